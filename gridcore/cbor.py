@@ -1,0 +1,255 @@
+"""Deterministic CBOR: the one module that makes the bytes that are signed or hashed (RFC 8949 section 4.2.1).
+
+Only what the ledger needs: integers -2^64..2^64-1, byte strings, text strings, booleans, arrays, and maps whose keys are
+text, ordered by the bytes of their encoding. No floats, no tags, no null, no indefinite lengths. One value has exactly one
+encoding, so anything received must equal its own re-encoding; ``decode`` checks that while it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias, Union
+
+from gridcore.errors import EncodingError
+
+Value: TypeAlias = Union[bool, int, bytes, str, Sequence["Value"], Mapping[str, "Value"]]
+"""What has a canonical encoding. Arrays come back as ``list``, maps as ``dict`` in canonical key order."""
+
+DEPTH_MAX: Final = 16
+"""Arrays and maps nested inside one another, for ``encode`` and ``decode``; a lone scalar has depth 0."""
+
+INT_MIN: Final = -(1 << 64)
+INT_MAX: Final = (1 << 64) - 1
+
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_SIMPLE_NAMES = {0xF7: "undefined", 0xF9: "a half float", 0xFA: "a single float", 0xFB: "a double float"}
+
+
+def encode(value: Value) -> bytes:
+    """The canonical bytes of ``value``. EncodingError for a type, an integer or a depth that has none."""
+    out: list[bytes] = []
+    _encode(value, out, 0)
+    return b"".join(out)
+
+
+def decode(data: bytes) -> Any:
+    """The one value in ``data``. EncodingError, naming offset and reason, unless ``data`` is exactly its canonical form."""
+    return _decode(data, DEPTH_MAX, null_allowed=False)
+
+
+def is_canonical(data: bytes) -> bool:
+    """Whether ``data`` is one item in core deterministic form, at any depth.
+
+    Null counts as canonical here (the conformance kit's ``cbor_canonical/1``); the ledger's own ``decode`` refuses it.
+    """
+    try:
+        _decode(data, len(data), null_allowed=True)
+    except EncodingError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------- encoding
+
+
+def _head(major: int, argument: int) -> bytes:
+    """Major type and argument in the shortest form."""
+    top = major << 5
+    if argument < 24:
+        return bytes((top | argument,))
+    if argument < 0x100:
+        return bytes((top | 24, argument))
+    if argument < 0x1_0000:
+        return bytes((top | 25,)) + argument.to_bytes(2, "big")
+    if argument < 0x1_0000_0000:
+        return bytes((top | 26,)) + argument.to_bytes(4, "big")
+    return bytes((top | 27,)) + argument.to_bytes(8, "big")
+
+
+def _encode_text(text: str) -> bytes:
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EncodingError(f"text {text!r} holds a lone surrogate and has no UTF-8 form") from error
+    return _head(_TEXT, len(raw)) + raw
+
+
+def _encode(value: Any, out: list[bytes], depth: int) -> None:
+    if isinstance(value, bool):
+        out.append(b"\xf5" if value else b"\xf4")
+    elif isinstance(value, int):
+        if not INT_MIN <= value <= INT_MAX:
+            raise EncodingError(f"integer {value} lies outside -2^64..2^64-1")
+        out.append(_head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
+    elif isinstance(value, bytes):
+        out.append(_head(_BYTES, len(value)))
+        out.append(value)
+    elif isinstance(value, str):
+        out.append(_encode_text(value))
+    elif isinstance(value, (list, tuple)):
+        _check_depth(depth)
+        out.append(_head(_ARRAY, len(value)))
+        for item in value:
+            _encode(item, out, depth + 1)
+    elif isinstance(value, Mapping):
+        _check_depth(depth)
+        _encode_map(value, out, depth)
+    else:
+        raise EncodingError(f"{type(value).__name__} has no canonical form: int, bytes, str, bool, list, tuple or dict")
+
+
+def _encode_map(value: Mapping[Any, Any], out: list[bytes], depth: int) -> None:
+    entries: list[tuple[bytes, Any]] = []
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise EncodingError(f"map key {key!r} is {type(key).__name__}, not str")
+        entries.append((_encode_text(key), item))
+    entries.sort(key=_encoded_key)
+    out.append(_head(_MAP, len(entries)))
+    for encoded, item in entries:
+        out.append(encoded)
+        _encode(item, out, depth + 1)
+
+
+def _encoded_key(entry: tuple[bytes, Any]) -> bytes:
+    return entry[0]
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= DEPTH_MAX:
+        raise EncodingError(f"nested deeper than {DEPTH_MAX} arrays and maps")
+
+
+# ---------------------------------------------------------------------------------------------------------- decoding
+
+
+class _Open:
+    """An array or map whose items are still being read."""
+
+    __slots__ = ("entries", "items", "key", "key_bytes", "remaining")
+
+    def __init__(self, remaining: int, is_map: bool) -> None:
+        self.remaining = remaining
+        self.items: list[Any] | None = None if is_map else []
+        self.entries: dict[str, Any] | None = {} if is_map else None
+        self.key: str | None = None
+        self.key_bytes = b""
+
+
+def _refused(offset: int, reason: str) -> EncodingError:
+    return EncodingError(f"not canonical CBOR at offset {offset}: {reason}")
+
+
+def _decode(data: bytes, depth_max: int, *, null_allowed: bool) -> Any:
+    """Iterative, so that no input reaches the interpreter's recursion limit."""
+    stack: list[_Open] = []
+    offset = 0
+    while True:
+        start = offset
+        is_key = False
+        if stack:
+            top = stack[-1]
+            is_key = top.entries is not None and top.key is None
+        value, offset, opened = _read_item(data, offset, null_allowed)
+        if is_key:
+            _take_key(stack[-1], value, data, start, offset)
+            continue
+        if opened is not None:
+            if len(stack) >= depth_max:
+                raise _refused(start, f"nested deeper than {depth_max} arrays and maps")
+            if opened.remaining:
+                stack.append(opened)
+                continue
+        value = _close(stack, value)
+        if not stack:
+            break
+    if offset != len(data):
+        raise _refused(offset, f"{len(data) - offset} bytes after the item")
+    return value
+
+
+def _close(stack: list[_Open], value: Any) -> Any:
+    """Put ``value`` into the innermost open container; close those that are full; return the last closed value."""
+    while stack:
+        top = stack[-1]
+        if top.items is not None:
+            top.items.append(value)
+        elif top.entries is not None and top.key is not None:
+            top.entries[top.key] = value
+            top.key = None
+        top.remaining -= 1
+        if top.remaining:
+            return None
+        stack.pop()
+        value = top.items if top.items is not None else top.entries
+    return value
+
+
+def _take_key(top: _Open, key: Any, data: bytes, start: int, end: int) -> None:
+    if not isinstance(key, str):
+        raise _refused(start, "a map key that is not a text string")
+    encoded = data[start:end]
+    if encoded <= top.key_bytes:
+        reason = "duplicate" if encoded == top.key_bytes else "out of order (by the bytes of its encoding)"
+        raise _refused(start, f"map key {key!r} is {reason}")
+    top.key = key
+    top.key_bytes = encoded
+
+
+def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _Open | None]:
+    """One head, with the content of a string: (value, next offset, the container it opens)."""
+    if start >= len(data):
+        raise _refused(start, "the item is cut short")
+    initial = data[start]
+    major = initial >> 5
+    if major == _SIMPLE:
+        return _read_simple(initial, start, null_allowed), start + 1, None
+    argument, offset = _read_argument(data, start, initial & 0x1F)
+    if major == _UNSIGNED:
+        return argument, offset, None
+    if major == _NEGATIVE:
+        return -1 - argument, offset, None
+    if major == _TAG:
+        raise _refused(start, f"tag {argument}; tags are not allowed")
+    # Each array item takes at least one byte, each map entry two: a declared length that cannot fit is refused unread.
+    if argument > len(data) - offset or (major == _MAP and 2 * argument > len(data) - offset):
+        raise _refused(start, f"length {argument} runs past the end")
+    if major in (_ARRAY, _MAP):
+        opened = _Open(argument, major == _MAP)
+        return opened.items if opened.items is not None else opened.entries, offset, opened
+    end = offset + argument
+    raw = data[offset:end]
+    if major == _BYTES:
+        return raw, end, None
+    try:
+        return raw.decode("utf-8"), end, None
+    except UnicodeDecodeError as error:
+        raise _refused(offset + error.start, "text that is not UTF-8") from error
+
+
+def _read_simple(initial: int, start: int, null_allowed: bool) -> bool | None:
+    if initial == _TRUE:
+        return True
+    if initial == _FALSE:
+        return False
+    if initial == _NULL:
+        if null_allowed:
+            return None
+        raise _refused(start, "null; a value that is absent is left out")
+    raise _refused(start, _SIMPLE_NAMES.get(initial, f"simple value or break 0x{initial:02x}") + " is not allowed")
+
+
+def _read_argument(data: bytes, start: int, info: int) -> tuple[int, int]:
+    if info < 24:
+        return info, start + 1
+    if info > 27:
+        raise _refused(start, "an indefinite length" if info == 31 else f"reserved additional information {info}")
+    width = 1 << (info - 24)
+    end = start + 1 + width
+    if end > len(data):
+        raise _refused(start, "the item is cut short")
+    argument = int.from_bytes(data[start + 1 : end], "big")
+    if argument < 24 or (width > 1 and argument < 1 << (4 * width)):
+        raise _refused(start, f"argument {argument} in {width} bytes is not the shortest form")
+    return argument, end

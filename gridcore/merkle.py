@@ -1,0 +1,332 @@
+"""Merkle trees of RFC 9162 (section 2.1) over SM3: leaf prefix 0x00, node prefix 0x01, the odd last node promoted.
+
+Splitting at the largest power of two, as the RFC writes it, gives the same tree as pairing neighbours level by level and
+handing an odd last node up unchanged; the latter needs no recursion and is what stands here. Nothing is ever duplicated,
+so two different leaf lists never share a root.
+
+Salted rows: where rows may be shown one by one, leaf = SM3(0x00 || salt || row) with 16-byte salts from a seed, so that the
+siblings in a path say nothing about a neighbour's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gridcore.errors import EncodingError, require
+from gridcore.sm3 import hasher, sm3
+
+DIGEST_BYTES: Final = 32
+EMPTY_ROOT: Final = sm3(b"")
+"""Root of the tree without leaves: SM3 of the empty string."""
+
+SALT_BYTES: Final = 16
+ROW_BYTES_MAX: Final = 38
+"""A row this long fills one SM3 block with prefix, salt and padding; row codecs stay at or below it (a longer one costs twice)."""
+
+PATH_ITEMS_MAX: Final = 64
+"""Siblings in a path: enough for 2^64 leaves."""
+
+_LEAF_HASHER = hasher(b"\x00")
+_NODE_HASHER = hasher(b"\x01")
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """SM3(0x00 || leaf)."""
+    running = _LEAF_HASHER.copy()
+    running.update(leaf)
+    return running.digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SM3(0x01 || left || right), for two 32-byte digests."""
+    running = _NODE_HASHER.copy()
+    running.update(left + right)
+    return running.digest()
+
+
+def _parents(level: Sequence[bytes]) -> list[bytes]:
+    """The level above: neighbours hashed in pairs, an odd last one promoted."""
+    copy = _NODE_HASHER.copy
+    parents: list[bytes] = []
+    append = parents.append
+    for left, right in zip(level[::2], level[1::2], strict=False):
+        running = copy()
+        running.update(left + right)
+        append(running.digest())
+    if len(level) & 1:
+        append(level[-1])
+    return parents
+
+
+def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
+    """Root over leaf hashes (32 bytes each), in order."""
+    if not hashes:
+        return EMPTY_ROOT
+    level = hashes
+    while len(level) > 1:
+        level = _parents(level)
+    return level[0]
+
+
+def root(leaves: Iterable[bytes]) -> bytes:
+    """Root over raw leaves, in order."""
+    return root_of_hashes([leaf_hash(leaf) for leaf in leaves])
+
+
+# ---------------------------------------------------------------------------------------------------------- inclusion
+
+
+def inclusion_path(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """Siblings from leaf ``index`` up to the root (RFC 9162 section 2.1.3.1). Many paths of one tree: use ``Tree``."""
+    return [item[1:] for item in sided_path(hashes, index)]
+
+
+def sided_path(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """The same path in 33-byte items: side of the sibling (0x00 left, 0x01 right), then its digest. Needs no size to check."""
+    _check_index(index, len(hashes))
+    path: list[bytes] = []
+    level = hashes
+    while len(level) > 1:
+        _append_sibling(path, level, index)
+        level = _parents(level)
+        index >>= 1
+    return path
+
+
+def _check_index(index: int, size: int) -> None:
+    require(0 <= index < size, f"leaf index {index} lies inside a tree of {size}")
+
+
+def _append_sibling(path: list[bytes], level: Sequence[bytes], index: int) -> None:
+    sibling = index ^ 1
+    if sibling < len(level):
+        path.append((b"\x01" if sibling > index else b"\x00") + level[sibling])
+
+
+def fold(leaf_hash: bytes, sided: Sequence[bytes]) -> bytes:  # noqa: A002
+    """The root that ``leaf_hash`` and a sided path lead to. EncodingError on an item that is not side byte and digest."""
+    if len(leaf_hash) != DIGEST_BYTES:
+        raise EncodingError(f"leaf hash of {len(leaf_hash)} bytes, expected {DIGEST_BYTES}")
+    if len(sided) > PATH_ITEMS_MAX:
+        raise EncodingError(f"path of {len(sided)} items, at most {PATH_ITEMS_MAX}")
+    current = leaf_hash
+    for position, item in enumerate(sided):
+        if len(item) != 1 + DIGEST_BYTES or item[0] > 1:
+            raise EncodingError(f"path item {position}: expected 33 bytes that start with 00 or 01")
+        current = node_hash(current, item[1:]) if item[0] else node_hash(item[1:], current)
+    return current
+
+
+def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether ``path`` proves that the raw ``leaf`` stands at ``index`` of a tree of ``size`` with this ``root``.
+
+    RFC 9162 section 2.1.3.2. Malformed input is False, never an exception.
+    """
+    if not 0 <= index < size or len(root) != DIGEST_BYTES or any(len(item) != DIGEST_BYTES for item in path):
+        return False
+    position, last = index, size - 1
+    current = leaf_hash(leaf)
+    for sibling in path:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            current = node_hash(sibling, current)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            current = node_hash(current, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and current == root
+
+
+# -------------------------------------------------------------------------------------------------------- consistency
+
+
+def consistency_path(hashes: Sequence[bytes], size_old: int) -> list[bytes]:
+    """Proof that the first ``size_old`` leaves are the tree that once had that size (RFC 9162 section 2.1.4.1)."""
+    size = len(hashes)
+    require(0 <= size_old <= size, f"an earlier size {size_old} is at most the size {size}")
+    if size_old in (0, size):
+        return []
+    path: list[bytes] = []
+    # Walk down from the root to the boundary, noting what lies beside the way; the RFC lists it from the bottom up.
+    low, high, is_whole = 0, size, True
+    while size_old != high:
+        split = low + (1 << ((high - low - 1).bit_length() - 1))
+        if size_old <= split:
+            path.append(root_of_hashes(hashes[split:high]))
+            high = split
+        else:
+            path.append(root_of_hashes(hashes[low:split]))
+            low, is_whole = split, False
+    if not is_whole:
+        path.append(root_of_hashes(hashes[low:high]))
+    path.reverse()
+    return path
+
+
+def is_consistent(size_old: int, root_old: bytes, size_new: int, root_new: bytes, path: Sequence[bytes]) -> bool:
+    """Whether ``path`` proves that the tree of ``size_new`` only appended to the one of ``size_old``.
+
+    RFC 9162 section 2.1.4.2. Equal sizes and an empty old tree take an empty path. Malformed input is False.
+    """
+    if not 0 <= size_old <= size_new or any(len(item) != DIGEST_BYTES for item in (root_old, root_new, *path)):
+        return False
+    if size_old == size_new:
+        return not path and root_old == root_new and (size_new > 0 or root_new == EMPTY_ROOT)
+    if size_old == 0:
+        return not path and root_old == EMPTY_ROOT
+    if not path:
+        return False
+    items = list(path)
+    if size_old & (size_old - 1) == 0:
+        items.insert(0, root_old)
+    position, last = size_old - 1, size_new - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old = new = items[0]
+    for sibling in items[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and old == root_old and new == root_new
+
+
+# --------------------------------------------------------------------------------------------------------------- tree
+
+
+class Tree:
+    """A tree kept in memory. Appends and updates are noted; ``root`` and the paths rehash each touched node once."""
+
+    __slots__ = ("_levels", "_touched")
+
+    def __init__(self, hashes: Iterable[bytes] = ()) -> None:
+        self._levels: list[list[bytes]] = [list(hashes)]
+        self._touched: set[int] | None = None  # None: everything, as after construction
+
+    def __len__(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0])
+
+    def append(self, leaf_hash: bytes) -> int:  # noqa: A002
+        """Add a leaf hash (32 bytes); returns its index."""
+        leaves = self._levels[0]
+        leaves.append(leaf_hash)
+        if self._touched is not None:
+            self._touched.add(len(leaves) - 1)
+        return len(leaves) - 1
+
+    def update(self, index: int, leaf_hash: bytes) -> None:
+        """Replace the leaf hash at ``index``."""
+        _check_index(index, len(self._levels[0]))
+        self._levels[0][index] = leaf_hash
+        if self._touched is not None:
+            self._touched.add(index)
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash at ``index``."""
+        _check_index(index, len(self._levels[0]))
+        return self._levels[0][index]
+
+    def root(self) -> bytes:
+        """Root over all leaves; costs what was touched since the last call."""
+        if not self._levels[0]:
+            return EMPTY_ROOT
+        self._rehash()
+        return self._levels[-1][0]
+
+    def path(self, index: int) -> list[bytes]:
+        """Inclusion path of leaf ``index``, as ``inclusion_path`` gives it."""
+        return [item[1:] for item in self.sided_path(index)]
+
+    def sided_path(self, index: int) -> list[bytes]:
+        """Sided path of leaf ``index``, as the function of that name gives it."""
+        _check_index(index, len(self._levels[0]))
+        self._rehash()
+        path: list[bytes] = []
+        for level in self._levels:
+            _append_sibling(path, level, index)
+            index >>= 1
+        return path
+
+    def _rehash(self) -> None:
+        leaves = self._levels[0]
+        # With a quarter touched, most parents change anyway and the straight loop is the cheaper one.
+        if self._touched is None or 4 * len(self._touched) >= len(leaves):
+            if self._touched is None or self._touched:
+                self._levels = [leaves]
+                while len(self._levels[-1]) > 1:
+                    self._levels.append(_parents(self._levels[-1]))
+        else:
+            self._rehash_touched(self._touched)
+        self._touched = set()
+
+    def _rehash_touched(self, touched: set[int]) -> None:
+        height = 0
+        while len(self._levels[height]) > 1:
+            level = self._levels[height]
+            height += 1
+            if height == len(self._levels):
+                self._levels.append([])
+            above = self._levels[height]
+            # A leaf appended to an even-sized level also changes nothing left of it: parents of touched nodes suffice.
+            touched = {index >> 1 for index in touched}
+            missing = (len(level) + 1) // 2 - len(above)
+            above.extend([b""] * missing)
+            for index in touched:
+                left = 2 * index
+                above[index] = node_hash(level[left], level[left + 1]) if left + 1 < len(level) else level[left]
+
+
+# -------------------------------------------------------------------------------------------------------- salted rows
+
+
+def salts(seed: bytes, count: int) -> list[bytes]:
+    """``count`` salts of 16 bytes: the GB/T 32918.4 key-derivation stream SM3(seed || counter), two salts per digest.
+
+    The counter is 32 bits big-endian and starts at 1.
+    """
+    require(0 <= count <= 0x1_FFFF_FFFE, "a seed gives 0 to 2^33 - 2 salts")
+    copy = hasher(seed).copy
+    stream: list[bytes] = []
+    append = stream.append
+    for counter in range(1, (count + 1) // 2 + 1):
+        running = copy()
+        running.update(counter.to_bytes(4, "big"))
+        digest = running.digest()
+        append(digest[:SALT_BYTES])
+        append(digest[SALT_BYTES:])
+    if count & 1:
+        stream.pop()
+    return stream
+
+
+def salted_leaf_hash(salt: bytes, row: bytes) -> bytes:
+    """SM3(0x00 || salt || row) for a 16-byte salt."""
+    if len(salt) != SALT_BYTES:
+        raise EncodingError(f"salt of {len(salt)} bytes, expected {SALT_BYTES}")
+    return leaf_hash(salt + row)
+
+
+def salted_leaf_hashes(seed: bytes, rows: Sequence[bytes]) -> list[bytes]:
+    """Leaf hashes of all ``rows``, salted in order from ``seed``; the same as ``salted_leaf_hash`` with ``salts``."""
+    copy = _LEAF_HASHER.copy
+    hashes: list[bytes] = []
+    append = hashes.append
+    for salt, row in zip(salts(seed, len(rows)), rows, strict=True):
+        running = copy()
+        running.update(salt + row)
+        append(running.digest())
+    return hashes
