@@ -1,0 +1,45 @@
+"""What all tests share: hypothesis profiles and a log set-up that is the same in every test process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Speed differs between machines and loads; results may not. The seed is printed with a failure and can be run again.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
+hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("default"), derandomize=True)
+hypothesis.settings.register_profile(
+    "fuzz", parent=hypothesis.settings.get_profile("default"), max_examples=5_000, derandomize=False
+)
+hypothesis.settings.load_profile(
+    os.environ.get("GRIDLEDGER_HYPOTHESIS", "ci" if os.environ.get("CI") == "true" else "default")
+)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root folder of the checkout."""
+    return REPOSITORY
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI a skip for want of an outside program is a failure: there the program is installed first."""
+    report = yield
+    if (
+        os.environ.get("CI") == "true"
+        and item.get_closest_marker("external")
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI, where outside programs are installed first: {report.longrepr}"
+    return report
