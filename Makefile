@@ -1,0 +1,74 @@
+# Everything a person or CI does with this repository. `make demo` and `make test` set up by themselves.
+PYTHON ?= python3
+ARGS ?=
+ROUNDS ?= 20
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.gridledger-setup
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
+COMETBFT_VERSION := v0.38.25
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench soak fuzz format lock cometbft influxd clean
+.DELETE_ON_ERROR:
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## prepare .venv: packages pinned with hashes
+
+# All output of set-up goes to stderr: `make demo ARGS='--headless --json'` prints one JSON object on stdout.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make setup: $(PYTHON) not found; install Python 3.11 or later, or say: make setup PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make setup: $$($(PYTHON) --version) is too old; install Python 3.11 or later, or say: make setup PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make setup: $(PYTHON) has no venv module; install it (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@touch $@
+
+demo: $(STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
+	@$(BIN)/gridledger demo $(ARGS)
+
+test: $(STAMP) ## all tests but soak, bench and fuzz
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not bench and not fuzz" $(ARGS)
+
+check: $(STAMP) ## format, lint, types, import contracts, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/arch
+
+bench: $(STAMP) ## all benchmarks; ARGS='clear_10k --json' chooses
+	@$(BIN)/gridledger bench run $(ARGS)
+
+soak: $(STAMP) ## long runs: a full day with 50 kills
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+fuzz: $(STAMP) ## property tests again and again, each round from a printed seed; ROUNDS=20
+	@for round in $$(seq $(ROUNDS)); do \
+	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "fuzz: round $$round of $(ROUNDS), --hypothesis-seed=$$seed"; \
+	  $(BIN)/python -m pytest -q -n 2 -m "hypothesis or fuzz" --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	done
+
+format: $(STAMP) ## bring the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## resolve pyproject.toml into requirements.lock again (needs uv)
+	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+
+cometbft: ## build the consortium engine CometBFT into the user's cache folder (needs Go)
+	@command -v go >/dev/null || { echo "make cometbft: Go not found; install Go 1.22 or later, or put a cometbft binary on PATH" >&2; exit 2; }
+	@mkdir -p $(CACHE)/bin && GOBIN=$(CACHE)/bin go install github.com/cometbft/cometbft/cmd/cometbft@$(COMETBFT_VERSION)
+	@echo "$(CACHE)/bin/cometbft" "$$($(CACHE)/bin/cometbft version)"
+
+influxd: ## not in this release
+	@echo "make influxd: building InfluxDB comes with a later release; until then the vendor's package or container serves" >&2; exit 2
+
+clean: ## remove the environment, caches and build products; results in demo-* stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
