@@ -1,0 +1,119 @@
+"""The transaction envelope: what is signed, its identity and its digest (docs/spec/envelope.md).
+
+A transaction is a value until it is signed and bytes from then on: whoever receives one hashes the bytes as received.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridcore import cbor
+from gridcore.errors import EncodingError
+from gridcore.sm3 import sm3
+
+SIGNED_BYTES_MAX = 65_536
+ATTACHMENT_BYTES_MAX = 1_048_576
+WIRE_BYTES_MAX = SIGNED_BYTES_MAX + ATTACHMENT_BYTES_MAX + 128
+SIGNATURE_BYTES = 64
+VERSION = 1
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_KEYS = {"body", "chain", "identity", "kind", "signer", "type", "version"}
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A decoded transaction together with the bytes it came from.
+
+    ``signed``, ``signature`` and ``attachment`` are the bytes as received; the rest is decoded from ``signed``.
+    ``id`` = SM3(signed); ``digest`` = SM3 of canonical [signed, signature, SM3(attachment)].
+    """
+
+    signed: bytes
+    signature: bytes
+    attachment: bytes
+    chain: str
+    kind: str
+    signer: str
+    identity: Mapping[str, Any]
+    body: Mapping[str, Any]
+    id: bytes
+    digest: bytes
+
+
+def encode_signed(*, chain: str, kind: str, signer: str, identity: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
+    """The bytes that a signer signs. Raises EncodingError when they would exceed SIGNED_BYTES_MAX."""
+    signed = cbor.encode(
+        {
+            "body": body,
+            "chain": chain,
+            "identity": identity,
+            "kind": kind,
+            "signer": signer,
+            "type": "transaction",
+            "version": VERSION,
+        }
+    )
+    if len(signed) > SIGNED_BYTES_MAX:
+        raise EncodingError(f"a transaction's signed part has {len(signed)} bytes; at most {SIGNED_BYTES_MAX} are allowed")
+    return signed
+
+
+def encode_transaction(signed: bytes, signature: bytes, attachment: bytes = b"") -> bytes:
+    """The wire form: canonical [signed, signature, attachment]."""
+    return cbor.encode([signed, signature, attachment])
+
+
+def transaction_digest(signed: bytes, signature: bytes, attachment_digest: bytes) -> bytes:
+    """Digest under which a block records a transaction; it needs the attachment's SM3 only."""
+    return sm3(cbor.encode([signed, signature, attachment_digest]))
+
+
+def malformed_digest(wire: bytes) -> bytes:
+    """Digest under which a block records bytes that are not a transaction at all."""
+    return sm3(cbor.encode(["malformed", sm3(wire)]))
+
+
+def decode_transaction(wire: bytes) -> Transaction:
+    """Decode and check the envelope (not body and identity). Raises EncodingError naming the field at fault."""
+    signed, signature, attachment = _split(wire)
+    value = cbor.decode(signed)
+    if not isinstance(value, dict) or set(value) != _KEYS:
+        raise EncodingError(f"a transaction's signed part has exactly the keys {', '.join(sorted(_KEYS))}")
+    for key, kind in (("chain", str), ("kind", str), ("signer", str), ("body", dict), ("identity", dict)):
+        if not isinstance(value[key], kind):
+            raise EncodingError(f"transaction field {key!r} is a {kind.__name__}")
+    if value["type"] != "transaction" or value["version"] is not VERSION:
+        raise EncodingError(f"transaction type and version are 'transaction' and {VERSION}")
+    if not NAME.fullmatch(value["signer"]):
+        raise EncodingError("transaction field 'signer' has 1 to 64 of A-Z a-z 0-9 . _ -")
+    return Transaction(
+        signed=signed,
+        signature=signature,
+        attachment=attachment,
+        chain=value["chain"],
+        kind=value["kind"],
+        signer=value["signer"],
+        identity=value["identity"],
+        body=value["body"],
+        id=sm3(signed),
+        digest=transaction_digest(signed, signature, sm3(attachment)),
+    )
+
+
+def _split(wire: bytes) -> tuple[bytes, bytes, bytes]:
+    if len(wire) > WIRE_BYTES_MAX:
+        raise EncodingError(f"a transaction has at most {WIRE_BYTES_MAX} bytes")
+    parts = cbor.decode(wire)
+    if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, bytes) for part in parts):
+        raise EncodingError("a transaction is an array of three byte strings: signed, signature, attachment")
+    signed, signature, attachment = parts
+    if len(signed) > SIGNED_BYTES_MAX or len(attachment) > ATTACHMENT_BYTES_MAX:
+        raise EncodingError(
+            f"a transaction has at most {SIGNED_BYTES_MAX} signed bytes and {ATTACHMENT_BYTES_MAX} bytes of attachment"
+        )
+    if len(signature) != SIGNATURE_BYTES:
+        raise EncodingError(f"a signature has {SIGNATURE_BYTES} bytes, not {len(signature)}")
+    return signed, signature, attachment

@@ -1,0 +1,171 @@
+"""Headers, certificates and receipts: what a node signs about its state, and how anyone checks it (docs/spec/header.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gridcore import cbor, merkle
+from gridcore.errors import EncodingError, GridError
+from gridcore.sm import is_valid_signature
+from gridcore.sm3 import sm3
+
+TYPE = "header/1"
+Signers = Sequence[tuple[bytes, int]]
+Certificate = list[tuple[bytes, bytes]]
+
+
+class VerificationError(GridError):
+    """Something that was checked does not hold: a digest, a path, a signature."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """One block's header; field meanings and order are those of docs/spec/header.md."""
+
+    chain: str
+    height: int
+    time_s: int
+    previous: bytes
+    history_root: bytes
+    data_root: bytes
+    state_root: bytes
+    signers: bytes
+    signers_pending: bytes = b""
+
+    def encode(self) -> bytes:
+        """The canonical array whose SM3 is S_h."""
+        return cbor.encode(
+            [
+                TYPE,
+                self.chain,
+                self.height,
+                self.time_s,
+                self.previous,
+                self.history_root,
+                self.data_root,
+                self.state_root,
+                self.signers,
+                self.signers_pending,
+            ]
+        )
+
+    def digest(self) -> bytes:
+        """S_h."""
+        return sm3(self.encode())
+
+
+def decode_header(data: bytes) -> Header:
+    """Inverse of Header.encode. Raises EncodingError for anything else."""
+    value = cbor.decode(data)
+    if not isinstance(value, list) or len(value) != 10 or value[0] != TYPE:
+        raise EncodingError(f"a header is an array of ten items that begins with {TYPE!r}")
+    kinds = (str, int, int, bytes, bytes, bytes, bytes, bytes, bytes)
+    if any(type(item) is not kind for item, kind in zip(value[1:], kinds, strict=True)):
+        raise EncodingError("a header's items are of the types in docs/spec/header.md")
+    if any(len(item) != 32 for item in value[4:9]) or len(value[9]) not in (0, 32):
+        raise EncodingError("a header's digests have 32 bytes")
+    return Header(*value[1:])
+
+
+def signers_digest(signers: Signers) -> bytes:
+    """Digest of a signer set: pairs (public key, power)."""
+    return sm3(cbor.encode(["signers/1", [list(signer) for signer in sorted(signers)]]))
+
+
+def certificate_message(chain: str, height: int, header_digest: bytes) -> bytes:
+    """The bytes that each signer of a certificate signs."""
+    return cbor.encode(["certificate/1", chain, height, header_digest])
+
+
+def check_certificate(header: Header, certificate: Sequence[Sequence[bytes]], signers: Signers) -> int:
+    """Return the power behind a header. Raises VerificationError unless more than 2/3 of ``signers`` signed it."""
+    powers = dict(signers)
+    message = certificate_message(header.chain, header.height, header.digest())
+    keys = [key for key, _ in certificate]
+    if keys != sorted(set(keys)):
+        raise VerificationError(f"certificate of height {header.height}: keys are not ascending and distinct")
+    power = 0
+    for key, signature in certificate:
+        if key not in powers:
+            raise VerificationError(f"certificate of height {header.height}: signed by a key outside the signer set")
+        if not is_valid_signature(key, message, signature):
+            raise VerificationError(f"certificate of height {header.height}: a signature does not hold")
+        power += powers[key]
+    if 3 * power <= 2 * sum(powers.values()):
+        raise VerificationError(f"certificate of height {header.height}: not more than 2/3 of the power signed")
+    return power
+
+
+def data_leaf(digest: bytes, code: int) -> bytes:
+    """The leaf of data_root: a transaction's digest and its code."""
+    return cbor.encode([digest, code])
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that a transaction was decided: header, certificate, path from [digest, code] to data_root."""
+
+    header: Header
+    certificate: Certificate
+    digest: bytes
+    code: int
+    path: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """Canonical bytes."""
+        return cbor.encode(
+            {
+                "certificate": [list(entry) for entry in self.certificate],
+                "code": self.code,
+                "digest": self.digest,
+                "header": self.header.encode(),
+                "path": list(self.path),
+                "type": "receipt",
+                "version": 1,
+            }
+        )
+
+
+def decode_receipt(data: bytes) -> Receipt:
+    """Inverse of Receipt.encode; checks shape only. Raises EncodingError."""
+    value = cbor.decode(data)
+    keys = {"certificate", "code", "digest", "header", "path", "type", "version"}
+    if not isinstance(value, dict) or set(value) != keys or value["type"] != "receipt" or value["version"] != 1:
+        raise EncodingError("a receipt is a map of type 'receipt', version 1")
+    _check_receipt_types(value)
+    return Receipt(
+        header=decode_header(value["header"]),
+        certificate=[(key, signature) for key, signature in value["certificate"]],
+        digest=value["digest"],
+        code=value["code"],
+        path=tuple(value["path"]),
+    )
+
+
+def _check_receipt_types(value: Mapping[str, Any]) -> None:
+    pairs = value["certificate"]
+    good = (
+        isinstance(pairs, list)
+        and all(isinstance(p, list) and len(p) == 2 and all(isinstance(x, bytes) for x in p) for p in pairs)
+        and type(value["code"]) is int
+        and isinstance(value["digest"], bytes)
+        and isinstance(value["header"], bytes)
+        and isinstance(value["path"], list)
+        and all(isinstance(item, bytes) for item in value["path"])
+    )
+    if not good:
+        raise EncodingError("a receipt's fields are of the types in docs/spec/header.md")
+
+
+def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signers) -> None:
+    """Raise VerificationError unless the receipt proves that ``digest`` was decided with ``receipt.code`` on ``chain``."""
+    if receipt.header.chain != chain:
+        raise VerificationError(f"receipt of chain {receipt.header.chain!r}, expected {chain!r}")
+    if receipt.digest != digest:
+        raise VerificationError("receipt of another transaction")
+    leaf = merkle.leaf_hash(data_leaf(receipt.digest, receipt.code))
+    if merkle.fold(leaf, receipt.path) != receipt.header.data_root:
+        raise VerificationError(f"receipt: the path does not lead to the data root of height {receipt.header.height}")
+    check_certificate(receipt.header, receipt.certificate, signers)
