@@ -1,0 +1,59 @@
+"""The ledger's codes: numbered, named, never renumbered (docs/spec/envelope.md).
+
+A refusal is an answer. ``RETRY`` holds the codes for which sending the same bytes again can help.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """What became of a transaction, or of one row of a reading batch (81 ... 87)."""
+
+    ACCEPTED = 0
+    EXISTS = 1
+    WAITING = 2
+    NODE_BUSY = 3
+    NOT_CANONICAL = 10
+    WRONG_CHAIN = 11
+    UNKNOWN_KIND = 12
+    UNKNOWN_SIGNER = 13
+    WRONG_SIGNATURE = 14
+    NOT_PERMITTED = 15
+    EXPIRED = 18
+    VALID_TOO_LONG = 19
+    ID_REUSED = 20
+    TOO_MANY_IDS = 21
+    CLOCK_NOT_AHEAD = 30
+    CLOCK_IS_BLOCK_TIME = 31
+    WRONG_EPOCH = 40
+    COUNTER_GAP = 41
+    COUNTER_REUSED = 42
+    COUNTER_PASSED = 43
+    WRONG_PREVIOUS = 44
+    FUTURE_BOUNDARY = 45
+    NOT_A_BOUNDARY = 46
+    ROWS_MISMATCH = 47
+    EPOCH_NOT_NEXT = 49
+    GATE_CLOSED = 60
+    NOT_OPEN_YET = 61
+    NOT_A_SLOT = 62
+    WRONG_AREA = 63
+    QUANTITY_OUT_OF_RANGE = 64
+    PRICE_OUT_OF_RANGE = 65
+    ORDER_REUSED = 66
+    DOES_NOT_TRADE = 67
+    COUNTER_OUT_OF_RANGE = 68
+    ROW_CORRECTION_CANDIDATE = 81
+    ROW_UNKNOWN_METER = 82
+    ROW_GOES_BACK = 83
+    ROW_EXCEEDS_LIMIT = 84
+    ROW_TWICE = 85
+    ROW_OTHER_GATEWAY = 86
+    ROW_QUALITY = 87
+
+
+RETRY = frozenset(
+    {Code.WAITING, Code.NODE_BUSY, Code.TOO_MANY_IDS, Code.COUNTER_GAP, Code.FUTURE_BOUNDARY, Code.NOT_OPEN_YET}
+)
