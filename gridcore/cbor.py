@@ -8,11 +8,11 @@ encoding, so anything received must equal its own re-encoding; ``decode`` checks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias, Union
+from typing import Any, Final, TypeAlias
 
 from gridcore.errors import EncodingError
 
-Value: TypeAlias = Union[bool, int, bytes, str, Sequence["Value"], Mapping[str, "Value"]]
+Value: TypeAlias = bool | int | bytes | str | Sequence["Value"] | Mapping[str, "Value"]
 """What has a canonical encoding. Arrays come back as ``list``, maps as ``dict`` in canonical key order."""
 
 DEPTH_MAX: Final = 16

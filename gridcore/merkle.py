@@ -104,7 +104,7 @@ def _append_sibling(path: list[bytes], level: Sequence[bytes], index: int) -> No
         path.append((b"\x01" if sibling > index else b"\x00") + level[sibling])
 
 
-def fold(leaf_hash: bytes, sided: Sequence[bytes]) -> bytes:  # noqa: A002
+def fold(leaf_hash: bytes, sided: Sequence[bytes]) -> bytes:
     """The root that ``leaf_hash`` and a sided path lead to. EncodingError on an item that is not side byte and digest."""
     if len(leaf_hash) != DIGEST_BYTES:
         raise EncodingError(f"leaf hash of {len(leaf_hash)} bytes, expected {DIGEST_BYTES}")
@@ -220,7 +220,7 @@ class Tree:
         """Number of leaves."""
         return len(self._levels[0])
 
-    def append(self, leaf_hash: bytes) -> int:  # noqa: A002
+    def append(self, leaf_hash: bytes) -> int:
         """Add a leaf hash (32 bytes); returns its index."""
         leaves = self._levels[0]
         leaves.append(leaf_hash)

@@ -1,0 +1,57 @@
+"""Which SM2 backend works here: loaded by name, tested once, the default chosen once and logged."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+from gridcore.errors import UsageError
+from gridcore.logs import get_logger
+from gridcore.sm.backend import Backend, SmBackendError, check_known_answers
+
+BACKEND_NAMES: Final = ("libcrypto", "python", "gmssl")
+"""libcrypto signs and verifies by default; python verifies where it is missing; gmssl only cross-checks."""
+
+
+@functools.cache
+def load_backend(name: str) -> Backend:
+    """The backend ``name`` after its known-answer test; SmBackendError when it is missing or fails, each time anew."""
+    backend: Backend
+    if name == "libcrypto":
+        from gridcore.sm.libcrypto import LibcryptoBackend
+
+        backend = LibcryptoBackend()
+    elif name == "python":
+        from gridcore.sm.pure import PythonBackend
+
+        backend = PythonBackend()
+    elif name == "gmssl":
+        from gridcore.sm.gmssl_check import GmsslBackend
+
+        backend = GmsslBackend()
+    else:
+        raise UsageError(f"unknown SM2 backend {name!r}: one of {', '.join(BACKEND_NAMES)}")
+    check_known_answers(backend)
+    return backend
+
+
+@functools.cache
+def verifying_backend() -> Backend:
+    """libcrypto, or plain Python with a warning in the log: both give the same verdicts, one is slower."""
+    log = get_logger(__name__)
+    try:
+        backend = load_backend("libcrypto")
+    except SmBackendError as error:
+        backend = load_backend("python")
+        log.warning("sm2_verification_falls_back", backend=backend.name, version=backend.version, reason=str(error))
+        return backend
+    log.debug("sm2_backend_chosen", backend=backend.name, version=backend.version)
+    return backend
+
+
+def signing_backend() -> Backend:
+    """The libcrypto backend. SmBackendError where it is missing: no key falls back to code that is not constant time."""
+    try:
+        return load_backend("libcrypto")
+    except SmBackendError as error:
+        raise SmBackendError(f"no backend to sign with: {error}") from error
