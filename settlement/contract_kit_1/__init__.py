@@ -1,1 +1,50 @@
-""""""
+"""Contract kit 1: the frozen helpers that contracts of the first generation are built from.
+
+A contract imports this package and numpy, nothing else of ours, so that its pin (``settlement.pin``) covers every line
+that can change a result. Released kits are never edited: what needs another rule gets ``contract_kit_2``.
+"""
+
+from __future__ import annotations
+
+from settlement.contract_kit_1.columns import (
+    INT64_MAX,
+    INT64_MIN,
+    Int8Column,
+    Int64Column,
+    add,
+    check_column,
+    check_int64,
+    exact_products,
+    exact_sum,
+    is_int64,
+    magnitude,
+    multiply,
+    narrow,
+    subtract,
+)
+from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
+from settlement.contract_kit_1.registers import MISSING, advance
+from settlement.contract_kit_1.split import largest_remainder
+
+__all__ = [
+    "INT64_MAX",
+    "INT64_MIN",
+    "MISSING",
+    "ContractError",
+    "ContractInvariantError",
+    "Int8Column",
+    "Int64Column",
+    "add",
+    "advance",
+    "check_column",
+    "check_int64",
+    "exact_products",
+    "exact_sum",
+    "is_int64",
+    "largest_remainder",
+    "magnitude",
+    "multiply",
+    "narrow",
+    "promise",
+    "subtract",
+]
