@@ -1,0 +1,142 @@
+"""The low-voltage feeder of the SimBench extract: topology, sizes and load/PV shapes of one leap year of wall-clock time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.errors import GridError
+
+EXTRACT_NAME = "data/rural3.npz"
+SHAPE_SLOTS = 366 * 96
+HOUSEHOLD_PREFIX = "H0"
+
+
+@dataclass(frozen=True, eq=False)
+class Feeder:
+    """SimBench 1-LV-rural3--2-sw: 129 nodes, 127 lines, one 400 kVA transformer, 153 loads, 27 PV units.
+
+    Shapes cover the 366 x 96 quarter hours of the wall-clock year 2016, from 1 January 00:00; a shape times the unit's rated
+    power is its average power in the slot. Households come first in every ``load_*`` array (SimBench's order within each group).
+    """
+
+    node_u_rated_v: NDArray[np.float64]  # [nodes]
+    line_nodes: NDArray[np.int32]  # [2, lines] from, to
+    line_r_ohm: NDArray[np.float64]  # [lines]
+    line_x_ohm: NDArray[np.float64]  # [lines]
+    line_c_f: NDArray[np.float64]  # [lines]
+    line_i_max_a: NDArray[np.float64]  # [lines]
+    source_u_pu: float
+    transformer: TransformerRating
+    load_node: NDArray[np.int32]  # [loads]
+    load_profile: NDArray[np.int32]  # [loads] row of load_*_shapes
+    load_p_w: NDArray[np.float64]  # [loads] rated active power
+    load_q_var: NDArray[np.float64]  # [loads] rated reactive power
+    pv_node: NDArray[np.int32]  # [PV units of SimBench]
+    pv_profile: NDArray[np.int32]  # [PV units of SimBench] row of pv_shapes
+    pv_p_w: NDArray[np.float64]  # [PV units of SimBench]
+    load_p_shapes: NDArray[np.int16]  # [load profiles, SHAPE_SLOTS], times load_p_scale
+    load_p_scale: NDArray[np.float64]  # [load profiles]
+    load_q_shapes: NDArray[np.int16]  # [load profiles, SHAPE_SLOTS], times load_q_scale
+    load_q_scale: NDArray[np.float64]  # [load profiles]
+    pv_shapes: NDArray[np.int16]  # [PV profiles, SHAPE_SLOTS], times pv_scale
+    pv_scale: NDArray[np.float64]  # [PV profiles]
+    households: int  # loads[:households] are homes
+
+    @property
+    def loads(self) -> int:
+        """Number of loads, homes included."""
+        return len(self.load_node)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes, the upper side of the transformer included."""
+        return len(self.node_u_rated_v)
+
+
+@dataclass(frozen=True)
+class TransformerRating:
+    """Name plate of the feeder's transformer; voltages in V, ratios per unit of its own rating."""
+
+    node_upper: int
+    node_lower: int
+    u_upper_v: float
+    u_lower_v: float
+    sn_va: float
+    uk: float
+    pk_w: float
+    i0: float
+    p0_w: float
+    clock: int
+    tap_position: int
+    tap_min: int
+    tap_max: int
+    tap_neutral: int
+    tap_step_v: float
+
+
+@lru_cache(maxsize=1)
+def load_feeder() -> Feeder:
+    """The shipped feeder; read once per process. GridError when the file is missing or cut."""
+    try:
+        with (
+            files(__package__).joinpath(EXTRACT_NAME).open("rb") as stream,
+            np.load(stream, allow_pickle=False) as archive,
+        ):
+            return _feeder_of({name: archive[name] for name in archive.files})
+    except (OSError, ValueError, KeyError) as trouble:
+        message = f"simulators/grid/{EXTRACT_NAME}: cannot be read ({trouble}); restore the file as shipped"
+        raise GridError(message) from trouble
+
+
+def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
+    names = [str(name) for name in arrays["load_profile_names"]]
+    is_household = np.array([names[row].startswith(HOUSEHOLD_PREFIX) for row in arrays["load_profile"]])
+    order = np.argsort(~is_household, kind="stable")
+    tap = [int(value) for value in arrays["transformer_tap"]]
+    rating = TransformerRating(
+        node_upper=int(arrays["transformer_nodes"][0]),
+        node_lower=int(arrays["transformer_nodes"][1]),
+        u_upper_v=float(arrays["transformer_u_v"][0]),
+        u_lower_v=float(arrays["transformer_u_v"][1]),
+        sn_va=float(arrays["transformer_sn_va"]),
+        uk=float(arrays["transformer_uk"]),
+        pk_w=float(arrays["transformer_pk_w"]),
+        i0=float(arrays["transformer_i0"]),
+        p0_w=float(arrays["transformer_p0_w"]),
+        clock=int(arrays["transformer_clock"]),
+        tap_position=tap[0],
+        tap_min=tap[1],
+        tap_max=tap[2],
+        tap_neutral=tap[3],
+        tap_step_v=float(arrays["transformer_tap_v"]),
+    )
+    return Feeder(
+        node_u_rated_v=arrays["node_u_rated_v"],
+        line_nodes=np.stack([arrays["line_from"], arrays["line_to"]]),
+        line_r_ohm=arrays["line_r_ohm"],
+        line_x_ohm=arrays["line_x_ohm"],
+        line_c_f=arrays["line_c_f"],
+        line_i_max_a=arrays["line_i_max_a"],
+        source_u_pu=float(arrays["source_u_pu"]),
+        transformer=rating,
+        load_node=arrays["load_node"][order],
+        load_profile=arrays["load_profile"][order],
+        load_p_w=arrays["load_p_w"][order],
+        load_q_var=arrays["load_q_var"][order],
+        pv_node=arrays["pv_node"],
+        pv_profile=arrays["pv_profile"],
+        pv_p_w=arrays["pv_p_w"],
+        load_p_shapes=arrays["load_p_shapes"],
+        load_p_scale=arrays["load_p_scale"],
+        load_q_shapes=arrays["load_q_shapes"],
+        load_q_scale=arrays["load_q_scale"],
+        pv_shapes=arrays["pv_shapes"],
+        pv_scale=arrays["pv_scale"],
+        households=int(is_household.sum()),
+    )
