@@ -20,7 +20,7 @@ import functools
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +73,22 @@ def as_table(config: object) -> dict[str, Any]:
     """
     require(dataclasses.is_dataclass(config) and not isinstance(config, type), "config show gets a configuration")
     return typing.cast("dict[str, Any]", _plain(config))
+
+
+def secret_references(config: object) -> Iterator[str]:
+    """Yield every reference to a secret in a configuration, nested tables included."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            if field.metadata.get("secret") and isinstance(value, str):
+                yield value
+            else:
+                yield from secret_references(value)
+    elif isinstance(config, tuple):
+        for item in config:
+            yield from secret_references(item)
+    elif isinstance(config, Mapping):
+        yield from secret_references(tuple(config.values()))
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,92 @@
+"""Finds and runs the benchmarks in the checkout's ``benchmarks`` folder.
+
+A benchmark module ``benchmarks/<topic>.py`` offers ``BENCHMARKS: dict[str, Callable[[], Measurement]]``; it imports what it
+measures inside its functions, so that listing names is cheap. A bound is the least work that any program would have to do for the
+same answer, measured by the same call; set-up of input counts for neither.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gridcore.errors import GridError, UsageError, require
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one benchmark yields: ``n`` pieces of work in ``seconds``, and its bound if it has one."""
+
+    n: int
+    seconds: float
+    bound_name: str | None = None
+    bound_seconds: float | None = None
+
+
+Benchmark = Callable[[], Measurement]
+
+
+def best_seconds(work: Callable[[], object], rounds: int = 5) -> float:
+    """Return the shortest wall time of ``rounds`` calls of ``work``, seconds: the one that other load disturbed least."""
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def find_benchmarks() -> dict[str, Benchmark]:
+    """Return all benchmarks by name; GridError outside a source checkout, where there are none."""
+    try:
+        package = importlib.import_module("benchmarks")
+    except ModuleNotFoundError:
+        raise GridError("gridledger bench: the benchmarks are part of the source checkout; run it there") from None
+    found: dict[str, Benchmark] = {}
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        entries: Mapping[str, Benchmark] = getattr(
+            importlib.import_module(f"benchmarks.{module.name}"), "BENCHMARKS", {}
+        )
+        require(found.keys().isdisjoint(entries), "a benchmark's name is given once")
+        found.update(entries)
+    return found
+
+
+def select_names(names: Sequence[str], benchmarks: Mapping[str, Benchmark]) -> list[str]:
+    """Return the benchmarks meant by ``names`` (``sm2_verify`` means all ``sm2_verify/...``; none given means all)."""
+    chosen: list[str] = []
+    for name in names or sorted(benchmarks):
+        group = [known for known in sorted(benchmarks) if known == name or known.startswith(f"{name}/")]
+        if not group:
+            near = difflib.get_close_matches(name, benchmarks, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "see: gridledger bench list"
+            raise UsageError(f"gridledger bench: no benchmark '{name}'; {hint}")
+        chosen.extend(known for known in group if known not in chosen)
+    return chosen
+
+
+def run_benchmark(name: str, benchmark: Benchmark) -> dict[str, object]:
+    """Run one benchmark and return its result row as ``bench run --json`` prints it."""
+    measured = benchmark()
+    bound_seconds = measured.bound_seconds
+    return {
+        "name": name,
+        "n": measured.n,
+        "seconds": measured.seconds,
+        "per_second": measured.n / measured.seconds if measured.seconds else None,
+        "bound_name": measured.bound_name,
+        "bound_seconds": bound_seconds,
+        "ratio": measured.seconds / bound_seconds if bound_seconds else None,
+    }
+
+
+def text_line(result: Mapping[str, object]) -> str:
+    """Return a result row as one line for a person."""
+    line = f"{result['name']}: {result['n']:,} in {result['seconds']:.4f} s ({result['per_second'] or 0:,.0f}/s)"
+    if result["ratio"] is not None:
+        line += f", {result['ratio']:.2f} x bound ({result['bound_name']}: {result['bound_seconds']:.4f} s)"
+    return line

@@ -1,0 +1,209 @@
+"""The one executable, ``gridledger``: finds the command, parses its arguments, turns errors into one line and an exit status.
+
+Exit status: 0 success, 1 a negative answer, 2 bad usage or bad input, 3 cannot be decided; beyond those 70 for a fault of our own
+(with its traceback), 130 after Ctrl-C, 141 when the reader of our output went away. ``gridledger.commands`` says how to add a command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, Protocol, cast
+
+from gridcore.errors import GridError, InvariantError, UsageError
+
+# Name -> the line that `gridledger --help` shows. The module is gridledger.commands.<name>, imported only when it is called.
+COMMANDS = {
+    "demo": "the whole system on one machine, on simulated meters",
+    "node": "run or check a ledger node",
+    "edge": "run or check the agent on a gateway",
+    "evidence": "export the proof of a bill line as a bundle",
+    "verify": "check a bundle offline against a trust root",
+    "vectors": "run conformance cases from a folder",
+    "bench": "list or run benchmarks",
+    "config": "check or show a configuration file",
+    "doctor": "say what this machine has and lacks",
+}
+
+EXIT_BAD_INPUT = 2
+EXIT_OUR_FAULT = 70
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
+_PROGRAM = "gridledger"
+_OUR_PACKAGES = ("edge", "ledger", "settlement", "simulators", "firmware_profiles", "benchmarks")
+_LEVELS = ("debug", "info", "warning", "error")
+_EXAMPLE = "gridledger demo --headless --days 1 --households 12 --seed 7"
+
+
+class Command(Protocol):
+    """What a module in ``gridledger.commands`` offers (LOG_LEVEL is optional, default "warning")."""
+
+    EXAMPLE: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare arguments or sub-parsers; ``--json`` and ``--log-level`` are added for you."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit status."""
+        ...
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line; sub-parsers inherit it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: this process's) and return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_json = "--json" in words
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return _fail(error, cast("int", getattr(error, "exit_status", EXIT_BAD_INPUT)), is_json)
+    except GridError as error:
+        return _fail(error, cast("int", getattr(error, "exit_status", 1)), is_json)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _drop_stdout()
+        return EXIT_PIPE_CLOSED
+    except ModuleNotFoundError as error:
+        return _fail_missing(error, is_json)
+    except OSError as error:  # a file or port that the command did not foresee: still the user's to mend
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(UsageError(f"{_PROGRAM}: {where}{error.strerror or error}"), EXIT_BAD_INPUT, is_json)
+    except SystemExit as stop:  # argparse after --help
+        return stop.code if isinstance(stop.code, int) else 0
+    except (Exception, InvariantError):  # noqa: BLE001 - the last line of defence: say that it is our fault
+        return _fail_ourselves(is_json)
+
+
+def build_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
+    """Return the parser and the module of command ``name``; UsageError with the nearest name when there is none."""
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"commands: {' '.join(COMMANDS)}"
+        raise UsageError(f"{_PROGRAM}: '{name}' is not a command; {hint}")
+    command = cast("Command", importlib.import_module(f"gridledger.commands.{name}"))
+    parser = _Parser(
+        prog=f"{_PROGRAM} {name}",
+        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
+        epilog=f"example:\n  {command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    _add_common(parser, command, None)
+    return parser, command
+
+
+def _run(words: list[str]) -> int:
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        word = rest.pop(0)
+        if word in ("-h", "--help"):
+            print(_help())
+            return 0
+        if word == "--version":
+            from gridledger import __version__
+
+            print(f"{_PROGRAM} {__version__}")
+            return 0
+        if word != "--json":
+            raise UsageError(f"{_PROGRAM}: unknown option {word} (see {_PROGRAM} --help)")
+    if not rest:
+        print(_help(), file=sys.stderr)
+        return EXIT_BAD_INPUT
+    parser, command = build_parser(rest[0])
+    args = parser.parse_args(rest[1:])
+    args.json = "--json" in words
+    from gridcore.logs import configure_logs
+
+    level = args.log_level or os.environ.get("GRIDLEDGER_LOG_LEVEL") or getattr(command, "LOG_LEVEL", "warning")
+    if level not in _LEVELS:
+        raise UsageError(f"GRIDLEDGER_LOG_LEVEL={level}: choose from {' '.join(_LEVELS)}")
+    configure_logs(json=args.json or not sys.stderr.isatty(), level=level)
+    return command.run(args)
+
+
+def _add_common(parser: argparse.ArgumentParser, command: Command, default: object) -> None:
+    """Give ``parser`` and all its sub-parsers the options and the example that every command has."""
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+    parser.add_argument("--log-level", choices=_LEVELS, default=default, metavar="LEVEL", help=" ".join(_LEVELS))
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list sub-parsers
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for inner in action.choices.values():
+                inner.formatter_class = argparse.RawDescriptionHelpFormatter
+                inner.epilog = inner.epilog or f"example:\n  {command.EXAMPLE}"
+                inner.allow_abbrev = False
+                _add_common(inner, command, argparse.SUPPRESS)  # absent there must not undo what was given before
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {_PROGRAM} [--version] [--help] COMMAND ...",
+            "",
+            "Energy trading and metering on a consortium ledger; every line of a bill can be checked by a stranger, offline.",
+            "",
+            *lines,
+            "",
+            f"'{_PROGRAM} COMMAND --help' says more. Every command takes --json.",
+            "",
+            "example:",
+            f"  {_EXAMPLE}",
+        ]
+    )
+
+
+def _fail(error: GridError, status: int, is_json: bool) -> int:
+    line = " ".join(str(error).split("\n")) or type(error).__name__
+    try:
+        if is_json:
+            print(json.dumps({"error": line}, ensure_ascii=False), flush=True)
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _drop_stdout()
+    return status
+
+
+def _fail_missing(error: ModuleNotFoundError, is_json: bool) -> int:
+    """A library of an extra that is not installed is the user's to mend; a module of ours that is not there is not."""
+    package = (error.name or "").partition(".")[0]
+    if not package or package.startswith("grid") or package in _OUR_PACKAGES:
+        return _fail_ourselves(is_json)
+    line = f"{_PROGRAM}: the library '{package}' is not installed; install the part that needs it: pip install 'gridledger[EXTRA]'"
+    return _fail(
+        UsageError(f"{line} (EXTRA: edge, node, web or sim; '{_PROGRAM} doctor' shows which)"), EXIT_BAD_INPUT, is_json
+    )
+
+
+def _fail_ourselves(is_json: bool) -> int:
+    import traceback
+
+    traceback.print_exc()
+    line = f"{_PROGRAM}: fault in the program itself; please report the lines above"
+    return _fail(GridError(line), EXIT_OUR_FAULT, is_json)
+
+
+def _drop_stdout() -> None:
+    """Point stdout to nowhere, so that the interpreter's last flush does not complain about the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The commands, one module each, named as the command; ``gridledger.cli`` imports only the one that is called.
+
+To add a command ``watch``: write ``gridledger/commands/watch.py`` and a line in ``gridledger.cli.COMMANDS``.
+
+    EXAMPLE = "gridledger watch run --config watch.toml"     # required: the last line of --help
+    LOG_LEVEL = "info"                                       # optional; "warning" if absent
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        run = actions.add_parser("run", help="watch until stopped")
+        run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the watcher's TOML file")
+
+    def run(args: argparse.Namespace) -> int:
+        from gridwatch.rules import watch                    # heavy imports inside: --help stays fast
+
+        result = watch(load_config(args.config, WatchConfig))
+        print_result(args, {"alerts": result.alerts}, f"{result.alerts} alerts")
+        return 0
+
+- ``--json`` (``args.json``) and ``--log-level`` are added to the parser and to all its sub-parsers; do not declare them.
+- A user's mistake is a ``UsageError`` (exit status 2); another ``GridError`` exits with 1, or with its ``exit_status``
+  attribute where it has one (3: cannot be decided). The command line prints the one line; the command does not.
+- A negative answer is no error: print it and return 1. Results go to stdout, all else to stderr (progress only on a terminal).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+
+
+def print_result(args: argparse.Namespace, result: Mapping[str, object], text: str) -> None:
+    """Print ``result`` as one JSON object under ``--json``, else ``text`` (nothing when that is empty)."""
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+    elif text:
+        print(text, flush=True)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return an argparse ``type`` for whole numbers from ``low`` to ``high``."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or not text.isascii() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def print_progress(line: str) -> None:
+    """Overwrite one line on a terminal's stderr; print nothing into a pipe. An empty ``line`` clears it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)

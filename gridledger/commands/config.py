@@ -1,0 +1,92 @@
+"""``gridledger config``: check a configuration file before a process meets it, or show what it means with all defaults."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+from typing import cast
+
+from gridledger.commands import print_result
+
+EXAMPLE = "gridledger config check edge edge.toml"
+
+# Kind of process -> where its configuration type lives; imported only when asked for.
+CONFIG_TYPES = {
+    "edge": "edge.config:EdgeConfig",
+    "node": "ledger.config:NodeConfig",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``check KIND FILE`` and ``show KIND FILE``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="check|show")
+    for name, summary in (
+        ("check", "is the file usable, down to the secrets it refers to"),
+        ("show", "the file with all defaults filled in, paths made absolute"),
+    ):
+        action = actions.add_parser(name, help=summary)
+        action.add_argument("kind", choices=sorted(CONFIG_TYPES), help="the process that reads the file")
+        action.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check or show; a file that cannot be used is a UsageError."""
+    from gridcore.config import as_table, load_config, secret_references
+    from gridcore.secrets import read_secret
+
+    config: object = load_config(args.file, config_type(args.kind))
+    if args.action == "show":
+        table = as_table(config)
+        print_result(args, {"kind": args.kind, "file": str(args.file), "config": table}, "\n".join(toml_lines(table)))
+        return 0
+    for reference in secret_references(config):
+        read_secret(reference)
+    print_result(
+        args,
+        {"kind": args.kind, "file": str(args.file), "ok": True},
+        f"{args.file}: usable as {args.kind} configuration",
+    )
+    return 0
+
+
+def config_type(kind: str) -> type:
+    """Return the configuration dataclass of a ``kind`` of process (a key of CONFIG_TYPES)."""
+    module, _, name = CONFIG_TYPES[kind].partition(":")
+    return cast("type", getattr(importlib.import_module(module), name))
+
+
+def toml_lines(table: dict[str, object], prefix: str = "") -> list[str]:
+    """Return ``table`` as lines of TOML (integers, booleans, text, arrays, tables); loading them gives ``table`` again."""
+    lines = [f"{_key(key)} = {_inline(value)}" for key, value in table.items() if not _is_section(value)]
+    for key, value in table.items():
+        if not _is_section(value):
+            continue
+        name = f"{prefix}{_key(key)}"
+        if isinstance(value, dict):
+            lines += ["", f"[{name}]", *toml_lines(value, f"{name}.")]
+        else:
+            for item in cast("list[dict[str, object]]", value):
+                lines += ["", f"[[{name}]]", *toml_lines(item, f"{name}.")]
+    return lines
+
+
+def _is_section(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _key(key: str) -> str:
+    return key if key and key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _text(key)
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_inline(item) for item in value) + "]"
+    return str(value) if isinstance(value, int) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON's escapes are all TOML's too

@@ -1,0 +1,150 @@
+"""``gridledger doctor``: what this machine has and lacks for each part, with the command that would mend it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gridledger.commands import print_result
+
+EXAMPLE = "gridledger doctor --path /var/lib/gridledger"
+
+FSYNC_ROUNDS = 20
+FREE_BYTES_MIN = 1_000_000_000
+EXTRAS = {
+    "edge": ("pymodbus", "paho", "httpx"),
+    "node": ("numpy", "quart", "hypercorn", "httpx", "influxdb_client"),
+    "sim": ("power_grid_model",),
+    "crosscheck": ("gmssl",),
+}
+PROGRAMS = {"mbpoll": "an independent Modbus client", "openssl": "an independent SM2 and keystore client"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: ``state`` is "ok", "missing" (optional) or "broken" (nothing works without it)."""
+
+    topic: str
+    state: str
+    detail: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--path``."""
+    parser.add_argument(
+        "--path", type=Path, default=Path(), metavar="DIR", help="folder whose disk is tried (default: here)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything; 0 when nothing is broken, else 1."""
+    findings = list(examine(args.path))
+    signs = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}
+    lines = [f"{signs[f.state]}  {f.topic}: {f.detail}" + (f"; {f.remedy}" if f.remedy else "") for f in findings]
+    is_healthy = all(finding.state != "broken" for finding in findings)
+    print_result(args, {"healthy": is_healthy, "findings": [asdict(finding) for finding in findings]}, "\n".join(lines))
+    return 0 if is_healthy else 1
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """Yield a finding for each topic; ``folder`` is where the disk is tried."""
+    yield examine_python(sys.version_info[:3])
+    for check in (examine_sm2, examine_sm3):
+        yield guarded(check)
+    for extra, modules in EXTRAS.items():
+        yield examine_extra(extra, modules)
+    for program, purpose in PROGRAMS.items():
+        yield examine_program(program, purpose)
+    yield guarded(lambda: examine_disk(folder))
+    yield examine_fonts()
+
+
+def guarded(check: Callable[[], Finding]) -> Finding:
+    """Return the check's finding, or "broken" with the error's line: a doctor does not fall ill."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the finding
+        return Finding(check.__name__.removeprefix("examine_"), "broken", f"{type(error).__name__}: {error}")
+
+
+def examine_python(version: tuple[int, ...]) -> Finding:
+    """Python 3.11 or later."""
+    text = ".".join(map(str, version))
+    if version < (3, 11):
+        return Finding("python", "broken", text, "install Python 3.11 or later")
+    return Finding("python", "ok", f"{text}, {os.cpu_count()} cores")
+
+
+def examine_sm2() -> Finding:
+    """SM2 in the system's libcrypto, found by the backend's own known-answer tests; pure Python stands in."""
+    from gridcore.sm import load_backend
+
+    try:
+        load_backend("libcrypto")
+    except Exception as error:  # noqa: BLE001 - any failure to load means: not here
+        load_backend("python")
+        return Finding("sm2", "missing", f"libcrypto: {error}; pure Python stands in", "install OpenSSL 3.0 or later")
+    return Finding("sm2", "ok", "libcrypto")
+
+
+def examine_sm3() -> Finding:
+    """Which SM3 is in use."""
+    from gridcore.sm3 import BACKEND
+
+    if BACKEND == "python":
+        return Finding("sm3", "missing", "pure Python, slow", "use a Python whose hashlib has sm3")
+    return Finding("sm3", "ok", BACKEND)
+
+
+def examine_extra(extra: str, modules: tuple[str, ...]) -> Finding:
+    """Are the libraries of an extra installed."""
+    lacking = [module for module in modules if importlib.util.find_spec(module) is None]
+    if lacking:
+        return Finding(f"[{extra}]", "missing", " ".join(lacking), f"pip install 'gridledger[{extra}]'")
+    return Finding(f"[{extra}]", "ok", " ".join(modules))
+
+
+def examine_program(program: str, purpose: str) -> Finding:
+    """Is a program from outside on PATH."""
+    path = shutil.which(program)
+    if path is None:
+        return Finding(program, "missing", f"{purpose}; some tests need it", f"apt-get install {program}")
+    return Finding(program, "ok", path)
+
+
+def examine_disk(folder: Path) -> Finding:
+    """Free room, and how long the disk takes to make a small write durable: every acknowledged batch waits for it."""
+    free = shutil.disk_usage(folder).free
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".gridledger-doctor-") as file:
+        start = time.perf_counter()
+        for _ in range(FSYNC_ROUNDS):
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+        fsync_ms = (time.perf_counter() - start) * 1000 / FSYNC_ROUNDS
+    detail = f"{folder.resolve()}: {free / 1e9:.1f} GB free, fsync {fsync_ms:.2f} ms"
+    if free < FREE_BYTES_MIN:
+        return Finding("disk", "broken", detail, "free at least 1 GB, or choose another disk with --path")
+    return Finding("disk", "ok", detail)
+
+
+def examine_fonts() -> Finding:
+    """A font with Chinese characters, for printed reports."""
+    program = shutil.which("fc-list")
+    if program is None:
+        return Finding("fonts", "missing", "fontconfig not installed", "apt-get install fontconfig fonts-noto-cjk")
+    listed = subprocess.run([program, ":lang=zh", "family"], capture_output=True, text=True, check=False, timeout=30)
+    families = sorted({line.split(",")[0] for line in listed.stdout.splitlines() if line})
+    if not families:
+        return Finding("fonts", "missing", "no font with Chinese characters", "apt-get install fonts-noto-cjk")
+    return Finding("fonts", "ok", families[0])

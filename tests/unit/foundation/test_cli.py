@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import GridError, InvariantError, UsageError
+from gridledger import __version__
+from gridledger.cli import COMMANDS, build_parser, main
+from gridledger.commands import whole_number
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+class UndecidedError(GridError):
+    exit_status = 3
+
+
+class Planted:
+    """A command that does what the test wants."""
+
+    EXAMPLE = "gridledger planted run"
+
+    def __init__(self, work: Callable[[argparse.Namespace], int]) -> None:
+        self.run = work
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("run").add_argument("--days", type=whole_number(1, 31), default=1)
+
+
+@pytest.fixture
+def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[argparse.Namespace], int]], None]:
+    def plant_work(work: Callable[[argparse.Namespace], int]) -> None:
+        monkeypatch.setitem(COMMANDS, "planted", "a planted command")
+        monkeypatch.setitem(sys.modules, "gridledger.commands.planted", Planted(work))
+
+    monkeypatch.setattr("gridcore.logs.configure_logs", lambda **_: None)
+    return plant_work
+
+
+Plant = Callable[[Callable[[argparse.Namespace], int]], None]
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def work(_: argparse.Namespace) -> int:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UsageError("edge.toml: poll.ms is missing"), 2, "edge.toml: poll.ms is missing"),
+        (GridError("gateway gw1: receipt does not verify"), 1, "gateway gw1: receipt does not verify"),
+        (UndecidedError("no trust root"), 3, "no trust root"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/nowhere/x"),
+            2,
+            "gridledger: /nowhere/x: No such file or directory",
+        ),
+        (OSError(98, "Address already in use"), 2, "gridledger: Address already in use"),
+        (ModuleNotFoundError("No module named 'numpy'", name="numpy.core"), 2, "'numpy' is not installed"),
+    ],
+)
+def test_error_becomes_one_line_and_its_exit_status(
+    plant: Plant, capsys: pytest.CaptureFixture[str], error: Exception, status: int, line: str
+) -> None:
+    plant(raising(error))
+    assert main(["planted", "run"]) == status
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert line in output.err
+    assert output.err.count("\n") == 1
+    assert main(["planted", "run", "--json"]) == status
+    assert line in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_fault_of_our_own_keeps_its_traceback_and_is_no_negative_answer(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (
+        KeyError("x"),
+        InvariantError("debits equal credits"),
+        ModuleNotFoundError("x", name="ledger.nothing"),
+    ):
+        plant(raising(error))
+        assert main(["planted", "run"]) == 70
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt_is_quiet(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    plant(raising(KeyboardInterrupt()))
+    assert main(["planted", "run"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["--json", "planted", "run"], ["planted", "--json", "run"], ["planted", "run", "--json"]]
+)
+def test_common_options_count_wherever_they_stand(plant: Plant, words: list[str]) -> None:
+    seen: list[argparse.Namespace] = []
+
+    def work(args: argparse.Namespace) -> int:
+        seen.append(args)
+        return 0
+
+    plant(work)
+    assert main(words) == 0
+    assert main(["planted", "--log-level", "debug", "run"]) == 0
+    assert seen[0].json is True
+    assert (seen[1].json, seen[1].log_level) == (False, "debug")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["plantde", "run"], "did you mean 'planted'?"),
+        (["zzzz"], "commands: demo"),
+        (["--zzz"], "unknown option --zzz"),
+        (["planted"], "the following arguments are required: action"),
+        (["planted", "run", "--day", "3"], "unrecognized arguments: --day 3"),
+        (["planted", "run", "--days", "32"], "argument --days: '32' is not a whole number from 1 to 31"),
+        (["planted", "run", "--days", "1.5"], "'1.5' is not a whole number"),
+        (["planted", "run", "--days", "٣"], "is not a whole number"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    plant: Plant, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    plant(raising(AssertionError("must not run")))
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+
+
+def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: gridledger" in capsys.readouterr().err
+
+
+def test_help_and_version_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"gridledger {__version__}\n"
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.rstrip().splitlines()[-2:] == [
+        "example:",
+        "  gridledger demo --headless --days 1 --households 12 --seed 7",
+    ]
+
+
+def test_commands_and_modules_are_the_same_list() -> None:
+    modules = {path.stem for path in (REPOSITORY / "gridledger" / "commands").glob("*.py")} - {"__init__"}
+    assert modules == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_help_ends_with_an_example_of_its_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if not (REPOSITORY / "gridledger" / "commands" / f"{name}.py").exists():
+        pytest.skip("being built")
+    parser, _ = build_parser(name)
+    inner = [
+        choice
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for choice in action.choices
+    ]
+    for words in [[name, "--help"], *([name, choice, "--help"] for choice in inner)]:
+        assert main(words) == 0
+        lines = capsys.readouterr().out.rstrip().splitlines()
+        assert "example:" in lines[-3:]
+        assert lines[-1].lstrip().startswith("gridledger " + name)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys; from gridledger.cli import main; main(['--help']); print(sorted(m for m in sys.modules if m in sys.argv))"
+    heavy = ["numpy", "structlog", "cryptography", "quart", "pymodbus", "asyncio", "ctypes"]
+    done = subprocess.run([sys.executable, "-c", program, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_closed_pipe_leaves_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "gridledger", "--help"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 141

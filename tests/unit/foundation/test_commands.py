@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import GridError, InvariantError, UsageError
+from gridledger.bench import Measurement, best_seconds, find_benchmarks, run_benchmark, select_names, text_line
+from gridledger.cli import main
+from gridledger.commands import doctor
+from gridledger.commands.config import toml_lines
+
+
+@dataclass(frozen=True)
+class Line:
+    host: str
+    port: int = 502
+
+
+@dataclass(frozen=True)
+class PlantedConfig:
+    password: str = field(metadata={"secret": True})
+    data: Path = Path("data")
+    lines: tuple[Line, ...] = ()
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("gridledger.commands.config.config_type", lambda kind: PlantedConfig)
+    path = tmp_path / "edge.toml"
+    path.write_text('password = "file:pw"\n[[lines]]\nhost = "h1"\n')
+    (tmp_path / "pw").write_text("hush")
+    (tmp_path / "pw").chmod(0o600)
+    return path
+
+
+def test_usable_configuration_is_said_to_be_usable(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", "edge", str(config_file)]) == 0
+    assert "usable as edge configuration" in capsys.readouterr().out
+
+
+def test_configuration_whose_secret_others_may_read_is_refused(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config_file.parent / "pw").chmod(0o644)
+    assert main(["config", "check", "edge", str(config_file), "--json"]) == 2
+    output = capsys.readouterr()
+    assert "chmod 600" in json.loads(output.out)["error"]
+    assert output.err.count("\n") == 1
+
+
+def test_shown_configuration_is_toml_with_defaults_and_without_secrets(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "show", "edge", str(config_file)]) == 0
+    shown = capsys.readouterr().out
+    assert tomllib.loads(shown) == {
+        "password": f"file:{config_file.parent}/pw",
+        "data": "data",
+        "lines": [{"host": "h1", "port": 502}],
+    }
+    assert "hush" not in shown
+
+
+def test_toml_of_any_table_loads_to_the_same_table() -> None:
+    table: dict[str, object] = {
+        "a-b": [1, -2], "c d": 'é"\\\n\x01\x7f中', "yes": True, "e": [], "": "x",
+        "t": {"x": 1, "u": {"y": ["q"]}, "rows": [{"k": 1}, {"k": 2, "deep": {"z": False}}]},
+    }  # fmt: skip
+    assert tomllib.loads("\n".join(toml_lines(table))) == table
+
+
+def test_doctor_finds_this_machine_fit_and_says_what_it_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["doctor", "--path", str(tmp_path), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert status == (0 if report["healthy"] else 1)
+    assert {"python", "sm2", "sm3", "disk", "fonts", "mbpoll", "[edge]"} <= {
+        finding["topic"] for finding in report["findings"]
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_the_remedy(tmp_path: Path) -> None:
+    assert doctor.examine_python((3, 10, 9)).state == "broken"
+    assert doctor.examine_program("no-such-program", "x").remedy == "apt-get install no-such-program"
+    assert doctor.examine_extra("sim", ("numpy", "no_such_library")).remedy == "pip install 'gridledger[sim]'"
+    assert doctor.guarded(lambda: doctor.examine_disk(tmp_path / "none")).state == "broken"
+
+
+def test_benchmark_with_a_bound_gets_a_ratio() -> None:
+    result = run_benchmark("x", lambda: Measurement(100, 0.5, "bare loop", 0.25))
+    assert result == {
+        "name": "x",
+        "n": 100,
+        "seconds": 0.5,
+        "per_second": 200.0,
+        "bound_name": "bare loop",
+        "bound_seconds": 0.25,
+        "ratio": 2.0,
+    }
+    assert "2.00 x bound (bare loop" in text_line(result)
+    assert run_benchmark("x", lambda: Measurement(1, 0.5))["ratio"] is None
+    assert best_seconds(lambda: None, rounds=2) < 1
+
+
+def test_benchmarks_are_chosen_by_name_or_group() -> None:
+    known = dict.fromkeys(["clear_10k", "sm2_verify/python", "sm2_verify/libcrypto"], lambda: Measurement(1, 1.0))
+    assert select_names([], known) == sorted(known)
+    assert select_names(["sm2_verify", "sm2_verify/python"], known) == ["sm2_verify/libcrypto", "sm2_verify/python"]
+    with pytest.raises(UsageError, match="did you mean 'clear_10k'"):
+        select_names(["clear10k"], known)
+
+
+def test_benchmark_modules_are_found_and_a_name_given_twice_is_our_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    import types
+
+    package = types.ModuleType("benchmarks")
+    package.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "benchmarks", package)
+    for name in ("planted_one", "planted_two"):
+        (tmp_path / f"{name}.py").write_text("BENCHMARKS = {'" + name + "': None}")
+    assert set(find_benchmarks()) == {"planted_one", "planted_two"}
+    (tmp_path / "planted_three.py").write_text("BENCHMARKS = {'planted_one': None}")
+    with pytest.raises(InvariantError, match="given once"):
+        find_benchmarks()
+
+
+def test_bench_outside_a_checkout_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("importlib.import_module", absent)
+    with pytest.raises(GridError, match="part of the source checkout"):
+        find_benchmarks()
+
+
+def test_bench_list_and_run_print_what_outside_programs_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "gridledger.bench.find_benchmarks", lambda: {"a": lambda: Measurement(1, 1.0), "b": lambda: Measurement(2, 1.0)}
+    )
+    assert main(["bench", "list"]) == 0
+    assert capsys.readouterr().out == "a\nb\n"
+    assert main(["bench", "run", "b", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert list(row) == ["name", "n", "seconds", "per_second", "bound_name", "bound_seconds", "ratio"]
+    assert main(["bench", "run", "c"]) == 2
