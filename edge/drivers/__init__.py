@@ -1,1 +1,1 @@
-""""""
+"""One module per protocol that meters speak. Third-party protocol libraries are used nowhere else in ``edge``."""

@@ -1,0 +1,107 @@
+"""Which requests read a meter: as few as its profile allows, and none that a late answer to another could satisfy.
+
+An answer in RTU framing does not say which registers it holds, only how many words. Therefore the billing block has a word
+count of its own among all blocks of a meter, and its second reading asks for one known neighbour more: an answer that
+comes late fits neither a telemetry request nor the other half of a double reading. (Draining the line after a timeout
+comes first; this stands behind it. Background: an RTU answer that arrives late is otherwise given to the next request.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from firmware_profiles.schema import Point, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One read request: ``count`` registers from ``address``, and the points that lie inside."""
+
+    function_code: int
+    address: int
+    count: int
+    points: tuple[Point, ...]
+
+    def words_of(self, point: Point, words: Sequence[int]) -> Sequence[int]:
+        """Return the part of the answer ``words`` that belongs to ``point``."""
+        start = point.address - self.address
+        return words[start : start + point.words]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """All requests for one meter model. ``confirm[i]`` is the second reading of ``billing[i]``."""
+
+    billing: tuple[Block, ...]
+    confirm: tuple[Block, ...]
+    telemetry: tuple[Block, ...]
+
+
+def plan_reads(profile: Profile) -> ReadPlan:
+    """Return the requests for ``profile``: billing registers apart from all others."""
+    billing = plan_blocks(profile.billing, profile)
+    confirm = tuple(_lengthened(block, profile) for block in billing)
+    lengths = {(block.function_code, block.count) for block in (*billing, *confirm)}
+    others = plan_blocks((point for point in profile.points if not point.is_billing), profile)
+    telemetry = tuple(piece for block in others for piece in _split_while(block, lengths))
+    return ReadPlan(billing, confirm, telemetry)
+
+
+def plan_blocks(points: Iterable[Point], profile: Profile) -> tuple[Block, ...]:
+    """Merge ``points`` into blocks of at most ``profile.max_words`` registers.
+
+    A hole between two points is bridged only where the profile knows every register in it (other points, or a block that
+    the vendor lets one request read): a meter may answer a request that touches an unknown register with an exception.
+    """
+    known = _known_registers(profile)
+    blocks: list[Block] = []
+    for point in sorted(points, key=lambda item: (item.function_code, item.address)):
+        last = blocks[-1] if blocks else None
+        if last is not None and last.function_code == point.function_code:
+            end = last.address + last.count
+            hole = range(end, point.address)
+            count = max(end, point.end) - last.address
+            if count <= profile.max_words and all((point.function_code, register) in known for register in hole):
+                blocks[-1] = Block(last.function_code, last.address, count, (*last.points, point))
+                continue
+        blocks.append(Block(point.function_code, point.address, point.words, (point,)))
+    return tuple(blocks)
+
+
+def _known_registers(profile: Profile) -> set[tuple[int, int]]:
+    known = {
+        (point.function_code, register) for point in profile.points for register in range(point.address, point.end)
+    }
+    for block in profile.blocks:
+        known.update((block.function_code, register) for register in range(block.address, block.address + block.count))
+    return known
+
+
+def _lengthened(block: Block, profile: Profile) -> Block:
+    """Return ``block`` with the known point after or before it, or ``block`` itself when it has no neighbour."""
+    end = block.address + block.count
+    for point in profile.points:
+        if point.function_code == block.function_code and block.count + point.words <= profile.max_words:
+            if point.address == end:
+                return Block(block.function_code, block.address, block.count + point.words, (*block.points, point))
+            if point.end == block.address:
+                return Block(block.function_code, point.address, block.count + point.words, (point, *block.points))
+    return block
+
+
+def _split_while(block: Block, lengths: set[tuple[int, int]]) -> tuple[Block, ...]:
+    """Return ``block`` in pieces none of which has one of ``lengths`` (a single point is never split)."""
+    if (block.function_code, block.count) not in lengths:
+        return (block,)
+    for cut in range(len(block.points) - 1, 0, -1):
+        left, right = block.points[:cut], block.points[cut:]
+        if max(point.end for point in left) <= right[0].address:
+            pieces = (_block_of(left), _block_of(right))
+            return tuple(piece for half in pieces for piece in _split_while(half, lengths))
+    return (block,)
+
+
+def _block_of(points: tuple[Point, ...]) -> Block:
+    start, end = points[0].address, max(point.end for point in points)
+    return Block(points[0].function_code, start, end - start, points)

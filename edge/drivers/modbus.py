@@ -1,0 +1,210 @@
+"""One Modbus line: a TCP connection to a gateway or meter, one request at a time, and no answer given to the wrong request.
+
+The client is pymodbus with its own retries switched off; this module decides when to try again (``edge.sampling``) and
+what an unanswered request means:
+
+* Modbus TCP numbers each request, so a late answer is recognised and dropped by the client.
+* RTU framing over TCP has no such number. After a request without a proper answer the line is **drained**: it stays
+  connected, whatever still arrives is thrown away until the line has been silent for ``drain_ms``, then it is closed and
+  opened anew before the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerType
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+
+from gridcore.errors import GridError, require
+from gridcore.logs import get_logger
+
+FRAMERS = {"socket": FramerType.SOCKET, "rtu": FramerType.RTU}
+DRAIN_ROUNDS_MAX = 10
+"""A line that never falls silent is closed after this many times ``drain_ms``."""
+SILENT_REQUESTS_MAX = 3
+"""So many requests in a row without any answer: the connection may be half dead, open a new one."""
+
+_log = get_logger(__name__)
+
+
+class LineError(GridError):
+    """A request brought no usable answer. The line stays usable."""
+
+
+class LineDownError(LineError):
+    """There is no connection: every meter of the line is out of reach."""
+
+
+class NoAnswerError(LineError):
+    """The device did not answer in time."""
+
+
+class DeviceRefusedError(LineError):
+    """The device answered with an exception. ``code`` as in the Modbus application protocol, section 7."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WrongAnswerError(LineError):
+    """The answer does not fit the request: another device, function or number of registers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineConfig:
+    """Where a line is and how it frames. Field metadata as in ``gridcore.config``."""
+
+    line: str = field(metadata={"min": 1, "max": 64})
+    host: str = field(metadata={"min": 1, "max": 255})
+    port: int = field(default=502, metadata={"min": 1, "max": 65_535})
+    framer: str = field(default="socket", metadata={"choices": tuple(FRAMERS)})
+    """"socket": Modbus TCP; "rtu": RTU frames through a serial device server."""
+    connect_timeout_ms: int = field(default=3000, metadata={"min": 10, "max": 60_000})
+    drain_ms: int = field(default=300, metadata={"min": 10, "max": 10_000})
+    """Silence that ends a drain (RTU): longer than the slowest meter may answer late."""
+
+
+def monotonic_ms() -> float:
+    """Milliseconds of a clock that never jumps; its zero means nothing."""
+    return time.monotonic() * 1000.0
+
+
+class ModbusLine:
+    """Reads registers of the devices on one line. Safe to call from several tasks: requests queue up.
+
+    Opens the connection by itself when it is needed; call ``close`` at the end.
+    """
+
+    def __init__(self, config: LineConfig, *, clock_ms: Callable[[], float] = monotonic_ms) -> None:
+        self.config = config
+        self._clock_ms = clock_ms
+        self._lock = asyncio.Lock()
+        self._client: AsyncModbusTcpClient | None = None
+        self._last_traffic_ms = clock_ms()
+        self._silent_requests = 0
+        self.requests = 0
+        self.drains = 0
+
+    async def read_words(
+        self, unit_id: int, function_code: int, address: int, count: int, *, timeout_ms: int = 1000, min_gap_ms: int = 0
+    ) -> Sequence[int]:
+        """Return ``count`` registers from ``address`` of device ``unit_id``.
+
+        ``min_gap_ms`` is kept between requests on RTU lines. Raises LineDownError, NoAnswerError, DeviceRefusedError or
+        WrongAnswerError; after the call returns or raises, no late answer can reach another request.
+        """
+        require(function_code in (3, 4), "only holding and input registers are read")
+        async with self._lock:
+            client = await self._connected()
+            if min_gap_ms and self.config.framer == "rtu":
+                await self._keep_gap(min_gap_ms)
+            where = f"{self.config.line}: unit {unit_id}, registers {address:#x}+{count}"
+            self.requests += 1
+            try:
+                answer = await self._exchange(client, unit_id, function_code, address, count, timeout_ms)
+                words = _checked_words(answer, unit_id, function_code, count, where)
+            except (TimeoutError, ModbusException):
+                await self._after_bad_answer(client, silent=True)
+                raise NoAnswerError(f"{where}: no answer within {timeout_ms} ms") from None
+            except WrongAnswerError:
+                await self._after_bad_answer(client, silent=False)
+                raise
+            except asyncio.CancelledError:
+                self._drop(client)  # an answer may still be under way
+                raise
+            self._silent_requests = 0
+            return words
+
+    async def close(self) -> None:
+        """Close the connection, if any."""
+        async with self._lock:
+            if self._client is not None:
+                self._drop(self._client)
+
+    async def _exchange(
+        self, client: AsyncModbusTcpClient, unit_id: int, function_code: int, address: int, count: int, timeout_ms: int
+    ) -> ModbusPDU:
+        read = client.read_holding_registers if function_code == 3 else client.read_input_registers
+        async with asyncio.timeout(timeout_ms / 1000.0):
+            return await read(address, count=count, device_id=unit_id)
+
+    async def _connected(self) -> AsyncModbusTcpClient:
+        client = self._client
+        if client is not None and client.connected:
+            return client
+        if client is not None:
+            self._drop(client)
+        config = self.config
+        client = AsyncModbusTcpClient(
+            config.host,
+            port=config.port,
+            framer=FRAMERS[config.framer],
+            name=config.line,
+            reconnect_delay=0,  # connecting again is our decision
+            retries=0,
+            timeout=config.connect_timeout_ms / 1000.0,
+            trace_packet=self._note_traffic,
+        )
+        client.comm_params.timeout_connect = config.connect_timeout_ms / 1000.0
+        if not await client.connect():
+            client.close()
+            raise LineDownError(f"{config.line}: no connection to {config.host}:{config.port}")
+        client.ctx.comm_params.timeout_connect = 3600.0  # from here on each request has a time limit of its own
+        client.set_max_no_responses(1 << 30)
+        self._client = client
+        return client
+
+    def _note_traffic(self, _sending: bool, data: bytes) -> bytes:
+        self._last_traffic_ms = self._clock_ms()
+        return data
+
+    async def _keep_gap(self, min_gap_ms: int) -> None:
+        wait_ms = self._last_traffic_ms + min_gap_ms - self._clock_ms()
+        if wait_ms > 0:
+            await asyncio.sleep(wait_ms / 1000.0)
+
+    async def _after_bad_answer(self, client: AsyncModbusTcpClient, *, silent: bool) -> None:
+        self._silent_requests = self._silent_requests + 1 if silent else 0
+        if self.config.framer == "rtu":
+            await self._drain(client)
+        elif not client.connected or self._silent_requests >= SILENT_REQUESTS_MAX:
+            self._silent_requests = 0
+            self._drop(client)
+
+    async def _drain(self, client: AsyncModbusTcpClient) -> None:
+        """Throw away what still comes until the line has been silent for ``drain_ms``, then close it."""
+        self.drains += 1
+        quiet_ms = float(self.config.drain_ms)
+        start_ms = self._clock_ms()
+        try:
+            while True:
+                now_ms = self._clock_ms()
+                wait_ms = max(start_ms, self._last_traffic_ms) + quiet_ms - now_ms
+                if wait_ms <= 0 or now_ms - start_ms >= DRAIN_ROUNDS_MAX * quiet_ms:
+                    break
+                await asyncio.sleep(wait_ms / 1000.0)
+        finally:
+            self._drop(client)
+        _log.info("line_drained", line=self.config.line, drained_ms=round(self._clock_ms() - start_ms))
+
+    def _drop(self, client: AsyncModbusTcpClient) -> None:
+        client.close()
+        if client is self._client:
+            self._client = None
+
+
+def _checked_words(answer: ModbusPDU, unit_id: int, function_code: int, count: int, where: str) -> Sequence[int]:
+    if isinstance(answer, ExceptionResponse):
+        raise DeviceRefusedError(
+            f"{where}: device answers with exception {answer.exception_code}", answer.exception_code
+        )
+    if answer.dev_id != unit_id or answer.function_code != function_code or len(answer.registers) != count:
+        raise WrongAnswerError(f"{where}: the answer of {len(answer.registers)} registers does not fit the request")
+    return answer.registers

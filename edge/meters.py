@@ -1,0 +1,99 @@
+"""The agent's meter table: which meter hangs on which line, by which profile it is read, and how patient reading is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edge.blocks import ReadPlan, plan_reads
+from edge.drivers.modbus import LineConfig, ModbusLine
+from firmware_profiles.schema import Profile
+from gridcore.errors import UsageError
+
+UNIT_ID_MAX = 247  # Modbus over serial line 1.02, 2.2
+NUMBER_MAX = 0xFFFF_FFFF
+BACKOFF_MS_MAX = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class MeterConfig:
+    """One row of the meter table. Field metadata as in ``gridcore.config``."""
+
+    number: int = field(metadata={"min": 0, "max": NUMBER_MAX})
+    """The meter's number in this gateway's batches."""
+    meter: str = field(metadata={"min": 1, "max": 64})
+    line: str = field(metadata={"min": 1, "max": 64})
+    unit_id: int = field(metadata={"min": 1, "max": UNIT_ID_MAX})
+    profile: str = field(metadata={"min": 1, "max": 64})
+    limit_wh: int = field(metadata={"min": 1})
+    """Largest plausible advance of a register in one slot, in Wh on the meter's (secondary) side."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePolicy:
+    """How patient sampling is. Times in milliseconds. Field metadata as in ``gridcore.config``."""
+
+    slot_s: int = field(default=900, metadata={"min": 1})
+    window_ms: int = field(default=60_000, metadata={"min": 1, "max": 900_000})
+    """After this, counted from the boundary, no further request is sent for it."""
+    attempts_max: int = field(default=6, metadata={"min": 1, "max": 100})
+    backoff_ms: int = field(default=100, metadata={"min": 1, "max": BACKOFF_MS_MAX})
+    """Pause before the second try; it doubles with each further one, up to BACKOFF_MS_MAX, with jitter."""
+    late_after_ms: int = field(default=5000, metadata={"min": 0})
+    """A reading taken later than this after the boundary is flagged late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A meter ready to be read: its row of the table, its profile, and the requests that read it."""
+
+    config: MeterConfig
+    profile: Profile
+    plan: ReadPlan
+
+
+@dataclass(slots=True)
+class MeterLine:
+    """A line with its meters, and how many boundaries in a row each of them (by number) has failed."""
+
+    line: ModbusLine
+    meters: tuple[Meter, ...]
+    failures: dict[int, int] = field(default_factory=dict)
+
+
+def build_lines(
+    lines: Sequence[LineConfig], meters: Sequence[MeterConfig], profiles: Mapping[str, Profile]
+) -> tuple[MeterLine, ...]:
+    """Join the tables of lines and meters with the loaded ``profiles`` (by id). Opens nothing.
+
+    Raises UsageError for a meter on an unknown line, a profile that is not loaded, a number, name or address given twice.
+    """
+    _check_unique("lines: line", [config.line for config in lines])
+    _check_unique("meters: number", [str(config.number) for config in meters])
+    _check_unique("meters: meter", [config.meter for config in meters])
+    _check_unique("meters: line and unit_id", [f"{config.line}/{config.unit_id}" for config in meters])
+    by_line: dict[str, list[Meter]] = {config.line: [] for config in lines}
+    plans = {profile_id: plan_reads(profile) for profile_id, profile in profiles.items()}
+    for config in meters:
+        if config.line not in by_line:
+            raise UsageError(
+                f"meters: meter {config.meter!r} is on line {config.line!r}; lines are {', '.join(by_line)}"
+            )
+        if config.profile not in profiles:
+            raise UsageError(f"meters: meter {config.meter!r} has profile {config.profile!r}, which is not loaded")
+        by_line[config.line].append(Meter(config, profiles[config.profile], plans[config.profile]))
+    return tuple(MeterLine(ModbusLine(config), tuple(by_line[config.line])) for config in lines)
+
+
+async def close_lines(lines: Sequence[MeterLine]) -> None:
+    """Close the connections of all ``lines``."""
+    for line in lines:
+        await line.line.close()
+
+
+def _check_unique(what: str, values: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise UsageError(f"{what} {value!r} is given twice; each stands once")
+        seen.add(value)

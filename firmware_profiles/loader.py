@@ -1,0 +1,66 @@
+"""Find a profile by its id, load it, and give the digest by which readings name it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+
+from firmware_profiles.schema import Profile, ProfileError
+from gridcore.config import parse_config
+from gridcore.sm3 import sm3
+
+FOLDER = Path(__file__).parent / "meters"
+PROFILE_BYTES_MAX = 256 * 1024
+
+
+def profile_ids(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the ids of the profiles in ``folder`` (default: those shipped with the project), sorted."""
+    return tuple(sorted(path.stem for path in (folder or FOLDER).glob("*.toml")))
+
+
+def profile_digest(profile_bytes: bytes) -> bytes:
+    """Return SM3 of a profile file's bytes with line ends made LF, so that a checkout on Windows names the same profile."""
+    return sm3(profile_bytes.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
+    """Load the profile ``profile_id`` from ``folder`` (default: the shipped ones).
+
+    Raises ProfileError or ConfigError, both one-line UsageErrors that name the file, the point or key, and what is right.
+    """
+    folder = folder or FOLDER
+    known = profile_ids(folder)
+    if profile_id not in known:
+        near = difflib.get_close_matches(profile_id, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ProfileError(
+            f"unknown profile {profile_id!r}; {hint}known in {folder.name}: {', '.join(known) or 'none'}"
+        )
+    path = folder / f"{profile_id}.toml"
+    data = _read_bytes(path)
+    profile = parse_config(_parse(data, path), Profile, source=path)
+    if profile.id != profile_id:
+        raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
+    object.__setattr__(profile, "digest", profile_digest(data))  # the one field that is no key of the file
+    return profile
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(PROFILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    if len(data) > PROFILE_BYTES_MAX:
+        raise ProfileError(f"{path}: larger than {PROFILE_BYTES_MAX} bytes; that is no meter profile")
+    return data
+
+
+def _parse(data: bytes, path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{path}: not valid TOML: {error}") from None
