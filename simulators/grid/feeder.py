@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +91,7 @@ def load_feeder() -> Feeder:
             np.load(stream, allow_pickle=False) as archive,
         ):
             return _feeder_of({name: archive[name] for name in archive.files})
-    except (OSError, ValueError, KeyError) as trouble:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as trouble:
         message = f"simulators/grid/{EXTRACT_NAME}: cannot be read ({trouble}); restore the file as shipped"
         raise GridError(message) from trouble
 

@@ -139,6 +139,8 @@ def build_world(*, households: int, slots: int, seed: int) -> World:
         voltage_pu_min=np.stack([area.voltage_pu_min for area in built], axis=1),
         voltage_pu_max=np.stack([area.voltage_pu_max for area in built], axis=1),
     )
+    for array in (world.slot_start_s, world.import_wh, world.export_wh, world.loss_wh):
+        array.setflags(write=False)
     limits = np.array([meter.limit_wh for meter in world.meters])
     require(bool((np.maximum(world.import_wh, world.export_wh) <= limits).all()), "no slot's energy above its limit_wh")
     return world

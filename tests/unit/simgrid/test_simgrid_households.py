@@ -1,0 +1,102 @@
+"""Orders of the simulated households: well formed, reproducible one by one, and enough of them to make a market."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from gridcore.errors import UsageError
+from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.world import World, build_world
+
+NOON_SLOT = 48
+
+
+@pytest.fixture(scope="module")
+def day() -> World:
+    """One day of one full feeder."""
+    return build_world(households=113, slots=96, seed=7)
+
+
+def fill_of(orders: list[OrderIntent], volume_wh: int) -> dict[str, int]:
+    """Whole price levels in price order, the last one pro rata (floored): what each party gets of ``volume_wh``."""
+    levels: dict[int, list[OrderIntent]] = defaultdict(list)
+    for order in orders:
+        levels[order.price_micro_per_kwh].append(order)
+    filled: dict[str, int] = {}
+    left_wh = volume_wh
+    for price in sorted(levels, reverse=bool(orders) and orders[0].side == "buy"):
+        level_wh = sum(order.quantity_wh for order in levels[price])
+        share_wh = min(left_wh, level_wh)
+        filled |= {order.party: share_wh * order.quantity_wh // level_wh for order in levels[price]}
+        left_wh -= share_wh
+    return filled
+
+
+def traded_and_possible_wh(world: World, seed: int) -> tuple[int, int]:
+    """Sums over slots: min(min(bought, import), min(sold, export)) and min(export, import) of the trading homes."""
+    traded, possible = 0, 0
+    for slot in range(world.slots):
+        orders = orders_of_slot(world, seed, slot)
+        buys, sells = ([order for order in orders if order.side == side] for side in ("buy", "sell"))
+        volume_wh = min(sum(order.quantity_wh for order in buys), sum(order.quantity_wh for order in sells))
+        columns = [world.meter_of_party[party] for party in world.traders]
+        possible += min(int(world.import_wh[slot, columns].sum()), int(world.export_wh[slot, columns].sum()))
+        sides = ((fill_of(buys, volume_wh), world.import_wh), (fill_of(sells, volume_wh), world.export_wh))
+        traded += min(
+            sum(min(wh, int(energy_wh[slot, world.meter_of_party[party]])) for party, wh in filled.items())
+            for filled, energy_wh in sides
+        )
+    return traded, possible
+
+
+@pytest.mark.parametrize(("households", "slots", "seed"), [(113, 96, 7), (113, 96, 1), (12, 96, 3), (12, 8, 7)])
+def test_orders_let_the_market_move_three_quarters_of_what_is_possible(households: int, slots: int, seed: int) -> None:
+    world = build_world(households=households, slots=slots, seed=seed)
+    traded_wh, possible_wh = traded_and_possible_wh(world, seed)
+    columns = [world.meter_of_party[party] for party in world.traders]
+    assert traded_wh >= 0.75 * possible_wh
+    assert possible_wh > 0.2 * world.import_wh[:, columns].sum()
+
+
+def test_noon_has_exports_and_imports(day: World) -> None:
+    assert day.export_wh[NOON_SLOT, :113].sum() > 5_000
+    assert day.import_wh[NOON_SLOT, :113].sum() > 1_000
+
+
+def test_each_trader_places_at_most_one_well_formed_order(day: World) -> None:
+    for slot in range(0, 96, 7):
+        orders = orders_of_slot(day, 7, slot)
+        assert len({order.party for order in orders}) == len(orders)
+        for order in orders:
+            column = day.meter_of_party[order.party]
+            net_wh = int(day.import_wh[slot, column] - day.export_wh[slot, column])
+            low, high = (370_000, 460_000) if order.side == "buy" else (280_000, 370_000)
+            assert low <= order.price_micro_per_kwh <= high
+            assert (net_wh > 0) == (order.side == "buy")
+            assert order.quantity_wh > 0
+            assert abs(order.quantity_wh - abs(net_wh)) <= 0.08 * abs(net_wh) + 1
+
+
+def test_limits_are_spread_over_many_prices(day: World) -> None:
+    prices = [order.price_micro_per_kwh for slot in (40, NOON_SLOT) for order in orders_of_slot(day, 7, slot)]
+    assert len(set(prices)) > 0.8 * len(prices)
+
+
+def test_only_the_trading_homes_place_orders_and_each_order_depends_on_its_own_party_alone(day: World) -> None:
+    few = build_world(households=12, slots=96, seed=7)
+    orders = {order.party: order for order in orders_of_slot(day, 7, 20)}
+    assert [order for order in orders.values() if order.party in few.traders] == list(orders_of_slot(few, 7, 20))
+
+
+def test_evaluation_order_of_slots_does_not_matter(day: World) -> None:
+    backward = [orders_of_slot(day, 7, slot) for slot in (50, 49, 48)]
+    assert backward[::-1] == [orders_of_slot(day, 7, slot) for slot in (48, 49, 50)]
+    assert orders_of_slot(day, 8, 48) != orders_of_slot(day, 7, 48)
+
+
+@pytest.mark.parametrize("slot", [-1, 96])
+def test_slot_outside_the_world_is_refused(day: World, slot: int) -> None:
+    with pytest.raises(UsageError, match=f"slot_index {slot}: the world has slots 0 to 95"):
+        orders_of_slot(day, 7, slot)
