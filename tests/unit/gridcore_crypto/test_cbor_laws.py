@@ -1,0 +1,240 @@
+"""Deterministic CBOR: laws over generated values, RFC 8949 examples, and everything that must be refused."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridcore import cbor
+from gridcore.errors import EncodingError
+
+SCALARS = (
+    st.booleans()
+    | st.integers(cbor.INT_MIN, cbor.INT_MAX)
+    | st.binary(max_size=40)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+)
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20
+)
+
+# RFC 8949 appendix A, the examples of the kinds that the ledger uses.
+EXAMPLES: list[tuple[Any, str]] = [
+    (0, "00"),
+    (23, "17"),
+    (24, "1818"),
+    (100, "1864"),
+    (255, "18ff"),
+    (256, "190100"),
+    (65_535, "19ffff"),
+    (65_536, "1a00010000"),
+    (1_000_000_000_000, "1b000000e8d4a51000"),
+    (18_446_744_073_709_551_615, "1bffffffffffffffff"),
+    (-18_446_744_073_709_551_616, "3bffffffffffffffff"),
+    (-1, "20"),
+    (-100, "3863"),
+    (-1000, "3903e7"),
+    (False, "f4"),
+    (True, "f5"),
+    (b"", "40"),
+    (b"\x01\x02\x03\x04", "4401020304"),
+    ("", "60"),
+    ('"\\', "62225c"),
+    ("ü", "62c3bc"),
+    ("水", "63e6b0b4"),
+    ("𐅑", "64f0908591"),
+    ([], "80"),
+    ([1, [2, 3], [4, 5]], "8301820203820405"),
+    (list(range(1, 26)), "98190102030405060708090a0b0c0d0e0f101112131415161718181819"),
+    ({}, "a0"),
+    ({"a": 1, "b": [2, 3]}, "a26161016162820203"),
+]
+
+REFUSED = {
+    "empty": "",
+    "cut in the head": "19ff",
+    "cut in a string": "43010200"[:6],
+    "cut in an array": "8201",
+    "cut in a map": "a16161",
+    "bytes after the item": "0000",
+    "one byte where the head has room": "1817",
+    "two bytes for 255": "1900ff",
+    "four bytes for 65535": "1a0000ffff",
+    "eight bytes for 2^32-1": "1b00000000ffffffff",
+    "long form of a length": "5800",
+    "long form of an array length": "980101",
+    "reserved information 28": "1c",
+    "indefinite byte string": "5f4100ff",
+    "indefinite text": "7f6161ff",
+    "indefinite array": "9fff",
+    "indefinite map": "bfff",
+    "break alone": "ff",
+    "tag": "c001",
+    "half float": "f93c00",
+    "single float": "fa3f800000",
+    "double float": "fb3ff0000000000000",
+    "null": "f6",
+    "undefined": "f7",
+    "simple value 0": "e0",
+    "simple value in two bytes": "f818",
+    "true in two bytes": "f815",
+    "integer key": "a10100",
+    "byte string key": "a1416100",
+    "array key": "a18000",
+    "boolean key": "a1f400",
+    "duplicate key": "a2616100616100",
+    "keys out of order": "a2616200616100",
+    "dictionary order instead of encoded order": "a262616100617a00",
+    "invalid UTF-8": "61ff",
+    "UTF-8 of a surrogate": "63eda080",
+    "overlong UTF-8": "62c080",
+    "array longer than the input": "9bffffffffffffffff",
+    "map longer than the input": "bb7fffffffffffffff",
+    "string longer than the input": "5bffffffffffffffff",
+}
+
+
+@pytest.mark.parametrize(("value", "encoded"), EXAMPLES, ids=[encoded for _, encoded in EXAMPLES])
+def test_rfc_8949_examples_in_both_directions(value: Any, encoded: str) -> None:
+    assert cbor.encode(value).hex() == encoded
+    decoded = cbor.decode(bytes.fromhex(encoded))
+    assert decoded == value
+    assert type(decoded) is type(value)
+
+
+@pytest.mark.parametrize("encoded", REFUSED.values(), ids=REFUSED.keys())
+def test_non_canonical_bytes_are_refused_with_the_offset(encoded: str) -> None:
+    with pytest.raises(EncodingError, match=r"at offset \d+: "):
+        cbor.decode(bytes.fromhex(encoded))
+    if encoded != "f6":
+        assert not cbor.is_canonical(bytes.fromhex(encoded))
+
+
+def test_null_is_canonical_for_the_conformance_kit_but_never_decoded() -> None:
+    assert cbor.is_canonical(b"\xf6")
+    assert cbor.is_canonical(b"\x81\xf6")
+    with pytest.raises(EncodingError, match="offset 1: null"):
+        cbor.decode(b"\x81\xf6")
+
+
+@given(VALUES)
+@settings(max_examples=150, deadline=None)
+def test_decode_is_the_inverse_of_encode(value: Any) -> None:
+    encoded = cbor.encode(value)
+    assert cbor.decode(encoded) == value
+    assert cbor.is_canonical(encoded)
+    assert cbor.encode(cbor.decode(encoded)) == encoded
+
+
+@given(VALUES)
+@settings(max_examples=100, deadline=None)
+def test_an_independent_decoder_reads_the_same_value(value: Any) -> None:
+    assert cbor2.loads(cbor.encode(value)) == value
+
+
+@given(VALUES)
+@settings(max_examples=100, deadline=None)
+def test_an_independent_canonical_encoder_gives_the_same_bytes(value: Any) -> None:
+    # cbor2 sorts keys by the older rule (shorter encodings first); among text keys alone the two rules agree.
+    assert cbor2.dumps(value, canonical=True) == cbor.encode(value)
+
+
+@given(st.dictionaries(KEYS, st.integers(0, 9), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_map_keys_stand_in_the_order_of_their_encoded_bytes(value: dict[str, int]) -> None:
+    keys = list(cbor.decode(cbor.encode(value)))
+    assert keys == sorted(value, key=cbor.encode)
+    assert cbor.encode(dict(reversed(value.items()))) == cbor.encode(value)
+
+
+@given(st.binary(max_size=24))
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_accepted_is_its_own_encoding(data: bytes) -> None:
+    try:
+        value = cbor.decode(data)
+    except EncodingError:
+        return
+    assert cbor.encode(value) == data
+
+
+@given(VALUES, st.integers(0, 10_000), st.integers(1, 255))
+@settings(max_examples=200, deadline=None)
+def test_a_changed_byte_never_gives_the_same_value(value: Any, position: int, change: int) -> None:
+    encoded = bytearray(cbor.encode(value))
+    encoded[position % len(encoded)] ^= change
+    try:
+        other = cbor.decode(bytes(encoded))
+    except EncodingError:
+        return
+    assert cbor.encode(other) == bytes(encoded) != cbor.encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1.0,
+        1 << 64,
+        -(1 << 64) - 1,
+        {1: 2},
+        {b"a": 1},
+        {None: 1},
+        bytearray(b"a"),
+        {"a"},
+        object(),
+        "\ud800",
+        {"\ud800": 1},
+    ],
+    ids=repr,
+)
+def test_a_value_without_canonical_form_is_refused(value: Any) -> None:
+    for wrapped in (value, [value], {"k": value}):
+        with pytest.raises(EncodingError):
+            cbor.encode(wrapped)
+
+
+def test_enumerations_and_tuples_encode_as_their_values() -> None:
+    class Quality(enum.IntEnum):
+        SUSPECT = 3
+
+    class Side(enum.StrEnum):
+        BUY = "buy"
+
+    assert cbor.encode((Quality.SUSPECT, Side.BUY)) == cbor.encode([3, "buy"])
+
+
+@pytest.mark.parametrize("nest", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["arrays", "maps"])
+def test_depth_is_allowed_up_to_the_limit_and_refused_beyond(nest: Any) -> None:
+    value: Any = 0
+    for _ in range(cbor.DEPTH_MAX):
+        value = nest(value)
+    assert cbor.decode(cbor.encode(value)) == value
+    with pytest.raises(EncodingError, match="nested deeper"):
+        cbor.encode(nest(value))
+    head = cbor.encode(nest(0))[:-1]
+    with pytest.raises(EncodingError, match="nested deeper"):
+        cbor.decode(head * (cbor.DEPTH_MAX + 1) + b"\x00")
+    assert cbor.is_canonical(head * 100 + b"\x00")
+
+
+def test_very_deep_input_is_refused_without_exhausting_the_interpreter() -> None:
+    deep = b"\x81" * 200_000
+    assert not cbor.is_canonical(deep)
+    assert cbor.is_canonical(deep + b"\x00")
+    with pytest.raises(EncodingError, match="nested deeper"):
+        cbor.decode(deep)
+
+
+def test_the_error_names_the_offset_of_a_fault_inside() -> None:
+    with pytest.raises(EncodingError, match="at offset 4: map key 'a' is duplicate"):
+        cbor.decode(bytes.fromhex("a2616101616102"))
+    with pytest.raises(EncodingError, match="at offset 2: text that is not UTF-8"):
+        cbor.decode(bytes.fromhex("6261ff"))
+    with pytest.raises(EncodingError, match="at offset 1: 1 bytes after the item"):
+        cbor.decode(b"\x00\x00")
