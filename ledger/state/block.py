@@ -1,0 +1,46 @@
+"""A decided block and what it does: the input of apply_block besides the state, and its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """One decided block.
+
+    height: 1, 2, ...; time_s: block time, UTC seconds, never before the previous block's; transactions: wire bytes
+    (docs/spec/envelope.md) in the order in which they take effect.
+    """
+
+    height: int
+    time_s: int
+    transactions: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one transaction.
+
+    code: gridcore.codes.Code; digest: under which the block records it; id: SM3 of the signed bytes, empty for bytes that
+    are no transaction; rows: verdicts of a batch's rows that were not used, as (row index, meter number, code).
+    """
+
+    code: int
+    digest: bytes
+    id: bytes = b""
+    rows: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a block does to the state: one result for each transaction, and the leaves' new values by key.
+
+    work_pending: due work is left over, so another block should follow at once.
+    """
+
+    results: tuple[Result, ...]
+    changes: Mapping[str, Mapping[str, Any]]
+    work_pending: bool

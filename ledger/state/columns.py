@@ -1,0 +1,93 @@
+"""Columns of the ledger as numpy int64 arrays; the bytes are those of gridcore.column and gridcore.batch."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.batch import split_attachment
+from gridcore.column import HEAD_BYTES, I64_MAX, check_column, narrowest_width
+from gridcore.errors import EncodingError
+
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+CHUNK_ROWS: Final = 1024
+
+_OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+_ROW = np.dtype([("meter", "<u4"), ("offset", "<i4"), ("quality", "u1"), ("import", "<u8"), ("export", "<u8")])
+_I32, _U32 = 1 << 31, 1 << 32
+
+
+@dataclass(frozen=True)
+class BatchColumns:
+    """The readings of one batch, row by row; int64[n] except quality uint8[n]; registers in Wh as the meter shows them."""
+
+    seed: bytes
+    meter: Int64
+    quality: UInt8
+    import_wh: Int64
+    export_wh: Int64
+    rows: list[bytes]
+    """Each row's 25 bytes, as a salted leaf covers them."""
+
+
+def decode_column(data: bytes, count: int) -> Int64:
+    """int64[count] of one encoded column. EncodingError unless the bytes are canonical."""
+    width = check_column(data, count)
+    base: int = struct.unpack_from("<q", data)[0]
+    offsets = np.frombuffer(data, dtype=_OFFSETS[width], offset=HEAD_BYTES)
+    top = int(offsets.max())
+    if int(offsets.min()) != 0 or narrowest_width(top) != width or base + top > I64_MAX:
+        raise EncodingError("a column's base is its minimum and its width the narrowest")
+    # Wide offsets of a negative base wrap on the way and come back into range: the sum was checked above.
+    return offsets.astype("<u8").view(np.int64) + np.int64(base)
+
+
+def decode_batch(attachment: bytes, count: int) -> BatchColumns:
+    """Columns and row bytes of a batch's attachment. EncodingError for anything but the canonical form."""
+    seed, encoded = split_attachment(attachment)
+    meter, offset, quality, import_wh, export_wh = (decode_column(column, count) for column in encoded)
+    _check_range("meter", meter, 0, _U32)
+    _check_range("offset_ms", offset, -_I32, _I32)
+    _check_range("quality", quality, 0, 256)
+    _check_range("register", import_wh, 0, I64_MAX + 1)
+    _check_range("register", export_wh, 0, I64_MAX + 1)
+    table = np.empty(count, dtype=_ROW)
+    for name, column in zip(_ROW.names or (), (meter, offset, quality, import_wh, export_wh), strict=True):
+        table[name] = column
+    data, size = table.tobytes(), _ROW.itemsize
+    rows = [data[start : start + size] for start in range(0, len(data), size)]
+    return BatchColumns(seed, meter, quality.astype(np.uint8), import_wh, export_wh, rows)
+
+
+def _check_range(name: str, column: Int64, low: int, end: int) -> None:
+    if int(column.min()) < low or int(column.max()) >= end:
+        raise EncodingError(f"column {name} holds a value outside {low} to {end - 1}")
+
+
+def pack(column: Int64) -> bytes:
+    """int64 little-endian bytes, as state leaves hold columns."""
+    return column.astype("<i8").tobytes()
+
+
+def unpack(data: bytes) -> Int64:
+    """A fresh, writable int64 array of a leaf's column."""
+    return np.frombuffer(data, dtype="<i8").astype(np.int64)
+
+
+def chunks(count: int) -> list[tuple[int, int, int]]:
+    """(chunk, first row, end row) of ``count`` rows."""
+    return [(start // CHUNK_ROWS, start, min(start + CHUNK_ROWS, count)) for start in range(0, count, CHUNK_ROWS)]
+
+
+def encode_rows(fields: list[tuple[str, Int64]]) -> list[bytes]:
+    """Row bytes of equally long columns, packed in order; a field is (numpy type code, column): u1, <u4 or <i8."""
+    table = np.empty(len(fields[0][1]), dtype=[(f"f{index}", code) for index, (code, _) in enumerate(fields)])
+    for index, (_, column) in enumerate(fields):
+        table[f"f{index}"] = column
+    data, size = table.tobytes(), table.dtype.itemsize
+    return [data[start : start + size] for start in range(0, len(data), size)]

@@ -1,0 +1,71 @@
+"""Work that falls due with ledger time: gates, initial runs, runs that waited for a reading (docs/spec/state.md, "Due work")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gridcore.errors import broken
+from ledger.contract import Contract
+from ledger.state.draft import Draft
+from ledger.state.market import clear_slot
+from ledger.state.registry import Area
+from ledger.state.runs import settle_slot
+
+SETTLEMENT_ROWS_PER_BLOCK: Final = 131_072
+WAITING_SLOTS_MAX: Final = 4096
+
+
+@dataclass
+class Budget:
+    """Rows that this block may still work on; the step that exhausts it is finished."""
+
+    rows: int = SETTLEMENT_ROWS_PER_BLOCK
+
+
+def run_due_work(draft: Draft, contracts: Mapping[str, Contract]) -> bool:
+    """Do what has fallen due, area by area, within the block's budget; returns whether due work is left over."""
+    budget = Budget()
+    pending = [_run_area(draft, contracts, area, budget) for area in draft.registry.areas]
+    return any(pending)
+
+
+def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budget: Budget) -> bool:
+    """One area: gates, then initial runs, then waiting runs."""
+    key = f"progress/{area.id}"
+    progress = before = dict(draft.must(key))
+    rules, slot_s = draft.rules_of(area.id), draft.chain()["slot_s"]
+    contract = _contract(draft, contracts, area)
+    now_s = draft.ledger_time_s
+    gate_s, run_s = progress["gate_slot_start_s"], progress["run_slot_start_s"]
+    waiting = list(progress["waiting"])
+    while (gate_due := now_s >= gate_s - rules["gate_before_start_s"]) and budget.rows > 0:
+        budget.rows -= max(clear_slot(draft, contract, area.id, gate_s), 1)
+        gate_s += slot_s
+    run_after_s = slot_s + rules["metering_deadline_s"]
+    while (run_due := now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX) and budget.rows > 0:
+        budget.rows -= max(len(area.settling), 1)
+        if len(area.settling) and not settle_slot(draft, contract, area, run_s):
+            waiting.append(run_s)
+        run_s += slot_s
+    for slot_start_s in [slot for slot in waiting if _is_fed(draft, area.id, slot, slot_s)]:
+        if budget.rows <= 0:
+            break
+        budget.rows -= max(len(area.settling), 1)
+        if settle_slot(draft, contract, area, slot_start_s):
+            waiting.remove(slot_start_s)
+    progress = {"gate_slot_start_s": gate_s, "run_slot_start_s": run_s, "waiting": waiting}
+    if progress != before:
+        draft.put(key, progress)
+    return gate_due or run_due
+
+
+def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:
+    return (area, slot_start_s) in draft.fed or (area, slot_start_s + slot_s) in draft.fed
+
+
+def _contract(draft: Draft, contracts: Mapping[str, Contract], area: Area) -> Contract:
+    contract_id = draft.must(f"area/{area.id}")["contract"]
+    contract = contracts.get(contract_id)
+    return contract if contract is not None else broken(f"this node has contract {contract_id} of area {area.id}")

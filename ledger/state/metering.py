@@ -1,0 +1,178 @@
+"""Reading batches: what a gateway signed becomes registers by meter and boundary (docs/spec/state.md).
+
+A batch is judged whole only for its chain, key, counter, boundary and bytes. A row that is wrong gets a verdict of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore import merkle
+from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, REGISTER_WH_MAX
+from gridcore.codes import Code
+from gridcore.envelope import Transaction
+from gridcore.errors import EncodingError
+from gridcore.sm3 import sm3
+from ledger.state.clock import check_client_id, remember_client_id
+from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, UInt8, decode_batch, pack, unpack
+from ledger.state.draft import Draft
+from ledger.state.late import judge_late_row
+
+Rows = tuple[tuple[int, int, int], ...]
+ACCEPTED, EQUAL = 0, -1
+_NO_SEED: Final = bytes(32)
+
+
+def open_epoch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
+    """metering/open_epoch: an organisation lets a gateway that lost its outbox start a new counter."""
+    if (code := check_client_id(draft, transaction)) is not Code.ACCEPTED:
+        return code, ()
+    key = f"gateway/{transaction.body['gateway']}"
+    gateway = draft.get(key)
+    if gateway is None or transaction.body["epoch"] != gateway["epoch"] + 1:
+        return Code.EPOCH_NOT_NEXT, ()
+    draft.put(key, {**gateway, "counter": 0, "epoch": transaction.body["epoch"], "last": FIRST_PREVIOUS})
+    remember_client_id(draft, transaction)
+    return Code.ACCEPTED, ()
+
+
+def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
+    """metering/reading_batch: check the header, judge each row, keep the accepted ones."""
+    gateway = draft.must(f"gateway/{transaction.signer}")
+    if (code := check_header(draft, gateway, transaction)) is not Code.ACCEPTED:
+        return code, ()
+    try:
+        columns = decode_batch(transaction.attachment, transaction.body["rows"])
+    except EncodingError:
+        return Code.ROWS_MISMATCH, ()
+    if merkle.root_of_hashes(merkle.salted_leaf_hashes(columns.seed, columns.rows)) != transaction.body["rows_root"]:
+        return Code.ROWS_MISMATCH, ()
+    boundary_s = transaction.body["boundary_s"]
+    verdicts = keep_rows(draft, transaction.signer, boundary_s, columns)
+    refused = tuple((int(row), int(columns.meter[row]), int(verdicts[row])) for row in np.flatnonzero(verdicts > 0))
+    counter, epoch = transaction.identity["counter"], transaction.identity["epoch"]
+    if refused:
+        rows = [list(entry) for entry in refused]
+        draft.put(f"exception/{transaction.signer}/{epoch}/{counter}", {"boundary_s": boundary_s, "rows": rows})
+    last_boundary_s = max(gateway["last_boundary_s"], boundary_s)
+    progress = {"counter": counter, "last": transaction.id, "last_boundary_s": last_boundary_s}
+    draft.put(f"gateway/{transaction.signer}", {**gateway, **progress})
+    return Code.ACCEPTED, refused
+
+
+def check_header(draft: Draft, gateway: Mapping[str, Any], transaction: Transaction) -> Code:
+    """Epoch, counter, chain of batches and boundary."""
+    counter = transaction.identity["counter"]
+    if transaction.identity["epoch"] != gateway["epoch"]:
+        return Code.WRONG_EPOCH
+    if counter == gateway["counter"]:
+        return Code.EXISTS if transaction.id == gateway["last"] else Code.COUNTER_REUSED
+    if counter != gateway["counter"] + 1:
+        return Code.COUNTER_PASSED if counter < gateway["counter"] else Code.COUNTER_GAP
+    if transaction.body["previous"] != gateway["last"]:
+        return Code.WRONG_PREVIOUS
+    boundary_s = transaction.body["boundary_s"]
+    if boundary_s < 0 or boundary_s % draft.chain()["slot_s"]:
+        return Code.NOT_A_BOUNDARY
+    return Code.ACCEPTED if boundary_s <= draft.ledger_time_s else Code.FUTURE_BOUNDARY
+
+
+def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns) -> Int64:
+    """Judge and keep a batch's rows; returns int64[n]: 0 accepted, -1 equal to what stands, else the verdict's code."""
+    registry = draft.registry
+    place = np.minimum(np.searchsorted(registry.numbers, columns.meter), max(len(registry.numbers) - 1, 0))
+    verdicts = np.zeros(len(columns.meter), dtype=np.int64)
+    if not len(registry.numbers):
+        return verdicts + int(Code.ROW_UNKNOWN_METER)
+    gateway_index = registry.gateways.index(gateway) if gateway in registry.gateways else -1
+    first = np.zeros(len(verdicts), dtype=bool)
+    first[np.unique(columns.meter, return_index=True)[1]] = True
+    verdicts[columns.quality & 15 != 0] = Code.ROW_QUALITY
+    verdicts[~first] = Code.ROW_TWICE
+    verdicts[registry.gateway_index[place] != gateway_index] = Code.ROW_OTHER_GATEWAY
+    verdicts[registry.numbers[place] != columns.meter] = Code.ROW_UNKNOWN_METER
+    open_rows = np.flatnonzero(verdicts == ACCEPTED)
+    # One chunk of one area at a time: ascending by area and chunk, rows in batch order inside it.
+    chunk_of = registry.area_index[place[open_rows]] * (1 << 32) + registry.area_row[place[open_rows]] // CHUNK_ROWS
+    for chunk_id in np.unique(chunk_of):
+        rows = open_rows[chunk_of == chunk_id]
+        verdicts[rows] = _keep_chunk(draft, boundary_s, columns, rows, place[rows])
+    return verdicts
+
+
+def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int64, place: Int64) -> Int64:
+    """Judge rows that fall into one chunk of one area, and write the chunk; ``place`` are their registry indices."""
+    registry = draft.registry
+    area = registry.areas[int(registry.area_index[place[0]])]
+    chunk = int(registry.area_row[place[0]]) // CHUNK_ROWS
+    at = registry.area_row[place] - chunk * CHUNK_ROWS
+    size = min(len(area.numbers) - chunk * CHUNK_ROWS, CHUNK_ROWS)
+    key = f"registers/{area.id}/{boundary_s}/{chunk}"
+    quality, shown, seed = load_registers(draft.get(key), size)
+    latest_key = f"latest/{area.id}/{chunk}"
+    latest_s, latest = _load_latest(draft.get(latest_key), size)
+    new = [columns.import_wh[rows], columns.export_wh[rows]]
+    verdicts = _judge_range(draft, new, place, boundary_s, latest_s[at], [column[at] for column in latest])
+    present = quality[at] != ABSENT_QUALITY
+    for row in np.flatnonzero((latest_s[at] >= boundary_s) & ~present):
+        pair = (int(new[0][row]), int(new[1][row]))
+        verdicts[row] = judge_late_row(
+            draft, area, int(registry.area_row[place[row]]), int(place[row]), boundary_s, pair
+        )
+    equal = (shown[0][at] == new[0]) & (shown[1][at] == new[1])
+    verdicts[present] = np.where(equal, EQUAL, Code.ROW_CORRECTION_CANDIDATE)[present]
+    taken = np.flatnonzero(verdicts == ACCEPTED)
+    if not len(taken):
+        return verdicts
+    quality[at[taken]] = columns.quality[rows[taken]]
+    newer = taken[latest_s[at[taken]] < boundary_s]
+    latest_s[at[newer]] = boundary_s
+    for index in range(2):
+        shown[index][at[taken]] = new[index][taken]
+        latest[index][at[newer]] = new[index][newer]
+    registers = [pack(column) for column in shown]
+    draft.put(key, {"quality": quality.tobytes(), "registers": registers, "seed": sm3(seed + columns.seed)})
+    if len(newer):
+        draft.put(latest_key, {"boundary_s": pack(latest_s), "registers": [pack(column) for column in latest]})
+    draft.fed.add((area.id, boundary_s))
+    return verdicts
+
+
+def load_registers(value: Mapping[str, Any] | None, size: int) -> tuple[UInt8, list[Int64], bytes]:
+    """Quality uint8[size], registers 2 x int64[size] and seed of a ``registers/`` leaf; all absent where there is none."""
+    if value is None:
+        absent = np.full(size, ABSENT_QUALITY, dtype=np.uint8)
+        return absent, [np.zeros(size, dtype=np.int64) for _ in range(2)], _NO_SEED
+    quality = np.frombuffer(value["quality"], dtype=np.uint8).copy()
+    return quality, [unpack(column) for column in value["registers"]], value["seed"]
+
+
+def _load_latest(value: Mapping[str, Any] | None, size: int) -> tuple[Int64, list[Int64]]:
+    if value is None:
+        return np.full(size, -1, dtype=np.int64), [np.zeros(size, dtype=np.int64) for _ in range(2)]
+    return unpack(value["boundary_s"]), [unpack(column) for column in value["registers"]]
+
+
+def _judge_range(
+    draft: Draft, new: list[Int64], place: Int64, boundary_s: int, latest_s: Int64, latest: list[Int64]
+) -> Int64:
+    """Verdicts of rows against the meter's latest value; rows that are late are judged again, one by one."""
+    modulus, limit = draft.registry.modulus_wh[place], draft.registry.limit_wh[place]
+    slots = np.where(latest_s >= 0, (boundary_s - latest_s) // draft.chain()["slot_s"], 0)
+    # Registers are bounded by 10^13 and limits by 10^9, so nothing here can leave 64 bits once "high" rows are masked.
+    verdicts = np.zeros(len(place), dtype=np.int64)
+    for old, value in zip(latest, new, strict=True):
+        high = (value > REGISTER_WH_MAX) | ((modulus > 0) & (value >= modulus))
+        raw = np.where(high, 0, value) - old
+        advance = raw + np.where(raw < 0, modulus, 0)
+        beyond: NDArray[np.bool_] = (advance < 0) | (advance > slots * limit)
+        back = beyond & (raw < 0)
+        verdict = np.where(back, Code.ROW_GOES_BACK, np.where(beyond, Code.ROW_EXCEEDS_LIMIT, ACCEPTED))
+        verdict[latest_s < 0] = ACCEPTED
+        verdict[high] = Code.ROW_EXCEEDS_LIMIT
+        verdicts = np.where(verdicts == ACCEPTED, verdict, verdicts)
+    return verdicts
