@@ -1,0 +1,170 @@
+"""Reading the input of a case: what has a wrong shape is a failure that says so, what has a forbidden value is refused.
+
+Two errors keep these apart. ``CaseError``: the case itself is broken (bad TOML, a missing key or column, a wrong type);
+it can never pass. ``CaseRefusedError``: well-formed input that the format says must be refused (an integer outside 64 bits,
+hex that is none, a duplicate id); that is what a case without ``[expect]`` asks for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gridcore.errors import GridError
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_INT64_DIGITS_MAX = 20
+
+
+class CaseError(GridError):
+    """A case that cannot be run: ``field`` is not what the format asks for."""
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        super().__init__(f"{field}: expected {expected}, got {got!r}")
+        self.field = field
+        self.expected = expected
+        self.got = got
+
+
+class CaseRefusedError(GridError):
+    """Input that the format says must be refused."""
+
+
+def check_int64(value: int, field: str) -> int:
+    """Return ``value``; CaseRefusedError where it does not fit into a signed 64-bit integer."""
+    if not INT64_MIN <= value <= INT64_MAX:
+        raise CaseRefusedError(f"{field} is outside the signed 64-bit range")
+    return value
+
+
+def check_unique(names: Iterable[str], field: str) -> None:
+    """CaseRefusedError for a name that occurs twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise CaseRefusedError(f"{field} {name!r} occurs twice")
+        seen.add(name)
+
+
+class CaseInput:
+    """The ``[input]`` table of one case, read key by key with its type."""
+
+    def __init__(self, values: Mapping[str, object], folder: Path) -> None:
+        self._values = values
+        self._folder = folder
+
+    def check_keys(self, required: Iterable[str], optional: Iterable[str]) -> None:
+        """CaseError for a required key that is absent, or a key that the handler does not know."""
+        required, optional = tuple(required), tuple(optional)
+        for key in required:
+            if key not in self._values:
+                raise CaseError(f"input.{key}", "a value", "nothing")
+        for key in self._values:
+            if key not in required and key not in optional:
+                raise CaseError(f"input.{key}", f"only {', '.join((*required, *optional))}", "an unknown key")
+
+    def has(self, key: str) -> bool:
+        """Whether the optional ``key`` is given."""
+        return key in self._values
+
+    def integer(self, key: str) -> int:
+        """A whole number of 64 bits."""
+        return _integer(self._values[key], f"input.{key}")
+
+    def integers(self, key: str) -> list[int]:
+        """A list of whole numbers of 64 bits."""
+        return [_integer(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
+
+    def text(self, key: str) -> str:
+        """A string."""
+        return _text(self._values[key], f"input.{key}")
+
+    def data(self, key: str) -> bytes:
+        """Bytes, written as hex."""
+        return _data(self._values[key], f"input.{key}")
+
+    def data_list(self, key: str) -> list[bytes]:
+        """A list of byte strings, each written as hex."""
+        return [_data(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
+
+    def integer_tables(self, key: str) -> list[dict[str, int]]:
+        """A list of tables whose values are whole numbers of 64 bits."""
+        tables: list[dict[str, int]] = []
+        for row, item in enumerate(self._list(key)):
+            field = f"input.{key}[{row}]"
+            if not isinstance(item, dict):
+                raise CaseError(field, "a table", item)
+            tables.append({name: _integer(value, f"{field}.{name}") for name, value in item.items()})
+        return tables
+
+    def csv(self, key: str, columns: Iterable[str]) -> list[dict[str, str]]:
+        """The rows of the CSV file that ``key`` names, by column; blank lines and columns not asked for are left out."""
+        name = self.text(key)
+        if name != Path(name).name or not name:
+            raise CaseError(f"input.{key}", "the name of a file beside case.toml", name)
+        try:
+            text = (self._folder / name).read_bytes().decode("utf-8-sig")
+            lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise CaseError(name, "a CSV file in UTF-8", _reason(error)) from error
+        header = lines[0] if lines else []
+        for column in columns:
+            if header.count(column) != 1:
+                raise CaseError(name, f"one column {column}", ",".join(header))
+        rows: list[dict[str, str]] = []
+        for number, line in enumerate(lines[1:], start=1):
+            if len(line) != len(header):
+                raise CaseError(f"{name} row {number}", f"{len(header)} fields", len(line))
+            rows.append(dict(zip(header, line, strict=True)))
+        return rows
+
+    def _list(self, key: str) -> list[object]:
+        value = self._values[key]
+        if not isinstance(value, list):
+            raise CaseError(f"input.{key}", "a list", value)
+        return value
+
+
+def csv_integers(rows: list[dict[str, str]], column: str) -> list[int]:
+    """One column of a CSV file as whole numbers of 64 bits."""
+    return [_csv_integer(row[column], f"row {number}, {column}") for number, row in enumerate(rows, start=1)]
+
+
+def _csv_integer(text: str, field: str) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise CaseError(field, "a whole number", text)
+    digits = text.lstrip("-").lstrip("0")
+    if len(digits) > _INT64_DIGITS_MAX:
+        raise CaseRefusedError(f"{field} is outside the signed 64-bit range")
+    value = int(digits or "0")
+    return check_int64(-value if text.startswith("-") else value, field)
+
+
+def _integer(value: object, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CaseError(field, "a whole number", value)
+    return check_int64(value, field)
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise CaseError(field, "a string", value)
+    return value
+
+
+def _data(value: object, field: str) -> bytes:
+    text = _text(value, field)
+    if not _HEX.fullmatch(text):
+        raise CaseRefusedError(f"{field} is not hex: pairs of 0-9, a-f and A-F, nothing else")
+    return bytes.fromhex(text)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)

@@ -1,0 +1,114 @@
+"""Handlers about registers, markets and settlement: they call the code that the edge and the ledger run."""
+
+from __future__ import annotations
+
+from math import floor
+
+import numpy as np
+
+from edge.decode import decode_register
+from gridledger.vectors.cases import (
+    INT64_MAX,
+    INT64_MIN,
+    CaseInput,
+    CaseRefusedError,
+    check_unique,
+    csv_integers,
+)
+from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, PRICE_KEYS, SELL, TIME
+from settlement.difference import difference_postings
+from settlement.interval_energy import interval_energy
+
+TRADE_PRICE_KEY = "trade_price_micro_per_kwh"
+_ORDER_COLUMNS = ("order_id", "participant", "side", "quantity_wh", "price_micro_per_kwh", "sequence")
+_ROW_COLUMNS = ("participant", "import_wh", "export_wh", "bought_wh", "sold_wh")
+_SIDES = {"buy": BUY, "sell": SELL}
+
+
+def register_decode(case: CaseInput) -> dict[str, object]:
+    """``register_decode/1``."""
+    nan = case.integers("nan") if case.has("nan") else []
+    words, type_name, order, scale = case.integers("words"), case.text("type"), case.text("order"), case.text("scale")
+    value = decode_register(words, type_name, order, scale, nan)
+    if value is None:
+        return {"missing": True}
+    output: dict[str, object] = {"value": f"{value.numerator}/{value.denominator}"}
+    register_wh = floor(value)
+    if INT64_MIN <= register_wh <= INT64_MAX:
+        output["register_wh"] = register_wh
+    return output
+
+
+def interval_energy_case(case: CaseInput) -> dict[str, object]:
+    """``interval_energy/1``."""
+    result = interval_energy(case.integers("registers_wh"), case.integer("modulus_wh"), case.integer("limit_wh"))
+    return {
+        "energy_wh": list(result.energy_wh),
+        "quality": list(result.quality),
+        "advances": [list(advance) for advance in result.advances],
+    }
+
+
+def call_auction(case: CaseInput) -> dict[str, object]:
+    """``call_auction/1``: by the contract ``p2p_call_auction/1``, rows brought into the order of their ids."""
+    rows = case.csv("orders", _ORDER_COLUMNS)
+    check_unique((row["order_id"] for row in rows), "order_id")
+    rows.sort(key=lambda row: row["order_id"].encode("utf-8"))
+    for row in rows:
+        if row["side"] not in _SIDES:
+            raise CaseRefusedError(f"side {row['side']!r} of order {row['order_id']} is neither buy nor sell")
+    reference_key = "reference_price_micro_per_kwh"
+    clearing = CONTRACT.clear(
+        np.array([_SIDES[row["side"]] for row in rows], dtype=np.int8),
+        np.array(csv_integers(rows, "quantity_wh"), dtype=np.int64),
+        np.array(csv_integers(rows, "price_micro_per_kwh"), dtype=np.int64),
+        reference_price_micro_per_kwh=case.integer(reference_key) if case.has(reference_key) else None,
+        rationing=case.text("rationing") if case.has("rationing") else TIME,
+        sequence=np.array(csv_integers(rows, "sequence"), dtype=np.int64),
+    )
+    output: dict[str, object] = {
+        "volume_wh": clearing.volume_wh,
+        "filled_wh": {
+            row["order_id"]: filled for row, filled in zip(rows, clearing.filled_wh.tolist(), strict=True) if filled
+        },
+    }
+    if clearing.price_micro_per_kwh is not None:
+        output["price_micro_per_kwh"] = clearing.price_micro_per_kwh
+    return output
+
+
+def slot_settlement(case: CaseInput) -> dict[str, object]:
+    """``slot_settlement/1``: by the contract ``p2p_call_auction/1``."""
+    rows = case.csv("rows", _ROW_COLUMNS)
+    participants = [row["participant"] for row in rows]
+    check_unique(participants, "participant")
+    import_wh, export_wh, bought_wh, sold_wh = (
+        np.array(csv_integers(rows, column), dtype=np.int64) for column in _ROW_COLUMNS[1:]
+    )
+    settlement = CONTRACT.settle(
+        import_wh,
+        export_wh,
+        bought_wh,
+        sold_wh,
+        trade_price_micro_per_kwh=case.integer(TRADE_PRICE_KEY),
+        prices={key: case.integer(key) for key in PRICE_KEYS},
+    )
+    columns = {
+        "residual_import_wh": settlement.residual_import_wh,
+        "residual_export_wh": settlement.residual_export_wh,
+        "pays_nano": settlement.pays_nano,
+        "supplier_only_nano": settlement.supplier_only_nano,
+    }
+    output: dict[str, object] = {
+        key: dict(zip(participants, column.tolist(), strict=True)) for key, column in columns.items()
+    }
+    # the clearing account stands between buyers and sellers and always ends at 0: the format does not list it
+    output["accounts_nano"] = {
+        account: amount for account, amount in settlement.accounts_nano.items() if account != "clearing"
+    }
+    return output
+
+
+def difference_posting_case(case: CaseInput) -> dict[str, object]:
+    """``difference_posting/1``."""
+    return {"postings": difference_postings(case.integer_tables("runs"))}

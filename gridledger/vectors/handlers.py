@@ -1,0 +1,44 @@
+"""The handlers this build knows, by name and version: each turns the input of a case into the output that is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gridledger.vectors import byte_handlers, energy_handlers
+from gridledger.vectors.cases import CaseInput
+from settlement.contracts.p2p_call_auction_1 import PRICE_KEYS
+
+Output = Mapping[str, object]
+"""What a handler yields: the keys that ``[expect]`` may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One handler and the keys that its ``[input]`` must and may hold."""
+
+    run: Callable[[CaseInput], Output]
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+HANDLERS: dict[str, Handler] = {
+    "sm3/1": Handler(byte_handlers.sm3_digest, ("message",)),
+    "sm2_verify/1": Handler(byte_handlers.sm2_verify, ("public_key", "distinguishing_id", "message", "signature")),
+    "merkle_root/1": Handler(byte_handlers.merkle_root, ("leaves",)),
+    "merkle_inclusion/1": Handler(byte_handlers.merkle_inclusion, ("leaf", "index", "size", "path", "root")),
+    "merkle_consistency/1": Handler(
+        byte_handlers.merkle_consistency, ("size_old", "root_old", "size_new", "root_new", "path")
+    ),
+    "salted_root/1": Handler(byte_handlers.salted_root, ("seed", "rows")),
+    "cbor_canonical/1": Handler(byte_handlers.cbor_canonical, ("bytes",)),
+    "register_decode/1": Handler(energy_handlers.register_decode, ("words", "type", "order", "scale"), ("nan",)),
+    "interval_energy/1": Handler(energy_handlers.interval_energy_case, ("registers_wh", "modulus_wh", "limit_wh")),
+    "call_auction/1": Handler(
+        energy_handlers.call_auction, ("orders",), ("reference_price_micro_per_kwh", "rationing")
+    ),
+    "slot_settlement/1": Handler(
+        energy_handlers.slot_settlement, ("rows", energy_handlers.TRADE_PRICE_KEY, *PRICE_KEYS)
+    ),
+    "difference_posting/1": Handler(energy_handlers.difference_posting_case, ("runs",)),
+}
