@@ -87,7 +87,7 @@ _OPTIONAL: Final = frozenset({"receipt"})
 _ATTACHMENT: Final[Mapping[str, Check]] = {
     CLOCK_ADVANCE: lambda data: not data,
     OPEN_EPOCH: lambda data: not data,
-    READING_BATCH: lambda data: True,
+    READING_BATCH: lambda _: True,
     ORDER: lambda data: len(data) == ORDER_SEED_BYTES,
 }
 
