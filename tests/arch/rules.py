@@ -1,0 +1,285 @@
+"""The rules of the code base that no linter knows. Each takes a file and yields findings, ``path:line: what is wrong``.
+
+The rules look at syntax trees, not at running code: a file is judged wherever it lies, so the tests plant violations in
+temporary folders and see them found.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = (
+    "gridcore",
+    "firmware_profiles",
+    "edge",
+    "ledger",
+    "settlement",
+    "gridwatch",
+    "gridweb",
+    "simulators",
+    "gridledger",
+)
+
+FILE_LINES_MAX = 500
+LONG_FILE_LINES_MAX = 700
+LONG_FILES = ("gridcore/verify.py", "tests/twin/")
+FUNCTION_LINES_MAX = 60
+
+CONSENSUS = (
+    "ledger/state/",
+    "settlement/contracts/",
+    "settlement/contract_kit_1/",
+    *(f"gridcore/{name}.py" for name in "batch cbor codes column envelope errors genesis header merkle sm3".split()),
+)
+
+# Third-party libraries and the rooms they stay in (path prefixes). A library without a room may not be imported.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "cryptography": ("gridcore/sm/", "gridcore/sm3.py"),
+    "gmssl": ("gridcore/sm/",),
+    "structlog": ("gridcore/logs.py",),
+    "pymodbus": ("edge/drivers/", "simulators/"),
+    "paho": ("edge/drivers/", "simulators/"),
+    "httpx": ("ledger/client", "gridledger/"),
+    "quart": ("gridweb/", "ledger/http"),
+    "hypercorn": ("gridweb/", "ledger/http"),
+    "influxdb_client": ("gridledger/timeseries",),
+    "numpy": ("ledger/", "settlement/", "simulators/", "gridledger/", "gridweb/", "gridwatch/", "benchmarks/"),
+    "power_grid_model": ("simulators/grid/",),
+    "pandapower": ("simulators/grid/make_oracle.py",),
+    "simbench": ("simulators/grid/extract_simbench.py", "simulators/grid/make_oracle.py"),
+    "pandas": ("simulators/grid/extract_simbench.py", "simulators/grid/make_oracle.py"),
+}
+
+# What a contract may import besides its own folder, its kit and numpy: nothing that reads the world.
+CONTRACT_STANDARD_LIBRARY = frozenset(
+    [
+        "__future__",
+        "collections",
+        "collections.abc",
+        "dataclasses",
+        "enum",
+        "functools",
+        "itertools",
+        "operator",
+        "typing",
+    ]
+)
+
+NAMELESS_MODULES = frozenset(["utils", "util", "helpers", "helper", "common", "misc", "tools"])
+MEGA_OR_MILLI = re.compile(r"_(mw|mwh)$", re.IGNORECASE)
+
+# In pieces, so that this file does not break its own rule.
+_HOSTS = ("pypi" + ".org", "python" + "hosted.org", "registry." + "npmjs", "proxy." + "golang.org", "deb." + "debian.org",
+          "crates" + ".io", "repo1." + "maven", "repo.maven" + ".apache")  # fmt: skip
+_PATHS = (
+    "/wo" + "rk/",
+    "/ro" + "ot/",
+    "/fa" + "rm/",
+    "/ho" + "me/",
+    "../sha" + "red",
+    "." + "library/",
+    "/tmp/" + "plan",
+)
+
+
+def repository_files(root: Path) -> list[Path]:
+    """Return the tracked and the new, not ignored files of the checkout, as paths relative to ``root``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=True,
+    )
+    names = {name.decode() for name in listed.stdout.split(b"\0") if name}
+    return sorted(path for path in map(Path, names) if (root / path).is_file())
+
+
+def package_files(root: Path, *extra: str) -> list[Path]:
+    """Return the Python files of our packages and of the ``extra`` folders, relative to ``root``."""
+    folders = (*PACKAGES, *extra)
+    return [path for path in repository_files(root) if path.suffix == ".py" and path.parts[0] in folders]
+
+
+def is_within(path: Path, prefixes: tuple[str, ...]) -> bool:
+    """Return whether ``path`` starts with one of the ``prefixes`` (a folder ends in a slash)."""
+    return path.as_posix().startswith(prefixes)
+
+
+def parse(root: Path, path: Path) -> ast.Module:
+    """Return the syntax tree of the file."""
+    return ast.parse((root / path).read_text(encoding="utf-8"), filename=str(path))
+
+
+def floats(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Floats of any kind in consensus code: literals, true division, ``float``, numpy's float types and means."""
+    for node in ast.walk(tree):
+        what = None
+        if isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
+            what = f"float literal {node.value}"
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
+            what = "true division; use // or a checked helper"
+        elif isinstance(node, ast.Name) and node.id in ("float", "complex"):
+            what = f"the type {node.id}"
+        elif isinstance(node, ast.Attribute) and re.fullmatch(
+            r"float(\d+|ing)?|double|true_divide|divide|mean|average|std|linspace|truediv", node.attr
+        ):
+            what = f"float arithmetic through .{node.attr}"
+        if what:
+            yield f"{path}:{node.lineno}: consensus code: {what}"  # type: ignore[attr-defined]  # the four kinds have a line
+
+
+def unstable_sorts(path: Path, tree: ast.AST) -> Iterator[str]:
+    """``argsort`` without ``kind="stable"``, and partial sorts: their order of equals differs between processors."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr == "argsort":
+            kinds = [keyword.value for keyword in node.keywords if keyword.arg == "kind"]
+            if not (kinds and isinstance(kinds[0], ast.Constant) and kinds[0].value == "stable"):
+                yield f'{path}:{node.lineno}: argsort without kind="stable"'
+        elif node.func.attr == "argpartition":
+            yield f"{path}:{node.lineno}: argpartition leaves equals in an order of the processor's choice; use a stable argsort"
+
+
+def asserts(path: Path, tree: ast.AST) -> Iterator[str]:
+    """``assert`` outside tests: it disappears under ``python -O``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield f"{path}:{node.lineno}: assert; use gridcore.errors.require"
+
+
+def sizes(path: Path, text: str, tree: ast.AST) -> Iterator[str]:
+    """Files and functions that are too long to be read at once."""
+    lines = text.count("\n")
+    limit = LONG_FILE_LINES_MAX if is_within(path, LONG_FILES) else FILE_LINES_MAX
+    if lines > limit:
+        yield f"{path}:1: {lines} lines; at most {limit}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            length = node.end_lineno - node.lineno + 1
+            if length > FUNCTION_LINES_MAX:
+                yield f"{path}:{node.lineno}: function {node.name} has {length} lines; at most {FUNCTION_LINES_MAX}"
+
+
+def names_given(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, name) of everything that the code itself names; names of other people's libraries are only used."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+
+
+def milli_or_mega(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Names that end in ``_mw`` or ``_mwh``: milli or mega?"""
+    for line, name in names_given(tree):
+        if MEGA_OR_MILLI.search(name):
+            yield f"{path}:{line}: {name}: milli or mega? spell _milli_ or _mega_"
+
+
+def imports(path: Path, tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name) of every import outside ``if TYPE_CHECKING:``; ``from a import b`` yields ``a`` and ``a.b``."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.lineno, node.module
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def rooms(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Third-party libraries outside their rooms."""
+    for line, name in imports(path, tree):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top in PACKAGES or top == "benchmarks":
+            continue
+        room = ROOMS.get(top, ())
+        if not is_within(path, room):
+            yield f"{path}:{line}: {top} stays in {', '.join(room) or 'no room at all'}"
+
+
+def contract_imports(path: Path, tree: ast.AST) -> Iterator[str]:
+    """A contract imports its own folder, one kit, numpy and harmless standard library; a kit the same without contracts."""
+    parts = path.with_suffix("").parts
+    own = ".".join(parts[:3] if parts[1] == "contracts" else parts[:2])
+    for line, name in imports(path, tree):
+        is_kit = re.match(r"settlement\.contract_kit_\d+(\.|$)", name) is not None
+        is_own = name == own or name.startswith(f"{own}.")
+        is_harmless = name in CONTRACT_STANDARD_LIBRARY or name.rpartition(".")[0] in CONTRACT_STANDARD_LIBRARY
+        if not (is_own or (is_kit and parts[1] == "contracts") or is_harmless or name.partition(".")[0] == "numpy"):
+            yield f"{path}:{line}: a contract or kit may not import {name}"
+
+
+def ways_into_ledger(path: Path, tree: ast.AST) -> Iterator[str]:
+    """``edge`` and ``gridweb`` know of the ledger only its client."""
+    for line, name in imports(path, tree):
+        if name == "ledger" or (name.startswith("ledger.") and not re.match(r"ledger\.client(\.|$)", name)):
+            yield f"{path}:{line}: {path.parts[0]} reaches the ledger through ledger.client alone, not {name}"
+
+
+def nameless(path: Path) -> Iterator[str]:
+    """Modules whose name says nothing."""
+    if NAMELESS_MODULES & {part.removesuffix(".py") for part in path.parts}:
+        yield f"{path}:1: name the module after what is in it"
+
+
+def bare_ignores(path: Path, text: str) -> Iterator[str]:
+    """``type: ignore`` without a code or without a reason after it."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.search(r"#\s*type:\s*ignore", line) and not re.search(r"#\s*type:\s*ignore\[[\w, -]+\]\s+#\s*\w", line):
+            yield f"{path}:{number}: write '# type: ignore[code]  # reason'"
+
+
+def places(path: Path, text: str) -> Iterator[str]:
+    """Paths of one machine and hosts of package registries: both stop being true elsewhere."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in (*_HOSTS, *_PATHS):
+            if word in line:
+                yield f"{path}:{number}: names {word}"
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of the module in the file ``path``."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def dead_modules(root: Path, files: list[Path], mentions: str) -> Iterator[str]:
+    """Modules that nothing but tests reaches: not imported, not named in ``mentions``, no program of their own.
+
+    ``files`` are the files of all packages; ``mentions`` is text in which lazily loaded modules are named (``a.b:C``).
+    """
+    used: set[str] = set()
+    programs: set[str] = set()
+    for path in files:
+        tree = parse(root, path)
+        own = module_name(path)
+        used |= {name for _, name in imports(path, tree) if name != own}
+        strings = (
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        used |= {text.partition(":")[0] for text in strings if re.fullmatch(r"[a-z_]\w*(\.\w+)+(:\w+)?", text)}
+        if any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body):
+            programs.add(own)
+    for path in files:
+        name = module_name(path)
+        is_entry = name in programs or path.name in ("__init__.py", "__main__.py") or path.parts[0] == "benchmarks"
+        if (
+            not is_entry
+            and name not in used
+            and name not in mentions
+            and not is_within(path, ("gridledger/commands/",))
+        ):
+            yield f"{path}:1: nothing imports {name}"
