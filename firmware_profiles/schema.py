@@ -135,6 +135,11 @@ class Profile:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise ProfileError(f"id {self.id!r} is not lower-case words joined by '_', such as 'eastron_sdm630'")
+        for key in ("models", "source"):
+            if not all(text.strip() for text in getattr(self, key)):
+                raise ProfileError(
+                    f"{key} has an empty entry; say {'which model' if key == 'models' else 'where the facts come from'}"
+                )
         _fill(self, "points", tuple(_completed_point(point, self) for point in self.points))
         _fill(self, "identity", tuple(_completed_identity(item, self) for item in self.identity))
         _fill(self, "blocks", tuple(_completed_block(block, self) for block in self.blocks))
