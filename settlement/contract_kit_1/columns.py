@@ -54,7 +54,7 @@ def magnitude(column: Int64Column) -> int:
 
 def exact_sum(column: Int64Column) -> int:
     """The sum of an int64 column as a Python integer, exact at any size (fewer than 2^31 rows)."""
-    if magnitude(column) * column.size <= INT64_MAX:
+    if column.size == 0 or magnitude(column) <= INT64_MAX // column.size:
         return int(column.sum())
     high = int((column >> _LOW_BITS).sum())
     low = int((column & _LOW_MASK).sum())

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import (
     INT64_MAX,
@@ -34,8 +35,7 @@ BUY = 0
 SELL = 1
 PRO_RATA = "pro_rata"
 TIME = "time"
-_BUCKET_BITS = 12
-_BUCKETS = 1 << _BUCKET_BITS
+_BUCKET_BITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,13 @@ class _Orders(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """Orders that include every price that can win, and the energy that lies beyond them."""
+    """Orders that include every price that can win, by row; the energy beyond them; whether its sums fit into int64."""
 
+    rows: NDArray[np.intp]
     orders: _Orders
     demand_above_wh: int
     supply_below_wh: int
+    is_bounded: bool
 
 
 class _Candidate(NamedTuple):
@@ -98,11 +100,14 @@ def clear(
         raise ContractError(f"rationing must be {PRO_RATA} or {TIME}, not {rationing!r}")
     sells = int(np.count_nonzero(side))
     if 0 < sells < side.size:
-        candidates = _candidates(_window(orders))
+        window = _window(orders)
+        candidates = _candidates(window)
         volume, price = _volume_and_price(candidates, reference_price_micro_per_kwh)
         if volume:
             check_int64(volume, "volume_wh")
-            filled = _fills(orders, candidates, volume, sequence if rationing == TIME else None, rationing)
+            filled, level = _fills_outside_level(orders, candidates, volume)
+            _ration(filled, window, level, rationing, sequence)
+            promise(exact_sum(filled) == 2 * volume, "the fills of both sides sum to the volume")
             return Clearing(volume, price, filled)
     return Clearing(0, None, np.zeros(side.size, dtype=np.int64))
 
@@ -120,7 +125,7 @@ def _check_orders(orders: _Orders) -> None:
 
 
 def _window(orders: _Orders) -> _Window:
-    """The orders around the crossing, by a histogram over at most _BUCKETS price ranges.
+    """The orders around the crossing, by a histogram of the energy over at most 2^_BUCKET_BITS_MAX price ranges.
 
     Counted from the lowest price up, the crossing is where the energy of both sides together first exceeds that of all
     buys: in every range before, demand >= supply at each price; in every range after, supply > demand. ``low``, ``high``
@@ -130,14 +135,18 @@ def _window(orders: _Orders) -> _Window:
     side, quantity_wh, price = orders
     lowest = int(price.min())
     spread = int(price.max()) - lowest
-    if spread > INT64_MAX or int(quantity_wh.max()) * quantity_wh.size > INT64_MAX:
-        return _Window(orders, 0, 0)
-    shift = max(0, spread.bit_length() - _BUCKET_BITS)
+    is_bounded = int(quantity_wh.max()) * side.size <= INT64_MAX
+    if spread > INT64_MAX or not is_bounded:
+        return _Window(np.arange(side.size), orders, 0, 0, is_bounded)
+    bits = max(1, min(side.size.bit_length() - 2, _BUCKET_BITS_MAX))
     bucket = price - lowest
-    bucket >>= shift
-    energy = np.zeros(2 * _BUCKETS, dtype=np.int64)
-    np.add.at(energy, bucket + (side.astype(np.int64) << _BUCKET_BITS), quantity_wh)
-    demand, supply = energy[:_BUCKETS], energy[_BUCKETS:]
+    bucket >>= max(0, spread.bit_length() - bits)
+    place = side.astype(np.int64)
+    place <<= bits
+    place += bucket
+    energy = np.zeros(2 << bits, dtype=np.int64)
+    np.add.at(energy, place, quantity_wh)
+    demand, supply = energy[: 1 << bits], energy[1 << bits :]
     both = demand + supply
     crossing = int(both.cumsum().searchsorted(int(demand.sum()), "right"))
     inhabited = np.flatnonzero(both)
@@ -146,37 +155,36 @@ def _window(orders: _Orders) -> _Window:
     last = int(inhabited[min(position + 2, inhabited.size - 1)])
     rows = np.flatnonzero((bucket >= first) & (bucket <= last))
     return _Window(
+        rows,
         _Orders(side[rows], quantity_wh[rows], price[rows]),
         demand_above_wh=int(demand[last + 1 :].sum()),
         supply_below_wh=int(supply[:first].sum()),
+        is_bounded=True,
     )
 
 
 def _candidates(window: _Window) -> list[_Candidate]:
     """Every limit price of the window, ascending, with its demand and supply in the whole book."""
-    side, quantity_wh, price = window.orders
-    levels = np.unique(price)
-    is_buy = side == BUY
-    bought_below = _running_sums(price[is_buy], quantity_wh[is_buy], levels, "left")
-    sold_up_to = _running_sums(price[~is_buy], quantity_wh[~is_buy], levels, "right")
-    demand_wh = window.demand_above_wh + exact_sum(quantity_wh[is_buy])
-    return [
-        _Candidate(level, demand_wh - below, window.supply_below_wh + up_to)
-        for level, below, up_to in zip(levels.tolist(), bought_below, sold_up_to, strict=True)
-    ]
+    order = np.argsort(window.orders.price_micro_per_kwh, kind="stable")
+    price = window.orders.price_micro_per_kwh[order]
+    quantity_wh = window.orders.quantity_wh[order]
+    sold_wh = quantity_wh * window.orders.side[order]
+    bought_to = _running_sums(quantity_wh - sold_wh, window.is_bounded)
+    sold_to = _running_sums(sold_wh, window.is_bounded)
+    ends = [*np.flatnonzero(price[1:] != price[:-1]).tolist(), price.size - 1]
+    demand_wh = window.demand_above_wh + bought_to[-1]
+    candidates: list[_Candidate] = []
+    for end, level in zip(ends, price[ends].tolist(), strict=True):
+        candidates.append(_Candidate(level, demand_wh, window.supply_below_wh + sold_to[end]))
+        # the buys of this level are gone from the next one up
+        demand_wh = window.demand_above_wh + bought_to[-1] - bought_to[end]
+    return candidates
 
 
-def _running_sums(
-    price: Int64Column, quantity_wh: Int64Column, levels: Int64Column, where: Literal["left", "right"]
-) -> list[int]:
-    """For each level the energy of the orders below it ("left"), or up to and including it ("right"), exact."""
-    order = np.argsort(price, kind="stable")
-    rows = price[order].searchsorted(levels, where).tolist()
-    if exact_sum(quantity_wh) > INT64_MAX:
-        sums = [0, *accumulate(quantity_wh[order].tolist())]
-    else:
-        sums = [0, *quantity_wh[order].cumsum().tolist()]
-    return [sums[row] for row in rows]
+def _running_sums(column: Int64Column, is_bounded: bool) -> list[int]:
+    """The sums of a column up to and including each row, exact: in Python integers where int64 may not hold them."""
+    sums: list[int] = column.cumsum().tolist() if is_bounded else list(accumulate(column.tolist()))
+    return sums
 
 
 def _volume_and_price(candidates: list[_Candidate], reference: int | None) -> tuple[int, int]:
@@ -195,43 +203,59 @@ def _volume_and_price(candidates: list[_Candidate], reference: int | None) -> tu
     return volume, min(max(reference, lowest), highest)
 
 
-def _fills(
-    orders: _Orders, candidates: list[_Candidate], volume: int, sequence: Int64Column | None, rationing: str
-) -> Int64Column:
-    """int64[n]: the sells up to ``low`` and the buys from ``high`` in full; what is left to the level that is rationed.
+class _Level(NamedTuple):
+    """The orders of one side and one limit, and what is left for them together."""
 
-    That level is the buys at ``low`` where the supply sets the volume, the sells at ``high`` where the demand does.
+    side: int
+    price: int
+    energy_wh: int
+
+
+def _fills_outside_level(
+    orders: _Orders, candidates: list[_Candidate], volume: int
+) -> tuple[Int64Column, _Level | None]:
+    """Fills int64[n]: sells up to ``low`` and buys from ``high`` in full, others 0; and the level that gets the rest.
+
+    That is the buys at ``low`` where the supply sets the volume, the sells at ``high`` where the demand does.
     """
-    side, quantity_wh, price = orders
     short = next((row for row, c in enumerate(candidates) if c.supply > c.demand), len(candidates))
     low = candidates[short - 1] if short else None
     high = candidates[short] if short < len(candidates) else None
-    served = 0 if low is None else low.supply
-    asked = 0 if high is None else high.demand
-    is_sell = side.view(np.bool_)
-    # buys above low, sells not above it
-    full = ~is_sell if low is None else (price > low.price) ^ is_sell
-    filled: Int64Column = quantity_wh * full
-    level, rationed, energy = (low, BUY, volume - asked) if served == volume else (high, SELL, volume - served)
-    if level is not None and energy:
-        rows = np.flatnonzero(price == level.price)
-        rows = rows[side[rows] == rationed]
-        shares = _ration(quantity_wh[rows], energy, None if sequence is None else sequence[rows], rationing)
-        promise(bool((shares <= quantity_wh[rows]).all()), "no order is filled beyond its quantity")
-        filled[rows] = shares
-    promise(exact_sum(filled) == 2 * volume, "the fills of both sides sum to the volume")
-    return filled
+    served = low.supply if low is not None else 0
+    asked = high.demand if high is not None else 0
+    is_sell = orders.side.view(np.bool_)
+    # a buy above low, or a sell not above it
+    full = (orders.price_micro_per_kwh > low.price) ^ is_sell if low is not None else ~is_sell
+    filled: Int64Column = orders.quantity_wh * full
+    if low is not None and served == volume:
+        return filled, _Level(BUY, low.price, volume - asked)
+    return filled, _Level(SELL, high.price, volume - served) if high is not None else None
 
 
-def _ration(quantities: Int64Column, energy: int, sequence: Int64Column | None, rationing: str) -> Int64Column:
-    """Share ``energy`` among the orders of one price level, pro rata or first come, first served."""
+def _ration(
+    filled: Int64Column, window: _Window, level: _Level | None, rationing: str, sequence: Int64Column | None
+) -> None:
+    """Write the shares of the rationed level's orders into ``filled``: pro rata, or first come, first served."""
+    if level is None or level.energy_wh == 0:
+        return
+    side, quantity_wh, price = window.orders
+    chosen = np.flatnonzero((price == level.price) & (side == level.side))
+    rows, quantities = window.rows[chosen], quantity_wh[chosen]
     if rationing == PRO_RATA:
-        return largest_remainder(energy, quantities)
-    turn = np.arange(quantities.size) if sequence is None else np.argsort(sequence, kind="stable")
+        shares = largest_remainder(level.energy_wh, quantities)
+    else:
+        shares = _first_come(level.energy_wh, quantities, None if sequence is None else sequence[rows])
+    promise(bool((shares <= quantities).all()), "no order is filled beyond its quantity")
+    filled[rows] = shares
+
+
+def _first_come(energy_wh: int, quantities: Int64Column, sequence: Int64Column | None) -> Int64Column:
+    """Serve the orders of one level by ``sequence``, then row, until ``energy_wh`` is spent."""
     shares = np.zeros_like(quantities)
+    turn = np.arange(quantities.size) if sequence is None else np.argsort(sequence, kind="stable")
     for row in turn.tolist():
-        shares[row] = min(energy, int(quantities[row]))
-        energy -= int(shares[row])
-        if energy == 0:
+        shares[row] = min(energy_wh, int(quantities[row]))
+        energy_wh -= int(shares[row])
+        if energy_wh == 0:
             break
     return shares
