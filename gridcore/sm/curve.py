@@ -37,7 +37,7 @@ _CURVE_BYTES = b"".join(value.to_bytes(32, "big") for value in (A, B, *G))
 
 def parse_public_key(public_key: bytes) -> tuple[int, int] | None:
     """(x, y) of a 65-byte 04||x||y key, or None unless it is a point of the curve (never infinity, never compressed)."""
-    _check_bytes(public_key, "public key")
+    check_bytes(public_key, "public key")
     if len(public_key) != PUBLIC_KEY_BYTES or public_key[0] != _UNCOMPRESSED:
         return None
     x = int.from_bytes(public_key[1:33], "big")
@@ -49,7 +49,7 @@ def parse_public_key(public_key: bytes) -> tuple[int, int] | None:
 
 def parse_signature(signature: bytes) -> tuple[int, int] | None:
     """(r, s) of a 64-byte r||s signature, or None unless both and their sum are in range."""
-    _check_bytes(signature, "signature")
+    check_bytes(signature, "signature")
     if len(signature) != SIGNATURE_BYTES:
         return None
     r = int.from_bytes(signature[:32], "big")
@@ -61,7 +61,7 @@ def parse_signature(signature: bytes) -> tuple[int, int] | None:
 
 def parse_scalar(scalar: bytes) -> int:
     """The private scalar d in [1, n-2] of 32 bytes. EncodingError otherwise, without repeating the value."""
-    _check_bytes(scalar, "private scalar")
+    check_bytes(scalar, "private scalar")
     if len(scalar) != SCALAR_BYTES:
         raise EncodingError(f"an SM2 private scalar has {SCALAR_BYTES} bytes, not {len(scalar)}")
     value = int.from_bytes(scalar, "big")
@@ -87,16 +87,12 @@ def identity_digest(public_key: bytes, distinguishing_id: bytes) -> bytes:
 
 def is_well_formed_id(distinguishing_id: bytes) -> bool:
     """Whether the ID's length fits its 16-bit field."""
-    _check_bytes(distinguishing_id, "distinguishing ID")
+    check_bytes(distinguishing_id, "distinguishing ID")
     return len(distinguishing_id) <= DISTINGUISHING_ID_BYTES_MAX
 
 
-def check_message(message: bytes) -> None:
-    """Raise TypeError for anything but bytes: text has no one encoding to sign."""
-    _check_bytes(message, "message")
-
-
-def _check_bytes(value: bytes, what: str) -> None:
+def check_bytes(value: bytes, what: str) -> None:
+    """Raise TypeError naming ``what`` for anything but bytes: text has no one encoding, a buffer may change."""
     if not isinstance(value, bytes):
         raise TypeError(f"{what} is {type(value).__name__}, not bytes")
 
@@ -120,7 +116,7 @@ def der_of(r: int, s: int) -> bytes:
 
 def decode_der_signature(der: bytes) -> bytes:
     """The raw 64 bytes of a DER signature. EncodingError unless ``der`` is exactly the encoding of values in range."""
-    _check_bytes(der, "signature")
+    check_bytes(der, "signature")
     refused = EncodingError("not a DER signature: SEQUENCE of two minimal positive INTEGERs below n, nothing after it")
     if not 8 <= len(der) <= _DER_SIGNATURE_BYTES_MAX or der[0] != 0x30 or der[1] != len(der) - 2 or der[2] != 0x02:
         raise refused

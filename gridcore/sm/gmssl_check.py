@@ -43,7 +43,8 @@ class GmsslBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature``; the arithmetic and the digests are the package's."""
-        curve.check_message(message)
+        curve.check_bytes(public_key, "public key")
+        curve.check_bytes(message, "message")
         values = curve.parse_signature(signature)
         if (
             values is None

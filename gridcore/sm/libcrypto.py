@@ -22,6 +22,9 @@ from gridcore.sm.curve import DISTINGUISHING_ID
 LIBRARY_VARIABLE: Final = "GRIDLEDGER_LIBCRYPTO"
 """Environment variable with the path of another libcrypto (for example Tongsuo's)."""
 
+SIGNING_ID_BYTES_MAX: Final = 8190
+"""OpenSSL refuses the standard's longest ID, one byte more; verification with that one is done by our own arithmetic."""
+
 _SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
 """SubjectPublicKeyInfo up to the 65-byte point: id-ecPublicKey on the curve 1.2.156.10197.1.301 (RFC 5480)."""
 
@@ -90,7 +93,8 @@ class LibcryptoBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature``."""
-        curve.check_message(message)
+        curve.check_bytes(public_key, "public key")
+        curve.check_bytes(message, "message")
         values = curve.parse_signature(signature)
         if values is None or not curve.is_well_formed_id(distinguishing_id):
             return False
@@ -113,8 +117,8 @@ class LibcryptoBackend:
     def _second_opinion(self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes) -> bool:
         """Decide by our own arithmetic where the library reports an error instead of a verdict.
 
-        Well-formed input leads here only when s*G + t*Q is the point at infinity, or when memory ran out. The two must
-        not look alike: every node has to reach the same verdict.
+        Well-formed input leads here when s*G + t*Q is the point at infinity, when the ID has 8,191 bytes (one more than
+        OpenSSL takes) or when memory ran out. These must not look alike: every node has to reach the same verdict.
         """
         from gridcore.sm.pure import PythonBackend
 
@@ -138,9 +142,10 @@ class LibcryptoBackend:
 
     def sign(self, handle: _Key, message: bytes, distinguishing_id: bytes = DISTINGUISHING_ID) -> bytes:
         """As ``Backend.sign``; the nonce comes from the library's generator."""
-        curve.check_message(message)
-        if not curve.is_well_formed_id(distinguishing_id):
-            raise EncodingError(f"a distinguishing ID has at most {curve.DISTINGUISHING_ID_BYTES_MAX} bytes")
+        curve.check_bytes(message, "message")
+        curve.check_bytes(distinguishing_id, "distinguishing ID")
+        if len(distinguishing_id) > SIGNING_ID_BYTES_MAX:
+            raise EncodingError(f"libcrypto signs with a distinguishing ID of at most {SIGNING_ID_BYTES_MAX} bytes")
         context, key_context = self._start(handle, distinguishing_id, self._lib.EVP_DigestSignInit)
         try:
             buffer = ctypes.create_string_buffer(_SIGNATURE_BYTES_MAX)

@@ -188,7 +188,8 @@ class PythonBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature`` (GB/T 32918.2 section 7.1)."""
-        curve.check_message(message)
+        curve.check_bytes(public_key, "public key")
+        curve.check_bytes(message, "message")
         values = curve.parse_signature(signature)
         if values is None or not curve.is_well_formed_id(distinguishing_id):
             return False
@@ -219,7 +220,7 @@ class PythonBackend:
 
     def sign(self, handle: tuple[int, bytes], message: bytes, distinguishing_id: bytes = DISTINGUISHING_ID) -> bytes:
         """As ``Backend.sign`` (GB/T 32918.2 section 6.1), with a nonce from the operating system. Not constant time."""
-        curve.check_message(message)
+        curve.check_bytes(message, "message")
         if not curve.is_well_formed_id(distinguishing_id):
             raise EncodingError(f"a distinguishing ID has at most {curve.DISTINGUISHING_ID_BYTES_MAX} bytes")
         scalar, public_key = handle

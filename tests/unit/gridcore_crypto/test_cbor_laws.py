@@ -224,7 +224,7 @@ def test_depth_is_allowed_up_to_the_limit_and_refused_beyond(nest: Any) -> None:
 
 
 def test_very_deep_input_is_refused_without_exhausting_the_interpreter() -> None:
-    deep = b"\x81" * 200_000
+    deep = b"\x81" * 20_000
     assert not cbor.is_canonical(deep)
     assert cbor.is_canonical(deep + b"\x00")
     with pytest.raises(EncodingError, match="nested deeper"):
