@@ -27,7 +27,7 @@ PACKAGES = (
 
 FILE_LINES_MAX = 500
 LONG_FILE_LINES_MAX = 700
-LONG_FILES = ("gridcore/verify.py", "tests/twin/")
+LONG_FILES = ("gridcore/verify.py", "tests/twin")
 FUNCTION_LINES_MAX = 60
 
 CONSENSUS = (
