@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from gridcore.envelope import Transaction, decode_transaction
+from gridcore.errors import EncodingError
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,18 @@ class Block:
     height: int
     time_s: int
     transactions: tuple[bytes, ...]
+
+    @cached_property
+    def decoded(self) -> tuple[Transaction | None, ...]:
+        """Each transaction decoded once, for whoever needs it; None where the envelope does not decode."""
+        return tuple(_decode(wire) for wire in self.transactions)
+
+
+def _decode(wire: bytes) -> Transaction | None:
+    try:
+        return decode_transaction(wire)
+    except EncodingError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gridcore.codes import Code
-from gridcore.envelope import Transaction, decode_transaction, malformed_digest
-from gridcore.errors import EncodingError, broken
+from gridcore.envelope import Transaction, malformed_digest
+from gridcore.errors import broken
 from ledger.contract import Contract
 from ledger.state import clock, due, fields, market, metering
 from ledger.state.block import Applied, Block, Result
@@ -42,17 +42,21 @@ def apply_block(state: State, block: Block, contracts: Mapping[str, Contract], v
     invariant, never "false". A refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, block.time_s)
-    results = tuple(apply_transaction(draft, wire, verdicts) for wire in block.transactions)
+    results = tuple(
+        apply_transaction(draft, transaction, verdicts) if transaction else refuse_malformed(wire)
+        for wire, transaction in zip(block.transactions, block.decoded, strict=True)
+    )
     work_pending = due.run_due_work(draft, contracts)
     return Applied(results, draft.changes, work_pending)
 
 
-def apply_transaction(draft: Draft, wire: bytes, verdicts: Verdicts) -> Result:
-    """Decode, check and apply one transaction; the first check that fails gives the code."""
-    try:
-        transaction = decode_transaction(wire)
-    except EncodingError:
-        return Result(Code.NOT_CANONICAL, malformed_digest(wire))
+def refuse_malformed(wire: bytes) -> Result:
+    """The result of bytes that are no transaction."""
+    return Result(Code.NOT_CANONICAL, malformed_digest(wire))
+
+
+def apply_transaction(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Result:
+    """Check and apply one transaction; the first check that fails gives the code."""
     code = check_admission(draft, transaction, verdicts)
     if code is not Code.ACCEPTED:
         return Result(code, transaction.digest, transaction.id)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from gridcore.envelope import decode_transaction
-from gridcore.errors import EncodingError
+from ledger.state.block import Block
 from ledger.state.state import State
 
 
@@ -19,13 +17,11 @@ class SignatureCheck(NamedTuple):
     signature: bytes
 
 
-def signatures_to_check(state: State, transactions: Iterable[bytes]) -> list[SignatureCheck]:
+def signatures_to_check(state: State, block: Block) -> list[SignatureCheck]:
     """Every (transaction, key) that ``apply_block`` may ask for. No transaction kind changes a key yet, so state's key is it."""
     checks = []
-    for wire in transactions:
-        try:
-            transaction = decode_transaction(wire)
-        except EncodingError:
+    for transaction in block.decoded:
+        if transaction is None:
             continue
         signer = state.get(f"signer/{transaction.signer}")
         if signer is not None:

@@ -1,0 +1,165 @@
+"""batch_apply_100k: 200 signed batches of 500 readings, from wire bytes to a new state root, in one process.
+
+Bound (INTERFACE): 200 libcrypto verifications, the salts, leaves and nodes of 100,000 rows, and one int64 comparison a register.
+Both start from encoded bytes. Gateways, meters and the first boundary are set up outside the clock.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from gridcore import merkle
+from gridcore.batch import FIRST_PREVIOUS, KIND, Reading, encode_attachment, encode_body, encode_row, rows_root
+from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.genesis import complete_genesis
+from gridcore.sm import SigningKey, is_valid_signature
+from gridledger.bench import Measurement, best_seconds
+
+GATEWAYS, METERS = 200, 500
+SLOT_S = 900
+ROUNDS = 4
+FIRST_S = 1_782_000_000
+
+
+def batch_apply_100k() -> Measurement:
+    """Check and apply 100,000 readings against the state of one boundary before."""
+    from ledger.state.block import Block
+    from ledger.state.state import State
+    from ledger.state.transition import apply_block
+    from ledger.state.verdicts import signatures_to_check
+    from settlement.contracts.p2p_call_auction_1 import CONTRACT
+
+    contracts = {CONTRACT.contract_id: CONTRACT}
+    key = SigningKey.generate()
+    genesis = _genesis(key.public_key)
+    state = State.from_genesis(genesis)
+
+    def apply(height: int, wires: tuple[bytes, ...]) -> None:
+        block = Block(height, 0, wires)
+        verdicts = {
+            (digest, public_key): is_valid_signature(public_key, signed, signature)
+            for digest, public_key, signed, signature in signatures_to_check(state, block)
+        }
+        applied = apply_block(state, block, contracts, verdicts)
+        if any(result.code or result.rows for result in applied.results):
+            raise RuntimeError("the benchmark's batches are all accepted")
+        state.commit(applied)
+        state.root()
+
+    first, previous = _batches(genesis["chain"], key, 1, FIRST_S, [FIRST_PREVIOUS] * GATEWAYS)
+    apply(1, first)
+    seconds = []
+    for step in range(1, ROUNDS + 1):
+        wires, previous = _batches(genesis["chain"], key, 1 + step, FIRST_S + step * SLOT_S, previous)
+
+        seconds.append(best_seconds(partial(apply, 1 + step, wires), rounds=1))
+    return Measurement(
+        GATEWAYS * METERS, min(seconds), "200 libcrypto verifications + salted tree + compare", _bound(key)
+    )
+
+
+def _bound(key: SigningKey) -> float:
+    message = bytes(600)
+    signature = key.sign(message)
+    readings = [_reading(meter, 1) for meter in range(METERS)]
+    rows = [encode_row(reading) for reading in readings]
+    old = np.arange(METERS, dtype=np.int64)
+    new = old + 250
+
+    def work() -> None:
+        for _ in range(GATEWAYS):
+            is_valid_signature(key.public_key, message, signature)
+            merkle.root_of_hashes(merkle.salted_leaf_hashes(bytes(32), rows))
+            bool(((new - old) >= 0).all() and ((new - old) <= 1000).all())
+
+    return best_seconds(work, rounds=ROUNDS)
+
+
+def _reading(meter: int, step: int) -> Reading:
+    return Reading(meter, 100 + meter % 400, 0, 1_000_000 + 37 * meter + 250 * step, 500_000 + 11 * meter + 90 * step)
+
+
+def _batches(
+    chain: str, key: SigningKey, counter: int, boundary_s: int, previous: list[bytes]
+) -> tuple[tuple[bytes, ...], list[bytes]]:
+    from gridcore.sm3 import sm3
+
+    wires, ids = [], []
+    for gateway in range(GATEWAYS):
+        readings = [_reading(gateway * METERS + meter, counter) for meter in range(METERS)]
+        seed = sm3(b"%d/%d" % (gateway, counter))
+        body = encode_body(
+            agent="bench",
+            boundary_s=boundary_s,
+            clock={"offset_ms": 0, "state": "simulated"},
+            configuration=bytes(32),
+            previous=previous[gateway],
+            profiles=bytes(32),
+            rows=METERS,
+            root=rows_root(seed, readings),
+            receipt=None,
+        )
+        signed = encode_signed(
+            chain=chain, kind=KIND, signer=f"g{gateway}", identity={"counter": counter, "epoch": 1}, body=body
+        )
+        wires.append(encode_transaction(signed, key.sign(signed), encode_attachment(seed, readings)))
+        ids.append(sm3(signed))
+    return tuple(wires), ids
+
+
+def _genesis(public_key: bytes) -> dict[str, object]:
+    leaves: list[list[object]] = [
+        ["chain", {"clock": "simulated", "currency": "CNY", "name": "bench", "slot_s": SLOT_S}],
+        ["time", {"ledger_time_s": FIRST_S + ROUNDS * SLOT_S}],
+    ]
+    for gateway in range(GATEWAYS):
+        counters = {"counter": 0, "epoch": 1, "last": FIRST_PREVIOUS, "last_boundary_s": -1}
+        leaves.append([f"signer/g{gateway}", {"public_key": public_key, "roles": ["gateway"]}])
+        leaves.append([f"gateway/g{gateway}", {**counters, "organisation": "o", "protection": "software"}])
+    for number in range(GATEWAYS * METERS):
+        installation = {
+            "area": "A1",
+            "from_s": 0,
+            "gateway": f"g{number // METERS}",
+            "limit_wh": 11_000,
+            "meter": f"M{number}",
+            "modulus_wh": 0,
+            "number": number,
+            "point": f"P{number}",
+            "profile": "eastron_sdm630",
+            "ratio": 1,
+            "role": "feeder",
+        }
+        leaves.append([f"installation/{number}", installation])
+    area = {
+        "calendar": "c",
+        "contract": "p2p_call_auction/1",
+        "contract_pin": bytes(32),
+        "first_slot_start_s": 0,
+        "rules": "r",
+    }
+    rules = {"gate_before_start_s": 300, "metering_deadline_s": 900, "open_before_start_s": 86_400, "prices": {}}
+    return complete_genesis(
+        {
+            "clock": "simulated",
+            "currency": "CNY",
+            "leaves": [*leaves, ["area/A1", area], ["rules/r", rules], ["progress/A1", dict(_PROGRESS)]],
+            "ledger_time_s": FIRST_S + ROUNDS * SLOT_S,
+            "name": "bench",
+            "signers": [[public_key, 1]],
+            "slot_s": SLOT_S,
+            "type": "genesis",
+            "version": 1,
+        }
+    )
+
+
+_PROGRESS = {
+    "gate_slot_start_s": FIRST_S + 10**9 // 900 * 900,
+    "run_slot_start_s": FIRST_S + 10**9 // 900 * 900,
+    "waiting": [],
+}
+
+BENCHMARKS = {"batch_apply_100k": batch_apply_100k}
