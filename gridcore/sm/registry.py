@@ -45,7 +45,7 @@ def verifying_backend() -> Backend:
         backend = load_backend("python")
         log.warning("sm2_verification_falls_back", backend=backend.name, version=backend.version, reason=str(error))
         return backend
-    log.debug("sm2_backend_chosen", backend=backend.name, version=backend.version)
+    log.info("sm2_backend_chosen", backend=backend.name, version=backend.version)
     return backend
 
 
