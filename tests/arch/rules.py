@@ -229,6 +229,13 @@ def ways_into_ledger(path: Path, tree: ast.AST) -> Iterator[str]:
             yield f"{path}:{line}: {path.parts[0]} reaches the ledger through ledger.client alone, not {name}"
 
 
+def verifier_imports(path: Path, tree: ast.AST) -> Iterator[str]:
+    """The stand-alone verifier runs on a bare Python: standard library only, nothing of ours."""
+    for line, name in imports(path, tree):
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            yield f"{path}:{line}: the verifier imports {name}; only the standard library is there"
+
+
 def nameless(path: Path) -> Iterator[str]:
     """Modules whose name says nothing."""
     if NAMELESS_MODULES & {part.removesuffix(".py") for part in path.parts}:
