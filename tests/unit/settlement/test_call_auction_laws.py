@@ -1,0 +1,233 @@
+"""Clearing against the text of the rule, in loops and over every limit price; and the faults of peers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError
+from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, SELL, Clearing
+
+
+class Order(NamedTuple):
+    side: int
+    quantity: int
+    price: int
+    sequence: int = 0
+
+
+def clear(orders: list[Order], rationing: str = "pro_rata", reference: int | None = None) -> Clearing:
+    return CONTRACT.clear(
+        np.array([order.side for order in orders], dtype=np.int8),
+        np.array([order.quantity for order in orders], dtype=np.int64),
+        np.array([order.price for order in orders], dtype=np.int64),
+        reference_price_micro_per_kwh=reference,
+        rationing=rationing,
+        sequence=np.array([order.sequence for order in orders], dtype=np.int64),
+    )
+
+
+def price_by_text(orders: list[Order], reference: int | None) -> tuple[int, int | None]:
+    """call_auction/1 word for word: every limit price is a candidate."""
+    prices = sorted({order.price for order in orders})
+    demand = {p: sum(o.quantity for o in orders if o.side == BUY and o.price >= p) for p in prices}
+    supply = {p: sum(o.quantity for o in orders if o.side == SELL and o.price <= p) for p in prices}
+    volume = max((min(demand[p], supply[p]) for p in prices), default=0)
+    if volume == 0:
+        return 0, None
+    left = [p for p in prices if min(demand[p], supply[p]) == volume]
+    least = min(abs(demand[p] - supply[p]) for p in left)
+    left = [p for p in left if abs(demand[p] - supply[p]) == least]
+    if len(left) == 1:
+        return volume, left[0]
+    if all(demand[p] > supply[p] for p in left):
+        return volume, left[-1]
+    if all(demand[p] < supply[p] for p in left):
+        return volume, left[0]
+    return volume, (left[0] + left[-1]) // 2 if reference is None else min(max(reference, left[0]), left[-1])
+
+
+def fills_by_text(orders: list[Order], volume: int, rationing: str) -> list[int]:
+    """Whole levels while they fit, then the rule for the level that does not."""
+    fills = [0] * len(orders)
+    for side in (BUY, SELL):
+        rows = [row for row, order in enumerate(orders) if order.side == side]
+        left = volume
+        for price in sorted({orders[row].price for row in rows}, reverse=side == BUY):
+            level = [row for row in rows if orders[row].price == price]
+            if rationing == "time":
+                for row in sorted(level, key=lambda row: (orders[row].sequence, row)):
+                    fills[row] = min(left, orders[row].quantity)
+                    left -= fills[row]
+                continue
+            total = sum(orders[row].quantity for row in level)
+            share = min(left, total)
+            for row in level:
+                fills[row] = share * orders[row].quantity // total
+            over = share - sum(fills[row] for row in level)
+            by_remainder = sorted(level, key=lambda row: (-(share * orders[row].quantity % total), row))
+            for row in by_remainder[:over]:
+                fills[row] += 1
+            left -= share
+            if left == 0:
+                break
+    return fills
+
+
+SMALL = st.builds(Order, st.sampled_from([BUY, SELL]), st.integers(1, 6), st.integers(-4, 4), st.integers(-2, 2))
+WIDE = st.builds(
+    Order,
+    st.sampled_from([BUY, SELL]),
+    st.integers(1, INT64_MAX),
+    st.one_of(st.integers(INT64_MIN, INT64_MAX), st.integers(-2, 2)),
+    st.integers(INT64_MIN, INT64_MAX),
+)
+REFERENCE = st.one_of(st.none(), st.integers(-5, 5))
+RATIONING = st.sampled_from(["pro_rata", "time"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(SMALL, max_size=14), REFERENCE, RATIONING)
+def test_clearing_follows_the_text_of_the_rule(orders: list[Order], reference: int | None, rationing: str) -> None:
+    cleared = clear(orders, rationing, reference)
+    volume, price = price_by_text(orders, reference)
+    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (volume, price)
+    assert cleared.filled_wh.tolist() == fills_by_text(orders, volume, rationing)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(WIDE, max_size=8), RATIONING)
+def test_clearing_is_exact_where_sums_leave_int64(orders: list[Order], rationing: str) -> None:
+    volume, price = price_by_text(orders, None)
+    if volume > INT64_MAX:
+        with pytest.raises(ContractError, match="volume"):
+            clear(orders, rationing)
+        return
+    cleared = clear(orders, rationing)
+    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (volume, price)
+    assert cleared.filled_wh.tolist() == fills_by_text(orders, volume, rationing)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 400), st.sampled_from([3, 50, 5000, 10**6, 10**15]), RATIONING)
+def test_books_of_any_shape_follow_the_text(seed: int, size: int, spread: int, rationing: str) -> None:
+    """Larger books, so that the histogram has many ranges, few, or one."""
+    random = np.random.default_rng(seed)
+    shift = int(random.integers(-spread, spread + 1))
+    orders = [
+        Order(int(side), int(quantity), int(price) + (shift if side == BUY else 0), int(sequence))
+        for side, quantity, price, sequence in zip(
+            random.integers(0, 2, size),
+            random.integers(1, 1000, size),
+            random.integers(-spread, spread, size),
+            random.integers(0, 4, size),
+            strict=True,
+        )
+    ]
+    cleared = clear(orders, rationing)
+    volume, price = price_by_text(orders, None)
+    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (volume, price)
+    assert cleared.filled_wh.tolist() == fills_by_text(orders, volume, rationing)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(SMALL, max_size=12), RATIONING)
+def test_no_order_is_overfilled_and_no_limit_violated(orders: list[Order], rationing: str) -> None:
+    cleared = clear(orders, rationing)
+    bought = sold = 0
+    for order, filled in zip(orders, cleared.filled_wh.tolist(), strict=True):
+        assert 0 <= filled <= order.quantity
+        if filled:
+            assert cleared.price_micro_per_kwh is not None
+            assert (order.price >= cleared.price_micro_per_kwh) == (order.side == BUY) or (
+                order.price == cleared.price_micro_per_kwh
+            )
+            bought, sold = bought + filled * (order.side == BUY), sold + filled * (order.side == SELL)
+    assert bought == sold == cleared.volume_wh
+
+
+def test_lemlab_two_orders_of_one_user_at_one_price_are_not_merged_into_one() -> None:
+    """lemlab drops 5 Wh: bids of 5 and 7 at one price against an offer of 12 trade 7 there."""
+    cleared = clear([Order(BUY, 5, 300_000), Order(BUY, 7, 300_000), Order(SELL, 12, 250_000)])
+    assert (cleared.volume_wh, cleared.filled_wh.tolist()) == (12, [5, 7, 12])
+
+
+def test_gsy_pay_as_clear_stopped_below_the_largest_volume() -> None:
+    """The book of 100 orders: gsy clears 16,421 Wh at 4347, the largest volume is 16,476 at 4304."""
+    random = np.random.default_rng(20260101 + 100)
+    bids, bid_wh = random.integers(3000, 8001, 50), random.integers(1, 1001, 50)
+    offers, offer_wh = random.integers(2000, 7001, 50), random.integers(1, 1001, 50)
+    orders = [Order(BUY, int(q), int(p)) for p, q in zip(bids, bid_wh, strict=True)]
+    orders += [Order(SELL, int(q), int(p)) for p, q in zip(offers, offer_wh, strict=True)]
+    cleared = clear(orders)
+    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (16_476, 4304)
+
+
+def test_pymarket_huang_returned_no_trade_for_a_large_book() -> None:
+    random = np.random.default_rng(3)
+    half = 50_000
+    cleared = CONTRACT.clear(
+        np.repeat(np.array([BUY, SELL], dtype=np.int8), half),
+        random.integers(1, 1001, 2 * half),
+        np.concatenate((random.integers(3000, 8001, half), random.integers(2000, 7001, half))),
+        reference_price_micro_per_kwh=None,
+        rationing="pro_rata",
+    )
+    assert cleared.volume_wh > 14_000_000
+
+
+def test_self_trade_is_allowed_because_the_contract_sees_orders_not_parties() -> None:
+    assert clear([Order(BUY, 4, 5), Order(SELL, 4, 5)]).volume_wh == 4
+
+
+@pytest.mark.parametrize("orders", [[], [Order(BUY, 4, 5)], [Order(SELL, 4, 5)], [Order(BUY, 4, 5), Order(SELL, 4, 6)]])
+def test_one_sided_or_uncrossed_book_has_no_price(orders: list[Order]) -> None:
+    cleared = clear(orders)
+    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (0, None)
+    assert cleared.filled_wh.tolist() == [0] * len(orders)
+
+
+def test_middle_of_negative_prices_is_floored_not_truncated() -> None:
+    assert clear([Order(BUY, 4, -2), Order(SELL, 4, -5)]).price_micro_per_kwh == -4
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (Order(BUY, 0, 5), "quantity_wh"),
+        (Order(BUY, -1, 5), "quantity_wh"),
+        (Order(2, 1, 5), "side"),
+        (Order(-1, 1, 5), "side"),
+    ],
+)
+def test_order_that_cannot_be_is_refused(order: Order, words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        clear([Order(SELL, 1, 5), order])
+
+
+def test_unknown_rationing_is_refused_even_when_nothing_trades() -> None:
+    with pytest.raises(ContractError, match="rationing"):
+        clear([], rationing="prorata")
+
+
+def test_reference_outside_int64_is_refused() -> None:
+    with pytest.raises(ContractError, match="reference"):
+        clear([], reference=2**63)
+
+
+def test_columns_of_unequal_length_are_refused() -> None:
+    one, two = np.ones(1, dtype=np.int64), np.ones(2, dtype=np.int64)
+    with pytest.raises(ContractError):
+        CONTRACT.clear(np.zeros(2, dtype=np.int8), one, two, reference_price_micro_per_kwh=None, rationing="pro_rata")
+
+
+def test_clearing_leaves_its_input_as_it_was() -> None:
+    side = np.array([BUY, SELL], dtype=np.int8)
+    quantity, price = np.array([5, 3], dtype=np.int64), np.array([9, 7], dtype=np.int64)
+    for array in (side, quantity, price):
+        array.flags.writeable = False
+    CONTRACT.clear(side, quantity, price, reference_price_micro_per_kwh=8, rationing="pro_rata")
