@@ -90,7 +90,7 @@ REFERENCE = st.one_of(st.none(), st.integers(-5, 5))
 RATIONING = st.sampled_from(["pro_rata", "time"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(SMALL, max_size=14), REFERENCE, RATIONING)
 def test_clearing_follows_the_text_of_the_rule(orders: list[Order], reference: int | None, rationing: str) -> None:
     cleared = clear(orders, rationing, reference)

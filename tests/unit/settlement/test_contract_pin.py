@@ -1,0 +1,62 @@
+"""The pin of a contract: the same for the same code, another for any change that could change a result."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from settlement.errors import SettlementError
+from settlement.pin import contract_pin
+
+CONTRACT = "p2p_call_auction/1"
+FOLDERS = ("contracts/p2p_call_auction_1", "contract_kit_1")
+
+
+@pytest.fixture
+def copy(tmp_path: Path, repository: Path) -> Path:
+    for folder in FOLDERS:
+        shutil.copytree(repository / "settlement" / folder, tmp_path / folder)
+    return tmp_path
+
+
+def test_copy_with_other_line_ends_and_caches_has_the_same_pin(copy: Path) -> None:
+    for path in copy.rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (copy / "contract_kit_1" / "notes.txt").write_text("not code")
+    assert contract_pin(CONTRACT, copy) == contract_pin(CONTRACT)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("change", ["edited", "added", "renamed"])
+def test_changed_code_has_another_pin(copy: Path, folder: str, change: str) -> None:
+    path = copy / folder / "__init__.py"
+    if change == "edited":
+        path.write_bytes(path.read_bytes() + b"#")
+    elif change == "added":
+        (copy / folder / "more.py").write_bytes(b"")
+    else:
+        path.rename(copy / folder / "init.py")
+    assert contract_pin(CONTRACT, copy) != contract_pin(CONTRACT)
+
+
+@pytest.mark.parametrize("contract_id", ["p2p_call_auction/2", "p2p_call_auction_1", "../contract_kit_1"])
+def test_unknown_contract_is_named_with_those_there_are(contract_id: str) -> None:
+    with pytest.raises(SettlementError, match="p2p_call_auction/1"):
+        contract_pin(contract_id)
+
+
+def test_contract_and_kit_import_only_the_kit_and_numpy(repository: Path) -> None:
+    """What the pin does not cover cannot change a result: the standard library's pure helpers are all that is left."""
+    allowed = {"numpy", "settlement", "__future__", "collections", "dataclasses", "functools", "itertools", "typing"}
+    for folder in FOLDERS:
+        for path in (repository / "settlement" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                for name in names:
+                    assert name.split(".")[0] in allowed, f"{path} imports {name}"
+                    if name.startswith("settlement"):
+                        assert name.startswith(("settlement.contract_kit_1", "settlement.contracts.p2p_call_auction_1"))

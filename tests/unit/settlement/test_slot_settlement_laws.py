@@ -1,0 +1,240 @@
+"""One slot against the text of slot_settlement/1 in Python integers; conservation; double entry; statements."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.contract import ClearingLike, Contract, SlotSettlementLike
+from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, is_int64
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing, SlotSettlement
+from settlement.difference import difference_posting, difference_postings
+from settlement.errors import SettlementError
+from settlement.postings import slot_postings
+from settlement.statements import statement_rows, statement_totals
+
+# the concrete classes fit the protocols that the ledger calls: mypy checks these three lines
+_contract: Contract = CONTRACT
+_clearing: type[ClearingLike] = Clearing
+_settlement: type[SlotSettlementLike] = SlotSettlement
+
+
+class Row(NamedTuple):
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+
+
+class Prices(NamedTuple):
+    residual: int = 650_000
+    feed_in: int = 350_000
+    surplus: int = 300_000
+    shortfall: int = 800_000
+    network_traded: int = 60_000
+    network_residual: int = 100_000
+    levy: int = 20_000
+
+
+PRICES = Prices()
+
+
+def settle(rows: list[Row], trade_price: int | None = 500_000, prices: Prices = PRICES) -> SlotSettlement:
+    columns = [np.array([row[index] for row in rows], dtype=np.int64) for index in range(4)]
+    return CONTRACT.settle(
+        *columns, trade_price_micro_per_kwh=trade_price, prices=dict(zip(PRICE_KEYS, prices, strict=True))
+    )
+
+
+def lines_by_text(row: Row, trade_price: int, prices: Prices) -> list[tuple[int, int]]:
+    """(energy, amount) of the nine lines of one participant, as the text gives them."""
+    residual_import, residual_export = row.import_wh - row.bought_wh, row.export_wh - row.sold_wh
+    traded = min(row.import_wh, row.bought_wh)
+    return [
+        (row.bought_wh, row.bought_wh * trade_price),
+        (row.sold_wh, -row.sold_wh * trade_price),
+        (max(residual_import, 0), max(residual_import, 0) * prices.residual),
+        (max(-residual_import, 0), min(residual_import, 0) * prices.surplus),
+        (max(residual_export, 0), -max(residual_export, 0) * prices.feed_in),
+        (max(-residual_export, 0), max(-residual_export, 0) * prices.shortfall),
+        (traded, traded * prices.network_traded),
+        (row.import_wh - traded, (row.import_wh - traded) * prices.network_residual),
+        (row.import_wh, row.import_wh * prices.levy),
+    ]
+
+
+@st.composite
+def slots(draw: st.DrawFn, energy_max: int, price_max: int) -> tuple[list[Row], int, Prices]:
+    energy = st.integers(0, energy_max)
+    price = st.integers(-price_max, price_max)
+    rows = draw(st.lists(st.builds(Row, energy, energy, energy, energy), max_size=6))
+    bought, sold = sum(row.bought_wh for row in rows), sum(row.sold_wh for row in rows)
+    # one more participant takes the other side of what is open; a part each, so that no column leaves int64
+    while bought != sold:
+        part = min(abs(bought - sold), energy_max)
+        rows.append(Row(draw(energy), draw(energy), part if bought < sold else 0, part if sold < bought else 0))
+        bought, sold = bought + rows[-1].bought_wh, sold + rows[-1].sold_wh
+    return rows, draw(price), Prices(*(draw(price) for _ in PRICE_KEYS))
+
+
+SIZES = st.sampled_from([(3, 3), (10**6, 10**6), (INT64_MAX, 2), (INT64_MAX, INT64_MAX)])
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data(), SIZES)
+def test_settlement_follows_the_text_and_conserves_money(data: st.DataObject, sizes: tuple[int, int]) -> None:
+    rows, trade_price, prices = data.draw(slots(*sizes))
+    by_text = [lines_by_text(row, trade_price, prices) for row in rows]
+    pays = [sum(amount for _, amount in lines) for lines in by_text]
+    alone = [
+        row.import_wh * (prices.residual + prices.network_residual + prices.levy) - row.export_wh * prices.feed_in
+        for row in rows
+    ]
+    if not all(is_int64(value) for value in (*pays, *alone)):
+        with pytest.raises(ContractError):
+            settle(rows, trade_price, prices)
+        return
+    settled = settle(rows, trade_price, prices)
+    assert settled.pays_nano.tolist() == pays
+    assert settled.supplier_only_nano.tolist() == alone
+    assert settled.residual_import_wh.tolist() == [row.import_wh - row.bought_wh for row in rows]
+    assert settled.residual_export_wh.tolist() == [row.export_wh - row.sold_wh for row in rows]
+    assert sum(settled.accounts_nano.values()) == sum(pays)
+    assert settled.accounts_nano["clearing"] == 0
+    if not all(is_int64(amount) for lines in by_text for _, amount in lines):
+        with pytest.raises(ContractError, match="amount_nano"):
+            settled.lines  # noqa: B018
+        return
+    for number, line in enumerate(settled.lines):
+        assert line.kind == LINE_KINDS[number]
+        assert line.energy_wh.tolist() == [lines[number][0] for lines in by_text]
+        assert line.amount_nano.tolist() == [lines[number][1] for lines in by_text]
+
+
+def test_pays_may_fit_where_a_line_of_it_does_not() -> None:
+    """Steps in between are exact at any size: bought and sold by one party at a price that takes each beyond int64."""
+    row = Row(0, 0, INT64_MAX, INT64_MAX)
+    settled = settle([row], INT64_MIN, Prices(0, 0, 0, 0, 0, 0, 0))
+    assert settled.pays_nano.tolist() == [0]
+    with pytest.raises(ContractError, match="trade_buy"):
+        settled.lines  # noqa: B018
+
+
+def test_slot_without_trade_needs_no_price_and_has_no_trade_line() -> None:
+    settled = settle([Row(700, 0, 0, 0), Row(0, 300, 0, 0)], None)
+    kinds = {row.line_kind for row in statement_rows("initial", 0, settled, ["H001", "H002"])}
+    assert kinds == {"residual_import", "residual_export", "network_residual", "levy"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "trade_price", "words"),
+    [
+        ([Row(1, 0, 5, 0)], 1, "bought 5 Wh but sold 0 Wh"),
+        ([Row(1, 0, 5, 5)], None, "no trade price"),
+        ([Row(-1, 0, 0, 0)], 1, "import_wh"),
+        ([Row(0, -1, 0, 0)], 1, "export_wh"),
+        ([Row(0, 0, -1, -1)], 1, "bought_wh"),
+        ([Row(0, 0, 0, 0)], 2**63, "trade_price"),
+    ],
+)
+def test_slot_that_cannot_be_is_refused(rows: list[Row], trade_price: int | None, words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        settle(rows, trade_price)
+
+
+@pytest.mark.parametrize("change", ["lack", "unknown", "64-bit"])
+def test_prices_must_be_exactly_the_known_ones(change: str) -> None:
+    prices = dict.fromkeys(PRICE_KEYS, 1)
+    if change == "lack":
+        del prices["levy_micro_per_kwh"]
+    else:
+        prices["levy" if change == "unknown" else "levy_micro_per_kwh"] = 2**63
+    none = np.zeros(0, dtype=np.int64)
+    with pytest.raises(ContractError, match=change):
+        CONTRACT.settle(none, none, none, none, trade_price_micro_per_kwh=1, prices=prices)
+
+
+def test_import_and_export_of_one_slot_are_never_netted() -> None:
+    settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
+    assert settled.residual_import_wh.tolist() == [250, 0]
+    assert settled.residual_export_wh.tolist() == [250, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -> None:
+    rows, trade_price, prices = data.draw(slots(10**6, 10**6))
+    settled = settle(rows, trade_price, prices)
+    parties = [f"H{number:03}" for number in range(len(rows))]
+    postings = slot_postings(settled).rows(parties)
+    assert sum(posting.debit_nano for posting in postings) == sum(posting.credit_nano for posting in postings)
+    assert all(posting.debit_nano >= 0 and posting.credit_nano >= 0 for posting in postings)
+    net = {posting.account: posting.debit_nano - posting.credit_nano for posting in postings}
+    assert [net.get(party, 0) for party in parties] == settled.pays_nano.tolist()
+    for account, received in settled.accounts_nano.items():
+        assert -net.get(account, 0) == received
+    statement = statement_rows("initial", 900, settled, parties)
+    debit = {party: sum(row.amount_nano for row in statement if row.party == party) for party in parties}
+    assert list(debit.values()) == settled.pays_nano.tolist()
+
+
+def test_both_sides_of_a_partys_book_are_kept() -> None:
+    postings = slot_postings(settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])).rows(["house", "shop"])
+    house = postings[0]
+    assert house.debit_nano == 50 * 500_000 + 250 * 650_000 + 50 * 60_000 + 250 * 100_000 + 300 * 20_000
+    assert house.credit_nano == 450 * 500_000 + 250 * 350_000
+    assert {posting.account for posting in postings} == {
+        "house", "shop", "clearing", "supplier", "offtaker", "network", "levy"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("parties", [["a"], ["a", "a"], ["a", "levy"]])
+def test_parties_that_do_not_fit_are_refused(parties: list[str]) -> None:
+    postings = slot_postings(settle([Row(1, 0, 0, 0), Row(1, 0, 0, 0)]))
+    with pytest.raises(SettlementError):
+        postings.rows(parties)
+
+
+def test_statement_rows_come_by_party_then_kind() -> None:
+    rows = statement_rows("initial", 900, settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]), ["roof", "home"])
+    assert [(row.party, row.line_kind, row.energy_wh, row.amount_nano, row.account) for row in rows] == [
+        ("roof", "trade_sell", 1000, -500_000_000, "clearing"),
+        ("home", "trade_buy", 1000, 500_000_000, "clearing"),
+        ("home", "surplus", 300, -90_000_000, "balance"),
+        ("home", "network_traded", 700, 42_000_000, "network"),
+        ("home", "levy", 700, 14_000_000, "levy"),
+    ]
+    assert rows[0] == ("initial", "roof", 900, "trade_sell", 1000, 500_000, -500_000_000, "clearing")
+
+
+def test_daily_total_shows_a_negative_saving_too() -> None:
+    dear = settle([Row(1000, 0, 1000, 0), Row(0, 1000, 0, 1000)], 900_000)
+    totals = statement_totals([dear, dear], ["buyer", "seller"])
+    assert totals[0].saving_nano == 2 * (770_000_000 - 980_000_000)
+    assert totals[1].saving_nano == 2 * (-350_000_000 + 900_000_000)
+    assert totals[0].pays_nano == 2 * 980_000_000
+
+
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(-5, 5)), max_size=6))
+def test_sum_of_all_difference_postings_is_the_last_run_alone(runs: list[dict[str, int]]) -> None:
+    postings = difference_postings(runs)
+    assert len(postings) == len(runs)
+    total: dict[str, int] = {}
+    for posting in postings:
+        assert 0 not in posting.values()
+        for account, amount in posting.items():
+            total[account] = total.get(account, 0) + amount
+    last = runs[-1] if runs else {}
+    assert {account: amount for account, amount in total.items() if amount} == {
+        account: amount for account, amount in last.items() if amount
+    }
+
+
+def test_difference_outside_int64_is_refused() -> None:
+    with pytest.raises(SettlementError, match="home"):
+        difference_posting({"home": INT64_MIN}, {"home": INT64_MAX})
