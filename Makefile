@@ -49,7 +49,7 @@ soak: $(STAMP) ## long runs: a full day with 50 kills
 fuzz: $(STAMP) ## property tests again and again, each round from a printed seed; ROUNDS=20
 	@for round in $$(seq $(ROUNDS)); do \
 	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "fuzz: round $$round of $(ROUNDS), --hypothesis-seed=$$seed"; \
-	  $(BIN)/python -m pytest -q -n 2 -m "hypothesis or fuzz" --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	  GRIDLEDGER_HYPOTHESIS=fuzz $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis or fuzz" --hypothesis-seed=$$seed $(ARGS) || exit 1; \
 	done
 
 format: $(STAMP) ## bring the code into its form

@@ -14,9 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Speed differs between machines and loads; results may not. The seed is printed with a failure and can be run again.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("default"), derandomize=True)
-hypothesis.settings.register_profile(
-    "fuzz", parent=hypothesis.settings.get_profile("default"), max_examples=5_000, derandomize=False
-)
+hypothesis.settings.register_profile("fuzz", parent=hypothesis.settings.get_profile("default"), max_examples=1_000)
 hypothesis.settings.load_profile(
     os.environ.get("GRIDLEDGER_HYPOTHESIS", "ci" if os.environ.get("CI") == "true" else "default")
 )

@@ -229,6 +229,15 @@ def ways_into_ledger(path: Path, tree: ast.AST) -> Iterator[str]:
             yield f"{path}:{line}: {path.parts[0]} reaches the ledger through ledger.client alone, not {name}"
 
 
+def client_imports(path: Path, tree: ast.AST) -> Iterator[str]:
+    """``ledger.client`` and ``ledger.contract`` import of ours only gridcore and themselves, and no numpy: gateways load them."""
+    for line, name in imports(path, tree):
+        is_ours = name.partition(".")[0] in PACKAGES
+        is_allowed = re.match(r"(gridcore|ledger\.(client|contract))(\.|$)", name) is not None
+        if (is_ours and not is_allowed) or name.partition(".")[0] == "numpy":
+            yield f"{path}:{line}: a gateway loads this module; it may not import {name}"
+
+
 def verifier_imports(path: Path, tree: ast.AST) -> Iterator[str]:
     """The stand-alone verifier runs on a bare Python: standard library only, nothing of ours."""
     for line, name in imports(path, tree):

@@ -68,6 +68,11 @@ def test_edge_and_web_reach_the_ledger_through_its_client() -> None:
     assert [finding for path in files for finding in rules.ways_into_ledger(path, rules.parse(ROOT, path))] == []
 
 
+def test_what_a_gateway_loads_of_the_ledger_imports_gridcore_only() -> None:
+    files = [path for path in FILES if rules.is_within(path, ("ledger/client", "ledger/contract.py"))]
+    assert [finding for path in files for finding in rules.client_imports(path, rules.parse(ROOT, path))] == []
+
+
 def test_the_verifier_needs_the_standard_library_only() -> None:
     path = Path("gridcore/verify.py")
     assert list(rules.verifier_imports(path, rules.parse(ROOT, path))) == []
