@@ -19,7 +19,14 @@ CHUNK_ROWS: Final = 1024
 
 _OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _ROW = np.dtype([("meter", "<u4"), ("offset", "<i4"), ("quality", "u1"), ("import", "<u8"), ("export", "<u8")])
-_I32, _U32 = 1 << 31, 1 << 32
+_COLUMNS = (
+    ("meter", 0, 1 << 32),
+    ("offset_ms", -(1 << 31), 1 << 31),
+    ("quality", 0, 256),
+    ("import", 0, I64_MAX + 1),
+    ("export", 0, I64_MAX + 1),
+)
+"""Name, lowest value and end of each column of a batch."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +42,16 @@ class BatchColumns:
     """Each row's 25 bytes, as a salted leaf covers them."""
 
 
-def decode_column(data: bytes, count: int) -> Int64:
-    """int64[count] of one encoded column. EncodingError unless the bytes are canonical."""
+def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int64:
+    """int64[count] of one encoded column, each value from ``low`` to ``end`` - 1. EncodingError unless the bytes are canonical."""
     width = check_column(data, count)
     base: int = struct.unpack_from("<q", data)[0]
     offsets = np.frombuffer(data, dtype=_OFFSETS[width], offset=HEAD_BYTES)
     top = int(offsets.max())
-    if int(offsets.min()) != 0 or narrowest_width(top) != width or base + top > I64_MAX:
+    if int(offsets.min()) != 0 or narrowest_width(top) != width:
         raise EncodingError("a column's base is its minimum and its width the narrowest")
+    if base < low or base + top >= end:
+        raise EncodingError(f"column {name} holds a value outside {low} to {end - 1}")
     # Wide offsets of a negative base wrap on the way and come back into range: the sum was checked above.
     return offsets.astype("<u8").view(np.int64) + np.int64(base)
 
@@ -50,23 +59,15 @@ def decode_column(data: bytes, count: int) -> Int64:
 def decode_batch(attachment: bytes, count: int) -> BatchColumns:
     """Columns and row bytes of a batch's attachment. EncodingError for anything but the canonical form."""
     seed, encoded = split_attachment(attachment)
-    meter, offset, quality, import_wh, export_wh = (decode_column(column, count) for column in encoded)
-    _check_range("meter", meter, 0, _U32)
-    _check_range("offset_ms", offset, -_I32, _I32)
-    _check_range("quality", quality, 0, 256)
-    _check_range("register", import_wh, 0, I64_MAX + 1)
-    _check_range("register", export_wh, 0, I64_MAX + 1)
+    meter, offset, quality, import_wh, export_wh = (
+        decode_column(name, data, count, low, end) for (name, low, end), data in zip(_COLUMNS, encoded, strict=True)
+    )
     table = np.empty(count, dtype=_ROW)
     for name, column in zip(_ROW.names or (), (meter, offset, quality, import_wh, export_wh), strict=True):
         table[name] = column
     data, size = table.tobytes(), _ROW.itemsize
     rows = [data[start : start + size] for start in range(0, len(data), size)]
     return BatchColumns(seed, meter, quality.astype(np.uint8), import_wh, export_wh, rows)
-
-
-def _check_range(name: str, column: Int64, low: int, end: int) -> None:
-    if int(column.min()) < low or int(column.max()) >= end:
-        raise EncodingError(f"column {name} holds a value outside {low} to {end - 1}")
 
 
 def pack(column: Int64) -> bytes:

@@ -89,19 +89,26 @@ def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
     gateway_index = registry.gateways.index(gateway) if gateway in registry.gateways else -1
-    first = np.zeros(len(verdicts), dtype=bool)
-    first[np.unique(columns.meter, return_index=True)[1]] = True
-    verdicts[columns.quality & 15 != 0] = Code.ROW_QUALITY
-    verdicts[~first] = Code.ROW_TWICE
-    verdicts[registry.gateway_index[place] != gateway_index] = Code.ROW_OTHER_GATEWAY
-    verdicts[registry.numbers[place] != columns.meter] = Code.ROW_UNKNOWN_METER
+    verdicts[columns.quality & 15 != 0] = int(Code.ROW_QUALITY)
+    verdicts[_repeated(columns.meter)] = int(Code.ROW_TWICE)
+    verdicts[registry.gateway_index[place] != gateway_index] = int(Code.ROW_OTHER_GATEWAY)
+    verdicts[registry.numbers[place] != columns.meter] = int(Code.ROW_UNKNOWN_METER)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
     # One chunk of one area at a time: ascending by area and chunk, rows in batch order inside it.
     chunk_of = registry.area_index[place[open_rows]] * (1 << 32) + registry.area_row[place[open_rows]] // CHUNK_ROWS
-    for chunk_id in np.unique(chunk_of):
+    for chunk_id in sorted(set(chunk_of.tolist())):
         rows = open_rows[chunk_of == chunk_id]
         verdicts[rows] = _keep_chunk(draft, boundary_s, columns, rows, place[rows])
     return verdicts
+
+
+def _repeated(meter: Int64) -> NDArray[np.bool_]:
+    """bool[n]: the meter stands in an earlier row."""
+    repeated = np.ones(len(meter), dtype=bool)
+    if (meter[1:] > meter[:-1]).all():
+        return ~repeated
+    repeated[np.unique(meter, return_index=True)[1]] = False
+    return repeated
 
 
 def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int64, place: Int64) -> Int64:
@@ -124,7 +131,7 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int6
             draft, area, int(registry.area_row[place[row]]), int(place[row]), boundary_s, pair
         )
     equal = (shown[0][at] == new[0]) & (shown[1][at] == new[1])
-    verdicts[present] = np.where(equal, EQUAL, Code.ROW_CORRECTION_CANDIDATE)[present]
+    verdicts[present] = np.where(equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[present]
     taken = np.flatnonzero(verdicts == ACCEPTED)
     if not len(taken):
         return verdicts
@@ -163,16 +170,17 @@ def _judge_range(
     """Verdicts of rows against the meter's latest value; rows that are late are judged again, one by one."""
     modulus, limit = draft.registry.modulus_wh[place], draft.registry.limit_wh[place]
     slots = np.where(latest_s >= 0, (boundary_s - latest_s) // draft.chain()["slot_s"], 0)
-    # Registers are bounded by 10^13 and limits by 10^9, so nothing here can leave 64 bits once "high" rows are masked.
     verdicts = np.zeros(len(place), dtype=np.int64)
     for old, value in zip(latest, new, strict=True):
-        high = (value > REGISTER_WH_MAX) | ((modulus > 0) & (value >= modulus))
-        raw = np.where(high, 0, value) - old
+        # Registers and columns are not negative, limits are at most 10^9 a slot: nothing here can leave 64 bits.
+        raw = value - old
         advance = raw + np.where(raw < 0, modulus, 0)
-        beyond: NDArray[np.bool_] = (advance < 0) | (advance > slots * limit)
-        back = beyond & (raw < 0)
-        verdict = np.where(back, Code.ROW_GOES_BACK, np.where(beyond, Code.ROW_EXCEEDS_LIMIT, ACCEPTED))
-        verdict[latest_s < 0] = ACCEPTED
-        verdict[high] = Code.ROW_EXCEEDS_LIMIT
+        within = (advance >= 0) & (advance <= slots * limit) | (latest_s < 0)
+        high = (value > REGISTER_WH_MAX) | ((modulus > 0) & (value >= modulus))
+        if (within & ~high).all():
+            continue
+        verdict = np.where(raw < 0, int(Code.ROW_GOES_BACK), int(Code.ROW_EXCEEDS_LIMIT))
+        verdict[within] = ACCEPTED
+        verdict[high] = int(Code.ROW_EXCEEDS_LIMIT)
         verdicts = np.where(verdicts == ACCEPTED, verdict, verdicts)
     return verdicts
