@@ -218,8 +218,9 @@ async def _sample_line(line: MeterLine, window: _Window) -> tuple[list[MeterSamp
     for reading in taken:
         line.failures.pop(reading.number, None)
     for absence in absent.values():
-        if absence.reason != "line_down":  # the line's fault, not the meter's
-            line.failures[absence.number] = line.failures.get(absence.number, 0) + 1
+        if absence.reason == "line_down":  # the line's fault, not the meter's: one event for all of them
+            continue
+        line.failures[absence.number] = line.failures.get(absence.number, 0) + 1
         _log.warning(
             "meter_not_read",
             boundary_s=window.boundary_s,
@@ -227,6 +228,9 @@ async def _sample_line(line: MeterLine, window: _Window) -> tuple[list[MeterSamp
             reason=absence.reason,
             detail=absence.detail,
         )
+    down = [absence for absence in absent.values() if absence.reason == "line_down"]
+    if down:
+        _log.warning("line_not_read", boundary_s=window.boundary_s, meters=len(down), detail=down[0].detail)
     return taken, list(absent.values())
 
 

@@ -12,12 +12,13 @@ what an unanswered request means:
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
@@ -31,6 +32,8 @@ SILENT_REQUESTS_MAX = 3
 """So many requests in a row without any answer: the connection may be half dead, open a new one."""
 
 _log = get_logger(__name__)
+# what pymodbus would say of a failed connection or a late answer is said by our own events, with names a person knows
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # noqa: TID251 (another's logger)
 
 
 class LineError(GridError):
@@ -110,7 +113,10 @@ class ModbusLine:
             try:
                 answer = await self._exchange(client, unit_id, function_code, address, count, timeout_ms)
                 words = _checked_words(answer, unit_id, function_code, count, where)
-            except (TimeoutError, ModbusException):
+            except ModbusException:
+                if not client.connected:
+                    self._drop(client)
+                    raise LineDownError(f"{where}: the connection was lost") from None
                 await self._after_bad_answer(client, silent=True)
                 raise NoAnswerError(f"{where}: no answer within {timeout_ms} ms") from None
             except WrongAnswerError:
@@ -132,8 +138,10 @@ class ModbusLine:
         self, client: AsyncModbusTcpClient, unit_id: int, function_code: int, address: int, count: int, timeout_ms: int
     ) -> ModbusPDU:
         read = client.read_holding_registers if function_code == 3 else client.read_input_registers
-        async with asyncio.timeout(timeout_ms / 1000.0):
-            return await read(address, count=count, device_id=unit_id)
+        client.ctx.comm_params.timeout_connect = (
+            timeout_ms / 1000.0
+        )  # pymodbus keeps one limit for both; requests queue up
+        return await read(address, count=count, device_id=unit_id)
 
     async def _connected(self) -> AsyncModbusTcpClient:
         client = self._client
@@ -142,7 +150,7 @@ class ModbusLine:
         if client is not None:
             self._drop(client)
         config = self.config
-        client = AsyncModbusTcpClient(
+        fresh = AsyncModbusTcpClient(
             config.host,
             port=config.port,
             framer=FRAMERS[config.framer],
@@ -151,15 +159,14 @@ class ModbusLine:
             retries=0,
             timeout=config.connect_timeout_ms / 1000.0,
             trace_packet=self._note_traffic,
+            trace_connect=lambda up: None if up else _give_up_waiting(fresh),
         )
-        client.comm_params.timeout_connect = config.connect_timeout_ms / 1000.0
-        if not await client.connect():
-            client.close()
+        fresh.set_max_no_responses(1 << 30)  # when to close is our decision too
+        if not await fresh.connect():
+            fresh.close()
             raise LineDownError(f"{config.line}: no connection to {config.host}:{config.port}")
-        client.ctx.comm_params.timeout_connect = 3600.0  # from here on each request has a time limit of its own
-        client.set_max_no_responses(1 << 30)
-        self._client = client
-        return client
+        self._client = fresh
+        return fresh
 
     def _note_traffic(self, _sending: bool, data: bytes) -> bytes:
         self._last_traffic_ms = self._clock_ms()
@@ -174,7 +181,7 @@ class ModbusLine:
         self._silent_requests = self._silent_requests + 1 if silent else 0
         if self.config.framer == "rtu":
             await self._drain(client)
-        elif not client.connected or self._silent_requests >= SILENT_REQUESTS_MAX:
+        elif self._silent_requests >= SILENT_REQUESTS_MAX:
             self._silent_requests = 0
             self._drop(client)
 
@@ -198,6 +205,14 @@ class ModbusLine:
         client.close()
         if client is self._client:
             self._client = None
+
+
+def _give_up_waiting(client: AsyncModbusTcpClient) -> None:
+    """Let the request in flight fail at once when the connection is lost: pymodbus would wait for its time limit."""
+    waiting = client.ctx.response_future
+    if not waiting.done():
+        waiting.set_exception(ConnectionException("connection lost"))
+        waiting.exception()  # seen: nobody may be waiting
 
 
 def _checked_words(answer: ModbusPDU, unit_id: int, function_code: int, count: int, where: str) -> Sequence[int]:

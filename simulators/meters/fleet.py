@@ -73,6 +73,7 @@ class MeterFleet:
         self._index = {meter.meter: index for index, meter in enumerate(self.meters)}
         self._servers: dict[str, asyncio.Server] = {}
         self._connections: dict[str, set[asyncio.Transport]] = {line: set() for line in self._lines}
+        self._accepted = dict.fromkeys(self._lines, 0)
 
     async def start(self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None) -> list[LineEndpoint]:
         """Open one socket for each line (``ports`` by line, default: free ones) and say where they are."""
@@ -83,9 +84,8 @@ class MeterFleet:
         return endpoints
 
     async def _open(self, line: str, host: str, port: int) -> int:
-        make = partial(LineProtocol, self._lines[line], self._connections[line], rtu=self._rtu)
         try:
-            server = await asyncio.get_running_loop().create_server(make, host, port)
+            server = await asyncio.get_running_loop().create_server(partial(self._accept, line), host, port)
         except OSError as error:
             await self.close()
             raise GridError(
@@ -94,6 +94,10 @@ class MeterFleet:
         self._servers[line] = server
         address = server.sockets[0].getsockname()
         return int(address[1])
+
+    def _accept(self, line: str) -> LineProtocol:
+        self._accepted[line] += 1
+        return LineProtocol(self._lines[line], self._connections[line], rtu=self._rtu)
 
     async def cut_line(self, line: str) -> None:
         """Close the line's socket and its connections, as a power cut of the device server would."""
@@ -143,6 +147,10 @@ class MeterFleet:
         station.fault = fault
         station.before_read = self._stepper(meter, fault.back_wh) if fault is not None and fault.back_wh else None
         self._show(station, self._quantities[self._index[meter]])
+
+    def accepted(self, line: str) -> int:
+        """Return how many connections ``line`` has accepted since it was opened first."""
+        return self._accepted[line]
 
     def requests(self) -> int:
         """Return how many requests all meters have seen."""

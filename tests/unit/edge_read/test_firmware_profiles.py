@@ -8,6 +8,8 @@ import pytest
 
 from edge.blocks import plan_reads
 from firmware_profiles import FOLDER, load_profile, profile_digest, profile_ids
+from firmware_profiles.loader import PROFILE_BYTES_MAX
+from firmware_profiles.schema import POINTS_MAX
 from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
 
@@ -176,12 +178,18 @@ def test_profile_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 def test_profile_above_its_size_limit_is_refused(tmp_path: Path) -> None:
-    from firmware_profiles.loader import PROFILE_BYTES_MAX
-
     padding = "#" * (PROFILE_BYTES_MAX - len(GOOD.encode()))
     _load(tmp_path, GOOD + padding)
     with pytest.raises(UsageError, match="larger than"):
         _load(tmp_path, GOOD + padding + "#")
+
+
+def test_number_of_points_is_limited(tmp_path: Path) -> None:
+    point = '[[points]]\nobis = "9.{}.{}"\naddress = {}\ntype = "u16"\nscale = "1/1"\nunit = "1"\n'
+    more = [point.format(n // 100, n % 100, 100 + n) for n in range(POINTS_MAX - 2)]
+    _load(tmp_path, GOOD + "".join(more[:-1]))
+    with pytest.raises(UsageError, match="out of range"):
+        _load(tmp_path, GOOD + "".join(more))
 
 
 @pytest.mark.parametrize("profile_id", profile_ids())

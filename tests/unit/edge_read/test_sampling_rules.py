@@ -20,7 +20,7 @@ from edge.drivers.modbus import (
     WrongAnswerError,
 )
 from edge.meters import BACKOFF_MS_MAX, Meter, MeterConfig, MeterLine, SamplePolicy, build_lines
-from edge.sampling import FLAG_LATE, QuarantinedError, backoff_ms, read_meter, sample_boundary
+from edge.sampling import FLAG_LATE, OFFSET_MS_MAX, QuarantinedError, backoff_ms, read_meter, sample_boundary
 from firmware_profiles import Profile, load_profile
 from gridcore.errors import UsageError
 from simulators.meters.registers import Quantities, RegisterImage
@@ -124,6 +124,13 @@ async def test_reading_long_after_the_boundary_is_flagged_late() -> None:
     late = await read_meter(line, _meter(), boundary_ms=-3990.0, policy=POLICY, clock_ms=line.clock)
     assert (early.offset_ms, early.flags) == (5000, 0)
     assert late.flags == FLAG_LATE
+
+
+async def test_offset_ends_at_its_limit_and_is_never_negative() -> None:
+    line = ScriptedLine({1: _showing(SDM, (50, 0))})
+    early = await read_meter(line, _meter(), boundary_ms=1e9, policy=POLICY, clock_ms=line.clock)
+    late = await read_meter(line, _meter(), boundary_ms=-1e12, policy=POLICY, clock_ms=line.clock)
+    assert (early.offset_ms, late.offset_ms) == (0, OFFSET_MS_MAX)
 
 
 async def test_register_that_goes_back_between_the_two_readings_is_quarantined() -> None:
