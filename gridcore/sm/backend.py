@@ -107,13 +107,24 @@ class KeyCache(Generic[Cached]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, public_key: bytes, make: Callable[[bytes], Cached | None]) -> Cached | None:
-        """The entry, made on first use; None from ``make`` (not a key) is returned and not kept."""
+    @property
+    def is_full(self) -> bool:
+        """Whether the next new entry drops another."""
+        return len(self._entries) >= self._entries_max
+
+    def find(self, public_key: bytes) -> Cached | None:
+        """The entry if there is one."""
         with self._lock:
             entry = self._entries.get(public_key)
             if entry is not None:
                 self._entries.move_to_end(public_key)
-                return entry
+            return entry
+
+    def get(self, public_key: bytes, make: Callable[[bytes], Cached | None]) -> Cached | None:
+        """The entry, made on first use; None from ``make`` (not a key) is returned and not kept."""
+        entry = self.find(public_key)
+        if entry is not None:
+            return entry
         made = make(public_key)  # outside the lock: two threads may make the same entry, one of them is dropped
         if made is None:
             return None

@@ -15,7 +15,7 @@ import platform
 import secrets
 from typing import Final, TypeAlias
 
-from gridcore.errors import EncodingError, require
+from gridcore.errors import EncodingError
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache
 from gridcore.sm.curve import DISTINGUISHING_ID, G, N, P
@@ -29,6 +29,9 @@ Table: TypeAlias = list[list[Affine]]
 
 KEY_TABLES_MAX: Final = 64
 """Public keys with a window table (about 0.7 MB each)."""
+
+USES_PER_REBUILD: Final = 64
+"""When all tables are taken: uses of a key between two chances to displace another one's table."""
 
 _WINDOW_BITS = 8
 _WINDOWS = 256 // _WINDOW_BITS + 1  # the signed digits of a 256-bit number may carry into one more window
@@ -155,7 +158,7 @@ def _generator_table() -> Table:
 
 
 class _KnownKey:
-    """A public key seen before: its point and, from the second use on, nothing else; the tables live in their own cache."""
+    """A public key that was parsed: its point, and how often it was used."""
 
     __slots__ = ("point", "uses")
 
@@ -171,6 +174,19 @@ _tables: KeyCache[Table] = KeyCache(KEY_TABLES_MAX)
 def _open_public_key(public_key: bytes) -> _KnownKey | None:
     point = curve.parse_public_key(public_key)
     return None if point is None else _KnownKey(point)
+
+
+def _key_table(public_key: bytes, key: _KnownKey) -> Table | None:
+    """The key's table, built when it will pay; None while the ladder is the cheaper way.
+
+    A table costs about thirty verifications. With more keys in turn than tables fit, building one at each second use would
+    only push another out, so then a key has to earn its place by more uses.
+    """
+    table = _tables.find(public_key)
+    if table is None and key.uses >= 2 and (not _tables.is_full or key.uses % USES_PER_REBUILD == 0):
+        point = key.point
+        table = _tables.get(public_key, lambda _: window_table(point))
+    return table
 
 
 class PythonBackend:
@@ -199,13 +215,8 @@ class PythonBackend:
         r, s = values
         t = (r + s) % N
         key.uses += 1
-        if key.uses >= 2:
-            point = key.point
-            table = _tables.get(public_key, lambda _: window_table(point))
-            require(table is not None, "a point on the curve has a window table")
-            partial = multiply_by_table(table or [], t)
-        else:
-            partial = multiply(key.point, t)
+        table = _key_table(public_key, key)
+        partial = multiply(key.point, t) if table is None else multiply_by_table(table, t)
         total = multiply_by_table(_generator_table(), s, partial)
         if not total[2]:
             return False

@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gridcore import sm
+from gridcore import sm, verify
 from gridcore.errors import EncodingError, GridError
 from gridcore.sm import curve, pure
 from gridcore.sm.backend import KeyCache
@@ -380,7 +380,7 @@ def test_trap_10_no_nonce_is_shared_by_threads(signing_backend: sm.Backend) -> N
 def test_trap_10_no_nonce_is_shared_after_a_fork(name: str) -> None:
     program = f"""
 import os
-from gridcore import sm
+from gridcore import sm, verify
 key = sm.SigningKey.from_scalar(bytes.fromhex("{SCALAR.hex()}"), sm.load_backend("{name}"))
 key.sign(b"before")
 child = os.fork()
@@ -508,3 +508,31 @@ def test_window_tables_and_ladder_agree_with_repeated_addition() -> None:
         assert bool(by_table[2]) == bool(by_ladder[2]) == (scalar % N != 0)
         if scalar % N:
             assert pure._affine(by_table) == pure._affine(by_ladder)
+
+
+@pytest.mark.parametrize("name", [name for name, case in TABLE.items() if case.distinguishing_id == DISTINGUISHING_ID])
+def test_trap_13_the_stand_alone_verifier_gives_the_same_verdict(name: str) -> None:
+    case = TABLE[name]
+    assert verify.is_valid_signature(case.public_key, case.message, case.signature) is case.valid
+
+
+def test_more_keys_than_tables_do_not_rebuild_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pure, "_keys", KeyCache(8))
+    monkeypatch.setattr(pure, "_tables", KeyCache(2))
+    built: list[pure.Affine] = []
+    real = pure.window_table
+
+    def counted(point: pure.Affine) -> pure.Table:
+        built.append(point)
+        return real(point)
+
+    monkeypatch.setattr(pure, "window_table", counted)
+    keys = [sm.SigningKey.from_scalar(scalar_of(value)) for value in (5, 6, 7)]
+    signed = [(key.public_key, key.sign(MESSAGE)) for key in keys]
+    verify = sm.load_backend("python").is_valid_signature
+    for _ in range(6):
+        assert all(verify(public_key, MESSAGE, signature) for public_key, signature in signed)
+    assert built == [curve.parse_public_key(key.public_key) for key in keys[:2]]  # the third goes without
+    for _ in range(pure.USES_PER_REBUILD - 6):
+        assert verify(signed[2][0], MESSAGE, signed[2][1])
+    assert built[2:] == [curve.parse_public_key(keys[2].public_key)]
