@@ -1,1 +1,1 @@
-""""""
+"""What orders transactions into blocks: one process (embedded), or several organisations (cometbft)."""

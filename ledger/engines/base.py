@@ -1,0 +1,58 @@
+"""What every engine offers to the parts above it (``ledger.http``): submit transactions, wait for ledger time, ask questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from gridcore.codes import Code
+from gridcore.errors import GridError
+from ledger.store.reader import LedgerReader
+
+Found = TypeVar("Found")
+
+
+class EngineStoppedError(GridError):
+    """The engine no longer makes blocks (it was closed, or a promise was broken); nothing submitted now is decided."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A node's answer to one submitted transaction.
+
+    code: ACCEPTED or a refusal, decided in the block of ``height``; EXISTS with the height of the block that applied it;
+    WAITING: held until counter ``waiting_for`` of the same gateway has come; NODE_BUSY: not taken, try again later.
+    A refusal without a height (10 to 15, COUNTER_GAP) never entered a block, so there is no receipt of it.
+    id: SM3 of the signed bytes, b"" for bytes that are no transaction. rows: verdicts of a batch's rows that were not used,
+    as (row index, meter number, code).
+    """
+
+    code: Code
+    id: bytes
+    height: int | None = None
+    waiting_for: int | None = None
+    rows: tuple[tuple[int, int, int], ...] = ()
+
+
+class Engine(Protocol):
+    """One node's way to blocks."""
+
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """Answer each transaction (wire bytes), in the order given, once it is decided and certified or refused.
+
+        EngineStoppedError when the engine has stopped.
+        """
+        ...
+
+    async def wait_clock(self, after_s: int, timeout_s: float) -> int:
+        """Ledger time (UTC seconds) as soon as it is later than ``after_s``, or as it is after ``timeout_s`` seconds."""
+        ...
+
+    async def query(self, read: Callable[[LedgerReader], Found]) -> Found:
+        """Run ``read`` beside the event loop, at one height from beginning to end. Its errors pass through."""
+        ...
+
+    async def wait_stopped(self) -> None:
+        """Return when the engine was closed; raise what broke it otherwise."""
+        ...

@@ -1,0 +1,211 @@
+"""The embedded engine: one process, a signer set of one. asyncio in front, one thread that makes blocks.
+
+Group commit: whatever waits in the pool when the last block is done becomes the next one. No empty blocks, except while due
+work is left over. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
+engine tries again with every submission and once in RETRY_S.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, Self, TypeVar
+
+from gridcore.codes import Code
+from gridcore.logs import get_logger
+from ledger.engines.base import Answer, EngineStoppedError
+from ledger.engines.pool import Entry, Limits, Pool
+from ledger.state.block import Result
+from ledger.store.errors import StoreWriteError
+from ledger.store.ledger import Examined, Ledger
+from ledger.store.reader import LedgerReader
+
+RETRY_S: Final = 1.0
+QUERY_THREADS: Final = 4
+
+Found = TypeVar("Found")
+log = get_logger(__name__)
+
+
+@dataclass
+class _Round:
+    """What came of one go at making a block."""
+
+    answers: list[Answer] = field(default_factory=list)
+    progress: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ledger_time_s: int = 0
+
+
+class EmbeddedEngine:
+    """Runs a ``Ledger``; use it with ``async with``, in one event loop. Closing it leaves the ledger open for its owner."""
+
+    def __init__(self, ledger: Ledger, limits: Limits | None = None, *, retry_s: float = RETRY_S) -> None:
+        self._ledger = ledger
+        self._pool = Pool(limits)
+        self._retry_s = retry_s
+        self._wake = asyncio.Event()
+        self._clock_moved = asyncio.Condition()
+        self._ledger_time_s = ledger.ledger_time_s
+        self._is_stalled = False
+        self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
+        self._threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="questions")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="blocks")
+        if self._ledger.work_pending:
+            self._wake.set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End after the block that is being made; who waits is told NODE_BUSY."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await self._task
+        for entry in self._pool.give_up():
+            entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
+        await asyncio.to_thread(self._block_thread.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def wait_stopped(self) -> None:
+        """See ``Engine``."""
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(self._task)
+
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """See ``Engine``."""
+        self._check_running()
+        loop = asyncio.get_running_loop()
+        examined = await loop.run_in_executor(self._threads, self._ledger.examine, list(transactions))
+        self._check_running()
+        waiters = [self._admit(entry, loop.create_future()) for entry in examined]
+        if len(self._pool) or self._is_stalled:
+            self._wake.set()
+        return list(await asyncio.gather(*waiters))
+
+    async def wait_clock(self, after_s: int, timeout_s: float) -> int:
+        """See ``Engine``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._clock_moved:
+                await self._clock_moved.wait_for(lambda: self._ledger_time_s > after_s)
+        return self._ledger_time_s
+
+    async def query(self, read: Callable[[LedgerReader], Found]) -> Found:
+        """See ``Engine``."""
+
+        def read_frozen() -> Found:
+            with self._ledger.frozen():
+                return read(self._ledger)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read_frozen)
+
+    # ------------------------------------------------------------------------------------------------------ internal
+
+    def _check_running(self) -> None:
+        if self._task is None or self._task.done():
+            raise EngineStoppedError(
+                "the node makes no blocks any more: see its log for the reason, then start it again"
+            )
+
+    def _admit(self, examined: Examined, waiter: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
+        transaction = examined.candidate.transaction
+        if transaction is None or examined.code is not Code.ACCEPTED:
+            waiter.set_result(Answer(examined.code, b"" if transaction is None else transaction.id))
+        else:
+            self._pool.add(examined, transaction, waiter)
+        return waiter
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wait_for_work()
+            entries = self._pool.take()
+            making = loop.run_in_executor(self._block_thread, self._make, entries, self._pool.gateways())
+            try:
+                done = await asyncio.shield(making)
+            except asyncio.CancelledError:
+                # The thread cannot be stopped half-way: let it finish, tell who waits, then go.
+                with contextlib.suppress(StoreWriteError):
+                    self._publish(entries, await making)
+                raise
+            except StoreWriteError as error:
+                self._stall(entries, error)
+                continue
+            except BaseException as error:
+                self._break(entries, error)
+                raise
+            if self._is_stalled:
+                self._is_stalled = False
+                log.info("store_writes_again", height=self._ledger.height)
+            self._publish(entries, done)
+            await self._tell_time(done.ledger_time_s)
+
+    async def _wait_for_work(self) -> None:
+        if len(self._pool) or (self._ledger.work_pending and not self._is_stalled):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._retry_s if self._is_stalled else None):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _make(self, entries: Sequence[Entry], gateways: Sequence[str]) -> _Round:
+        """In the block thread: decide what is not decided yet."""
+        ledger = self._ledger
+        ledger.finish()
+        found = [ledger.find_applied(entry.transaction.id) for entry in entries]
+        fresh = [entry for entry, decision in zip(entries, found, strict=True) if decision is None]
+        results: dict[int, Result] = {}
+        if fresh or ledger.work_pending:
+            produced = ledger.make_block([entry.examined for entry in fresh])
+            results = {id(entry): result for entry, result in zip(fresh, produced.results, strict=True)}
+        answers = []
+        for entry, decision in zip(entries, found, strict=True):
+            if decision is not None:
+                answers.append(Answer(Code.EXISTS, entry.transaction.id, decision.height))
+            else:
+                answers.append(self._answer_of(results[id(entry)]))
+        progress = {name: ledger.gateway_progress(name) for name in gateways}
+        return _Round(answers, progress, ledger.ledger_time_s)
+
+    def _answer_of(self, result: Result) -> Answer:
+        """In the block thread: the answer to a transaction of the newest block."""
+        height = self._ledger.height
+        if result.code == Code.EXISTS:
+            decision = self._ledger.find_applied(result.id)
+            height = decision.height if decision is not None else height
+        return Answer(Code(result.code), result.id, height, rows=result.rows)
+
+    def _publish(self, entries: Sequence[Entry], done: _Round) -> None:
+        for entry, answer in zip(entries, done.answers, strict=True):
+            entry.answer(answer)
+        self._pool.done(entries, done.progress)
+
+    def _stall(self, entries: Sequence[Entry], error: StoreWriteError) -> None:
+        if not self._is_stalled:
+            log.error("store_cannot_write", reason=str(error), waiting=len(entries))
+        self._is_stalled = True
+        for entry in [*entries, *self._pool.give_up()]:
+            entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
+
+    def _break(self, entries: Sequence[Entry], error: BaseException) -> None:
+        log.error("engine_stopped", reason=str(error), error=type(error).__name__)
+        stopped = EngineStoppedError(f"the node has stopped making blocks: {error}")
+        for entry in [*entries, *self._pool.give_up()]:
+            for waiter in entry.waiters:
+                if not waiter.done():
+                    waiter.set_exception(stopped)
+
+    async def _tell_time(self, ledger_time_s: int) -> None:
+        if ledger_time_s != self._ledger_time_s:
+            async with self._clock_moved:
+                self._ledger_time_s = ledger_time_s
+                self._clock_moved.notify_all()

@@ -1,0 +1,241 @@
+"""The pool: transactions that wait for the next block, and reading batches that wait for the ones before them.
+
+Plain data, used by the event loop's thread alone. Nothing here is durable: whoever submitted still has what is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final
+
+from gridcore.codes import Code
+from gridcore.envelope import Transaction
+from ledger.engines.base import Answer
+from ledger.state import fields
+from ledger.store.ledger import Examined
+
+POOL_TRANSACTIONS_MAX: Final = 16_384
+POOL_BYTES_MAX: Final = 64 * 1024 * 1024
+BLOCK_TRANSACTIONS_MAX: Final = 4_096
+BLOCK_BYTES_MAX: Final = 16 * 1024 * 1024
+HELD_BATCHES_MAX: Final = 64
+"""Reading batches held for one gateway."""
+HELD_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Of all gateways together; a bound of their own, so that held batches never keep out the one they wait for."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a pool and of the blocks that are taken from it; tests make them small."""
+
+    pool_transactions: int = POOL_TRANSACTIONS_MAX
+    pool_bytes: int = POOL_BYTES_MAX
+    block_transactions: int = BLOCK_TRANSACTIONS_MAX
+    block_bytes: int = BLOCK_BYTES_MAX
+    held_batches: int = HELD_BATCHES_MAX
+    held_bytes: int = HELD_BYTES_MAX
+
+
+@dataclass(eq=False)
+class Entry:
+    """An admissible transaction in the pool. ``waiters`` are told its answer: none for a batch that was held."""
+
+    examined: Examined
+    transaction: Transaction
+    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Wire bytes."""
+        return len(self.examined.candidate.wire)
+
+    @property
+    def batch(self) -> tuple[str, int, int] | None:
+        """(gateway, epoch, counter) of a reading batch, else None."""
+        if self.transaction.kind != fields.READING_BATCH:
+            return None
+        identity = self.transaction.identity
+        return self.transaction.signer, identity["epoch"], identity["counter"]
+
+    def answer(self, answer: Answer) -> None:
+        """Tell everyone who still waits."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
+        self.waiters.clear()
+
+
+class _Gateway:
+    """What the pool knows of one gateway: state's progress, batches on their way into a block, batches held."""
+
+    def __init__(self, progress: tuple[int, int]) -> None:
+        self.progress = progress
+        self.queued: dict[int, int] = {}  # counter -> number of batches of the open epoch in the queue or in a block
+        self.held: dict[bytes, Entry] = {}
+
+    def next_counter(self) -> int:
+        """The counter that would go straight into a block."""
+        counter = self.progress[1] + 1
+        while counter in self.queued:
+            counter += 1
+        return counter
+
+
+class Pool:
+    """Bounded. A transaction is in it from ``add`` until ``done``; ``take`` moves some of them into the block being made."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._queue: deque[Entry] = deque()
+        self._by_digest: dict[bytes, Entry] = {}
+        self._gateways: dict[str, _Gateway] = {}
+        self._bytes = 0
+        self._held_bytes = 0
+
+    def __len__(self) -> int:
+        """Transactions that wait for the next block (held ones do not count)."""
+        return len(self._queue)
+
+    @property
+    def held(self) -> int:
+        """Reading batches that are held."""
+        return sum(len(gateway.held) for gateway in self._gateways.values())
+
+    def add(self, examined: Examined, transaction: Transaction, waiter: asyncio.Future[Answer]) -> None:
+        """Take in an admissible transaction; ``waiter`` gets its answer, at once when it is held or not taken."""
+        known = self._by_digest.get(transaction.digest)
+        if known is not None:
+            known.waiters.append(waiter)
+            return
+        entry = Entry(examined, transaction, [waiter])
+        gateway = self._gateway_of(entry)
+        if gateway is not None and entry.batch is not None:
+            counter, next_counter = entry.batch[2], gateway.next_counter()
+            if counter > next_counter:
+                self._hold(entry, gateway, next_counter)
+                return
+        if not self._enqueue(entry):
+            entry.answer(Answer(Code.NODE_BUSY, transaction.id))
+        elif gateway is not None:
+            self._release(gateway)
+
+    def take(self) -> list[Entry]:
+        """The next block: in order of arrival, except that neighbouring batches stand by gateway and counter."""
+        taken: list[Entry] = []
+        size = 0
+        while self._queue and len(taken) < self._limits.block_transactions:
+            if taken and size + self._queue[0].size > self._limits.block_bytes:
+                break
+            entry = self._queue.popleft()
+            size += entry.size
+            taken.append(entry)
+        return _in_proposers_order(taken)
+
+    def done(self, entries: Iterable[Entry], progress: Mapping[str, tuple[int, int]]) -> None:
+        """These entries have been decided or given up. ``progress``: (epoch, counter) in the state now, by gateway."""
+        for entry in entries:
+            del self._by_digest[entry.transaction.digest]
+            self._bytes -= entry.size
+            gateway = self._gateways.get(entry.transaction.signer) if entry.batch else None
+            if gateway is not None and entry.batch is not None and entry.batch[1] == gateway.progress[0]:
+                _count_down(gateway.queued, entry.batch[2])
+        for name, reached in progress.items():
+            gateway = self._gateways.get(name)
+            if gateway is not None:
+                self._move_on(gateway, reached)
+        for name in [name for name, gateway in self._gateways.items() if not gateway.held and not gateway.queued]:
+            del self._gateways[name]
+
+    def gateways(self) -> list[str]:
+        """Gateways with a batch in the pool, whose progress ``done`` wants to know."""
+        return list(self._gateways)
+
+    def give_up(self) -> list[Entry]:
+        """Empty the pool and return what was in it (held batches are forgotten)."""
+        entries = list(self._by_digest.values())
+        self._queue.clear()
+        self._by_digest.clear()
+        self._gateways.clear()
+        self._bytes = self._held_bytes = 0
+        return entries
+
+    def _gateway_of(self, entry: Entry) -> _Gateway | None:
+        """The gateway of a batch of the open epoch; other batches are the ledger's to refuse."""
+        progress = entry.examined.progress
+        if entry.batch is None or progress is None:
+            return None
+        gateway = self._gateways.setdefault(entry.batch[0], _Gateway(progress))
+        if progress > gateway.progress:
+            self._move_on(gateway, progress)
+        return gateway if entry.batch[1] == gateway.progress[0] else None
+
+    def _enqueue(self, entry: Entry) -> bool:
+        limits = self._limits
+        if len(self._by_digest) >= limits.pool_transactions or self._bytes + entry.size > limits.pool_bytes:
+            return False
+        self._queue.append(entry)
+        self._by_digest[entry.transaction.digest] = entry
+        self._bytes += entry.size
+        if entry.batch is not None:
+            gateway = self._gateways.get(entry.batch[0])
+            if gateway is not None and entry.batch[1] == gateway.progress[0]:
+                gateway.queued[entry.batch[2]] = gateway.queued.get(entry.batch[2], 0) + 1
+        return True
+
+    def _hold(self, entry: Entry, gateway: _Gateway, next_counter: int) -> None:
+        held = gateway.held
+        if entry.transaction.id not in held:
+            if len(held) >= self._limits.held_batches or self._held_bytes + entry.size > self._limits.held_bytes:
+                entry.answer(Answer(Code.COUNTER_GAP, entry.transaction.id))
+                return
+            held[entry.transaction.id] = entry
+            self._held_bytes += entry.size
+        entry.answer(Answer(Code.WAITING, entry.transaction.id, waiting_for=next_counter))
+
+    def _move_on(self, gateway: _Gateway, progress: tuple[int, int]) -> None:
+        """Take note of what the state now has of a gateway, drop held batches that are past, let in those that are next."""
+        if progress[0] != gateway.progress[0]:
+            gateway.queued.clear()
+        gateway.progress = progress
+        for entry in [*gateway.held.values()]:
+            if entry.batch is not None and (entry.batch[1] != progress[0] or entry.batch[2] <= progress[1]):
+                self._let_go(gateway, entry)
+        self._release(gateway)
+
+    def _release(self, gateway: _Gateway) -> None:
+        while True:
+            counter = gateway.next_counter()
+            ready = next((entry for entry in gateway.held.values() if entry.batch and entry.batch[2] == counter), None)
+            if ready is None or not self._enqueue(ready):
+                return
+            self._let_go(gateway, ready)
+
+    def _let_go(self, gateway: _Gateway, entry: Entry) -> None:
+        del gateway.held[entry.transaction.id]
+        self._held_bytes -= entry.size
+
+
+def _in_proposers_order(entries: list[Entry]) -> list[Entry]:
+    """Runs of neighbouring batches sorted by (gateway, epoch, counter); everything else keeps its place.
+
+    A batch never moves past a transaction of another kind: it may depend on the ledger time or the epoch that one sets.
+    """
+    ordered: list[Entry] = []
+    for is_batch, group in groupby(entries, key=lambda entry: entry.batch is not None):
+        run = list(group)
+        if is_batch:
+            run.sort(key=lambda entry: entry.batch or ("", 0, 0))
+        ordered.extend(run)
+    return ordered
+
+
+def _count_down(counts: dict[int, int], counter: int) -> None:
+    left = counts.get(counter, 0) - 1
+    if left > 0:
+        counts[counter] = left
+    else:
+        counts.pop(counter, None)

@@ -1,0 +1,102 @@
+"""A node's data directory: genesis.cbor, blocks.log, guard, state.db, and the lock that keeps a second node out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gridcore.errors import EncodingError, UsageError
+from gridcore.genesis import decode_genesis, genesis_digest
+from ledger.store.files import Files
+from ledger.store.guard import GUARD_NAME, Guard
+
+GENESIS_NAME = "genesis.cbor"
+LOCK_NAME = "lock"
+
+
+def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None) -> None:
+    """Make the data directory of a new node: genesis.cbor and the guard at height 0.
+
+    ``genesis``: canonical bytes. Running it again with the same genesis completes what a crash left undone and changes
+    nothing else. UsageError when the bytes are no genesis or the directory holds another one.
+    """
+    files = files or Files()
+    path = data_dir / GENESIS_NAME
+    digest = genesis_digest(_decode(genesis, "genesis"))
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with locked(data_dir):
+        if path.exists():
+            check_same_genesis(data_dir, genesis)
+        elif any(
+            entry.name not in (LOCK_NAME, GUARD_NAME, f"{GUARD_NAME}.new", f"{GENESIS_NAME}.new")
+            for entry in data_dir.iterdir()
+        ):
+            raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
+        else:
+            # The guard comes first: a directory with a genesis always has one, so a missing guard is never a fresh start.
+            if not (data_dir / GUARD_NAME).exists():
+                Guard.create(data_dir / GUARD_NAME, 0, digest, files)
+            files.write_durably(path, genesis)
+
+
+def load_genesis(data_dir: Path) -> dict[str, Any]:
+    """The genesis of a data directory. UsageError naming the file when there is none or it is damaged."""
+    path = data_dir / GENESIS_NAME
+    try:
+        return _decode(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: missing; make the data directory with: gridledger node init") from None
+
+
+def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
+    """Raise UsageError unless the directory's genesis is ``genesis`` (canonical bytes)."""
+    path = data_dir / GENESIS_NAME
+    if path.read_bytes() != genesis:
+        here, there = load_genesis(data_dir)["chain"], _decode(genesis, "genesis")["chain"]
+        raise UsageError(f"{path}: of chain {here}, not {there}; give the genesis of {here} or another data directory")
+
+
+def renew_guard(data_dir: Path, height: int, digest: bytes, files: Files | None = None) -> None:
+    """Write a missing guard anew: an operator declares that ``digest`` of ``height`` is the last header this node signed.
+
+    Only for a data directory that is known to be the newest (a restored backup): a wrong one leads to two signed histories.
+    StoreError when a guard is there.
+    """
+    with locked(data_dir):
+        Guard.create(data_dir / GUARD_NAME, height, digest, files or Files())
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the directory's lock. UsageError when another process (or another ledger of this one) has it."""
+    descriptor = lock(data_dir)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock(data_dir: Path) -> int:
+    """Take the directory's lock and return its descriptor: closing it, or the end of the process, gives it back."""
+    path = data_dir / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{data_dir}: no such directory; make it with: gridledger node init") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(f"{data_dir}: in use by another node; stop that one or give another data directory") from None
+    return descriptor
+
+
+def _decode(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        return decode_genesis(data)
+    except EncodingError as error:
+        raise UsageError(f"{where}: no canonical genesis: {error}") from None

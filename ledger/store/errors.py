@@ -1,0 +1,17 @@
+"""The store's operating errors: damaged or missing files, and a disk that takes no more."""
+
+from __future__ import annotations
+
+from gridcore.errors import GridError
+
+
+class StoreError(GridError):
+    """A file of the data directory is damaged, missing or does not fit the others; names file, place and remedy."""
+
+
+class StoreWriteError(StoreError):
+    """The disk did not take a write (full, I/O error). Nothing was acknowledged; the same step may be tried again."""
+
+
+class GuardError(StoreError):
+    """A signature was refused: another header of this or a later height has been signed before. Never try again."""
