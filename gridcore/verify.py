@@ -1,0 +1,838 @@
+#!/usr/bin/env python3
+"""Check one line of an electricity bill, offline, with nothing but Python 3.11 and this file.
+
+    python -I -S verify.py BUNDLE --trust FILE [--with-book FILE] [--json]
+
+BUNDLE (`.evd`) is the evidence for one bill line. FILE (`trust.json`) says whose signatures count; get it from somewhere you
+trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2 signatures and SM3 digests alone:
+
+    the amount is the energy times the price that the recorded rules, or the market's clearing, give;
+    the energy follows from two register readings and from the orders that were filled;
+    both readings were signed by the meter's gateway, each order by the party itself, for this slot and this chain;
+    all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
+
+The ledger's records form hash trees (RFC 9162 with SM3). A *path* leads from one record to the tree's root, a *header* holds the
+roots, and the header's digest is what the signers sign: change one bit anywhere, and some digest or signature no longer fits.
+The claims are checked in a fixed order, structure and digests first and trust last; class `Check` has one method for each.
+Bytes and rules are defined in the project's docs/spec (bundle.md, state.md, envelope.md, batch.md, header.md).
+
+Exit status: 0 verified, 1 not verified, 2 a file cannot be read or the trust file is malformed, 3 cannot be decided.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import re
+import struct
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+BUNDLE_BYTES_MAX: Final = 4 << 20
+BOOK_BYTES_MAX: Final = 64 << 20
+TRUST_BYTES_MAX: Final = 1 << 20
+DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
+LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
+
+VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED = "verified", "not verified", "cannot be decided"
+EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, CANNOT_BE_DECIDED: 3}
+BAD_USAGE: Final = 2
+CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
+
+
+class Refuted(Exception):  # noqa: N818  (an answer, not an error of this program)
+    """A claim does not hold; the text says what is wrong."""
+
+
+class Undecided(Exception):  # noqa: N818
+    """Nothing is wrong, but something is missing that the answer needs."""
+
+
+class BadInput(Exception):  # noqa: N818
+    """A file cannot be read, or the trust file is malformed."""
+
+
+def hold(condition: bool, otherwise: str) -> None:
+    """Raise Refuted with ``otherwise`` unless ``condition`` holds."""
+    if not condition:
+        raise Refuted(otherwise)
+
+
+def same(what: str, found: object, due: object) -> None:
+    """Raise Refuted unless ``what`` was ``found`` as it is ``due``."""
+    hold(found == due, f"{what} is {plain(found)}, not {plain(due)}")
+
+
+def plain(text: object) -> str:
+    """Text that is safe on a terminal: anything but printable ASCII is escaped, anything long is cut."""
+    shown = str(text)[:160]
+    return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]
+
+
+# ----------------------------------------------------------------------------------------------- SM3 (GB/T 32905-2016)
+def _rotated(word: int, count: int) -> int:
+    return ((word << count % 32) | (word >> (32 - count % 32))) & 0xFFFFFFFF
+
+
+def _sm3_python(data: bytes) -> bytes:
+    """SM3 without any library; slow, and only used where this Python's hashlib has none."""
+    padded = data + b"\x80" + bytes((55 - len(data)) % 64) + (8 * len(data)).to_bytes(8, "big")
+    state = [0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E]
+    for start in range(0, len(padded), 64):
+        words = [int.from_bytes(padded[i : i + 4], "big") for i in range(start, start + 64, 4)]
+        for j in range(16, 68):
+            mixed = words[j - 16] ^ words[j - 9] ^ _rotated(words[j - 3], 15)
+            mixed ^= _rotated(mixed, 15) ^ _rotated(mixed, 23)
+            words.append(mixed ^ _rotated(words[j - 13], 7) ^ words[j - 6])
+        a, b, c, d, e, f, g, h = state
+        for j in range(64):
+            constant = _rotated(0x79CC4519 if j < 16 else 0x7A879D8A, j)
+            ss1 = _rotated((_rotated(a, 12) + e + constant) & 0xFFFFFFFF, 7)
+            ff, gg = (a ^ b ^ c, e ^ f ^ g) if j < 16 else ((a & b) | (a & c) | (b & c), (e & f) | (~e & g))
+            tt2 = (gg + h + ss1 + words[j]) & 0xFFFFFFFF
+            a, b, c, d = (
+                (ff + d + (ss1 ^ _rotated(a, 12)) + (words[j] ^ words[j + 4])) & 0xFFFFFFFF,
+                a,
+                _rotated(b, 9),
+                c,
+            )
+            e, f, g, h = tt2 ^ _rotated(tt2, 9) ^ _rotated(tt2, 17), e, _rotated(f, 19), g
+        state = [old ^ new for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True)]
+    return b"".join(word.to_bytes(4, "big") for word in state)
+
+
+def _sm3_hashlib(data: bytes) -> bytes:
+    return hashlib.new("sm3", data).digest()  # noqa: TID251  (this file stands alone)
+
+
+try:  # not every interpreter's OpenSSL has SM3; where it gives the standard's digest of "abc" it is the faster one
+    _WORKS = _sm3_hashlib(b"abc").hex() == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+except ValueError:
+    _WORKS = False
+sm3: Final = _sm3_hashlib if _WORKS else _sm3_python
+
+# ------------------------------------------------------------------------------------- SM2 signatures (GB/T 32918.2/5)
+_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+_N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+_GX = 0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7
+_GY = 0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0
+_ID = b"1234567812345678"
+
+_Point = tuple[int, int, int]  # Jacobian: x = X / Z^2, y = Y / Z^3; Z = 0 is the point at infinity
+
+
+def _doubled(point: _Point) -> _Point:
+    x, y, z = point
+    delta, gamma = z * z % _P, y * y % _P
+    beta, alpha = x * gamma % _P, 3 * (x - delta) * (x + delta) % _P
+    x3 = (alpha * alpha - 8 * beta) % _P
+    return x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % _P, 2 * y * z % _P
+
+
+def _added(one: _Point, two: _Point) -> _Point:
+    (x1, y1, z1), (x2, y2, z2) = one, two
+    if z1 == 0 or z2 == 0:
+        return two if z1 == 0 else one
+    u1, s1 = x1 * z2 * z2 % _P, y1 * z2 * z2 * z2 % _P
+    h, r = (x2 * z1 * z1 - u1) % _P, (y2 * z1 * z1 * z1 - s1) % _P
+    if h == 0 and r == 0:
+        return _doubled(one)
+    v = u1 * h * h % _P
+    x3 = (r * r - h * h * h - 2 * v) % _P
+    return x3, (r * (v - x3) - s1 * h * h * h) % _P, h * z1 * z2 % _P
+
+
+def is_public_key(key: bytes) -> bool:
+    """Whether ``key`` is 04 || x || y of a point on the SM2 curve (its order is prime, so every point will do)."""
+    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
+    return len(key) == 65 and key[0] == 4 and x < _P and y < _P and (y * y - (x * x * x - 3 * x + _B)) % _P == 0
+
+
+def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` (r || s, 64 bytes) is the SM2 signature of ``message`` by ``key``; malformed input is False."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    t = (r + s) % _N
+    if len(signature) != 64 or not is_public_key(key) or not (0 < r < _N and 0 < s < _N) or t == 0:
+        return False
+    curve = b"".join(number.to_bytes(32, "big") for number in (_P - 3, _B, _GX, _GY))
+    za = sm3((8 * len(_ID)).to_bytes(2, "big") + _ID + curve + key[1:])
+    e = int.from_bytes(sm3(za + message), "big")
+    base, own = (_GX, _GY, 1), (int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big"), 1)
+    table = ((1, 1, 0), base, own, _added(base, own))
+    point: _Point = table[0]
+    for bit in range(255, -1, -1):  # s*G + t*key, both at once
+        point = _added(_doubled(point), table[(s >> bit & 1) | (t >> bit & 1) << 1])
+    return point[2] != 0 and (e + point[0] * pow(point[2], -2, _P) % _P) % _N == r
+
+
+# ------------------------------------------------------------------------ canonical CBOR (RFC 8949 section 4.2.1), trees
+def _head(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    width = next(width for width in (1, 2, 4, 8) if argument < 1 << (8 * width))
+    return bytes((major << 5 | (23 + width.bit_length()),)) + argument.to_bytes(width, "big")
+
+
+def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
+    """Canonical bytes of what this file hashes: integers 0 to 2^64 - 1, bytes, texts and arrays of them."""
+    if isinstance(value, int):
+        return _head(0, value)
+    if isinstance(value, bytes):
+        return _head(2, len(value)) + value
+    if isinstance(value, str):
+        return _head(3, len(value.encode())) + value.encode()
+    return _head(4, len(value)) + b"".join(encode(item) for item in value)
+
+
+def decode(data: bytes, what: str) -> Any:
+    """The one canonical item in ``data``; Refuted, naming ``what`` and the offset, when it is anything else."""
+    try:
+        value, end = _item(data, 0, 0)
+        hold(end == len(data), f"{len(data) - end} bytes after the item, at offset {end}")
+    except Refuted as why:
+        raise Refuted(f"{what} cannot be parsed: {why}") from None
+    return value
+
+
+def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
+    hold(depth <= DEPTH_MAX, f"nested deeper than {DEPTH_MAX} at offset {start}")
+    hold(start < len(data), f"cut short at offset {start}")
+    major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
+    hold(argument <= 27 and major not in (6, 7), f"a type that no bundle holds, at offset {start}")
+    if argument >= 24:
+        width = 1 << (argument - 24)
+        argument, offset = int.from_bytes(data[offset : offset + width], "big"), offset + width
+        hold(offset <= len(data), f"cut short at offset {start}")
+        hold(argument >= (24 if width == 1 else 1 << (4 * width)), f"not the shortest form at offset {start}")
+    if major < 2:
+        return (argument if major == 0 else -1 - argument), offset
+    hold(argument <= len(data) - offset, f"a length past the end at offset {start}")
+    if major < 4:
+        raw, end = data[offset : offset + argument], offset + argument
+        try:
+            return (raw if major == 2 else raw.decode("utf-8")), end
+        except UnicodeDecodeError:
+            raise Refuted(f"text that is not UTF-8 at offset {start}") from None
+    items: list[Any] = []
+    entries: dict[str, Any] = {}
+    last = b""
+    for _ in range(argument):
+        item, end = _item(data, offset, depth + 1)
+        if major == 4:
+            items.append(item)
+        else:
+            hold(isinstance(item, str), f"a map key that is no text at offset {offset}")
+            hold(data[offset:end] > last, f"a map key twice or out of order at offset {offset}")
+            last = data[offset:end]
+            entries[item], end = _item(data, end, depth + 1)
+        offset = end
+    return (items if major == 4 else entries), offset
+
+
+def root_of_path(leaf: bytes, path: Sequence[bytes]) -> bytes:
+    """The root that ``leaf`` and its path lead to: each item is the sibling's side (00 left, 01 right) and its digest."""
+    current = sm3(b"\x00" + leaf)
+    for item in path:
+        hold(item[0] <= 1, "a path item that is neither left nor right")
+        current = sm3(b"\x01" + (current + item[1:] if item[0] else item[1:] + current))
+    return current
+
+
+def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
+    """Root of a whole tree; an odd last node is handed up unchanged."""
+    level = [sm3(b"\x00" + leaf) for leaf in leaves]
+    while len(level) > 1:
+        pairs = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = pairs + level[len(level) & ~1 :]
+    return level[0] if level else sm3(b"")
+
+
+# What a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a pattern = a
+# text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys ("?": may be absent; "*": others may
+# stand beside them, in leaves and signed bodies: the state root or the signature covers what is not named here).
+ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
+NATURAL, I64, NUMBER = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
+TIME = range(253_402_300_800)  # UTC seconds, 1970 to 9999
+
+# fmt: off
+PATH = [33]
+STATE_PROOF = {"leaf": bytes, "path": PATH}
+ROW_PROOF = {"path": PATH, "row": bytes, "salt": 16}
+TRANSACTION = {"attachment_digest": 32, "data_path": PATH, "header": bytes, "history_path": PATH, "signature": 64, "signed": bytes}
+BATCH = {**TRANSACTION, "reading": ROW_PROOF}
+KEY_OF_GATEWAY = {"gateway": STATE_PROOF, "signer": STATE_PROOF}
+BUNDLE = {
+    "batches": {"end": BATCH, "start": BATCH}, "certificate?": [(65, 64)], "chain": STATE_PROOF, "clearing?": STATE_PROOF,
+    "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY}, "genesis": {"digest": 32, "path": PATH}, "header": bytes,
+    "input": ROW_PROOF, "installation": STATE_PROOF, "line": ROW_PROOF, "orders": [{**TRANSACTION, "fill": ROW_PROOF}],
+    "party?": STATE_PROOF, "position": ROW_PROOF, "rules": STATE_PROOF, "run": STATE_PROOF, "type": str, "version": int,
+}
+HEADER = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
+CHAIN = {"*": 0, "clock": re.compile("block|simulated"), "currency": re.compile("[A-Z]{3}"), "name": str, "slot_s": range(300, 3601)}
+SIGNER = {"*": 0, "public_key": 65, "roles": [str]}
+GATEWAY = {"*": 0, "protection": NAME}
+INSTALLATION = {
+    "*": 0, "area": NAME, "from_s": TIME, "gateway": ID, "meter": NAME, "modulus_wh": NATURAL, "number": NUMBER, "party": ID,
+    "ratio": range(1, 1 << 31),
+}
+PRICES = [f"{name}_micro_per_kwh" for name in (
+    "feed_in_price", "levy", "network_residual", "network_traded", "residual_price", "shortfall_price", "surplus_price",
+)]
+RULES = {"*": 0, "prices": dict.fromkeys(PRICES, I64), "rationing": str, "reference_price_micro_per_kwh": I64}
+OF_SLOT = {"area": NAME, "contract": str, "price_micro_per_kwh?": I64, "rules": 32, "slot_start_s": TIME, "volume_wh": NATURAL}
+RUN = {**OF_SLOT, "*": 0, "as_of_height": NATURAL, "input_root": 32, "line_root": 32, "position_root": 32, "run": NAME}
+CLEARING = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
+SIGNED = {"chain": str, "kind": str, "signer": ID, "type": re.compile("transaction"), "version": range(1, 2)}
+SIGNED_BATCH = {**SIGNED, "identity": dict, "body": {
+    "*": 0, "boundary_s": TIME, "clock": {"offset_ms": int, "state": NAME}, "rows_root": 32,
+    "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")),
+}}
+SIGNED_ORDER = {**SIGNED, "identity": {"counter": range(1, 17), "slot_start_s": TIME}, "body": {
+    "area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell"),
+}}
+BOOK = {"book": list, "salts": list, "type": str, "version": int}
+HEX32, HEX65 = re.compile("[0-9a-fA-F]{64}"), re.compile("[0-9a-fA-F]{130}")
+TRUST = {
+    "chain": str, "genesis": HEX32, "signers": [{"name": str, "power": range(1, 1 << 63), "public_key": HEX65}], "type": str, "version": int,
+}
+LINE_KINDS = (
+    "trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded", "network_residual", "levy",
+)
+# fmt: on
+_LAYOUTS = ("<IiBQQ", "<IqqqqB", "<Iqqqq", "<IBqqq", "<IIBqqq", "<IBqqq")
+READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(struct.Struct, _LAYOUTS)
+
+
+def conform(value: Any, shape: Any, where: str) -> None:
+    """Refuted, naming the place, unless ``value`` has this shape."""
+    if isinstance(shape, dict):
+        hold(isinstance(value, dict), f"{where} is not a map")
+        for key in value:
+            hold(not shape.keys().isdisjoint((key, f"{key}?", "*")), f"{where} holds an unknown key {plain(key)}")
+        for key in shape.keys() - {"*"}:
+            name = key.rstrip("?")
+            hold(name in value or key != name, f"{where} lacks {name}")
+            if name in value:
+                conform(value[name], shape[key], f"{where}.{name}")
+    elif isinstance(shape, list | tuple):
+        hold(isinstance(value, list) and len(value) <= LIST_ITEMS_MAX, f"{where} is not a list, or too long a one")
+        shapes = shape if isinstance(shape, tuple) else shape * len(value)
+        hold(len(value) == len(shapes), f"{where} has not {len(shapes)} items")
+        for position, (item, item_shape) in enumerate(zip(value, shapes, strict=True)):
+            conform(item, item_shape, f"{where}[{position}]")
+    elif isinstance(shape, int):
+        hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
+    elif isinstance(shape, range):
+        hold(type(value) is int and value in shape, f"{where} is not an integer in its range")
+    elif isinstance(shape, re.Pattern):
+        hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
+    else:
+        hold(isinstance(value, shape), f"{where} is not of type {shape.__name__}")
+
+
+def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: int) -> list[tuple[int, int, int]]:
+    """By line kind: (energy in Wh, price in micro per kWh, sign: +1 where the party owes energy x price, -1 where it is owed).
+
+    ``taken``: what a point imported, exported, bought and sold in one slot, in Wh. Import and export are never netted.
+    """
+    import_wh, export_wh, bought_wh, sold_wh = taken
+    feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
+    traded_wh = min(import_wh, bought_wh)
+    return [
+        (bought_wh, trade_price, 1),
+        (sold_wh, trade_price, -1),
+        (max(import_wh - bought_wh, 0), residual, 1),
+        (max(bought_wh - import_wh, 0), surplus, -1),
+        (max(export_wh - sold_wh, 0), feed_in, -1),
+        (max(sold_wh - export_wh, 0), shortfall, 1),
+        (traded_wh, network_traded, 1),
+        (import_wh - traded_wh, network_residual, 1),
+        (import_wh, levy, 1),
+    ]
+
+
+def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> tuple[int, int | None, list[int]]:
+    """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
+
+    The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
+    the reference. Whole price levels are filled in price order; the one that does not fit is split pro rata, ties by rank.
+    """
+    levels: dict[int, tuple[list[int], list[int]]] = {}  # limit: ranks of buys, ranks of sells
+    for rank, (side, _, limit) in enumerate(orders):
+        levels.setdefault(limit, ([], []))[side].append(rank)
+    best, kept = (
+        (0, 0),
+        list[tuple[int, int]](),
+    )  # volume and imbalance of the candidates kept: (price, demand - supply), prices ascending
+    demand, supply = sum(quantity for side, quantity, _ in orders if side == 0), 0
+    for limit, (buys, sells) in sorted(levels.items()):
+        supply += sum(orders[rank][1] for rank in sells)
+        quality = (min(demand, supply), -abs(demand - supply))
+        if quality >= best or not kept:
+            kept = [*(kept if quality == best else []), (limit, demand - supply)]
+            best = quality
+        demand -= sum(orders[rank][1] for rank in buys)
+    volume, fills = best[0], [0] * len(orders)
+    if volume == 0:
+        return 0, None, fills
+    lowest, highest = kept[0][0], kept[-1][0]
+    price = min(max(reference_price, lowest), highest)
+    if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
+        price = highest if kept[0][1] > 0 else lowest
+    for side in (0, 1):
+        left = volume
+        for limit in sorted(levels, reverse=side == 0):
+            ranks = levels[limit][side]
+            total = sum(orders[rank][1] for rank in ranks)
+            share = min(total, left)
+            for rank in ranks:
+                fills[rank] = share * orders[rank][1] // total
+            units = share - sum(fills[rank] for rank in ranks)  # each to one of the largest remainders
+            for rank in sorted(ranks, key=lambda rank: -(share * orders[rank][1] % total))[:units]:
+                fills[rank] += 1
+            left -= share
+    return volume, price, fills
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose word counts: the chain, the digest of its genesis, and its signers as (public key, power, name)."""
+
+    chain: str
+    genesis: bytes
+    signers: tuple[tuple[bytes, int, str], ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, why, the claims that hold as (name, text), what was not checked, and the facts that the bundle shows."""
+
+    answer: str
+    reason: str
+    claims: tuple[tuple[str, str], ...] = ()
+    not_checked: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -> Verdict:
+    """Check every claim of a bundle, and of its slot's anonymous order book where one is given. Never raises for bad bytes."""
+    check = Check(data, trust, book)
+    claims: dict[str, str] = {}
+    undecided: dict[str, None] = {}
+    for name in CLAIMS:
+        try:
+            if name != "book" or book is not None:
+                claims[name] = getattr(check, name)()
+        except Refuted as why:
+            return Verdict(NOT_VERIFIED, f"{name}: {why}", tuple(claims.items()), (), check.facts)
+        except Undecided as why:  # a later claim may still be refuted
+            undecided[str(why)] = None
+            if name == "shape":
+                break
+    not_checked = (
+        "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+        "that the meter measured right, and that the gateway read it right",
+        "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
+    )["book" in claims :]
+    answer = CANNOT_BE_DECIDED if undecided else VERIFIED
+    return Verdict(answer, "; ".join(undecided) or "every claim holds", tuple(claims.items()), not_checked, check.facts)
+
+
+CLAIMS = ("shape", "header", "line", "energy", "readings", "recorded", "orders", "book", "signatures", "certificate")
+
+
+class Check:
+    """One bundle under examination: a method for each of CLAIMS; each returns what it proved in plain language, or raises.
+
+    A later claim relies on what the earlier ones have established, so they run in that order only.
+    """
+
+    def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
+        self.data, self.trust, self.book_data = data, trust, book
+        self.facts: dict[str, Any] = {}
+        self.bundle: dict[str, Any] = {}
+        self.head: list[Any] = []  # the certified header's items
+        self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
+        self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
+
+    def shape(self) -> str:
+        """1: canonical bytes, a known version, exactly the parts of a bundle, each of its type."""
+        hold(len(self.data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
+        self.bundle = known_version(decode(self.data, "the bundle"), "gridledger-evidence", "the bundle")
+        conform(self.bundle, BUNDLE, "bundle")
+        return "The file is one canonical evidence bundle, version 1."
+
+    def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
+        """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
+        leaf = decode(part["leaf"], f"the {name} leaf")
+        conform(leaf, (str, shape), f"the {name} leaf")
+        hold(root_of_path(part["leaf"], part["path"]) == self.head[7], f"the {name} leaf is not in the header's state")
+        same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
+        self.value[name] = leaf[1]
+        return str(leaf[0])
+
+    def header(self) -> str:
+        """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
+        bundle, value, first = self.bundle, self.value, self.bundle["genesis"]
+        self.head = head = decode_header(bundle["header"], "the header")
+        hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
+        same("the history with this genesis", root_of_path(first["digest"], first["path"]), head[5])
+        self.leaf(bundle["chain"], CHAIN, "chain", "chain")
+        chain, slot_s = value["chain"], value["chain"]["slot_s"]
+        hold(slot_s in (300, 900, 1800, 3600), "the chain's slots have no length that a slot may have")
+        same("the name in the chain id", head[1][:-16], chain["name"])
+        key = self.leaf(bundle["run"], RUN, "run")
+        run, start_s = value["run"], value["run"]["slot_start_s"]
+        slot = f"{run['area']}/{start_s}"
+        same("the key of the run leaf", key, f"run/{slot}/{run['run']}")
+        hold(run["as_of_height"] < head[2] and start_s % slot_s == 0, "the run is after the header, or of no slot")
+        hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
+        hold(self.leaf(bundle["rules"], RULES, "rules").startswith("rules/"), "the rules leaf holds no rules")
+        hold(sm3(bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
+        self.installed()
+        hold("clearing" in bundle or not bundle["orders"], "there are orders but no clearing")
+        if "clearing" in bundle:
+            self.leaf(bundle["clearing"], CLEARING, "clearing", f"clearing/{slot}")
+        for name in OF_SLOT if "clearing" in bundle else ():
+            same(
+                f"{name.rstrip('?')} of the clearing",
+                value["clearing"].get(name.rstrip("?")),
+                run.get(name.rstrip("?")),
+            )
+        self.facts |= {
+            "simulated": chain["clock"] == "simulated",
+            "chain": head[1],
+            "height": head[2],
+            "area": run["area"],
+        }
+        self.facts |= {
+            "slot_start_s": start_s,
+            "slot_end_s": start_s + slot_s,
+            "currency": chain["currency"],
+            "run": run["run"],
+        }
+        return (
+            f"Run, rules, meter, gateway and keys are those that belong here, in the state that header {head[2]} holds."
+        )
+
+    def installed(self) -> None:
+        """The line's meter, the registered key of its gateway and, where there are orders, that of its party."""
+        number = int.from_bytes(self.bundle["line"]["row"][:4], "little")
+        self.leaf(self.bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
+        meter, start_s = self.value["meter"], self.value["run"]["slot_start_s"]
+        same("the number of the installation", meter["number"], number)
+        same("the area of the installation", meter["area"], self.value["run"]["area"])
+        hold(meter["from_s"] <= start_s, "the installation came into use after the slot's start")
+        for when, proofs in self.bundle["gateways"].items():
+            self.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
+            self.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
+            hold("gateway" in self.value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
+        hold(
+            ("party" in self.bundle) == bool(self.bundle["orders"]),
+            "the party's key belongs to orders, and only to them",
+        )
+        if "party" in self.bundle:
+            self.leaf(self.bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
+            hold("prosumer" in self.value["party signer"]["roles"], "the party's key may not sign orders")
+        protection = self.value["end gateway"]["protection"]
+        self.facts |= {name: meter[name] for name in ("meter", "party", "gateway")} | {"protection": protection}
+
+    def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
+        """The integers of a salted row that lies under ``root``."""
+        same(f"the length of the {what} row", len(part["row"]), layout.size)
+        hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
+        return layout.unpack(part["row"])
+
+    def known_contract(self) -> None:
+        """Undecided where the arithmetic is that of a contract which this file does not know."""
+        if self.value["run"]["contract"] != CONTRACT:
+            raise Undecided(f"the contract is {plain(self.value['run']['contract'])}; this verifier knows {CONTRACT}")
+
+    def lines(self, *taken: int) -> list[tuple[int, int, int]]:
+        """``lines_of_point`` at this run's prices; where nothing was traded the trade price counts as 0."""
+        return lines_of_point(taken, self.value["rules"]["prices"], self.value["run"].get("price_micro_per_kwh", 0))
+
+    def line(self) -> str:
+        """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
+        row = self.row(self.bundle["line"], LINE_ROW, self.value["run"]["line_root"], "line")
+        _, kind, energy_wh, price, amount_nano = row
+        self.known_contract()
+        hold(kind < len(LINE_KINDS) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
+        _, due_price, sign = self.lines(0, 0, 0, 0)[kind]
+        same("the price of the line", price, due_price)
+        same("the amount of the line", amount_nano, sign * energy_wh * price)
+        self.facts |= {"line_kind": LINE_KINDS[kind], "energy_wh": energy_wh}
+        self.facts |= {"price_micro_per_kwh": price, "amount_nano": amount_nano}
+        return f"{LINE_KINDS[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
+
+    def energy(self) -> str:
+        """4: energy from registers and trades, and the sum of all nine lines of the point."""
+        run, meter = self.value["run"], self.value["meter"]
+        number, *registers, _ = self.row(self.bundle["input"], INPUT_ROW, run["input_root"], "input")
+        position = self.row(self.bundle["position"], POSITION_ROW, run["position_root"], "position")
+        same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
+        self.known_contract()
+        _, bought_wh, sold_wh, pays_nano, alone_nano = position
+        hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
+        taken = []
+        for start, end in (registers[:2], registers[2:]):
+            advance = end - start + (meter["modulus_wh"] if end < start else 0)  # it may have rolled over once
+            hold(advance >= 0, "a register went back")
+            taken.append(advance * meter["ratio"])
+        lines, alone = self.lines(*taken, bought_wh, sold_wh), self.lines(*taken, 0, 0)
+        same("the energy of the line", self.facts["energy_wh"], lines[LINE_KINDS.index(self.facts["line_kind"])][0])
+        same("what the point pays", pays_nano, sum(sign * energy * price for energy, price, sign in lines))
+        supplier_only_nano = sum(sign * energy * price for energy, price, sign in alone)
+        same("what it would have paid with the supplier alone", alone_nano, supplier_only_nano)
+        self.facts |= {"import_wh": taken[0], "export_wh": taken[1], "bought_wh": bought_wh, "sold_wh": sold_wh}
+        self.facts |= {"slot_pays_nano": pays_nano, "slot_supplier_only_nano": alone_nano}
+        registered = f"import {taken[0]} Wh, export {taken[1]} Wh by the registers"
+        return f"The energy follows from {registered}, {bought_wh} Wh bought, {sold_wh} Wh sold; all lines: {pays_nano} nano."
+
+    def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
+        """The signed map of a transaction of this chain and this kind."""
+        signed: dict[str, Any] = decode(part["signed"], what)
+        conform(signed, shape, what)
+        same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
+        return signed
+
+    def readings(self) -> str:
+        """5: both readings, rows of signed batches of this chain, gateway, boundary and meter, show the input's registers."""
+        number, *registers, end_quality = INPUT_ROW.unpack(self.bundle["input"]["row"])
+        for when, part in self.bundle["batches"].items():
+            batch = self.signed(part, SIGNED_BATCH, "metering/reading_batch", f"the {when} batch")
+            body, used = batch["body"], registers[when == "end" :: 2]
+            same(f"the gateway of the {when} batch", batch["signer"], self.facts["gateway"])
+            same(f"the boundary of the {when} batch", body["boundary_s"], self.facts[f"slot_{when}_s"])
+            meter, _, quality, *shown = self.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
+            same(f"the {when} reading of meter and registers", (meter, *shown), (number, *used))
+            hold(quality & 15 == 0, f"the {when} reading is not a measured one")
+            same("the quality of the end reading", quality if when == "end" else end_quality, end_quality)
+            self.facts |= {f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]}
+        return f"The registers are measured readings of meter {number} at the slot's start and end."
+
+    def recorded(self) -> str:
+        """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
+        for what, _, part in self.transactions():
+            block = decode_header(part["header"], f"the header of {what}")
+            same(f"the chain of the block of {what}", block[1], self.head[1])
+            hold(block[2] <= self.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
+            leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
+            hold(root_of_path(leaf, part["data_path"]) == block[6], f"{what} was not accepted in its block")
+            past = root_of_path(sm3(part["header"]), part["history_path"])
+            hold(past == self.head[5], f"the block of {what} is not in the header's history")
+        count = len(self.bundle["orders"])
+        return f"2 batches and {count} orders were accepted in blocks before the run, in the header's history."
+
+    def transactions(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """All transactions of the bundle: (what it is, which leaf has its signer's key, its proof)."""
+        batches = [(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()]
+        orders = [(f"order {position}", "party signer", part) for position, part in enumerate(self.bundle["orders"], 1)]
+        return batches + orders
+
+    def orders(self) -> str:
+        """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
+        self.known_contract()
+        clearing, due = self.value["clearing"], (self.facts["party"], self.facts["area"], self.facts["slot_start_s"])
+        last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
+        for what, _, part in self.transactions()[2:]:
+            order = self.signed(part, SIGNED_ORDER, "market/order", what)
+            body, identity, counter = order["body"], order["identity"], order["identity"]["counter"]
+            same(f"party, area and slot of {what}", (order["signer"], body["area"], identity["slot_start_s"]), due)
+            hold(counter > last_counter, "the orders do not ascend by their counters")
+            last_counter, side = counter, ("buy", "sell").index(body["side"])
+            fill = self.row(part["fill"], FILL_ROW, clearing["fills_root"], f"fill of {what}")
+            own = (self.value["meter"]["number"], counter, side, body["quantity_wh"], body["price_micro_per_kwh"])
+            same(f"the fill of {what}", fill[:5], own)
+            hold(0 < fill[5] <= fill[3], f"{what} was filled with nothing, or with more than its quantity")
+            hold(price <= fill[4] if side == 0 else price >= fill[4], f"{what} was filled beyond its limit")
+            self.fills.append(fill)
+        filled_wh = [sum(fill[5] for fill in self.fills if fill[2] == side) for side in (0, 1)]
+        same("the sum of fills bought and sold", filled_wh, [self.facts["bought_wh"], self.facts["sold_wh"]])
+        return f"{len(self.fills)} filled orders of the party, none beyond its limit, make up what was bought and sold."
+
+    def book(self) -> str:
+        """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
+        self.known_contract()
+        clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
+        if not clearing:
+            raise Undecided(
+                "the bundle holds no clearing (its party had no order in the slot), so no book can be checked"
+            )
+        if rules["rationing"] != "pro_rata":
+            raise Undecided(f"the rationing is {plain(rules['rationing'])}; this verifier knows pro_rata")
+        hold(len(data) <= BOOK_BYTES_MAX, f"a book has at most {BOOK_BYTES_MAX} bytes")
+        book = known_version(decode(data, "the book"), "gridledger-book", "the book")
+        conform(book, BOOK, "book")
+        rows, salts = book["book"], book["salts"]
+        same("the number of rows and salts of the book", (len(rows), len(salts)), 2 * (clearing["orders"],))
+        for row, salt in zip(rows, salts, strict=True):
+            conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
+        root = root_of_leaves([salt + row for salt, row in zip(salts, rows, strict=True)])
+        hold(root == clearing["book_root"], "the book is not the one that was cleared")
+        orders = [BOOK_ROW.unpack(row) for row in rows]
+        hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
+        hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
+        volume, price, fills = call_auction([order[1:4] for order in orders], rules["reference_price_micro_per_kwh"])
+        same(
+            "volume and price of the clearing",
+            (clearing["volume_wh"], clearing.get("price_micro_per_kwh")),
+            (volume, price),
+        )
+        hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
+        own, listed = Counter(fill[2:] for fill in self.fills), Counter(order[1:] for order in orders)
+        hold(own <= listed, "an order of the party does not stand in the book with its fill")
+        return (
+            f"Price, volume and every fill follow from all {len(orders)} orders of the slot by the call auction's rule."
+        )
+
+    def signatures(self) -> str:
+        """8: the batches are signed with the gateway's registered key, the orders with the party's."""
+        for what, signer, part in self.transactions():
+            valid = is_valid_signature(self.value[signer]["public_key"], part["signed"], part["signature"])
+            hold(valid, f"{what} is not signed with its signer's registered key")
+        count, gateway, party = len(self.bundle["orders"]), self.facts["gateway"], self.facts["party"]
+        return f"Both readings are signed with the key of gateway {gateway}, {count} orders with that of {party}."
+
+    def certificate(self) -> str:
+        """9: signers of the trust root, with more than two thirds of its power, signed this header; nobody else did."""
+        certificate, trust, chain = self.bundle.get("certificate", []), self.trust, self.head[1]
+        keys = [key for key, _ in certificate]
+        hold(all(one < two for one, two in itertools.pairwise(keys)), "the certificate's keys do not ascend")
+        if trust is None:
+            raise Undecided("no trust root was given (--trust FILE)")
+        if (trust.chain, trust.genesis) != (chain, self.bundle["genesis"]["digest"]):
+            raise Undecided(f"the trust root is of another chain than the bundle's, {plain(chain)}")
+        if not certificate:
+            raise Undecided("the certificate of the header is absent")
+        power = {key: power for key, power, _ in trust.signers}
+        names = {key: plain(name) for key, _, name in trust.signers}
+        message = encode(["certificate/1", chain, self.head[2], sm3(self.bundle["header"])])
+        for key, signature in certificate:
+            hold(key in power, f"the trust root names no signer with the key {key.hex()[:20]}...")
+            hold(is_valid_signature(key, message, signature), f"{names[key]}'s signature is not one over this header")
+        signed, total = sum(power[key] for key in keys), sum(power.values())
+        hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
+        self.facts |= {"signers": len(keys), "signers_total": len(power), "power": signed, "power_total": total}
+        count = "1 of 1 signer: the operator's own word" if len(power) == 1 else f"{len(keys)} of {len(power)} signers"
+        return f"The header is certified by {count} ({', '.join(names[key] for key in keys)})."
+
+
+def decode_header(data: bytes, what: str) -> list[Any]:
+    """The ten items of a header/1 (docs/spec/header.md)."""
+    items: list[Any] = decode(data, what)
+    conform(items, HEADER, what)
+    hold(len(items[9]) in (0, 32), f"{what} names a malformed pending set")
+    return items
+
+
+def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
+    """A map of this ``type``; Undecided where its ``version`` is not 1."""
+    hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
+    hold(type(value.get("version")) is int, f"{what} has no version")
+    if value["version"] != 1:
+        raise Undecided(f"{what} is of version {value['version']}; this verifier knows version 1")
+    return dict(value)
+
+
+def decode_trust(data: bytes) -> Trust:
+    """Read a trust root (JSON). BadInput says what is malformed; Undecided for a version that this file does not know."""
+    try:
+        hold(len(data) <= TRUST_BYTES_MAX, f"it is larger than {TRUST_BYTES_MAX} bytes")
+        root = known_version(json.loads(data.decode(), object_pairs_hook=_unique), "gridledger-trust", "it")
+        conform(root, TRUST, "trust")
+        signers = [(bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"]]
+        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
+        hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
+    except (ValueError, RecursionError, Refuted) as why:
+        raise BadInput(f"the trust file is malformed: {plain(why)}") from None
+    return Trust(root["chain"], bytes.fromhex(root["genesis"]), tuple(signers))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    hold(len(dict(pairs)) == len(pairs), "a key stands twice")
+    return dict(pairs)
+
+
+def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict:
+    """Read the files and answer. BadInput when one cannot be read or the trust file is malformed."""
+    data = _contents(bundle, BUNDLE_BYTES_MAX)
+    book_data = None if book is None else _contents(book, BOOK_BYTES_MAX)
+    try:
+        return verify_bundle(
+            data, None if trust is None else decode_trust(_contents(trust, TRUST_BYTES_MAX)), book_data
+        )
+    except Undecided as why:  # a trust root of an unknown version
+        return Verdict(CANNOT_BE_DECIDED, str(why))
+
+
+def _contents(path: Path, bytes_max: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(bytes_max + 1)  # one more than allowed is seen to be too much, and no more is read
+    except (OSError, ValueError) as why:
+        raise BadInput(f"cannot read {plain(path)}: {plain(getattr(why, 'strerror', None) or why)}") from None
+
+
+def render(verdict: Verdict, *, as_json: bool) -> str:
+    """The verdict as one JSON object, or as text for a person."""
+    facts, status = verdict.facts, EXIT_STATUS[verdict.answer]
+    if as_json:
+        claims = [{"claim": name, "text": text} for name, text in verdict.claims]
+        answer = {"answer": verdict.answer, "exit": status, "reason": verdict.reason, "claims": claims}
+        return json.dumps({**answer, "not_checked": verdict.not_checked, "facts": facts})
+    lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
+    if facts.get("simulated"):
+        lines.append("SIMULATED: this chain's clock is a simulated one; no real meter stands behind its readings.")
+    if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
+        start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
+        who = f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
+        price, amount = _decimal(facts["price_micro_per_kwh"], 6), _decimal(facts["amount_nano"], 9)
+        owed = f"{facts['energy_wh']} Wh x {price} {facts['currency']}/kWh: the party owes {amount} {facts['currency']}"
+        lines += ["", f"  {who}, {facts['line_kind']}", f"  {owed}"]
+    checked = [f"{name}: {text}" for name, text in verdict.claims]
+    for title, items in (("Checked", checked), ("Not checked", verdict.not_checked)):
+        lines += ["", title, *(f"  - {item}" for item in items)] if items else []
+    return "\n".join(lines)
+
+
+def _decimal(value: int, places: int) -> str:
+    whole, part = divmod(abs(value), 10**places)
+    return f"{'-' if value < 0 else ''}{whole}.{part:0{places}d}"
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"verify: {plain(message)} (--help shows the usage)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stand-alone command; returns the exit status."""
+    example = "example: python -I -S verify.py sample.evd --trust trust.json"
+    parser = _OneLineParser(description="Check the evidence bundle of one bill line, offline.", epilog=example)
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the evidence bundle (.evd)")
+    parser.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON), from a source you trust")
+    parser.add_argument(
+        "--with-book", type=Path, metavar="FILE", help="the slot's anonymous order book: recompute the price"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    try:
+        verdict = verify_files(options.bundle, options.trust, options.with_book)
+    except BadInput as why:
+        sys.stderr.write(f"verify: {why}\n")
+        return BAD_USAGE
+    sys.stdout.write(render(verdict, as_json=options.json) + "\n")
+    return EXIT_STATUS[verdict.answer]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
