@@ -3,7 +3,9 @@
 The client is pymodbus with its own retries switched off; this module decides when to try again (``edge.sampling``) and
 what an unanswered request means:
 
-* Modbus TCP numbers each request, so a late answer is recognised and dropped by the client.
+* Modbus TCP numbers each request, so the client recognises a late answer and drops it. A gateway to a serial bus has the
+  hazard of RTU on its far side, though: after a request without an answer the line rests for ``drain_ms``, so that what
+  comes late on the bus is not handed to the next request under its number.
 * RTU framing over TCP has no such number. After a request without a proper answer the line is **drained**: it stays
   connected, whatever still arrives is thrown away until the line has been silent for ``drain_ms``, then it is closed and
   opened anew before the next request.
@@ -28,6 +30,8 @@ from gridcore.logs import get_logger
 FRAMERS = {"socket": FramerType.SOCKET, "rtu": FramerType.RTU}
 DRAIN_ROUNDS_MAX = 10
 """A line that never falls silent is closed after this many times ``drain_ms``."""
+GATEWAY_EXCEPTIONS = (10, 11)
+"""The gateway speaks, not the meter: no path to it, or no answer from it - one may still be under way on the bus."""
 SILENT_REQUESTS_MAX = 3
 """So many requests in a row without any answer: the connection may be half dead, open a new one."""
 
@@ -71,7 +75,7 @@ class LineConfig:
     """"socket": Modbus TCP; "rtu": RTU frames through a serial device server."""
     connect_timeout_ms: int = field(default=3000, metadata={"min": 10, "max": 60_000})
     drain_ms: int = field(default=300, metadata={"min": 10, "max": 10_000})
-    """Silence that ends a drain (RTU): longer than the slowest meter may answer late."""
+    """Silence after a request without an answer: longer than the slowest meter may answer late."""
 
 
 def monotonic_ms() -> float:
@@ -92,6 +96,7 @@ class ModbusLine:
         self._client: AsyncModbusTcpClient | None = None
         self._last_traffic_ms = clock_ms()
         self._silent_requests = 0
+        self._unsettled = False
         self.requests = 0
         self.drains = 0
 
@@ -105,11 +110,14 @@ class ModbusLine:
         """
         require(function_code in (3, 4), "only holding and input registers are read")
         async with self._lock:
+            if self._unsettled:
+                await self._settle()
             client = await self._connected()
             if min_gap_ms and self.config.framer == "rtu":
                 await self._keep_gap(min_gap_ms)
             where = f"{self.config.line}: unit {unit_id}, registers {address:#x}+{count}"
             self.requests += 1
+            self._unsettled = True  # until a proper answer: also when this task is cancelled
             try:
                 answer = await self._exchange(client, unit_id, function_code, address, count, timeout_ms)
                 words = _checked_words(answer, unit_id, function_code, count, where)
@@ -117,14 +125,19 @@ class ModbusLine:
                 if not client.connected:
                     self._drop(client)
                     raise LineDownError(f"{where}: the connection was lost") from None
-                await self._after_bad_answer(client, silent=True)
+                self._silent_requests += 1
+                await self._settle()
                 raise NoAnswerError(f"{where}: no answer within {timeout_ms} ms") from None
             except WrongAnswerError:
-                await self._after_bad_answer(client, silent=False)
+                await self._settle()
                 raise
-            except asyncio.CancelledError:
-                self._drop(client)  # an answer may still be under way
+            except DeviceRefusedError as error:
+                self._silent_requests = 0
+                if error.code in GATEWAY_EXCEPTIONS:
+                    await self._settle()
+                self._unsettled = False
                 raise
+            self._unsettled = False
             self._silent_requests = 0
             return words
 
@@ -138,9 +151,8 @@ class ModbusLine:
         self, client: AsyncModbusTcpClient, unit_id: int, function_code: int, address: int, count: int, timeout_ms: int
     ) -> ModbusPDU:
         read = client.read_holding_registers if function_code == 3 else client.read_input_registers
-        client.ctx.comm_params.timeout_connect = (
-            timeout_ms / 1000.0
-        )  # pymodbus keeps one limit for both; requests queue up
+        # pymodbus keeps one time limit for connecting and answering; requests queue up, so each can bring its own
+        client.ctx.comm_params.timeout_connect = timeout_ms / 1000.0
         return await read(address, count=count, device_id=unit_id)
 
     async def _connected(self) -> AsyncModbusTcpClient:
@@ -177,28 +189,24 @@ class ModbusLine:
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1000.0)
 
-    async def _after_bad_answer(self, client: AsyncModbusTcpClient, *, silent: bool) -> None:
-        self._silent_requests = self._silent_requests + 1 if silent else 0
-        if self.config.framer == "rtu":
-            await self._drain(client)
-        elif self._silent_requests >= SILENT_REQUESTS_MAX:
-            self._silent_requests = 0
-            self._drop(client)
+    async def _settle(self) -> None:
+        """Throw away what still comes until the line has been silent for ``drain_ms``; open an RTU line anew after it.
 
-    async def _drain(self, client: AsyncModbusTcpClient) -> None:
-        """Throw away what still comes until the line has been silent for ``drain_ms``, then close it."""
+        A Modbus TCP connection is kept unless several requests in a row met silence: then it may be half dead.
+        """
         self.drains += 1
         quiet_ms = float(self.config.drain_ms)
         start_ms = self._clock_ms()
-        try:
-            while True:
-                now_ms = self._clock_ms()
-                wait_ms = max(start_ms, self._last_traffic_ms) + quiet_ms - now_ms
-                if wait_ms <= 0 or now_ms - start_ms >= DRAIN_ROUNDS_MAX * quiet_ms:
-                    break
-                await asyncio.sleep(wait_ms / 1000.0)
-        finally:
-            self._drop(client)
+        while True:
+            now_ms = self._clock_ms()
+            wait_ms = max(start_ms, self._last_traffic_ms) + quiet_ms - now_ms
+            if wait_ms <= 0 or now_ms - start_ms >= DRAIN_ROUNDS_MAX * quiet_ms:
+                break
+            await asyncio.sleep(wait_ms / 1000.0)
+        if self._client is not None and (self.config.framer == "rtu" or self._silent_requests >= SILENT_REQUESTS_MAX):
+            self._silent_requests = 0
+            self._drop(self._client)
+        self._unsettled = False
         _log.info("line_drained", line=self.config.line, drained_ms=round(self._clock_ms() - start_ms))
 
     def _drop(self, client: AsyncModbusTcpClient) -> None:

@@ -19,7 +19,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from pymodbus.framer import FramerType
 
-from edge.drivers.modbus import LineConfig, LineError, ModbusLine
+from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine
 from edge.meters import Meter, MeterConfig, SamplePolicy, build_lines
 from edge.sampling import QuarantinedError, read_meter, sample_boundary
 from firmware_profiles import load_profile
@@ -120,6 +120,58 @@ async def test_late_answer_is_drained_before_the_next_request(to_newest: bool) -
     assert (server.late, line.drains) == (1, 1)
 
 
+@pytest.mark.parametrize("to_newest", [False, True], ids=["own connection", "newest connection"])
+async def test_answer_to_a_cancelled_request_is_drained_before_the_next_one(to_newest: bool) -> None:
+    server = LateServer([90], to_newest)
+    async with _serving(server) as port:
+        line, _ = _line(port)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(line.read_words(1, 4, 0x48, 2, timeout_ms=5000), TIMEOUT_MS / 1000)
+        words = await line.read_words(1, 4, 0x00, 2, timeout_ms=5000)
+        assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0,)
+        await line.close()
+
+
+class ForgetfulGateway(LateServer):
+    """A Modbus TCP gateway to a bus: it gives up on a slow meter with exception 11, then takes what comes late for the
+    answer to the request that it is just serving, under that request's number."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        late: bytes | None = None
+        due_s = 0.0
+        loop = asyncio.get_running_loop()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                request = await reader.readexactly(12)
+                code, address, count = struct.unpack(">BHH", request[7:])
+                data = self.image.read(code, address, count) or b""
+                if self.delays_ms:
+                    late, due_s = bytes((code, len(data))) + data, loop.time() + self.delays_ms.pop(0) / 1000
+                    self.late += 1
+                    reply = bytes((code | 0x80, 11))
+                elif late is not None and loop.time() < due_s:
+                    await asyncio.sleep(due_s - loop.time())
+                    reply, late = late, None
+                else:
+                    reply = bytes((code, len(data))) + data
+                writer.write(request[:4] + struct.pack(">HB", len(reply) + 1, request[6]) + reply)
+        writer.close()
+
+
+@pytest.mark.parametrize("drained", [True, False], ids=["drained", "undrained"])
+async def test_gateway_that_mixes_up_answers_is_given_time(drained: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not drained:
+        monkeypatch.setattr(ModbusLine, "_settle", _go_on)
+    async with _serving(ForgetfulGateway([60])) as port:
+        line = ModbusLine(LineConfig("tcp", "127.0.0.1", port, drain_ms=120))
+        with pytest.raises(DeviceRefusedError, match="exception 11"):
+            await line.read_words(1, 4, 0x48, 2)
+        words = await line.read_words(1, 4, 0x00, 2)
+        await line.close()
+    assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0 if drained else 9113.0,)
+
+
 async def test_drain_waits_until_the_line_is_silent() -> None:
     """Two answers under way: the drain starts anew with each byte that comes."""
     server = LateServer([])
@@ -179,8 +231,9 @@ async def test_sampling_over_a_late_line_brings_only_true_registers() -> None:
     assert [(reading.registers_wh, reading.attempts) for reading in sample.meters] == [(TRUTH, 3)]
 
 
-async def _drop_nothing(self: ModbusLine, client: AsyncModbusTcpClient) -> None:
-    """In place of the drain: go on with the same connection."""
+async def _go_on(self: ModbusLine) -> None:
+    """In place of the drain: go on with the same connection at once."""
+    self._unsettled = False
 
 
 @pytest.mark.parametrize("drained", [True, False], ids=["drained", "undrained"])
@@ -189,13 +242,13 @@ async def test_no_wrong_register_leaves_read_meter_whatever_comes_late(
     drained: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not drained:
-        monkeypatch.setattr(ModbusLine, "_drain", _drop_nothing)
+        monkeypatch.setattr(ModbusLine, "_settle", _go_on)
     draw = random.Random(seed)
     server = LateServer([draw.choice([0, 0, 0, 70, 95]) for _ in range(12)], draw.random() < 0.5)
     readings: list[tuple[int, ...]] = []
     async with _serving(server) as port:
         line, meter = _line(port)
-        for _ in range(6):
+        for _ in range(5):
             block = meter.plan.telemetry[draw.randrange(3)]
             with suppress(LineError):
                 await line.read_words(1, block.function_code, block.address, block.count, timeout_ms=TIMEOUT_MS)

@@ -124,7 +124,7 @@ def _register(type_name: str, scale: str, **more: object) -> Point:
 
 
 @given(st.integers(0, 6_553_599))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_float_register_returns_every_step_that_the_meter_shows(steps: int) -> None:
     point = load_profile("eastron_sdm630").point("1.8.0")
     shown_wh = steps * 10
