@@ -1,0 +1,154 @@
+"""A simulated day in lock-step: orders, gate, boundary, readings; the clock moves on only when everyone has been decided."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from gridcore.codes import Code
+from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.errors import GridError
+from gridcore.sm import Signer
+from gridledger.demo import rules
+from ledger.client import Answer, Client, NodeUnreachable
+from simulators.grid.households import orders_of_slot
+from simulators.grid.world import World
+from simulators.meters.fleet import MeterFleet
+
+ORDER_SEED_BYTES: Final = 32
+VALID_S: Final = 86_400
+POLL_S: Final = 0.02
+RETRY_PAUSE_S: Final = 0.1
+PATIENCE_S: Final = 120.0
+"""Silence after which the day is given up: a process that cannot come back is a fault, not a delay."""
+SETTLED: Final = frozenset({Code.ACCEPTED, Code.EXISTS})
+
+T = TypeVar("T")
+
+
+class Day:
+    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``."""
+
+    def __init__(
+        self,
+        world: World,
+        seed: int,
+        chain: str,
+        client: Client,
+        keys: Mapping[str, Signer],
+        fleets: Sequence[MeterFleet],
+    ) -> None:
+        self.orders = 0
+        self._world = world
+        self._seed = seed
+        self._chain = chain
+        self._client = client
+        self._keys = keys
+        self._fleets = fleets
+        self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
+
+    async def run(self, progress: Callable[[int], None]) -> None:
+        """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
+        world = self._world
+        signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, 0))
+        for index, boundary_s in enumerate(world.boundary_s.tolist()):
+            if index < world.slots:
+                wires = await signing
+                if index + 1 < world.slots:
+                    signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
+                await self._submit(wires)
+                self.orders += len(wires)
+            await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
+            self._show_registers(index)
+            await self._advance(boundary_s)
+            await self._readings_decided(boundary_s)
+            progress(index)
+        await self._advance(int(world.boundary_s[-1]) + rules.METERING_DEADLINE_S)
+
+    def sign_orders(self, slot_index: int) -> list[bytes]:
+        """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
+        slot_start_s = int(self._world.slot_start_s[slot_index])
+        wires = []
+        for intent in orders_of_slot(self._world, self._seed, slot_index):
+            area = self._world.meters[self._world.meter_of_party[intent.party]].area
+            signed = encode_signed(
+                chain=self._chain,
+                kind="market/order",
+                signer=intent.party,
+                identity={"counter": 1, "slot_start_s": slot_start_s},
+                body={
+                    "area": area,
+                    "price_micro_per_kwh": intent.price_micro_per_kwh,
+                    "quantity_wh": intent.quantity_wh,
+                    "side": intent.side,
+                },
+            )
+            signature = self._keys[intent.party].sign(signed)
+            wires.append(encode_transaction(signed, signature, secrets.token_bytes(ORDER_SEED_BYTES)))
+        return wires
+
+    async def _advance(self, to_s: int) -> None:
+        signed = encode_signed(
+            chain=self._chain,
+            kind="clock/advance",
+            signer="clock",
+            identity={"client_id": secrets.token_bytes(16), "valid_until_s": self._ledger_time_s + VALID_S},
+            body={"to_s": to_s},
+        )
+        await self._submit([encode_transaction(signed, self._keys["clock"].sign(signed))])
+        self._ledger_time_s = to_s
+
+    async def _submit(self, wires: Sequence[bytes]) -> None:
+        """Hand over until each transaction is decided; a node that is away is waited for."""
+        left = list(wires)
+        while left:
+            answers = await patiently(partial(self._client.submit, left))
+            check_answers(answers)
+            left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in SETTLED]
+            if left:
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _readings_decided(self, boundary_s: int) -> None:
+        """Wait until the ledger has every meter's registers of a boundary."""
+        for area in self._world.areas:
+            async with asyncio.timeout(PATIENCE_S):
+                while not await patiently(partial(self._is_covered, area, boundary_s)):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(POLL_S)
+
+    async def _is_covered(self, area: str, boundary_s: int) -> bool:
+        coverage = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
+        return bool(coverage["committed"] == coverage["expected"])
+
+    def _show_registers(self, boundary_index: int) -> None:
+        """Let every meter show its true registers, on its own side of the current transformer."""
+        imported, exported = self._world.true_registers(boundary_index)
+        meters = self._world.meters
+        for area, fleet in zip(self._world.areas, self._fleets, strict=True):
+            rows = [number for number, meter in enumerate(meters) if meter.area == area]
+            fleet.set_registers(
+                [int(imported[row]) // meters[row].ratio for row in rows],
+                [int(exported[row]) // meters[row].ratio for row in rows],
+            )
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer: the node may be down for a moment. NodeUnreachable after PATIENCE_S."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + PATIENCE_S
+    while True:
+        try:
+            return await ask()
+        except NodeUnreachable:
+            if loop.time() > give_up:
+                raise
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def check_answers(answers: Iterable[Answer]) -> None:
+    """Raise GridError for a transaction that the ledger refuses for good."""
+    for answer in answers:
+        if answer.code not in SETTLED and not answer.retry:
+            raise GridError(f"demo: the ledger refuses transaction {answer.id.hex()}: {answer.code} {answer.name}")

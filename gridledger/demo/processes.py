@@ -1,0 +1,77 @@
+"""Child processes that are started again whenever they die, as a service manager would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from gridcore.errors import GridError
+from gridcore.logs import get_logger
+
+RESTART_PAUSE_S = 0.05
+STOP_TIMEOUT_S = 10.0
+RESTARTS_MAX = 1000
+EXIT_BAD_INPUT = 2
+
+_log = get_logger(__name__)
+
+
+class Supervised:
+    """One child process. ``DIR/run/<name>.pid`` holds its process id, ``DIR/run/<name>.log`` what it says."""
+
+    def __init__(self, name: str, command: Sequence[str], run_dir: Path) -> None:
+        self.name = name
+        self.restarts = 0
+        self._command = list(command)
+        self._pid_file = run_dir / f"{name}.pid"
+        self._log_file = run_dir / f"{name}.log"
+        self._process: asyncio.subprocess.Process | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep the process alive until ``stop``. GridError when it refuses to start (exit status 2) or dies for ever."""
+        while not self._stop.is_set():
+            with self._log_file.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            self._write_pid(self._process.pid)
+            status = await self._process.wait()
+            if self._stop.is_set():
+                break
+            if status == EXIT_BAD_INPUT or self.restarts >= RESTARTS_MAX:
+                raise GridError(f"demo: {self.name} ended with status {status}: {self.last_line()}")
+            self.restarts += 1
+            _log.warning("process_restarted", process=self.name, status=status, restarts=self.restarts)
+            await asyncio.sleep(RESTART_PAUSE_S)
+
+    async def stop(self) -> None:
+        """End the process: SIGTERM, then SIGKILL when it does not listen."""
+        self._stop.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            _log.warning("process_killed", process=self.name)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def last_line(self) -> str:
+        """The last line that the process left in its log."""
+        lines = self._log_file.read_text(errors="replace").splitlines() if self._log_file.exists() else []
+        return lines[-1] if lines else f"see {self._log_file}"
+
+    def _write_pid(self, pid: int) -> None:
+        """Replace the pid file in one step: whoever reads it sees a whole number."""
+        temporary = self._pid_file.with_suffix(".pid.new")
+        temporary.write_text(f"{pid}\n")
+        temporary.replace(self._pid_file)

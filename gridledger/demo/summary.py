@@ -1,0 +1,105 @@
+"""What a demonstration came to: numbers for programs, a few lines for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gridledger.demo.results import Tables
+from simulators.grid.world import World
+
+NANO = 10**9
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The object that ``gridledger demo --json`` prints (INTERFACE.md)."""
+
+    slots: int
+    meters: int
+    readings_expected: int
+    readings_committed: int
+    readings_missing: int
+    orders: int
+    fills: int
+    energy_traded_wh: int
+    postings: int
+    postings_sum_nano: int
+    height: int
+    state_root: str
+    results_root: str
+    wall_s: float
+    out: str
+
+
+def summarise(
+    world: World, tables: Tables, *, height: int, state_root: bytes, root: bytes, wall_s: float, out: Path
+) -> Summary:
+    """Count what the tables hold."""
+    sides = {row[1]: row[3] for row in tables.rows["orders.csv"]}
+    expected = len(world.meters) * len(world.boundary_s)
+    committed = sum(1 for row in tables.rows["registers.csv"] if row[2] != "")
+    return Summary(
+        slots=world.slots,
+        meters=len(world.meters),
+        readings_expected=expected,
+        readings_committed=committed,
+        readings_missing=expected - committed,
+        orders=len(tables.rows["orders.csv"]),
+        fills=len(tables.rows["fills.csv"]),
+        energy_traded_wh=sum(int(row[2]) for row in tables.rows["fills.csv"] if sides[row[1]] == "buy"),
+        postings=len(tables.rows["postings.csv"]),
+        postings_sum_nano=sum(int(row[2]) - int(row[3]) for row in tables.rows["postings.csv"]),
+        height=height,
+        state_root=state_root.hex(),
+        results_root=root.hex(),
+        wall_s=round(wall_s, 1),
+        out=str(out),
+    )
+
+
+def to_json(summary: Summary) -> dict[str, object]:
+    """The summary as a JSON object."""
+    return asdict(summary)
+
+
+def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
+    """A dozen lines that a person understands at a glance. ``claim``: which bill line the sample bundle proves."""
+    paid: dict[str, int] = defaultdict(int)
+    for row in tables.rows["statements.csv"]:
+        paid[str(row[1])] += int(row[6])
+    traders = world.traders
+    pays = sum(paid[party] for party in traders)
+    alone = sum(tables.supplier_only_nano[party] for party in traders)
+    saving = alone - pays
+    share = f"{abs(saving) * 100 / abs(alone):.1f} %" if alone else "-"
+    word = "less" if saving >= 0 else "more"
+    price = _mean_price(tables)
+    return "\n".join(
+        [
+            "",
+            "GridLedger demonstration - SIMULATED time and meters, illustrative prices",
+            "",
+            f"  {len(traders)} homes traded {summary.energy_traded_wh / 1000:,.1f} kWh with each other in {summary.slots} slots"
+            + (f", at {price:.3f} CNY per kWh on average" if price is not None else ""),
+            f"  they pay {pays / NANO:,.2f} CNY; with the supplier alone {alone / NANO:,.2f} CNY: {abs(saving) / NANO:,.2f} CNY {word} ({share})",
+            f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters on the ledger,"
+            f" {summary.orders:,} orders, {summary.fills:,} fills",
+            f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
+            f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
+            "",
+            f"  proof of one bill line ({claim}):",
+            f"    python3 -I -S {summary.out}/verify.py {summary.out}/sample.evd --trust {summary.out}/trust.json",
+            "",
+            f"  {summary.wall_s:.0f} s; files in {summary.out}",
+        ]
+    )
+
+
+def _mean_price(tables: Tables) -> float | None:
+    """Volume-weighted price of the fills, currency per kWh; for people only."""
+    energy_wh = sum(int(row[2]) for row in tables.rows["fills.csv"])
+    if not energy_wh:
+        return None
+    return sum(int(row[2]) * int(row[3]) for row in tables.rows["fills.csv"]) / energy_wh / 1e6
