@@ -84,8 +84,8 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             f"  {len(traders)} homes traded {summary.energy_traded_wh / 1000:,.1f} kWh with each other in {summary.slots} slots"
             + (f", at {price:.3f} CNY per kWh on average" if price is not None else ""),
             f"  they pay {pays / NANO:,.2f} CNY; with the supplier alone {alone / NANO:,.2f} CNY: {abs(saving) / NANO:,.2f} CNY {word} ({share})",
-            f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters on the ledger,"
-            f" {summary.orders:,} orders, {summary.fills:,} fills",
+            f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",
+            f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
             "",
