@@ -1,0 +1,365 @@
+"""The way to a node: its HTTP interface (docs/spec/http.md) as a small client that imports gridcore and httpx only.
+
+    async with Client("http://127.0.0.1:7070", chain=chain, signer_id="gw-1", signer=key) as client:
+        answers = await client.submit([wire])
+        receipt = await client.receipt(answers[0].id)     # decoded, not verified: gridcore.header.check_receipt
+
+A query is signed when ``signer`` is given. Nothing that a node says is believed here beyond its form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+
+from gridcore import cbor
+from gridcore.clock import Clock, WallClock
+from gridcore.errors import EncodingError, GridError, UsageError, broken, require
+from gridcore.header import Receipt, decode_receipt
+from gridcore.sm import Signer
+
+API: Final = "/api/v1"
+SCHEME: Final = "GridLedger"
+NONCE_BYTES: Final = 16
+CBOR_TYPE: Final = "application/cbor"
+TRANSACTIONS_MAX: Final = 1_000
+"""Transactions in one submission."""
+SUBMISSION_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of one submission's body."""
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bytes of an answer that are read before the node is taken for broken."""
+WAIT_S_MAX: Final = 20
+"""Longest that a node holds a question for the clock: less than the silence after which it drops a connection."""
+
+T = TypeVar("T")
+
+
+class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
+    """No answer: nothing listens there, the connection broke, or time ran out. Trying again can help."""
+
+
+class NodeRefused(GridError):  # noqa: N818
+    """An answer that is not the one asked for. ``status``: HTTP status; ``detail``: the node's own line."""
+
+    def __init__(self, line: str, status: int, detail: str) -> None:
+        super().__init__(line)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0)."""
+
+    chain: str
+    height: int
+    header_digest: bytes
+    state_root: bytes
+    ledger_time_s: int
+    clock: str
+    simulated: bool
+    slot_s: int
+    currency: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a submitted transaction.
+
+    ``id``: SM3 of its signed bytes, empty when it is none; ``retry``: the same bytes can help later; ``height``: of the block
+    that decided it; ``waiting_for``: the counter that a held batch waits for; ``rows``: verdicts of a batch's rows that were
+    not used, as (row index, meter number, code).
+    """
+
+    id: bytes
+    code: int
+    name: str
+    retry: bool
+    height: int | None
+    waiting_for: int | None
+    rows: tuple[tuple[int, int, int], ...] = ()
+
+
+def query_message(
+    chain: str, method: str, path: str, pairs: Iterable[tuple[str, str]], issued_s: int, nonce: bytes
+) -> bytes:
+    """The bytes that authorise one query: path and pairs are those of the URL, percent-decoded; pairs in any order."""
+    ordered = sorted(([name, value] for name, value in pairs), key=lambda pair: [part.encode() for part in pair])
+    return cbor.encode(["query/1", chain, method, path, ordered, issued_s, nonce])
+
+
+def authorization(
+    signer_id: str,
+    signer: Signer,
+    *,
+    chain: str,
+    method: str,
+    path: str,
+    pairs: Iterable[tuple[str, str]],
+    issued_s: int,
+) -> str:
+    """The value of the ``Authorization`` header for one query, with a fresh nonce; valid once, for a minute."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    signature = signer.sign(query_message(chain, method, path, pairs, issued_s, nonce))
+    return f"{SCHEME} signer={signer_id}, issued={issued_s}, nonce={nonce.hex()}, signature={signature.hex()}"
+
+
+class Client:
+    """A connection to one node; use it in one event loop, and close it (``async with``)."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        chain: str | None = None,
+        signer_id: str | None = None,
+        signer: Signer | None = None,
+        timeout_s: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """``url``: ``http://host:port`` or https. ``chain``: expected chain; None takes the node's word for it.
+
+        ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
+        unreachable. UsageError for a URL of another form.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise UsageError(f"node URL {url!r}: write http://HOST:PORT or https://HOST:PORT")
+        require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
+        self.url = url.rstrip("/")
+        self._root = parts.path.rstrip("/") + API
+        self._chain = chain
+        self._credentials = (signer_id, signer) if signer_id is not None and signer is not None else None
+        self._timeout_s = timeout_s
+        self._clock = clock or WallClock()
+        # The way to the node is in the configuration alone: proxy variables of the environment are not looked at.
+        self._http = httpx.AsyncClient(
+            base_url=f"{parts.scheme}://{parts.netloc}",
+            timeout=httpx.Timeout(timeout_s),
+            trust_env=False,
+            verify=parts.scheme == "https",
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def status(self) -> NodeStatus:
+        """What the node says of its chain. NodeRefused when it is of another chain than expected."""
+        status = _status_of(await self._json("status"), self.url)
+        if self._chain is not None and status.chain != self._chain:
+            detail = f"is of chain {status.chain}, expected {self._chain}"
+            raise NodeRefused(f"{self.url}: {detail}", 200, detail)
+        return status
+
+    async def wait_clock(self, after_s: int, wait_s: float = WAIT_S_MAX) -> int:
+        """Ledger time, as soon as it is later than ``after_s``, or as it is after ``wait_s`` (at most WAIT_S_MAX)."""
+        wait_s = min(max(wait_s, 0), WAIT_S_MAX)
+        pairs = [("after_s", str(after_s)), ("wait_s", str(round(wait_s, 3)))]
+        value = await self._json("clock", pairs, timeout_s=self._timeout_s + wait_s)
+        return _field(value, "ledger_time_s", int, self.url)
+
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """Hand over wire bytes, in this order; one answer for each, once it is decided (or held, or refused)."""
+        answers: list[Answer] = []
+        for part in _parts(transactions):
+            body = cbor.encode(list(part))
+            data = await self._request(
+                "POST", "transactions", (), content=body, headers={"Content-Type": CBOR_TYPE}, signed=False
+            )
+            entries = _field(_parse_json(data, self.url), "answers", list, self.url)
+            if len(entries) != len(part):
+                raise _nonsense(self.url, f"{len(entries)} answers to {len(part)} transactions")
+            answers += [_answer_of(entry, self.url) for entry in entries]
+        return answers
+
+    async def receipt(self, transaction_id: bytes) -> Receipt | None:
+        """The receipt of a decided transaction, None while there is none. Not verified: ``gridcore.header.check_receipt``."""
+        try:
+            data = await self._request("GET", f"receipts/{transaction_id.hex()}", (), signed=False)
+        except NodeRefused as refused:
+            if refused.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
+        try:
+            return decode_receipt(data)
+        except EncodingError as error:
+            raise _nonsense(self.url, f"a receipt that is none: {error}") from None
+
+    async def query(self, path: str, **params: str | int) -> Any:
+        """The JSON answer of ``/api/v1/<path>?<params>``, signed where the client has a signer."""
+        return _parse_json(await self.fetch_bytes(path, **params), self.url)
+
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        """The answer of ``/api/v1/<path>?<params>`` as bytes, signed where the client has a signer."""
+        pairs = [(name, str(value)) for name, value in params.items()]
+        return await self._request("GET", path, pairs, signed=self._credentials is not None)
+
+    async def chain(self) -> str:
+        """The chain: the expected one, else the node's, asked once."""
+        if self._chain is None:
+            self._chain = (await self.status()).chain
+        return self._chain
+
+    async def _json(self, path: str, pairs: Sequence[tuple[str, str]] = (), timeout_s: float | None = None) -> Any:
+        return _parse_json(await self._request("GET", path, pairs, signed=False, timeout_s=timeout_s), self.url)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        signed: bool,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """Send one request and return the body of a good answer."""
+        full = f"{self._root}/{path}"
+        sent = dict(headers or {})
+        if signed:
+            sent["Authorization"] = await self._authorization(method, full, pairs)
+        target = quote(full, safe="/~") + (f"?{urlencode(pairs)}" if pairs else "")
+        timeout = httpx.Timeout(self._timeout_s if timeout_s is None else timeout_s)
+        try:
+            async with self._http.stream(method, target, content=content, headers=sent, timeout=timeout) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise _nonsense(self.url, f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        except httpx.TimeoutException:
+            raise NodeUnreachable(f"{self.url}: no answer within {timeout.read:g} s ({method} {full})") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            reason = str(error) or type(error).__name__
+            raise NodeUnreachable(f"{self.url}: no node answers there ({reason})") from None
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(self.url, method, full, response, bytes(body))
+        return bytes(body)
+
+    async def _authorization(self, method: str, path: str, pairs: Sequence[tuple[str, str]]) -> str:
+        chain = await self.chain()
+        issued_s = self._clock.now_s()
+
+        def sign() -> str:
+            signer_id, signer = self._credentials or broken("only a client with a signer signs")
+            return authorization(
+                signer_id, signer, chain=chain, method=method, path=path, pairs=pairs, issued_s=issued_s
+            )
+
+        return await asyncio.to_thread(sign)  # a hardware key takes its time
+
+
+def run_with_client(url: str, work: Callable[[Client], Awaitable[T]], **options: Any) -> T:
+    """Run ``work`` with a client of its own, to the end: for command lines and scripts without an event loop."""
+
+    async def main() -> T:
+        async with Client(url, **options) as client:
+            return await work(client)
+
+    return asyncio.run(main())
+
+
+def _parts(transactions: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
+    """Submissions within both limits; a transaction that is too long by itself goes alone, for the node to refuse."""
+    part: list[bytes] = []
+    size = 0
+    for wire in transactions:
+        cost = len(wire) + 16
+        if part and (len(part) == TRANSACTIONS_MAX or size + cost > SUBMISSION_BYTES_MAX - 16):
+            yield part
+            part, size = [], 0
+        part.append(wire)
+        size += cost
+    if part:
+        yield part
+
+
+def _refusal(url: str, method: str, path: str, response: httpx.Response, body: bytes) -> NodeRefused:
+    """The node's own line out of a problem+json body, or the bare status of something that is no node."""
+    detail = ""
+    if response.headers.get("content-type", "").partition(";")[0] == "application/problem+json":
+        try:
+            problem = json.loads(body)
+            detail = " ".join(str(problem.get("detail") or problem.get("title") or "").split())
+        except (ValueError, AttributeError):
+            detail = ""
+    detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
+    return NodeRefused(f"{url}: {method} {path}: {detail}", response.status_code, detail)
+
+
+def _nonsense(url: str, what: str) -> NodeRefused:
+    return NodeRefused(f"{url}: does not answer like a GridLedger node: {what}", 200, what)
+
+
+def _parse_json(data: bytes, url: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise _nonsense(url, "no JSON where JSON is expected") from None
+
+
+def _field(value: Any, name: str, kind: type[T], url: str) -> T:
+    item = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
+        raise _nonsense(url, f"no {kind.__name__} under {name!r}")
+    return item
+
+
+def _octets(value: Any, name: str, url: str) -> bytes:
+    try:
+        return bytes.fromhex(_field(value, name, str, url))
+    except ValueError:
+        raise _nonsense(url, f"no hex digits under {name!r}") from None
+
+
+def _status_of(value: Any, url: str) -> NodeStatus:
+    return NodeStatus(
+        chain=_field(value, "chain", str, url),
+        height=_field(value, "height", int, url),
+        header_digest=_octets(value, "header_digest", url),
+        state_root=_octets(value, "state_root", url),
+        ledger_time_s=_field(value, "ledger_time_s", int, url),
+        clock=_field(value, "clock", str, url),
+        simulated=_field(value, "simulated", bool, url),
+        slot_s=_field(value, "slot_s", int, url),
+        currency=_field(value, "currency", str, url),
+        version=_field(value, "version", str, url),
+    )
+
+
+def _answer_of(value: Any, url: str) -> Answer:
+    height, waiting_for = (
+        None if isinstance(value, dict) and value.get(name) is None else _field(value, name, int, url)
+        for name in ("height", "waiting_for")
+    )
+    return Answer(
+        id=_octets(value, "id", url),
+        code=_field(value, "code", int, url),
+        name=_field(value, "name", str, url),
+        retry=_field(value, "retry", bool, url),
+        height=height,
+        waiting_for=waiting_for,
+        rows=tuple(_row_of(row, url) for row in _field(value, "rows", list, url)),
+    )
+
+
+def _row_of(value: Any, url: str) -> tuple[int, int, int]:
+    if not isinstance(value, list) or len(value) != 3 or any(type(item) is not int for item in value):
+        raise _nonsense(url, "a row's verdict is row, meter, code")
+    return value[0], value[1], value[2]

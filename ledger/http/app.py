@@ -1,0 +1,395 @@
+"""The routes: each parses its request, asks in a thread, and answers JSON, CBOR or a problem (docs/spec/http.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from quart import Quart, Response, g, jsonify, request
+
+from gridcore import cbor
+from gridcore.clock import Clock
+from gridcore.codes import RETRY
+from gridcore.errors import EncodingError
+from gridcore.logs import get_logger
+from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX, TRANSACTIONS_MAX, WAIT_S_MAX
+from ledger.contract import Contract
+from ledger.engines.base import Answer, Engine, EngineStoppedError
+from ledger.http import metrics, queries
+from ledger.http.access import Authenticator, Caller
+from ledger.http.openapi import openapi
+from ledger.http.problems import PROBLEM_TYPE, Problem, word_of
+from ledger.http.view import LedgerView
+from ledger.store.errors import StoreError
+from ledger.store.reader import LedgerReader
+
+QUESTION_THREADS: Final = 4
+QUESTIONS_MAX: Final = 256
+"""Questions that are being answered or wait for a thread."""
+BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
+WAITERS_MAX: Final = 10_000
+"""Requests that wait for the clock."""
+
+T = TypeVar("T")
+log = get_logger(__name__)
+_WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+_SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Node:
+    """What the door opens to. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down."""
+
+    ledger: LedgerReader
+    engine: Engine
+    contracts: Mapping[str, Contract]
+    clock: Clock
+    version: str
+    stop: asyncio.Event
+
+
+class Door:
+    """Handlers of all routes over one node, and the bounds that they keep."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.view = LedgerView(node.ledger, node.contracts)
+        self.metrics = metrics.Metrics()
+        self._authenticator = Authenticator(
+            node.ledger.chain, lambda name: node.ledger.get(f"signer/{name}"), node.clock
+        )
+        self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
+        self._questions = 0
+        self._bodies_bytes = 0
+        self._waiters = 0
+
+    def close(self) -> None:
+        """End the threads; questions that run are let finish."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # -------------------------------------------------------------------------------------------------- everybody's
+
+    async def status(self) -> Response:
+        """Where the chain stands."""
+
+        def read() -> dict[str, Any]:
+            ledger = self.node.ledger
+            with ledger.frozen():
+                chain, height = self.view.must("chain"), ledger.height
+                return {
+                    "chain": ledger.chain,
+                    "clock": chain["clock"],
+                    "currency": chain["currency"],
+                    "header_digest": ledger.digest(height).hex(),
+                    "height": height,
+                    "ledger_time_s": ledger.ledger_time_s,
+                    "simulated": chain["clock"] == "simulated",
+                    "slot_s": chain["slot_s"],
+                    "state_root": ledger.state_root().hex(),
+                    "version": self.node.version,
+                }
+
+        return jsonify(await self._ask(read))
+
+    async def clock(self) -> Response:
+        """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
+        after_s, wait_s = _whole("after_s", default=-1), _seconds("wait_s")
+        if self._waiters >= WAITERS_MAX:
+            raise Problem("busy", f"{WAITERS_MAX} requests wait for the clock already; ask again later")
+        self._waiters += 1
+        waiting = asyncio.ensure_future(self.node.engine.wait_clock(after_s, wait_s))
+        stopping = asyncio.ensure_future(self.node.stop.wait())
+        try:
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise Problem("busy", "the node is going down; ask again later")
+            return jsonify({"ledger_time_s": waiting.result()})
+        finally:
+            self._waiters -= 1
+            waiting.cancel()
+            stopping.cancel()
+
+    async def submit(self) -> Response:
+        """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
+        with self._body_room(request.content_length):
+            body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+            wires = _submission(body)
+            answers = await self.node.engine.submit(wires)
+        for answer in answers:
+            self.metrics.count_answer(answer.code.name)
+        return jsonify({"answers": [_answer(answer) for answer in answers]})
+
+    async def receipt(self, transaction_id: str) -> Response:
+        """The receipt of a decided transaction, for anyone who knows its id."""
+        if re.fullmatch(r"[0-9a-f]{64}", transaction_id) is None:
+            raise Problem("bad-request", "a transaction id is 64 lower-case hex digits")
+        receipt = await self._ask(lambda: self.node.ledger.receipt(bytes.fromhex(transaction_id)))
+        if receipt is None:
+            raise Problem("not-found", "no block has decided this transaction")
+        return Response(receipt, content_type=CBOR_TYPE)
+
+    async def describe(self) -> Response:
+        """This interface as OpenAPI."""
+        return jsonify(openapi(self.node.version))
+
+    async def healthz(self) -> Response:
+        """The process answers."""
+        return jsonify({"status": "ok"})
+
+    async def readyz(self) -> Response:
+        """Blocks can be made: the engine takes submissions and the ledger answers."""
+        try:
+            height = await self._ask(lambda: self.node.ledger.height)
+            await self.node.engine.submit(())
+        except EngineStoppedError as error:
+            raise Problem("busy", str(error)) from None
+        return jsonify({"status": "ready", "height": height})
+
+    async def show_metrics(self) -> Response:
+        """Counters and gauges as Prometheus text."""
+        height, time_s = await self._ask(lambda: (self.node.ledger.height, self.node.ledger.ledger_time_s))
+        gauges = {
+            "height": ("Height of the newest certified block.", height),
+            "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
+            "clock_waiters": ("Requests that wait for ledger time.", self._waiters),
+            "questions": ("Questions being answered or waiting for a thread.", self._questions),
+            "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
+        }
+        return Response(self.metrics.render(gauges), content_type=metrics.CONTENT_TYPE)
+
+    # -------------------------------------------------------------------------------------------------- by role
+
+    async def gateway(self, gateway: str) -> Response:
+        """Counters of a gateway."""
+        return jsonify(await self._answer(partial(queries.gateway, gateway_id=gateway)))
+
+    async def areas(self) -> Response:
+        """Areas and their rules."""
+        return jsonify(await self._answer(queries.areas))
+
+    async def progress(self, area: str) -> Response:
+        """What an area clears and settles next."""
+        return jsonify(await self._answer(partial(queries.progress, area_id=area)))
+
+    async def coverage(self, area: str) -> Response:
+        """How many meters have a value at a boundary."""
+        return jsonify(await self._answer(partial(queries.coverage, area_id=area, boundary_s=_whole("boundary_s"))))
+
+    async def registers(self, area: str) -> Response:
+        """Registers at a boundary."""
+        ask = partial(queries.registers, area_id=area, boundary_s=_whole("boundary_s"), start=_start())
+        return jsonify(await self._answer(ask))
+
+    async def orders(self, area: str, slot: str) -> Response:
+        """Orders and fills of a slot."""
+        ask = partial(queries.orders, area_id=area, slot_start_s=_slot(slot), start=_start())
+        return jsonify(await self._answer(ask))
+
+    async def clearing(self, area: str, slot: str) -> Response:
+        """Price and volume of a slot."""
+        return jsonify(await self._answer(partial(queries.clearing, area_id=area, slot_start_s=_slot(slot))))
+
+    async def run(self, area: str, slot: str) -> Response:
+        """Statement lines and postings of a settled slot."""
+        run = request.args.get("run", "initial")
+        ask = partial(queries.run, area_id=area, slot_start_s=_slot(slot), run_name=run, start=_start())
+        return jsonify(await self._answer(ask))
+
+    async def exceptions(self) -> Response:
+        """Rows of batches that were not used."""
+        ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=_start())
+        return jsonify(await self._answer(ask))
+
+    async def accounts(self) -> Response:
+        """Net of accounts and parties."""
+        ask = partial(queries.accounts, area_id=_text("area"), start=_start())
+        return jsonify(await self._answer(ask))
+
+    async def book(self) -> Response:
+        """The anonymous book of a cleared gate."""
+        ask = partial(queries.book, area_id=_text("area"), slot_start_s=_slot(_text("slot")))
+        return Response(await self._answer(ask), content_type=CBOR_TYPE)
+
+    # -------------------------------------------------------------------------------------------------- internal
+
+    async def _answer(self, ask: Callable[[LedgerView, Caller], T]) -> T:
+        """Authenticate the query and answer it, in one go beside the event loop."""
+        header, method, path = request.headers.get("Authorization"), request.method, request.path
+        pairs = list(request.args.items(multi=True))
+
+        def work() -> T:
+            return ask(self.view, self._authenticator.authenticate(header, method, path, pairs))
+
+        return await self._ask(work)
+
+    async def _ask(self, work: Callable[[], T]) -> T:
+        if self._questions >= QUESTIONS_MAX:
+            raise Problem("busy", f"{QUESTIONS_MAX} questions wait already; ask again later")
+        self._questions += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._questions -= 1
+
+    @contextmanager
+    def _body_room(self, content_length: int | None) -> Iterator[None]:
+        """Room for one submission's body."""
+        size = SUBMISSION_BYTES_MAX if content_length is None else content_length
+        if size > SUBMISSION_BYTES_MAX:
+            raise Problem("too-large", f"a submission has at most {SUBMISSION_BYTES_MAX} bytes")
+        if self._bodies_bytes + size > BODIES_BYTES_MAX:
+            raise Problem("busy", f"submissions of {self._bodies_bytes} bytes are in hand already; send again later")
+        self._bodies_bytes += size
+        try:
+            yield
+        finally:
+            self._bodies_bytes -= size
+
+
+def create_app(door: Door) -> Quart:
+    """The ASGI application over a door."""
+    app = Quart("gridledger.node", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=SUBMISSION_BYTES_MAX, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which is the one in use
+    for rule, method, handler in routes(door):
+        app.add_url_rule(
+            rule, endpoint=handler.__name__, view_func=handler, methods=[method], provide_automatic_options=False
+        )
+    app.register_error_handler(Exception, _handle_error)
+
+    @app.before_request
+    async def start_clock() -> None:
+        g.started_s = time.monotonic()
+
+    @app.after_request
+    async def finish(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule is not None else "none"
+        door.metrics.count_request(route, response.status_code, time.monotonic() - g.started_s)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+def routes(door: Door) -> Sequence[tuple[str, str, Callable[..., Any]]]:
+    """Every route: URL rule, method, handler."""
+    return (
+        ("/healthz", "GET", door.healthz),
+        ("/readyz", "GET", door.readyz),
+        ("/metrics", "GET", door.show_metrics),
+        (f"{API}/openapi.json", "GET", door.describe),
+        (f"{API}/status", "GET", door.status),
+        (f"{API}/clock", "GET", door.clock),
+        (f"{API}/transactions", "POST", door.submit),
+        (f"{API}/receipts/<transaction_id>", "GET", door.receipt),
+        (f"{API}/gateways/<gateway>", "GET", door.gateway),
+        (f"{API}/areas", "GET", door.areas),
+        (f"{API}/areas/<area>/progress", "GET", door.progress),
+        (f"{API}/areas/<area>/coverage", "GET", door.coverage),
+        (f"{API}/areas/<area>/registers", "GET", door.registers),
+        (f"{API}/areas/<area>/slots/<slot>/orders", "GET", door.orders),
+        (f"{API}/areas/<area>/slots/<slot>/clearing", "GET", door.clearing),
+        (f"{API}/areas/<area>/slots/<slot>/run", "GET", door.run),
+        (f"{API}/exceptions", "GET", door.exceptions),
+        (f"{API}/accounts", "GET", door.accounts),
+        (f"{API}/book", "GET", door.book),
+    )
+
+
+async def _handle_error(error: Exception) -> Response:
+    """Every error as a problem; a fault of our own is logged with its traceback and not shown."""
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, EngineStoppedError | StoreError):
+        problem = Problem("busy", str(error))
+    elif (status := _framework_status(error)) is not None:
+        problem = Problem(word_of(status), " ".join(str(getattr(error, "description", error)).split()))
+    else:
+        log.error("request_failed", path=request.path, exc_info=error)
+        problem = Problem("fault", "see the node's log")
+    response = jsonify(problem.body())
+    response.status_code = problem.status
+    response.content_type = PROBLEM_TYPE
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = "GridLedger"
+    if problem.status == 503:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _framework_status(error: Exception) -> int | None:
+    """The status of an error that the framework raises by itself: no such route, method, or a body that is too long."""
+    status = getattr(error, "code", None)
+    return status if hasattr(error, "get_response") and isinstance(status, int) else None
+
+
+def _submission(body: bytes) -> list[bytes]:
+    """The wire bytes in a body. Problem 400 for anything but a canonical array of byte strings."""
+    try:
+        wires = cbor.decode(body)
+    except EncodingError as error:
+        raise Problem("bad-request", f"the body is a canonical CBOR array of transactions: {error}") from None
+    if not isinstance(wires, list) or not all(isinstance(wire, bytes) for wire in wires):
+        raise Problem("bad-request", "the body is a canonical CBOR array of byte strings, one for each transaction")
+    if len(wires) > TRANSACTIONS_MAX:
+        raise Problem("too-large", f"a submission has at most {TRANSACTIONS_MAX} transactions, not {len(wires)}")
+    return wires
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "id": answer.id.hex(),
+        "code": int(answer.code),
+        "name": answer.code.name,
+        "retry": answer.code in RETRY,
+        "height": answer.height,
+        "waiting_for": answer.waiting_for,
+        "rows": [list(row) for row in answer.rows],
+    }
+
+
+def _text(name: str) -> str:
+    value = request.args.get(name)
+    if not value:
+        raise Problem("bad-request", f"the query parameter {name} is missing")
+    return value
+
+
+def _whole(name: str, default: int | None = None) -> int:
+    text = request.args.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or _WHOLE.fullmatch(text) is None:
+        raise Problem(
+            "bad-request", f"the query parameter {name} is a whole number" + ("" if text is None else ", UTC seconds")
+        )
+    return int(text)
+
+
+def _start() -> int:
+    start = _whole("start", default=0)
+    if start < 0:
+        raise Problem("bad-request", "the query parameter start is 0 or more")
+    return start
+
+
+def _seconds(name: str) -> float:
+    text = request.args.get(name, "0")
+    if _SECONDS.fullmatch(text) is None:
+        raise Problem("bad-request", f"the query parameter {name} is a number of seconds, such as 20 or 0.5")
+    return min(float(text), WAIT_S_MAX)
+
+
+def _slot(text: str) -> int:
+    if _WHOLE.fullmatch(text) is None:
+        raise Problem("bad-request", f"a slot is named by its start, UTC seconds, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,213 @@
+"""The interface as an OpenAPI 3.1 document, written by hand; a test holds it against the routes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
+from ledger.http.problems import PROBLEM_TYPE
+
+_ALL: Final = "utility, regulator, administrator"
+_OWN: Final = f"{_ALL}; a prosumer its own"
+_SLOT: Final = "A slot's start, UTC seconds."
+
+
+def openapi(version: str) -> dict[str, Any]:
+    """The whole document. ``version``: of the program."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "GridLedger node",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "Transactions in, receipts and views of the state out. docs/spec/http.md says it in words.",
+        },
+        "paths": {path: {method: operation} for path, method, operation in _operations()},
+        "components": {
+            "securitySchemes": {
+                "signedQuery": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "GridLedger signer=ID, issued=SECONDS, nonce=HEX, signature=HEX: SM2 over the canonical "
+                    'array ["query/1", chain, method, path, sorted query pairs, issued, nonce].',
+                }
+            },
+            "schemas": {"Problem": _PROBLEM, "Answer": _ANSWER, "Status": _STATUS},
+            "responses": {
+                "Problem": {"description": "Why not.", "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}}}
+            },
+        },
+    }
+
+
+def _operations() -> list[tuple[str, str, dict[str, Any]]]:
+    area, slot = _path("area", "An area's id."), _path("slot", _SLOT)
+    boundary = _parameter("boundary_s", "A slot boundary, UTC seconds.", is_required=True)
+    start = _parameter("start", "First row wanted: the 'next' of the page before.")
+    of_slot = f"{API}/areas/{{area}}/slots/{{slot}}"
+    run = {**_parameter("run", "Name of the run; default initial."), "schema": {"type": "string"}}
+    return [
+        ("/healthz", "get", _get("Whether the process answers.")),
+        ("/readyz", "get", _get("Whether blocks can be made.")),
+        ("/metrics", "get", _get("Counters for Prometheus.", content="text/plain")),
+        (f"{API}/openapi.json", "get", _get("This document.")),
+        (f"{API}/status", "get", _get("Chain, height, newest header, ledger time.", schema=_ref("Status"))),
+        (f"{API}/clock", "get", _get("Ledger time, once it is later than after_s.", _CLOCK, schema=_TIME)),
+        (f"{API}/transactions", "post", _SUBMIT),
+        (
+            f"{API}/receipts/{{transaction_id}}",
+            "get",
+            _get("Receipt of a decided transaction.", [_path("transaction_id", "64 hex digits.")], content=CBOR_TYPE),
+        ),
+        (
+            f"{API}/gateways/{{gateway}}",
+            "get",
+            _get("Epoch and counters.", [_path("gateway", "Its id.")], roles=f"the gateway itself; {_ALL}"),
+        ),
+        (f"{API}/areas", "get", _get("Areas with their rules.", roles=_OWN)),
+        (f"{API}/areas/{{area}}/progress", "get", _get("Next gate and next run.", [area], roles=_ALL)),
+        (f"{API}/areas/{{area}}/coverage", "get", _get("Values there and due.", [area, boundary], roles=_ALL)),
+        (
+            f"{API}/areas/{{area}}/registers",
+            "get",
+            _get("Registers in primary Wh at a boundary.", [area, boundary, start], roles=_OWN),
+        ),
+        (f"{of_slot}/orders", "get", _get("Orders and what was filled.", [area, slot, start], roles=_OWN)),
+        (f"{of_slot}/clearing", "get", _get("Price and volume of the gate.", [area, slot], roles=_OWN)),
+        (f"{of_slot}/run", "get", _get("Statement lines and postings.", [area, slot, run, start], roles=_OWN)),
+        (
+            f"{API}/exceptions",
+            "get",
+            _get("Rows of batches that were not used.", [_text("gateway", is_required=False), start], roles=_ALL),
+        ),
+        (f"{API}/accounts", "get", _get("Net of accounts and parties.", [_text("area"), start], roles=_OWN)),
+        (
+            f"{API}/book",
+            "get",
+            _get(
+                "The anonymous book of a gate.", [_text("area"), _whole("slot", _SLOT)], content=CBOR_TYPE, roles=_ALL
+            ),
+        ),
+        (
+            f"{API}/evidence",
+            "get",
+            _get("The bundle (.evd) of one bill line.", _EVIDENCE, content=CBOR_TYPE, roles=_OWN),
+        ),
+    ]
+
+
+def _get(
+    summary: str,
+    parameters: list[dict[str, Any]] | None = None,
+    *,
+    content: str = "application/json",
+    schema: dict[str, Any] | None = None,
+    roles: str = "",
+) -> dict[str, Any]:
+    shape = schema or ({"type": "object"} if content == "application/json" else {"type": "string"})
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": {"200": {"description": summary, "content": {content: {"schema": shape}}}, **_FAILS},
+    }
+    if roles:
+        operation |= {"security": [{"signedQuery": []}], "description": f"For: {roles}."}
+    return operation
+
+
+def _parameter(name: str, description: str, *, is_required: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": is_required,
+        "description": description,
+        "schema": {"type": "integer"},
+    }
+
+
+def _whole(name: str, description: str) -> dict[str, Any]:
+    return _parameter(name, description, is_required=True)
+
+
+def _text(name: str, *, is_required: bool = True) -> dict[str, Any]:
+    return {**_parameter(name, f"An id ({name}).", is_required=is_required), "schema": {"type": "string"}}
+
+
+def _path(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_HEX: Final = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+_WHOLE: Final = {"type": "integer"}
+_FAILS: Final = {"default": {"$ref": "#/components/responses/Problem"}}
+_TIME: Final = {"type": "object", "required": ["ledger_time_s"], "properties": {"ledger_time_s": _WHOLE}}
+_CLOCK: Final = [
+    _parameter("after_s", "Answer as soon as ledger time is later than this."),
+    {**_parameter("wait_s", f"Wait at most so long; at most {WAIT_S_MAX} s."), "schema": {"type": "number"}},
+]
+_EVIDENCE: Final = [
+    _text("party"),
+    _whole("slot_start_s", _SLOT),
+    _text("line_kind"),
+    _text("run", is_required=False),
+]
+_STATUS: Final = {
+    "type": "object",
+    "required": ["chain", "height", "header_digest", "ledger_time_s", "clock", "simulated"],
+    "properties": {
+        "chain": {"type": "string"},
+        "clock": {"enum": ["block", "simulated"]},
+        "currency": {"type": "string"},
+        "header_digest": _HEX,
+        "height": _WHOLE,
+        "ledger_time_s": _WHOLE,
+        "simulated": {"type": "boolean"},
+        "slot_s": _WHOLE,
+        "state_root": _HEX,
+        "version": {"type": "string"},
+    },
+}
+_ANSWER: Final = {
+    "type": "object",
+    "required": ["id", "code", "name", "retry", "height", "waiting_for", "rows"],
+    "properties": {
+        "id": _HEX,
+        "code": _WHOLE,
+        "name": {"type": "string"},
+        "retry": {"type": "boolean", "description": "Whether sending the same bytes again can help."},
+        "height": {"type": ["integer", "null"]},
+        "waiting_for": {"type": ["integer", "null"]},
+        "rows": {"type": "array", "description": "Verdicts of rows that were not used: row, meter, code.", "items": {}},
+    },
+}
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": _WHOLE,
+        "detail": {"type": "string"},
+    },
+}
+_SUBMIT: Final = {
+    "summary": f"Decide up to {TRANSACTIONS_MAX} transactions.",
+    "parameters": [],
+    "requestBody": {"required": True, "content": {CBOR_TYPE: {"schema": {"type": "string"}}}},
+    "responses": {
+        "200": {
+            "description": "One answer for each, in order, once decided.",
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object", "properties": {"answers": {"type": "array", "items": _ref("Answer")}}}
+                }
+            },
+        },
+        **_FAILS,
+    },
+}

@@ -1,0 +1,259 @@
+"""Answers to queries: plain values for JSON, out of one state, cut down to what the caller may see.
+
+Every function checks the caller first, so that a refusal says nothing about what exists. Functions block; they run in
+threads. Lists come in pages: ``start`` is the first row wanted, ``next`` in the answer the start of the page after, or None.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from gridcore import cbor, merkle
+from gridcore.batch import ABSENT_QUALITY, FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, QUALITIES
+from gridcore.codes import Code
+from gridcore.sm3 import sm3
+from ledger.http.access import Caller, check_reads_all, check_reads_gateway
+from ledger.http.problems import Problem
+from ledger.http.results import load_run, postings_of
+from ledger.http.view import LedgerView
+from ledger.state.columns import CHUNK_ROWS, chunks, unpack
+from ledger.state.market import order_id
+from ledger.state.runs import ACCOUNTS
+
+PAGE_ROWS_MAX: Final = 20_000
+FLAGS: Final = (
+    (FLAG_LATE, "late"),
+    (FLAG_INTERPOLATED, "interpolated"),
+    (FLAG_FROZEN, "frozen"),
+    (FLAG_ROLLOVER, "rollover"),
+)
+
+Json = dict[str, Any]
+T = TypeVar("T")
+_BOOK_ROW = struct.Struct("<IBqqq")
+
+
+def gateway(view: LedgerView, caller: Caller, gateway_id: str) -> Json:
+    """Counters of a gateway: what its next batch continues from."""
+    check_reads_gateway(caller, gateway_id)
+    value = view.reader.get(f"gateway/{gateway_id}")
+    if value is None:
+        raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
+    return {"gateway": gateway_id, **_plain(value)}
+
+
+def areas(view: LedgerView, caller: Caller) -> Json:
+    """The areas that the caller has to do with, with their rules."""
+    own = view.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
+    if not caller.reads_all and own is None:
+        check_reads_all(caller)
+    found = []
+    for area in view.areas:
+        if not caller.reads_all and (own is None or own["area"] != area.id):
+            continue
+        value = view.must(f"area/{area.id}")
+        rules = _plain(view.must(f"rules/{value['rules']}"))
+        counts = {"meters": len(area.numbers), "settling": len(area.settling)}
+        found.append({"area": area.id, **_plain(value), "rules": {"id": value["rules"], **rules}, **counts})
+    return {"areas": found}
+
+
+def progress(view: LedgerView, caller: Caller, area_id: str) -> Json:
+    """Which slot of an area is cleared next, and which is settled next."""
+    check_reads_all(caller)
+    area = view.area(area_id)
+    return {"area": area.id, **_plain(view.must(f"progress/{area.id}"))}
+
+
+def coverage(view: LedgerView, caller: Caller, area_id: str, boundary_s: int) -> Json:
+    """How many meters of an area have a value at a boundary."""
+    check_reads_all(caller)
+    area = view.area(area_id)
+    view.check_slot("boundary_s", boundary_s)
+    quality, _, _ = view.registers(area, boundary_s)
+    committed = int(np.count_nonzero(quality != ABSENT_QUALITY))
+    return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.numbers), "committed": committed}
+
+
+def registers(view: LedgerView, caller: Caller, area_id: str, boundary_s: int, start: int) -> Json:
+    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), ascending by installation number."""
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("boundary_s", boundary_s)
+    table = view.table(area)
+    quality, import_wh, export_wh = view.registers(area, boundary_s)
+    rows = [row for row in range(len(area.numbers)) if party is None or table.parties[row] == party]
+    page, following = _page(rows, start)
+    found = []
+    for row in page:
+        absent = int(quality[row]) == ABSENT_QUALITY
+        primary = [None if absent else int(column[row]) * int(table.ratio[row]) for column in (import_wh, export_wh)]
+        word, flags = quality_words(int(quality[row]))
+        found.append(
+            {
+                "meter": table.meters[row],
+                "import_wh": primary[0],
+                "export_wh": primary[1],
+                "quality": word,
+                "flags": flags,
+            }
+        )
+    return {"area": area.id, "boundary_s": boundary_s, "registers": found, "next": following}
+
+
+def quality_words(quality: int) -> tuple[str, list[str]]:
+    """The word and the flags of a quality byte; an absent value is "missing"."""
+    if quality == ABSENT_QUALITY:
+        return "missing", []
+    code = quality & 15
+    word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
+    return word, [name for flag, name in FLAGS if quality >> 4 & flag]
+
+
+def orders(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, start: int) -> Json:
+    """Orders of a slot, ascending by the bytes of their ids; ``filled_wh`` is None until the gate has cleared."""
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    found = [order for order in view.orders(area, slot_start_s) if party is None or order[0] == party]
+    found.sort(key=lambda order: order_id(order[0], slot_start_s, order[1]).encode())
+    page, following = _page(found, start)
+    rows = [
+        {
+            "order": order_id(owner, slot_start_s, counter),
+            "party": owner,
+            "side": side,
+            "quantity_wh": quantity_wh,
+            "price_micro_per_kwh": price,
+            "filled_wh": filled_wh,
+        }
+        for owner, counter, side, quantity_wh, price, filled_wh in page
+    ]
+    return {"area": area.id, "slot_start_s": slot_start_s, "orders": rows, "next": following}
+
+
+def clearing(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> Json:
+    """Price, volume and roots of a cleared gate."""
+    view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    return {"price_micro_per_kwh": None, **_plain(_cleared(view, area.id, slot_start_s))}
+
+
+def run(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
+    """A settlement run: its leaf, statement lines and postings of one page of settling rows.
+
+    Counter-accounts in ``postings`` sum up the page; a party sees its own lines and no postings of others.
+    """
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    result = load_run(view, area, slot_start_s, run_name)
+    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
+    if party is not None:
+        row = area.settling_row_of.get(party)
+        lines = [] if row is None else result.lines(row, row + 1)
+        postings = [posting for posting in postings_of(lines) if posting.account == party]
+        following = None
+    else:
+        answer["result"] = _plain(result.leaf)
+        first, end, following = _window(len(area.settling), start)
+        lines = result.lines(first, end)
+        postings = postings_of(lines)
+    answer["lines"] = [line._asdict() for line in lines]
+    answer["postings"] = [posting._asdict() for posting in postings]
+    return {**answer, "next": following}
+
+
+def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: int) -> Json:
+    """Rows of batches that were not used, with the reason; of one gateway or of all."""
+    check_reads_all(caller)
+    prefix = "exception/" if gateway_id is None else f"exception/{gateway_id}/"
+    page, following = _page(view.reader.leaf_keys(prefix), start)
+    found = []
+    for key in page:
+        _, owner, epoch, counter = key.split("/")
+        value = view.must(key)
+        rows = [
+            {"row": row, "meter": meter, "code": code, "name": Code(code).name} for row, meter, code in value["rows"]
+        ]
+        entry = {"gateway": owner, "epoch": int(epoch), "counter": int(counter), "boundary_s": value["boundary_s"]}
+        found.append({**entry, "rows": rows})
+    return {"exceptions": found, "next": following}
+
+
+def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json:
+    """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    first, end, following = _window(len(area.settling), start)
+    with view.reader.frozen():
+        sums = [(name, view.reader.get(f"account/{area.id}/{name}")) for name in ACCOUNTS]
+        chunk_rows = [view.reader.get(f"balance/{area.id}/{chunk}") for chunk, _, _ in chunks(len(area.settling))]
+    owed = [nano for chunk in chunk_rows if chunk is not None for nano in unpack(chunk["nano"]).tolist()]
+    owed = owed or [0] * len(area.settling)
+    balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
+    if party is not None:
+        row = area.settling_row_of.get(party)
+        own = [] if row is None else [{"party": party, "owes_nano": owed[row]}]
+        return {"area": area.id, "accounts": [], "balances": own, "next": None}
+    received = [
+        {"account": name, "received_nano": value["units"] * 10**9 + value["nano"] if value else 0}
+        for name, value in sums
+    ]
+    return {"area": area.id, "accounts": received, "balances": balances, "next": following}
+
+
+def book(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> bytes:
+    """The anonymous book of a cleared gate as ``verify --with-book`` reads it (docs/spec/bundle.md, "Book")."""
+    check_reads_all(caller)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    with view.reader.frozen():
+        count = _cleared(view, area.id, slot_start_s)["orders"]
+        keys = range((count + CHUNK_ROWS - 1) // CHUNK_ROWS)
+        seeds = {
+            (order[0], order[1]): order[6]
+            for chunk in keys
+            for order in view.must(f"book/{area.id}/{slot_start_s}/{chunk}")["orders"]
+        }
+        fills = view.orders(area, slot_start_s)
+    ordered = [seeds[(fill[0], fill[1])] for fill in fills]
+    seed = sm3(cbor.encode(["clearing-seed/1", area.id, slot_start_s, ordered]))
+    rows = [
+        _BOOK_ROW.pack(rank, int(side == "sell"), quantity_wh, price, filled_wh)
+        for rank, (_, _, side, quantity_wh, price, filled_wh) in enumerate(fills)
+    ]
+    salts = merkle.salts(sm3(seed + b"book"), count)
+    return cbor.encode({"book": rows, "salts": salts, "type": "gridledger-book", "version": 1})
+
+
+def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> Mapping[str, Any]:
+    value = view.reader.get(f"clearing/{area_id}/{slot_start_s}")
+    if value is None:
+        raise Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
+    return value
+
+
+def _window(rows: int, start: int) -> tuple[int, int, int | None]:
+    """First row, end row and start of the page after, of ``rows`` rows."""
+    end = min(start + PAGE_ROWS_MAX, rows)
+    return min(start, rows), end, end if end < rows else None
+
+
+def _page(rows: Sequence[T], start: int) -> tuple[Sequence[T], int | None]:
+    first, end, following = _window(len(rows), start)
+    return rows[first:end], following
+
+
+def _plain(value: Any) -> Any:
+    """A leaf's value for JSON: bytes as hex digits."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,102 @@
+"""Runs the door on a socket: Hypercorn started in code, stopped by an event, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from gridcore.errors import UsageError
+from gridcore.logs import get_logger
+from ledger.http.app import Door, Node, create_app
+
+READ_TIMEOUT_S: Final = 30
+"""Silence of a client (or a client that waits for us) after which its connection is dropped."""
+KEEP_ALIVE_S: Final = 30
+"""Idle connections are kept longer than our own client keeps them, so that it never writes into a closing one."""
+GRACE_S: Final = 1.0
+"""How long answers in the making may take after the stop."""
+BACKLOG: Final = 1024
+HEADER_BYTES_MAX: Final = 16 * 1024
+
+log = get_logger(__name__)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A bound TCP socket (port 0: any free one). UsageError in one line when the address cannot be had."""
+    family = socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)  # so that a second node on this port fails here, at its start
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(f"{host}:{port}: in use by another program; stop it, or listen on another port") from None
+        raise UsageError(
+            f"{host}:{port}: cannot listen there ({error.strerror or error}); check host and port"
+        ) from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL that a client on this machine uses for a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+async def serve_node(
+    node: Node, host: str, port: int, *, ready: Callable[[str], None] | None = None, bound: socket.socket | None = None
+) -> None:
+    """Serve until ``node.stop`` is set; then answers in the making get GRACE_S.
+
+    ready: called once with the URL when requests are answered. bound: a socket from ``open_socket`` instead of host and
+    port; it is closed at the end. UsageError when the port is taken.
+    """
+    bound = bound or open_socket(host, port)
+    url = url_of(bound)
+    door = Door(node)
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    config.read_timeout = READ_TIMEOUT_S
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.graceful_timeout = GRACE_S
+    config.backlog = BACKLOG
+    config.h11_max_incomplete_size = HEADER_BYTES_MAX
+
+    async def stop() -> None:
+        if ready is not None:
+            ready(url)
+        await node.stop.wait()
+
+    try:
+        # Hypercorn asks for the trigger once its sockets are served: that is the moment to say "ready".
+        serving = asyncio.create_task(serve(create_app(door), config, shutdown_trigger=stop), name="http")
+        stopped = asyncio.create_task(node.stop.wait())
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        _, late = await asyncio.wait((serving,), timeout=GRACE_S + 0.5)
+        if late:
+            serving.cancel()
+            log.warning("http_connections_cut")
+        await asyncio.gather(serving, return_exceptions=bool(late))
+    finally:
+        door.close()
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False

@@ -1,0 +1,127 @@
+"""The state as queries see it: areas with their installations in row order, registers, fills; nothing here changes anything."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from gridcore.errors import broken
+from ledger.contract import Contract
+from ledger.http.access import Caller
+from ledger.http.problems import Problem
+from ledger.state.columns import Int64, UInt8, chunks
+from ledger.state.metering import load_registers
+from ledger.state.registry import Area, Registry
+from ledger.store.reader import LedgerReader
+
+AREA_TABLES_MAX: Final = 64
+"""Areas whose installations are kept at hand; the least recently asked for goes first."""
+
+
+@dataclass(frozen=True)
+class AreaTable:
+    """What people call the rows of an area: meter codes, primary ratio, party ("" for a feeder), row by row."""
+
+    meters: tuple[str, ...]
+    ratio: Int64
+    parties: tuple[str, ...]
+
+
+class LedgerView:
+    """The reading side of a ledger, plus what follows from its registry. Callable from several threads."""
+
+    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract]) -> None:
+        self.reader = reader
+        self.contracts = contracts
+        # Only genesis writes these leaves, so what is read once holds for good.
+        self.registry = Registry.from_leaves(reader)
+        self.slot_s = int(self.must("chain")["slot_s"])
+        self._areas = {area.id: area for area in self.registry.areas}
+        self._tables: OrderedDict[str, AreaTable] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def must(self, key: str) -> Mapping[str, Any]:
+        """The value of a leaf that cannot be absent."""
+        value = self.reader.get(key)
+        return value if value is not None else broken(f"leaf {key} exists")
+
+    def area(self, area_id: str) -> Area:
+        """An area's rows. Problem 404 when there is no such area."""
+        area = self._areas.get(area_id)
+        if area is None:
+            raise Problem("not-found", f"no area {area_id!r} on this chain")
+        return area
+
+    @property
+    def areas(self) -> tuple[Area, ...]:
+        """All areas, ascending by the bytes of their ids."""
+        return self.registry.areas
+
+    def table(self, area: Area) -> AreaTable:
+        """Meter codes, ratios and parties of an area's rows."""
+        with self._lock:
+            table = self._tables.get(area.id)
+            if table is not None:
+                self._tables.move_to_end(area.id)
+                return table
+        installations = [self.must(f"installation/{number}") for number in area.numbers.tolist()]
+        table = AreaTable(
+            meters=tuple(value["meter"] for value in installations),
+            ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
+            parties=tuple(value.get("party", "") for value in installations),
+        )
+        with self._lock:
+            self._tables[area.id] = table
+            if len(self._tables) > AREA_TABLES_MAX:
+                self._tables.popitem(last=False)
+        return table
+
+    def scope(self, caller: Caller, area_id: str) -> str | None:
+        """Whose data of an area the caller may see: None is everybody's, else one party's.
+
+        Problem 403 for a caller that has nothing there, whether or not the area exists.
+        """
+        if caller.reads_all:
+            return None
+        party = self.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
+        if party is None or party["area"] != area_id:
+            raise Problem("not-authorised", f"{caller.id}: has no installation in area {area_id!r}")
+        return caller.id
+
+    def check_slot(self, name: str, instant_s: int) -> None:
+        """Problem 400 unless an instant is a slot boundary."""
+        if instant_s % self.slot_s:
+            raise Problem("bad-request", f"{name}={instant_s}: is a multiple of the slot length {self.slot_s}")
+
+    def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
+        """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""
+        with self.reader.frozen():
+            parts = [
+                load_registers(self.reader.get(f"registers/{area.id}/{boundary_s}/{chunk}"), end - start)
+                for chunk, start, end in chunks(len(area.numbers))
+            ]
+        empty = np.zeros(0, dtype=np.int64)
+        return (
+            np.concatenate([np.zeros(0, dtype=np.uint8), *(quality for quality, _, _ in parts)]),
+            np.concatenate([empty, *(columns[0] for _, columns, _ in parts)]),
+            np.concatenate([empty, *(columns[1] for _, columns, _ in parts)]),
+        )
+
+    def orders(self, area: Area, slot_start_s: int) -> list[list[Any]]:
+        """[party, counter, side, quantity_wh, price, filled_wh or None] of a slot's orders: cleared, or still open."""
+        with self.reader.frozen():
+            clearing = self.reader.get(f"clearing/{area.id}/{slot_start_s}")
+            if clearing is not None:
+                keys = [f"fills/{area.id}/{slot_start_s}/{chunk}" for chunk, _, _ in chunks(clearing["orders"])]
+                return [fill for key in keys for fill in self.must(key)["fills"]]
+            orders: list[list[Any]] = []
+            chunk = 0
+            while (book := self.reader.get(f"book/{area.id}/{slot_start_s}/{chunk}")) is not None:
+                orders += [[*order[:5], None] for order in book["orders"]]
+                chunk += 1
+            return orders
