@@ -1,13 +1,12 @@
 """Clearing one gate by ``p2p_call_auction/1``: price, volume and each order's pro-rata fill.
 
-The book is that of ``research/bench_settlement_peers.py``: half bids, half offers, integer prices and quantities from a seed.
+The book is that of the peers' comparison (seed 20260101 + orders): half bids, half offers, integer prices and quantities from a seed.
 The bound is the same answer in bare numpy: arrays that are known to be well-formed, sums that are known to fit, prices that
 are known to be few, no check of input or result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -108,7 +107,7 @@ def _benchmark(orders: int) -> Benchmark:
     return lambda: _measure(orders)
 
 
-BENCHMARKS: dict[str, Callable[[], Measurement]] = {
+BENCHMARKS: dict[str, Benchmark] = {
     "clear_10k": _benchmark(10_000),
     "clear_1m": _benchmark(1_000_000),
 }

@@ -1,0 +1,40 @@
+"""Settling one slot by ``p2p_call_auction/1``: from metered and traded energy to lines, double entry and its checks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gridcore.errors import require
+from gridledger.bench import Benchmark, Measurement, best_seconds
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
+from settlement.postings import slot_postings
+
+SEED = 20260101
+ROUNDS = 5
+TRADE_PRICE = 370_000
+PRICES = (460_000, 280_000, 280_000, 460_000, 180_000, 180_000, 40_000)
+
+
+def _measure(meters: int) -> Measurement:
+    random = np.random.default_rng(SEED + meters)
+    import_wh, export_wh = random.integers(0, 1000, meters), random.integers(0, 1000, meters)
+    bought_wh = random.integers(0, 1000, meters)
+    sold_wh = random.permutation(bought_wh)
+    prices = dict(zip(PRICE_KEYS, PRICES, strict=True))
+
+    def work() -> int:
+        settled = CONTRACT.settle(
+            import_wh, export_wh, bought_wh, sold_wh, trade_price_micro_per_kwh=TRADE_PRICE, prices=prices
+        )
+        return slot_postings(settled).party_debit_nano.size
+
+    require(work() == meters, "every meter is posted")
+    return Measurement(meters, best_seconds(work, ROUNDS))
+
+
+def _benchmark(meters: int) -> Benchmark:
+    return lambda: _measure(meters)
+
+
+BENCHMARKS: dict[str, Benchmark] = {"settle_slot_100k": _benchmark(100_000), "settle_slot_1m": _benchmark(1_000_000)}
+"""Benchmarks by name, as ``gridledger bench run`` finds them."""
