@@ -57,7 +57,9 @@ def encode_signed(*, chain: str, kind: str, signer: str, identity: Mapping[str, 
         }
     )
     if len(signed) > SIGNED_BYTES_MAX:
-        raise EncodingError(f"a transaction's signed part has {len(signed)} bytes; at most {SIGNED_BYTES_MAX} are allowed")
+        raise EncodingError(
+            f"a transaction's signed part has {len(signed)} bytes; at most {SIGNED_BYTES_MAX} are allowed"
+        )
     return signed
 
 
