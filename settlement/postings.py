@@ -60,11 +60,16 @@ def slot_postings(settlement: SlotSettlementLike) -> SlotPostings:
     party_debit, party_credit = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
     accounts: dict[str, tuple[int, int]] = {}
     for line in settlement.lines:
-        owed, due = np.maximum(line.amount_nano, 0), np.minimum(line.amount_nano, 0)
-        party_debit = add(party_debit, owed, "debit_nano")
-        party_credit = subtract(party_credit, due, "credit_nano")
         debit, credit = accounts.get(line.account, (0, 0))
-        accounts[line.account] = (debit - exact_sum(due), credit + exact_sum(owed))
+        total_nano = exact_sum(line.amount_nano)
+        # one price for all, and no energy is negative: the amounts of one kind of line have one sign
+        if int(line.amount_nano.min(initial=0)) >= 0:
+            party_debit = add(party_debit, line.amount_nano, "debit_nano")
+            accounts[line.account] = (debit, credit + total_nano)
+        else:
+            require(int(line.amount_nano.max(initial=0)) == 0, "the amounts of one kind of line have one sign")
+            party_credit = subtract(party_credit, line.amount_nano, "credit_nano")
+            accounts[line.account] = (debit - total_nano, credit)
     debit_nano = exact_sum(party_debit) + sum(debit for debit, _ in accounts.values())
     credit_nano = exact_sum(party_credit) + sum(credit for _, credit in accounts.values())
     require(debit_nano == credit_nano, "the debits of a slot equal its credits")
