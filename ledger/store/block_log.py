@@ -86,6 +86,12 @@ class BlockLog:
             raise
         return self
 
+    @classmethod
+    def inspect(cls, path: Path) -> tuple[Self, DamagedRecordError | None]:
+        """Open an existing log for reading only, from its beginning; with the first damage, after which nothing is read."""
+        self = cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), Files(), ())
+        return self, self._find_records(os.fstat(self._descriptor).st_size)
+
     @property
     def height(self) -> int:
         """Height of the last block, 0 when there is none."""
@@ -139,6 +145,24 @@ class BlockLog:
     def _scan(self, signed_height: int) -> None:
         size = os.fstat(self._descriptor).st_size
         self._forget_index_unless_it_fits()
+        damage = self._find_records(size)
+        if self.height < signed_height:
+            raise StoreError(self._explain_loss(signed_height, damage))
+        if damage is None:
+            return
+        if size - self._size > _FRAME.size + RECORD_BYTES_MAX:
+            raise damage
+        log.info(
+            "block_log_tail_cut",
+            file=str(self._path),
+            offset=self._size,
+            cut_bytes=size - self._size,
+            height=self.height,
+        )
+        self._cut(self._size)
+
+    def _find_records(self, size: int) -> DamagedRecordError | None:
+        """Index whole records from the last known one on; returns the damage that ends them before ``size``, if any."""
         position = self._read_at(self._offsets[-1], self.height)[1] if self._offsets else 0
         damage: DamagedRecordError | None = None
         while position < size and damage is None:
@@ -150,16 +174,7 @@ class BlockLog:
                 self._offsets.append(position)
                 position = end
         self._size = position
-        if self.height < signed_height:
-            raise StoreError(self._explain_loss(signed_height, damage))
-        if damage is None:
-            return
-        if size - position > _FRAME.size + RECORD_BYTES_MAX:
-            raise damage
-        log.info(
-            "block_log_tail_cut", file=str(self._path), offset=position, cut_bytes=size - position, height=self.height
-        )
-        self._cut(position)
+        return damage
 
     def _forget_index_unless_it_fits(self) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gridcore.errors import EncodingError, UsageError
 from gridcore.genesis import decode_genesis, genesis_digest
+from ledger.genesis import check_genesis
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 
@@ -26,7 +27,9 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None) -> N
     """
     files = files or Files()
     path = data_dir / GENESIS_NAME
-    digest = genesis_digest(_decode(genesis, "genesis"))
+    decoded = _decode(genesis, "genesis")
+    check_genesis(decoded)
+    digest = genesis_digest(decoded)
     data_dir.mkdir(parents=True, exist_ok=True)
     with locked(data_dir):
         if path.exists():

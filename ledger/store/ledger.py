@@ -24,8 +24,7 @@ from typing import Any, Self
 from gridcore import merkle
 from gridcore.clock import Clock
 from gridcore.codes import Code
-from gridcore.envelope import Transaction, decode_transaction
-from gridcore.errors import EncodingError, require
+from gridcore.errors import require
 from gridcore.genesis import genesis_digest
 from gridcore.header import Certificate, Header, certificate_message, signers_digest
 from gridcore.logs import get_logger
@@ -34,16 +33,16 @@ from ledger.contract import Contract
 from ledger.state import fields
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
+from ledger.state.state import State
 from ledger.state.transition import apply_block, check_admission
-from ledger.state.verdicts import SignatureCheck
 from ledger.store.block_log import BlockRecord
 from ledger.store.directory import check_same_genesis, load_genesis, lock
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.opening import Parts, check_contracts, check_signer, open_parts
 from ledger.store.reader import LedgerReader, data_hashes
-from ledger.store.signatures import SignatureChecker, Verdicts
-from ledger.store.state_db import BatchEntry, ResultEntry, StoredBlock
+from ledger.store.signatures import Candidate, SignatureChecker, Verdicts, checks_of, decode_candidate
+from ledger.store.state_db import BatchEntry, ResultEntry, StoredBlock, is_disk_refusal
 
 log = get_logger(__name__)
 
@@ -58,14 +57,6 @@ class Produced:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A transaction before it enters a block. ``transaction``: None for bytes that are none."""
-
-    wire: bytes
-    transaction: Transaction | None
-
-
-@dataclass(frozen=True)
 class Examined:
     """A candidate with the verdict on its signature.
 
@@ -74,7 +65,7 @@ class Examined:
     """
 
     candidate: Candidate
-    verdicts: Mapping[tuple[bytes, bytes], bool]
+    verdicts: Verdicts
     code: Code
     progress: tuple[int, int] | None
 
@@ -153,8 +144,8 @@ class Ledger(LedgerReader):
 
     def examine(self, wires: Iterable[bytes]) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter a block."""
-        candidates = [_decode(wire) for wire in wires]
-        verdicts = self._check_signatures(candidates, {})
+        candidates = [decode_candidate(wire) for wire in wires]
+        verdicts = self._check_signatures(candidates)
         with self._lock:
             draft = Draft(self._state, 0, 0)
             return [self._examine(candidate, draft, verdicts) for candidate in candidates]
@@ -190,12 +181,12 @@ class Ledger(LedgerReader):
                 certificate = stored.certificate or self._certify(header, stored.digest)
                 self._files.reach("block_certified")
                 self._db.save_block(replace(stored, certificate=certificate))
-            except (OSError, sqlite3.OperationalError) as error:
+            except (OSError, sqlite3.Error) as error:
+                if isinstance(error, sqlite3.Error) and not is_disk_refusal(error):
+                    raise StoreError(f"block {stored.height} cannot be saved, state.db is damaged: {error}") from error
                 raise StoreWriteError(
                     f"block {stored.height} is decided but cannot be certified and saved: {error}"
                 ) from error
-            except sqlite3.Error as error:
-                raise StoreError(f"block {stored.height} cannot be saved, state.db is damaged: {error}") from error
             self._files.reach("block_saved")
             self._unfinished = None
             self._state.saved()
@@ -217,8 +208,8 @@ class Ledger(LedgerReader):
             log.info("blocks_replayed", first=newest + 1, last=self.height)
 
     def _replay(self, record: BlockRecord) -> None:
-        candidates = [_decode(wire) for wire in record.transactions]
-        applied = self._apply(record, self._check_signatures(candidates, {}))
+        candidates = [decode_candidate(wire) for wire in record.transactions]
+        applied = self._apply(record, self._check_signatures(candidates))
         unfinished = self._take_over(record, self._log.offset(record.height), applied, candidates)
         digest = unfinished.stored.digest
         if record.height < self._guard.height:
@@ -238,18 +229,11 @@ class Ledger(LedgerReader):
             "and the guard that belong together"
         )
 
-    def _check_signatures(self, candidates: Sequence[Candidate], known: Mapping[tuple[bytes, bytes], bool]) -> Verdicts:
+    def _check_signatures(self, candidates: Sequence[Candidate], known: Verdicts | None = None) -> Verdicts:
         """``known`` and the verdicts that are missing in it, for the keys that the state has now."""
-        transactions = [candidate.transaction for candidate in candidates if candidate.transaction is not None]
         with self._lock:
-            signers = {name: self._state.get(f"signer/{name}") for name in {entry.signer for entry in transactions}}
-        checks = [
-            SignatureCheck(entry.digest, signer["public_key"], entry.signed, entry.signature)
-            for entry in transactions
-            if (signer := signers[entry.signer]) is not None
-        ]
-        missing = [check for check in checks if (check.digest, check.public_key) not in known]
-        return {**known, **self._checker.check(missing)}
+            checks = checks_of(self._state, candidates)
+        return self._checker.check(checks, known)
 
     def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
@@ -291,17 +275,7 @@ class Ledger(LedgerReader):
         """Move the state in memory to the block that is now in the log, and make its header."""
         leaves = self._state.commit(applied)
         results = tuple(ResultEntry(result.digest, int(result.code), result.id) for result in applied.results)
-        self._history.append(merkle.leaf_hash(record.previous))
-        header = Header(
-            chain=self.chain,
-            height=record.height,
-            time_s=record.time_s,
-            previous=record.previous,
-            history_root=self._history.root(),
-            data_root=merkle.root_of_hashes(data_hashes(results)),
-            state_root=self._state.root(),
-            signers=self._signers_digest,
-        )
+        header = next_header(self.chain, record, self._history, results, self._state, self._signers_digest)
         encoded = header.encode()
         stored = StoredBlock(
             height=record.height,
@@ -328,11 +302,26 @@ class Ledger(LedgerReader):
         return [(self._signer.public_key, signature)]
 
 
-def _decode(wire: bytes) -> Candidate:
-    try:
-        return Candidate(wire, decode_transaction(wire))
-    except EncodingError:
-        return Candidate(wire, None)
+def next_header(
+    chain: str,
+    record: BlockRecord,
+    history: merkle.Tree,
+    results: tuple[ResultEntry, ...],
+    state: State,
+    signers: bytes,
+) -> Header:
+    """The header of a block whose ``results`` led to ``state``; appends the header before it to ``history``."""
+    history.append(merkle.leaf_hash(record.previous))
+    return Header(
+        chain=chain,
+        height=record.height,
+        time_s=record.time_s,
+        previous=record.previous,
+        history_root=history.root(),
+        data_root=merkle.root_of_hashes(data_hashes(results)),
+        state_root=state.root(),
+        signers=signers,
+    )
 
 
 def _accepted_batches(candidates: Sequence[Candidate], results: Sequence[Result]) -> Iterable[BatchEntry]:

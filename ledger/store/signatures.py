@@ -1,15 +1,52 @@
-"""Signature verdicts, computed before a block is applied: in parallel, since libcrypto leaves the interpreter free."""
+"""Transactions decoded, and their signature verdicts: computed before a block is applied, in parallel.
+
+libcrypto leaves the interpreter free while it computes, so threads are enough.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+from gridcore.envelope import Transaction, decode_transaction
+from gridcore.errors import EncodingError
 from gridcore.sm import is_valid_signature
+from ledger.state.state import State
 from ledger.state.verdicts import SignatureCheck
 
-Verdicts = dict[tuple[bytes, bytes], bool]
+Verdicts = Mapping[tuple[bytes, bytes], bool]
+"""(transaction digest, public key) -> whether the signature holds."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A transaction's wire bytes, decoded. ``transaction``: None for bytes that are none."""
+
+    wire: bytes
+    transaction: Transaction | None
+
+
+def decode_candidate(wire: bytes) -> Candidate:
+    """Decode wire bytes of any kind."""
+    try:
+        return Candidate(wire, decode_transaction(wire))
+    except EncodingError:
+        return Candidate(wire, None)
+
+
+def checks_of(state: State, candidates: Sequence[Candidate]) -> list[SignatureCheck]:
+    """What ``ledger.state.verdicts.signatures_to_check`` lists, for transactions that are decoded already."""
+    found = []
+    for candidate in candidates:
+        transaction = candidate.transaction
+        signer = None if transaction is None else state.get(f"signer/{transaction.signer}")
+        if transaction is not None and signer is not None:
+            found.append(
+                SignatureCheck(transaction.digest, signer["public_key"], transaction.signed, transaction.signature)
+            )
+    return found
 
 
 class SignatureChecker:
@@ -19,14 +56,17 @@ class SignatureChecker:
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="signatures")
 
-    def check(self, checks: Iterable[SignatureCheck]) -> Verdicts:
-        """Verdicts by (transaction digest, public key), for each of ``checks``."""
-        todo = list({(check.digest, check.public_key): check for check in checks}.values())
+    def check(self, checks: Iterable[SignatureCheck], known: Verdicts | None = None) -> Verdicts:
+        """``known`` and the verdicts of those ``checks`` that it lacks."""
+        verdicts = dict(known or {})
+        missing = {(check.digest, check.public_key): check for check in checks}
+        todo = [check for key, check in missing.items() if key not in verdicts]
         if len(todo) < 2:
-            return _check_share(todo)
-        verdicts: Verdicts = {}
-        for share in self._pool.map(_check_share, [todo[first :: self._threads] for first in range(self._threads)]):
-            verdicts.update(share)
+            verdicts.update(_check_share(todo))
+        else:
+            shares = [todo[first :: self._threads] for first in range(self._threads)]
+            for share in self._pool.map(_check_share, shares):
+                verdicts.update(share)
         return verdicts
 
     def close(self) -> None:
@@ -34,7 +74,7 @@ class SignatureChecker:
         self._pool.shutdown()
 
 
-def _check_share(checks: Iterable[SignatureCheck]) -> Verdicts:
+def _check_share(checks: Iterable[SignatureCheck]) -> dict[tuple[bytes, bytes], bool]:
     return {
         (check.digest, check.public_key): is_valid_signature(check.public_key, check.signed, check.signature)
         for check in checks

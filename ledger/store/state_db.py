@@ -34,6 +34,20 @@ CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height
 """
 
 
+_DISK_REFUSALS = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+)
+
+
+def is_disk_refusal(error: sqlite3.Error) -> bool:
+    """Whether the disk (not the content) is at fault, so that the same statement may work later."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_REFUSALS
+
+
 @dataclass(frozen=True)
 class Decision:
     """Where and how a transaction was decided: ``position`` in the block of ``height``, and its code."""
@@ -108,9 +122,9 @@ class StateDb:
                 connection = _connect(path)
                 resources.callback(connection.close)
                 _check_use(path, connection, genesis_digest)
-            except sqlite3.OperationalError as error:
-                raise StoreWriteError(f"{path}: cannot be opened: {error}") from None
             except sqlite3.Error as error:
+                if is_disk_refusal(error):
+                    raise StoreWriteError(f"{path}: cannot be opened: {error}") from None
                 raise StoreError(f"{path}: damaged: {error}") from None
             resources.pop_all()
         return cls(path, connection)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridcore.errors import EncodingError, InvariantError
+from ledger.store import block_log
+from ledger.store.block_log import BlockLog, BlockRecord, decode_record, encode_frame, encode_record
+from ledger.store.errors import StoreError, StoreWriteError
+from ledger.store.files import Files
+from tests.unit.store.faults import Crash, CrashingFiles, FullDisk
+
+
+def make_record(height: int, content: bytes = b"transaction") -> BlockRecord:
+    certificate = [(b"key", b"signature")] if height > 1 else []
+    return BlockRecord(height, 1000 + height, bytes([height]) * 32, certificate, (content, b""))
+
+
+def fill(path: Path, count: int) -> list[int]:
+    """A log of ``count`` blocks; returns their offsets and the end."""
+    log = BlockLog.open(path, Files(), signed_height=0)
+    offsets = [log.append(make_record(height)) for height in range(log.height + 1, count + 1)]
+    log.close()
+    return [*offsets, path.stat().st_size]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "blocks.log"
+
+
+def test_blocks_come_back_as_they_were_appended(path: Path) -> None:
+    fill(path, 5)
+    log = BlockLog.open(path, Files(), signed_height=5)
+    assert log.height == 5
+    assert list(log.records()) == [make_record(height) for height in range(1, 6)]
+    assert [record.height for record in log.records(4)] == [4, 5]
+    log.close()
+
+
+@given(
+    st.integers(0, 2**63),
+    st.integers(0, 2**63),
+    st.binary(min_size=32, max_size=32),
+    st.lists(st.tuples(st.binary(), st.binary()), max_size=3),
+    st.lists(st.binary(max_size=50), max_size=5),
+)
+def test_a_record_decodes_to_itself(
+    height: int, time_s: int, previous: bytes, certificate: list[tuple[bytes, bytes]], transactions: list[bytes]
+) -> None:
+    record = BlockRecord(height, time_s, previous, certificate, tuple(transactions))
+    assert decode_record(encode_record(record)) == record
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x80", encode_record(make_record(1))[:-1], b"\x86\x67block/2\x01\x01\x40\x80\x80"]
+)
+def test_a_payload_that_is_no_record_is_refused(payload: bytes) -> None:
+    with pytest.raises(EncodingError):
+        decode_record(payload)
+
+
+def test_a_last_record_cut_at_any_byte_is_cut_off_and_written_again(path: Path, tmp_path: Path) -> None:
+    *offsets, end = fill(path, 3)
+    whole = path.read_bytes()
+    for size in range(offsets[2], end):
+        torn = tmp_path / f"torn-{size}"
+        torn.write_bytes(whole[:size])
+        log = BlockLog.open(torn, Files(), signed_height=2)
+        assert log.height == 2
+        assert torn.stat().st_size == offsets[2]
+        assert log.append(make_record(3)) == offsets[2]
+        log.close()
+        assert torn.read_bytes() == whole
+
+
+def test_a_last_record_with_any_byte_changed_is_cut_off_if_it_was_never_signed(path: Path, tmp_path: Path) -> None:
+    *offsets, end = fill(path, 3)
+    whole = path.read_bytes()
+    for position in range(offsets[2], end):
+        for flip in (0x01, 0x80):
+            damaged = bytearray(whole)
+            damaged[position] ^= flip
+            torn = tmp_path / "torn"
+            torn.write_bytes(damaged)
+            log = BlockLog.open(torn, Files(), signed_height=2)
+            assert log.height == 2, (position, flip)
+            log.close()
+
+
+def test_a_tail_of_zeros_is_cut_off(path: Path) -> None:
+    end = fill(path, 2)[-1]
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    log = BlockLog.open(path, Files(), signed_height=2)
+    assert (log.height, path.stat().st_size) == (2, end)
+    log.close()
+
+
+def test_a_tail_longer_than_any_record_is_damage_and_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(path, 2)
+    monkeypatch.setattr(block_log, "RECORD_BYTES_MAX", 200)
+    before = path.read_bytes() + bytes(1000)
+    path.write_bytes(before)
+    with pytest.raises(StoreError, match="block 3 at byte"):
+        BlockLog.open(path, Files(), signed_height=2)
+    assert path.read_bytes() == before
+
+
+def test_a_flipped_bit_in_a_signed_block_stops_the_start_and_changes_nothing(path: Path, tmp_path: Path) -> None:
+    *offsets, end = fill(path, 4)
+    whole = path.read_bytes()
+    for position in range(0, end, 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x10
+        copy = tmp_path / "copy"
+        copy.write_bytes(damaged)
+        height = sum(offset <= position for offset in offsets)
+        with pytest.raises(StoreError, match=rf"copy: block {height} at byte {offsets[height - 1]} ") as caught:
+            BlockLog.open(copy, Files(), signed_height=4)
+        assert re.search("signed block 4", str(caught.value))
+        assert copy.read_bytes() == bytes(damaged)
+
+
+def test_a_log_that_ends_below_the_signed_height_names_both_heights(path: Path) -> None:
+    fill(path, 3)
+    with pytest.raises(StoreError, match=r"ends with block 3, but this node has signed block 5 .*put back"):
+        BlockLog.open(path, Files(), signed_height=5)
+
+
+def test_an_index_saves_the_scan_and_finds_what_came_after_it(path: Path) -> None:
+    offsets = fill(path, 4)
+    # Damage before the last indexed block is not looked at by the start, but by whoever reads the block.
+    damaged = bytearray(path.read_bytes())
+    damaged[offsets[0] + 40] ^= 1
+    path.write_bytes(damaged)
+    log = BlockLog.open(path, Files(), signed_height=4, offsets=offsets[:2])
+    assert log.height == 4
+    assert log.read(3) == make_record(3)
+    with pytest.raises(StoreError, match="block 1 at byte 0 is damaged"):
+        log.read(1)
+    log.close()
+
+
+def test_an_index_of_another_log_is_not_believed(path: Path) -> None:
+    fill(path, 3)
+    log = BlockLog.open(path, Files(), signed_height=3, offsets=[0, 11, 12, 13])
+    assert log.height == 3
+    log.close()
+
+
+def test_heights_are_appended_in_order_only(path: Path) -> None:
+    log = BlockLog.open(path, Files(), signed_height=0)
+    with pytest.raises(InvariantError):
+        log.append(make_record(2))
+    log.close()
+
+
+def test_a_record_of_the_greatest_size_is_taken_and_one_byte_more_is_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(encode_record(make_record(1)))
+    monkeypatch.setattr(block_log, "RECORD_BYTES_MAX", size)
+    log = BlockLog.open(path, Files(), signed_height=0)
+    log.append(make_record(1))
+    with pytest.raises(InvariantError, match=str(size)):
+        log.append(BlockRecord(2, 1002, bytes(32), [], (b"x" * size,)))
+    log.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("step", ["write", "sync"])
+def test_a_block_that_the_disk_refuses_leaves_nothing_behind_and_can_be_written_later(
+    path: Path, number: int, step: str
+) -> None:
+    files = FullDisk(number)
+    log = BlockLog.open(path, files, signed_height=0)
+    log.append(make_record(1))
+    size = path.stat().st_size
+    files.fail_from = len(files.steps) + (0 if step == "write" else 2)
+    with pytest.raises(StoreWriteError, match=r"block 2 could not be written"):
+        log.append(make_record(2, b"lost"))
+    assert path.stat().st_size == size
+    with pytest.raises(StoreWriteError):
+        log.append(make_record(2, b"lost again"))
+    files.heal()
+    log.append(make_record(2, b"kept"))
+    assert log.read(2) == make_record(2, b"kept")
+    log.close()
+    log = BlockLog.open(path, Files(), signed_height=2)
+    assert log.read(2) == make_record(2, b"kept")
+    log.close()
+
+
+def test_a_crash_at_any_step_of_an_append_leaves_the_block_whole_or_not_at_all(tmp_path: Path) -> None:
+    for step in range(10):
+        path = tmp_path / f"{step}.log"
+        fill(path, 1)
+        files = CrashingFiles(step)
+        try:
+            log = BlockLog.open(path, files, signed_height=1)
+            log.append(make_record(2))
+        except Crash:
+            pass
+        else:
+            assert step > 2, "a step was never reached"
+            return
+        log = BlockLog.open(path, Files(), signed_height=1)
+        assert log.height in (1, 2)
+        assert log.height == 1 or log.read(2) == make_record(2)
+        log.close()
+
+
+def test_a_frame_with_a_wild_length_is_damage(path: Path) -> None:
+    path.write_bytes(encode_frame(1, b"")[:12] + b"\xff\xff\xff\xff" + bytes(20))
+    with pytest.raises(StoreError, match="block 1 at byte 0 is damaged"):
+        BlockLog.open(path, Files(), signed_height=1)
+
+
+def test_inspection_changes_nothing(path: Path) -> None:
+    fill(path, 2)
+    torn = path.read_bytes() + b"GLB1 torn"
+    path.write_bytes(torn)
+    log, damage = BlockLog.inspect(path)
+    assert log.height == 2
+    assert damage is not None
+    assert path.read_bytes() == torn
+    log.close()
