@@ -152,7 +152,8 @@ def decode_envelope(wire: bytes) -> Transaction | None:
         content = cbor.decode(parts[0])
     except EncodingError:
         return None
-    return Transaction(sm3(parts[0]), *parts, content) if fits(content, ENVELOPE) else None
+    signed, signature, attachment = parts
+    return Transaction(sm3(signed), signed, signature, attachment, content) if fits(content, ENVELOPE) else None
 
 
 def has_form(tx: Transaction) -> bool:
@@ -648,12 +649,12 @@ class Twin:
             "slot_start_s": slot,
             "volume_wh": clearing["volume_wh"],
         } | ({"price_micro_per_kwh": trade_price} if clearing["volume_wh"] else {})
-        for chunk, at in enumerate(range(0, len(table), CHUNK)):
+        for number, at in enumerate(range(0, len(table), CHUNK)):
             part = slice(at, at + CHUNK)
             columns = [Column(column) for column in zip(*table[part], strict=True)]
             columns_and_quality = {"columns": columns, "quality": bytes(qualities[part])}
-            self.leaves[f"positions/{area}/{slot}/{run}/{chunk}"] = columns_and_quality
-            key = f"balance/{area}/{chunk}"
+            self.leaves[f"positions/{area}/{slot}/{run}/{number}"] = columns_and_quality
+            key = f"balance/{area}/{number}"
             old = self.leaves[key]["nano"] if key in self.leaves else [0] * len(owed[part])
             self.leaves[key] = {"nano": Column(a + b for a, b in zip(old, owed[part], strict=True))}
         for name in ACCOUNTS:

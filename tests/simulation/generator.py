@@ -1,0 +1,502 @@
+"""Random worlds and random blocks from a seed: valid transactions and every kind of invalid one, mixed.
+
+``World(seed)`` draws a small genesis. ``BlockMaker(world)`` draws block after block; it follows what the chain accepted by looking
+at a twin's leaves, so that batches and orders are mostly right, and then breaks some of them on purpose. Signatures are faked
+(``is_signed``): 64 bytes that depend on key and message cost two hashes instead of an SM2 signature.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from gridcore import cbor, merkle
+from gridcore.errors import EncodingError
+from gridcore.genesis import complete_genesis
+from gridcore.sm import SigningKey
+from gridcore.sm3 import sm3
+from tests.twin import Twin
+
+Wire = bytes
+Content = dict[str, Any]
+PRICES = "feed_in_price levy network_residual network_traded residual_price shortfall_price surplus_price".split()
+CONTRACT = "p2p_call_auction/1"
+HUGE = (2**31, 2**32, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, -(2**31), -(2**63), -(2**64))
+
+
+def sign(public_key: bytes, signed: bytes) -> bytes:
+    """The fake signature of ``signed`` by the holder of ``public_key``."""
+    return sm3(b"fake signature" + public_key + signed) * 2
+
+
+def is_signed(public_key: bytes, signed: bytes, signature: bytes) -> bool:
+    """The verdict on a fake signature."""
+    return signature == sign(public_key, signed)
+
+
+def encode_column(values: list[int], width: int = 0, base: int | None = None) -> bytes:
+    """A column; another ``width`` or ``base`` than the canonical one on request."""
+    base = min(values) if base is None else base
+    top = max(values) - base
+    width = width or next(w for w in (1, 2, 4, 8) if top < 1 << (8 * w))
+    mask = (1 << (8 * width)) - 1
+    return struct.pack("<qB", base, width) + b"".join(((v - base) & mask).to_bytes(width, "little") for v in values)
+
+
+@cache
+def public_key(scalar: int) -> bytes:
+    """A point of the curve, as a genesis wants it; nobody signs with its scalar."""
+    return SigningKey.from_scalar(scalar.to_bytes(32, "big")).public_key
+
+
+class World:
+    """A small genesis drawn from a seed, with all that is needed to act in it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        self.slot_s = rng.choice([300, 900, 1800, 3600])
+        self.simulated = rng.random() < 0.75
+        self.keys: dict[str, bytes] = {}
+        self.leaves: list[tuple[str, Content]] = []
+        self.start_s = 1_700_000_000 // self.slot_s * self.slot_s + rng.randrange(3) * self.slot_s
+        self.time_s = self.start_s - rng.choice([0, 1, self.slot_s, 2 * self.slot_s, 7_200])
+        self.areas = rng.sample(["A", "B", "B2", "b", "_.-"], rng.choice([1, 1, 1, 2, 3]))
+        self.gateways = [f"gw-{n}" for n in range(1, rng.choice([1, 1, 2, 3]) + 1)]
+        self.parties: dict[str, str] = {}
+        self.rules: dict[str, Content] = {}
+        self.meters: dict[int, Content] = {}
+        self._truth: dict[int, list[tuple[int, int]]] = {}
+        self.genesis = complete_genesis(self._genesis())
+        self.chain: str = self.genesis["chain"]
+
+    def _signer(self, name: str, *roles: str) -> None:
+        self.keys[name] = public_key(len(self.keys) + 1)
+        self.leaves.append((f"signer/{name}", {"public_key": self.keys[name], "roles": sorted(roles)}))
+
+    def _genesis(self) -> Content:
+        rng, clock = self.rng, "simulated" if self.simulated else "block"
+        chain = {"clock": clock, "currency": "CNY", "name": "twin", "slot_s": self.slot_s}
+        self.leaves.append(("chain", chain))
+        if self.simulated:
+            self.leaves.append(("time", {"ledger_time_s": self.time_s}))
+        self._signer("clock", "clock")
+        self._signer("utility", "utility", "regulator")
+        self._signer("observer", "regulator")
+        self._signer("guest", "prosumer")
+        self._signer("gw-silent", "gateway")
+        for gateway in self.gateways:
+            self._signer(gateway, "gateway", *(["prosumer"] if rng.random() < 0.1 else []))
+        for gateway in [*self.gateways, "gw-silent"]:
+            epoch, organisation = rng.choice([1, 1, 5]), {"organisation": "dso", "protection": "software"}
+            state = {"counter": 0, "epoch": epoch, "last": bytes(32), "last_boundary_s": -1}
+            self.leaves.append((f"gateway/{gateway}", state | organisation))
+        self._installations()
+        for area in self.areas:
+            self._area(area)
+        self.leaves += [(f"installation/{number}", meter) for number, meter in sorted(self.meters.items())]
+        for area in self.areas:
+            progress = {"gate_slot_start_s": self.start_s, "run_slot_start_s": self.start_s, "waiting": []}
+            self.leaves.append((f"progress/{area}", progress))
+        return {
+            "clock": clock,
+            "currency": "CNY",
+            "leaves": [list(leaf) for leaf in self.leaves],
+            "ledger_time_s": self.time_s,
+            "name": "twin",
+            "signers": [[self.keys["observer"], 1]],
+            "slot_s": self.slot_s,
+            "type": "genesis",
+            "version": 1,
+        }
+
+    def _area(self, area: str) -> None:
+        rng = self.rng
+        first = {"calendar": "cal", "contract": CONTRACT, "contract_pin": bytes(32), "first_slot_start_s": self.start_s}
+        self.leaves.append((f"area/{area}", first | {"rules": f"rules-{area}"}))
+        if area == self.areas[0]:
+            days = {"days": [self.start_s], "months": [self.start_s], "tz": "Asia/Shanghai", "tz_version": "2025b"}
+            self.leaves.append(("calendar/cal", days))
+        spread = rng.choice([0, 10, 1_000, 1_000_000])
+        self.rules[area] = {
+            "gate_before_start_s": rng.choice([0, 60, 300, self.slot_s]),
+            "metering_deadline_s": rng.choice([0, 0, 300, 900, 3 * self.slot_s]),
+            "open_before_start_s": self.slot_s + rng.choice([1, self.slot_s, 7_200, 86_400]),
+            "prices": {f"{name}_micro_per_kwh": rng.randint(-spread // 3, spread) for name in PRICES},
+            "rationing": "pro_rata",
+            "reference_price_micro_per_kwh": rng.randint(-spread // 3, spread),
+        }
+        self.leaves.append((f"rules/rules-{area}", self.rules[area]))
+
+    def _installations(self) -> None:
+        rng = self.rng
+        count = rng.choice([2, 3, 5, 8, 13, 40])
+        numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
+        for position, number in enumerate(numbers):
+            feeder = position > 0 and rng.random() < 0.15
+            meter: Content = {
+                "area": rng.choice(self.areas),
+                "from_s": self.start_s,
+                "gateway": rng.choice(self.gateways),
+                "limit_wh": rng.choice([1, 250, 5_000, 5_000, 500_000]),
+                "meter": f"M{number}",
+                "modulus_wh": rng.choice([0, 0, 500_001, 10_000_000]),
+                "number": number,
+                "point": f"P{number}",
+                "profile": "any",
+                "ratio": rng.choice([1, 1, 1, 40, 2_000]),
+                "role": "feeder" if feeder else rng.choice(["household", "load"]),
+            }
+            self.meters[number] = meter
+            if not feeder:
+                name = f"{rng.choice(['H', 'h.', 'Z_', 'party-'])}{position}"
+                meter["party"] = name
+                self.parties[name] = meter["area"]
+                trades = meter["role"] == "household" or rng.random() < 0.7
+                self.leaves.append((f"party/{name}", {"area": meter["area"], "meter": number, "trades": trades}))
+                if trades or rng.random() < 0.5:
+                    self._signer(name, "prosumer")
+
+    def truth(self, number: int, boundary_s: int) -> tuple[int, int]:
+        """What a meter shows at a boundary from ``start_s`` on, both registers, rollovers applied."""
+        meter = self.meters[number]
+        limit, modulus = meter["limit_wh"], meter["modulus_wh"]
+        rng = random.Random(f"{self.seed}/{number}")
+        top = modulus or 10**13
+        path = self._truth.setdefault(number, [])
+        if not path:
+            starts = [0, 1, rng.randrange(min(top, 10**6))]
+            starts += [top - 1, max(0, top - 3 * limit)] if modulus or rng.random() < 0.1 else []
+            path.append((rng.choice(starts), rng.choice(starts)))
+        index = max(0, (boundary_s - self.start_s) // self.slot_s)
+        while len(path) <= index:
+            steps = [rng.choice([0, 1, limit, limit // 2, rng.randint(0, limit)]) for _ in range(2)]
+            shown = [register + min(step, 9_999) for register, step in zip(path[-1], steps, strict=True)]
+            if modulus:
+                shown = [register % modulus for register in shown]
+            path.append((shown[0], shown[1]))
+        return path[index]
+
+
+class BlockMaker:
+    """Draws the blocks of a world. ``next_block`` looks at the twin to know what was accepted so far."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rng = random.Random(world.seed * 7 + 1)
+        self.height = 0
+        self.block_s = world.time_s
+        self.now_s = world.time_s
+        self.history: list[Wire] = []
+        self.gateways: dict[str, Content] = {}
+        self.silent_epoch = 0
+        self.sent_to: dict[str, int] = {}
+        """The boundary up to which a gateway has sent."""
+
+    def next_block(self, twin: Twin) -> tuple[int, int, list[Wire]]:
+        """(height, block time, transactions) of the next block, for a twin that has applied all blocks before it."""
+        rng, world = self.rng, self.world
+        self.height += 1
+        step = rng.choice([0, 1, 59, 300, world.slot_s, world.slot_s, world.slot_s, 2 * world.slot_s])
+        if rng.random() < 0.01:
+            step = rng.choice([20, 110]) * world.slot_s
+        if not world.simulated or rng.random() < 0.5:
+            self.block_s += step
+        self.now_s = twin.leaves["time"]["ledger_time_s"] if world.simulated else self.block_s
+        self.silent_epoch = twin.leaves["gateway/gw-silent"]["epoch"]
+        self.gateways = {name: dict(twin.leaves[f"gateway/{name}"]) for name in world.gateways}
+        wires: list[Wire] = []
+        if rng.random() < (0.8 if world.simulated else 0.05):
+            wires.append(self.clock(self.now_s + step))
+        for _ in range(rng.choice([0, 1, 1, 2, 3]) * len(world.gateways)):
+            wires.append(self.batch())
+            if rng.random() < 0.1:
+                rng.shuffle(wires)
+        for _ in range(rng.choice([0, 1, 3, 10])):
+            wires.append(self.order())
+        if rng.random() < 0.1:
+            wires.append(self.epoch())
+        if rng.random() < 0.05:
+            wires += self.id_storm()
+        if self.history and rng.random() < 0.3:
+            wires.append(rng.choice(self.history))
+        if rng.random() < 0.4:
+            wires.insert(rng.randrange(len(wires) + 1), self.broken(rng.choice(wires or [b""])))
+        if rng.random() < 0.1:
+            rng.shuffle(wires)
+        self.history = (self.history + wires)[-40:]
+        return self.height, self.block_s, wires
+
+    # -------------------------------------------------------------------------------------------- envelopes
+
+    def wire(self, kind: str, signer: str, identity: Content, body: Content, attachment: bytes = b"") -> Wire:
+        """A signed transaction; now and then with one thing wrong in its envelope, properly signed all the same."""
+        content: Content = {"body": body, "chain": self.world.chain, "identity": identity, "kind": kind}
+        content |= {"signer": signer, "type": "transaction", "version": 1}
+        if self.rng.random() < 0.03:
+            self.damage(content)
+        signed = cbor.encode(content)
+        who = content.get("signer")
+        key = self.world.keys.get(who if isinstance(who, str) else "", self.world.keys["observer"])
+        if self.rng.random() < 0.02:
+            key = self.world.keys["observer"]
+        return cbor.encode([signed, sign(key, signed), attachment])
+
+    def damage(self, content: Content) -> None:
+        """Change one key of the signed map, of its body or of its identity."""
+        rng = self.rng
+        place = rng.choice([content, content["body"], content["identity"], content["body"]])
+        key = rng.choice(sorted(place))
+        values: list[Any] = [*HUGE, True, "", "x", "é" * 65, b"", bytes(32), [], {}, 0, 1, 17, "sell", "gw-1", "guest"]
+        match rng.randrange(6):
+            case 0:
+                del place[key]
+            case 1:
+                place["extra"] = rng.choice(values)
+            case 2:
+                content["chain"] = rng.choice(["twin0000000000000000", "", self.world.chain.upper()])
+            case 3:
+                content["kind"] = rng.choice(["", "market/cancel", "clock/advance", "market/order", "clock/advance "])
+            case 4:
+                names = ["observer", "utility", "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]
+                content["signer"] = rng.choice([*names, *self.world.keys])
+            case _:
+                # A clock that jumps by centuries is legal, and then every slot of them falls due: not in a quick test.
+                place[key] = rng.choice([v for v in values if key != "to_s" or not isinstance(v, int) or v < 2**30])
+
+    def broken(self, wire: Wire) -> Wire:
+        """Other bytes: flipped, cut, padded, of another shape, not canonical."""
+        rng = self.rng
+        flipped = bytearray(wire or b"\x00")
+        flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+        choices: list[Wire] = [bytes(flipped), wire[: rng.randrange(len(wire) + 1)], wire + b"\x00", b"", b"\xf6"]
+        try:
+            signed, signature, attachment = cbor.decode(wire)
+        except (EncodingError, ValueError):  # already broken
+            return rng.choice(choices)
+        content = cbor.decode(signed) if cbor.is_canonical(signed) else {}
+        backwards = b"\xa2\x61b\x01\x61a\x01"
+        choices += [
+            b"\x98\x03" + wire[1:],
+            cbor.encode([signed, signature]),
+            cbor.encode([signed, signature, attachment, b""]),
+            cbor.encode([signed, signature[:63], attachment]),
+            cbor.encode([signed, signature + b"\x00", attachment]),
+            cbor.encode([signed, bytes(64), attachment]),
+            cbor.encode([signed, signature, attachment + b"\x00"]),
+            cbor.encode([signed, signature, attachment[:-1]]),
+            cbor.encode([signed + b"\x00", signature, attachment]),
+            cbor.encode([content, signature, attachment]),
+            cbor.encode([backwards, signature, attachment]),
+            cbor.encode({"signed": signed}),
+        ]
+        for length, padding in ((65_537 - len(signed), "signed"), (1_048_577 - len(attachment), "attachment")):
+            if rng.random() < 0.02:
+                parts = [signed + bytes(length), signature, attachment]
+                choices.append(
+                    cbor.encode(parts if padding == "signed" else [signed, signature, attachment + bytes(length)])
+                )
+        return rng.choice(choices)
+
+    # ------------------------------------------------------------------------------------- clock and epochs
+
+    def identity(self) -> Content:
+        """A client id, mostly fresh, and until when it is valid."""
+        rng = self.rng
+        until = rng.choice([1, 300, 3_600, 86_400, rng.randrange(86_400)])
+        if rng.random() < 0.08:
+            until = rng.choice([-1, 0, 86_401, -self.now_s, 10**15])
+        client_id = rng.randbytes(16) if rng.random() < 0.95 else bytes([rng.randrange(3)] * 16)
+        return {"client_id": client_id, "valid_until_s": self.now_s + until}
+
+    def clock(self, to_s: int) -> Wire:
+        """A step of ledger time; now and then one that stands still or goes back."""
+        if self.rng.random() < 0.05:
+            to_s = self.now_s - self.rng.choice([0, 1, 10_000])
+        wire = self.wire("clock/advance", "clock", self.identity(), {"to_s": to_s})
+        self.now_s = max(self.now_s, to_s)
+        return wire
+
+    def epoch(self) -> Wire:
+        """A gateway's next epoch, or what is none."""
+        rng = self.rng
+        name = rng.choice([*self.world.gateways, "gw-silent", "gw-unknown"])
+        state = self.gateways.get(name, {"epoch": 1})
+        body = {"epoch": state["epoch"] + rng.choice([1, 1, 1, 0, 2]), "gateway": name}
+        if body["epoch"] == state["epoch"] + 1:
+            state |= {"epoch": body["epoch"], "counter": 0, "last": bytes(32)}
+        reason = rng.choice(["disk lost", "丢失", "x" * 200, "x" * 201, ""])
+        return self.wire("metering/open_epoch", "utility", self.identity(), body | {"reason": reason})
+
+    def id_storm(self) -> list[Wire]:
+        """Several transactions that share a client id."""
+        identity, epoch = self.identity(), self.silent_epoch
+        bodies = [{"epoch": epoch + n, "gateway": "gw-silent", "reason": str(n // 3)} for n in (1, 1, 2, 4)]
+        return [self.wire("metering/open_epoch", "utility", identity, body) for body in bodies]
+
+    # ------------------------------------------------------------------------------------------------ orders
+
+    def order(self) -> Wire:
+        """An order around the slots that are open, some of them before or after their time or out of range."""
+        rng, world = self.rng, self.world
+        traders = [party for party in world.parties if party in world.keys] or ["guest"]
+        name = rng.choice(traders) if rng.random() < 0.97 else rng.choice(["guest", *world.gateways])
+        area = world.parties.get(name, world.areas[0])
+        rules = world.rules[area]
+        first = self.now_s + rules["gate_before_start_s"]
+        slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
+        if rng.random() < 0.05:
+            slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
+        prices = [rules["reference_price_micro_per_kwh"] + n for n in (-5, -1, 0, 1, 7)]
+        price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
+        quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
+        if rng.random() < 0.04:
+            price = rng.choice([10**9, -(10**9), 10**9 + 1, -(10**9) - 1, 2**62])
+            quantity = rng.choice([1, 3])
+        elif rng.random() < 0.04:
+            quantity = rng.choice([0, -1, 10**8, 10**8 + 1, 2**62])
+        if rng.random() < 0.03:
+            area = rng.choice([*world.areas, "nowhere"])
+        counter = rng.choice([1, 1, 1, 2, 3, 10, 16]) if rng.random() < 0.97 else rng.choice([0, -1, 17, 2**40])
+        body = {
+            "area": area,
+            "price_micro_per_kwh": price,
+            "quantity_wh": quantity,
+            "side": rng.choice(["buy", "sell"]),
+        }
+        seed = rng.randbytes(rng.choice([32] * 60 + [0, 31, 33]))
+        return self.wire("market/order", name, {"counter": counter, "slot_start_s": slot}, body, seed)
+
+    # ---------------------------------------------------------------------------------------------- readings
+
+    def batch(self) -> Wire:
+        """A gateway's next batch, for the newest boundary or for one that it missed; sometimes out of its order."""
+        rng, world = self.rng, self.world
+        name = rng.choice(world.gateways)
+        state = self.gateways[name]
+        newest = max(world.start_s, self.now_s // world.slot_s * world.slot_s)
+        boundary = self.sent_to.get(name, world.start_s - world.slot_s) + world.slot_s
+        if boundary <= newest and rng.random() < 0.93:
+            self.sent_to[name] = boundary
+        else:
+            back = rng.choice([0, 0, 1, 1, 2, 3, 5, 95, 96, 97, 98])
+            boundary = max(world.start_s, newest - back * world.slot_s)
+        rows = self.rows(name, boundary)
+        if rng.random() < 0.03:
+            boundary += rng.choice([world.slot_s, 1, -1, -world.slot_s, -boundary, -boundary - world.slot_s, 10**12])
+        counter, epoch, previous = state["counter"] + 1, state["epoch"], state["last"]
+        if rng.random() < 0.05:
+            counter += rng.choice([-1, -2, 1, 5, 2**40, -counter])
+        if rng.random() < 0.02:
+            epoch += rng.choice([1, -1, 2**40])
+        if rng.random() < 0.02:
+            previous = rng.choice([bytes(32), rng.randbytes(32)])
+        seed = rng.randbytes(32)
+        attachment, root = self.columns(seed, rows)
+        body = {
+            "agent": "edge 0.1",
+            "boundary_s": boundary,
+            "clock": {"offset_ms": rng.randint(-9, 9), "state": rng.choice(["synced", "holdover", "simulated"])},
+            "configuration": bytes(32),
+            "previous": previous,
+            "profiles": bytes(32),
+            "registers": ["1-0:1.8.0", "1-0:2.8.0"],
+            "rows": len(rows) if rng.random() < 0.98 else rng.choice([0, len(rows) + 1, 4_096, 4_097]),
+            "rows_root": root if rng.random() < 0.98 else rng.randbytes(32),
+        }
+        if rng.random() < 0.3:
+            body["receipt"] = [self.height, bytes(32)]
+        wire = self.wire("metering/reading_batch", name, {"counter": counter, "epoch": epoch}, body, attachment)
+        state["counter"] += 1
+        state["last"] = sm3(cbor.decode(wire)[0])
+        return wire
+
+    def rows(self, gateway: str, boundary: int) -> list[list[int]]:
+        """Most of a gateway's meters with what they show; some wrong, missing, doubled, foreign or unknown."""
+        rng, world = self.rng, self.world
+        mine = [number for number, meter in world.meters.items() if meter["gateway"] == gateway]
+        missing = rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0.1, 0.6])
+        numbers = [number for number in mine if rng.random() >= missing] or [rng.choice([*world.meters])]
+        if rng.random() < 0.5:
+            rng.shuffle(numbers)
+        rows = [[number, rng.randint(-500, 500), 0, *world.truth(number, boundary)] for number in numbers]
+        wrongs = rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 5])
+        for _ in range(wrongs):
+            self.spoil(rng.choice(rows), rows)
+        return rows
+
+    def spoil(self, row: list[int], rows: list[list[int]]) -> None:
+        """One thing wrong with a row."""
+        rng, world = self.rng, self.world
+        meter = world.meters.get(row[0], {"limit_wh": 1, "modulus_wh": 0})
+        limit, modulus = meter["limit_wh"], meter["modulus_wh"]
+        register = rng.choice([3, 4])
+        match rng.randrange(8):
+            case 0:
+                row[0] = rng.choice([0, 61, 2**32 - 1, 2**32 - 2, *world.meters])
+            case 1:
+                row[2] = rng.choice([1, 2, 3, 4, 15, 0x10, 0x80, 0xF0, 0xF4, 0xFF])
+            case 2:
+                row[register] = max(0, row[register] - rng.choice([1, limit, 10 * limit]))
+            case 3:
+                row[register] += rng.choice([1, limit, limit + 1, 2 * limit, 97 * limit])
+            case 4:
+                row[register] = rng.choice([0, 10**13, 10**13 + 1, 10**14, 2**63 - 1, modulus, max(0, modulus - 1)])
+            case 5:
+                rows.append(
+                    [*row[:3], *(row[3:] if rng.random() < 0.5 else world.truth(rng.choice([*world.meters]), 0))]
+                )
+            case 6:
+                row[1] = rng.choice([-(2**31), 2**31 - 1, 0, 900_000])
+            case _:
+                row[3], row[4] = row[4], row[3]
+        row[register] = min(row[register], 2**63 - 1)
+
+    def columns(self, seed: bytes, rows: list[list[int]]) -> tuple[bytes, bytes]:
+        """(attachment, rows_root): canonical columns, or now and then some that are not, under a root that may fit."""
+        rng = self.rng
+        values = [list(column) for column in zip(*rows, strict=True)]
+        packed = [struct.pack("<IiBQQ", *row) for row in rows]
+        root = merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, packed))
+        columns = [encode_column(column) for column in values]
+        attached: Any = {"columns": columns, "seed": seed}
+        if rng.random() < 0.05:
+            at = rng.randrange(5)
+            width = columns[at][8]
+            match rng.randrange(9):
+                case 0:
+                    columns[at] = encode_column(values[at], width=min(8, 2 * width))
+                case 1:
+                    columns[at] = encode_column(values[at], base=max(-(2**63), min(values[at]) - 1))
+                case 2:
+                    columns[at] = columns[at][:-1]
+                case 3:
+                    columns[at] = columns[at][:8] + bytes([rng.choice([0, 3, 16])]) + columns[at][9:]
+                case 4:
+                    columns.pop()
+                case 5:
+                    attached = {"columns": columns, "seed": seed[:31]}
+                case 6:
+                    attached = attached | {"extra": 1}
+                case 7:
+                    wild = rng.choice([-1, 2**32, 2**31, -(2**31) - 1, 256, 2**63 - 1, -(2**63)])
+                    columns[at] = encode_column([wild, *values[at][1:]])
+                case _:
+                    # base + offset leaves 64 bits
+                    high = struct.pack("<qB", 2**63 - 1, 8) + struct.pack("<Q", 0)
+                    columns[at] = high + struct.pack("<Q", 2**64 - 1) * (len(rows) - 1)
+        return (cbor.encode(attached) if rng.random() < 0.99 else rng.randbytes(20)), root
+
+
+def outline(world: World) -> Mapping[str, Any]:
+    """A few words about a world, for the message of a failure."""
+    return {
+        "areas": len(world.areas),
+        "gateways": len(world.gateways),
+        "meters": len(world.meters),
+        "slot_s": world.slot_s,
+        "clock": "simulated" if world.simulated else "block",
+    }
