@@ -11,11 +11,9 @@ trust, never from the sender of the bundle. A bundle that is *verified* proves, 
     both readings were signed by the meter's gateway, each order by the party itself, for this slot and this chain;
     all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
 
-The ledger's records form hash trees (RFC 9162 with SM3). A *path* leads from one record to the tree's root, a *header* holds the
-roots, and the header's digest is what the signers sign: change one bit anywhere, and some digest or signature no longer fits.
-The claims are checked in a fixed order, structure and digests first and trust last; class `Check` has one method for each.
-Bytes and rules are defined in the project's docs/spec (bundle.md, state.md, envelope.md, batch.md, header.md).
-
+Records are leaves of hash trees (RFC 9162 with SM3). A *path* leads from a leaf to its tree's root, a *header* holds the roots, and
+its digest is what the signers sign: change one bit, and some digest or signature no longer fits. Claims are checked in a fixed
+order, structure and digests first, trust last: class `Check`, a method for each. docs/spec/bundle.md defines every byte.
 Exit status: 0 verified, 1 not verified, 2 a file cannot be read or the trust file is malformed, 3 cannot be decided.
 """
 
@@ -23,50 +21,37 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import json
 import re
 import struct
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple
 
-BUNDLE_BYTES_MAX: Final = 4 << 20
-BOOK_BYTES_MAX: Final = 64 << 20
-TRUST_BYTES_MAX: Final = 1 << 20
+BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 4 << 20, 64 << 20, 1 << 20
 DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
 LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
-
-VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED = "verified", "not verified", "cannot be decided"
-EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, CANNOT_BE_DECIDED: 3}
-BAD_USAGE: Final = 2
+VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
+EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
 CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
 
 
-class Refuted(Exception):  # noqa: N818  (an answer, not an error of this program)
-    """A claim does not hold; the text says what is wrong."""
-
-
-class Undecided(Exception):  # noqa: N818
-    """Nothing is wrong, but something is missing that the answer needs."""
-
-
-class BadInput(Exception):  # noqa: N818
-    """A file cannot be read, or the trust file is malformed."""
+class Halt(Exception):  # noqa: N818  (an answer, not an error of this program)
+    """Why a claim does not hold, cannot be decided, or an input is bad: ``args`` = (the answer, the reason)."""
 
 
 def hold(condition: bool, otherwise: str) -> None:
-    """Raise Refuted with ``otherwise`` unless ``condition`` holds."""
+    """Halt with "not verified" and the reason ``otherwise`` unless ``condition`` holds."""
     if not condition:
-        raise Refuted(otherwise)
+        raise Halt(NOT_VERIFIED, otherwise)
 
 
 def same(what: str, found: object, due: object) -> None:
-    """Raise Refuted unless ``what`` was ``found`` as it is ``due``."""
+    """Hold that ``what`` was ``found`` as it is ``due``."""
     hold(found == due, f"{what} is {plain(found)}, not {plain(due)}")
 
 
@@ -96,27 +81,25 @@ def _sm3_python(data: bytes) -> bytes:
             constant = _rotated(0x79CC4519 if j < 16 else 0x7A879D8A, j)
             ss1 = _rotated((_rotated(a, 12) + e + constant) & 0xFFFFFFFF, 7)
             ff, gg = (a ^ b ^ c, e ^ f ^ g) if j < 16 else ((a & b) | (a & c) | (b & c), (e & f) | (~e & g))
+            tt1 = ff + d + (ss1 ^ _rotated(a, 12)) + (words[j] ^ words[j + 4])
             tt2 = (gg + h + ss1 + words[j]) & 0xFFFFFFFF
-            a, b, c, d = (
-                (ff + d + (ss1 ^ _rotated(a, 12)) + (words[j] ^ words[j + 4])) & 0xFFFFFFFF,
-                a,
-                _rotated(b, 9),
-                c,
-            )
+            a, b, c, d = tt1 & 0xFFFFFFFF, a, _rotated(b, 9), c
             e, f, g, h = tt2 ^ _rotated(tt2, 9) ^ _rotated(tt2, 17), e, _rotated(f, 19), g
         state = [old ^ new for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True)]
     return b"".join(word.to_bytes(4, "big") for word in state)
 
 
-def _sm3_hashlib(data: bytes) -> bytes:
-    return hashlib.new("sm3", data).digest()  # noqa: TID251  (this file stands alone)
-
-
 try:  # not every interpreter's OpenSSL has SM3; where it gives the standard's digest of "abc" it is the faster one
-    _WORKS = _sm3_hashlib(b"abc").hex() == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    _DIGEST = hashlib.new("sm3", b"abc").hexdigest()  # noqa: TID251  (this file stands alone)
 except ValueError:
-    _WORKS = False
-sm3: Final = _sm3_hashlib if _WORKS else _sm3_python
+    _DIGEST = ""
+_IN_HASHLIB = _DIGEST == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+
+
+def sm3(data: bytes) -> bytes:
+    """The 32-byte SM3 digest."""
+    return hashlib.new("sm3", data).digest() if _IN_HASHLIB else _sm3_python(data)  # noqa: TID251
+
 
 # ------------------------------------------------------------------------------------- SM2 signatures (GB/T 32918.2/5)
 _P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
@@ -124,30 +107,18 @@ _B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 _N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 _GX = 0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7
 _GY = 0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0
-_ID = b"1234567812345678"
-
-_Point = tuple[int, int, int]  # Jacobian: x = X / Z^2, y = Y / Z^3; Z = 0 is the point at infinity
-
-
-def _doubled(point: _Point) -> _Point:
-    x, y, z = point
-    delta, gamma = z * z % _P, y * y % _P
-    beta, alpha = x * gamma % _P, 3 * (x - delta) * (x + delta) % _P
-    x3 = (alpha * alpha - 8 * beta) % _P
-    return x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % _P, 2 * y * z % _P
+_Point = tuple[int, int] | None  # affine coordinates; None is the point at infinity
 
 
 def _added(one: _Point, two: _Point) -> _Point:
-    (x1, y1, z1), (x2, y2, z2) = one, two
-    if z1 == 0 or z2 == 0:
-        return two if z1 == 0 else one
-    u1, s1 = x1 * z2 * z2 % _P, y1 * z2 * z2 * z2 % _P
-    h, r = (x2 * z1 * z1 - u1) % _P, (y2 * z1 * z1 * z1 - s1) % _P
-    if h == 0 and r == 0:
-        return _doubled(one)
-    v = u1 * h * h % _P
-    x3 = (r * r - h * h * h - 2 * v) % _P
-    return x3, (r * (v - x3) - s1 * h * h * h) % _P, h * z1 * z2 % _P
+    if one is None or two is None:
+        return one or two
+    (x1, y1), (x2, y2) = one, two
+    if x1 == x2 and (y1 + y2) % _P == 0:
+        return None
+    slope = (3 * x1 * x1 - 3) * pow(2 * y1, -1, _P) if x1 == x2 else (y2 - y1) * pow(x2 - x1, -1, _P)
+    x = (slope * slope - x1 - x2) % _P
+    return x, (slope * (x1 - x) - y1) % _P
 
 
 def is_public_key(key: bytes) -> bool:
@@ -163,14 +134,14 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
     if len(signature) != 64 or not is_public_key(key) or not (0 < r < _N and 0 < s < _N) or t == 0:
         return False
     curve = b"".join(number.to_bytes(32, "big") for number in (_P - 3, _B, _GX, _GY))
-    za = sm3((8 * len(_ID)).to_bytes(2, "big") + _ID + curve + key[1:])
+    za = sm3(b"\x00\x80" + b"1234567812345678" + curve + key[1:])
     e = int.from_bytes(sm3(za + message), "big")
-    base, own = (_GX, _GY, 1), (int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big"), 1)
-    table = ((1, 1, 0), base, own, _added(base, own))
-    point: _Point = table[0]
+    base, own = (_GX, _GY), (int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big"))
+    table: tuple[_Point, ...] = (None, base, own, _added(base, own))
+    point: _Point = None
     for bit in range(255, -1, -1):  # s*G + t*key, both at once
-        point = _added(_doubled(point), table[(s >> bit & 1) | (t >> bit & 1) << 1])
-    return point[2] != 0 and (e + point[0] * pow(point[2], -2, _P) % _P) % _N == r
+        point = _added(_added(point, point), table[(s >> bit & 1) | (t >> bit & 1) << 1])
+    return point is not None and (e + point[0]) % _N == r
 
 
 # ------------------------------------------------------------------------ canonical CBOR (RFC 8949 section 4.2.1), trees
@@ -185,21 +156,20 @@ def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     """Canonical bytes of what this file hashes: integers 0 to 2^64 - 1, bytes, texts and arrays of them."""
     if isinstance(value, int):
         return _head(0, value)
-    if isinstance(value, bytes):
-        return _head(2, len(value)) + value
-    if isinstance(value, str):
-        return _head(3, len(value.encode())) + value.encode()
+    if isinstance(value, bytes | str):
+        raw = value.encode() if isinstance(value, str) else value
+        return _head(3 if isinstance(value, str) else 2, len(raw)) + raw
     return _head(4, len(value)) + b"".join(encode(item) for item in value)
 
 
 def decode(data: bytes, what: str) -> Any:
-    """The one canonical item in ``data``; Refuted, naming ``what`` and the offset, when it is anything else."""
+    """The one canonical item in ``data``; halts, naming ``what`` and the offset, when it is anything else."""
     try:
         value, end = _item(data, 0, 0)
-        hold(end == len(data), f"{len(data) - end} bytes after the item, at offset {end}")
-    except Refuted as why:
-        raise Refuted(f"{what} cannot be parsed: {why}") from None
-    return value
+        same("the end of the item", end, len(data))
+        return value
+    except (Halt, UnicodeDecodeError) as why:  # the error's second argument is the text that is not UTF-8
+        raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {plain(why.args[1])}") from None
 
 
 def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
@@ -217,10 +187,7 @@ def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
     hold(argument <= len(data) - offset, f"a length past the end at offset {start}")
     if major < 4:
         raw, end = data[offset : offset + argument], offset + argument
-        try:
-            return (raw if major == 2 else raw.decode("utf-8")), end
-        except UnicodeDecodeError:
-            raise Refuted(f"text that is not UTF-8 at offset {start}") from None
+        return (raw if major == 2 else raw.decode()), end
     items: list[Any] = []
     entries: dict[str, Any] = {}
     last = b""
@@ -259,16 +226,12 @@ def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
 # text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys ("?": may be absent; "*": others may
 # stand beside them, in leaves and signed bodies: the state root or the signature covers what is not named here).
 ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
-NATURAL, I64, NUMBER = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
-TIME = range(253_402_300_800)  # UTC seconds, 1970 to 9999
-
 # fmt: off
+NATURAL, I64, TIME = range(1 << 63), range(-(1 << 63), 1 << 63), range(253_402_300_800)  # TIME: UTC seconds, 1970 to 9999
 PATH = [33]
-STATE_PROOF = {"leaf": bytes, "path": PATH}
-ROW_PROOF = {"path": PATH, "row": bytes, "salt": 16}
+STATE_PROOF, ROW_PROOF = {"leaf": bytes, "path": PATH}, {"path": PATH, "row": bytes, "salt": 16}
 TRANSACTION = {"attachment_digest": 32, "data_path": PATH, "header": bytes, "history_path": PATH, "signature": 64, "signed": bytes}
-BATCH = {**TRANSACTION, "reading": ROW_PROOF}
-KEY_OF_GATEWAY = {"gateway": STATE_PROOF, "signer": STATE_PROOF}
+BATCH, KEY_OF_GATEWAY = {**TRANSACTION, "reading": ROW_PROOF}, {"gateway": STATE_PROOF, "signer": STATE_PROOF}
 BUNDLE = {
     "batches": {"end": BATCH, "start": BATCH}, "certificate?": [(65, 64)], "chain": STATE_PROOF, "clearing?": STATE_PROOF,
     "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY}, "genesis": {"digest": 32, "path": PATH}, "header": bytes,
@@ -276,50 +239,40 @@ BUNDLE = {
     "party?": STATE_PROOF, "position": ROW_PROOF, "rules": STATE_PROOF, "run": STATE_PROOF, "type": str, "version": int,
 }
 HEADER = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
-CHAIN = {"*": 0, "clock": re.compile("block|simulated"), "currency": re.compile("[A-Z]{3}"), "name": str, "slot_s": range(300, 3601)}
-SIGNER = {"*": 0, "public_key": 65, "roles": [str]}
-GATEWAY = {"*": 0, "protection": NAME}
-INSTALLATION = {
-    "*": 0, "area": NAME, "from_s": TIME, "gateway": ID, "meter": NAME, "modulus_wh": NATURAL, "number": NUMBER, "party": ID,
-    "ratio": range(1, 1 << 31),
-}
-PRICES = [f"{name}_micro_per_kwh" for name in (
-    "feed_in_price", "levy", "network_residual", "network_traded", "residual_price", "shortfall_price", "surplus_price",
-)]
+CHAIN = {"*": 0, "clock": re.compile("block|simulated"), "currency": re.compile("[A-Z]{3}"), "slot_s": range(300, 3601)}
+GATEWAY, SIGNER = {"*": 0, "protection": NAME}, {"*": 0, "public_key": 65, "roles": [str]}
+INSTALLATION = {"*": 0, "area": NAME, "from_s": TIME, "gateway": ID, "meter": NAME, "modulus_wh": NATURAL, "number": NATURAL,
+                "party": ID, "ratio": range(1, 1 << 31)}
+PRICES = tuple(f"{name}_micro_per_kwh" for name in (
+    "feed_in_price", "levy", "network_residual", "network_traded", "residual_price", "shortfall_price", "surplus_price"))
 RULES = {"*": 0, "prices": dict.fromkeys(PRICES, I64), "rationing": str, "reference_price_micro_per_kwh": I64}
 OF_SLOT = {"area": NAME, "contract": str, "price_micro_per_kwh?": I64, "rules": 32, "slot_start_s": TIME, "volume_wh": NATURAL}
 RUN = {**OF_SLOT, "*": 0, "as_of_height": NATURAL, "input_root": 32, "line_root": 32, "position_root": 32, "run": NAME}
 CLEARING = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
 SIGNED = {"chain": str, "kind": str, "signer": ID, "type": re.compile("transaction"), "version": range(1, 2)}
-SIGNED_BATCH = {**SIGNED, "identity": dict, "body": {
-    "*": 0, "boundary_s": TIME, "clock": {"offset_ms": int, "state": NAME}, "rows_root": 32,
-    "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")),
-}}
+SIGNED_BATCH = {**SIGNED, "identity": dict, "body": {"*": 0, "boundary_s": TIME, "clock": {"offset_ms": int, "state": NAME},
+                "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")), "rows_root": 32}}
 SIGNED_ORDER = {**SIGNED, "identity": {"counter": range(1, 17), "slot_start_s": TIME}, "body": {
-    "area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell"),
-}}
+                "area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")}}
 BOOK = {"book": list, "salts": list, "type": str, "version": int}
-HEX32, HEX65 = re.compile("[0-9a-fA-F]{64}"), re.compile("[0-9a-fA-F]{130}")
-TRUST = {
-    "chain": str, "genesis": HEX32, "signers": [{"name": str, "power": range(1, 1 << 63), "public_key": HEX65}], "type": str, "version": int,
-}
-LINE_KINDS = (
-    "trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded", "network_residual", "levy",
-)
+TRUST_SIGNER = {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}
+TRUST = {"chain": str, "genesis": re.compile("[0-9a-fA-F]{64}"), "signers": [TRUST_SIGNER], "type": str, "version": int}
+LINE_KINDS = ("trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded",
+              "network_residual", "levy")
+READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(
+    struct.Struct, ("<IiBQQ", "<IqqqqB", "<Iqqqq", "<IBqqq", "<IIBqqq", "<IBqqq"))
 # fmt: on
-_LAYOUTS = ("<IiBQQ", "<IqqqqB", "<Iqqqq", "<IBqqq", "<IIBqqq", "<IBqqq")
-READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(struct.Struct, _LAYOUTS)
 
 
 def conform(value: Any, shape: Any, where: str) -> None:
-    """Refuted, naming the place, unless ``value`` has this shape."""
+    """Halt, naming the place, unless ``value`` has this shape."""
     if isinstance(shape, dict):
         hold(isinstance(value, dict), f"{where} is not a map")
         for key in value:
             hold(not shape.keys().isdisjoint((key, f"{key}?", "*")), f"{where} holds an unknown key {plain(key)}")
-        for key in shape.keys() - {"*"}:
+        for key in shape:
             name = key.rstrip("?")
-            hold(name in value or key != name, f"{where} lacks {name}")
+            hold(name in value or key != name or key == "*", f"{where} lacks {name}")
             if name in value:
                 conform(value[name], shape[key], f"{where}.{name}")
     elif isinstance(shape, list | tuple):
@@ -335,15 +288,12 @@ def conform(value: Any, shape: Any, where: str) -> None:
     elif isinstance(shape, re.Pattern):
         hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
     else:
-        hold(isinstance(value, shape), f"{where} is not of type {shape.__name__}")
+        hold(type(value) is shape, f"{where} is not of type {shape.__name__}")
 
 
 def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: int) -> list[tuple[int, int, int]]:
-    """By line kind: (energy in Wh, price in micro per kWh, sign: +1 where the party owes energy x price, -1 where it is owed).
-
-    ``taken``: what a point imported, exported, bought and sold in one slot, in Wh. Import and export are never netted.
-    """
-    import_wh, export_wh, bought_wh, sold_wh = taken
+    """By line kind: (energy in Wh, price in micro per kWh, sign: +1 where the party owes energy x price, -1 where it is owed)."""
+    import_wh, export_wh, bought_wh, sold_wh = taken  # by one point in one slot; import and export are never netted
     feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
     traded_wh = min(import_wh, bought_wh)
     return [
@@ -368,17 +318,14 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> tup
     levels: dict[int, tuple[list[int], list[int]]] = {}  # limit: ranks of buys, ranks of sells
     for rank, (side, _, limit) in enumerate(orders):
         levels.setdefault(limit, ([], []))[side].append(rank)
-    best, kept = (
-        (0, 0),
-        list[tuple[int, int]](),
-    )  # volume and imbalance of the candidates kept: (price, demand - supply), prices ascending
+    kept: list[tuple[int, int]] = []  # (price, demand - supply) of the best candidates so far, prices ascending
+    best = (0, 0)
     demand, supply = sum(quantity for side, quantity, _ in orders if side == 0), 0
     for limit, (buys, sells) in sorted(levels.items()):
         supply += sum(orders[rank][1] for rank in sells)
         quality = (min(demand, supply), -abs(demand - supply))
         if quality >= best or not kept:
-            kept = [*(kept if quality == best else []), (limit, demand - supply)]
-            best = quality
+            best, kept = quality, [*(kept if quality == best else []), (limit, demand - supply)]
         demand -= sum(orders[rank][1] for rank in buys)
     volume, fills = best[0], [0] * len(orders)
     if volume == 0:
@@ -402,8 +349,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> tup
     return volume, price, fills
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(NamedTuple):
     """Whose word counts: the chain, the digest of its genesis, and its signers as (public key, power, name)."""
 
     chain: str
@@ -411,15 +357,14 @@ class Trust:
     signers: tuple[tuple[bytes, int, str], ...]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The answer, why, the claims that hold as (name, text), what was not checked, and the facts that the bundle shows."""
+class Verdict(NamedTuple):
+    """The answer, why, the claims that hold (name: text), what was not checked, and the facts that the bundle shows."""
 
     answer: str
     reason: str
-    claims: tuple[tuple[str, str], ...] = ()
-    not_checked: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, str]
+    not_checked: tuple[str, ...]
+    facts: dict[str, Any]
 
 
 def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -> Verdict:
@@ -428,32 +373,32 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
     claims: dict[str, str] = {}
     undecided: dict[str, None] = {}
     for name in CLAIMS:
+        if (name == "book" and book is None) or (name in ARITHMETIC and undecided):
+            continue
         try:
-            if name != "book" or book is not None:
-                claims[name] = getattr(check, name)()
-        except Refuted as why:
-            return Verdict(NOT_VERIFIED, f"{name}: {why}", tuple(claims.items()), (), check.facts)
-        except Undecided as why:  # a later claim may still be refuted
-            undecided[str(why)] = None
+            claims[name] = getattr(check, name)()
+        except Halt as why:
+            answer, reason = why.args
+            if answer == NOT_VERIFIED:
+                return Verdict(NOT_VERIFIED, f"{name}: {reason}", claims, NOT_CHECKED, check.facts)
+            undecided[reason] = None  # a later claim may still be refuted
             if name == "shape":
                 break
-    not_checked = (
-        "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
-        "that the meter measured right, and that the gateway read it right",
-        "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
-    )["book" in claims :]
-    answer = CANNOT_BE_DECIDED if undecided else VERIFIED
-    return Verdict(answer, "; ".join(undecided) or "every claim holds", tuple(claims.items()), not_checked, check.facts)
+    answer, reason = (CANNOT_BE_DECIDED, "; ".join(undecided)) if undecided else (VERIFIED, "every claim holds")
+    return Verdict(answer, reason, claims, NOT_CHECKED["book" in claims :], check.facts)
 
 
 CLAIMS = ("shape", "header", "line", "energy", "readings", "recorded", "orders", "book", "signatures", "certificate")
+ARITHMETIC = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
+NOT_CHECKED = (
+    "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+    "that the meter measured right, and that the gateway read it right",
+    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
+)
 
 
 class Check:
-    """One bundle under examination: a method for each of CLAIMS; each returns what it proved in plain language, or raises.
-
-    A later claim relies on what the earlier ones have established, so they run in that order only.
-    """
+    """One bundle under examination: a method for each of CLAIMS, in that order; it returns what it proved, or halts."""
 
     def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
         self.data, self.trust, self.book_data = data, trust, book
@@ -482,13 +427,13 @@ class Check:
     def header(self) -> str:
         """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
         bundle, value, first = self.bundle, self.value, self.bundle["genesis"]
-        self.head = head = decode_header(bundle["header"], "the header")
+        self.head = head = decode(bundle["header"], "the header")
+        conform(head, HEADER, "the header")
         hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
         same("the history with this genesis", root_of_path(first["digest"], first["path"]), head[5])
         self.leaf(bundle["chain"], CHAIN, "chain", "chain")
         chain, slot_s = value["chain"], value["chain"]["slot_s"]
         hold(slot_s in (300, 900, 1800, 3600), "the chain's slots have no length that a slot may have")
-        same("the name in the chain id", head[1][:-16], chain["name"])
         key = self.leaf(bundle["run"], RUN, "run")
         run, start_s = value["run"], value["run"]["slot_start_s"]
         slot = f"{run['area']}/{start_s}"
@@ -497,64 +442,38 @@ class Check:
         hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
         hold(self.leaf(bundle["rules"], RULES, "rules").startswith("rules/"), "the rules leaf holds no rules")
         hold(sm3(bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
-        self.installed()
+        number = int.from_bytes(bundle["line"]["row"][:4], "little")
+        self.leaf(bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
+        meter = value["meter"]
+        same("number and area of the installation", (meter["number"], meter["area"]), (number, run["area"]))
+        hold(meter["from_s"] <= start_s, "the installation came into use after the slot's start")
+        for when, proofs in bundle["gateways"].items():
+            self.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
+            self.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
+            hold("gateway" in value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
+        hold(("party" in bundle) == bool(bundle["orders"]), "the party's key belongs to orders, and only to them")
+        if "party" in bundle:
+            self.leaf(bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
+            hold("prosumer" in value["party signer"]["roles"], "the party's key may not sign orders")
         hold("clearing" in bundle or not bundle["orders"], "there are orders but no clearing")
         if "clearing" in bundle:
             self.leaf(bundle["clearing"], CLEARING, "clearing", f"clearing/{slot}")
-        for name in OF_SLOT if "clearing" in bundle else ():
             same(
-                f"{name.rstrip('?')} of the clearing",
-                value["clearing"].get(name.rstrip("?")),
-                run.get(name.rstrip("?")),
+                "the clearing", *([leaf.get(name.rstrip("?")) for name in OF_SLOT] for leaf in (value["clearing"], run))
             )
-        self.facts |= {
-            "simulated": chain["clock"] == "simulated",
-            "chain": head[1],
-            "height": head[2],
-            "area": run["area"],
-        }
-        self.facts |= {
-            "slot_start_s": start_s,
-            "slot_end_s": start_s + slot_s,
-            "currency": chain["currency"],
-            "run": run["run"],
-        }
-        return (
-            f"Run, rules, meter, gateway and keys are those that belong here, in the state that header {head[2]} holds."
-        )
-
-    def installed(self) -> None:
-        """The line's meter, the registered key of its gateway and, where there are orders, that of its party."""
-        number = int.from_bytes(self.bundle["line"]["row"][:4], "little")
-        self.leaf(self.bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
-        meter, start_s = self.value["meter"], self.value["run"]["slot_start_s"]
-        same("the number of the installation", meter["number"], number)
-        same("the area of the installation", meter["area"], self.value["run"]["area"])
-        hold(meter["from_s"] <= start_s, "the installation came into use after the slot's start")
-        for when, proofs in self.bundle["gateways"].items():
-            self.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
-            self.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
-            hold("gateway" in self.value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
-        hold(
-            ("party" in self.bundle) == bool(self.bundle["orders"]),
-            "the party's key belongs to orders, and only to them",
-        )
-        if "party" in self.bundle:
-            self.leaf(self.bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
-            hold("prosumer" in self.value["party signer"]["roles"], "the party's key may not sign orders")
-        protection = self.value["end gateway"]["protection"]
-        self.facts |= {name: meter[name] for name in ("meter", "party", "gateway")} | {"protection": protection}
+        self.facts.update(chain=head[1], height=head[2], area=run["area"], run=run["run"], currency=chain["currency"])
+        self.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
+        self.facts.update(protection=value["end gateway"]["protection"])
+        self.facts.update(simulated=chain["clock"] == "simulated", slot_start_s=start_s, slot_end_s=start_s + slot_s)
+        if run["contract"] != CONTRACT:
+            raise Halt(CANNOT_BE_DECIDED, f"the contract is {plain(run['contract'])}; this verifier knows {CONTRACT}")
+        return f"Run, rules, meter, gateway and keys are those that belong here, in the state of header {head[2]}."
 
     def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
         """The integers of a salted row that lies under ``root``."""
         same(f"the length of the {what} row", len(part["row"]), layout.size)
         hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
         return layout.unpack(part["row"])
-
-    def known_contract(self) -> None:
-        """Undecided where the arithmetic is that of a contract which this file does not know."""
-        if self.value["run"]["contract"] != CONTRACT:
-            raise Undecided(f"the contract is {plain(self.value['run']['contract'])}; this verifier knows {CONTRACT}")
 
     def lines(self, *taken: int) -> list[tuple[int, int, int]]:
         """``lines_of_point`` at this run's prices; where nothing was traded the trade price counts as 0."""
@@ -564,13 +483,12 @@ class Check:
         """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
         row = self.row(self.bundle["line"], LINE_ROW, self.value["run"]["line_root"], "line")
         _, kind, energy_wh, price, amount_nano = row
-        self.known_contract()
         hold(kind < len(LINE_KINDS) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
         _, due_price, sign = self.lines(0, 0, 0, 0)[kind]
         same("the price of the line", price, due_price)
         same("the amount of the line", amount_nano, sign * energy_wh * price)
-        self.facts |= {"line_kind": LINE_KINDS[kind], "energy_wh": energy_wh}
-        self.facts |= {"price_micro_per_kwh": price, "amount_nano": amount_nano}
+        self.facts.update(line_kind=LINE_KINDS[kind], energy_wh=energy_wh)
+        self.facts.update(price_micro_per_kwh=price, amount_nano=amount_nano)
         return f"{LINE_KINDS[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
 
     def energy(self) -> str:
@@ -579,7 +497,6 @@ class Check:
         number, *registers, _ = self.row(self.bundle["input"], INPUT_ROW, run["input_root"], "input")
         position = self.row(self.bundle["position"], POSITION_ROW, run["position_root"], "position")
         same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
-        self.known_contract()
         _, bought_wh, sold_wh, pays_nano, alone_nano = position
         hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
         taken = []
@@ -589,13 +506,11 @@ class Check:
             taken.append(advance * meter["ratio"])
         lines, alone = self.lines(*taken, bought_wh, sold_wh), self.lines(*taken, 0, 0)
         same("the energy of the line", self.facts["energy_wh"], lines[LINE_KINDS.index(self.facts["line_kind"])][0])
-        same("what the point pays", pays_nano, sum(sign * energy * price for energy, price, sign in lines))
-        supplier_only_nano = sum(sign * energy * price for energy, price, sign in alone)
-        same("what it would have paid with the supplier alone", alone_nano, supplier_only_nano)
-        self.facts |= {"import_wh": taken[0], "export_wh": taken[1], "bought_wh": bought_wh, "sold_wh": sold_wh}
-        self.facts |= {"slot_pays_nano": pays_nano, "slot_supplier_only_nano": alone_nano}
-        registered = f"import {taken[0]} Wh, export {taken[1]} Wh by the registers"
-        return f"The energy follows from {registered}, {bought_wh} Wh bought, {sold_wh} Wh sold; all lines: {pays_nano} nano."
+        due_nano, due_alone_nano = (sum(sign * wh * price for wh, price, sign in which) for which in (lines, alone))
+        same("pays and supplier-only amount of the point", (pays_nano, alone_nano), (due_nano, due_alone_nano))
+        self.facts.update(import_wh=taken[0], export_wh=taken[1], bought_wh=bought_wh, sold_wh=sold_wh)
+        self.facts.update(slot_pays_nano=pays_nano, slot_supplier_only_nano=alone_nano)
+        return f"{taken[0]} Wh in, {taken[1]} Wh out by the registers, {bought_wh} Wh bought, {sold_wh} Wh sold give the line."
 
     def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
         """The signed map of a transaction of this chain and this kind."""
@@ -616,31 +531,28 @@ class Check:
             same(f"the {when} reading of meter and registers", (meter, *shown), (number, *used))
             hold(quality & 15 == 0, f"the {when} reading is not a measured one")
             same("the quality of the end reading", quality if when == "end" else end_quality, end_quality)
-            self.facts |= {f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]}
+            self.facts.update({f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]})
         return f"The registers are measured readings of meter {number} at the slot's start and end."
+
+    def transactions(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """All transactions of the bundle: (what it is, which leaf has its signer's key, its proof)."""
+        batches = [(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()]
+        return batches + [(f"order {i}", "party signer", part) for i, part in enumerate(self.bundle["orders"], 1)]
 
     def recorded(self) -> str:
         """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
         for what, _, part in self.transactions():
-            block = decode_header(part["header"], f"the header of {what}")
-            same(f"the chain of the block of {what}", block[1], self.head[1])
+            block = decode(part["header"], f"the header of {what}")
+            conform(block, HEADER, f"the header of {what}")
             hold(block[2] <= self.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
             leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
             hold(root_of_path(leaf, part["data_path"]) == block[6], f"{what} was not accepted in its block")
             past = root_of_path(sm3(part["header"]), part["history_path"])
             hold(past == self.head[5], f"the block of {what} is not in the header's history")
-        count = len(self.bundle["orders"])
-        return f"2 batches and {count} orders were accepted in blocks before the run, in the header's history."
-
-    def transactions(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """All transactions of the bundle: (what it is, which leaf has its signer's key, its proof)."""
-        batches = [(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()]
-        orders = [(f"order {position}", "party signer", part) for position, part in enumerate(self.bundle["orders"], 1)]
-        return batches + orders
+        return "Both batches and each order were accepted in blocks before the run, in the header's history."
 
     def orders(self) -> str:
         """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
-        self.known_contract()
         clearing, due = self.value["clearing"], (self.facts["party"], self.facts["area"], self.facts["slot_start_s"])
         last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
         for what, _, part in self.transactions()[2:]:
@@ -661,19 +573,14 @@ class Check:
 
     def book(self) -> str:
         """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
-        self.known_contract()
         clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
-        if not clearing:
-            raise Undecided(
-                "the bundle holds no clearing (its party had no order in the slot), so no book can be checked"
-            )
-        if rules["rationing"] != "pro_rata":
-            raise Undecided(f"the rationing is {plain(rules['rationing'])}; this verifier knows pro_rata")
+        if not clearing or rules["rationing"] != "pro_rata":
+            raise Halt(CANNOT_BE_DECIDED, "a book tells nothing: no clearing in the bundle, or unknown rationing")
         hold(len(data) <= BOOK_BYTES_MAX, f"a book has at most {BOOK_BYTES_MAX} bytes")
         book = known_version(decode(data, "the book"), "gridledger-book", "the book")
         conform(book, BOOK, "book")
         rows, salts = book["book"], book["salts"]
-        same("the number of rows and salts of the book", (len(rows), len(salts)), 2 * (clearing["orders"],))
+        same("the number of rows and salts", (len(rows), len(salts)), (clearing["orders"], clearing["orders"]))
         for row, salt in zip(rows, salts, strict=True):
             conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
         root = root_of_leaves([salt + row for salt, row in zip(salts, rows, strict=True)])
@@ -681,38 +588,31 @@ class Check:
         orders = [BOOK_ROW.unpack(row) for row in rows]
         hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
         hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
-        volume, price, fills = call_auction([order[1:4] for order in orders], rules["reference_price_micro_per_kwh"])
-        same(
-            "volume and price of the clearing",
-            (clearing["volume_wh"], clearing.get("price_micro_per_kwh")),
-            (volume, price),
-        )
+        *due, fills = call_auction([order[1:4] for order in orders], rules["reference_price_micro_per_kwh"])
+        same("the clearing's volume and price", [clearing["volume_wh"], clearing.get("price_micro_per_kwh")], due)
         hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
         own, listed = Counter(fill[2:] for fill in self.fills), Counter(order[1:] for order in orders)
         hold(own <= listed, "an order of the party does not stand in the book with its fill")
-        return (
-            f"Price, volume and every fill follow from all {len(orders)} orders of the slot by the call auction's rule."
-        )
+        return f"Price, volume and every fill follow from all {len(orders)} orders of the slot by the auction's rule."
 
     def signatures(self) -> str:
         """8: the batches are signed with the gateway's registered key, the orders with the party's."""
         for what, signer, part in self.transactions():
             valid = is_valid_signature(self.value[signer]["public_key"], part["signed"], part["signature"])
             hold(valid, f"{what} is not signed with its signer's registered key")
-        count, gateway, party = len(self.bundle["orders"]), self.facts["gateway"], self.facts["party"]
-        return f"Both readings are signed with the key of gateway {gateway}, {count} orders with that of {party}."
+        return "Both readings are signed with their gateway's registered key, each order with its party's."
 
     def certificate(self) -> str:
         """9: signers of the trust root, with more than two thirds of its power, signed this header; nobody else did."""
         certificate, trust, chain = self.bundle.get("certificate", []), self.trust, self.head[1]
         keys = [key for key, _ in certificate]
-        hold(all(one < two for one, two in itertools.pairwise(keys)), "the certificate's keys do not ascend")
+        hold(keys == sorted(set(keys)), "the certificate's keys do not ascend")
         if trust is None:
-            raise Undecided("no trust root was given (--trust FILE)")
+            raise Halt(CANNOT_BE_DECIDED, "no trust root was given (--trust FILE)")
         if (trust.chain, trust.genesis) != (chain, self.bundle["genesis"]["digest"]):
-            raise Undecided(f"the trust root is of another chain than the bundle's, {plain(chain)}")
+            raise Halt(CANNOT_BE_DECIDED, f"the trust root is of another chain than the bundle's, {plain(chain)}")
         if not certificate:
-            raise Undecided("the certificate of the header is absent")
+            raise Halt(CANNOT_BE_DECIDED, "the certificate of the header is absent")
         power = {key: power for key, power, _ in trust.signers}
         names = {key: plain(name) for key, _, name in trust.signers}
         message = encode(["certificate/1", chain, self.head[2], sm3(self.bundle["header"])])
@@ -721,116 +621,80 @@ class Check:
             hold(is_valid_signature(key, message, signature), f"{names[key]}'s signature is not one over this header")
         signed, total = sum(power[key] for key in keys), sum(power.values())
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
-        self.facts |= {"signers": len(keys), "signers_total": len(power), "power": signed, "power_total": total}
+        self.facts.update(signers=len(keys), signers_total=len(power), power=signed, power_total=total)
         count = "1 of 1 signer: the operator's own word" if len(power) == 1 else f"{len(keys)} of {len(power)} signers"
         return f"The header is certified by {count} ({', '.join(names[key] for key in keys)})."
 
 
-def decode_header(data: bytes, what: str) -> list[Any]:
-    """The ten items of a header/1 (docs/spec/header.md)."""
-    items: list[Any] = decode(data, what)
-    conform(items, HEADER, what)
-    hold(len(items[9]) in (0, 32), f"{what} names a malformed pending set")
-    return items
-
-
 def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
-    """A map of this ``type``; Undecided where its ``version`` is not 1."""
+    """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not 1."""
     hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
-    hold(type(value.get("version")) is int, f"{what} has no version")
+    conform(value.get("version"), int, f"the version of {what}")
     if value["version"] != 1:
-        raise Undecided(f"{what} is of version {value['version']}; this verifier knows version 1")
+        raise Halt(CANNOT_BE_DECIDED, f"{what} is of version {value['version']}; this verifier knows version 1")
     return dict(value)
 
 
 def decode_trust(data: bytes) -> Trust:
-    """Read a trust root (JSON). BadInput says what is malformed; Undecided for a version that this file does not know."""
+    """Read a trust root (JSON); halts with "bad input" where it is malformed, "cannot be decided" at an unknown version."""
     try:
-        hold(len(data) <= TRUST_BYTES_MAX, f"it is larger than {TRUST_BYTES_MAX} bytes")
-        root = known_version(json.loads(data.decode(), object_pairs_hook=_unique), "gridledger-trust", "it")
+        root = known_version(json.loads(data[:TRUST_BYTES_MAX].decode()), "gridledger-trust", "the trust root")
         conform(root, TRUST, "trust")
-        signers = [(bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"]]
+        signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
         hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
         hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
-    except (ValueError, RecursionError, Refuted) as why:
-        raise BadInput(f"the trust file is malformed: {plain(why)}") from None
-    return Trust(root["chain"], bytes.fromhex(root["genesis"]), tuple(signers))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    hold(len(dict(pairs)) == len(pairs), "a key stands twice")
-    return dict(pairs)
+    except (ValueError, RecursionError, Halt) as why:
+        if why.args[0] == CANNOT_BE_DECIDED:
+            raise
+        raise Halt(BAD_INPUT, f"the trust file is malformed: {plain(why.args[-1])}") from None
+    return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers)
 
 
 def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict:
-    """Read the files and answer. BadInput when one cannot be read or the trust file is malformed."""
-    data = _contents(bundle, BUNDLE_BYTES_MAX)
-    book_data = None if book is None else _contents(book, BOOK_BYTES_MAX)
+    """Read the files and answer; "bad input" when one cannot be read or the trust file is malformed."""
+    contents: dict[Path, bytes] = {}
     try:
-        return verify_bundle(
-            data, None if trust is None else decode_trust(_contents(trust, TRUST_BYTES_MAX)), book_data
-        )
-    except Undecided as why:  # a trust root of an unknown version
-        return Verdict(CANNOT_BE_DECIDED, str(why))
-
-
-def _contents(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(bytes_max + 1)  # one more than allowed is seen to be too much, and no more is read
-    except (OSError, ValueError) as why:
-        raise BadInput(f"cannot read {plain(path)}: {plain(getattr(why, 'strerror', None) or why)}") from None
+        for path in (bundle, trust, book):
+            if path is not None:
+                with path.open("rb") as file:
+                    contents[path] = file.read(BOOK_BYTES_MAX + 1)
+        root = None if trust is None else decode_trust(contents[trust])
+    except OSError as why:
+        return Verdict(BAD_INPUT, f"cannot read {plain(path)}: {plain(why.strerror)}", {}, (), {})
+    except Halt as why:
+        return Verdict(why.args[0], why.args[1], {}, (), {})
+    return verify_bundle(contents[bundle], root, None if book is None else contents[book])
 
 
 def render(verdict: Verdict, *, as_json: bool) -> str:
     """The verdict as one JSON object, or as text for a person."""
-    facts, status = verdict.facts, EXIT_STATUS[verdict.answer]
     if as_json:
-        claims = [{"claim": name, "text": text} for name, text in verdict.claims]
-        answer = {"answer": verdict.answer, "exit": status, "reason": verdict.reason, "claims": claims}
-        return json.dumps({**answer, "not_checked": verdict.not_checked, "facts": facts})
-    lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
+        return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer]})
+    facts, lines = verdict.facts, [f"{verdict.answer.upper()}: {verdict.reason}"]
     if facts.get("simulated"):
         lines.append("SIMULATED: this chain's clock is a simulated one; no real meter stands behind its readings.")
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
         start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
-        who = f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
-        price, amount = _decimal(facts["price_micro_per_kwh"], 6), _decimal(facts["amount_nano"], 9)
-        owed = f"{facts['energy_wh']} Wh x {price} {facts['currency']}/kWh: the party owes {amount} {facts['currency']}"
-        lines += ["", f"  {who}, {facts['line_kind']}", f"  {owed}"]
-    checked = [f"{name}: {text}" for name, text in verdict.claims]
-    for title, items in (("Checked", checked), ("Not checked", verdict.not_checked)):
-        lines += ["", title, *(f"  - {item}" for item in items)] if items else []
-    return "\n".join(lines)
-
-
-def _decimal(value: int, places: int) -> str:
-    whole, part = divmod(abs(value), 10**places)
-    return f"{'-' if value < 0 else ''}{whole}.{part:0{places}d}"
-
-
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_USAGE, f"verify: {plain(message)} (--help shows the usage)\n")
+        price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
+        lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
+        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh x {price:f} = {amount:f} {facts['currency']}")
+    lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
+    return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand-alone command; returns the exit status."""
-    example = "example: python -I -S verify.py sample.evd --trust trust.json"
-    parser = _OneLineParser(description="Check the evidence bundle of one bill line, offline.", epilog=example)
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description="Check the evidence of a bill line, offline.")
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the evidence bundle (.evd)")
     parser.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON), from a source you trust")
-    parser.add_argument(
-        "--with-book", type=Path, metavar="FILE", help="the slot's anonymous order book: recompute the price"
-    )
+    parser.add_argument("--with-book", type=Path, metavar="FILE", help="the slot's anonymous book: recompute the price")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    try:
-        verdict = verify_files(options.bundle, options.trust, options.with_book)
-    except BadInput as why:
-        sys.stderr.write(f"verify: {why}\n")
-        return BAD_USAGE
-    sys.stdout.write(render(verdict, as_json=options.json) + "\n")
+    verdict = verify_files(options.bundle, options.trust, options.with_book)
+    if verdict.answer == BAD_INPUT:
+        sys.stderr.write(f"verify: {verdict.reason}\n")
+    else:
+        sys.stdout.write(render(verdict, as_json=options.json) + "\n")
     return EXIT_STATUS[verdict.answer]
 
 
