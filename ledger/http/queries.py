@@ -145,7 +145,7 @@ def clearing(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) 
 
 
 def run(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
-    """A settlement run: its leaf, statement lines and postings of one page of settling rows.
+    """A settlement run: its leaf, and of one page of settling rows the totals, statement lines and postings.
 
     Counter-accounts in ``postings`` sum up the page; a party sees its own lines and no postings of others.
     """
@@ -155,15 +155,16 @@ def run(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_n
     result = load_run(view, area, slot_start_s, run_name)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
     if party is not None:
-        row = area.settling_row_of.get(party)
-        lines = [] if row is None else result.lines(row, row + 1)
+        row = area.settling_row_of[party]
+        first, end, following = row, row + 1, None
+        lines = result.lines(first, end)
         postings = [posting for posting in postings_of(lines) if posting.account == party]
-        following = None
     else:
         answer["result"] = _plain(result.leaf)
         first, end, following = _window(len(area.settling), start)
         lines = result.lines(first, end)
         postings = postings_of(lines)
+    answer["parties"] = [total._asdict() for total in result.totals(first, end)]
     answer["lines"] = [line._asdict() for line in lines]
     answer["postings"] = [posting._asdict() for posting in postings]
     return {**answer, "next": following}
@@ -198,8 +199,7 @@ def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json
     owed = owed or [0] * len(area.settling)
     balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
     if party is not None:
-        row = area.settling_row_of.get(party)
-        own = [] if row is None else [{"party": party, "owes_nano": owed[row]}]
+        own = [{"party": party, "owes_nano": owed[area.settling_row_of[party]]}]
         return {"area": area.id, "accounts": [], "balances": own, "next": None}
     received = [
         {"account": name, "received_nano": value["units"] * 10**9 + value["nano"] if value else 0}

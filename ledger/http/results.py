@@ -40,6 +40,14 @@ class Posting(NamedTuple):
     credit_nano: int
 
 
+class Total(NamedTuple):
+    """What a party pays for one slot (negative: receives), and what the supplier alone would have asked for."""
+
+    party: str
+    pays_nano: int
+    supplier_only_nano: int
+
+
 @dataclass(frozen=True)
 class RunResult:
     """One run of one slot: its leaf, and the settlement of the area's settling rows (``parties``, row by row)."""
@@ -47,6 +55,11 @@ class RunResult:
     leaf: Mapping[str, Any]
     parties: tuple[str, ...]
     settled: SlotSettlementLike
+
+    def totals(self, first: int, end: int) -> list[Total]:
+        """Totals of the settling rows first ... end - 1."""
+        columns = (self.settled.pays_nano[first:end].tolist(), self.settled.supplier_only_nano[first:end].tolist())
+        return [Total(*row) for row in zip(self.parties[first:end], *columns, strict=True)]
 
     def lines(self, first: int, end: int) -> list[Line]:
         """Lines of the settling rows first ... end - 1, by row, then in the contract's order of kinds."""

@@ -29,13 +29,12 @@ log = get_logger(__name__)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A bound TCP socket (port 0: any free one). UsageError in one line when the address cannot be had."""
+    """A TCP socket bound to an address (port 0: any free one), not yet listening. UsageError when it cannot be had."""
     family = socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(BACKLOG)  # so that a second node on this port fails here, at its start
         bound.setblocking(False)
     except OSError as error:
         bound.close()
@@ -53,15 +52,11 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-async def serve_node(
-    node: Node, host: str, port: int, *, ready: Callable[[str], None] | None = None, bound: socket.socket | None = None
-) -> None:
-    """Serve until ``node.stop`` is set; then answers in the making get GRACE_S.
+async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str], None] | None = None) -> None:
+    """Answer on ``bound`` (from ``open_socket``; it is closed at the end) until ``node.stop`` is set.
 
-    ready: called once with the URL when requests are answered. bound: a socket from ``open_socket`` instead of host and
-    port; it is closed at the end. UsageError when the port is taken.
+    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered.
     """
-    bound = bound or open_socket(host, port)
     url = url_of(bound)
     door = Door(node)
     config = Config()

@@ -1,0 +1,170 @@
+"""``gridledger node``: make the data directory of a node, run it, check what it holds, ask one how it is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridledger.commands import print_result
+
+if TYPE_CHECKING:
+    import socket
+
+    from ledger.contract import Contract
+    from ledger.store.ledger import Ledger
+
+EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
+LOG_LEVEL = "info"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``init``, ``run``, ``check`` and ``status``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="init|run|check|status")
+    init = actions.add_parser("init", help="make a data directory from a genesis file")
+    init.add_argument(
+        "--genesis", type=Path, required=True, metavar="FILE", help="canonical CBOR (docs/spec/header.md)"
+    )
+    init.add_argument("--data", type=Path, required=True, metavar="DIR", help="a new or an empty directory")
+    run_parser = actions.add_parser("run", help="run until SIGTERM")
+    run_parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's TOML file")
+    check = actions.add_parser("check", help="derive everything again from genesis and compare; the node must not run")
+    check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    status = actions.add_parser("status", help="ask a running node")
+    status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; 1 when ``check`` finds a problem."""
+    actions = {"init": _init, "run": _run, "check": _check, "status": _status}
+    return actions[args.action](args)
+
+
+def contracts() -> Mapping[str, Contract]:
+    """The contracts that this node has, by id."""
+    from settlement.contracts import p2p_call_auction_1
+
+    known: tuple[Contract, ...] = (p2p_call_auction_1.CONTRACT,)
+    return {contract.contract_id: contract for contract in known}
+
+
+def _pins() -> dict[str, bytes]:
+    from settlement.pin import contract_pin
+
+    return {contract_id: contract_pin(contract_id) for contract_id in contracts()}
+
+
+def _init(args: argparse.Namespace) -> int:
+    from gridcore.errors import EncodingError, UsageError
+    from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
+    from ledger.genesis import check_genesis
+    from ledger.store.directory import init_ledger
+
+    try:
+        with args.genesis.open("rb") as file:
+            data = file.read(GENESIS_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{args.genesis}: cannot be read ({error.strerror}); check --genesis") from None
+    try:
+        genesis = decode_genesis(data)
+        check_genesis(genesis, _pins())
+    except (EncodingError, UsageError) as error:
+        raise UsageError(f"{args.genesis}: {error}") from None
+    init_ledger(args.data, data)
+    digest = genesis_digest(genesis).hex()
+    result = {"chain": genesis["chain"], "genesis": digest, "data": str(args.data)}
+    print_result(args, result, f"{args.data}: a new ledger of chain {genesis['chain']}, genesis {digest}")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from gridcore.clock import WallClock
+    from gridcore.config import load_config
+    from gridcore.logs import configure_logs
+    from ledger.config import NodeConfig, load_key
+    from ledger.genesis import check_genesis
+    from ledger.http.server import open_socket
+    from ledger.store.directory import load_genesis
+    from ledger.store.ledger import Ledger
+
+    config = load_config(args.config, NodeConfig)
+    if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
+        configure_logs(json=True, level=config.log_level)
+    signer = load_key(config.key)
+    check_genesis(load_genesis(config.data_dir), _pins())
+    bound = open_socket(config.listen.host, config.listen.port)
+    ledger = Ledger.open(config.data_dir, contracts(), signer, WallClock())
+    try:
+        asyncio.run(_serve(args, ledger, bound))
+    finally:
+        ledger.close()
+    return 0
+
+
+async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket) -> None:
+    """Make blocks and answer until SIGTERM or SIGINT, or until the engine breaks: its error passes through."""
+    from gridcore.clock import WallClock
+    from gridledger import __version__
+    from ledger.engines.embedded import EmbeddedEngine
+    from ledger.http.app import Node
+    from ledger.http.server import serve_node
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def say_ready(url: str) -> None:
+        result = {"ready": True, "url": url, "chain": ledger.chain, "height": ledger.height, "pid": os.getpid()}
+        print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
+
+    async with EmbeddedEngine(ledger) as engine:
+        node = Node(ledger, engine, contracts(), WallClock(), __version__, stop)
+        breaking = asyncio.create_task(engine.wait_stopped())
+        breaking.add_done_callback(lambda _: stop.set())
+        await serve_node(node, bound, ready=say_ready)
+        if breaking.done():
+            await breaking
+        breaking.cancel()
+
+
+def _check(args: argparse.Namespace) -> int:
+    from ledger.store.check import check_ledger
+
+    report = check_ledger(args.data, contracts())
+    result = {
+        "holds": report.holds,
+        "height": report.height,
+        "transactions": report.transactions,
+        "header_digest": report.digest.hex(),
+        "state_root": report.state_root.hex(),
+        "problems": report.problems,
+        "notes": report.notes,
+    }
+    words = "all of it holds" if report.holds else f"{len(report.problems)} problems"
+    head = f"{args.data}: height {report.height}, {report.transactions} transactions, replayed from genesis: {words}"
+    lines = [f"problem: {line}" for line in report.problems] + [f"note: {line}" for line in report.notes]
+    print_result(args, result, "\n".join([head, *lines, f"state root {report.state_root.hex()}"]))
+    return 0 if report.holds else 1
+
+
+def _status(args: argparse.Namespace) -> int:
+    from ledger.client import run_with_client
+
+    status = run_with_client(args.url, lambda client: client.status(), timeout_s=10.0)
+    result = {
+        "chain": status.chain,
+        "height": status.height,
+        "header_digest": status.header_digest.hex(),
+        "state_root": status.state_root.hex(),
+        "ledger_time_s": status.ledger_time_s,
+        "simulated": status.simulated,
+        "version": status.version,
+    }
+    kind = "SIMULATED" if status.simulated else "block time"
+    text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
+    print_result(args, result, text)
+    return 0
