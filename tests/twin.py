@@ -261,6 +261,7 @@ class Twin:
         self.height = 0
         self.ledger_time_s = 0
         self.budget = 0
+        self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int]] = set()  # (area, boundary) that got an accepted row in this block
         self.slot_s: int = self.leaves["chain"]["slot_s"]
         self.simulated: bool = self.leaves["chain"]["clock"] == "simulated"
@@ -278,6 +279,7 @@ class Twin:
     def apply_block(self, height: int, time_s: int, transactions: Sequence[bytes], is_signed: IsSigned) -> list[int]:
         """One code for each transaction; then what has fallen due."""
         self.height, self.budget, self.touched = height, BUDGET, set()
+        self.work_left = False
         self.ledger_time_s = self.leaves["time"]["ledger_time_s"] if self.simulated else time_s
         codes = [self.apply_transaction(wire, is_signed) for wire in transactions]
         for area in self.areas:
@@ -555,6 +557,9 @@ class Twin:
                     waiting.remove(slot)
                 self.budget -= cost
         self.leaves["progress/" + area] = progress | {"waiting": waiting}
+        is_gate_due = now >= progress["gate_slot_start_s"] - rules["gate_before_start_s"]
+        is_run_due = len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead
+        self.work_left = self.work_left or is_gate_due or is_run_due
 
     def clear_slot(self, area: str, slot: int, rules: Leaf) -> int:
         """Close a slot's gate: one price, each order's fill. Returns the number of orders."""

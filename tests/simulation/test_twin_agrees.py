@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from gridcore import cbor
 from ledger.genesis import check_genesis
+from ledger.state import clock, columns, due, late, market, metering
 from ledger.state.block import Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
 from ledger.state.verdicts import signatures_to_check
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from tests import twin as twin_module
 from tests.simulation.generator import BlockMaker, World, is_signed, outline
 from tests.twin import Twin, leaf_bytes, transaction_digest
 
 CONTRACTS = {"p2p_call_auction/1": CONTRACT}
 SEEDS_FAST, SEEDS_SOAK, BLOCKS = 25, 600, 40
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks, budget and queues so small that a small world meets their ends."""
+    for module in (columns, late, market, metering):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
+    monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
+    monkeypatch.setattr(clock, "IDS_PER_HOUR_MAX", 2)
+    for name, limit in (("CHUNK", 3), ("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
+        monkeypatch.setattr(twin_module, name, limit)
 
 
 def seeds(otherwise: range) -> range:
@@ -56,7 +71,7 @@ def difference(state: State, twin: Twin) -> str:
     return "\n  ".join(found[:4])
 
 
-def run_seed(seed: int) -> set[int]:
+def run_seed(seed: int, waiting_may_fill: bool = False) -> set[int]:
     """Drive both through one world; returns the codes that it met."""
     world = World(seed)
     check_genesis(world.genesis)
@@ -74,6 +89,8 @@ def run_seed(seed: int) -> set[int]:
         ours = [int(result.code) for result in applied.results]
         assert ours == codes, f"codes at height {height} of {where}\n  {codes_apart(wires, ours, codes)}"
         assert [result.digest for result in applied.results] == [transaction_digest(wire) for wire in wires], where
+        if not waiting_may_fill:
+            assert applied.work_pending == twin.work_left, f"work left over at height {height} of {where}"
         state.commit(applied)
         assert state.root() == twin.state_root(), f"root at height {height} of {where}\n  {difference(state, twin)}"
         met |= set(codes)
@@ -95,7 +112,18 @@ def test_ledger_and_twin_agree_on_every_code_and_every_state_root(seed: int) -> 
     run_seed(seed)
 
 
+@pytest.mark.parametrize("seed", seeds(range(100, 100 + SEEDS_FAST // 2)))
+def test_ledger_and_twin_agree_where_every_limit_is_small(seed: int, small_limits: None) -> None:
+    run_seed(seed, waiting_may_fill=True)
+
+
 @pytest.mark.soak
 def test_ledger_and_twin_agree_over_many_seeds() -> None:
     for seed in seeds(range(1_000, 1_000 + SEEDS_SOAK)):
         run_seed(seed)
+
+
+@pytest.mark.soak
+def test_ledger_and_twin_agree_over_many_seeds_where_every_limit_is_small(small_limits: None) -> None:
+    for seed in seeds(range(1_000, 1_000 + SEEDS_SOAK)):
+        run_seed(seed, waiting_may_fill=True)
