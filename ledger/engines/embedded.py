@@ -68,8 +68,9 @@ class EmbeddedEngine:
         if self._task is None:
             return
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._task
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # logged when it came; ``wait_stopped`` raises it
         for entry in self._pool.give_up():
             entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
         await asyncio.to_thread(self._block_thread.shutdown)
@@ -145,7 +146,7 @@ class EmbeddedEngine:
                 raise
             if self._is_stalled:
                 self._is_stalled = False
-                log.info("store_writes_again", height=self._ledger.height)
+                log.warning("store_writes_again", height=self._ledger.height)
             self._publish(entries, done)
             await self._tell_time(done.ledger_time_s)
 

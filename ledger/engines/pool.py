@@ -92,6 +92,8 @@ class Pool:
         self._limits = limits or Limits()
         self._queue: deque[Entry] = deque()
         self._by_digest: dict[bytes, Entry] = {}
+        # Kept for good (there are no more than state has): a batch examined before the last block must not meet an older
+        # progress than the block made, or it would be held with nothing left to let it in.
         self._gateways: dict[str, _Gateway] = {}
         self._bytes = 0
         self._held_bytes = 0
@@ -147,12 +149,10 @@ class Pool:
             gateway = self._gateways.get(name)
             if gateway is not None:
                 self._move_on(gateway, reached)
-        for name in [name for name, gateway in self._gateways.items() if not gateway.held and not gateway.queued]:
-            del self._gateways[name]
 
     def gateways(self) -> list[str]:
         """Gateways with a batch in the pool, whose progress ``done`` wants to know."""
-        return list(self._gateways)
+        return [name for name, gateway in self._gateways.items() if gateway.held or gateway.queued]
 
     def give_up(self) -> list[Entry]:
         """Empty the pool and return what was in it (held batches are forgotten)."""

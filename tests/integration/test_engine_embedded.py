@@ -1,0 +1,231 @@
+"""The embedded engine over a real data directory: group commit, answers, waiting batches, the clock, a disk that is full."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gridcore import cbor
+from gridcore.codes import Code
+from gridcore.errors import InvariantError
+from ledger.engines.base import EngineStoppedError
+from ledger.engines.embedded import EmbeddedEngine
+from ledger.engines.pool import Limits
+from ledger.store.check import check_ledger
+from ledger.store.files import Files
+from tests.unit.store.faults import FullDisk
+from tests.unit.store.world import (
+    CLOCK_KEY,
+    CONTRACTS,
+    START_S,
+    batches,
+    clock_advance,
+    open_ledger,
+    sign,
+    transaction_id,
+)
+
+GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)
+
+
+@asynccontextmanager
+async def running(
+    data_dir: Path, *, files: Files | None = None, limits: Limits | None = None, retry_s: float = 0.02
+) -> AsyncIterator[EmbeddedEngine]:
+    ledger = open_ledger(data_dir, files=files)
+    try:
+        async with EmbeddedEngine(ledger, limits, retry_s=retry_s) as engine:
+            yield engine
+    finally:
+        ledger.close()
+
+
+async def submit(engine: EmbeddedEngine, *wires: bytes) -> list[Code]:
+    return [answer.code for answer in await engine.submit(wires)]
+
+
+async def height(engine: EmbeddedEngine) -> int:
+    return await engine.query(lambda reader: reader.height)
+
+
+async def test_what_waits_together_becomes_one_block(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        answers = await asyncio.gather(*(engine.submit([wire]) for wire in GW1[:1]), engine.submit(GW2))
+        assert {answer.code for group in answers for answer in group} == {Code.ACCEPTED}
+        assert await height(engine) <= 2
+        # While one block is made, everything else that comes waits for the next one.
+        clocks = [clock_advance(START_S + n, n) for n in range(1, 40)]
+        before = await height(engine)
+        await asyncio.gather(*(engine.submit([wire]) for wire in clocks))
+        assert await height(engine) < before + len(clocks)
+
+
+async def test_there_are_no_empty_blocks(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        await submit(engine, GW1[0])
+        await submit(engine, GW1[0])
+        await asyncio.sleep(0.1)
+        assert await height(engine) == 1
+
+
+async def test_what_was_decided_exists_also_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        [first] = await engine.submit(GW1[:1])
+        await engine.submit(GW1[1:3])
+        [again] = await engine.submit(GW1[:1])
+        assert (first.code, again.code, again.height) == (Code.ACCEPTED, Code.EXISTS, first.height)
+    async with running(tmp_path) as engine:
+        [again] = await engine.submit(GW1[:1])
+        assert (again.code, again.height, again.id) == (Code.EXISTS, 1, transaction_id(GW1[0]))
+        assert await height(engine) == 2
+        assert await engine.query(lambda reader: reader.receipt(transaction_id(GW1[0]))) is not None
+
+
+async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        [answer] = await engine.submit([GW1[2]])
+        assert (answer.code, answer.waiting_for, answer.height) == (Code.WAITING, 1, None)
+        assert await submit(engine, GW1[1]) == [Code.WAITING]
+        assert await height(engine) == 0
+        assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
+        assert await submit(engine, *GW1[1:3]) == [Code.EXISTS, Code.EXISTS]
+        gateway = await engine.query(lambda reader: reader.get("gateway/gw-1"))
+        assert gateway is not None
+        assert (gateway["counter"], gateway["last"]) == (3, transaction_id(GW1[2]))
+
+
+async def test_a_gap_beyond_64_held_batches_is_refused_and_may_be_sent_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        codes = await submit(engine, *GW1[1:67])
+        assert codes == [Code.WAITING] * 64 + [Code.COUNTER_GAP] * 2
+        await submit(engine, GW1[0])
+        codes = await submit(engine, *GW1[65:67])
+        assert codes == [Code.ACCEPTED] * 2
+
+
+async def test_blocks_keep_to_their_limits(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=Limits(block_transactions=10)) as engine:
+        assert await submit(engine, *GW1[:25]) == [Code.ACCEPTED] * 25
+        sizes = await engine.query(lambda reader: [len(reader.results(h)) for h in range(1, reader.height + 1)])
+        assert sizes == [10, 10, 5]
+
+
+async def test_a_pool_that_is_full_says_busy(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=Limits(pool_transactions=3)) as engine:
+        assert await submit(engine, *GW1[:4]) == [Code.ACCEPTED] * 3 + [Code.NODE_BUSY]
+        assert await submit(engine, GW1[3]) == [Code.ACCEPTED]
+
+
+async def test_what_no_registered_signer_signed_never_reaches_the_disk(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        signed, signature, attachment = cbor.decode(GW1[0])
+        forged = cbor.encode([signed, bytes(reversed(signature)), attachment])
+        stranger = sign(
+            CLOCK_KEY,
+            kind="clock/advance",
+            signer="nobody",
+            identity={"client_id": bytes(16), "valid_until_s": START_S},
+            body={"to_s": START_S + 1},
+        )
+        wrong_role = sign(CLOCK_KEY, kind="market/order", signer="clock", identity={"counter": 1, "slot_start_s": 0}, body={"area": "A", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, attachment=bytes(32))  # fmt: skip
+        answers = await engine.submit([forged, stranger, wrong_role, b"\x00garbage"])
+        assert [answer.code for answer in answers] == [
+            Code.WRONG_SIGNATURE,
+            Code.UNKNOWN_SIGNER,
+            Code.NOT_PERMITTED,
+            Code.NOT_CANONICAL,
+        ]
+        assert {answer.height for answer in answers} == {None}
+        assert await height(engine) == 0
+        # A forged copy must not stand in the way of the true one.
+        assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
+
+
+async def test_a_refusal_decided_in_a_block_has_a_receipt(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        await submit(engine, *GW1[:2])
+        old = batches("gw-1", 1, first_register_wh=5)[0]
+        [answer] = await engine.submit([old])
+        assert (answer.code, answer.height) == (Code.COUNTER_PASSED, 2)
+        assert await engine.query(lambda reader: reader.receipt(answer.id)) is not None
+
+
+async def test_whoever_waits_for_the_clock_is_told_when_it_moves(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        assert await engine.wait_clock(START_S - 1, 5) == START_S
+        assert await engine.wait_clock(START_S, 0.01) == START_S
+        waiting = [asyncio.create_task(engine.wait_clock(START_S + n, 20)) for n in (0, 5, 9)]
+        await submit(engine, clock_advance(START_S + 6))
+        assert [await waiting[0], await waiting[1]] == [START_S + 6] * 2
+        assert not waiting[2].done()
+        await submit(engine, clock_advance(START_S + 10, 1))
+        assert await waiting[2] == START_S + 10
+
+
+async def test_a_full_disk_is_answered_busy_and_questions_go_on_until_there_is_space(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = FullDisk()
+    async with running(tmp_path, files=files) as engine:
+        await submit(engine, GW1[0])
+        for first_step in range(9):
+            files.fail_from = len(files.steps) + first_step
+            counter = 1 + first_step
+            codes = await submit(engine, GW1[counter])
+            if codes == [Code.NODE_BUSY]:
+                assert await height(engine) == counter
+                assert await submit(engine, GW1[counter]) == [Code.NODE_BUSY]
+            files.heal()
+            codes = await submit(engine, GW1[counter])
+            assert codes in ([Code.ACCEPTED], [Code.EXISTS])
+            assert await height(engine) == counter + 1
+    said = "".join(capsys.readouterr())
+    assert "store_cannot_write" in said
+    assert "store_writes_again" in said
+    assert check_ledger(tmp_path, CONTRACTS).problems == []
+
+
+async def test_a_block_that_the_disk_interrupted_is_finished_without_a_new_submission(tmp_path: Path) -> None:
+    files = FullDisk()
+    async with running(tmp_path, files=files) as engine:
+        files.fail_from = len(files.steps) + 5
+        assert await submit(engine, GW1[0], clock_advance(START_S + 7)) == [Code.NODE_BUSY] * 2
+        files.heal()
+        assert await engine.wait_clock(START_S, 20) == START_S + 7
+        assert await height(engine) == 1
+
+
+async def test_a_broken_promise_stops_the_engine_and_says_so_to_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise InvariantError("two and two are four")
+
+    monkeypatch.setattr(ledger, "make_block", broken)
+    async with EmbeddedEngine(ledger) as engine:
+        with pytest.raises(EngineStoppedError, match="two and two are four"):
+            await engine.submit([GW1[0]])
+        with pytest.raises(InvariantError):
+            await engine.wait_stopped()
+        with pytest.raises(EngineStoppedError):
+            await engine.submit([GW1[0]])
+        assert await height(engine) == 0
+    ledger.close()
+
+
+async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=Limits(block_transactions=1)) as engine:
+        waiting = asyncio.create_task(engine.submit(GW1[:30]))
+        while await height(engine) < 2:  # noqa: ASYNC110 the height is all that can be seen from here
+            await asyncio.sleep(0)
+    codes = [answer.code for answer in await waiting]
+    decided = codes.count(Code.ACCEPTED)
+    assert codes == [Code.ACCEPTED] * decided + [Code.NODE_BUSY] * (30 - decided)
+    async with running(tmp_path) as engine:
+        assert await height(engine) == decided
