@@ -1,0 +1,213 @@
+"""A world so small that every number was worked out by hand: the twin and the ledger both, block by block (``Desk.apply``)."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from gridcore import cbor, merkle
+from gridcore.sm3 import sm3
+from ledger.state import clock as ledger_clock
+from tests import twin as twin_module
+from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, transaction_id
+from tests.twin import data_root, decode_column, fits, header, leaf_bytes, signers_digest, transaction_digest
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) -> None:
+    leaves = desk.twin.leaves
+    orders = [desk.order("anna", "buy", 1_000, 600_000), desk.order("bert", "sell", 600, 400_000)]
+    assert desk.apply(*orders) == [0, 0]
+    assert desk.apply(desk.clock(START)) == [0]
+    # Between the limits demand is 1,000 and supply 600 everywhere: demand is long, so the highest limit is the price.
+    assert leaves[f"clearing/A/{START}"]["price_micro_per_kwh"] == 600_000
+    assert leaves[f"clearing/A/{START}"]["volume_wh"] == 600
+    filled = [["anna", 1, "buy", 1_000, 600_000, 600], ["bert", 1, "sell", 600, 400_000, 600]]
+    assert leaves[f"fills/A/{START}/0"]["fills"] == filled
+
+    first = desk.batch(START, [(ANNA, 9_500, 0), (BERT, 100, 100)], 1, bytes(32))
+    assert desk.apply(first, desk.clock(START + 2 * SLOT)) == [0, 0]
+    assert leaves["progress/A"]["waiting"] == [START]
+    # Anna's register rolls over at 10,000: 9,500 -> 300 is 800 Wh. Bert gives 500 of the 600 Wh that he sold.
+    second = desk.batch(START + SLOT, [(ANNA, 300, 0), (BERT, 100, 600)], 2, transaction_id(first))
+    assert desk.apply(second) == [0]
+    run = leaves[f"run/A/{START}/initial"]
+    # Anna: 600 x 0.60 traded, 200 x 0.65 residual, network 600 x 0.06 + 200 x 0.10, levy 800 x 0.02 (Wh x micro = nano).
+    anna = 360_000_000 + 130_000_000 + 36_000_000 + 20_000_000 + 16_000_000
+    # Bert: 600 x 0.60 received, 100 Wh short x 0.80.
+    bert = -360_000_000 + 80_000_000
+    assert leaves["balance/A/0"]["nano"] == [anna, bert]
+    accounts = {"balance": 80, "clearing": 0, "levy": 16, "network": 56, "offtaker": 0, "supplier": 130}
+    assert run["accounts"] == {name: [0, millions * 1_000_000] for name, millions in accounts.items()}
+    assert sum(millions for millions in accounts.values()) * 1_000_000 == anna + bert
+    assert (run["lines"], run["points"], run["as_of_height"]) == (7, 2, 3)
+    columns = leaves[f"positions/A/{START}/initial/0"]["columns"]
+    alone = [800 * 770_000, -500 * 350_000]
+    expected = [[9_500, 100], [300, 100], [0, 100], [0, 600], [600, 0], [0, 600], [anna, bert], alone]
+    assert columns == expected
+    assert leaves["progress/A"]["waiting"] == []
+
+
+def test_an_account_that_paid_holds_negative_units_and_a_positive_rest(desk: Desk) -> None:
+    readings = [desk.batch(START, [(BERT, 0, 0), (ANNA, 0, 0)], 1, bytes(32))]
+    readings.append(desk.batch(START + SLOT, [(BERT, 0, 4_000), (ANNA, 0, 0)], 2, transaction_id(readings[0])))
+    assert desk.apply(desk.clock(START + 2 * SLOT), *readings) == [0, 0, 0]
+    # 4,000 Wh x 0.35 = 1.4: the offtaker has received -1.4 = -2 units and 600,000,000 nano.
+    assert desk.twin.leaves["account/A/offtaker"] == {"units": -2, "nano": 600_000_000}
+
+
+def test_rows_get_verdicts_of_their_own_and_the_batch_stands(desk: Desk) -> None:
+    first = desk.batch(START, [(ANNA, 100, 0), (BERT, 100, 0)], 1, bytes(32))
+    rows = [(ANNA, 5_101, 0), (ANNA, 200, 0), (8, 0, 0), (BERT, 90, 0)]
+    second = desk.batch(START + SLOT, rows, 2, transaction_id(first))
+    third = desk.batch(START + SLOT, [(BERT, 5_100, 0)], 3, transaction_id(second))
+    fourth = desk.batch(START + SLOT, [(BERT, 5_100, 0)], 4, transaction_id(third))
+    fifth = desk.batch(START + SLOT, [(BERT, 5_099, 0)], 5, transaction_id(fourth))
+    assert desk.apply(desk.clock(START + SLOT), first, second, third, fourth, fifth) == [0] * 6
+    exceptions = desk.twin.leaves["exception/gw/1/2"]["rows"]
+    # 90 is below 100, but over the rollover an advance of 9,990: more than 5,000, and the register stands lower.
+    assert exceptions == [[0, ANNA, 84], [1, ANNA, 85], [2, 8, 82], [3, BERT, 83]]
+    assert "exception/gw/1/3" not in desk.twin.leaves
+    assert "exception/gw/1/4" not in desk.twin.leaves
+    assert desk.twin.leaves["exception/gw/1/5"]["rows"] == [[0, BERT, 81]]
+
+
+def test_a_late_row_fits_between_its_neighbours_or_is_refused(desk: Desk) -> None:
+    wires, previous = [], bytes(32)
+    boundaries = [(START, 100), (START + 2 * SLOT, 200), (START + SLOT, 201), (START + SLOT, 99), (START + SLOT, 150)]
+    for counter, (boundary, value) in enumerate(boundaries, 1):
+        wires.append(desk.batch(boundary, [(ANNA, value, 0)], counter, previous))
+        previous = transaction_id(wires[-1])
+    assert desk.apply(desk.clock(START + 2 * SLOT), *wires) == [0] * 6
+    leaves = desk.twin.leaves
+    assert leaves["exception/gw/1/3"]["rows"] == [[0, ANNA, 83]]
+    assert leaves["exception/gw/1/4"]["rows"] == [[0, ANNA, 83]]
+    assert "exception/gw/1/5" not in leaves
+    assert leaves["latest/A/0"]["boundary_s"] == [START + 2 * SLOT, -1]
+
+
+@pytest.mark.parametrize(
+    ("slots", "value", "code"), [(96, 8_999, 83), (97, 8_999, 0), (204, 9_002, 83), (203, 9_002, 0)]
+)
+def test_a_late_row_looks_96_boundaries_around_and_no_further(slots: int, value: int, code: int) -> None:
+    desk = Desk(modulus_wh=0)
+    first = desk.batch(START, [(ANNA, 9_000, 0)], 1, bytes(32))
+    last = desk.batch(START + 300 * SLOT, [(ANNA, 9_001, 0)], 2, transaction_id(first))
+    late = desk.batch(START + slots * SLOT, [(ANNA, value, 0)], 3, transaction_id(last))
+    assert desk.apply(desk.clock(START + 300 * SLOT), first, last, late) == [0, 0, 0, 0]
+    exception = desk.twin.leaves.get("exception/gw/1/3", {"rows": []})
+    assert exception["rows"] == ([[0, ANNA, code]] if code else [])
+
+
+def test_a_register_never_shows_its_modulus(desk: Desk) -> None:
+    first = desk.batch(START, [(ANNA, 9_999, 0), (BERT, 9_999, 0)], 1, bytes(32))
+    second = desk.batch(START + SLOT, [(ANNA, 10_000, 0), (BERT, 0, 0)], 2, transaction_id(first))
+    assert desk.apply(desk.clock(START + SLOT), first, second) == [0, 0, 0]
+    assert desk.twin.leaves["exception/gw/1/2"]["rows"] == [[0, ANNA, 84]]
+
+
+def test_a_client_id_is_free_again_when_its_bucket_serves_another_hour(desk: Desk) -> None:
+    now = START - 3_600
+    assert desk.apply(desk.clock(now + 1, 1, now + 60), desk.clock(now + 2, 2, now + 60)) == [0, 0]
+    later = now + 48 * 3_600
+    assert desk.apply(desk.clock(later)) == [0]
+    assert desk.apply(desk.clock(later + 1, 1, later + 60)) == [0]
+    bucket = desk.twin.leaves[f"seen/{(now + 60) // 3_600 % 48}"]
+    assert bucket["hour"] == (later + 60) // 3_600
+    assert [client_id[-1] for client_id, _ in bucket["ids"]] == [1]
+
+
+def test_counters_and_replays_of_batches(desk: Desk) -> None:
+    first = desk.batch(START, [(ANNA, 1, 0)], 1, bytes(32))
+    other = desk.batch(START, [(ANNA, 2, 0)], 1, bytes(32))
+    gap = desk.batch(START, [(ANNA, 2, 0)], 3, bytes(32))
+    unchained = desk.batch(START, [(ANNA, 2, 0)], 2, bytes(32))
+    second = desk.batch(START, [(BERT, 2, 0)], 2, transaction_id(first))
+    future = desk.batch(START + SLOT, [(ANNA, 2, 0)], 1, bytes(32))
+    assert desk.apply(desk.clock(START), future, first, first, other, gap, unchained, second, first) == [
+        0, 45, 0, 1, 42, 41, 44, 0, 43,
+    ]  # fmt: skip
+
+
+def test_client_ids_are_remembered_until_they_expire(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = START - 3_600
+    once = desk.clock(now + 1, 1, now + 60)
+    assert desk.apply(once, once, desk.clock(now + 2, 1, now + 60), desk.clock(now + 1, 2)) == [0, 1, 20, 30]
+    assert desk.apply(desk.clock(now + 9, 3, now), desk.clock(now + 9, 3, now + 86_402)) == [18, 19]
+    monkeypatch.setattr(twin_module, "IDS_MAX", 1)
+    monkeypatch.setattr(ledger_clock, "IDS_PER_HOUR_MAX", 1)
+    assert desk.apply(desk.clock(now + 9, 4, now + 60)) == [21]
+
+
+def test_orders_outside_their_time_and_range_are_refused(desk: Desk) -> None:
+    wires = [
+        desk.order("anna", "buy", 0, 1),
+        desk.order("anna", "buy", -1, 1),
+        desk.order("anna", "buy", 10**8 + 1, 1),
+        desk.order("anna", "buy", 1, 10**9 + 1),
+        desk.order("anna", "buy", 1, 1, counter=17),
+        desk.order("anna", "buy", 1, 1, slot=START + 1),
+        desk.order("anna", "buy", 1, 1, slot=START + 96 * SLOT),
+        desk.order("anna", "buy", 10**8, -(10**9), counter=16),
+        desk.order("anna", "buy", 1, 1, counter=16),
+    ]
+    assert desk.apply(*wires) == [64, 64, 64, 65, 68, 62, 61, 0, 66]
+    assert desk.apply(desk.clock(START - 300), desk.order("anna", "buy", 1, 1)) == [0, 60]
+
+
+def test_new_leaves_are_numbered_by_key_and_old_numbers_stay(desk: Desk) -> None:
+    before = list(desk.twin.numbered)
+    assert before == [key for key, _ in desk.genesis["leaves"]]
+    desk.apply(desk.order("anna", "buy", 1, 1), desk.clock(START - 3_599))
+    new = desk.twin.numbered[len(before) :]
+    assert desk.twin.numbered[: len(before)] == before
+    assert [key.split("/")[0] for key in new] == ["book", "seen"]
+    assert desk.twin.state_root() == merkle.root(leaf_bytes(k, desk.twin.leaves[k]) for k in before + new)
+
+
+def test_an_empty_block_changes_nothing(desk: Desk) -> None:
+    root = desk.twin.state_root()
+    assert desk.apply() == []
+    assert desk.twin.state_root() == root
+
+
+@pytest.mark.parametrize(
+    ("data", "values"),
+    [
+        (struct.pack("<qB2B", 5, 1, 0, 255), [5, 260]),
+        (struct.pack("<qB2H", -5, 2, 256, 0), [251, -5]),
+        (struct.pack("<qB2H", 5, 2, 0, 255), None),
+        (struct.pack("<qB2B", 5, 1, 1, 2), None),
+        (struct.pack("<qB3B", 5, 1, 0, 1, 2), None),
+        (struct.pack("<qB2B", 5, 3, 0, 1), None),
+        (b"", None),
+    ],
+)
+def test_a_column_has_one_form(data: bytes, values: list[int] | None) -> None:
+    assert decode_column(data, 2) == values
+
+
+def test_forms_take_neither_booleans_for_numbers_nor_other_keys() -> None:
+    assert fits({"a": 1}, {"a": range(2), "b?": 32})
+    assert fits({"a": 1, "b": bytes(32)}, {"a": range(2), "b?": 32})
+    assert not fits({"a": True}, {"a": range(2)})
+    assert not fits({"a": 1, "c": 1}, {"a": range(2)})
+    assert not fits({}, {"a": range(2)})
+    assert not fits({"a": 1, "b": bytes(31)}, {"a": range(2), "b?": 32})
+
+
+def test_a_header_chains_all_headers_before_it() -> None:
+    digests = [sm3(b"0"), sm3(b"1")]
+    data, signers = data_root([b"\xff"], [10]), signers_digest([(b"k", 1)])
+    items = cbor.decode(header("hand0", 5, digests, data, bytes(32), signers))
+    assert items[:5] == ["header/1", "hand0", 2, 5, digests[1]]
+    assert items[5] == merkle.root(digests)
+    malformed = sm3(cbor.encode(["malformed", sm3(b"\xff")]))
+    assert transaction_digest(b"\xff") == malformed
+    assert items[6] == merkle.leaf_hash(cbor.encode([malformed, 10]))
+    assert items[9] == b""

@@ -1,0 +1,66 @@
+"""The twin's contract against the conformance vectors, so that the oracle itself does not rest on the ledger's word."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.twin_contracts import Order, clear, settle_point, split_by_largest_remainder
+
+VECTORS = Path(__file__).resolve().parents[2] / "vectors"
+REFUSED = ("refused-",)
+
+
+def cases(handler: str) -> list[Any]:
+    """The cases of a handler that have an answer."""
+    folders = sorted(f for f in (VECTORS / handler).iterdir() if not f.name.startswith(REFUSED))
+    return [pytest.param(folder, id=folder.name) for folder in folders]
+
+
+def load(folder: Path, table: str) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, Any]]:
+    case = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
+    with (folder / case["input"][table]).open(encoding="utf-8", newline="") as file:
+        return case["input"], list(csv.DictReader(file)), case["expect"]
+
+
+@pytest.mark.parametrize("folder", cases("call_auction"))
+def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder: Path) -> None:
+    given, rows, expect = load(folder, "orders")
+    rows.sort(key=lambda row: row["order_id"].encode())
+    orders = [
+        Order(r["order_id"], 1, r["side"], int(r["quantity_wh"]), int(r["price_micro_per_kwh"]), b"", b"") for r in rows
+    ]
+    price, volume, fills = clear(orders, given.get("reference_price_micro_per_kwh"))
+    assert volume == expect["volume_wh"]
+    assert price == expect.get("price_micro_per_kwh", 0)
+    if given.get("rationing") == "pro_rata":
+        assert {o.party: wh for o, wh in zip(orders, fills, strict=True) if wh} == expect["filled_wh"]
+
+
+@pytest.mark.parametrize("folder", cases("slot_settlement"))
+def test_settled_amounts_and_accounts_are_those_of_the_vector(folder: Path) -> None:
+    given, rows, expect = load(folder, "rows")
+    prices = {key: value for key, value in given.items() if key not in ("rows", "trade_price_micro_per_kwh")}
+    received = dict.fromkeys(("balance", "clearing", "levy", "network", "offtaker", "supplier"), 0)
+    for row in rows:
+        energies = [int(row[name]) for name in ("import_wh", "export_wh", "bought_wh", "sold_wh")]
+        imported, exported, bought, sold = energies
+        trade_price = given["trade_price_micro_per_kwh"]
+        lines, pays, alone = settle_point(imported, exported, bought, sold, trade_price, prices)
+        assert pays == expect["pays_nano"][row["participant"]]
+        assert alone == expect["supplier_only_nano"][row["participant"]]
+        for _, energy, price, amount, account in lines:
+            assert abs(amount) == energy * abs(price)
+            received[account] += amount
+    assert received.pop("clearing") == 0
+    assert received == expect["accounts_nano"]
+
+
+def test_odd_units_go_to_the_largest_remainders_and_then_in_order() -> None:
+    assert split_by_largest_remainder(350, [300, 300, 300]) == [117, 117, 116]
+    assert split_by_largest_remainder(10, [1, 2, 4]) == [1, 3, 6]
+    assert split_by_largest_remainder(0, [5, 5]) == [0, 0]
