@@ -1,0 +1,136 @@
+"""One demonstration from beginning to end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.evidence import trust_root
+
+from gridcore import verify
+from gridcore.errors import UsageError
+from gridcore.sm3 import sm3
+from gridledger import __version__
+from gridledger.demo.day import Day, patiently
+from gridledger.demo.processes import Supervised
+from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
+from gridledger.demo.rules import rules_toml
+from gridledger.demo.scene import Scene, lay_out, start_fleets
+from gridledger.demo.summary import Summary, summarise, to_text
+from ledger.client import Client
+from simulators.grid.world import build_world
+
+_IMPORTED_S = time.perf_counter()
+PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
+"""Of which kind the sample bundle's line should be: a trade where there is one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Numbers for programs, text for people."""
+
+    summary: Summary
+    text: str
+
+
+def choose_folder(out: Path | None, seed: int) -> Path:
+    """The folder to fill: ``out`` if it is absent or empty (else UsageError), by default a new one in the current folder."""
+    if out is None:
+        names = (Path(f"demo-{seed}-{number}") for number in itertools.count(1))
+        out = next(path for path in names if not path.exists())
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"gridledger demo: --out {out}: is not empty; name an absent or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    return out.resolve()
+
+
+async def run_demo(*, out: Path, slots: int, households: int, seed: int, progress: Callable[[str], None]) -> Outcome:
+    """Build the world, start the processes, run the slots, write the files, end the processes."""
+    world = build_world(households=households, slots=slots, seed=seed)
+    scene = lay_out(out, world)
+    (out / "trust.json").write_text(json.dumps(trust_root(scene.genesis), indent=2) + "\n")
+    write_world(out, world)
+    (out / "rules.toml").write_text(rules_toml())
+    fleets = await start_fleets(scene, world)
+    utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
+    async with _processes(scene, len(world.areas)), utility as client:
+        day = Day(world, seed, scene.chain, client, scene.keys, fleets)
+        await day.run(lambda boundary: progress(f"slot {boundary} of {slots}"))
+        progress("collecting results")
+        tables = await fetch_tables(client, world)
+        status = await patiently(client.status)
+        claim = await _save_sample(client, tables, out)
+    for fleet in fleets:
+        await fleet.close()
+    root = results_root(tables)
+    for name, columns in COLUMNS.items():
+        write_csv(out / name, columns, tables.rows[name])
+    shutil.copyfile(verify.__file__, out / "verify.py")
+    manifest = _manifest(out, seed=seed, slots=slots, households=households, chain=scene.chain, root=root)
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    summary = summarise(
+        world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=_elapsed_s(), out=out
+    )
+    return Outcome(summary, to_text(summary, world, tables, claim))
+
+
+@asynccontextmanager
+async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
+    """Keep node and agents alive inside the block; an error of one that cannot be kept alive ends the block."""
+    command = [sys.executable, "-m", "gridledger"]
+    children = [Supervised("node", [*command, "node", "run", "--config", str(scene.node_config)], scene.run_dir)]
+    for number in range(1, areas + 1):
+        edge = [*command, "edge", "run", "--config", str(scene.edge_config(number))]
+        children.append(Supervised(f"edge-{number}", edge, scene.run_dir))
+    async with asyncio.TaskGroup() as group:
+        for child in children:
+            group.create_task(child.run())
+        try:
+            yield
+        finally:
+            for child in reversed(children):
+                await child.stop()
+
+
+async def _save_sample(client: Client, tables: Tables, out: Path) -> str:
+    """Export one bill line as ``sample.evd`` with the slot's anonymous book beside it; returns what it proves, in words."""
+    rows = tables.rows["statements.csv"]
+    kind = next(kind for kind in PREFERRED_LINES if any(row[3] == kind for row in rows))
+    run, party, slot_start_s, *_ = max((row for row in rows if row[3] == kind), key=lambda row: abs(int(row[6])))
+    bundle = await patiently(
+        lambda: client.fetch_bytes("evidence", party=party, slot_start_s=slot_start_s, line_kind=kind, run=run)
+    )
+    (out / "sample.evd").write_bytes(bundle)
+    return f"{kind} of {party}, slot {slot_start_s}"
+
+
+def _manifest(out: Path, *, root: bytes, **inputs: Any) -> dict[str, Any]:
+    """What went in, by which versions, and the digests of the files that do not depend on keys."""
+    files = ("meters.csv", "truth.csv", "losses.csv", "rules.toml", *COLUMNS)
+    return {
+        "simulated": True,
+        "version": __version__,
+        "python": sys.version.split()[0],
+        **inputs,
+        "results_root": root.hex(),
+        "sm3": {name: sm3((out / name).read_bytes()).hex() for name in files},
+    }
+
+
+def _elapsed_s() -> float:
+    """Seconds since this process began, the interpreter's own start included where the system tells."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return time.perf_counter() - _IMPORTED_S
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,143 @@
+"""The folder of a demonstration: keys, genesis, the node's directory, and one configuration file for each process."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firmware_profiles import load_profile
+from gridcore import cbor
+from gridcore.sm import SigningKey
+from gridcore.sm.keystore import encode_private_key
+from gridledger.demo.genesis import build_genesis, gateway_of
+from gridledger.demo.rules import SLOT_S
+from ledger.store.directory import init_ledger
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.pin import contract_pin
+from simulators.grid.world import World
+from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
+
+HOST = "127.0.0.1"
+SAMPLING = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
+SUBMIT = {"retry_ms_min": 20, "retry_ms_max": 500}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was laid out. ``keys``: private keys by signer id; those of processes also lie encrypted in ``run/``."""
+
+    out: Path
+    run_dir: Path
+    data_dir: Path
+    genesis: dict[str, Any]
+    keys: dict[str, SigningKey]
+    url: str
+
+    @property
+    def chain(self) -> str:
+        """The chain id."""
+        return str(self.genesis["chain"])
+
+    @property
+    def node_config(self) -> Path:
+        """The node's configuration file."""
+        return self.run_dir / "node.toml"
+
+    def edge_config(self, number: int) -> Path:
+        """The configuration file of the agent of area ``number``, from 1."""
+        return self.run_dir / f"edge-{number}.toml"
+
+
+def lay_out(out: Path, world: World) -> Scene:
+    """Make keys, genesis and the node's directory under ``out`` (which is empty), and choose a port."""
+    run_dir = out / "run"
+    run_dir.mkdir(parents=True)
+    names = ["operator", "clock", "utility", "regulator", *(gateway_of(n) for n in range(1, len(world.areas) + 1))]
+    keys = {name: SigningKey.generate() for name in (*names, *world.traders)}
+    public_keys = {name: key.public_key for name, key in keys.items()}
+    genesis = build_genesis(world, public_keys, contract_pin(CONTRACT.contract_id), CONTRACT.contract_id)
+    data = cbor.encode(genesis)
+    init_ledger(out / "ledger", data)
+    for name in names:
+        _save_key(run_dir, name, keys[name])
+    port = _free_port()
+    scene = Scene(out, run_dir, out / "ledger", genesis, keys, f"http://{HOST}:{port}")
+    scene.node_config.write_text(
+        'data_dir = "../ledger"\nlog_level = "info"\n\n'
+        f'[listen]\nhost = "{HOST}"\nport = {port}\n\n'
+        '[key]\nuri = "file:operator.pem"\npassword = "file:operator.password"\n'
+    )
+    return scene
+
+
+async def start_fleets(scene: Scene, world: World) -> list[MeterFleet]:
+    """Serve every area's meters on sockets of their own and write the agents' configuration files."""
+    fleets = []
+    for number, area in enumerate(world.areas, 1):
+        members = [(row, meter) for row, meter in enumerate(world.meters) if meter.area == area]
+        placed = assign_lines([(meter.meter, load_profile(meter.profile)) for _, meter in members])
+        fleet = MeterFleet(placed)
+        endpoints = await fleet.start(HOST)
+        numbers = {meter.meter: (row, meter.limit_wh // meter.ratio) for row, meter in members}
+        text = _edge_toml(scene, world, number, endpoints, placed, numbers)
+        scene.edge_config(number).write_text(text)
+        fleets.append(fleet)
+    return fleets
+
+
+def _edge_toml(
+    scene: Scene,
+    world: World,
+    number: int,
+    endpoints: Sequence[LineEndpoint],
+    placed: Sequence[VirtualMeter],
+    numbers: dict[str, tuple[int, int]],
+) -> str:
+    gateway = gateway_of(number)
+    head = {
+        "gateway": gateway,
+        "chain": scene.chain,
+        "node": scene.url,
+        "trust": "../trust.json",
+        "key": f"file:{gateway}.pem",
+        "key_password": f"file:{gateway}.password",
+        "outbox": f"edge-{number}.outbox",
+        "clock": "ledger",
+        "first_boundary_s": int(world.boundary_s[0]),
+        "last_boundary_s": int(world.boundary_s[-1]),
+    }
+    parts = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in head.items())]
+    for name, table in (("sampling", SAMPLING), ("submit", SUBMIT)):
+        parts.append(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in table.items()))
+    parts += [f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n' for end in endpoints]
+    for meter in placed:
+        row, limit_wh = numbers[meter.meter]
+        parts.append(
+            f'[[meters]]\nnumber = {row}\nmeter = "{meter.meter}"\nline = "{meter.line}"\nunit_id = {meter.unit_id}\n'
+            f'profile = "{meter.profile.id}"\nlimit_wh = {limit_wh}\n'
+        )
+    return "\n".join(parts)
+
+
+def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:
+    """Encrypted PKCS#8 and its password in a file that only its owner may read."""
+    password = secrets.token_hex(16).encode()
+    for path, data in (
+        (run_dir / f"{name}.password", password),
+        (run_dir / f"{name}.pem", encode_private_key(key, password)),
+    ):
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+
+
+def _free_port() -> int:
+    """A port that nobody listens on now; the node binds it a moment later and keeps it over restarts."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
