@@ -1,0 +1,233 @@
+"""When to sample: slot boundaries of this machine's clock, or of the node's simulated ledger time.
+
+Neither clock ever yields a boundary twice or one that has passed: what was missed is said in the log and never invented.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from edge.drivers.modbus import monotonic_ms
+from edge.meters import SamplePolicy
+from edge.sampling import backoff_ms
+from gridcore.logs import get_logger
+from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
+
+SLEEP_S_MAX = 10.0
+"""Longest sleep in one go, so that a clock that is set is noticed."""
+LEDGER_RETRY_MS_MAX = 1000
+LEDGER_RETRY_MS = 20
+UNKNOWN_S = -1
+_TIME_ERROR = 5
+_STA_UNSYNC = 0x0040
+_STA_NANO = 0x2000
+
+_log = get_logger(__name__)
+
+
+class BoundaryClock(Protocol):
+    """Where slot boundaries come from. Boundaries in UTC seconds."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether this is simulated ledger time."""
+        ...
+
+    async def wait_until_known(self) -> None:
+        """Return when the clock has a time."""
+        ...
+
+    async def next_boundary(self, after_s: int) -> int | None:
+        """Return the next boundary later than ``after_s`` as soon as it may be sampled; None when there is none any more."""
+        ...
+
+    def is_open(self, boundary_s: int) -> bool:
+        """Whether a reading taken now still belongs to ``boundary_s``."""
+        ...
+
+    def boundary_ms(self, boundary_s: int) -> float:
+        """Return the boundary on the monotonic clock (``monotonic_ms``)."""
+        ...
+
+    def state(self) -> Mapping[str, int | str]:
+        """Return ``offset_ms`` and ``state`` as docs/spec/batch.md has them."""
+        ...
+
+
+def wall_ms() -> int:
+    """This machine's time of day: UTC milliseconds. Boundaries need more than the whole seconds of ``gridcore.clock``."""
+    return time.time_ns() // 1_000_000
+
+
+class WallBoundaries:
+    """Boundaries of this machine's clock. A boundary may be sampled until the sampling window closes."""
+
+    simulated = False
+
+    def __init__(
+        self,
+        policy: SamplePolicy,
+        *,
+        first_s: int = 0,
+        last_s: int | None = None,
+        now_ms: Callable[[], int] = wall_ms,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._policy = policy
+        self._first_s, self._last_s = first_s, last_s
+        self._now_ms = now_ms
+        self._sleep = sleep
+
+    async def wait_until_known(self) -> None:
+        """See ``BoundaryClock``."""
+
+    async def next_boundary(self, after_s: int) -> int | None:
+        """See ``BoundaryClock``."""
+        slot_s = self._policy.slot_s
+        while True:
+            now_ms = self._now_ms()
+            newest_s = now_ms // 1000 // slot_s * slot_s
+            if self._last_s is not None and min(after_s, newest_s) >= self._last_s and not self.is_open(self._last_s):
+                return None
+            if self._is_wanted(newest_s, after_s) and self.is_open(newest_s):
+                _report_gap(after_s, newest_s, self._first_s, slot_s)
+                return newest_s
+            due_s = max(newest_s + slot_s, after_s + slot_s if after_s >= 0 else 0, self._first_s)
+            await self._sleep(min(SLEEP_S_MAX, max(0.001, (due_s * 1000 - now_ms) / 1000.0)))
+
+    def is_open(self, boundary_s: int) -> bool:
+        """Whether the sampling window of ``boundary_s`` is open."""
+        return 0 <= self._now_ms() - boundary_s * 1000 < self._policy.window_ms
+
+    def boundary_ms(self, boundary_s: int) -> float:
+        """See ``BoundaryClock``."""
+        return monotonic_ms() - (self._now_ms() - boundary_s * 1000)
+
+    def state(self) -> Mapping[str, int | str]:
+        """What the kernel says of its clock: "synced" with the offset it knows of, else "unsynced"."""
+        return kernel_clock_state()
+
+    def _is_wanted(self, boundary_s: int, after_s: int) -> bool:
+        is_over = self._last_s is not None and boundary_s > self._last_s
+        return boundary_s > after_s and boundary_s >= self._first_s and not is_over
+
+
+class LedgerTime(Protocol):
+    """What ``LedgerBoundaries`` needs of ``ledger.client.Client``."""
+
+    async def wait_clock(self, after_s: int, wait_s: float = WAIT_S_MAX) -> int:
+        """See ``ledger.client.Client``."""
+        ...
+
+
+class LedgerBoundaries:
+    """Boundaries of the simulated ledger time. It stands still at each boundary, so readings belong to it until it moves.
+
+    ``on_answer`` is called with every answer after a time without one: whoever waits for the node can try again.
+    """
+
+    simulated = True
+
+    def __init__(
+        self,
+        client: LedgerTime,
+        policy: SamplePolicy,
+        *,
+        first_s: int = 0,
+        last_s: int | None = None,
+        on_answer: Callable[[], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._policy = policy
+        self._first_s, self._last_s = first_s, last_s
+        self._on_answer = on_answer
+        self._jitter = random.SystemRandom()
+        self._failures = 0
+        self.ledger_time_s = UNKNOWN_S
+
+    async def wait_until_known(self) -> None:
+        """See ``BoundaryClock``."""
+        while self.ledger_time_s == UNKNOWN_S:
+            await self._follow()
+
+    async def next_boundary(self, after_s: int) -> int | None:
+        """See ``BoundaryClock``; waits by long poll."""
+        while True:
+            now_s = self.ledger_time_s
+            if self._last_s is not None and now_s > self._last_s:
+                _report_gap(after_s, self._last_s + self._policy.slot_s, self._first_s, self._policy.slot_s)
+                return None
+            if now_s > after_s and now_s >= self._first_s and now_s % self._policy.slot_s == 0:
+                _report_gap(after_s, now_s, self._first_s, self._policy.slot_s)
+                return now_s
+            await self._follow()
+
+    def is_open(self, boundary_s: int) -> bool:
+        """Whether ledger time, as far as is known, stands at ``boundary_s``."""
+        return self.ledger_time_s == boundary_s
+
+    def boundary_ms(self, boundary_s: int) -> float:
+        """Now: simulated time stands still while meters are read."""
+        return monotonic_ms()
+
+    def state(self) -> Mapping[str, int | str]:
+        """Simulated."""
+        return {"offset_ms": 0, "state": "simulated"}
+
+    async def _follow(self) -> None:
+        """Wait for ledger time to move, or for the node to come back."""
+        try:
+            self.ledger_time_s = max(self.ledger_time_s, await self._client.wait_clock(self.ledger_time_s))
+        except (NodeUnreachable, NodeRefused) as error:
+            if self._failures == 0:
+                _log.warning("ledger_time_not_known", reason=str(error))
+            self._failures += 1
+            pause_ms = min(LEDGER_RETRY_MS_MAX, backoff_ms(self._failures, LEDGER_RETRY_MS, self._jitter))
+            await asyncio.sleep(pause_ms / 1000.0)
+            return
+        if self._failures:
+            _log.info("ledger_time_known_again", ledger_time_s=self.ledger_time_s, failures=self._failures)
+            self._failures = 0
+            if self._on_answer is not None:
+                self._on_answer()
+
+
+def _report_gap(after_s: int, reached_s: int, first_s: int, slot_s: int) -> None:
+    """Say which boundaries lie between the last one sampled and ``reached_s``. Before the first sample there is no gap."""
+    missed_s = max(after_s + slot_s, first_s)
+    if after_s >= first_s and missed_s < reached_s:
+        count = (reached_s - missed_s) // slot_s
+        _log.error("boundaries_missed", first_s=missed_s, last_s=reached_s - slot_s, count=count)
+
+
+class _Timex(ctypes.Structure):
+    """``struct timex`` of Linux, as far as it is read (adjtimex(2)); the rest is room."""
+
+    _fields_ = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("room", ctypes.c_byte * 512),
+    ]
+
+
+def kernel_clock_state() -> Mapping[str, int | str]:
+    """Ask the kernel whether something disciplines its clock (adjtimex, read only). "unsynced" where it cannot tell."""
+    unsynced: Mapping[str, int | str] = {"offset_ms": 0, "state": "unsynced"}
+    try:
+        timex = _Timex()
+        answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    except (OSError, AttributeError):
+        return unsynced
+    if answer < 0 or answer == _TIME_ERROR or timex.status & _STA_UNSYNC:
+        return unsynced
+    per_ms = 1_000_000 if timex.status & _STA_NANO else 1000
+    return {"offset_ms": round(timex.offset / per_ms), "state": "synced"}

@@ -1,0 +1,113 @@
+"""A new epoch for a gateway whose outbox is lost, damaged or refused: opened by its organisation, visible on the ledger.
+
+The old file, if any, is kept aside. Batches in it that have no receipt are signed anew in the new epoch with the same
+readings (a value that the ledger already has counts as equal), so that only what the file no longer holds is missing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.agent import AgentParts
+from edge.batches import after
+from edge.config import EdgeConfig
+from edge.outbox import Outbox, OutboxDamagedError, Progress, QueuedBatch, create_outbox, is_outbox_there, keep_aside
+from edge.standing import Standing, check_status, fetch_standing
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction, encode_signed, encode_transaction
+from gridcore.errors import EncodingError, GridError, UsageError
+from gridcore.header import Signers, VerificationError, check_receipt
+from gridcore.logs import get_logger
+from gridcore.sm import Signer
+from ledger.client import Client
+
+VALID_S = 3600
+REASON_CHARACTERS_MAX = 200
+KIND = "metering/open_epoch"
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEpoch:
+    """``was_open``: the ledger had it open and unused already; ``carried``: batches signed anew; ``aside``: the old file."""
+
+    epoch: int
+    was_open: bool
+    carried: int
+    aside: Path | None
+
+
+async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reason: str, client: Client) -> NewEpoch:
+    """Open the gateway's next epoch as ``organisation`` and start a new outbox (the caller holds ``lock_outbox``).
+
+    ``client`` signs as the organisation. An epoch that the ledger has open but unused is taken instead of a further one.
+    GridError when the ledger refuses, or its receipt does not verify; then nothing here has changed.
+    """
+    config = parts.config
+    if not 1 <= len(reason) <= REASON_CHARACTERS_MAX:
+        raise UsageError(f"--reason has 1 to {REASON_CHARACTERS_MAX} characters, not {len(reason)}")
+    waiting, old_epoch = _read_old(config)
+    status = await client.status()
+    check_status(config, status)
+    standing = await fetch_standing(client, config.gateway)
+    was_open = standing.counter == 0 and old_epoch != standing.epoch
+    if not was_open:
+        signed = encode_signed(
+            chain=config.chain,
+            kind=KIND,
+            signer=organisation,
+            identity={"client_id": secrets.token_bytes(16), "valid_until_s": status.ledger_time_s + VALID_S},
+            body={"epoch": standing.epoch + 1, "gateway": config.gateway, "reason": reason},
+        )
+        await _decide(client, encode_transaction(signed, signer.sign(signed)), config, parts.trust)
+        standing = await fetch_standing(client, config.gateway)
+    carried, aside = _start_anew(parts, standing, waiting)
+    _log.info("epoch_opened", gateway=config.gateway, epoch=standing.epoch, carried=carried)
+    return NewEpoch(standing.epoch, was_open, carried, aside)
+
+
+def _read_old(config: EdgeConfig) -> tuple[list[QueuedBatch], int | None]:
+    """The batches without receipt and the epoch of the old outbox; nothing when it is lost or damaged."""
+    if not is_outbox_there(config.outbox):
+        return [], None
+    try:
+        old = Outbox.open(config.outbox, gateway=config.gateway, chain=config.chain, limits=config.outbox_limits)
+    except OutboxDamagedError as error:
+        _log.error("outbox_given_up", reason=str(error))
+        return [], None
+    try:
+        return old.oldest(old.depth), old.progress.epoch
+    finally:
+        old.close()
+
+
+async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signers) -> None:
+    """Submit and verify the receipt."""
+    transaction = decode_transaction(wire)
+    (answer,) = await client.submit([wire])
+    if answer.code not in (Code.ACCEPTED, Code.EXISTS):
+        raise GridError(f"gateway {config.gateway}: the ledger refuses a new epoch: {answer.code} {answer.name}")
+    receipt = await client.receipt(transaction.id)
+    if receipt is None:
+        raise GridError(f"gateway {config.gateway}: the node gives no receipt of the new epoch; run this again")
+    try:
+        check_receipt(receipt, chain=config.chain, digest=transaction.digest, signers=trust)
+    except (VerificationError, EncodingError) as error:
+        raise GridError(f"gateway {config.gateway}: the receipt of the new epoch does not count: {error}") from None
+
+
+def _start_anew(parts: AgentParts, standing: Standing, waiting: Sequence[QueuedBatch]) -> tuple[int, Path | None]:
+    config = parts.config
+    progress = Progress(config.gateway, config.chain, standing.epoch, last_boundary_s=standing.last_boundary_s)
+    remade: list[QueuedBatch] = []
+    for item in waiting:
+        made = parts.maker.remake(item.wire, progress)
+        remade.append(made)
+        progress = after(progress, made)
+    aside = keep_aside(config.outbox) if is_outbox_there(config.outbox) else None
+    create_outbox(config.outbox, progress, remade)
+    return len(remade), aside

@@ -1,0 +1,74 @@
+"""Whose hand signs: a table of signers by the scheme of the key's URI, and the test that each passes before its first use.
+
+    file:PATH            encrypted PKCS#8 (SM4) with a software key (gridcore.sm.keystore); needs a password
+    tpm2: tpm2-sealed:   keys in a TPM 2.0, or sealed by one
+    pkcs11: sdf:         keys in a vendor's module
+
+Passwords and PINs come from a reference to a secret, never from a configuration file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gridcore.errors import UsageError
+from gridcore.secrets import read_secret
+from gridcore.sm import Signer, SigningKey, is_valid_signature
+from gridcore.sm.keystore import KEYSTORE_BYTES_MAX, KeystoreError, decode_private_key
+
+SCHEMES = ("file", "tpm2", "tpm2-sealed", "pkcs11", "sdf")
+_SELF_TEST = b"gridledger signer self-test"
+
+
+def open_signer(uri: str, password: str | None = None) -> Signer:
+    """Return the signer behind a key URI, tested. ``password``: reference to a secret (``file:`` or ``env:``).
+
+    Raises UsageError in one line: unknown or unbuilt scheme, unreadable file, wrong password, a signer that fails its test.
+    """
+    scheme, _, rest = uri.partition(":")
+    opener = _OPENERS.get(scheme)
+    if opener is None or not rest:
+        raise UsageError(f"key {uri!r}: start it with one of {', '.join(f'{name}:' for name in SCHEMES)}")
+    signer = opener(uri, rest, password)
+    check_signer(signer, uri)
+    return signer
+
+
+def check_signer(signer: Signer, uri: str) -> None:
+    """Sign twice and verify: a signer that repeats its random number gives its key away. UsageError when it fails."""
+    first, second = signer.sign(_SELF_TEST), signer.sign(_SELF_TEST)
+    if not all(is_valid_signature(signer.public_key, _SELF_TEST, signature) for signature in (first, second)):
+        raise UsageError(f"{uri}: its signatures do not verify with its own public key; do not use this signer")
+    if first[:32] == second[:32]:
+        raise UsageError(f"{uri}: signs twice with the same random number, which gives the key away; do not use it")
+
+
+def _open_file(uri: str, rest: str, password: str | None) -> Signer:
+    path = Path(rest)
+    if password is None:
+        raise UsageError(f"{uri}: an encrypted key file needs a password; give a reference such as 'file:PATH'")
+    try:
+        with path.open("rb") as file:
+            pem = file.read(KEYSTORE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the key's path and owner") from None
+    try:
+        key: SigningKey = decode_private_key(pem, read_secret(password))
+    except KeystoreError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return key
+
+
+def _not_built(uri: str, _rest: str, _password: str | None) -> Signer:
+    scheme = uri.partition(":")[0]
+    raise UsageError(f"key {uri!r}: signers of scheme {scheme!r} are not built into this release; use file:PATH")
+
+
+_OPENERS: Mapping[str, Callable[[str, str, str | None], Signer]] = {
+    "file": _open_file,
+    "tpm2": _not_built,
+    "tpm2-sealed": _not_built,
+    "pkcs11": _not_built,
+    "sdf": _not_built,
+}

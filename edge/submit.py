@@ -1,0 +1,179 @@
+"""From the outbox to the ledger: oldest first, again until a receipt that we have verified ourselves, never past a refusal.
+
+What each answer means for the batch it belongs to:
+
+    ACCEPTED, EXISTS                    fetch its receipt, verify it against the trust file, delete the batch
+    COUNTER_PASSED, COUNTER_REUSED      the same when there is an accepting receipt of this very batch, else a refusal
+    codes of RETRY, no answer           send again after a pause that doubles, with jitter
+    any other code                      halt: the batches behind it hang on it. Keep all, raise an alarm, ask again rarely
+    a receipt that does not verify      alarm, keep all, ask again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from edge.config import SubmitPolicy
+from edge.outbox import Outbox, OutboxError, QueuedBatch
+from gridcore.codes import RETRY, Code
+from gridcore.envelope import decode_transaction
+from gridcore.errors import EncodingError
+from gridcore.header import Header, Receipt, Signers, VerificationError, check_receipt
+from gridcore.logs import get_logger
+from ledger.client import Answer, NodeRefused, NodeUnreachable
+
+HALTED_S = 300.0
+"""A refused batch is offered again after this: what was wrong may have been mended at the ledger."""
+
+_log = get_logger(__name__)
+
+
+class Node(Protocol):
+    """What submission needs of ``ledger.client.Client``."""
+
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """See ``ledger.client.Client``."""
+        ...
+
+    async def receipt(self, transaction_id: bytes) -> Receipt | None:
+        """See ``ledger.client.Client``."""
+        ...
+
+
+class Outcome(Enum):
+    """How one round of submission ended."""
+
+    ALL_DONE = "every batch that was sent has its verified receipt"
+    RETRY = "try again soon"
+    HALTED = "a batch was refused, or a receipt does not verify"
+
+
+class Submitter:
+    """Empties an outbox into a node. ``signers``: the set of the trust file, whose receipts count on ``chain``."""
+
+    def __init__(
+        self,
+        node: Node,
+        outbox: Outbox,
+        *,
+        chain: str,
+        signers: Signers,
+        policy: SubmitPolicy | None = None,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._node = node
+        self._outbox = outbox
+        self._chain = chain
+        self._signers = signers
+        self._policy = policy or SubmitPolicy()
+        self._jitter = jitter or random.SystemRandom()
+        self._wake = asyncio.Event()
+        self._said = ""
+
+    def wake(self) -> None:
+        """There is a new batch, or the node is back: do not wait out a pause."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Submit for ever; ends only by cancellation."""
+        failures = 0
+        while True:
+            self._wake.clear()
+            if not self._outbox.depth:
+                await self._wake.wait()
+                continue
+            outcome = await self.submit_once()
+            if outcome is Outcome.ALL_DONE:
+                failures = 0
+            elif outcome is Outcome.RETRY:
+                failures += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._pause_s(failures))
+            else:
+                await asyncio.sleep(HALTED_S)
+
+    async def submit_once(self) -> Outcome:
+        """Send the oldest batches once and delete those whose receipts verify."""
+        batches = await asyncio.to_thread(self._outbox.oldest, self._policy.batches_per_request)
+        if not batches:
+            return Outcome.ALL_DONE
+        receipts: list[tuple[int, Header]] = []
+        outcome = Outcome.ALL_DONE
+        try:
+            answers = await self._node.submit([batch.wire for batch in batches])
+            for batch, answer in zip(batches, answers, strict=True):
+                verdict = await self._settle(batch, answer, is_oldest=batch is batches[0])
+                if isinstance(verdict, Outcome):
+                    outcome = verdict
+                    break
+                receipts.append((batch.counter, verdict))
+        except (NodeUnreachable, NodeRefused) as error:
+            self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
+            outcome = Outcome.RETRY
+        if receipts and not await self._acknowledge(receipts):
+            outcome = Outcome.RETRY
+        return outcome
+
+    async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Header | Outcome:
+        """The verified header that decided ``batch``, or what to do instead."""
+        if answer.code in RETRY:
+            self._say("batch_not_taken_yet", f"batch {batch.counter}: {answer.name}", code=answer.code)
+            if is_oldest and answer.waiting_for is not None and answer.waiting_for < batch.counter:
+                lost = f"{answer.waiting_for} to {batch.counter - 1}"
+                return await self._halt(f"the node waits for batches {lost}, which it had acknowledged: it lost blocks")
+            return Outcome.RETRY
+        is_applied = answer.code in (Code.ACCEPTED, Code.EXISTS)
+        if not is_applied and answer.code not in (Code.COUNTER_PASSED, Code.COUNTER_REUSED):
+            return await self._halt(f"batch {batch.counter} was refused: {answer.code} {answer.name}")
+        receipt = await self._node.receipt(batch.id)
+        if receipt is None:
+            if is_applied:
+                self._say("receipt_not_there_yet", f"batch {batch.counter}", code=answer.code)
+                return Outcome.RETRY
+            return await self._halt(
+                f"batch {batch.counter} was refused: {answer.code} {answer.name}; another batch stands under its counter: "
+                f"a copy of this outbox is or was in use. Open a new epoch: 'gridledger edge epoch'"
+            )
+        try:
+            digest = decode_transaction(batch.wire).digest
+            check_receipt(receipt, chain=self._chain, digest=digest, signers=self._signers)
+        except (VerificationError, EncodingError) as error:
+            return await self._halt(f"the receipt of batch {batch.counter} does not count: {error}; batches are kept")
+        if receipt.code != Code.ACCEPTED:
+            return await self._halt(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
+        return receipt.header
+
+    async def _acknowledge(self, receipts: Sequence[tuple[int, Header]]) -> bool:
+        newest = max((header for _, header in receipts), key=lambda header: header.height)
+        counters = [counter for counter, _ in receipts]
+        try:
+            await asyncio.to_thread(self._outbox.acknowledge, counters, newest.height, newest.digest())
+        except OutboxError as error:  # they stay, and are answered EXISTS next time
+            self._say("outbox_not_written", str(error))
+            return False
+        if self._said:
+            _log.info("node_takes_batches_again", last=self._said)
+            self._said = ""
+        _log.debug("batches_acknowledged", counters=counters, height=newest.height, waiting=self._outbox.depth)
+        return True
+
+    async def _halt(self, alarm: str) -> Outcome:
+        self._say("submission_halted", alarm, alarm=True)
+        with contextlib.suppress(OutboxError):  # the log has it
+            await asyncio.to_thread(self._outbox.note_alarm, alarm)
+        return Outcome.HALTED
+
+    def _say(self, event: str, reason: str, *, alarm: bool = False, **facts: int) -> None:
+        """One line when a trouble begins, not one for each try."""
+        if self._said != event or alarm:
+            (_log.error if alarm else _log.warning)(event, reason=reason, **facts)
+            self._said = event
+
+    def _pause_s(self, failures: int) -> float:
+        full_ms = min(self._policy.retry_ms_max, self._policy.retry_ms_min << min(failures - 1, 32))
+        return full_ms * (0.5 + 0.5 * self._jitter.random()) / 1000.0

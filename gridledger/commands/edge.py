@@ -1,0 +1,215 @@
+"""``gridledger edge``: the agent on a gateway: run it, check it before it runs, ask a meter, make its key, mend its outbox.
+
+``scan`` and ``replay`` come with a later release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gridcore.errors import UsageError
+from gridledger.commands import print_result, whole_number
+
+if TYPE_CHECKING:
+    from edge.probe import ProbeReport
+
+EXAMPLE = "gridledger edge run --config edge.toml"
+LOG_LEVEL = "info"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare run, check, status, probe, keygen and epoch."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, summary in (
+        ("run", "sample, sign, queue and submit until stopped"),
+        ("check", "is everything that the agent needs in order (offline: configuration, profiles, key, outbox)"),
+        ("status", "what waits in the outbox, and the last verified receipt (offline)"),
+    ):
+        action = actions.add_parser(name, help=summary)
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
+    probe = actions.add_parser("probe", help="ask one meter everything its profile says, and judge the answers")
+    probe.add_argument("address", metavar="tcp://HOST:PORT", help="where the meter or its line answers")
+    probe.add_argument("--unit", type=whole_number(1, 247), required=True, metavar="N", help="Modbus unit id")
+    probe.add_argument("--profile", required=True, metavar="ID", help="firmware profile")
+    probe.add_argument("--framer", choices=("socket", "rtu"), default="socket", help="rtu: RTU frames over TCP")
+    keygen = actions.add_parser("keygen", help="make a gateway's key: encrypted PKCS#8, SM4")
+    keygen.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it; must not exist")
+    keygen.add_argument(
+        "--password-file", type=Path, required=True, metavar="FILE", help="file that holds its password"
+    )
+    epoch = actions.add_parser("epoch", help="open a new epoch after an outbox was lost, damaged or refused")
+    epoch.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
+    epoch.add_argument("--organisation", required=True, metavar="ID", help="who signs (role utility)")
+    epoch.add_argument("--key", required=True, metavar="URI", help="the organisation's key, e.g. file:utility.pem")
+    epoch.add_argument("--key-password", metavar="REF", help="its password: file:PATH or env:NAME")
+    epoch.add_argument(
+        "--reason", default="outbox lost", metavar="TEXT", help="stands on the ledger (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action that was asked for."""
+    actions = {"run": _run, "check": _check, "status": _status, "probe": _probe, "keygen": _keygen, "epoch": _epoch}
+    return actions[args.action](args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from edge.agent import run_agent
+    from gridledger import __version__
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run_agent(args.config, __version__, stop)
+
+    asyncio.run(main())
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from edge.agent import load_parts
+    from edge.outbox import is_outbox_there, read_outbox
+    from gridledger import __version__
+
+    parts = load_parts(args.config, __version__)
+    config = parts.config
+    waiting = read_outbox(config.outbox).depth if is_outbox_there(config.outbox) else None
+    outbox = "not there yet" if waiting is None else f"{waiting} batches wait"
+    result = {
+        "file": str(args.config),
+        "ok": True,
+        "gateway": config.gateway,
+        "chain": config.chain,
+        "public_key": parts.signer.public_key.hex(),
+        "trusted_signers": len(parts.trust),
+        "lines": len(config.lines),
+        "meters": len(config.meters),
+        "outbox_batches": waiting,
+    }
+    text = [
+        f"{args.config}: in order",
+        f"gateway     {config.gateway} on chain {config.chain}, {len(parts.trust)} trusted signers",
+        f"public key  {parts.signer.public_key.hex()}",
+        f"meters      {len(config.meters)} on {len(config.lines)} lines",
+        f"outbox      {config.outbox}: {outbox}",
+    ]
+    print_result(args, result, "\n".join(text))
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from edge.config import EdgeConfig
+    from edge.outbox import NO_BOUNDARY, read_outbox
+    from gridcore.config import load_config
+
+    config = load_config(args.config, EdgeConfig)
+    state = read_outbox(config.outbox)
+    progress = state.progress
+    height, digest = progress.receipt or (None, b"")
+    result = {
+        "gateway": progress.gateway,
+        "chain": progress.chain,
+        "epoch": progress.epoch,
+        "counter": progress.counter,
+        "outbox_batches": state.depth,
+        "outbox_bytes": state.size,
+        "outbox_batches_max": config.outbox_limits.batches_max,
+        "outbox_bytes_max": config.outbox_limits.bytes_max,
+        "oldest_boundary_s": state.oldest_boundary_s,
+        "last_boundary_s": None if progress.last_boundary_s == NO_BOUNDARY else progress.last_boundary_s,
+        "absent_meters": list(progress.absent),
+        "receipt_height": height,
+        "receipt_digest": digest.hex() or None,
+        "alarm": progress.alarm or None,
+    }
+    print_result(
+        args, result, "\n".join(f"{key:<19} {'-' if value is None else value}" for key, value in result.items())
+    )
+    return 1 if progress.alarm else 0
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from edge.probe import probe
+    from firmware_profiles import load_profile
+
+    parts = urlsplit(args.address)
+    try:
+        host, port = parts.hostname, parts.port or 502
+    except ValueError:
+        host, port = None, 0
+    if parts.scheme != "tcp" or not host or parts.path or parts.query:
+        raise UsageError(f"{args.address!r} is no address of a meter; write tcp://HOST:PORT")
+    report = asyncio.run(probe(host, port, args.unit, load_profile(args.profile), framer=args.framer))
+    print_result(args, report.as_table(), _probe_text(report))
+    return 0 if report.is_fine else 1
+
+
+def _probe_text(report: ProbeReport) -> str:
+    rows = [("point", "register", "value", "unit", "verdict", "ms", "")]
+    for point in (*report.identity, *report.points):
+        value = "-" if point.value is None else f"{float(point.value):.6g}"
+        place = f"{point.function_code}:{point.address:#06x}"
+        rows.append((point.obis, place, value, point.unit, point.verdict, f"{point.latency_ms:.1f}", point.detail))
+    answer = "may produce billable readings" if report.is_fine else "must not be used for billing like this"
+    head = f"unit {report.unit_id} at {report.host}:{report.port} read as {report.profile}: {answer}"
+    return "\n".join([head, *_aligned(rows), f"billing registers read twice: {report.double_read}"])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _keygen(args: argparse.Namespace) -> int:
+    from gridcore.secrets import read_secret
+    from gridcore.sm import SigningKey
+    from gridcore.sm.keystore import encode_private_key
+
+    password = read_secret(f"file:{args.password_file}")
+    key = SigningKey.generate()
+    pem = encode_private_key(key, password)
+    try:
+        handle = os.open(args.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{args.out}: exists already and is not overwritten; give another name") from None
+    except OSError as error:
+        raise UsageError(f"{args.out}: cannot be written ({error.strerror}); check the folder") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    print_result(args, {"key": str(args.out), "public_key": key.public_key.hex()}, key.public_key.hex())
+    return 0
+
+
+def _epoch(args: argparse.Namespace) -> int:
+    from edge.agent import load_parts, node_client
+    from edge.epoch import open_epoch
+    from edge.outbox import lock_outbox
+    from edge.signers import open_signer
+    from gridledger import __version__
+
+    parts = load_parts(args.config, __version__)
+    signer = open_signer(args.key, args.key_password)
+
+    async def main() -> dict[str, object]:
+        async with node_client(parts.config, args.organisation, signer) as client:
+            return asdict(await open_epoch(parts, args.organisation, signer, args.reason, client))
+
+    with lock_outbox(parts.config.outbox):
+        opened = asyncio.run(main())
+    opened["aside"] = None if opened["aside"] is None else str(opened["aside"])
+    old = f"; the old outbox is kept as {opened['aside']}" if opened["aside"] else ""
+    text = f"epoch {opened['epoch']} is open, {opened['carried']} batches carried over{old}"
+    print_result(args, {"gateway": parts.config.gateway, **opened}, text)
+    return 0
