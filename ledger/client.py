@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
-    """No answer: nothing listens there, the connection broke, or time ran out. Trying again can help."""
+    """No answer, or "not now" (503): nothing listens there, the connection broke, time ran out. Trying again can help."""
 
 
 class NodeRefused(GridError):  # noqa: N818
@@ -249,7 +249,7 @@ class Client:
             reason = str(error) or type(error).__name__
             raise NodeUnreachable(f"{self.url}: no node answers there ({reason})") from None
         if response.status_code != httpx.codes.OK:
-            raise _refusal(self.url, method, full, response, bytes(body))
+            raise _failure(self.url, method, full, response, bytes(body))
         return bytes(body)
 
     async def _authorization(self, method: str, path: str, pairs: Sequence[tuple[str, str]]) -> str:
@@ -290,7 +290,7 @@ def _parts(transactions: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
         yield part
 
 
-def _refusal(url: str, method: str, path: str, response: httpx.Response, body: bytes) -> NodeRefused:
+def _failure(url: str, method: str, path: str, response: httpx.Response, body: bytes) -> GridError:
     """The node's own line out of a problem+json body, or the bare status of something that is no node."""
     detail = ""
     if response.headers.get("content-type", "").partition(";")[0] == "application/problem+json":
@@ -300,7 +300,10 @@ def _refusal(url: str, method: str, path: str, response: httpx.Response, body: b
         except (ValueError, AttributeError):
             detail = ""
     detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
-    return NodeRefused(f"{url}: {method} {path}: {detail}", response.status_code, detail)
+    line = f"{url}: {method} {path}: {detail}"
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return NodeUnreachable(line)
+    return NodeRefused(line, response.status_code, detail)
 
 
 def _nonsense(url: str, what: str) -> NodeRefused:

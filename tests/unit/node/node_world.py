@@ -77,7 +77,9 @@ def make_leaves() -> list[list[Any]]:
             },
         ],
     ]
-    leaves += [[f"signer/{name}", {"public_key": keys()[name].public_key, "roles": roles}] for name, roles in ROLES.items()]
+    leaves += [
+        [f"signer/{name}", {"public_key": keys()[name].public_key, "roles": roles}] for name, roles in ROLES.items()
+    ]
     for number, area in ((1, "a-1"), (2, "a-2")):
         leaves.append(
             [

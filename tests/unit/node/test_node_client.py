@@ -1,0 +1,202 @@
+"""The client against servers that are away, slow, or no nodes at all: one line each, and nothing believed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.errors import UsageError
+from ledger import client as client_module
+from ledger.client import Answer, Client, NodeRefused, NodeUnreachable, run_with_client
+from tests.unit.node.node_world import keys, make_genesis, running_node
+
+STATUS = {
+    "chain": "c",
+    "clock": "block",
+    "currency": "CNY",
+    "header_digest": "00" * 32,
+    "height": 1,
+    "ledger_time_s": 5,
+    "simulated": False,
+    "slot_s": 900,
+    "state_root": "11" * 32,
+    "version": "1",
+}
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
+    """A server that answers each request (its head) with the given bytes, or not at all for None."""
+
+    idle = asyncio.Event()
+    idle.set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        idle.clear()
+        head = await reader.readuntil(b"\r\n\r\n")
+        data = answer(head)
+        if data is None:
+            await reader.read()
+        else:
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        idle.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.wait_for(idle.wait(), 5)  # clients inside have closed by now
+
+
+def http(body: bytes | str | Any, status: str = "200 OK", kind: str = "application/json") -> bytes:
+    """A whole HTTP answer."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + data
+
+
+async def test_nothing_listening_is_unreachable() -> None:
+    async with Client("http://127.0.0.1:9", timeout_s=2) as client:
+        with pytest.raises(NodeUnreachable, match=r"^http://127\.0\.0\.1:9: no node answers there") as raised:
+            await client.status()
+    assert "\n" not in str(raised.value)
+
+
+async def test_silence_is_unreachable() -> None:
+    async with answering(lambda _: None) as url, Client(url, timeout_s=0.1) as client:
+        with pytest.raises(NodeUnreachable, match=r"no answer within 0\.1 s"):
+            await client.status()
+
+
+async def test_a_broken_answer_is_unreachable() -> None:
+    async with answering(lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{") as url, Client(url) as client:
+        with pytest.raises(NodeUnreachable):
+            await client.status()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (http(b"<html>", kind="text/html"), "no JSON"),
+        (http([]), "no str under 'chain'"),
+        (http(STATUS | {"height": "1"}), "no int under 'height'"),
+        (http(STATUS | {"height": True}), "no int under 'height'"),
+        (http(STATUS | {"header_digest": "zz"}), "no hex digits under 'header_digest'"),
+        (http(b"moved", "302 Found"), "status 302 Found"),
+        (http(b"gone", "404 Not Found"), "status 404 Not Found"),
+        (http(b"[1]", "500 Oops", "application/problem+json"), "status 500"),
+        (http({"detail": 7}, "400 Bad", "application/problem+json"), "7"),
+        (http({"detail": "no\nsuch  thing"}, "404 Not Found", "application/problem+json"), "no such thing"),
+    ],
+)
+async def test_what_is_no_node_is_refused_in_one_line(answer: bytes, words: str) -> None:
+    async with answering(lambda _: answer) as url, Client(url) as client:
+        with pytest.raises(NodeRefused, match=words) as raised:
+            await client.status()
+    assert "\n" not in str(raised.value)
+
+
+async def test_not_now_is_unreachable() -> None:
+    busy = http({"detail": "the node is going down"}, "503 Service Unavailable", "application/problem+json")
+    async with answering(lambda _: busy) as url, Client(url) as client:
+        with pytest.raises(NodeUnreachable, match="going down"):
+            await client.status()
+
+
+async def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_BYTES_MAX", 1000)
+    async with answering(lambda _: http(b"x" * 1001)) as url, Client(url) as client:
+        with pytest.raises(NodeRefused, match="more than 1000 bytes"):
+            await client.fetch_bytes("status")
+
+
+async def test_another_chain_than_expected_is_refused() -> None:
+    async with answering(lambda _: http(STATUS)) as url, Client(url, chain="d") as client:
+        with pytest.raises(NodeRefused, match="is of chain c, expected d"):
+            await client.status()
+
+
+async def test_answers_are_read_whole_or_not_at_all() -> None:
+    entry = {
+        "id": "ab",
+        "code": 2,
+        "name": "WAITING",
+        "retry": True,
+        "height": None,
+        "waiting_for": 7,
+        "rows": [[0, 1, 82]],
+    }
+    async with answering(lambda _: http({"answers": [entry]})) as url, Client(url) as client:
+        assert await client.submit([b"x"]) == [Answer(b"\xab", 2, "WAITING", True, None, 7, ((0, 1, 82),))]
+    for broken in (entry | {"height": "1"}, entry | {"rows": [[1]]}, {}):
+        async with answering(lambda _, broken=broken: http({"answers": [broken]})) as url, Client(url) as client:  # type: ignore[misc]  # a default binds the loop's value
+            with pytest.raises(NodeRefused):
+                await client.submit([b"x"])
+    async with answering(lambda _: http({"answers": []})) as url, Client(url) as client:
+        with pytest.raises(NodeRefused, match="0 answers to 1 transactions"):
+            await client.submit([b"x"])
+        assert await client.submit([]) == []
+
+
+async def test_a_receipt_that_is_none_is_refused() -> None:
+    async with answering(lambda _: http(b"\x00", kind="application/cbor")) as url, Client(url) as client:
+        with pytest.raises(NodeRefused, match="a receipt that is none"):
+            await client.receipt(bytes(32))
+
+
+async def test_long_submissions_go_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "TRANSACTIONS_MAX", 3)
+    monkeypatch.setattr(client_module, "SUBMISSION_BYTES_MAX", 200)
+    async with running_node(tmp_path / "ledger") as node:
+        answers = await node.client().submit([bytes([index]) * (index * 10) for index in range(1, 12)])
+    assert [answer.name for answer in answers] == ["NOT_CANONICAL"] * 11
+
+
+def test_parts_keep_both_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "TRANSACTIONS_MAX", 3)
+    monkeypatch.setattr(client_module, "SUBMISSION_BYTES_MAX", 200)
+    sizes = [1, 1, 1, 1, 90, 90, 500, 1]
+    parts = list(client_module._parts([bytes(size) for size in sizes]))
+    assert [[len(wire) for wire in part] for part in parts] == [[1, 1, 1], [1, 90], [90], [500], [1]]
+
+
+async def test_the_chain_is_asked_once_when_it_is_not_given(tmp_path: Path) -> None:
+    async with (
+        running_node(tmp_path / "ledger") as node,
+        Client(node.url, signer_id="util", signer=keys()["util"]) as client,
+    ):
+        assert await client.chain() == make_genesis()["chain"]
+        assert len((await client.query("areas"))["areas"]) == 2
+
+
+@pytest.mark.parametrize("url", ["", "localhost:80", "ftp://host", "http://", "http://host/?x=1", "http://host:80/#a"])
+def test_another_form_of_url_is_named(url: str) -> None:
+    with pytest.raises(UsageError, match="write http://HOST:PORT"):
+        Client(url)
+
+
+def test_a_command_line_needs_no_event_loop_of_its_own() -> None:
+    with pytest.raises(NodeUnreachable):
+        run_with_client("http://127.0.0.1:9", lambda client: client.status(), timeout_s=2)
+
+
+def test_a_gateway_loads_no_numpy_and_no_state_machine_with_the_client() -> None:
+    code = (
+        "import sys, ledger.client; heavy = {'numpy', 'quart', 'hypercorn', 'ledger.state', 'ledger.store', 'ledger.engines', "
+        "'ledger.http'} & set(sys.modules); sys.exit(f'loads {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,76 @@
+"""The node's configuration file and key: what is wrong is named, the password never."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridcore.config import load_config
+from gridcore.errors import UsageError
+from gridcore.sm import SigningKey
+from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
+from gridledger.commands.config import config_type
+from ledger.config import KeyConfig, NodeConfig, load_key
+
+TOML = """
+data_dir = "ledger"
+[key]
+uri = "file:node.pem"
+password = "file:node.password"
+"""
+
+
+def write(folder: Path, text: str = TOML, password: str = "correct horse") -> Path:
+    """A configuration with its key; the keystore's password is always the same."""
+    key = SigningKey.from_scalar((7).to_bytes(32, "big"))
+    (folder / "node.pem").write_bytes(encode_private_key(key, b"correct horse", iterations=ITERATIONS_MIN))
+    (folder / "node.password").write_text(password + "\n")
+    (folder / "node.password").chmod(0o600)
+    path = folder / "node.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_short_file_has_defaults(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path), NodeConfig)
+    assert config.data_dir == tmp_path / "ledger"
+    assert (config.listen.host, config.listen.port, config.log_level) == ("127.0.0.1", 7070, "info")
+    assert load_key(config.key).public_key == SigningKey.from_scalar((7).to_bytes(32, "big")).public_key
+    assert config_type("node") is NodeConfig
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TOML + "\n[listen]\nprot = 1\n", "listen.prot is an unknown key; did you mean 'port'"),
+        (TOML + "\n[listen]\nport = 70000\n", "listen.port = 70000 is out of range"),
+        (TOML.replace('"file:node.password"', '"hunter2"'), "a secret is given by reference"),
+        (TOML.replace("file:node.pem", "tpm2:1"), "key.uri is no usable reference"),
+        (TOML.replace('data_dir = "ledger"', ""), "data_dir is missing"),
+        ('log_level = "loud"' + TOML, "log_level = 'loud' is not allowed"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load_config(write(tmp_path, text), NodeConfig)
+    assert words in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_wrong_password_is_said_to_be_one(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, password="wrong horse"), NodeConfig)
+    with pytest.raises(UsageError, match="wrong password") as raised:
+        load_key(config.key)
+    assert str(tmp_path / "node.pem") in str(raised.value)
+    assert "horse" not in str(raised.value)
+
+
+def test_a_missing_or_foreign_keystore_is_named(tmp_path: Path) -> None:
+    write(tmp_path)
+    config = KeyConfig(f"file:{tmp_path / 'no.pem'}", f"file:{tmp_path / 'node.password'}")
+    with pytest.raises(UsageError, match=r"no\.pem: the node's key cannot be read"):
+        load_key(config)
+    (tmp_path / "no.pem").write_text("hello")
+    with pytest.raises(UsageError, match=r"no\.pem: not a keystore"):
+        load_key(config)

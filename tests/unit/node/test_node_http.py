@@ -1,0 +1,401 @@
+"""The node's door on a real socket: who may ask what, submissions and their bounds, errors, waiting, going down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gridcore import cbor, merkle
+from gridcore.envelope import decode_transaction
+from gridcore.header import VerificationError, check_receipt
+from ledger.client import API, TRANSACTIONS_MAX, Client, NodeRefused, NodeUnreachable, authorization
+from ledger.genesis import signer_set
+from ledger.http import app as door_app
+from ledger.http import queries
+from ledger.http.app import Door, Node, create_app, routes
+from ledger.http.openapi import openapi
+from ledger.http.queries import quality_words
+from tests.unit.node.node_world import (
+    CONTRACTS,
+    FIRST_S,
+    ROLES,
+    SLOT_S,
+    START_S,
+    RunningNode,
+    Submitter,
+    keys,
+    make_genesis,
+    running_node,
+    submit_all,
+)
+
+SLOT = f"areas/a-1/slots/{FIRST_S}"
+EVERYBODY = {"", *ROLES}
+READS_ALL = {"util", "reg", "admin"}
+OF_AREA_1 = READS_ALL | {"p-1", "p-2"}
+# route, parameters, who may
+MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
+    ("status", {}, EVERYBODY),
+    ("clock", {}, EVERYBODY),
+    ("openapi.json", {}, EVERYBODY),
+    ("gateways/gw-1", {}, READS_ALL | {"gw-1"}),
+    ("gateways/gw-2", {}, READS_ALL | {"gw-2"}),
+    ("areas", {}, READS_ALL | {"p-1", "p-2", "q-1"}),
+    ("areas/a-1/progress", {}, READS_ALL),
+    ("areas/a-1/coverage", {"boundary_s": FIRST_S}, READS_ALL),
+    ("areas/a-1/registers", {"boundary_s": FIRST_S}, OF_AREA_1),
+    (f"{SLOT}/orders", {}, OF_AREA_1),
+    (f"{SLOT}/clearing", {}, OF_AREA_1),
+    (f"{SLOT}/run", {}, OF_AREA_1),
+    ("exceptions", {}, READS_ALL),
+    ("accounts", {"area": "a-1"}, OF_AREA_1),
+    ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),
+)
+
+
+async def settled(node: RunningNode) -> Submitter:
+    """Let the node trade and settle one slot."""
+    submitter = Submitter(node.chain)
+    await submit_all(node.client(), submitter.one_settled_slot())
+    return submitter
+
+
+async def test_every_role_sees_what_it_may_and_nothing_else(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        for path, params, allowed in MATRIX:
+            for name in sorted(EVERYBODY):
+                try:
+                    await node.client(name or None).fetch_bytes(path, **params)
+                    status = 200
+                except NodeRefused as refused:
+                    status = refused.status
+                expected = 200 if name in allowed else 403 if name else 401
+                assert (path, name, status) == (path, name, expected)
+
+
+async def test_a_refused_caller_does_not_learn_what_exists(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        for path in ("areas/{}/registers?boundary_s=0", f"areas/{{}}/slots/{FIRST_S}/run", "gateways/{}"):
+            lines = set()
+            for name in ("a-2", "a-9", "gw-2", "gw-9"):
+                where, _, query = path.format(name).partition("?")
+                with pytest.raises(NodeRefused) as raised:
+                    await node.client("p-1").query(where, **dict(pair.split("=") for pair in query.split("&") if pair))
+                lines.add((raised.value.status, raised.value.detail.replace(name, "X")))
+            assert len(lines) == 1
+
+
+async def test_a_party_sees_its_own_lines_orders_registers_and_balance_alone(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        own, all_of_it = node.client("p-1"), node.client("util")
+        everything = await all_of_it.query(f"{SLOT}/run")
+        run = await own.query(f"{SLOT}/run")
+        assert run["lines"] == [line for line in everything["lines"] if line["party"] == "p-1"] != []
+        assert run["postings"] == [entry for entry in everything["postings"] if entry["account"] == "p-1"]
+        assert [total["party"] for total in run["parties"]] == ["p-1"]
+        assert "result" not in run
+        assert [order["party"] for order in (await own.query(f"{SLOT}/orders"))["orders"]] == ["p-1"]
+        registers = await own.query("areas/a-1/registers", boundary_s=FIRST_S)
+        assert [row["meter"] for row in registers["registers"]] == ["M-1"]
+        accounts = await own.query("accounts", area="a-1")
+        assert accounts["accounts"] == []
+        assert accounts["balances"] == [{"party": "p-1", "owes_nano": run["parties"][0]["pays_nano"]}]
+        assert [area["area"] for area in (await node.client("q-1").query("areas"))["areas"]] == ["a-2"]
+
+
+async def test_figures_of_a_settled_slot(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        client = node.client("util")
+        registers = (await client.query("areas/a-1/registers", boundary_s=FIRST_S))["registers"]
+        assert [(row["meter"], row["import_wh"], row["export_wh"], row["quality"]) for row in registers] == [
+            ("M-1", 1000, 0, "measured"),
+            ("M-2", 500, 100, "measured"),
+            ("M-3", 400, 0, "measured"),  # ratio 40
+            ("M-4", 7000, 500, "measured"),  # ratio 100
+        ]
+        absent = (await client.query("areas/a-2/registers", boundary_s=FIRST_S))["registers"]
+        assert absent == [{"meter": "M-5", "import_wh": None, "export_wh": None, "quality": "missing", "flags": []}]
+        assert await client.query("areas/a-1/coverage", boundary_s=FIRST_S) == {
+            "area": "a-1",
+            "boundary_s": FIRST_S,
+            "expected": 4,
+            "committed": 4,
+        }
+        orders = (await client.query(f"{SLOT}/orders"))["orders"]
+        assert [(order["order"], order["filled_wh"]) for order in orders] == [
+            (f"p-1/{FIRST_S}/1", 300),
+            (f"p-2/{FIRST_S}/1", 300),
+        ]
+        run = await client.query(f"{SLOT}/run")
+        assert sum(entry["debit_nano"] - entry["credit_nano"] for entry in run["postings"]) == 0
+        assert run["result"]["lines"] == len(run["lines"])
+        assert {line["party"] for line in run["lines"]} == {"p-1", "p-2", "l-1"}
+        gateway = await client.query("gateways/gw-1")
+        assert (gateway["epoch"], gateway["counter"], gateway["last_boundary_s"]) == (1, 2, FIRST_S + SLOT_S)
+        (exception,) = (await client.query("exceptions", gateway="gw-1"))["exceptions"]
+        assert exception["rows"] == [{"row": 4, "meter": 9, "code": 82, "name": "ROW_UNKNOWN_METER"}]
+        assert (await client.query("exceptions", gateway="gw-2"))["exceptions"] == []
+
+
+async def test_lines_and_postings_are_those_of_the_settlement_package(tmp_path: Path) -> None:
+    from ledger.http.results import load_run, postings_of
+    from ledger.http.view import LedgerView
+    from settlement.postings import slot_postings
+    from settlement.statements import statement_rows
+
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        view = LedgerView(node.ledger, CONTRACTS)
+        result = load_run(view, view.area("a-1"), FIRST_S, "initial")
+        lines = result.lines(0, len(result.parties))
+        theirs = statement_rows("initial", FIRST_S, result.settled, result.parties)
+        assert [(*line,) for line in lines] == [(row.party, *row[3:]) for row in theirs]
+        expected = slot_postings(result.settled).rows(result.parties)
+        assert sorted(postings_of(lines)) == sorted((*posting,) for posting in expected)
+
+
+async def test_the_book_is_the_one_under_the_clearings_root(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        client = node.client("reg")
+        book = cbor.decode(await client.fetch_bytes("book", area="a-1", slot=FIRST_S))
+        leaves = [merkle.salted_leaf_hash(salt, row) for salt, row in zip(book["salts"], book["book"], strict=True)]
+        clearing = await client.query(f"{SLOT}/clearing")
+        assert merkle.root_of_hashes(leaves).hex() == clearing["book_root"]
+        assert (book["type"], book["version"], len(leaves)) == ("gridledger-book", 1, 2)
+
+
+async def test_a_slot_that_is_not_there_yet_is_not_found(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client("util")
+        await submit_all(client, [[Submitter(node.chain).order("p-1", "a-1", "buy", 5, 1)]])
+        for what in ("run", "clearing"):
+            with pytest.raises(NodeRefused, match="yet") as raised:
+                await client.query(f"{SLOT}/{what}")
+            assert raised.value.status == 404
+        (order,) = (await client.query(f"{SLOT}/orders"))["orders"]
+        assert order["filled_wh"] is None
+        with pytest.raises(NodeRefused, match="no area 'a-9'"):
+            await client.query("areas/a-9/progress")
+        with pytest.raises(NodeRefused, match="multiple of the slot length"):
+            await client.query("areas/a-1/coverage", boundary_s=FIRST_S + 1)
+
+
+async def test_pages_follow_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE_ROWS_MAX", 3)
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client("util")
+        meters: list[str] = []
+        start: int | None = 0
+        while start is not None:
+            page = await client.query("areas/a-1/registers", boundary_s=FIRST_S, start=start)
+            assert len(page["registers"]) <= 3
+            meters += [row["meter"] for row in page["registers"]]
+            start = page["next"]
+        assert meters == ["M-1", "M-2", "M-3", "M-4"]
+        beyond = await client.query("areas/a-1/registers", boundary_s=FIRST_S, start=99)
+        assert (beyond["registers"], beyond["next"]) == ([], None)
+
+
+async def test_receipts_verify_and_belong_to_whoever_knows_the_id(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        wire = Submitter(node.chain).order("p-1", "a-1", "buy", 400, 450_000)
+        transaction = decode_transaction(wire)
+        client = node.client()
+        assert await client.receipt(transaction.id) is None
+        (answer,) = await client.submit([wire])
+        receipt = await client.receipt(answer.id)
+        assert receipt is not None
+        signers = signer_set(make_genesis())
+        check_receipt(receipt, chain=node.chain, digest=transaction.digest, signers=signers)
+        assert (receipt.code, receipt.header.height) == (0, answer.height)
+        with pytest.raises(VerificationError):
+            check_receipt(receipt, chain=node.chain, digest=bytes(32), signers=signers)
+        with pytest.raises(NodeRefused, match="64 lower-case hex digits"):
+            await client.receipt(b"short")
+
+
+async def test_each_transaction_has_an_answer_of_its_own(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client, submitter = node.client(), Submitter(node.chain)
+        order = submitter.order("p-1", "a-1", "buy", 400, 450_000)
+        await submit_all(client, [[order]])
+        forged = submitter.sign(
+            "market/order", "p-2", {"counter": 1, "slot_start_s": FIRST_S},
+            {"area": "a-1", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, bytes(32), key="stranger",
+        )  # fmt: skip
+        ahead = submitter.batch("gw-1", START_S, [(1, 1, 1)], skip=2)
+        answers = await client.submit([order, b"\x00", forged, ahead])
+        assert [(answer.name, answer.retry) for answer in answers] == [
+            ("EXISTS", False),
+            ("NOT_CANONICAL", False),
+            ("WRONG_SIGNATURE", False),
+            ("WAITING", True),
+        ]
+        assert answers[0].height == 1
+        assert answers[1].id == b""
+        assert answers[3].waiting_for == 1
+
+
+async def post(node: RunningNode, body: bytes, **headers: str) -> httpx.Response:
+    """A raw submission."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await http.post(f"{node.url}{API}/transactions", content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        cbor.encode({}),
+        cbor.encode([1]),
+        cbor.encode([]) + b"\x00",
+        b"\x9f\xff",
+        cbor.encode([["a"]]),
+    ],
+)
+async def test_a_malformed_submission_is_one_line(tmp_path: Path, body: bytes) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        response = await post(node, body)
+        assert_problem(response, 400)
+
+
+async def test_a_submission_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_app, "SUBMISSION_BYTES_MAX", 4_000)
+    async with running_node(tmp_path / "ledger") as node:
+        many = await post(node, cbor.encode([b"x"] * (TRANSACTIONS_MAX + 1)))
+        assert_problem(many, 413)
+        assert "at most 1000 transactions" in many.json()["detail"]
+        assert (await post(node, cbor.encode([b"x"] * TRANSACTIONS_MAX))).status_code == 200
+        assert_problem(await post(node, cbor.encode([bytes(4_000)])), 413)
+        monkeypatch.setattr(door_app, "BODIES_BYTES_MAX", 10)
+        busy = await post(node, cbor.encode([b"xxxxxxxxxxx"]))
+        assert_problem(busy, 503)
+        assert busy.headers["retry-after"] == "1"
+
+
+async def test_errors_are_problems(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node, httpx.AsyncClient(trust_env=False) as http:
+        assert_problem(await http.get(node.url + "/nowhere"), 404)
+        assert_problem(await http.get(f"{node.url}{API}/transactions"), 405)
+        assert_problem(await http.get(f"{node.url}{API}/clock?after_s=soon"), 400)
+        assert_problem(await http.get(f"{node.url}{API}/clock?wait_s=-1"), 400)
+        unsigned = await http.get(f"{node.url}{API}/areas")
+        assert_problem(unsigned, 401)
+        assert unsigned.headers["www-authenticate"] == "GridLedger"
+        assert "server" not in unsigned.headers
+        header = authorization(
+            "util",
+            keys()["util"],
+            chain=node.chain,
+            method="GET",
+            path=f"{API}/areas",
+            pairs=(),
+            issued_s=int(time.time()),
+        )
+        assert (await http.get(f"{node.url}{API}/areas", headers={"Authorization": header})).status_code == 200
+        assert_problem(await http.get(f"{node.url}{API}/areas", headers={"Authorization": header}), 401)
+
+
+def assert_problem(response: httpx.Response, status: int) -> None:
+    """A problem of RFC 9457 with one line."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert problem["status"] == status
+    assert problem["type"].startswith("urn:gridledger:problem:")
+    assert problem["detail"]
+    assert "\n" not in problem["detail"]
+
+
+async def test_a_fault_of_our_own_says_nothing_about_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> Any:
+        raise KeyError("inner secret")
+
+    monkeypatch.setattr(queries, "areas", fail)
+    async with running_node(tmp_path / "ledger") as node:
+        with pytest.raises(NodeRefused) as raised:
+            await node.client("util").query("areas")
+        assert raised.value.status == 500
+        assert "secret" not in str(raised.value)
+
+
+async def test_waiting_for_the_clock_ends_when_it_moves(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client()
+        assert await client.wait_clock(START_S - 1, 5) == START_S
+        assert await client.wait_clock(START_S, 0) == START_S
+        waiting = asyncio.create_task(client.wait_clock(START_S, 20))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await submit_all(client, [[Submitter(node.chain).clock(START_S + 900)]])
+        assert await asyncio.wait_for(waiting, 5) == START_S + 900
+
+
+async def test_going_down_does_not_wait_for_those_who_wait(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        clients = [Client(node.url) for _ in range(5)]
+        waiting = [asyncio.create_task(client.wait_clock(START_S, 20)) for client in clients]
+        await asyncio.sleep(0.1)
+        begin = time.monotonic()
+        node.stop.set()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        for client in clients:
+            await client.close()
+    assert {type(result) for result in results} == {NodeUnreachable}
+    assert time.monotonic() - begin < 3
+
+
+async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node, httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(node.url + "/healthz")).json() == {"status": "ok"}
+        assert (await http.get(node.url + "/readyz")).json()["status"] == "ready"
+        await submit_all(node.client(), [[Submitter(node.chain).order("p-1", "a-1", "buy", 5, 1)]])
+        await http.get(node.url + "/nothing/here")
+        text = (await http.get(node.url + "/metrics")).text
+        assert "gridledger_node_height 1\n" in text
+        assert 'gridledger_node_transactions_total{code="ACCEPTED"} 1\n' in text
+        assert 'gridledger_node_http_requests_total{route="none",status="4xx"} 1\n' in text
+        names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+        assert len(names) == len(set(names))
+
+
+async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        described = await node.client().query("openapi.json")
+        engine: Any = None
+        door = Door(Node(node.ledger, engine, CONTRACTS, _clock(), "0", node.stop))
+        served = {(rule.replace("<", "{").replace(">", "}"), method.lower()) for rule, method, _ in routes(door)}
+        assert {(path, method) for path, entry in described["paths"].items() for method in entry} == served
+        for path, entry in described["paths"].items():
+            for operation in entry.values():
+                in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+                assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+        rules = {rule.rule for rule in create_app(door).url_map.iter_rules()}
+        assert rules == {rule for rule, _, _ in routes(door)}
+        door.close()
+    assert openapi("1")["info"]["version"] == "1"
+
+
+def _clock() -> Any:
+    from gridcore.clock import ManualClock
+
+    return ManualClock(0)
+
+
+def test_quality_in_words() -> None:
+    assert quality_words(0xFF) == ("missing", [])
+    assert quality_words(0) == ("measured", [])
+    assert quality_words(0x31) == ("estimated", ["late", "interpolated"])
+    assert quality_words(0xC3) == ("suspect", ["frozen", "rollover"])
