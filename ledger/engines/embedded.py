@@ -1,7 +1,7 @@
 """The embedded engine: one process, a signer set of one. asyncio in front, one thread that makes blocks.
 
-Group commit: whatever waits in the pool when the last block is done becomes the next one. No empty blocks, except while due
-work is left over. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
+Group commit: whatever waits in the pool when the last block is done becomes the next one. No empty blocks, except for work
+that has fallen due. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
 engine tries again with every submission and once in RETRY_S.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
 from gridcore.codes import Code
@@ -24,28 +24,48 @@ from ledger.store.ledger import Examined, Ledger
 from ledger.store.reader import LedgerReader
 
 RETRY_S: Final = 1.0
+TICK_S: Final = 1.0
+"""How often a chain whose clock is the block time looks for work that has fallen due without a transaction."""
 QUERY_THREADS: Final = 4
+
+FINAL: Final = frozenset(
+    {
+        Code.EXPIRED,
+        Code.CLOCK_NOT_AHEAD,
+        Code.COUNTER_REUSED,
+        Code.COUNTER_PASSED,
+        Code.NOT_A_BOUNDARY,
+        Code.ROWS_MISMATCH,
+        Code.GATE_CLOSED,
+        Code.NOT_A_SLOT,
+        Code.ORDER_REUSED,
+    }
+)
+"""Refusals that nothing can change any more: the same bytes get the old answer, and no second place in a block."""
 
 Found = TypeVar("Found")
 log = get_logger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Round:
     """What came of one go at making a block."""
 
-    answers: list[Answer] = field(default_factory=list)
-    progress: dict[str, tuple[int, int]] = field(default_factory=dict)
-    ledger_time_s: int = 0
+    answers: list[Answer]
+    progress: dict[str, tuple[int, int]]
+    ledger_time_s: int
 
 
 class EmbeddedEngine:
     """Runs a ``Ledger``; use it with ``async with``, in one event loop. Closing it leaves the ledger open for its owner."""
 
-    def __init__(self, ledger: Ledger, limits: Limits | None = None, *, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self, ledger: Ledger, limits: Limits | None = None, *, retry_s: float = RETRY_S, tick_s: float = TICK_S
+    ) -> None:
         self._ledger = ledger
         self._pool = Pool(limits)
         self._retry_s = retry_s
+        self._tick_s = None if ledger.is_simulated else tick_s
         self._wake = asyncio.Event()
         self._clock_moved = asyncio.Condition()
         self._ledger_time_s = ledger.ledger_time_s
@@ -79,8 +99,9 @@ class EmbeddedEngine:
     async def wait_stopped(self) -> None:
         """See ``Engine``."""
         if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._task)
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.result()
 
     async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
         """See ``Engine``."""
@@ -153,8 +174,9 @@ class EmbeddedEngine:
     async def _wait_for_work(self) -> None:
         if len(self._pool) or (self._ledger.work_pending and not self._is_stalled):
             return
+        pause_s = self._retry_s if self._is_stalled else self._tick_s
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._retry_s if self._is_stalled else None):
+            async with asyncio.timeout(pause_s):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -162,23 +184,32 @@ class EmbeddedEngine:
         """In the block thread: decide what is not decided yet."""
         ledger = self._ledger
         ledger.finish()
-        found = [ledger.find_applied(entry.transaction.id) for entry in entries]
-        fresh = [entry for entry, decision in zip(entries, found, strict=True) if decision is None]
-        results: dict[int, Result] = {}
-        if fresh or ledger.work_pending:
-            produced = ledger.make_block([entry.examined for entry in fresh])
-            results = {id(entry): result for entry, result in zip(fresh, produced.results, strict=True)}
-        answers = []
-        for entry, decision in zip(entries, found, strict=True):
-            if decision is not None:
-                answers.append(Answer(Code.EXISTS, entry.transaction.id, decision.height))
-            else:
-                answers.append(self._answer_of(results[id(entry)]))
-        progress = {name: ledger.gateway_progress(name) for name in gateways}
-        return _Round(answers, progress, ledger.ledger_time_s)
+        answers = [self._known_answer(entry) for entry in entries]
+        fresh = [entry for entry, answer in zip(entries, answers, strict=True) if answer is None]
+        decided: Iterator[Answer] = iter(())
+        if fresh or ledger.is_work_due():
+            results = ledger.make_block([entry.examined for entry in fresh]).results
+            decided = iter([self._answer_of(result) for result in results])
+        complete = [next(decided) if answer is None else answer for answer in answers]
+        return _Round(complete, {name: ledger.gateway_progress(name) for name in gateways}, ledger.ledger_time_s)
+
+    def _known_answer(self, entry: Entry) -> Answer | None:
+        """The answer to a transaction that needs no place in a block, because it has had one."""
+        decision = self._ledger.find_transaction(entry.transaction.id)
+        if decision is None:
+            return None
+        if decision.code == Code.ACCEPTED:
+            return Answer(Code.EXISTS, entry.transaction.id, decision.height)
+        # The id does not cover signature and attachment: only the very same bytes are the same refusal.
+        same = self._ledger.results(decision.height)[decision.position].digest == entry.transaction.digest
+        return (
+            Answer(Code(decision.code), entry.transaction.id, decision.height)
+            if same and decision.code in FINAL
+            else None
+        )
 
     def _answer_of(self, result: Result) -> Answer:
-        """In the block thread: the answer to a transaction of the newest block."""
+        """The answer to a transaction of the newest block."""
         height = self._ledger.height
         if result.code == Code.EXISTS:
             decision = self._ledger.find_applied(result.id)

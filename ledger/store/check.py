@@ -78,6 +78,25 @@ def replay(
         checker.close()
 
 
+def renew_guard(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckReport:
+    """Write a missing guard anew at the last block, after everything else was checked.
+
+    For an operator who knows that this data directory is the newest there is (a restored backup): a block that this key
+    signed elsewhere and that is not in it would get a second, other signature. StoreError when there is a guard or anything
+    else does not hold.
+    """
+    path = data_dir / GUARD_NAME
+    if path.exists():
+        raise StoreError(f"{path}: a guard is there already and is never overwritten")
+    report = check_ledger(data_dir, contracts)
+    others = [problem for problem in report.problems if not problem.startswith(str(path))]
+    if others:
+        raise StoreError(f"{data_dir}: no guard is written for a ledger that does not hold: {others[0]}")
+    with locked(data_dir):
+        Guard.create(path, report.height, report.digest, Files())
+    return report
+
+
 def check_ledger(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 

@@ -63,16 +63,6 @@ def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
         raise UsageError(f"{path}: of chain {here}, not {there}; give the genesis of {here} or another data directory")
 
 
-def renew_guard(data_dir: Path, height: int, digest: bytes, files: Files | None = None) -> None:
-    """Write a missing guard anew: an operator declares that ``digest`` of ``height`` is the last header this node signed.
-
-    Only for a data directory that is known to be the newest (a restored backup): a wrong one leads to two signed histories.
-    StoreError when a guard is there.
-    """
-    with locked(data_dir):
-        Guard.create(data_dir / GUARD_NAME, height, digest, files or Files())
-
-
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the directory's lock. UsageError when another process (or another ledger of this one) has it."""

@@ -54,8 +54,8 @@ class Guard:
         except FileNotFoundError:
             raise StoreError(
                 f"{path}: missing, so it is not known what this node has signed. Put it back from the disk that the node "
-                "last ran on (it is not part of backups); only if this data directory is the newest there is, write it "
-                "anew (ledger.store.directory.renew_guard)"
+                "last ran on (it is not part of backups); only if this data directory is the newest there is, let "
+                "it be written anew (ledger.store.check.renew_guard)"
             ) from None
         if len(data) < _PROMISE.size or _PROMISE.pack(*_PROMISE.unpack_from(data)) != data[: _PROMISE.size]:
             raise StoreError(f"{path}: damaged ({len(data)} bytes)")

@@ -171,6 +171,14 @@ class Ledger(LedgerReader):
             self.finish()
         return Produced(record.height, unfinished.results, unfinished.stored.work_pending)
 
+    def is_work_due(self) -> bool:
+        """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
+        if self.work_pending or self.is_simulated:
+            return self.work_pending
+        record = self._next_record(())
+        with self._lock:
+            return bool(self._apply(record, {}).changes)
+
     def finish(self) -> None:
         """Certify and save a block that the disk interrupted, if there is one. StoreWriteError while it still refuses."""
         with self._lock:
@@ -201,11 +209,15 @@ class Ledger(LedgerReader):
         newest = self.height
         if newest == self._guard.height and self._guard.digest != self.digest(newest):
             raise StoreError(self._explain_other_header(newest, self.digest(newest)))
-        self._newest = (self.header(newest).time_s, self.certificate(newest)) if newest else (0, [])
+        self._newest = (self.header(newest).time_s, self.certificate(newest)) if newest else (self._first_time_s(), [])
         for height in range(newest + 1, self._log.height + 1):
             self._replay(self._log.read(height))
         if self._log.height > newest:
             log.info("blocks_replayed", first=newest + 1, last=self.height)
+
+    def _first_time_s(self) -> int:
+        """Earliest time of the first block: ledger time never goes back, not even from genesis."""
+        return 0 if self.is_simulated else int(self.genesis["ledger_time_s"])
 
     def _replay(self, record: BlockRecord) -> None:
         candidates = [decode_candidate(wire) for wire in record.transactions]

@@ -44,13 +44,17 @@ class LeafProof:
 
 
 class LedgerReader:
-    """The reading side of a ledger. ``chain``: its id; ``genesis``: decoded; ``signers``: (public key, power) of genesis."""
+    """The reading side of a ledger. ``chain``: its id; ``genesis``: decoded; ``signers``: (public key, power) of genesis.
+
+    ``is_simulated``: ledger time moves by clock/advance alone; otherwise it is the block time.
+    """
 
     def __init__(
         self, genesis: Mapping[str, Any], state: State, db: StateDb, log: BlockLog, digests: list[bytes]
     ) -> None:
         self.genesis = genesis
         self.chain: str = genesis["chain"]
+        self.is_simulated: bool = genesis["clock"] == "simulated"
         self.signers: list[tuple[bytes, int]] = [(key, power) for key, power in genesis["signers"]]
         self._lock = threading.RLock()
         self._state = state
@@ -74,7 +78,7 @@ class LedgerReader:
     def ledger_time_s(self) -> int:
         """Ledger time, UTC seconds: the ``time`` leaf of a simulated chain, else the newest block's time."""
         with self._lock:
-            if self._state.is_simulated:
+            if self.is_simulated:
                 return int(self._must("time")["ledger_time_s"])
             return self.header(self.height).time_s if self.height else int(self.genesis["ledger_time_s"])
 
@@ -96,9 +100,9 @@ class LedgerReader:
             return [key for key in self._state.leaf_keys() if key.startswith(prefix)]
 
     def state_root(self) -> bytes:
-        """Root of the newest state."""
+        """State root of the newest certified block (of genesis at height 0)."""
         with self._lock:
-            return self._state.root()
+            return self.header(self.height).state_root if self.height else self._state.root()
 
     def leaf_proof(self, key: str) -> LeafProof | None:
         """Proof of a leaf under the newest header, or None when there is no such leaf or no block yet."""

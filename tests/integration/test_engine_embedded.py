@@ -10,20 +10,28 @@ from pathlib import Path
 import pytest
 
 from gridcore import cbor
+from gridcore.clock import ManualClock
 from gridcore.codes import Code
 from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
+from ledger.state import due
+from ledger.state.due import Budget
 from ledger.store.check import check_ledger
+from ledger.store.directory import init_ledger
 from ledger.store.files import Files
+from ledger.store.ledger import Ledger
 from tests.unit.store.faults import FullDisk
 from tests.unit.store.world import (
     CLOCK_KEY,
     CONTRACTS,
+    NODE_KEY,
+    SLOT_S,
     START_S,
     batches,
     clock_advance,
+    make_genesis,
     open_ledger,
     sign,
     transaction_id,
@@ -152,6 +160,9 @@ async def test_a_refusal_decided_in_a_block_has_a_receipt(tmp_path: Path) -> Non
         [answer] = await engine.submit([old])
         assert (answer.code, answer.height) == (Code.COUNTER_PASSED, 2)
         assert await engine.query(lambda reader: reader.receipt(answer.id)) is not None
+        [again] = await engine.submit([old])
+        assert again == answer, "the same bytes get the old answer, and no second place in a block"
+        assert await height(engine) == 2
 
 
 async def test_whoever_waits_for_the_clock_is_told_when_it_moves(tmp_path: Path) -> None:
@@ -229,3 +240,42 @@ async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: 
     assert codes == [Code.ACCEPTED] * decided + [Code.NODE_BUSY] * (30 - decided)
     async with running(tmp_path) as engine:
         assert await height(engine) == decided
+
+
+async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "Budget", lambda: Budget(rows=4))
+    for number, restarted in enumerate((False, True)):
+        data_dir = tmp_path / str(number)
+        slots = 20
+        wire = clock_advance(START_S + slots * SLOT_S)
+        if restarted:
+            ledger = open_ledger(data_dir)
+            assert ledger.make_block(ledger.examine([wire])).work_pending
+            ledger.close()
+        async with running(data_dir) as engine:
+            if not restarted:
+                assert await submit(engine, wire) == [Code.ACCEPTED]
+            cleared = 0
+            while cleared < slots:
+                await asyncio.sleep(0.01)
+                cleared = await engine.query(lambda reader: len(reader.leaf_keys("clearing/")))
+            await asyncio.sleep(0.05)
+            codes = await engine.query(lambda reader: [len(reader.results(h)) for h in range(1, reader.height + 1)])
+            assert codes[0] == 1
+            assert set(codes[1:]) == {0}
+        assert check_ledger(data_dir, CONTRACTS).problems == []
+
+
+async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(tmp_path: Path) -> None:
+    init_ledger(tmp_path, make_genesis("real", clock="block"))
+    clock = ManualClock(START_S - SLOT_S - 600)
+    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, clock)
+    async with EmbeddedEngine(ledger, tick_s=0.01) as engine:
+        for slots in range(1, 4):
+            clock.advance_to(START_S + slots * SLOT_S)
+            assert await engine.wait_clock(START_S + slots * SLOT_S - 1, 20) == START_S + slots * SLOT_S
+            await asyncio.sleep(0.05)
+            assert await height(engine) == slots, "one block, then silence"
+    ledger.close()
