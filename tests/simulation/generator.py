@@ -293,12 +293,9 @@ class BlockMaker:
             cbor.encode([backwards, signature, attachment]),
             cbor.encode({"signed": signed}),
         ]
-        for length, padding in ((65_537 - len(signed), "signed"), (1_048_577 - len(attachment), "attachment")):
-            if rng.random() < 0.02:
-                parts = [signed + bytes(length), signature, attachment]
-                choices.append(
-                    cbor.encode(parts if padding == "signed" else [signed, signature, attachment + bytes(length)])
-                )
+        if rng.random() < 0.04:  # one byte more than is allowed
+            longer, bulkier = signed + bytes(65_537 - len(signed)), attachment + bytes(1_048_577 - len(attachment))
+            choices += [cbor.encode([longer, signature, attachment]), cbor.encode([signed, signature, bulkier])]
         return rng.choice(choices)
 
     # ------------------------------------------------------------------------------------- clock and epochs
