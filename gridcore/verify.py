@@ -90,10 +90,9 @@ def _sm3_python(data: bytes) -> bytes:
 
 
 try:  # not every interpreter's OpenSSL has SM3; where it gives the standard's digest of "abc" it is the faster one
-    _DIGEST = hashlib.new("sm3", b"abc").hexdigest()  # noqa: TID251  (this file stands alone)
+    _IN_HASHLIB = hashlib.new("sm3", b"abc").hexdigest()[:32] == "66c7f0f462eeedd9d1f2d46bdc10e4e2"  # noqa: TID251
 except ValueError:
-    _DIGEST = ""
-_IN_HASHLIB = _DIGEST == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    _IN_HASHLIB = False
 
 
 def sm3(data: bytes) -> bytes:
@@ -173,18 +172,17 @@ def decode(data: bytes, what: str) -> Any:
 
 
 def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
-    hold(depth <= DEPTH_MAX, f"nested deeper than {DEPTH_MAX} at offset {start}")
-    hold(start < len(data), f"cut short at offset {start}")
+    hold(depth <= DEPTH_MAX and start < len(data), "nested too deep, or cut short")
     major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
-    hold(argument <= 27 and major not in (6, 7), f"a type that no bundle holds, at offset {start}")
+    hold(argument <= 27 and major not in (6, 7), "a type that no bundle holds")
     if argument >= 24:
         width = 1 << (argument - 24)
         argument, offset = int.from_bytes(data[offset : offset + width], "big"), offset + width
-        hold(offset <= len(data), f"cut short at offset {start}")
-        hold(argument >= (24 if width == 1 else 1 << (4 * width)), f"not the shortest form at offset {start}")
+        hold(offset <= len(data), "cut short")
+        hold(argument >= (24 if width == 1 else 1 << (4 * width)), "not the shortest form")
     if major < 2:
         return (argument if major == 0 else -1 - argument), offset
-    hold(argument <= len(data) - offset, f"a length past the end at offset {start}")
+    hold(argument <= len(data) - offset, "a length past the end")
     if major < 4:
         raw, end = data[offset : offset + argument], offset + argument
         return (raw if major == 2 else raw.decode()), end
@@ -196,8 +194,8 @@ def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
         if major == 4:
             items.append(item)
         else:
-            hold(isinstance(item, str), f"a map key that is no text at offset {offset}")
-            hold(data[offset:end] > last, f"a map key twice or out of order at offset {offset}")
+            hold(isinstance(item, str), "a map key that is no text")
+            hold(data[offset:end] > last, "a map key twice or out of order")
             last = data[offset:end]
             entries[item], end = _item(data, end, depth + 1)
         offset = end
@@ -225,8 +223,8 @@ def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
 # What a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a pattern = a
 # text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys ("?": may be absent; "*": others may
 # stand beside them, in leaves and signed bodies: the state root or the signature covers what is not named here).
-ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
 # fmt: off
+ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
 NATURAL, I64, TIME = range(1 << 63), range(-(1 << 63), 1 << 63), range(253_402_300_800)  # TIME: UTC seconds, 1970 to 9999
 PATH = [33]
 STATE_PROOF, ROW_PROOF = {"leaf": bytes, "path": PATH}, {"path": PATH, "row": bytes, "salt": 16}
@@ -245,7 +243,7 @@ INSTALLATION = {"*": 0, "area": NAME, "from_s": TIME, "gateway": ID, "meter": NA
                 "party": ID, "ratio": range(1, 1 << 31)}
 PRICES = tuple(f"{name}_micro_per_kwh" for name in (
     "feed_in_price", "levy", "network_residual", "network_traded", "residual_price", "shortfall_price", "surplus_price"))
-RULES = {"*": 0, "prices": dict.fromkeys(PRICES, I64), "rationing": str, "reference_price_micro_per_kwh": I64}
+RULES = {"*": 0, "prices": dict.fromkeys(PRICES, I64), "rationing": str, "reference_price_micro_per_kwh?": I64}
 OF_SLOT = {"area": NAME, "contract": str, "price_micro_per_kwh?": I64, "rules": 32, "slot_start_s": TIME, "volume_wh": NATURAL}
 RUN = {**OF_SLOT, "*": 0, "as_of_height": NATURAL, "input_root": 32, "line_root": 32, "position_root": 32, "run": NAME}
 CLEARING = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
@@ -254,9 +252,8 @@ SIGNED_BATCH = {**SIGNED, "identity": dict, "body": {"*": 0, "boundary_s": TIME,
                 "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")), "rows_root": 32}}
 SIGNED_ORDER = {**SIGNED, "identity": {"counter": range(1, 17), "slot_start_s": TIME}, "body": {
                 "area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")}}
-BOOK = {"book": list, "salts": list, "type": str, "version": int}
-TRUST_SIGNER = {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}
-TRUST = {"chain": str, "genesis": re.compile("[0-9a-fA-F]{64}"), "signers": [TRUST_SIGNER], "type": str, "version": int}
+TRUST = {"chain": str, "genesis": re.compile("[0-9a-fA-F]{64}"), "signers": [
+         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}], "type": str, "version": int}
 LINE_KINDS = ("trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded",
               "network_residual", "levy")
 READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(
@@ -268,8 +265,8 @@ def conform(value: Any, shape: Any, where: str) -> None:
     """Halt, naming the place, unless ``value`` has this shape."""
     if isinstance(shape, dict):
         hold(isinstance(value, dict), f"{where} is not a map")
-        for key in value:
-            hold(not shape.keys().isdisjoint((key, f"{key}?", "*")), f"{where} holds an unknown key {plain(key)}")
+        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?", "*"))]
+        hold(not unknown, f"{where} holds what does not belong there: {plain(unknown)}")
         for key in shape:
             name = key.rstrip("?")
             hold(name in value or key != name or key == "*", f"{where} lacks {name}")
@@ -309,7 +306,7 @@ def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: in
     ]
 
 
-def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> tuple[int, int | None, list[int]]:
+def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> tuple[int, int | None, list[int]]:
     """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
 
     The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
@@ -331,7 +328,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> tup
     if volume == 0:
         return 0, None, fills
     lowest, highest = kept[0][0], kept[-1][0]
-    price = min(max(reference_price, lowest), highest)
+    price = min(max((lowest + highest) // 2 if reference_price is None else reference_price, lowest), highest)
     if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
         price = highest if kept[0][1] > 0 else lowest
     for side in (0, 1):
@@ -500,10 +497,9 @@ class Check:
         _, bought_wh, sold_wh, pays_nano, alone_nano = position
         hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
         taken = []
-        for start, end in (registers[:2], registers[2:]):
-            advance = end - start + (meter["modulus_wh"] if end < start else 0)  # it may have rolled over once
-            hold(advance >= 0, "a register went back")
-            taken.append(advance * meter["ratio"])
+        for start, end in (registers[:2], registers[2:]):  # a register with a modulus may have rolled over once
+            taken.append((end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"])
+        hold(min(taken) >= 0, "a register went back")
         lines, alone = self.lines(*taken, bought_wh, sold_wh), self.lines(*taken, 0, 0)
         same("the energy of the line", self.facts["energy_wh"], lines[LINE_KINDS.index(self.facts["line_kind"])][0])
         due_nano, due_alone_nano = (sum(sign * wh * price for wh, price, sign in which) for which in (lines, alone))
@@ -578,17 +574,17 @@ class Check:
             raise Halt(CANNOT_BE_DECIDED, "a book tells nothing: no clearing in the bundle, or unknown rationing")
         hold(len(data) <= BOOK_BYTES_MAX, f"a book has at most {BOOK_BYTES_MAX} bytes")
         book = known_version(decode(data, "the book"), "gridledger-book", "the book")
-        conform(book, BOOK, "book")
+        conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
         rows, salts = book["book"], book["salts"]
-        same("the number of rows and salts", (len(rows), len(salts)), (clearing["orders"], clearing["orders"]))
+        hold(len(rows) == len(salts) == clearing["orders"], "the book has not as many rows as there were orders")
         for row, salt in zip(rows, salts, strict=True):
             conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
-        root = root_of_leaves([salt + row for salt, row in zip(salts, rows, strict=True)])
-        hold(root == clearing["book_root"], "the book is not the one that was cleared")
+        leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
+        hold(root_of_leaves(leaves) == clearing["book_root"], "the book is not the one that was cleared")
         orders = [BOOK_ROW.unpack(row) for row in rows]
         hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
         hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
-        *due, fills = call_auction([order[1:4] for order in orders], rules["reference_price_micro_per_kwh"])
+        *due, fills = call_auction([order[1:4] for order in orders], rules.get("reference_price_micro_per_kwh"))
         same("the clearing's volume and price", [clearing["volume_wh"], clearing.get("price_micro_per_kwh")], due)
         hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
         own, listed = Counter(fill[2:] for fill in self.fills), Counter(order[1:] for order in orders)
@@ -609,21 +605,23 @@ class Check:
         hold(keys == sorted(set(keys)), "the certificate's keys do not ascend")
         if trust is None:
             raise Halt(CANNOT_BE_DECIDED, "no trust root was given (--trust FILE)")
+        signers = {key: (power, plain(name)) for key, power, name in trust.signers}
+        message = encode(["certificate/1", chain, self.head[2], sm3(self.bundle["header"])])
+        for key, signature in certificate:
+            valid = key not in signers or is_valid_signature(key, message, signature)
+            hold(valid, f"the signature by {key.hex()[:20]}... is not one over this header")
         if (trust.chain, trust.genesis) != (chain, self.bundle["genesis"]["digest"]):
             raise Halt(CANNOT_BE_DECIDED, f"the trust root is of another chain than the bundle's, {plain(chain)}")
         if not certificate:
             raise Halt(CANNOT_BE_DECIDED, "the certificate of the header is absent")
-        power = {key: power for key, power, _ in trust.signers}
-        names = {key: plain(name) for key, _, name in trust.signers}
-        message = encode(["certificate/1", chain, self.head[2], sm3(self.bundle["header"])])
-        for key, signature in certificate:
-            hold(key in power, f"the trust root names no signer with the key {key.hex()[:20]}...")
-            hold(is_valid_signature(key, message, signature), f"{names[key]}'s signature is not one over this header")
-        signed, total = sum(power[key] for key in keys), sum(power.values())
+        hold(
+            signers.keys() >= set(keys), "the certificate holds a signature by a key that the trust root does not name"
+        )
+        signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
-        self.facts.update(signers=len(keys), signers_total=len(power), power=signed, power_total=total)
-        count = "1 of 1 signer: the operator's own word" if len(power) == 1 else f"{len(keys)} of {len(power)} signers"
-        return f"The header is certified by {count} ({', '.join(names[key] for key in keys)})."
+        self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
+        kind = "signer: the operator's own word" if len(signers) == 1 else "signers"
+        return f"{len(keys)} of {len(signers)} {kind} certified this: {', '.join(signers[key][1] for key in keys)}."
 
 
 def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
