@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,12 +97,11 @@ def _run(args: argparse.Namespace) -> int:
         configure_logs(json=True, level=config.log_level)
     signer = load_key(config.key)
     check_genesis(load_genesis(config.data_dir), _pins())
-    bound = open_socket(config.listen.host, config.listen.port)
-    ledger = Ledger.open(config.data_dir, contracts(), signer, WallClock())
-    try:
+    with (
+        open_socket(config.listen.host, config.listen.port) as bound,
+        closing(Ledger.open(config.data_dir, contracts(), signer, WallClock())) as ledger,
+    ):
         asyncio.run(_serve(args, ledger, bound))
-    finally:
-        ledger.close()
     return 0
 
 
