@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.errors import require
+from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Header, Receipt, data_leaf, decode_header
 from ledger.state.state import State
 from ledger.store.block_log import BlockLog, BlockRecord
@@ -222,7 +222,7 @@ class LedgerReader:
 
     def _check_height(self, height: int, first: int = 1) -> None:
         if not first <= height <= self.height:
-            raise StoreError(f"height {height}: this ledger has heights {first} to {self.height}")
+            raise UsageError(f"height {height}: this ledger has heights {first} to {self.height}")
 
 
 def data_hashes(results: tuple[ResultEntry, ...]) -> list[bytes]:

@@ -100,9 +100,9 @@ def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: 
 def test_heights_that_are_not_there_are_refused_in_one_line(ledger: Ledger) -> None:
     for ask in (ledger.header, ledger.certificate, ledger.block, ledger.results, ledger.transactions):
         for height in (0, 9, -1):
-            with pytest.raises(StoreError, match=rf"height {height}: this ledger has heights 1 to 8"):
+            with pytest.raises(UsageError, match=rf"height {height}: this ledger has heights 1 to 8"):
                 ask(height)
-    with pytest.raises(StoreError, match="heights 0 to 8"):
+    with pytest.raises(UsageError, match="heights 0 to 8"):
         ledger.digest(9)
 
 

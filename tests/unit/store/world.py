@@ -30,60 +30,17 @@ GATEWAY_KEYS = {
 CONTRACTS: dict[str, Contract] = {CONTRACT.contract_id: CONTRACT}
 
 
+FIRST_SLOT_S = START_S // SLOT_S * SLOT_S
+_PRICES = "feed_in_price levy network_residual network_traded residual_price shortfall_price surplus_price".split()
+
+
 def make_genesis(name: str = "test", clock: str = "simulated") -> bytes:
-    """Canonical genesis: ledger time one slot before START_S; feeder meters 1 (gw-1) and 2 (gw-2), so nothing settles."""
-    signers = {"clock": (CLOCK_KEY, "clock"), **{gateway: (key, "gateway") for gateway, key in GATEWAY_KEYS.items()}}
-    prices = "feed_in_price levy network_residual network_traded residual_price shortfall_price surplus_price".split()
-    rules = {
-        "gate_before_start_s": 300,
-        "metering_deadline_s": 900,
-        "open_before_start_s": 7200,
-        "prices": {f"{price}_micro_per_kwh": 1000 for price in prices},
-        "rationing": "pro_rata",
-        "reference_price_micro_per_kwh": 1000,
-    }
-    area = {
-        "calendar": "c",
-        "contract": CONTRACT.contract_id,
-        "contract_pin": bytes(32),
-        "first_slot_start_s": START_S // SLOT_S * SLOT_S,
-        "rules": "r",
-    }
-    first = area["first_slot_start_s"]
+    """Canonical genesis at START_S, inside the first slot; only feeder meters 1 (gw-1) and 2 (gw-2), so nothing settles."""
     leaves: list[tuple[str, Any]] = [("chain", {"clock": clock, "currency": "CNY", "name": name, "slot_s": SLOT_S})]
     if clock == "simulated":
         leaves.append(("time", {"ledger_time_s": START_S}))
-    leaves += [
-        (f"signer/{signer}", {"public_key": key.public_key, "roles": [role]}) for signer, (key, role) in signers.items()
-    ]
-    gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1}
-    gateway |= {"organisation": "dso", "protection": "software"}
-    leaves += [(f"gateway/{signer}", gateway) for signer in GATEWAY_KEYS]
-    leaves += [
-        ("area/A", area),
-        ("calendar/c", {"days": [first], "months": [first], "tz": "UTC", "tz_version": "2025b"}),
-        ("rules/r", rules),
-    ]
-    for number, signer in enumerate(GATEWAY_KEYS, 1):
-        leaves.append(
-            (
-                f"installation/{number}",
-                {
-                    "area": "A",
-                    "from_s": first,
-                    "gateway": signer,
-                    "limit_wh": 1000,
-                    "meter": f"F{number}",
-                    "modulus_wh": 0,
-                    "number": number,
-                    "point": f"P{number}",
-                    "profile": "any",
-                    "ratio": 1,
-                    "role": "feeder",
-                },
-            )
-        )
-    leaves.append(("progress/A", {"gate_slot_start_s": first, "run_slot_start_s": first, "waiting": []}))
+    leaves += [*_signer_leaves(), *_area_leaves(), *_installation_leaves()]
+    leaves.append(("progress/A", {"gate_slot_start_s": FIRST_SLOT_S, "run_slot_start_s": FIRST_SLOT_S, "waiting": []}))
     return cbor.encode(
         complete_genesis(
             {
@@ -99,6 +56,54 @@ def make_genesis(name: str = "test", clock: str = "simulated") -> bytes:
             }
         )
     )
+
+
+def _signer_leaves() -> list[tuple[str, Any]]:
+    signers = {"clock": (CLOCK_KEY, "clock"), **{gateway: (key, "gateway") for gateway, key in GATEWAY_KEYS.items()}}
+    gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1}
+    gateway |= {"organisation": "dso", "protection": "software"}
+    return [
+        *(
+            (f"signer/{signer}", {"public_key": key.public_key, "roles": [role]})
+            for signer, (key, role) in signers.items()
+        ),
+        *((f"gateway/{signer}", gateway) for signer in GATEWAY_KEYS),
+    ]
+
+
+def _area_leaves() -> list[tuple[str, Any]]:
+    rules = {
+        "gate_before_start_s": 300,
+        "metering_deadline_s": 900,
+        "open_before_start_s": 7200,
+        "prices": {f"{price}_micro_per_kwh": 1000 for price in _PRICES},
+        "rationing": "pro_rata",
+        "reference_price_micro_per_kwh": 1000,
+    }
+    area = {"calendar": "c", "contract": CONTRACT.contract_id, "contract_pin": bytes(32), "rules": "r"}
+    return [
+        ("area/A", {**area, "first_slot_start_s": FIRST_SLOT_S}),
+        ("calendar/c", {"days": [FIRST_SLOT_S], "months": [FIRST_SLOT_S], "tz": "UTC", "tz_version": "2025b"}),
+        ("rules/r", rules),
+    ]
+
+
+def _installation_leaves() -> list[tuple[str, Any]]:
+    common = {"area": "A", "from_s": FIRST_SLOT_S, "limit_wh": 1000, "modulus_wh": 0, "profile": "any", "ratio": 1}
+    return [
+        (
+            f"installation/{number}",
+            {
+                **common,
+                "gateway": signer,
+                "meter": f"F{number}",
+                "number": number,
+                "point": f"P{number}",
+                "role": "feeder",
+            },
+        )
+        for number, signer in enumerate(GATEWAY_KEYS, 1)
+    ]
 
 
 GENESIS = make_genesis()
@@ -126,7 +131,7 @@ def batches(gateway: str, count: int, *, first_register_wh: int = 0) -> list[byt
     """Batches 1 ... ``count`` of a gateway, chained, one row each, all for the slot boundary before START_S."""
     wires: list[bytes] = []
     previous = bytes(32)
-    boundary_s = START_S // SLOT_S * SLOT_S
+    boundary_s = FIRST_SLOT_S
     meter = int(gateway[-1])
     for counter in range(1, count + 1):
         seed = sm3(f"{gateway}/{counter}".encode())
