@@ -1,0 +1,297 @@
+"""The whole system on 12 homes and 8 slots: as a person runs it, in other surroundings, and with its processes killed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.demo import checks
+from tests.demo.demo_run import (
+    ABROAD,
+    EXECUTABLE,
+    Finished,
+    KillPlan,
+    demo_command,
+    end_by_force,
+    processes_of,
+    read_pid,
+    run_demo,
+)
+from tests.independent import recompute
+
+pytestmark = pytest.mark.slow
+HOUSEHOLDS, SLOTS, KILLS = 12, 8, 10
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """An undisturbed run that prints JSON."""
+    return run_demo(tmp_path_factory.mktemp("home") / "out", "--json", households=HOUSEHOLDS, slots=SLOTS)
+
+
+@pytest.fixture(scope="module")
+def abroad(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same seed in other surroundings, printing for a person."""
+    out = tmp_path_factory.mktemp("abroad") / "out"
+    return run_demo(out, households=HOUSEHOLDS, slots=SLOTS, surroundings=ABROAD)
+
+
+@pytest.fixture(scope="module")
+def killed(demo: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same seed, node and agent killed with -9 at random moments."""
+    plan = KillPlan(KILLS, (demo.out / "ledger" / "blocks.log").stat().st_size)
+    out = tmp_path_factory.mktemp("killed") / "out"
+    return run_demo(out, "--json", households=HOUSEHOLDS, slots=SLOTS, plan=plan)
+
+
+# ------------------------------------------------------------------------------------------------------ undisturbed
+
+
+def test_the_summary_is_complete_and_agrees_with_the_files(demo: Finished) -> None:
+    checks.check_summary(demo, households=HOUSEHOLDS, slots=SLOTS)
+
+
+def test_every_file_has_its_columns_slots_and_boundaries(demo: Finished) -> None:
+    checks.check_files(demo, slots=SLOTS)
+
+
+def test_independent_scripts_come_to_the_same_integers(demo: Finished) -> None:
+    checks.check_independently(demo)
+
+
+def test_the_stored_blocks_replay_to_the_same_state(demo: Finished) -> None:
+    checks.check_ledger_command(demo)
+
+
+def test_the_slow_twin_has_the_same_state_root_at_every_height(demo: Finished) -> None:
+    checks.check_replay_by_twin(demo)
+
+
+def test_it_ends_by_itself_and_leaves_nothing_running(demo: Finished) -> None:
+    checks.check_nothing_left_running(demo)
+
+
+def test_the_manifest_names_the_digests_of_the_inputs(demo: Finished) -> None:
+    manifest = json.loads((demo.out / "manifest.json").read_text())
+
+    assert manifest["seed"] == 7
+    assert "version" in " ".join(manifest)
+
+
+def test_every_home_that_may_trade_has_orders_in_the_slots_and_no_other_has(demo: Finished) -> None:
+    parties = {f"H{number:03d}" for number in range(1, HOUSEHOLDS + 1)}
+
+    assert {order["party"] for order in demo.rows("orders.csv")} == parties
+    assert {order["slot_start_s"] for order in demo.rows("orders.csv")} == {
+        str(checks.FIRST_SLOT_S + checks.SLOT_S * index) for index in range(SLOTS)
+    }
+
+
+def test_limits_of_orders_lie_in_their_ranges(demo: Finished) -> None:
+    limits: dict[str, list[int]] = {"buy": [], "sell": []}
+    for order in demo.rows("orders.csv"):
+        limits[order["side"]].append(int(order["price_micro_per_kwh"]))
+
+    assert 370_000 <= min(limits["buy"]) <= max(limits["buy"]) <= 460_000
+    assert 280_000 <= min(limits["sell"]) <= max(limits["sell"]) <= 370_000
+
+
+# ------------------------------------------------------------------------------------------------- other surroundings
+
+
+def test_other_hash_seed_time_zone_and_locale_give_the_same_files(demo: Finished, abroad: Finished) -> None:
+    assert abroad.status == 0, abroad.explain()
+
+    for name in checks.RESULT_FILES:
+        assert (abroad.out / name).read_bytes() == (demo.out / name).read_bytes(), name
+
+
+def test_the_text_for_a_person_states_the_recomputed_money(demo: Finished, abroad: Finished) -> None:
+    again = recompute.differences(demo.out)[1]
+    traders = {order["party"] for order in demo.rows("orders.csv")}
+    pays = sum(int(line[6]) for line in again.lines if line[1] in traders)
+    alone = sum(nano for party, nano in again.supplier_only_nano.items() if party in traders)
+
+    said = re.search(r"pay ([\d,.-]+) CNY; with the supplier alone ([\d,.-]+) CNY", abroad.stdout)
+
+    assert said is not None, abroad.stdout
+    assert [float(amount.replace(",", "")) for amount in said.groups()] == pytest.approx(
+        [pays / 1e9, alone / 1e9], abs=0.006
+    )
+    assert "SIMULATED" in abroad.stdout
+    assert demo.json["results_root"][:16] in abroad.stdout
+    assert "\r" not in abroad.stdout + abroad.stderr
+
+
+# ------------------------------------------------------------------------------------------------------------- killed
+
+
+def test_kills_at_random_moments_change_no_result(demo: Finished, killed: Finished) -> None:
+    checks.check_summary(killed, households=HOUSEHOLDS, slots=SLOTS)
+
+    assert len(killed.kills) == KILLS, "the run ended before all of its kills"
+    assert Counter(name for name, _ in killed.kills) == {"node": KILLS // 2, "edge-1": KILLS // 2}
+    assert killed.json["results_root"] == demo.json["results_root"]
+    for name in checks.RESULT_FILES:
+        assert (killed.out / name).read_bytes() == (demo.out / name).read_bytes(), name
+
+
+def test_what_was_killed_replays_as_well(killed: Finished) -> None:
+    checks.check_ledger_command(killed)
+    checks.check_replay_by_twin(killed)
+    checks.check_nothing_left_running(killed)
+
+
+# -------------------------------------------------------------------------------------------------------- the sample
+
+
+@pytest.fixture
+def bundle(demo: Finished, tmp_path: Path) -> Path:
+    """The sample bundle away from its folder."""
+    assert demo.status == 0, demo.explain()
+    path = tmp_path / "sample.evd"
+    path.write_bytes((demo.out / "sample.evd").read_bytes())
+    return path
+
+
+def test_the_sample_verifies_on_a_bare_interpreter(demo: Finished, bundle: Path) -> None:
+    done = checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json")
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.startswith("VERIFIED")
+    assert "SIMULATED" in done.stdout
+    assert "Not checked" in done.stdout
+
+
+def test_the_sample_is_a_line_of_the_statements(demo: Finished, bundle: Path) -> None:
+    done = checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json", "--json")
+    facts = json.loads(done.stdout)["facts"]
+
+    keys = ("run", "party", "slot_start_s", "line_kind", "energy_wh", "price_micro_per_kwh", "amount_nano")
+    proved = tuple(str(facts[key]) for key in keys)
+    assert proved in {tuple(row[key] for key in keys) for row in demo.rows("statements.csv")}
+
+
+def test_without_a_trust_root_or_with_anothers_it_cannot_be_decided(
+    demo: Finished, abroad: Finished, bundle: Path
+) -> None:
+    assert checks.verify_alone(demo.out, bundle).returncode == 3
+    assert checks.verify_alone(demo.out, bundle, "--trust", abroad.out / "trust.json").returncode == 3
+
+
+def test_a_missing_bundle_and_a_malformed_trust_root_are_bad_usage(demo: Finished, bundle: Path) -> None:
+    malformed = bundle.parent / "trust.json"
+    malformed.write_text("{}")
+
+    for done in (
+        checks.verify_alone(demo.out, bundle.parent / "absent.evd", "--trust", demo.out / "trust.json"),
+        checks.verify_alone(demo.out, bundle, "--trust", malformed),
+    ):
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_changed_byte_is_not_verified(demo: Finished, bundle: Path) -> None:
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 0x01
+    bundle.write_bytes(data)
+
+    assert checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json").returncode == 1
+
+
+def load_verifier(folder: Path) -> ModuleType:
+    """The folder's own verifier, in this process."""
+    spec = importlib.util.spec_from_file_location("verifier_of_the_demo", folder / "verify.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_changed_bytes_anywhere_are_not_verified(demo: Finished, bundle: Path) -> None:
+    verifier = load_verifier(demo.out)
+    trust = verifier.decode_trust((demo.out / "trust.json").read_bytes())
+    data = bundle.read_bytes()
+    places = [0, len(data) - 1, *random.Random(7).sample(range(1, len(data) - 1), 60)]
+
+    assert verifier.verify_bundle(data, trust).answer == "verified"
+    for place in places:
+        for change in (0x01, 0x80):
+            changed = bytes([*data[:place], data[place] ^ change, *data[place + 1 :]])
+            assert verifier.verify_bundle(changed, trust).answer != "verified", f"byte {place} xor {change:#x}"
+
+
+def test_the_command_and_the_file_give_the_same_answer(demo: Finished, bundle: Path) -> None:
+    command = [str(EXECUTABLE), "verify", str(bundle), "--trust", str(demo.out / "trust.json"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    alone = checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json", "--json")
+
+    assert done.returncode == alone.returncode == 0
+    assert json.loads(done.stdout)["facts"] == json.loads(alone.stdout)["facts"]
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+def test_a_folder_that_is_not_empty_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+
+    done = run_bad(demo_command(tmp_path, households=HOUSEHOLDS, slots=SLOTS))
+
+    assert str(tmp_path) in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_file_as_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("precious")
+
+    run_bad(demo_command(tmp_path / "out", households=HOUSEHOLDS, slots=SLOTS))
+
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "words", [["--households", "0"], ["--days", "0"], ["--seed", "-1"], ["--engine", "abacus"], ["--dyas", "1"]]
+)
+def test_a_bad_argument_is_refused_in_one_line_that_names_it(tmp_path: Path, words: list[str]) -> None:
+    done = run_bad([str(EXECUTABLE), "demo", "--headless", "--out", str(tmp_path / "out"), *words])
+
+    assert words[0] in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def run_bad(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command line that must end with exit 2 and one line."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done
+
+
+def test_ctrl_c_ends_the_processes_too(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = demo_command(out, households=HOUSEHOLDS, slots=None)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        give_up = time.monotonic() + 60
+        while not all(read_pid(out, name) for name in ("node", "edge-1")) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        assert b"Traceback" not in stderr
+        assert process.returncode == 130
+        assert processes_of(out) == []
+    finally:
+        end_by_force(out, process)
