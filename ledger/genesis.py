@@ -14,6 +14,7 @@ from gridcore.batch import FIRST_PREVIOUS
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
 from gridcore.sm.curve import parse_public_key
+from ledger.state.fields import TIME_S_MAX
 
 ROLES: Final = ("administrator", "clock", "gateway", "prosumer", "regulator", "utility")
 ACCOUNTS: Final = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
@@ -34,8 +35,6 @@ PRICE_MICRO_PER_KWH_MAX: Final = 10**8
 REFERENCE_MICRO_PER_KWH_MAX: Final = 10**9
 RULE_S_MAX: Final = 366 * 86_400
 """Longest span of a rule: opening, gate, metering deadline."""
-TIME_S_MAX: Final = 253_402_300_799
-"""The last second of the year 9999."""
 POWER_MAX: Final = 2**31
 SIGNERS_MAX: Final = 1_000
 CALENDAR_ENTRIES_MAX: Final = 40_000

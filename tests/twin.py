@@ -97,7 +97,7 @@ NAME = re.compile(".{1,64}", re.DOTALL)
 ONCE = {"client_id": 16, "valid_until_s": I64}
 
 KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, attachment
-    "clock/advance": ("clock", ONCE, {"to_s": I64}, 0),
+    "clock/advance": ("clock", ONCE, {"to_s": range(253_402_300_800)}, 0),
     "metering/open_epoch": (
         "utility",
         ONCE,
@@ -660,8 +660,10 @@ class Twin:
             columns_and_quality = {"columns": columns, "quality": bytes(qualities[part])}
             self.leaves[f"positions/{area}/{slot}/{run}/{number}"] = columns_and_quality
             key = f"balance/{area}/{number}"
-            old = self.leaves[key]["nano"] if key in self.leaves else [0] * len(owed[part])
-            self.leaves[key] = {"nano": Column(a + b for a, b in zip(old, owed[part], strict=True))}
+            none = [0] * len(owed[part])
+            old = self.leaves.get(key, {"nano": none, "units": none})
+            totals = [u * 10**9 + n + owes for u, n, owes in zip(old["units"], old["nano"], owed[part], strict=True)]
+            self.leaves[key] = {"nano": Column(t % 10**9 for t in totals), "units": Column(t // 10**9 for t in totals)}
         for name in ACCOUNTS:
             before = self.leaves.get(f"account/{area}/{name}", {"units": 0, "nano": 0})
             units, nano = divmod(before["units"] * 10**9 + before["nano"] + received[name], 10**9)

@@ -195,7 +195,8 @@ def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json
     with view.reader.frozen():
         sums = [(name, view.reader.get(f"account/{area.id}/{name}")) for name in ACCOUNTS]
         chunk_rows = [view.reader.get(f"balance/{area.id}/{chunk}") for chunk, _, _ in chunks(len(area.settling))]
-    owed = [nano for chunk in chunk_rows if chunk is not None for nano in unpack(chunk["nano"]).tolist()]
+    limbs = [[unpack(chunk[name]).tolist() for name in ("units", "nano")] for chunk in chunk_rows if chunk is not None]
+    owed = [units * 10**9 + nano for chunk in limbs for units, nano in zip(*chunk, strict=True)]
     owed = owed or [0] * len(area.settling)
     balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
     if party is not None:

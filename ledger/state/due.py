@@ -40,11 +40,11 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
     now_s = draft.ledger_time_s
     gate_s, run_s = progress["gate_slot_start_s"], progress["run_slot_start_s"]
     waiting = list(progress["waiting"])
-    while (gate_due := now_s >= gate_s - rules["gate_before_start_s"]) and budget.rows > 0:
+    while now_s >= gate_s - rules["gate_before_start_s"] and budget.rows > 0:
         budget.rows -= max(clear_slot(draft, contract, area.id, gate_s), 1)
         gate_s += slot_s
     run_after_s = slot_s + rules["metering_deadline_s"]
-    while (run_due := now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX) and budget.rows > 0:
+    while now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX and budget.rows > 0:
         budget.rows -= max(len(area.settling), 1)
         if len(area.settling) and not settle_slot(draft, contract, area, run_s):
             waiting.append(run_s)
@@ -55,10 +55,11 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
         budget.rows -= max(len(area.settling), 1)
         if settle_slot(draft, contract, area, slot_start_s):
             waiting.remove(slot_start_s)
+    run_due = now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX
     progress = {"gate_slot_start_s": gate_s, "run_slot_start_s": run_s, "waiting": waiting}
     if progress != before:
         draft.put(key, progress)
-    return gate_due or run_due
+    return bool(now_s >= gate_s - rules["gate_before_start_s"] or run_due)
 
 
 def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:

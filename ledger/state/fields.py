@@ -19,12 +19,18 @@ ORDER: Final = "market/order"
 SIDES: Final = ("buy", "sell")
 CLOCK_STATES: Final = ("synced", "holdover", "unsynced", "simulated")
 ORDER_SEED_BYTES: Final = 32
+TIME_S_MAX: Final = 253_402_300_799
+"""The last second of the year 9999: a clock that is set beyond it was mistyped."""
 
 Check = Callable[[Any], bool]
 
 
 def _integer(value: Any) -> bool:
     return type(value) is int and I64_MIN <= value <= I64_MAX
+
+
+def _instant(value: Any) -> bool:
+    return _integer(value) and 0 <= value <= TIME_S_MAX
 
 
 def _positive(value: Any) -> bool:
@@ -62,7 +68,7 @@ _IDENTITY: Final[Mapping[str, Mapping[str, Check]]] = {
     ORDER: {"counter": _integer, "slot_start_s": _integer},
 }
 _BODY: Final[Mapping[str, Mapping[str, Check]]] = {
-    CLOCK_ADVANCE: {"to_s": _integer},
+    CLOCK_ADVANCE: {"to_s": _instant},
     OPEN_EPOCH: {"epoch": _integer, "gateway": _NAME, "reason": _text(1, 200)},
     READING_BATCH: {
         "agent": _text(0, 64),

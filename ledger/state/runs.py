@@ -33,7 +33,6 @@ LINE_KINDS: Final = (
     "levy",
 )
 _NANO: Final = 10**9
-_I64: Final = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,8 @@ def _post(draft: Draft, area: Area, settled: SlotSettlementLike) -> None:
     for chunk, first, last in chunks(len(area.settling)):
         key = f"balance/{area.id}/{chunk}"
         balance = draft.get(key)
-        before = unpack(balance["nano"]).tolist() if balance else [0] * (last - first)
-        after = [old + int(pays) for old, pays in zip(before, settled.pays_nano[first:last], strict=True)]
-        require(all(-_I64 <= amount < _I64 for amount in after), f"balances of area {area.id} fit into 64 bits")
-        draft.put(key, {"nano": pack(np.array(after, dtype=np.int64))})
+        pays = settled.pays_nano[first:last]
+        units, nano = pays // _NANO, pays % _NANO
+        if balance is not None:
+            units, nano = units + unpack(balance["units"]), nano + unpack(balance["nano"])
+        draft.put(key, {"nano": pack(nano % _NANO), "units": pack(units + nano // _NANO)})

@@ -71,7 +71,7 @@ def difference(state: State, twin: Twin) -> str:
     return "\n  ".join(found[:4])
 
 
-def run_seed(seed: int, waiting_may_fill: bool = False) -> set[int]:
+def run_seed(seed: int) -> set[int]:
     """Drive both through one world; returns the codes that it met."""
     world = World(seed)
     check_genesis(world.genesis)
@@ -89,8 +89,7 @@ def run_seed(seed: int, waiting_may_fill: bool = False) -> set[int]:
         ours = [int(result.code) for result in applied.results]
         assert ours == codes, f"codes at height {height} of {where}\n  {codes_apart(wires, ours, codes)}"
         assert [result.digest for result in applied.results] == [transaction_digest(wire) for wire in wires], where
-        if not waiting_may_fill:
-            assert applied.work_pending == twin.work_left, f"work left over at height {height} of {where}"
+        assert applied.work_pending == twin.work_left, f"work left over at height {height} of {where}"
         state.commit(applied)
         assert state.root() == twin.state_root(), f"root at height {height} of {where}\n  {difference(state, twin)}"
         met |= set(codes)
@@ -114,7 +113,7 @@ def test_ledger_and_twin_agree_on_every_code_and_every_state_root(seed: int) -> 
 
 @pytest.mark.parametrize("seed", seeds(range(100, 100 + SEEDS_FAST // 2)))
 def test_ledger_and_twin_agree_where_every_limit_is_small(seed: int, small_limits: None) -> None:
-    run_seed(seed, waiting_may_fill=True)
+    run_seed(seed)
 
 
 @pytest.mark.soak
@@ -126,4 +125,4 @@ def test_ledger_and_twin_agree_over_many_seeds() -> None:
 @pytest.mark.soak
 def test_ledger_and_twin_agree_over_many_seeds_where_every_limit_is_small(small_limits: None) -> None:
     for seed in seeds(range(1_000, 1_000 + SEEDS_SOAK)):
-        run_seed(seed, waiting_may_fill=True)
+        run_seed(seed)

@@ -41,7 +41,9 @@ def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) ->
     anna = 360_000_000 + 130_000_000 + 36_000_000 + 20_000_000 + 16_000_000
     # Bert: 600 x 0.60 received, 100 Wh short x 0.80.
     bert = -360_000_000 + 80_000_000
-    assert leaves["balance/A/0"]["nano"] == [anna, bert]
+    balance = leaves["balance/A/0"]
+    assert [u * 10**9 + n for u, n in zip(balance["units"], balance["nano"], strict=True)] == [anna, bert]
+    assert balance["units"] == [0, -1]
     accounts = {"balance": 80, "clearing": 0, "levy": 16, "network": 56, "offtaker": 0, "supplier": 130}
     assert run["accounts"] == {name: [0, millions * 1_000_000] for name, millions in accounts.items()}
     assert sum(millions for millions in accounts.values()) * 1_000_000 == anna + bert
