@@ -195,7 +195,7 @@ def _post(draft: Draft, area: Area, settled: SlotSettlementLike) -> None:
         key = f"balance/{area.id}/{chunk}"
         balance = draft.get(key)
         pays = settled.pays_nano[first:last]
-        units, nano = pays // _NANO, pays % _NANO
+        owed, owed_nano = pays // _NANO, pays % _NANO
         if balance is not None:
-            units, nano = units + unpack(balance["units"]), nano + unpack(balance["nano"])
-        draft.put(key, {"nano": pack(nano % _NANO), "units": pack(units + nano // _NANO)})
+            owed, owed_nano = owed + unpack(balance["units"]), owed_nano + unpack(balance["nano"])
+        draft.put(key, {"nano": pack(owed_nano % _NANO), "units": pack(owed + owed_nano // _NANO)})
