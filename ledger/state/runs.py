@@ -195,7 +195,7 @@ def _post(draft: Draft, area: Area, settled: SlotSettlementLike) -> None:
         key = f"balance/{area.id}/{chunk}"
         balance = draft.get(key)
         pays = settled.pays_nano[first:last]
-        owed, owed_nano = pays // _NANO, pays % _NANO
+        units_due, nano_due = pays // _NANO, pays % _NANO
         if balance is not None:
-            owed, owed_nano = owed + unpack(balance["units"]), owed_nano + unpack(balance["nano"])
-        draft.put(key, {"nano": pack(owed_nano % _NANO), "units": pack(owed + owed_nano // _NANO)})
+            units_due, nano_due = units_due + unpack(balance["units"]), nano_due + unpack(balance["nano"])
+        draft.put(key, {"nano": pack(nano_due % _NANO), "units": pack(units_due + nano_due // _NANO)})
