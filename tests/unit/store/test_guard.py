@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from ledger.store.errors import GuardError, StoreError
-from ledger.store.files import Files
 from ledger.store.guard import Guard
-from tests.unit.store.faults import Crash, CrashingFiles, FullDisk
+from tests.unit.store.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
 
 A, B = b"\xaa" * 32, b"\xbb" * 32
 SIGNATURE = b"\x5a" * 64
@@ -16,41 +15,41 @@ SIGNATURE = b"\x5a" * 64
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "guard"
-    Guard.create(path, 0, bytes(32), Files())
+    Guard.create(path, 0, bytes(32), UnsyncedFiles())
     return path
 
 
 def test_a_promise_is_on_the_disk_before_anything_is_signed(path: Path) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     assert guard.allow(1, A) is None
-    again = Guard.open(path, Files())
+    again = Guard.open(path, UnsyncedFiles())
     assert (again.height, again.digest, again.signature) == (1, A, b"")
 
 
 def test_the_stored_signature_is_given_when_asked_again(path: Path) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     guard.allow(1, A)
     guard.keep_signature(SIGNATURE)
     assert guard.allow(1, A) == SIGNATURE
-    assert Guard.open(path, Files()).allow(1, A) == SIGNATURE
+    assert Guard.open(path, UnsyncedFiles()).allow(1, A) == SIGNATURE
 
 
 def test_a_promise_without_its_signature_allows_to_sign_the_same_header(path: Path) -> None:
-    Guard.open(path, Files()).allow(1, A)
-    assert Guard.open(path, Files()).allow(1, A) is None
+    Guard.open(path, UnsyncedFiles()).allow(1, A)
+    assert Guard.open(path, UnsyncedFiles()).allow(1, A) is None
 
 
 def test_another_header_of_the_same_height_is_refused(path: Path) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     guard.allow(7, A)
     with pytest.raises(GuardError, match=rf"{B.hex()} of height 7, this node has signed {A.hex()} of height 7"):
         guard.allow(7, B)
-    assert Guard.open(path, Files()).digest == A
+    assert Guard.open(path, UnsyncedFiles()).digest == A
 
 
 @pytest.mark.parametrize("digest", [A, B])
 def test_any_header_of_a_lower_height_is_refused(path: Path, digest: bytes) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     guard.allow(6, A)
     guard.allow(7, B)
     with pytest.raises(GuardError, match=r"height 6, this node has signed .* of height 7"):
@@ -58,7 +57,7 @@ def test_any_header_of_a_lower_height_is_refused(path: Path, digest: bytes) -> N
 
 
 def test_a_refusal_raises_an_alarm(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     guard.allow(7, A)
     with pytest.raises(GuardError):
         guard.allow(7, B)
@@ -67,16 +66,16 @@ def test_a_refusal_raises_an_alarm(path: Path, capsys: pytest.CaptureFixture[str
 
 def test_a_guard_is_never_overwritten(path: Path) -> None:
     with pytest.raises(StoreError, match="never overwritten"):
-        Guard.create(path, 3, A, Files())
+        Guard.create(path, 3, A, UnsyncedFiles())
 
 
 def test_a_missing_guard_is_no_fresh_start(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="missing, so it is not known what this node has signed"):
-        Guard.open(tmp_path / "guard", Files())
+        Guard.open(tmp_path / "guard", UnsyncedFiles())
 
 
 def test_a_guard_with_any_byte_changed_never_permits_what_it_refused(path: Path) -> None:
-    guard = Guard.open(path, Files())
+    guard = Guard.open(path, UnsyncedFiles())
     guard.allow(7, A)
     guard.keep_signature(SIGNATURE)
     whole = path.read_bytes()
@@ -85,7 +84,7 @@ def test_a_guard_with_any_byte_changed_never_permits_what_it_refused(path: Path)
         damaged[position] ^= 0x01
         path.write_bytes(damaged)
         try:
-            guard = Guard.open(path, Files())
+            guard = Guard.open(path, UnsyncedFiles())
         except StoreError:
             assert position < 48
             continue
@@ -96,13 +95,13 @@ def test_a_guard_with_any_byte_changed_never_permits_what_it_refused(path: Path)
 def test_a_cut_guard_is_damage(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(StoreError, match="damaged"):
-        Guard.open(path, Files())
+        Guard.open(path, UnsyncedFiles())
 
 
 def test_a_crash_at_any_step_leaves_the_old_promise_or_the_new_one(tmp_path: Path) -> None:
     for step in range(20):
         path = tmp_path / f"guard-{step}"
-        guard = Guard.create(path, 0, bytes(32), Files())
+        guard = Guard.create(path, 0, bytes(32), UnsyncedFiles())
         guard.allow(1, A)
         guard.keep_signature(SIGNATURE)
         try:
@@ -110,7 +109,7 @@ def test_a_crash_at_any_step_leaves_the_old_promise_or_the_new_one(tmp_path: Pat
             guard.allow(2, B)
             guard.keep_signature(SIGNATURE)
         except Crash:
-            found = Guard.open(path, Files())
+            found = Guard.open(path, UnsyncedFiles())
             assert (found.height, found.digest) in ((1, A), (2, B))
             assert found.signature in (b"", SIGNATURE)
             if found.height == 1:
@@ -129,6 +128,6 @@ def test_a_promise_that_the_disk_refuses_is_not_made(path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         guard.allow(2, B)
     assert (guard.height, guard.digest) == (1, A)
-    assert Guard.open(path, Files()).height == 1
+    assert Guard.open(path, UnsyncedFiles()).height == 1
     files.heal()
     assert guard.allow(2, B) is None

@@ -18,6 +18,7 @@ from ledger.store.directory import init_ledger
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from tests.unit.store.faults import UnsyncedFiles
 
 SLOT_S = 900
 START_S = 1_700_000_100
@@ -163,7 +164,8 @@ def batches(gateway: str, count: int, *, first_register_wh: int = 0) -> list[byt
 
 def open_ledger(data_dir: Path, *, files: Files | None = None, now_s: int = START_S) -> Ledger:
     """Make (if new) and open the test chain's ledger."""
-    init_ledger(data_dir, GENESIS)
+    files = files or UnsyncedFiles()
+    init_ledger(data_dir, GENESIS, UnsyncedFiles())
     return Ledger.open(data_dir, CONTRACTS, NODE_KEY, ManualClock(now_s), genesis=GENESIS, files=files)
 
 
