@@ -1,0 +1,377 @@
+"""Evidence bundles: the proof of one bill line, gathered from a ledger's blocks and newest state (docs/spec/bundle.md).
+
+Nothing is stored for this. Rows, salts and paths are made again from what the ledger keeps: the readings and their seeds from the
+batches in the blocks, lines from the positions by the area's contract. What is made is compared with the roots in the certified
+state before it leaves, so that a bundle that would not verify is an error here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from gridcore import cbor, merkle
+from gridcore.batch import KIND as READING_BATCH
+from gridcore.codes import Code
+from gridcore.envelope import Transaction, decode_transaction
+from gridcore.errors import GridError, broken
+from gridcore.genesis import genesis_digest
+from gridcore.sm3 import sm3
+from ledger.contract import Contract
+from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, chunks, decode_batch, encode_rows, unpack
+from ledger.state.market import order_id
+from ledger.state.registry import Area, Registry
+from ledger.state.runs import INITIAL, LINE_KINDS, energy_of, line_fields, result_seed, row_fields
+from ledger.store.reader import DecidedTransaction, LedgerReader
+
+_SIDES: Final = {"buy": 0, "sell": 1}
+_FILL_ROW: Final = struct.Struct("<IIBqqq")
+_BOOK_ROW: Final = struct.Struct("<IBqqq")
+Proof = dict[str, Any]
+
+
+class EvidenceError(GridError):
+    """There is no such line, party, slot or book in this ledger; the text says which."""
+
+
+class EvidenceNotYetError(EvidenceError):
+    """The ledger cannot prove it yet: the next block will make it possible."""
+
+
+def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
+    """The trust root of a chain, to be written as JSON: chain, genesis digest, and the signers that genesis names.
+
+    A signer is named by the ``signer/<id>`` leaf that holds its key, else by its position ("signer 1" ...).
+    """
+    registered = {
+        value["public_key"]: key.removeprefix("signer/")
+        for key, value in genesis["leaves"]
+        if key.startswith("signer/")
+    }
+    signers = [
+        {"name": registered.get(public_key, f"signer {number}"), "power": power, "public_key": public_key.hex()}
+        for number, (public_key, power) in enumerate(genesis["signers"], 1)
+    ]
+    root = {"chain": genesis["chain"], "genesis": genesis_digest(genesis).hex(), "signers": signers}
+    return {"type": "gridledger-trust", "version": 1, **root}
+
+
+def build_bundle(
+    reader: LedgerReader,
+    contracts: Mapping[str, Contract],
+    *,
+    party: str,
+    slot_start_s: int,
+    line_kind: str,
+    run: str = INITIAL,
+    registry: Registry | None = None,
+) -> bytes:
+    """The bundle of one line of a party's bill, under the newest header.
+
+    Args:
+        reader: the ledger; kept at one height meanwhile.
+        contracts: by id; the run's contract computes the lines again.
+        party: id of the party.
+        slot_start_s: start of the slot, UTC seconds.
+        line_kind: one of ``LINE_KINDS``.
+        run: name of the settlement run.
+        registry: the ledger's registry where the caller has it at hand (it never changes).
+
+    Raises:
+        EvidenceError: no such party, run or line.
+        EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
+    """
+    with reader.frozen():
+        return _Exporter(reader, contracts, registry or Registry.from_leaves(reader)).bundle(
+            party, slot_start_s, line_kind, run
+        )
+
+
+def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
+    """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared."""
+    with reader.frozen():
+        gate = _load_gate(reader, area, slot_start_s)
+        if gate is None:
+            raise EvidenceError(f"area {area}, slot {slot_start_s}: not cleared yet")
+        rows = gate.book_rows()
+        salts = merkle.salts(rows.seed, len(rows.rows))
+        return cbor.encode({"book": rows.rows, "salts": salts, "type": "gridledger-book", "version": 1})
+
+
+# ---------------------------------------------------------------------------------------------------------- rows and gates
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Salted rows and the root that the ledger certified for them."""
+
+    rows: list[bytes]
+    seed: bytes
+
+    def proof(self, index: int, root: bytes, what: str) -> Proof:
+        """The row proof of one row; broken promise where the rows are not those of ``root``."""
+        hashes = merkle.salted_leaf_hashes(self.seed, self.rows)
+        if merkle.root_of_hashes(hashes) != root:
+            broken(f"the {what} rows made again are those that were certified")
+        salt = merkle.salts(self.seed, index + 1)[index]
+        return {"path": merkle.sided_path(hashes, index), "row": self.rows[index], "salt": salt}
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """A cleared slot: the clearing leaf, its fills (party, counter, side, quantity, price, filled) by order id, and ids."""
+
+    clearing: Mapping[str, Any]
+    fills: list[list[Any]]
+    transactions: dict[tuple[str, int], bytes]
+    """(party, counter) -> transaction id of each order."""
+    meters: list[int]
+    seed: bytes
+
+    def fill_rows(self) -> _Rows:
+        """The rows of ``fills_root``."""
+        rows = [
+            _FILL_ROW.pack(meter, counter, _SIDES[side], quantity_wh, price, filled_wh)
+            for meter, (_, counter, side, quantity_wh, price, filled_wh) in zip(self.meters, self.fills, strict=True)
+        ]
+        return _Rows(rows, sm3(self.seed + b"fills"))
+
+    def book_rows(self) -> _Rows:
+        """The rows of ``book_root``."""
+        rows = [
+            _BOOK_ROW.pack(rank, _SIDES[side], quantity_wh, price, filled_wh)
+            for rank, (_, _, side, quantity_wh, price, filled_wh) in enumerate(self.fills)
+        ]
+        return _Rows(rows, sm3(self.seed + b"book"))
+
+
+def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | None:
+    clearing = reader.get(f"clearing/{area}/{slot_start_s}")
+    if clearing is None:
+        return None
+    orders, fills = [], []
+    for chunk, _, _ in chunks(clearing["orders"]):
+        orders += _must(reader, f"book/{area}/{slot_start_s}/{chunk}")["orders"]
+        fills += _must(reader, f"fills/{area}/{slot_start_s}/{chunk}")["fills"]
+    orders.sort(key=lambda order: order_id(order[0], slot_start_s, order[1]).encode())
+    seed = sm3(cbor.encode(["clearing-seed/1", area, slot_start_s, [order[6] for order in orders]]))
+    meters = [_must(reader, f"party/{fill[0]}")["meter"] for fill in fills]
+    return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
+
+
+def _must(reader: LedgerReader, key: str) -> Mapping[str, Any]:
+    value = reader.get(key)
+    return value if value is not None else broken(f"leaf {key} exists")
+
+
+# ------------------------------------------------------------------------------------------------------------- readings
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """One accepted batch: where it stands, what it holds, and which of its rows were taken."""
+
+    decided: DecidedTransaction
+    transaction: Transaction
+    columns: BatchColumns
+    taken: Int64
+    """Row indices."""
+
+
+class _Readings:
+    """Who delivered an area's registers of one boundary, as of a height: made again from the batches in the blocks.
+
+    The newest state would not do: its seeds go on when a late row comes after the run.
+    """
+
+    def __init__(self, reader: LedgerReader, registry: Registry, area: Area, boundary_s: int, height: int) -> None:
+        self.seeds = [bytes(32)] * ((len(area.numbers) + CHUNK_ROWS - 1) // CHUNK_ROWS)
+        self.deliveries: list[_Delivery] = []
+        self._area = area
+        self._present = np.zeros(len(area.numbers), dtype=bool)
+        for decided in _batches(reader, registry, area, boundary_s, height):
+            self._take(reader, decided)
+
+    def _take(self, reader: LedgerReader, decided: DecidedTransaction) -> None:
+        transaction = decode_transaction(decided.wire)
+        columns = decode_batch(transaction.attachment, transaction.body["rows"])
+        epoch, counter = transaction.identity["epoch"], transaction.identity["counter"]
+        exception = reader.get(f"exception/{transaction.signer}/{epoch}/{counter}")
+        usable = np.ones(len(columns.meter), dtype=bool)
+        usable[[row for row, _, _ in exception["rows"]] if exception else []] = False
+        place = np.minimum(np.searchsorted(self._area.numbers, columns.meter), len(self._area.numbers) - 1)
+        usable &= self._area.numbers[place] == columns.meter
+        usable &= ~self._present[place]
+        taken = np.flatnonzero(usable)
+        self._present[place[taken]] = True
+        for chunk in sorted(set((place[taken] // CHUNK_ROWS).tolist())):
+            self.seeds[chunk] = sm3(self.seeds[chunk] + columns.seed)
+        self.deliveries.append(_Delivery(decided, transaction, columns, taken))
+
+    def of_meter(self, number: int) -> tuple[_Delivery, int]:
+        """The batch that gave a meter's register, and the row in it."""
+        for delivery in self.deliveries:
+            rows = delivery.taken[delivery.columns.meter[delivery.taken] == number]
+            if len(rows):
+                return delivery, int(rows[0])
+        return broken(f"the register of meter {number} came in a batch")
+
+
+def _batches(
+    reader: LedgerReader, registry: Registry, area: Area, boundary_s: int, height: int
+) -> list[DecidedTransaction]:
+    """Accepted batches for a boundary by gateways that have a meter in the area, up to ``height``, in block order."""
+    of_area = registry.area_index == [known.id for known in registry.areas].index(area.id)
+    gateways = [registry.gateways[index] for index in sorted(set(registry.gateway_index[of_area].tolist()))]
+    places = sorted(
+        (block, position)
+        for gateway in gateways
+        for _, block, position, _ in reader.find_batches(gateway, boundary_s, boundary_s)
+        if block <= height
+    )
+    blocks = {block: reader.transactions(block) for block in sorted({block for block, _ in places})}
+    return [blocks[block][position] for block, position in places]
+
+
+# ------------------------------------------------------------------------------------------------------------- exporter
+
+
+class _Exporter:
+    """Gathers the parts of one bundle under the newest header."""
+
+    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract], registry: Registry) -> None:
+        self._reader = reader
+        self._contracts = contracts
+        self._registry = registry
+        self._height = reader.height
+
+    def bundle(self, party: str, slot_start_s: int, line_kind: str, run: str) -> bytes:
+        """See ``build_bundle``."""
+        reader = self._reader
+        if line_kind not in LINE_KINDS:
+            raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
+        registered = reader.get(f"party/{party}")
+        area = next((known for known in self._registry.areas if registered and known.id == registered["area"]), None)
+        if registered is None or area is None or party not in area.settling_row_of:
+            raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
+        run_key = f"run/{area.id}/{slot_start_s}/{run}"
+        settled = reader.get(run_key)
+        if settled is None:
+            raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run!r} (yet)")
+        number = int(area.settling_numbers[area.settling_row_of[party]])
+        installation = _must(reader, f"installation/{number}")
+        slot_s = _must(reader, "chain")["slot_s"]
+        as_of = settled["as_of_height"] + 1
+        readings = [
+            _Readings(reader, self._registry, area, slot_start_s + offset, as_of) for offset in (0, int(slot_s))
+        ]
+        gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
+        orders = self._orders(gate, party)
+        gateway = {
+            "gateway": self._state(f"gateway/{installation['gateway']}"),
+            "signer": self._state(f"signer/{installation['gateway']}"),
+        }
+        parts: Proof = {
+            "batches": {
+                when: self._reading(found, number) for when, found in zip(("start", "end"), readings, strict=True)
+            },
+            "certificate": [list(entry) for entry in reader.certificate(self._height)],
+            "chain": self._state("chain"),
+            "gateways": {"end": gateway, "start": gateway},
+            "genesis": {"digest": reader.digest(0), "path": reader.history_path(0, self._height)},
+            "header": reader.header_bytes(self._height),
+            "installation": self._state(f"installation/{number}"),
+            "orders": orders,
+            "rules": self._state(f"rules/{_must(reader, f'area/{area.id}')['rules']}"),
+            "run": self._state(run_key),
+            "type": "gridledger-evidence",
+            "version": 1,
+            **self._result_rows(area, settled, readings, party, line_kind),
+        }
+        if any(fill[0] == party for fill in gate.fills):
+            parts["clearing"] = self._state(f"clearing/{area.id}/{slot_start_s}")
+        if orders:
+            parts["party"] = self._state(f"signer/{party}")
+        return cbor.encode(parts)
+
+    def _state(self, key: str) -> Proof:
+        found = self._reader.leaf_proof(key)
+        if found is None:
+            raise EvidenceError(f"this ledger has no leaf {key}")
+        return {"leaf": found.leaf, "path": list(found.path)}
+
+    def _transaction(self, decided: DecidedTransaction, transaction: Transaction) -> Proof:
+        if decided.code != Code.ACCEPTED:
+            broken(f"transaction {decided.id.hex()} was accepted")
+        if decided.height >= self._height:
+            raise EvidenceNotYetError(
+                f"block {decided.height} is the newest; the next block makes its content provable"
+            )
+        return {
+            "attachment_digest": sm3(transaction.attachment),
+            "data_path": self._reader.data_path(decided.height, decided.position),
+            "header": self._reader.header_bytes(decided.height),
+            "history_path": self._reader.history_path(decided.height, self._height),
+            "signature": transaction.signature,
+            "signed": transaction.signed,
+        }
+
+    def _reading(self, readings: _Readings, number: int) -> Proof:
+        delivery, row = readings.of_meter(number)
+        rows = _Rows(delivery.columns.rows, delivery.columns.seed)
+        reading = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
+        return {**self._transaction(delivery.decided, delivery.transaction), "reading": reading}
+
+    def _orders(self, gate: _Gate, party: str) -> list[Proof]:
+        """Every order of the party that was filled, ascending by counter."""
+        own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
+        proofs, rows = [], gate.fill_rows()
+        for counter, index in own:
+            decided = self._reader.transaction(gate.transactions[party, counter])
+            if decided is None:
+                broken(f"order {counter} of {party} stands in a block")
+            fill = rows.proof(index, gate.clearing["fills_root"], "fill")
+            proofs.append({**self._transaction(decided, decode_transaction(decided.wire)), "fill": fill})
+        return proofs
+
+    def _result_rows(
+        self, area: Area, settled: Mapping[str, Any], readings: Sequence[_Readings], party: str, line_kind: str
+    ) -> Proof:
+        """Row proofs of line, input and position."""
+        slot_start_s, run = settled["slot_start_s"], settled["run"]
+        key = f"positions/{area.id}/{slot_start_s}/{run}"
+        leaves = [_must(self._reader, f"{key}/{chunk}") for chunk, _, _ in chunks(settled["points"])]
+        columns = [np.concatenate([unpack(leaf["columns"][index]) for leaf in leaves]) for index in range(8)]
+        quality = np.frombuffer(b"".join(leaf["quality"] for leaf in leaves), dtype=np.uint8)
+        contract = self._contracts.get(settled["contract"])
+        if contract is None:
+            raise EvidenceError(f"this program does not have contract {settled['contract']}")
+        rules = _must(self._reader, f"area/{area.id}")["rules"]
+        lines = line_fields(
+            area,
+            contract.settle(
+                energy_of(columns[0], columns[1], area.modulus_wh, area.ratio),
+                energy_of(columns[2], columns[3], area.modulus_wh, area.ratio),
+                columns[4],
+                columns[5],
+                trade_price_micro_per_kwh=settled.get("price_micro_per_kwh"),
+                prices=_must(self._reader, f"rules/{rules}")["prices"],
+            ),
+        )
+        point = area.settling_row_of[party]
+        number = int(area.settling_numbers[point])
+        at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
+        if not len(at):
+            raise EvidenceError(f"{party} has no line {line_kind} in slot {slot_start_s}, run {run}")
+        seed = result_seed(area.id, slot_start_s, run, (tuple(readings[0].seeds), tuple(readings[1].seeds)))
+        fields = {"line": lines, **row_fields(area, columns, quality)}
+        return {
+            name: _Rows(encode_rows(fields[name]), sm3(seed + name.encode())).proof(
+                int(at[0]) if name == "line" else point, settled[f"{name}_root"], name
+            )
+            for name in ("line", "input", "position")
+        }

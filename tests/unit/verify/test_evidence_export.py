@@ -1,0 +1,139 @@
+"""Bundles made from a real ledger: every line of every bill is verified by the stand-alone verifier, and nothing else is exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from gridcore import cbor, verify
+from gridcore.clock import WallClock
+from gridcore.genesis import genesis_digest
+from ledger.evidence import EvidenceError, EvidenceNotYetError, build_book, build_bundle, trust_root
+from ledger.state.runs import LINE_KINDS
+from ledger.store.directory import init_ledger
+from ledger.store.ledger import Ledger
+from tests.unit.node.node_world import CONTRACTS, FIRST_S, SLOT_S, Submitter, keys, make_genesis
+
+GENESIS = make_genesis()
+TRUST = verify.decode_trust(json.dumps(trust_root(GENESIS)).encode())
+PARTIES = ("p-1", "p-2", "l-1")
+# p-1 imports 900 Wh of which it bought 300; p-2 exports 500 Wh of which it sold 300; the load with ratio 40 imports 80 Wh.
+LINES = {
+    ("p-1", "trade_buy"): (300, 135_000_000),
+    ("p-1", "residual_import"): (600, 276_000_000),
+    ("p-1", "network_traded"): (300, 54_000_000),
+    ("p-1", "network_residual"): (600, 108_000_000),
+    ("p-1", "levy"): (900, 36_000_000),
+    ("p-2", "trade_sell"): (300, -135_000_000),
+    ("p-2", "residual_export"): (200, -56_000_000),
+    ("l-1", "residual_import"): (80, 36_800_000),
+    ("l-1", "network_residual"): (80, 14_400_000),
+    ("l-1", "levy"): (80, 3_200_000),
+}
+
+
+@contextmanager
+def ledger_with(folder: Path, blocks: list[list[bytes]]) -> Iterator[Ledger]:
+    """A ledger that decided these blocks, every transaction accepted."""
+    init_ledger(folder, cbor.encode(GENESIS))
+    with closing(Ledger.open(folder, CONTRACTS, keys()["operator"], WallClock())) as ledger:
+        for wires in blocks:
+            assert [result.code for result in ledger.make_block(ledger.examine(wires)).results] == [0] * len(wires)
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """One settled slot, as node_world makes it."""
+    with ledger_with(
+        tmp_path_factory.mktemp("settled") / "ledger", Submitter(GENESIS["chain"]).one_settled_slot()
+    ) as ledger:
+        yield ledger
+
+
+def export(ledger: Ledger, party: str, kind: str) -> bytes:
+    return build_bundle(ledger, CONTRACTS, party=party, slot_start_s=FIRST_S, line_kind=kind)
+
+
+@pytest.mark.parametrize(("party", "kind"), LINES)
+def test_every_line_of_a_real_ledger_is_verified(settled: Ledger, party: str, kind: str) -> None:
+    verdict = verify.verify_bundle(export(settled, party, kind), TRUST)
+    assert verdict.answer == verify.VERIFIED, verdict.reason
+    facts = verdict.facts
+    assert (facts["party"], facts["line_kind"]) == (party, kind)
+    assert (facts["energy_wh"], facts["amount_nano"]) == LINES[party, kind]
+
+
+def test_the_book_of_a_real_ledger_gives_price_and_fills(settled: Ledger) -> None:
+    book = build_book(settled, "a-1", FIRST_S)
+    verdict = verify.verify_bundle(export(settled, "p-1", "trade_buy"), TRUST, book)
+    assert verdict.answer == verify.VERIFIED, verdict.reason
+    assert "book" in verdict.claims
+    assert verify.verify_bundle(export(settled, "l-1", "levy"), TRUST, book).answer == verify.CANNOT_BE_DECIDED
+
+
+def test_a_party_without_a_filled_order_shows_no_orders(settled: Ledger) -> None:
+    parts = cbor.decode(export(settled, "l-1", "levy"))
+    assert parts["orders"] == []
+    assert not {"party", "clearing"} & set(parts)
+
+
+def test_lines_that_do_not_exist_are_refused_in_one_line(settled: Ledger) -> None:
+    missing = [(party, kind) for party in PARTIES for kind in LINE_KINDS if (party, kind) not in LINES]
+    for party, kind in missing:
+        with pytest.raises(EvidenceError, match=f"{party} has no line {kind}"):
+            export(settled, party, kind)
+    for party, kind in (("nobody", "levy"), ("p-1", "gift"), ("util", "levy")):
+        with pytest.raises(EvidenceError, match=r"none of that name|one of trade_buy"):
+            export(settled, party, kind)
+    for slot_start_s in (FIRST_S + SLOT_S, FIRST_S + 1, -1):
+        with pytest.raises(EvidenceError, match="no run"):
+            build_bundle(settled, CONTRACTS, party="p-1", slot_start_s=slot_start_s, line_kind="levy")
+    with pytest.raises(EvidenceError, match="no run 'final'"):
+        build_bundle(settled, CONTRACTS, party="p-1", slot_start_s=FIRST_S, line_kind="levy", run="final")
+    with pytest.raises(EvidenceError, match="not cleared"):
+        build_book(settled, "a-1", FIRST_S + 96 * SLOT_S)
+
+
+def test_evidence_holds_after_a_late_row_and_an_equal_and_a_different_one(tmp_path: Path) -> None:
+    # The feeder's register of the first boundary comes after the run, with repeats before it of which one differs.
+    fresh = Submitter(GENESIS["chain"])
+    early = [(1, 1000, 0), (2, 500, 100), (3, 10, 0)]
+    end = [(1, 1900, 0), (2, 500, 600), (3, 12, 0), (4, 90, 5)]
+    blocks = [
+        [fresh.order("p-1", "a-1", "buy", 400, 450_000), fresh.order("p-2", "a-1", "sell", 300, 300_000)],
+        [fresh.clock(FIRST_S)],
+        [fresh.batch("gw-1", FIRST_S, early[:1]), fresh.batch("gw-1", FIRST_S, early[:2])],
+        [fresh.batch("gw-1", FIRST_S, [(1, 999, 0), (3, 10, 0)])],
+        [fresh.clock(FIRST_S + SLOT_S)],
+        [fresh.batch("gw-1", FIRST_S + SLOT_S, end)],
+        [fresh.clock(FIRST_S + 2 * SLOT_S)],
+        [fresh.batch("gw-1", FIRST_S, [(4, 70, 5), (2, 500, 100)])],
+    ]
+    with ledger_with(tmp_path / "ledger", blocks) as ledger:
+        for party, kind in LINES:
+            verdict = verify.verify_bundle(export(ledger, party, kind), TRUST)
+            assert verdict.answer == verify.VERIFIED, (party, kind, verdict.reason)
+
+
+def test_what_stands_in_the_newest_block_can_be_proved_one_block_later(tmp_path: Path) -> None:
+    submitter = Submitter(GENESIS["chain"])
+    orders, clock, first, boundary, second, due = submitter.one_settled_slot()
+    blocks = [orders, clock, first, [*boundary, *second, *due]]
+    with ledger_with(tmp_path / "ledger", blocks) as ledger:
+        with pytest.raises(EvidenceNotYetError, match="next block"):
+            export(ledger, "p-1", "levy")
+        ledger.make_block(ledger.examine([]))
+        assert verify.verify_bundle(export(ledger, "p-1", "levy"), TRUST).answer == verify.VERIFIED
+
+
+def test_the_trust_root_names_the_signers_of_genesis() -> None:
+    root = trust_root(GENESIS)
+    assert root["genesis"] == genesis_digest(GENESIS).hex()
+    assert [signer["name"] for signer in root["signers"]] == ["signer 1"]
+    named = {**GENESIS, "signers": [[keys()["util"].public_key, 3]]}
+    assert [(signer["name"], signer["power"]) for signer in trust_root(named)["signers"]] == [("util", 3)]
