@@ -14,17 +14,16 @@ from typing import Any, Final, TypeVar
 
 from quart import Quart, Response, g, jsonify, request
 
-from gridcore import cbor
 from gridcore.clock import Clock
 from gridcore.codes import RETRY
-from gridcore.errors import EncodingError
 from gridcore.logs import get_logger
-from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX, TRANSACTIONS_MAX, WAIT_S_MAX
+from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
 from ledger.contract import Contract
 from ledger.engines.base import Answer, Engine, EngineStoppedError
 from ledger.http import metrics, queries
 from ledger.http.access import Authenticator, Caller
 from ledger.http.openapi import openapi
+from ledger.http.parsing import decode_submission, seconds_of, slot_of, start_of, text_of, whole_of
 from ledger.http.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.http.view import LedgerView
 from ledger.store.errors import StoreError
@@ -40,8 +39,6 @@ WAITERS_MAX: Final = 10_000
 
 T = TypeVar("T")
 log = get_logger(__name__)
-_WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
-_SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class Door:
 
     async def clock(self) -> Response:
         """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
-        after_s, wait_s = _whole("after_s", default=-1), _seconds("wait_s")
+        after_s, wait_s = whole_of("after_s", default=-1), seconds_of("wait_s")
         if self._waiters >= WAITERS_MAX:
             raise Problem("busy", f"{WAITERS_MAX} requests wait for the clock already; ask again later")
         self._waiters += 1
@@ -121,7 +118,7 @@ class Door:
         """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
         with self._body_room(request.content_length):
             body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-            wires = _submission(body)
+            wires = decode_submission(body)
             answers = await self.node.engine.submit(wires)
         for answer in answers:
             self.metrics.count_answer(answer.code.name)
@@ -181,41 +178,52 @@ class Door:
 
     async def coverage(self, area: str) -> Response:
         """How many meters have a value at a boundary."""
-        return jsonify(await self._answer(partial(queries.coverage, area_id=area, boundary_s=_whole("boundary_s"))))
+        return jsonify(await self._answer(partial(queries.coverage, area_id=area, boundary_s=whole_of("boundary_s"))))
 
     async def registers(self, area: str) -> Response:
         """Registers at a boundary."""
-        ask = partial(queries.registers, area_id=area, boundary_s=_whole("boundary_s"), start=_start())
+        ask = partial(queries.registers, area_id=area, boundary_s=whole_of("boundary_s"), start=start_of())
         return jsonify(await self._answer(ask))
 
     async def orders(self, area: str, slot: str) -> Response:
         """Orders and fills of a slot."""
-        ask = partial(queries.orders, area_id=area, slot_start_s=_slot(slot), start=_start())
+        ask = partial(queries.orders, area_id=area, slot_start_s=slot_of(slot), start=start_of())
         return jsonify(await self._answer(ask))
 
     async def clearing(self, area: str, slot: str) -> Response:
         """Price and volume of a slot."""
-        return jsonify(await self._answer(partial(queries.clearing, area_id=area, slot_start_s=_slot(slot))))
+        return jsonify(await self._answer(partial(queries.clearing, area_id=area, slot_start_s=slot_of(slot))))
 
     async def run(self, area: str, slot: str) -> Response:
         """Statement lines and postings of a settled slot."""
         run = request.args.get("run", "initial")
-        ask = partial(queries.run, area_id=area, slot_start_s=_slot(slot), run_name=run, start=_start())
+        ask = partial(queries.run, area_id=area, slot_start_s=slot_of(slot), run_name=run, start=start_of())
         return jsonify(await self._answer(ask))
 
     async def exceptions(self) -> Response:
         """Rows of batches that were not used."""
-        ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=_start())
+        ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=start_of())
         return jsonify(await self._answer(ask))
 
     async def accounts(self) -> Response:
         """Net of accounts and parties."""
-        ask = partial(queries.accounts, area_id=_text("area"), start=_start())
+        ask = partial(queries.accounts, area_id=text_of("area"), start=start_of())
         return jsonify(await self._answer(ask))
 
     async def book(self) -> Response:
         """The anonymous book of a cleared gate."""
-        ask = partial(queries.book, area_id=_text("area"), slot_start_s=_slot(_text("slot")))
+        ask = partial(queries.book, area_id=text_of("area"), slot_start_s=slot_of(text_of("slot")))
+        return Response(await self._answer(ask), content_type=CBOR_TYPE)
+
+    async def evidence(self) -> Response:
+        """The bundle of one bill line."""
+        ask = partial(
+            queries.evidence,
+            party=text_of("party"),
+            slot_start_s=whole_of("slot_start_s"),
+            line_kind=text_of("line_kind"),
+            run_name=request.args.get("run", "initial"),
+        )
         return Response(await self._answer(ask), content_type=CBOR_TYPE)
 
     # -------------------------------------------------------------------------------------------------- internal
@@ -302,6 +310,7 @@ def routes(door: Door) -> Sequence[tuple[str, str, Callable[..., Any]]]:
         (f"{API}/exceptions", "GET", door.exceptions),
         (f"{API}/accounts", "GET", door.accounts),
         (f"{API}/book", "GET", door.book),
+        (f"{API}/evidence", "GET", door.evidence),
     )
 
 
@@ -332,19 +341,6 @@ def _framework_status(error: Exception) -> int | None:
     return status if hasattr(error, "get_response") and isinstance(status, int) else None
 
 
-def _submission(body: bytes) -> list[bytes]:
-    """The wire bytes in a body. Problem 400 for anything but a canonical array of byte strings."""
-    try:
-        wires = cbor.decode(body)
-    except EncodingError as error:
-        raise Problem("bad-request", f"the body is a canonical CBOR array of transactions: {error}") from None
-    if not isinstance(wires, list) or not all(isinstance(wire, bytes) for wire in wires):
-        raise Problem("bad-request", "the body is a canonical CBOR array of byte strings, one for each transaction")
-    if len(wires) > TRANSACTIONS_MAX:
-        raise Problem("too-large", f"a submission has at most {TRANSACTIONS_MAX} transactions, not {len(wires)}")
-    return wires
-
-
 def _answer(answer: Answer) -> dict[str, Any]:
     return {
         "id": answer.id.hex(),
@@ -355,41 +351,3 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "waiting_for": answer.waiting_for,
         "rows": [list(row) for row in answer.rows],
     }
-
-
-def _text(name: str) -> str:
-    value = request.args.get(name)
-    if not value:
-        raise Problem("bad-request", f"the query parameter {name} is missing")
-    return value
-
-
-def _whole(name: str, default: int | None = None) -> int:
-    text = request.args.get(name)
-    if text is None and default is not None:
-        return default
-    if text is None or _WHOLE.fullmatch(text) is None:
-        raise Problem(
-            "bad-request", f"the query parameter {name} is a whole number" + ("" if text is None else ", UTC seconds")
-        )
-    return int(text)
-
-
-def _start() -> int:
-    start = _whole("start", default=0)
-    if start < 0:
-        raise Problem("bad-request", "the query parameter start is 0 or more")
-    return start
-
-
-def _seconds(name: str) -> float:
-    text = request.args.get(name, "0")
-    if _SECONDS.fullmatch(text) is None:
-        raise Problem("bad-request", f"the query parameter {name} is a number of seconds, such as 20 or 0.5")
-    return min(float(text), WAIT_S_MAX)
-
-
-def _slot(text: str) -> int:
-    if _WHOLE.fullmatch(text) is None:
-        raise Problem("bad-request", f"a slot is named by its start, UTC seconds, not {text[:40]!r}")
-    return int(text)

@@ -6,21 +6,19 @@ threads. Lists come in pages: ``start`` is the first row wanted, ``next`` in the
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from gridcore import cbor, merkle
 from gridcore.batch import ABSENT_QUALITY, FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, QUALITIES
 from gridcore.codes import Code
-from gridcore.sm3 import sm3
-from ledger.http.access import Caller, check_reads_all, check_reads_gateway
+from ledger.evidence import EvidenceError, build_book, build_bundle
+from ledger.http.access import Caller, check_reads_all, check_reads_gateway, check_reads_party
 from ledger.http.problems import Problem
 from ledger.http.results import load_run, postings_of
 from ledger.http.view import LedgerView
-from ledger.state.columns import CHUNK_ROWS, chunks, unpack
+from ledger.state.columns import chunks, unpack
 from ledger.state.market import order_id
 from ledger.state.runs import ACCOUNTS
 
@@ -34,7 +32,6 @@ FLAGS: Final = (
 
 Json = dict[str, Any]
 T = TypeVar("T")
-_BOOK_ROW = struct.Struct("<IBqqq")
 
 
 def gateway(view: LedgerView, caller: Caller, gateway_id: str) -> Json:
@@ -214,23 +211,26 @@ def book(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> b
     check_reads_all(caller)
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    with view.reader.frozen():
-        count = _cleared(view, area.id, slot_start_s)["orders"]
-        keys = range((count + CHUNK_ROWS - 1) // CHUNK_ROWS)
-        seeds = {
-            (order[0], order[1]): order[6]
-            for chunk in keys
-            for order in view.must(f"book/{area.id}/{slot_start_s}/{chunk}")["orders"]
-        }
-        fills = view.orders(area, slot_start_s)
-    ordered = [seeds[(fill[0], fill[1])] for fill in fills]
-    seed = sm3(cbor.encode(["clearing-seed/1", area.id, slot_start_s, ordered]))
-    rows = [
-        _BOOK_ROW.pack(rank, int(side == "sell"), quantity_wh, price, filled_wh)
-        for rank, (_, _, side, quantity_wh, price, filled_wh) in enumerate(fills)
-    ]
-    salts = merkle.salts(sm3(seed + b"book"), count)
-    return cbor.encode({"book": rows, "salts": salts, "type": "gridledger-book", "version": 1})
+    _cleared(view, area.id, slot_start_s)
+    return build_book(view.reader, area.id, slot_start_s)
+
+
+def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
+    """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
+    check_reads_party(caller, party)
+    view.check_slot("slot_start_s", slot_start_s)
+    try:
+        return build_bundle(
+            view.reader,
+            view.contracts,
+            party=party,
+            slot_start_s=slot_start_s,
+            line_kind=line_kind,
+            run=run_name,
+            registry=view.registry,
+        )
+    except EvidenceError as error:
+        raise Problem("not-found", str(error)) from None
 
 
 def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> Mapping[str, Any]:

@@ -81,50 +81,52 @@ def make_leaves() -> list[list[Any]]:
         [f"signer/{name}", {"public_key": keys()[name].public_key, "roles": roles}] for name, roles in ROLES.items()
     ]
     for number, area in ((1, "a-1"), (2, "a-2")):
-        leaves.append(
-            [
-                f"gateway/gw-{number}",
-                {
-                    "counter": 0,
-                    "epoch": 1,
-                    "last": bytes(32),
-                    "last_boundary_s": -1,
-                    "organisation": "utility",
-                    "protection": "software",
-                },
-            ]
-        )
-        leaves.append(
-            [
-                f"area/{area}",
-                {
-                    "calendar": "c",
-                    "contract": CONTRACT.contract_id,
-                    "contract_pin": contract_pin(CONTRACT.contract_id),
-                    "first_slot_start_s": FIRST_S,
-                    "rules": "r",
-                },
-            ]
-        )
-        leaves.append([f"progress/{area}", {"gate_slot_start_s": FIRST_S, "run_slot_start_s": FIRST_S, "waiting": []}])
+        leaves += area_leaves(number, area)
     for number, area, party, ratio in METERS:
-        value = {
-            "area": area,
-            "from_s": START_S,
-            "gateway": f"gw-{area[-1]}",
-            "limit_wh": 10_000,
-            "meter": f"M-{number}",
-            "modulus_wh": 0,
-            "number": number,
-            "point": f"P-{number}",
-            "profile": "test",
-            "ratio": ratio,
-            "role": "feeder" if not party else "household" if ratio == 1 else "load",
-        }
-        leaves.append([f"installation/{number}", value | ({"party": party} if party else {})])
-        if party:
-            leaves.append([f"party/{party}", {"area": area, "meter": number, "trades": ratio == 1}])
+        leaves += meter_leaves(number, area, party, ratio)
     return leaves
+
+
+def area_leaves(number: int, area: str) -> list[list[Any]]:
+    """An area and its gateway."""
+    gateway = {
+        "counter": 0,
+        "epoch": 1,
+        "last": bytes(32),
+        "last_boundary_s": -1,
+        "organisation": "utility",
+        "protection": "software",
+    }
+    value = {
+        "calendar": "c",
+        "contract": CONTRACT.contract_id,
+        "contract_pin": contract_pin(CONTRACT.contract_id),
+        "first_slot_start_s": FIRST_S,
+        "rules": "r",
+    }
+    progress = {"gate_slot_start_s": FIRST_S, "run_slot_start_s": FIRST_S, "waiting": []}
+    return [[f"gateway/gw-{number}", gateway], [f"area/{area}", value], [f"progress/{area}", progress]]
+
+
+def meter_leaves(number: int, area: str, party: str, ratio: int) -> list[list[Any]]:
+    """An installation and its party, if it has one."""
+    value = {
+        "area": area,
+        "from_s": START_S,
+        "gateway": f"gw-{area[-1]}",
+        "limit_wh": 10_000,
+        "meter": f"M-{number}",
+        "modulus_wh": 0,
+        "number": number,
+        "point": f"P-{number}",
+        "profile": "test",
+        "ratio": ratio,
+        "role": "feeder" if not party else "household" if ratio == 1 else "load",
+    }
+    if not party:
+        return [[f"installation/{number}", value]]
+    settlement = {"area": area, "meter": number, "trades": ratio == 1}
+    return [[f"installation/{number}", value | {"party": party}], [f"party/{party}", settlement]]
 
 
 def make_genesis(leaves: Sequence[Any] | None = None, **frame: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from gridcore import cbor, merkle
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
+from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import API, TRANSACTIONS_MAX, Client, NodeRefused, NodeUnreachable, authorization
+from ledger.evidence import trust_root
 from ledger.genesis import signer_set
 from ledger.http import app as door_app
 from ledger.http import queries
@@ -55,6 +58,8 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("exceptions", {}, READS_ALL),
     ("accounts", {"area": "a-1"}, OF_AREA_1),
     ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),
+    ("evidence", {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "levy"}, READS_ALL | {"p-1"}),
+    ("evidence", {"party": "l-1", "slot_start_s": FIRST_S, "line_kind": "levy"}, READS_ALL),
 )
 
 
@@ -171,6 +176,22 @@ async def test_the_book_is_the_one_under_the_clearings_root(tmp_path: Path) -> N
         clearing = await client.query(f"{SLOT}/clearing")
         assert merkle.root_of_hashes(leaves).hex() == clearing["book_root"]
         assert (book["type"], book["version"], len(leaves)) == ("gridledger-book", 1, 2)
+
+
+async def test_evidence_is_a_bundle_that_verifies(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        client = node.client("p-1")
+        params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S}
+        bundle = await client.fetch_bytes("evidence", **params, line_kind="trade_buy")
+        root = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+        assert verify_bundle(bundle, root).answer == "verified"
+        book = await node.client("reg").fetch_bytes("book", area="a-1", slot=FIRST_S)
+        assert verify_bundle(bundle, root, book).answer == "verified"
+        for wrong in ({"line_kind": "gift"}, {"line_kind": "shortfall"}, {"line_kind": "levy", "run": "final"}):
+            with pytest.raises(NodeRefused) as raised:
+                await client.fetch_bytes("evidence", **params, **wrong)
+            assert raised.value.status == 404
 
 
 async def test_a_slot_that_is_not_there_yet_is_not_found(tmp_path: Path) -> None:
