@@ -1,0 +1,27 @@
+"""``gridledger verify``: check the evidence bundle of a bill line; the same code as the stand-alone ``gridcore/verify.py``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gridcore import verify
+from gridcore.errors import UsageError
+
+EXAMPLE = "gridledger verify sample.evd --trust trust.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare BUNDLE, ``--trust`` and ``--with-book``."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the evidence bundle (.evd)")
+    parser.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON), from a source you trust")
+    parser.add_argument("--with-book", type=Path, metavar="FILE", help="the slot's anonymous book: recompute the price")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the verdict; 0 verified, 1 not verified, 3 cannot be decided. UsageError: an unreadable file, a malformed trust root."""
+    verdict = verify.verify_files(args.bundle, args.trust, args.with_book)
+    if verdict.answer == verify.BAD_INPUT:
+        raise UsageError(f"gridledger verify: {verdict.reason}")
+    print(verify.render(verdict, as_json=args.json), flush=True)
+    return verify.EXIT_STATUS[verdict.answer]

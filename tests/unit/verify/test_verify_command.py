@@ -1,0 +1,155 @@
+"""The command line of the verifier: alone on a bare Python, and as ``gridledger verify``; answers and exit statuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gridcore import cbor, verify
+from gridcore.sm3 import PythonHasher
+from gridledger.cli import main
+from tests.unit.verify.bundle_world import World
+
+WORLD = World()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a bundle, its trust root and book, and the verifier, and nothing else."""
+    (tmp_path / "sample.evd").write_bytes(WORLD.bundle())
+    (tmp_path / "sample.book").write_bytes(WORLD.book())
+    (tmp_path / "trust.json").write_text(json.dumps(WORLD.trust()))
+    shutil.copyfile(verify.__file__, tmp_path / "verify.py")
+    return tmp_path
+
+
+def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", "verify.py", *arguments]
+    return subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
+    done = run_alone(folder, "sample.evd", "--trust", "trust.json", "--with-book", "sample.book")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("VERIFIED: every claim holds\nSIMULATED")
+    assert "trade_buy, 500 Wh x 0.380000 = 0.190000000 CNY" in done.stdout
+    report = json.loads(run_alone(folder, "sample.evd", "--trust", "trust.json", "--json").stdout)
+    assert (report["answer"], report["exit"], report["facts"]["simulated"]) == ("verified", 0, True)
+    assert list(report["claims"]) == [name for name in verify.CLAIMS if name != "book"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["sample.evd"], 3, "CANNOT BE DECIDED: no trust root"),
+        (["trust.json", "--trust", "trust.json"], 1, "NOT VERIFIED: shape"),
+        (["absent.evd", "--trust", "trust.json"], 2, "verify: cannot read absent.evd"),
+        (["sample.evd", "--trust", "absent.json"], 2, "verify: cannot read absent.json"),
+        (["sample.evd", "--trust", "."], 2, "verify: cannot read ."),
+        (["sample.evd", "--trust", "sample.evd"], 2, "verify: the trust file is malformed"),
+        (["sample.evd", "--trust", "trust.json", "--with-book", "trust.json"], 1, "NOT VERIFIED: book"),
+        ([], 2, "verify.py: error:"),
+        (["sample.evd", "--nonsense"], 2, "verify.py: error:"),
+    ],
+)
+def test_exit_status_and_one_line(folder: Path, arguments: list[str], status: int, said: str) -> None:
+    done = run_alone(folder, *arguments)
+    output = done.stderr if status == 2 else done.stdout
+    assert (done.returncode, said in output) == (status, True), done
+    assert "Traceback" not in done.stderr
+    assert status != 2 or done.stderr.count("\n") == 1
+
+
+def test_gridledger_verify_gives_the_same_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trust = ["--trust", str(folder / "trust.json")]
+    assert main(["verify", str(folder / "sample.evd"), *trust, "--with-book", str(folder / "sample.book")]) == 0
+    assert capsys.readouterr().out.startswith("VERIFIED")
+    assert main(["verify", str(folder / "sample.evd"), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["answer"] == verify.CANNOT_BE_DECIDED
+    assert main(["verify", str(folder / "verify.py"), *trust]) == 1
+    assert main(["verify", str(folder / "absent"), *trust]) == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1
+    assert "cannot read" in output.err
+
+
+def test_names_with_control_characters_never_reach_the_terminal(folder: Path) -> None:
+    root = WORLD.trust()
+    root["signers"][0]["name"] = "op\x1b[2J\nVERIFIED\ud800"
+    (folder / "trust.json").write_text(json.dumps(root))
+    done = run_alone(folder, "sample.evd", "--trust", "trust.json")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "op\\x1b[2J\\nVERIFIED\\ud800" in done.stdout
+
+
+MALFORMED: dict[str, Callable[[dict[str, object]], object]] = {
+    "another type": lambda root: root.update(type="trust"),
+    "no version": lambda root: root.pop("version"),
+    "version that is no integer": lambda root: root.update(version="1"),
+    "version true": lambda root: root.update(version=True),
+    "unknown key": lambda root: root.update(comment="hello"),
+    "no chain": lambda root: root.pop("chain"),
+    "genesis of 31 bytes": lambda root: root.update(genesis="00" * 31),
+    "genesis that is no hex": lambda root: root.update(genesis="0x" + "00" * 31),
+    "no signers": lambda root: root.update(signers=[]),
+    "signers that are no list": lambda root: root.update(signers={}),
+    "power 0": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 0}]),
+    "power true": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": True}]),
+    "power 1.0": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 1.0}]),
+    "power beyond 63 bits": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 1 << 63}]),
+    "one key twice": lambda root: root.update(signers=2 * WORLD.trust()["signers"]),
+    "key off the curve": lambda root: root.update(
+        signers=[{**WORLD.trust()["signers"][0], "public_key": "04" + "01" * 64}]
+    ),
+    "compressed key": lambda root: root.update(
+        signers=[{**WORLD.trust()["signers"][0], "public_key": "02" + "01" * 32}]
+    ),
+    "signer without a name": lambda root: root.update(signers=[{"power": 1, "public_key": "04" + "01" * 64}]),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_trust_root_is_bad_input(name: str) -> None:
+    root = WORLD.trust()
+    MALFORMED[name](root)
+    with pytest.raises(verify.Halt) as halted:
+        verify.decode_trust(json.dumps(root).encode())
+    assert halted.value.args[0] == verify.BAD_INPUT
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b"9" * 5_000, b'{"a": NaN}'])
+def test_a_trust_file_that_is_no_trust_root_is_bad_input(data: bytes) -> None:
+    with pytest.raises(verify.Halt) as halted:
+        verify.decode_trust(data)
+    assert halted.value.args[0] == verify.BAD_INPUT
+
+
+def test_a_trust_root_of_an_unknown_version_cannot_decide(folder: Path) -> None:
+    (folder / "trust.json").write_text(json.dumps({**WORLD.trust(), "version": 2, "novelty": 1}))
+    assert run_alone(folder, "sample.evd", "--trust", "trust.json").returncode == 3
+
+
+def test_sm3_without_a_library_gives_the_same_digests() -> None:
+    for length in (0, 1, 3, 55, 56, 63, 64, 65, 200):
+        data = bytes(range(256))[:length]
+        assert verify._sm3_python(data) == PythonHasher(data).digest()
+        assert verify.sm3(data) == PythonHasher(data).digest()
+
+
+def test_a_deep_or_wide_item_is_refused_at_once() -> None:
+    for data in (b"\x81" * 1_000_000, b"\x9b" + b"\x7f" * 8, b"\xbb" + b"\x7f" * 8, b"\x5b" + b"\xff" * 8):
+        with pytest.raises(verify.Halt):
+            verify.decode(data, "it")
+    nested: object = 0
+    for _ in range(verify.DEPTH_MAX):
+        nested = [nested]
+    assert verify.decode(cbor.encode(nested), "it") == nested  # type: ignore[arg-type]  # built of lists and an int
+    with pytest.raises(verify.Halt):
+        verify.decode(cbor.encode([nested]), "it")  # type: ignore[list-item]  # as above
