@@ -1,0 +1,147 @@
+"""The verifier's own SM2, CBOR and auction agree with ours and with the published cases, which share no code with it."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridcore import cbor, sm, verify
+from gridcore.errors import EncodingError
+from gridcore.sm import SigningKey
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from tests.unit.verify.bundle_world import PRICES
+
+KEY = SigningKey.from_scalar(bytes(30) + b"\x12\x34")
+N = verify._N
+VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "call_auction"
+AUCTIONS = sorted(
+    case.parent
+    for case in VECTORS.glob("*/case.toml")
+    if (data := tomllib.loads(case.read_text()))["input"].get("rationing") == "pro_rata" and "expect" in data
+)
+
+
+def test_signatures_are_judged_as_by_every_other_backend() -> None:
+    message, other = b"message", SigningKey.from_scalar(bytes(31) + b"\x05")
+    signature = KEY.sign(message)
+    r, s = signature[:32], signature[32:]
+    number = int.from_bytes
+    cases = [
+        (KEY.public_key, message, signature),
+        (KEY.public_key, b"messagf", signature),
+        (KEY.public_key, b"", KEY.sign(b"")),
+        (other.public_key, message, signature),
+        (KEY.public_key, message, s + r),
+        (KEY.public_key, message, bytes(32) + s),
+        (KEY.public_key, message, r + bytes(32)),
+        (KEY.public_key, message, N.to_bytes(32, "big") + s),
+        (KEY.public_key, message, r + N.to_bytes(32, "big")),
+        (KEY.public_key, message, r + (N - number(r, "big")).to_bytes(32, "big")),
+        (KEY.public_key, message, r + (N - number(s, "big")).to_bytes(32, "big")),
+        (KEY.public_key, message, signature[:-1]),
+        (KEY.public_key, message, signature + b"\x00"),
+        (KEY.public_key, message, b""),
+        (KEY.public_key[:-1] + bytes([KEY.public_key[-1] ^ 1]), message, signature),
+        (KEY.public_key[1:], message, signature),
+        (b"\x02" + KEY.public_key[1:33], message, signature),
+        (b"\x04" + bytes(64), message, signature),
+        (b"\x04" + b"\xff" * 64, message, signature),
+        (b"", message, signature),
+    ]
+    verdicts = [verify.is_valid_signature(*case) for case in cases]
+    assert verdicts == [sm.is_valid_signature(*case) for case in cases]
+    assert [index for index, verdict in enumerate(verdicts) if verdict] == [0, 2]
+
+
+def test_signatures_over_messages_of_many_lengths_are_valid() -> None:
+    for length in (1, 63, 64, 65, 1_000):
+        message = bytes(length)
+        assert verify.is_valid_signature(KEY.public_key, message, KEY.sign(message))
+
+
+def test_an_empty_distinguishing_id_is_not_taken_for_the_standard_one() -> None:
+    assert sm.is_valid_signature(KEY.public_key, b"m", KEY.sign(b"m"))
+    assert not sm.is_valid_signature(KEY.public_key, b"m", KEY.sign(b"m"), b"")
+
+
+@given(st.binary(max_size=40) | st.builds(b"".join, st.lists(st.binary(max_size=3), max_size=12)))
+@settings(max_examples=200)
+def test_any_bytes_are_decoded_exactly_where_our_codec_decodes_them(data: bytes) -> None:
+    try:
+        expected = cbor.decode(data)
+    except EncodingError:
+        with pytest.raises(verify.Halt):
+            verify.decode(data, "it")
+    else:
+        if "True" not in repr(expected) and "False" not in repr(expected):
+            assert verify.decode(data, "it") == expected
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.integers(min_value=-(2**64), max_value=2**64 - 1) | st.binary(max_size=8) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+@settings(max_examples=30)
+def test_what_our_codec_encodes_is_decoded_to_the_same_value(value: Any) -> None:
+    assert verify.decode(cbor.encode(value), "it") == value
+
+
+@pytest.mark.parametrize("case", AUCTIONS, ids=lambda case: case.name)
+def test_published_call_auctions_give_the_expected_price_and_fills(case: Path) -> None:
+    data = tomllib.loads((case / "case.toml").read_text())
+    rows = list(csv.DictReader((case / data["input"]["orders"]).read_text().splitlines()))
+    rows.sort(key=lambda row: row["order_id"].encode())
+    orders = [(int(row["side"] == "sell"), int(row["quantity_wh"]), int(row["price_micro_per_kwh"])) for row in rows]
+    volume, price, fills = verify.call_auction(orders, data["input"].get("reference_price_micro_per_kwh"))
+    expect = data["expect"]
+    assert volume == expect["volume_wh"]
+    assert price == expect.get("price_micro_per_kwh")
+    assert {row["order_id"]: filled for row, filled in zip(rows, fills, strict=True) if filled} == expect["filled_wh"]
+
+
+def test_some_published_call_auctions_were_found() -> None:
+    assert len(AUCTIONS) >= 2
+
+
+ORDERS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 50), st.integers(-3, 12)), max_size=14)
+
+
+@given(ORDERS, st.integers(-5, 15))
+@settings(max_examples=200)
+def test_any_auction_gives_what_the_contract_gives(orders: list[tuple[int, int, int]], reference_price: int) -> None:
+    side, quantity, price = (np.array([order[index] for order in orders], dtype=np.int64) for index in range(3))
+    cleared = CONTRACT.clear(
+        side.astype(np.int8), quantity, price, reference_price_micro_per_kwh=reference_price, rationing="pro_rata"
+    )
+    expected = (cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
+    assert verify.call_auction(orders, reference_price) == expected
+
+
+ENERGY = st.integers(0, 2_000)
+
+
+@given(ENERGY, ENERGY, ENERGY, ENERGY, st.integers(-500_000, 500_000))
+@settings(max_examples=100)
+def test_the_nine_lines_are_those_of_the_contract(
+    import_wh: int, export_wh: int, bought_wh: int, sold_wh: int, trade_price: int
+) -> None:
+    # The first point is the one compared; the second takes the other side, so that bought = sold.
+    columns = [[import_wh, 0], [export_wh, 0], [bought_wh, sold_wh], [sold_wh, bought_wh]]
+    settled = CONTRACT.settle(
+        *(np.array(column, dtype=np.int64) for column in columns), trade_price_micro_per_kwh=trade_price, prices=PRICES
+    )
+    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled.lines]
+    lines = verify.lines_of_point((import_wh, export_wh, bought_wh, sold_wh), PRICES, trade_price)
+    assert [(energy_wh, price, sign * energy_wh * price) for energy_wh, price, sign in lines] == expected
+    assert [line.kind for line in settled.lines] == list(verify.LINE_KINDS)
