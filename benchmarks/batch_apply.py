@@ -7,6 +7,7 @@ Both start from encoded bytes. Gateways, meters and the first boundary are set u
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _batches(
     return tuple(wires), ids
 
 
-def _genesis(public_key: bytes) -> dict[str, object]:
+def _genesis(public_key: bytes) -> dict[str, Any]:
     leaves: list[list[object]] = [
         ["chain", {"clock": "simulated", "currency": "CNY", "name": "bench", "slot_s": SLOT_S}],
         ["time", {"ledger_time_s": FIRST_S + ROUNDS * SLOT_S}],

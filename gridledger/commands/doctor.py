@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def examine(folder: Path) -> Iterator[Finding]:
     """Yield a finding for each topic; ``folder`` is where the disk is tried."""
     yield examine_python(sys.version_info[:3])
-    for check in (examine_sm2, examine_sm3):
+    for check in (examine_sm2, examine_sm3, examine_sm4):
         yield guarded(check)
     for extra, modules in EXTRAS.items():
         yield examine_extra(extra, modules)
@@ -104,6 +104,21 @@ def examine_sm3() -> Finding:
     if BACKEND == "python":
         return Finding("sm3", "missing", "pure Python, slow", "use a Python whose hashlib has sm3")
     return Finding("sm3", "ok", BACKEND)
+
+
+def examine_sm4() -> Finding:
+    """SM4-GCM against RFC 8998, appendix A.1."""
+    from gridcore.sm.sm4 import gcm_decrypt, gcm_encrypt
+
+    key = bytes.fromhex("0123456789abcdeffedcba9876543210")
+    nonce = bytes.fromhex("00001234567800000000abcd")
+    associated_data = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+    plaintext = b"".join(bytes([octet]) * 8 for octet in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA))
+    sealed = gcm_encrypt(key, nonce, plaintext, associated_data)
+    if sealed[-16:].hex() != "83de3541e4c2b58177e065a9bf7b62ec":
+        return Finding("sm4", "broken", "SM4-GCM gives another tag than RFC 8998")
+    gcm_decrypt(key, nonce, sealed, associated_data)
+    return Finding("sm4", "ok", "cryptography")
 
 
 def examine_extra(extra: str, modules: tuple[str, ...]) -> Finding:
