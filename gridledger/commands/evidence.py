@@ -1,0 +1,128 @@
+"""``gridledger evidence``: write the proof of a bill line as a bundle, from a running node or from a node's data directory."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridledger.commands import print_result, whole_number
+
+if TYPE_CHECKING:
+    from gridcore.sm import SigningKey
+    from ledger.store.reader import LedgerReader
+
+EXAMPLE = (
+    "gridledger evidence export --data demo-7-1/ledger --party H001 --slot 1718985600 --line trade_buy --out line.evd"
+)
+_LAST_SLOT_S = 253_402_300_799
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``export`` and where it takes the line from."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="export")
+    export = actions.add_parser("export", help="write one bill line's bundle")
+    where = export.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, metavar="DIR", help="data directory of a node that does not run")
+    where.add_argument(
+        "--url", metavar="URL", help="a running node, http://HOST:PORT; needs --signer, --key, --password"
+    )
+    export.add_argument(
+        "--signer", metavar="ID", help="who asks: the party itself, or a utility, regulator, administrator"
+    )
+    export.add_argument("--key", metavar="URI", help="that signer's key, file:KEYSTORE")
+    export.add_argument("--password", metavar="URI", help="reference to the keystore's password: file:PATH or env:NAME")
+    export.add_argument("--party", required=True, metavar="ID", help="whose bill")
+    export.add_argument(
+        "--slot", required=True, type=whole_number(0, _LAST_SLOT_S), metavar="S", help="slot start, UTC seconds"
+    )
+    export.add_argument(
+        "--line", required=True, metavar="KIND", help="trade_buy, trade_sell, residual_import, levy ..."
+    )
+    export.add_argument("--run", default="initial", dest="run_name", metavar="NAME", help="settlement run (initial)")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the bundle to write (.evd)")
+    export.add_argument("--book", type=Path, metavar="FILE", help="also write the slot's anonymous order book")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export one line."""
+    bundle, book = _from_directory(args) if args.data else _from_node(args)
+    args.out.write_bytes(bundle)
+    result = {"out": str(args.out), "bytes": len(bundle)}
+    text = f"{args.out}: {len(bundle)} bytes; check it: gridledger verify {args.out} --trust trust.json"
+    if args.book:
+        args.book.write_bytes(book)
+        result["book"] = str(args.book)
+        text += f" --with-book {args.book}"
+    print_result(args, result, text)
+    return 0
+
+
+def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
+    from gridledger.commands.node import contracts
+    from ledger.evidence import build_book, build_bundle
+
+    with _reader(args.data) as reader:
+        bundle = build_bundle(
+            reader, contracts(), party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
+        )
+        party = reader.get(f"party/{args.party}") or {}
+        return bundle, build_book(reader, party["area"], args.slot) if args.book else b""
+
+
+@contextmanager
+def _reader(data_dir: Path) -> Iterator[LedgerReader]:
+    """The reading side of a data directory that no node uses. UsageError or StoreError say what is in the way."""
+    from gridcore.errors import UsageError
+    from gridcore.genesis import genesis_digest
+    from ledger.store.directory import load_genesis, locked
+    from ledger.store.files import Files
+    from ledger.store.opening import open_parts
+    from ledger.store.reader import LedgerReader
+
+    with ExitStack() as resources:
+        resources.enter_context(locked(data_dir))
+        genesis = load_genesis(data_dir)
+        parts = open_parts(data_dir, genesis, Files(), resources)
+        if parts.db.height() < parts.guard.height:
+            raise UsageError(
+                f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"
+            )
+        digests = [genesis_digest(genesis), *parts.db.load_digests()]
+        yield LedgerReader(genesis, parts.state, parts.db, parts.log, digests)
+
+
+def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:
+    from ledger.client import Client, run_with_client
+
+    line = {"party": args.party, "slot_start_s": args.slot, "line_kind": args.line, "run": args.run_name}
+
+    async def fetch(client: Client) -> tuple[bytes, bytes]:
+        bundle = await client.fetch_bytes("evidence", **line)
+        if not args.book:
+            return bundle, b""
+        return bundle, await client.fetch_bytes("book", area=_area_of(bundle), slot=args.slot)
+
+    return run_with_client(args.url, fetch, signer_id=args.signer, signer=_load_key(args))
+
+
+def _area_of(bundle: bytes) -> str:
+    """The area that a node's bundle is about."""
+    from gridcore import cbor
+
+    return str(cbor.decode(cbor.decode(bundle)["run"]["leaf"])[1]["area"])
+
+
+def _load_key(args: argparse.Namespace) -> SigningKey:
+    from gridcore.errors import UsageError
+    from ledger.config import KeyConfig, load_key
+
+    if not (args.signer and args.key and args.password):
+        raise UsageError(
+            "gridledger evidence export: --url needs --signer, --key and --password: a node answers whom it knows"
+        )
+    if not args.key.startswith("file:"):
+        raise UsageError(f"gridledger evidence export: --key {args.key}: write file:PATH of an encrypted keystore")
+    return load_key(KeyConfig(args.key, args.password))
