@@ -190,7 +190,7 @@ def processes_of(out: Path) -> list[int]:
     return found
 
 
-def end_by_force(out: Path, process: subprocess.Popen[bytes]) -> None:
+def end_by_force(out: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     """End a demonstration that hangs, and then its children."""
     process.kill()
     process.wait(STOP_S)
