@@ -16,6 +16,12 @@ from simulators.grid.world import MeterSpec, World
 TIME_ZONE = "Asia/Shanghai"
 CHAIN_NAME = "gridledger-demo-"
 DAY_S = 86_400
+ROLES: Mapping[str, list[str]] = {
+    "clock": ["clock"],
+    "operator": ["administrator"],
+    "regulator": ["regulator"],
+    "utility": ["utility"],
+}
 
 
 def build_genesis(world: World, public_keys: Mapping[str, bytes], pin: bytes, contract_id: str) -> dict[str, Any]:
@@ -32,11 +38,9 @@ def build_genesis(world: World, public_keys: Mapping[str, bytes], pin: bytes, co
         ["calendar/demo", _calendar(world)],
         ["rules/demo", rules.rules_leaf()],
     ]
-    roles = {"clock": ["clock"], "regulator": ["regulator"], "utility": ["administrator", "utility"]}
     for signer, public_key in public_keys.items():
-        if signer != "operator":
-            role = roles.get(signer) or (["gateway"] if signer.startswith("gateway-") else ["prosumer"])
-            leaves.append([f"signer/{signer}", {"public_key": public_key, "roles": role}])
+        roles = ROLES.get(signer) or (["gateway"] if signer.startswith("gateway-") else ["prosumer"])
+        leaves.append([f"signer/{signer}", {"public_key": public_key, "roles": roles}])
     for number, area in enumerate(world.areas, 1):
         leaves += _area_leaves(area, number, first_slot_s, pin, contract_id)
     for number, meter in enumerate(world.meters):

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger.evidence import trust_root
-
 from gridcore import verify
 from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
@@ -28,7 +26,8 @@ from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out, start_fleets
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client
-from simulators.grid.world import build_world
+from ledger.evidence import trust_root
+from simulators.grid.world import World, build_world
 
 _IMPORTED_S = time.perf_counter()
 PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
@@ -69,7 +68,7 @@ async def run_demo(*, out: Path, slots: int, households: int, seed: int, progres
         progress("collecting results")
         tables = await fetch_tables(client, world)
         status = await patiently(client.status)
-        claim = await _save_sample(client, tables, out)
+        claim = await _save_sample(client, tables, world, out)
     for fleet in fleets:
         await fleet.close()
     root = results_root(tables)
@@ -102,7 +101,7 @@ async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
                 await child.stop()
 
 
-async def _save_sample(client: Client, tables: Tables, out: Path) -> str:
+async def _save_sample(client: Client, tables: Tables, world: World, out: Path) -> str:
     """Export one bill line as ``sample.evd`` with the slot's anonymous book beside it; returns what it proves, in words."""
     rows = tables.rows["statements.csv"]
     kind = next(kind for kind in PREFERRED_LINES if any(row[3] == kind for row in rows))
@@ -111,6 +110,9 @@ async def _save_sample(client: Client, tables: Tables, out: Path) -> str:
         lambda: client.fetch_bytes("evidence", party=party, slot_start_s=slot_start_s, line_kind=kind, run=run)
     )
     (out / "sample.evd").write_bytes(bundle)
+    area = next(meter.area for meter in world.meters if meter.party == party)
+    book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=slot_start_s))
+    (out / "sample.book").write_bytes(book)
     return f"{kind} of {party}, slot {slot_start_s}"
 
 

@@ -72,9 +72,6 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
     traders = world.traders
     pays = sum(paid[party] for party in traders)
     alone = sum(tables.supplier_only_nano[party] for party in traders)
-    saving = alone - pays
-    share = f"{abs(saving) * 100 / abs(alone):.1f} %" if alone else "-"
-    word = "less" if saving >= 0 else "more"
     price = _mean_price(tables)
     return "\n".join(
         [
@@ -83,17 +80,33 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             "",
             f"  {len(traders)} homes traded {summary.energy_traded_wh / 1000:,.1f} kWh with each other in {summary.slots} slots"
             + (f", at {price:.3f} CNY per kWh on average" if price is not None else ""),
-            f"  they pay {pays / NANO:,.2f} CNY; with the supplier alone {alone / NANO:,.2f} CNY: {abs(saving) / NANO:,.2f} CNY {word} ({share})",
+            f"  {compare(pays, alone)}",
             f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",
             f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
             "",
             f"  proof of one bill line ({claim}):",
-            f"    python3 -I -S {summary.out}/verify.py {summary.out}/sample.evd --trust {summary.out}/trust.json",
+            f"    cd {summary.out}",
+            "    python3 -I -S verify.py sample.evd --trust trust.json --with-book sample.book",
             "",
             f"  {summary.wall_s:.0f} s; files in {summary.out}",
         ]
+    )
+
+
+def compare(pays_nano: int, alone_nano: int) -> str:
+    """What all traders together pay or are paid, beside the supplier alone; also when trading cost them more."""
+
+    def flow(nano: int) -> str:
+        return f"pay {nano / NANO:,.2f} CNY" if nano >= 0 else f"are paid {-nano / NANO:,.2f} CNY"
+
+    saving = alone_nano - pays_nano
+    share = f" ({abs(saving) / alone_nano:.1%})" if pays_nano > 0 and alone_nano > 0 else ""
+    word = "better" if saving >= 0 else "worse"
+    return (
+        f"together they {flow(pays_nano)}; with the supplier alone they would {flow(alone_nano).replace('are', 'be', 1)}: "
+        f"{abs(saving) / NANO:,.2f} CNY {word}{share}"
     )
 
 
