@@ -82,6 +82,7 @@ def test_the_slow_twin_has_the_same_state_root_at_every_height(demo: Finished) -
 
 def test_it_ends_by_itself_and_leaves_nothing_running(demo: Finished) -> None:
     checks.check_nothing_left_running(demo)
+    assert list((demo.out / "run").glob("*.pid")) == []
 
 
 def test_the_manifest_names_the_digests_of_the_inputs(demo: Finished) -> None:
