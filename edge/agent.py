@@ -139,20 +139,22 @@ class Agent:
         """Sample every boundary once; ends after the last one, otherwise by cancellation."""
         last_s, absent = self._outbox.progress.last_boundary_s, frozenset(self._outbox.progress.absent)
         await self._clock.wait_until_known()
-        while True:
-            upcoming = asyncio.ensure_future(self._clock.next_boundary(last_s))
-            try:
-                await self._chase(last_s, absent, upcoming)
-                boundary_s = await self._wait(upcoming)
-            finally:
-                upcoming.cancel()
-            if boundary_s is None:
-                _log.info("sampling_is_over", last_boundary_s=last_s)
-                return
-            sample = await self._sample(boundary_s)
-            last_s, absent = boundary_s, frozenset(absence.number for absence in sample.absent)
-            if self._belongs(sample):
-                await self._keep(sample, absent)
+        upcoming = asyncio.ensure_future(self._clock.next_boundary(last_s))
+        try:
+            await self._chase(last_s, absent, upcoming)
+            while (boundary_s := await self._wait(upcoming)) is not None:
+                last_s = boundary_s
+                upcoming = asyncio.ensure_future(
+                    self._clock.next_boundary(boundary_s)
+                )  # the clock is watched meanwhile
+                sample = await self._sample(boundary_s)
+                if self._belongs(sample):
+                    absent = frozenset(absence.number for absence in sample.absent)
+                    await self._keep(sample, absent)
+                    await self._chase(boundary_s, absent, upcoming)
+        finally:
+            upcoming.cancel()
+        _log.info("sampling_is_over", last_boundary_s=last_s)
 
     async def _sample(self, boundary_s: int) -> Sample:
         """The first pass: every meter, a few tries."""

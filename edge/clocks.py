@@ -92,7 +92,8 @@ class WallBoundaries:
         while True:
             now_ms = self._now_ms()
             newest_s = now_ms // 1000 // slot_s * slot_s
-            if self._last_s is not None and min(after_s, newest_s) >= self._last_s and not self.is_open(self._last_s):
+            if self._last_s is not None and now_ms >= self._last_s * 1000 + self._policy.window_ms:
+                _report_gap(after_s, self._last_s + slot_s, self._first_s, slot_s)
                 return None
             if self._is_wanted(newest_s, after_s) and self.is_open(newest_s):
                 _report_gap(after_s, newest_s, self._first_s, slot_s)

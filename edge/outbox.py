@@ -32,6 +32,15 @@ NO_BOUNDARY = -1
 BUSY_MS_MAX = 10_000
 ASIDE_MAX = 1_000
 SUFFIXES = ("", "-wal", "-shm")
+_OUT_OF_REACH = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 _SCHEMA = """
 CREATE TABLE progress(only INTEGER PRIMARY KEY CHECK (only = 1), state BLOB NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE batches(counter INTEGER PRIMARY KEY, id BLOB NOT NULL, boundary_s INTEGER NOT NULL, rows INTEGER NOT NULL,
@@ -299,15 +308,25 @@ def create_outbox(path: Path, progress: Progress, batches: Sequence[QueuedBatch]
 
 
 def keep_aside(path: Path) -> Path:
-    """Rename an outbox with its companions to the first free ``<name>.aside-<n>`` and return that; nothing is deleted."""
+    """Keep an outbox with its companions as the first free ``<name>.aside-<n>`` and return that; nothing is deleted.
+
+    Where the file system can, the main file stays at ``path`` too, until ``create_outbox`` replaces it in one step.
+    """
     for number in range(1, ASIDE_MAX + 1):
         aside = path.with_name(f"{path.name}.aside-{number}")
         if is_outbox_there(aside):
             continue
-        for suffix in SUFFIXES:
-            companion = path.with_name(path.name + suffix)
-            if companion.exists():
-                companion.rename(aside.with_name(aside.name + suffix))
+        for suffix in reversed(SUFFIXES):
+            companion, kept = (place.with_name(place.name + suffix) for place in (path, aside))
+            if not companion.exists():
+                continue
+            try:
+                if suffix:
+                    companion.rename(kept)
+                else:
+                    kept.hardlink_to(companion)
+            except OSError:
+                companion.rename(kept)
         return aside
     raise UsageError(f"{path}: {ASIDE_MAX} outboxes were kept aside already; move them to an archive")
 
@@ -328,6 +347,8 @@ def read_outbox(path: Path) -> OutboxState:
             connection.execute("BEGIN")
             return _examined(connection)
     except (sqlite3.Error, EncodingError, _Damage) as error:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUT_OF_REACH:
+            raise UsageError(f"{path}: cannot be read ({error}); check its owner and the disk") from None
         raise OutboxDamagedError(
             f"{path}: damaged ({error}); it is left as it is: stop the agent and open a new epoch with "
             f"'gridledger edge epoch', which keeps this file aside"

@@ -22,7 +22,7 @@ from edge.config import SubmitPolicy
 from edge.outbox import Outbox, OutboxError, QueuedBatch
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import decode_transaction
-from gridcore.errors import EncodingError
+from gridcore.errors import EncodingError, GridError
 from gridcore.header import Header, Receipt, Signers, VerificationError, check_receipt
 from gridcore.logs import get_logger
 from ledger.client import Answer, NodeRefused, NodeUnreachable
@@ -51,6 +51,10 @@ class Outcome(Enum):
     ALL_DONE = "every batch that was sent has its verified receipt"
     RETRY = "try again soon"
     HALTED = "a batch was refused, or a receipt does not verify"
+
+
+class _HaltedError(GridError):
+    """Submission must not go on behind this batch; the message is the alarm."""
 
 
 class Submitter:
@@ -103,49 +107,57 @@ class Submitter:
         if not batches:
             return Outcome.ALL_DONE
         receipts: list[tuple[int, Header]] = []
-        outcome = Outcome.ALL_DONE
+        outcome, alarm = Outcome.ALL_DONE, ""
         try:
             answers = await self._node.submit([batch.wire for batch in batches])
             for batch, answer in zip(batches, answers, strict=True):
-                verdict = await self._settle(batch, answer, is_oldest=batch is batches[0])
-                if isinstance(verdict, Outcome):
-                    outcome = verdict
+                header = await self._settle(batch, answer, is_oldest=batch is batches[0])
+                if header is None:
+                    outcome = Outcome.RETRY
                     break
-                receipts.append((batch.counter, verdict))
+                receipts.append((batch.counter, header))
         except (NodeUnreachable, NodeRefused) as error:
             self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
             outcome = Outcome.RETRY
+        except _HaltedError as halted:
+            outcome, alarm = Outcome.HALTED, str(halted)
         if receipts and not await self._acknowledge(receipts):
             outcome = Outcome.RETRY
+        if alarm:
+            await self._raise_alarm(alarm)
+        elif outcome is Outcome.ALL_DONE and self._said:
+            _log.info("node_takes_batches_again", last=self._said)
+            self._said = ""
         return outcome
 
-    async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Header | Outcome:
-        """The verified header that decided ``batch``, or what to do instead."""
+    async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Header | None:
+        """The verified header that decided ``batch``, None to try again; _HaltedError when neither is right."""
         if answer.code in RETRY:
             self._say("batch_not_taken_yet", f"batch {batch.counter}: {answer.name}", code=answer.code)
             if is_oldest and answer.waiting_for is not None and answer.waiting_for < batch.counter:
                 lost = f"{answer.waiting_for} to {batch.counter - 1}"
-                return await self._halt(f"the node waits for batches {lost}, which it had acknowledged: it lost blocks")
-            return Outcome.RETRY
+                raise _HaltedError(f"the node waits for batches {lost}, which it had acknowledged: it lost blocks")
+            return None
         is_applied = answer.code in (Code.ACCEPTED, Code.EXISTS)
+        refused = f"batch {batch.counter} was refused: {answer.code} {answer.name}"
         if not is_applied and answer.code not in (Code.COUNTER_PASSED, Code.COUNTER_REUSED):
-            return await self._halt(f"batch {batch.counter} was refused: {answer.code} {answer.name}")
+            raise _HaltedError(refused)
         receipt = await self._node.receipt(batch.id)
         if receipt is None:
             if is_applied:
                 self._say("receipt_not_there_yet", f"batch {batch.counter}", code=answer.code)
-                return Outcome.RETRY
-            return await self._halt(
-                f"batch {batch.counter} was refused: {answer.code} {answer.name}; another batch stands under its counter: "
-                f"a copy of this outbox is or was in use. Open a new epoch: 'gridledger edge epoch'"
+                return None
+            raise _HaltedError(
+                f"{refused}; another batch stands under its counter: a copy of this outbox is or was in use. "
+                f"Open a new epoch: 'gridledger edge epoch'"
             )
         try:
             digest = decode_transaction(batch.wire).digest
             check_receipt(receipt, chain=self._chain, digest=digest, signers=self._signers)
         except (VerificationError, EncodingError) as error:
-            return await self._halt(f"the receipt of batch {batch.counter} does not count: {error}; batches are kept")
+            raise _HaltedError(f"the receipt of batch {batch.counter} does not count: {error}; all are kept") from None
         if receipt.code != Code.ACCEPTED:
-            return await self._halt(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
+            raise _HaltedError(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
         return receipt.header
 
     async def _acknowledge(self, receipts: Sequence[tuple[int, Header]]) -> bool:
@@ -156,22 +168,19 @@ class Submitter:
         except OutboxError as error:  # they stay, and are answered EXISTS next time
             self._say("outbox_not_written", str(error))
             return False
-        if self._said:
-            _log.info("node_takes_batches_again", last=self._said)
-            self._said = ""
         _log.debug("batches_acknowledged", counters=counters, height=newest.height, waiting=self._outbox.depth)
         return True
 
-    async def _halt(self, alarm: str) -> Outcome:
-        self._say("submission_halted", alarm, alarm=True)
+    async def _raise_alarm(self, alarm: str) -> None:
+        _log.error("submission_halted", reason=alarm, waiting=self._outbox.depth)
+        self._said = "submission_halted"
         with contextlib.suppress(OutboxError):  # the log has it
             await asyncio.to_thread(self._outbox.note_alarm, alarm)
-        return Outcome.HALTED
 
-    def _say(self, event: str, reason: str, *, alarm: bool = False, **facts: int) -> None:
+    def _say(self, event: str, reason: str, **facts: int) -> None:
         """One line when a trouble begins, not one for each try."""
-        if self._said != event or alarm:
-            (_log.error if alarm else _log.warning)(event, reason=reason, **facts)
+        if self._said != event:
+            _log.warning(event, reason=reason, **facts)
             self._said = event
 
     def _pause_s(self, failures: int) -> float:

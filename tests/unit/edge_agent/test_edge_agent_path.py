@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import edge.agent
+from edge.agent import Agent, unless_stopped
+from edge.clocks import LedgerBoundaries
+from edge.config import EdgeConfig, OutboxLimits
+from edge.meters import SamplePolicy
+from edge.outbox import Outbox, OutboxWriteError
+from edge.submit import Submitter
+from gridcore import batch
+from gridcore.config import load_config
+from gridcore.errors import GridError
+from tests.unit.edge_agent.edge_world import (
+    CHAIN,
+    FIRST_S,
+    GATEWAY,
+    METERS,
+    SLOT_S,
+    FakeNode,
+    check_chain,
+    fake_lines,
+    maker,
+    new_outbox,
+    trusted,
+    until,
+    write_config,
+)
+
+POLICY = SamplePolicy(slot_s=SLOT_S, backoff_ms=1, attempts_max=4)
+LAST_S = FIRST_S + 3 * SLOT_S
+
+
+class World:
+    """An agent over fake meters and a fake node."""
+
+    def __init__(self, folder: Path, outbox: Outbox | None = None) -> None:
+        self.node = FakeNode()
+        self.outbox = outbox or new_outbox(folder / "outbox.sqlite")
+        self.line, self.lines = fake_lines()
+        config = load_config(write_config(folder), EdgeConfig)
+        config = replace(config, sampling=POLICY, submit=replace(config.submit, retry_ms_min=1, retry_ms_max=5))
+        self.submitter = Submitter(self.node, self.outbox, chain=CHAIN, signers=trusted(), policy=config.submit)
+        clock = LedgerBoundaries(self.node, POLICY, first_s=FIRST_S, last_s=LAST_S, on_answer=self.submitter.wake)
+        self.agent = Agent(self.lines, clock, self.outbox, maker(), self.submitter, config)
+
+    async def arrived(self, count: int) -> None:
+        """Wait until the ledger has so many batches and the outbox none."""
+        await until(lambda: len(self.node.accepted) >= count and not self.outbox.depth)
+
+    def is_sampled(self, boundary_s: int) -> bool:
+        """Whether the outbox knows of a sample at the boundary."""
+        return self.outbox.progress.last_boundary_s >= boundary_s
+
+    def absent(self) -> tuple[int, ...]:
+        """Meters that lack a reading at the last boundary."""
+        return self.outbox.progress.absent
+
+    def rows(self) -> list[tuple[int, list[int]]]:
+        """(boundary, meters) of each accepted batch."""
+        found = []
+        for transaction in self.node.accepted:
+            _, readings = batch.decode_attachment(transaction.attachment, transaction.body["rows"])
+            found.append((transaction.body["boundary_s"], [reading.meter for reading in readings]))
+        return found
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[World]:
+    tasks = [asyncio.create_task(world.agent.run()), asyncio.create_task(world.submitter.run())]
+    try:
+        yield world
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        world.outbox.close()
+
+
+async def test_each_boundary_brings_one_batch_with_all_meters_in_order(tmp_path: Path) -> None:
+    async with running(World(tmp_path)) as world:
+        for count, boundary_s in enumerate(range(FIRST_S, LAST_S + 1, SLOT_S), 1):
+            await world.node.move_clock(boundary_s - 300)  # a gate: no boundary
+            await world.node.move_clock(boundary_s)
+            await world.arrived(count)
+        await world.node.move_clock(LAST_S + SLOT_S)
+        await asyncio.sleep(0.01)
+        assert world.rows() == [(s, [1, 2, 3]) for s in range(FIRST_S, LAST_S + 1, SLOT_S)]
+        bodies = [transaction.body for transaction in world.node.accepted]
+        assert {body["clock"]["state"] for body in bodies} == {"simulated"}
+        _, readings = batch.decode_attachment(world.node.accepted[0].attachment, METERS)
+        assert [(r.meter, r.offset_ms, r.quality, r.import_wh, r.export_wh) for r in readings] == [
+            (number, 0, 0, 1000 + 10 * number, 0) for number in (1, 2, 3)
+        ]
+
+
+async def test_boundaries_outside_of_the_configured_days_are_not_sampled(tmp_path: Path) -> None:
+    async with running(World(tmp_path)) as world:
+        await world.node.move_clock(FIRST_S - SLOT_S)
+        await asyncio.sleep(0.01)
+        assert world.line.reads == 0
+        await world.node.move_clock(LAST_S + SLOT_S)
+        await asyncio.sleep(0.01)
+        assert (world.line.reads, world.outbox.progress.counter) == (0, 0)
+
+
+async def test_restart_at_a_boundary_that_was_not_sampled_samples_it(tmp_path: Path) -> None:
+    async with running(World(tmp_path)) as world:
+        world.node.ledger_time_s = FIRST_S
+        await world.arrived(1)
+    node = world.node
+    await node.move_clock(FIRST_S + SLOT_S)  # the agent is dead now
+    again = World(tmp_path, Outbox.open(tmp_path / "outbox.sqlite", gateway=GATEWAY, chain=CHAIN))
+    again.node.__dict__.update(node.__dict__)
+    async with running(again):
+        await again.arrived(2)
+        assert again.rows() == [(FIRST_S, [1, 2, 3]), (FIRST_S + SLOT_S, [1, 2, 3])]
+
+
+async def test_restart_at_a_boundary_that_was_sampled_sends_nothing_twice(tmp_path: Path) -> None:
+    async with running(World(tmp_path)) as world:
+        await world.node.move_clock(FIRST_S)
+        await world.arrived(1)
+    again = World(tmp_path, Outbox.open(tmp_path / "outbox.sqlite", gateway=GATEWAY, chain=CHAIN))
+    again.node.__dict__.update(world.node.__dict__)
+    async with running(again):
+        await asyncio.sleep(0.02)
+        assert again.line.reads == 0
+
+
+async def test_dead_node_does_not_stop_sampling(tmp_path: Path) -> None:
+    """The clock answers, submissions do not: what a firewall in between, or a full node, looks like."""
+    world = World(tmp_path)
+    world.submitter._node = FakeNode(dead=True)
+    async with running(world):
+        for boundary_s in range(FIRST_S, LAST_S + 1, SLOT_S):
+            await world.node.move_clock(boundary_s)
+            await until(partial(world.is_sampled, boundary_s))
+        assert world.outbox.depth == 4
+        check_chain(world.outbox.oldest(9), world.outbox.progress)
+        world.submitter._node = world.node
+        await world.arrived(4)
+
+
+async def test_node_that_dies_and_comes_back_is_followed_on(tmp_path: Path) -> None:
+    async with running(World(tmp_path)) as world:
+        await world.node.move_clock(FIRST_S)
+        await world.arrived(1)
+        await world.node.die()
+        await asyncio.sleep(0.03)
+        world.node.dead = False
+        await world.node.move_clock(FIRST_S + SLOT_S)
+        await world.arrived(2)
+
+
+async def test_late_meter_gets_a_batch_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.agent, "LATE_PAUSE_S", 0.01)
+    async with running(World(tmp_path)) as world:
+        world.line.silent = {2}
+        await world.node.move_clock(FIRST_S)
+        await world.arrived(1)
+        assert world.absent() == (2,)
+        world.line.silent = set()
+        await world.arrived(2)
+        assert world.rows() == [(FIRST_S, [1, 3]), (FIRST_S, [2])]
+        assert world.absent() == ()
+        assert world.lines[0].failures == {}
+        await world.node.move_clock(FIRST_S + SLOT_S)
+        await world.arrived(3)
+        assert world.rows()[2] == (FIRST_S + SLOT_S, [1, 2, 3])
+
+
+async def test_restart_goes_on_chasing_the_meters_that_were_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.agent, "LATE_PAUSE_S", 0.01)
+    async with running(World(tmp_path)) as world:
+        world.line.silent = {1, 2, 3}
+        await world.node.move_clock(FIRST_S)
+        await until(lambda: world.is_sampled(FIRST_S))
+    assert world.node.accepted == []  # no reading, no batch
+    again = World(tmp_path, Outbox.open(tmp_path / "outbox.sqlite", gateway=GATEWAY, chain=CHAIN))
+    again.node.__dict__.update(world.node.__dict__)
+    async with running(again):
+        await again.arrived(1)
+        assert again.rows() == [(FIRST_S, [1, 2, 3])]
+
+
+async def test_next_boundary_ends_the_chase_of_a_dead_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.agent, "LATE_PAUSE_S", 0.01)
+    async with running(World(tmp_path)) as world:
+        world.line.silent = {3}
+        for count, boundary_s in enumerate(range(FIRST_S, LAST_S + 1, SLOT_S), 1):
+            await world.node.move_clock(boundary_s)
+            await world.arrived(count)
+        assert [meters for _, meters in world.rows()] == [[1, 2]] * 4
+
+
+async def test_readings_taken_while_ledger_time_moved_are_not_signed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def move(unit_id: int) -> None:
+        if unit_id == 3 and world.node.ledger_time_s == FIRST_S:
+            await world.node.move_clock(FIRST_S + SLOT_S)
+            await asyncio.sleep(0.005)
+
+    world.line.on_read = move
+    async with running(world):
+        await world.node.move_clock(FIRST_S)
+        await world.arrived(1)
+        assert world.rows() == [(FIRST_S + SLOT_S, [1, 2, 3])]
+
+
+async def test_full_outbox_holds_samples_in_memory_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.agent, "STORE_RETRY_S", 0.01)
+    world = World(tmp_path, new_outbox(tmp_path / "outbox.sqlite", limits=OutboxLimits(batches_max=2)))
+    world.submitter._node = FakeNode(dead=True)
+    async with running(world):
+        for boundary_s in range(FIRST_S, LAST_S + 1, SLOT_S):
+            await world.node.move_clock(boundary_s)
+            await asyncio.sleep(0.02)
+        assert (world.outbox.depth, len(world.agent._unstored)) == (2, 2)
+        world.submitter._node = world.node
+        await world.arrived(4)
+        assert [boundary_s for boundary_s, _ in world.rows()] == list(range(FIRST_S, LAST_S + 1, SLOT_S))
+
+
+async def test_disk_that_refuses_for_a_while_costs_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.agent, "STORE_RETRY_S", 0.01)
+    world = World(tmp_path)
+    commit, failures = world.agent._commit, [OutboxWriteError("disk full")] * 3
+
+    def failing(unstored: edge.agent._Unstored) -> None:
+        if failures:
+            raise failures.pop()
+        commit(unstored)
+
+    monkeypatch.setattr(world.agent, "_commit", failing)
+    async with running(world):
+        await world.node.move_clock(FIRST_S)
+        await world.arrived(1)
+        assert failures == []
+
+
+async def test_work_ends_when_it_is_told_to_stop_and_passes_errors_on() -> None:
+    stop = asyncio.Event()
+
+    async def fail() -> None:
+        raise GridError("broken")
+
+    async def answer() -> int:
+        return 7
+
+    assert await unless_stopped(stop, answer()) == 7
+    with pytest.raises(GridError, match="broken"):
+        await unless_stopped(stop, asyncio.sleep(60), fail())
+    asyncio.get_running_loop().call_later(0.01, stop.set)
+    assert await unless_stopped(stop, asyncio.sleep(60)) is None

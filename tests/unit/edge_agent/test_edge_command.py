@@ -1,0 +1,182 @@
+"""What a field engineer gets wrong: each ends in one line and exit status 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.config import EdgeConfig, configuration_digest, load_profiles, profiles_digest
+from firmware_profiles import FOLDER, profile_digest
+from gridcore import cbor
+from gridcore.config import load_config
+from gridcore.errors import UsageError
+from gridcore.sm import SigningKey
+from gridcore.sm3 import sm3
+from gridledger.cli import main
+from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, key, new_outbox, trust_root, write_config
+
+
+def line_of(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr (logs apart)."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    assert main(["edge", "check", "--config", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is True
+    assert answer["public_key"] == key("gw-1").public_key.hex()
+    assert answer["outbox_batches"] is None
+    assert main(["config", "check", "edge", str(path)]) == 0
+    new_outbox(tmp_path / "outbox.sqlite", 2).close()
+    assert main(["edge", "check", "--config", str(path)]) == 0
+    assert "2 batches wait" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"outboxx": '"x"'}, "outboxx is an unknown key; did you mean 'outbox'?"),
+        ({"outbox": ""}, "outbox is missing"),
+        ({"clock": '"sundial"'}, "clock = 'sundial' is not allowed; choose 'wall' or 'ledger'"),
+        ({"key_password": '"file:wrong-password"'}, "gateway.pem: wrong password for this keystore"),
+        ({"key_password": ""}, "an encrypted key file needs a password"),
+        ({"key_password": '"hush"'}, "a secret is given by reference"),
+        ({"key": '"file:none.pem"'}, "none.pem: cannot be read"),
+        ({"key": '"tpm2:0x81010001"'}, "signers of scheme 'tpm2' are not built into this release; use file:PATH"),
+        ({"key": '"pkcs11:token=x"'}, "signers of scheme 'pkcs11' are not built into this release"),
+        ({"key": '"gateway.pem"'}, "start it with file:, tpm2:"),
+        ({"_profile": '"eastron_sdm63"'}, "unknown profile 'eastron_sdm63'; did you mean 'eastron_sdm630'?"),
+        ({"trust": '"none.json"'}, "none.json: cannot be read (No such file or directory); check the key 'trust'"),
+        ({"chain": '"other"'}, f"is of chain '{CHAIN}', the configuration of 'other'"),
+        ({"gateway": '"gw 1"'}, "gateway = 'gw 1' is no id"),
+        ({"first_boundary_s": "901"}, "first_boundary_s = 901 is no multiple of sampling.slot_s = 900"),
+        ({"first_boundary_s": "1800", "last_boundary_s": "900"}, "last_boundary_s = 900 lies before"),
+        ({"_tables": "[sampling]\nslot_s = 600\n"}, "sampling.slot_s = 600 is no slot length"),
+        ({"_tables": "[sampling]\nslot_s = 300\nwindow_ms = 300000\n"}, "reaches the next boundary"),
+        (
+            {"_tables": "[submit]\nretry_ms_min = 9\nretry_ms_max = 8\n"},
+            "retry_ms_max is less than submit.retry_ms_min",
+        ),
+        ({"_tables": "[outbox_limits]\nbatches_max = 0\n"}, "outbox_limits.batches_max = 0 is out of range"),
+    ],
+)
+def test_bad_configuration_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str], reason: str
+) -> None:
+    path = write_config(tmp_path, **changes)
+    assert main(["edge", "check", "--config", str(path)]) == 2
+    assert reason in line_of(capsys)
+    assert main(["edge", "run", "--config", str(path)]) == 2  # and before a socket is opened
+    assert reason in line_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "malformed"),
+        (json.dumps({**trust_root(), "signers": []}).encode(), "names no signer"),
+        (json.dumps({**trust_root(), "version": 2}).encode(), "version 2"),
+        (json.dumps({**trust_root(), "type": "x"}).encode(), "is no gridledger-trust"),
+    ],
+)
+def test_bad_trust_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
+) -> None:
+    path = write_config(tmp_path)
+    (tmp_path / "trust.json").write_bytes(content)
+    assert main(["edge", "check", "--config", str(path)]) == 2
+    line = line_of(capsys)
+    assert line.startswith(f"{tmp_path / 'trust.json'}: ")
+    assert reason in line
+
+
+def test_damaged_outbox_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    (tmp_path / "outbox.sqlite").write_bytes(b"x" * 5000)
+    for action in ("check", "status", "run"):
+        assert main(["edge", action, "--config", str(path)]) == 2
+        assert f"{tmp_path / 'outbox.sqlite'}: damaged (" in line_of(capsys)
+
+
+def test_status_tells_depth_and_witness_and_shows_an_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    assert main(["edge", "status", "--config", str(path)]) == 2
+    assert "there is no outbox; the agent makes it at its first start" in line_of(capsys)
+    outbox = new_outbox(tmp_path / "outbox.sqlite", 3)
+    outbox.acknowledge([1], 12, b"\x01" * 32)
+    assert main(["edge", "status", "--config", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["outbox_batches"], answer["counter"], answer["receipt_height"]) == (2, 3, 12)
+    assert (answer["oldest_boundary_s"], answer["last_boundary_s"]) == (FIRST_S + 900, FIRST_S + 1800)
+    outbox.note_alarm("batch 2 was refused: 47 ROWS_MISMATCH")
+    outbox.close()
+    assert main(["edge", "status", "--config", str(path)]) == 1
+    assert "batch 2 was refused" in capsys.readouterr().out
+
+
+def test_key_is_made_once_and_opens_with_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    (tmp_path / "gateway.pem").unlink()
+    words = ["edge", "keygen", "--out", str(tmp_path / "gateway.pem"), "--password-file", str(tmp_path / "password")]
+    assert main(words) == 0
+    public_key = capsys.readouterr().out.strip()
+    assert (tmp_path / "gateway.pem").stat().st_mode & 0o777 == 0o600
+    assert main(["edge", "check", "--config", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["public_key"] == public_key
+    assert main(words) == 2
+    assert "exists already and is not overwritten" in line_of(capsys)
+
+
+def test_probe_of_a_wrong_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for address in ("meter", "http://h:1", "tcp://", "tcp://h:99999"):
+        assert main(["edge", "probe", address, "--unit", "1", "--profile", "eastron_sdm630"]) == 2
+        assert "write tcp://HOST:PORT" in line_of(capsys)
+
+
+def test_signer_that_fails_its_self_test_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge.signers import check_signer
+
+    class Stuck:
+        """Signs with the same random number each time."""
+
+        public_key = key("gw-1").public_key
+
+        def __init__(self) -> None:
+            self._signature: bytes | None = None
+
+        def sign(self, message: bytes) -> bytes:
+            self._signature = self._signature or key("gw-1").sign(message)
+            return self._signature
+
+    class Foreign:
+        """Signs with another key than it says."""
+
+        public_key = key("gw-1").public_key
+
+        def sign(self, message: bytes) -> bytes:
+            return SigningKey.generate().sign(message)
+
+    with pytest.raises(UsageError, match="twice with the same random number"):
+        check_signer(Stuck(), "sdf:1")
+    with pytest.raises(UsageError, match="do not verify with its own public key"):
+        check_signer(Foreign(), "sdf:1")
+
+
+def test_batches_name_configuration_and_profiles_by_digest(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    assert configuration_digest(path) == sm3(path.read_bytes())
+    profiles = load_profiles(load_config(path, EdgeConfig))
+    file_digest = profile_digest((FOLDER / "eastron_sdm630.toml").read_bytes())
+    assert profiles_digest(profiles) == sm3(cbor.encode([["eastron_sdm630", file_digest]]))
+
+
+def test_shipped_example_is_a_usable_configuration(repository: Path) -> None:
+    config = load_config(repository / "examples" / "edge.toml", EdgeConfig)
+    assert config.clock == "wall"
+    assert load_profiles(config)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edge.config import SubmitPolicy
+from edge.outbox import Outbox
+from edge.submit import Outcome, Submitter
+from gridcore.codes import Code
+from gridcore.header import Receipt
+from gridcore.sm import SigningKey
+from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, key, new_outbox, next_batch, trusted, until
+
+FAST = SubmitPolicy(retry_ms_min=1, retry_ms_max=5)
+
+
+def submitter(node: FakeNode, outbox: Outbox, policy: SubmitPolicy = FAST) -> Submitter:
+    return Submitter(node, outbox, chain=CHAIN, signers=trusted(), policy=policy, jitter=Random(1))
+
+
+async def test_batches_are_deleted_after_their_receipts_were_verified(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 5)
+    assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
+    assert [transaction.identity["counter"] for transaction in node.accepted] == [1, 2, 3, 4, 5]
+    assert (outbox.depth, node.submissions) == (0, 1)
+    assert outbox.progress.receipt is not None
+    assert outbox.progress.receipt[0] == 5
+    outbox.append(next_batch)  # the next one names the newest verified header
+    assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
+    assert node.accepted[-1].body["receipt"][0] == 5
+
+
+async def test_oldest_go_first_when_there_are_more_than_one_request_takes(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 5)
+    few = submitter(node, outbox, replace(FAST, batches_per_request=2))
+    assert await few.submit_once() is Outcome.ALL_DONE
+    assert [item.counter for item in outbox.oldest(9)] == [3, 4, 5]
+
+
+async def test_dead_node_loses_nothing_and_gets_everything_when_it_is_back(tmp_path: Path) -> None:
+    node, outbox = FakeNode(dead=True), new_outbox(tmp_path / "o", 2)
+    working = submitter(node, outbox)
+    running = asyncio.create_task(working.run())
+    await asyncio.sleep(0.02)
+    outbox.append(next_batch)
+    working.wake()
+    assert outbox.depth == 3
+    node.dead = False
+    await until(lambda: outbox.depth == 0)
+    running.cancel()
+    assert node.counter == 3
+
+
+async def test_lost_answer_is_made_good_by_exists_and_counter_passed(tmp_path: Path) -> None:
+    """Of three applied batches the last is answered EXISTS, the others COUNTER_PASSED: receipts stand for all."""
+    node, outbox = FakeNode(lose_answers=1), new_outbox(tmp_path / "o", 3)
+    working = submitter(node, outbox)
+    assert await working.submit_once() is Outcome.RETRY
+    assert (outbox.depth, node.counter) == (3, 3)
+    assert await working.submit_once() is Outcome.ALL_DONE
+    assert (outbox.depth, len(node.accepted)) == (0, 3)
+
+
+@pytest.mark.parametrize("code", [Code.COUNTER_PASSED, Code.COUNTER_REUSED])
+async def test_counter_taken_by_another_batch_halts_and_keeps_all(tmp_path: Path, code: Code) -> None:
+    node, other = FakeNode(), new_outbox(tmp_path / "copy", 1 if code is Code.COUNTER_REUSED else 2)
+    await submitter(node, other).submit_once()
+    outbox = new_outbox(tmp_path / "o", 1)
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert outbox.depth == 1
+    assert f"{int(code)} {code.name}" in outbox.progress.alarm
+    assert "gridledger edge epoch" in outbox.progress.alarm
+
+
+async def test_refusal_halts_behind_what_was_accepted_and_keeps_the_rest(tmp_path: Path) -> None:
+    node, outbox = FakeNode(refuse={3: Code.ROWS_MISMATCH}), new_outbox(tmp_path / "o", 5)
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert [item.counter for item in outbox.oldest(9)] == [3, 4, 5]
+    assert outbox.progress.alarm == "batch 3 was refused: 47 ROWS_MISMATCH"
+    node.refuse.clear()  # mended at the ledger: the alarm goes with the next receipt
+    assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
+    assert (outbox.depth, outbox.progress.alarm) == (0, "")
+
+
+@pytest.mark.parametrize("code", [Code.NODE_BUSY, Code.FUTURE_BOUNDARY, Code.COUNTER_GAP])
+async def test_codes_that_allow_it_are_tried_again(tmp_path: Path, code: Code) -> None:
+    node, outbox = FakeNode(refuse={2: code}), new_outbox(tmp_path / "o", 3)
+    working = submitter(node, outbox)
+    assert await working.submit_once() is Outcome.RETRY
+    assert outbox.depth == 2
+    node.refuse.clear()
+    assert await working.submit_once() is Outcome.ALL_DONE
+    assert outbox.progress.alarm == ""
+
+
+async def test_node_that_lost_acknowledged_batches_raises_the_alarm(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
+    working = submitter(node, outbox)
+    await working.submit_once()
+    outbox.append(next_batch)
+    assert await submitter(FakeNode(), outbox).submit_once() is Outcome.HALTED
+    assert outbox.progress.alarm == "the node waits for batches 1 to 2, which it had acknowledged: it lost blocks"
+    assert outbox.depth == 1
+
+
+class _Forger(FakeNode):
+    """Gives receipts that are wrong in one place."""
+
+    fault = ""
+
+    async def receipt(self, transaction_id: bytes) -> Receipt | None:
+        receipt = await super().receipt(transaction_id)
+        assert receipt is not None
+        header, signature = receipt.header, receipt.certificate[0][1]
+        forged = {
+            "another transaction": replace(receipt, digest=bytes(32)),
+            "another chain": replace(receipt, header=replace(header, chain="other")),
+            "a header that nobody signed": replace(receipt, header=replace(header, height=header.height + 1)),
+            "no certificate": replace(receipt, certificate=[]),
+            "a path that leads elsewhere": replace(receipt, path=(bytes(33),)),
+            "a path that is none": replace(receipt, path=(b"x",)),
+            "a broken signature": replace(receipt, certificate=[(key("operator").public_key, signature[::-1])]),
+        }
+        return forged[self.fault]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "another transaction",
+        "another chain",
+        "a header that nobody signed",
+        "no certificate",
+        "a path that leads elsewhere",
+        "a path that is none",
+        "a broken signature",
+    ],
+)
+async def test_forged_receipt_deletes_nothing_and_raises_the_alarm(tmp_path: Path, fault: str) -> None:
+    node, outbox = _Forger(), new_outbox(tmp_path / "o", 2)
+    node.fault = fault
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert outbox.depth == 2
+    assert outbox.progress.receipt is None
+    assert outbox.progress.alarm.startswith("the receipt of batch 1 does not count: ")
+
+
+async def test_receipt_by_a_key_outside_the_trust_file_deletes_nothing(tmp_path: Path) -> None:
+    node, outbox = FakeNode(operator=SigningKey.generate()), new_outbox(tmp_path / "o", 1)
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert outbox.depth == 1
+    assert "outside the signer set" in outbox.progress.alarm
+
+
+async def test_receipt_that_is_not_there_yet_is_asked_for_again(tmp_path: Path) -> None:
+    node, outbox = FakeNode(hide_receipts=True), new_outbox(tmp_path / "o", 1)
+    working = submitter(node, outbox)
+    assert await working.submit_once() is Outcome.RETRY
+    assert outbox.depth == 1
+    node.hide_receipts = False
+    assert await working.submit_once() is Outcome.ALL_DONE
+
+
+def test_pauses_double_up_to_the_limit_with_jitter(tmp_path: Path) -> None:
+    working = submitter(FakeNode(), new_outbox(tmp_path / "o"), SubmitPolicy(retry_ms_min=100, retry_ms_max=60_000))
+    pauses = [working._pause_s(failures) for failures in range(1, 40)]
+    for failures, pause_s in enumerate(pauses):
+        full_s = min(60.0, 0.1 * 2**failures)
+        assert 0.5 * full_s <= pause_s <= full_s
