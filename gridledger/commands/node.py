@@ -85,16 +85,20 @@ def _init(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from gridcore.clock import WallClock
     from gridcore.config import load_config
-    from gridcore.logs import configure_logs
+    from gridcore.logs import configure_logs, get_logger
     from ledger.config import NodeConfig, load_key
     from ledger.genesis import check_genesis
-    from ledger.http.server import open_socket
+    from ledger.http.server import is_loopback, open_socket
     from ledger.store.directory import load_genesis
     from ledger.store.ledger import Ledger
 
     config = load_config(args.config, NodeConfig)
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
         configure_logs(json=True, level=config.log_level)
+    if not is_loopback(config.listen.host):
+        get_logger(__name__).warning(
+            "listens_without_tls", host=config.listen.host, remedy="put a proxy with TLS before it"
+        )
     signer = load_key(config.key)
     check_genesis(load_genesis(config.data_dir), _pins())
     with (

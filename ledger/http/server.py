@@ -90,6 +90,14 @@ async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str],
         door.close()
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _is_ipv6(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).version == 6

@@ -19,10 +19,12 @@ import pytest
 
 from gridcore import cbor
 from gridcore.envelope import decode_transaction
+from gridcore.errors import broken
 from gridcore.header import check_receipt
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.cli import main
 from ledger.client import Client, NodeUnreachable, run_with_client
+from ledger.engines.embedded import EmbeddedEngine
 from ledger.genesis import signer_set
 from ledger.store.directory import init_ledger
 from tests.unit.node.node_world import FIRST_S, START_S, Submitter, keys, make_genesis, make_leaves
@@ -225,6 +227,18 @@ def test_a_key_that_genesis_does_not_name_is_one_line(folder: Path, command: Com
     status, _, errors = command("node", "run", "--config", folder / "node.toml")
     assert status == 2
     assert_one_line(errors, "genesis gives it no power to certify alone")
+
+
+def test_a_broken_promise_ends_the_process(folder: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_soon(_: EmbeddedEngine) -> None:
+        await asyncio.sleep(0.05)
+        broken("debits equal credits")
+
+    monkeypatch.setattr(EmbeddedEngine, "wait_stopped", break_soon)
+    status, out, errors = command("node", "run", "--config", folder / "node.toml")
+    assert status == 70
+    assert "ready at http://127.0.0.1:" in out
+    assert "debits equal credits" in errors
 
 
 def test_init_names_what_is_wrong_with_a_genesis(tmp_path: Path, command: CommandLine) -> None:

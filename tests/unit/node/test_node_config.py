@@ -12,6 +12,7 @@ from gridcore.sm import SigningKey
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.commands.config import config_type
 from ledger.config import KeyConfig, NodeConfig, load_key
+from ledger.http.server import is_loopback, open_socket, url_of
 
 TOML = """
 data_dir = "ledger"
@@ -74,3 +75,25 @@ def test_a_missing_or_foreign_keystore_is_named(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("hello")
     with pytest.raises(UsageError, match=r"no\.pem: not a keystore"):
         load_key(config)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("node.example", False),
+        ("::", False),
+    ],
+)
+def test_loopback_is_told_from_the_network(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_an_address_that_cannot_be_had_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^192\.0\.2\.1:0: cannot listen there"):
+        open_socket("192.0.2.1", 0)
+    with open_socket("127.0.0.1", 0) as bound:
+        assert url_of(bound).startswith("http://127.0.0.1:")
