@@ -27,16 +27,17 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 4 << 20, 64 << 20, 1 << 20
+BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
 DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
 LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
 VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
 EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
 
 
@@ -225,7 +226,7 @@ def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
 # stand beside them, in leaves and signed bodies: the state root or the signature covers what is not named here).
 # fmt: off
 ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
-NATURAL, I64, TIME = range(1 << 63), range(-(1 << 63), 1 << 63), range(253_402_300_800)  # TIME: UTC seconds, 1970 to 9999
+NATURAL, I64, TIME = range(1 << 63), range(-(1 << 63), 1 << 63), range(250_000_000_000)  # TIME: UTC seconds, 1970 to 9892
 PATH = [33]
 STATE_PROOF, ROW_PROOF = {"leaf": bytes, "path": PATH}, {"path": PATH, "row": bytes, "salt": 16}
 TRANSACTION = {"attachment_digest": 32, "data_path": PATH, "header": bytes, "history_path": PATH, "signature": 64, "signed": bytes}
@@ -455,9 +456,8 @@ class Check:
         hold("clearing" in bundle or not bundle["orders"], "there are orders but no clearing")
         if "clearing" in bundle:
             self.leaf(bundle["clearing"], CLEARING, "clearing", f"clearing/{slot}")
-            same(
-                "the clearing", *([leaf.get(name.rstrip("?")) for name in OF_SLOT] for leaf in (value["clearing"], run))
-            )
+            ours, theirs = ([one.get(name.rstrip("?")) for name in OF_SLOT] for one in (run, value["clearing"]))
+            same("the clearing", theirs, ours)
         self.facts.update(chain=head[1], height=head[2], area=run["area"], run=run["run"], currency=chain["currency"])
         self.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
         self.facts.update(protection=value["end gateway"]["protection"])
@@ -572,7 +572,7 @@ class Check:
         clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
         if not clearing or rules["rationing"] != "pro_rata":
             raise Halt(CANNOT_BE_DECIDED, "a book tells nothing: no clearing in the bundle, or unknown rationing")
-        hold(len(data) <= BOOK_BYTES_MAX, f"a book has at most {BOOK_BYTES_MAX} bytes")
+        hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), "the book is too large")
         book = known_version(decode(data, "the book"), "gridledger-book", "the book")
         conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
         rows, salts = book["book"], book["salts"]
@@ -614,9 +614,7 @@ class Check:
             raise Halt(CANNOT_BE_DECIDED, f"the trust root is of another chain than the bundle's, {plain(chain)}")
         if not certificate:
             raise Halt(CANNOT_BE_DECIDED, "the certificate of the header is absent")
-        hold(
-            signers.keys() >= set(keys), "the certificate holds a signature by a key that the trust root does not name"
-        )
+        hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
         signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
         self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
@@ -666,13 +664,14 @@ def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict
 
 def render(verdict: Verdict, *, as_json: bool) -> str:
     """The verdict as one JSON object, or as text for a person."""
+    facts, mark = verdict.facts, "SIMULATED" if verdict.facts.get("simulated") else ""
     if as_json:
-        return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer]})
-    facts, lines = verdict.facts, [f"{verdict.answer.upper()}: {verdict.reason}"]
-    if facts.get("simulated"):
-        lines.append("SIMULATED: this chain's clock is a simulated one; no real meter stands behind its readings.")
+        return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer], "mark": mark})
+    lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
+    if mark:
+        lines.append(f"{mark}: this chain's clock is a simulated one; no real meter stands behind its readings.")
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
-        start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
+        start, end = (EPOCH + timedelta(seconds=facts[f"slot_{when}_s"]) for when in ("start", "end"))
         price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
         lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh x {price:f} = {amount:f} {facts['currency']}")

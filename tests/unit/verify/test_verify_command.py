@@ -143,6 +143,20 @@ def test_sm3_without_a_library_gives_the_same_digests() -> None:
         assert verify.sm3(data) == PythonHasher(data).digest()
 
 
+def test_a_slot_at_the_end_of_time_is_shown_without_a_traceback() -> None:
+    facts = {"amount_nano": -1, "price_micro_per_kwh": 1, "energy_wh": 1, "currency": "CNY", "line_kind": "levy"}
+    facts |= {
+        "party": "p",
+        "meter": "m\x1b",
+        "slot_start_s": verify.TIME.stop - 1,
+        "slot_end_s": verify.TIME.stop + 3_600,
+    }
+    text = verify.render(verify.Verdict(verify.VERIFIED, "", {}, (), facts), as_json=False)
+    assert "UTC" in text
+    assert "-0.000000001 CNY" in text
+    assert "\x1b" not in text
+
+
 def test_a_deep_or_wide_item_is_refused_at_once() -> None:
     for data in (b"\x81" * 1_000_000, b"\x9b" + b"\x7f" * 8, b"\xbb" + b"\x7f" * 8, b"\x5b" + b"\xff" * 8):
         with pytest.raises(verify.Halt):
