@@ -39,6 +39,8 @@ class Supervised:
                     *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
             self._write_pid(self._process.pid)
+            if self._stop.is_set():  # while the process was being started
+                self._terminate()
             status = await self._process.wait()
             if self._stop.is_set():
                 break
@@ -49,13 +51,12 @@ class Supervised:
             await asyncio.sleep(RESTART_PAUSE_S)
 
     async def stop(self) -> None:
-        """End the process: SIGTERM, then SIGKILL when it does not listen."""
+        """End the process: SIGTERM, then SIGKILL when it does not listen. ``run`` returns soon after."""
         self._stop.set()
         process = self._process
         if process is None or process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+        self._terminate()
         try:
             await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
@@ -64,6 +65,11 @@ class Supervised:
                 process.kill()
             await process.wait()
         self._pid_file.unlink(missing_ok=True)
+
+    def _terminate(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
 
     def last_line(self) -> str:
         """The last line that the process left in its log."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcore import verify
-from gridcore.errors import UsageError
+from gridcore.errors import GridError, UsageError
 from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, patiently
@@ -91,14 +91,23 @@ async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
     for number in range(1, areas + 1):
         edge = [*command, "edge", "run", "--config", str(scene.edge_config(number))]
         children.append(Supervised(f"edge-{number}", edge, scene.run_dir))
-    async with asyncio.TaskGroup() as group:
-        for child in children:
-            group.create_task(child.run())
-        try:
-            yield
-        finally:
-            for child in reversed(children):
-                await child.stop()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for child in children:
+                group.create_task(child.run())
+            try:
+                yield
+            finally:
+                for child in reversed(children):
+                    await child.stop()
+    except* GridError as errors:
+        raise first_of(errors) from None
+
+
+def first_of(errors: BaseExceptionGroup[GridError]) -> GridError:
+    """One error out of a group of them: what a person is told."""
+    error = errors.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _save_sample(client: Client, tables: Tables, world: World, out: Path) -> str:

@@ -315,7 +315,6 @@ def test_ctrl_c_ends_the_processes_too(started: tuple[Path, subprocess.Popen[str
     assert processes_of(out) == []
 
 
-@pytest.mark.xfail(strict=False, reason="the error of a child process arrives in an ExceptionGroup")
 def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple[Path, subprocess.Popen[str]]) -> None:
     out, process = started
     config = out / "run" / "node.toml"

@@ -60,7 +60,6 @@ async def test_a_process_that_refuses_to_start_is_an_error_with_its_last_line(ru
             await child.run()
 
 
-@pytest.mark.xfail(strict=False, reason="Supervised.stop does not see a process that is just being started")
 async def test_a_stop_while_the_process_is_being_started_again_leaves_nothing_behind(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
