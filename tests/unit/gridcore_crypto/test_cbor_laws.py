@@ -187,7 +187,7 @@ def test_a_changed_byte_never_gives_the_same_value(value: Any, position: int, ch
         {None: 1},
         bytearray(b"a"),
         {"a"},
-        object(),
+        1j,
         "\ud800",
         {"\ud800": 1},
     ],
