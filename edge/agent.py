@@ -33,7 +33,8 @@ from ledger.client import Client
 FIRST_PASS_ATTEMPTS = 2
 """Tries of each meter before the batch of those that answered is signed; the others get a batch of their own later."""
 LATE_PAUSE_S = 1.0
-"""Pause between passes over the meters that have not answered."""
+LATE_PAUSE_S_MAX = 4.0
+"""Pause before the next pass over the meters that have not answered: first and, doubling, last."""
 UNSTORED_SAMPLES_MAX = 96
 """Samples kept in memory while the outbox cannot take them; the oldest are kept."""
 STORE_RETRY_S = 5.0
@@ -154,6 +155,10 @@ class Agent:
                     await self._chase(boundary_s, absent, upcoming)
         finally:
             upcoming.cancel()
+            if self._unstored:
+                _log.critical(
+                    "readings_lost", samples=len(self._unstored), reason="stopped before they could be stored"
+                )
         _log.info("sampling_is_over", last_boundary_s=last_s)
 
     async def _sample(self, boundary_s: int) -> Sample:
@@ -172,8 +177,10 @@ class Agent:
         # where time does not stand still: a meter that has been silent for long gets no more than its first pass
         if not self._clock.simulated:
             absent -= {number for line in self._lines for number, n in line.failures.items() if n > SUSPECT_BOUNDARIES}
+        pause_s = LATE_PAUSE_S
         while absent and (self._clock.simulated or tries):
-            await asyncio.wait({upcoming}, timeout=LATE_PAUSE_S)
+            await asyncio.wait({upcoming}, timeout=pause_s)
+            pause_s = min(LATE_PAUSE_S_MAX, 2 * pause_s)
             if upcoming.done() or not self._clock.is_open(boundary_s):
                 return
             sample = await self._sample_late(boundary_s, absent, upcoming)

@@ -22,6 +22,8 @@ SLEEP_S_MAX = 10.0
 """Longest sleep in one go, so that a clock that is set is noticed."""
 LEDGER_RETRY_MS_MAX = 1000
 LEDGER_RETRY_MS = 20
+LEDGER_WAIT_S = 25.0
+"""One long poll; shorter than what proxies between gateway and node usually allow."""
 UNKNOWN_S = -1
 _TIME_ERROR = 5
 _STA_UNSYNC = 0x0040
@@ -183,7 +185,9 @@ class LedgerBoundaries:
     async def _follow(self) -> None:
         """Wait for ledger time to move, or for the node to come back."""
         try:
-            self.ledger_time_s = max(self.ledger_time_s, await self._client.wait_clock(self.ledger_time_s))
+            self.ledger_time_s = max(
+                self.ledger_time_s, await self._client.wait_clock(self.ledger_time_s, LEDGER_WAIT_S)
+            )
         except (NodeUnreachable, NodeRefused) as error:
             if self._failures == 0:
                 _log.warning("ledger_time_not_known", reason=str(error))

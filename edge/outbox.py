@@ -196,9 +196,12 @@ class Outbox:
 
     def oldest(self, batches_max: int) -> list[QueuedBatch]:
         """The oldest batches, at most ``batches_max``, ascending by counter."""
-        with self._lock:
-            query = "SELECT counter, id, boundary_s, rows, wire FROM batches ORDER BY counter LIMIT ?"
-            return [QueuedBatch(*row) for row in self._connection.execute(query, (batches_max,))]
+        query = "SELECT counter, id, boundary_s, rows, wire FROM batches ORDER BY counter LIMIT ?"
+        try:
+            with self._lock:
+                return [QueuedBatch(*row) for row in self._connection.execute(query, (batches_max,))]
+        except sqlite3.Error as error:
+            raise OutboxError(f"{self.path}: cannot be read ({error}); check the disk") from None
 
     def acknowledge(self, counters: Sequence[int], height: int, header_digest: bytes) -> None:
         """Delete the oldest batches, whose receipts the caller has verified; (height, digest): the newest of their headers."""
@@ -210,11 +213,9 @@ class Outbox:
                 for counter in counters:
                     self._connection.execute("DELETE FROM batches WHERE counter = ?", (counter,))
                 _save(self._connection, progress)
+                left = self._connection.execute("SELECT count(*), ifnull(sum(length(wire)), 0) FROM batches").fetchone()
             self._progress = progress
-            count, size = self._connection.execute(
-                "SELECT count(*), ifnull(sum(length(wire)), 0) FROM batches"
-            ).fetchone()
-            self._depth, self._size = count, size
+            self._depth, self._size = left
 
     def close(self) -> None:
         """Close the file, after what another thread is writing."""

@@ -103,7 +103,11 @@ class Submitter:
 
     async def submit_once(self) -> Outcome:
         """Send the oldest batches once and delete those whose receipts verify."""
-        batches = await asyncio.to_thread(self._outbox.oldest, self._policy.batches_per_request)
+        try:
+            batches = await asyncio.to_thread(self._outbox.oldest, self._policy.batches_per_request)
+        except OutboxError as error:
+            self._say("outbox_not_read", str(error))
+            return Outcome.RETRY
         if not batches:
             return Outcome.ALL_DONE
         receipts: list[tuple[int, Header]] = []

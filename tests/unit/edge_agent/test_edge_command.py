@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.config import EdgeConfig, configuration_digest, load_profiles, profiles_digest
+from edge.outbox import lock_outbox
 from firmware_profiles import FOLDER, profile_digest
 from gridcore import cbor
 from gridcore.config import load_config
@@ -102,6 +103,16 @@ def test_damaged_outbox_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     for action in ("check", "status", "run"):
         assert main(["edge", action, "--config", str(path)]) == 2
         assert f"{tmp_path / 'outbox.sqlite'}: damaged (" in line_of(capsys)
+
+
+def test_second_agent_and_missing_folder_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    with lock_outbox(tmp_path / "outbox.sqlite"):
+        assert main(["edge", "run", "--config", str(path)]) == 2
+    assert "another agent has this outbox open; stop it first" in line_of(capsys)
+    path = write_config(tmp_path, outbox='"none/outbox.sqlite"')
+    assert main(["edge", "run", "--config", str(path)]) == 2
+    assert "the outbox's folder must exist and be ours" in line_of(capsys)
 
 
 def test_status_tells_depth_and_witness_and_shows_an_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
