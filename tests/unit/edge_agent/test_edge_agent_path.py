@@ -11,7 +11,7 @@ import pytest
 
 import edge.agent
 from edge.agent import Agent, unless_stopped
-from edge.clocks import LedgerBoundaries
+from edge.clocks import LedgerBoundaries, WallBoundaries
 from edge.config import EdgeConfig, OutboxLimits
 from edge.meters import SamplePolicy
 from edge.outbox import Outbox, OutboxWriteError
@@ -250,6 +250,19 @@ async def test_disk_that_refuses_for_a_while_costs_no_reading(tmp_path: Path, mo
         await world.node.move_clock(FIRST_S)
         await world.arrived(1)
         assert failures == []
+
+
+async def test_restart_inside_the_window_samples_late_and_says_so(tmp_path: Path) -> None:
+    """Real time: 7 s after the boundary its readings still count, with their offset and the flag late."""
+    world = World(tmp_path)
+    world.agent._clock = WallBoundaries(POLICY, now_ms=lambda: FIRST_S * 1000 + 7000)
+    async with running(world):
+        await world.arrived(1)
+        body = world.node.accepted[0].body
+        _, readings = batch.decode_attachment(world.node.accepted[0].attachment, METERS)
+    assert body["clock"]["state"] in ("synced", "unsynced")
+    assert {reading.quality for reading in readings} == {batch.MEASURED | batch.FLAG_LATE << 4}
+    assert all(7000 <= reading.offset_ms < 12_000 for reading in readings)
 
 
 async def test_work_ends_when_it_is_told_to_stop_and_passes_errors_on() -> None:
