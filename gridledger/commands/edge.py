@@ -27,7 +27,8 @@ LOG_LEVEL = "info"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare run, check, status, probe, keygen and epoch."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    later = "scan and replay come with a later release"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions", description=later)
     for name, summary in (
         ("run", "sample, sign, queue and submit until stopped"),
         ("check", "is everything that the agent needs in order (offline: configuration, profiles, key, outbox)"),
