@@ -571,7 +571,7 @@ class Check:
         """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
         clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
         if not clearing or rules["rationing"] != "pro_rata":
-            raise Halt(CANNOT_BE_DECIDED, "a book tells nothing: no clearing in the bundle, or unknown rationing")
+            raise Halt(CANNOT_BE_DECIDED, "no book can be checked without a clearing and a known rationing")
         hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), "the book is too large")
         book = known_version(decode(data, "the book"), "gridledger-book", "the book")
         conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
@@ -619,7 +619,7 @@ class Check:
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
         self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
         kind = "signer: the operator's own word" if len(signers) == 1 else "signers"
-        return f"{len(keys)} of {len(signers)} {kind} certified this: {', '.join(signers[key][1] for key in keys)}."
+        return f"Certified by {', '.join(signers[key][1] for key in keys)} ({len(keys)} of {len(signers)} {kind})."
 
 
 def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
@@ -674,7 +674,7 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
         start, end = (EPOCH + timedelta(seconds=facts[f"slot_{when}_s"]) for when in ("start", "end"))
         price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh x {price:f} = {amount:f} {facts['currency']}")
+        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']}: owes {amount:f}")
     lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
     return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
 

@@ -38,7 +38,7 @@ def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
     done = run_alone(folder, "sample.evd", "--trust", "trust.json", "--with-book", "sample.book")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("VERIFIED: every claim holds\nSIMULATED")
-    assert "trade_buy, 500 Wh x 0.380000 = 0.190000000 CNY" in done.stdout
+    assert "trade_buy, 500 Wh at 0.380000 CNY: owes 0.190000000" in done.stdout
     report = json.loads(run_alone(folder, "sample.evd", "--trust", "trust.json", "--json").stdout)
     assert (report["answer"], report["exit"], report["facts"]["simulated"]) == ("verified", 0, True)
     assert list(report["claims"]) == [name for name in verify.CLAIMS if name != "book"]
@@ -153,7 +153,7 @@ def test_a_slot_at_the_end_of_time_is_shown_without_a_traceback() -> None:
     }
     text = verify.render(verify.Verdict(verify.VERIFIED, "", {}, (), facts), as_json=False)
     assert "UTC" in text
-    assert "-0.000000001 CNY" in text
+    assert "owes -0.000000001" in text
     assert "\x1b" not in text
 
 
