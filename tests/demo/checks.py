@@ -35,7 +35,7 @@ FILE_COLUMNS = {
     "postings.csv": "slot_start_s,account,debit_nano,credit_nano,run",
     "statements.csv": "run,party,slot_start_s,line_kind,energy_wh,price_micro_per_kwh,amount_nano,account",
 }
-OTHER_FILES = ("manifest.json", "rules.toml", "sample.evd", "trust.json", "verify.py")
+OTHER_FILES = ("manifest.json", "rules.toml", "sample.evd", "sample.book", "trust.json", "verify.py")
 RESULT_FILES = (*FILE_COLUMNS, "rules.toml")
 METERS_PER_AREA, HOUSEHOLDS_PER_AREA, SLOT_S = 154, 113, 900
 FIRST_SLOT_S = 1_781_971_200  # 21 June 2026 00:00 in Shanghai

@@ -30,7 +30,7 @@ from tests.demo.demo_run import (
     read_pid,
     run_demo,
 )
-from tests.independent import recompute
+from tests.independent import recompute, results_root
 
 pytestmark = pytest.mark.slow
 HOUSEHOLDS, SLOTS, KILLS = 12, 8, 10
@@ -88,8 +88,12 @@ def test_it_ends_by_itself_and_leaves_nothing_running(demo: Finished) -> None:
 def test_the_manifest_names_the_digests_of_the_inputs(demo: Finished) -> None:
     manifest = json.loads((demo.out / "manifest.json").read_text())
 
-    assert manifest["seed"] == 7
-    assert "version" in " ".join(manifest)
+    assert (manifest["seed"], manifest["households"], manifest["slots"]) == (7, HOUSEHOLDS, SLOTS)
+    assert manifest["version"]
+    assert manifest["results_root"] == demo.json["results_root"]
+    assert set(manifest["sm3"]) == set(checks.RESULT_FILES)
+    for name, digest in manifest["sm3"].items():
+        assert results_root.sm3((demo.out / name).read_bytes()).hex() == digest, name
 
 
 def test_every_home_that_may_trade_has_orders_in_the_slots_and_no_other_has(demo: Finished) -> None:
@@ -126,7 +130,7 @@ def test_the_text_for_a_person_states_the_recomputed_money(demo: Finished, abroa
     pays = sum(int(line[6]) for line in again.lines if line[1] in traders)
     alone = sum(nano for party, nano in again.supplier_only_nano.items() if party in traders)
 
-    said = re.search(r"pay ([\d,.-]+) CNY; with the supplier alone ([\d,.-]+) CNY", abroad.stdout)
+    said = re.search(r"they pay ([\d,.]+) CNY; with the supplier alone they would pay ([\d,.]+) CNY", abroad.stdout)
 
     assert said is not None, abroad.stdout
     assert [float(amount.replace(",", "")) for amount in said.groups()] == pytest.approx(
@@ -175,6 +179,56 @@ def test_the_sample_verifies_on_a_bare_interpreter(demo: Finished, bundle: Path)
     assert done.stdout.startswith("VERIFIED")
     assert "SIMULATED" in done.stdout
     assert "Not checked" in done.stdout
+
+
+def test_the_book_beside_the_sample_proves_the_price_as_well(demo: Finished, bundle: Path) -> None:
+    words = ("--trust", demo.out / "trust.json", "--json", "--with-book")
+    book = bundle.parent / "sample.book"
+    data = (demo.out / "sample.book").read_bytes()
+    book.write_bytes(data)
+    whole = checks.verify_alone(demo.out, bundle, *words, book)
+    middle = len(data) // 2
+    book.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
+    changed = checks.verify_alone(demo.out, bundle, *words, book)
+
+    assert (whole.returncode, changed.returncode) == (0, 1)
+    assert "book" in [claim["claim"] for claim in json.loads(whole.stdout)["claims"]]
+    assert b"H0" not in data, "the book is anonymous"
+
+
+def test_the_command_that_the_summary_prints_works_as_printed(abroad: Finished) -> None:
+    lines = [line.strip() for line in abroad.stdout.splitlines()]
+    at = next(index for index, line in enumerate(lines) if line.startswith("cd "))
+    path = f"{EXECUTABLE.parent}{os.pathsep}{os.environ['PATH']}"
+
+    done = subprocess.run(
+        "\n".join(lines[at : at + 2]),
+        shell=True,
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert lines[at + 1].startswith("python3 -I -S verify.py sample.evd")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.startswith("VERIFIED")
+
+
+def test_every_kind_of_line_can_be_exported_from_the_data_at_rest_and_verified(demo: Finished, tmp_path: Path) -> None:
+    lines = {row["line_kind"]: row for row in demo.rows("statements.csv")}
+    assert {"trade_buy", "trade_sell", "residual_import", "network_traded", "network_residual", "levy"} <= set(lines)
+    for kind, row in lines.items():
+        out = tmp_path / f"{kind}.evd"
+        command = [str(EXECUTABLE), "evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out)]
+        choice = ["--party", row["party"], "--slot", row["slot_start_s"], "--line", kind, "--json"]
+        done = subprocess.run([*command, *choice], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        verdict = checks.verify_alone(demo.out, out, "--trust", demo.out / "trust.json", "--json")
+        assert verdict.returncode == 0, f"{kind}: {verdict.stdout}"
+        facts = json.loads(verdict.stdout)["facts"]
+        assert [str(facts[key]) for key in ("party", "amount_nano")] == [row["party"], row["amount_nano"]]
 
 
 def test_the_sample_is_a_line_of_the_statements(demo: Finished, bundle: Path) -> None:
