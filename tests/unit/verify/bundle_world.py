@@ -22,7 +22,7 @@ AREA, SLOT = "A1", f"A1/{START_S}"
 GATEWAY, PARTY, NEIGHBOUR = "GW-1", "H001", "H002"
 METER, RATIO, MODULUS_WH = 17, 2, 1_000_000
 PRICE = 380_000
-HEAD, RUN_HEIGHT = 7, 5
+HEAD, RUN_HEIGHT = 4, 3
 
 KEYS = {
     name: SigningKey.from_scalar(number.to_bytes(32, "big"))
@@ -114,7 +114,6 @@ def _leaves() -> dict[str, dict[str, Any]]:
             "points": 3,
             "run": "initial",
         },
-        "balance/A1/0": {"nano": bytes(24)},
     }
 
 
@@ -164,7 +163,7 @@ class World:
             "end": _batch(2, START_S + SLOT_S, [[METER, 80, 16, 300, 45], [18, 90, 0, 100, 1_000]]),
         }
         self.orders = [_order(1, 300, 400_000), _order(3, 300, PRICE)]
-        self.block_of = {"order0": 2, "order1": 2, "start": 3, "end": 5}
+        self.block_of = {"order0": 1, "order1": 1, "start": 2, "end": 3}
         self.times = [START_S + 60 * height for height in range(HEAD + 1)]
         self.codes = dict.fromkeys(self.block_of, 0)
         self.linked = True
@@ -354,6 +353,19 @@ def without_orders(world: World) -> World:
     world.rows["line"][1] = [METER, 2, 1_200, 460_000, 1_200 * 460_000]
     alone_nano = 1_200 * 680_000 - 10 * 280_000
     world.rows["position"][0] = [METER, 0, 0, alone_nano, alone_nano]
+    return world
+
+
+def with_one_order(world: World) -> World:
+    """The party bought the same energy with one order: the smallest bundle that has all parts."""
+    world.orders, world.fill_rows = world.orders[:1], [0]
+    world.orders[0]["signed"]["body"] |= {"price_micro_per_kwh": PRICE, "quantity_wh": 600}
+    world.rows["fills"][:2] = [[METER, 1, 0, 600, PRICE, 500]]
+    world.rows["book"] = [[0, 0, 600, PRICE, 500], [1, 1, 500, 370_000, 500]]
+    world.leaves[f"clearing/{SLOT}"]["orders"] = 2
+    world.block_of.pop("order1")
+    world.codes.pop("order1")
+    world.sign()
     return world
 
 
