@@ -1,8 +1,8 @@
-"""What the ledger calls a settlement contract: protocols only.
+"""What the ledger calls of settlement: protocols, and the rows of their answers.
 
-``ledger`` never imports ``settlement``; the composition root (``gridledger``) passes contracts in, keyed by their id, and
-mypy checks that the concrete classes fit (``tests/unit/settlement``). This module loads no numpy at run time, so that a
-gateway may import it.
+``ledger`` never imports ``settlement``; the composition root (``gridledger``) passes in contracts, keyed by their id, and
+statements. Mypy checks that what is passed in fits (``tests/unit/settlement``). This module loads no numpy at run time, so
+that a gateway may import it.
 
 All columns of one call have the same number of rows n. A contract is pure: same input, same result, on every machine.
 It ends in a result, in its kit's ``ContractError`` (the input is refused) or in its kit's invariant error (stops the node).
@@ -10,8 +10,8 @@ It ends in a result, in its kit's ``ContractError`` (the input is refused) or in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,3 +132,77 @@ class Contract(Protocol):
         ``trade_price_micro_per_kwh`` may be None where nothing was traded; ``prices`` holds the keys of the ``[prices]``
         table of ``rules.toml`` (``residual_price_micro_per_kwh`` ...).
         """
+
+
+class StatementLine(NamedTuple):
+    """One line of one party's statement. ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``."""
+
+    party: str
+    line_kind: str
+    energy_wh: int
+    price_micro_per_kwh: int
+    amount_nano: int
+    account: str
+
+
+class Posting(NamedTuple):
+    """What is debited and credited to one account; both >= 0, at least one of them positive."""
+
+    account: str
+    debit_nano: int
+    credit_nano: int
+
+
+class SlotPostings(NamedTuple):
+    """The double entry of some parties of one slot: their own postings in row order, the counter-accounts' by name."""
+
+    parties: Sequence[Posting]
+    accounts: Sequence[Posting]
+
+
+class SlotTotal(NamedTuple):
+    """What a party pays for one slot (negative: receives), and what the supplier alone would have asked for."""
+
+    party: str
+    pays_nano: int
+    supplier_only_nano: int
+
+
+class Positions(NamedTuple):
+    """What one slot came to, as columns int64[n]: metered, traded, and the two totals of money."""
+
+    import_wh: Int64Column
+    export_wh: Int64Column
+    bought_wh: Int64Column
+    sold_wh: Int64Column
+    pays_nano: Int64Column
+    supplier_only_nano: Int64Column
+
+
+class DayTotal(NamedTuple):
+    """The sums of a party's positions; ``saving_nano`` = supplier only - pays, negative where trading cost more."""
+
+    party: str
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    pays_nano: int
+    supplier_only_nano: int
+    saving_nano: int
+
+
+class Statements(Protocol):
+    """Settled slots as people read them. ``parties`` name neighbouring rows of a settlement; ``first``: row of the first."""
+
+    def lines(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[StatementLine]:
+        """Statement lines, by party, then in the contract's order of kinds; one exactly where energy is positive."""
+
+    def postings(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> SlotPostings:
+        """Both sides of the book over these lines, summed by account and never netted."""
+
+    def slot_totals(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[SlotTotal]:
+        """One total a party."""
+
+    def day_totals(self, slots: Iterable[Positions], parties: Sequence[str]) -> Sequence[DayTotal]:
+        """One total a party over ``slots``, whose columns have one row a party."""

@@ -1,94 +1,115 @@
-"""Statements: the lines of a slot as rows for a person, and a party's totals beside the supplier-only price."""
+"""Settled slots as people read them: statement lines, the double entry behind them, totals of a slot and of a day.
+
+These functions are the ledger's ``Statements`` protocol (``ledger.contract``); the composition root passes this module in.
+All of them take ``parties``, the names of some neighbouring rows of a settlement, and ``first``, the row of the first of
+them: of a large area one party costs one row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 
-from ledger.contract import SlotSettlementLike
-from settlement.errors import SettlementError
+from gridcore.errors import require
+from ledger.contract import (
+    DayTotal,
+    Positions,
+    Posting,
+    SlotPostings,
+    SlotSettlementLike,
+    SlotTotal,
+    StatementLine,
+)
+from settlement.contract_kit_1 import Int64Column, exact_sum
+
+_LOW_BITS: Final = 32
+_LOW_MASK: Final = (1 << _LOW_BITS) - 1
 
 
-class StatementRow(NamedTuple):
-    """One line of one party's statement, in the columns of ``statements.csv``.
+def lines(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> list[StatementLine]:
+    """The statement lines of one slot, by party, then by kind in the contract's order.
 
-    ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``, its counter-account.
+    A line exists exactly where its energy is positive.
     """
+    rows = _rows(settlement, parties, first)
+    found: list[list[StatementLine]] = [[] for _ in parties]
+    for line in settlement.lines:
+        energy_wh = line.energy_wh[rows]
+        at = np.flatnonzero(energy_wh)
+        values = zip(at.tolist(), energy_wh[at].tolist(), line.amount_nano[rows][at].tolist(), strict=True)
+        for row, wh, nano in values:
+            found[row].append(StatementLine(parties[row], line.kind, wh, line.price_micro_per_kwh, nano, line.account))
+    return [line for of_party in found for line in of_party]
 
-    run: str
-    party: str
-    slot_start_s: int
-    line_kind: str
-    energy_wh: int
-    price_micro_per_kwh: int
-    amount_nano: int
-    account: str
 
+def postings(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> SlotPostings:
+    """The double entry of the lines of one slot; debits equal credits, or the process stops.
 
-class StatementTotal(NamedTuple):
-    """What a party pays over some slots, what the supplier alone would have asked for, and the difference.
-
-    ``saving_nano`` is negative where trading cost more than it saved.
+    A positive amount debits the party and credits the counter-account, a negative one the other way round. Each side is
+    summed by account, exact at any size, and the two are never netted, so that both sides of the book can be audited.
     """
-
-    party: str
-    pays_nano: int
-    supplier_only_nano: int
-    saving_nano: int
-
-
-def statement_rows(
-    run: str, slot_start_s: int, settlement: SlotSettlementLike, parties: Sequence[str]
-) -> list[StatementRow]:
-    """The statement lines of one slot and run, by party in the order given, then by kind in the contract's order.
-
-    ``parties``: one name per row of the settlement's columns. A line exists exactly where its energy is positive.
-    SettlementError for a wrong number of parties.
-    """
-    _check_rows(settlement, parties)
-    lines = settlement.lines
-    by_party: list[list[StatementRow]] = [[] for _ in parties]
-    for line in lines:
-        rows = np.flatnonzero(line.energy_wh)
-        energies, amounts = line.energy_wh[rows].tolist(), line.amount_nano[rows].tolist()
-        for row, energy_wh, amount_nano in zip(rows.tolist(), energies, amounts, strict=True):
-            by_party[row].append(
-                StatementRow(
-                    run,
-                    parties[row],
-                    slot_start_s,
-                    line.kind,
-                    energy_wh,
-                    line.price_micro_per_kwh,
-                    amount_nano,
-                    line.account,
-                )
-            )
-    return [row for rows_of_party in by_party for row in rows_of_party]
-
-
-def statement_totals(settlements: Iterable[SlotSettlementLike], parties: Sequence[str]) -> list[StatementTotal]:
-    """Per party the totals over ``settlements`` (a day's slots, say), exact at any number of slots.
-
-    Every settlement has one row per party, in this order; SettlementError otherwise.
-    """
-    pays, supplier_only = [0] * len(parties), [0] * len(parties)
-    for settlement in settlements:
-        _check_rows(settlement, parties)
-        pays = [total + nano for total, nano in zip(pays, settlement.pays_nano.tolist(), strict=True)]
-        supplier_only = [
-            total + nano for total, nano in zip(supplier_only, settlement.supplier_only_nano.tolist(), strict=True)
-        ]
-    return [
-        StatementTotal(party, paid, alone, alone - paid)
-        for party, paid, alone in zip(parties, pays, supplier_only, strict=True)
+    rows = _rows(settlement, parties, first)
+    debits, credits_ = _Sums(len(parties)), _Sums(len(parties))
+    accounts: dict[str, list[int]] = {}
+    for line in settlement.lines:
+        owed, due = np.maximum(line.amount_nano[rows], 0), np.minimum(line.amount_nano[rows], 0)
+        debits.add(owed)
+        credits_.add(due)  # negative: the smallest int64 has no positive twin
+        account = accounts.setdefault(line.account, [0, 0])
+        account[0] -= exact_sum(due)
+        account[1] += exact_sum(owed)
+    of_parties = [
+        Posting(party, debit, -credit)
+        for party, debit, credit in zip(parties, debits.values(), credits_.values(), strict=True)
+        if debit or credit
     ]
+    of_accounts = [Posting(name, *sides) for name, sides in sorted(accounts.items()) if any(sides)]
+    both = (*of_parties, *of_accounts)
+    balanced = sum(posting.debit_nano for posting in both) == sum(posting.credit_nano for posting in both)
+    require(balanced, "the debits of a slot equal its credits")
+    return SlotPostings(of_parties, of_accounts)
 
 
-def _check_rows(settlement: SlotSettlementLike, parties: Sequence[str]) -> None:
-    """SettlementError unless there is one party per row."""
-    rows = settlement.pays_nano.size
-    if len(parties) != rows:
-        raise SettlementError(f"{len(parties)} parties for {rows} rows of a settlement: one each")
+def slot_totals(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> list[SlotTotal]:
+    """What each party pays for one slot, beside the price of the supplier alone."""
+    rows = _rows(settlement, parties, first)
+    columns = (settlement.pays_nano[rows].tolist(), settlement.supplier_only_nano[rows].tolist())
+    return [SlotTotal(*total) for total in zip(parties, *columns, strict=True)]
+
+
+def day_totals(slots: Iterable[Positions], parties: Sequence[str]) -> list[DayTotal]:
+    """Each party's totals over ``slots``, whose columns have one row a party; exact at any size."""
+    sums = [_Sums(len(parties)) for _ in Positions._fields]
+    for positions in slots:
+        for column_sum, column in zip(sums, positions, strict=True):
+            column_sum.add(column)
+    *energies, pays, alone = (column_sum.values() for column_sum in sums)
+    savings = [supplier_only - paid for supplier_only, paid in zip(alone, pays, strict=True)]
+    return [DayTotal(*row) for row in zip(parties, *energies, pays, alone, savings, strict=True)]
+
+
+class _Sums:
+    """Sums of int64 columns, row by row, in two limbs: exact for fewer than 2^31 columns of any values."""
+
+    def __init__(self, rows: int) -> None:
+        self._high, self._low = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+
+    def add(self, column: Int64Column) -> None:
+        """Add one column; it has a value for every row."""
+        require(column.size == self._low.size, f"{self._low.size} rows, not {column.size}")
+        self._high += column >> _LOW_BITS
+        self._low += column & _LOW_MASK
+
+    def values(self) -> list[int]:
+        """The sums, Python integers."""
+        limbs = zip(self._high.tolist(), self._low.tolist(), strict=True)
+        return [(high << _LOW_BITS) + low for high, low in limbs]
+
+
+def _rows(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> slice:
+    """The rows of ``parties``, which the settlement must have."""
+    end, rows = first + len(parties), settlement.pays_nano.size
+    require(first >= 0 and end <= rows, f"rows {first} to {end} of a settlement of {rows}")
+    return slice(first, end)

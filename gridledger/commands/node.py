@@ -116,6 +116,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.http.app import Node
     from ledger.http.server import serve_node
+    from settlement import statements
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -126,7 +127,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
         print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
 
     async with EmbeddedEngine(ledger) as engine:
-        node = Node(ledger, engine, contracts(), WallClock(), __version__, stop)
+        node = Node(ledger, engine, contracts(), statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
         await serve_node(node, bound, ready=say_ready)

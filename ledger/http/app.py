@@ -18,7 +18,7 @@ from gridcore.clock import Clock
 from gridcore.codes import RETRY
 from gridcore.logs import get_logger
 from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
-from ledger.contract import Contract
+from ledger.contract import Contract, Statements
 from ledger.engines.base import Answer, Engine, EngineStoppedError
 from ledger.http import metrics, queries
 from ledger.http.access import Authenticator, Caller
@@ -43,11 +43,15 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Node:
-    """What the door opens to. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down."""
+    """What the door opens to. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
+
+    ``statements``: how settled slots become statements and postings.
+    """
 
     ledger: LedgerReader
     engine: Engine
     contracts: Mapping[str, Contract]
+    statements: Statements
     clock: Clock
     version: str
     stop: asyncio.Event
@@ -58,7 +62,7 @@ class Door:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.view = LedgerView(node.ledger, node.contracts)
+        self.view = LedgerView(node.ledger, node.contracts, node.statements)
         self.metrics = metrics.Metrics()
         self._authenticator = Authenticator(
             node.ledger.chain, lambda name: node.ledger.get(f"signer/{name}"), node.clock
@@ -200,6 +204,12 @@ class Door:
         ask = partial(queries.run, area_id=area, slot_start_s=slot_of(slot), run_name=run, start=start_of())
         return jsonify(await self._answer(ask))
 
+    async def day(self, area: str, day: str) -> Response:
+        """Statements of a local day."""
+        run = request.args.get("run", "initial")
+        ask = partial(queries.day, area_id=area, day_start_s=slot_of(day, "day"), run_name=run, start=start_of())
+        return jsonify(await self._answer(ask))
+
     async def exceptions(self) -> Response:
         """Rows of batches that were not used."""
         ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=start_of())
@@ -307,6 +317,7 @@ def routes(door: Door) -> Sequence[tuple[str, str, Callable[..., Any]]]:
         (f"{API}/areas/<area>/slots/<slot>/orders", "GET", door.orders),
         (f"{API}/areas/<area>/slots/<slot>/clearing", "GET", door.clearing),
         (f"{API}/areas/<area>/slots/<slot>/run", "GET", door.run),
+        (f"{API}/areas/<area>/days/<day>/statements", "GET", door.day),
         (f"{API}/exceptions", "GET", door.exceptions),
         (f"{API}/accounts", "GET", door.accounts),
         (f"{API}/book", "GET", door.book),

@@ -10,6 +10,7 @@ from ledger.http.problems import PROBLEM_TYPE
 _ALL: Final = "utility, regulator, administrator"
 _OWN: Final = f"{_ALL}; a prosumer its own"
 _SLOT: Final = "A slot's start, UTC seconds."
+_DAY: Final = "A local day's start in the area's calendar, UTC seconds."
 
 
 def openapi(version: str) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def openapi(version: str) -> dict[str, Any]:
                     'array ["query/1", chain, method, path, sorted query pairs, issued, nonce].',
                 }
             },
-            "schemas": {"Problem": _PROBLEM, "Answer": _ANSWER, "Status": _STATUS},
+            "schemas": {"Problem": _PROBLEM, "Answer": _ANSWER, "Status": _STATUS, "Day": _DAY_TOTALS},
             "responses": {
                 "Problem": {"description": "Why not.", "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}}}
             },
@@ -76,6 +77,11 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
         (f"{of_slot}/orders", "get", _get("Orders and what was filled.", [area, slot, start], roles=_OWN)),
         (f"{of_slot}/clearing", "get", _get("Price and volume of the gate.", [area, slot], roles=_OWN)),
         (f"{of_slot}/run", "get", _get("Statement lines and postings.", [area, slot, run, start], roles=_OWN)),
+        (
+            f"{API}/areas/{{area}}/days/{{day}}/statements",
+            "get",
+            _get("Totals of a local day.", [area, _path("day", _DAY), run, start], schema=_ref("Day"), roles=_OWN),
+        ),
         (
             f"{API}/exceptions",
             "get",
@@ -170,6 +176,34 @@ _STATUS: Final = {
         "slot_s": _WHOLE,
         "state_root": _HEX,
         "version": {"type": "string"},
+    },
+}
+_DAY_KEYS: Final = ("day_start_s", "day_end_s", "slots_expected", "slots_settled")
+_SUMS: Final = (
+    "import_wh",
+    "export_wh",
+    "bought_wh",
+    "sold_wh",
+    "pays_nano",
+    "supplier_only_nano",
+    "saving_nano",
+)
+_DAY_TOTALS: Final = {
+    "type": "object",
+    "required": ["area", "run", *_DAY_KEYS, "statements", "next"],
+    "properties": {
+        "area": {"type": "string"},
+        "run": {"type": "string"},
+        **dict.fromkeys(_DAY_KEYS, _WHOLE),
+        "statements": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["party", *_SUMS],
+                "properties": {"party": {"type": "string"}, **dict.fromkeys(_SUMS, _WHOLE)},
+            },
+        },
+        "next": {"type": ["integer", "null"]},
     },
 }
 _ANSWER: Final = {

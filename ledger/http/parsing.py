@@ -84,8 +84,8 @@ def seconds_of(name: str) -> float:
     return min(float(text), WAIT_S_MAX)
 
 
-def slot_of(text: str) -> int:
-    """A slot's start, UTC seconds, out of a path or parameter."""
+def slot_of(text: str, what: str = "slot") -> int:
+    """A slot's (or a day's) start, UTC seconds, out of a path or parameter."""
     if _WHOLE.fullmatch(text) is None:
-        raise Problem("bad-request", f"a slot is named by its start, UTC seconds, not {text[:40]!r}")
+        raise Problem("bad-request", f"a {what} is named by its start, UTC seconds, not {text[:40]!r}")
     return int(text)

@@ -16,10 +16,11 @@ from gridcore.codes import Code
 from ledger.evidence import EvidenceError, build_book, build_bundle
 from ledger.http.access import Caller, check_reads_all, check_reads_gateway, check_reads_party
 from ledger.http.problems import Problem
-from ledger.http.results import load_run, postings_of
+from ledger.http.results import find_runs, load_positions, load_run
 from ledger.http.view import LedgerView
 from ledger.state.columns import chunks, unpack
 from ledger.state.market import order_id
+from ledger.state.registry import Area
 from ledger.state.runs import ACCOUNTS
 
 PAGE_ROWS_MAX: Final = 20_000
@@ -150,21 +151,43 @@ def run(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_n
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     result = load_run(view, area, slot_start_s, run_name)
+    first, end, following = _settling_window(area, party, start)
+    page = (result.settled, area.parties[first:end], first)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
-    if party is not None:
-        row = area.settling_row_of[party]
-        first, end, following = row, row + 1, None
-        lines = result.lines(first, end)
-        postings = [posting for posting in postings_of(lines) if posting.account == party]
-    else:
+    if party is None:
         answer["result"] = _plain(result.leaf)
-        first, end, following = _window(len(area.settling), start)
-        lines = result.lines(first, end)
-        postings = postings_of(lines)
-    answer["parties"] = [total._asdict() for total in result.totals(first, end)]
-    answer["lines"] = [line._asdict() for line in lines]
-    answer["postings"] = [posting._asdict() for posting in postings]
+    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(*page)]
+    answer["lines"] = [line._asdict() for line in view.statements.lines(*page)]
+    postings = view.statements.postings(*page)
+    shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
+    answer["postings"] = [posting._asdict() for posting in shown]
     return {**answer, "next": following}
+
+
+def day(view: LedgerView, caller: Caller, area_id: str, day_start_s: int, run_name: str, start: int) -> Json:
+    """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
+
+    Slots go on being settled while pages are asked for, so each page says how many it sums up.
+    """
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    day_end_s, slots = view.day_slots(area, day_start_s)
+    first, end, following = _settling_window(area, party, start)
+    settled = find_runs(view, area, slots, run_name)
+    if not settled:
+        raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
+    positions = (load_positions(view, area, leaf, first, end) for leaf in settled)
+    totals = view.statements.day_totals(positions, area.parties[first:end])
+    return {
+        "area": area.id,
+        "day_start_s": day_start_s,
+        "day_end_s": day_end_s,
+        "run": run_name,
+        "slots_expected": len(slots),
+        "slots_settled": len(settled),
+        "statements": [total._asdict() for total in totals],
+        "next": following,
+    }
 
 
 def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: int) -> Json:
@@ -244,6 +267,14 @@ def _window(rows: int, start: int) -> tuple[int, int, int | None]:
     """First row, end row and start of the page after, of ``rows`` rows."""
     end = min(start + PAGE_ROWS_MAX, rows)
     return min(start, rows), end, end if end < rows else None
+
+
+def _settling_window(area: Area, party: str | None, start: int) -> tuple[int, int, int | None]:
+    """The page of settling rows at ``start``; for one party, its row alone."""
+    if party is None:
+        return _window(len(area.settling), start)
+    row = area.settling_row_of[party]
+    return row, row + 1, None
 
 
 def _page(rows: Sequence[T], start: int) -> tuple[Sequence[T], int | None]:

@@ -1,116 +1,68 @@
-"""A settled slot for a person: statement lines and postings, computed again from the positions that the ledger keeps.
-
-The state holds positions as columns; lines follow from them by the area's contract, and postings from the lines: a positive
-amount debits the party and credits the counter-account, a negative one the other way round, each side summed by account.
-"""
+"""What the ledger keeps of settled slots: positions as columns. Statements follow from them by the area's contract, each time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gridcore.errors import broken
-from ledger.contract import SlotSettlementLike
+from ledger.contract import Positions, SlotSettlementLike
 from ledger.http.problems import Problem
 from ledger.http.view import LedgerView
 from ledger.state.columns import Int64, chunks, unpack
 from ledger.state.registry import Area
 from ledger.state.runs import energy_of
 
-
-class Line(NamedTuple):
-    """One statement line. ``amount_nano`` > 0: the party owes ``account``."""
-
-    party: str
-    line_kind: str
-    energy_wh: int
-    price_micro_per_kwh: int
-    amount_nano: int
-    account: str
-
-
-class Posting(NamedTuple):
-    """What one run debits and credits to one account."""
-
-    account: str
-    debit_nano: int
-    credit_nano: int
-
-
-class Total(NamedTuple):
-    """What a party pays for one slot (negative: receives), and what the supplier alone would have asked for."""
-
-    party: str
-    pays_nano: int
-    supplier_only_nano: int
+_COLUMNS = 8
+"""Of a ``positions`` leaf: four registers, bought, sold, pays, supplier only (docs/spec/state.md)."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run of one slot: its leaf, and the settlement of the area's settling rows (``parties``, row by row)."""
+    """One run of one slot: its leaf, and the settlement of the area's settling rows."""
 
     leaf: Mapping[str, Any]
-    parties: tuple[str, ...]
     settled: SlotSettlementLike
-
-    def totals(self, first: int, end: int) -> list[Total]:
-        """Totals of the settling rows first ... end - 1."""
-        columns = (self.settled.pays_nano[first:end].tolist(), self.settled.supplier_only_nano[first:end].tolist())
-        return [Total(*row) for row in zip(self.parties[first:end], *columns, strict=True)]
-
-    def lines(self, first: int, end: int) -> list[Line]:
-        """Lines of the settling rows first ... end - 1, by row, then in the contract's order of kinds."""
-        columns = [
-            (line.kind, line.price_micro_per_kwh, line.account, line.energy_wh[first:end], line.amount_nano[first:end])
-            for line in self.settled.lines
-        ]
-        found: list[list[Line]] = [[] for _ in self.parties[first:end]]
-        for kind, price, account, energy_wh, amount_nano in columns:
-            for row in np.flatnonzero(energy_wh).tolist():
-                party = self.parties[first + row]
-                found[row].append(Line(party, kind, int(energy_wh[row]), price, int(amount_nano[row]), account))
-        return [line for lines in found for line in lines]
 
 
 def load_run(view: LedgerView, area: Area, slot_start_s: int, run: str) -> RunResult:
     """A run that the ledger has. Problem 404 when it has not (yet)."""
-    key = f"{area.id}/{slot_start_s}/{run}"
-    with view.reader.frozen():
-        leaf = view.reader.get(f"run/{key}")
-        if leaf is None:
-            raise Problem("not-found", f"no run {run!r} of slot {slot_start_s} in area {area.id!r} yet")
-        parts = [view.must(f"positions/{key}/{chunk}")["columns"] for chunk, _, _ in chunks(leaf["points"])]
-        rules = view.must(f"rules/{view.must(f'area/{area.id}')['rules']}")
-    columns = [np.concatenate([unpack(part[index]) for part in parts]) for index in range(8)]
-    return RunResult(leaf, area.parties, _settle(view, area, leaf, columns, rules["prices"]))
-
-
-def _settle(
-    view: LedgerView, area: Area, leaf: Mapping[str, Any], columns: Sequence[Int64], prices: Mapping[str, int]
-) -> SlotSettlementLike:
+    leaf = view.reader.get(f"run/{area.id}/{slot_start_s}/{run}")
+    if leaf is None:
+        raise Problem("not-found", f"no run {run!r} of slot {slot_start_s} in area {area.id!r} yet")
+    positions = load_positions(view, area, leaf, 0, leaf["points"])
+    rules = view.must(f"rules/{view.must(f'area/{area.id}')['rules']}")
     contract = view.contracts.get(leaf["contract"]) or broken(f"this node has contract {leaf['contract']}")
-    return contract.settle(
-        energy_of(columns[0], columns[1], area.modulus_wh, area.ratio),
-        energy_of(columns[2], columns[3], area.modulus_wh, area.ratio),
-        columns[4],
-        columns[5],
+    settled = contract.settle(
+        positions.import_wh,
+        positions.export_wh,
+        positions.bought_wh,
+        positions.sold_wh,
         trade_price_micro_per_kwh=leaf.get("price_micro_per_kwh"),
-        prices=prices,
+        prices=rules["prices"],
     )
+    return RunResult(leaf, settled)
 
 
-def postings_of(lines: Sequence[Line]) -> list[Posting]:
-    """Both sides of the book, summed by account and never netted; parties in order, then counter-accounts by name."""
-    parties: dict[str, list[int]] = {}
-    accounts: dict[str, list[int]] = {}
-    for line in lines:
-        party = parties.setdefault(line.party, [0, 0])
-        account = accounts.setdefault(line.account, [0, 0])
-        side = 0 if line.amount_nano > 0 else 1
-        party[side] += abs(line.amount_nano)
-        account[1 - side] += abs(line.amount_nano)
-    entries = [*parties.items(), *sorted(accounts.items())]
-    return [Posting(name, debit, credit) for name, (debit, credit) in entries if debit or credit]
+def find_runs(view: LedgerView, area: Area, slot_starts_s: Iterable[int], run: str) -> list[Mapping[str, Any]]:
+    """The leaves of a run of those slots that have it."""
+    leaves = (view.reader.get(f"run/{area.id}/{slot_start_s}/{run}") for slot_start_s in slot_starts_s)
+    return [leaf for leaf in leaves if leaf is not None]
+
+
+def load_positions(view: LedgerView, area: Area, leaf: Mapping[str, Any], first: int, end: int) -> Positions:
+    """Positions of settling rows first ... end - 1 of a run: its leaves were written in one block and never change."""
+    parts: list[list[Int64]] = [[np.zeros(0, dtype=np.int64)] for _ in range(_COLUMNS)]
+    for chunk, chunk_first, chunk_end in chunks(leaf["points"]):
+        if chunk_first < end and chunk_end > first:
+            key = f"positions/{area.id}/{leaf['slot_start_s']}/{leaf['run']}/{chunk}"
+            rows = slice(max(first - chunk_first, 0), end - chunk_first)
+            for column, data in zip(parts, view.must(key)["columns"], strict=True):
+                column.append(unpack(data)[rows])
+    columns = [np.concatenate(part) for part in parts]
+    modulus_wh, ratio = area.modulus_wh[first:end], area.ratio[first:end]
+    import_wh = energy_of(columns[0], columns[1], modulus_wh, ratio)
+    return Positions(import_wh, energy_of(columns[2], columns[3], modulus_wh, ratio), *columns[4:])

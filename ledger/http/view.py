@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from gridcore.errors import broken
-from ledger.contract import Contract
+from ledger.contract import Contract, Statements
 from ledger.http.access import Caller
 from ledger.http.problems import Problem
 from ledger.state.columns import Int64, UInt8, chunks
@@ -35,9 +36,10 @@ class AreaTable:
 class LedgerView:
     """The reading side of a ledger, plus what follows from its registry. Callable from several threads."""
 
-    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract]) -> None:
+    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract], statements: Statements) -> None:
         self.reader = reader
         self.contracts = contracts
+        self.statements = statements
         # Only genesis writes these leaves, so what is read once holds for good.
         self.registry = Registry.from_leaves(reader)
         self.slot_s = int(self.must("chain")["slot_s"])
@@ -97,6 +99,24 @@ class LedgerView:
         """Problem 400 unless an instant is a slot boundary."""
         if instant_s % self.slot_s:
             raise Problem("bad-request", f"{name}={instant_s}: is a multiple of the slot length {self.slot_s}")
+
+    def day_slots(self, area: Area, day_start_s: int) -> tuple[int, range]:
+        """End of a local day of the area's calendar, and the starts of its slots from the area's first slot on.
+
+        Problem 404 for an instant at which no day of the calendar begins.
+        """
+        value = self.must(f"area/{area.id}")
+        days = self.must(f"calendar/{value['calendar']}")["days"]
+        at = bisect_right(days, day_start_s) - 1
+        if not 0 <= at < len(days) - 1:
+            detail = (
+                f"the calendar of area {area.id!r} has local days from {days[0]} to {days[-1]}, where the last one ends"
+            )
+            raise Problem("not-found", f"day {day_start_s}: {detail}")
+        if days[at] != day_start_s:
+            detail = f"no local day of area {area.id!r} begins at {day_start_s}; the one around it begins at {days[at]}"
+            raise Problem("not-found", detail)
+        return days[at + 1], range(max(day_start_s, value["first_slot_start_s"]), days[at + 1], self.slot_s)
 
     def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
         """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""

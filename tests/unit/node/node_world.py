@@ -22,12 +22,15 @@ from ledger.http.app import Node
 from ledger.http.server import open_socket, serve_node, url_of
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
+from settlement import statements
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from settlement.pin import contract_pin
 
 SLOT_S = 900
 FIRST_S = 1_800_000_000
 START_S = FIRST_S - 86_400
+DAYS = [FIRST_S - FIRST_S % 86_400 + day * 86_400 for day in (-1, 0, 1)]
+"""Two local days; the first slot is the 33rd of the second."""
 CONTRACTS = {CONTRACT.contract_id: CONTRACT}
 ROLES = {
     "clock": ["clock"],
@@ -64,7 +67,7 @@ def make_leaves() -> list[list[Any]]:
     leaves: list[list[Any]] = [
         ["chain", {"clock": "simulated", "currency": "CNY", "name": "test-", "slot_s": SLOT_S}],
         ["time", {"ledger_time_s": START_S}],
-        ["calendar/c", {"days": [FIRST_S - FIRST_S % 86_400], "months": [0], "tz": "UTC", "tz_version": "1"}],
+        ["calendar/c", {"days": DAYS, "months": [0], "tz": "UTC", "tz_version": "1"}],
         [
             "rules/r",
             {
@@ -240,7 +243,7 @@ async def running_node(data_dir: Path) -> AsyncIterator[RunningNode]:
     stop, ready = asyncio.Event(), asyncio.Event()
     running = RunningNode(url_of(bound), genesis["chain"], ledger, stop)
     async with EmbeddedEngine(ledger) as engine:
-        node = Node(ledger, engine, CONTRACTS, WallClock(), "0.0-test", stop)
+        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
         serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
         await ready.wait()
         try:

@@ -23,9 +23,13 @@ from ledger.http import queries
 from ledger.http.app import Door, Node, create_app, routes
 from ledger.http.openapi import openapi
 from ledger.http.queries import quality_words
+from settlement import statements
+from tests.independent import recompute
 from tests.unit.node.node_world import (
     CONTRACTS,
+    DAYS,
     FIRST_S,
+    PRICES,
     ROLES,
     SLOT_S,
     START_S,
@@ -41,6 +45,9 @@ SLOT = f"areas/a-1/slots/{FIRST_S}"
 EVERYBODY = {"", *ROLES}
 READS_ALL = {"util", "reg", "admin"}
 OF_AREA_1 = READS_ALL | {"p-1", "p-2"}
+DAY = f"areas/a-1/days/{DAYS[1]}/statements"
+# of the one settled slot: party, (import, export), (bought, sold)
+TAKEN_AND_TRADED = (("p-1", (900, 0), (300, 0)), ("p-2", (0, 500), (0, 300)), ("l-1", (80, 0), (0, 0)))
 # route, parameters, who may
 MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("status", {}, EVERYBODY),
@@ -55,6 +62,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     (f"{SLOT}/orders", {}, OF_AREA_1),
     (f"{SLOT}/clearing", {}, OF_AREA_1),
     (f"{SLOT}/run", {}, OF_AREA_1),
+    (DAY, {}, OF_AREA_1),
     ("exceptions", {}, READS_ALL),
     ("accounts", {"area": "a-1"}, OF_AREA_1),
     ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),
@@ -86,7 +94,12 @@ async def test_every_role_sees_what_it_may_and_nothing_else(tmp_path: Path) -> N
 
 async def test_a_refused_caller_does_not_learn_what_exists(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        for path in ("areas/{}/registers?boundary_s=0", f"areas/{{}}/slots/{FIRST_S}/run", "gateways/{}"):
+        for path in (
+            "areas/{}/registers?boundary_s=0",
+            f"areas/{{}}/slots/{FIRST_S}/run",
+            "areas/{}/days/0/statements",
+            "gateways/{}",
+        ):
             lines = set()
             for name in ("a-2", "a-9", "gw-2", "gw-9"):
                 where, _, query = path.format(name).partition("?")
@@ -150,21 +163,22 @@ async def test_figures_of_a_settled_slot(tmp_path: Path) -> None:
         assert (await client.query("exceptions", gateway="gw-2"))["exceptions"] == []
 
 
-async def test_lines_and_postings_are_those_of_the_settlement_package(tmp_path: Path) -> None:
-    from ledger.http.results import load_run, postings_of
-    from ledger.http.view import LedgerView
-    from settlement.postings import slot_postings
-    from settlement.statements import statement_rows
-
+async def test_what_a_run_says_is_what_independent_arithmetic_finds(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         await settled(node)
-        view = LedgerView(node.ledger, CONTRACTS)
-        result = load_run(view, view.area("a-1"), FIRST_S, "initial")
-        lines = result.lines(0, len(result.parties))
-        theirs = statement_rows("initial", FIRST_S, result.settled, result.parties)
-        assert [(*line,) for line in lines] == [(row.party, *row[3:]) for row in theirs]
-        expected = slot_postings(result.settled).rows(result.parties)
-        assert sorted(postings_of(lines)) == sorted((*posting,) for posting in expected)
+        answer = await node.client("util").query(f"{SLOT}/run")
+        price = (await node.client("util").query(f"{SLOT}/clearing"))["price_micro_per_kwh"]
+    lines = [
+        (recompute.RUN, party, FIRST_S, *line)
+        for party, taken, traded in TAKEN_AND_TRADED
+        for line in recompute.lines_of_party(taken, traded, price, PRICES)
+    ]
+    assert [(recompute.RUN, line.pop("party"), FIRST_S, *line.values()) for line in answer["lines"]] == lines
+    book = [(FIRST_S, *posting.values(), recompute.RUN) for posting in answer["postings"]]
+    assert sorted(book) == sorted(recompute.post(lines))
+    for total, (party, taken, _) in zip(answer["parties"], TAKEN_AND_TRADED, strict=True):
+        pays = sum(int(line[6]) for line in lines if line[1] == party)
+        assert tuple(total.values()) == (party, pays, recompute.supplier_only(*taken, PRICES))
 
 
 async def test_the_book_is_the_one_under_the_clearings_root(tmp_path: Path) -> None:
@@ -396,7 +410,7 @@ async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> Non
     async with running_node(tmp_path / "ledger") as node:
         described = await node.client().query("openapi.json")
         engine: Any = None
-        door = Door(Node(node.ledger, engine, CONTRACTS, _clock(), "0", node.stop))
+        door = Door(Node(node.ledger, engine, CONTRACTS, statements, _clock(), "0", node.stop))
         served = {(rule.replace("<", "{").replace(">", "}"), method.lower()) for rule, method, _ in routes(door)}
         assert {(path, method) for path, entry in described["paths"].items() for method in entry} == served
         for path, entry in described["paths"].items():

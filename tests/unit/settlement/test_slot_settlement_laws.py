@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from ledger.contract import ClearingLike, Contract, SlotSettlementLike
+from gridcore.errors import InvariantError
+from ledger.contract import ClearingLike, Contract, Positions, SlotSettlementLike, Statements
+from settlement import statements
 from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, is_int64
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing, SlotSettlement
 from settlement.difference import difference_posting, difference_postings
 from settlement.errors import SettlementError
-from settlement.postings import slot_postings
-from settlement.statements import statement_rows, statement_totals
 
-# the concrete classes fit the protocols that the ledger calls: mypy checks these three lines
+# the concrete classes fit the protocols that the ledger calls: mypy checks these four lines
 _contract: Contract = CONTRACT
 _clearing: type[ClearingLike] = Clearing
 _settlement: type[SlotSettlementLike] = SlotSettlement
+_statements: Statements = statements
 
 
 class Row(NamedTuple):
@@ -43,10 +45,15 @@ class Prices(NamedTuple):
 PRICES = Prices()
 
 
+def columns(*values: list[int]) -> list[NDArray[np.int64]]:
+    return [np.array(column, dtype=np.int64) for column in values]
+
+
 def settle(rows: list[Row], trade_price: int | None = 500_000, prices: Prices = PRICES) -> SlotSettlement:
-    columns = [np.array([row[index] for row in rows], dtype=np.int64) for index in range(4)]
     return CONTRACT.settle(
-        *columns, trade_price_micro_per_kwh=trade_price, prices=dict(zip(PRICE_KEYS, prices, strict=True))
+        *columns(*([row[index] for row in rows] for index in range(4))),
+        trade_price_micro_per_kwh=trade_price,
+        prices=dict(zip(PRICE_KEYS, prices, strict=True)),
     )
 
 
@@ -126,7 +133,7 @@ def test_pays_may_fit_where_a_line_of_it_does_not() -> None:
 
 def test_slot_without_trade_needs_no_price_and_has_no_trade_line() -> None:
     settled = settle([Row(700, 0, 0, 0), Row(0, 300, 0, 0)], None)
-    kinds = {row.line_kind for row in statement_rows("initial", 0, settled, ["H001", "H002"])}
+    kinds = {line.line_kind for line in statements.lines(settled, ["H001", "H002"], 0)}
     assert kinds == {"residual_import", "residual_export", "network_residual", "levy"}
 
 
@@ -170,53 +177,97 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     rows, trade_price, prices = data.draw(slots(10**6, 10**6))
     settled = settle(rows, trade_price, prices)
     parties = [f"H{number:03}" for number in range(len(rows))]
-    postings = slot_postings(settled).rows(parties)
+    of_parties, of_accounts = statements.postings(settled, parties, 0)
+    postings = [*of_parties, *of_accounts]
     assert sum(posting.debit_nano for posting in postings) == sum(posting.credit_nano for posting in postings)
     assert all(posting.debit_nano >= 0 and posting.credit_nano >= 0 for posting in postings)
     net = {posting.account: posting.debit_nano - posting.credit_nano for posting in postings}
     assert [net.get(party, 0) for party in parties] == settled.pays_nano.tolist()
     for account, received in settled.accounts_nano.items():
         assert -net.get(account, 0) == received
-    statement = statement_rows("initial", 900, settled, parties)
-    debit = {party: sum(row.amount_nano for row in statement if row.party == party) for party in parties}
+    statement = statements.lines(settled, parties, 0)
+    debit = {party: sum(line.amount_nano for line in statement if line.party == party) for party in parties}
     assert list(debit.values()) == settled.pays_nano.tolist()
+    assert [total.pays_nano for total in statements.slot_totals(settled, parties, 0)] == settled.pays_nano.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_rows_apart_say_what_all_rows_say_together(data: st.DataObject) -> None:
+    rows, trade_price, prices = data.draw(slots(10**6, 10**6))
+    settled = settle(rows, trade_price, prices)
+    parties = [f"H{number:03}" for number in range(len(rows))]
+    cut = data.draw(st.integers(0, len(rows)))
+    parts = ((parties[:cut], 0), (parties[cut:], cut))
+    for view in (statements.lines, statements.slot_totals):
+        assert [row for part in parts for row in view(settled, *part)] == view(settled, parties, 0)
+    together = statements.postings(settled, parties, 0)
+    apart = [statements.postings(settled, *part) for part in parts]
+    assert [posting for postings in apart for posting in postings.parties] == together.parties
+    for account, debit_nano, credit_nano in together.accounts:
+        sides = [posting[1:] for postings in apart for posting in postings.accounts if posting.account == account]
+        assert [sum(side) for side in zip(*sides, strict=True)] == [debit_nano, credit_nano]
 
 
 def test_both_sides_of_a_partys_book_are_kept() -> None:
-    postings = slot_postings(settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])).rows(["house", "shop"])
-    house = postings[0]
+    settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
+    (house, shop), accounts = statements.postings(settled, ["house", "shop"], 0)
     assert house.debit_nano == 50 * 500_000 + 250 * 650_000 + 50 * 60_000 + 250 * 100_000 + 300 * 20_000
     assert house.credit_nano == 450 * 500_000 + 250 * 350_000
-    assert {posting.account for posting in postings} == {
-        "house", "shop", "clearing", "supplier", "offtaker", "network", "levy"
-    }  # fmt: skip
+    assert (house.account, shop.account) == ("house", "shop")
+    assert [posting.account for posting in accounts] == ["clearing", "levy", "network", "offtaker", "supplier"]
 
 
-@pytest.mark.parametrize("parties", [["a"], ["a", "a"], ["a", "levy"]])
-def test_parties_that_do_not_fit_are_refused(parties: list[str]) -> None:
-    postings = slot_postings(settle([Row(1, 0, 0, 0), Row(1, 0, 0, 0)]))
-    with pytest.raises(SettlementError):
-        postings.rows(parties)
+def test_a_side_of_a_book_may_leave_int64() -> None:
+    large = INT64_MAX // 2 + 1
+    settled = settle([Row(0, 0, large, large)], 1, Prices(0, 0, 1, 1, 0, 0, 0))
+    (posting,), accounts = statements.postings(settled, ["home"], 0)
+    assert (posting.debit_nano, posting.credit_nano) == (2 * large, 2 * large)
+    assert [entry[1:] for entry in accounts] == [(large, large), (large, large)]
+    smallest = settle([Row(2**62, 0, 0, 0)], None, Prices(-2, 0, 0, 0, 0, 0, 0))
+    assert statements.postings(smallest, ["home"], 0).parties == [("home", 0, 2**63)]
 
 
-def test_statement_rows_come_by_party_then_kind() -> None:
-    rows = statement_rows("initial", 900, settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]), ["roof", "home"])
-    assert [(row.party, row.line_kind, row.energy_wh, row.amount_nano, row.account) for row in rows] == [
+@pytest.mark.parametrize(("parties", "first"), [(["a", "b"], 1), (["a"], 2), (["a"], -1)])
+def test_rows_that_a_settlement_does_not_have_stop_the_process(parties: list[str], first: int) -> None:
+    settled = settle([Row(1, 0, 0, 0), Row(1, 0, 0, 0)])
+    for view in (statements.lines, statements.postings, statements.slot_totals):
+        with pytest.raises(InvariantError, match="settlement of 2"):
+            view(settled, parties, first)
+
+
+def test_statement_lines_come_by_party_then_kind() -> None:
+    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]), ["roof", "home"], 0)
+    assert [(line.party, line.line_kind, line.energy_wh, line.amount_nano, line.account) for line in lines] == [
         ("roof", "trade_sell", 1000, -500_000_000, "clearing"),
         ("home", "trade_buy", 1000, 500_000_000, "clearing"),
         ("home", "surplus", 300, -90_000_000, "balance"),
         ("home", "network_traded", 700, 42_000_000, "network"),
         ("home", "levy", 700, 14_000_000, "levy"),
     ]
-    assert rows[0] == ("initial", "roof", 900, "trade_sell", 1000, 500_000, -500_000_000, "clearing")
+    assert lines[0] == ("roof", "trade_sell", 1000, 500_000, -500_000_000, "clearing")
 
 
 def test_daily_total_shows_a_negative_saving_too() -> None:
     dear = settle([Row(1000, 0, 1000, 0), Row(0, 1000, 0, 1000)], 900_000)
-    totals = statement_totals([dear, dear], ["buyer", "seller"])
-    assert totals[0].saving_nano == 2 * (770_000_000 - 980_000_000)
-    assert totals[1].saving_nano == 2 * (-350_000_000 + 900_000_000)
-    assert totals[0].pays_nano == 2 * 980_000_000
+    buys, sells = columns([1000, 0], [0, 1000])
+    slot = Positions(buys, sells, buys, sells, dear.pays_nano, dear.supplier_only_nano)
+    buyer, seller = statements.day_totals([slot, slot], ["buyer", "seller"])
+    assert buyer == ("buyer", 2000, 0, 2000, 0, 2 * 980_000_000, 2 * 770_000_000, 2 * (770_000_000 - 980_000_000))
+    assert seller == ("seller", 0, 2000, 0, 2000, -2 * 900_000_000, -2 * 350_000_000, 2 * (900_000_000 - 350_000_000))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), st.integers(0, 4), st.integers(0, 3))
+def test_daily_totals_are_exact_at_any_size(data: st.DataObject, slot_count: int, parties: int) -> None:
+    value = st.sampled_from([INT64_MIN, -(2**32), -1, 0, 1, 2**32 - 1, INT64_MAX]) | st.integers(INT64_MIN, INT64_MAX)
+    column = st.lists(value, min_size=parties, max_size=parties)
+    day = [[data.draw(column) for _ in Positions._fields] for _ in range(slot_count)]
+    totals = statements.day_totals((Positions(*columns(*slot)) for slot in day), [str(row) for row in range(parties)])
+    for row, total in enumerate(totals):
+        sums = [sum(slot[index][row] for slot in day) for index in range(len(Positions._fields))]
+        assert total == (str(row), *sums, sums[5] - sums[4])
+    assert len(totals) == parties
 
 
 @settings(deadline=None)

@@ -1,0 +1,90 @@
+"""Statements of a local day: sums over its settled slots, of the days that the area's calendar has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.client import NodeRefused
+from ledger.http import queries
+from ledger.state import columns
+from tests.unit.node.node_world import DAYS, FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+
+DAY = f"areas/a-1/days/{DAYS[1]}/statements"
+SUMS = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
+
+
+async def settle_two_slots(node: RunningNode) -> None:
+    """The slot in which p-2 sells 300 Wh to p-1, then one without trade."""
+    submitter = Submitter(node.chain)
+    first = submitter.one_settled_slot()
+    third_s = FIRST_S + 2 * SLOT_S
+    rows = [(1, 2000, 7), (2, 500, 900), (3, 13, 0), (4, 90, 5)]
+    await submit_all(node.client(), first)
+    await submit_all(node.client(), [[submitter.batch("gw-1", third_s, rows)], [submitter.clock(third_s + SLOT_S)]])
+
+
+async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settle_two_slots(node)
+        client = node.client("util")
+        day = await client.query(DAY)
+        runs = [await client.query(f"areas/a-1/slots/{slot}/run") for slot in (FIRST_S, FIRST_S + SLOT_S)]
+        frame = {key: value for key, value in day.items() if key != "statements"}
+        assert frame == {
+            "area": "a-1",
+            "day_start_s": DAYS[1],
+            "day_end_s": DAYS[2],
+            "run": "initial",
+            "slots_expected": (DAYS[2] - FIRST_S) // SLOT_S,
+            "slots_settled": 2,
+            "next": None,
+        }
+        shown = {entry["party"]: [entry[name] for name in SUMS[:4]] for entry in day["statements"]}
+        assert shown == {"p-1": [1000, 7, 300, 0], "p-2": [0, 800, 0, 300], "l-1": [120, 0, 0, 0]}
+        for row, entry in enumerate(day["statements"]):
+            assert tuple(entry) == ("party", *SUMS)
+            for name in ("pays_nano", "supplier_only_nano"):
+                assert entry[name] == sum(run["parties"][row][name] for run in runs)
+            assert entry["saving_nano"] == entry["supplier_only_nano"] - entry["pays_nano"]
+        own = await node.client("p-2").query(DAY)
+        assert own == frame | {"statements": [entry for entry in day["statements"] if entry["party"] == "p-2"]}
+
+
+async def test_pages_and_chunks_change_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 2)
+    async with running_node(tmp_path / "ledger") as node:
+        await settle_two_slots(node)
+        whole: list[dict[str, Any]] = (await node.client("util").query(DAY))["statements"]
+        assert [entry["party"] for entry in whole] == ["p-1", "p-2", "l-1"]
+        assert (await node.client("p-2").query(DAY))["statements"] == whole[1:2]
+        monkeypatch.setattr(queries, "PAGE_ROWS_MAX", 1)
+        pages = [await node.client("util").query(DAY, start=start) for start in range(4)]
+        assert [page["statements"] for page in pages] == [[entry] for entry in whole] + [[]]
+        assert [page["next"] for page in pages] == [1, 2, None, None]
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        (str(DAYS[1] + SLOT_S), f"the one around it begins at {DAYS[1]}"),
+        (str(DAYS[0] - 86_400), f"local days from {DAYS[0]} to {DAYS[2]}"),
+        (str(DAYS[2]), "where the last one ends"),
+        (str(DAYS[0]), "no run 'initial' of any slot"),
+        (str(DAYS[1]), "no run 'initial' of any slot"),
+    ],
+)
+async def test_a_day_that_is_none_or_has_nothing_yet_is_not_found(tmp_path: Path, day: str, words: str) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        with pytest.raises(NodeRefused, match=words) as raised:
+            await node.client("p-1").query(f"areas/a-1/days/{day}/statements")
+        assert raised.value.status == 404
+
+
+async def test_a_day_is_named_by_a_whole_number(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        with pytest.raises(NodeRefused, match="a day is named by its start") as raised:
+            await node.client("util").query("areas/a-1/days/2027-01-15/statements")
+        assert raised.value.status == 400
