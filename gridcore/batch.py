@@ -19,6 +19,8 @@ REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 ROWS_MAX = 4096
 REGISTER_WH_MAX = 10**13
 SEED_BYTES = 32
+ATTACHMENT_ITEMS_MAX = 10
+"""CBOR items of an attachment: a map of two keys, an array of five columns, a seed."""
 ABSENT_QUALITY = 0xFF
 FIRST_PREVIOUS = bytes(32)
 MEASURED, ESTIMATED, CORRECTED, SUSPECT, MISSING = range(5)
@@ -88,7 +90,7 @@ def decode_attachment(attachment: bytes, rows: int) -> tuple[bytes, list[Reading
 
 def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes]]:
     """Seed and the five encoded columns (meter, offset_ms, quality, import, export), not yet decoded."""
-    value = cbor.decode(attachment)
+    value = cbor.decode(attachment, items_max=ATTACHMENT_ITEMS_MAX)
     if not isinstance(value, dict) or set(value) != {"columns", "seed"}:
         raise EncodingError("a batch's attachment has exactly the keys columns, seed")
     seed, columns = value["seed"], value["columns"]

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from gridcore.errors import EncodingError
+from gridcore.errors import EncodingError, excerpt
 
 Value: TypeAlias = bool | int | bytes | str | Sequence["Value"] | Mapping[str, "Value"]
 """What has a canonical encoding. Arrays come back as ``list``, maps as ``dict`` in canonical key order."""
 
 DEPTH_MAX: Final = 16
 """Arrays and maps nested inside one another, for ``encode`` and ``decode``; a lone scalar has depth 0."""
+
+ITEMS_MAX: Final = 1 << 20
+"""Values and map keys, containers among them, in what ``decode`` reads, unless its caller names another bound."""
 
 INT_MIN: Final = -(1 << 64)
 INT_MAX: Final = (1 << 64) - 1
@@ -33,9 +36,13 @@ def encode(value: Value) -> bytes:
     return b"".join(out)
 
 
-def decode(data: bytes) -> Any:
-    """The one value in ``data``. EncodingError, naming offset and reason, unless ``data`` is exactly its canonical form."""
-    return _decode(data, DEPTH_MAX, null_allowed=False)
+def decode(data: bytes, *, items_max: int = ITEMS_MAX) -> Any:
+    """The one value in ``data``. EncodingError, naming offset and reason, unless ``data`` is exactly its canonical form.
+
+    items_max: most items in it, each container, scalar and map key counting as one. An array or map that announces more is
+    refused at its head, so that foreign bytes cost no more than those items.
+    """
+    return _decode(data, DEPTH_MAX, items_max, null_allowed=False)
 
 
 def is_canonical(data: bytes) -> bool:
@@ -44,7 +51,7 @@ def is_canonical(data: bytes) -> bool:
     Null counts as canonical here (the conformance kit's ``cbor_canonical/1``); the ledger's own ``decode`` refuses it.
     """
     try:
-        _decode(data, len(data), null_allowed=True)
+        _decode(data, len(data), len(data), null_allowed=True)
     except EncodingError:
         return False
     return True
@@ -71,7 +78,7 @@ def _encode_text(text: str) -> bytes:
     try:
         raw = text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise EncodingError(f"text {text!r} holds a lone surrogate and has no UTF-8 form") from error
+        raise EncodingError(f"text {excerpt(text)} holds a lone surrogate and has no UTF-8 form") from error
     return _head(_TEXT, len(raw)) + raw
 
 
@@ -80,7 +87,7 @@ def _encode(value: Any, out: list[bytes], depth: int) -> None:
         out.append(b"\xf5" if value else b"\xf4")
     elif isinstance(value, int):
         if not INT_MIN <= value <= INT_MAX:
-            raise EncodingError(f"integer {value} lies outside -2^64..2^64-1")
+            raise EncodingError(f"an integer of {value.bit_length()} bits lies outside -2^64..2^64-1")
         out.append(_head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
     elif isinstance(value, bytes):
         out.append(_head(_BYTES, len(value)))
@@ -103,7 +110,7 @@ def _encode_map(value: Mapping[Any, Any], out: list[bytes], depth: int) -> None:
     entries: list[tuple[bytes, Any]] = []
     for key, item in value.items():
         if not isinstance(key, str):
-            raise EncodingError(f"map key {key!r} is {type(key).__name__}, not str")
+            raise EncodingError(f"a map key is {type(key).__name__}, not str")
         entries.append((_encode_text(key), item))
     entries.sort(key=_encoded_key)
     out.append(_head(_MAP, len(entries)))
@@ -141,10 +148,11 @@ def _refused(offset: int, reason: str) -> EncodingError:
     return EncodingError(f"not canonical CBOR at offset {offset}: {reason}")
 
 
-def _decode(data: bytes, depth_max: int, *, null_allowed: bool) -> Any:
+def _decode(data: bytes, depth_max: int, items_max: int, *, null_allowed: bool) -> Any:
     """Iterative, so that no input reaches the interpreter's recursion limit."""
     stack: list[_Open] = []
     offset = 0
+    items_left = items_max - 1  # items that no head has announced yet
     while True:
         start = offset
         is_key = False
@@ -158,6 +166,9 @@ def _decode(data: bytes, depth_max: int, *, null_allowed: bool) -> Any:
         if opened is not None:
             if len(stack) >= depth_max:
                 raise _refused(start, f"nested deeper than {depth_max} arrays and maps")
+            items_left -= opened.remaining if opened.entries is None else 2 * opened.remaining
+            if items_left < 0:
+                raise _refused(start, f"more than {items_max} items")
             if opened.remaining:
                 stack.append(opened)
                 continue
@@ -192,7 +203,7 @@ def _take_key(top: _Open, key: Any, data: bytes, start: int, end: int) -> None:
     encoded = data[start:end]
     if encoded <= top.key_bytes:
         reason = "duplicate" if encoded == top.key_bytes else "out of order (by the bytes of its encoding)"
-        raise _refused(start, f"map key {key!r} is {reason}")
+        raise _refused(start, f"map key {excerpt(key)} is {reason}")
     top.key = key
     top.key_bytes = encoded
 

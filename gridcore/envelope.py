@@ -18,6 +18,10 @@ SIGNED_BYTES_MAX = 65_536
 ATTACHMENT_BYTES_MAX = 1_048_576
 WIRE_BYTES_MAX = SIGNED_BYTES_MAX + ATTACHMENT_BYTES_MAX + 128
 SIGNATURE_BYTES = 64
+SIGNED_ITEMS_MAX = 256
+"""CBOR items of the signed part; the largest body there is (a reading batch) has about 40."""
+WIRE_ITEMS_MAX = 4
+"""CBOR items of the wire form: an array of three byte strings."""
 VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _KEYS = {"body", "chain", "identity", "kind", "signer", "type", "version"}
@@ -81,13 +85,13 @@ def malformed_digest(wire: bytes) -> bytes:
 def decode_transaction(wire: bytes) -> Transaction:
     """Decode and check the envelope (not body and identity). Raises EncodingError naming the field at fault."""
     signed, signature, attachment = _split(wire)
-    value = cbor.decode(signed)
+    value = cbor.decode(signed, items_max=SIGNED_ITEMS_MAX)
     if not isinstance(value, dict) or set(value) != _KEYS:
         raise EncodingError(f"a transaction's signed part has exactly the keys {', '.join(sorted(_KEYS))}")
     for key, kind in (("chain", str), ("kind", str), ("signer", str), ("body", dict), ("identity", dict)):
         if not isinstance(value[key], kind):
             raise EncodingError(f"transaction field {key!r} is a {kind.__name__}")
-    if value["type"] != "transaction" or value["version"] is not VERSION:
+    if value["type"] != "transaction" or type(value["version"]) is not int or value["version"] != VERSION:
         raise EncodingError(f"transaction type and version are 'transaction' and {VERSION}")
     if not NAME.fullmatch(value["signer"]):
         raise EncodingError("transaction field 'signer' has 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -108,7 +112,7 @@ def decode_transaction(wire: bytes) -> Transaction:
 def _split(wire: bytes) -> tuple[bytes, bytes, bytes]:
     if len(wire) > WIRE_BYTES_MAX:
         raise EncodingError(f"a transaction has at most {WIRE_BYTES_MAX} bytes")
-    parts = cbor.decode(wire)
+    parts = cbor.decode(wire, items_max=WIRE_ITEMS_MAX)
     if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, bytes) for part in parts):
         raise EncodingError("a transaction is an array of three byte strings: signed, signature, attachment")
     signed, signature, attachment = parts

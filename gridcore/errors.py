@@ -12,7 +12,10 @@ A ``GridError`` says in one line which file, key, row or field is wrong and what
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
+
+EXCERPT_CHARACTERS_MAX: Final = 60
+"""Most of a text from outside that one error quotes; a chain id fits."""
 
 
 class GridError(Exception):
@@ -29,6 +32,13 @@ class EncodingError(GridError):
 
 class InvariantError(BaseException):
     """A broken promise of our own. Derives from BaseException so that no handler for errors swallows it."""
+
+
+def excerpt(text: str) -> str:
+    """``text`` quoted and escaped for a line of ours, cut where that has more than EXCERPT_CHARACTERS_MAX characters."""
+    shown = repr(text[:EXCERPT_CHARACTERS_MAX])
+    is_whole = len(text) <= EXCERPT_CHARACTERS_MAX and len(shown) <= EXCERPT_CHARACTERS_MAX
+    return shown if is_whole else f"{shown[:EXCERPT_CHARACTERS_MAX]}..."
 
 
 def require(condition: bool, promise: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 import cbor2
@@ -238,3 +239,60 @@ def test_the_error_names_the_offset_of_a_fault_inside() -> None:
         cbor.decode(bytes.fromhex("6261ff"))
     with pytest.raises(EncodingError, match="at offset 1: 1 bytes after the item"):
         cbor.decode(b"\x00\x00")
+
+
+def items_of(value: Any) -> int:
+    """Containers, scalars and map keys in a value."""
+    if isinstance(value, dict):
+        return 1 + sum(1 + items_of(item) for item in value.values())
+    return 1 + sum(map(items_of, value)) if isinstance(value, list) else 1
+
+
+@given(VALUES)
+def test_items_are_allowed_up_to_the_bound_and_refused_beyond(value: Any) -> None:
+    encoded = cbor.encode(value)
+    items = items_of(value)
+    assert cbor.decode(encoded, items_max=items) == value
+    if items > 1:
+        with pytest.raises(EncodingError, match=f"more than {items - 1} items"):
+            cbor.decode(encoded, items_max=items - 1)
+
+
+def test_a_container_that_announces_too_much_is_refused_at_its_head() -> None:
+    many = cbor.ITEMS_MAX
+    for head, width in ((b"\x9a", 1), (b"\xba", 2)):
+        bad = head + many.to_bytes(4, "big") + b"\xff" * (width * many)  # 0xff is nothing that could be read
+        with pytest.raises(EncodingError, match=f"at offset 0: more than {many} items"):
+            cbor.decode(bad)
+    fits = b"\x9a" + (many - 1).to_bytes(4, "big") + b"\xff" * many
+    with pytest.raises(EncodingError, match="at offset 5"):
+        cbor.decode(fits)
+
+
+def test_empty_containers_count_as_items() -> None:
+    assert cbor.decode(b"\x82\x80\xa0", items_max=3) == [[], {}]
+    with pytest.raises(EncodingError, match="at offset 1: more than 3 items"):
+        cbor.decode(b"\x82\x81\x80\xa0", items_max=3)
+
+
+def test_canonical_form_itself_has_no_bound_on_items() -> None:
+    assert cbor.is_canonical(b"\x9a\x00\x20\x00\x00" + b"\x00" * 0x20_0000)
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda: cbor.decode(cbor.encode({"b" * 500_000: 0})[:-1] + b"\x00" + b"a" * 9),
+        lambda: cbor.decode(b"\xa2" + 2 * (cbor.encode("\n" * 500_000) + b"\x00")),
+        lambda: cbor.decode(b"\xa2" + 2 * (cbor.encode("\U000e0001" * 50) + b"\x00")),
+        lambda: cbor.encode("\ud800" * 500_000),
+        lambda: cbor.encode({"\ud800" * 500_000: 1}),
+        lambda: cbor.encode(1 << 100_000),
+        lambda: cbor.encode({1 << 100_000: 1}),  # type: ignore[dict-item]  # what the encoder must refuse
+    ],
+)
+def test_an_error_quotes_little_of_what_it_refuses(fail: Callable[[], object]) -> None:
+    with pytest.raises(EncodingError) as raised:
+        fail()
+    assert len(str(raised.value)) < 160
+    assert "\n" not in str(raised.value)
