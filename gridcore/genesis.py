@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridcore import cbor
-from gridcore.errors import UsageError
+from gridcore.errors import EncodingError, UsageError, excerpt
 from gridcore.sm3 import sm3
 
 SLOT_S_CHOICES = (300, 900, 1800, 3600)
 GENESIS_BYTES_MAX = 256 * 1024 * 1024
+GENESIS_ITEMS_MAX = 1 << 25
+"""CBOR items of a genesis; an installation with its party and their signer has about 70."""
 
 
 def chain_id(genesis: Mapping[str, Any]) -> str:
@@ -33,7 +35,10 @@ def decode_genesis(data: bytes) -> dict[str, Any]:
     """Decode a genesis file and check its frame. Raises UsageError naming the key at fault (leaves: ledger.genesis)."""
     if len(data) > GENESIS_BYTES_MAX:
         raise UsageError(f"genesis: at most {GENESIS_BYTES_MAX} bytes")
-    genesis = cbor.decode(data)
+    try:
+        genesis = cbor.decode(data, items_max=GENESIS_ITEMS_MAX)
+    except EncodingError as error:
+        raise UsageError(f"genesis: {error}") from None
     shape: dict[str, type] = {
         "chain": str,
         "clock": str,
@@ -54,9 +59,10 @@ def decode_genesis(data: bytes) -> dict[str, Any]:
     if genesis["type"] != "genesis" or genesis["version"] != 1:
         raise UsageError("genesis: type is 'genesis' and version 1")
     if genesis["clock"] not in ("block", "simulated"):
-        raise UsageError(f"genesis: clock is 'block' or 'simulated', not {genesis['clock']!r}")
+        raise UsageError(f"genesis: clock is 'block' or 'simulated', not {excerpt(genesis['clock'])}")
     if genesis["slot_s"] not in SLOT_S_CHOICES:
         raise UsageError(f"genesis: slot_s is one of {SLOT_S_CHOICES}, not {genesis['slot_s']}")
     if genesis["chain"] != chain_id(genesis):
-        raise UsageError(f"genesis: chain is {chain_id(genesis)!r} for this content, not {genesis['chain']!r}")
+        due, found = excerpt(chain_id(genesis)), excerpt(genesis["chain"])
+        raise UsageError(f"genesis: chain is {due} for this content, not {found}")
     return genesis

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridcore import cbor, merkle
-from gridcore.errors import EncodingError, GridError
+from gridcore.errors import EncodingError, GridError, excerpt
 from gridcore.sm import is_valid_signature
 from gridcore.sm3 import sm3
 
 TYPE = "header/1"
+HEADER_ITEMS_MAX = 11
+"""CBOR items of a header: an array of ten."""
+RECEIPT_ITEMS_MAX = 1024
+"""CBOR items of a receipt: 256 signers with three each, a path of 64, and what is around them."""
 Signers = Sequence[tuple[bytes, int]]
 Certificate = list[tuple[bytes, bytes]]
 
@@ -58,7 +62,7 @@ class Header:
 
 def decode_header(data: bytes) -> Header:
     """Inverse of Header.encode. Raises EncodingError for anything else."""
-    value = cbor.decode(data)
+    value = cbor.decode(data, items_max=HEADER_ITEMS_MAX)
     if not isinstance(value, list) or len(value) != 10 or value[0] != TYPE:
         raise EncodingError(f"a header is an array of ten items that begins with {TYPE!r}")
     kinds = (str, int, int, bytes, bytes, bytes, bytes, bytes, bytes)
@@ -130,9 +134,10 @@ class Receipt:
 
 def decode_receipt(data: bytes) -> Receipt:
     """Inverse of Receipt.encode; checks shape only. Raises EncodingError."""
-    value = cbor.decode(data)
+    value = cbor.decode(data, items_max=RECEIPT_ITEMS_MAX)
     keys = {"certificate", "code", "digest", "header", "path", "type", "version"}
-    if not isinstance(value, dict) or set(value) != keys or value["type"] != "receipt" or value["version"] != 1:
+    is_receipt = isinstance(value, dict) and set(value) == keys and value["type"] == "receipt"
+    if not is_receipt or type(value["version"]) is not int or value["version"] != 1:
         raise EncodingError("a receipt is a map of type 'receipt', version 1")
     _check_receipt_types(value)
     return Receipt(
@@ -160,12 +165,18 @@ def _check_receipt_types(value: Mapping[str, Any]) -> None:
 
 
 def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signers) -> None:
-    """Raise VerificationError unless the receipt proves that ``digest`` was decided with ``receipt.code`` on ``chain``."""
+    """Raise VerificationError unless the receipt proves that ``digest`` was decided on ``chain``.
+
+    It then proves the decision too: ``receipt.code``. signers: those whose word counts, as (public key, power).
+    """
     if receipt.header.chain != chain:
-        raise VerificationError(f"receipt of chain {receipt.header.chain!r}, expected {chain!r}")
+        raise VerificationError(f"receipt of chain {excerpt(receipt.header.chain)}, expected {excerpt(chain)}")
     if receipt.digest != digest:
         raise VerificationError("receipt of another transaction")
-    leaf = merkle.leaf_hash(data_leaf(receipt.digest, receipt.code))
-    if merkle.fold(leaf, receipt.path) != receipt.header.data_root:
+    try:
+        root = merkle.fold(merkle.leaf_hash(data_leaf(receipt.digest, receipt.code)), receipt.path)
+    except EncodingError as error:
+        raise VerificationError(f"receipt: {error}") from None
+    if root != receipt.header.data_root:
         raise VerificationError(f"receipt: the path does not lead to the data root of height {receipt.header.height}")
     check_certificate(receipt.header, receipt.certificate, signers)
