@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """What became of a transaction, or of one row of a reading batch (81 ... 87)."""
+    """What became of a transaction, or of one row of a reading batch (81 ... 88)."""
 
     ACCEPTED = 0
     EXISTS = 1
@@ -52,6 +52,7 @@ class Code(IntEnum):
     ROW_TWICE = 85
     ROW_OTHER_GATEWAY = 86
     ROW_QUALITY = 87
+    ROW_NOT_AT_BOUNDARY = 88
 
 
 RETRY = frozenset(

@@ -7,10 +7,9 @@ state before it leaves, so that a bundle that would not verify is an error here.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +22,11 @@ from gridcore.genesis import genesis_digest
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
 from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, chunks, decode_batch, encode_rows, unpack
-from ledger.state.market import order_id
+from ledger.state.market import book_seed, by_order_id, clearing_seed, fills_seed, gate_rows
 from ledger.state.registry import Area, Registry
 from ledger.state.runs import INITIAL, LINE_KINDS, energy_of, line_fields, result_seed, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
-_SIDES: Final = {"buy": 0, "sell": 1}
-_FILL_ROW: Final = struct.Struct("<IIBqqq")
-_BOOK_ROW: Final = struct.Struct("<IBqqq")
 Proof = dict[str, Any]
 
 
@@ -115,10 +111,11 @@ class _Rows:
     def proof(self, index: int, root: bytes, what: str) -> Proof:
         """The row proof of one row; broken promise where the rows are not those of ``root``."""
         hashes = merkle.salted_leaf_hashes(self.seed, self.rows)
-        if merkle.root_of_hashes(hashes) != root:
+        path = merkle.sided_path(hashes, index)
+        if merkle.fold(hashes[index], path) != root:
             broken(f"the {what} rows made again are those that were certified")
         salt = merkle.salts(self.seed, index + 1)[index]
-        return {"path": merkle.sided_path(hashes, index), "row": self.rows[index], "salt": salt}
+        return {"path": path, "row": self.rows[index], "salt": salt}
 
 
 @dataclass(frozen=True)
@@ -134,19 +131,11 @@ class _Gate:
 
     def fill_rows(self) -> _Rows:
         """The rows of ``fills_root``."""
-        rows = [
-            _FILL_ROW.pack(meter, counter, _SIDES[side], quantity_wh, price, filled_wh)
-            for meter, (_, counter, side, quantity_wh, price, filled_wh) in zip(self.meters, self.fills, strict=True)
-        ]
-        return _Rows(rows, sm3(self.seed + b"fills"))
+        return _Rows(gate_rows(self.meters, self.fills).fills, fills_seed(self.seed))
 
     def book_rows(self) -> _Rows:
         """The rows of ``book_root``."""
-        rows = [
-            _BOOK_ROW.pack(rank, _SIDES[side], quantity_wh, price, filled_wh)
-            for rank, (_, _, side, quantity_wh, price, filled_wh) in enumerate(self.fills)
-        ]
-        return _Rows(rows, sm3(self.seed + b"book"))
+        return _Rows(gate_rows(self.meters, self.fills).book, book_seed(self.seed))
 
 
 def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | None:
@@ -157,8 +146,7 @@ def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | No
     for chunk, _, _ in chunks(clearing["orders"]):
         orders += _must(reader, f"book/{area}/{slot_start_s}/{chunk}")["orders"]
         fills += _must(reader, f"fills/{area}/{slot_start_s}/{chunk}")["fills"]
-    orders.sort(key=lambda order: order_id(order[0], slot_start_s, order[1]).encode())
-    seed = sm3(cbor.encode(["clearing-seed/1", area, slot_start_s, [order[6] for order in orders]]))
+    seed = clearing_seed(area, slot_start_s, [order[6] for order in by_order_id(orders, slot_start_s)])
     meters = [_must(reader, f"party/{fill[0]}")["meter"] for fill in fills]
     return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
 

@@ -29,7 +29,7 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 CHUNK, BUDGET, WAITING_MAX, IDS_MAX = 1_024, 131_072, 4_096, 4_096
 VALID_AHEAD_MAX_S, NEIGHBOURS = 86_400, 96
 ORDER_COUNTER_MAX, QUANTITY_WH_MAX, PRICE_MAX, REGISTER_WH_MAX = 16, 10**8, 10**9, 10**13
-ABSENT, ZEROS = 0xFF, bytes(32)
+ABSENT, ZEROS, INTERPOLATED = 0xFF, bytes(32), 2
 ACCOUNTS = ["balance", "clearing", "levy", "network", "offtaker", "supplier"]
 
 # ------------------------------------------------------------------------------------------------------------ bytes
@@ -108,7 +108,7 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         "prosumer",
         {"counter": I64, "slot_start_s": I64},
         {"area": NAME, "price_micro_per_kwh": I64, "quantity_wh": I64, "side": re.compile("buy|sell")},
-        32,
+        0,
     ),
     "metering/reading_batch": (
         "gateway",
@@ -215,7 +215,8 @@ def advance(old: int, new: int, modulus_wh: int) -> int:
 def advance_verdict(old: int, new: int, slots: int, limit_wh: int, modulus_wh: int) -> int:
     """0, 83 or 84: may a register have gone from ``old`` to ``new`` in so many slots?"""
     wh = advance(old, new, modulus_wh)
-    return first((wh < 0, 83), (wh > slots * limit_wh, 83 if new < old else 84))
+    most = min(slots * limit_wh, modulus_wh // 2) if modulus_wh else slots * limit_wh
+    return first((wh < 0, 83), (wh > most, 83 if new < old else 84))
 
 
 # ---------------------------------------------------------------------------------------------------------- headers
@@ -267,6 +268,9 @@ class Twin:
         self.simulated: bool = self.leaves["chain"]["clock"] == "simulated"
         named = [key.split("/", 1) for key in self.leaves if "/" in key]
         self.areas = sorted((name for kind, name in named if kind == "area"), key=str.encode)
+        self.first_boundary_s = min(
+            (self.leaves["area/" + area]["first_slot_start_s"] for area in self.areas), default=0
+        )
         numbers = sorted(int(name) for kind, name in named if kind == "installation")
         installations = [self.leaves[f"installation/{number}"] for number in numbers]
         self.rows = {a: [i["number"] for i in installations if i["area"] == a] for a in self.areas}
@@ -318,19 +322,20 @@ class Twin:
         key = f"seen/{hour % 48}"
         bucket = self.leaves.get(key, {"hour": hour, "ids": []})
         ids = bucket["ids"] if bucket["hour"] == hour else []
-        seen = dict(ids)
+        own = [entry for entry in ids if entry[0] == tx.content["signer"]]
+        seen = {client: transaction for _, client, transaction in own}
         code = first(
             (is_clock and not self.simulated, 31),
             (valid_until_s < self.ledger_time_s, 18),
             (valid_until_s > self.ledger_time_s + VALID_AHEAD_MAX_S, 19),
             (client_id in seen, 1 if seen.get(client_id) == tx.id else 20),
-            (len(ids) >= IDS_MAX, 21),
+            (len(own) >= IDS_MAX, 21),
         )
         if code:
             return code
-        code = self.advance_clock(tx.content["body"]) if is_clock else self.open_epoch(tx.content["body"])
+        code = self.advance_clock(tx.content["body"]) if is_clock else self.open_epoch(tx.content)
         if code == 0:
-            self.leaves[key] = {"hour": hour, "ids": [*ids, [client_id, tx.id]]}
+            self.leaves[key] = {"hour": hour, "ids": [*ids, [tx.content["signer"], client_id, tx.id]]}
         return code
 
     def advance_clock(self, body: Leaf) -> int:
@@ -341,9 +346,12 @@ class Twin:
         self.leaves["time"] = {"ledger_time_s": body["to_s"]}
         return 0
 
-    def open_epoch(self, body: Leaf) -> int:
-        """A gateway that lost its outbox starts again at counter 1; the hole stays visible."""
+    def open_epoch(self, content: Leaf) -> int:
+        """A gateway that lost its outbox starts again at counter 1, if its organisation says so; the hole stays visible."""
+        body = content["body"]
         key = "gateway/" + body["gateway"]
+        if key in self.leaves and self.leaves[key]["organisation"] != content["signer"]:
+            return 15
         if key not in self.leaves or body["epoch"] != self.leaves[key]["epoch"] + 1:
             return 49
         self.leaves[key] = self.leaves[key] | {"epoch": body["epoch"], "counter": 0, "last": ZEROS}
@@ -362,6 +370,10 @@ class Twin:
             return 63
         area = self.leaves["area/" + party["area"]]
         rules = self.leaves["rules/" + area["rules"]]
+        book = self.book(party["area"], slot)
+        same = [order.transaction_id for order in book if (order.party, order.counter) == (name, counter)]
+        if same == [tx.id]:
+            return 1
         code = first(
             (slot < area["first_slot_start_s"] or slot % self.slot_s != 0, 62),
             (self.ledger_time_s < slot - rules["open_before_start_s"], 61),
@@ -370,13 +382,10 @@ class Twin:
             (not 1 <= body["quantity_wh"] <= QUANTITY_WH_MAX, 64),
             (not -PRICE_MAX <= body["price_micro_per_kwh"] <= PRICE_MAX, 65),
         )
-        if code:
-            return code
-        book = self.book(party["area"], slot)
-        same = [order.transaction_id for order in book if (order.party, order.counter) == (name, counter)]
-        if same:
-            return 1 if same == [tx.id] else 66
-        order = [name, counter, body["side"], body["quantity_wh"], body["price_micro_per_kwh"], tx.id, tx.attachment]
+        if code or same:
+            return code or 66
+        seed = sm3(tx.signature)
+        order = [name, counter, body["side"], body["quantity_wh"], body["price_micro_per_kwh"], tx.id, seed]
         key = f"book/{party['area']}/{slot}/{len(book) // CHUNK}"
         chunk = self.leaves[key]["orders"] if key in self.leaves else []
         self.leaves[key] = {"orders": [*chunk, order]}
@@ -408,7 +417,7 @@ class Twin:
             (counter < gateway["counter"], 43),
             (counter > gateway["counter"] + 1, 41),
             (body["previous"] != gateway["last"], 44),
-            (boundary < 0 or boundary % self.slot_s != 0, 46),
+            (boundary < self.first_boundary_s or boundary % self.slot_s != 0, 46),
             (boundary > self.ledger_time_s, 45),
         )
         if code:
@@ -443,7 +452,7 @@ class Twin:
             self.write_row(row, boundary, seed, reseeded)
 
     def row_verdict(self, row: Row, gateway: str, boundary: int, met: set[int]) -> int | None:
-        """81 to 87; 0 for a value that already stands; None for a row to accept."""
+        """81 to 88; 0 for a value that already stands; None for a row to accept."""
         installation = self.leaves.get(f"installation/{row.meter}")
         if installation is None:
             return 82
@@ -451,7 +460,8 @@ class Twin:
         code = first(
             (installation["gateway"] != gateway, 86),
             (row.meter in met, 85),
-            (row.quality % 16 != 0, 87),
+            (row.quality % 16 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
+            (abs(row.offset_ms) > 500 * self.slot_s, 88),
             (standing is not None and standing[0] != row.registers, 81),
         )
         if code or standing is not None:
@@ -480,6 +490,10 @@ class Twin:
                     old, later = (value, new) if direction < 0 else (new, value)
                     verdicts.append(advance_verdict(old, later, slots, limit, modulus))
                     break
+            else:
+                if direction > 0 and latest is not None:
+                    slots = (latest[0] - boundary) // self.slot_s
+                    verdicts.append(advance_verdict(new, latest[1][register], slots, limit, modulus))
         return next((verdict for verdict in verdicts if verdict), 0)
 
     def place(self, number: int) -> tuple[str, int, int]:
@@ -550,16 +564,20 @@ class Twin:
             self.budget -= cost
             progress["run_slot_start_s"] += self.slot_s
 
+        untried: list[int] = []
         for slot in sorted(waiting):
-            if self.budget > 0 and {(area, slot), (area, slot + self.slot_s)} & self.touched:
+            if slot in progress["untried"] or {(area, slot), (area, slot + self.slot_s)} & self.touched:
+                if self.budget <= 0:
+                    untried.append(slot)
+                    continue
                 if self.is_complete(area, slot):
                     self.settle_slot(area, slot, rules)
                     waiting.remove(slot)
                 self.budget -= cost
-        self.leaves["progress/" + area] = progress | {"waiting": waiting}
+        self.leaves["progress/" + area] = progress | {"untried": untried, "waiting": waiting}
         is_gate_due = now >= progress["gate_slot_start_s"] - rules["gate_before_start_s"]
         is_run_due = len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead
-        self.work_left = self.work_left or is_gate_due or is_run_due
+        self.work_left = self.work_left or is_gate_due or is_run_due or bool(untried)
 
     def clear_slot(self, area: str, slot: int, rules: Leaf) -> int:
         """Close a slot's gate: one price, each order's fill. Returns the number of orders."""
@@ -659,10 +677,15 @@ class Twin:
             columns = [Column(column) for column in zip(*table[part], strict=True)]
             columns_and_quality = {"columns": columns, "quality": bytes(qualities[part])}
             self.leaves[f"positions/{area}/{slot}/{run}/{number}"] = columns_and_quality
-            key = f"balance/{area}/{number}"
-            none = [0] * len(owed[part])
+        self.post(area, owed, received)
+
+    def post(self, area: str, owed: Sequence[int], received: Mapping[str, int]) -> None:
+        """What each party owes more, and what each account has received more: the two sides of one sum."""
+        for number, at in enumerate(range(0, len(owed), CHUNK)):
+            key, more = f"balance/{area}/{number}", owed[at : at + CHUNK]
+            none = [0] * len(more)
             old = self.leaves.get(key, {"nano": none, "units": none})
-            totals = [u * 10**9 + n + owes for u, n, owes in zip(old["units"], old["nano"], owed[part], strict=True)]
+            totals = [u * 10**9 + n + owes for u, n, owes in zip(old["units"], old["nano"], more, strict=True)]
             self.leaves[key] = {"nano": Column(t % 10**9 for t in totals), "units": Column(t // 10**9 for t in totals)}
         for name in ACCOUNTS:
             before = self.leaves.get(f"account/{area}/{name}", {"units": 0, "nano": 0})

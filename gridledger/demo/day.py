@@ -18,7 +18,6 @@ from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 from simulators.meters.fleet import MeterFleet
 
-ORDER_SEED_BYTES: Final = 32
 VALID_S: Final = 86_400
 POLL_S: Final = 0.02
 RETRY_PAUSE_S: Final = 0.1
@@ -87,7 +86,7 @@ class Day:
                 },
             )
             signature = self._keys[intent.party].sign(signed)
-            wires.append(encode_transaction(signed, signature, secrets.token_bytes(ORDER_SEED_BYTES)))
+            wires.append(encode_transaction(signed, signature))
         return wires
 
     async def _advance(self, to_s: int) -> None:

@@ -54,7 +54,7 @@ class Supervised:
         """End the process: SIGTERM, then SIGKILL when it does not listen. ``run`` returns soon after."""
         self._stop.set()
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
         self._terminate()
         try:

@@ -19,7 +19,7 @@ from ledger.http.problems import Problem
 from ledger.http.results import find_runs, load_positions, load_run
 from ledger.http.view import LedgerView
 from ledger.state.columns import chunks, unpack
-from ledger.state.market import order_id
+from ledger.state.market import by_order_id, order_id
 from ledger.state.registry import Area
 from ledger.state.runs import ACCOUNTS
 
@@ -118,7 +118,7 @@ def orders(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, st
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     found = [order for order in view.orders(area, slot_start_s) if party is None or order[0] == party]
-    found.sort(key=lambda order: order_id(order[0], slot_start_s, order[1]).encode())
+    found = by_order_id(found, slot_start_s)
     page, following = _page(found, start)
     rows = [
         {

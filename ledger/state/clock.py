@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
@@ -36,17 +36,18 @@ def check_client_id(draft: Draft, transaction: Transaction) -> Code:
     if valid_until_s > draft.ledger_time_s + VALID_S_MAX:
         return Code.VALID_TOO_LONG
     ids = _ids(draft, valid_until_s)
-    for client_id, transaction_id in ids:
+    own = [entry for entry in ids if entry[0] == transaction.signer]
+    for _, client_id, transaction_id in own:
         if client_id == transaction.identity["client_id"]:
             return Code.EXISTS if transaction_id == transaction.id else Code.ID_REUSED
-    return Code.TOO_MANY_IDS if len(ids) >= IDS_PER_HOUR_MAX else Code.ACCEPTED
+    return Code.TOO_MANY_IDS if len(own) >= IDS_PER_HOUR_MAX else Code.ACCEPTED
 
 
 def remember_client_id(draft: Draft, transaction: Transaction) -> None:
     """Keep an accepted transaction's client id until it has expired."""
     valid_until_s = transaction.identity["valid_until_s"]
     ids = _ids(draft, valid_until_s)
-    entry = [transaction.identity["client_id"], transaction.id]
+    entry = [transaction.signer, transaction.identity["client_id"], transaction.id]
     draft.put(_bucket(valid_until_s), {"hour": valid_until_s // _HOUR_S, "ids": [*ids, entry]})
 
 
@@ -54,6 +55,6 @@ def _bucket(valid_until_s: int) -> str:
     return f"seen/{valid_until_s // _HOUR_S % BUCKETS}"
 
 
-def _ids(draft: Draft, valid_until_s: int) -> list[list[bytes]]:
+def _ids(draft: Draft, valid_until_s: int) -> list[list[Any]]:
     bucket = draft.get(_bucket(valid_until_s))
     return list(bucket["ids"]) if bucket is not None and bucket["hour"] == valid_until_s // _HOUR_S else []

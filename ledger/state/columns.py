@@ -35,6 +35,7 @@ class BatchColumns:
 
     seed: bytes
     meter: Int64
+    offset_ms: Int64
     quality: UInt8
     import_wh: Int64
     export_wh: Int64
@@ -67,7 +68,7 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
         table[name] = column
     data, size = table.tobytes(), _ROW.itemsize
     rows = [data[start : start + size] for start in range(0, len(data), size)]
-    return BatchColumns(seed, meter, quality.astype(np.uint8), import_wh, export_wh, rows)
+    return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows)
 
 
 def pack(column: Int64) -> bytes:

@@ -49,17 +49,22 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
         if len(area.settling) and not settle_slot(draft, contract, area, run_s):
             waiting.append(run_s)
         run_s += slot_s
-    for slot_start_s in [slot for slot in waiting if _is_fed(draft, area.id, slot, slot_s)]:
-        if budget.rows <= 0:
-            break
+    untried = [slot for slot in waiting if slot in progress["untried"] or _is_fed(draft, area.id, slot, slot_s)]
+    while untried and budget.rows > 0:
+        slot_start_s = untried.pop(0)
         budget.rows -= max(len(area.settling), 1)
         if settle_slot(draft, contract, area, slot_start_s):
             waiting.remove(slot_start_s)
     run_due = now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX
-    progress = {"gate_slot_start_s": gate_s, "run_slot_start_s": run_s, "waiting": waiting}
+    progress = {
+        "gate_slot_start_s": gate_s,
+        "run_slot_start_s": run_s,
+        "untried": untried,
+        "waiting": waiting,
+    }
     if progress != before:
         draft.put(key, progress)
-    return bool(now_s >= gate_s - rules["gate_before_start_s"] or run_due)
+    return bool(now_s >= gate_s - rules["gate_before_start_s"] or run_due or untried)
 
 
 def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore import merkle
-from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, REGISTER_WH_MAX
+from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, FLAG_INTERPOLATED
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
@@ -20,10 +20,14 @@ from gridcore.sm3 import sm3
 from ledger.state.clock import check_client_id, remember_client_id
 from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, UInt8, decode_batch, pack, unpack
 from ledger.state.draft import Draft
-from ledger.state.late import judge_late_row
+from ledger.state.ranges import Candidates, judge_late_rows, judge_rows
 
 Rows = tuple[tuple[int, int, int], ...]
 ACCEPTED, EQUAL = 0, -1
+NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
+"""Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
+OFFSET_MS_PER_SLOT_S: Final = 500
+"""A reading belongs to the nearest boundary: it is at most half a slot away."""
 _NO_SEED: Final = bytes(32)
 
 
@@ -33,6 +37,8 @@ def open_epoch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
         return code, ()
     key = f"gateway/{transaction.body['gateway']}"
     gateway = draft.get(key)
+    if gateway is not None and gateway["organisation"] != transaction.signer:
+        return Code.NOT_PERMITTED, ()
     if gateway is None or transaction.body["epoch"] != gateway["epoch"] + 1:
         return Code.EPOCH_NOT_NEXT, ()
     draft.put(key, {**gateway, "counter": 0, "epoch": transaction.body["epoch"], "last": FIRST_PREVIOUS})
@@ -76,7 +82,7 @@ def check_header(draft: Draft, gateway: Mapping[str, Any], transaction: Transact
     if transaction.body["previous"] != gateway["last"]:
         return Code.WRONG_PREVIOUS
     boundary_s = transaction.body["boundary_s"]
-    if boundary_s < 0 or boundary_s % draft.chain()["slot_s"]:
+    if boundary_s < draft.registry.first_boundary_s or boundary_s % draft.chain()["slot_s"]:
         return Code.NOT_A_BOUNDARY
     return Code.ACCEPTED if boundary_s <= draft.ledger_time_s else Code.FUTURE_BOUNDARY
 
@@ -89,7 +95,8 @@ def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
     gateway_index = registry.gateways.index(gateway) if gateway in registry.gateways else -1
-    verdicts[columns.quality & 15 != 0] = int(Code.ROW_QUALITY)
+    verdicts[np.abs(columns.offset_ms) > draft.chain()["slot_s"] * OFFSET_MS_PER_SLOT_S] = int(Code.ROW_NOT_AT_BOUNDARY)
+    verdicts[columns.quality & NOT_MEASURED != 0] = int(Code.ROW_QUALITY)
     verdicts[_repeated(columns.meter)] = int(Code.ROW_TWICE)
     verdicts[registry.gateway_index[place] != gateway_index] = int(Code.ROW_OTHER_GATEWAY)
     verdicts[registry.numbers[place] != columns.meter] = int(Code.ROW_UNKNOWN_METER)
@@ -122,14 +129,23 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int6
     quality, shown, seed = load_registers(draft.get(key), size)
     latest_key = f"latest/{area.id}/{chunk}"
     latest_s, latest = _load_latest(draft.get(latest_key), size)
-    new = [columns.import_wh[rows], columns.export_wh[rows]]
-    verdicts = _judge_range(draft, new, place, boundary_s, latest_s[at], [column[at] for column in latest])
+    new = (columns.import_wh[rows], columns.export_wh[rows])
+    candidates = Candidates(
+        area.id,
+        chunk,
+        boundary_s,
+        at,
+        new,
+        registry.modulus_wh[place],
+        registry.limit_wh[place],
+        latest_s[at],
+        (latest[0][at], latest[1][at]),
+    )
+    verdicts = judge_rows(draft, candidates)
     present = quality[at] != ABSENT_QUALITY
-    for row in np.flatnonzero((latest_s[at] >= boundary_s) & ~present):
-        pair = (int(new[0][row]), int(new[1][row]))
-        verdicts[row] = judge_late_row(
-            draft, area, int(registry.area_row[place[row]]), int(place[row]), boundary_s, pair
-        )
+    late = np.flatnonzero((latest_s[at] >= boundary_s) & ~present)
+    if len(late):
+        verdicts[late] = judge_late_rows(draft, candidates.take(late))
     equal = (shown[0][at] == new[0]) & (shown[1][at] == new[1])
     verdicts[present] = np.where(equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[present]
     taken = np.flatnonzero(verdicts == ACCEPTED)
@@ -162,25 +178,3 @@ def _load_latest(value: Mapping[str, Any] | None, size: int) -> tuple[Int64, lis
     if value is None:
         return np.full(size, -1, dtype=np.int64), [np.zeros(size, dtype=np.int64) for _ in range(2)]
     return unpack(value["boundary_s"]), [unpack(column) for column in value["registers"]]
-
-
-def _judge_range(
-    draft: Draft, new: list[Int64], place: Int64, boundary_s: int, latest_s: Int64, latest: list[Int64]
-) -> Int64:
-    """Verdicts of rows against the meter's latest value; rows that are late are judged again, one by one."""
-    modulus, limit = draft.registry.modulus_wh[place], draft.registry.limit_wh[place]
-    slots = np.where(latest_s >= 0, (boundary_s - latest_s) // draft.chain()["slot_s"], 0)
-    verdicts = np.zeros(len(place), dtype=np.int64)
-    for old, value in zip(latest, new, strict=True):
-        # Registers and columns are not negative, limits are at most 10^9 a slot: nothing here can leave 64 bits.
-        raw = value - old
-        advance = raw + np.where(raw < 0, modulus, 0)
-        within = (advance >= 0) & (advance <= slots * limit) | (latest_s < 0)
-        high = (value > REGISTER_WH_MAX) | ((modulus > 0) & (value >= modulus))
-        if (within & ~high).all():
-            continue
-        verdict = np.where(raw < 0, int(Code.ROW_GOES_BACK), int(Code.ROW_EXCEEDS_LIMIT))
-        verdict[within] = ACCEPTED
-        verdict[high] = int(Code.ROW_EXCEEDS_LIMIT)
-        verdicts = np.where(verdicts == ACCEPTED, verdict, verdicts)
-    return verdicts

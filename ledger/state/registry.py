@@ -64,6 +64,8 @@ class Registry:
     areas: tuple[Area, ...]
     """Ascending by the bytes of their ids."""
     gateways: tuple[str, ...]
+    first_boundary_s: int
+    """The start of the first slot of any area: no reading before it."""
 
     @classmethod
     def from_leaves(cls, leaves: Leaves) -> Registry:
@@ -88,6 +90,9 @@ class Registry:
             limit_wh=_column(v["limit_wh"] for v in installations),
             areas=tuple(_area(area, members[area]) for area in area_ids),
             gateways=gateways,
+            first_boundary_s=min(
+                (_value(leaves, f"{AREA}{area}")["first_slot_start_s"] for area in area_ids), default=0
+            ),
         )
 
 

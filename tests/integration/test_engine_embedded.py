@@ -139,7 +139,7 @@ async def test_what_no_registered_signer_signed_never_reaches_the_disk(tmp_path:
             identity={"client_id": bytes(16), "valid_until_s": START_S},
             body={"to_s": START_S + 1},
         )
-        wrong_role = sign(CLOCK_KEY, kind="market/order", signer="clock", identity={"counter": 1, "slot_start_s": 0}, body={"area": "A", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, attachment=bytes(32))  # fmt: skip
+        wrong_role = sign(CLOCK_KEY, kind="market/order", signer="clock", identity={"counter": 1, "slot_start_s": 0}, body={"area": "A", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"})  # fmt: skip
         answers = await engine.submit([forged, stranger, wrong_role, b"\x00garbage"])
         assert [answer.code for answer in answers] == [
             Code.WRONG_SIGNATURE,

@@ -47,7 +47,7 @@ def genesis(modulus_wh: int) -> dict[str, Any]:
     area = {"calendar": "c", "contract": "p2p_call_auction/1", "contract_pin": bytes(32), "first_slot_start_s": START}
     meter = {"area": "A", "from_s": START, "gateway": "gw", "limit_wh": 5_000, "meter": "M", "modulus_wh": modulus_wh}
     meter |= {"point": "P", "profile": "any", "ratio": 1, "role": "household"}
-    gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1, "organisation": "o"}
+    gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1, "organisation": "utility"}
     roles = {"clock": "clock", "utility": "utility", "gw": "gateway", "anna": "prosumer", "bert": "prosumer"}
     leaves: list[list[Any]] = [
         ["chain", {"clock": "simulated", "currency": "CNY", "name": "hand", "slot_s": SLOT}],
@@ -60,7 +60,7 @@ def genesis(modulus_wh: int) -> dict[str, Any]:
         ["rules/r", rules],
         ["installation/7", meter | {"number": ANNA, "party": "anna"}],
         ["installation/9", meter | {"number": BERT, "party": "bert"}],
-        ["progress/A", {"gate_slot_start_s": START, "run_slot_start_s": START, "waiting": []}],
+        ["progress/A", {"gate_slot_start_s": START, "run_slot_start_s": START, "untried": [], "waiting": []}],
     ]
     return complete_genesis({"leaves": leaves, "name": "hand"})
 
@@ -102,7 +102,7 @@ class Desk:
 
     def order(self, party: str, side: str, quantity: int, price: int, counter: int = 1, slot: int = START) -> bytes:
         body = {"area": "A", "price_micro_per_kwh": price, "quantity_wh": quantity, "side": side}
-        return self.wire("market/order", party, {"counter": counter, "slot_start_s": slot}, body, bytes(32))
+        return self.wire("market/order", party, {"counter": counter, "slot_start_s": slot}, body)
 
     def batch(self, boundary_s: int, rows: list[tuple[int, int, int]], counter: int, previous: bytes) -> bytes:
         """Rows are (meter, import, export)."""

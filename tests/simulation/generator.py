@@ -91,7 +91,10 @@ class World:
         for gateway in self.gateways:
             self._signer(gateway, "gateway", *(["prosumer"] if rng.random() < 0.1 else []))
         for gateway in [*self.gateways, "gw-silent"]:
-            epoch, organisation = rng.choice([1, 1, 5]), {"organisation": "dso", "protection": "software"}
+            epoch, organisation = (
+                rng.choice([1, 1, 5]),
+                {"organisation": rng.choice(["utility"] * 9 + ["dso"]), "protection": "software"},
+            )
             state = {"counter": 0, "epoch": epoch, "last": bytes(32), "last_boundary_s": -1}
             self.leaves.append((f"gateway/{gateway}", state | organisation))
         self._installations()
@@ -99,7 +102,12 @@ class World:
             self._area(area)
         self.leaves += [(f"installation/{number}", meter) for number, meter in sorted(self.meters.items())]
         for area in self.areas:
-            progress = {"gate_slot_start_s": self.start_s, "run_slot_start_s": self.start_s, "waiting": []}
+            progress = {
+                "gate_slot_start_s": self.start_s,
+                "run_slot_start_s": self.start_s,
+                "untried": [],
+                "waiting": [],
+            }
             self.leaves.append((f"progress/{area}", progress))
         return {
             "clock": clock,
@@ -141,7 +149,7 @@ class World:
                 "area": rng.choice(self.areas),
                 "from_s": self.start_s,
                 "gateway": rng.choice(self.gateways),
-                "limit_wh": rng.choice([1, 250, 5_000, 5_000, 500_000]),
+                "limit_wh": rng.choice([1, 250, 5_000, 5_000, 200_000]),
                 "meter": f"M{number}",
                 "modulus_wh": rng.choice([0, 0, 500_001, 10_000_000]),
                 "number": number,
@@ -323,7 +331,7 @@ class BlockMaker:
         name = rng.choice([*self.world.gateways, "gw-silent", "gw-unknown"])
         state = self.gateways.get(name, {"epoch": 1})
         body = {"epoch": state["epoch"] + rng.choice([1, 1, 1, 0, 2]), "gateway": name}
-        if body["epoch"] == state["epoch"] + 1:
+        if body["epoch"] == state["epoch"] + 1 and state.get("organisation") == "utility":
             state |= {"epoch": body["epoch"], "counter": 0, "last": bytes(32)}
         reason = rng.choice(["disk lost", "丢失", "x" * 200, "x" * 201, ""])
         return self.wire("metering/open_epoch", "utility", self.identity(), body | {"reason": reason})
@@ -364,8 +372,8 @@ class BlockMaker:
             "quantity_wh": quantity,
             "side": rng.choice(["buy", "sell"]),
         }
-        seed = rng.randbytes(rng.choice([32] * 60 + [0, 31, 33]))
-        return self.wire("market/order", name, {"counter": counter, "slot_start_s": slot}, body, seed)
+        bulk = rng.randbytes(rng.choice([0] * 60 + [1, 32]))
+        return self.wire("market/order", name, {"counter": counter, "slot_start_s": slot}, body, bulk)
 
     # ---------------------------------------------------------------------------------------------- readings
 
@@ -435,7 +443,7 @@ class BlockMaker:
             case 0:
                 row[0] = rng.choice([0, 61, 2**32 - 1, 2**32 - 2, *world.meters])
             case 1:
-                row[2] = rng.choice([1, 2, 3, 4, 15, 0x10, 0x80, 0xF0, 0xF4, 0xFF])
+                row[2] = rng.choice([1, 2, 3, 4, 15, 0x10, 0x20, 0x80, 0xD0, 0xF0, 0xF4, 0xFF])
             case 2:
                 row[register] = max(0, row[register] - rng.choice([1, limit, 10 * limit]))
             case 3:
@@ -447,7 +455,8 @@ class BlockMaker:
                     [*row[:3], *(row[3:] if rng.random() < 0.5 else world.truth(rng.choice([*world.meters]), 0))]
                 )
             case 6:
-                row[1] = rng.choice([-(2**31), 2**31 - 1, 0, 900_000])
+                half = 500 * world.slot_s
+                row[1] = rng.choice([-(2**31), 2**31 - 1, half, half + 1, -half, -half - 1, 900_000])
             case _:
                 row[3], row[4] = row[4], row[3]
         row[register] = min(row[register], 2**63 - 1)

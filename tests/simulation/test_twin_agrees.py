@@ -14,7 +14,7 @@ import pytest
 
 from gridcore import cbor
 from ledger.genesis import check_genesis
-from ledger.state import clock, columns, due, late, market, metering
+from ledger.state import clock, columns, due, market, metering
 from ledger.state.block import Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
@@ -31,7 +31,7 @@ SEEDS_FAST, SEEDS_SOAK, BLOCKS = 25, 600, 40
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, budget and queues so small that a small world meets their ends."""
-    for module in (columns, late, market, metering):
+    for module in (columns, market, metering):
         monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)

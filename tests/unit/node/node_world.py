@@ -107,7 +107,7 @@ def area_leaves(number: int, area: str) -> list[list[Any]]:
         "first_slot_start_s": FIRST_S,
         "rules": "r",
     }
-    progress = {"gate_slot_start_s": FIRST_S, "run_slot_start_s": FIRST_S, "waiting": []}
+    progress = {"gate_slot_start_s": FIRST_S, "run_slot_start_s": FIRST_S, "untried": [], "waiting": []}
     return [[f"gateway/gw-{number}", gateway], [f"area/{area}", value], [f"progress/{area}", progress]]
 
 
@@ -171,7 +171,7 @@ class Submitter:
         """market/order with counter 1."""
         body = {"area": area, "price_micro_per_kwh": price, "quantity_wh": quantity_wh, "side": side}
         identity = {"counter": 1, "slot_start_s": slot_s}
-        return self.sign("market/order", party, identity, body, secrets.token_bytes(32))
+        return self.sign("market/order", party, identity, body)
 
     def batch(self, gateway: str, boundary_s: int, rows: Sequence[tuple[int, int, int]], skip: int = 0) -> bytes:
         """metering/reading_batch of (meter, import, export); ``skip``: leave that many counters out."""

@@ -265,7 +265,7 @@ async def test_each_transaction_has_an_answer_of_its_own(tmp_path: Path) -> None
         await submit_all(client, [[order]])
         forged = submitter.sign(
             "market/order", "p-2", {"counter": 1, "slot_start_s": FIRST_S},
-            {"area": "a-1", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, bytes(32), key="stranger",
+            {"area": "a-1", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, key="stranger",
         )  # fmt: skip
         ahead = submitter.batch("gw-1", START_S, [(1, 1, 1)], skip=2)
         answers = await client.submit([order, b"\x00", forged, ahead])

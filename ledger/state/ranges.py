@@ -1,0 +1,136 @@
+"""Whether a register can follow, or come before, what already stands: each row of a chunk beside its neighbours in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.batch import ABSENT_QUALITY, REGISTER_WH_MAX
+from gridcore.codes import Code
+from ledger.state.columns import Int64, unpack
+from ledger.state.draft import Draft
+
+NEIGHBOUR_SLOTS_MAX: Final = 96
+"""How far a late row looks for the values before and after it."""
+
+FITS: Final = 0
+GOES_BACK: Final = int(Code.ROW_GOES_BACK)
+EXCEEDS_LIMIT: Final = int(Code.ROW_EXCEEDS_LIMIT)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows of one chunk of one area that are to be judged; columns of equal length n.
+
+    at: int64[n], positions in the chunk; registers: import and export, int64[n], 0 ... 2^63 - 1; modulus_wh (0: none) and
+    limit_wh (of one slot): of each row's meter; latest_s (-1: none) and latest: the meter's latest boundary and registers.
+    """
+
+    area: str
+    chunk: int
+    boundary_s: int
+    at: Int64
+    registers: tuple[Int64, Int64]
+    modulus_wh: Int64
+    limit_wh: Int64
+    latest_s: Int64
+    latest: tuple[Int64, Int64]
+
+    def take(self, rows: Int64) -> Candidates:
+        """Some of the rows."""
+        return Candidates(
+            self.area,
+            self.chunk,
+            self.boundary_s,
+            self.at[rows],
+            (self.registers[0][rows], self.registers[1][rows]),
+            self.modulus_wh[rows],
+            self.limit_wh[rows],
+            self.latest_s[rows],
+            (self.latest[0][rows], self.latest[1][rows]),
+        )
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest present value of each row in one direction: slots away (0: there is none), import and export."""
+
+    slots: Int64
+    registers: tuple[Int64, Int64]
+
+
+def judge_rows(draft: Draft, rows: Candidates) -> Int64:
+    """int64[n]: 0, or the verdict of a row whose boundary is later than its meter's latest (or that has none yet)."""
+    slot_s = draft.chain()["slot_s"]
+    slots = np.where(rows.latest_s >= 0, (rows.boundary_s - rows.latest_s) // slot_s, 0)
+    before = Neighbours(slots, rows.latest)
+    return _judge(rows, (before,), ())
+
+
+def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
+    """int64[n]: 0, or the verdict of a row whose meter already has a later boundary."""
+    slot_s = draft.chain()["slot_s"]
+    before = _neighbours(draft, rows, -1)
+    near = _neighbours(draft, rows, +1)
+    # The latest value lies after a late row: it bounds the row where nothing nearer does.
+    far = near.slots == 0
+    after = Neighbours(
+        np.where(far, (rows.latest_s - rows.boundary_s) // slot_s, near.slots),
+        (
+            np.where(far, rows.latest[0], near.registers[0]),
+            np.where(far, rows.latest[1], near.registers[1]),
+        ),
+    )
+    return _judge(rows, (before,), (after,))
+
+
+def _judge(rows: Candidates, before: tuple[Neighbours, ...], after: tuple[Neighbours, ...]) -> Int64:
+    """The first verdict of each row: import before export, range before neighbours, the past before the future."""
+    verdicts = np.zeros(len(rows.at), dtype=np.int64)
+    for index in range(2):
+        new = rows.registers[index]
+        high = (new > REGISTER_WH_MAX) | ((rows.modulus_wh > 0) & (new >= rows.modulus_wh))
+        found = [np.where(high, EXCEEDS_LIMIT, FITS)]
+        found += [_judge_advance(rows, n.registers[index], new, n.slots) for n in before]
+        found += [_judge_advance(rows, new, n.registers[index], n.slots) for n in after]
+        for verdict in found:
+            if verdict.any():
+                verdicts = np.where(verdicts == FITS, verdict, verdicts)
+    return verdicts
+
+
+def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> Int64:
+    """Whether ``new`` can follow ``old`` after ``slots`` slots; 0 slots: nothing to compare with.
+
+    Half the modulus at most: beyond that, a register that went back would look like one that rolled over.
+    """
+    # Registers are not negative, limits are at most 10^9 a slot, times at most year 9999: nothing here leaves 64 bits.
+    raw = new - old
+    advance = raw + np.where(raw < 0, rows.modulus_wh, 0)
+    most = slots * rows.limit_wh
+    most = np.where(rows.modulus_wh > 0, np.minimum(most, rows.modulus_wh // 2), most)
+    fits: NDArray[np.bool_] = (advance >= 0) & (advance <= most) | (slots == 0)
+    return np.where(fits, FITS, np.where(raw < 0, GOES_BACK, EXCEEDS_LIMIT))
+
+
+def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:
+    """The nearest present values before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
+    slot_s = draft.chain()["slot_s"]
+    slots = np.zeros(len(rows.at), dtype=np.int64)
+    first, second = np.zeros_like(slots), np.zeros_like(slots)
+    for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
+        boundary_s = rows.boundary_s + direction * away * slot_s
+        value = draft.get(f"registers/{rows.area}/{boundary_s}/{rows.chunk}")
+        if value is None:
+            continue
+        quality = np.frombuffer(value["quality"], dtype=np.uint8)[rows.at]
+        found = (slots == 0) & (quality != ABSENT_QUALITY)
+        slots[found] = away
+        for column, data in zip((first, second), value["registers"], strict=True):
+            column[found] = unpack(data)[rows.at][found]
+        if slots.all():
+            break
+    return Neighbours(slots, (first, second))
