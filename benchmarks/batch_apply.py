@@ -160,6 +160,7 @@ def _genesis(public_key: bytes) -> dict[str, Any]:
 _PROGRESS = {
     "gate_slot_start_s": FIRST_S + 10**9 // 900 * 900,
     "run_slot_start_s": FIRST_S + 10**9 // 900 * 900,
+    "untried": [],
     "waiting": [],
 }
 

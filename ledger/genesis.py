@@ -1,18 +1,20 @@
 """The leaves of a genesis: which there are, what form they have, and that they fit together (docs/spec/state.md).
 
 ``gridcore.genesis.decode_genesis`` checks the frame of the file; this module checks what the state machine relies on
-without looking again. The first thing that is wrong ends in one line that names the leaf, the field and what would be right.
+without looking again, and what the stand-alone verifier of evidence (``gridcore.verify``) expects of names, times and the signer
+set: whatever passes here can be verified there. The first thing that is wrong ends in one line that names the leaf, the field and what would be right.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple, NoReturn
 
 from gridcore.batch import FIRST_PREVIOUS
 from gridcore.envelope import NAME
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, excerpt
 from gridcore.sm.curve import parse_public_key
 from ledger.state.fields import TIME_S_MAX
 
@@ -36,7 +38,10 @@ REFERENCE_MICRO_PER_KWH_MAX: Final = 10**9
 RULE_S_MAX: Final = 366 * 86_400
 """Longest span of a rule: opening, gate, metering deadline."""
 POWER_MAX: Final = 2**31
-SIGNERS_MAX: Final = 1_000
+SIGNERS_MAX: Final = 256
+"""As many as one evidence bundle's certificate may hold."""
+CHAIN_NAME: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,40}")
+"""The chain's name, which begins the chain id; it is printable as well."""
 CALENDAR_ENTRIES_MAX: Final = 40_000
 _U32_MAX: Final = 2**32 - 1
 
@@ -114,6 +119,10 @@ def _is_roles(value: Any) -> bool:
 
 
 _NAME: Final = _Form("1 to 64 of A-Z a-z 0-9 . _ -", lambda v: isinstance(v, str) and NAME.fullmatch(v) is not None)
+_CHAIN_NAME: Final = _Form(
+    "a printable text of 1 to 40 characters without a slash",
+    lambda v: isinstance(v, str) and v.isprintable() and CHAIN_NAME.fullmatch(v) is not None,
+)
 _DIGEST: Final = _Form("32 bytes", lambda value: isinstance(value, bytes) and len(value) == 32)
 _POINT: Final = _Form(
     "65 bytes 04||x||y, a point of the SM2 curve", lambda v: isinstance(v, bytes) and parse_public_key(v) is not None
@@ -130,7 +139,7 @@ _FORMS: Final[Mapping[str, Mapping[str, _Form]]] = {
     "chain": {
         "clock": _choice("block", "simulated"),
         "currency": _text(3, 3),
-        "name": _text(1, 40),
+        "name": _CHAIN_NAME,
         "slot_s": _INSTANT,
     },
     "time": {"ledger_time_s": _INSTANT},
@@ -141,7 +150,7 @@ _FORMS: Final[Mapping[str, Mapping[str, _Form]]] = {
         "last": _exactly(FIRST_PREVIOUS, "32 zero bytes at genesis"),
         "last_boundary_s": _exactly(-1, "-1 at genesis"),
         "organisation": _TITLE,
-        "protection": _text(1, 64),
+        "protection": _NAME,
     },
     "party": {"area": _NAME, "meter": _integer(0, _U32_MAX), "trades": _BOOL},
     "area": {
@@ -165,18 +174,19 @@ _FORMS: Final[Mapping[str, Mapping[str, _Form]]] = {
         "from_s": _INSTANT,
         "gateway": _NAME,
         "limit_wh": _integer(1, PRIMARY_LIMIT_WH_MAX),
-        "meter": _text(1, 64),
+        "meter": _NAME,
         "modulus_wh": _integer(0, MODULUS_WH_MAX),
         "number": _integer(0, _U32_MAX),
         "party": _NAME,
-        "point": _TITLE,
-        "profile": _TITLE,
+        "point": _NAME,
+        "profile": _NAME,
         "ratio": _integer(1, RATIO_MAX),
         "role": _choice("household", "load", "feeder"),
     },
     "progress": {
         "gate_slot_start_s": _INSTANT,
         "run_slot_start_s": _INSTANT,
+        "untried": _exactly([], "an empty array at genesis"),
         "waiting": _exactly([], "an empty array at genesis"),
     },
 }
@@ -203,7 +213,7 @@ def _check_keys(key: str, value: Any, forms: Mapping[str, _Form], optional: froz
         _fail(key, "its value is a map")
     for name in value:
         if name not in forms:
-            _fail(key, f"unknown field {name!r}; its fields are {', '.join(forms)}")
+            _fail(key, f"unknown field {_shown(name)}; its fields are {', '.join(forms)}")
     for name in forms:
         if name not in value and name not in optional:
             _fail(key, f"lacks the field {name}: {forms[name].words}")
@@ -213,8 +223,8 @@ def _check_keys(key: str, value: Any, forms: Mapping[str, _Form], optional: froz
 
 
 def _check_frame(genesis: Mapping[str, Any]) -> None:
-    if not 1 <= len(genesis["name"]) <= 40:
-        raise UsageError(f"genesis: name is a text of 1 to 40 characters, not {_shown(genesis['name'])}")
+    if not _CHAIN_NAME.holds(genesis["name"]):
+        raise UsageError(f"genesis: name is {_CHAIN_NAME.words}, not {_shown(genesis['name'])}")
     currency = genesis["currency"]
     if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
         raise UsageError(f"genesis: currency is an ISO 4217 code such as CNY, not {_shown(currency)}")
@@ -322,8 +332,11 @@ def _check_installation(number: str, value: Value, leaves: Mapping[str, Mapping[
     _check_reference(key, "gateway", value["gateway"], leaves["gateway"])
     if value["limit_wh"] * value["ratio"] > PRIMARY_LIMIT_WH_MAX:
         _fail(key, f"limit_wh x ratio is at most {PRIMARY_LIMIT_WH_MAX} Wh, not {value['limit_wh'] * value['ratio']}")
-    if 0 < value["modulus_wh"] <= value["limit_wh"]:
-        _fail(key, f"modulus_wh is 0 or above limit_wh {value['limit_wh']}, else a roll-over cannot be told")
+    first_s = leaves["area"][value["area"]]["first_slot_start_s"]
+    if value["from_s"] > first_s:
+        _fail(key, f"from_s is at most {first_s}, where its area's slots begin, not {value['from_s']}")
+    if 0 < value["modulus_wh"] <= 2 * value["limit_wh"]:
+        _fail(key, f"modulus_wh is 0 or more than twice limit_wh {value['limit_wh']}, else a roll-over cannot be told")
     if (value["role"] == "feeder") == ("party" in value):
         _fail(key, "a feeder has no party, every other installation has one")
     if "party" in value:
@@ -354,9 +367,11 @@ def _check_reference(key: str, field: str, name: str, targets: Mapping[str, obje
 
 
 def _fail(key: str, what: str) -> NoReturn:
-    raise UsageError(f"genesis: leaf {key}: {what}")
+    raise UsageError(f"genesis: leaf {key if len(key) <= 80 and key.isprintable() else excerpt(key)}: {what}")
 
 
 def _shown(value: Any) -> str:
-    text = value.hex() if isinstance(value, bytes) else repr(value)
+    if isinstance(value, str):
+        return excerpt(value)
+    text = value[:31].hex() if isinstance(value, bytes) else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

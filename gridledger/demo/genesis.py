@@ -84,7 +84,7 @@ def _area_leaves(area: str, number: int, first_slot_s: int, pin: bytes, contract
         "first_slot_start_s": first_slot_s,
         "rules": "demo",
     }
-    progress = {"gate_slot_start_s": first_slot_s, "run_slot_start_s": first_slot_s, "waiting": []}
+    progress = {"gate_slot_start_s": first_slot_s, "run_slot_start_s": first_slot_s, "untried": [], "waiting": []}
     return [[f"gateway/{gateway_of(number)}", gateway], [f"area/{area}", value], [f"progress/{area}", progress]]
 
 

@@ -75,6 +75,7 @@ def test_names_are_those_of_contract_and_specification() -> None:
         ("rules/r", "gate_before_start_s", 86_400, "open_before_start_s is more than gate_before_start_s"),
         ("rules/r", "prices", {}, "lacks the field feed_in_price_micro_per_kwh"),
         ("rules/r", "reference_price_micro_per_kwh", 10**9 + 1, "reference_price_micro_per_kwh"),
+        ("progress/a-1", "untried", [1], "untried is an empty array"),
         ("progress/a-1", "waiting", [1], "waiting is an empty array"),
         ("progress/a-1", "run_slot_start_s", 0, "run_slot_start_s is the area's first_slot_start_s"),
         ("installation/1", "number", 7, "its key ends with its number 7"),
@@ -87,7 +88,14 @@ def test_names_are_those_of_contract_and_specification() -> None:
         ("installation/1", "ratio", True, "ratio is a whole number"),
         ("installation/3", "limit_wh", 25_000_001, "limit_wh x ratio is at most 1000000000 Wh"),
         ("installation/1", "modulus_wh", 2**53 + 1, "modulus_wh is a whole number"),
-        ("installation/1", "modulus_wh", 10_000, "modulus_wh is 0 or above limit_wh"),
+        ("installation/1", "modulus_wh", 10_000, "modulus_wh is 0 or more than twice limit_wh 10000"),
+        ("installation/1", "modulus_wh", 20_000, "modulus_wh is 0 or more than twice limit_wh 10000"),
+        ("installation/1", "from_s", FIRST_S + 1, f"from_s is at most {FIRST_S}, where its area's slots begin"),
+        ("installation/1", "meter", "CN/0001", "meter is 1 to 64 of A-Z a-z 0-9 . _ -"),
+        ("installation/1", "meter", "M\n1", "meter is 1 to 64 of"),
+        ("installation/1", "point", "P 1", "point is 1 to 64 of"),
+        ("installation/1", "profile", "p" * 65, "profile is 1 to 64 of"),
+        ("gateway/gw-1", "protection", "sdf/gm0018", "protection is 1 to 64 of"),
         ("installation/1", "party", "p-9", "party: the leaf party/p-9 is missing"),
         ("installation/2", "party", "p-1", "a party has one settlement meter"),
         ("installation/1", "role", "feeder", "a feeder has no party"),
@@ -112,7 +120,8 @@ def test_a_price_out_of_range_is_named(price: Any) -> None:
 
 def test_limits_themselves_are_allowed() -> None:
     def to_the_limit(leaves: Leaves) -> None:
-        leaves["installation/1"].update(limit_wh=10**9, ratio=1, modulus_wh=2**53)
+        leaves["installation/1"].update(limit_wh=10**9, ratio=1, modulus_wh=2**53, from_s=FIRST_S)
+        leaves["installation/2"].update(limit_wh=10_000, modulus_wh=20_001, meter="M" * 64)
         leaves["installation/3"].update(limit_wh=10**5, ratio=10**4)
         leaves["rules/r"]["prices"].update(levy_micro_per_kwh=10**8, surplus_price_micro_per_kwh=-(10**8))
         leaves["rules/r"].update(gate_before_start_s=0, metering_deadline_s=0, open_before_start_s=1)
@@ -148,11 +157,17 @@ def test_a_missing_leaf_is_named(key: str) -> None:
         ("area", "no leaf of genesis"),
         ("area/a/b", "the name after the slash"),
         ("area/a b", "the name after the slash"),
+        ("area/a\nb", "the name after the slash"),
+        ("x" * 10_000, "no leaf of genesis"),
     ],
 )
 def test_an_unknown_leaf_is_named(key: str, words: str) -> None:
-    with pytest.raises(UsageError, match=f"genesis: leaf {key}: {words}"):
+    with pytest.raises(UsageError, match=words) as raised:
         checked(lambda leaves: leaves.__setitem__(key, {}))
+    shown = key if len(key) < 80 and key.isprintable() else repr(key)[:60]
+    assert str(raised.value).startswith(f"genesis: leaf {shown}")
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 300
 
 
 def test_a_leaf_twice_is_refused() -> None:
@@ -187,7 +202,12 @@ def test_a_party_with_the_name_of_an_account_is_refused() -> None:
         ({"signers": [[keys()["util"].public_key, 0]]}, r"signers\[0\]: the power"),
         ({"signers": [[keys()["util"].public_key, 1]] * 2}, "signers ascend by public key"),
         ({"currency": "yuan"}, "currency is an ISO 4217 code"),
-        ({"name": ""}, "name is a text"),
+        ({"name": ""}, "name is a printable text of 1 to 40 characters without a slash, not ''"),
+        ({"name": "a/b"}, "name is a printable text"),
+        ({"name": "a\nb"}, "name is a printable text"),
+        ({"name": "\x1b[2J"}, "name is a printable text"),
+        ({"name": "n" * 41}, "name is a printable text"),
+        ({"signers": [[keys()["util"].public_key, 1]] * 257}, "signers holds 1 to 256 entries, not 257"),
         ({"ledger_time_s": -1}, "ledger_time_s"),
         ({"leaves": [1]}, r"leaves\[0\] is an array of a text key and a map"),
         ({"clock": "block"}, "the leaf time stands in a chain with clock 'simulated'|clock is 'block' as in the frame"),

@@ -41,7 +41,12 @@ def make_genesis(name: str = "test", clock: str = "simulated") -> bytes:
     if clock == "simulated":
         leaves.append(("time", {"ledger_time_s": START_S}))
     leaves += [*_signer_leaves(), *_area_leaves(), *_installation_leaves()]
-    leaves.append(("progress/A", {"gate_slot_start_s": FIRST_SLOT_S, "run_slot_start_s": FIRST_SLOT_S, "waiting": []}))
+    leaves.append(
+        (
+            "progress/A",
+            {"gate_slot_start_s": FIRST_SLOT_S, "run_slot_start_s": FIRST_SLOT_S, "untried": [], "waiting": []},
+        )
+    )
     return cbor.encode(
         complete_genesis(
             {
