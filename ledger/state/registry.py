@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gridcore.errors import require
+from gridcore.errors import broken, require
 from ledger.state.columns import Int64
 
 INSTALLATION = "installation/"
@@ -64,6 +64,9 @@ class Registry:
     areas: tuple[Area, ...]
     """Ascending by the bytes of their ids."""
     gateways: tuple[str, ...]
+    """Those that read an installation, ascending by the bytes of their ids."""
+    gateway_place: Mapping[str, int]
+    """Index into ``gateways`` of each of them."""
     first_boundary_s: int
     """The start of the first slot of any area: no reading before it."""
 
@@ -76,6 +79,8 @@ class Registry:
         )
         area_ids = sorted((key[len(AREA) :] for key in leaves.leaf_keys() if key.startswith(AREA)), key=str.encode)
         gateways = tuple(sorted({v["gateway"] for v in installations}, key=str.encode))
+        area_place = {area: place for place, area in enumerate(area_ids)}
+        gateway_place = {gateway: place for place, gateway in enumerate(gateways)}
         members: dict[str, list[Mapping[str, Any]]] = {area: [] for area in area_ids}
         rows = []
         for installation in installations:
@@ -83,13 +88,14 @@ class Registry:
             members[installation["area"]].append(installation)
         return cls(
             numbers=_column(v["number"] for v in installations),
-            area_index=_column(area_ids.index(v["area"]) for v in installations),
+            area_index=_column(area_place[v["area"]] for v in installations),
             area_row=_column(rows),
-            gateway_index=_column(gateways.index(v["gateway"]) for v in installations),
+            gateway_index=_column(gateway_place[v["gateway"]] for v in installations),
             modulus_wh=_column(v["modulus_wh"] for v in installations),
             limit_wh=_column(v["limit_wh"] for v in installations),
             areas=tuple(_area(area, members[area]) for area in area_ids),
             gateways=gateways,
+            gateway_place=gateway_place,
             first_boundary_s=min(
                 (_value(leaves, f"{AREA}{area}")["first_slot_start_s"] for area in area_ids), default=0
             ),
@@ -113,9 +119,7 @@ def _area(area: str, members: list[Mapping[str, Any]]) -> Area:
 
 def _value(leaves: Leaves, key: str) -> Mapping[str, Any]:
     value = leaves.get(key)
-    if value is None:
-        raise KeyError(key)
-    return value
+    return value if value is not None else broken(f"leaf {key} exists")
 
 
 def _column(values: Iterable[int]) -> Int64:

@@ -101,7 +101,9 @@ class State:
 
     def leaf(self, key: str) -> bytes:
         """Canonical [key, value] of a leaf that exists."""
-        leaf = self._unsaved.get(key) or self._source.load_leaf(key)
+        leaf = self._unsaved.get(key)
+        if leaf is None:
+            leaf = self._source.load_leaf(key)
         if leaf is None:
             raise KeyError(key)
         return leaf

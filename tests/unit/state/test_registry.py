@@ -1,0 +1,81 @@
+"""The registry as columns: from leaves in any order, in time that grows with their number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from gridcore.errors import InvariantError
+from ledger.state.registry import Registry
+
+AREAS = ("b", "a", "Z")
+
+
+class CountedText(str):
+    """A text that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedText.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+class Leaves:
+    """Leaves held in memory, in the order given."""
+
+    def __init__(self, leaves: Mapping[str, Mapping[str, Any]], absent: str = "") -> None:
+        self._leaves = leaves
+        self._absent = absent
+
+    def leaf_keys(self) -> Iterable[str]:
+        return self._leaves.keys()
+
+    def get(self, key: str) -> Mapping[str, Any] | None:
+        return None if key == self._absent else self._leaves[key]
+
+
+def installations(count: int, gateways: int, text: type[str] = str) -> dict[str, Mapping[str, Any]]:
+    """Areas, and installations in falling order of number, each of gateway number % gateways and area number % 3."""
+    leaves: dict[str, Mapping[str, Any]] = {f"area/{area}": {"first_slot_start_s": 0} for area in AREAS}
+    for number in reversed(range(count)):
+        leaves[f"installation/{number}"] = {
+            "area": text(AREAS[number % 3]),
+            "gateway": text(f"gw-{number % gateways:05d}"),
+            "limit_wh": 10 + number,
+            "modulus_wh": 0,
+            "number": number,
+            "party": f"p-{number}",
+            "ratio": 1,
+        }
+    return leaves
+
+
+def test_places_of_areas_and_gateways_are_those_of_their_ids() -> None:
+    registry = Registry.from_leaves(Leaves(installations(11, 4)))
+    assert [area.id for area in registry.areas] == ["Z", "a", "b"]
+    assert registry.gateways == ("gw-00000", "gw-00001", "gw-00002", "gw-00003")
+    assert dict(registry.gateway_place) == {gateway: place for place, gateway in enumerate(registry.gateways)}
+    assert registry.numbers.tolist() == list(range(11))
+    assert registry.limit_wh.tolist() == list(range(10, 21))
+    assert [registry.gateways[place] for place in registry.gateway_index] == [f"gw-{n % 4:05d}" for n in range(11)]
+    assert [registry.areas[place].id for place in registry.area_index] == [AREAS[n % 3] for n in range(11)]
+    assert registry.area_row.tolist() == [n // 3 for n in range(11)]
+
+
+def test_comparisons_grow_with_installations_not_with_gateways_too() -> None:
+    """Looking gateways up one after the other took minutes for a million installations."""
+    count = 600
+    CountedText.compared = 0
+    Registry.from_leaves(Leaves(installations(count, count, CountedText)))
+    assert CountedText.compared < 20 * count
+
+
+def test_a_registered_leaf_that_is_absent_is_a_broken_promise() -> None:
+    with pytest.raises(InvariantError, match="leaf installation/3 exists"):
+        Registry.from_leaves(Leaves(installations(5, 1), absent="installation/3"))
