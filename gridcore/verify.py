@@ -523,10 +523,11 @@ class Check:
             body, used = batch["body"], registers[when == "end" :: 2]
             same(f"the gateway of the {when} batch", batch["signer"], self.facts["gateway"])
             same(f"the boundary of the {when} batch", body["boundary_s"], self.facts[f"slot_{when}_s"])
-            meter, _, quality, *shown = self.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
-            same(f"the {when} reading of meter and registers", (meter, *shown), (number, *used))
-            hold(quality & 15 == 0, f"the {when} reading is not a measured one")
-            same("the quality of the end reading", quality if when == "end" else end_quality, end_quality)
+            row = self.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
+            same(f"the {when} reading of meter and registers", (row[0], *row[3:]), (number, *used))
+            measured = row[2] & 0x2F == 0 and abs(row[1]) <= 500 * self.value["chain"]["slot_s"]  # within half a slot
+            hold(measured, f"the {when} reading is not one measured at its boundary")
+            hold(when == "start" or row[2] == end_quality, "the end reading's quality is not as the settlement noted")
             self.facts.update({f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]})
         return f"The registers are measured readings of meter {number} at the slot's start and end."
 
