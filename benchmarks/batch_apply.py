@@ -6,6 +6,7 @@ Both start from encoded bytes. Gateways, meters and the first boundary are set u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from gridledger.bench import Measurement, best_seconds
 
 GATEWAYS, METERS = 200, 500
 SLOT_S = 900
-ROUNDS = 4
+ROUNDS = 6
 FIRST_S = 1_782_000_000
 
 
@@ -51,17 +52,19 @@ def batch_apply_100k() -> Measurement:
 
     first, previous = _batches(genesis["chain"], key, 1, FIRST_S, [FIRST_PREVIOUS] * GATEWAYS)
     apply(1, first)
-    seconds = []
+    bound = _bound(key)
+    seconds, bound_seconds = [], []
     for step in range(1, ROUNDS + 1):
         wires, previous = _batches(genesis["chain"], key, 1 + step, FIRST_S + step * SLOT_S, previous)
-
+        # In turns, so that what else the machine does meets both alike.
+        bound_seconds.append(best_seconds(bound, rounds=1))
         seconds.append(best_seconds(partial(apply, 1 + step, wires), rounds=1))
     return Measurement(
-        GATEWAYS * METERS, min(seconds), "200 libcrypto verifications + salted tree + compare", _bound(key)
+        GATEWAYS * METERS, min(seconds), "200 libcrypto verifications + salted tree + compare", min(bound_seconds)
     )
 
 
-def _bound(key: SigningKey) -> float:
+def _bound(key: SigningKey) -> Callable[[], None]:
     message = bytes(600)
     signature = key.sign(message)
     readings = [_reading(meter, 1) for meter in range(METERS)]
@@ -75,7 +78,7 @@ def _bound(key: SigningKey) -> float:
             merkle.root_of_hashes(merkle.salted_leaf_hashes(bytes(32), rows))
             bool(((new - old) >= 0).all() and ((new - old) <= 1000).all())
 
-    return best_seconds(work, rounds=ROUNDS)
+    return work
 
 
 def _reading(meter: int, step: int) -> Reading:
