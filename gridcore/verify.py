@@ -173,20 +173,20 @@ def decode(data: bytes, what: str) -> Any:
 
 
 def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
-    hold(depth <= DEPTH_MAX and start < len(data), "nested too deep, or cut short")
+    if depth > DEPTH_MAX or start >= len(data) or data[start] >= 0xC0 or data[start] & 31 > 27:
+        raise Halt(NOT_VERIFIED, f"nested too deep, cut short, or of a type that no bundle holds, at offset {start}")
     major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
-    hold(argument <= 27 and major not in (6, 7), "a type that no bundle holds")
     if argument >= 24:
         width = 1 << (argument - 24)
         argument, offset = int.from_bytes(data[offset : offset + width], "big"), offset + width
-        hold(offset <= len(data), "cut short")
-        hold(argument >= (24 if width == 1 else 1 << (4 * width)), "not the shortest form")
+        hold(argument >= (24 if width == 1 else 1 << (4 * width)), "cut short, or not the shortest form")
     if major < 2:
         return (argument if major == 0 else -1 - argument), offset
-    hold(argument <= len(data) - offset, "a length past the end")
+    if argument > len(data) - offset:
+        raise Halt(NOT_VERIFIED, f"a length past the end, at offset {start}")
     if major < 4:
-        raw, end = data[offset : offset + argument], offset + argument
-        return (raw if major == 2 else raw.decode()), end
+        end = offset + argument
+        return (data[offset:end] if major == 2 else data[offset:end].decode()), end
     items: list[Any] = []
     entries: dict[str, Any] = {}
     last = b""
@@ -277,8 +277,8 @@ def conform(value: Any, shape: Any, where: str) -> None:
         hold(isinstance(value, list) and len(value) <= LIST_ITEMS_MAX, f"{where} is not a list, or too long a one")
         shapes = shape if isinstance(shape, tuple) else shape * len(value)
         hold(len(value) == len(shapes), f"{where} has not {len(shapes)} items")
-        for position, (item, item_shape) in enumerate(zip(value, shapes, strict=True)):
-            conform(item, item_shape, f"{where}[{position}]")
+        for item, item_shape in zip(value, shapes, strict=True):
+            conform(item, item_shape, where)
     elif isinstance(shape, int):
         hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
     elif isinstance(shape, range):
