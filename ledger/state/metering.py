@@ -89,17 +89,22 @@ def check_header(draft: Draft, gateway: Mapping[str, Any], transaction: Transact
 
 def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns) -> Int64:
     """Judge and keep a batch's rows; returns int64[n]: 0 accepted, -1 equal to what stands, else the verdict's code."""
-    registry = draft.registry
-    place = np.minimum(np.searchsorted(registry.numbers, columns.meter), max(len(registry.numbers) - 1, 0))
-    verdicts = np.zeros(len(columns.meter), dtype=np.int64)
+    registry, meter = draft.registry, columns.meter
+    verdicts = np.zeros(len(meter), dtype=np.int64)
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
-    gateway_index = registry.gateways.index(gateway) if gateway in registry.gateways else -1
-    verdicts[np.abs(columns.offset_ms) > draft.chain()["slot_s"] * OFFSET_MS_PER_SLOT_S] = int(Code.ROW_NOT_AT_BOUNDARY)
-    verdicts[columns.quality & NOT_MEASURED != 0] = int(Code.ROW_QUALITY)
-    verdicts[_repeated(columns.meter)] = int(Code.ROW_TWICE)
-    verdicts[registry.gateway_index[place] != gateway_index] = int(Code.ROW_OTHER_GATEWAY)
-    verdicts[registry.numbers[place] != columns.meter] = int(Code.ROW_UNKNOWN_METER)
+    place = np.minimum(np.searchsorted(registry.numbers, meter), len(registry.numbers) - 1)
+    offset_ms_max = draft.chain()["slot_s"] * OFFSET_MS_PER_SLOT_S
+    # The last one that holds stands: from the weakest reason to the strongest.
+    for wrong, code in (
+        (np.abs(columns.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
+        (columns.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),
+        (_repeated(meter), Code.ROW_TWICE),
+        (registry.gateway_index[place] != registry.gateway_place.get(gateway, -1), Code.ROW_OTHER_GATEWAY),
+        (registry.numbers[place] != meter, Code.ROW_UNKNOWN_METER),
+    ):
+        if wrong.any():
+            verdicts[wrong] = int(code)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
     # One chunk of one area at a time: ascending by area and chunk, rows in batch order inside it.
     chunk_of = registry.area_index[place[open_rows]] * (1 << 32) + registry.area_row[place[open_rows]] // CHUNK_ROWS
@@ -111,19 +116,28 @@ def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns
 
 def _repeated(meter: Int64) -> NDArray[np.bool_]:
     """bool[n]: the meter stands in an earlier row."""
-    repeated = np.ones(len(meter), dtype=bool)
     if (meter[1:] > meter[:-1]).all():
-        return ~repeated
+        return np.zeros(len(meter), dtype=bool)
+    repeated = np.ones(len(meter), dtype=bool)
     repeated[np.unique(meter, return_index=True)[1]] = False
     return repeated
 
 
-def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int64, place: Int64) -> Int64:
-    """Judge rows that fall into one chunk of one area, and write the chunk; ``place`` are their registry indices."""
+def _span(indices: Int64) -> Int64 | slice:
+    """The same rows as a slice where they follow one another: numpy then copies nothing. Most batches are like that."""
+    first, last = int(indices[0]), int(indices[-1])
+    if last - first + 1 == len(indices) and (indices[1:] > indices[:-1]).all():
+        return slice(first, last + 1)
+    return indices
+
+
+def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows: Int64, places: Int64) -> Int64:
+    """Judge rows that fall into one chunk of one area, and write the chunk; ``places`` are their registry indices."""
     registry = draft.registry
-    area = registry.areas[int(registry.area_index[place[0]])]
-    chunk = int(registry.area_row[place[0]]) // CHUNK_ROWS
-    at = registry.area_row[place] - chunk * CHUNK_ROWS
+    area = registry.areas[int(registry.area_index[places[0]])]
+    chunk = int(registry.area_row[places[0]]) // CHUNK_ROWS
+    chunk_rows = registry.area_row[places] - chunk * CHUNK_ROWS
+    rows, place, at = _span(batch_rows), _span(places), _span(chunk_rows)
     size = min(len(area.numbers) - chunk * CHUNK_ROWS, CHUNK_ROWS)
     key = f"registers/{area.id}/{boundary_s}/{chunk}"
     quality, shown, seed = load_registers(draft.get(key), size)
@@ -134,7 +148,7 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int6
         area.id,
         chunk,
         boundary_s,
-        at,
+        chunk_rows,
         new,
         registry.modulus_wh[place],
         registry.limit_wh[place],
@@ -142,24 +156,27 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, rows: Int6
         (latest[0][at], latest[1][at]),
     )
     verdicts = judge_rows(draft, candidates)
-    present = quality[at] != ABSENT_QUALITY
-    late = np.flatnonzero((latest_s[at] >= boundary_s) & ~present)
+    present, is_newer = quality[at] != ABSENT_QUALITY, latest_s[at] < boundary_s
+    late = np.flatnonzero(~is_newer & ~present)
     if len(late):
         verdicts[late] = judge_late_rows(draft, candidates.take(late))
-    equal = (shown[0][at] == new[0]) & (shown[1][at] == new[1])
-    verdicts[present] = np.where(equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[present]
+    if present.any():
+        equal = (shown[0][at] == new[0]) & (shown[1][at] == new[1])
+        verdicts[present] = np.where(equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[present]
     taken = np.flatnonzero(verdicts == ACCEPTED)
     if not len(taken):
         return verdicts
-    quality[at[taken]] = columns.quality[rows[taken]]
-    newer = taken[latest_s[at[taken]] < boundary_s]
-    latest_s[at[newer]] = boundary_s
-    for index in range(2):
-        shown[index][at[taken]] = new[index][taken]
-        latest[index][at[newer]] = new[index][newer]
+    into, newer = _span(chunk_rows[taken]), taken[is_newer[taken]]
+    quality[into] = columns.quality[batch_rows[taken]]
+    for column, values in zip(shown, new, strict=True):
+        column[into] = values[taken]
     registers = [pack(column) for column in shown]
     draft.put(key, {"quality": quality.tobytes(), "registers": registers, "seed": sm3(seed + columns.seed)})
     if len(newer):
+        into = _span(chunk_rows[newer])
+        latest_s[into] = boundary_s
+        for column, values in zip(latest, new, strict=True):
+            column[into] = values[newer]
         draft.put(latest_key, {"boundary_s": pack(latest_s), "registers": [pack(column) for column in latest]})
     draft.fed.add((area.id, boundary_s))
     return verdicts

@@ -67,7 +67,7 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
     slot_s = draft.chain()["slot_s"]
     slots = np.where(rows.latest_s >= 0, (rows.boundary_s - rows.latest_s) // slot_s, 0)
     before = Neighbours(slots, rows.latest)
-    return _judge(rows, (before,), ())
+    return _judge(rows, before)
 
 
 def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
@@ -84,18 +84,19 @@ def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
             np.where(far, rows.latest[1], near.registers[1]),
         ),
     )
-    return _judge(rows, (before,), (after,))
+    return _judge(rows, before, after)
 
 
-def _judge(rows: Candidates, before: tuple[Neighbours, ...], after: tuple[Neighbours, ...]) -> Int64:
+def _judge(rows: Candidates, before: Neighbours, after: Neighbours | None = None) -> Int64:
     """The first verdict of each row: import before export, range before neighbours, the past before the future."""
     verdicts = np.zeros(len(rows.at), dtype=np.int64)
+    top = np.where(rows.modulus_wh > 0, np.minimum(rows.modulus_wh - 1, REGISTER_WH_MAX), REGISTER_WH_MAX)
     for index in range(2):
         new = rows.registers[index]
-        high = (new > REGISTER_WH_MAX) | ((rows.modulus_wh > 0) & (new >= rows.modulus_wh))
-        found = [np.where(high, EXCEEDS_LIMIT, FITS)]
-        found += [_judge_advance(rows, n.registers[index], new, n.slots) for n in before]
-        found += [_judge_advance(rows, new, n.registers[index], n.slots) for n in after]
+        found = [np.where(new > top, EXCEEDS_LIMIT, FITS)] if (new > top).any() else []
+        found.append(_judge_advance(rows, before.registers[index], new, before.slots))
+        if after is not None:
+            found.append(_judge_advance(rows, new, after.registers[index], after.slots))
         for verdict in found:
             if verdict.any():
                 verdicts = np.where(verdicts == FITS, verdict, verdicts)
@@ -109,11 +110,15 @@ def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> In
     """
     # Registers are not negative, limits are at most 10^9 a slot, times at most year 9999: nothing here leaves 64 bits.
     raw = new - old
-    advance = raw + np.where(raw < 0, rows.modulus_wh, 0)
     most = slots * rows.limit_wh
-    most = np.where(rows.modulus_wh > 0, np.minimum(most, rows.modulus_wh // 2), most)
-    fits: NDArray[np.bool_] = (advance >= 0) & (advance <= most) | (slots == 0)
-    return np.where(fits, FITS, np.where(raw < 0, GOES_BACK, EXCEEDS_LIMIT))
+    advance = raw
+    if rows.modulus_wh.any():
+        most = np.where(rows.modulus_wh > 0, np.minimum(most, rows.modulus_wh // 2), most)
+        advance = raw + np.where(raw < 0, rows.modulus_wh, 0)
+    beyond: NDArray[np.bool_] = ((advance < 0) | (advance > most)) & (slots > 0)
+    if not beyond.any():
+        return np.zeros_like(raw)
+    return np.where(beyond, np.where(raw < 0, GOES_BACK, EXCEEDS_LIMIT), FITS)
 
 
 def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
+from gridcore.envelope import Transaction
 from ledger.state.block import Block
 from ledger.state.state import State
+
+Verdicts: TypeAlias = Mapping[tuple[bytes, bytes], bool]
+"""(transaction digest, public key) -> whether the signature holds; computed before a block is applied, never there."""
 
 
 class SignatureCheck(NamedTuple):
@@ -17,15 +22,21 @@ class SignatureCheck(NamedTuple):
     signature: bytes
 
 
-def signatures_to_check(state: State, block: Block) -> list[SignatureCheck]:
-    """Every (transaction, key) that ``apply_block`` may ask for. No transaction kind changes a key yet, so state's key is it."""
+def checks_of(state: State, transactions: Iterable[Transaction | None]) -> list[SignatureCheck]:
+    """Every (transaction, key) that applying these may ask for, None standing for bytes that are no transaction.
+
+    No transaction kind changes a key yet, so the key that the state has is the one.
+    """
     checks = []
-    for transaction in block.decoded:
-        if transaction is None:
-            continue
-        signer = state.get(f"signer/{transaction.signer}")
-        if signer is not None:
+    for transaction in transactions:
+        signer = None if transaction is None else state.get(f"signer/{transaction.signer}")
+        if transaction is not None and signer is not None:
             checks.append(
                 SignatureCheck(transaction.digest, signer["public_key"], transaction.signed, transaction.signature)
             )
     return checks
+
+
+def signatures_to_check(state: State, block: Block) -> list[SignatureCheck]:
+    """What ``apply_block`` may ask for ``block``."""
+    return checks_of(state, block.decoded)
