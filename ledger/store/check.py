@@ -19,6 +19,7 @@ from ledger.contract import Contract
 from ledger.state.block import Applied, Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
+from ledger.state.verdicts import signatures_to_check
 from ledger.store.block_log import LOG_NAME, BlockLog, BlockRecord
 from ledger.store.directory import load_genesis, locked
 from ledger.store.errors import StoreError
@@ -26,7 +27,7 @@ from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.ledger import next_header
 from ledger.store.opening import check_contracts
-from ledger.store.signatures import SignatureChecker, checks_of, decode_candidate
+from ledger.store.signatures import SignatureChecker
 from ledger.store.state_db import DB_NAME, ResultEntry, StateDb
 
 
@@ -66,9 +67,8 @@ def replay(
     checker = SignatureChecker()
     try:
         for record in records:
-            candidates = [decode_candidate(wire) for wire in record.transactions]
-            verdicts = checker.check(checks_of(state, candidates))
             block = Block(record.height, record.time_s, record.transactions)
+            verdicts = checker.check(signatures_to_check(state, block))
             applied = apply_block(state, block, contracts, verdicts)
             state.commit(applied)
             results = tuple(ResultEntry(result.digest, int(result.code), result.id) for result in applied.results)

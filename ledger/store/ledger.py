@@ -35,13 +35,14 @@ from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.state import State
 from ledger.state.transition import apply_block, check_admission
+from ledger.state.verdicts import Verdicts, checks_of
 from ledger.store.block_log import BlockRecord
 from ledger.store.directory import check_same_genesis, load_genesis, lock
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.opening import Parts, check_contracts, check_signer, open_parts
 from ledger.store.reader import LedgerReader, data_hashes
-from ledger.store.signatures import Candidate, SignatureChecker, Verdicts, checks_of, decode_candidate
+from ledger.store.signatures import Candidate, SignatureChecker, decode_candidate
 from ledger.store.state_db import BatchEntry, ResultEntry, StoredBlock, is_disk_refusal
 
 log = get_logger(__name__)
@@ -244,7 +245,7 @@ class Ledger(LedgerReader):
     def _check_signatures(self, candidates: Sequence[Candidate], known: Verdicts | None = None) -> Verdicts:
         """``known`` and the verdicts that are missing in it, for the keys that the state has now."""
         with self._lock:
-            checks = checks_of(self._state, candidates)
+            checks = checks_of(self._state, [candidate.transaction for candidate in candidates])
         return self._checker.check(checks, known)
 
     def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:

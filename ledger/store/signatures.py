@@ -6,18 +6,14 @@ libcrypto leaves the interpreter free while it computes, so threads are enough.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import EncodingError
 from gridcore.sm import is_valid_signature
-from ledger.state.state import State
-from ledger.state.verdicts import SignatureCheck
-
-Verdicts = Mapping[tuple[bytes, bytes], bool]
-"""(transaction digest, public key) -> whether the signature holds."""
+from ledger.state.verdicts import SignatureCheck, Verdicts
 
 
 @dataclass(frozen=True)
@@ -34,19 +30,6 @@ def decode_candidate(wire: bytes) -> Candidate:
         return Candidate(wire, decode_transaction(wire))
     except EncodingError:
         return Candidate(wire, None)
-
-
-def checks_of(state: State, candidates: Sequence[Candidate]) -> list[SignatureCheck]:
-    """What ``ledger.state.verdicts.signatures_to_check`` lists, for transactions that are decoded already."""
-    found = []
-    for candidate in candidates:
-        transaction = candidate.transaction
-        signer = None if transaction is None else state.get(f"signer/{transaction.signer}")
-        if transaction is not None and signer is not None:
-            found.append(
-                SignatureCheck(transaction.digest, signer["public_key"], transaction.signed, transaction.signature)
-            )
-    return found
 
 
 class SignatureChecker:
