@@ -1,7 +1,8 @@
 """From the registers of one meter to its energy per slot (``interval_energy/1`` of the vectors).
 
-The readable form over one series. The ledger settles a whole column of meters per boundary with
-``contract_kit_1.advance``; a test holds the two together.
+The readable form over one series. The ledger has the rule in two steps, each over columns: the range where it takes a
+register (``ledger.state.ranges``), the difference where it settles a slot (``ledger.state.runs.energy_of``). For contracts
+that are given registers there is ``contract_kit_1.advance``; today's is given energy. Tests hold the forms together.
 """
 
 from __future__ import annotations
