@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
+
+import gridcore.logs  # noqa: F401  (its import is what configures logs before an entry point does)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -24,6 +28,18 @@ hypothesis.settings.load_profile(
 def repository() -> Path:
     """Return the root folder of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def restored_logs() -> Iterator[None]:
+    """Undo what a test did to the process's logs: commands that run in this process configure them as for a process of its own."""
+    before = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)

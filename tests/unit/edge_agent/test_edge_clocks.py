@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
+from structlog.testing import capture_logs
 
 from edge.clocks import LedgerBoundaries, WallBoundaries, kernel_clock_state
 from edge.drivers.modbus import monotonic_ms
@@ -49,13 +49,13 @@ async def test_start_shortly_after_a_boundary_still_samples_it() -> None:
     assert await Wall(FIRST_S + 61).clock().next_boundary(-1) == FIRST_S + SLOT_S
 
 
-async def test_missed_boundaries_are_said_and_not_invented(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_missed_boundaries_are_said_and_not_invented() -> None:
     wall = Wall(FIRST_S + 5 * SLOT_S + 1)
-    assert await wall.clock().next_boundary(FIRST_S) == FIRST_S + 5 * SLOT_S
-    line = capsys.readouterr().err
-    assert "boundaries_missed" in line
-    assert f"first_s={FIRST_S + SLOT_S} " in line
-    assert f"last_s={FIRST_S + 4 * SLOT_S} " in line
+    with capture_logs() as lines:
+        assert await wall.clock().next_boundary(FIRST_S) == FIRST_S + 5 * SLOT_S
+    [line] = lines
+    assert (line["event"], line["log_level"]) == ("boundaries_missed", "error")
+    assert (line["first_s"], line["last_s"], line["count"]) == (FIRST_S + SLOT_S, FIRST_S + 4 * SLOT_S, 4)
 
 
 async def test_clock_set_back_yields_no_boundary_twice() -> None:
@@ -96,10 +96,11 @@ async def test_ledger_time_between_boundaries_is_waited_out() -> None:
     assert clock.is_open(FIRST_S)
 
 
-async def test_skipped_ledger_boundaries_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_skipped_ledger_boundaries_are_said() -> None:
     clock = LedgerBoundaries(FakeNode(ledger_time_s=FIRST_S + 3 * SLOT_S), POLICY, first_s=FIRST_S)
-    assert await clock.next_boundary(FIRST_S) == FIRST_S + 3 * SLOT_S
-    assert "count=2" in capsys.readouterr().err
+    with capture_logs() as lines:
+        assert await clock.next_boundary(FIRST_S) == FIRST_S + 3 * SLOT_S
+    assert [(line["event"], line["count"]) for line in lines] == [("boundaries_missed", 2)]
 
 
 async def test_ledger_clock_ends_after_the_last_boundary() -> None:

@@ -2,27 +2,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import structlog
 
 from gridcore.logs import BYTES_SHOWN_MAX, REDACTED, clean_text, configure_logs, get_logger, is_secret_key
 
 PEM = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nTUlHSEFnRUE\n-----END ENCRYPTED PRIVATE KEY-----"
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    before = structlog.get_config()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -139,3 +126,10 @@ def test_words_are_judged_whole() -> None:
     assert not is_secret_key("spin_count")
     assert not is_secret_key("tokens_per_s")
     assert clean_text("mapping: 5, spin=3, tokenize = 4") == "mapping: 5, spin=3, tokenize = 4"
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_logs_that_one_test_configures_are_as_before_in_the_next(turn: int, capsys: pytest.CaptureFixture[str]) -> None:
+    get_logger("x").warning("told", turn=turn)
+    assert f"event='told' module='x' turn={turn}" in capsys.readouterr().err
+    configure_logs(json=True, level="error")  # what the second turn would see
