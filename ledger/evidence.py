@@ -1,13 +1,13 @@
 """Evidence bundles: the proof of one bill line, gathered from a ledger's blocks and newest state (docs/spec/bundle.md).
 
-Nothing is stored for this. Rows, salts and paths are made again from what the ledger keeps: the readings and their seeds from the
-batches in the blocks, lines from the positions by the area's contract. What is made is compared with the roots in the certified
+Nothing is stored for this. Rows, salts and paths are made again from what the ledger keeps: the readings from the batches in the
+blocks, lines from the positions by the area's contract. What is made is compared with the roots in the certified
 state before it leaves, so that a bundle that would not verify is an error here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,10 @@ from gridcore.errors import GridError, broken
 from gridcore.genesis import genesis_digest
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
-from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, chunks, decode_batch, encode_rows, unpack
-from ledger.state.market import book_seed, by_order_id, clearing_seed, fills_seed, gate_rows
+from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows, unpack
+from ledger.state.market import book_seed, fills_seed, gate_rows
 from ledger.state.registry import Area, Registry
-from ledger.state.runs import INITIAL, LINE_KINDS, energy_of, line_fields, result_seed, row_fields
+from ledger.state.runs import INITIAL, LINE_KINDS, energy_of, line_fields, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 Proof = dict[str, Any]
@@ -142,11 +142,13 @@ def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | No
     clearing = reader.get(f"clearing/{area}/{slot_start_s}")
     if clearing is None:
         return None
-    orders, fills = [], []
+    orders: list[list[Any]] = []
+    fills: list[list[Any]] = []
+    seed = b""
     for chunk, _, _ in chunks(clearing["orders"]):
         orders += _must(reader, f"book/{area}/{slot_start_s}/{chunk}")["orders"]
-        fills += _must(reader, f"fills/{area}/{slot_start_s}/{chunk}")["fills"]
-    seed = clearing_seed(area, slot_start_s, [order[6] for order in by_order_id(orders, slot_start_s)])
+        cleared = _must(reader, f"fills/{area}/{slot_start_s}/{chunk}")
+        fills, seed = fills + cleared["fills"], cleared["seed"]
     meters = [_must(reader, f"party/{fill[0]}")["meter"] for fill in fills]
     return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
 
@@ -171,13 +173,9 @@ class _Delivery:
 
 
 class _Readings:
-    """Who delivered an area's registers of one boundary, as of a height: made again from the batches in the blocks.
-
-    The newest state would not do: its seeds go on when a late row comes after the run.
-    """
+    """Who delivered an area's registers of one boundary, as of a height: made again from the batches in the blocks."""
 
     def __init__(self, reader: LedgerReader, registry: Registry, area: Area, boundary_s: int, height: int) -> None:
-        self.seeds = [bytes(32)] * ((len(area.numbers) + CHUNK_ROWS - 1) // CHUNK_ROWS)
         self.deliveries: list[_Delivery] = []
         self._area = area
         self._present = np.zeros(len(area.numbers), dtype=bool)
@@ -196,8 +194,6 @@ class _Readings:
         usable &= ~self._present[place]
         taken = np.flatnonzero(usable)
         self._present[place[taken]] = True
-        for chunk in sorted(set((place[taken] // CHUNK_ROWS).tolist())):
-            self.seeds[chunk] = sm3(self.seeds[chunk] + columns.seed)
         self.deliveries.append(_Delivery(decided, transaction, columns, taken))
 
     def of_meter(self, number: int) -> tuple[_Delivery, int]:
@@ -278,7 +274,7 @@ class _Exporter:
             "run": self._state(run_key),
             "type": "gridledger-evidence",
             "version": 1,
-            **self._result_rows(area, settled, readings, party, line_kind),
+            **self._result_rows(area, settled, party, line_kind),
         }
         if any(fill[0] == party for fill in gate.fills):
             parts["clearing"] = self._state(f"clearing/{area.id}/{slot_start_s}")
@@ -326,9 +322,7 @@ class _Exporter:
             proofs.append({**self._transaction(decided, decode_transaction(decided.wire)), "fill": fill})
         return proofs
 
-    def _result_rows(
-        self, area: Area, settled: Mapping[str, Any], readings: Sequence[_Readings], party: str, line_kind: str
-    ) -> Proof:
+    def _result_rows(self, area: Area, settled: Mapping[str, Any], party: str, line_kind: str) -> Proof:
         """Row proofs of line, input and position."""
         slot_start_s, run = settled["slot_start_s"], settled["run"]
         key = f"positions/{area.id}/{slot_start_s}/{run}"
@@ -355,7 +349,7 @@ class _Exporter:
         at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
         if not len(at):
             raise EvidenceError(f"{party} has no line {line_kind} in slot {slot_start_s}, run {run}")
-        seed = result_seed(area.id, slot_start_s, run, (tuple(readings[0].seeds), tuple(readings[1].seeds)))
+        seed = leaves[0]["seed"]
         fields = {"line": lines, **row_fields(area, columns, quality)}
         return {
             name: _Rows(encode_rows(fields[name]), sm3(seed + name.encode())).proof(

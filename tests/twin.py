@@ -532,10 +532,10 @@ class Twin:
         leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
         self.touched.add((area, boundary))
         registers = [Column([0] * size), Column([0] * size)]
-        new = {"boundary_s": Column([-1] * size), "registers": registers}
+        new = {"boundary_s": Column([-1] * size), "registers": registers, "seed": ZEROS}
         leaf = self.leaves.setdefault(f"latest/{area}/{chunk}", new)
         if boundary > leaf["boundary_s"][index]:
-            leaf["boundary_s"][index] = boundary
+            leaf["boundary_s"][index], leaf["seed"] = boundary, self.leaves[key]["seed"]
             leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
 
     # ---------------------------------------------------------------------------------------------------- due work
@@ -603,7 +603,7 @@ class Twin:
         }
         self.leaves[f"clearing/{area}/{slot}"] = clearing | ({"price_micro_per_kwh": price} if volume else {})
         for chunk, start in enumerate(range(0, len(table), CHUNK)):
-            self.leaves[f"fills/{area}/{slot}/{chunk}"] = {"fills": table[start : start + CHUNK]}
+            self.leaves[f"fills/{area}/{slot}/{chunk}"] = {"fills": table[start : start + CHUNK], "seed": seed}
         return len(orders)
 
     def rules_digest(self, area: str) -> bytes:
@@ -675,18 +675,19 @@ class Twin:
         for number, at in enumerate(range(0, len(table), CHUNK)):
             part = slice(at, at + CHUNK)
             columns = [Column(column) for column in zip(*table[part], strict=True)]
-            columns_and_quality = {"columns": columns, "quality": bytes(qualities[part])}
+            columns_and_quality = {"columns": columns, "quality": bytes(qualities[part]), "seed": seed}
             self.leaves[f"positions/{area}/{slot}/{run}/{number}"] = columns_and_quality
-        self.post(area, owed, received)
+        self.post(area, owed, received, seed)
 
-    def post(self, area: str, owed: Sequence[int], received: Mapping[str, int]) -> None:
+    def post(self, area: str, owed: Sequence[int], received: Mapping[str, int], seed: bytes) -> None:
         """What each party owes more, and what each account has received more: the two sides of one sum."""
         for number, at in enumerate(range(0, len(owed), CHUNK)):
             key, more = f"balance/{area}/{number}", owed[at : at + CHUNK]
             none = [0] * len(more)
-            old = self.leaves.get(key, {"nano": none, "units": none})
+            old = self.leaves.get(key, {"nano": none, "units": none, "seed": ZEROS})
             totals = [u * 10**9 + n + owes for u, n, owes in zip(old["units"], old["nano"], more, strict=True)]
-            self.leaves[key] = {"nano": Column(t % 10**9 for t in totals), "units": Column(t // 10**9 for t in totals)}
+            limbs = {"nano": Column(t % 10**9 for t in totals), "units": Column(t // 10**9 for t in totals)}
+            self.leaves[key] = limbs | {"seed": sm3(old["seed"] + seed)}
         for name in ACCOUNTS:
             before = self.leaves.get(f"account/{area}/{name}", {"units": 0, "nano": 0})
             units, nano = divmod(before["units"] * 10**9 + before["nano"] + received[name], 10**9)

@@ -128,7 +128,7 @@ def clear_slot(draft: Draft, contract: Contract, area: str, slot_start_s: int) -
         value["price_micro_per_kwh"] = clearing.price_micro_per_kwh
     draft.put(f"clearing/{area}/{slot_start_s}", value)
     for chunk, start, end in chunks(len(fills)):
-        draft.put(f"fills/{area}/{slot_start_s}/{chunk}", {"fills": fills[start:end]})
+        draft.put(f"fills/{area}/{slot_start_s}/{chunk}", {"fills": fills[start:end], "seed": seed})
     return len(orders)
 
 

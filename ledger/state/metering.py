@@ -28,7 +28,8 @@ NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
 """A reading belongs to the nearest boundary: it is at most half a slot away."""
-_NO_SEED: Final = bytes(32)
+NO_SEED: Final = bytes(32)
+"""What a chunk's seed starts from. Chunks of small numbers hold a seed so that their leaf hashes tell a neighbour nothing."""
 
 
 def open_epoch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
@@ -170,14 +171,16 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows
     quality[into] = columns.quality[batch_rows[taken]]
     for column, values in zip(shown, new, strict=True):
         column[into] = values[taken]
+    seed = sm3(seed + columns.seed)
     registers = [pack(column) for column in shown]
-    draft.put(key, {"quality": quality.tobytes(), "registers": registers, "seed": sm3(seed + columns.seed)})
+    draft.put(key, {"quality": quality.tobytes(), "registers": registers, "seed": seed})
     if len(newer):
         into = _span(chunk_rows[newer])
         latest_s[into] = boundary_s
         for column, values in zip(latest, new, strict=True):
             column[into] = values[newer]
-        draft.put(latest_key, {"boundary_s": pack(latest_s), "registers": [pack(column) for column in latest]})
+        registers = [pack(column) for column in latest]
+        draft.put(latest_key, {"boundary_s": pack(latest_s), "registers": registers, "seed": seed})
     draft.fed.add((area.id, boundary_s))
     return verdicts
 
@@ -186,7 +189,7 @@ def load_registers(value: Mapping[str, Any] | None, size: int) -> tuple[UInt8, l
     """Quality uint8[size], registers 2 x int64[size] and seed of a ``registers/`` leaf; all absent where there is none."""
     if value is None:
         absent = np.full(size, ABSENT_QUALITY, dtype=np.uint8)
-        return absent, [np.zeros(size, dtype=np.int64) for _ in range(2)], _NO_SEED
+        return absent, [np.zeros(size, dtype=np.int64) for _ in range(2)], NO_SEED
     quality = np.frombuffer(value["quality"], dtype=np.uint8).copy()
     return quality, [unpack(column) for column in value["registers"]], value["seed"]
 

@@ -16,7 +16,7 @@ from ledger.contract import Contract, SlotSettlementLike
 from ledger.state.columns import Int64, UInt8, chunks, pack, unpack
 from ledger.state.draft import Draft
 from ledger.state.market import load_fills, salted_root
-from ledger.state.metering import load_registers
+from ledger.state.metering import NO_SEED, load_registers
 from ledger.state.registry import Area
 
 INITIAL: Final = "initial"
@@ -93,7 +93,8 @@ def write_run(
     )
     quality = end.quality[rows]
     columns = [*shown, bought_wh, sold_wh, settled.pays_nano, settled.supplier_only_nano]
-    roots = run_roots(area, slot_start_s, run, (start.seeds, end.seeds), columns, quality, settled)
+    seed = result_seed(area.id, slot_start_s, run, (start.seeds, end.seeds))
+    roots = run_roots(area, seed, columns, quality, settled)
     value = {
         "accounts": {name: two_limbs(settled.accounts_nano.get(name, 0)) for name in ACCOUNTS},
         "area": area.id,
@@ -111,9 +112,9 @@ def write_run(
     draft.put(f"run/{area.id}/{slot_start_s}/{run}", value)
     for chunk, first, last in chunks(len(rows)):
         part = [pack(column[first:last]) for column in columns]
-        positions = {"columns": part, "quality": quality[first:last].tobytes()}
+        positions = {"columns": part, "quality": quality[first:last].tobytes(), "seed": seed}
         draft.put(f"positions/{area.id}/{slot_start_s}/{run}/{chunk}", positions)
-    _post(draft, area, settled)
+    _post(draft, area, settled, seed)
 
 
 def positions_from_fills(draft: Draft, area: Area, slot_start_s: int) -> tuple[Int64, Int64]:
@@ -156,16 +157,9 @@ def line_fields(area: Area, settled: SlotSettlementLike) -> list[tuple[str, Int6
 
 
 def run_roots(
-    area: Area,
-    slot_start_s: int,
-    run: str,
-    seeds: tuple[tuple[bytes, ...], tuple[bytes, ...]],
-    columns: list[Int64],
-    quality: UInt8,
-    settled: SlotSettlementLike,
+    area: Area, seed: bytes, columns: list[Int64], quality: UInt8, settled: SlotSettlementLike
 ) -> dict[str, Any]:
     """input_root, position_root, line_root and the number of lines."""
-    seed = result_seed(area.id, slot_start_s, run, seeds)
     fields = row_fields(area, columns, quality)
     lines = line_fields(area, settled)
     return {
@@ -181,7 +175,7 @@ def two_limbs(amount_nano: int) -> list[int]:
     return list(divmod(amount_nano, _NANO))
 
 
-def _post(draft: Draft, area: Area, settled: SlotSettlementLike) -> None:
+def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) -> None:
     """Double entry: what the parties owe is what the accounts receive, to the nano."""
     owed = sum(int(amount) for amount in settled.pays_nano)
     require(owed == sum(settled.accounts_nano.values()), f"debits equal credits in area {area.id}")
@@ -196,6 +190,9 @@ def _post(draft: Draft, area: Area, settled: SlotSettlementLike) -> None:
         balance = draft.get(key)
         pays = settled.pays_nano[first:last]
         units_due, nano_due = pays // _NANO, pays % _NANO
+        seed_before = NO_SEED
         if balance is not None:
             units_due, nano_due = units_due + unpack(balance["units"]), nano_due + unpack(balance["nano"])
-        draft.put(key, {"nano": pack(nano_due % _NANO), "units": pack(units_due + nano_due // _NANO)})
+            seed_before = balance["seed"]
+        limbs = {"nano": pack(nano_due % _NANO), "units": pack(units_due + nano_due // _NANO)}
+        draft.put(key, {**limbs, "seed": sm3(seed_before + seed)})
