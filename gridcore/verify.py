@@ -11,10 +11,9 @@ trust, never from the sender of the bundle. A bundle that is *verified* proves, 
     both readings were signed by the meter's gateway, each order by the party itself, for this slot and this chain;
     all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
 
-Records are leaves of hash trees (RFC 9162 with SM3). A *path* leads from a leaf to its tree's root, a *header* holds the roots, and
-its digest is what the signers sign: change one bit, and some digest or signature no longer fits. Claims are checked in a fixed
-order, structure and digests first, trust last: class `Check`, a method for each. docs/spec/bundle.md defines every byte.
-Exit status: 0 verified, 1 not verified, 2 a file cannot be read or the trust file is malformed, 3 cannot be decided.
+Records are leaves of hash trees (RFC 9162 with SM3): a *path* leads from a leaf to its tree's root, a *header* holds the roots,
+its digest is what the signers sign. Claims are checked in a fixed order, trust last: class `Check`, a method for each.
+docs/spec/bundle.md defines every byte. Exit status: 0 verified, 1 not verified, 2 bad file or trust file, 3 cannot be decided.
 """
 
 from __future__ import annotations
@@ -616,6 +615,10 @@ class Check:
         if not certificate:
             raise Halt(CANNOT_BE_DECIDED, "the certificate of the header is absent")
         hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
+        if sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())])) != self.head[8]:
+            raise Halt(
+                CANNOT_BE_DECIDED, "the header names another signer set than the trust root: is one out of date?"
+            )
         signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
         self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)

@@ -169,6 +169,7 @@ class World:
         self.linked = True
         self.signatures: dict[str, bytes] = {}
         self.certifiers = ["operator"]
+        self.signers = ["operator"]  # the set that the headers name, each with power 1
         self.certificate: list[list[bytes]] = []
         self.sign()
 
@@ -242,11 +243,12 @@ class World:
     def headers(self) -> list[bytes]:
         """Canonical headers 1 ... HEAD at their heights; at 0 the genesis digest's place (empty)."""
         headers, history, previous = [b""], [merkle.leaf_hash(self.genesis)], self.genesis
+        signers = sm3(cbor.encode(["signers/1", sorted([KEYS[name].public_key, 1] for name in self.signers)]))
         for height in range(1, HEAD + 1):
             state_root = merkle.root_of_hashes(self.state_hashes()) if height == HEAD else sm3(b"state%d" % height)
             data_root = merkle.root_of_hashes(self._data_leaves(height))
             header: list[Any] = ["header/1", self.chain, height, self.times[height], previous]
-            header += [merkle.root_of_hashes(history), data_root, state_root, sm3(b"signers"), b""]
+            header += [merkle.root_of_hashes(history), data_root, state_root, signers, b""]
             headers.append(cbor.encode(header))
             previous = sm3(headers[-1])
             history.append(merkle.leaf_hash(previous))

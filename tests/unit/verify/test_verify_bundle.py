@@ -175,9 +175,17 @@ def test_a_signer_outside_the_trust_root_is_not_verified() -> None:
 )
 def test_more_than_two_thirds_of_the_power_must_have_signed(certifiers: list[str], answer: str) -> None:
     world = WORLD.copy()
-    world.certifiers = certifiers
+    world.certifiers, world.signers = certifiers, ["operator", "second", "third"]
     world.certify()
     assert claim_refuted(world, trust_of(world, "operator", "second", "third")) == answer
+
+
+def test_a_trust_root_with_another_signer_set_than_the_headers_cannot_be_decided() -> None:
+    root = WORLD.trust()
+    root["signers"][0]["power"] = 100
+    verdict = verify.verify_bundle(BUNDLE, verify.decode_trust(json.dumps(root).encode()))
+    assert verdict.answer == verify.CANNOT_BE_DECIDED
+    assert "signer set" in verdict.reason
 
 
 def test_one_signature_is_not_counted_twice() -> None:
