@@ -97,7 +97,7 @@ def area_leaves(number: int, area: str) -> list[list[Any]]:
         "epoch": 1,
         "last": bytes(32),
         "last_boundary_s": -1,
-        "organisation": "utility",
+        "organisation": "util",
         "protection": "software",
     }
     value = {

@@ -7,7 +7,9 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,7 +22,7 @@ from ledger.store.directory import init_ledger
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
-from tests.unit.store.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut
+from tests.unit.store.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
 from tests.unit.store.world import (
     CHAIN,
     CONTRACTS,
@@ -106,13 +108,18 @@ def remove_db(data_dir: Path) -> None:
         path.unlink()
 
 
+@cache
+def first_db() -> bytes:
+    """The database of the test chain before its first block."""
+    with TemporaryDirectory() as folder:
+        open_ledger(Path(folder)).close()
+        return (Path(folder) / "state.db").read_bytes()
+
+
 def empty_db(data_dir: Path) -> None:
     """The database as it was before the first block: an older copy, or a power cut with synchronous = NORMAL."""
     remove_db(data_dir)
-    other = data_dir / "older"
-    open_ledger(other).close()
-    shutil.copy(other / "state.db", data_dir / "state.db")
-    shutil.rmtree(other)
+    (data_dir / "state.db").write_bytes(first_db())
 
 
 def overwrite_db(data_dir: Path) -> None:
@@ -154,7 +161,7 @@ def test_after_a_power_cut_at_any_step_every_acknowledged_block_is_there_with_th
     crashed, step = True, 0
     while crashed:
         data_dir = tmp_path / str(step)
-        init_ledger(data_dir, GENESIS)
+        init_ledger(data_dir, GENESIS, UnsyncedFiles())
         files = PowerCut(data_dir, step)
         crashed, receipts = run_until_crash(data_dir, files)
         if crashed:
