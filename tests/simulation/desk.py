@@ -13,7 +13,7 @@ from ledger.state.state import State
 from ledger.state.transition import apply_block
 from ledger.state.verdicts import signatures_to_check
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from tests.simulation.generator import encode_column
+from tests.simulation.generated_world import encode_column
 from tests.twin import Twin
 
 START = 1_700_000_100

@@ -21,7 +21,8 @@ from ledger.state.transition import apply_block
 from ledger.state.verdicts import signatures_to_check
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from tests import twin as twin_module
-from tests.simulation.generator import BlockMaker, World, is_signed, outline
+from tests.simulation.generated_world import World, is_signed, outline
+from tests.simulation.generator import BlockMaker
 from tests.twin import Twin, leaf_bytes, transaction_digest
 
 CONTRACTS = {"p2p_call_auction/1": CONTRACT}
