@@ -18,6 +18,7 @@ from gridcore.genesis import SLOT_S_CHOICES
 from gridcore.header import Signers
 from gridcore.sm3 import sm3
 from gridcore.verify import Halt, decode_trust
+from ledger.client import check_url
 
 CLOCKS = ("wall", "ledger")
 LINES_MAX = 256
@@ -80,6 +81,7 @@ class EdgeConfig:
         """Rules over several fields. UsageError names the key and what would be right."""
         if not NAME.fullmatch(self.gateway):
             raise UsageError(f"gateway = {self.gateway!r} is no id; use 1 to 64 of A-Z a-z 0-9 . _ -")
+        check_url(self.node)
         if self.sampling.slot_s not in SLOT_S_CHOICES:
             choices = ", ".join(map(str, SLOT_S_CHOICES))
             raise UsageError(f"sampling.slot_s = {self.sampling.slot_s} is no slot length; choose one of {choices}")

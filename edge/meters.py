@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.blocks import ReadPlan, plan_reads
+from edge.drivers import UNIT_ID_MAX
 from edge.drivers.modbus import LineConfig, ModbusLine
 from firmware_profiles.schema import Profile
 from gridcore.errors import UsageError
 
-UNIT_ID_MAX = 247  # Modbus over serial line 1.02, 2.2
 NUMBER_MAX = 0xFFFF_FFFF
 BACKOFF_MS_MAX = 300_000
 

@@ -15,13 +15,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import httpx
 
 from gridcore import cbor
 from gridcore.clock import Clock, WallClock
-from gridcore.errors import EncodingError, GridError, UsageError, broken, require
+from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
 from gridcore.header import Receipt, decode_receipt
 from gridcore.sm import Signer
 
@@ -112,6 +112,19 @@ def authorization(
     return f"{SCHEME} signer={signer_id}, issued={issued_s}, nonce={nonce.hex()}, signature={signature.hex()}"
 
 
+def check_url(url: str) -> SplitResult:
+    """Return the parts of a node's URL. UsageError unless it is ``http://HOST:PORT`` or https, perhaps with a path."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # a port that is none, a bracket that is not closed, a control character
+        is_whole = False
+    if not is_whole or parts.query or parts.fragment:
+        raise UsageError(f"node URL {excerpt(url)}: write http://HOST:PORT or https://HOST:PORT")
+    return parts
+
+
 class Client:
     """A connection to one node; use it in one event loop, and close it (``async with``)."""
 
@@ -130,9 +143,7 @@ class Client:
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
         unreachable. UsageError for a URL of another form.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise UsageError(f"node URL {url!r}: write http://HOST:PORT or https://HOST:PORT")
+        parts = check_url(url)
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
         self.url = url.rstrip("/")
         self._root = parts.path.rstrip("/") + API

@@ -24,6 +24,7 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
+from edge.drivers import PORT_DEFAULT
 from gridcore.errors import GridError, require
 from gridcore.logs import get_logger
 
@@ -70,7 +71,7 @@ class LineConfig:
 
     line: str = field(metadata={"min": 1, "max": 64})
     host: str = field(metadata={"min": 1, "max": 255})
-    port: int = field(default=502, metadata={"min": 1, "max": 65_535})
+    port: int = field(default=PORT_DEFAULT, metadata={"min": 1, "max": 65_535})
     framer: str = field(default="socket", metadata={"choices": tuple(FRAMERS)})
     """"socket": Modbus TCP; "rtu": RTU frames through a serial device server."""
     connect_timeout_ms: int = field(default=3000, metadata={"min": 10, "max": 60_000})

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gridcore.errors import UsageError
+from edge.drivers import PORT_DEFAULT, UNIT_ID_MAX
+from gridcore.errors import UsageError, excerpt
 from gridledger.commands import print_result, whole_number
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
     probe = actions.add_parser("probe", help="ask one meter everything its profile says, and judge the answers")
     probe.add_argument("address", metavar="tcp://HOST:PORT", help="where the meter or its line answers")
-    probe.add_argument("--unit", type=whole_number(1, 247), required=True, metavar="N", help="Modbus unit id")
+    probe.add_argument("--unit", type=whole_number(1, UNIT_ID_MAX), required=True, metavar="N", help="Modbus unit id")
     probe.add_argument("--profile", required=True, metavar="ID", help="firmware profile")
     probe.add_argument("--framer", choices=("socket", "rtu"), default="socket", help="rtu: RTU frames over TCP")
     keygen = actions.add_parser("keygen", help="make a gateway's key: encrypted PKCS#8, SM4")
@@ -143,16 +144,22 @@ def _probe(args: argparse.Namespace) -> int:
     from edge.probe import probe
     from firmware_profiles import load_profile
 
-    parts = urlsplit(args.address)
-    try:
-        host, port = parts.hostname, parts.port or 502
-    except ValueError:
-        host, port = None, 0
-    if parts.scheme != "tcp" or not host or parts.path or parts.query:
-        raise UsageError(f"{args.address!r} is no address of a meter; write tcp://HOST:PORT")
+    host, port = _meter_address(args.address)
     report = asyncio.run(probe(host, port, args.unit, load_profile(args.profile), framer=args.framer))
     print_result(args, report.as_table(), _probe_text(report))
     return 0 if report.is_fine else 1
+
+
+def _meter_address(address: str) -> tuple[str, int]:
+    """Host and port of ``tcp://HOST[:PORT]``. UsageError for anything else."""
+    try:
+        parts = urlsplit(address)
+        port = PORT_DEFAULT if parts.port is None else parts.port
+    except ValueError:  # a port beyond 65535, a bracket that is not closed
+        parts, port = urlsplit(""), 0
+    if parts.scheme != "tcp" or not parts.hostname or not port or parts.path or parts.query or parts.fragment:
+        raise UsageError(f"{excerpt(address)} is no address of a meter; write tcp://HOST:PORT")
+    return parts.hostname, port
 
 
 def _probe_text(report: ProbeReport) -> str:

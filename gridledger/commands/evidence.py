@@ -103,16 +103,23 @@ def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:
         bundle = await client.fetch_bytes("evidence", **line)
         if not args.book:
             return bundle, b""
-        return bundle, await client.fetch_bytes("book", area=_area_of(bundle), slot=args.slot)
+        return bundle, await client.fetch_bytes("book", area=_area_of(bundle, args.url), slot=args.slot)
 
     return run_with_client(args.url, fetch, signer_id=args.signer, signer=_load_key(args))
 
 
-def _area_of(bundle: bytes) -> str:
-    """The area that a node's bundle is about."""
+def _area_of(bundle: bytes, url: str) -> str:
+    """The area that a node's bundle is about. GridError for bytes that are no bundle: what answers at ``url`` is no node."""
     from gridcore import cbor
+    from gridcore.errors import EncodingError, GridError
 
-    return str(cbor.decode(cbor.decode(bundle)["run"]["leaf"])[1]["area"])
+    try:
+        area = cbor.decode(cbor.decode(bundle)["run"]["leaf"])[1]["area"]
+    except (EncodingError, LookupError, TypeError):
+        area = None
+    if not isinstance(area, str):
+        raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that is none")
+    return area
 
 
 def _load_key(args: argparse.Namespace) -> SigningKey:

@@ -55,6 +55,8 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"_profile": '"eastron_sdm63"'}, "unknown profile 'eastron_sdm63'; did you mean 'eastron_sdm630'?"),
         ({"trust": '"none.json"'}, "none.json: cannot be read (No such file or directory); check the key 'trust'"),
         ({"chain": '"other"'}, f"is of chain '{CHAIN}', the configuration of 'other'"),
+        ({"node": "http://127.0.0.1:99999"}, "write http://HOST:PORT or https://HOST:PORT"),
+        ({"node": "http://[::1"}, "write http://HOST:PORT or https://HOST:PORT"),
         ({"gateway": '"gw 1"'}, "gateway = 'gw 1' is no id"),
         ({"first_boundary_s": "901"}, "first_boundary_s = 901 is no multiple of sampling.slot_s = 900"),
         ({"first_boundary_s": "1800", "last_boundary_s": "900"}, "last_boundary_s = 900 lies before"),
@@ -145,7 +147,7 @@ def test_key_is_made_once_and_opens_with_its_password(tmp_path: Path, capsys: py
 
 
 def test_probe_of_a_wrong_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for address in ("meter", "http://h:1", "tcp://", "tcp://h:99999"):
+    for address in ("meter", "http://h:1", "tcp://", "tcp://h:99999", "tcp://h:0", "tcp://[::1", "tcp://h:1#x"):
         assert main(["edge", "probe", address, "--unit", "1", "--profile", "eastron_sdm630"]) == 2
         assert "write tcp://HOST:PORT" in line_of(capsys)
 
