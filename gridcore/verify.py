@@ -26,7 +26,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -36,7 +36,6 @@ DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
 LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
 VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
 EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
-EPOCH: Final = datetime.fromtimestamp(0, UTC)
 CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
 
 
@@ -654,10 +653,9 @@ def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict
     """Read the files and answer; "bad input" when one cannot be read or the trust file is malformed."""
     contents: dict[Path, bytes] = {}
     try:
-        for path in (bundle, trust, book):
-            if path is not None:
-                with path.open("rb") as file:
-                    contents[path] = file.read(BOOK_BYTES_MAX + 1)
+        for path in filter(None, (bundle, trust, book)):
+            with path.open("rb") as file:
+                contents[path] = file.read(BOOK_BYTES_MAX + 1)
         root = None if trust is None else decode_trust(contents[trust])
     except OSError as why:
         return Verdict(BAD_INPUT, f"cannot read {plain(path)}: {plain(why.strerror)}", {}, (), {})
@@ -675,7 +673,7 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
     if mark:
         lines.append(f"{mark}: this chain's clock is a simulated one; no real meter stands behind its readings.")
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
-        start, end = (EPOCH + timedelta(seconds=facts[f"slot_{when}_s"]) for when in ("start", "end"))
+        start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
         price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
         lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']}: owes {amount:f}")
@@ -692,10 +690,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     verdict = verify_files(options.bundle, options.trust, options.with_book)
-    if verdict.answer == BAD_INPUT:
-        sys.stderr.write(f"verify: {verdict.reason}\n")
-    else:
-        sys.stdout.write(render(verdict, as_json=options.json) + "\n")
+    is_bad = verdict.answer == BAD_INPUT
+    text = f"verify: {verdict.reason}" if is_bad else render(verdict, as_json=options.json)
+    (sys.stderr if is_bad else sys.stdout).write(text + "\n")
     return EXIT_STATUS[verdict.answer]
 
 
