@@ -12,9 +12,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from edge.backoff import backoff_ms
 from edge.drivers.modbus import monotonic_ms
 from edge.meters import SamplePolicy
-from edge.sampling import backoff_ms
 from gridcore.logs import get_logger
 from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
 
@@ -22,8 +22,6 @@ SLEEP_S_MAX = 10.0
 """Longest sleep in one go, so that a clock that is set is noticed."""
 LEDGER_RETRY_MS_MAX = 1000
 LEDGER_RETRY_MS = 20
-LEDGER_WAIT_S = 25.0
-"""One long poll; shorter than what proxies between gateway and node usually allow."""
 UNKNOWN_S = -1
 _TIME_ERROR = 5
 _STA_UNSYNC = 0x0040
@@ -144,13 +142,17 @@ class LedgerBoundaries:
         first_s: int = 0,
         last_s: int | None = None,
         on_answer: Callable[[], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: random.Random | None = None,
     ) -> None:
         self._client = client
         self._policy = policy
         self._first_s, self._last_s = first_s, last_s
         self._on_answer = on_answer
-        self._jitter = random.SystemRandom()
+        self._sleep = sleep
+        self._jitter = jitter or random.SystemRandom()
         self._failures = 0
+        self._idle = 0
         self.ledger_time_s = UNKNOWN_S
 
     async def wait_until_known(self) -> None:
@@ -184,22 +186,32 @@ class LedgerBoundaries:
 
     async def _follow(self) -> None:
         """Wait for ledger time to move, or for the node to come back."""
+        asked_ms = monotonic_ms()
         try:
-            self.ledger_time_s = max(
-                self.ledger_time_s, await self._client.wait_clock(self.ledger_time_s, LEDGER_WAIT_S)
-            )
+            answer_s = await self._client.wait_clock(self.ledger_time_s)
         except (NodeUnreachable, NodeRefused) as error:
             if self._failures == 0:
                 _log.warning("ledger_time_not_known", reason=str(error))
             self._failures += 1
-            pause_ms = min(LEDGER_RETRY_MS_MAX, backoff_ms(self._failures, LEDGER_RETRY_MS, self._jitter))
-            await asyncio.sleep(pause_ms / 1000.0)
+            await self._pause(self._failures)
             return
+        has_moved = answer_s > self.ledger_time_s
+        self.ledger_time_s = max(self.ledger_time_s, answer_s)
         if self._failures:
             _log.info("ledger_time_known_again", ledger_time_s=self.ledger_time_s, failures=self._failures)
             self._failures = 0
             if self._on_answer is not None:
                 self._on_answer()
+        if has_moved:
+            self._idle = 0
+        elif (
+            monotonic_ms() - asked_ms < LEDGER_RETRY_MS_MAX
+        ):  # the node did not hold the question: do not ask in a loop
+            self._idle += 1
+            await self._pause(self._idle)
+
+    async def _pause(self, attempt: int) -> None:
+        await self._sleep(backoff_ms(attempt, LEDGER_RETRY_MS, LEDGER_RETRY_MS_MAX, self._jitter) / 1000.0)
 
 
 def _report_gap(after_s: int, reached_s: int, first_s: int, slot_s: int) -> None:

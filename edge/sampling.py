@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from edge.backoff import backoff_ms
 from edge.blocks import Block
 from edge.decode import register_wh
 from edge.drivers.modbus import LineDownError, LineError, NoAnswerError, monotonic_ms
@@ -180,12 +181,6 @@ async def sample_boundary(
     return Sample(boundary_s, tuple(readings), tuple(absences), round(clock_ms() - started_ms))
 
 
-def backoff_ms(attempt: int, base_ms: int, jitter: random.Random) -> float:
-    """Return the pause after try number ``attempt`` (from 1): doubling, capped, drawn from its upper half."""
-    full_ms = min(BACKOFF_MS_MAX, base_ms << min(attempt - 1, 32))
-    return full_ms * (0.5 + 0.5 * jitter.random())
-
-
 @dataclass(frozen=True, slots=True)
 class _Window:
     """The time in which one boundary may be read."""
@@ -201,7 +196,7 @@ class _Window:
         return self.boundary_ms + self.policy.window_ms - self.clock_ms()
 
     async def pause(self, attempt: int) -> None:
-        pause_ms = backoff_ms(attempt, self.policy.backoff_ms, self.jitter)
+        pause_ms = backoff_ms(attempt, self.policy.backoff_ms, BACKOFF_MS_MAX, self.jitter)
         await self.sleep(max(0.0, min(pause_ms, self.left_ms())) / 1000.0)
 
 

@@ -12,9 +12,9 @@ import random
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edge.backoff import backoff_ms
 from edge.config import EdgeConfig
 from edge.outbox import Outbox, Progress, create_outbox, is_outbox_there
-from edge.sampling import backoff_ms
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
@@ -150,4 +150,4 @@ async def _wait_for_standing(config: EdgeConfig, node: StandingNode) -> Standing
         if not failures:
             _log.warning("first_start_needs_the_node", reason=reason)
         failures += 1
-        await asyncio.sleep(min(config.submit.retry_ms_max, backoff_ms(failures, ASK_RETRY_MS, jitter)) / 1000.0)
+        await asyncio.sleep(backoff_ms(failures, ASK_RETRY_MS, config.submit.retry_ms_max, jitter) / 1000.0)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
+from edge.backoff import backoff_ms
 from edge.config import SubmitPolicy
 from edge.outbox import Outbox, OutboxError, QueuedBatch
 from gridcore.codes import RETRY, Code
@@ -80,7 +81,10 @@ class Submitter:
         self._said = ""
 
     def wake(self) -> None:
-        """There is a new batch, or the node is back: do not wait out a pause."""
+        """There is a new batch, or the node is back: do not wait out the pause between tries.
+
+        The pause after a halt (HALTED_S) is waited out: a refused batch is not accepted for a new one behind it.
+        """
         self._wake.set()
 
     async def run(self) -> None:
@@ -96,8 +100,9 @@ class Submitter:
                 failures = 0
             elif outcome is Outcome.RETRY:
                 failures += 1
+                pause_ms = backoff_ms(failures, self._policy.retry_ms_min, self._policy.retry_ms_max, self._jitter)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._pause_s(failures))
+                    await asyncio.wait_for(self._wake.wait(), pause_ms / 1000.0)
             else:
                 await asyncio.sleep(HALTED_S)
 
@@ -120,8 +125,11 @@ class Submitter:
                     outcome = Outcome.RETRY
                     break
                 receipts.append((batch.counter, header))
-        except (NodeUnreachable, NodeRefused) as error:
+        except NodeUnreachable as error:
             self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
+            outcome = Outcome.RETRY
+        except NodeRefused as error:
+            self._say("node_refused", str(error), waiting=self._outbox.depth, status=error.status)
             outcome = Outcome.RETRY
         except _HaltedError as halted:
             outcome, alarm = Outcome.HALTED, str(halted)
@@ -186,7 +194,3 @@ class Submitter:
         if self._said != event:
             _log.warning(event, reason=reason, **facts)
             self._said = event
-
-    def _pause_s(self, failures: int) -> float:
-        full_ms = min(self._policy.retry_ms_max, self._policy.retry_ms_min << min(failures - 1, 32))
-        return full_ms * (0.5 + 0.5 * self._jitter.random()) / 1000.0

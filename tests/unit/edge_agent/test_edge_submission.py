@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.config import SubmitPolicy
 from edge.outbox import Outbox
 from edge.submit import Outcome, Submitter
 from gridcore.codes import Code
+from gridcore.errors import GridError
 from gridcore.header import Receipt
 from gridcore.sm import SigningKey
+from ledger.client import Answer, NodeRefused, NodeUnreachable
 from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, key, new_outbox, next_batch, trusted, until
 
 FAST = SubmitPolicy(retry_ms_min=1, retry_ms_max=5)
@@ -165,9 +169,20 @@ async def test_receipt_that_is_not_there_yet_is_asked_for_again(tmp_path: Path) 
     assert await working.submit_once() is Outcome.ALL_DONE
 
 
-def test_pauses_double_up_to_the_limit_with_jitter(tmp_path: Path) -> None:
-    working = submitter(FakeNode(), new_outbox(tmp_path / "o"), SubmitPolicy(retry_ms_min=100, retry_ms_max=60_000))
-    pauses = [working._pause_s(failures) for failures in range(1, 40)]
-    for failures, pause_s in enumerate(pauses):
-        full_s = min(60.0, 0.1 * 2**failures)
-        assert 0.5 * full_s <= pause_s <= full_s
+@pytest.mark.parametrize(
+    ("trouble", "event"),
+    [
+        (NodeUnreachable("no node answers there"), "node_does_not_answer"),
+        (NodeRefused("no such thing", 404, "no such thing"), "node_refused"),
+    ],
+)
+async def test_log_tells_a_silent_node_from_one_that_refuses(tmp_path: Path, trouble: GridError, event: str) -> None:
+    class Troubled(FakeNode):
+        async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+            raise trouble
+
+    outbox = new_outbox(tmp_path / "o", 1)
+    with capture_logs() as lines:
+        assert await submitter(Troubled(), outbox).submit_once() is Outcome.RETRY
+    assert [line["event"] for line in lines] == [event]
+    assert outbox.depth == 1

@@ -19,8 +19,8 @@ from edge.drivers.modbus import (
     NoAnswerError,
     WrongAnswerError,
 )
-from edge.meters import BACKOFF_MS_MAX, Meter, MeterConfig, MeterLine, SamplePolicy, build_lines
-from edge.sampling import FLAG_LATE, OFFSET_MS_MAX, QuarantinedError, backoff_ms, read_meter, sample_boundary
+from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, build_lines
+from edge.sampling import FLAG_LATE, OFFSET_MS_MAX, QuarantinedError, read_meter, sample_boundary
 from firmware_profiles import Profile, load_profile
 from gridcore.errors import UsageError
 from simulators.meters.registers import Quantities, RegisterImage
@@ -307,20 +307,6 @@ async def test_no_request_is_sent_after_the_sampling_window() -> None:
 async def test_window_keeps_the_reason_of_a_meter_that_was_tried() -> None:
     line = _line({1: _failing(NoAnswerError("silence"))}, _meter(number=1))
     assert await _sample(line, _sample_policy(window_ms=20, backoff_ms=1000)) == ([], [(1, "no_answer")])
-
-
-async def test_pauses_double_and_end_at_the_cap() -> None:
-    jitter = random.Random(5)
-    for attempt, full_ms in (
-        (1, 100),
-        (2, 200),
-        (5, 1600),
-        (12, 204_800),
-        (13, BACKOFF_MS_MAX),
-        (1000, BACKOFF_MS_MAX),
-    ):
-        pauses = [backoff_ms(attempt, 100, jitter) for _ in range(50)]
-        assert full_ms / 2 <= min(pauses) < max(pauses) <= full_ms
 
 
 def _config(
