@@ -40,7 +40,7 @@ def batch_apply_100k() -> Measurement:
     from ledger.state.block import Block
     from ledger.state.state import State
     from ledger.state.transition import apply_block
-    from ledger.state.verdicts import signatures_to_check
+    from ledger.state.verdicts import checks_of
     from settlement.contracts.p2p_call_auction_1 import CONTRACT
 
     contracts = {CONTRACT.contract_id: CONTRACT}
@@ -52,7 +52,7 @@ def batch_apply_100k() -> Measurement:
         block = Block(height, 0, wires)
         verdicts = {
             (digest, public_key): is_valid_signature(public_key, signed, signature)
-            for digest, public_key, signed, signature in signatures_to_check(state, block)
+            for digest, public_key, signed, signature in checks_of(state, block.decoded)
         }
         applied = apply_block(state, block, contracts, verdicts)
         if any(result.code or result.rows for result in applied.results):

@@ -316,6 +316,12 @@ def _check_signers(leaves: Mapping[str, Mapping[str, Value]]) -> None:
         signer = leaves["signer"].get(gateway)
         if signer is None or "gateway" not in signer["roles"]:
             _fail(f"gateway/{gateway}", f"the leaf signer/{gateway} with the role gateway is missing")
+        organisation = leaves["gateway"][gateway]["organisation"]
+        owner = leaves["signer"].get(organisation)
+        if owner is None or "utility" not in owner["roles"]:
+            _fail(
+                f"gateway/{gateway}", f"organisation: the leaf signer/{organisation} with the role utility is missing"
+            )
     for signer_id, signer in leaves["signer"].items():
         if "gateway" in signer["roles"] and signer_id not in leaves["gateway"]:
             _fail(f"signer/{signer_id}", f"has the role gateway, but the leaf gateway/{signer_id} is missing")

@@ -146,10 +146,10 @@ class Transaction(NamedTuple):
 def decode_envelope(wire: bytes) -> Transaction | None:
     """A transaction whose frame is good, or None; identity and body are not looked at."""
     try:
-        parts = cbor.decode(wire)
+        parts = cbor.decode(wire, items_max=4)
         if not fits(parts, [bytes, 64, bytes]) or len(parts[0]) > 65_536 or len(parts[2]) > 1_048_576:
             return None
-        content = cbor.decode(parts[0])
+        content = cbor.decode(parts[0], items_max=256)
     except EncodingError:
         return None
     signed, signature, attachment = parts
@@ -192,7 +192,7 @@ def decode_column(data: bytes, count: int) -> list[int] | None:
 def decode_rows(attachment: bytes, count: int, rows_root: bytes) -> tuple[bytes, list[Row]] | None:
     """The seed and the rows that ``rows`` and ``rows_root`` name; None where the attachment does not hold them (47)."""
     try:
-        content = cbor.decode(attachment)
+        content = cbor.decode(attachment, items_max=10)
     except EncodingError:
         return None
     if not fits(content, {"columns": [bytes] * 5, "seed": 32}):

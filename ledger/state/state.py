@@ -93,7 +93,8 @@ class State:
             return None
         value = self._cache.get(key)
         if value is None:
-            value = cbor.decode(self.leaf(key))[1]
+            leaf = self.leaf(key)
+            value = cbor.decode(leaf, items_max=len(leaf))[1]  # our own bytes: as many items as they hold
             self._remember(key, value)
         else:
             self._cache.move_to_end(key)

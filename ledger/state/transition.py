@@ -13,9 +13,7 @@ from ledger.state import clock, due, fields, market, metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.state import State
-
-Verdicts = Mapping[tuple[bytes, bytes], bool]
-"""(transaction digest, public key) -> whether the signature holds; computed before, never here."""
+from ledger.state.verdicts import Verdicts
 
 Rows = tuple[tuple[int, int, int], ...]
 Apply = Callable[[Draft, Transaction], tuple[Code, Rows]]
@@ -38,7 +36,7 @@ def apply_block(state: State, block: Block, contracts: Mapping[str, Contract], v
     """What ``block`` does to ``state``: every transaction in order, then the work that has fallen due.
 
     Pure: ``state`` is not changed, nothing outside the arguments is read. contracts: by contract id, as the areas name
-    them. verdicts: for every (digest, key) that ``verdicts.signatures_to_check`` lists; a missing one is a broken
+    them. verdicts: for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken
     invariant, never "false". A refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, block.time_s)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from gridcore.envelope import Transaction
-from ledger.state.block import Block
 from ledger.state.state import State
 
 Verdicts: TypeAlias = Mapping[tuple[bytes, bytes], bool]
@@ -35,8 +34,3 @@ def checks_of(state: State, transactions: Iterable[Transaction | None]) -> list[
                 SignatureCheck(transaction.digest, signer["public_key"], transaction.signed, transaction.signature)
             )
     return checks
-
-
-def signatures_to_check(state: State, block: Block) -> list[SignatureCheck]:
-    """What ``apply_block`` may ask for ``block``."""
-    return checks_of(state, block.decoded)

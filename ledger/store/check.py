@@ -19,7 +19,7 @@ from ledger.contract import Contract
 from ledger.state.block import Applied, Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
-from ledger.state.verdicts import signatures_to_check
+from ledger.state.verdicts import checks_of
 from ledger.store.block_log import LOG_NAME, BlockLog, BlockRecord
 from ledger.store.directory import load_genesis, locked
 from ledger.store.errors import StoreError
@@ -68,7 +68,7 @@ def replay(
     try:
         for record in records:
             block = Block(record.height, record.time_s, record.transactions)
-            verdicts = checker.check(signatures_to_check(state, block))
+            verdicts = checker.check(checks_of(state, block.decoded))
             applied = apply_block(state, block, contracts, verdicts)
             state.commit(applied)
             results = tuple(ResultEntry(result.digest, int(result.code), result.id) for result in applied.results)

@@ -11,7 +11,7 @@ from gridcore.sm3 import sm3
 from ledger.state.block import Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
-from ledger.state.verdicts import signatures_to_check
+from ledger.state.verdicts import checks_of
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from tests.simulation.generated_world import encode_column
 from tests.twin import Twin
@@ -80,7 +80,7 @@ class Desk:
         self.height += 1
         codes = self.twin.apply_block(self.height, 0, list(wires), is_signed)
         block = Block(self.height, 0, wires)
-        checks = signatures_to_check(self.state, block)
+        checks = checks_of(self.state, block.decoded)
         verdicts = {(c.digest, c.public_key): is_signed(c.public_key, c.signed, c.signature) for c in checks}
         applied = apply_block(self.state, block, {"p2p_call_auction/1": CONTRACT}, verdicts)
         assert [result.code for result in applied.results] == codes

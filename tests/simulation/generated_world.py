@@ -77,6 +77,7 @@ class World:
         self._signer("clock", "clock")
         self._signer("utility", "utility", "regulator")
         self._signer("observer", "regulator")
+        self._signer("dso", "utility")
         self._signer("guest", "prosumer")
         self._signer("gw-silent", "gateway")
         for gateway in self.gateways:

@@ -18,7 +18,7 @@ from ledger.state import clock, columns, due, market, metering
 from ledger.state.block import Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
-from ledger.state.verdicts import signatures_to_check
+from ledger.state.verdicts import checks_of
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from tests import twin as twin_module
 from tests.simulation.generated_world import World, is_signed, outline
@@ -83,7 +83,7 @@ def run_seed(seed: int) -> set[int]:
     for _ in range(blocks()):
         height, time_s, wires = maker.next_block(twin)
         block = Block(height, time_s, tuple(wires))
-        checks = signatures_to_check(state, block)
+        checks = checks_of(state, block.decoded)
         verdicts = {(c.digest, c.public_key): is_signed(c.public_key, c.signed, c.signature) for c in checks}
         applied = apply_block(state, block, CONTRACTS, verdicts)
         codes = twin.apply_block(height, time_s, wires, is_signed)

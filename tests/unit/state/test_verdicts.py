@@ -6,7 +6,7 @@ from gridcore import cbor
 from gridcore.envelope import decode_transaction
 from ledger.state.block import Block
 from ledger.state.state import State
-from ledger.state.verdicts import SignatureCheck, checks_of, signatures_to_check
+from ledger.state.verdicts import SignatureCheck, checks_of
 from tests.unit.store.world import CLOCK_KEY, GENESIS, clock_advance, sign
 
 
@@ -17,5 +17,5 @@ def test_one_check_for_each_transaction_of_a_known_signer() -> None:
     block = Block(1, 0, (known, b"no transaction", stranger, known))
     transaction = decode_transaction(known)
     check = SignatureCheck(transaction.digest, CLOCK_KEY.public_key, transaction.signed, transaction.signature)
-    assert signatures_to_check(state, block) == [check, check]
+    assert checks_of(state, block.decoded) == [check, check]
     assert checks_of(state, [None, transaction]) == [check]

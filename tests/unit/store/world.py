@@ -65,7 +65,11 @@ def make_genesis(name: str = "test", clock: str = "simulated") -> bytes:
 
 
 def _signer_leaves() -> list[tuple[str, Any]]:
-    signers = {"clock": (CLOCK_KEY, "clock"), **{gateway: (key, "gateway") for gateway, key in GATEWAY_KEYS.items()}}
+    signers = {
+        "clock": (CLOCK_KEY, "clock"),
+        "dso": (NODE_KEY, "utility"),
+        **{gateway: (key, "gateway") for gateway, key in GATEWAY_KEYS.items()},
+    }
     gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1}
     gateway |= {"organisation": "dso", "protection": "software"}
     return [
