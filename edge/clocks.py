@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from edge.backoff import backoff_ms
-from edge.drivers.modbus import monotonic_ms
 from edge.meters import SamplePolicy
+from gridcore.clock import monotonic_ms, wall_ms
 from gridcore.logs import get_logger
 from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
 
@@ -57,11 +56,6 @@ class BoundaryClock(Protocol):
     def state(self) -> Mapping[str, int | str]:
         """Return ``offset_ms`` and ``state`` as docs/spec/batch.md has them."""
         ...
-
-
-def wall_ms() -> int:
-    """This machine's time of day: UTC milliseconds. Boundaries need more than the whole seconds of ``gridcore.clock``."""
-    return time.time_ns() // 1_000_000
 
 
 class WallBoundaries:

@@ -18,10 +18,10 @@ from math import isfinite
 
 from firmware_profiles.formats import NATURE, ORDERS, ORDERS_64, WORDS, parse_scale
 from firmware_profiles.schema import Point
+from gridcore.column import I64_MAX, I64_MIN
 from gridcore.errors import EncodingError
 
 WORD_MAX = 0xFFFF
-I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
 
 _FLOAT_FORMATS = {"f32": (">I", ">f", 23), "f64": (">Q", ">d", 52)}
 _EXPONENT_BIAS = {"f32": 127, "f64": 1023}

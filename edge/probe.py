@@ -13,11 +13,12 @@ from fractions import Fraction
 
 from edge.blocks import Block, plan_reads
 from edge.decode import decode_point, decode_words
-from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine, monotonic_ms
+from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine
 from edge.meters import Meter, MeterConfig, SamplePolicy
 from edge.sampling import QuarantinedError, read_meter
 from firmware_profiles.formats import WORDS, parse_scale
 from firmware_profiles.schema import Identity, Point, Profile
+from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError
 
 VERDICTS = ("ok", "low", "high", "missing", "refused", "no_answer", "undecodable", "mismatch")

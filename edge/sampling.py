@@ -21,14 +21,14 @@ from typing import Protocol
 from edge.backoff import backoff_ms
 from edge.blocks import Block
 from edge.decode import register_wh
-from edge.drivers.modbus import LineDownError, LineError, NoAnswerError, monotonic_ms
+from edge.drivers.modbus import LineDownError, LineError, NoAnswerError
 from edge.meters import BACKOFF_MS_MAX, Meter, MeterLine, SamplePolicy
 from firmware_profiles.schema import Point
+from gridcore.batch import FLAG_LATE, MEASURED
+from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError, GridError
 from gridcore.logs import get_logger
 
-QUALITY_MEASURED = 0
-FLAG_LATE = 1
 OFFSET_MS_MAX = 0xFFFF_FFFF
 SUSPECT_BOUNDARIES = 3
 """A meter that failed at this many boundaries in a row gets one try at each boundary until it answers again."""
@@ -105,7 +105,7 @@ async def read_meter(
         _check_agreement(meter, point, before_wh, after_wh, now_ms - started_ms, policy.slot_s)
     offset_ms = min(max(0, round(now_ms - boundary_ms)), OFFSET_MS_MAX)
     flags = FLAG_LATE if offset_ms > policy.late_after_ms else 0
-    return MeterSample(meter.config.number, meter.config.meter, second, QUALITY_MEASURED, flags, offset_ms)
+    return MeterSample(meter.config.number, meter.config.meter, second, MEASURED, flags, offset_ms)
 
 
 async def _read_registers(line: WordReader, meter: Meter, blocks: Sequence[Block]) -> tuple[int, ...]:

@@ -19,6 +19,16 @@ class Clock(Protocol):
         ...
 
 
+def wall_ms() -> int:
+    """This machine's time of day in whole UTC milliseconds: slot boundaries need more than whole seconds."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic_ms() -> float:
+    """Milliseconds of a clock that never jumps; its zero means nothing."""
+    return time.monotonic() * 1000.0
+
+
 class WallClock:
     """The machine's own clock."""
 

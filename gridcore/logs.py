@@ -22,6 +22,8 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 REDACTED = "[redacted]"
 LEVELS = ("debug", "info", "warning", "error")
+SILENCED = ("pymodbus.logging",)
+"""Other people's loggers that say nothing our own events do not say, with names a person knows."""
 DEPTH_MAX = 8
 BYTES_SHOWN_MAX = 64
 
@@ -84,6 +86,8 @@ def configure_logs(json: bool, level: str = "info") -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(max(number, logging.WARNING))  # other people's libraries: warnings only
+    for name in SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -14,8 +14,6 @@ what an unanswered request means:
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +23,7 @@ from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.drivers import PORT_DEFAULT
+from gridcore.clock import monotonic_ms
 from gridcore.errors import GridError, require
 from gridcore.logs import get_logger
 
@@ -37,8 +36,6 @@ SILENT_REQUESTS_MAX = 3
 """So many requests in a row without any answer: the connection may be half dead, open a new one."""
 
 _log = get_logger(__name__)
-# what pymodbus would say of a failed connection or a late answer is said by our own events, with names a person knows
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # noqa: TID251 (another's logger)
 
 
 class LineError(GridError):
@@ -77,11 +74,6 @@ class LineConfig:
     connect_timeout_ms: int = field(default=3000, metadata={"min": 10, "max": 60_000})
     drain_ms: int = field(default=300, metadata={"min": 10, "max": 10_000})
     """Silence after a request without an answer: longer than the slowest meter may answer late."""
-
-
-def monotonic_ms() -> float:
-    """Milliseconds of a clock that never jumps; its zero means nothing."""
-    return time.monotonic() * 1000.0
 
 
 class ModbusLine:

@@ -5,8 +5,8 @@ import asyncio
 from structlog.testing import capture_logs
 
 from edge.clocks import LedgerBoundaries, WallBoundaries, kernel_clock_state
-from edge.drivers.modbus import monotonic_ms
 from edge.meters import SamplePolicy
+from gridcore.clock import monotonic_ms
 from ledger.client import NodeRefused
 from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode
 

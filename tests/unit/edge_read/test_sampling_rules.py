@@ -20,8 +20,9 @@ from edge.drivers.modbus import (
     WrongAnswerError,
 )
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, build_lines
-from edge.sampling import FLAG_LATE, OFFSET_MS_MAX, QuarantinedError, read_meter, sample_boundary
+from edge.sampling import OFFSET_MS_MAX, QuarantinedError, read_meter, sample_boundary
 from firmware_profiles import Profile, load_profile
+from gridcore.batch import FLAG_LATE
 from gridcore.errors import UsageError
 from simulators.meters.registers import Quantities, RegisterImage
 

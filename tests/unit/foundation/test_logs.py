@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gridcore.logs import BYTES_SHOWN_MAX, REDACTED, clean_text, configure_logs, get_logger, is_secret_key
+from gridcore.logs import BYTES_SHOWN_MAX, REDACTED, SILENCED, clean_text, configure_logs, get_logger, is_secret_key
 
 PEM = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nTUlHSEFnRUE\n-----END ENCRYPTED PRIVATE KEY-----"
 
@@ -133,3 +133,11 @@ def test_logs_that_one_test_configures_are_as_before_in_the_next(turn: int, caps
     get_logger("x").warning("told", turn=turn)
     assert f"event='told' module='x' turn={turn}" in capsys.readouterr().err
     configure_logs(json=True, level="error")  # what the second turn would see
+
+
+def test_libraries_that_our_events_speak_for_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(json=True, level="debug")
+    for name in SILENCED:
+        logging.getLogger(name).error("Connection to (127.0.0.1, 9) failed")
+    logging.getLogger("another.library").error("said")
+    assert [line["event"] for line in logged(capsys)] == ["said"]
