@@ -9,6 +9,7 @@ from gridledger.commands import print_progress, print_result, whole_number
 
 EXAMPLE = "gridledger demo --headless --days 1 --households 113 --seed 7 --json"
 SLOTS_PER_DAY = 96
+EXIT_TERMINATED = 143
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +36,12 @@ def run(args: argparse.Namespace) -> int:
 
     slots = args.slots or args.days * SLOTS_PER_DAY
     out = choose_folder(args.out, args.seed)
-    outcome = asyncio.run(
-        run_demo(out=out, slots=slots, households=args.households, seed=args.seed, progress=print_progress)
-    )
+    try:
+        outcome = asyncio.run(
+            run_demo(out=out, slots=slots, households=args.households, seed=args.seed, progress=print_progress)
+        )
+    except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
+        return EXIT_TERMINATED
     print_progress("")
     print_result(args, to_json(outcome.summary), outcome.text)
     return 0 if outcome.summary.readings_missing == 0 and outcome.summary.postings_sum_nano == 0 else 1

@@ -40,7 +40,6 @@ class Day:
         keys: Mapping[str, Signer],
         fleets: Sequence[MeterFleet],
     ) -> None:
-        self.orders = 0
         self._world = world
         self._seed = seed
         self._chain = chain
@@ -53,19 +52,21 @@ class Day:
         """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
         world = self._world
         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, 0))
-        for index, boundary_s in enumerate(world.boundary_s.tolist()):
-            if index < world.slots:
-                wires = await signing
-                if index + 1 < world.slots:
-                    signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
-                await self._submit(wires)
-                self.orders += len(wires)
-            await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
-            self._show_registers(index)
-            await self._advance(boundary_s)
-            await self._readings_decided(boundary_s)
-            progress(index)
-        await self._advance(int(world.boundary_s[-1]) + rules.METERING_DEADLINE_S)
+        try:
+            for index, boundary_s in enumerate(world.boundary_s.tolist()):
+                if index < world.slots:
+                    wires = await signing
+                    if index + 1 < world.slots:
+                        signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
+                    await self._submit(wires)
+                await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
+                self._show_registers(index)
+                await self._advance(boundary_s)
+                await self._readings_decided(boundary_s)
+                progress(index)
+            await self._advance(int(world.boundary_s[-1]) + rules.METERING_DEADLINE_S)
+        finally:
+            signing.cancel()
 
     def sign_orders(self, slot_index: int) -> list[bytes]:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""

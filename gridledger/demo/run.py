@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +24,7 @@ from gridledger.demo.day import Day, patiently
 from gridledger.demo.processes import Supervised
 from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
-from gridledger.demo.scene import Scene, lay_out, start_fleets
+from gridledger.demo.scene import Scene, fleets_of, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client
 from ledger.evidence import trust_root
@@ -54,23 +55,23 @@ def choose_folder(out: Path | None, seed: int) -> Path:
 
 
 async def run_demo(*, out: Path, slots: int, households: int, seed: int, progress: Callable[[str], None]) -> Outcome:
-    """Build the world, start the processes, run the slots, write the files, end the processes."""
+    """Build the world, start the processes, run the slots, write the files, end the processes; SIGTERM ends them too."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world(households=households, slots=slots, seed=seed)
     scene = lay_out(out, world)
     (out / "trust.json").write_text(json.dumps(trust_root(scene.genesis), indent=2) + "\n")
     write_world(out, world)
     (out / "rules.toml").write_text(rules_toml())
-    fleets = await start_fleets(scene, world)
     utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
-    async with _processes(scene, len(world.areas)), utility as client:
+    async with utility as client, fleets_of(scene, world) as fleets, _processes(scene, len(world.areas)):
         day = Day(world, seed, scene.chain, client, scene.keys, fleets)
         await day.run(lambda boundary: progress(f"slot {boundary} of {slots}"))
         progress("collecting results")
         tables = await fetch_tables(client, world)
         status = await patiently(client.status)
         claim = await _save_sample(client, tables, world, out)
-    for fleet in fleets:
-        await fleet.close()
     root = results_root(tables)
     for name, columns in COLUMNS.items():
         write_csv(out / name, columns, tables.rows[name])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,19 +76,22 @@ def lay_out(out: Path, world: World) -> Scene:
     return scene
 
 
-async def start_fleets(scene: Scene, world: World) -> list[MeterFleet]:
-    """Serve every area's meters on sockets of their own and write the agents' configuration files."""
-    fleets = []
-    for number, area in enumerate(world.areas, 1):
-        members = [(row, meter) for row, meter in enumerate(world.meters) if meter.area == area]
-        placed = assign_lines([(meter.meter, load_profile(meter.profile)) for _, meter in members])
-        fleet = MeterFleet(placed)
-        endpoints = await fleet.start(HOST)
-        numbers = {meter.meter: (row, meter.limit_wh // meter.ratio) for row, meter in members}
-        text = _edge_toml(scene, world, number, endpoints, placed, numbers)
-        scene.edge_config(number).write_text(text)
-        fleets.append(fleet)
-    return fleets
+@asynccontextmanager
+async def fleets_of(scene: Scene, world: World) -> AsyncIterator[list[MeterFleet]]:
+    """Every area's meters on sockets of their own, and the agents' configuration files that name them."""
+    async with AsyncExitStack() as stack:
+        fleets = []
+        for number, area in enumerate(world.areas, 1):
+            members = [(row, meter) for row, meter in enumerate(world.meters) if meter.area == area]
+            placed = assign_lines([(meter.meter, load_profile(meter.profile)) for _, meter in members])
+            fleet = MeterFleet(placed)
+            stack.push_async_callback(fleet.close)
+            endpoints = await fleet.start(HOST)
+            numbers = {meter.meter: (row, meter.limit_wh // meter.ratio) for row, meter in members}
+            text = _edge_toml(scene, world, number, endpoints, placed, numbers)
+            scene.edge_config(number).write_text(text)
+            fleets.append(fleet)
+        yield fleets
 
 
 def _edge_toml(

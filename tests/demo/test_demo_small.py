@@ -369,6 +369,17 @@ def test_ctrl_c_ends_the_processes_too(started: tuple[Path, subprocess.Popen[str
     assert processes_of(out) == []
 
 
+def test_sigterm_ends_the_processes_too(started: tuple[Path, subprocess.Popen[str]]) -> None:
+    out, process = started
+
+    process.terminate()
+    _, stderr = process.communicate(timeout=60)
+
+    assert "Traceback" not in stderr
+    assert process.returncode == 143
+    assert processes_of(out) == []
+
+
 def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple[Path, subprocess.Popen[str]]) -> None:
     out, process = started
     config = out / "run" / "node.toml"
