@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket) -> None:
-    """Make blocks and answer until SIGTERM or SIGINT, or until the engine breaks: its error passes through."""
+    """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
     from ledger.engines.embedded import EmbeddedEngine
@@ -131,9 +131,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
         await serve_node(node, bound, ready=say_ready)
-        if breaking.done():
-            await breaking
-        breaking.cancel()
+    await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -54,5 +54,5 @@ class Engine(Protocol):
         ...
 
     async def wait_stopped(self) -> None:
-        """Return when the engine was closed; raise what broke it otherwise."""
+        """Return when the engine was closed; raise what broke it otherwise, in its last block too."""
         ...

@@ -27,6 +27,7 @@ RETRY_S: Final = 1.0
 TICK_S: Final = 1.0
 """How often a chain whose clock is the block time looks for work that has fallen due without a transaction."""
 QUERY_THREADS: Final = 4
+STOPPED: Final = "the node makes no blocks any more: see its log for the reason, then start it again"
 
 FINAL: Final = frozenset(
     {
@@ -134,9 +135,7 @@ class EmbeddedEngine:
 
     def _check_running(self) -> None:
         if self._task is None or self._task.done():
-            raise EngineStoppedError(
-                "the node makes no blocks any more: see its log for the reason, then start it again"
-            )
+            raise EngineStoppedError(STOPPED)
 
     def _admit(self, examined: Examined, waiter: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
         transaction = examined.candidate.transaction
@@ -155,9 +154,7 @@ class EmbeddedEngine:
             try:
                 done = await asyncio.shield(making)
             except asyncio.CancelledError:
-                # The thread cannot be stopped half-way: let it finish, tell who waits, then go.
-                with contextlib.suppress(StoreWriteError):
-                    self._publish(entries, await making)
+                await self._let_finish(entries, making)
                 raise
             except StoreWriteError as error:
                 self._stall(entries, error)
@@ -170,6 +167,18 @@ class EmbeddedEngine:
                 log.warning("store_writes_again", height=self._ledger.height)
             self._publish(entries, done)
             await self._tell_time(done.ledger_time_s)
+
+    async def _let_finish(self, entries: Sequence[Entry], making: asyncio.Future[_Round]) -> None:
+        """The thread cannot be stopped half-way: let it finish, tell who waits. What breaks there passes through."""
+        try:
+            self._publish(entries, await making)
+        except StoreWriteError as error:
+            log.error("store_cannot_write", reason=str(error), waiting=len(entries))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._break(entries, error)
+            raise
 
     async def _wait_for_work(self) -> None:
         if len(self._pool) or (self._ledger.work_pending and not self._is_stalled):
@@ -230,7 +239,7 @@ class EmbeddedEngine:
 
     def _break(self, entries: Sequence[Entry], error: BaseException) -> None:
         log.error("engine_stopped", reason=str(error), error=type(error).__name__)
-        stopped = EngineStoppedError(f"the node has stopped making blocks: {error}")
+        stopped = EngineStoppedError(STOPPED)
         for entry in [*entries, *self._pool.give_up()]:
             for waiter in entry.waiters:
                 if not waiter.done():

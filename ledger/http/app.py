@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Final, TypeVar
 
 from quart import Quart, Response, g, jsonify, request
@@ -26,7 +26,7 @@ from ledger.http.openapi import openapi
 from ledger.http.parsing import decode_submission, seconds_of, slot_of, start_of, text_of, whole_of
 from ledger.http.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.http.view import LedgerView
-from ledger.store.errors import StoreError
+from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.reader import LedgerReader
 
 QUESTION_THREADS: Final = 4
@@ -36,6 +36,7 @@ BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
 WAITERS_MAX: Final = 10_000
 """Requests that wait for the clock."""
+FAULT: Final = "see the node's log"
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -71,6 +72,29 @@ class Door:
         self._questions = 0
         self._bodies_bytes = 0
         self._waiters = 0
+        self._broken: BaseException | None = None
+
+    def guarded(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """``handler``, except that a broken promise in it takes the node down; ``check_whole`` raises it then."""
+
+        @wraps(handler)
+        async def answer(**arguments: str) -> Response:
+            try:
+                return await handler(**arguments)
+            except (Exception, asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # passed on by ``check_whole``, outside the web framework
+                log.error("promise_broken", path=request.path, exc_info=error)
+                self._broken = self._broken or error
+                self.node.stop.set()
+                raise Problem("fault", FAULT) from None
+
+        return answer
+
+    def check_whole(self) -> None:
+        """Raise the promise that was broken in an answer, if one was: the state in memory is not to be relied on."""
+        if self._broken is not None:
+            raise self._broken
 
     def close(self) -> None:
         """End the threads; questions that run are let finish."""
@@ -147,11 +171,8 @@ class Door:
 
     async def readyz(self) -> Response:
         """Blocks can be made: the engine takes submissions and the ledger answers."""
-        try:
-            height = await self._ask(lambda: self.node.ledger.height)
-            await self.node.engine.submit(())
-        except EngineStoppedError as error:
-            raise Problem("busy", str(error)) from None
+        height = await self._ask(lambda: self.node.ledger.height)
+        await self.node.engine.submit(())
         return jsonify({"status": "ready", "height": height})
 
     async def show_metrics(self) -> Response:
@@ -279,7 +300,11 @@ def create_app(door: Door) -> Quart:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which is the one in use
     for rule, method, handler in routes(door):
         app.add_url_rule(
-            rule, endpoint=handler.__name__, view_func=handler, methods=[method], provide_automatic_options=False
+            rule,
+            endpoint=handler.__name__,
+            view_func=door.guarded(handler),
+            methods=[method],
+            provide_automatic_options=False,
         )
     app.register_error_handler(Exception, _handle_error)
 
@@ -329,13 +354,18 @@ async def _handle_error(error: Exception) -> Response:
     """Every error as a problem; a fault of our own is logged with its traceback and not shown."""
     if isinstance(error, Problem):
         problem = error
-    elif isinstance(error, EngineStoppedError | StoreError):
-        problem = Problem("busy", str(error))
+    elif isinstance(error, StoreWriteError):
+        problem = Problem("busy", "the node's disk does not take writes now; ask again later")
+    elif isinstance(error, EngineStoppedError):
+        problem = Problem("busy", "the node makes no blocks any more; ask again once it was started anew")
+    elif isinstance(error, StoreError):
+        log.error("store_damaged", path=request.path, reason=str(error))
+        problem = Problem("fault", FAULT)
     elif (status := _framework_status(error)) is not None:
         problem = Problem(word_of(status), " ".join(str(getattr(error, "description", error)).split()))
     else:
         log.error("request_failed", path=request.path, exc_info=error)
-        problem = Problem("fault", "see the node's log")
+        problem = Problem("fault", FAULT)
     response = jsonify(problem.body())
     response.status_code = problem.status
     response.content_type = PROBLEM_TYPE

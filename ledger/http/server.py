@@ -55,7 +55,8 @@ def url_of(bound: socket.socket) -> str:
 async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str], None] | None = None) -> None:
     """Answer on ``bound`` (from ``open_socket``; it is closed at the end) until ``node.stop`` is set.
 
-    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered.
+    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered. A promise that
+    was broken in an answer sets ``node.stop`` and is raised here.
     """
     url = url_of(bound)
     door = Door(node)
@@ -88,6 +89,7 @@ async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str],
         await asyncio.gather(serving, return_exceptions=bool(late))
     finally:
         door.close()
+    door.check_whole()
 
 
 def is_loopback(host: str) -> bool:

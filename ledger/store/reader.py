@@ -17,7 +17,7 @@ from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Header, Receipt, data_leaf, decode_header
 from ledger.state.state import State
 from ledger.store.block_log import BlockLog, BlockRecord
-from ledger.store.errors import StoreError
+from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.state_db import Decision, ResultEntry, StateDb
 
 
@@ -105,13 +105,16 @@ class LedgerReader:
             return self.header(self.height).state_root if self.height else self._state.root()
 
     def leaf_proof(self, key: str) -> LeafProof | None:
-        """Proof of a leaf under the newest header, or None when there is no such leaf or no block yet."""
+        """Proof of a leaf under the newest header, or None when there is no such leaf or no block yet.
+
+        StoreWriteError while the disk refuses a block that is decided already: the state is ahead of every certificate.
+        """
         with self._lock:
             if key not in self._state or not self.height:
                 return None
             header = self.header(self.height)
             if self._state.root() != header.state_root:
-                raise StoreError(
+                raise StoreWriteError(
                     f"height {self.height + 1} awaits its certificate: no proof of state until the disk takes it"
                 )
             path = tuple(self._state.sided_path(key))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,8 +22,10 @@ from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
 from ledger.store.directory import init_ledger
+from ledger.store.errors import StoreError
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
+from settlement.contract_kit_1 import ContractInvariantError
 from tests.unit.store.faults import FullDisk
 from tests.unit.store.world import (
     CLOCK_KEY,
@@ -38,6 +42,7 @@ from tests.unit.store.world import (
 )
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)
+PATIENCE_S = 20
 
 
 @asynccontextmanager
@@ -220,13 +225,39 @@ async def test_a_broken_promise_stops_the_engine_and_says_so_to_whoever_waits(
 
     monkeypatch.setattr(ledger, "make_block", broken)
     async with EmbeddedEngine(ledger) as engine:
-        with pytest.raises(EngineStoppedError, match="two and two are four"):
+        with pytest.raises(EngineStoppedError, match="makes no blocks any more") as raised:
             await engine.submit([GW1[0]])
+        assert "four" not in str(raised.value)
         with pytest.raises(InvariantError):
             await engine.wait_stopped()
         with pytest.raises(EngineStoppedError):
             await engine.submit([GW1[0]])
         assert await height(engine) == 0
+    ledger.close()
+
+
+@pytest.mark.parametrize("error", [InvariantError, ContractInvariantError, StoreError])
+async def test_what_breaks_in_the_block_that_is_made_while_the_engine_closes_is_logged_and_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    ledger = open_ledger(tmp_path)
+    making, closing = threading.Event(), threading.Event()
+
+    def break_late(*_: object) -> NoReturn:
+        making.set()
+        closing.wait(PATIENCE_S)
+        raise error("two and two are four")
+
+    monkeypatch.setattr(ledger, "make_block", break_late)
+    async with EmbeddedEngine(ledger) as engine:
+        waiting = asyncio.create_task(engine.submit([GW1[0]]))
+        await asyncio.to_thread(making.wait, PATIENCE_S)
+        asyncio.get_running_loop().call_soon(closing.set)
+    with pytest.raises(EngineStoppedError):
+        await waiting
+    with pytest.raises(error, match="two and two are four"):
+        await engine.wait_stopped()
+    assert "engine_stopped" in "".join(capsys.readouterr())
     ledger.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -235,24 +235,23 @@ class RunningNode:
 
 @asynccontextmanager
 async def running_node(data_dir: Path) -> AsyncIterator[RunningNode]:
-    """A node on a free port of this machine; stopped at the end."""
+    """A node on a free port of this machine; stopped at the end, which raises what broke it."""
     genesis = make_genesis()
     init_ledger(data_dir, cbor.encode(genesis))
-    ledger = Ledger.open(data_dir, CONTRACTS, keys()["operator"], WallClock())
     bound = open_socket("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
-    running = RunningNode(url_of(bound), genesis["chain"], ledger, stop)
-    async with EmbeddedEngine(ledger) as engine:
-        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
-        serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
-        await ready.wait()
-        try:
-            yield running
-        finally:
-            await running.close_clients()
-            stop.set()
-            await serving
-    ledger.close()
+    with closing(Ledger.open(data_dir, CONTRACTS, keys()["operator"], WallClock())) as ledger:
+        running = RunningNode(url_of(bound), genesis["chain"], ledger, stop)
+        async with EmbeddedEngine(ledger) as engine:
+            node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
+            serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
+            await ready.wait()
+            try:
+                yield running
+            finally:
+                await running.close_clients()
+                stop.set()
+                await serving
 
 
 async def submit_all(client: Client, submissions: Sequence[Sequence[bytes]]) -> None:
