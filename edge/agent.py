@@ -298,19 +298,30 @@ class _Unstored:
 async def unless_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, Any]) -> Any:
     """Run ``work`` side by side until all of it is done or ``stop`` is set; return the first one's result, or None.
 
-    The first error of any of it ends all of it and is raised.
+    The first error of any of it ends all of it and is raised; further ones are logged.
     """
     tasks = [asyncio.ensure_future(part) for part in work]
     stopping = asyncio.ensure_future(stop.wait())
     pending: set[asyncio.Future[Any]] = set(tasks)
+    raised: BaseException | None = None
     try:
         while pending and not stop.is_set():
-            done, _ = await asyncio.wait({*pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-            pending -= done
+            await asyncio.wait({*pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:  # in their order: of two that fail at once the same one is raised each time
+                if task.done():
+                    task.result()
+                    pending.discard(task)
+    except BaseException as error:
+        raised = error
+        raise
     finally:
         for task in (*tasks, stopping):
             task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        for result in await asyncio.gather(*tasks, stopping, return_exceptions=True):
+            if (
+                isinstance(result, BaseException)
+                and not isinstance(result, asyncio.CancelledError)
+                and result is not raised
+            ):
+                _log.error("work_failed", error=type(result).__name__, reason=str(result))
     return None if tasks[0].cancelled() else tasks[0].result()

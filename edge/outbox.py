@@ -209,18 +209,25 @@ class Outbox:
             progress = replace(self._progress, alarm="")
             if progress.receipt is None or height > progress.receipt[0]:
                 progress = replace(progress, receipt=(height, header_digest))
+            freed: list[int] = []
             with self._transaction():
                 for counter in counters:
-                    self._connection.execute("DELETE FROM batches WHERE counter = ?", (counter,))
+                    freed += self._delete(counter)
                 _save(self._connection, progress)
-                left = self._connection.execute("SELECT count(*), ifnull(sum(length(wire)), 0) FROM batches").fetchone()
             self._progress = progress
-            self._depth, self._size = left
+            self._depth -= len(freed)
+            self._size -= sum(freed)
 
     def close(self) -> None:
         """Close the file, after what another thread is writing."""
         with self._lock:
             self._connection.close()
+
+    def _delete(self, counter: int) -> list[int]:
+        """Delete a batch and return the length of its wire bytes; none when it is gone already."""
+        (*found,) = self._connection.execute("SELECT length(wire) FROM batches WHERE counter = ?", (counter,))
+        self._connection.execute("DELETE FROM batches WHERE counter = ?", (counter,))
+        return [size for (size,) in found]
 
     def _store(self, change: Callable[[Progress], Progress]) -> None:
         with self._lock:

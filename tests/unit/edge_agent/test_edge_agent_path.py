@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 import edge.agent
 from edge.agent import Agent, unless_stopped
@@ -279,3 +280,29 @@ async def test_work_ends_when_it_is_told_to_stop_and_passes_errors_on() -> None:
         await unless_stopped(stop, asyncio.sleep(60), fail())
     asyncio.get_running_loop().call_later(0.01, stop.set)
     assert await unless_stopped(stop, asyncio.sleep(60)) is None
+
+
+@pytest.mark.parametrize("last_words", [GridError("second"), OSError(28, "No space left on device")])
+async def test_second_error_is_in_the_log_while_the_first_is_raised(last_words: Exception) -> None:
+    async def fail() -> None:
+        raise GridError("first")
+
+    async def fail_at_the_end() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise last_words
+
+    with capture_logs() as lines, pytest.raises(GridError, match="first"):
+        await unless_stopped(asyncio.Event(), fail(), fail_at_the_end(), asyncio.sleep(60))
+    assert [(line["event"], line["error"]) for line in lines] == [("work_failed", type(last_words).__name__)]
+    assert lines[0]["reason"] == str(last_words)
+
+
+async def test_of_two_errors_at_once_the_first_work_s_is_raised_and_the_other_is_in_the_log() -> None:
+    async def fail(words: str) -> None:
+        raise GridError(words)
+
+    with capture_logs() as lines, pytest.raises(GridError, match="first"):
+        await unless_stopped(asyncio.Event(), fail("first"), fail("second"))
+    assert [line["reason"] for line in lines] == ["second"]

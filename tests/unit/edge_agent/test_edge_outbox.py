@@ -211,3 +211,16 @@ def test_errors_of_the_outbox_are_operating_errors() -> None:
     assert issubclass(OutboxFullError, GridError)
     assert not issubclass(OutboxFullError, UsageError)
     assert issubclass(OutboxDamagedError, UsageError)
+
+
+def test_acknowledging_touches_no_batch_that_stays_and_keeps_count(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path / "o", 6)
+    statements: list[str] = []
+    outbox._connection.set_trace_callback(statements.append)
+    outbox.acknowledge([1, 2, 2], 7, bytes(32))
+    outbox.acknowledge([2, 3], 8, bytes(32))  # 2 is gone already
+    assert [words for words in statements if "batches" in words and "WHERE counter = " not in words] == []
+    outbox.close()
+    state = read_outbox(tmp_path / "o")
+    assert (outbox.depth, outbox.size) == (state.depth, state.size)
+    assert state.depth == 3
