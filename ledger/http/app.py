@@ -108,7 +108,7 @@ class Door:
         def read() -> dict[str, Any]:
             ledger = self.node.ledger
             with ledger.frozen():
-                chain, height = self.view.must("chain"), ledger.height
+                chain, height = ledger.must("chain"), ledger.height
                 return {
                     "chain": ledger.chain,
                     "clock": chain["clock"],

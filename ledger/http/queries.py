@@ -53,8 +53,8 @@ def areas(view: LedgerView, caller: Caller) -> Json:
     for area in view.areas:
         if not caller.reads_all and (own is None or own["area"] != area.id):
             continue
-        value = view.must(f"area/{area.id}")
-        rules = _plain(view.must(f"rules/{value['rules']}"))
+        value = view.reader.must(f"area/{area.id}")
+        rules = _plain(view.reader.must(f"rules/{value['rules']}"))
         counts = {"meters": len(area.numbers), "settling": len(area.settling)}
         found.append({"area": area.id, **_plain(value), "rules": {"id": value["rules"], **rules}, **counts})
     return {"areas": found}
@@ -64,7 +64,7 @@ def progress(view: LedgerView, caller: Caller, area_id: str) -> Json:
     """Which slot of an area is cleared next, and which is settled next."""
     check_reads_all(caller)
     area = view.area(area_id)
-    return {"area": area.id, **_plain(view.must(f"progress/{area.id}"))}
+    return {"area": area.id, **_plain(view.reader.must(f"progress/{area.id}"))}
 
 
 def coverage(view: LedgerView, caller: Caller, area_id: str, boundary_s: int) -> Json:
@@ -194,11 +194,12 @@ def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: 
     """Rows of batches that were not used, with the reason; of one gateway or of all."""
     check_reads_all(caller)
     prefix = "exception/" if gateway_id is None else f"exception/{gateway_id}/"
-    page, following = _page(view.reader.leaf_keys(prefix), start)
+    keys = view.reader.leaf_keys(prefix, start, PAGE_ROWS_MAX + 1)
+    following = start + PAGE_ROWS_MAX if len(keys) > PAGE_ROWS_MAX else None
     found = []
-    for key in page:
+    for key in keys[:PAGE_ROWS_MAX]:
         _, owner, epoch, counter = key.split("/")
-        value = view.must(key)
+        value = view.reader.must(key)
         rows = [
             {"row": row, "meter": meter, "code": code, "name": Code(code).name} for row, meter, code in value["rows"]
         ]

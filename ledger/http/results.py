@@ -34,7 +34,7 @@ def load_run(view: LedgerView, area: Area, slot_start_s: int, run: str) -> RunRe
     if leaf is None:
         raise Problem("not-found", f"no run {run!r} of slot {slot_start_s} in area {area.id!r} yet")
     positions = load_positions(view, area, leaf, 0, leaf["points"])
-    rules = view.must(f"rules/{view.must(f'area/{area.id}')['rules']}")
+    rules = view.reader.must(f"rules/{view.reader.must(f'area/{area.id}')['rules']}")
     contract = view.contracts.get(leaf["contract"]) or broken(f"this node has contract {leaf['contract']}")
     settled = contract.settle(
         positions.import_wh,
@@ -60,7 +60,7 @@ def load_positions(view: LedgerView, area: Area, leaf: Mapping[str, Any], first:
         if chunk_first < end and chunk_end > first:
             key = f"positions/{area.id}/{leaf['slot_start_s']}/{leaf['run']}/{chunk}"
             rows = slice(max(first - chunk_first, 0), end - chunk_first)
-            for column, data in zip(parts, view.must(key)["columns"], strict=True):
+            for column, data in zip(parts, view.reader.must(key)["columns"], strict=True):
                 column.append(unpack(data)[rows])
     columns = [np.concatenate(part) for part in parts]
     modulus_wh, ratio = area.modulus_wh[first:end], area.ratio[first:end]

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from gridcore.errors import broken
 from ledger.contract import Contract, Statements
 from ledger.http.access import Caller
 from ledger.http.problems import Problem
@@ -42,15 +41,10 @@ class LedgerView:
         self.statements = statements
         # Only genesis writes these leaves, so what is read once holds for good.
         self.registry = Registry.from_leaves(reader)
-        self.slot_s = int(self.must("chain")["slot_s"])
+        self.slot_s = int(self.reader.must("chain")["slot_s"])
         self._areas = {area.id: area for area in self.registry.areas}
         self._tables: OrderedDict[str, AreaTable] = OrderedDict()
         self._lock = threading.Lock()
-
-    def must(self, key: str) -> Mapping[str, Any]:
-        """The value of a leaf that cannot be absent."""
-        value = self.reader.get(key)
-        return value if value is not None else broken(f"leaf {key} exists")
 
     def area(self, area_id: str) -> Area:
         """An area's rows. Problem 404 when there is no such area."""
@@ -71,7 +65,7 @@ class LedgerView:
             if table is not None:
                 self._tables.move_to_end(area.id)
                 return table
-        installations = [self.must(f"installation/{number}") for number in area.numbers.tolist()]
+        installations = [self.reader.must(f"installation/{number}") for number in area.numbers.tolist()]
         table = AreaTable(
             meters=tuple(value["meter"] for value in installations),
             ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
@@ -105,8 +99,8 @@ class LedgerView:
 
         Problem 404 for an instant at which no day of the calendar begins.
         """
-        value = self.must(f"area/{area.id}")
-        days = self.must(f"calendar/{value['calendar']}")["days"]
+        value = self.reader.must(f"area/{area.id}")
+        days = self.reader.must(f"calendar/{value['calendar']}")["days"]
         at = bisect_right(days, day_start_s) - 1
         if not 0 <= at < len(days) - 1:
             detail = (
@@ -138,7 +132,7 @@ class LedgerView:
             clearing = self.reader.get(f"clearing/{area.id}/{slot_start_s}")
             if clearing is not None:
                 keys = [f"fills/{area.id}/{slot_start_s}/{chunk}" for chunk, _, _ in chunks(clearing["orders"])]
-                return [fill for key in keys for fill in self.must(key)["fills"]]
+                return [fill for key in keys for fill in self.reader.must(key)["fills"]]
             orders: list[list[Any]] = []
             chunk = 0
             while (book := self.reader.get(f"book/{area.id}/{slot_start_s}/{chunk}")) is not None:

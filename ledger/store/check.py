@@ -16,6 +16,7 @@ from gridcore.errors import GridError
 from gridcore.genesis import genesis_digest
 from gridcore.header import Certificate, Header, check_certificate, decode_header, signers_digest
 from ledger.contract import Contract
+from ledger.genesis import signer_set
 from ledger.state.block import Applied, Block
 from ledger.state.state import State
 from ledger.state.transition import apply_block
@@ -28,7 +29,7 @@ from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.ledger import next_header
 from ledger.store.opening import check_contracts
 from ledger.store.signatures import SignatureChecker
-from ledger.store.state_db import DB_NAME, ResultEntry, StateDb
+from ledger.store.state_db import DB_NAME, ResultEntry, StateDb, encode_results
 
 
 @dataclass
@@ -63,7 +64,7 @@ def replay(
 ) -> Iterator[ReplayedBlock]:
     """Apply ``records`` (from height 1) to ``state`` (of genesis) one by one; signatures are checked again."""
     history = merkle.Tree()
-    signers = signers_digest([(key, power) for key, power in genesis["signers"]])
+    signers = signers_digest(signer_set(genesis))
     checker = SignatureChecker()
     try:
         for record in records:
@@ -132,7 +133,7 @@ def _replay_and_compare(
     db: StateDb | None,
     guard: Guard | None,
 ) -> None:
-    signers = [(key, power) for key, power in genesis["signers"]]
+    signers = signer_set(genesis)
     db_height = 0 if db is None else db.height()
     before: Header | None = None
     if db is not None and db_height == 0:
@@ -167,7 +168,7 @@ def _compare_block(report: CheckReport, replayed: ReplayedBlock, db: StateDb, si
             wrong = [name for name, value in vars(header).items() if value != getattr(stored, name)]
             report.problems.append(f"{DB_NAME}: header {height} differs from the replayed one in {', '.join(wrong)}")
         _check_one_certificate(report, stored, db.load_certificate(height) or [], signers, DB_NAME)
-        if db.load_results(height) != replayed.results:
+        if db.load_results(height) != encode_results(replayed.results):
             report.problems.append(f"{DB_NAME}: results of block {height} differ from the replayed ones")
         for entry in replayed.results:
             if entry.id and db.find_transaction(entry.id) is None:

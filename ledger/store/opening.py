@@ -19,6 +19,7 @@ from gridcore.genesis import genesis_digest
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
 from ledger.contract import Contract
+from ledger.genesis import signer_set
 from ledger.state.state import State, genesis_leaves
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.errors import StoreError, StoreWriteError
@@ -113,9 +114,7 @@ def _load_state(db: StateDb, blocks: BlockLog, guard: Guard, genesis: Mapping[st
         return ("its leaves are not those of genesis", state if fits else None)
     try:
         header = decode_header(db.load_header(height) or b"")
-        check_certificate(
-            header, db.load_certificate(height) or [], [(key, power) for key, power in genesis["signers"]]
-        )
+        check_certificate(header, db.load_certificate(height) or [], signer_set(genesis))
         if header.height != height or header.state_root != state.root():
             return "its leaves are not those of its newest header", None
         known = (

@@ -6,19 +6,24 @@ All answers given inside one ``with reader.frozen():`` belong to one height.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.errors import UsageError, require
+from gridcore.errors import UsageError, broken, require
 from gridcore.header import Certificate, Header, Receipt, data_leaf, decode_header
+from ledger.genesis import signer_set
 from ledger.state.state import State
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.errors import StoreError, StoreWriteError
-from ledger.store.state_db import Decision, ResultEntry, StateDb
+from ledger.store.state_db import Decision, ResultEntry, StateDb, decode_results
+
+BLOCK_TREES_MAX: Final = 8
+"""Blocks whose results are kept at hand, with the tree over them; the least recently asked for goes first."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,14 @@ class LeafProof:
     certificate: Certificate
 
 
+@dataclass(frozen=True)
+class _BlockTree:
+    """What became of a block's transactions, and the tree under its data_root."""
+
+    results: tuple[ResultEntry, ...]
+    tree: merkle.Tree
+
+
 class LedgerReader:
     """The reading side of a ledger. ``chain``: its id; ``genesis``: decoded; ``signers``: (public key, power) of genesis.
 
@@ -55,12 +68,14 @@ class LedgerReader:
         self.genesis = genesis
         self.chain: str = genesis["chain"]
         self.is_simulated: bool = genesis["clock"] == "simulated"
-        self.signers: list[tuple[bytes, int]] = [(key, power) for key, power in genesis["signers"]]
+        self.signers: list[tuple[bytes, int]] = signer_set(genesis)
         self._lock = threading.RLock()
         self._state = state
         self._db = db
         self._log = log
         self._digests = digests  # S_0 ... S_h
+        self._trees: OrderedDict[int, _BlockTree] = OrderedDict()
+        self._trees_lock = threading.Lock()
         self._history = merkle.Tree(map(merkle.leaf_hash, digests[:-1]))  # the tree of header h: S_0 ... S_(h-1)
 
     @contextmanager
@@ -79,7 +94,7 @@ class LedgerReader:
         """Ledger time, UTC seconds: the ``time`` leaf of a simulated chain, else the newest block's time."""
         with self._lock:
             if self.is_simulated:
-                return int(self._must("time")["ledger_time_s"])
+                return int(self.must("time")["ledger_time_s"])
             return self.header(self.height).time_s if self.height else int(self.genesis["ledger_time_s"])
 
     # ------------------------------------------------------------------------------------------------------- state
@@ -89,15 +104,20 @@ class LedgerReader:
         with self._lock:
             return self._state.get(key)
 
+    def must(self, key: str) -> Mapping[str, Any]:
+        """The value of a leaf that cannot be absent."""
+        value = self.get(key)
+        return value if value is not None else broken(f"leaf {key} exists")
+
     def leaf(self, key: str) -> bytes | None:
         """Canonical [key, value] of a state leaf, or None."""
         with self._lock:
             return self._state.leaf(key) if key in self._state else None
 
-    def leaf_keys(self, prefix: str = "") -> list[str]:
-        """Keys of all leaves that begin with ``prefix``, in number order."""
+    def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
+        """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""
         with self._lock:
-            return [key for key in self._state.leaf_keys() if key.startswith(prefix)]
+            return self._db.leaf_keys(prefix, start, limit)
 
     def state_root(self) -> bytes:
         """State root of the newest certified block (of genesis at height 0)."""
@@ -152,10 +172,7 @@ class LedgerReader:
 
     def results(self, height: int) -> tuple[ResultEntry, ...]:
         """Digest, code and id of each transaction of ``height``, in block order."""
-        self._check_height(height)
-        with self._lock:
-            results = self._db.load_results(height)
-        return results if results is not None else _absent("results", height)
+        return self._block_tree(height).results
 
     def transactions(self, height: int) -> list[DecidedTransaction]:
         """The transactions of ``height`` with their codes, in block order."""
@@ -187,41 +204,62 @@ class LedgerReader:
         return decision if decision is not None and decision.code == Code.ACCEPTED else None
 
     def find_batches(
-        self, gateway: str, first_boundary_s: int, last_boundary_s: int
+        self,
+        gateway: str,
+        first_boundary_s: int,
+        last_boundary_s: int,
+        after: tuple[int, int, int] = (-1, 0, 0),
     ) -> list[tuple[int, int, int, bytes]]:
         """Accepted batches of a gateway: see ``StateDb.find_batches``."""
         with self._lock:
-            return self._db.find_batches(gateway, first_boundary_s, last_boundary_s)
+            return self._db.find_batches(gateway, first_boundary_s, last_boundary_s, after)
 
     def transaction(self, transaction_id: bytes) -> DecidedTransaction | None:
         """A decided transaction with its bytes, or None."""
         decision = self.find_transaction(transaction_id)
-        return None if decision is None else self.transactions(decision.height)[decision.position]
+        if decision is None:
+            return None
+        entry = self.results(decision.height)[decision.position]
+        wire = self.block(decision.height).transactions[decision.position]
+        return DecidedTransaction(decision.height, decision.position, wire, entry.digest, entry.code, entry.id)
 
     def data_path(self, height: int, position: int) -> list[bytes]:
         """Sided path from the leaf [digest, code] of a transaction to data_root of its header."""
-        return merkle.sided_path(data_hashes(self.results(height)), position)
+        return self._block_tree(height).tree.sided_path(position)
 
     def receipt(self, transaction_id: bytes) -> bytes | None:
         """The canonical receipt of a decided transaction, or None while it is not decided."""
-        with self._lock:
-            decision = self.find_transaction(transaction_id)
-            if decision is None:
-                return None
-            results = self.results(decision.height)
-            entry = results[decision.position]
-            return Receipt(
-                header=self.header(decision.height),
-                certificate=self.certificate(decision.height),
-                digest=entry.digest,
-                code=entry.code,
-                path=tuple(merkle.sided_path(data_hashes(results), decision.position)),
-            ).encode()
+        decision = self.find_transaction(transaction_id)
+        if decision is None:
+            return None
+        decided = self._block_tree(decision.height)
+        entry = decided.results[decision.position]
+        return Receipt(
+            header=self.header(decision.height),
+            certificate=self.certificate(decision.height),
+            digest=entry.digest,
+            code=entry.code,
+            path=tuple(decided.tree.sided_path(decision.position)),
+        ).encode()
 
-    def _must(self, key: str) -> Mapping[str, Any]:
-        value = self._state.get(key)
-        require(value is not None, f"the state has a leaf {key}")
-        return value or {}
+    def _block_tree(self, height: int) -> _BlockTree:
+        """Results of a height, which never change: decoded and hashed once, and not under the ledger's lock."""
+        self._check_height(height)
+        with self._trees_lock:
+            found = self._trees.get(height)
+            if found is not None:
+                self._trees.move_to_end(height)
+                return found
+        with self._lock:
+            encoded = self._db.load_results(height)
+        results = decode_results(encoded) if encoded is not None else _absent("results", height)
+        tree = merkle.Tree(data_hashes(results))
+        tree.root()  # hashed here: from now on threads only read it
+        with self._trees_lock:
+            self._trees[height] = found = _BlockTree(results, tree)
+            if len(self._trees) > BLOCK_TREES_MAX:
+                self._trees.popitem(last=False)
+        return found
 
     def _check_height(self, height: int, first: int = 1) -> None:
         if not first <= height <= self.height:

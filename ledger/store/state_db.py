@@ -22,6 +22,7 @@ from ledger.store.errors import StoreError, StoreWriteError
 
 DB_NAME = "state.db"
 SCHEMA_VERSION = 1
+_LAST_CHARACTER = "\U0010ffff"
 PAGE_BATCHES_MAX = 1000
 _SCHEMA = """
 CREATE TABLE meta (item TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -155,6 +156,18 @@ class StateDb:
         """(number, key, leaf hash) of every leaf, ascending by number."""
         return self._rows("SELECT number, key, leaf_hash FROM leaves ORDER BY number")
 
+    def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
+        """Keys that begin with ``prefix``, in number order, from the ``start``-th on; ``limit`` -1: all of them."""
+        # "+number": by the index over keys, then sorted; in number order every leaf would be looked at.
+        rows = self._rows(
+            "SELECT key FROM leaves WHERE key >= ? AND key < ? ORDER BY +number LIMIT ? OFFSET ?",
+            prefix,
+            prefix + _LAST_CHARACTER,
+            limit,
+            start,
+        )
+        return [key for (key,) in rows]
+
     # ----------------------------------------------------------------------------------------------------- blocks
 
     def save_block(self, block: StoredBlock) -> None:
@@ -172,10 +185,10 @@ class StateDb:
         rows = self._rows("SELECT certificate FROM blocks WHERE height = ?", height)
         return [(key, signature) for key, signature in cbor.decode(rows[0][0])] if rows else None
 
-    def load_results(self, height: int) -> tuple[ResultEntry, ...] | None:
-        """What became of each transaction of a height, in block order, or None."""
+    def load_results(self, height: int) -> bytes | None:
+        """What became of each transaction of a height, for ``decode_results``, or None."""
         rows = self._rows("SELECT results FROM blocks WHERE height = ?", height)
-        return tuple(ResultEntry(*entry) for entry in cbor.decode(rows[0][0])) if rows else None
+        return bytes(rows[0][0]) if rows else None
 
     def is_work_pending(self) -> bool:
         """Whether the last block left due work for the next one."""
@@ -198,18 +211,24 @@ class StateDb:
         return Decision(*rows[0]) if rows else None
 
     def find_batches(
-        self, gateway: str, first_boundary_s: int, last_boundary_s: int
+        self,
+        gateway: str,
+        first_boundary_s: int,
+        last_boundary_s: int,
+        after: tuple[int, int, int] = (-1, 0, 0),
     ) -> list[tuple[int, int, int, bytes]]:
         """Accepted batches of a gateway between two boundaries (both included), at most PAGE_BATCHES_MAX.
 
-        Each as (boundary_s, height, position, transaction id), ascending.
+        Each as (boundary_s, height, position, transaction id), ascending. ``after``: (boundary_s, height, position) of the
+        last one of the page before.
         """
         rows = self._rows(
             "SELECT boundary_s, height, position, id FROM batches WHERE gateway = ? AND boundary_s BETWEEN ? AND ? "
-            "ORDER BY boundary_s, height, position LIMIT ?",
+            "AND (boundary_s, height, position) > (?, ?, ?) ORDER BY boundary_s, height, position LIMIT ?",
             gateway,
             first_boundary_s,
             last_boundary_s,
+            *after,
             PAGE_BATCHES_MAX,
         )
         return [(boundary_s, height, position, bytes(found)) for boundary_s, height, position, found in rows]
@@ -238,7 +257,7 @@ class StateDb:
 
     def _save_block(self, block: StoredBlock) -> None:
         certificate = cbor.encode([list(entry) for entry in block.certificate])
-        results = cbor.encode([[entry.digest, entry.code, entry.id] for entry in block.results])
+        results = encode_results(block.results)
         self._connection.execute(
             "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)",
             (block.height, block.log_offset, block.header, block.digest, certificate, results, int(block.work_pending)),
@@ -265,6 +284,16 @@ class StateDb:
             "height = excluded.height, position = excluded.position, code = excluded.code WHERE code <> 0",
             rows,
         )
+
+
+def encode_results(results: Iterable[ResultEntry]) -> bytes:
+    """Canonical bytes of the results of a block."""
+    return cbor.encode([[entry.digest, entry.code, entry.id] for entry in results])
+
+
+def decode_results(encoded: bytes) -> tuple[ResultEntry, ...]:
+    """Inverse of encode_results."""
+    return tuple(ResultEntry(*entry) for entry in cbor.decode(encoded))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

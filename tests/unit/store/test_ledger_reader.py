@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import InvariantError, UsageError
-from gridcore.header import check_certificate, data_leaf
-from ledger.store import state_db
+from gridcore.header import check_certificate, data_leaf, decode_receipt
+from ledger.store import reader, state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
+from ledger.store.reader import data_hashes
+from ledger.store.state_db import ResultEntry
 from tests.unit.store.world import (
     CONTRACTS,
     GATEWAY_KEYS,
@@ -86,6 +89,42 @@ def test_a_transaction_is_found_where_it_was_applied_not_where_it_was_refused_la
     assert ledger.receipt(bytes(32)) is None
 
 
+def test_receipts_of_one_block_hash_it_once_and_never_under_the_lock(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+
+    def is_free() -> bool:
+        if ledger._lock.acquire(timeout=0.5):
+            ledger._lock.release()
+            return True
+        return False
+
+    def count(results: tuple[ResultEntry, ...]) -> list[bytes]:
+        with ThreadPoolExecutor(1) as other:
+            hashed.append(other.submit(is_free).result())
+        return data_hashes(results)
+
+    monkeypatch.setattr(reader, "data_hashes", count)
+    ledger._trees.clear()
+    for _ in range(3):
+        receipt = ledger.receipt(transaction_id(GW1[6]))
+        assert receipt is not None
+        assert ledger.data_path(8, 1) == list(decode_receipt(receipt).path)
+    assert ledger.transaction(transaction_id(GW1[6])) == ledger.transactions(8)[1]
+    assert hashed == [True]
+
+
+def test_few_blocks_are_kept_at_hand_and_the_one_asked_for_last_stays(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "BLOCK_TREES_MAX", 3)
+    ledger._trees.clear()
+    for height in (1, 2, 3, 1, 4):
+        ledger.data_path(height, 0)
+    assert list(ledger._trees) == [3, 1, 4]
+
+
 def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [(BOUNDARY_S, 2 + n, 1 if n == 6 else 0, transaction_id(GW1[n])) for n in range(7)]
     assert ledger.find_batches("gw-1", 0, START_S) == expected
@@ -94,7 +133,10 @@ def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: 
     monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", 7)
     assert ledger.find_batches("gw-1", 0, START_S) == expected
     monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", 6)
-    assert ledger.find_batches("gw-1", 0, START_S) == expected[:6]
+    page = ledger.find_batches("gw-1", 0, START_S)
+    assert page == expected[:6]
+    assert ledger.find_batches("gw-1", 0, START_S, page[-1][:3]) == expected[6:]
+    assert ledger.find_batches("gw-1", 0, START_S, expected[-1][:3]) == []
 
 
 def test_heights_that_are_not_there_are_refused_in_one_line(ledger: Ledger) -> None:
@@ -111,6 +153,17 @@ def test_leaves_are_listed_by_prefix_in_number_order(ledger: Ledger) -> None:
     assert ledger.leaf("gateway/nobody") is None
     assert ledger.get("gateway/nobody") is None
     assert len(ledger.leaf_keys()) == len(set(ledger.leaf_keys()))
+    everything = list(ledger._state.leaf_keys())
+    assert ledger.leaf_keys() == everything
+    assert [ledger.leaf_keys("", start, 5) for start in (0, 5)] == [everything[:5], everything[5:10]]
+    assert ledger.leaf_keys("", len(everything), 5) == []
+    assert ledger.leaf_keys("gateway/gw-2") == ["gateway/gw-2"]
+    said: list[str] = []
+    ledger._db._connection.set_trace_callback(said.append)
+    ledger.leaf_keys("gateway/", 0, 5)
+    ledger._db._connection.set_trace_callback(None)
+    plan = [detail for *_, detail in ledger._db._rows(f"EXPLAIN QUERY PLAN {said[0]}")]
+    assert plan[0].startswith("SEARCH leaves USING COVERING INDEX"), "a page looks at the keys of its prefix alone"
 
 
 def test_a_directory_that_holds_is_checked_without_a_word(ledger: Ledger, tmp_path: Path) -> None:
