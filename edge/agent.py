@@ -17,17 +17,18 @@ from typing import Any
 
 from edge.batches import BatchMaker, readings_of
 from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
-from edge.config import EdgeConfig, configuration_digest, load_profiles, load_trust, profiles_digest
+from edge.config import EdgeConfig, load_profiles, load_trust, profiles_digest
 from edge.meters import Meter, MeterLine, build_lines, close_lines
 from edge.outbox import Outbox, OutboxError, lock_outbox
 from edge.sampling import SUSPECT_BOUNDARIES, Sample, sample_boundary
-from edge.signers import open_signer
 from edge.standing import open_standing
 from edge.submit import Submitter
-from gridcore.config import load_config
+from gridcore.config import decode_config, read_config
 from gridcore.header import Signers
 from gridcore.logs import get_logger
+from gridcore.signers import open_signer
 from gridcore.sm import Signer
+from gridcore.sm3 import sm3
 from ledger.client import Client
 
 FIRST_PASS_ATTEMPTS = 2
@@ -56,7 +57,8 @@ class AgentParts:
 
 def load_parts(path: Path, version: str) -> AgentParts:
     """Load everything that the configuration at ``path`` names, offline. UsageError in one line for the first fault."""
-    config = load_config(path, EdgeConfig)
+    data = read_config(path)  # once: what batches name as their configuration is what the agent runs with
+    config = decode_config(data, EdgeConfig, source=path)
     profiles = load_profiles(config)
     lines = build_lines(config.lines, config.meters, profiles)
     trust = load_trust(config)
@@ -66,7 +68,7 @@ def load_parts(path: Path, version: str) -> AgentParts:
         chain=config.chain,
         signer=signer,
         agent=f"gridledger/{version}"[:64],
-        configuration=configuration_digest(path),
+        configuration=sm3(data),
         profiles=profiles_digest(profiles),
     )
     return AgentParts(config, signer, trust, maker, lines)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from edge.drivers.modbus import LineConfig
 from edge.meters import MeterConfig, SamplePolicy
-from edge.signers import SCHEMES
 from firmware_profiles import Profile, load_profile
 from gridcore import cbor
 from gridcore.batch import ROWS_MAX
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
+from gridcore.files import read_bounded
 from gridcore.genesis import SLOT_S_CHOICES
 from gridcore.header import Signers
+from gridcore.signers import SCHEMES
 from gridcore.sm3 import sm3
 from gridcore.verify import Halt, decode_trust
 from ledger.client import check_url
@@ -103,11 +104,7 @@ class EdgeConfig:
 
 def load_trust(config: EdgeConfig) -> Signers:
     """The signer set of the trust file: (public key, power). UsageError when it cannot be read or is of another chain."""
-    try:
-        with config.trust.open("rb") as file:
-            data = file.read(TRUST_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{config.trust}: cannot be read ({error.strerror}); check the key 'trust'") from None
+    data = read_bounded(config.trust, TRUST_BYTES_MAX, "check the key 'trust'")
     try:
         trust = decode_trust(data)
     except Halt as halt:
@@ -128,11 +125,3 @@ def load_profiles(config: EdgeConfig) -> dict[str, Profile]:
 def profiles_digest(profiles: Mapping[str, Profile]) -> bytes:
     """SM3 of canonical ``[[profile id, SM3 of the profile file], ...]`` sorted by id (docs/spec/batch.md)."""
     return sm3(cbor.encode([[profile_id, profiles[profile_id].digest] for profile_id in sorted(profiles)]))
-
-
-def configuration_digest(path: Path) -> bytes:
-    """SM3 of the configuration file's bytes: what a batch names as ``configuration``."""
-    try:
-        return sm3(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None

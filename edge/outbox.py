@@ -10,20 +10,19 @@ Methods block (a commit waits for the disk) and may be called from any thread.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from edge.config import OutboxLimits
 from gridcore import cbor
 from gridcore.batch import FIRST_PREVIOUS
 from gridcore.errors import EncodingError, GridError, UsageError, require
+from gridcore.files import locked, sync_folder
 from gridcore.sm3 import sm3
 
 APPLICATION_ID = 0x474C4F42
@@ -258,24 +257,10 @@ class Outbox:
                 return
 
 
-@contextmanager
-def lock_outbox(path: Path) -> Iterator[None]:
+def lock_outbox(path: Path) -> AbstractContextManager[None]:
     """Hold ``<path>.lock`` while working on the outbox. UsageError when another process does. The system frees it at exit."""
-    name = path.with_name(f"{path.name}.lock")
-    try:
-        file: IO[bytes] = name.open("ab")
-    except OSError as error:
-        raise UsageError(
-            f"{name}: cannot be opened ({error.strerror}); the outbox's folder must exist and be ours"
-        ) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"{path}: another agent has this outbox open; stop it first, or give each its own"
-            ) from None
-        yield
+    message = f"{path}: another agent has this outbox open; stop it first, or give each its own"
+    return locked(path.with_name(f"{path.name}.lock"), message)
 
 
 def is_outbox_there(path: Path) -> bool:
@@ -304,11 +289,7 @@ def create_outbox(path: Path, progress: Progress, batches: Sequence[QueuedBatch]
             connection.execute("COMMIT")
         made.chmod(0o600)
         made.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise UsageError(
             f"{path}: a new outbox cannot be written there ({error}); check folder, owner and disk"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 
 from firmware_profiles.schema import Profile, ProfileError
-from gridcore.config import parse_config
+from gridcore.config import decode_config
+from gridcore.files import read_bounded
 from gridcore.sm3 import sm3
 
 FOLDER = Path(__file__).parent / "meters"
@@ -27,7 +27,7 @@ def profile_digest(profile_bytes: bytes) -> bytes:
 def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
     """Load the profile ``profile_id`` from ``folder`` (default: the shipped ones).
 
-    Raises ProfileError or ConfigError, both one-line UsageErrors that name the file, the point or key, and what is right.
+    Raises UsageErrors of one line (ProfileError, ConfigError) that name the file, the point or key, and what is right.
     """
     folder = folder or FOLDER
     known = profile_ids(folder)
@@ -38,29 +38,9 @@ def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
             f"unknown profile {profile_id!r}; {hint}known in {folder.name}: {', '.join(known) or 'none'}"
         )
     path = folder / f"{profile_id}.toml"
-    data = _read_bytes(path)
-    profile = parse_config(_parse(data, path), Profile, source=path)
+    data = read_bounded(path, PROFILE_BYTES_MAX, "check the folder of meter profiles")
+    profile = decode_config(data, Profile, source=path)
     if profile.id != profile_id:
         raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
     object.__setattr__(profile, "digest", profile_digest(data))  # the one field that is no key of the file
     return profile
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(PROFILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ProfileError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    if len(data) > PROFILE_BYTES_MAX:
-        raise ProfileError(f"{path}: larger than {PROFILE_BYTES_MAX} bytes; that is no meter profile")
-    return data
-
-
-def _parse(data: bytes, path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ProfileError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"{path}: not valid TOML: {error}") from None

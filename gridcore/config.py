@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gridcore.errors import UsageError, require
+from gridcore.files import read_bounded
 from gridcore.secrets import SCHEMES, SecretError, split_reference
 
 T = TypeVar("T")
@@ -39,26 +40,31 @@ class ConfigError(UsageError):
 
 
 def load_config(path: Path | str, kind: type[T]) -> T:
-    """Read the TOML file at ``path`` into the frozen dataclass ``kind``; ConfigError names file and key."""
+    """Read the TOML file at ``path`` into the frozen dataclass ``kind``; UsageError names file and key."""
     path = Path(path)
-    return parse_config(read_toml(path), kind, source=path)
+    return decode_config(read_config(path), kind, source=path)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the TOML table in ``path``; ConfigError when it is absent, too large, not UTF-8 or not TOML."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(CONFIG_BYTES_MAX + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    if len(data) > CONFIG_BYTES_MAX:
-        raise ConfigError(f"{path}: larger than {CONFIG_BYTES_MAX} bytes; that is no configuration file")
+def read_config(path: Path) -> bytes:
+    """Return the bytes of a configuration file; UsageError when it is absent or too large."""
+    return read_bounded(path, CONFIG_BYTES_MAX, "check the path of the configuration file")
+
+
+def decode_config(data: bytes, kind: type[T], source: Path) -> T:
+    """Turn the bytes of the TOML file ``source`` into ``kind``; ConfigError names file and key."""
+    return parse_config(decode_toml(data, source), kind, source)
+
+
+def decode_toml(data: bytes, source: Path) -> dict[str, Any]:
+    """Return the TOML table in ``data``; ConfigError naming the file ``source`` when it is not UTF-8 or not TOML."""
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise ConfigError(f"{source}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: not valid TOML: nested too deeply") from None
 
 
 def parse_config(table: Mapping[str, Any], kind: type[T], source: Path) -> T:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from gridcore.errors import UsageError
+from gridcore.files import read_bounded
 
 SCHEMES = ("file", "env")
 SECRET_BYTES_MAX = 65_536
@@ -40,7 +41,7 @@ def read_secret(uri: str) -> bytes:
         SecretError: unknown form, unreadable or empty or over-long secret, or a file that others may read.
     """
     scheme, rest = split_reference(uri)
-    value = _read_file(uri, Path(rest)) if scheme == "file" else _read_environment(uri, rest)
+    value = _read_file(Path(rest)) if scheme == "file" else _read_environment(uri, rest)
     if not value:
         raise SecretError(f"{uri}: is empty; put the secret there")
     if len(value) > SECRET_BYTES_MAX:
@@ -52,8 +53,9 @@ def check_private_file(path: Path) -> None:
     """Raise SecretError unless ``path`` is a regular file on which only its owner has rights."""
     try:
         status = path.stat()
-    except OSError as error:
-        raise SecretError(f"file:{path}: cannot be read ({error.strerror}); check the path and its owner") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SecretError(f"file:{path}: cannot be read ({reason}); check the path and its owner") from None
     _check_status(path, status)
 
 
@@ -65,14 +67,16 @@ def _check_status(path: Path, status: os.stat_result) -> None:
         raise SecretError(f"file:{path}: mode {mode:04o} lets others use the secret; run: chmod 600 {path}")
 
 
-def _read_file(uri: str, path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     check_private_file(path)  # before opening: opening a FIFO would wait for a writer
     try:
-        with path.open("rb") as file:
-            _check_status(path, os.fstat(file.fileno()))  # the file that is read, not one put in its place since
-            data = file.read(SECRET_BYTES_MAX + 3)
-    except OSError as error:
-        raise SecretError(f"{uri}: cannot be read ({error.strerror}); check the path and its owner") from None
+        data = read_bounded(
+            path, SECRET_BYTES_MAX + 2, "check the path and its owner", lambda status: _check_status(path, status)
+        )
+    except SecretError:
+        raise
+    except UsageError as error:
+        raise SecretError(f"file:{error}") from None
     if data.endswith(b"\n"):
         data = data[:-2] if data.endswith(b"\r\n") else data[:-1]
     return data

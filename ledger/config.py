@@ -18,11 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gridcore.errors import UsageError
 from gridcore.logs import LEVELS
-from gridcore.secrets import read_secret
-from gridcore.sm import SigningKey
-from gridcore.sm.keystore import KEYSTORE_BYTES_MAX, KeystoreError, decode_private_key
+from gridcore.signers import open_signer
+from gridcore.sm import Signer
 
 PORT_DEFAULT: Final = 7070
 
@@ -53,16 +51,6 @@ class NodeConfig:
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
 
-def load_key(config: KeyConfig) -> SigningKey:
-    """The node's signing key. UsageError naming the keystore: absent, wrong password, damaged, no SM2 key."""
-    path = Path(config.uri.removeprefix("file:"))
-    password = read_secret(config.password)
-    try:
-        with path.open("rb") as file:
-            pem = file.read(KEYSTORE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: the node's key cannot be read ({error.strerror}); check key.uri") from None
-    try:
-        return decode_private_key(pem, password)
-    except KeystoreError as error:
-        raise UsageError(f"{path}: {error}; check key.uri and key.password") from None
+def load_key(config: KeyConfig) -> Signer:
+    """The node's signer, tested. UsageError naming the keystore: absent, wrong password, damaged, no SM2 key."""
+    return open_signer(config.uri, config.password, origin="key.uri")

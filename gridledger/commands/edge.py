@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -180,22 +179,12 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _keygen(args: argparse.Namespace) -> int:
     from gridcore.secrets import read_secret
+    from gridcore.signers import save_key
     from gridcore.sm import SigningKey
-    from gridcore.sm.keystore import encode_private_key
 
     password = read_secret(f"file:{args.password_file}")
     key = SigningKey.generate()
-    pem = encode_private_key(key, password)
-    try:
-        handle = os.open(args.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{args.out}: exists already and is not overwritten; give another name") from None
-    except OSError as error:
-        raise UsageError(f"{args.out}: cannot be written ({error.strerror}); check the folder") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
+    save_key(args.out, key, password)
     print_result(args, {"key": str(args.out), "public_key": key.public_key.hex()}, key.public_key.hex())
     return 0
 
@@ -204,11 +193,11 @@ def _epoch(args: argparse.Namespace) -> int:
     from edge.agent import load_parts, node_client
     from edge.epoch import open_epoch
     from edge.outbox import lock_outbox
-    from edge.signers import open_signer
+    from gridcore.signers import open_signer
     from gridledger import __version__
 
     parts = load_parts(args.config, __version__)
-    signer = open_signer(args.key, args.key_password)
+    signer = open_signer(args.key, args.key_password, origin="--key")
 
     async def main() -> dict[str, object]:
         async with node_client(parts.config, args.organisation, signer) as client:

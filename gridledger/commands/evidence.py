@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gridledger.commands import print_result, whole_number
 
 if TYPE_CHECKING:
-    from gridcore.sm import SigningKey
+    from gridcore.sm import Signer
     from ledger.store.reader import LedgerReader
 
 EXAMPLE = (
@@ -105,7 +105,7 @@ def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:
             return bundle, b""
         return bundle, await client.fetch_bytes("book", area=_area_of(bundle, args.url), slot=args.slot)
 
-    return run_with_client(args.url, fetch, signer_id=args.signer, signer=_load_key(args))
+    return run_with_client(args.url, fetch, signer_id=args.signer, signer=_open_signer(args))
 
 
 def _area_of(bundle: bytes, url: str) -> str:
@@ -122,14 +122,12 @@ def _area_of(bundle: bytes, url: str) -> str:
     return area
 
 
-def _load_key(args: argparse.Namespace) -> SigningKey:
+def _open_signer(args: argparse.Namespace) -> Signer:
     from gridcore.errors import UsageError
-    from ledger.config import KeyConfig, load_key
+    from gridcore.signers import open_signer
 
     if not (args.signer and args.key and args.password):
         raise UsageError(
             "gridledger evidence export: --url needs --signer, --key and --password: a node answers whom it knows"
         )
-    if not args.key.startswith("file:"):
-        raise UsageError(f"gridledger evidence export: --key {args.key}: write file:PATH of an encrypted keystore")
-    return load_key(KeyConfig(args.key, args.password))
+    return open_signer(args.key, args.password, origin="--key")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import EdgeConfig, configuration_digest, load_profiles, profiles_digest
+import edge.agent
+from edge.config import EdgeConfig, load_profiles, profiles_digest
 from edge.outbox import lock_outbox
 from firmware_profiles import FOLDER, profile_digest
 from gridcore import cbor
-from gridcore.config import load_config
+from gridcore.config import load_config, read_config
 from gridcore.errors import UsageError
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
@@ -46,9 +47,10 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"outbox": ""}, "outbox is missing"),
         ({"clock": '"sundial"'}, "clock = 'sundial' is not allowed; choose 'wall' or 'ledger'"),
         ({"key_password": '"file:wrong-password"'}, "gateway.pem: wrong password for this keystore"),
-        ({"key_password": ""}, "an encrypted key file needs a password"),
+        ({"trust": r'"a\u0000b"'}, "cannot be read (embedded null byte); check the key 'trust'"),
+        ({"key_password": ""}, "an encrypted key file needs a password; give a reference"),
         ({"key_password": '"hush"'}, "a secret is given by reference"),
-        ({"key": '"file:none.pem"'}, "none.pem: cannot be read"),
+        ({"key": '"file:none.pem"'}, "none.pem: cannot be read (No such file or directory); check key and"),
         ({"key": '"tpm2:0x81010001"'}, "signers of scheme 'tpm2' are not built into this release; use file:PATH"),
         ({"key": '"pkcs11:token=x"'}, "signers of scheme 'pkcs11' are not built into this release"),
         ({"key": '"gateway.pem"'}, "start it with file:, tpm2:"),
@@ -114,7 +116,7 @@ def test_second_agent_and_missing_folder_are_one_line(tmp_path: Path, capsys: py
     assert "another agent has this outbox open; stop it first" in line_of(capsys)
     path = write_config(tmp_path, outbox='"none/outbox.sqlite"')
     assert main(["edge", "run", "--config", str(path)]) == 2
-    assert "the outbox's folder must exist and be ours" in line_of(capsys)
+    assert "its folder must exist and be ours" in line_of(capsys)
 
 
 def test_status_tells_depth_and_witness_and_shows_an_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +155,7 @@ def test_probe_of_a_wrong_address_is_one_line(capsys: pytest.CaptureFixture[str]
 
 
 def test_signer_that_fails_its_self_test_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge.signers import check_signer
+    from gridcore.signers import check_signer
 
     class Stuck:
         """Signs with the same random number each time."""
@@ -181,9 +183,25 @@ def test_signer_that_fails_its_self_test_is_not_used(tmp_path: Path, monkeypatch
         check_signer(Foreign(), "sdf:1")
 
 
-def test_batches_name_configuration_and_profiles_by_digest(tmp_path: Path) -> None:
+def test_batches_name_the_configuration_that_the_agent_runs_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_config(tmp_path)
-    assert configuration_digest(path) == sm3(path.read_bytes())
+    before = path.read_bytes()
+
+    def read_and_change(file: Path) -> bytes:
+        data = read_config(file)
+        file.write_bytes(data + b"# changed while the agent started\n")
+        return data
+
+    monkeypatch.setattr(edge.agent, "read_config", read_and_change)
+    parts = edge.agent.load_parts(path, "0")
+    assert path.read_bytes() != before
+    assert parts.maker.configuration == sm3(before)
+
+
+def test_batches_name_profiles_by_digest(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
     profiles = load_profiles(load_config(path, EdgeConfig))
     file_digest = profile_digest((FOLDER / "eastron_sdm630.toml").read_bytes())
     assert profiles_digest(profiles) == sm3(cbor.encode([["eastron_sdm630", file_digest]]))

@@ -177,6 +177,12 @@ def test_profile_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load_profile("test_meter", tmp_path)
 
 
+@pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5_000])
+def test_profile_that_breaks_the_reader_of_toml_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UsageError, match=r"test_meter\.toml: not valid TOML: "):
+        _load(tmp_path, f"id = {value}\n")
+
+
 def test_profile_above_its_size_limit_is_refused(tmp_path: Path) -> None:
     padding = "#" * (PROFILE_BYTES_MAX - len(GOOD.encode()))
     _load(tmp_path, GOOD + padding)

@@ -137,15 +137,22 @@ def test_array_at_and_above_its_limit(tmp_path: Path) -> None:
 
 
 def test_absent_binary_and_oversized_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"none\.toml: cannot be read \(No such file or directory\); check the path"):
         load_config(tmp_path / "none.toml", AgentConfig)
     path = tmp_path / "edge.toml"
     path.write_bytes(b'gateway = "\xff"')
     with pytest.raises(ConfigError, match="byte 11 is not UTF-8"):
         load_config(path, AgentConfig)
     path.write_bytes(b"#" * (CONFIG_BYTES_MAX + 1))
-    with pytest.raises(ConfigError, match="larger than"):
+    with pytest.raises(UsageError, match="larger than"):
         load_config(path, AgentConfig)
+
+
+@pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5_000])
+def test_toml_that_breaks_its_reader_is_one_line(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"edge\.toml: not valid TOML: ") as caught:
+        load_config(write(tmp_path, f"gateway = {value}"), AgentConfig)
+    assert "\n" not in str(caught.value)
 
 
 def test_table_of_a_configuration_can_be_loaded_again(tmp_path: Path) -> None:

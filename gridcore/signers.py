@@ -13,24 +13,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gridcore.errors import UsageError
+from gridcore.files import read_bounded, save_new
 from gridcore.secrets import read_secret
 from gridcore.sm import Signer, SigningKey, is_valid_signature
-from gridcore.sm.keystore import KEYSTORE_BYTES_MAX, KeystoreError, decode_private_key
+from gridcore.sm.keystore import KEYSTORE_BYTES_MAX, KeystoreError, decode_private_key, encode_private_key
 
 SCHEMES = ("file", "tpm2", "tpm2-sealed", "pkcs11", "sdf")
 _SELF_TEST = b"gridledger signer self-test"
 
 
-def open_signer(uri: str, password: str | None = None) -> Signer:
-    """Return the signer behind a key URI, tested. ``password``: reference to a secret (``file:`` or ``env:``).
+def open_signer(uri: str, password_uri: str | None = None, *, origin: str = "key") -> Signer:
+    """Return the signer behind a key URI, tested. ``password_uri``: reference to a secret (``file:`` or ``env:``).
 
+    ``origin``: the argument or configuration key that gave the URI, named in errors: "--key", "key.uri".
     Raises UsageError in one line: unknown or unbuilt scheme, unreadable file, wrong password, a signer that fails its test.
     """
     scheme, _, rest = uri.partition(":")
     opener = _OPENERS.get(scheme)
     if opener is None or not rest:
-        raise UsageError(f"key {uri!r}: start it with one of {', '.join(f'{name}:' for name in SCHEMES)}")
-    signer = opener(uri, rest, password)
+        raise UsageError(f"{origin} {uri!r}: start it with one of {', '.join(f'{name}:' for name in SCHEMES)}")
+    signer = opener(uri, password_uri, origin)
     check_signer(signer, uri)
     return signer
 
@@ -44,28 +46,30 @@ def check_signer(signer: Signer, uri: str) -> None:
         raise UsageError(f"{uri}: signs twice with the same random number, which gives the key away; do not use it")
 
 
-def _open_file(uri: str, rest: str, password: str | None) -> Signer:
-    path = Path(rest)
-    if password is None:
-        raise UsageError(f"{uri}: an encrypted key file needs a password; give a reference such as 'file:PATH'")
+def save_key(path: Path, key: SigningKey, password: bytes) -> None:
+    """Write ``key``, encrypted under ``password``, as a new file of mode 0600, durably. UsageError when that cannot be."""
+    save_new(path, encode_private_key(key, password))
+
+
+def _open_file(uri: str, password_uri: str | None, origin: str) -> Signer:
+    path = Path(uri.removeprefix("file:"))
+    if password_uri is None:
+        raise UsageError(
+            f"{origin} {uri!r}: an encrypted key file needs a password; give a reference such as 'file:PATH'"
+        )
+    pem = read_bounded(path, KEYSTORE_BYTES_MAX, f"check {origin} and the file's owner")
     try:
-        with path.open("rb") as file:
-            pem = file.read(KEYSTORE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the key's path and owner") from None
-    try:
-        key: SigningKey = decode_private_key(pem, read_secret(password))
+        return decode_private_key(pem, read_secret(password_uri))
     except KeystoreError as error:
-        raise UsageError(f"{path}: {error}") from None
-    return key
+        raise UsageError(f"{path}: {error}; check {origin} and its password") from None
 
 
-def _not_built(uri: str, _rest: str, _password: str | None) -> Signer:
+def _not_built(uri: str, _password_uri: str | None, origin: str) -> Signer:
     scheme = uri.partition(":")[0]
-    raise UsageError(f"key {uri!r}: signers of scheme {scheme!r} are not built into this release; use file:PATH")
+    raise UsageError(f"{origin} {uri!r}: signers of scheme {scheme!r} are not built into this release; use file:PATH")
 
 
-_OPENERS: Mapping[str, Callable[[str, str, str | None], Signer]] = {
+_OPENERS: Mapping[str, Callable[[str, str | None, str], Signer]] = {
     "file": _open_file,
     "tpm2": _not_built,
     "tpm2-sealed": _not_built,
