@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole_number(0, 2**63 - 1), default=7, metavar="S", help="seed of the world (7)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder (default: a new one)")
     parser.add_argument("--engine", choices=("embedded",), default="embedded", help="embedded")
-    parser.add_argument("--headless", action="store_true", help="end when the days are over")
+    parser.add_argument(
+        "--headless",
+        action="store_true",
+        help="end when the days are over, as this release always does: pages come with the next",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
