@@ -7,8 +7,9 @@ state before it leaves, so that a bundle that would not verify is an error here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from gridcore.errors import GridError, broken
 from gridcore.genesis import genesis_digest
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
-from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows, unpack
+from ledger.runs import SettledRun, load_run
+from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows
 from ledger.state.market import book_seed, fills_seed, gate_rows
 from ledger.state.registry import Area, Registry
-from ledger.state.runs import INITIAL, LINE_KINDS, energy_of, line_fields, row_fields
+from ledger.state.runs import INITIAL, LINE_KINDS, line_fields, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 Proof = dict[str, Any]
@@ -35,7 +37,7 @@ class EvidenceError(GridError):
 
 
 class EvidenceNotYetError(EvidenceError):
-    """The ledger cannot prove it yet: the next block will make it possible."""
+    """The ledger cannot prove it yet: the next block, or the certificate of the newest one, makes it possible."""
 
 
 def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def build_bundle(
     """The bundle of one line of a party's bill, under the newest header.
 
     Args:
-        reader: the ledger; kept at one height meanwhile.
+        reader: the ledger; kept at one height only while the paths to its newest header are taken.
         contracts: by id; the run's contract computes the lines again.
         party: id of the party.
         slot_start_s: start of the slot, UTC seconds.
@@ -81,21 +83,20 @@ def build_bundle(
         EvidenceError: no such party, run or line.
         EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
+    line = _find_line(reader, contracts, registry or Registry.from_leaves(reader), party, slot_start_s, line_kind, run)
     with reader.frozen():
-        return _Exporter(reader, contracts, registry or Registry.from_leaves(reader)).bundle(
-            party, slot_start_s, line_kind, run
-        )
+        parts = _prove(reader, line, party)
+    return cbor.encode(parts)
 
 
 def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
     """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared."""
-    with reader.frozen():
-        gate = _load_gate(reader, area, slot_start_s)
-        if gate is None:
-            raise EvidenceError(f"area {area}, slot {slot_start_s}: not cleared yet")
-        rows = gate.book_rows()
-        salts = merkle.salts(rows.seed, len(rows.rows))
-        return cbor.encode({"book": rows.rows, "salts": salts, "type": "gridledger-book", "version": 1})
+    gate = _load_gate(reader, area, slot_start_s)
+    if gate is None:
+        raise EvidenceError(f"area {area}, slot {slot_start_s}: not cleared yet")
+    rows = gate.book_rows()
+    salts = merkle.salts(rows.seed, len(rows.rows))
+    return cbor.encode({"book": rows.rows, "salts": salts, "type": "gridledger-book", "version": 1})
 
 
 # ---------------------------------------------------------------------------------------------------------- rows and gates
@@ -146,16 +147,11 @@ def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | No
     fills: list[list[Any]] = []
     seed = b""
     for chunk, _, _ in chunks(clearing["orders"]):
-        orders += _must(reader, f"book/{area}/{slot_start_s}/{chunk}")["orders"]
-        cleared = _must(reader, f"fills/{area}/{slot_start_s}/{chunk}")
+        orders += reader.must(f"book/{area}/{slot_start_s}/{chunk}")["orders"]
+        cleared = reader.must(f"fills/{area}/{slot_start_s}/{chunk}")
         fills, seed = fills + cleared["fills"], cleared["seed"]
-    meters = [_must(reader, f"party/{fill[0]}")["meter"] for fill in fills]
+    meters = [reader.must(f"party/{fill[0]}")["meter"] for fill in fills]
     return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
-
-
-def _must(reader: LedgerReader, key: str) -> Mapping[str, Any]:
-    value = reader.get(key)
-    return value if value is not None else broken(f"leaf {key} exists")
 
 
 # ------------------------------------------------------------------------------------------------------------- readings
@@ -214,146 +210,179 @@ def _batches(
     places = sorted(
         (block, position)
         for gateway in gateways
-        for _, block, position, _ in reader.find_batches(gateway, boundary_s, boundary_s)
+        for block, position in _places(reader, gateway, boundary_s)
         if block <= height
     )
-    blocks = {block: reader.transactions(block) for block in sorted({block for block, _ in places})}
-    return [blocks[block][position] for block, position in places]
+    return [
+        decided
+        for block, of_block in groupby(places, key=lambda place: place[0])
+        for transactions in [reader.transactions(block)]
+        for decided in [transactions[position] for _, position in of_block]
+    ]
+
+
+def _places(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[tuple[int, int]]:
+    """(height, position) of a gateway's accepted batches for a boundary, page by page."""
+    after = (boundary_s, 0, 0)
+    while page := reader.find_batches(gateway, boundary_s, boundary_s, after):
+        yield from ((height, position) for _, height, position, _ in page)
+        after = page[-1][:3]
 
 
 # ------------------------------------------------------------------------------------------------------------- exporter
 
 
-class _Exporter:
-    """Gathers the parts of one bundle under the newest header."""
+@dataclass(frozen=True)
+class _Carrier:
+    """A transaction in a block that the line rests on, and all of its proof that does not depend on the newest header."""
 
-    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract], registry: Registry) -> None:
-        self._reader = reader
-        self._contracts = contracts
-        self._registry = registry
-        self._height = reader.height
+    height: int
+    proof: Proof
 
-    def bundle(self, party: str, slot_start_s: int, line_kind: str, run: str) -> bytes:
-        """See ``build_bundle``."""
-        reader = self._reader
-        if line_kind not in LINE_KINDS:
-            raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
-        registered = reader.get(f"party/{party}")
-        area = next((known for known in self._registry.areas if registered and known.id == registered["area"]), None)
-        if registered is None or area is None or party not in area.settling_row_of:
-            raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
-        run_key = f"run/{area.id}/{slot_start_s}/{run}"
-        settled = reader.get(run_key)
-        if settled is None:
-            raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run!r} (yet)")
-        number = int(area.settling_numbers[area.settling_row_of[party]])
-        installation = _must(reader, f"installation/{number}")
-        slot_s = _must(reader, "chain")["slot_s"]
-        as_of = settled["as_of_height"] + 1
-        readings = [
-            _Readings(reader, self._registry, area, slot_start_s + offset, as_of) for offset in (0, int(slot_s))
-        ]
-        gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
-        orders = self._orders(gate, party)
-        gateway = {
-            "gateway": self._state(f"gateway/{installation['gateway']}"),
-            "signer": self._state(f"signer/{installation['gateway']}"),
-        }
-        parts: Proof = {
-            "batches": {
-                when: self._reading(found, number) for when, found in zip(("start", "end"), readings, strict=True)
-            },
-            "certificate": [list(entry) for entry in reader.certificate(self._height)],
-            "chain": self._state("chain"),
-            "gateways": {"end": gateway, "start": gateway},
-            "genesis": {"digest": reader.digest(0), "path": reader.history_path(0, self._height)},
-            "header": reader.header_bytes(self._height),
-            "installation": self._state(f"installation/{number}"),
-            "orders": orders,
-            "rules": self._state(f"rules/{_must(reader, f'area/{area.id}')['rules']}"),
-            "run": self._state(run_key),
-            "type": "gridledger-evidence",
-            "version": 1,
-            **self._result_rows(area, settled, party, line_kind),
-        }
-        if any(fill[0] == party for fill in gate.fills):
-            parts["clearing"] = self._state(f"clearing/{area.id}/{slot_start_s}")
-        if orders:
-            parts["party"] = self._state(f"signer/{party}")
-        return cbor.encode(parts)
 
-    def _state(self, key: str) -> Proof:
-        found = self._reader.leaf_proof(key)
-        if found is None:
-            raise EvidenceError(f"this ledger has no leaf {key}")
-        return {"leaf": found.leaf, "path": list(found.path)}
+@dataclass(frozen=True)
+class _Line:
+    """One line and what it rests on: nothing of it changes any more. Keys: of the leaves to prove as they are now."""
 
-    def _transaction(self, decided: DecidedTransaction, transaction: Transaction) -> Proof:
-        if decided.code != Code.ACCEPTED:
-            broken(f"transaction {decided.id.hex()} was accepted")
-        if decided.height >= self._height:
-            raise EvidenceNotYetError(
-                f"block {decided.height} is the newest; the next block makes its content provable"
-            )
-        return {
-            "attachment_digest": sm3(transaction.attachment),
-            "data_path": self._reader.data_path(decided.height, decided.position),
-            "header": self._reader.header_bytes(decided.height),
-            "history_path": self._reader.history_path(decided.height, self._height),
-            "signature": transaction.signature,
-            "signed": transaction.signed,
-        }
+    run_key: str
+    rows: Proof
+    readings: dict[str, _Carrier]
+    orders: list[_Carrier]
+    installation: Mapping[str, Any]
+    rules: str
+    clearing_key: str
+    """"" where the party was not in the book."""
 
-    def _reading(self, readings: _Readings, number: int) -> Proof:
-        delivery, row = readings.of_meter(number)
-        rows = _Rows(delivery.columns.rows, delivery.columns.seed)
-        reading = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
-        return {**self._transaction(delivery.decided, delivery.transaction), "reading": reading}
 
-    def _orders(self, gate: _Gate, party: str) -> list[Proof]:
-        """Every order of the party that was filled, ascending by counter."""
-        own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
-        proofs, rows = [], gate.fill_rows()
-        for counter, index in own:
-            decided = self._reader.transaction(gate.transactions[party, counter])
-            if decided is None:
-                broken(f"order {counter} of {party} stands in a block")
-            fill = rows.proof(index, gate.clearing["fills_root"], "fill")
-            proofs.append({**self._transaction(decided, decode_transaction(decided.wire)), "fill": fill})
-        return proofs
+def _find_line(
+    reader: LedgerReader,
+    contracts: Mapping[str, Contract],
+    registry: Registry,
+    party: str,
+    slot_start_s: int,
+    line_kind: str,
+    run_name: str,
+) -> _Line:
+    """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
+    if line_kind not in LINE_KINDS:
+        raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
+    registered = reader.get(f"party/{party}")
+    area = next((known for known in registry.areas if registered and known.id == registered["area"]), None)
+    if registered is None or area is None or party not in area.settling_row_of:
+        raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
+    run = load_run(reader, contracts, area, slot_start_s, run_name)
+    if run is None:
+        raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run_name!r} (yet)")
+    made_in = run.leaf["as_of_height"] + 1
+    if made_in > reader.height:
+        raise EvidenceNotYetError(f"block {made_in}, in which the run was made, awaits its certificate")
+    number = int(area.settling_numbers[area.settling_row_of[party]])
+    slot_s = int(reader.must("chain")["slot_s"])
+    ends = {
+        when: _Readings(reader, registry, area, boundary_s, made_in)
+        for when, boundary_s in (("start", slot_start_s), ("end", slot_start_s + slot_s))
+    }
+    gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
+    return _Line(
+        run_key=f"run/{area.id}/{slot_start_s}/{run_name}",
+        rows=_result_rows(area, run, party, line_kind),
+        readings={when: _reading(reader, readings, number) for when, readings in ends.items()},
+        orders=_orders(reader, gate, party),
+        installation=reader.must(f"installation/{number}"),
+        rules=reader.must(f"area/{area.id}")["rules"],
+        clearing_key=f"clearing/{area.id}/{slot_start_s}" if any(fill[0] == party for fill in gate.fills) else "",
+    )
 
-    def _result_rows(self, area: Area, settled: Mapping[str, Any], party: str, line_kind: str) -> Proof:
-        """Row proofs of line, input and position."""
-        slot_start_s, run = settled["slot_start_s"], settled["run"]
-        key = f"positions/{area.id}/{slot_start_s}/{run}"
-        leaves = [_must(self._reader, f"{key}/{chunk}") for chunk, _, _ in chunks(settled["points"])]
-        columns = [np.concatenate([unpack(leaf["columns"][index]) for leaf in leaves]) for index in range(8)]
-        quality = np.frombuffer(b"".join(leaf["quality"] for leaf in leaves), dtype=np.uint8)
-        contract = self._contracts.get(settled["contract"])
-        if contract is None:
-            raise EvidenceError(f"this program does not have contract {settled['contract']}")
-        rules = _must(self._reader, f"area/{area.id}")["rules"]
-        lines = line_fields(
-            area,
-            contract.settle(
-                energy_of(columns[0], columns[1], area.modulus_wh, area.ratio),
-                energy_of(columns[2], columns[3], area.modulus_wh, area.ratio),
-                columns[4],
-                columns[5],
-                trade_price_micro_per_kwh=settled.get("price_micro_per_kwh"),
-                prices=_must(self._reader, f"rules/{rules}")["prices"],
-            ),
+
+def _prove(reader: LedgerReader, line: _Line, party: str) -> Proof:
+    """The bundle under the newest header: the ledger stands still meanwhile."""
+    height = reader.height
+    installation, gateway = line.installation["number"], line.installation["gateway"]
+    gateways = {"gateway": _state(reader, f"gateway/{gateway}"), "signer": _state(reader, f"signer/{gateway}")}
+    parts: Proof = {
+        "batches": {when: _carry(reader, carrier, height) for when, carrier in line.readings.items()},
+        "certificate": [list(entry) for entry in reader.certificate(height)],
+        "chain": _state(reader, "chain"),
+        "gateways": {"end": gateways, "start": gateways},
+        "genesis": {"digest": reader.digest(0), "path": reader.history_path(0, height)},
+        "header": reader.header_bytes(height),
+        "installation": _state(reader, f"installation/{installation}"),
+        "orders": [_carry(reader, carrier, height) for carrier in line.orders],
+        "rules": _state(reader, f"rules/{line.rules}"),
+        "run": _state(reader, line.run_key),
+        "type": "gridledger-evidence",
+        "version": 1,
+        **line.rows,
+    }
+    if line.clearing_key:
+        parts["clearing"] = _state(reader, line.clearing_key)
+    if line.orders:
+        parts["party"] = _state(reader, f"signer/{party}")
+    return parts
+
+
+def _state(reader: LedgerReader, key: str) -> Proof:
+    found = reader.leaf_proof(key)
+    if found is None:
+        raise EvidenceError(f"this ledger has no leaf {key}")
+    return {"leaf": found.leaf, "path": list(found.path)}
+
+
+def _carry(reader: LedgerReader, carrier: _Carrier, height: int) -> Proof:
+    """A transaction's proof, completed by the way from its header to the one of ``height``."""
+    if carrier.height >= height:
+        raise EvidenceNotYetError(f"block {carrier.height} is the newest; the next block makes its content provable")
+    return {**carrier.proof, "history_path": reader.history_path(carrier.height, height)}
+
+
+def _carrier(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction, row: Proof) -> _Carrier:
+    if decided.code != Code.ACCEPTED:
+        broken(f"transaction {decided.id.hex()} was accepted")
+    proof = {
+        "attachment_digest": sm3(transaction.attachment),
+        "data_path": reader.data_path(decided.height, decided.position),
+        "header": reader.header_bytes(decided.height),
+        "signature": transaction.signature,
+        "signed": transaction.signed,
+        **row,
+    }
+    return _Carrier(decided.height, proof)
+
+
+def _reading(reader: LedgerReader, readings: _Readings, number: int) -> _Carrier:
+    delivery, row = readings.of_meter(number)
+    rows = _Rows(delivery.columns.rows, delivery.columns.seed)
+    reading = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
+    return _carrier(reader, delivery.decided, delivery.transaction, {"reading": reading})
+
+
+def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[_Carrier]:
+    """Every order of the party that was filled, ascending by counter."""
+    own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
+    carriers, rows = [], gate.fill_rows()
+    for counter, index in own:
+        decided = reader.transaction(gate.transactions[party, counter])
+        if decided is None:
+            broken(f"order {counter} of {party} stands in a block")
+        fill = rows.proof(index, gate.clearing["fills_root"], "fill")
+        carriers.append(_carrier(reader, decided, decode_transaction(decided.wire), {"fill": fill}))
+    return carriers
+
+
+def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> Proof:
+    """Row proofs of line, input and position."""
+    lines = line_fields(area, run.settled)
+    point = area.settling_row_of[party]
+    number = int(area.settling_numbers[point])
+    at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
+    if not len(at):
+        raise EvidenceError(
+            f"{party} has no line {line_kind} in slot {run.leaf['slot_start_s']}, run {run.leaf['run']}"
         )
-        point = area.settling_row_of[party]
-        number = int(area.settling_numbers[point])
-        at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
-        if not len(at):
-            raise EvidenceError(f"{party} has no line {line_kind} in slot {slot_start_s}, run {run}")
-        seed = leaves[0]["seed"]
-        fields = {"line": lines, **row_fields(area, columns, quality)}
-        return {
-            name: _Rows(encode_rows(fields[name]), sm3(seed + name.encode())).proof(
-                int(at[0]) if name == "line" else point, settled[f"{name}_root"], name
-            )
-            for name in ("line", "input", "position")
-        }
+    fields = {"line": lines, **row_fields(area, run.columns, run.quality)}
+    return {
+        name: _Rows(encode_rows(fields[name]), sm3(run.seed + name.encode())).proof(
+            int(at[0]) if name == "line" else point, run.leaf[f"{name}_root"], name
+        )
+        for name in ("line", "input", "position")
+    }

@@ -13,11 +13,11 @@ import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY, FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, QUALITIES
 from gridcore.codes import Code
-from ledger.evidence import EvidenceError, build_book, build_bundle
+from ledger.evidence import EvidenceError, EvidenceNotYetError, build_book, build_bundle
 from ledger.http.access import Caller, check_reads_all, check_reads_gateway, check_reads_party
 from ledger.http.problems import Problem
-from ledger.http.results import find_runs, load_positions, load_run
 from ledger.http.view import LedgerView
+from ledger.runs import find_runs, load_positions, load_run
 from ledger.state.columns import chunks, unpack
 from ledger.state.market import by_order_id, order_id
 from ledger.state.registry import Area
@@ -150,7 +150,9 @@ def run(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_n
     party = view.scope(caller, area_id)
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    result = load_run(view, area, slot_start_s, run_name)
+    result = load_run(view.reader, view.contracts, area, slot_start_s, run_name)
+    if result is None:
+        raise Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area.id!r} yet")
     first, end, following = _settling_window(area, party, start)
     page = (result.settled, area.parties[first:end], first)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
@@ -173,10 +175,10 @@ def day(view: LedgerView, caller: Caller, area_id: str, day_start_s: int, run_na
     area = view.area(area_id)
     day_end_s, slots = view.day_slots(area, day_start_s)
     first, end, following = _settling_window(area, party, start)
-    settled = find_runs(view, area, slots, run_name)
+    settled = find_runs(view.reader, area, slots, run_name)
     if not settled:
         raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
-    positions = (load_positions(view, area, leaf, first, end) for leaf in settled)
+    positions = (load_positions(view.reader, area, leaf, first, end) for leaf in settled)
     totals = view.statements.day_totals(positions, area.parties[first:end])
     return {
         "area": area.id,
@@ -253,6 +255,8 @@ def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, li
             run=run_name,
             registry=view.registry,
         )
+    except EvidenceNotYetError as error:
+        raise Problem("busy", f"{error}; ask again later") from None
     except EvidenceError as error:
         raise Problem("not-found", str(error)) from None
 

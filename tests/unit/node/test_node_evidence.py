@@ -1,0 +1,125 @@
+"""Evidence asked of a running node: blocks go on being made meanwhile, any number of batches is found, and "not yet" is no refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gridcore import merkle
+from gridcore.verify import decode_trust, verify_bundle
+from ledger import evidence
+from ledger.client import NodeUnreachable
+from ledger.evidence import build_bundle, trust_root
+from ledger.runs import load_run
+from ledger.state.registry import Area, Registry
+from ledger.store import state_db
+from ledger.store.ledger import Ledger
+from tests.unit.node.node_world import (
+    CONTRACTS,
+    FIRST_S,
+    SLOT_S,
+    RunningNode,
+    Submitter,
+    make_genesis,
+    running_node,
+    submit_all,
+)
+
+TRUST = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+
+
+def export(ledger: Ledger) -> bytes:
+    return build_bundle(ledger, CONTRACTS, party="p-1", slot_start_s=FIRST_S, line_kind="trade_buy")
+
+
+async def settle(node: RunningNode) -> Submitter:
+    submitter = Submitter(node.chain)
+    await submit_all(node.client(), submitter.one_settled_slot())
+    return submitter
+
+
+async def test_rows_are_hashed_and_lines_computed_while_blocks_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settle(node)
+        free: list[bool] = []
+
+        def is_free() -> bool:
+            if node.ledger._lock.acquire(timeout=0.2):
+                node.ledger._lock.release()
+                return True
+            return False
+
+        def salted(seed: bytes, rows: Sequence[bytes]) -> list[bytes]:
+            with ThreadPoolExecutor(1) as other:
+                free.append(other.submit(is_free).result())
+            return merkle.salted_leaf_hashes(seed, rows)
+
+        class Merkle:
+            salted_leaf_hashes = staticmethod(salted)
+            sided_path = staticmethod(merkle.sided_path)
+            fold = staticmethod(merkle.fold)
+            salts = staticmethod(merkle.salts)
+
+        monkeypatch.setattr(evidence, "merkle", Merkle)
+        assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
+        assert len(free) == 6
+        assert set(free) == {True}
+
+
+async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        submitter = Submitter(node.chain)
+        orders, clock, _, boundary, _, due = submitter.one_settled_slot()
+        early = Submitter(node.chain)  # with a chain of batches of its own
+        many = [early.batch("gw-1", FIRST_S, [(number, 10 * number, 0)]) for number in (4, 3, 2)]
+        last = [early.batch("gw-1", FIRST_S, [(1, 1000, 0), (2, 20, 0)])]
+        end = [early.batch("gw-1", FIRST_S + SLOT_S, [(1, 1900, 0), (2, 20, 500), (3, 32, 0), (4, 60, 0)])]
+        await submit_all(node.client(), [orders, clock, many, last, boundary, end, due])
+        for page in (1, 2, 4, 1000):
+            monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", page)
+            assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
+
+
+async def test_what_stands_in_the_newest_block_is_busy_not_unknown(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        orders, clock, first, boundary, second, due = Submitter(node.chain).one_settled_slot()
+        await submit_all(node.client(), [orders, clock, first, [*boundary, *second, *due]])
+        with pytest.raises(NodeUnreachable, match=r"next block .* ask again later"):  # 503
+            await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
+
+
+async def test_a_run_whose_block_the_disk_has_not_taken_yet_is_not_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        *before, due = Submitter(node.chain).one_settled_slot()
+        await submit_all(node.client(), before)
+        monkeypatch.setattr(node.ledger._files, "reach", _refuse("block_certified"))
+        assert [answer.name for answer in await node.client().submit(due)] == ["NODE_BUSY"]
+        assert load_run(node.ledger, CONTRACTS, area_of(node), FIRST_S, "initial") is not None
+        with pytest.raises(NodeUnreachable, match="awaits its certificate"):
+            await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
+        monkeypatch.undo()
+        submitter = Submitter(node.chain, FIRST_S + 2 * SLOT_S)
+        await submit_all(node.client(), [[submitter.clock(FIRST_S + 2 * SLOT_S + 1)]])
+        assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
+
+
+def area_of(node: RunningNode) -> Area:
+    return Registry.from_leaves(node.ledger).areas[0]
+
+
+def _refuse(step: str) -> Callable[[str], None]:
+    def reach(name: str) -> None:
+        if name == step:
+            raise OSError(28, "No space left on device")
+
+    return reach
