@@ -50,16 +50,32 @@ class World:
         config = load_config(write_config(folder), EdgeConfig)
         config = replace(config, sampling=POLICY, submit=replace(config.submit, retry_ms_min=1, retry_ms_max=5))
         self.submitter = Submitter(self.node, self.outbox, chain=CHAIN, signers=trusted(), policy=config.submit)
-        clock = LedgerBoundaries(self.node, POLICY, first_s=FIRST_S, last_s=LAST_S, on_answer=self.submitter.wake)
-        self.agent = Agent(self.lines, clock, self.outbox, maker(), self.submitter, config)
+        wake = self.submitter.wake
+        self.clock = LedgerBoundaries(self.node, POLICY, first_s=FIRST_S, last_s=LAST_S, on_answer=wake)
+        self.sampling: asyncio.Task[None] | None = None
+        self.agent = Agent(self.lines, self.clock, self.outbox, maker(), self.submitter, config)
 
     async def arrived(self, count: int) -> None:
         """Wait until the ledger has so many batches and the outbox none."""
         await until(lambda: len(self.node.accepted) >= count and not self.outbox.depth)
 
+    async def sees(self, time_s: int) -> None:
+        """Wait until the agent's clock stands at ``time_s``."""
+        await until(lambda: self.clock.ledger_time_s == time_s)
+
+    async def ended(self) -> None:
+        """Move ledger time past the last boundary and wait until the agent has ended by itself: all it does is done."""
+        await self.node.move_clock(LAST_S + SLOT_S)
+        assert self.sampling is not None
+        await asyncio.wait_for(self.sampling, 10)
+
     def is_sampled(self, boundary_s: int) -> bool:
         """Whether the outbox knows of a sample at the boundary."""
         return self.outbox.progress.last_boundary_s >= boundary_s
+
+    def holds(self, batches: int, samples: int) -> bool:
+        """Whether the outbox has so many batches and so many samples wait for it in memory."""
+        return (self.outbox.depth, len(self.agent._unstored)) == (batches, samples)
 
     def absent(self) -> tuple[int, ...]:
         """Meters that lack a reading at the last boundary."""
@@ -76,7 +92,8 @@ class World:
 
 @asynccontextmanager
 async def running(world: World) -> AsyncIterator[World]:
-    tasks = [asyncio.create_task(world.agent.run()), asyncio.create_task(world.submitter.run())]
+    world.sampling = asyncio.create_task(world.agent.run())
+    tasks = [world.sampling, asyncio.create_task(world.submitter.run())]
     try:
         yield world
     finally:
@@ -92,8 +109,7 @@ async def test_each_boundary_brings_one_batch_with_all_meters_in_order(tmp_path:
             await world.node.move_clock(boundary_s - 300)  # a gate: no boundary
             await world.node.move_clock(boundary_s)
             await world.arrived(count)
-        await world.node.move_clock(LAST_S + SLOT_S)
-        await asyncio.sleep(0.01)
+        await world.ended()
         assert world.rows() == [(s, [1, 2, 3]) for s in range(FIRST_S, LAST_S + 1, SLOT_S)]
         bodies = [transaction.body for transaction in world.node.accepted]
         assert {body["clock"]["state"] for body in bodies} == {"simulated"}
@@ -104,12 +120,13 @@ async def test_each_boundary_brings_one_batch_with_all_meters_in_order(tmp_path:
 
 
 async def test_boundaries_outside_of_the_configured_days_are_not_sampled(tmp_path: Path) -> None:
-    async with running(World(tmp_path)) as world:
+    world = World(tmp_path)
+    world.node.ledger_time_s = FIRST_S - 2 * SLOT_S
+    async with running(world):
+        await world.sees(FIRST_S - 2 * SLOT_S)
         await world.node.move_clock(FIRST_S - SLOT_S)
-        await asyncio.sleep(0.01)
-        assert world.line.reads == 0
-        await world.node.move_clock(LAST_S + SLOT_S)
-        await asyncio.sleep(0.01)
+        await world.sees(FIRST_S - SLOT_S)
+        await world.ended()
         assert (world.line.reads, world.outbox.progress.counter) == (0, 0)
 
 
@@ -133,8 +150,10 @@ async def test_restart_at_a_boundary_that_was_sampled_sends_nothing_twice(tmp_pa
     again = World(tmp_path, Outbox.open(tmp_path / "outbox.sqlite", gateway=GATEWAY, chain=CHAIN))
     again.node.__dict__.update(world.node.__dict__)
     async with running(again):
-        await asyncio.sleep(0.02)
-        assert again.line.reads == 0
+        await again.sees(FIRST_S)
+        await again.ended()
+        assert (again.line.reads, again.outbox.progress.counter) == (0, 1)
+        assert again.rows() == [(FIRST_S, [1, 2, 3])]
 
 
 async def test_dead_node_does_not_stop_sampling(tmp_path: Path) -> None:
@@ -156,7 +175,7 @@ async def test_node_that_dies_and_comes_back_is_followed_on(tmp_path: Path) -> N
         await world.node.move_clock(FIRST_S)
         await world.arrived(1)
         await world.node.die()
-        await asyncio.sleep(0.03)
+        await until(lambda: world.clock._failures >= 2)
         world.node.dead = False
         await world.node.move_clock(FIRST_S + SLOT_S)
         await world.arrived(2)
@@ -211,7 +230,7 @@ async def test_readings_taken_while_ledger_time_moved_are_not_signed(tmp_path: P
     async def move(unit_id: int) -> None:
         if unit_id == 3 and world.node.ledger_time_s == FIRST_S:
             await world.node.move_clock(FIRST_S + SLOT_S)
-            await asyncio.sleep(0.005)
+            await world.sees(FIRST_S + SLOT_S)
 
     world.line.on_read = move
     async with running(world):
@@ -227,9 +246,9 @@ async def test_full_outbox_holds_samples_in_memory_until_there_is_room(
     world = World(tmp_path, new_outbox(tmp_path / "outbox.sqlite", limits=OutboxLimits(batches_max=2)))
     world.submitter._node = FakeNode(dead=True)
     async with running(world):
-        for boundary_s in range(FIRST_S, LAST_S + 1, SLOT_S):
+        for count, boundary_s in enumerate(range(FIRST_S, LAST_S + 1, SLOT_S), 1):
             await world.node.move_clock(boundary_s)
-            await asyncio.sleep(0.02)
+            await until(partial(world.holds, min(count, 2), max(0, count - 2)))
         assert (world.outbox.depth, len(world.agent._unstored)) == (2, 2)
         world.submitter._node = world.node
         await world.arrived(4)

@@ -8,7 +8,7 @@ from edge.clocks import LedgerBoundaries, WallBoundaries, kernel_clock_state
 from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms
 from ledger.client import NodeRefused
-from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode
+from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode, until
 
 POLICY = SamplePolicy(slot_s=SLOT_S, window_ms=60_000)
 
@@ -89,7 +89,7 @@ async def test_ledger_time_between_boundaries_is_waited_out() -> None:
     node = FakeNode(ledger_time_s=FIRST_S - 300)
     clock = LedgerBoundaries(node, POLICY)
     waiting = asyncio.create_task(clock.next_boundary(-1))
-    await asyncio.sleep(0.005)
+    await until(lambda: clock.ledger_time_s == FIRST_S - 300)
     assert not waiting.done()
     await node.move_clock(FIRST_S)
     assert await waiting == FIRST_S

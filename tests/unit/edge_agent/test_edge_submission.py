@@ -49,7 +49,7 @@ async def test_dead_node_loses_nothing_and_gets_everything_when_it_is_back(tmp_p
     node, outbox = FakeNode(dead=True), new_outbox(tmp_path / "o", 2)
     working = submitter(node, outbox)
     running = asyncio.create_task(working.run())
-    await asyncio.sleep(0.02)
+    await until(lambda: working._said == "node_does_not_answer")
     outbox.append(next_batch)
     working.wake()
     assert outbox.depth == 3
