@@ -16,20 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from edge.batches import BatchMaker, readings_of
-from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
-from edge.config import EdgeConfig, load_profiles, load_trust, profiles_digest
-from edge.meters import Meter, MeterLine, build_lines, close_lines
+from edge.clocks import BoundaryClock
+from edge.config import EdgeConfig
+from edge.meters import Meter, MeterLine, close_lines
 from edge.outbox import Outbox, OutboxError, lock_outbox
+from edge.parts import boundary_clock, load_parts, node_client
 from edge.sampling import SUSPECT_BOUNDARIES, Sample, sample_boundary
 from edge.standing import open_standing
 from edge.submit import Submitter
-from gridcore.config import decode_config, read_config
-from gridcore.header import Signers
 from gridcore.logs import get_logger
-from gridcore.signers import open_signer
-from gridcore.sm import Signer
-from gridcore.sm3 import sm3
-from ledger.client import Client
 
 FIRST_PASS_ATTEMPTS = 2
 """Tries of each meter before the batch of those that answered is signed; the others get a batch of their own later."""
@@ -44,42 +39,6 @@ FILL_ALARM_PERCENT = 80
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class AgentParts:
-    """What an agent is made of, checked: configuration, key, trusted signers, what its batches say of themselves, meters."""
-
-    config: EdgeConfig
-    signer: Signer
-    trust: Signers
-    maker: BatchMaker
-    lines: tuple[MeterLine, ...]
-
-
-def load_parts(path: Path, version: str) -> AgentParts:
-    """Load everything that the configuration at ``path`` names, offline. UsageError in one line for the first fault."""
-    data = read_config(path)  # once: what batches name as their configuration is what the agent runs with
-    config = decode_config(data, EdgeConfig, source=path)
-    profiles = load_profiles(config)
-    lines = build_lines(config.lines, config.meters, profiles)
-    trust = load_trust(config)
-    signer = open_signer(config.key, config.key_password)
-    maker = BatchMaker(
-        gateway=config.gateway,
-        chain=config.chain,
-        signer=signer,
-        agent=f"gridledger/{version}"[:64],
-        configuration=sm3(data),
-        profiles=profiles_digest(profiles),
-    )
-    return AgentParts(config, signer, trust, maker, lines)
-
-
-def node_client(config: EdgeConfig, signer_id: str, signer: Signer) -> Client:
-    """The client to the configured node, which signs its queries as ``signer_id``."""
-    timeout_s = config.submit.timeout_ms / 1000.0
-    return Client(config.node, chain=config.chain, signer_id=signer_id, signer=signer, timeout_s=timeout_s)
-
-
 async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
     """Run the agent of the configuration at ``path`` until ``stop`` is set. UsageError when it cannot start."""
     parts = load_parts(path, version)
@@ -90,7 +49,7 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
             if outbox is None:
                 return
             submitter = Submitter(client, outbox, chain=config.chain, signers=parts.trust, policy=config.submit)
-            clock = boundary_clock(config, client, submitter)
+            clock = boundary_clock(config, client, submitter.wake)
             agent = Agent(parts.lines, clock, outbox, parts.maker, submitter, config)
             try:
                 progress = outbox.progress
@@ -107,14 +66,6 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
                 await close_lines(parts.lines)
                 outbox.close()
                 _log.info("agent_stopped", gateway=config.gateway, waiting=outbox.depth)
-
-
-def boundary_clock(config: EdgeConfig, client: Client, submitter: Submitter) -> BoundaryClock:
-    """The clock that the configuration names."""
-    first_s, last_s = config.first_boundary_s, config.last_boundary_s
-    if config.clock == "wall":
-        return WallBoundaries(config.sampling, first_s=first_s, last_s=last_s)
-    return LedgerBoundaries(client, config.sampling, first_s=first_s, last_s=last_s, on_answer=submitter.wake)
 
 
 class Agent:

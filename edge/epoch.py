@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.agent import AgentParts
 from edge.batches import after
 from edge.config import EdgeConfig
 from edge.outbox import Outbox, OutboxDamagedError, Progress, QueuedBatch, create_outbox, is_outbox_there, keep_aside
+from edge.parts import AgentParts
 from edge.standing import Standing, check_status, fetch_standing
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction, encode_signed, encode_transaction

@@ -78,8 +78,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from edge.agent import load_parts
     from edge.outbox import is_outbox_there, read_outbox
+    from edge.parts import load_parts
     from gridledger import __version__
 
     parts = load_parts(args.config, __version__)
@@ -190,9 +190,9 @@ def _keygen(args: argparse.Namespace) -> int:
 
 
 def _epoch(args: argparse.Namespace) -> int:
-    from edge.agent import load_parts, node_client
     from edge.epoch import open_epoch
     from edge.outbox import lock_outbox
+    from edge.parts import load_parts, node_client
     from gridcore.signers import open_signer
     from gridledger import __version__
 

@@ -108,6 +108,7 @@ class FakeNode:
     height: int = 0
     accepted: list[Transaction] = field(default_factory=list)
     submissions: int = 0
+    asked: int = 0
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -163,6 +164,7 @@ class FakeNode:
         return None if self.hide_receipts else self._receipts.get(transaction_id)
 
     def _answer(self) -> None:
+        self.asked += 1
         if self.dead:
             raise NodeUnreachable("no node answers there")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import edge.agent
+import edge.parts
 from edge.config import EdgeConfig, load_profiles, profiles_digest
 from edge.outbox import lock_outbox
 from firmware_profiles import FOLDER, profile_digest
@@ -194,8 +194,8 @@ def test_batches_name_the_configuration_that_the_agent_runs_with(
         file.write_bytes(data + b"# changed while the agent started\n")
         return data
 
-    monkeypatch.setattr(edge.agent, "read_config", read_and_change)
-    parts = edge.agent.load_parts(path, "0")
+    monkeypatch.setattr(edge.parts, "read_config", read_and_change)
+    parts = edge.parts.load_parts(path, "0")
     assert path.read_bytes() != before
     assert parts.maker.configuration == sm3(before)
 

@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
-from edge.agent import AgentParts
 from edge.config import EdgeConfig
 from edge.epoch import open_epoch
 from edge.outbox import Outbox, OutboxDamagedError, read_outbox
+from edge.parts import AgentParts
 from edge.standing import open_standing
 from edge.submit import Outcome, Submitter
 from gridcore.codes import Code
@@ -61,7 +61,7 @@ async def test_first_start_waits_for_a_dead_node(tmp_path: Path) -> None:
 
     node = FakeNode(dead=True)
     opening = asyncio.create_task(open_standing(config_of(tmp_path), node))
-    await asyncio.sleep(0.01)
+    await until(lambda: node.asked >= 2)
     assert not opening.done()
     node.dead = False
     await until(opening.done)
