@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gridcore.errors import UsageError
 from gridledger.commands import print_progress, print_result, whole_number
 
 EXAMPLE = "gridledger demo --headless --days 1 --households 113 --seed 7 --json"
@@ -14,8 +15,9 @@ EXIT_TERMINATED = 143
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of INTERFACE.md."""
-    parser.add_argument("--days", type=whole_number(1, 366), default=1, metavar="N", help="days to simulate (1)")
-    parser.add_argument(
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--days", type=whole_number(1, 366), default=1, metavar="N", help="days to simulate (1)")
+    length.add_argument(
         "--slots", type=whole_number(1, 366 * SLOTS_PER_DAY), metavar="N", help="slots instead of whole days"
     )
     parser.add_argument(
@@ -46,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
         )
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
+    except OSError as error:
+        raise UsageError(
+            f"gridledger demo: --out {error.filename or out}: {error.strerror}; choose another folder"
+        ) from None
     print_progress("")
     print_result(args, to_json(outcome.summary), outcome.text)
     return 0 if outcome.summary.readings_missing == 0 and outcome.summary.postings_sum_nano == 0 else 1

@@ -21,11 +21,15 @@ from simulators.meters.fleet import MeterFleet
 VALID_S: Final = 86_400
 POLL_S: Final = 0.02
 RETRY_PAUSE_S: Final = 0.1
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 60.0
 """Silence after which the day is given up: a process that cannot come back is a fault, not a delay."""
 SETTLED: Final = frozenset({Code.ACCEPTED, Code.EXISTS})
 
 T = TypeVar("T")
+
+
+class StandstillError(GridError):
+    """A process is there and does not get on: the day cannot go on either."""
 
 
 class Day:
@@ -103,20 +107,26 @@ class Day:
 
     async def _submit(self, wires: Sequence[bytes]) -> None:
         """Hand over until each transaction is decided; a node that is away is waited for."""
-        left = list(wires)
+        left, clock = list(wires), asyncio.get_running_loop().time
+        give_up = clock() + PATIENCE_S
         while left:
             answers = await patiently(partial(self._client.submit, left))
             check_answers(answers)
             left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in SETTLED]
+            if left and clock() > give_up:
+                raise StandstillError(f"the node has refused transactions for {PATIENCE_S:.0f} s")
             if left:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _readings_decided(self, boundary_s: int) -> None:
         """Wait until the ledger has every meter's registers of a boundary."""
         for area in self._world.areas:
-            async with asyncio.timeout(PATIENCE_S):
-                while not await patiently(partial(self._is_covered, area, boundary_s)):  # noqa: ASYNC110 - another process
-                    await asyncio.sleep(POLL_S)
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    while not await patiently(partial(self._is_covered, area, boundary_s)):  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(POLL_S)
+            except TimeoutError:
+                raise StandstillError(f"no readings of boundary {boundary_s} in area {area}") from None
 
     async def _is_covered(self, area: str, boundary_s: int) -> bool:
         coverage = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
@@ -141,9 +151,9 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await ask()
-        except NodeUnreachable:
+        except NodeUnreachable as error:
             if loop.time() > give_up:
-                raise
+                raise StandstillError(str(error)) from None
             await asyncio.sleep(RETRY_PAUSE_S)
 
 

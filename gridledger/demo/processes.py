@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import json
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from gridcore.logs import get_logger
 RESTART_PAUSE_S = 0.05
 STOP_TIMEOUT_S = 10.0
 RESTARTS_MAX = 1000
+FAILURES_MAX = 5
+_PR_SET_PDEATHSIG = 1
 EXIT_BAD_INPUT = 2
 
 _log = get_logger(__name__)
@@ -33,10 +38,16 @@ class Supervised:
 
     async def run(self) -> None:
         """Keep the process alive until ``stop``. GridError when it refuses to start (exit status 2) or dies for ever."""
+        failures = 0  # in a row, by itself; a process that was killed (status < 0) is simply started again
         while not self._stop.is_set():
             with self._log_file.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    *self._command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent,
                 )
             self._write_pid(self._process.pid)
             if self._stop.is_set():  # while the process was being started
@@ -44,7 +55,8 @@ class Supervised:
             status = await self._process.wait()
             if self._stop.is_set():
                 break
-            if status == EXIT_BAD_INPUT or self.restarts >= RESTARTS_MAX:
+            failures = failures + 1 if status > 0 else 0
+            if status == EXIT_BAD_INPUT or failures == FAILURES_MAX or self.restarts == RESTARTS_MAX:
                 raise GridError(f"demo: {self.name} ended with status {status}: {self.last_line()}")
             self.restarts += 1
             _log.warning("process_restarted", process=self.name, status=status, restarts=self.restarts)
@@ -72,12 +84,24 @@ class Supervised:
                 self._process.send_signal(signal.SIGTERM)
 
     def last_line(self) -> str:
-        """The last line that the process left in its log."""
+        """The last line that the process left in its log, or of a logged event its name and reason."""
         lines = self._log_file.read_text(errors="replace").splitlines() if self._log_file.exists() else []
-        return lines[-1] if lines else f"see {self._log_file}"
+        if not lines:
+            return f"see {self._log_file}"
+        try:
+            entry = json.loads(lines[-1])
+            return f"{entry['event']}: {entry['reason']}"
+        except (ValueError, KeyError, TypeError):
+            return lines[-1]
 
     def _write_pid(self, pid: int) -> None:
         """Replace the pid file in one step: whoever reads it sees a whole number."""
         temporary = self._pid_file.with_suffix(".pid.new")
         temporary.write_text(f"{pid}\n")
         temporary.replace(self._pid_file)
+
+
+def _end_with_parent() -> None:
+    """Run in the child: Linux then sends it SIGTERM when the demonstration itself is gone, even by kill -9."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -20,7 +20,7 @@ from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.sm3 import sm3
 from gridledger import __version__
-from gridledger.demo.day import Day, patiently
+from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.processes import Supervised
 from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
@@ -101,11 +101,14 @@ async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
             finally:
                 for child in reversed(children):
                     await child.stop()
-    except* GridError as errors:
+    except* StandstillError as errors:
+        node = children[0].last_line()
+        raise GridError(f"gridledger demo: {first_of(errors)}; its last word: {node}; logs: {scene.run_dir}") from None
+    except* (GridError, OSError) as errors:
         raise first_of(errors) from None
 
 
-def first_of(errors: BaseExceptionGroup[GridError]) -> GridError:
+def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSError:
     """One error out of a group of them: what a person is told."""
     error = errors.exceptions[0]
     return first_of(error) if isinstance(error, BaseExceptionGroup) else error

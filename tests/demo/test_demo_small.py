@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -378,6 +379,21 @@ def test_sigterm_ends_the_processes_too(started: tuple[Path, subprocess.Popen[st
     assert "Traceback" not in stderr
     assert process.returncode == 143
     assert processes_of(out) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is a signal on Linux only")
+def test_kill_9_of_the_demo_leaves_no_process_behind(started: tuple[Path, subprocess.Popen[str]]) -> None:
+    out, process = started
+    children = [pid for pid in (read_pid(out, "node"), read_pid(out, "edge-1")) if pid is not None]
+
+    process.kill()
+    process.communicate(timeout=60)
+
+    deadline = time.monotonic() + 30
+    while any(parent_of(pid) is not None for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert children
+    assert [parent_of(pid) for pid in children] == [None] * len(children)
 
 
 def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple[Path, subprocess.Popen[str]]) -> None:

@@ -1,0 +1,41 @@
+"""A node that is there but does not get on ends the day in one line, instead of keeping it waiting for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gridcore.codes import Code
+from gridcore.sm import SigningKey
+from gridledger.demo import day
+from ledger.client import Answer, Client, NodeUnreachable
+from simulators.grid.world import build_world
+
+
+class BusyNode:
+    """Refuses everything, for now; or does not answer at all."""
+
+    def __init__(self, *, is_away: bool) -> None:
+        self.is_away = is_away
+
+    async def submit(self, wires: Sequence[bytes]) -> list[Any]:
+        if self.is_away:
+            raise NodeUnreachable("nobody is there")
+        busy = SimpleNamespace(id=b"", code=Code.NODE_BUSY, name="NODE_BUSY", retry=True)
+        return [cast("Answer", busy) for _ in wires]
+
+
+@pytest.mark.parametrize(("is_away", "words"), [(False, "has refused transactions"), (True, "nobody is there")])
+async def test_a_node_that_does_not_get_on_ends_the_day(
+    is_away: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day, "PATIENCE_S", 0.3)
+    world = build_world(households=2, slots=1, seed=7)
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    node = cast("Client", BusyNode(is_away=is_away))
+
+    with pytest.raises(day.StandstillError, match=words):
+        await day.Day(world, 7, "chain", node, keys, []).run(lambda _: None)
