@@ -75,14 +75,35 @@ class _Gateway:
     def __init__(self, progress: tuple[int, int]) -> None:
         self.progress = progress
         self.queued: dict[int, int] = {}  # counter -> number of batches of the open epoch in the queue or in a block
-        self.held: dict[bytes, Entry] = {}
+        self.held: dict[int, Entry] = {}  # by counter
+        self.next_counter = progress[1] + 1
+        """The counter that would go straight into a block: the first one after ``progress`` that is not queued."""
 
-    def next_counter(self) -> int:
-        """The counter that would go straight into a block."""
-        counter = self.progress[1] + 1
-        while counter in self.queued:
-            counter += 1
-        return counter
+    def enter(self, counter: int) -> None:
+        """A batch of the open epoch is queued."""
+        self.queued[counter] = self.queued.get(counter, 0) + 1
+        self._pass_queued()
+
+    def leave(self, counter: int) -> None:
+        """A batch of the open epoch was decided or given up; ``move_to`` follows if it was applied."""
+        left = self.queued.get(counter, 0) - 1
+        if left > 0:
+            self.queued[counter] = left
+        elif self.queued.pop(counter, None) is not None and counter > self.progress[1]:
+            self.next_counter = min(self.next_counter, counter)
+
+    def move_to(self, progress: tuple[int, int]) -> None:
+        """The state has come to ``progress``."""
+        if progress[0] != self.progress[0]:
+            self.queued.clear()
+            self.next_counter = 0
+        self.progress = progress
+        self.next_counter = max(self.next_counter, progress[1] + 1)
+        self._pass_queued()
+
+    def _pass_queued(self) -> None:
+        while self.next_counter in self.queued:
+            self.next_counter += 1
 
 
 class Pool:
@@ -116,9 +137,9 @@ class Pool:
         entry = Entry(examined, transaction, [waiter])
         gateway = self._gateway_of(entry)
         if gateway is not None and entry.batch is not None:
-            counter, next_counter = entry.batch[2], gateway.next_counter()
-            if counter > next_counter:
-                self._hold(entry, gateway, next_counter)
+            counter = entry.batch[2]
+            if counter > gateway.next_counter:
+                self._hold(entry, gateway, counter)
                 return
         if not self._enqueue(entry):
             entry.answer(Answer(Code.NODE_BUSY, transaction.id))
@@ -144,7 +165,7 @@ class Pool:
             self._bytes -= entry.size
             gateway = self._gateways.get(entry.transaction.signer) if entry.batch else None
             if gateway is not None and entry.batch is not None and entry.batch[1] == gateway.progress[0]:
-                _count_down(gateway.queued, entry.batch[2])
+                gateway.leave(entry.batch[2])
         for name, reached in progress.items():
             gateway = self._gateways.get(name)
             if gateway is not None:
@@ -183,40 +204,38 @@ class Pool:
         if entry.batch is not None:
             gateway = self._gateways.get(entry.batch[0])
             if gateway is not None and entry.batch[1] == gateway.progress[0]:
-                gateway.queued[entry.batch[2]] = gateway.queued.get(entry.batch[2], 0) + 1
+                gateway.enter(entry.batch[2])
         return True
 
-    def _hold(self, entry: Entry, gateway: _Gateway, next_counter: int) -> None:
+    def _hold(self, entry: Entry, gateway: _Gateway, counter: int) -> None:
+        """Keep a batch back, one for each counter: another one with the same counter may be sent again once this is decided."""
         held = gateway.held
-        if entry.transaction.id not in held:
-            if len(held) >= self._limits.held_batches or self._held_bytes + entry.size > self._limits.held_bytes:
-                entry.answer(Answer(Code.COUNTER_GAP, entry.transaction.id))
-                return
-            held[entry.transaction.id] = entry
+        is_full = len(held) >= self._limits.held_batches or self._held_bytes + entry.size > self._limits.held_bytes
+        if counter not in held and not is_full:
+            held[counter] = entry
             self._held_bytes += entry.size
-        entry.answer(Answer(Code.WAITING, entry.transaction.id, waiting_for=next_counter))
+        if counter in held and held[counter].transaction.id == entry.transaction.id:
+            entry.answer(Answer(Code.WAITING, entry.transaction.id, waiting_for=gateway.next_counter))
+        else:
+            entry.answer(Answer(Code.COUNTER_GAP, entry.transaction.id))
 
     def _move_on(self, gateway: _Gateway, progress: tuple[int, int]) -> None:
         """Take note of what the state now has of a gateway, drop held batches that are past, let in those that are next."""
-        if progress[0] != gateway.progress[0]:
-            gateway.queued.clear()
-        gateway.progress = progress
-        for entry in [*gateway.held.values()]:
-            if entry.batch is not None and (entry.batch[1] != progress[0] or entry.batch[2] <= progress[1]):
-                self._let_go(gateway, entry)
+        is_closed = progress[0] != gateway.progress[0]
+        gateway.move_to(progress)
+        for counter in [*gateway.held]:
+            if is_closed or counter <= progress[1]:
+                self._let_go(gateway, counter)
         self._release(gateway)
 
     def _release(self, gateway: _Gateway) -> None:
-        while True:
-            counter = gateway.next_counter()
-            ready = next((entry for entry in gateway.held.values() if entry.batch and entry.batch[2] == counter), None)
-            if ready is None or not self._enqueue(ready):
-                return
-            self._let_go(gateway, ready)
+        counter = gateway.next_counter
+        while counter in gateway.held and self._enqueue(gateway.held[counter]):
+            self._let_go(gateway, counter)
+            counter = gateway.next_counter
 
-    def _let_go(self, gateway: _Gateway, entry: Entry) -> None:
-        del gateway.held[entry.transaction.id]
-        self._held_bytes -= entry.size
+    def _let_go(self, gateway: _Gateway, counter: int) -> None:
+        self._held_bytes -= gateway.held.pop(counter).size
 
 
 def _in_proposers_order(entries: list[Entry]) -> list[Entry]:
@@ -231,11 +250,3 @@ def _in_proposers_order(entries: list[Entry]) -> list[Entry]:
             run.sort(key=lambda entry: entry.batch or ("", 0, 0))
         ordered.extend(run)
     return ordered
-
-
-def _count_down(counts: dict[int, int], counter: int) -> None:
-    left = counts.get(counter, 0) - 1
-    if left > 0:
-        counts[counter] = left
-    else:
-        counts.pop(counter, None)

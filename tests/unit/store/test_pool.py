@@ -183,6 +183,48 @@ async def test_a_refused_batch_lets_the_later_ones_wait_again(add: Add) -> None:
     assert add(pool, GW1[1]).answer() == Answer(Code.WAITING, transaction_id(GW1[1]), waiting_for=1)
 
 
+async def test_another_batch_with_a_held_counter_may_be_sent_again_later(add: Add) -> None:
+    pool = Pool()
+    other = batches("gw-1", 3, first_register_wh=5)[2]
+    assert add(pool, GW1[2]).answer().code == Code.WAITING
+    assert add(pool, other).answer().code == Code.COUNTER_GAP
+    assert add(pool, GW1[2]).answer().code == Code.WAITING
+    assert pool.held == 1
+    add(pool, GW1[0])
+    add(pool, GW1[1])
+    assert wires(pool.take()) == GW1[:3]
+
+
+async def test_taking_in_a_batch_costs_the_same_however_many_are_queued(add: Add) -> None:
+    looked_up: list[int] = []
+
+    class Counted(dict[int, int]):
+        def __contains__(self, counter: object) -> bool:
+            looked_up.append(0)
+            return super().__contains__(counter)
+
+    pool = Pool()
+    add(pool, GW1[0])
+    gateway = pool._gateways["gw-1"]
+    gateway.queued = Counted(gateway.queued)
+    for wire in [*GW1[1:30], *reversed(GW1[31:60]), GW1[30]]:
+        add(pool, wire)
+    assert len(pool) == 60
+    assert len(looked_up) <= 2 * 60
+
+
+async def test_the_counter_that_is_next_is_the_first_one_that_is_not_on_its_way(add: Add) -> None:
+    pool = Pool()
+    for wire in GW1[:5]:
+        add(pool, wire)
+    gateway = pool._gateways["gw-1"]
+    assert gateway.next_counter == 6
+    pool.done([entry for entry in pool.take() if entry.batch and entry.batch[2] in (1, 3)], {"gw-1": (1, 1)})
+    assert gateway.next_counter == 3, "batch 3 was refused, 2, 4 and 5 are still on their way"
+    add(pool, GW1[2])
+    assert gateway.next_counter == 6
+
+
 async def test_giving_up_empties_the_pool(add: Add) -> None:
     pool = Pool()
     add(pool, GW1[0])
