@@ -1,16 +1,13 @@
-"""What every engine offers to the parts above it (``ledger.http``): submit transactions, wait for ledger time, ask questions."""
+"""What every engine offers to the parts above it (``ledger.http``): submit transactions, wait for ledger time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
-from ledger.store.reader import LedgerReader
-
-Found = TypeVar("Found")
 
 
 class EngineStoppedError(GridError):
@@ -47,10 +44,6 @@ class Engine(Protocol):
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """Ledger time (UTC seconds) as soon as it is later than ``after_s``, or as it is after ``timeout_s`` seconds."""
-        ...
-
-    async def query(self, read: Callable[[LedgerReader], Found]) -> Found:
-        """Run ``read`` beside the event loop, at one height from beginning to end. Its errors pass through."""
         ...
 
     async def wait_stopped(self) -> None:

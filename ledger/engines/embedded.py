@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from gridcore.codes import Code
 from gridcore.logs import get_logger
@@ -21,12 +21,11 @@ from ledger.engines.pool import Entry, Limits, Pool
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
 from ledger.store.ledger import Examined, Ledger
-from ledger.store.reader import LedgerReader
 
 RETRY_S: Final = 1.0
 TICK_S: Final = 1.0
 """How often a chain whose clock is the block time looks for work that has fallen due without a transaction."""
-QUERY_THREADS: Final = 4
+EXAMINING_THREADS: Final = 4
 STOPPED: Final = "the node makes no blocks any more: see its log for the reason, then start it again"
 
 FINAL: Final = frozenset(
@@ -44,7 +43,6 @@ FINAL: Final = frozenset(
 )
 """Refusals that nothing can change any more: the same bytes get the old answer, and no second place in a block."""
 
-Found = TypeVar("Found")
 log = get_logger(__name__)
 
 
@@ -72,7 +70,7 @@ class EmbeddedEngine:
         self._ledger_time_s = ledger.ledger_time_s
         self._is_stalled = False
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
-        self._threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="questions")
+        self._examining_threads = ThreadPoolExecutor(EXAMINING_THREADS, thread_name_prefix="examining")
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +93,7 @@ class EmbeddedEngine:
         for entry in self._pool.give_up():
             entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
         await asyncio.to_thread(self._block_thread.shutdown)
-        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._examining_threads.shutdown)
 
     async def wait_stopped(self) -> None:
         """See ``Engine``."""
@@ -108,7 +106,7 @@ class EmbeddedEngine:
         """See ``Engine``."""
         self._check_running()
         loop = asyncio.get_running_loop()
-        examined = await loop.run_in_executor(self._threads, self._ledger.examine, list(transactions))
+        examined = await loop.run_in_executor(self._examining_threads, self._ledger.examine, list(transactions))
         self._check_running()
         waiters = [self._admit(entry, loop.create_future()) for entry in examined]
         if len(self._pool) or self._is_stalled:
@@ -121,15 +119,6 @@ class EmbeddedEngine:
             async with asyncio.timeout(timeout_s), self._clock_moved:
                 await self._clock_moved.wait_for(lambda: self._ledger_time_s > after_s)
         return self._ledger_time_s
-
-    async def query(self, read: Callable[[LedgerReader], Found]) -> Found:
-        """See ``Engine``."""
-
-        def read_frozen() -> Found:
-            with self._ledger.frozen():
-                return read(self._ledger)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read_frozen)
 
     # ------------------------------------------------------------------------------------------------------ internal
 

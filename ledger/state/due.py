@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gridcore.errors import broken
 from ledger.contract import Contract
@@ -55,7 +55,6 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
         budget.rows -= max(len(area.settling), 1)
         if settle_slot(draft, contract, area, slot_start_s):
             waiting.remove(slot_start_s)
-    run_due = now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX
     progress = {
         "gate_slot_start_s": gate_s,
         "run_slot_start_s": run_s,
@@ -64,7 +63,23 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
     }
     if progress != before:
         draft.put(key, progress)
-    return bool(now_s >= gate_s - rules["gate_before_start_s"] or run_due or untried)
+    return _is_left(progress, rules, slot_s, now_s)
+
+
+def is_due(draft: Draft) -> bool:
+    """Whether ``run_due_work`` would change anything in a block without transactions."""
+    slot_s, now_s = draft.chain()["slot_s"], draft.ledger_time_s
+    return any(
+        _is_left(draft.must(f"progress/{area.id}"), draft.rules_of(area.id), slot_s, now_s)
+        for area in draft.registry.areas
+    )
+
+
+def _is_left(progress: Mapping[str, Any], rules: Mapping[str, Any], slot_s: int, now_s: int) -> bool:
+    """Whether an area with this progress has a gate, a run or an untried slot to work on."""
+    gate_due = now_s >= progress["gate_slot_start_s"] - rules["gate_before_start_s"]
+    run_due = now_s >= progress["run_slot_start_s"] + slot_s + rules["metering_deadline_s"]
+    return bool(gate_due or (run_due and len(progress["waiting"]) < WAITING_SLOTS_MAX) or progress["untried"])
 
 
 def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:

@@ -33,6 +33,7 @@ from ledger.contract import Contract
 from ledger.state import fields
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
+from ledger.state.due import is_due
 from ledger.state.state import State
 from ledger.state.transition import apply_block, check_admission
 from ledger.state.verdicts import Verdicts, checks_of
@@ -176,9 +177,8 @@ class Ledger(LedgerReader):
         """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
         if self.work_pending or self.is_simulated:
             return self.work_pending
-        record = self._next_record(())
         with self._lock:
-            return bool(self._apply(record, {}).changes)
+            return is_due(Draft(self._state, self.height + 1, self._next_time_s()))
 
     def finish(self) -> None:
         """Certify and save a block that the disk interrupted, if there is one. StoreWriteError while it still refuses."""
@@ -267,14 +267,16 @@ class Ledger(LedgerReader):
         return (0, 0) if value is None else (int(value["epoch"]), int(value["counter"]))
 
     def _next_record(self, candidates: Sequence[Candidate]) -> BlockRecord:
-        newest_time_s, certificate = self._newest
         return BlockRecord(
             height=self.height + 1,
-            time_s=max(self._clock.now_s(), newest_time_s),
+            time_s=self._next_time_s(),
             previous=self._digests[-1],
-            previous_certificate=certificate,
+            previous_certificate=self._newest[1],
             transactions=tuple(candidate.wire for candidate in candidates),
         )
+
+    def _next_time_s(self) -> int:
+        return max(self._clock.now_s(), self._newest[0])
 
     def _apply(self, record: BlockRecord, verdicts: Verdicts) -> Applied:
         require(record.previous == self._digests[-1], f"block {record.height} follows block {self.height}")

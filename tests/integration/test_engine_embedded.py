@@ -26,6 +26,7 @@ from ledger.store.errors import StoreError
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
 from settlement.contract_kit_1 import ContractInvariantError
+from tests.unit.store import world
 from tests.unit.store.faults import FullDisk
 from tests.unit.store.world import (
     CLOCK_KEY,
@@ -61,28 +62,50 @@ async def submit(engine: EmbeddedEngine, *wires: bytes) -> list[Code]:
     return [answer.code for answer in await engine.submit(wires)]
 
 
-async def height(engine: EmbeddedEngine) -> int:
-    return await engine.query(lambda reader: reader.height)
+def height(engine: EmbeddedEngine) -> int:
+    return engine._ledger.height
 
 
 async def test_what_waits_together_becomes_one_block(tmp_path: Path) -> None:
     async with running(tmp_path) as engine:
         answers = await asyncio.gather(*(engine.submit([wire]) for wire in GW1[:1]), engine.submit(GW2))
         assert {answer.code for group in answers for answer in group} == {Code.ACCEPTED}
-        assert await height(engine) <= 2
+        assert height(engine) <= 2
         # While one block is made, everything else that comes waits for the next one.
         clocks = [clock_advance(START_S + n, n) for n in range(1, 40)]
-        before = await height(engine)
+        before = height(engine)
         await asyncio.gather(*(engine.submit([wire]) for wire in clocks))
-        assert await height(engine) < before + len(clocks)
+        assert height(engine) < before + len(clocks)
 
 
-async def test_there_are_no_empty_blocks(tmp_path: Path) -> None:
-    async with running(tmp_path) as engine:
-        await submit(engine, GW1[0])
-        await submit(engine, GW1[0])
-        await asyncio.sleep(0.1)
-        assert await height(engine) == 1
+async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init_ledger(tmp_path, make_genesis("real", clock="block"))
+    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, ManualClock(START_S))
+    monkeypatch.setattr(world, "CHAIN", ledger.chain)
+    wire = batches("gw-1", 1)[0]
+    looks = 0
+    is_work_due = ledger.is_work_due
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return is_work_due()
+
+    async def let_it_look() -> None:
+        until = looks + 5
+        async with asyncio.timeout(PATIENCE_S):
+            while looks < until:  # noqa: ASYNC110 the block thread looks
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(ledger, "is_work_due", look)
+    async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
+        await let_it_look()
+        assert height(engine) == 1, "the gates that have closed"
+        assert await submit(engine, wire) == [Code.ACCEPTED]
+        assert await submit(engine, wire) == [Code.EXISTS]
+        await let_it_look()
+        assert height(engine) == 2
+    ledger.close()
 
 
 async def test_what_was_decided_exists_also_after_a_restart(tmp_path: Path) -> None:
@@ -94,8 +117,8 @@ async def test_what_was_decided_exists_also_after_a_restart(tmp_path: Path) -> N
     async with running(tmp_path) as engine:
         [again] = await engine.submit(GW1[:1])
         assert (again.code, again.height, again.id) == (Code.EXISTS, 1, transaction_id(GW1[0]))
-        assert await height(engine) == 2
-        assert await engine.query(lambda reader: reader.receipt(transaction_id(GW1[0]))) is not None
+        assert height(engine) == 2
+        assert engine._ledger.receipt(transaction_id(GW1[0])) is not None
 
 
 async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: Path) -> None:
@@ -103,10 +126,10 @@ async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: 
         [answer] = await engine.submit([GW1[2]])
         assert (answer.code, answer.waiting_for, answer.height) == (Code.WAITING, 1, None)
         assert await submit(engine, GW1[1]) == [Code.WAITING]
-        assert await height(engine) == 0
+        assert height(engine) == 0
         assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
         assert await submit(engine, *GW1[1:3]) == [Code.EXISTS, Code.EXISTS]
-        gateway = await engine.query(lambda reader: reader.get("gateway/gw-1"))
+        gateway = engine._ledger.get("gateway/gw-1")
         assert gateway is not None
         assert (gateway["counter"], gateway["last"]) == (3, transaction_id(GW1[2]))
 
@@ -123,7 +146,7 @@ async def test_a_gap_beyond_64_held_batches_is_refused_and_may_be_sent_again(tmp
 async def test_blocks_keep_to_their_limits(tmp_path: Path) -> None:
     async with running(tmp_path, limits=Limits(block_transactions=10)) as engine:
         assert await submit(engine, *GW1[:25]) == [Code.ACCEPTED] * 25
-        sizes = await engine.query(lambda reader: [len(reader.results(h)) for h in range(1, reader.height + 1)])
+        sizes = [len(engine._ledger.results(h)) for h in range(1, engine._ledger.height + 1)]
         assert sizes == [10, 10, 5]
 
 
@@ -153,7 +176,7 @@ async def test_what_no_registered_signer_signed_never_reaches_the_disk(tmp_path:
             Code.NOT_CANONICAL,
         ]
         assert {answer.height for answer in answers} == {None}
-        assert await height(engine) == 0
+        assert height(engine) == 0
         # A forged copy must not stand in the way of the true one.
         assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
 
@@ -164,10 +187,10 @@ async def test_a_refusal_decided_in_a_block_has_a_receipt(tmp_path: Path) -> Non
         old = batches("gw-1", 1, first_register_wh=5)[0]
         [answer] = await engine.submit([old])
         assert (answer.code, answer.height) == (Code.COUNTER_PASSED, 2)
-        assert await engine.query(lambda reader: reader.receipt(answer.id)) is not None
+        assert engine._ledger.receipt(answer.id) is not None
         [again] = await engine.submit([old])
         assert again == answer, "the same bytes get the old answer, and no second place in a block"
-        assert await height(engine) == 2
+        assert height(engine) == 2
 
 
 async def test_whoever_waits_for_the_clock_is_told_when_it_moves(tmp_path: Path) -> None:
@@ -193,12 +216,12 @@ async def test_a_full_disk_is_answered_busy_and_questions_go_on_until_there_is_s
             counter = 1 + first_step
             codes = await submit(engine, GW1[counter])
             if codes == [Code.NODE_BUSY]:
-                assert await height(engine) == counter
+                assert height(engine) == counter
                 assert await submit(engine, GW1[counter]) == [Code.NODE_BUSY]
             files.heal()
             codes = await submit(engine, GW1[counter])
             assert codes in ([Code.ACCEPTED], [Code.EXISTS])
-            assert await height(engine) == counter + 1
+            assert height(engine) == counter + 1
     said = "".join(capsys.readouterr())
     assert "store_cannot_write" in said
     assert "store_writes_again" in said
@@ -212,7 +235,7 @@ async def test_a_block_that_the_disk_interrupted_is_finished_without_a_new_submi
         assert await submit(engine, GW1[0], clock_advance(START_S + 7)) == [Code.NODE_BUSY] * 2
         files.heal()
         assert await engine.wait_clock(START_S, 20) == START_S + 7
-        assert await height(engine) == 1
+        assert height(engine) == 1
 
 
 async def test_a_broken_promise_stops_the_engine_and_says_so_to_whoever_waits(
@@ -232,7 +255,7 @@ async def test_a_broken_promise_stops_the_engine_and_says_so_to_whoever_waits(
             await engine.wait_stopped()
         with pytest.raises(EngineStoppedError):
             await engine.submit([GW1[0]])
-        assert await height(engine) == 0
+        assert height(engine) == 0
     ledger.close()
 
 
@@ -264,13 +287,13 @@ async def test_what_breaks_in_the_block_that_is_made_while_the_engine_closes_is_
 async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: Path) -> None:
     async with running(tmp_path, limits=Limits(block_transactions=1)) as engine:
         waiting = asyncio.create_task(engine.submit(GW1[:30]))
-        while await height(engine) < 2:  # noqa: ASYNC110 the height is all that can be seen from here
+        while height(engine) < 2:  # noqa: ASYNC110 the height is all that can be seen from here
             await asyncio.sleep(0)
     codes = [answer.code for answer in await waiting]
     decided = codes.count(Code.ACCEPTED)
     assert codes == [Code.ACCEPTED] * decided + [Code.NODE_BUSY] * (30 - decided)
     async with running(tmp_path) as engine:
-        assert await height(engine) == decided
+        assert height(engine) == decided
 
 
 async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
@@ -291,9 +314,9 @@ async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
             cleared = 0
             while cleared < slots:
                 await asyncio.sleep(0.01)
-                cleared = await engine.query(lambda reader: len(reader.leaf_keys("clearing/")))
+                cleared = len(engine._ledger.leaf_keys("clearing/"))
             await asyncio.sleep(0.05)
-            codes = await engine.query(lambda reader: [len(reader.results(h)) for h in range(1, reader.height + 1)])
+            codes = [len(engine._ledger.results(h)) for h in range(1, engine._ledger.height + 1)]
             assert codes[0] == 1
             assert set(codes[1:]) == {0}
         assert check_ledger(data_dir, CONTRACTS).problems == []
@@ -308,5 +331,5 @@ async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(t
             clock.advance_to(START_S + slots * SLOT_S)
             assert await engine.wait_clock(START_S + slots * SLOT_S - 1, 20) == START_S + slots * SLOT_S
             await asyncio.sleep(0.05)
-            assert await height(engine) == slots, "one block, then silence"
+            assert height(engine) == slots, "one block, then silence"
     ledger.close()

@@ -1,0 +1,47 @@
+"""Work that falls due on a chain with block time: seen without making a block, exactly when a block would do something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridcore.clock import ManualClock
+from gridcore.errors import broken
+from ledger.state import due
+from ledger.state.due import Budget
+from ledger.store import ledger as ledger_module
+from ledger.store.directory import init_ledger
+from ledger.store.ledger import Ledger
+from tests.unit.store.faults import UnsyncedFiles
+from tests.unit.store.world import CONTRACTS, FIRST_SLOT_S, NODE_KEY, SLOT_S, make_genesis
+
+BEFORE_S = FIRST_SLOT_S - SLOT_S
+
+
+@pytest.mark.parametrize("budget_rows", [1, 3, 1000])
+def test_work_is_due_exactly_when_an_empty_block_would_do_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget_rows: int
+) -> None:
+    monkeypatch.setattr(due, "Budget", lambda: Budget(rows=budget_rows))
+    init_ledger(tmp_path, make_genesis("real", clock="block"), UnsyncedFiles())
+    clock = ManualClock(BEFORE_S)
+    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, clock, files=UnsyncedFiles())
+    seen = []
+    for step in range(60):
+        clock.advance_to(BEFORE_S + step * 149)
+        would_change = bool(ledger._apply(ledger._next_record(()), {}).changes)
+        assert ledger.is_work_due() is would_change
+        seen.append(would_change)
+        if would_change and step % 3:
+            ledger.make_block([])
+    assert set(seen) == {False, True}
+    ledger.close()
+
+
+def test_looking_for_work_applies_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init_ledger(tmp_path, make_genesis("real", clock="block"), UnsyncedFiles())
+    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, ManualClock(FIRST_SLOT_S + SLOT_S), files=UnsyncedFiles())
+    monkeypatch.setattr(ledger_module, "apply_block", lambda *_: broken("nothing is applied"))
+    assert ledger.is_work_due()
+    ledger.close()
