@@ -51,16 +51,16 @@ class Nonces:
         self._lock = threading.Lock()
         self._seen: dict[int, set[tuple[str, bytes]]] = {}
         self._counts: Counter[str] = Counter()
+        self._total = 0
 
     def __len__(self) -> int:
-        return self._counts.total()
+        return self._total
 
     def spend(self, signer: str, nonce: bytes, issued_s: int, now_s: int) -> None:
         """Use up a nonce. Problem when it was used before, or when there is no room until older ones expire."""
         with self._lock:
             for second in [second for second in self._seen if second < now_s - ISSUED_S_MAX]:
-                self._counts.subtract(owner for owner, _ in self._seen.pop(second))
-            self._counts += Counter()  # drops those at zero
+                self._forget(self._seen.pop(second))
             seen = self._seen.setdefault(issued_s, set())
             if (signer, nonce) in seen:
                 raise Problem("not-authenticated", "this query was made before: sign it anew, with another nonce")
@@ -68,6 +68,14 @@ class Nonces:
                 raise Problem("busy", f"too many queries within {2 * ISSUED_S_MAX} s; ask again in a minute")
             seen.add((signer, nonce))
             self._counts[signer] += 1
+            self._total += 1
+
+    def _forget(self, spent: set[tuple[str, bytes]]) -> None:
+        self._total -= len(spent)
+        for signer, _ in spent:
+            self._counts[signer] -= 1
+            if not self._counts[signer]:
+                del self._counts[signer]
 
 
 class Authenticator:

@@ -96,9 +96,9 @@ class Door:
         if self._broken is not None:
             raise self._broken
 
-    def close(self) -> None:
-        """End the threads; questions that run are let finish."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Return when the questions that run have finished and nothing reads the ledger any more; those that wait are dropped."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     # -------------------------------------------------------------------------------------------------- everybody's
 

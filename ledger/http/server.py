@@ -88,7 +88,7 @@ async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str],
             log.warning("http_connections_cut")
         await asyncio.gather(serving, return_exceptions=bool(late))
     finally:
-        door.close()
+        await door.close()
     door.check_whole()
 
 

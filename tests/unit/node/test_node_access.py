@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, NoReturn
 
 import pytest
 
@@ -130,6 +131,20 @@ def test_nonces_are_forgotten_when_they_can_no_longer_be_used() -> None:
         nonces.spend("a", b"1", NOW_S, NOW_S + access.ISSUED_S_MAX)
     nonces.spend("a", b"2", NOW_S + 61, NOW_S + access.ISSUED_S_MAX + 1)
     assert len(nonces) == 1
+
+
+def test_what_a_query_costs_does_not_grow_with_the_number_of_signers() -> None:
+    class Counted(Counter[str]):
+        def total(self) -> NoReturn:
+            raise AssertionError("every signer was looked at")
+
+        __iter__ = keys = values = items = total
+
+    nonces = Nonces()
+    nonces._counts = Counted()
+    for second in (0, 1, 200):
+        nonces.spend("a", b"1", NOW_S + second, NOW_S + second)
+    assert (len(nonces), len(nonces._counts)) == (1, 1)
 
 
 def test_nonces_are_bounded_by_signer_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,3 +80,32 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
     with pytest.raises(error, match="two and two are four"):
         await run_until_it_breaks()
     assert "promise_broken" in "".join(capsys.readouterr())
+
+
+async def test_questions_that_run_are_finished_before_the_ledger_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, stopping, finished = threading.Event(), threading.Event(), []
+
+    def linger(*_: object, **__: object) -> dict[str, Any]:
+        running.set()
+        stopping.wait(20)
+        time.sleep(2.0)  # longer than answers in the making get
+        finished.append(True)
+        return {}
+
+    monkeypatch.setattr(queries, "areas", linger)
+    async with running_node(tmp_path / "ledger") as node:
+        asking = asyncio.create_task(node.client("util").query("areas"))
+        await asyncio.to_thread(running.wait, 20)
+        close = node.ledger.close
+
+        def close_and_say() -> None:
+            finished.append(False)
+            close()
+
+        monkeypatch.setattr(node.ledger, "close", close_and_say)
+        stopping.set()
+    with contextlib.suppress(NodeUnreachable):
+        await asking
+    assert finished == [True, False]

@@ -418,7 +418,7 @@ async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> Non
                 assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
         rules = {rule.rule for rule in create_app(door).url_map.iter_rules()}
         assert rules == {rule for rule, _, _ in routes(door)}
-        door.close()
+        await door.close()
     assert openapi("1")["info"]["version"] == "1"
 
 
