@@ -15,8 +15,8 @@ class EngineStoppedError(GridError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A node's answer to one submitted transaction.
+class Outcome:
+    """What came of one submitted transaction: the node's answer to whoever submitted it.
 
     code: ACCEPTED or a refusal, decided in the block of ``height``; EXISTS with the height of the block that applied it;
     WAITING: held until counter ``waiting_for`` of the same gateway has come; NODE_BUSY: not taken, try again later.
@@ -35,7 +35,7 @@ class Answer:
 class Engine(Protocol):
     """One node's way to blocks."""
 
-    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+    async def submit(self, transactions: Sequence[bytes]) -> list[Outcome]:
         """Answer each transaction (wire bytes), in the order given, once it is decided and certified or refused.
 
         EngineStoppedError when the engine has stopped.

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from gridcore.codes import Code
 from gridcore.logs import get_logger
-from ledger.engines.base import Answer, EngineStoppedError
+from ledger.engines.base import EngineStoppedError, Outcome
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
@@ -50,7 +50,7 @@ log = get_logger(__name__)
 class _Round:
     """What came of one go at making a block."""
 
-    answers: list[Answer]
+    answers: list[Outcome]
     progress: dict[str, tuple[int, int]]
     ledger_time_s: int
 
@@ -91,7 +91,7 @@ class EmbeddedEngine:
         if not self._task.cancelled():
             self._task.exception()  # logged when it came; ``wait_stopped`` raises it
         for entry in self._pool.give_up():
-            entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
+            entry.answer(Outcome(Code.NODE_BUSY, entry.transaction.id))
         await asyncio.to_thread(self._block_thread.shutdown)
         await asyncio.to_thread(self._examining_threads.shutdown)
 
@@ -102,7 +102,7 @@ class EmbeddedEngine:
             if not self._task.cancelled():
                 self._task.result()
 
-    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+    async def submit(self, transactions: Sequence[bytes]) -> list[Outcome]:
         """See ``Engine``."""
         self._check_running()
         loop = asyncio.get_running_loop()
@@ -126,10 +126,10 @@ class EmbeddedEngine:
         if self._task is None or self._task.done():
             raise EngineStoppedError(STOPPED)
 
-    def _admit(self, examined: Examined, waiter: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
+    def _admit(self, examined: Examined, waiter: asyncio.Future[Outcome]) -> asyncio.Future[Outcome]:
         transaction = examined.candidate.transaction
         if transaction is None or examined.code is not Code.ACCEPTED:
-            waiter.set_result(Answer(examined.code, b"" if transaction is None else transaction.id))
+            waiter.set_result(Outcome(examined.code, b"" if transaction is None else transaction.id))
         else:
             self._pool.add(examined, transaction, waiter)
         return waiter
@@ -184,35 +184,35 @@ class EmbeddedEngine:
         ledger.finish()
         answers = [self._known_answer(entry) for entry in entries]
         fresh = [entry for entry, answer in zip(entries, answers, strict=True) if answer is None]
-        decided: Iterator[Answer] = iter(())
+        decided: Iterator[Outcome] = iter(())
         if fresh or ledger.is_work_due():
             results = ledger.make_block([entry.examined for entry in fresh]).results
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
         return _Round(complete, {name: ledger.gateway_progress(name) for name in gateways}, ledger.ledger_time_s)
 
-    def _known_answer(self, entry: Entry) -> Answer | None:
+    def _known_answer(self, entry: Entry) -> Outcome | None:
         """The answer to a transaction that needs no place in a block, because it has had one."""
         decision = self._ledger.find_transaction(entry.transaction.id)
         if decision is None:
             return None
         if decision.code == Code.ACCEPTED:
-            return Answer(Code.EXISTS, entry.transaction.id, decision.height)
+            return Outcome(Code.EXISTS, entry.transaction.id, decision.height)
         # The id does not cover signature and attachment: only the very same bytes are the same refusal.
         same = self._ledger.results(decision.height)[decision.position].digest == entry.transaction.digest
         return (
-            Answer(Code(decision.code), entry.transaction.id, decision.height)
+            Outcome(Code(decision.code), entry.transaction.id, decision.height)
             if same and decision.code in FINAL
             else None
         )
 
-    def _answer_of(self, result: Result) -> Answer:
+    def _answer_of(self, result: Result) -> Outcome:
         """The answer to a transaction of the newest block."""
         height = self._ledger.height
         if result.code == Code.EXISTS:
             decision = self._ledger.find_applied(result.id)
             height = decision.height if decision is not None else height
-        return Answer(Code(result.code), result.id, height, rows=result.rows)
+        return Outcome(Code(result.code), result.id, height, rows=result.rows)
 
     def _publish(self, entries: Sequence[Entry], done: _Round) -> None:
         for entry, answer in zip(entries, done.answers, strict=True):
@@ -224,7 +224,7 @@ class EmbeddedEngine:
             log.error("store_cannot_write", reason=str(error), waiting=len(entries))
         self._is_stalled = True
         for entry in [*entries, *self._pool.give_up()]:
-            entry.answer(Answer(Code.NODE_BUSY, entry.transaction.id))
+            entry.answer(Outcome(Code.NODE_BUSY, entry.transaction.id))
 
     def _break(self, entries: Sequence[Entry], error: BaseException) -> None:
         log.error("engine_stopped", reason=str(error), error=type(error).__name__)

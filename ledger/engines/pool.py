@@ -14,7 +14,7 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
-from ledger.engines.base import Answer
+from ledger.engines.base import Outcome
 from ledger.state import fields
 from ledger.store.ledger import Examined
 
@@ -46,7 +46,7 @@ class Entry:
 
     examined: Examined
     transaction: Transaction
-    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+    waiters: list[asyncio.Future[Outcome]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -61,7 +61,7 @@ class Entry:
         identity = self.transaction.identity
         return self.transaction.signer, identity["epoch"], identity["counter"]
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Outcome) -> None:
         """Tell everyone who still waits."""
         for waiter in self.waiters:
             if not waiter.done():
@@ -128,7 +128,7 @@ class Pool:
         """Reading batches that are held."""
         return sum(len(gateway.held) for gateway in self._gateways.values())
 
-    def add(self, examined: Examined, transaction: Transaction, waiter: asyncio.Future[Answer]) -> None:
+    def add(self, examined: Examined, transaction: Transaction, waiter: asyncio.Future[Outcome]) -> None:
         """Take in an admissible transaction; ``waiter`` gets its answer, at once when it is held or not taken."""
         known = self._by_digest.get(transaction.digest)
         if known is not None:
@@ -142,7 +142,7 @@ class Pool:
                 self._hold(entry, gateway, counter)
                 return
         if not self._enqueue(entry):
-            entry.answer(Answer(Code.NODE_BUSY, transaction.id))
+            entry.answer(Outcome(Code.NODE_BUSY, transaction.id))
         elif gateway is not None:
             self._release(gateway)
 
@@ -215,9 +215,9 @@ class Pool:
             held[counter] = entry
             self._held_bytes += entry.size
         if counter in held and held[counter].transaction.id == entry.transaction.id:
-            entry.answer(Answer(Code.WAITING, entry.transaction.id, waiting_for=gateway.next_counter))
+            entry.answer(Outcome(Code.WAITING, entry.transaction.id, waiting_for=gateway.next_counter))
         else:
-            entry.answer(Answer(Code.COUNTER_GAP, entry.transaction.id))
+            entry.answer(Outcome(Code.COUNTER_GAP, entry.transaction.id))
 
     def _move_on(self, gateway: _Gateway, progress: tuple[int, int]) -> None:
         """Take note of what the state now has of a gateway, drop held batches that are past, let in those that are next."""

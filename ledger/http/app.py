@@ -19,7 +19,7 @@ from gridcore.codes import RETRY
 from gridcore.logs import get_logger
 from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
 from ledger.contract import Contract, Statements
-from ledger.engines.base import Answer, Engine, EngineStoppedError
+from ledger.engines.base import Engine, EngineStoppedError, Outcome
 from ledger.http import metrics, queries
 from ledger.http.access import Authenticator, Caller
 from ledger.http.openapi import openapi
@@ -147,10 +147,10 @@ class Door:
         with self._body_room(request.content_length):
             body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
             wires = decode_submission(body)
-            answers = await self.node.engine.submit(wires)
-        for answer in answers:
-            self.metrics.count_answer(answer.code.name)
-        return jsonify({"answers": [_answer(answer) for answer in answers]})
+            outcomes = await self.node.engine.submit(wires)
+        for outcome in outcomes:
+            self.metrics.count_answer(outcome.code.name)
+        return jsonify({"answers": [_answer_json(outcome) for outcome in outcomes]})
 
     async def receipt(self, transaction_id: str) -> Response:
         """The receipt of a decided transaction, for anyone who knows its id."""
@@ -191,60 +191,62 @@ class Door:
 
     async def gateway(self, gateway: str) -> Response:
         """Counters of a gateway."""
-        return jsonify(await self._answer(partial(queries.gateway, gateway_id=gateway)))
+        return jsonify(await self._ask_as_caller(partial(queries.gateway, gateway_id=gateway)))
 
     async def areas(self) -> Response:
         """Areas and their rules."""
-        return jsonify(await self._answer(queries.areas))
+        return jsonify(await self._ask_as_caller(queries.areas))
 
     async def progress(self, area: str) -> Response:
         """What an area clears and settles next."""
-        return jsonify(await self._answer(partial(queries.progress, area_id=area)))
+        return jsonify(await self._ask_as_caller(partial(queries.progress, area_id=area)))
 
     async def coverage(self, area: str) -> Response:
         """How many meters have a value at a boundary."""
-        return jsonify(await self._answer(partial(queries.coverage, area_id=area, boundary_s=whole_of("boundary_s"))))
+        return jsonify(
+            await self._ask_as_caller(partial(queries.coverage, area_id=area, boundary_s=whole_of("boundary_s")))
+        )
 
     async def registers(self, area: str) -> Response:
         """Registers at a boundary."""
         ask = partial(queries.registers, area_id=area, boundary_s=whole_of("boundary_s"), start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def orders(self, area: str, slot: str) -> Response:
         """Orders and fills of a slot."""
         ask = partial(queries.orders, area_id=area, slot_start_s=slot_of(slot), start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def clearing(self, area: str, slot: str) -> Response:
         """Price and volume of a slot."""
-        return jsonify(await self._answer(partial(queries.clearing, area_id=area, slot_start_s=slot_of(slot))))
+        return jsonify(await self._ask_as_caller(partial(queries.clearing, area_id=area, slot_start_s=slot_of(slot))))
 
     async def run(self, area: str, slot: str) -> Response:
         """Statement lines and postings of a settled slot."""
         run = request.args.get("run", "initial")
         ask = partial(queries.run, area_id=area, slot_start_s=slot_of(slot), run_name=run, start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def day(self, area: str, day: str) -> Response:
         """Statements of a local day."""
         run = request.args.get("run", "initial")
         ask = partial(queries.day, area_id=area, day_start_s=slot_of(day, "day"), run_name=run, start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def exceptions(self) -> Response:
         """Rows of batches that were not used."""
         ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def accounts(self) -> Response:
         """Net of accounts and parties."""
         ask = partial(queries.accounts, area_id=text_of("area"), start=start_of())
-        return jsonify(await self._answer(ask))
+        return jsonify(await self._ask_as_caller(ask))
 
     async def book(self) -> Response:
         """The anonymous book of a cleared gate."""
         ask = partial(queries.book, area_id=text_of("area"), slot_start_s=slot_of(text_of("slot")))
-        return Response(await self._answer(ask), content_type=CBOR_TYPE)
+        return Response(await self._ask_as_caller(ask), content_type=CBOR_TYPE)
 
     async def evidence(self) -> Response:
         """The bundle of one bill line."""
@@ -255,11 +257,11 @@ class Door:
             line_kind=text_of("line_kind"),
             run_name=request.args.get("run", "initial"),
         )
-        return Response(await self._answer(ask), content_type=CBOR_TYPE)
+        return Response(await self._ask_as_caller(ask), content_type=CBOR_TYPE)
 
     # -------------------------------------------------------------------------------------------------- internal
 
-    async def _answer(self, ask: Callable[[LedgerView, Caller], T]) -> T:
+    async def _ask_as_caller(self, ask: Callable[[LedgerView, Caller], T]) -> T:
         """Authenticate the query and answer it, in one go beside the event loop."""
         header, method, path = request.headers.get("Authorization"), request.method, request.path
         pairs = list(request.args.items(multi=True))
@@ -382,13 +384,13 @@ def _framework_status(error: Exception) -> int | None:
     return status if hasattr(error, "get_response") and isinstance(status, int) else None
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer_json(outcome: Outcome) -> dict[str, Any]:
     return {
-        "id": answer.id.hex(),
-        "code": int(answer.code),
-        "name": answer.code.name,
-        "retry": answer.code in RETRY,
-        "height": answer.height,
-        "waiting_for": answer.waiting_for,
-        "rows": [list(row) for row in answer.rows],
+        "id": outcome.id.hex(),
+        "code": int(outcome.code),
+        "name": outcome.code.name,
+        "retry": outcome.code in RETRY,
+        "height": outcome.height,
+        "waiting_for": outcome.waiting_for,
+        "rows": [list(row) for row in outcome.rows],
     }

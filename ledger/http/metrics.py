@@ -16,7 +16,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str]] = Counter()
-        self._seconds: Counter[str] = Counter()
+        self._microseconds: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._started_s = time.monotonic()
 
@@ -26,7 +26,7 @@ class Metrics:
         if key not in self._requests and len(self._requests) >= SERIES_MAX:
             key = ("other", key[1])
         self._requests[key] += 1
-        self._seconds[key[0]] += int(seconds * 1_000_000)
+        self._microseconds[key[0]] += int(seconds * 1_000_000)
 
     def count_answer(self, name: str) -> None:
         """One answered transaction, by the name of its code."""
@@ -51,7 +51,7 @@ class Metrics:
         lines += _head("http_request_microseconds_total", "counter", "Time spent on answered requests by route.")
         lines += [
             f'gridledger_node_http_request_microseconds_total{{route="{r}"}} {v}'
-            for r, v in sorted(self._seconds.items())
+            for r, v in sorted(self._microseconds.items())
         ]
         return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ import pytest
 
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
-from ledger.engines.base import Answer
+from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
 from ledger.store.ledger import Examined
 from ledger.store.signatures import decode_candidate
@@ -19,13 +19,13 @@ GW1, GW2 = batches("gw-1", 70), batches("gw-2", 3)
 class Sent:
     """The answer to a transaction, as far as there is one."""
 
-    def __init__(self, future: asyncio.Future[Answer]) -> None:
+    def __init__(self, future: asyncio.Future[Outcome]) -> None:
         self.future = future
 
     def is_answered(self) -> bool:
         return self.future.done()
 
-    def answer(self) -> Answer:
+    def answer(self) -> Outcome:
         return self.future.result()
 
 
@@ -40,7 +40,7 @@ async def add() -> Add:
     def add(pool: Pool, wire: bytes) -> Sent:
         candidate = decode_candidate(wire)
         assert candidate.transaction is not None
-        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         progress = (1, 0) if candidate.transaction.kind == "metering/reading_batch" else None
         pool.add(Examined(candidate, {}, Code.ACCEPTED, progress), candidate.transaction, waiter)
         return Sent(waiter)
@@ -75,14 +75,14 @@ async def test_the_same_transaction_twice_is_one_entry_with_two_waiters(add: Add
     [entry] = pool.take()
     third = add(pool, GW1[0])
     assert len(pool) == 0
-    entry.answer(Answer(Code.ACCEPTED, b"id", 1))
+    entry.answer(Outcome(Code.ACCEPTED, b"id", 1))
     assert [future.answer().height for future in (first, second, third)] == [1, 1, 1]
 
 
 async def test_a_batch_ahead_waits_and_enters_by_itself_when_the_gap_closes(add: Add) -> None:
     pool = Pool()
     for wire in (GW1[3], GW1[1], GW1[2]):
-        assert add(pool, wire).answer() == Answer(Code.WAITING, transaction_id(wire), waiting_for=1)
+        assert add(pool, wire).answer() == Outcome(Code.WAITING, transaction_id(wire), waiting_for=1)
     assert (len(pool), pool.held) == (0, 3)
     waiter = add(pool, GW1[0])
     assert not waiter.is_answered()
@@ -180,7 +180,7 @@ async def test_a_refused_batch_lets_the_later_ones_wait_again(add: Add) -> None:
     add(pool, GW1[0])
     taken = pool.take()
     pool.done(taken, {"gw-1": (1, 0)})
-    assert add(pool, GW1[1]).answer() == Answer(Code.WAITING, transaction_id(GW1[1]), waiting_for=1)
+    assert add(pool, GW1[1]).answer() == Outcome(Code.WAITING, transaction_id(GW1[1]), waiting_for=1)
 
 
 async def test_another_batch_with_a_held_counter_may_be_sent_again_later(add: Add) -> None:
