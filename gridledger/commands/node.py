@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from ledger.store.ledger import Ledger
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
-LOG_LEVEL = "info"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``init``, ``run``, ``check`` and ``status``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="init|run|check|status")
+    """Declare ``init``, ``run``, ``check``, ``status`` and ``renew-guard``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="init|run|check|status|renew-guard")
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
         "--genesis", type=Path, required=True, metavar="FILE", help="canonical CBOR (docs/spec/header.md)"
@@ -37,31 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     status = actions.add_parser("status", help="ask a running node")
     status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
+    renew = actions.add_parser(
+        "renew-guard", help="write a lost guard anew, after a check of all else; see the warning"
+    )
+    renew.description = (
+        "The guard says what this node has signed. Renew it only if the data directory is the newest there is: a block "
+        "that the key signed elsewhere, and that is not in it, would get a second signature."
+    )
+    renew.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; 1 when ``check`` finds a problem."""
-    actions = {"init": _init, "run": _run, "check": _check, "status": _status}
+    actions = {"init": _init, "run": _run, "check": _check, "status": _status, "renew-guard": _renew_guard}
     return actions[args.action](args)
 
 
 def contracts() -> Mapping[str, Contract]:
     """The contracts that this node has, by id."""
-    from settlement.contracts import p2p_call_auction_1
+    from gridledger.contracts import CONTRACTS
 
-    known: tuple[Contract, ...] = (p2p_call_auction_1.CONTRACT,)
-    return {contract.contract_id: contract for contract in known}
-
-
-def _pins() -> dict[str, bytes]:
-    from settlement.pin import contract_pin
-
-    return {contract_id: contract_pin(contract_id) for contract_id in contracts()}
+    return CONTRACTS
 
 
 def _init(args: argparse.Namespace) -> int:
     from gridcore.errors import EncodingError, UsageError
     from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
+    from gridledger.contracts import pins
     from ledger.genesis import check_genesis
     from ledger.store.directory import init_ledger
 
@@ -72,7 +73,7 @@ def _init(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.genesis}: cannot be read ({error.strerror}); check --genesis") from None
     try:
         genesis = decode_genesis(data)
-        check_genesis(genesis, _pins())
+        check_genesis(genesis, pins())
     except (EncodingError, UsageError) as error:
         raise UsageError(f"{args.genesis}: {error}") from None
     init_ledger(args.data, data)
@@ -86,6 +87,7 @@ def _run(args: argparse.Namespace) -> int:
     from gridcore.clock import WallClock
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
+    from gridledger.contracts import CONTRACTS, pins
     from ledger.config import NodeConfig, load_key
     from ledger.genesis import check_genesis
     from ledger.http.server import is_loopback, open_socket
@@ -100,10 +102,10 @@ def _run(args: argparse.Namespace) -> int:
             "listens_without_tls", host=config.listen.host, remedy="put a proxy with TLS before it"
         )
     signer = load_key(config.key)
-    check_genesis(load_genesis(config.data_dir), _pins())
+    check_genesis(load_genesis(config.data_dir), pins())
     with (
         open_socket(config.listen.host, config.listen.port) as bound,
-        closing(Ledger.open(config.data_dir, contracts(), signer, WallClock())) as ledger,
+        closing(Ledger.open(config.data_dir, CONTRACTS, signer, WallClock())) as ledger,
     ):
         asyncio.run(_serve(args, ledger, bound))
     return 0
@@ -113,6 +115,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
+    from gridledger.contracts import CONTRACTS
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.http.app import Node
     from ledger.http.server import serve_node
@@ -127,7 +130,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
         print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
 
     async with EmbeddedEngine(ledger) as engine:
-        node = Node(ledger, engine, contracts(), statements, WallClock(), __version__, stop)
+        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
         await serve_node(node, bound, ready=say_ready)
@@ -135,9 +138,10 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
 
 
 def _check(args: argparse.Namespace) -> int:
+    from gridledger.contracts import CONTRACTS
     from ledger.store.check import check_ledger
 
-    report = check_ledger(args.data, contracts())
+    report = check_ledger(args.data, CONTRACTS)
     result = {
         "holds": report.holds,
         "height": report.height,
@@ -170,4 +174,16 @@ def _status(args: argparse.Namespace) -> int:
     kind = "SIMULATED" if status.simulated else "block time"
     text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
     print_result(args, result, text)
+    return 0
+
+
+def _renew_guard(args: argparse.Namespace) -> int:
+    from gridledger.contracts import CONTRACTS
+    from ledger.store.check import renew_guard
+
+    report = renew_guard(args.data, CONTRACTS)
+    result = {"height": report.height, "header_digest": report.digest.hex(), "transactions": report.transactions}
+    print_result(
+        args, result, f"{args.data}: guard written anew at height {report.height}, header {report.digest.hex()}"
+    )
     return 0

@@ -15,6 +15,7 @@ import struct
 import zlib
 from pathlib import Path
 
+from gridcore.errors import require
 from gridcore.logs import get_logger
 from ledger.store.errors import GuardError, StoreError
 from ledger.store.files import Files, opened
@@ -54,8 +55,8 @@ class Guard:
         except FileNotFoundError:
             raise StoreError(
                 f"{path}: missing, so it is not known what this node has signed. Put it back from the disk that the node "
-                "last ran on (it is not part of backups); only if this data directory is the newest there is, let "
-                "it be written anew (ledger.store.check.renew_guard)"
+                "last ran on (it is not part of backups); only if this data directory is the newest there is, have it "
+                f"written anew: gridledger node renew-guard --data {path.parent}"
             ) from None
         if len(data) < _PROMISE.size or _PROMISE.pack(*_PROMISE.unpack_from(data)) != data[: _PROMISE.size]:
             raise StoreError(f"{path}: damaged ({len(data)} bytes)")
@@ -93,9 +94,11 @@ class Guard:
         return None
 
     def keep_signature(self, signature: bytes) -> None:
-        """Store the signature over the promised header, so that the same bytes are given when asked again. OSError."""
-        if self.height == 0 or self.signature:
-            raise GuardError(f"{self._path}: no signature is awaited for height {self.height}")
+        """Store the signature over the promised header, so that the same bytes are given when asked again. OSError.
+
+        It is a broken promise to call this before ``allow``, or twice.
+        """
+        require(self.height > 0 and not self.signature, f"a signature is awaited for height {self.height}")
         with opened(self._path, os.O_WRONLY) as descriptor:
             os.lseek(descriptor, _PROMISE.size, os.SEEK_SET)
             self._files.write(descriptor, _encode(self.height, self.digest, signature)[_PROMISE.size :])

@@ -290,6 +290,29 @@ def test_init_names_what_is_wrong_with_a_genesis(tmp_path: Path, command: Comman
     assert_one_line(errors, "no.cbor: cannot be read")
 
 
+def test_a_lost_guard_is_renewed_on_demand_and_never_overwritten(folder: Path, command: CommandLine) -> None:
+    guard = folder / "ledger" / "guard"
+    before = guard.read_bytes()
+    status, _, errors = command("node", "renew-guard", "--data", folder / "ledger")
+    assert status == 1
+    assert_one_line(errors, "never overwritten")
+    guard.unlink()
+    status, _, errors = command("node", "run", "--config", folder / "node.toml")
+    assert status == 1
+    assert_one_line(errors, f"gridledger node renew-guard --data {folder / 'ledger'}")
+    status, out, _ = command("node", "renew-guard", "--data", folder / "ledger", "--json")
+    assert (status, json.loads(out)["height"]) == (0, 0)
+    assert guard.read_bytes() == before
+    assert command("node", "check", "--data", folder / "ledger")[0] == 0
+
+
+def test_in_a_pipe_only_a_running_node_tells_what_it_does(folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GRIDLEDGER_LOG_LEVEL"}
+    words = [sys.executable, "-m", "gridledger", "node", "check", "--data", str(folder / "ledger")]
+    checked = subprocess.run(words, capture_output=True, check=True, env=environment)
+    assert (checked.stdout != b"", checked.stderr) == (True, b"")
+
+
 def test_init_twice_changes_nothing(folder: Path, command: CommandLine) -> None:
     before = sorted((path.name, path.read_bytes()) for path in (folder / "ledger").iterdir())
     status, out, _ = command(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.errors import InvariantError
 from ledger.store.errors import GuardError, StoreError
 from ledger.store.guard import Guard
 from tests.unit.store.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
@@ -39,6 +40,16 @@ def test_a_promise_without_its_signature_allows_to_sign_the_same_header(path: Pa
     assert Guard.open(path, UnsyncedFiles()).allow(1, A) is None
 
 
+def test_a_signature_that_nobody_awaits_is_a_broken_promise(path: Path) -> None:
+    guard = Guard.open(path, UnsyncedFiles())
+    with pytest.raises(InvariantError, match="awaited for height 0"):
+        guard.keep_signature(SIGNATURE)
+    guard.allow(1, A)
+    guard.keep_signature(SIGNATURE)
+    with pytest.raises(InvariantError, match="awaited for height 1"):
+        guard.keep_signature(SIGNATURE)
+
+
 def test_another_header_of_the_same_height_is_refused(path: Path) -> None:
     guard = Guard.open(path, UnsyncedFiles())
     guard.allow(7, A)
@@ -70,7 +81,7 @@ def test_a_guard_is_never_overwritten(path: Path) -> None:
 
 
 def test_a_missing_guard_is_no_fresh_start(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="missing, so it is not known what this node has signed"):
+    with pytest.raises(StoreError, match=rf"missing, so it is not known .* node renew-guard --data {tmp_path}"):
         Guard.open(tmp_path / "guard", UnsyncedFiles())
 
 
