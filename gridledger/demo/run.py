@@ -10,12 +10,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+from firmware_profiles import load_profile
 from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.sm3 import sm3
@@ -28,6 +30,9 @@ from gridledger.demo.scene import Scene, fleets_of, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client
 from ledger.evidence import trust_root
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.pin import contract_pin
+from simulators.grid.feeder import EXTRACT_NAME
 from simulators.grid.world import World, build_world
 
 _IMPORTED_S = time.perf_counter()
@@ -76,7 +81,10 @@ async def run_demo(*, out: Path, slots: int, households: int, seed: int, progres
     for name, columns in COLUMNS.items():
         write_csv(out / name, columns, tables.rows[name])
     shutil.copyfile(verify.__file__, out / "verify.py")
-    manifest = _manifest(out, seed=seed, slots=slots, households=households, chain=scene.chain, root=root)
+    profiles = {meter.profile for meter in world.meters}
+    manifest = _manifest(
+        out, root=root, profiles=profiles, seed=seed, slots=slots, households=households, chain=scene.chain
+    )
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     summary = summarise(
         world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=_elapsed_s(), out=out
@@ -129,14 +137,23 @@ async def _save_sample(client: Client, tables: Tables, world: World, out: Path) 
     return f"{kind} of {party}, slot {slot_start_s}"
 
 
-def _manifest(out: Path, *, root: bytes, **inputs: Any) -> dict[str, Any]:
+def _manifest(out: Path, *, root: bytes, profiles: Iterable[str], **inputs: Any) -> dict[str, Any]:
     """What went in, by which versions, and the digests of the files that do not depend on keys."""
     files = ("meters.csv", "truth.csv", "losses.csv", "rules.toml", *COLUMNS)
+    libraries = ("numpy", "power-grid-model", "pymodbus", "cryptography")
     return {
         "simulated": True,
-        "version": __version__,
-        "python": sys.version.split()[0],
+        "versions": {
+            "gridledger": __version__,
+            "python": sys.version.split()[0],
+            **{name: metadata.version(name) for name in libraries},
+        },
         **inputs,
+        "inputs_sm3": {
+            "grid": sm3((resources.files("simulators.grid") / EXTRACT_NAME).read_bytes()).hex(),
+            "contract": contract_pin(CONTRACT.contract_id).hex(),
+            **{f"profile {name}": load_profile(name).digest.hex() for name in sorted(profiles)},
+        },
         "results_root": root.hex(),
         "sm3": {name: sm3((out / name).read_bytes()).hex() for name in files},
     }

@@ -13,8 +13,9 @@ from typing import Any
 
 from firmware_profiles import load_profile
 from gridcore import cbor
+from gridcore.files import save_new
+from gridcore.signers import save_key
 from gridcore.sm import SigningKey
-from gridcore.sm.keystore import encode_private_key
 from gridledger.demo.genesis import build_genesis, gateway_of
 from gridledger.demo.rules import SLOT_S
 from ledger.store.directory import init_ledger
@@ -129,14 +130,10 @@ def _edge_toml(
 
 
 def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:
-    """Encrypted PKCS#8 and its password in a file that only its owner may read."""
+    """Encrypted PKCS#8 and its password, in files that only their owner may read."""
     password = secrets.token_hex(16).encode()
-    for path, data in (
-        (run_dir / f"{name}.password", password),
-        (run_dir / f"{name}.pem", encode_private_key(key, password)),
-    ):
-        path.touch(mode=0o600)
-        path.write_bytes(data)
+    save_new(run_dir / f"{name}.password", password)
+    save_key(run_dir / f"{name}.pem", key, password)
 
 
 def _free_port() -> int:

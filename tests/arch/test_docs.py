@@ -53,8 +53,10 @@ def check_command(line: str) -> None:
             assert words[1:] in (["--help"], ["--version"]), line
         else:
             build_parser(words[1])[0].parse_args(words[2:])
+    elif words[0] == "cd":
+        assert words[1:] == ["demo-7-1"], f"{line}: the folder that the demo makes first"
     else:
-        assert line.startswith(STAND_ALONE), line
+        assert line == ". .venv/bin/activate" or line.startswith(STAND_ALONE), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -90,7 +90,8 @@ def test_the_manifest_names_the_digests_of_the_inputs(demo: Finished) -> None:
     manifest = json.loads((demo.out / "manifest.json").read_text())
 
     assert (manifest["seed"], manifest["households"], manifest["slots"]) == (7, HOUSEHOLDS, SLOTS)
-    assert manifest["version"]
+    assert {"gridledger", "python", "numpy", "power-grid-model"} <= set(manifest["versions"])
+    assert {"grid", "contract", "profile eastron_sdm630", "profile acrel_adl400"} == set(manifest["inputs_sm3"])
     assert manifest["results_root"] == demo.json["results_root"]
     assert set(manifest["sm3"]) == set(checks.RESULT_FILES)
     for name, digest in manifest["sm3"].items():
