@@ -240,6 +240,24 @@ async def test_pages_follow_one_another(tmp_path: Path, monkeypatch: pytest.Monk
         assert (beyond["registers"], beyond["next"]) == ([], None)
 
 
+async def test_exceptions_come_in_pages_and_none_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE_ROWS_MAX", 2)
+    async with running_node(tmp_path / "ledger") as node:
+        client, submitter = node.client("util"), Submitter(node.chain)
+        wires = [submitter.batch("gw-1", FIRST_S, [(100 + number, 1, 1)]) for number in range(11)]
+        await submit_all(client, [[submitter.clock(FIRST_S)], wires])
+        counters: list[int] = []
+        start: int | None = 0
+        while start is not None:
+            page = await client.query("exceptions", start=start)
+            assert 1 <= len(page["exceptions"]) <= 2
+            counters += [entry["counter"] for entry in page["exceptions"]]
+            start = page["next"]
+        assert sorted(counters) == list(range(1, 12))
+        beyond = await client.query("exceptions", gateway="gw-1", start=11)
+        assert (beyond["exceptions"], beyond["next"]) == ([], None)
+
+
 async def test_receipts_verify_and_belong_to_whoever_knows_the_id(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         wire = Submitter(node.chain).order("p-1", "a-1", "buy", 400, 450_000)
