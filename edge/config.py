@@ -108,9 +108,9 @@ def load_trust(config: EdgeConfig) -> Signers:
     try:
         trust = decode_trust(data)
     except Halt as halt:
-        raise UsageError(f"{config.trust}: {halt.args[-1]}") from None
+        raise UsageError(f"trust: {config.trust}: {halt.args[-1]}") from None
     if trust.chain != config.chain:
-        raise UsageError(f"{config.trust}: is of chain {trust.chain!r}, the configuration of {config.chain!r}")
+        raise UsageError(f"trust: {config.trust}: is of chain {trust.chain!r}, the configuration of {config.chain!r}")
     return [(key, power) for key, power, _ in trust.signers]
 
 

@@ -119,11 +119,7 @@ class Outbox:
         Raises OutboxDamagedError, or UsageError when it belongs to another gateway or chain.
         """
         state = read_outbox(path)
-        for key, has, wanted in (("gateway", state.progress.gateway, gateway), ("chain", state.progress.chain, chain)):
-            if has != wanted:
-                raise UsageError(
-                    f"{path}: belongs to {key} {has!r}, the configuration says {wanted!r}; give its own file"
-                )
+        check_owner(path, state.progress, gateway=gateway, chain=chain)
         try:
             connection = _connect(path, "rw")
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -266,6 +262,15 @@ def lock_outbox(path: Path) -> AbstractContextManager[None]:
 def is_outbox_there(path: Path) -> bool:
     """Whether an outbox, or what is left of one, stands at ``path``."""
     return any(path.with_name(path.name + suffix).exists() for suffix in ("", "-wal"))
+
+
+def check_owner(path: Path, progress: Progress, *, gateway: str, chain: str) -> None:
+    """UsageError when the outbox at ``path``, whose progress this is, belongs to another gateway or chain."""
+    for key, has, wanted in (("gateway", progress.gateway, gateway), ("chain", progress.chain, chain)):
+        if has != wanted:
+            raise UsageError(
+                f"outbox: {path}: belongs to {key} {has!r}, the configuration says {wanted!r}; give its own file"
+            )
 
 
 def create_outbox(path: Path, progress: Progress, batches: Sequence[QueuedBatch] = ()) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,11 @@ from edge.batches import BatchMaker
 from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
 from edge.config import EdgeConfig, load_profiles, load_trust, profiles_digest
 from edge.meters import MeterLine, build_lines
+from edge.outbox import OutboxState, check_owner, is_outbox_there, read_outbox
 from gridcore.config import decode_config, read_config
+from gridcore.errors import UsageError
 from gridcore.header import Signers
+from gridcore.secrets import SecretError
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 from gridcore.sm3 import sm3
@@ -30,13 +35,18 @@ class AgentParts:
 
 
 def load_parts(path: Path, version: str) -> AgentParts:
-    """Load everything that the configuration at ``path`` names, offline. UsageError in one line for the first fault."""
+    """Load everything that the configuration at ``path`` names, offline. The outbox itself is not opened.
+
+    UsageError in one line for the first fault; it names the configuration file and the key.
+    """
     data = read_config(path)  # once: what batches name as their configuration is what the agent runs with
     config = decode_config(data, EdgeConfig, source=path)
-    profiles = load_profiles(config)
-    lines = build_lines(config.lines, config.meters, profiles)
-    trust = load_trust(config)
-    signer = open_signer(config.key, config.key_password)
+    with _naming(path):
+        profiles = load_profiles(config)
+        lines = build_lines(config.lines, config.meters, profiles)
+        trust = load_trust(config)
+        signer = open_signer(config.key, config.key_password)
+        _check_outbox_place(config.outbox)
     maker = BatchMaker(
         gateway=config.gateway,
         chain=config.chain,
@@ -46,6 +56,42 @@ def load_parts(path: Path, version: str) -> AgentParts:
         profiles=profiles_digest(profiles),
     )
     return AgentParts(config, signer, trust, maker, lines)
+
+
+def check_agent(path: Path, version: str) -> tuple[AgentParts, OutboxState | None]:
+    """Check offline everything for which ``edge run`` would refuse the configuration at ``path``; nothing is changed.
+
+    Returns the agent's parts and what stands in its outbox (None: there is none yet). UsageError as for ``load_parts``.
+    """
+    parts = load_parts(path, version)
+    config = parts.config
+    if not is_outbox_there(config.outbox):
+        return parts, None
+    with _naming(path):
+        state = read_outbox(config.outbox)
+        check_owner(config.outbox, state.progress, gateway=config.gateway, chain=config.chain)
+        if not os.access(config.outbox, os.R_OK | os.W_OK):
+            raise UsageError(f"outbox: {config.outbox}: is not ours to write; check its owner")
+    return parts, state
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the configuration file (and, for a secret, its key) before the line of a UsageError."""
+    try:
+        yield
+    except SecretError as error:
+        raise UsageError(f"{path}: key_password: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _check_outbox_place(outbox: Path) -> None:
+    """UsageError unless an outbox stands or can be made at ``outbox``."""
+    if outbox.is_dir():
+        raise UsageError(f"outbox: {outbox}: is a folder; name the file, such as {outbox / 'outbox.sqlite'}")
+    if not outbox.parent.is_dir() or not os.access(outbox.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"outbox: {outbox}: cannot be made there; its folder must exist and be ours")
 
 
 def node_client(config: EdgeConfig, signer_id: str, signer: Signer) -> Client:

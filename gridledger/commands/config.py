@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from gridledger.commands import print_result
 
@@ -38,11 +40,17 @@ def run(args: argparse.Namespace) -> int:
 
     config: object = load_config(args.file, config_type(args.kind))
     if args.action == "show":
-        table = as_table(config)
+        table = as_table(resolved(config))
         print_result(args, {"kind": args.kind, "file": str(args.file), "config": table}, "\n".join(toml_lines(table)))
         return 0
-    for reference in secret_references(config):
-        read_secret(reference)
+    if args.kind == "edge":
+        from edge.parts import check_agent
+        from gridledger import __version__
+
+        check_agent(args.file, __version__)
+    else:
+        for reference in secret_references(config):
+            read_secret(reference)
     print_result(
         args,
         {"kind": args.kind, "file": str(args.file), "ok": True},
@@ -55,6 +63,27 @@ def config_type(kind: str) -> type:
     """Return the configuration dataclass of a ``kind`` of process (a key of CONFIG_TYPES)."""
     module, _, name = CONFIG_TYPES[kind].partition(":")
     return cast("type", getattr(importlib.import_module(module), name))
+
+
+def resolved(value: Any) -> Any:
+    """Return a configuration with every path, also in ``file:`` references, absolute and without ``..``."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {
+            field.name: _resolved_field(getattr(value, field.name), field) for field in dataclasses.fields(value)
+        }
+        return dataclasses.replace(value, **changes)
+    if isinstance(value, tuple):
+        return tuple(resolved(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: resolved(item) for key, item in value.items()}
+    return value.resolve() if isinstance(value, Path) else value
+
+
+def _resolved_field(value: Any, field: dataclasses.Field[Any]) -> Any:
+    is_reference = field.metadata.get("secret") or field.metadata.get("schemes")
+    if is_reference and isinstance(value, str) and value.startswith("file:"):
+        return f"file:{Path(value.removeprefix('file:')).resolve()}"
+    return resolved(value)
 
 
 def toml_lines(table: dict[str, object], prefix: str = "") -> list[str]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from edge.probe import ProbeReport
 
 EXAMPLE = "gridledger edge run --config edge.toml"
-LOG_LEVEL = "info"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from edge.agent import run_agent
+    from gridcore.logs import configure_logs
     from gridledger import __version__
+
+    # The process that goes on for months tells its story; the other actions are one answer, and only warnings beside it.
+    if not (args.log_level or os.environ.get("GRIDLEDGER_LOG_LEVEL")):
+        configure_logs(json=args.json or not sys.stderr.isatty(), level="info")
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -78,13 +84,12 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from edge.outbox import is_outbox_there, read_outbox
-    from edge.parts import load_parts
+    from edge.parts import check_agent
     from gridledger import __version__
 
-    parts = load_parts(args.config, __version__)
+    parts, state = check_agent(args.config, __version__)
     config = parts.config
-    waiting = read_outbox(config.outbox).depth if is_outbox_there(config.outbox) else None
+    waiting = None if state is None else state.depth
     outbox = "not there yet" if waiting is None else f"{waiting} batches wait"
     result = {
         "file": str(args.config),

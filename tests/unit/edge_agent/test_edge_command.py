@@ -59,6 +59,14 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"chain": '"other"'}, f"is of chain '{CHAIN}', the configuration of 'other'"),
         ({"node": "http://127.0.0.1:99999"}, "write http://HOST:PORT or https://HOST:PORT"),
         ({"node": "http://[::1"}, "write http://HOST:PORT or https://HOST:PORT"),
+        ({"node": "ftp:x"}, "node URL 'ftp:x': write http://HOST:PORT or https://HOST:PORT"),
+        ({"outbox": '"."'}, "is a folder; name the file"),
+        ({"outbox": '"none/outbox.sqlite"'}, "its folder must exist and be ours"),
+        ({"key_password": '"file:none"'}, "key_password: file:"),
+        (
+            {"_tables": '[[meters]]\nnumber=2\nmeter="M"\nline="l"\nunit_id=1\nlimit_wh=1\nprofile="acrel_adl400"\n'},
+            "meters: line and unit_id 'l/1' is given twice",
+        ),
         ({"gateway": '"gw 1"'}, "gateway = 'gw 1' is no id"),
         ({"first_boundary_s": "901"}, "first_boundary_s = 901 is no multiple of sampling.slot_s = 900"),
         ({"first_boundary_s": "1800", "last_boundary_s": "900"}, "last_boundary_s = 900 lies before"),
@@ -75,10 +83,29 @@ def test_bad_configuration_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str], reason: str
 ) -> None:
     path = write_config(tmp_path, **changes)
-    assert main(["edge", "check", "--config", str(path)]) == 2
-    assert reason in line_of(capsys)
-    assert main(["edge", "run", "--config", str(path)]) == 2  # and before a socket is opened
-    assert reason in line_of(capsys)
+    asked = (["edge", "check", "--config"], ["config", "check", "edge"], ["edge", "run", "--config"])
+    for words in asked:  # all three refuse alike, and before a socket is opened
+        assert main([*words, str(path)]) == 2
+        line = line_of(capsys)
+        assert line.startswith(f"{path}: ")
+        assert reason in line
+
+
+def test_outbox_of_another_gateway_is_refused_by_every_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path)
+    new_outbox(tmp_path / "outbox.sqlite", 1).close()
+    path.write_text(path.read_text().replace('gateway = "gw-1"', 'gateway = "gw-2"'))
+    for words in (["edge", "check", "--config"], ["config", "check", "edge"]):
+        assert main([*words, str(path)]) == 2
+        assert "outbox.sqlite: belongs to gateway 'gw-1', the configuration says 'gw-2'" in line_of(capsys)
+
+
+def test_one_shot_command_prints_no_log_before_its_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path)
+    assert main(["edge", "check", "--config", str(path)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -97,7 +124,7 @@ def test_bad_trust_file_is_one_line(
     (tmp_path / "trust.json").write_bytes(content)
     assert main(["edge", "check", "--config", str(path)]) == 2
     line = line_of(capsys)
-    assert line.startswith(f"{tmp_path / 'trust.json'}: ")
+    assert line.startswith(f"{path}: trust: {tmp_path / 'trust.json'}: ")
     assert reason in line
 
 
