@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gridcore.errors import UsageError
 from gridledger.commands import print_result
 
 EXAMPLE = "gridledger doctor --path /var/lib/gridledger"
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything; 0 when nothing is broken, else 1."""
+    if not args.path.is_dir():
+        raise UsageError(f"--path {args.path}: is no folder; name an existing folder on the disk to try")
     findings = list(examine(args.path))
     signs = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}
     lines = [f"{signs[f.state]}  {f.topic}: {f.detail}" + (f"; {f.remedy}" if f.remedy else "") for f in findings]
@@ -59,22 +62,22 @@ def run(args: argparse.Namespace) -> int:
 def examine(folder: Path) -> Iterator[Finding]:
     """Yield a finding for each topic; ``folder`` is where the disk is tried."""
     yield examine_python(sys.version_info[:3])
-    for check in (examine_sm2, examine_sm3, examine_sm4):
-        yield guarded(check)
+    for topic, check in (("sm2", examine_sm2), ("sm3", examine_sm3), ("sm4", examine_sm4)):
+        yield guarded(topic, check)
     for extra, modules in EXTRAS.items():
         yield examine_extra(extra, modules)
     for program, purpose in PROGRAMS.items():
         yield examine_program(program, purpose)
-    yield guarded(lambda: examine_disk(folder))
+    yield guarded("disk", lambda: examine_disk(folder))
     yield examine_fonts()
 
 
-def guarded(check: Callable[[], Finding]) -> Finding:
-    """Return the check's finding, or "broken" with the error's line: a doctor does not fall ill."""
+def guarded(topic: str, check: Callable[[], Finding]) -> Finding:
+    """Return the check's finding, or ``topic`` "broken" with the error's line: a doctor does not fall ill."""
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the finding
-        return Finding(check.__name__.removeprefix("examine_"), "broken", f"{type(error).__name__}: {error}")
+        return Finding(topic, "broken", f"{type(error).__name__}: {error}")
 
 
 def examine_python(version: tuple[int, ...]) -> Finding:

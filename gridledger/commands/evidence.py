@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridcore.errors import UsageError, excerpt
 from gridledger.commands import print_result, whole_number
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export one line."""
+    _check_line_kind(args.line)
     bundle, book = _from_directory(args) if args.data else _from_node(args)
     args.out.write_bytes(bundle)
     result = {"out": str(args.out), "bytes": len(bundle)}
@@ -58,6 +61,16 @@ def run(args: argparse.Namespace) -> int:
         text += f" --with-book {args.book}"
     print_result(args, result, text)
     return 0
+
+
+def _check_line_kind(line_kind: str) -> None:
+    """UsageError for a kind of line that no bill has."""
+    from gridcore.verify import LINE_KINDS
+
+    if line_kind not in LINE_KINDS:
+        near = difflib.get_close_matches(line_kind, LINE_KINDS, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"--line {excerpt(line_kind)}: is no kind of line; {hint}kinds: {', '.join(LINE_KINDS)}")
 
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
@@ -75,7 +88,6 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
 @contextmanager
 def _reader(data_dir: Path) -> Iterator[LedgerReader]:
     """The reading side of a data directory that no node uses. UsageError or StoreError say what is in the way."""
-    from gridcore.errors import UsageError
     from gridcore.genesis import genesis_digest
     from ledger.store.directory import load_genesis, locked
     from ledger.store.files import Files
@@ -123,7 +135,6 @@ def _area_of(bundle: bytes, url: str) -> str:
 
 
 def _open_signer(args: argparse.Namespace) -> Signer:
-    from gridcore.errors import UsageError
     from gridcore.signers import open_signer
 
     if not (args.signer and args.key and args.password):

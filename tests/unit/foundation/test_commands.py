@@ -38,15 +38,15 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_usable_configuration_is_said_to_be_usable(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["config", "check", "edge", str(config_file)]) == 0
-    assert "usable as edge configuration" in capsys.readouterr().out
+    assert main(["config", "check", "node", str(config_file)]) == 0
+    assert "usable as node configuration" in capsys.readouterr().out
 
 
 def test_configuration_whose_secret_others_may_read_is_refused(
     config_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (config_file.parent / "pw").chmod(0o644)
-    assert main(["config", "check", "edge", str(config_file), "--json"]) == 2
+    assert main(["config", "check", "node", str(config_file), "--json"]) == 2
     output = capsys.readouterr()
     assert "chmod 600" in json.loads(output.out)["error"]
     assert output.err.count("\n") == 1
@@ -55,11 +55,11 @@ def test_configuration_whose_secret_others_may_read_is_refused(
 def test_shown_configuration_is_toml_with_defaults_and_without_secrets(
     config_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["config", "show", "edge", str(config_file)]) == 0
+    assert main(["config", "show", "node", str(config_file)]) == 0
     shown = capsys.readouterr().out
     assert tomllib.loads(shown) == {
         "password": f"file:{config_file.parent}/pw",
-        "data": "data",
+        "data": str(Path("data").resolve()),
         "lines": [{"host": "h1", "port": 502}],
     }
     assert "hush" not in shown
@@ -89,7 +89,33 @@ def test_doctor_names_the_remedy(tmp_path: Path) -> None:
     assert doctor.examine_python((3, 10, 9)).state == "broken"
     assert doctor.examine_program("no-such-program", "x").remedy == "apt-get install no-such-program"
     assert doctor.examine_extra("sim", ("numpy", "no_such_library")).remedy == "pip install 'gridledger[sim]'"
-    assert doctor.guarded(lambda: doctor.examine_disk(tmp_path / "none")).state == "broken"
+    finding = doctor.guarded("disk", lambda: doctor.examine_disk(tmp_path / "none"))
+    assert (finding.topic, finding.state) == ("disk", "broken")
+
+
+def test_doctor_of_a_folder_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--path", str(tmp_path / "nope")]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"--path {tmp_path / 'nope'}: is no folder; name an existing folder on the disk to try\n"
+
+
+def test_evidence_of_an_unknown_kind_of_line_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evidence", "export", "--data", str(tmp_path), "--party", "H001", "--slot", "0", "--line", "trade_bu"]
+    assert main([*words, "--out", str(tmp_path / "line.evd")]) == 2
+    assert "--line 'trade_bu': is no kind of line; did you mean 'trade_buy'?" in capsys.readouterr().err
+
+
+def test_shown_paths_are_absolute_without_detours(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    config_file.write_text('password = "file:../pw"\ndata = "inner/../data"\n')
+    assert main(["config", "show", "node", "../edge.toml"]) == 0
+    shown = tomllib.loads(capsys.readouterr().out)
+    top = tmp_path.resolve()
+    assert (shown["password"], shown["data"]) == (f"file:{top.parent / 'pw'}", str(top / "data"))
 
 
 def test_benchmark_with_a_bound_gets_a_ratio() -> None:
