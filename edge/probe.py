@@ -17,11 +17,13 @@ from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, Modbu
 from edge.meters import Meter, MeterConfig, SamplePolicy
 from edge.sampling import QuarantinedError, read_meter
 from firmware_profiles.formats import WORDS, parse_scale
-from firmware_profiles.schema import Identity, Point, Profile
+from firmware_profiles.schema import BILLING_OBIS, Identity, Point, Profile
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError
 
 VERDICTS = ("ok", "low", "high", "missing", "refused", "no_answer", "undecodable", "mismatch")
+UNANSWERED_MAX = 2
+"""So many requests without an answer before the first one that has one: the meter is out of reach."""
 _PROBE_LIMIT_WH = 1_000_000
 _ONE = parse_scale("1/1")
 
@@ -46,6 +48,19 @@ class ProbedPoint:
     def is_fine(self) -> bool:
         """Whether the point lets the meter be used: plausible, or absent and not required."""
         return self.verdict == "ok" or (not self.required and self.verdict in ("missing", "refused"))
+
+    @property
+    def kwh(self) -> str:
+        """An energy in Wh as exact kWh; "" for anything else."""
+        return exact_text(self.value / 1000) if self.value is not None and self.unit == "Wh" else ""
+
+    @property
+    def shown(self) -> str:
+        """The value for a person: energy and whole numbers exact, other measured values with six digits; "-" without one."""
+        if self.value is None:
+            return "-"
+        is_exact = self.obis in BILLING_OBIS or self.unit.endswith("h") or self.value.denominator == 1
+        return exact_text(self.value) if is_exact else f"{float(self.value):.6g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +97,26 @@ class ProbeReport:
 async def probe(host: str, port: int, unit_id: int, profile: Profile, *, framer: str = "socket") -> ProbeReport:
     """Read every point of ``profile`` from device ``unit_id`` at ``host``:``port``.
 
-    Raises LineDownError when there is no connection; everything a connected meter does is in the report.
+    Raises LineError when nothing answers to UNANSWERED_MAX requests; everything an answering meter does is in the report.
     """
     line = ModbusLine(LineConfig(line=f"{host}:{port}", host=host, port=port, framer=framer))
     try:
-        identity = [await _probe_identity(line, unit_id, item, profile) for item in profile.identity]
         plan = plan_reads(profile)
+        identity: list[ProbedPoint] = []
         points: list[ProbedPoint] = []
-        for block in (*plan.billing, *plan.telemetry):
-            points += await _probe_block(line, unit_id, block, profile)
+        silent: list[str] = []  # what became of each request until one is answered
+        parts: tuple[Identity | Block, ...] = (*profile.identity, *plan.billing, *plan.telemetry)
+        for part in parts:
+            if isinstance(part, Identity):
+                probed = [await _probe_identity(line, unit_id, part, profile)]
+                identity += probed
+            else:
+                probed = await _probe_block(line, unit_id, part, profile)
+                points += probed
+            has_answered = any(point.verdict != "no_answer" for point in (*identity, *points))
+            silent += [] if has_answered else [probed[0].detail]
+            if not has_answered and len(silent) >= min(UNANSWERED_MAX, len(parts)):
+                raise LineError(silent[0])
         config = MeterConfig(0, f"unit {unit_id}", line.config.line, unit_id, profile.id, _PROBE_LIMIT_WH)
         double_read = "ok"
         try:
@@ -101,6 +127,21 @@ async def probe(host: str, port: int, unit_id: int, profile: Profile, *, framer:
         await line.close()
     ordered = sorted(points, key=lambda point: [int(part) for part in point.obis.split(".")])
     return ProbeReport(host, port, unit_id, profile.id, tuple(identity), tuple(ordered), double_read)
+
+
+def exact_text(value: Fraction) -> str:
+    """``value`` as a plain decimal without rounding, such as "3682940" or "0.125"; "1/3" where no decimal is exact."""
+    rest, twos, fives = value.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        return str(value)
+    places = max(twos, fives)
+    digits = str(abs(value.numerator) * 10**places // value.denominator).zfill(places + 1)
+    sign = "-" if value < 0 else ""
+    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
 
 
 async def _probe_block(line: ModbusLine, unit_id: int, block: Block, profile: Profile) -> list[ProbedPoint]:
@@ -194,6 +235,8 @@ def _row(point: ProbedPoint) -> dict[str, object]:
         "register": f"{point.address:#06x}",
         "words": " ".join(f"{word:04x}" for word in point.words),
         "value": None if point.value is None else str(point.value),
+        "decimal": None if point.value is None else exact_text(point.value),
+        "kwh": point.kwh or None,
         "unit": point.unit,
         "verdict": point.verdict,
         "required": point.required,

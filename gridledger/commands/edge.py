@@ -167,11 +167,11 @@ def _meter_address(address: str) -> tuple[str, int]:
 
 
 def _probe_text(report: ProbeReport) -> str:
-    rows = [("point", "register", "value", "unit", "verdict", "ms", "")]
+    rows = [("point", "register", "value", "unit", "kWh", "verdict", "ms", "")]
     for point in (*report.identity, *report.points):
-        value = "-" if point.value is None else f"{float(point.value):.6g}"
         place = f"{point.function_code}:{point.address:#06x}"
-        rows.append((point.obis, place, value, point.unit, point.verdict, f"{point.latency_ms:.1f}", point.detail))
+        latency = f"{point.latency_ms:.1f}"
+        rows.append((point.obis, place, point.shown, point.unit, point.kwh, point.verdict, latency, point.detail))
     answer = "may produce billable readings" if report.is_fine else "must not be used for billing like this"
     head = f"unit {report.unit_id} at {report.host}:{report.port} read as {report.profile}: {answer}"
     return "\n".join([head, *_aligned(rows), f"billing registers read twice: {report.double_read}"])
