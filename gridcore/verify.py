@@ -4,16 +4,16 @@
     python -I -S verify.py BUNDLE --trust FILE [--with-book FILE] [--json]
 
 BUNDLE (`.evd`) is the evidence for one bill line. FILE (`trust.json`) says whose signatures count; get it from somewhere you
-trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2 signatures and SM3 digests alone:
+trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2 signatures and SM3 digests alone, that
 
-    the amount is the energy times the price that the recorded rules, or the market's clearing, give;
-    the energy follows from two register readings and from the orders that were filled;
-    both readings were signed by the meter's gateway, each order by the party itself, for this slot and this chain;
-    all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
+  * the amount is the energy times the price that the recorded rules, or the market's clearing, give;
+  * the energy follows from two register readings and from the orders that were filled;
+  * the meter's gateway signed both readings, the party itself each order, for this slot and this chain;
+  * all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
 
 Records are leaves of hash trees (RFC 9162 with SM3): a *path* leads from a leaf to its tree's root, a *header* holds the roots,
 its digest is what the signers sign. Claims are checked in a fixed order, trust last: class `Check`, a method for each.
-docs/spec/bundle.md defines every byte. Exit status: 0 verified, 1 not verified, 2 bad file or trust file, 3 cannot be decided.
+docs/spec/bundle.md defines every byte. Exit status: 0 verified, 1 not verified, 3 cannot be decided; 2 no answer (bad file, full output).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
@@ -29,13 +30,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
 DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
 LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
 VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
 EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
+UNWRITABLE: Final = "the answer cannot be written to the standard output"
 CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
 
 
@@ -43,10 +45,10 @@ class Halt(Exception):  # noqa: N818  (an answer, not an error of this program)
     """Why a claim does not hold, cannot be decided, or an input is bad: ``args`` = (the answer, the reason)."""
 
 
-def hold(condition: bool, otherwise: str) -> None:
-    """Halt with "not verified" and the reason ``otherwise`` unless ``condition`` holds."""
+def hold(condition: bool, otherwise: str, answer: str = NOT_VERIFIED) -> None:
+    """Halt with ``answer`` and the reason ``otherwise`` unless ``condition`` holds."""
     if not condition:
-        raise Halt(NOT_VERIFIED, otherwise)
+        raise Halt(answer, otherwise)
 
 
 def same(what: str, found: object, due: object) -> None:
@@ -77,8 +79,7 @@ def _sm3_python(data: bytes) -> bytes:
             words.append(mixed ^ _rotated(words[j - 13], 7) ^ words[j - 6])
         a, b, c, d, e, f, g, h = state
         for j in range(64):
-            constant = _rotated(0x79CC4519 if j < 16 else 0x7A879D8A, j)
-            ss1 = _rotated((_rotated(a, 12) + e + constant) & 0xFFFFFFFF, 7)
+            ss1 = _rotated((_rotated(a, 12) + e + _rotated(0x79CC4519 if j < 16 else 0x7A879D8A, j)) & 0xFFFFFFFF, 7)
             ff, gg = (a ^ b ^ c, e ^ f ^ g) if j < 16 else ((a & b) | (a & c) | (b & c), (e & f) | (~e & g))
             tt1 = ff + d + (ss1 ^ _rotated(a, 12)) + (words[j] ^ words[j + 4])
             tt2 = (gg + h + ss1 + words[j]) & 0xFFFFFFFF
@@ -143,36 +144,37 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 # ------------------------------------------------------------------------ canonical CBOR (RFC 8949 section 4.2.1), trees
-def _head(major: int, argument: int) -> bytes:
-    if argument < 24:
-        return bytes((major << 5 | argument,))
-    width = next(width for width in (1, 2, 4, 8) if argument < 1 << (8 * width))
-    return bytes((major << 5 | (23 + width.bit_length()),)) + argument.to_bytes(width, "big")
-
-
 def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     """Canonical bytes of what this file hashes: integers 0 to 2^64 - 1, bytes, texts and arrays of them."""
-    if isinstance(value, int):
-        return _head(0, value)
-    if isinstance(value, bytes | str):
-        raw = value.encode() if isinstance(value, str) else value
-        return _head(3 if isinstance(value, str) else 2, len(raw)) + raw
-    return _head(4, len(value)) + b"".join(encode(item) for item in value)
+    raw = value.encode() if isinstance(value, str) else value
+    if isinstance(raw, int):
+        major, argument, content = 0, raw, b""
+    elif isinstance(raw, bytes):
+        major, argument, content = 2 + isinstance(value, str), len(raw), raw
+    else:
+        major, argument, content = 4, len(raw), b"".join(encode(item) for item in raw)
+    if argument < 24:
+        return bytes((major << 5 | argument,)) + content
+    width = next(width for width in (1, 2, 4, 8) if argument < 1 << (8 * width))
+    return bytes((major << 5 | (23 + width.bit_length()),)) + argument.to_bytes(width, "big") + content
 
 
-def decode(data: bytes, what: str) -> Any:
-    """The one canonical item in ``data``; halts, naming ``what`` and the offset, when it is anything else."""
+def decode(data: bytes, what: str, shape: Any = None) -> Any:
+    """The one canonical item in ``data``, of any or this shape; halts, naming ``what`` and the offset, where it is not."""
+    hold(bool(data), f"{what} is empty")
     try:
         value, end = _item(data, 0, 0)
         same("the end of the item", end, len(data))
-        return value
-    except (Halt, UnicodeDecodeError) as why:  # the error's second argument is the text that is not UTF-8
-        raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {plain(why.args[1])}") from None
+    except (Halt, UnicodeDecodeError) as why:
+        reason = why.args[1] if isinstance(why, Halt) else "a text that is not UTF-8"
+        raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {reason}") from None
+    conform(value, shape or type(value), what)
+    return value
 
 
 def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
-    if depth > DEPTH_MAX or start >= len(data) or data[start] >= 0xC0 or data[start] & 31 > 27:
-        raise Halt(NOT_VERIFIED, f"nested too deep, cut short, or of a type that no bundle holds, at offset {start}")
+    hold(depth <= DEPTH_MAX and start < len(data), f"cut short, or nested too deep, at offset {start}")
+    hold(data[start] < 0xC0 and data[start] & 31 <= 27, f"of a type that no bundle holds, at offset {start}")
     major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
     if argument >= 24:
         width = 1 << (argument - 24)
@@ -180,8 +182,7 @@ def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
         hold(argument >= (24 if width == 1 else 1 << (4 * width)), "cut short, or not the shortest form")
     if major < 2:
         return (argument if major == 0 else -1 - argument), offset
-    if argument > len(data) - offset:
-        raise Halt(NOT_VERIFIED, f"a length past the end, at offset {start}")
+    hold(argument <= len(data) - offset, f"a length past the end, at offset {start}")
     if major < 4:
         end = offset + argument
         return (data[offset:end] if major == 2 else data[offset:end].decode()), end
@@ -214,8 +215,7 @@ def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
     """Root of a whole tree; an odd last node is handed up unchanged."""
     level = [sm3(b"\x00" + leaf) for leaf in leaves]
     while len(level) > 1:
-        pairs = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(level) & ~1 :]
+        level = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)] + level[len(level) & ~1 :]
     return level[0] if level else sm3(b"")
 
 
@@ -293,16 +293,11 @@ def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: in
     feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
     traded_wh = min(import_wh, bought_wh)
     return [
-        (bought_wh, trade_price, 1),
-        (sold_wh, trade_price, -1),
-        (max(import_wh - bought_wh, 0), residual, 1),
-        (max(bought_wh - import_wh, 0), surplus, -1),
-        (max(export_wh - sold_wh, 0), feed_in, -1),
-        (max(sold_wh - export_wh, 0), shortfall, 1),
-        (traded_wh, network_traded, 1),
-        (import_wh - traded_wh, network_residual, 1),
-        (import_wh, levy, 1),
-    ]
+        (bought_wh, trade_price, 1), (sold_wh, trade_price, -1),
+        (max(import_wh - bought_wh, 0), residual, 1), (max(bought_wh - import_wh, 0), surplus, -1),
+        (max(export_wh - sold_wh, 0), feed_in, -1), (max(sold_wh - export_wh, 0), shortfall, 1),
+        (traded_wh, network_traded, 1), (import_wh - traded_wh, network_residual, 1), (import_wh, levy, 1),
+    ]  # fmt: skip
 
 
 def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> tuple[int, int | None, list[int]]:
@@ -413,8 +408,7 @@ class Check:
 
     def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
         """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
-        leaf = decode(part["leaf"], f"the {name} leaf")
-        conform(leaf, (str, shape), f"the {name} leaf")
+        leaf = decode(part["leaf"], f"the {name} leaf", (str, shape))
         hold(root_of_path(part["leaf"], part["path"]) == self.head[7], f"the {name} leaf is not in the header's state")
         same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
         self.value[name] = leaf[1]
@@ -423,8 +417,7 @@ class Check:
     def header(self) -> str:
         """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
         bundle, value, first = self.bundle, self.value, self.bundle["genesis"]
-        self.head = head = decode(bundle["header"], "the header")
-        conform(head, HEADER, "the header")
+        self.head = head = decode(bundle["header"], "the header", HEADER)
         hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
         same("the history with this genesis", root_of_path(first["digest"], first["path"]), head[5])
         self.leaf(bundle["chain"], CHAIN, "chain", "chain")
@@ -460,8 +453,7 @@ class Check:
         self.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
         self.facts.update(protection=value["end gateway"]["protection"])
         self.facts.update(simulated=chain["clock"] == "simulated", slot_start_s=start_s, slot_end_s=start_s + slot_s)
-        if run["contract"] != CONTRACT:
-            raise Halt(CANNOT_BE_DECIDED, f"the contract is {plain(run['contract'])}; this verifier knows {CONTRACT}")
+        hold(run["contract"] == CONTRACT, f"the contract {plain(run['contract'])} is unknown here", CANNOT_BE_DECIDED)
         return f"Run, rules, meter, gateway and keys are those that belong here, in the state of header {head[2]}."
 
     def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
@@ -508,8 +500,7 @@ class Check:
 
     def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
         """The signed map of a transaction of this chain and this kind."""
-        signed: dict[str, Any] = decode(part["signed"], what)
-        conform(signed, shape, what)
+        signed: dict[str, Any] = decode(part["signed"], what, shape)
         same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
         return signed
 
@@ -537,8 +528,7 @@ class Check:
     def recorded(self) -> str:
         """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
         for what, _, part in self.transactions():
-            block = decode(part["header"], f"the header of {what}")
-            conform(block, HEADER, f"the header of {what}")
+            block = decode(part["header"], f"the header of {what}", HEADER)
             hold(block[2] <= self.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
             leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
             hold(root_of_path(leaf, part["data_path"]) == block[6], f"{what} was not accepted in its block")
@@ -569,8 +559,8 @@ class Check:
     def book(self) -> str:
         """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
         clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
-        if not clearing or rules["rationing"] != "pro_rata":
-            raise Halt(CANNOT_BE_DECIDED, "no book can be checked without a clearing and a known rationing")
+        is_known = bool(clearing) and rules["rationing"] == "pro_rata"
+        hold(is_known, "no book can be checked without a clearing and a known rationing", CANNOT_BE_DECIDED)
         hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), "the book is too large")
         book = known_version(decode(data, "the book"), "gridledger-book", "the book")
         conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
@@ -609,15 +599,12 @@ class Check:
         for key, signature in certificate:
             valid = key not in signers or is_valid_signature(key, message, signature)
             hold(valid, f"the signature by {key.hex()[:20]}... is not one over this header")
-        if (trust.chain, trust.genesis) != (chain, self.bundle["genesis"]["digest"]):
-            raise Halt(CANNOT_BE_DECIDED, f"the trust root is of another chain than the bundle's, {plain(chain)}")
-        if not certificate:
-            raise Halt(CANNOT_BE_DECIDED, "the certificate of the header is absent")
+        is_of_chain = (trust.chain, trust.genesis) == (chain, self.bundle["genesis"]["digest"])
+        hold(is_of_chain, f"the trust root is of another chain than the bundle's, {plain(chain)}", CANNOT_BE_DECIDED)
+        hold(bool(certificate), "the certificate of the header is absent", CANNOT_BE_DECIDED)
         hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
-        if sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())])) != self.head[8]:
-            raise Halt(
-                CANNOT_BE_DECIDED, "the header names another signer set than the trust root: is one out of date?"
-            )
+        own_set = sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())]))
+        hold(own_set == self.head[8], "the header's signer set is not the trust root's: outdated?", CANNOT_BE_DECIDED)
         signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
         hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
         self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
@@ -629,8 +616,7 @@ def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
     """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not 1."""
     hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
     conform(value.get("version"), int, f"the version of {what}")
-    if value["version"] != 1:
-        raise Halt(CANNOT_BE_DECIDED, f"{what} is of version {value['version']}; this verifier knows version 1")
+    hold(value["version"] == 1, f"{what} is of version {plain(value['version'])}; known is 1", CANNOT_BE_DECIDED)
     return dict(value)
 
 
@@ -670,8 +656,7 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
     if as_json:
         return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer], "mark": mark})
     lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
-    if mark:
-        lines.append(f"{mark}: this chain's clock is a simulated one; no real meter stands behind its readings.")
+    lines += [f"{mark}: this chain's clock is simulated; no real meter stands behind its readings."] if mark else []
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
         start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
         price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
@@ -679,6 +664,19 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
         lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']}: owes {amount:f}")
     lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
     return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
+
+
+def is_written(line: str, stream: TextIO | None) -> bool:
+    """Write ``line``; False where that cannot be done, after which the stream leads nowhere: no second complaint at exit."""
+    if stream is None:  # closed before this program began
+        return False
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -691,9 +689,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     verdict = verify_files(options.bundle, options.trust, options.with_book)
     is_bad = verdict.answer == BAD_INPUT
-    text = f"verify: {verdict.reason}" if is_bad else render(verdict, as_json=options.json)
-    (sys.stderr if is_bad else sys.stdout).write(text + "\n")
-    return EXIT_STATUS[verdict.answer]
+    if not is_bad and is_written(render(verdict, as_json=options.json), sys.stdout):
+        return EXIT_STATUS[verdict.answer]
+    is_written(f"verify: {verdict.reason if is_bad else UNWRITABLE}", sys.stderr)
+    return EXIT_STATUS[BAD_INPUT]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from gridcore import verify
@@ -19,9 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the verdict; 0 verified, 1 not verified, 3 cannot be decided. UsageError: an unreadable file, a malformed trust root."""
+    """Print the verdict; 0 verified, 1 not verified, 3 cannot be decided, SystemExit 2 where it cannot be printed.
+
+    UsageError: an unreadable file, a malformed trust root.
+    """
     verdict = verify.verify_files(args.bundle, args.trust, args.with_book)
     if verdict.answer == verify.BAD_INPUT:
         raise UsageError(f"gridledger verify: {verdict.reason}")
-    print(verify.render(verdict, as_json=args.json), flush=True)
+    if not verify.is_written(verify.render(verdict, as_json=args.json), sys.stdout):
+        verify.is_written(f"gridledger verify: {verify.UNWRITABLE}", sys.stderr)
+        raise SystemExit(verify.EXIT_STATUS[verify.BAD_INPUT])  # no return, after which stdout would be flushed
     return verify.EXIT_STATUS[verdict.answer]
