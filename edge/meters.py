@@ -82,6 +82,8 @@ def build_lines(
         if config.profile not in profiles:
             raise UsageError(f"meters: meter {config.meter!r} has profile {config.profile!r}, which is not loaded")
         by_line[config.line].append(Meter(config, profiles[config.profile], plans[config.profile]))
+    places = {config.line: f"{config.host}:{config.port}" for config in lines}  # two lines to one place are one bus
+    _check_unique("meters: host:port/unit_id", [f"{places[config.line]}/{config.unit_id}" for config in meters])
     return tuple(MeterLine(ModbusLine(config), tuple(by_line[config.line])) for config in lines)
 
 

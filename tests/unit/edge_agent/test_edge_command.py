@@ -67,6 +67,13 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
             {"_tables": '[[meters]]\nnumber=2\nmeter="M"\nline="l"\nunit_id=1\nlimit_wh=1\nprofile="acrel_adl400"\n'},
             "meters: line and unit_id 'l/1' is given twice",
         ),
+        (
+            {
+                "_tables": '[[lines]]\nline="k"\nhost="127.0.0.1"\nport=9\n'
+                '[[meters]]\nnumber=2\nmeter="M"\nline="k"\nunit_id=1\nlimit_wh=1\nprofile="acrel_adl400"\n'
+            },
+            "meters: host:port/unit_id '127.0.0.1:9/1' is given twice",
+        ),
         ({"gateway": '"gw 1"'}, "gateway = 'gw 1' is no id"),
         ({"first_boundary_s": "901"}, "first_boundary_s = 901 is no multiple of sampling.slot_s = 900"),
         ({"first_boundary_s": "1800", "last_boundary_s": "900"}, "last_boundary_s = 900 lies before"),
