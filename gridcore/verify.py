@@ -5,7 +5,6 @@
 
 BUNDLE (`.evd`) is the evidence for one bill line. FILE (`trust.json`) says whose signatures count; get it from somewhere you
 trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2 signatures and SM3 digests alone, that
-
   * the amount is the energy times the price that the recorded rules, or the market's clearing, give;
   * the energy follows from two register readings and from the orders that were filled;
   * the meter's gateway signed both readings, the party itself each order, for this slot and this chain;
@@ -33,8 +32,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
-DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
-LIST_ITEMS_MAX: Final = 256  # of any list in a bundle (signers, orders, paths), and signers of a trust root
+DEPTH_MAX, LIST_ITEMS_MAX = 8, 256  # arrays and maps inside one another (a bundle needs five); items of a list
 VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
 EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
 UNWRITABLE: Final = "the answer cannot be written to the standard output"
@@ -147,12 +145,9 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
 def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     """Canonical bytes of what this file hashes: integers 0 to 2^64 - 1, bytes, texts and arrays of them."""
     raw = value.encode() if isinstance(value, str) else value
-    if isinstance(raw, int):
-        major, argument, content = 0, raw, b""
-    elif isinstance(raw, bytes):
-        major, argument, content = 2 + isinstance(value, str), len(raw), raw
-    else:
-        major, argument, content = 4, len(raw), b"".join(encode(item) for item in raw)
+    major = 0 if isinstance(value, int) else 2 if isinstance(value, bytes) else 3 if isinstance(value, str) else 4
+    argument = raw if isinstance(raw, int) else len(raw)
+    content = b"" if isinstance(raw, int) else raw if isinstance(raw, bytes) else b"".join(encode(item) for item in raw)
     if argument < 24:
         return bytes((major << 5 | argument,)) + content
     width = next(width for width in (1, 2, 4, 8) if argument < 1 << (8 * width))
@@ -255,6 +250,17 @@ TRUST = {"chain": str, "genesis": re.compile("[0-9a-fA-F]{64}"), "signers": [
          {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}], "type": str, "version": int}
 LINE_KINDS = ("trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded",
               "network_residual", "levy")
+CLAIMS = {  # in the order of checking, each with what an answer without it leaves open
+    "shape": "that the file is one whole bundle", "header": "that all records are of one state of the ledger, and belong here",
+    "line": "that energy times price gives the amount", "energy": "that registers and trades give the energy",
+    "readings": "that the registers were read at this meter, for this slot", "recorded": "that the ledger accepted what it shows",
+    "orders": "that the filled orders are the party's, within their limits, and all that it traded",
+    "book": "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+    "signatures": "that gateway and party signed", "certificate": "that signers whom you trust certified it (--trust FILE)",
+}
+ARITHMETIC = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
+NEVER_CHECKED = ("that the meter measured right, and that the gateway read it right",
+                 "that rules, ratio, meter and keys in the ledger are those that the parties agreed on")
 READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(
     struct.Struct, ("<IiBQQ", "<IqqqqB", "<Iqqqq", "<IBqqq", "<IIBqqq", "<IBqqq"))
 # fmt: on
@@ -265,7 +271,7 @@ def conform(value: Any, shape: Any, where: str) -> None:
     if isinstance(shape, dict):
         hold(isinstance(value, dict), f"{where} is not a map")
         unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?", "*"))]
-        hold(not unknown, f"{where} holds what does not belong there: {plain(unknown)}")
+        hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
         for key in shape:
             name = key.rstrip("?")
             hold(name in value or key != name or key == "*", f"{where} lacks {name}")
@@ -284,7 +290,7 @@ def conform(value: Any, shape: Any, where: str) -> None:
     elif isinstance(shape, re.Pattern):
         hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
     else:
-        hold(type(value) is shape, f"{where} is not of type {shape.__name__}")
+        hold(type(value) is shape, f"{where} is of another type than it should be")
 
 
 def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: int) -> list[tuple[int, int, int]]:
@@ -362,30 +368,22 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
     """Check every claim of a bundle, and of its slot's anonymous order book where one is given. Never raises for bad bytes."""
     check = Check(data, trust, book)
     claims: dict[str, str] = {}
-    undecided: dict[str, None] = {}
+    reasons: list[str] = []
+    answer, refuted = VERIFIED, ""
     for name in CLAIMS:
-        if (name == "book" and book is None) or (name in ARITHMETIC and undecided):
+        if (name == "book" and book is None) or (name in ARITHMETIC and reasons):
             continue
         try:
             claims[name] = getattr(check, name)()
         except Halt as why:
             answer, reason = why.args
-            if answer == NOT_VERIFIED:
-                return Verdict(NOT_VERIFIED, f"{name}: {reason}", claims, NOT_CHECKED, check.facts)
-            undecided[reason] = None  # a later claim may still be refuted
-            if name == "shape":
+            refuted = name if answer == NOT_VERIFIED else ""
+            reasons = [f"{name}: {reason}"] if refuted else [*reasons, reason]
+            if refuted or name == "shape":  # where nothing is refuted a later claim still may be
                 break
-    answer, reason = (CANNOT_BE_DECIDED, "; ".join(undecided)) if undecided else (VERIFIED, "every claim holds")
-    return Verdict(answer, reason, claims, NOT_CHECKED["book" in claims :], check.facts)
-
-
-CLAIMS = ("shape", "header", "line", "energy", "readings", "recorded", "orders", "book", "signatures", "certificate")
-ARITHMETIC = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
-NOT_CHECKED = (
-    "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
-    "that the meter measured right, and that the gateway read it right",
-    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
-)
+    open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
+    reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
+    return Verdict(answer, reason, claims, (*open_claims, *NEVER_CHECKED), check.facts)
 
 
 class Check:
@@ -395,6 +393,7 @@ class Check:
         self.data, self.trust, self.book_data = data, trust, book
         self.facts: dict[str, Any] = {}
         self.bundle: dict[str, Any] = {}
+        self.prices: tuple[dict[str, int], int] = {}, 0  # the rules', and the trade price: 0 where nothing was traded
         self.head: list[Any] = []  # the certified header's items
         self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
         self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
@@ -431,6 +430,7 @@ class Check:
         hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
         hold(self.leaf(bundle["rules"], RULES, "rules").startswith("rules/"), "the rules leaf holds no rules")
         hold(sm3(bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
+        self.prices = value["rules"]["prices"], run.get("price_micro_per_kwh", 0)
         number = int.from_bytes(bundle["line"]["row"][:4], "little")
         self.leaf(bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
         meter = value["meter"]
@@ -462,18 +462,13 @@ class Check:
         hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
         return layout.unpack(part["row"])
 
-    def lines(self, *taken: int) -> list[tuple[int, int, int]]:
-        """``lines_of_point`` at this run's prices; where nothing was traded the trade price counts as 0."""
-        return lines_of_point(taken, self.value["rules"]["prices"], self.value["run"].get("price_micro_per_kwh", 0))
-
     def line(self) -> str:
         """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
         row = self.row(self.bundle["line"], LINE_ROW, self.value["run"]["line_root"], "line")
         _, kind, energy_wh, price, amount_nano = row
         hold(kind < len(LINE_KINDS) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
-        _, due_price, sign = self.lines(0, 0, 0, 0)[kind]
-        same("the price of the line", price, due_price)
-        same("the amount of the line", amount_nano, sign * energy_wh * price)
+        _, due_price, sign = lines_of_point((0, 0, 0, 0), *self.prices)[kind]
+        same("price and amount of the line", (price, amount_nano), (due_price, sign * energy_wh * due_price))
         self.facts.update(line_kind=LINE_KINDS[kind], energy_wh=energy_wh)
         self.facts.update(price_micro_per_kwh=price, amount_nano=amount_nano)
         return f"{LINE_KINDS[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
@@ -486,11 +481,10 @@ class Check:
         same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
         _, bought_wh, sold_wh, pays_nano, alone_nano = position
         hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
-        taken = []
-        for start, end in (registers[:2], registers[2:]):  # a register with a modulus may have rolled over once
-            taken.append((end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"])
+        spans = registers[:2], registers[2:]  # a register with a modulus may have rolled over once
+        taken = [(end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"] for start, end in spans]
         hold(min(taken) >= 0, "a register went back")
-        lines, alone = self.lines(*taken, bought_wh, sold_wh), self.lines(*taken, 0, 0)
+        lines, alone = (lines_of_point((*taken, *traded), *self.prices) for traded in ((bought_wh, sold_wh), (0, 0)))
         same("the energy of the line", self.facts["energy_wh"], lines[LINE_KINDS.index(self.facts["line_kind"])][0])
         due_nano, due_alone_nano = (sum(sign * wh * price for wh, price, sign in which) for which in (lines, alone))
         same("pays and supplier-only amount of the point", (pays_nano, alone_nano), (due_nano, due_alone_nano))
@@ -554,22 +548,23 @@ class Check:
             self.fills.append(fill)
         filled_wh = [sum(fill[5] for fill in self.fills if fill[2] == side) for side in (0, 1)]
         same("the sum of fills bought and sold", filled_wh, [self.facts["bought_wh"], self.facts["sold_wh"]])
-        return f"{len(self.fills)} filled orders of the party, none beyond its limit, make up what was bought and sold."
+        what = "1 filled order" if len(self.fills) == 1 else f"{len(self.fills)} filled orders"
+        return f"{what} of the party, none beyond its limit: all that it bought and sold."
 
     def book(self) -> str:
         """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
         clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
-        is_known = bool(clearing) and rules["rationing"] == "pro_rata"
-        hold(is_known, "no book can be checked without a clearing and a known rationing", CANNOT_BE_DECIDED)
-        hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), "the book is too large")
-        book = known_version(decode(data, "the book"), "gridledger-book", "the book")
+        hold(bool(clearing) and rules["rationing"] == "pro_rata", "no clearing of a known rationing", CANNOT_BE_DECIDED)
+        other = "the book file is another slot's, or altered"
+        hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), f"{other}: it is too large")
+        book = known_version(decode(data, "the book file"), "gridledger-book", "the book file")
         conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
         rows, salts = book["book"], book["salts"]
-        hold(len(rows) == len(salts) == clearing["orders"], "the book has not as many rows as there were orders")
+        hold(len(rows) == len(salts) == clearing["orders"], f"{other}: it has not {clearing['orders']} rows")
         for row, salt in zip(rows, salts, strict=True):
             conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
         leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
-        hold(root_of_leaves(leaves) == clearing["book_root"], "the book is not the one that was cleared")
+        hold(root_of_leaves(leaves) == clearing["book_root"], f"{other}: it is not the one that was cleared")
         orders = [BOOK_ROW.unpack(row) for row in rows]
         hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
         hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
@@ -578,7 +573,7 @@ class Check:
         hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
         own, listed = Counter(fill[2:] for fill in self.fills), Counter(order[1:] for order in orders)
         hold(own <= listed, "an order of the party does not stand in the book with its fill")
-        return f"Price, volume and every fill follow from all {len(orders)} orders of the slot by the auction's rule."
+        return f"Price, volume and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
 
     def signatures(self) -> str:
         """8: the batches are signed with the gateway's registered key, the orders with the party's."""
@@ -622,8 +617,14 @@ def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
 
 def decode_trust(data: bytes) -> Trust:
     """Read a trust root (JSON); halts with "bad input" where it is malformed, "cannot be decided" at an unknown version."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        hold(len(dict(pairs)) == len(pairs), f"a key stands twice: {plain(', '.join(key for key, _ in pairs))}")
+        return dict(pairs)
+
     try:
-        root = known_version(json.loads(data[:TRUST_BYTES_MAX].decode()), "gridledger-trust", "the trust root")
+        root = json.loads(data[:TRUST_BYTES_MAX].decode(), object_pairs_hook=distinct)
+        root = known_version(root, "gridledger-trust", "the trust root")
         conform(root, TRUST, "trust")
         signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
         hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
@@ -631,7 +632,9 @@ def decode_trust(data: bytes) -> Trust:
     except (ValueError, RecursionError, Halt) as why:
         if why.args[0] == CANNOT_BE_DECIDED:
             raise
-        raise Halt(BAD_INPUT, f"the trust file is malformed: {plain(why.args[-1])}") from None
+        place = f", at line {why.lineno}, column {why.colno}" if isinstance(why, json.JSONDecodeError) else ""
+        reason = why.args[1] if isinstance(why, Halt) else f"it cannot be read as JSON in UTF-8{place}"
+        raise Halt(BAD_INPUT, f"the trust file is malformed: {reason}") from None
     return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers)
 
 
@@ -646,7 +649,7 @@ def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict
     except OSError as why:
         return Verdict(BAD_INPUT, f"cannot read {plain(path)}: {plain(why.strerror)}", {}, (), {})
     except Halt as why:
-        return Verdict(why.args[0], why.args[1], {}, (), {})
+        return Verdict(why.args[0], f"{plain(trust)}: {why.args[1]}", {}, (*CLAIMS.values(), *NEVER_CHECKED), {})
     return verify_bundle(contents[bundle], root, None if book is None else contents[book])
 
 
@@ -661,22 +664,20 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
         start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
         price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']}: owes {amount:f}")
+        owes = f"{'is paid' if amount < 0 else 'owes'} {abs(amount):f} {facts['currency']}"
+        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']} per kWh: {owes}")
     lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
     return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
 
 
 def is_written(line: str, stream: TextIO | None) -> bool:
     """Write ``line``; False where that cannot be done, after which the stream leads nowhere: no second complaint at exit."""
-    if stream is None:  # closed before this program began
-        return False
     try:
-        stream.write(line + "\n")
-        stream.flush()
+        print(line, file=stream, flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
         return False
-    return True
+    return stream is not None  # None: closed before this program began
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

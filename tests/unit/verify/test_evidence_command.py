@@ -71,7 +71,7 @@ async def test_a_line_is_exported_from_a_running_node(
 @pytest.mark.parametrize(
     ("changes", "status", "said"),
     [
-        ({"--line": "gift"}, 1, "one of trade_buy"),
+        ({"--line": "gift"}, 2, "is no kind of line"),
         ({"--line": "trade_sell"}, 1, "p-1 has no line trade_sell"),
         ({"--party": "nobody"}, 1, "none of that name"),
         ({"--slot": str(FIRST_S + 1)}, 1, "no run"),

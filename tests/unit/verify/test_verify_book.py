@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from gridcore import verify
-from tests.unit.verify.bundle_world import CLEARING, Lie, World, claim_refuted, dearer, put, trust_of, without_orders
+from tests.unit.verify.bundle_world import (
+    CLEARING,
+    Lie,
+    World,
+    claim_refuted,
+    dearer,
+    put,
+    trust_of,
+    with_one_order,
+    without_orders,
+)
 
 WORLD = World()
 BUNDLE = WORLD.bundle()
@@ -73,3 +83,20 @@ def test_a_book_without_a_clearing_in_the_bundle_cannot_be_decided() -> None:
     del world.leaves[CLEARING]
     world.certify()
     assert verify.verify_bundle(world.bundle(), TRUST, world.book()).answer == verify.CANNOT_BE_DECIDED
+
+
+@pytest.mark.parametrize("rows", [0, 2, 4, 40])
+def test_a_book_of_another_slot_is_called_that(rows: int) -> None:
+    world = WORLD.copy()
+    world.rows["book"] = (14 * world.rows["book"])[:rows]
+    verdict = verify.verify_bundle(BUNDLE, TRUST, world.book())
+    assert verdict.reason.startswith("book: the book file is another slot's, or altered:"), verdict.reason
+
+
+def test_one_filled_order_is_not_called_orders() -> None:
+    assert (
+        verify.verify_bundle(with_one_order(WORLD.copy()).bundle(), None)
+        .claims["orders"]
+        .startswith("1 filled order of the party")
+    )
+    assert verify.verify_bundle(BUNDLE, None).claims["orders"].startswith("2 filled orders of the party")

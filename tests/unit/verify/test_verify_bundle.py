@@ -67,7 +67,44 @@ def test_a_party_without_orders_is_verified(has_clearing: bool) -> None:
     assert claim_refuted(world, TRUST) == verify.VERIFIED
 
 
+# --------------------------------------------------------------------------------------------------------- not checked
+
+
+def not_checked(verdict: verify.Verdict) -> list[str]:
+    """Names of the claims that the verdict lists as not checked; the last two entries are of no claim."""
+    assert verdict.not_checked[-2:] == verify.NEVER_CHECKED
+    names = {text: name for name, text in verify.CLAIMS.items()}
+    return [names[text] for text in verdict.not_checked[:-2]]
+
+
+def test_claims_that_were_not_reached_are_listed_as_not_checked() -> None:
+    assert not_checked(verify.verify_bundle(BUNDLE, TRUST)) == ["book"]
+    assert not_checked(verify.verify_bundle(BUNDLE, TRUST, WORLD.book())) == []
+    assert not_checked(verify.verify_bundle(BUNDLE, None)) == ["book", "certificate"]
+    assert not_checked(verify.verify_bundle(b"garbage", TRUST)) == list(verify.CLAIMS)[1:]
+    refuted_at_book = verify.verify_bundle(BUNDLE, TRUST, b"garbage")
+    assert not_checked(refuted_at_book) == ["signatures", "certificate"]
+    shown = verify.render(refuted_at_book, as_json=False)
+    assert "\nNot checked:\n  that gateway and party signed\n  that signers whom you trust" in shown
+
+
+def test_claims_about_an_unknown_contract_or_version_are_listed_as_not_checked() -> None:
+    world = WORLD.copy()
+    for leaf in (RUN, CLEARING):
+        world.leaves[leaf]["contract"] = "p2p_call_auction/2"
+    world.certify()
+    verdict = verify.verify_bundle(world.bundle(), TRUST)
+    assert not_checked(verdict) == [name for name in verify.CLAIMS if name not in verdict.claims]
+    assert list(verdict.claims) == ["shape", "recorded", "signatures", "certificate"]
+    later = cbor.encode({**WORLD.parts(), "version": 2})
+    assert not_checked(verify.verify_bundle(later, TRUST)) == list(verify.CLAIMS)
+
+
 # -------------------------------------------------------------------------------------------------------- altered bytes
+
+
+def test_an_empty_bundle_is_called_empty() -> None:
+    assert verify.verify_bundle(b"", TRUST).reason == "shape: the bundle is empty"
 
 
 def test_cut_extended_and_empty_bundles_are_not_verified() -> None:

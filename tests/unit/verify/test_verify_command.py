@@ -38,7 +38,7 @@ def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
     done = run_alone(folder, "sample.evd", "--trust", "trust.json", "--with-book", "sample.book")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("VERIFIED: every claim holds\nSIMULATED")
-    assert "trade_buy, 500 Wh at 0.380000 CNY: owes 0.190000000" in done.stdout
+    assert "trade_buy, 500 Wh at 0.380000 CNY per kWh: owes 0.190000000 CNY\n" in done.stdout
     report = json.loads(run_alone(folder, "sample.evd", "--trust", "trust.json", "--json").stdout)
     assert (report["answer"], report["exit"], report["facts"]["simulated"]) == ("verified", 0, True)
     assert list(report["claims"]) == [name for name in verify.CLAIMS if name != "book"]
@@ -52,8 +52,8 @@ def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
         (["absent.evd", "--trust", "trust.json"], 2, "verify: cannot read absent.evd"),
         (["sample.evd", "--trust", "absent.json"], 2, "verify: cannot read absent.json"),
         (["sample.evd", "--trust", "."], 2, "verify: cannot read ."),
-        (["sample.evd", "--trust", "sample.evd"], 2, "verify: the trust file is malformed"),
-        (["sample.evd", "--trust", "trust.json", "--with-book", "trust.json"], 1, "NOT VERIFIED: book"),
+        (["sample.evd", "--trust", "sample.evd"], 2, "verify: sample.evd: the trust file is malformed"),
+        (["sample.evd", "--trust", "trust.json", "--with-book", "trust.json"], 1, "NOT VERIFIED: book: the book file"),
         ([], 2, "verify.py: error:"),
         (["sample.evd", "--nonsense"], 2, "verify.py: error:"),
     ],
@@ -129,11 +129,32 @@ def test_a_trust_file_that_is_no_trust_root_is_bad_input(data: bytes) -> None:
     with pytest.raises(verify.Halt) as halted:
         verify.decode_trust(data)
     assert halted.value.args[0] == verify.BAD_INPUT
+    for word in ("byte", "recursion", "digits", "codec", "char", "NoneType", "dict"):
+        assert word not in halted.value.args[1]
+
+
+def test_a_trust_file_that_is_no_json_is_shown_where_it_breaks() -> None:
+    with pytest.raises(verify.Halt) as halted:
+        verify.decode_trust(b'{"type":\n  oops}')
+    assert halted.value.args[1].endswith("it cannot be read as JSON in UTF-8, at line 2, column 3")
+
+
+@pytest.mark.parametrize("key", ["version", "chain", "signers", "power", "public_key"])
+def test_a_key_twice_in_a_trust_file_is_refused(key: str) -> None:
+    text = json.dumps(WORLD.trust())
+    verify.decode_trust(text.encode())
+    with pytest.raises(verify.Halt, match="a key stands twice") as halted:
+        verify.decode_trust(text.replace(f'"{key}":', f'"{key}": 1, "{key}":').encode())
+    assert halted.value.args[0] == verify.BAD_INPUT
+    assert key in halted.value.args[1]
 
 
 def test_a_trust_root_of_an_unknown_version_cannot_decide(folder: Path) -> None:
     (folder / "trust.json").write_text(json.dumps({**WORLD.trust(), "version": 2, "novelty": 1}))
-    assert run_alone(folder, "sample.evd", "--trust", "trust.json").returncode == 3
+    done = run_alone(folder, "sample.evd", "--trust", "trust.json")
+    assert done.returncode == 3
+    assert done.stdout.startswith("CANNOT BE DECIDED: trust.json: the trust root is of version 2")
+    assert all(text in done.stdout for text in verify.CLAIMS.values())
 
 
 def test_sm3_without_a_library_gives_the_same_digests() -> None:
@@ -153,7 +174,7 @@ def test_a_slot_at_the_end_of_time_is_shown_without_a_traceback() -> None:
     }
     text = verify.render(verify.Verdict(verify.VERIFIED, "", {}, (), facts), as_json=False)
     assert "UTC" in text
-    assert "owes -0.000000001" in text
+    assert "levy, 1 Wh at 0.000001 CNY per kWh: is paid 0.000000001 CNY\n" in text
     assert "\x1b" not in text
 
 
