@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from gridcore.sm import Signer
     from ledger.store.reader import LedgerReader
 
-EXAMPLE = (
-    "gridledger evidence export --data demo-7-1/ledger --party H001 --slot 1718985600 --line trade_buy --out line.evd"
-)
+EXAMPLE = "gridledger evidence export --data demo-7-1/ledger --party H001 --slot 1781971200 --line levy --out line.evd"
 _LAST_SLOT_S = 253_402_300_799
 
 
