@@ -13,9 +13,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
-from gridcore.errors import GridError, InvariantError, UsageError
+from gridcore.errors import GridError, UsageError
 
 # Name -> the line that `gridledger --help` shows. The module is gridledger.commands.<name>, imported only when it is called.
 COMMANDS = {
@@ -65,10 +66,13 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: this process's) and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stderr is None:  # started with it closed: what would be said there goes nowhere
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the life of the process
     is_json = "--json" in words
     try:
         status = _run(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except UsageError as error:
         return _fail(error, cast("int", getattr(error, "exit_status", EXIT_BAD_INPUT)), is_json)
@@ -86,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(UsageError(f"{_PROGRAM}: {where}{error.strerror or error}"), EXIT_BAD_INPUT, is_json)
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
-    except (Exception, InvariantError):  # noqa: BLE001 - the last line of defence: say that it is our fault
+    except BaseException:  # noqa: BLE001 - the last line of defence, broken promises of contracts included: our fault
         return _fail_ourselves(is_json)
 
 
@@ -176,7 +180,7 @@ def _fail(error: GridError, status: int, is_json: bool) -> int:
         if is_json:
             print(json.dumps({"error": line}, ensure_ascii=False), flush=True)
         print(line, file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:  # nobody reads, or the disk behind it is full: the status still says what happened
         _drop_stdout()
     return status
 
@@ -202,7 +206,8 @@ def _fail_ourselves(is_json: bool) -> int:
 
 def _drop_stdout() -> None:
     """Point stdout to nowhere, so that the interpreter's last flush does not complain about the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ def _check_line_kind(line_kind: str) -> None:
 
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
-    from gridledger.commands.node import contracts
+    from gridledger.contracts import CONTRACTS
     from ledger.evidence import build_book, build_bundle
 
     with _reader(args.data) as reader:
         bundle = build_bundle(
-            reader, contracts(), party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
+            reader, CONTRACTS, party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
         )
         party = reader.get(f"party/{args.party}") or {}
         return bundle, build_book(reader, party["area"], args.slot) if args.book else b""

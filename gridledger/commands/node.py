@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from gridledger.commands import print_result
 if TYPE_CHECKING:
     import socket
 
-    from ledger.contract import Contract
     from ledger.store.ledger import Ledger
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
@@ -50,13 +48,6 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; 1 when ``check`` finds a problem."""
     actions = {"init": _init, "run": _run, "check": _check, "status": _status, "renew-guard": _renew_guard}
     return actions[args.action](args)
-
-
-def contracts() -> Mapping[str, Contract]:
-    """The contracts that this node has, by id."""
-    from gridledger.contracts import CONTRACTS
-
-    return CONTRACTS
 
 
 def _init(args: argparse.Namespace) -> int:
