@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
@@ -63,7 +64,7 @@ def keys() -> Mapping[str, SigningKey]:
 
 
 def make_leaves() -> list[list[Any]]:
-    """The leaves of the genesis, in order."""
+    """The leaves of the genesis, in order; the caller's own, to spoil as it likes."""
     leaves: list[list[Any]] = [
         ["chain", {"clock": "simulated", "currency": "CNY", "name": "test-", "slot_s": SLOT_S}],
         ["time", {"ledger_time_s": START_S}],
@@ -87,7 +88,7 @@ def make_leaves() -> list[list[Any]]:
         leaves += area_leaves(number, area)
     for number, area, party, ratio in METERS:
         leaves += meter_leaves(number, area, party, ratio)
-    return leaves
+    return copy.deepcopy(leaves)
 
 
 def area_leaves(number: int, area: str) -> list[list[Any]]:
