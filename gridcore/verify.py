@@ -159,7 +159,7 @@ def decode(data: bytes, what: str, shape: Any = None) -> Any:
     hold(bool(data), f"{what} is empty")
     try:
         value, end = _item(data, 0, 0)
-        same("the end of the item", end, len(data))
+        same("the length of its one item", end, len(data))
     except (Halt, UnicodeDecodeError) as why:
         reason = why.args[1] if isinstance(why, Halt) else "a text that is not UTF-8"
         raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {reason}") from None

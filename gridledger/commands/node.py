@@ -55,7 +55,7 @@ def _init(args: argparse.Namespace) -> int:
     from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
     from gridledger.contracts import pins
     from ledger.genesis import check_genesis
-    from ledger.store.directory import init_ledger
+    from ledger.store.directory import GENESIS_NAME, init_ledger
 
     try:
         with args.genesis.open("rb") as file:
@@ -67,10 +67,12 @@ def _init(args: argparse.Namespace) -> int:
         check_genesis(genesis, pins())
     except (EncodingError, UsageError) as error:
         raise UsageError(f"{args.genesis}: {error}") from None
+    is_new = not (args.data / GENESIS_NAME).exists()
     init_ledger(args.data, data)
     digest = genesis_digest(genesis).hex()
-    result = {"chain": genesis["chain"], "genesis": digest, "data": str(args.data)}
-    print_result(args, result, f"{args.data}: a new ledger of chain {genesis['chain']}, genesis {digest}")
+    result = {"chain": genesis["chain"], "genesis": digest, "data": str(args.data), "new": is_new}
+    words = "a new ledger" if is_new else "nothing changed, already the ledger"
+    print_result(args, result, f"{args.data}: {words} of chain {genesis['chain']}, genesis {digest}")
     return 0
 
 

@@ -297,6 +297,7 @@ def decode_results(encoded: bytes) -> tuple[ResultEntry, ...]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # load curves are personal data; SQLite gives its journal the same mode
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
