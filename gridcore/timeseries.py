@@ -1,0 +1,100 @@
+"""What is plotted over time, and the interface of the stores that keep it: a projection of the ledger, never a source.
+
+A ``Series`` names what is kept: a measurement, the tags that tell one curve from another, and whole-number fields. A row is
+(tag values, instant, field values). Writing a row again replaces it, so that a projection which died half-way just goes on
+from its cursor: nothing is lost, nothing is there twice. Whatever a store holds can be dropped and made again from the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from gridcore.errors import GridError
+
+
+class SeriesUnavailable(GridError):  # noqa: N818 - the name says what happened
+    """The store does not answer, or does not take writes, now. Trying again can help."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measurement: ``tags`` identify a curve (texts), ``fields`` are its values (64-bit integers, or None)."""
+
+    name: str
+    tags: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One instant of one curve: ``tags`` and ``values`` in the order of the series, ``time_s`` in UTC seconds."""
+
+    tags: tuple[str, ...]
+    time_s: int
+    values: tuple[int | None, ...]
+
+
+INTERVALS: Final = Series(
+    "interval",
+    ("area", "meter"),
+    ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "quality"),
+)
+"""A metering point in a slot, at its start: primary Wh. Traded energy and money are None until the slot is settled, and for
+points that are not billed; ``quality`` is the quality byte of the register at the slot's end (``gridcore.batch``)."""
+
+SLOTS: Final = Series(
+    "slot",
+    ("area",),
+    (
+        "expected",
+        "committed",
+        "orders",
+        "volume_wh",
+        "price_micro_per_kwh",
+        "settled",
+        "import_wh",
+        "export_wh",
+        "feeder_import_wh",
+        "feeder_export_wh",
+        "loss_wh",
+        "voltage_milli_min",
+        "traders_pays_nano",
+        "traders_supplier_only_nano",
+    ),
+)
+"""An area in a slot, at its start. expected, committed: readings at the slot's end; orders, volume and price: None until the
+gate has cleared (price also without volume); settled: 0, or 1 once the initial run stands; energies: sums of the billed
+points, and the feeder's own meter, None while a register is missing; loss_wh = feeder import - feeder export - (import -
+export); voltage_milli_min: lowest voltage observed at the slot's end, mV."""
+
+OBSERVATIONS: Final = Series("observation", ("gateway", "device", "obis"), ("value_milli", "offset_ms"))
+"""An informational value at a slot boundary, in thousandths of its base unit; ``offset_ms``: when it was taken, from there."""
+
+ALL_SERIES: Final = (INTERVALS, SLOTS, OBSERVATIONS)
+
+
+class TimeSeries(Protocol):
+    """A store of series. Every method raises SeriesUnavailable while the store is away or refuses."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people: "embedded" or "influxdb"."""
+
+    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+        """Keep rows, replacing those of the same tags and instant. Durable before the next ``save_cursor`` returns."""
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
+
+    async def load_cursor(self) -> int:
+        """Height up to which the ledger has been projected: 0 at first and after ``drop``."""
+
+    async def save_cursor(self, height: int) -> None:
+        """Say that everything up to ``height`` has been written."""
+
+    async def drop(self) -> None:
+        """Forget everything, the cursor included."""
+
+    async def close(self) -> None:
+        """Finish what is under way and let go."""
