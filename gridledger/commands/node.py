@@ -77,13 +77,13 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from gridcore.asgi import is_loopback, open_socket
     from gridcore.clock import WallClock
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
     from gridledger.contracts import CONTRACTS, pins
     from ledger.config import NodeConfig, load_key
     from ledger.genesis import check_genesis
-    from ledger.http.server import is_loopback, open_socket
     from ledger.store.directory import load_genesis
     from ledger.store.ledger import Ledger
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
+from gridcore.problems import Problem
 from gridcore.sm import is_valid_signature
 from ledger.client import NONCE_BYTES, SCHEME, query_message
-from ledger.http.problems import Problem
 
 READS_ALL: Final = frozenset({"administrator", "regulator", "utility"})
 ISSUED_S_MAX: Final = 60

@@ -17,14 +17,15 @@ from quart import Quart, Response, g, jsonify, request
 from gridcore.clock import Clock
 from gridcore.codes import RETRY
 from gridcore.logs import get_logger
+from gridcore.metrics import CONTENT_TYPE, CounterKind, Metrics
+from gridcore.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
 from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, EngineStoppedError, Outcome
-from ledger.http import metrics, queries
+from ledger.http import queries
 from ledger.http.access import Authenticator, Caller
 from ledger.http.openapi import openapi
 from ledger.http.parsing import decode_submission, seconds_of, slot_of, start_of, text_of, whole_of
-from ledger.http.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.http.view import LedgerView
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.reader import LedgerReader
@@ -37,6 +38,7 @@ BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 WAITERS_MAX: Final = 10_000
 """Requests that wait for the clock."""
 FAULT: Final = "see the node's log"
+ANSWERS: Final = CounterKind("transactions_total", "Answered transactions by the name of the code.", "code")
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -64,7 +66,7 @@ class Door:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.view = LedgerView(node.ledger, node.contracts, node.statements)
-        self.metrics = metrics.Metrics()
+        self.metrics = Metrics("node", ANSWERS)
         self._authenticator = Authenticator(
             node.ledger.chain, lambda name: node.ledger.get(f"signer/{name}"), node.clock
         )
@@ -149,7 +151,7 @@ class Door:
             wires = decode_submission(body)
             outcomes = await self.node.engine.submit(wires)
         for outcome in outcomes:
-            self.metrics.count_answer(outcome.code.name)
+            self.metrics.count(ANSWERS.name, outcome.code.name)
         return jsonify({"answers": [_answer_json(outcome) for outcome in outcomes]})
 
     async def receipt(self, transaction_id: str) -> Response:
@@ -185,7 +187,7 @@ class Door:
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
             "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
         }
-        return Response(self.metrics.render(gauges), content_type=metrics.CONTENT_TYPE)
+        return Response(self.metrics.render(gauges), content_type=CONTENT_TYPE)
 
     # -------------------------------------------------------------------------------------------------- by role
 

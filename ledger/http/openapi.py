@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gridcore.problems import PROBLEM_TYPE
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
-from ledger.http.problems import PROBLEM_TYPE
 
 _ALL: Final = "utility, regulator, administrator"
 _OWN: Final = f"{_ALL}; a prosumer its own"

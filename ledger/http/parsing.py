@@ -8,8 +8,8 @@ from typing import Final
 from quart import request
 
 from gridcore import cbor
+from gridcore.problems import Problem
 from ledger.client import TRANSACTIONS_MAX, WAIT_S_MAX
-from ledger.http.problems import Problem
 
 _BYTES: Final = 2
 _ARRAY: Final = 4

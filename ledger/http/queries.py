@@ -13,9 +13,9 @@ import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY, FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, QUALITIES
 from gridcore.codes import Code
+from gridcore.problems import Problem
 from ledger.evidence import EvidenceError, EvidenceNotYetError, build_book, build_bundle
 from ledger.http.access import Caller, check_reads_all, check_reads_gateway, check_reads_party
-from ledger.http.problems import Problem
 from ledger.http.view import LedgerView
 from ledger.runs import find_runs, load_positions, load_run
 from ledger.state.columns import chunks, unpack

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from gridcore.problems import Problem
 from ledger.contract import Contract, Statements
 from ledger.http.access import Caller
-from ledger.http.problems import Problem
 from ledger.state.columns import Int64, UInt8, chunks
 from ledger.state.metering import load_registers
 from ledger.state.registry import Area, Registry

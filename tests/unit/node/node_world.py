@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcore import batch, cbor
+from gridcore.asgi import open_socket, url_of
 from gridcore.clock import WallClock
 from gridcore.envelope import decode_transaction, encode_signed, encode_transaction
 from gridcore.genesis import complete_genesis
@@ -20,7 +21,7 @@ from gridcore.sm import SigningKey
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.http.app import Node
-from ledger.http.server import open_socket, serve_node, url_of
+from ledger.http.server import serve_node
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement import statements

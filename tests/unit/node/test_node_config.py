@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.asgi import is_loopback, open_socket, url_of
 from gridcore.config import load_config
 from gridcore.errors import UsageError
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.commands.config import config_type
 from ledger.config import KeyConfig, NodeConfig, load_key
-from ledger.http.server import is_loopback, open_socket, url_of
 
 TOML = """
 data_dir = "ledger"

@@ -10,13 +10,14 @@ PROBLEM_TYPE: Final = "application/problem+json"
 
 TITLES: Final = {
     "bad-request": (400, "The request cannot be understood"),
-    "not-authenticated": (401, "The query is not signed, or its signature does not count"),
-    "not-authorised": (403, "The signer's roles do not allow this"),
+    "not-authenticated": (401, "The request does not say who asks, or not in a way that counts"),
+    "not-authorised": (403, "The caller's roles do not allow this"),
     "not-found": (404, "No such thing"),
     "not-allowed": (405, "The resource does not have this method"),
     "too-large": (413, "The request is too large"),
-    "fault": (500, "A fault of the node itself"),
-    "busy": (503, "The node cannot take this now; try again later"),
+    "too-many": (429, "Too many requests; wait before the next"),
+    "fault": (500, "A fault of the server itself"),
+    "busy": (503, "The server cannot take this now; try again later"),
 }
 
 

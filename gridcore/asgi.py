@@ -1,0 +1,134 @@
+"""Runs an ASGI application on a socket: Hypercorn started in code, stopped by an event, within two seconds.
+
+Hypercorn's own command line waits its whole grace while a stream is open and then leaves a traceback; here whoever streams
+watches the same stop event, and what does not listen is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hypercorn.asyncio import serve as run_hypercorn
+from hypercorn.config import Config
+
+from gridcore.errors import UsageError
+from gridcore.logs import get_logger
+
+if TYPE_CHECKING:
+    from hypercorn.typing import Framework
+
+READ_TIMEOUT_S: Final = 30
+"""Silence of a client (or a client that waits for us) after which its connection is dropped."""
+KEEP_ALIVE_S: Final = 30
+"""Idle connections are kept longer than our own client keeps them, so that it never writes into a closing one."""
+GRACE_S: Final = 1.0
+"""How long answers in the making may take after the stop."""
+CUT_S: Final = 0.5
+"""How long the server may take beyond the grace before it is ended itself."""
+BACKLOG: Final = 1024
+HEADER_BYTES_MAX: Final = 16 * 1024
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one server, in seconds. ``read_timeout_s``: None where a client may be silent, as on an event stream."""
+
+    read_timeout_s: int | None = READ_TIMEOUT_S
+    keep_alive_s: int = KEEP_ALIVE_S
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to an address (port 0: any free one), not yet listening. UsageError when it cannot be had."""
+    family = socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(f"{host}:{port}: in use by another program; stop it, or listen on another port") from None
+        raise UsageError(
+            f"{host}:{port}: cannot listen there ({error.strerror or error}); check host and port"
+        ) from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL that a client on this machine uses for a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+async def serve(
+    app: Framework,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[str], None] | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Answer on ``bound`` (from ``open_socket``; it is closed at the end) until ``stop`` is set.
+
+    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered.
+    """
+    url = url_of(bound)
+    config = _configuration(bound, limits or Limits())
+
+    async def wait_stop() -> None:
+        if ready is not None:
+            ready(url)
+        await stop.wait()
+
+    # Hypercorn asks for the trigger once its sockets are served: that is the moment to say "ready".
+    serving = asyncio.create_task(run_hypercorn(app, config, shutdown_trigger=wait_stop), name="http")
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        _, late = await asyncio.wait((serving,), timeout=GRACE_S + CUT_S)
+    finally:
+        stopped.cancel()
+        serving.cancel()
+    await asyncio.wait((serving,))
+    if late or serving.cancelled():  # Hypercorn cancels itself when its grace is over
+        log.warning("http_connections_cut")
+    else:
+        serving.result()
+
+
+def _configuration(bound: socket.socket, limits: Limits) -> Config:
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    config.read_timeout = limits.read_timeout_s
+    config.keep_alive_timeout = limits.keep_alive_s
+    config.graceful_timeout = GRACE_S
+    config.backlog = BACKLOG
+    config.h11_max_incomplete_size = HEADER_BYTES_MAX
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
