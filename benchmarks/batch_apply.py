@@ -78,7 +78,7 @@ def _bound(key: SigningKey) -> Callable[[], None]:
     """The least that any program does: the columns' bytes to rows by bare numpy, no canonical form checked, no state."""
     message = bytes(600)
     signature = key.sign(message)
-    seed, columns = split_attachment(encode_attachment(bytes(32), [_reading(meter, 1) for meter in range(METERS)]))
+    seed, columns, _ = split_attachment(encode_attachment(bytes(32), [_reading(meter, 1) for meter in range(METERS)]))
     old = np.zeros(METERS, dtype=np.int64)
 
     def work() -> None:

@@ -13,14 +13,16 @@ from typing import Any
 from gridcore import cbor, merkle
 from gridcore.column import decode_column, encode_column
 from gridcore.errors import EncodingError
+from gridcore.observations import OBSERVATIONS_BYTES_MAX
+from gridcore.sm3 import sm3
 
 KIND = "metering/reading_batch"
 REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 ROWS_MAX = 4096
 REGISTER_WH_MAX = 10**13
 SEED_BYTES = 32
-ATTACHMENT_ITEMS_MAX = 10
-"""CBOR items of an attachment: a map of two keys, an array of five columns, a seed."""
+ATTACHMENT_ITEMS_MAX = 12
+"""CBOR items of an attachment: a map of three keys, an array of five columns, a seed, the observations."""
 ABSENT_QUALITY = 0xFF
 FIRST_PREVIOUS = bytes(32)
 MEASURED, ESTIMATED, CORRECTED, SUSPECT, MISSING = range(5)
@@ -64,8 +66,11 @@ def rows_root(seed: bytes, readings: Sequence[Reading]) -> bytes:
     return merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [encode_row(reading) for reading in readings]))
 
 
-def encode_attachment(seed: bytes, readings: Sequence[Reading]) -> bytes:
-    """Columns and salt seed that travel beside a signed batch. 1 to ROWS_MAX readings, else EncodingError."""
+def encode_attachment(seed: bytes, readings: Sequence[Reading], observations: bytes = b"") -> bytes:
+    """Columns and salt seed that travel beside a signed batch, and encoded observations where there are any.
+
+    1 to ROWS_MAX readings, at most OBSERVATIONS_BYTES_MAX bytes of observations, else EncodingError.
+    """
     if not 1 <= len(readings) <= ROWS_MAX:
         raise EncodingError(f"a batch has 1 to {ROWS_MAX} rows, not {len(readings)}")
     columns = (
@@ -75,12 +80,16 @@ def encode_attachment(seed: bytes, readings: Sequence[Reading]) -> bytes:
         [reading.import_wh for reading in readings],
         [reading.export_wh for reading in readings],
     )
-    return cbor.encode({"columns": [encode_column(column) for column in columns], "seed": seed})
+    attachment: dict[str, Any] = {"columns": [encode_column(column) for column in columns], "seed": seed}
+    if observations:
+        _check_size(observations)
+        attachment["observations"] = observations
+    return cbor.encode(attachment)
 
 
 def decode_attachment(attachment: bytes, rows: int) -> tuple[bytes, list[Reading]]:
     """Seed and readings of a batch of ``rows`` rows. Raises EncodingError for anything but the canonical form."""
-    seed, columns = split_attachment(attachment)
+    seed, columns, _ = split_attachment(attachment)
     decoded = [decode_column(column, rows) for column in columns]
     readings = [Reading(*values) for values in zip(*decoded, strict=True)]
     for reading in readings:
@@ -88,11 +97,14 @@ def decode_attachment(attachment: bytes, rows: int) -> tuple[bytes, list[Reading
     return seed, readings
 
 
-def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes]]:
-    """Seed and the five encoded columns (meter, offset_ms, quality, import, export), not yet decoded."""
+def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Seed, the five encoded columns (meter, offset_ms, quality, import, export) and the observations, none of them decoded.
+
+    Without observations their bytes are empty: an empty byte string in their place is refused.
+    """
     value = cbor.decode(attachment, items_max=ATTACHMENT_ITEMS_MAX)
-    if not isinstance(value, dict) or set(value) != {"columns", "seed"}:
-        raise EncodingError("a batch's attachment has exactly the keys columns, seed")
+    if not isinstance(value, dict) or set(value) - {"observations"} != {"columns", "seed"}:
+        raise EncodingError("a batch's attachment has the keys columns, seed and, where there are any, observations")
     seed, columns = value["seed"], value["columns"]
     if not isinstance(seed, bytes) or len(seed) != SEED_BYTES:
         raise EncodingError(f"a salt seed has {SEED_BYTES} bytes")
@@ -100,7 +112,23 @@ def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes]]:
         raise EncodingError(f"a batch has {3 + len(REGISTERS)} columns")
     if not all(isinstance(column, bytes) for column in columns):
         raise EncodingError("a column is a byte string")
-    return seed, columns
+    if "observations" not in value:
+        return seed, columns, b""
+    observations = value["observations"]
+    if not isinstance(observations, bytes) or not observations:
+        raise EncodingError("observations are a byte string that is not empty")
+    _check_size(observations)
+    return seed, columns, observations
+
+
+def _check_size(observations: bytes) -> None:
+    if len(observations) > OBSERVATIONS_BYTES_MAX:
+        raise EncodingError(f"observations take {len(observations)} bytes, more than {OBSERVATIONS_BYTES_MAX}")
+
+
+def names_observations(body: Mapping[str, Any], observations: bytes) -> bool:
+    """Whether the signed ``body`` names just these encoded ``observations`` by their digest; none where they are empty."""
+    return body.get("observations") == (sm3(observations) if observations else None)
 
 
 def encode_body(
@@ -114,8 +142,12 @@ def encode_body(
     rows: int,
     root: bytes,
     receipt: tuple[int, bytes] | None,
+    observations: bytes = b"",
 ) -> dict[str, Any]:
-    """The body of a reading batch's envelope; ``receipt`` is (height, header digest) of the newest verified header."""
+    """The body of a reading batch's envelope; ``receipt`` is (height, header digest) of the newest verified header.
+
+    observations: their encoded bytes, as the attachment holds them; empty where there are none.
+    """
     body: dict[str, Any] = {
         "agent": agent,
         "boundary_s": boundary_s,
@@ -129,4 +161,6 @@ def encode_body(
     }
     if receipt is not None:
         body["receipt"] = list(receipt)
+    if observations:
+        body["observations"] = sm3(observations)
     return body

@@ -118,6 +118,7 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
             "boundary_s": I64,
             "clock": {"offset_ms": I64, "state": re.compile("synced|holdover|unsynced|simulated")},
             "configuration": 32,
+            "observations?": 32,
             "previous": 32,
             "profiles": 32,
             "receipt?": [I64, 32],
@@ -189,20 +190,24 @@ def decode_column(data: bytes, count: int) -> list[int] | None:
     return [base + a for a in above] if min(above) == 0 and width == narrowest else None
 
 
-def decode_rows(attachment: bytes, count: int, rows_root: bytes) -> tuple[bytes, list[Row]] | None:
-    """The seed and the rows that ``rows`` and ``rows_root`` name; None where the attachment does not hold them (47)."""
+def decode_rows(attachment: bytes, body: Leaf) -> tuple[bytes, list[Row]] | None:
+    """The seed and the rows that the body names; None where the attachment does not hold them, or other observations (47)."""
     try:
-        content = cbor.decode(attachment, items_max=10)
+        content = cbor.decode(attachment, items_max=12)
     except EncodingError:
         return None
-    if not fits(content, {"columns": [bytes] * 5, "seed": 32}):
+    if not fits(content, {"columns": [bytes] * 5, "observations?": bytes, "seed": 32}):
         return None
-    columns = [decode_column(column, count) for column in content["columns"]]
+    observed = content.get("observations", b"")
+    named = {"observations": sm3(observed)} if 1 <= len(observed) <= 65_536 else {}
+    if ("observations" in content) != bool(named) or named.get("observations") != body.get("observations"):
+        return None
+    columns = [decode_column(column, body["rows"]) for column in content["columns"]]
     for column, (low, high) in zip(columns, ROW_RANGES, strict=True):
         if column is None or not all(low <= value <= high for value in column):
             return None
     flat = list(zip(*[column for column in columns if column is not None], strict=True))
-    if salted_root(content["seed"], [pack("IiBQQ", *values) for values in flat]) != rows_root:
+    if salted_root(content["seed"], [pack("IiBQQ", *values) for values in flat]) != body["rows_root"]:
         return None
     return content["seed"], [Row(meter, offset, quality, (a, b)) for meter, offset, quality, a, b in flat]
 
@@ -422,7 +427,7 @@ class Twin:
         )
         if code:
             return code
-        held = decode_rows(tx.attachment, body["rows"], body["rows_root"])
+        held = decode_rows(tx.attachment, body)
         if held is None:
             return 47
         self.take_rows(name, boundary, *held, f"exception/{name}/{identity['epoch']}/{counter}")

@@ -41,6 +41,8 @@ class BatchColumns:
     export_wh: Int64
     rows: list[bytes]
     """Each row's 25 bytes, as a salted leaf covers them."""
+    observations: bytes
+    """Encoded observations beside the rows, not looked into; empty without."""
 
 
 def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int64:
@@ -59,7 +61,7 @@ def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int
 
 def decode_batch(attachment: bytes, count: int) -> BatchColumns:
     """Columns and row bytes of a batch's attachment. EncodingError for anything but the canonical form."""
-    seed, encoded = split_attachment(attachment)
+    seed, encoded, observations = split_attachment(attachment)
     meter, offset, quality, import_wh, export_wh = (
         decode_column(name, data, count, low, end) for (name, low, end), data in zip(_COLUMNS, encoded, strict=True)
     )
@@ -68,7 +70,7 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
         table[name] = column
     data, size = table.tobytes(), _ROW.itemsize
     rows = [data[start : start + size] for start in range(0, len(data), size)]
-    return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows)
+    return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows, observations)
 
 
 def pack(column: Int64) -> bytes:

@@ -74,6 +74,7 @@ _BODY: Final[Mapping[str, Mapping[str, Check]]] = {
         "boundary_s": _integer,
         "clock": _clock,
         "configuration": _octets(32),
+        "observations": _octets(32),
         "previous": _octets(32),
         "profiles": _octets(32),
         "receipt": _receipt,
@@ -88,7 +89,7 @@ _BODY: Final[Mapping[str, Mapping[str, Check]]] = {
         "side": lambda value: value in SIDES,
     },
 }
-_OPTIONAL: Final = frozenset({"receipt"})
+_OPTIONAL: Final = frozenset({"observations", "receipt"})
 _ATTACHMENT: Final[Mapping[str, Check]] = {
     CLOCK_ADVANCE: lambda data: not data,
     OPEN_EPOCH: lambda data: not data,

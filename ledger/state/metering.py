@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore import merkle
-from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, FLAG_INTERPOLATED
+from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, FLAG_INTERPOLATED, names_observations
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
@@ -55,6 +55,8 @@ def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
     try:
         columns = decode_batch(transaction.attachment, transaction.body["rows"])
     except EncodingError:
+        return Code.ROWS_MISMATCH, ()
+    if not names_observations(transaction.body, columns.observations):
         return Code.ROWS_MISMATCH, ()
     if merkle.root_of_hashes(merkle.salted_leaf_hashes(columns.seed, columns.rows)) != transaction.body["rows_root"]:
         return Code.ROWS_MISMATCH, ()

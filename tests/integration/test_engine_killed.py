@@ -62,7 +62,7 @@ def seed_after(applied: Sequence[bytes]) -> bytes:
     seed = bytes(32)
     for transaction in applied:
         if transaction in firsts:
-            batch_seed, _ = split_attachment(firsts[transaction])
+            batch_seed, _, _ = split_attachment(firsts[transaction])
             seed = sm3(seed + batch_seed)
     return seed
 

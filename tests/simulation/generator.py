@@ -244,10 +244,32 @@ class BlockMaker:
         }
         if rng.random() < 0.3:
             body["receipt"] = [self.height, bytes(32)]
+        attachment = self.observe(body, attachment)
         wire = self.wire("metering/reading_batch", name, {"counter": counter, "epoch": epoch}, body, attachment)
         state["counter"] += 1
         state["last"] = sm3(cbor.decode(wire)[0])
         return wire
+
+    def observe(self, body: Content, attachment: bytes) -> bytes:
+        """The attachment with observations that ``body`` then names; now and then one of the two without, or with others."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            return attachment
+        observed: Any = rng.randbytes(rng.choice([1, 40, 700]))
+        if rng.random() < 0.01:
+            observed = rng.randbytes(rng.choice([65_536, 65_537]))
+        digest = sm3(observed)
+        if rng.random() < 0.02:
+            observed = rng.choice([b"", observed + b"\x00", "text", [observed], 1])
+        if rng.random() < 0.02:
+            digest = rng.choice([bytes(32), sm3(b""), digest[:31], digest + b"\x00"])
+        if rng.random() >= 0.02:
+            body["observations"] = digest
+        try:
+            held = cbor.decode(attachment)
+        except EncodingError:  # broken on purpose before
+            return attachment
+        return cbor.encode(held | {"observations": observed}) if rng.random() >= 0.02 else attachment
 
     def rows(self, gateway: str, boundary: int) -> list[list[int]]:
         """Most of a gateway's meters with what they show; some wrong, missing, doubled, foreign or unknown."""

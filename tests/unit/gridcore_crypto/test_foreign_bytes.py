@@ -49,8 +49,8 @@ def signed_with(**changes: Any) -> bytes:
     [
         (decode_transaction, 4),
         (lambda data: decode_transaction(encode_transaction(data, bytes(64))), SIGNED_ITEMS_MAX),
-        (split_attachment, 10),
-        (lambda data: decode_attachment(data, 1), 10),
+        (split_attachment, 12),
+        (lambda data: decode_attachment(data, 1), 12),
         (decode_header, 11),
         (decode_receipt, 1024),
     ],
