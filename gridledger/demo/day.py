@@ -133,14 +133,16 @@ class Day:
         return bool(coverage["committed"] == coverage["expected"])
 
     def _show_registers(self, boundary_index: int) -> None:
-        """Let every meter show its true registers, on its own side of the current transformer."""
+        """Let every meter show its true registers, on its own side of the current transformer, and the voltage at its place."""
         imported, exported = self._world.true_registers(boundary_index)
+        voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
         meters = self._world.meters
         for area, fleet in zip(self._world.areas, self._fleets, strict=True):
             rows = [number for number, meter in enumerate(meters) if meter.area == area]
             fleet.set_registers(
                 [int(imported[row]) // meters[row].ratio for row in rows],
                 [int(exported[row]) // meters[row].ratio for row in rows],
+                voltage_v=[voltages_v[row] for row in rows],
             )
 
 

@@ -53,6 +53,19 @@ class Stream(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class BatteryOperation:
+    """What the batteries of some homes do, in whole Wh; a home without one has capacity, reserve, charge and flow 0.
+
+    ``charge_wh[t + 1] - charge_wh[t]`` is the flow where energy is given, BATTERY_CHARGE_PERCENT of it (floored) where it is taken.
+    """
+
+    flow_wh: NDArray[np.int64]  # [slots, homes] taken (positive) or given (negative)
+    charge_wh: NDArray[np.int64]  # [slots + 1, homes] state of charge at the slot boundaries: reserve_wh .. capacity_wh
+    capacity_wh: NDArray[np.int64]  # [homes]
+    reserve_wh: NDArray[np.int64]  # [homes] below this nothing is given
+
+
+@dataclass(frozen=True, eq=False)
 class HomeEnergy:
     """Energy at the homes' meters per slot, whole Wh: import and export, never both positive, and the reactive power in var."""
 
@@ -61,6 +74,7 @@ class HomeEnergy:
     q_var: NDArray[np.float64]  # [slots, homes]
     has_pv: NDArray[np.bool_]  # [homes]
     has_battery: NDArray[np.bool_]  # [homes]
+    battery: BatteryOperation
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -145,10 +159,10 @@ def pv_yield(
     return np.maximum(yield_wh, 0).astype(np.int64)
 
 
-def battery_flow(
+def operate_batteries(
     rng: np.random.Generator, when: NDArray[np.int64], net_wh: NDArray[np.int64], has_battery: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Energy the batteries take (positive) or give (negative) in whole Wh [slots, homes]; ``net_wh`` = load - PV.
+) -> BatteryOperation:
+    """Run the batteries for the slots ``when`` against ``net_wh`` = load - PV in whole Wh [slots, homes].
 
     Greedy: surplus charges, own need discharges down to the reserve; by night each sells a little from what is left above it.
     """
@@ -156,20 +170,21 @@ def battery_flow(
     low, high = (bound // 100 for bound in BATTERY_CAPACITY_WH)
     capacity_wh = rng.integers(low, high, size=homes, endpoint=True) * 100 * has_battery
     sale_wh = rng.integers(*EVENING_SALE_WH, size=homes, endpoint=True)
-    charge_wh = capacity_wh * rng.integers(50, 90, size=homes, endpoint=True) // 100
+    first_wh = capacity_wh * rng.integers(50, 90, size=homes, endpoint=True) // 100
     reserve_wh = capacity_wh * BATTERY_RESERVE_PERCENT // 100
     hour = when % SLOTS_PER_DAY // SLOTS_PER_HOUR
     is_sale_time = (hour >= EVENING_SALE_HOURS[0]) | (hour < EVENING_SALE_HOURS[1])
     flow_wh = np.zeros_like(net_wh)
-    for slot in range(len(net_wh)):
+    charges_wh = np.concatenate([first_wh[None, :], np.zeros_like(net_wh)])
+    for slot, charge_wh in enumerate(charges_wh[:-1]):
         wanted = np.maximum(net_wh[slot], 0) + (sale_wh if is_sale_time[slot] else 0)
         give = np.where(net_wh[slot] >= 0, np.minimum(np.minimum(wanted, BATTERY_POWER_WH), charge_wh - reserve_wh), 0)
         give = np.maximum(give, 0)
         room = (capacity_wh - charge_wh) * 100 // BATTERY_CHARGE_PERCENT
         take = np.minimum(np.minimum(np.maximum(-net_wh[slot], 0), BATTERY_POWER_WH), room)
-        charge_wh = charge_wh + take * BATTERY_CHARGE_PERCENT // 100 - give
+        charges_wh[slot + 1] = charge_wh + take * BATTERY_CHARGE_PERCENT // 100 - give
         flow_wh[slot] = take - give
-    return flow_wh
+    return BatteryOperation(flow_wh, charges_wh, capacity_wh, reserve_wh)
 
 
 def home_energy(feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64]) -> HomeEnergy:
@@ -177,11 +192,13 @@ def home_energy(feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64]) -
     load_wh, q_var = home_loads(feeder, key, when)
     has_pv, has_battery = pv_and_battery_homes(generator(*key, Stream.OWNERS), feeder.households)
     net_wh = load_wh - pv_yield(feeder, key, when, has_pv)
-    net_wh = net_wh + battery_flow(generator(*key, Stream.BATTERY), when, net_wh, has_battery)
+    battery = operate_batteries(generator(*key, Stream.BATTERY), when, net_wh, has_battery)
+    net_wh = net_wh + battery.flow_wh
     return HomeEnergy(
         import_wh=np.maximum(net_wh, 0),
         export_wh=np.maximum(-net_wh, 0),
         q_var=q_var,
         has_pv=has_pv,
         has_battery=has_battery,
+        battery=battery,
     )

@@ -56,6 +56,11 @@ class Feeder:
         return len(self.load_node)
 
     @property
+    def meter_nodes(self) -> NDArray[np.int32]:
+        """[loads + 1] node at which each meter of an area hangs: the loads', then the feeder's, the low-voltage busbar."""
+        return np.append(self.load_node, np.int32(self.transformer.node_lower))
+
+    @property
     def nodes(self) -> int:
         """Number of nodes, the upper side of the transformer included."""
         return len(self.node_u_rated_v)
@@ -94,6 +99,27 @@ def load_feeder() -> Feeder:
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as trouble:
         message = f"simulators/grid/{EXTRACT_NAME}: cannot be read ({trouble}); restore the file as shipped"
         raise GridError(message) from trouble
+
+
+def homes_at_line_ends(feeder: Feeder) -> tuple[int, ...]:
+    """The homes (as loads) at nodes where a line ends, one a node, the electrically farthest from the busbar first.
+
+    Seen along a line that only takes energy the voltage falls to its end: these are the places to watch.
+    """
+    lines: dict[int, list[tuple[int, float]]] = {node: [] for node in range(feeder.nodes)}
+    for start, end, r_ohm in zip(*feeder.line_nodes.tolist(), feeder.line_r_ohm.tolist(), strict=True):
+        lines[start].append((end, r_ohm))
+        lines[end].append((start, r_ohm))
+    distance_ohm = {feeder.transformer.node_lower: 0.0}
+    reached = list(distance_ohm)
+    for node in reached:  # grows while it is walked
+        for neighbour, r_ohm in lines[node]:
+            if neighbour not in distance_ohm:
+                distance_ohm[neighbour] = distance_ohm[node] + r_ohm
+                reached.append(neighbour)
+    ends = [node for node in reached if len(lines[node]) == 1]
+    first_home = {int(node): home for home, node in reversed(list(enumerate(feeder.load_node[: feeder.households])))}
+    return tuple(first_home[node] for node in sorted(ends, key=lambda node: -distance_ohm[node]) if node in first_home)
 
 
 def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:

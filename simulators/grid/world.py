@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridcore.errors import UsageError, require
 from simulators.grid.diversity import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR, Stream, generator, home_energy
-from simulators.grid.feeder import SHAPE_SLOTS, Feeder, load_feeder
+from simulators.grid.feeder import SHAPE_SLOTS, Feeder, homes_at_line_ends, load_feeder
 from simulators.grid.power_flow import FeederModel
 
 HOUSEHOLDS_PER_AREA = 113
@@ -40,6 +40,7 @@ START_EXPORT_WH = (500_000, 25_000_000)
 START_LOAD_WH = (5_000_000, 400_000_000)
 START_FEEDER_IMPORT_WH = (500_000_000, 5_000_000_000)
 START_FEEDER_EXPORT_WH = (50_000_000, 900_000_000)
+RATED_PHASE_V = 400 / 3**0.5  # 230.94 V: the feeder's low-voltage nodes are rated 400 V between phases
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,21 @@ class MeterSpec:
     profile: str  # firmware profile id
 
 
+@dataclass(frozen=True)
+class BatterySpec:
+    """A home's battery; energies in Wh."""
+
+    party: str
+    capacity_wh: int
+    reserve_wh: int  # it is never discharged below this
+
+
 @dataclass(frozen=True, eq=False)
 class World:
-    """A simulated world; column i of every ``[.., meters]`` array belongs to ``meters[i]``, of ``[.., areas]`` to ``areas[i]``."""
+    """A simulated world.
+
+    Column i of every ``[.., meters]`` array belongs to ``meters[i]``, of ``[.., areas]`` to ``areas[i]``, of ``[.., batteries]`` to ``batteries[i]``.
+    """
 
     areas: tuple[str, ...]
     slot_start_s: NDArray[np.int64]  # [slots] UTC seconds
@@ -72,6 +85,10 @@ class World:
     loss_wh: NDArray[np.int64]  # [slots, areas]
     voltage_pu_min: NDArray[np.float64]  # [slots, areas] over the low-voltage nodes
     voltage_pu_max: NDArray[np.float64]  # [slots, areas]
+    voltage_pu: NDArray[np.float32]  # [slots, meters] at the meter; a feeder's at the low-voltage busbar
+    line_ends: tuple[tuple[int, ...], ...]  # per area: columns of the homes at the ends of lines, the farthest first
+    batteries: tuple[BatterySpec, ...]  # in the order of their homes
+    battery_wh: NDArray[np.int64]  # [slots + 1, batteries] state of charge at the slot boundaries
 
     @property
     def slots(self) -> int:
@@ -85,11 +102,23 @@ class World:
 
     def true_registers(self, boundary_index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """True cumulative import and export [meters] in primary Wh at boundary 0 .. slots; UsageError outside."""
+        self._check_boundary(boundary_index)
+        imported, exported = self._cumulative
+        return imported[boundary_index], exported[boundary_index]
+
+    def phase_voltages_v(self, boundary_index: int) -> NDArray[np.float64]:
+        """Phase voltage in V [meters] that the meters show at boundary 0 .. slots: the mean of the slot that ends there.
+
+        Boundary 0 ends no slot and shows the first one's. UsageError outside.
+        """
+        self._check_boundary(boundary_index)
+        shown: NDArray[np.float64] = self.voltage_pu[max(0, boundary_index - 1)].astype(np.float64) * RATED_PHASE_V
+        return shown
+
+    def _check_boundary(self, boundary_index: int) -> None:
         if not 0 <= boundary_index <= self.slots:
             message = f"boundary_index {boundary_index}: the world has boundaries 0 to {self.slots}"
             raise UsageError(message)
-        imported, exported = self._cumulative
-        return imported[boundary_index], exported[boundary_index]
 
     @cached_property
     def _cumulative(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -128,6 +157,7 @@ def build_world(*, households: int, slots: int, seed: int) -> World:
     when = shape_positions(slot_start_s)
     count = -(-households // HOUSEHOLDS_PER_AREA)
     built = [_build_area(feeder, model, number, seed, when) for number in range(count)]
+    ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
     world = World(
         areas=tuple(f"A{number + 1}" for number in range(count)),
         slot_start_s=slot_start_s,
@@ -138,9 +168,14 @@ def build_world(*, households: int, slots: int, seed: int) -> World:
         loss_wh=np.stack([area.loss_wh for area in built], axis=1),
         voltage_pu_min=np.stack([area.voltage_pu_min for area in built], axis=1),
         voltage_pu_max=np.stack([area.voltage_pu_max for area in built], axis=1),
+        voltage_pu=np.concatenate([area.voltage_pu for area in built], axis=1),
+        line_ends=tuple(tuple(first + home for home in ends) for first in range(0, count * per_area, per_area)),
+        batteries=tuple(battery for area in built for battery in area.batteries),
+        battery_wh=np.concatenate([area.battery_wh for area in built], axis=1),
     )
-    for array in (world.slot_start_s, world.import_wh, world.export_wh, world.loss_wh):
-        array.setflags(write=False)
+    for value in vars(world).values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
     limits = np.array([meter.limit_wh for meter in world.meters])
     require(bool((np.maximum(world.import_wh, world.export_wh) <= limits).all()), "no slot's energy above its limit_wh")
     return world
@@ -166,6 +201,9 @@ class _Area:
     loss_wh: NDArray[np.int64]
     voltage_pu_min: NDArray[np.float64]
     voltage_pu_max: NDArray[np.float64]
+    voltage_pu: NDArray[np.float32]
+    batteries: tuple[BatterySpec, ...]
+    battery_wh: NDArray[np.int64]
 
 
 def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when: NDArray[np.int64]) -> _Area:
@@ -182,6 +220,7 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when
     feeder_wh = np.rint(flow.upper_w / SLOTS_PER_HOUR).astype(np.int64)[:, None]
     net_wh = np.concatenate([net_wh, feeder_wh], axis=1)
     low_voltage = np.delete(flow.u_pu, feeder.transformer.node_upper, axis=1)
+    with_battery = np.flatnonzero(homes.has_battery)
     return _Area(
         meters=_meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv),
         import_wh=np.maximum(net_wh, 0),
@@ -189,6 +228,16 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when
         loss_wh=np.rint(flow.loss_w / SLOTS_PER_HOUR).astype(np.int64),
         voltage_pu_min=low_voltage.min(axis=1),
         voltage_pu_max=low_voltage.max(axis=1),
+        voltage_pu=flow.u_pu[:, feeder.meter_nodes].astype(np.float32),
+        batteries=tuple(
+            BatterySpec(
+                _household_code(number * feeder.households + home),
+                int(homes.battery.capacity_wh[home]),
+                int(homes.battery.reserve_wh[home]),
+            )
+            for home in with_battery.tolist()
+        ),
+        battery_wh=homes.battery.charge_wh[:, with_battery],
     )
 
 

@@ -60,6 +60,23 @@ def test_orders_let_the_market_move_three_quarters_of_what_is_possible(household
     assert possible_wh > 0.2 * world.import_wh[:, columns].sum()
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_evenings_trade_because_batteries_sell(seed: int) -> None:
+    world = build_world(households=113, slots=96, seed=seed)
+    with_battery = {battery.party for battery in world.batteries}
+    for hour in range(20, 24):
+        sold_by, volume_wh = set[str](), 0
+        for slot in range(4 * hour, 4 * hour + 4):
+            orders = orders_of_slot(world, seed, slot)
+            sold_by |= {order.party for order in orders if order.side == "sell"}
+            sides = [[order.quantity_wh for order in orders if order.side == side] for side in ("buy", "sell")]
+            volume_wh += min(map(sum, sides))
+        assert volume_wh > 5_000, f"hour {hour}"
+        if hour >= 22:  # no PV any more
+            assert sold_by
+            assert sold_by <= with_battery
+
+
 def test_noon_has_exports_and_imports(day: World) -> None:
     assert day.export_wh[NOON_SLOT, :113].sum() > 5_000
     assert day.import_wh[NOON_SLOT, :113].sum() > 1_000

@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 
 from gridcore.errors import UsageError
 from simulators.grid import diversity
-from simulators.grid.diversity import battery_flow, day_orders, generator, home_loads, pv_and_battery_homes
-from simulators.grid.feeder import SHAPE_SLOTS, load_feeder
+from simulators.grid.diversity import (
+    day_orders,
+    generator,
+    home_energy,
+    home_loads,
+    operate_batteries,
+    pv_and_battery_homes,
+    pv_yield,
+)
+from simulators.grid.feeder import SHAPE_SLOTS, homes_at_line_ends, load_feeder
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import (
     HOUSEHOLDS_MAX,
@@ -31,16 +39,17 @@ from simulators.grid.world import (
 
 ROOT = Path(__file__).parents[3]
 POINTS = 153
+DARK_SLOT = 88  # 22:00: no PV in the shapes
 
 
 def digest_of(world: World) -> str:
     """SHA-256 over everything that a world and its orders hold."""
     digest = hashlib.sha256()
-    for array in (world.slot_start_s, world.import_wh, world.export_wh, world.loss_wh):
+    for array in (world.slot_start_s, world.import_wh, world.export_wh, world.loss_wh, world.battery_wh):
         digest.update(array.tobytes())
-    digest.update(world.voltage_pu_min.tobytes() + world.voltage_pu_max.tobytes())
+    digest.update(world.voltage_pu_min.tobytes() + world.voltage_pu_max.tobytes() + world.voltage_pu.tobytes())
     orders = [orders_of_slot(world, 5, slot) for slot in range(0, world.slots, 8)]
-    digest.update(repr((world.areas, world.meters, world.traders, orders)).encode())
+    digest.update(repr((world.areas, world.meters, world.traders, world.batteries, world.line_ends, orders)).encode())
     return digest.hexdigest()
 
 
@@ -114,8 +123,10 @@ def test_trading_homes_do_not_change_the_physics_and_a_short_world_begins_a_long
     few = build_world(households=12, slots=8, seed=7)
     assert few.traders == tuple(f"H{number:03d}" for number in range(1, 13))
     assert few.meters == day.meters
-    for name in ("import_wh", "export_wh", "loss_wh", "voltage_pu_min", "voltage_pu_max"):
+    assert few.batteries == day.batteries
+    for name in ("import_wh", "export_wh", "loss_wh", "voltage_pu_min", "voltage_pu_max", "voltage_pu"):
         assert (getattr(few, name) == getattr(day, name)[:8]).all(), name
+    assert (few.battery_wh == day.battery_wh[:9]).all()
 
 
 def test_more_homes_than_a_feeder_has_replicate_it_with_other_homes() -> None:
@@ -155,7 +166,8 @@ def test_time_grid_starts_at_local_midnight_of_21_june(day: World) -> None:
 
 
 def test_a_world_cannot_be_changed(day: World) -> None:
-    for array in (day.slot_start_s, day.import_wh, day.export_wh, day.loss_wh, *day.true_registers(3)):
+    arrays = (day.slot_start_s, day.import_wh, day.export_wh, day.loss_wh, day.voltage_pu, day.battery_wh)
+    for array in (*arrays, *day.true_registers(3)):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -219,11 +231,93 @@ def test_pv_and_batteries_are_spread_over_every_ten_homes(seed: int, homes: int)
 
 @given(st.integers(0, 2**32), st.lists(st.integers(-2_000, 2_000), min_size=1, max_size=60))
 @settings(max_examples=50, deadline=None)
-def test_battery_gives_no_more_than_it_held_and_stays_within_its_power(seed: int, net: list[int]) -> None:
+def test_a_battery_keeps_its_energy_its_bounds_and_its_power(seed: int, net: list[int]) -> None:
     net_wh = np.array([[value, value] for value in net], dtype=np.int64)
-    flow_wh = battery_flow(generator(seed), np.arange(len(net)), net_wh, np.array([True, False]))
-    assert (flow_wh[:, 1] == 0).all()
+    battery = operate_batteries(generator(seed), np.arange(len(net)), net_wh, np.array([True, False]))
+    flow_wh, charge_wh = battery.flow_wh[:, 0], battery.charge_wh[:, 0]
+    kept_wh = np.where(flow_wh > 0, flow_wh * diversity.BATTERY_CHARGE_PERCENT // 100, flow_wh)
+    assert (np.diff(charge_wh) == kept_wh).all()
+    assert diversity.BATTERY_CAPACITY_WH[0] <= battery.capacity_wh[0] <= diversity.BATTERY_CAPACITY_WH[1]
+    assert 0 < battery.reserve_wh[0] <= charge_wh.min() <= charge_wh.max() <= battery.capacity_wh[0]
     assert np.abs(flow_wh).max() <= diversity.BATTERY_POWER_WH
-    taken, given_back = np.cumsum(np.maximum(flow_wh, 0)), np.cumsum(np.maximum(-flow_wh, 0))
-    assert (given_back <= diversity.BATTERY_CAPACITY_WH[1] + taken).all()
-    assert (np.maximum(flow_wh[:, 0], 0) <= np.maximum(-net_wh[:, 0], 0)).all()
+    assert (np.maximum(flow_wh, 0) <= np.maximum(-net_wh[:, 0], 0)).all(), (
+        "it is charged from the home's own surplus only"
+    )
+    for array in (battery.flow_wh, battery.charge_wh, battery.capacity_wh[None], battery.reserve_wh[None]):
+        assert (array[:, 1] == 0).all(), "a home without a battery"
+
+
+def test_homes_meter_load_less_pv_plus_what_their_battery_takes_or_gives() -> None:
+    feeder, key, when = load_feeder(), (7, 0), 96 * 172 + np.arange(96)
+    homes = home_energy(feeder, key, when)
+    behind_wh = home_loads(feeder, key, when)[0] - pv_yield(feeder, key, when, homes.has_pv)
+    assert (homes.import_wh - homes.export_wh == behind_wh + homes.battery.flow_wh).all()
+    assert (homes.battery.flow_wh.any(axis=0) == homes.has_battery).all()
+
+
+def test_state_of_charge_of_every_battery_stays_between_reserve_and_capacity_and_is_used(day: World) -> None:
+    assert day.battery_wh.shape == (97, len(day.batteries))
+    assert len(day.batteries) in (11, 12), "one home in ten"
+    for battery, charge_wh in zip(day.batteries, day.battery_wh.T, strict=True):
+        column = day.meter_of_party[battery.party]
+        assert battery.reserve_wh <= charge_wh.min() <= charge_wh.max() <= battery.capacity_wh
+        assert charge_wh.max() - charge_wh.min() > battery.capacity_wh // 4
+        # it gives no less than the meter exports by night, when no PV does
+        given_wh = np.maximum(-np.diff(charge_wh), 0)
+        assert (given_wh[DARK_SLOT:] >= day.export_wh[DARK_SLOT:, column]).all()
+
+
+def test_batteries_of_a_second_feeder_name_its_own_homes() -> None:
+    world = build_world(households=114, slots=8, seed=7)
+    areas = [world.meters[world.meter_of_party[battery.party]].area for battery in world.batteries]
+    assert sorted(set(areas)) == ["A1", "A2"]
+    assert areas == sorted(areas)
+    assert world.battery_wh.shape == (9, len(world.batteries))
+
+
+def test_meters_of_one_node_share_its_voltage_and_the_least_and_largest_are_the_areas(day: World) -> None:
+    feeder = load_feeder()
+    assert day.voltage_pu.shape == day.import_wh.shape
+    for node in np.unique(feeder.load_node):
+        columns = np.flatnonzero(feeder.load_node == node)
+        assert (day.voltage_pu[:, columns] == day.voltage_pu[:, columns[:1]]).all()
+    tolerance = np.spacing(np.float32(1.06))
+    assert (day.voltage_pu.min(axis=1) >= day.voltage_pu_min[:, 0] - tolerance).all()
+    assert (day.voltage_pu.max(axis=1) <= day.voltage_pu_max[:, 0] + tolerance).all()
+    # the busbar lies between them: lines lose voltage where energy is taken and gain it where it is fed in
+    assert (day.voltage_pu[:, 153] > day.voltage_pu_min[:, 0]).all()
+    assert (day.voltage_pu[:, 153] < day.voltage_pu_max[:, 0]).any()
+
+
+def test_meters_show_the_phase_voltage_of_the_slot_that_ends(day: World) -> None:
+    for boundary, slot in ((0, 0), (1, 0), (2, 1), (96, 95)):
+        assert day.phase_voltages_v(boundary) == pytest.approx(day.voltage_pu[slot] * 230.94, abs=0.01)
+    for boundary in (-1, 97):
+        with pytest.raises(UsageError, match=f"boundary_index {boundary}: the world has boundaries 0 to 96"):
+            day.phase_voltages_v(boundary)
+
+
+def test_line_ends_are_homes_where_one_line_arrives_the_farthest_first() -> None:
+    feeder = load_feeder()
+    homes = homes_at_line_ends(feeder)
+    lines_at = np.bincount(feeder.line_nodes.ravel(), minlength=feeder.nodes)
+    nodes = feeder.load_node[list(homes)]
+    assert (lines_at[nodes] == 1).all()
+    assert len(set(nodes.tolist())) == len(homes) >= 12
+    assert max(homes) < feeder.households
+    world = build_world(households=114, slots=8, seed=7)
+    assert [[world.meters[column].area for column in columns] for columns in world.line_ends] == [
+        ["A1"] * len(homes),
+        ["A2"] * len(homes),
+    ]
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_busbar_and_eleven_line_ends_tell_the_lowest_voltage_within_half_a_volt(seed: int) -> None:
+    world = build_world(households=113, slots=96 * 7, seed=seed)
+    watched = world.voltage_pu[:, [*world.line_ends[0][:11], 153]].min(axis=1)
+    assert ((watched - world.voltage_pu_min[:, 0]) * 230.94).max() < 0.5
+
+
+def test_a_year_of_voltages_takes_a_quarter_of_what_the_energies_take(day: World) -> None:
+    assert 4 * day.voltage_pu.nbytes == day.import_wh.nbytes + day.export_wh.nbytes
