@@ -198,9 +198,10 @@ def decode_rows(attachment: bytes, body: Leaf) -> tuple[bytes, list[Row]] | None
         return None
     if not fits(content, {"columns": [bytes] * 5, "observations?": bytes, "seed": 32}):
         return None
-    observed = content.get("observations", b"")
-    named = {"observations": sm3(observed)} if 1 <= len(observed) <= 65_536 else {}
-    if ("observations" in content) != bool(named) or named.get("observations") != body.get("observations"):
+    observed = content.get("observations")
+    if body.get("observations") != (None if observed is None else sm3(observed)):
+        return None
+    if observed is not None and not 1 <= len(observed) <= 65_536:
         return None
     columns = [decode_column(column, body["rows"]) for column in content["columns"]]
     for column, (low, high) in zip(columns, ROW_RANGES, strict=True):
