@@ -1,0 +1,117 @@
+"""Trying to cheat: whatever is altered in a copy, the verifier names the claim that fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridcore import cbor, verify
+from gridcore.errors import EncodingError
+from gridweb import forgery
+from tests.unit.verify.bundle_world import World, trust_of, with_one_order, without_orders
+
+CLAIM = {
+    "amount": "line",
+    "energy": "line",
+    "price": "line",
+    "rules_price": "header",
+    "ratio": "header",
+    "order_limit": "recorded",
+    "filled": "orders",
+    "start_register": "readings",
+    "end_register": "readings",
+    "gateway_signature": "recorded",
+    "signer_signature": "certificate",
+    "forged_amount": "line",
+    "forged_reading": "signatures",
+    "forged_limit": "signatures",
+    "forged_rules": "certificate",
+}
+
+
+def _without_orders() -> World:
+    world = without_orders(World())
+    world.sign()
+    return world
+
+
+def _without_clearing() -> World:
+    world = _without_orders()
+    for key in [key for key in world.leaves if key.startswith("clearing/")]:
+        del world.leaves[key]
+    world.sign()
+    return world
+
+
+def _in_one_block() -> World:
+    world = World()
+    world.block_of = dict.fromkeys(world.block_of, 2)
+    world.sign()
+    return world
+
+
+WORLDS = {
+    "two orders": World(),
+    "one order": with_one_order(World()),
+    "no order": _without_orders(),
+    "no clearing": _without_clearing(),
+    "all in one block": _in_one_block(),
+}
+
+
+def refuted(verdict: verify.Verdict) -> str:
+    return verdict.reason.partition(":")[0] if verdict.answer == verify.NOT_VERIFIED else verdict.answer
+
+
+def test_the_table_of_claims_is_complete() -> None:
+    assert CLAIM.keys() == forgery.ALTERATIONS.keys()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("what", CLAIM)
+def test_every_alteration_is_not_verified_by_the_claim_it_breaks(what: str, world: str) -> None:
+    bundle, trust = WORLDS[world].bundle(), trust_of(WORLDS[world])
+    assert verify.verify_bundle(bundle, trust).answer == verify.VERIFIED
+    if what not in forgery.alterations(bundle):
+        assert what in forgery.OF_ORDERS
+        assert not cbor.decode(bundle)["orders"]
+        return
+    altered = forgery.alter(bundle, what)
+    assert altered.data != bundle
+    assert altered.change.before != altered.change.after
+    assert refuted(verify.verify_bundle(altered.data, trust)) == CLAIM[what]
+
+
+@pytest.mark.parametrize("what", [name for name in CLAIM if forgery.is_forgery(name) and name != "forged_amount"])
+def test_a_forgery_with_all_digests_anew_fails_at_nothing_but_signatures(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With signatures taken for good, the forged bundle holds: every digest in it was made anew."""
+    world = WORLDS["two orders"]
+    altered = forgery.alter(world.bundle(), what)
+    monkeypatch.setattr(verify, "is_valid_signature", lambda *_: True)
+    assert verify.verify_bundle(altered.data, trust_of(world)).answer == verify.VERIFIED
+
+
+@pytest.mark.parametrize("number", [0, 1, 9, 10, 190_000_000, -2_000, 10**13])
+def test_one_digit_changes_and_length_and_sign_stay(number: int) -> None:
+    changed = forgery.other_digit(number)
+    assert len(str(changed)) == len(str(number))
+    assert (changed < 0) == (number < 0)
+    assert sum(one != other for one, other in zip(str(number), str(changed), strict=True)) == 1
+
+
+def test_the_bundle_itself_is_left_as_it_was() -> None:
+    bundle = WORLDS["two orders"].bundle()
+    before = bytes(bundle)
+    for what in forgery.alterations(bundle):
+        forgery.alter(bundle, what)
+    assert bundle == before
+
+
+def test_another_name_or_other_bytes_are_refused() -> None:
+    with pytest.raises(KeyError):
+        forgery.alter(WORLDS["two orders"].bundle(), "weather")
+    with pytest.raises(KeyError):
+        forgery.alter(WORLDS["no order"].bundle(), "order_limit")
+    with pytest.raises(EncodingError):
+        forgery.alter(b"\xa0", "amount")
