@@ -66,8 +66,8 @@ cometbft: ## build the consortium engine CometBFT into the user's cache folder (
 	@mkdir -p $(CACHE)/bin && GOBIN=$(CACHE)/bin go install github.com/cometbft/cometbft/cmd/cometbft@$(COMETBFT_VERSION)
 	@echo "$(CACHE)/bin/cometbft" "$$($(CACHE)/bin/cometbft version)"
 
-influxd: ## not in this release
-	@echo "make influxd: building InfluxDB comes with a later release; until then the vendor's package or container serves" >&2; exit 2
+influxd: ## build InfluxDB 2 into the user's cache folder (needs Go, Rust, clang, protoc, pkg-config)
+	@$(PYTHON) deploy/build_influxd.py $(CACHE)/bin/influxd
 
 clean: ## remove the environment, caches and build products; results in demo-* stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

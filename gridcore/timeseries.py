@@ -13,6 +13,9 @@ from typing import Final, NamedTuple, Protocol
 
 from gridcore.errors import GridError
 
+ROWS_READ_MAX: Final = 2_000_000
+"""Rows that one ``read`` returns; who asks for more is told to ask for a shorter span."""
+
 
 class SeriesUnavailable(GridError):  # noqa: N818 - the name says what happened
     """The store does not answer, or does not take writes, now. Trying again can help."""
@@ -28,7 +31,9 @@ class Series:
 
 
 class Row(NamedTuple):
-    """One instant of one curve: ``tags`` and ``values`` in the order of the series, ``time_s`` in UTC seconds."""
+    """One instant of one curve: ``tags`` (printable texts) and ``values`` (at least one of them not None) in the order of the
+    series, ``time_s`` in UTC seconds.
+    """
 
     tags: tuple[str, ...]
     time_s: int
@@ -40,8 +45,10 @@ INTERVALS: Final = Series(
     ("area", "meter"),
     ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "quality"),
 )
-"""A metering point in a slot, at its start: primary Wh. Traded energy and money are None until the slot is settled, and for
-points that are not billed; ``quality`` is the quality byte of the register at the slot's end (``gridcore.batch``)."""
+"""A metering point in a slot, at its start: primary Wh, None while the register at one of its ends is missing. Traded energy
+and money are None until the slot is settled, and for points that are not billed; ``quality`` is the quality byte of the
+register at the slot's end, ``MISSING`` where there is none (``gridcore.batch``). A slot gets its rows with the first register
+at its end."""
 
 SLOTS: Final = Series(
     "slot",
@@ -75,17 +82,27 @@ ALL_SERIES: Final = (INTERVALS, SLOTS, OBSERVATIONS)
 
 
 class TimeSeries(Protocol):
-    """A store of series. Every method raises SeriesUnavailable while the store is away or refuses."""
+    """A store of series. Every method but ``close`` raises SeriesUnavailable while the store is away or refuses, and can be
+    tried again.
+    """
 
     @property
     def kind(self) -> str:
         """What it is, for people: "embedded" or "influxdb"."""
 
+    async def claim(self, chain: str) -> None:
+        """Say whose ledger this store is a projection of, before the first write. UsageError when it is another's."""
+
     async def write(self, series: Series, rows: Sequence[Row]) -> None:
-        """Keep rows, replacing those of the same tags and instant. Durable before the next ``save_cursor`` returns."""
+        """Keep rows, replacing those of the same tags and instant whole: a value that is None now leaves nothing of an older
+        one. When a cursor survives, everything written before it has survived.
+        """
 
     async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
-        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
+        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags.
+
+        UsageError for more than ROWS_READ_MAX rows.
+        """
 
     async def load_cursor(self) -> int:
         """Height up to which the ledger has been projected: 0 at first and after ``drop``."""
@@ -94,7 +111,7 @@ class TimeSeries(Protocol):
         """Say that everything up to ``height`` has been written."""
 
     async def drop(self) -> None:
-        """Forget everything, the cursor included."""
+        """Forget everything, the cursor and the claim included."""
 
     async def close(self) -> None:
         """Finish what is under way and let go."""
