@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gridcore.headline import Headline
 from gridledger.demo.results import Tables
 from simulators.grid.world import World
 
@@ -78,9 +79,9 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             "",
             "GridLedger demonstration - SIMULATED time and meters, illustrative prices",
             "",
-            f"  {len(traders)} homes traded {summary.energy_traded_wh / 1000:,.1f} kWh with each other in {summary.slots} slots"
-            + (f", at {price:.3f} CNY per kWh on average" if price is not None else ""),
+            f"  {Headline(len(traders), summary.energy_traded_wh, pays, alone).in_english('CNY')}",
             f"  {compare(pays, alone)}",
+            f"  {summary.slots} slots" + (f", {price:.3f} CNY per traded kWh on average" if price is not None else ""),
             f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",
             f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
@@ -101,13 +102,7 @@ def compare(pays_nano: int, alone_nano: int) -> str:
     def flow(nano: int) -> str:
         return f"pay {nano / NANO:,.2f} CNY" if nano >= 0 else f"are paid {-nano / NANO:,.2f} CNY"
 
-    saving = alone_nano - pays_nano
-    share = f" ({abs(saving) / alone_nano:.1%})" if pays_nano > 0 and alone_nano > 0 else ""
-    word = "better" if saving >= 0 else "worse"
-    return (
-        f"together they {flow(pays_nano)}; with the supplier alone they would {flow(alone_nano).replace('are', 'be', 1)}: "
-        f"{abs(saving) / NANO:,.2f} CNY {word}{share}"
-    )
+    return f"together they {flow(pays_nano)}; with the supplier alone they would {flow(alone_nano).replace('are', 'be', 1)}"
 
 
 def _mean_price(tables: Tables) -> float | None:
