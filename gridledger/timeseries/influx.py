@@ -1,0 +1,292 @@
+"""The store at scale: a bucket of InfluxDB 2, through the vendor's client.
+
+A row is one point: measurement = series, tags, integer fields, whole seconds. A None is a field that the point does not have.
+InfluxDB merges the fields of two writes of one point; where an older value would stay under a None, the point is deleted first,
+so a reader may miss it for a moment, and after a crash until the projection goes on from its cursor.
+The cursor is a point of the measurement ``projection`` at instant 0, tagged with the chain, written after its data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Self, TypeVar
+from urllib.parse import quote, unquote
+
+from influxdb_client.client.exceptions import InfluxDBError
+from influxdb_client.client.flux_csv_parser import FluxCsvParserException, FluxQueryException
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.dialect import Dialect
+from influxdb_client.domain.write_precision import WritePrecision
+from urllib3.exceptions import HTTPError
+
+from gridcore.errors import UsageError, broken, require
+from gridcore.secrets import SecretError, read_secret
+from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, Row, Series, SeriesUnavailable
+from gridledger.timeseries.config import SeriesConfig
+
+LINES_MAX: Final = 5_000
+"""Points of one request, as the vendor advises."""
+ATTEMPTS_MAX: Final = 4
+"""Of one request, before the caller is told; it goes on trying."""
+BACKOFF_S: Final = 0.2
+"""Before the second attempt; twice as long before each further one."""
+TIMEOUTS_MS: Final = (3_000, 30_000)
+"""For a connection, and for an answer."""
+THREADS_MAX: Final = 4
+PROJECTION: Final = Series("projection", ("chain",), ("height",))
+_FIRST_S, _LAST_S = 0, 9_214_646_400  # 1970 to 2262: what nanoseconds in 64 bits reach
+_RETRY_STATUS: Final = frozenset([429, 500, 502, 503, 504])
+_TAG_ESCAPES: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+_HEADER_ONLY: Final = Dialect(header=True, annotations=[])  # type: ignore[no-untyped-call] # the vendor's
+_QUERY: Final = """\
+from(bucket: bucket)
+  |> range(start: start, stop: stop)
+  |> filter(fn: (r) => {conditions})
+  |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
+  |> drop(columns: ["_start", "_stop", "_measurement"])
+"""
+
+T = TypeVar("T")
+
+
+class _TryAgain(Exception):  # noqa: N818 - between the attempts of one request
+    """Not there or too busy: the same request can succeed in a moment."""
+
+
+class InfluxSeries:
+    """A ``TimeSeries`` in a bucket whose data never expire. Methods may be called from one event loop."""
+
+    def __init__(self, url: str, org: str, bucket: str, token: str) -> None:
+        self._url, self._bucket = url.rstrip("/"), bucket
+        self._client = InfluxDBClient(self._url, token, org=org, timeout=TIMEOUTS_MS)
+        self._writer = self._client.write_api(write_options=SYNCHRONOUS)
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="series")
+
+    @classmethod
+    def of(cls, config: SeriesConfig) -> Self:
+        """The store of a configuration with kind "influxdb". SecretError for a token that cannot be had."""
+        url, org, bucket, reference = (
+            value or broken("an influxdb store has url, org, bucket and token")
+            for value in (config.url, config.org, config.bucket, config.token)
+        )
+        token = read_secret(reference)
+        if not token.isascii() or not token.decode("ascii").isprintable():
+            raise SecretError(f"{reference}: is no token of InfluxDB; put the token there, and nothing else")
+        return cls(url, org, bucket, token.decode("ascii"))
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+        return "influxdb"
+
+    async def claim(self, chain: str) -> None:
+        """Take the bucket for a chain. UsageError when it is another's, or when its data expire."""
+        await self._run(self._check_bucket)
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        for other in (row.tags[0] for row in claims if row.tags[0] != chain):
+            raise UsageError(f"{self._place}: holds the series of chain {other}, not of {chain}; give another bucket")
+        if not claims:
+            await self._post([_line(PROJECTION, Row((chain,), 0, (0,)))])
+
+    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+        """Keep rows, request by request, replacing those of the same tags and instant."""
+        for start in range(0, len(rows), LINES_MAX):
+            part = rows[start : start + LINES_MAX]
+            for row in await self._losers(series, part):
+                await self._run(partial(self._delete, series, row.tags, row.time_s, row.time_s))
+            await self._post([_line(series, row) for row in part])
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
+        wanted = dict(tags or {})
+        require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
+        if end_s <= start_s:
+            return []
+        # One attempt: a page says sooner that the store is away than a person would like to wait.
+        return await self._run(lambda: self._select(series, start_s, end_s, wanted), attempts=1)
+
+    async def load_cursor(self) -> int:
+        """Height up to which the ledger has been projected."""
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        return max((row.values[0] or 0 for row in claims), default=0)
+
+    async def save_cursor(self, height: int) -> None:
+        """Say that everything up to ``height`` has been written."""
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        require(len(claims) == 1, "a store is claimed before it is written")
+        await self._post([_line(PROJECTION, Row(claims[0].tags, 0, (height,)))])
+
+    async def drop(self) -> None:
+        """Delete our measurements; others in the bucket stay."""
+        for series in (PROJECTION, *ALL_SERIES):  # the cursor first: it never stands for what is gone
+            await self._run(partial(self._delete, series, (), _FIRST_S, _LAST_S))
+
+    async def close(self) -> None:
+        """Finish what is under way and close the connections."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()  # type: ignore[no-untyped-call] # the vendor's
+
+    @property
+    def _place(self) -> str:
+        return f"{self._url}, bucket {self._bucket}"
+
+    async def _losers(self, series: Series, rows: Sequence[Row]) -> list[Row]:
+        """The rows under whose None an older value would stay."""
+        holes = {(row.tags, row.time_s): row for row in rows if None in row.values}
+        if not holes:
+            return []
+        times = [time_s for _, time_s in holes]
+        shared = {
+            tag: next(iter(values))
+            for tag, *found in zip(series.tags, *(tags for tags, _ in holes), strict=True)
+            if len(values := set(found)) == 1
+        }
+        standing = await self._run(lambda: self._select(series, min(times), max(times) + 1, shared))
+        return [
+            row
+            for old in standing
+            if (row := holes.get((old.tags, old.time_s))) is not None
+            and any(new is None and value is not None for new, value in zip(row.values, old.values, strict=True))
+        ]
+
+    async def _post(self, lines: list[bytes]) -> None:
+        await self._run(
+            lambda: self._writer.write(self._bucket, record=b"\n".join(lines), write_precision=WritePrecision.S)  # type: ignore[arg-type] # texts, whatever it says
+        )
+
+    def _select(self, series: Series, start_s: int, end_s: int, wanted: Mapping[str, str]) -> list[Row]:
+        conditions = ["r._measurement == measurement", *(f"r.{tag} == {tag}" for tag in wanted)]
+        query = _QUERY.format(conditions=" and ".join(conditions))
+        # As parameters of the query, values are never part of its text.
+        values = {tag: _escaped(text) for tag, text in wanted.items()}
+        span = {"start": _instant(start_s), "stop": _instant(end_s)}
+        params = {"bucket": self._bucket, "measurement": series.name, **span, **values}
+        answer = self._client.query_api().query_csv(query, dialect=_HEADER_ONLY, params=params)
+        rows = []
+        for row in _rows_of(series, answer):
+            rows.append(row)
+            if len(rows) > ROWS_READ_MAX:
+                raise UsageError(f"{series.name}: more than {ROWS_READ_MAX:,} rows; ask for a shorter span")
+        rows.sort(key=lambda row: (row.time_s, row.tags))
+        return rows
+
+    def _delete(self, series: Series, tags: tuple[str, ...], first_s: int, last_s: int) -> None:
+        terms = [("_measurement", series.name), *zip(series.tags, map(_escaped, tags), strict=False)]
+        predicate = " AND ".join(f"{name}={_quoted(text)}" for name, text in terms)
+        self._client.delete_api().delete(_instant(first_s), _instant(last_s), predicate, self._bucket)
+
+    def _check_bucket(self) -> None:
+        found = self._client.buckets_api().find_buckets(name=self._bucket).buckets  # type: ignore[no-untyped-call] # the vendor's
+        if not found:
+            raise SeriesUnavailable(
+                f"{self._place}: no such bucket that this token may read; make it, or another token"
+            )
+        if any(rule.every_seconds for rule in found[0].retention_rules):
+            raise UsageError(f"{self._place}: its data expire; give a bucket without a retention period")
+
+    async def _run(self, work: Callable[[], T], attempts: int = ATTEMPTS_MAX) -> T:
+        """Let a thread do one request, again with growing pauses where that can help. SeriesUnavailable in the end."""
+        for attempt in range(attempts):
+            if attempt:
+                await asyncio.sleep(BACKOFF_S * 2 ** (attempt - 1))
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, _judged, work)
+            except _TryAgain as error:
+                reason = str(error)
+            except InfluxDBError as error:
+                raise SeriesUnavailable(f"{self._place}: {_reason(error)}") from None
+            except (FluxQueryException, FluxCsvParserException) as error:
+                raise SeriesUnavailable(f"{self._place}: {' '.join(str(error).split())}") from None
+        raise SeriesUnavailable(f"{self._place}: {reason}")
+
+
+def _judged(work: Callable[[], T]) -> T:
+    """``work``, with what may be over in a moment told apart from what is not."""
+    try:
+        return work()
+    except HTTPError as error:
+        raise _TryAgain(_connection_reason(error)) from None
+    except InfluxDBError as error:
+        if getattr(error, "status", None) in _RETRY_STATUS:
+            raise _TryAgain(_reason(error)) from None
+        raise
+
+
+def _connection_reason(error: HTTPError) -> str:
+    text = str(getattr(error, "reason", None) or error)
+    return f"no InfluxDB answers there ({text.rpartition(': ')[2] or type(error).__name__})"
+
+
+def _reason(error: InfluxDBError) -> str:
+    """The server's own line."""
+    status = getattr(error, "status", None)
+    try:
+        said = json.loads(getattr(error, "body", None) or b"{}").get("message", "")
+    except (ValueError, AttributeError):
+        said = ""
+    said = " ".join(str(said or error.message or type(error).__name__).split())
+    hint = {401: "; check the token", 403: "; the token needs read and write for the bucket"}.get(status or 0, "")
+    return f"{said} (status {status}){hint}" if status else said
+
+
+def _rows_of(series: Series, answer: Iterator[list[str]]) -> Iterator[Row]:
+    """Rows of an answer in CSV: blocks, each with its own header; a block has only the fields that occur in it."""
+    time_at, tags_at, fields_at = 0, [0], [0]
+    for cells in answer:
+        if len(cells) < 3:
+            continue  # between blocks
+        if cells[2] == "table":
+            time_at = cells.index("_time")
+            tags_at = [cells.index(tag) for tag in series.tags]
+            fields_at = [cells.index(field) if field in cells else -1 for field in series.fields]
+            continue
+        values = [cells[at] if at >= 0 else "" for at in fields_at]
+        yield Row(
+            tuple(_unescaped(cells[at]) for at in tags_at),
+            int(datetime.fromisoformat(cells[time_at]).timestamp()),
+            tuple(int(value) if value else None for value in values),
+        )
+
+
+def _line(series: Series, row: Row) -> bytes:
+    """A row in line protocol, whole seconds."""
+    tags = "".join(
+        f",{name}={_escaped(text).translate(_TAG_ESCAPES)}" for name, text in zip(series.tags, row.tags, strict=True)
+    )
+    fields = ",".join(
+        f"{name}={value}i" for name, value in zip(series.fields, row.values, strict=True) if value is not None
+    )
+    require(bool(fields), "a row has a value")
+    return f"{series.name}{tags} {fields} {row.time_s}".encode()
+
+
+def _escaped(text: str) -> str:
+    """A tag value that InfluxDB can hold: percent sign, backslash and control characters as %25, %5C ...; empty: "%"."""
+    if not text:
+        return "%"
+    if text.isprintable() and "%" not in text and "\\" not in text:
+        return text
+    return "".join(
+        character if character.isprintable() and character not in "%\\" else quote(character, safe="")
+        for character in text
+    )
+
+
+def _unescaped(text: str) -> str:
+    """Inverse of ``_escaped``."""
+    return unquote(text) if text != "%" else ""
+
+
+def _quoted(text: str) -> str:
+    """A text in a delete predicate."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _instant(time_s: int) -> datetime:
+    return datetime.fromtimestamp(time_s, UTC)
