@@ -1,1 +1,1 @@
-"""Pages and public API. Empty in this release; the place is kept by the architecture."""
+"""What people see: pages and the public API over a node (docs/web.md)."""

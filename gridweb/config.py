@@ -1,0 +1,44 @@
+"""The configuration of the pages: a part of ``web.toml`` (``gridledger serve --config web.toml``).
+
+[web]
+demo = false                         # true: sign in without a password; loopback and a simulated chain only
+users = "users.db"                   # made by: gridledger serve --config web.toml --add-user NAME --role ROLE
+trust = "trust.json"                 # the trust root that visitors download to check bundles with
+public_url = "https://…"             # what a browser shows; https makes cookies "Secure"
+
+[web.listen]
+host = "127.0.0.1"                   # plain HTTP: put a proxy with TLS before it
+port = 7080
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PORT_DEFAULT: Final = 7080
+
+
+@dataclass(frozen=True)
+class ListenConfig:
+    """Where pages are served. Plain HTTP: outside one machine, put a proxy with TLS before it."""
+
+    host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
+    port: int = field(default=PORT_DEFAULT, metadata={"min": 0, "max": 65_535})
+
+
+@dataclass(frozen=True)
+class WebConfig:
+    """Pages. ``public_url``: the address in browsers, where it is not the one listened on."""
+
+    trust: Path
+    users: Path = Path("users.db")
+    demo: bool = False
+    public_url: str | None = field(default=None, metadata={"schemes": ("http", "https"), "max": 255})
+    listen: ListenConfig = field(default_factory=ListenConfig)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach the pages by TLS, so that cookies are theirs alone."""
+        return (self.public_url or "").startswith("https:")

@@ -1,0 +1,43 @@
+"""The small database of the pages: users and sessions, in one SQLite file that is its owner's alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from gridcore.errors import UsageError
+
+VERSION: Final = 1
+BUSY_S: Final = 2.0
+"""How long a statement waits for another process (``gridledger serve --add-user``) that is writing."""
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS user (
+  name TEXT PRIMARY KEY, role TEXT NOT NULL, party TEXT, password_hash TEXT NOT NULL, created_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS session (
+  digest BLOB PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, party TEXT,
+  created_s INTEGER NOT NULL, seen_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS session_by_name ON session (name, seen_s);
+"""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the file, made with mode 0600 when absent. UsageError when it cannot be used.
+
+    Every statement is a transaction of its own; one thread at a time.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise UsageError(f"{path}: is of version {version}; this release reads {VERSION}: name another file")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION};")
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be used ({reason}); check web.users and its folder") from None
+    return connection

@@ -1,0 +1,78 @@
+"""What is answered when something went wrong: a page in words for people, a problem (RFC 9457) for programs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Response, jsonify, request
+
+from gridcore.logs import get_logger
+from gridcore.problems import PROBLEM_TYPE, Problem, word_of
+from gridweb.i18n import N_
+from gridweb.source import SourceAway, SourceMissing
+from gridweb.tables import API
+from gridweb.views import render_page
+from ledger.client import NodeRefused
+
+FAULT: Final = "see the log of the pages' server"
+HEADINGS: Final = {
+    "bad-request": N_("This request cannot be understood"),
+    "not-authenticated": N_("Please sign in"),
+    "not-authorised": N_("This is not open to you"),
+    "not-found": N_("There is no such page"),
+    "not-allowed": N_("This cannot be done here"),
+    "too-large": N_("This is too large"),
+    "too-many": N_("Too many attempts"),
+    "fault": N_("A fault of this server"),
+    "busy": N_("Not now"),
+}
+ADVICE: Final = {
+    "not-authorised": N_("Your role does not open this page. If it should, ask your administrator."),
+    "not-found": N_("The address leads nowhere, or to something that the ledger does not know, or not yet."),
+    "too-many": N_("Wait a little before the next attempt."),
+    "fault": N_("The fault has been logged. Please report it to the operator."),
+    "busy": N_("A part behind these pages is away. This page can be loaded again as soon as it is back."),
+}
+
+log = get_logger(__name__)
+
+
+def is_for_program() -> bool:
+    """Whether the answer is read by a program: everything under ``/api``, and what asks for JSON or an event stream."""
+    best = request.accept_mimetypes.best_match(["text/html", "application/json", "text/event-stream"])
+    return request.path.startswith(f"{API}/") or best in ("application/json", "text/event-stream")
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error comes to; a fault of our own is logged with its traceback and not shown."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, SourceAway):
+        return Problem("busy", f"{error.dependency}: away since {error.since_s} (UTC seconds); ask again later")
+    if isinstance(error, SourceMissing):
+        return Problem("not-found", str(error))
+    if isinstance(error, NodeRefused):
+        log.error("node_refused", path=request.path, reason=str(error))
+        return Problem("fault", "the node refuses what these pages ask of it; " + FAULT)
+    status = getattr(error, "code", None)
+    if hasattr(error, "get_response") and isinstance(status, int):
+        return Problem(word_of(status), " ".join(str(getattr(error, "description", error)).split()))
+    log.error("request_failed", path=request.path, exc_info=error)
+    return Problem("fault", FAULT)
+
+
+async def answer_error(error: Exception) -> Response:
+    """The response to an error."""
+    problem = problem_of(error)
+    if is_for_program():
+        response = jsonify(problem.body())
+        response.content_type = PROBLEM_TYPE
+    else:
+        page = await render_page(
+            "problem.html", problem=problem, heading=HEADINGS[problem.word], advice=ADVICE.get(problem.word, "")
+        )
+        response = Response(page)
+    response.status_code = problem.status
+    if problem.word == "busy":
+        response.headers["Retry-After"] = "2"
+    return response

@@ -1,0 +1,95 @@
+"""What is new, told to open pages as it happens: events with ids, a bounded backlog to resume from, bounded listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gridcore.problems import Problem
+
+BACKLOG_MAX: Final = 1_024
+"""Events kept for listeners that come back; whoever missed more is told to load the page anew (``reset``)."""
+LISTENERS_MAX: Final = 1_000
+HEARTBEAT_S: Final = 15.0
+"""A comment is sent after so much silence, so that proxies keep the stream and dead ones are noticed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event. ``id`` ascends by one; ``data``: a flat object of texts and numbers."""
+
+    id: int
+    name: str
+    data: Mapping[str, str | int]
+
+    def encode(self) -> bytes:
+        """The event as an event stream carries it."""
+        return f"id: {self.id}\nevent: {self.name}\ndata: {json.dumps(self.data, separators=(',', ':'))}\n\n".encode()
+
+
+class Feed:
+    """The hub between what happens and who listens; used by one event loop alone."""
+
+    def __init__(self, stop: asyncio.Event, *, first_id: int = 1, heartbeat_s: float = HEARTBEAT_S) -> None:
+        """``stop`` ends all streams. ``first_id``: ids go on from here, so that those of an earlier process are older."""
+        self._stop = stop
+        self._heartbeat_s = heartbeat_s
+        self._next_id = first_id
+        self._backlog: deque[Event] = deque(maxlen=BACKLOG_MAX)
+        self._changed = asyncio.Event()
+        self.listeners = 0
+
+    def publish(self, name: str, data: Mapping[str, str | int]) -> None:
+        """Tell everybody who listens."""
+        self._backlog.append(Event(self._next_id, name, data))
+        self._next_id += 1
+        self._wake()
+
+    def publish_slots(self, slots: Iterable[tuple[str, int]]) -> None:
+        """Slots of areas whose rows in the time series are new: one event ``slot`` each."""
+        for area, slot_start_s in slots:
+            self.publish("slot", {"area": area, "slot_start_s": slot_start_s})
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def open(self, last_id: int | None) -> AsyncIterator[bytes]:
+        """A stream from behind event ``last_id`` (None: from now on). Problem 503 when too many listen already."""
+        if self.listeners >= LISTENERS_MAX:
+            raise Problem("busy", f"{LISTENERS_MAX} event streams are open already; try again later")
+        return self._stream(last_id)
+
+    async def _stream(self, last_id: int | None) -> AsyncIterator[bytes]:
+        self.listeners += 1
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            position = self._next_id - 1 if last_id is None else last_id
+            yield b"retry: 2000\n\n"
+            oldest = self._backlog[0].id if self._backlog else self._next_id
+            if not oldest - 1 <= position < self._next_id:
+                position = self._next_id - 1
+                yield Event(position, "reset", {}).encode()
+            while not self._stop.is_set():
+                changed = self._changed
+                for event in [event for event in self._backlog if event.id > position]:
+                    position = event.id
+                    yield event.encode()
+                if changed.is_set():
+                    continue
+                waiting = asyncio.ensure_future(changed.wait())
+                try:
+                    done, _ = await asyncio.wait(
+                        (waiting, stopping), timeout=self._heartbeat_s, return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    waiting.cancel()
+                if not done:
+                    yield b": still here\n\n"
+        finally:
+            self.listeners -= 1
+            stopping.cancel()

@@ -1,0 +1,174 @@
+"""Values as people read them: kWh, money, prices, instants in the area's zone, in the language of the request.
+
+Exact values are whole numbers (Wh, nano, micro per kWh, UTC seconds); here alone they become decimals, rounded half to even.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+from markupsafe import Markup
+
+from gridweb.i18n import N_, _, language, locale, translate
+
+SLOT_S_SHOWN: Final = 900
+NO_VALUE: Final = "–"
+QUALITY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "measured": (N_("measured"), "good"),
+    "estimated": (N_("estimated"), "warn"),
+    "corrected": (N_("corrected"), "warn"),
+    "suspect": (N_("suspect"), "bad"),
+    "missing": (N_("missing"), "bad"),
+}
+"""Word of a quality -> message id and state (as in ``badge``)."""
+MARKS: Final[Mapping[str, str]] = {"good": "✓", "warn": "▲", "bad": "✕", "idle": "○", "live": "●"}
+"""A sign for each state, so that none is told by colour alone."""
+_DIGEST_SHOWN: Final = 12
+_CURRENCY_SIGNS: Final[Mapping[str, str]] = {"CNY": "¥"}
+
+
+def energy(wh: int | None, *, with_unit: bool = True) -> str:
+    """Wh as kWh with three digits: ``1,234.500 kWh``."""
+    if wh is None:
+        return NO_VALUE
+    text = _decimal(Decimal(wh).scaleb(-3), 3)
+    return f"{text} kWh" if with_unit else text
+
+
+def money(nano: int | None, currency: str, digits: int = 2) -> str:
+    """Nano as an amount: ``12.34 CNY``, in Chinese ``¥12.34``."""
+    if nano is None:
+        return NO_VALUE
+    sign = _CURRENCY_SIGNS.get(currency)
+    text = _decimal(Decimal(abs(nano)).scaleb(-9), digits)
+    minus = "-" if nano < 0 and any(digit in text for digit in "123456789") else ""
+    return f"{minus}{sign}{text}" if sign and language() == "zh_CN" else f"{minus}{text} {currency}".rstrip()
+
+
+def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True) -> str:
+    """Micro per kWh as a price with four digits: ``0.4600 CNY/kWh``."""
+    if micro_per_kwh is None:
+        return NO_VALUE
+    text = _decimal(Decimal(micro_per_kwh).scaleb(-6), 4)
+    if not with_unit:
+        return text
+    return f"{text} {_('CNY/kWh') if currency == 'CNY' else f'{currency}/kWh'}"
+
+
+def instant(time_s: int | None, tz: str) -> str:
+    """UTC seconds as local date and time of a zone: ``2026-06-21 07:15``."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "yyyy-MM-dd HH:mm")
+
+
+def iso(time_s: int) -> str:
+    """UTC seconds as ISO 8601, for programs that read the page."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(time_s: int | None, tz: str) -> str:
+    """UTC seconds as a local date in words: ``21 June 2026``, ``2026年6月21日``."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "long_date")
+
+
+def clock(time_s: int | None, tz: str) -> str:
+    """UTC seconds as local time of day: ``07:15``."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "HH:mm")
+
+
+def slot(start_s: int | None, tz: str, slot_s: int = SLOT_S_SHOWN) -> str:
+    """A slot as its local date and span: ``2026-06-21 07:15–07:30``."""
+    return NO_VALUE if start_s is None else f"{instant(start_s, tz)}–{clock(start_s + slot_s, tz)}"
+
+
+def count(number: int | None) -> str:
+    """A whole number with separators of thousands."""
+    return NO_VALUE if number is None else _decimal(Decimal(number), 0)
+
+
+def share(ppm: int | None) -> str:
+    """Parts per million as per cent with one digit."""
+    return NO_VALUE if ppm is None else f"{_decimal(Decimal(ppm).scaleb(-4), 1)} %"
+
+
+def volts(milli: int | None) -> str:
+    """Millivolt as volts with one digit."""
+    return NO_VALUE if milli is None else f"{_decimal(Decimal(milli).scaleb(-3), 1)} V"
+
+
+def digest(hex_digits: str | None) -> str:
+    """The first digits of a digest; the whole of it on hovering, and to be copied."""
+    if hex_digits is None:
+        return NO_VALUE
+    if len(hex_digits) <= _DIGEST_SHOWN:
+        return Markup("<code>{}</code>").format(hex_digits)
+    return Markup('<code title="{0}">{1}…</code>').format(hex_digits, hex_digits[:_DIGEST_SHOWN])
+
+
+def badge(state: str, text: str) -> str:
+    """A state with its sign: ``good``, ``warn``, ``bad``, ``idle`` or ``live``."""
+    return Markup('<span class="badge {0}"><span aria-hidden="true">{1}</span> {2}</span>').format(
+        state, MARKS[state], text
+    )
+
+
+def quality(word: str | None) -> str:
+    """A reading's quality as a badge."""
+    if word is None:
+        return NO_VALUE
+    text, state = QUALITY_WORDS.get(word, (word, "warn"))
+    return badge(state, translate(text))
+
+
+def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> str:
+    """A table's value by the kind of its column (``gridweb.tables.KINDS``)."""
+    if value is None:
+        return NO_VALUE
+    if kind == "digest":
+        return digest(str(value))
+    if kind in ("text", "quality"):
+        return quality(str(value)) if kind == "quality" else str(value)
+    number = int(str(value))
+    shows: dict[str, Callable[[], str]] = {
+        "instant": lambda: instant(number, tz),
+        "slot": lambda: instant(number, tz),
+        "energy_wh": lambda: energy(number, with_unit=False),
+        "amount_nano": lambda: _decimal(Decimal(number).scaleb(-9), 4),
+        "price_micro": lambda: price(number, currency, with_unit=False),
+        "count": lambda: count(number),
+        "voltage_milli": lambda: volts(number),
+        "share": lambda: share(number),
+    }
+    return shows[kind]()
+
+
+def unit(kind: str, currency: str = "") -> str:
+    """What stands in a column's head behind its title."""
+    units = {"energy_wh": "kWh", "amount_nano": currency, "price_micro": f"{currency}/kWh"}
+    return units.get(kind, "")
+
+
+def _decimal(value: Decimal, digits: int) -> str:
+    places = "." + "0" * digits if digits else ""
+    return str(format_decimal(value, format=f"#,##0{places}", locale=locale()))
+
+
+def _date(time_s: int, tz: str, pattern: str) -> str:
+    moment = datetime.fromtimestamp(time_s, UTC).astimezone(_zone(tz))
+    if pattern == "long_date":
+        pattern = "yyyy年M月d日" if language() == "zh_CN" else "d MMMM yyyy"
+    return str(format_datetime(moment, pattern, locale=locale()))
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a name from the chain that this machine's table lacks
+        return ZoneInfo("UTC")

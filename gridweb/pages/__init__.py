@@ -1,0 +1,30 @@
+"""The pages, one module for each noun, listed here; ``docs/web.md`` says how to add one.
+
+A page module has ``pages``, a Quart blueprint named after the module, whose views all declare who may open them
+(``gridweb.access``), and may have ``NAVIGATION``: entries of the bar on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gridweb.access import Role
+
+MODULES: Final = (
+    "gridweb.pages.system",
+    "gridweb.pages.account",
+    "gridweb.pages.start",
+    "gridweb.pages.condition",
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A link of the bar on top. ``title``: a message id; ``order``: from left to right; shown to ``roles`` alone."""
+
+    path: str
+    title: str
+    roles: Sequence[Role]
+    order: int

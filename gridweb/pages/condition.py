@@ -1,0 +1,47 @@
+"""``/condition``: what the pages rest on, how far the projection of the ledger is, and what is away. The example of a page."""
+
+from __future__ import annotations
+
+from quart import Blueprint
+
+from gridweb.access import READS_ALL, requires
+from gridweb.health import PARTS
+from gridweb.i18n import N_, _, translate
+from gridweb.pages import Entry
+from gridweb.site import source
+from gridweb.source import Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("condition", __name__)
+
+NAVIGATION = (Entry("/condition", N_("Condition"), READS_ALL, 90),)
+
+COLUMNS = (
+    Column("part", N_("Part")),
+    Column("state", N_("State")),
+    Column("since_s", N_("Since"), "instant"),
+    Column("reason", N_("Reason")),
+)
+
+
+@serves_table("/condition", *READS_ALL)
+async def condition_table(source: Source) -> Table:
+    """Every part that the pages rest on, and whether it answers."""
+    outages = {outage.name: outage for outage in source.outages()}
+    rows = [
+        (translate(title), _("away"), outages[name].since_s, outages[name].reason)
+        if name in outages
+        else (translate(title), _("answers"), None, None)
+        for name, title in PARTS.items()
+    ]
+    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"))
+
+
+@pages.get("/condition")
+@requires(*READS_ALL)
+async def show_condition() -> str:
+    """The page."""
+    as_of = await part_of(source().as_of())
+    table = await condition_table(source())
+    return await render_page("condition.html", as_of=as_of, table=table, table_url=table_url(condition_table))

@@ -1,0 +1,98 @@
+"""Who is signed in: sessions on the server's side, known to a browser by a random token alone.
+
+The database keeps the token's digest, so that its readers cannot take over a session. A session ends after IDLE_S without
+a request, after AGE_S in any case, at sign-out, and when its user signs in more than SESSIONS_OF_USER_MAX times.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import sqlite3
+from typing import Final
+
+from gridcore.clock import Clock
+from gridcore.sm3 import sm3
+from gridweb.access import Role, Viewer
+
+IDLE_S: Final = 12 * 3600
+AGE_S: Final = 7 * 86_400
+SEEN_STEP_S: Final = 300
+"""A session's last use is written at most this often."""
+SESSIONS_OF_USER_MAX: Final = 32
+SESSIONS_MAX: Final = 100_000
+TOKEN_BYTES: Final = 32
+TOKEN_CHARACTERS_MAX: Final = 64
+
+
+class Sessions:
+    """Sessions in the database of ``gridweb.database``."""
+
+    def __init__(self, database: sqlite3.Connection, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def begin(self, viewer: Viewer) -> str:
+        """A new session; returns its token, which exists nowhere else. The oldest ones make room."""
+        now_s = self._clock.now_s()
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        self._expire(now_s)
+        self._database.execute(
+            "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE name = ? ORDER BY seen_s DESC LIMIT -1 OFFSET ?)",
+            (viewer.name, SESSIONS_OF_USER_MAX - 1),
+        )
+        self._database.execute(
+            "DELETE FROM session WHERE digest IN (SELECT digest FROM session ORDER BY seen_s DESC LIMIT -1 OFFSET ?)",
+            (SESSIONS_MAX - 1,),
+        )
+        self._database.execute(
+            "INSERT INTO session (digest, name, role, party, created_s, seen_s) VALUES (?, ?, ?, ?, ?, ?)",
+            (_digest(token), viewer.name, viewer.role.value, viewer.party, now_s, now_s),
+        )
+        return token
+
+    def find(self, token: str | None) -> Viewer | None:
+        """Who holds a token, if its session still stands; its use is noted."""
+        if not token or len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        row = self._database.execute(
+            "SELECT name, role, party, created_s, seen_s FROM session WHERE digest = ?", (_digest(token),)
+        ).fetchone()
+        if row is None:
+            return None
+        name, role, party, created_s, seen_s = row
+        now_s = self._clock.now_s()
+        if now_s - seen_s > IDLE_S or now_s - created_s > AGE_S:
+            self.end(token)
+            return None
+        if now_s - seen_s >= SEEN_STEP_S:
+            self._database.execute("UPDATE session SET seen_s = ? WHERE digest = ?", (now_s, _digest(token)))
+        return Viewer(name, Role(role), party)
+
+    def end(self, token: str) -> None:
+        """End one session."""
+        self._database.execute("DELETE FROM session WHERE digest = ?", (_digest(token),))
+
+    def _expire(self, now_s: int) -> None:
+        self._database.execute("DELETE FROM session WHERE seen_s < ? OR created_s < ?", (now_s - IDLE_S, now_s - AGE_S))
+
+
+def form_token(cookie: str) -> str:
+    """What a form must carry to come from the browser that holds ``cookie`` (a session's or a visitor's token)."""
+    return hmac.digest(cookie.encode(), b"gridledger form", "sha256").hex()
+
+
+def is_form_token(cookie: str | None, given: str | None) -> bool:
+    """Whether a form's token fits the cookie that came with it."""
+    return (
+        bool(cookie) and bool(given) and hmac.compare_digest(form_token(cookie or "").encode(), (given or "").encode())
+    )
+
+
+def new_visitor() -> str:
+    """A token for a browser that is not signed in yet: its sign-in form is tied to it."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def _digest(token: str) -> bytes:
+    return sm3(token.encode("utf-8", "surrogatepass"))

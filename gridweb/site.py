@@ -1,0 +1,57 @@
+"""What a running site consists of, and how views get at it: ``site()``, ``viewer()``, ``source()``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, cast
+
+from quart import current_app, g
+
+from gridcore.clock import Clock
+from gridcore.errors import broken
+from gridcore.metrics import CounterKind, Metrics
+from gridweb.access import Viewer
+from gridweb.config import WebConfig
+from gridweb.feed import Feed
+from gridweb.health import Health
+from gridweb.sessions import Sessions
+from gridweb.source import Source
+
+SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "outcome")
+
+
+@dataclass(frozen=True)
+class Site:
+    """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``."""
+
+    config: WebConfig
+    source: Source
+    health: Health
+    feed: Feed
+    sessions: Sessions
+    metrics: Metrics
+    clock: Clock
+    version: str
+    stop: asyncio.Event
+
+
+def site() -> Site:
+    """The site of the request under way."""
+    return cast("Site", current_app.extensions["gridweb"])
+
+
+def source() -> Source:
+    """Where the request under way gets its data."""
+    return site().source
+
+
+def viewer() -> Viewer:
+    """Who asks; only in views that are not public."""
+    found = maybe_viewer()
+    return found if found is not None else broken("a view for signed-in people runs for one")
+
+
+def maybe_viewer() -> Viewer | None:
+    """Who asks, if anybody is signed in."""
+    return cast("Viewer | None", g.get("viewer"))

@@ -1,0 +1,334 @@
+"""The one way in which pages get data: queries to the node, curves from the time series, and what is away.
+
+    source.cached("areas/a-1/coverage", boundary_s=…)   # JSON of the node, kept until a newer height was seen
+    await part_of(source.cached(…))                     # a part of a page that may be missing: .value or .away
+
+Nothing here knows who looks: roles are checked by the views before they ask (``gridweb.access``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from gridcore.errors import GridError
+from gridcore.timeseries import Row, Series, SeriesUnavailable
+from gridweb.health import Health, Outage
+from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+
+CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
+"""Bytes of answers (as received) that are kept at hand."""
+CACHE_AGE_S_MAX: Final = 10.0
+"""An answer is asked for anew after this, whether or not a newer height was seen: the follower may be behind."""
+STATUS_AGE_S_MAX: Final = 1.0
+RETRY_AFTER_S: Final = 1.0
+"""After a failure the node is left alone this long: pages do not wait for it one after the other."""
+NOT_FOUND: Final = 404
+
+T = TypeVar("T")
+
+
+class SourceAway(GridError):  # noqa: N818 - the name says what happened
+    """What was asked is away now. ``dependency``: "node" or "series"; ``since_s``: UTC seconds."""
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(outage.reason)
+        self.outage = outage
+        self.dependency = outage.name
+        self.since_s = outage.since_s
+
+
+class SourceMissing(GridError):  # noqa: N818
+    """The node knows no such thing, or not yet (its 404)."""
+
+
+class NodeClient(Protocol):
+    """What pages use of ``ledger.client.Client``."""
+
+    async def status(self) -> NodeStatus:
+        """What the node says of its chain."""
+
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        """The answer of ``/api/v1/<path>``."""
+
+
+class SeriesReader(Protocol):
+    """What pages use of ``gridcore.timeseries.TimeSeries``."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        """Rows of a span, ascending by instant, then tags."""
+
+
+class Progress(Protocol):
+    """How far the projection of the ledger is: heights of blocks."""
+
+    @property
+    def height(self) -> int:
+        """Up to here the time series holds everything."""
+
+    @property
+    def newest(self) -> int:
+        """The newest height that was seen at the node."""
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """What a page's figures rest on. ``height``: projected; ``newest``: of the node; times in UTC seconds."""
+
+    chain: str
+    height: int
+    newest: int
+    ledger_time_s: int
+    simulated: bool
+    currency: str
+    slot_s: int
+
+
+@dataclass(frozen=True)
+class AreaInfo:
+    """An area as pages need it. ``days``: starts of its local days, then the end of the last one, UTC seconds."""
+
+    area: str
+    tz: str
+    days: tuple[int, ...]
+    first_slot_start_s: int
+    slot_s: int
+    rules: Mapping[str, Any]
+    meters: int
+    settling: int
+
+    def day_around(self, instant_s: int) -> tuple[int, int]:
+        """Start and end of the local day that holds an instant. SourceMissing outside the calendar."""
+        at = bisect_right(self.days, instant_s) - 1
+        if not 0 <= at < len(self.days) - 1:
+            raise SourceMissing(f"the calendar of area {self.area} has no day around {instant_s}")
+        return self.days[at], self.days[at + 1]
+
+    def slots_of(self, day_start_s: int) -> range:
+        """Starts of the slots of the local day that begins at ``day_start_s``, from the area's first slot on."""
+        start_s, end_s = self.day_around(day_start_s)
+        return range(max(start_s, self.first_slot_start_s), end_s, self.slot_s)
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """A part of a page: its ``value``, or what is ``away`` (then ``value`` is None)."""
+
+    value: T | None
+    away: Outage | None = None
+
+
+async def part_of(work: Awaitable[T]) -> Part[T]:
+    """The result of ``work``, or the outage that keeps it from us: the rest of the page is shown all the same."""
+    try:
+        return Part(await work)
+    except SourceAway as away:
+        return Part(None, away.outage)
+
+
+class Source:
+    """Data for pages; used by one event loop alone."""
+
+    def __init__(self, node: NodeClient, series: SeriesReader, progress: Progress, health: Health) -> None:
+        self._node = node
+        self.series: SeriesReader = _WatchedSeries(series, health)
+        self._progress = progress
+        self._health = health
+        self._failed_s = float("-inf")
+        self._cache: OrderedDict[tuple[str, tuple[tuple[str, str | int], ...]], _Entry] = OrderedDict()
+        self._cache_bytes = 0
+        self._status: NodeStatus | None = None
+        self._status_key: tuple[int, float] = (-1, float("-inf"))
+        self._areas: list[AreaInfo] | None = None
+
+    async def query(self, path: str, **params: str | int) -> Any:
+        """The node's JSON answer. SourceAway, SourceMissing; NodeRefused for anything else that is not an answer."""
+        return _parse(await self.bytes(path, **params))
+
+    async def bytes(self, path: str, **params: str | int) -> bytes:
+        """The node's answer as bytes: bundles, books. Raises as ``query`` does."""
+        return await self._ask(self._node.fetch_bytes(path, **params))
+
+    async def cached(self, path: str, **params: str | int) -> Any:
+        """As ``query``, asked once for many until a newer height was seen. Do not change what you get."""
+        key = (path, tuple(sorted(params.items())))
+        height, now_s = self._progress.newest, time.monotonic()
+        entry = self._cache.get(key)
+        if entry is None or entry.height != height or now_s - entry.asked_s > CACHE_AGE_S_MAX:
+            self._drop(key)
+            entry = self._cache[key] = _Entry(height, now_s, asyncio.ensure_future(self._fill(key, path, params)))
+            entry.task.add_done_callback(_retrieve)
+        self._cache.move_to_end(key)
+        return await asyncio.shield(entry.task)
+
+    async def status(self) -> NodeStatus:
+        """What the node says of itself, at most a second old. SourceAway."""
+        height, asked_s = self._status_key
+        now_s = time.monotonic()
+        if self._status is None or height != self._progress.newest or now_s - asked_s > STATUS_AGE_S_MAX:
+            self._status = await self._ask(self._node.status())
+            self._status_key = (self._progress.newest, now_s)
+        return self._status
+
+    async def as_of(self) -> AsOf:
+        """What figures rest on now; while the node is away, as it was last known. SourceAway if it never was."""
+        try:
+            status = await self.status()
+        except SourceAway:
+            if self._status is None:
+                raise
+            status = self._status
+        height = min(self._progress.height, status.height)
+        return AsOf(
+            chain=status.chain,
+            height=height,
+            newest=max(status.height, self._progress.newest),
+            ledger_time_s=status.ledger_time_s,
+            simulated=status.simulated,
+            currency=status.currency,
+            slot_s=status.slot_s,
+        )
+
+    async def areas(self) -> list[AreaInfo]:
+        """All areas, ascending by id; while the node is away, as last known. SourceAway if they never were."""
+        try:
+            self._areas = await self._load_areas()
+        except SourceAway:
+            if self._areas is None:
+                raise
+        return self._areas
+
+    async def area(self, area_id: str) -> AreaInfo:
+        """One area. SourceMissing when there is none of this id."""
+        for area in await self.areas():
+            if area.area == area_id:
+                return area
+        raise SourceMissing(f"no area {area_id!r} on this chain")
+
+    def outages(self) -> list[Outage]:
+        """What is away now."""
+        return self._health.outages()
+
+    async def _load_areas(self) -> list[AreaInfo]:
+        slot_s = (await self.status()).slot_s
+        found = []
+        for value in (await self.cached("areas"))["areas"]:
+            calendar = await self.cached(f"calendars/{value['calendar']}")
+            found.append(
+                AreaInfo(
+                    area=value["area"],
+                    tz=calendar["tz"],
+                    days=tuple(calendar["days"]),
+                    first_slot_start_s=value["first_slot_start_s"],
+                    slot_s=slot_s,
+                    rules=value["rules"],
+                    meters=value["meters"],
+                    settling=value["settling"],
+                )
+            )
+        return found
+
+    async def _fill(self, key: tuple[str, tuple[tuple[str, str | int], ...]], path: str, params: Any) -> Any:
+        try:
+            data = await self.bytes(path, **params)
+            value = _parse(data)
+        except BaseException:
+            self._forget(key, asyncio.current_task())
+            raise
+        entry = self._cache.get(key)
+        if entry is not None and entry.task is asyncio.current_task():
+            entry.size = len(data)
+            self._cache_bytes += len(data)
+            while self._cache_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
+                self._drop(next(iter(self._cache)))
+        return value
+
+    def _forget(self, key: tuple[str, tuple[tuple[str, str | int], ...]], task: object) -> None:
+        entry = self._cache.get(key)
+        if entry is not None and entry.task is task:
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, tuple[tuple[str, str | int], ...]]) -> None:
+        entry = self._cache.pop(key, None)
+        if entry is not None:
+            self._cache_bytes -= entry.size
+
+    async def _ask(self, question: Awaitable[T]) -> T:
+        outage = self._health.outage("node")
+        if outage is not None and time.monotonic() - self._failed_s < RETRY_AFTER_S:
+            if asyncio.iscoroutine(question):
+                question.close()
+            raise SourceAway(outage)
+        try:
+            answer = await question
+        except NodeUnreachable as error:
+            self._failed_s = time.monotonic()
+            raise _away(self._health, "node", str(error)) from None
+        except NodeRefused as refused:
+            self._health.report("node", None)
+            if refused.status == NOT_FOUND:
+                raise SourceMissing(refused.detail) from None
+            raise
+        self._health.report("node", None)
+        return answer
+
+
+@dataclass
+class _Entry:
+    """An answer, or the question under way, and the height at which it was asked."""
+
+    height: int
+    asked_s: float
+    task: asyncio.Future[Any]
+    size: int = 0
+
+
+class _WatchedSeries:
+    """A store whose outages are reported and raised as SourceAway."""
+
+    def __init__(self, inner: SeriesReader, health: Health) -> None:
+        self._inner = inner
+        self._health = health
+
+    @property
+    def kind(self) -> str:
+        return self._inner.kind
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        return await self._watch(self._inner.read(series, start_s, end_s, tags))
+
+    async def _watch(self, work: Awaitable[T]) -> T:
+        try:
+            result = await work
+        except SeriesUnavailable as error:
+            raise _away(self._health, "series", str(error)) from None
+        self._health.report("series", None)
+        return result
+
+
+def _away(health: Health, name: str, reason: str) -> SourceAway:
+    health.report(name, reason)
+    return SourceAway(health.outage(name) or Outage(name, 0, reason))
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise NodeRefused("the node answers no JSON where JSON is expected", 200, "no JSON") from None
+
+
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    """Look at an error that nobody waits for any more: it is told to whoever asks next."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,193 @@
+"""Tables: the same rows for a page, for CSV and for JSON. Values are exact: whole numbers in base units, or text.
+
+A table function lies beside the page that shows it, and is served by itself as well:
+
+    @serves_table("/areas/<area>/positions", *READS_ALL)
+    async def positions_table(source: Source, area: str, *, run: str = "initial") -> Table: ...
+
+    table_url(positions_table, area="a-1")      # /api/v1/areas/a-1/positions, for data_table and chart
+
+Arguments before ``*`` are parts of the path, those after it come from the query string; both are ``str`` or ``int``.
+A function whose rows depend on who asks takes ``viewer: Viewer`` behind ``source`` (and checks it: ``check_party``).
+"""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, get_type_hints
+from urllib.parse import quote, urlencode
+
+from gridcore.errors import require
+from gridweb.access import Role, Viewer
+from gridweb.source import Source
+
+API: Final = "/api/v1"
+KINDS: Final[Mapping[str, str]] = {
+    "text": "",
+    "instant": "s",  # UTC seconds
+    "slot": "s",  # its start, UTC seconds
+    "energy_wh": "Wh",
+    "amount_nano": "1e-9 {currency}",
+    "price_micro": "1e-6 {currency}/kWh",
+    "count": "1",
+    "voltage_milli": "mV",
+    "quality": "",  # a word of gridcore.batch.QUALITIES, or "missing"
+    "share": "1e-6",  # parts per million
+    "digest": "",  # lower-case hex digits
+}
+"""Kinds of columns and the unit of their exact values."""
+NUMBERS: Final = frozenset({"energy_wh", "amount_nano", "price_micro", "count", "voltage_milli", "share"})
+"""Kinds that are set flush right, in tabular figures."""
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+
+TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]])
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. ``key``: its name in CSV and JSON, with unit; ``title``: a message id; ``kind``: a key of KINDS."""
+
+    key: str
+    title: str
+    kind: str = "text"
+
+    def __post_init__(self) -> None:
+        require(self.kind in KINDS, f"column {self.key} is of a known kind")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether values are numbers that are compared from row to row."""
+        return self.kind in NUMBERS
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns; None is "no value". ``title``, ``note``: text as shown (already translated).
+
+    ``links``: an address for each row, or None; ``totals``: a last row of sums, None where a column has none;
+    ``tz``: the zone in which instants are shown; ``currency``: of amounts and prices.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[object]]
+    title: str = ""
+    note: str = ""
+    links: Sequence[str | None] = ()
+    totals: Sequence[object] | None = None
+    tz: str = "UTC"
+    currency: str = ""
+
+    def link(self, row: int) -> str | None:
+        """The address behind a row, if it has one."""
+        return self.links[row] if row < len(self.links) else None
+
+
+def to_json(table: Table) -> dict[str, Any]:
+    """A table for programs: columns with keys, kinds and units; rows of exact values."""
+    return {
+        "table": table.name,
+        "title": table.title,
+        "note": table.note,
+        "tz": table.tz,
+        "currency": table.currency,
+        "columns": [
+            {
+                "key": column.key,
+                "title": column.title,
+                "kind": column.kind,
+                "unit": KINDS[column.kind].format(currency=table.currency),
+            }
+            for column in table.columns
+        ],
+        "rows": [list(row) for row in table.rows],
+        "totals": None if table.totals is None else list(table.totals),
+    }
+
+
+def to_csv(table: Table) -> bytes:
+    """A table for spreadsheets: UTF-8, a header row of keys, empty fields for no value, no row of sums.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([column.key for column in table.columns])
+    writer.writerows([[_csv_field(value) for value in row] for row in table.rows])
+    return text.getvalue().encode()
+
+
+def _csv_field(value: object) -> object:
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+@dataclass(frozen=True)
+class TableRoute:
+    """A table that is served under ``/api/v1``. ``path`` and ``query``: names and types (str or int) of its arguments."""
+
+    rule: str
+    function: Callable[..., Awaitable[Table]]
+    roles: tuple[Role, ...]
+    path: Mapping[str, type]
+    query: Mapping[str, type]
+    takes_viewer: bool
+
+    @property
+    def endpoint(self) -> str:
+        """The function's own name: the operation's id."""
+        return self.function.__name__
+
+    async def table(self, source: Source, viewer: Viewer, **arguments: str | int) -> Table:
+        """The table for a viewer."""
+        if self.takes_viewer:
+            return await self.function(source, viewer, **arguments)
+        return await self.function(source, **arguments)
+
+
+_routes: dict[str, TableRoute] = {}
+
+
+def serves_table(rule: str, *roles: Role) -> Callable[[TableFunction], TableFunction]:
+    """Serve a table function at ``/api/v1<rule>`` as JSON and CSV to people of these roles; parts in ``<name>``."""
+
+    def record(function: TableFunction) -> TableFunction:
+        hints = get_type_hints(function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        takes_viewer = bool(parameters) and hints[parameters[0].name] is Viewer
+        parameters = parameters[takes_viewer:]
+        kinds = {parameter.name: _plain_type(hints[parameter.name]) for parameter in parameters}
+        query = {p.name: kinds[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
+        path = {name: kind for name, kind in kinds.items() if name not in query}
+        require(set(re.findall(r"<(\w+)>", rule)) == set(path), f"{rule} names the arguments of {function.__name__}")
+        typed = re.sub(r"<(\w+)>", lambda m: f"<int(signed=True):{m[1]}>" if path[m[1]] is int else m[0], rule)
+        route = TableRoute(typed, function, roles, path, query, takes_viewer)
+        require(route.endpoint not in _routes, f"one table function is named {route.endpoint}")
+        _routes[route.endpoint] = route
+        return function
+
+    return record
+
+
+def table_routes() -> list[TableRoute]:
+    """Every table that is served, by the names of their functions."""
+    return [_routes[name] for name in sorted(_routes)]
+
+
+def table_url(function: Callable[..., Awaitable[Table]], **values: str | int | None) -> str:
+    """The address of a served table with these arguments (those of the query that are None are left out)."""
+    route = _routes[function.__name__]
+    require(values.keys() <= route.path.keys() | route.query.keys(), f"{function.__name__} has these arguments")
+    address = re.sub(r"<(?:[^:<>]*:)?(\w+)>", lambda match: quote(str(values[match[1]]), safe=""), route.rule)
+    pairs = [(name, str(values[name])) for name in route.query if values.get(name) is not None]
+    return f"{API}{address}" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+def _plain_type(hint: Any) -> type:
+    return int if hint in (int, int | None) else str

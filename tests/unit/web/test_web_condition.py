@@ -1,0 +1,28 @@
+"""The page of what the pages rest on, as table, CSV and JSON, with the node there and away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gridweb.access import Role
+from tests.unit.web.web_world import make_world
+
+
+async def test_condition_names_every_part_and_an_away_node_with_its_reason(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    utility = world.browser(Role.UTILITY)
+    assert "the ledger node" in await utility.text("/condition")
+    world.node.away = True
+    world.progress.newest += 1
+    page = await utility.text("/condition")
+    assert "no node answers there" in page
+    rows = (await (await utility.get("/api/v1/condition")).get_json())["rows"]
+    assert [row[1] for row in rows] == ["away", "answers", "answers"]
+
+
+async def test_condition_is_not_for_households_and_sends_strangers_to_sign_in(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    assert (await world.browser(Role.HOUSEHOLD, "H001").get("/condition")).status_code == 403
+    stranger = await world.browser().get("/condition")
+    assert (stranger.status_code, stranger.headers["Location"]) == (303, "/sign-in?next=/condition")
+    assert (await world.browser().get("/api/v1/condition")).status_code == 401

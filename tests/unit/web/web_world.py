@@ -1,0 +1,204 @@
+"""A site over a node and a time series that tests set by hand, and browsers that are signed in as anybody.
+
+world = make_world(tmp_path)
+world.node.answers["areas"] = {"areas": […]}
+browser = world.browser(Role.HOUSEHOLD, party="H001")
+response = await browser.get("/households/H001")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quart import Quart
+from quart.typing import TestClientProtocol
+from quart.wrappers import Response
+
+from gridcore.clock import ManualClock
+from gridcore.metrics import Metrics
+from gridcore.timeseries import Row, Series, SeriesUnavailable
+from gridweb.access import Role, Viewer
+from gridweb.app import create_app
+from gridweb.config import WebConfig
+from gridweb.cookies import Cookies
+from gridweb.database import open_database
+from gridweb.feed import Feed
+from gridweb.health import Health
+from gridweb.sessions import Sessions, form_token
+from gridweb.site import SIGN_INS, Site
+from gridweb.source import Source
+from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+
+NOW_S = 1_800_000_000
+FIRST_S = 1_799_971_200
+"""The first slot of area a-1: local midnight in Shanghai."""
+DAY_S = 86_400
+AREA = {
+    "area": "a-1",
+    "calendar": "c",
+    "contract": "p2p_call_auction/1",
+    "first_slot_start_s": FIRST_S,
+    "rules": {"id": "r", "prices": {}},
+    "meters": 4,
+    "settling": 3,
+}
+CALENDAR = {"calendar": "c", "tz": "Asia/Shanghai", "tz_version": "1", "months": [0]}
+
+
+@dataclass
+class FakeNode:
+    """Answers by path (without query); a callable gets the parameters. ``away``: nothing answers."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    away: bool = False
+    height: int = 7
+    simulated: bool = True
+
+    async def status(self) -> NodeStatus:
+        """A chain at a height."""
+        self._check()
+        return NodeStatus(
+            chain="test-0123",
+            height=self.height,
+            header_digest=bytes(32),
+            state_root=bytes(32),
+            ledger_time_s=NOW_S,
+            clock="simulated" if self.simulated else "block",
+            simulated=self.simulated,
+            slot_s=900,
+            currency="CNY",
+            version="0.0-test",
+        )
+
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        """The answer that a test gave to a path."""
+        self._check()
+        self.asked.append((path, params))
+        if path not in self.answers:
+            raise NodeRefused(f"no {path}", 404, f"no {path}")
+        answer = self.answers[path]
+        if callable(answer):
+            answer = answer(**params)
+        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+    def _check(self) -> None:
+        if self.away:
+            raise NodeUnreachable("http://127.0.0.1:1: no node answers there (refused)")
+
+
+@dataclass
+class MemorySeries:
+    """A time series in memory. ``away``: it does not answer."""
+
+    kind: str = "embedded"
+    rows: dict[str, dict[tuple[tuple[str, ...], int], Row]] = field(default_factory=dict)
+    away: bool = False
+
+    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+        """Keep rows."""
+        self._check()
+        self.rows.setdefault(series.name, {}).update({(row.tags, row.time_s): row for row in rows})
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        """Rows of a span."""
+        self._check()
+        wanted = [(series.tags.index(name), value) for name, value in (tags or {}).items()]
+        found = [
+            row
+            for row in self.rows.get(series.name, {}).values()
+            if start_s <= row.time_s < end_s and all(row.tags[at] == value for at, value in wanted)
+        ]
+        return sorted(found, key=lambda row: (row.time_s, row.tags))
+
+    def _check(self) -> None:
+        if self.away:
+            raise SeriesUnavailable("the test took the store away")
+
+
+@dataclass
+class Standing:
+    """A projection that stands where the test says."""
+
+    height: int = 7
+    newest: int = 7
+
+
+class Browser:
+    """A browser, perhaps signed in: carries its cookies, and its form token on every post."""
+
+    def __init__(self, client: TestClientProtocol, token: str | None) -> None:
+        self.client = client
+        self.token = token
+
+    async def get(self, path: str, **options: Any) -> Response:
+        """GET, without following redirects."""
+        response = await self.client.get(path, **options)
+        assert isinstance(response, Response)
+        return response
+
+    async def post(self, path: str, form: Mapping[str, str] | None = None, **options: Any) -> Response:
+        """POST a form with the token that our pages put into theirs."""
+        fields = dict(form or {})
+        if self.token is not None:
+            fields.setdefault("form_token", form_token(self.token))
+        response = await self.client.post(path, form=fields, **options)
+        assert isinstance(response, Response)
+        return response
+
+    async def text(self, path: str, **options: Any) -> str:
+        """The body of a page that must answer 200."""
+        response = await self.get(path, **options)
+        body = await response.get_data(as_text=True)
+        assert response.status_code == 200, body
+        return body
+
+
+@dataclass
+class World:
+    """One site with everything behind it."""
+
+    app: Quart
+    site: Site
+    node: FakeNode
+    series: MemorySeries
+    progress: Standing
+    clock: ManualClock
+
+    def browser(self, role: Role | None = None, party: str | None = None, language: str = "en") -> Browser:
+        """A browser signed in by ``role`` (None: by nobody); a household needs its ``party``."""
+        client = self.app.test_client()
+        cookies = Cookies(self.site.config.is_secure)
+        client.set_cookie("localhost", cookies.name("language"), language)
+        if role is None:
+            return Browser(client, None)
+        token = self.site.sessions.begin(Viewer(f"{role.value}-{party or 'x'}", role, party))
+        client.set_cookie("localhost", cookies.name("session"), token)
+        return Browser(client, token)
+
+
+def make_world(folder: Path, **config: Any) -> World:
+    """A site with one area and nothing in it. ``config``: fields of WebConfig."""
+    trust = folder / "trust.json"
+    trust.write_text("{}")
+    clock, stop = ManualClock(NOW_S), asyncio.Event()
+    node, series, progress, health = FakeNode(), MemorySeries(), Standing(), Health(clock)
+    node.answers["areas"] = {"areas": [AREA]}
+    node.answers["calendars/c"] = {**CALENDAR, "days": [FIRST_S + day * DAY_S for day in range(-1, 3)]}
+    site = Site(
+        config=WebConfig(trust=trust, users=folder / "users.db", **config),
+        source=Source(node, series, progress, health),
+        health=health,
+        feed=Feed(stop),
+        sessions=Sessions(open_database(folder / "users.db"), clock),
+        metrics=Metrics("web", SIGN_INS),
+        clock=clock,
+        version="0.0-test",
+        stop=stop,
+    )
+    return World(create_app(site), site, node, series, progress, clock)
