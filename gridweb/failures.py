@@ -9,7 +9,7 @@ from quart import Response, jsonify, request
 from gridcore.logs import get_logger
 from gridcore.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.i18n import N_
-from gridweb.source import SourceAway, SourceMissing
+from gridweb.source import SourceAway, SourceBusy, SourceMissing
 from gridweb.tables import API
 from gridweb.views import render_page
 from ledger.client import NodeRefused
@@ -49,6 +49,8 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, SourceAway):
         return Problem("busy", f"{error.dependency}: away since {error.since_s} (UTC seconds); ask again later")
+    if isinstance(error, SourceBusy):
+        return Problem("busy", f"{error}; ask again later")
     if isinstance(error, SourceMissing):
         return Problem("not-found", str(error))
     if isinstance(error, NodeRefused):

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from gridcore.errors import GridError
 from gridcore.timeseries import Row, Series, SeriesUnavailable
 from gridweb.health import Health, Outage
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
 """Bytes of answers (as received) that are kept at hand."""
@@ -46,6 +46,10 @@ class SourceAway(GridError):  # noqa: N818 - the name says what happened
 
 class SourceMissing(GridError):  # noqa: N818
     """The node knows no such thing, or not yet (its 404)."""
+
+
+class SourceBusy(GridError):  # noqa: N818
+    """The node answers, but not this, now (its 503): a bundle before the next block, for one. Asking again can help."""
 
 
 class NodeClient(Protocol):
@@ -152,7 +156,7 @@ class Source:
         self._areas: list[AreaInfo] | None = None
 
     async def query(self, path: str, **params: str | int) -> Any:
-        """The node's JSON answer. SourceAway, SourceMissing; NodeRefused for anything else that is not an answer."""
+        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for anything else that is not an answer."""
         return _parse(await self.bytes(path, **params))
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
@@ -271,6 +275,9 @@ class Source:
             raise SourceAway(outage)
         try:
             answer = await question
+        except NodeBusy as busy:
+            self._health.report("node", None)
+            raise SourceBusy(busy.detail) from None
         except NodeUnreachable as error:
             self._failed_s = time.monotonic()
             raise _away(self._health, "node", str(error)) from None

@@ -45,6 +45,14 @@ class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
     """No answer, or "not now" (503): nothing listens there, the connection broke, time ran out. Trying again can help."""
 
 
+class NodeBusy(NodeUnreachable):
+    """The node answered "not now" (503). ``detail``: its own line."""
+
+    def __init__(self, line: str, detail: str) -> None:
+        super().__init__(line)
+        self.detail = detail
+
+
 class NodeRefused(GridError):  # noqa: N818
     """An answer that is not the one asked for. ``status``: HTTP status; ``detail``: the node's own line."""
 
@@ -313,7 +321,7 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
     detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
     line = f"{url}: {method} {path}: {detail}"
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return NodeUnreachable(line)
+        return NodeBusy(line, detail)
     return NodeRefused(line, response.status_code, detail)
 
 
