@@ -66,7 +66,15 @@ def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], ru
 
 def load_positions(reader: LedgerReader, area: Area, leaf: Mapping[str, Any], first: int, end: int) -> Positions:
     """Positions of settling rows first ... end - 1 of the run with this leaf."""
-    return _positions(area, _load_columns(reader, area, leaf, first, end)[0], first, end)
+    return load_metered(reader, area, leaf, first, end)[0]
+
+
+def load_metered(
+    reader: LedgerReader, area: Area, leaf: Mapping[str, Any], first: int, end: int
+) -> tuple[Positions, UInt8]:
+    """Positions of settling rows first ... end - 1, and the quality byte of each at the slot's end."""
+    columns, quality, _ = _load_columns(reader, area, leaf, first, end)
+    return _positions(area, columns, first, end), quality
 
 
 def _load_columns(

@@ -46,6 +46,10 @@ class Engine(Protocol):
         """Ledger time (UTC seconds) as soon as it is later than ``after_s``, or as it is after ``timeout_s`` seconds."""
         ...
 
+    async def wait_height(self, after_height: int, timeout_s: float) -> int:
+        """Height of the newest certified block as soon as it is beyond ``after_height``, or as it is after ``timeout_s``."""
+        ...
+
     async def wait_stopped(self) -> None:
         """Return when the engine was closed; raise what broke it otherwise, in its last block too."""
         ...

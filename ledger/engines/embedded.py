@@ -53,6 +53,29 @@ class _Round:
     answers: list[Outcome]
     progress: dict[str, tuple[int, int]]
     ledger_time_s: int
+    height: int
+
+
+class _Rising:
+    """A number that only grows, and those who wait until it is beyond theirs."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+        self._risen = asyncio.Condition()
+
+    async def reach(self, value: int) -> None:
+        """Take over a value; whoever waits looks again."""
+        if value != self._value:
+            async with self._risen:
+                self._value = value
+                self._risen.notify_all()
+
+    async def wait_beyond(self, value: int, timeout_s: float) -> int:
+        """The number as soon as it is above ``value``, or as it is after ``timeout_s``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._risen:
+                await self._risen.wait_for(lambda: self._value > value)
+        return self._value
 
 
 class EmbeddedEngine:
@@ -66,8 +89,8 @@ class EmbeddedEngine:
         self._retry_s = retry_s
         self._tick_s = None if ledger.is_simulated else tick_s
         self._wake = asyncio.Event()
-        self._clock_moved = asyncio.Condition()
-        self._ledger_time_s = ledger.ledger_time_s
+        self._time_s = _Rising(ledger.ledger_time_s)
+        self._height = _Rising(ledger.height)
         self._is_stalled = False
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._examining_threads = ThreadPoolExecutor(EXAMINING_THREADS, thread_name_prefix="examining")
@@ -115,10 +138,11 @@ class EmbeddedEngine:
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s), self._clock_moved:
-                await self._clock_moved.wait_for(lambda: self._ledger_time_s > after_s)
-        return self._ledger_time_s
+        return await self._time_s.wait_beyond(after_s, timeout_s)
+
+    async def wait_height(self, after_height: int, timeout_s: float) -> int:
+        """See ``Engine``."""
+        return await self._height.wait_beyond(after_height, timeout_s)
 
     # ------------------------------------------------------------------------------------------------------ internal
 
@@ -155,7 +179,8 @@ class EmbeddedEngine:
                 self._is_stalled = False
                 log.warning("store_writes_again", height=self._ledger.height)
             self._publish(entries, done)
-            await self._tell_time(done.ledger_time_s)
+            await self._time_s.reach(done.ledger_time_s)
+            await self._height.reach(done.height)
 
     async def _let_finish(self, entries: Sequence[Entry], making: asyncio.Future[_Round]) -> None:
         """The thread cannot be stopped half-way: let it finish, tell who waits. What breaks there passes through."""
@@ -189,7 +214,8 @@ class EmbeddedEngine:
             results = ledger.make_block([entry.examined for entry in fresh]).results
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
-        return _Round(complete, {name: ledger.gateway_progress(name) for name in gateways}, ledger.ledger_time_s)
+        progress = {name: ledger.gateway_progress(name) for name in gateways}
+        return _Round(complete, progress, ledger.ledger_time_s, ledger.height)
 
     def _known_answer(self, entry: Entry) -> Outcome | None:
         """The answer to a transaction that needs no place in a block, because it has had one."""
@@ -233,9 +259,3 @@ class EmbeddedEngine:
             for waiter in entry.waiters:
                 if not waiter.done():
                     waiter.set_exception(stopped)
-
-    async def _tell_time(self, ledger_time_s: int) -> None:
-        if ledger_time_s != self._ledger_time_s:
-            async with self._clock_moved:
-                self._ledger_time_s = ledger_time_s
-                self._clock_moved.notify_all()

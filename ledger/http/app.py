@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from gridcore.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
 from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, EngineStoppedError, Outcome
-from ledger.http import queries
 from ledger.http.access import Authenticator, Caller
 from ledger.http.openapi import openapi
 from ledger.http.parsing import decode_submission, seconds_of, slot_of, start_of, text_of, whole_of
+from ledger.http.queries import areas, blocks, market, metering, settlement
 from ledger.http.view import LedgerView
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.reader import LedgerReader
@@ -36,7 +36,7 @@ QUESTIONS_MAX: Final = 256
 BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
 WAITERS_MAX: Final = 10_000
-"""Requests that wait for the clock."""
+"""Requests that wait for the clock or for a block."""
 FAULT: Final = "see the node's log"
 ANSWERS: Final = CounterKind("transactions_total", "Answered transactions by the name of the code.", "code")
 
@@ -129,20 +129,7 @@ class Door:
     async def clock(self) -> Response:
         """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
         after_s, wait_s = whole_of("after_s", default=-1), seconds_of("wait_s")
-        if self._waiters >= WAITERS_MAX:
-            raise Problem("busy", f"{WAITERS_MAX} requests wait for the clock already; ask again later")
-        self._waiters += 1
-        waiting = asyncio.ensure_future(self.node.engine.wait_clock(after_s, wait_s))
-        stopping = asyncio.ensure_future(self.node.stop.wait())
-        try:
-            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                raise Problem("busy", "the node is going down; ask again later")
-            return jsonify({"ledger_time_s": waiting.result()})
-        finally:
-            self._waiters -= 1
-            waiting.cancel()
-            stopping.cancel()
+        return jsonify({"ledger_time_s": await self._wait(self.node.engine.wait_clock(after_s, wait_s))})
 
     async def submit(self) -> Response:
         """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
@@ -183,7 +170,7 @@ class Door:
         gauges = {
             "height": ("Height of the newest certified block.", height),
             "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
-            "clock_waiters": ("Requests that wait for ledger time.", self._waiters),
+            "waiters": ("Requests that wait for ledger time or for a block.", self._waiters),
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
             "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
         }
@@ -191,69 +178,92 @@ class Door:
 
     # -------------------------------------------------------------------------------------------------- by role
 
+    async def changes(self) -> Response:
+        """What was written after a height, once there is a block beyond it or ``wait_s`` have passed."""
+        after_height, wait_s = whole_of("after_height"), seconds_of("wait_s")
+        caller = await self._ask_as_caller(blocks.follower)
+        await self._wait(self.node.engine.wait_height(after_height, wait_s))
+        return jsonify(await self._ask(partial(blocks.changes, self.view, caller, after_height)))
+
+    async def block(self, height: str) -> Response:
+        """A block and its transactions."""
+        return await self._answer(blocks.block, height=slot_of(height, "block"), start=start_of())
+
+    async def gateways(self) -> Response:
+        """All gateways."""
+        return await self._answer(metering.gateways, start=start_of())
+
     async def gateway(self, gateway: str) -> Response:
         """Counters of a gateway."""
-        return jsonify(await self._ask_as_caller(partial(queries.gateway, gateway_id=gateway)))
+        return await self._answer(metering.gateway, gateway_id=gateway)
+
+    async def observations(self, gateway: str) -> Response:
+        """Informational values of a gateway at a boundary."""
+        return await self._answer(metering.observations, gateway_id=gateway, boundary_s=whole_of("boundary_s"))
 
     async def areas(self) -> Response:
         """Areas and their rules."""
-        return jsonify(await self._ask_as_caller(queries.areas))
+        return await self._answer(areas.areas)
+
+    async def calendar(self, calendar: str) -> Response:
+        """Local days and months."""
+        return await self._answer(areas.calendar, calendar_id=calendar)
+
+    async def installations(self, area: str) -> Response:
+        """Metering points of an area."""
+        return await self._answer(areas.installations, area_id=area, start=start_of())
 
     async def progress(self, area: str) -> Response:
         """What an area clears and settles next."""
-        return jsonify(await self._ask_as_caller(partial(queries.progress, area_id=area)))
+        return await self._answer(areas.progress, area_id=area)
 
     async def coverage(self, area: str) -> Response:
         """How many meters have a value at a boundary."""
-        return jsonify(
-            await self._ask_as_caller(partial(queries.coverage, area_id=area, boundary_s=whole_of("boundary_s")))
-        )
+        return await self._answer(areas.coverage, area_id=area, boundary_s=whole_of("boundary_s"))
 
     async def registers(self, area: str) -> Response:
         """Registers at a boundary."""
-        ask = partial(queries.registers, area_id=area, boundary_s=whole_of("boundary_s"), start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        boundary_s = whole_of("boundary_s")
+        return await self._answer(metering.registers, area_id=area, boundary_s=boundary_s, start=start_of())
 
     async def orders(self, area: str, slot: str) -> Response:
         """Orders and fills of a slot."""
-        ask = partial(queries.orders, area_id=area, slot_start_s=slot_of(slot), start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        page = {"start": start_of(), "only": request.args.get("party")}
+        return await self._answer(market.orders, area_id=area, slot_start_s=slot_of(slot), **page)
 
     async def clearing(self, area: str, slot: str) -> Response:
         """Price and volume of a slot."""
-        return jsonify(await self._ask_as_caller(partial(queries.clearing, area_id=area, slot_start_s=slot_of(slot))))
+        return await self._answer(market.clearing, area_id=area, slot_start_s=slot_of(slot))
 
     async def run(self, area: str, slot: str) -> Response:
         """Statement lines and postings of a settled slot."""
-        run = request.args.get("run", "initial")
-        ask = partial(queries.run, area_id=area, slot_start_s=slot_of(slot), run_name=run, start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        return await self._answer(settlement.run, area_id=area, slot_start_s=slot_of(slot), **_page_of_run())
+
+    async def positions(self, area: str, slot: str) -> Response:
+        """Energy and money of a settled slot, point by point."""
+        return await self._answer(settlement.positions, area_id=area, slot_start_s=slot_of(slot), **_page_of_run())
 
     async def day(self, area: str, day: str) -> Response:
         """Statements of a local day."""
-        run = request.args.get("run", "initial")
-        ask = partial(queries.day, area_id=area, day_start_s=slot_of(day, "day"), run_name=run, start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        return await self._answer(settlement.day, area_id=area, day_start_s=slot_of(day, "day"), **_page_of_run())
 
     async def exceptions(self) -> Response:
         """Rows of batches that were not used."""
-        ask = partial(queries.exceptions, gateway_id=request.args.get("gateway"), start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        return await self._answer(metering.exceptions, gateway_id=request.args.get("gateway"), start=start_of())
 
     async def accounts(self) -> Response:
         """Net of accounts and parties."""
-        ask = partial(queries.accounts, area_id=text_of("area"), start=start_of())
-        return jsonify(await self._ask_as_caller(ask))
+        return await self._answer(settlement.accounts, area_id=text_of("area"), start=start_of())
 
     async def book(self) -> Response:
         """The anonymous book of a cleared gate."""
-        ask = partial(queries.book, area_id=text_of("area"), slot_start_s=slot_of(text_of("slot")))
+        ask = partial(market.book, area_id=text_of("area"), slot_start_s=slot_of(text_of("slot")))
         return Response(await self._ask_as_caller(ask), content_type=CBOR_TYPE)
 
     async def evidence(self) -> Response:
         """The bundle of one bill line."""
         ask = partial(
-            queries.evidence,
+            settlement.evidence,
             party=text_of("party"),
             slot_start_s=whole_of("slot_start_s"),
             line_kind=text_of("line_kind"),
@@ -262,6 +272,28 @@ class Door:
         return Response(await self._ask_as_caller(ask), content_type=CBOR_TYPE)
 
     # -------------------------------------------------------------------------------------------------- internal
+
+    async def _answer(self, query: Callable[..., Any], **arguments: Any) -> Response:
+        """The JSON answer to a signed query."""
+        return jsonify(await self._ask_as_caller(partial(query, **arguments)))
+
+    async def _wait(self, event: Coroutine[Any, Any, T]) -> T:
+        """What ``event`` comes to, for one of at most WAITERS_MAX that wait; Problem 503 when the node goes down first."""
+        if self._waiters >= WAITERS_MAX:
+            event.close()
+            raise Problem("busy", f"{WAITERS_MAX} requests wait for the clock or for a block already; ask again later")
+        self._waiters += 1
+        waiting = asyncio.ensure_future(event)
+        stopping = asyncio.ensure_future(self.node.stop.wait())
+        try:
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise Problem("busy", "the node is going down; ask again later")
+            return waiting.result()
+        finally:
+            self._waiters -= 1
+            waiting.cancel()
+            stopping.cancel()
 
     async def _ask_as_caller(self, ask: Callable[[LedgerView, Caller], T]) -> T:
         """Authenticate the query and answer it, in one go beside the event loop."""
@@ -338,20 +370,33 @@ def routes(door: Door) -> Sequence[tuple[str, str, Callable[..., Any]]]:
         (f"{API}/clock", "GET", door.clock),
         (f"{API}/transactions", "POST", door.submit),
         (f"{API}/receipts/<transaction_id>", "GET", door.receipt),
+        (f"{API}/changes", "GET", door.changes),
+        (f"{API}/blocks/<height>", "GET", door.block),
+        (f"{API}/gateways", "GET", door.gateways),
         (f"{API}/gateways/<gateway>", "GET", door.gateway),
+        (f"{API}/gateways/<gateway>/observations", "GET", door.observations),
+        (f"{API}/calendars/<calendar>", "GET", door.calendar),
         (f"{API}/areas", "GET", door.areas),
+        (f"{API}/areas/<area>/installations", "GET", door.installations),
         (f"{API}/areas/<area>/progress", "GET", door.progress),
         (f"{API}/areas/<area>/coverage", "GET", door.coverage),
         (f"{API}/areas/<area>/registers", "GET", door.registers),
         (f"{API}/areas/<area>/slots/<slot>/orders", "GET", door.orders),
         (f"{API}/areas/<area>/slots/<slot>/clearing", "GET", door.clearing),
         (f"{API}/areas/<area>/slots/<slot>/run", "GET", door.run),
+        (f"{API}/areas/<area>/slots/<slot>/positions", "GET", door.positions),
         (f"{API}/areas/<area>/days/<day>/statements", "GET", door.day),
         (f"{API}/exceptions", "GET", door.exceptions),
         (f"{API}/accounts", "GET", door.accounts),
         (f"{API}/book", "GET", door.book),
         (f"{API}/evidence", "GET", door.evidence),
     )
+
+
+def _page_of_run() -> dict[str, Any]:
+    """Which run, from which row on, and perhaps of which party alone."""
+    arguments = request.args
+    return {"run_name": arguments.get("run", "initial"), "start": start_of(), "only": arguments.get("party")}
 
 
 async def _handle_error(error: Exception) -> Response:

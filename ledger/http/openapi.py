@@ -48,6 +48,8 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
     start = _parameter("start", "First row wanted: the 'next' of the page before.")
     of_slot = f"{API}/areas/{{area}}/slots/{{slot}}"
     run = {**_parameter("run", "Name of the run; default initial."), "schema": {"type": "string"}}
+    party = {**_parameter("party", "Only the rows of this party."), "schema": {"type": "string"}}
+    gateway = _path("gateway", "Its id.")
     return [
         ("/healthz", "get", _get("Whether the process answers.")),
         ("/readyz", "get", _get("Whether blocks can be made.")),
@@ -61,12 +63,30 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
             "get",
             _get("Receipt of a decided transaction.", [_path("transaction_id", "64 hex digits.")], content=CBOR_TYPE),
         ),
+        (f"{API}/changes", "get", _get("What was written after a height.", _CHANGES, schema=_CHANGED, roles=_ALL)),
+        (
+            f"{API}/blocks/{{height}}",
+            "get",
+            _get("A block's header and transactions.", [_path("height", "From 1 on."), start], roles=_ALL),
+        ),
+        (f"{API}/gateways", "get", _get("All gateways.", [start], roles=_ALL)),
         (
             f"{API}/gateways/{{gateway}}",
             "get",
-            _get("Epoch and counters.", [_path("gateway", "Its id.")], roles=f"the gateway itself; {_ALL}"),
+            _get("Epoch and counters.", [gateway], roles=f"the gateway itself; {_ALL}"),
+        ),
+        (
+            f"{API}/gateways/{{gateway}}/observations",
+            "get",
+            _get("Informational values at a boundary.", [gateway, boundary], roles=_ALL),
+        ),
+        (
+            f"{API}/calendars/{{calendar}}",
+            "get",
+            _get("Local days and months.", [_path("calendar", "Its id.")], roles="every signer"),
         ),
         (f"{API}/areas", "get", _get("Areas with their rules.", roles=_OWN)),
+        (f"{API}/areas/{{area}}/installations", "get", _get("Metering points.", [area, start], roles=_OWN)),
         (f"{API}/areas/{{area}}/progress", "get", _get("Next gate and next run.", [area], roles=_ALL)),
         (f"{API}/areas/{{area}}/coverage", "get", _get("Values there and due.", [area, boundary], roles=_ALL)),
         (
@@ -74,13 +94,16 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
             "get",
             _get("Registers in primary Wh at a boundary.", [area, boundary, start], roles=_OWN),
         ),
-        (f"{of_slot}/orders", "get", _get("Orders and what was filled.", [area, slot, start], roles=_OWN)),
+        (f"{of_slot}/orders", "get", _get("Orders and what was filled.", [area, slot, party, start], roles=_OWN)),
         (f"{of_slot}/clearing", "get", _get("Price and volume of the gate.", [area, slot], roles=_OWN)),
-        (f"{of_slot}/run", "get", _get("Statement lines and postings.", [area, slot, run, start], roles=_OWN)),
+        (f"{of_slot}/run", "get", _get("Statement lines and postings.", [area, slot, run, party, start], roles=_OWN)),
+        (f"{of_slot}/positions", "get", _get("Energy and money.", [area, slot, run, party, start], roles=_OWN)),
         (
             f"{API}/areas/{{area}}/days/{{day}}/statements",
             "get",
-            _get("Totals of a local day.", [area, _path("day", _DAY), run, start], schema=_ref("Day"), roles=_OWN),
+            _get(
+                "Totals of a local day.", [area, _path("day", _DAY), run, party, start], schema=_ref("Day"), roles=_OWN
+            ),
         ),
         (
             f"{API}/exceptions",
@@ -156,6 +179,35 @@ _CLOCK: Final = [
     _parameter("after_s", "Answer as soon as ledger time is later than this."),
     {**_parameter("wait_s", f"Wait at most so long; at most {WAIT_S_MAX} s."), "schema": {"type": "number"}},
 ]
+_CHANGES: Final = [
+    _parameter("after_height", "Tell what was written after this height.", is_required=True),
+    {**_parameter("wait_s", f"Wait so long for a block; at most {WAIT_S_MAX} s."), "schema": {"type": "number"}},
+]
+_CHANGED: Final = {
+    "type": "object",
+    "required": ["height", "newest", "changes"],
+    "properties": {
+        "height": {**_WHOLE, "description": "Up to which the answer tells: the next after_height."},
+        "newest": _WHOLE,
+        "changes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["kind", "at_s", "height"],
+                "properties": {
+                    "kind": {"enum": ["batch", "clearing", "exception", "registers", "run"]},
+                    "at_s": _WHOLE,
+                    "height": _WHOLE,
+                    "area": {"type": "string"},
+                    "run": {"type": "string"},
+                    "gateway": {"type": "string"},
+                    "epoch": _WHOLE,
+                    "counter": _WHOLE,
+                },
+            },
+        },
+    },
+}
 _EVIDENCE: Final = [
     _text("party"),
     _whole("slot_start_s", _SLOT),

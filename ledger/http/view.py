@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -21,15 +23,25 @@ from ledger.store.reader import LedgerReader
 
 AREA_TABLES_MAX: Final = 64
 """Areas whose installations are kept at hand; the least recently asked for goes first."""
+BLOCKS_MAX: Final = 2
+"""Blocks whose transactions are kept at hand, each of a few MiB: who asks for one gateway's batch asks for the next one's."""
 
 
 @dataclass(frozen=True)
 class AreaTable:
-    """What people call the rows of an area: meter codes, primary ratio, party ("" for a feeder), row by row."""
+    """What genesis says of the rows of an area, row by row: ``meters`` their codes, ``parties`` "" for a feeder.
+
+    ``trades``: whether the party may give orders and settles by this very meter; ``limit_wh`` as the meter shows it.
+    """
 
     meters: tuple[str, ...]
-    ratio: Int64
+    points: tuple[str, ...]
+    roles: tuple[str, ...]
+    gateways: tuple[str, ...]
     parties: tuple[str, ...]
+    trades: tuple[bool, ...]
+    ratio: Int64
+    limit_wh: Int64
 
 
 class LedgerView:
@@ -44,6 +56,7 @@ class LedgerView:
         self.slot_s = int(self.reader.must("chain")["slot_s"])
         self._areas = {area.id: area for area in self.registry.areas}
         self._tables: OrderedDict[str, AreaTable] = OrderedDict()
+        self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
     def area(self, area_id: str) -> Area:
@@ -68,8 +81,13 @@ class LedgerView:
         installations = [self.reader.must(f"installation/{number}") for number in area.numbers.tolist()]
         table = AreaTable(
             meters=tuple(value["meter"] for value in installations),
-            ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
+            points=tuple(value["point"] for value in installations),
+            roles=tuple(value["role"] for value in installations),
+            gateways=tuple(sys.intern(value["gateway"]) for value in installations),
             parties=tuple(value.get("party", "") for value in installations),
+            trades=tuple(self._trades(value) for value in installations),
+            ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
+            limit_wh=np.array([value["limit_wh"] for value in installations], dtype=np.int64),
         )
         with self._lock:
             self._tables[area.id] = table
@@ -77,16 +95,58 @@ class LedgerView:
                 self._tables.popitem(last=False)
         return table
 
-    def scope(self, caller: Caller, area_id: str) -> str | None:
-        """Whose data of an area the caller may see: None is everybody's, else one party's.
+    def _trades(self, installation: Mapping[str, Any]) -> bool:
+        return "party" in installation and bool(self.reader.must(f"party/{installation['party']}")["trades"])
 
-        Problem 403 for a caller that has nothing there, whether or not the area exists.
+    @cached_property
+    def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
+        """How many meters each gateway reads, and in which areas, for those that read any."""
+        registry = self.registry
+        counts = np.bincount(registry.gateway_index, minlength=len(registry.gateways)).tolist()
+        areas: list[list[str]] = [[] for _ in counts]
+        pairs = np.unique(np.stack([registry.gateway_index, registry.area_index]), axis=1)
+        for gateway, area in pairs.T.tolist():
+            areas[gateway].append(registry.areas[area].id)
+        return {name: (counts[place], tuple(areas[place])) for place, name in enumerate(registry.gateways)}
+
+    @cached_property
+    def signer_names(self) -> Mapping[bytes, str]:
+        """Names of those signers of blocks that are registered under one, by public key."""
+        certifying = {key for key, _ in self.reader.signers}
+        registered = [(name, self.reader.must(name)["public_key"]) for name in self.reader.leaf_keys("signer/")]
+        return {key: name.partition("/")[2] for name, key in registered if key in certifying}
+
+    def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
+        """Codes of those of the installations ``numbers`` that the gateway reads."""
+        found = ((number, self.reader.get(f"installation/{number}")) for number in numbers)
+        return {number: value["meter"] for number, value in found if value is not None and value["gateway"] == gateway}
+
+    def transactions(self, height: int) -> tuple[bytes, ...]:
+        """Wire bytes of a block's transactions."""
+        with self._lock:
+            found = self._blocks.get(height)
+            if found is not None:
+                self._blocks.move_to_end(height)
+                return found
+        found = self.reader.block(height).transactions
+        with self._lock:
+            self._blocks[height] = found
+            if len(self._blocks) > BLOCKS_MAX:
+                self._blocks.popitem(last=False)
+        return found
+
+    def scope(self, caller: Caller, area_id: str, only: str | None = None) -> str | None:
+        """Whose data of an area to show: None is everybody's, else one party's. ``only``: the one that is asked for, if any.
+
+        Problem 403 for a caller that has nothing there, whether or not area and party exist.
         """
         if caller.reads_all:
-            return None
+            return only
         party = self.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
         if party is None or party["area"] != area_id:
             raise Problem("not-authorised", f"{caller.id}: has no installation in area {area_id!r}")
+        if only not in (None, caller.id):
+            raise Problem("not-authorised", f"{caller.id}: a party's data is for itself, not for others to narrow to")
         return caller.id
 
     def check_slot(self, name: str, instant_s: int) -> None:

@@ -23,7 +23,7 @@ from ledger.state.transition import apply_block
 from ledger.state.verdicts import checks_of
 from ledger.store.block_log import LOG_NAME, BlockLog, BlockRecord
 from ledger.store.directory import load_genesis, locked
-from ledger.store.errors import StoreError
+from ledger.store.errors import OlderDatabaseError, StoreError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.ledger import next_header
@@ -236,6 +236,9 @@ def _open_db(data_dir: Path, digest: bytes, report: CheckReport) -> StateDb | No
         return None
     try:
         return StateDb.open(data_dir / DB_NAME, digest)
+    except OlderDatabaseError as error:
+        report.notes.append(f"{error}; the next start makes it again from {LOG_NAME}")
+        return None
     except StoreError as error:
         report.problems.append(str(error))
         return None

@@ -13,5 +13,9 @@ class StoreWriteError(StoreError):
     """The disk did not take a write (full, I/O error). Nothing was acknowledged; the same step may be tried again."""
 
 
+class OlderDatabaseError(StoreError):
+    """``state.db`` is of an earlier version of its tables: nothing is wrong, it is made again from the blocks."""
+
+
 class GuardError(StoreError):
     """A signature was refused: another header of this or a later height has been signed before. Never try again."""

@@ -20,7 +20,7 @@ from ledger.genesis import signer_set
 from ledger.state.state import State
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.errors import StoreError, StoreWriteError
-from ledger.store.state_db import Decision, ResultEntry, StateDb, decode_results
+from ledger.store.state_db import Change, Decision, ResultEntry, StateDb, decode_results
 
 BLOCK_TREES_MAX: Final = 8
 """Blocks whose results are kept at hand, with the tree over them; the least recently asked for goes first."""
@@ -118,6 +118,12 @@ class LedgerReader:
         """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""
         with self._lock:
             return self._db.leaf_keys(prefix, start, limit)
+
+    def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
+        """What certified blocks wrote after a height (0 ... newest): see ``StateDb.changes``. UsageError for another height."""
+        self._check_height(after_height, first=0)
+        with self._lock:
+            return self._db.changes(after_height, rows_max)
 
     def state_root(self) -> bytes:
         """State root of the newest certified block (of genesis at height 0)."""

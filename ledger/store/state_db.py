@@ -12,27 +12,33 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcore import cbor, merkle
 from gridcore.errors import require
 from gridcore.header import Certificate
 from ledger.state.state import LeafChange
-from ledger.store.errors import StoreError, StoreWriteError
+from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
 
 DB_NAME = "state.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _LAST_CHARACTER = "\U0010ffff"
 PAGE_BATCHES_MAX = 1000
+FOLLOWED_LEAVES = ("clearing", "exception", "registers", "run")
+"""First parts of the keys whose writes ``changes`` tells of."""
 _SCHEMA = """
 CREATE TABLE meta (item TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, leaf BLOB NOT NULL, leaf_hash BLOB NOT NULL);
+CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, leaf BLOB NOT NULL, leaf_hash BLOB NOT NULL,
+  height INTEGER NOT NULL);
+CREATE INDEX leaves_by_height ON leaves (height, key);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
   certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL);
 CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL, code INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
   id BLOB NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
+CREATE INDEX batches_by_height ON batches (height);
 """
+"""``height`` of a leaf: of the block that wrote it last; 0: genesis."""
 
 
 _DISK_REFUSALS = (
@@ -66,6 +72,16 @@ class BatchEntry:
     boundary_s: int
     position: int
     id: bytes
+
+
+class Change(NamedTuple):
+    """One write that followers of the ledger care for.
+
+    height: of the block; subject: a leaf's key (it was written last in that block), or ``batch/<gateway>/<boundary_s>``.
+    """
+
+    height: int
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -233,6 +249,31 @@ class StateDb:
         )
         return [(boundary_s, height, position, bytes(found)) for boundary_s, height, position, found in rows]
 
+    # ----------------------------------------------------------------------------------------------------- changes
+
+    def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
+        """The height up to which it tells, and what was written after ``after_height`` up to there, ascending by height.
+
+        Cut after ``rows_max`` rows, but only between heights: one height may have more. A leaf counts for its last write alone.
+        """
+        found = self._changes_between(after_height, self.height(), rows_max + 1)
+        if len(found) <= rows_max:
+            return self.height(), found
+        cut = found[-1].height  # this height may go on beyond the rows that were asked for
+        whole = [change for change in found if change.height < cut]
+        return (cut - 1, whole) if whole else (cut, self._changes_between(after_height, cut, -1))
+
+    def _changes_between(self, after_height: int, height: int, limit: int) -> list[Change]:
+        kinds = " OR ".join(f"key BETWEEN '{kind}/' AND '{kind}0'" for kind in FOLLOWED_LEAVES)  # "0" follows "/"
+        rows = self._rows(
+            f"SELECT height, key FROM leaves WHERE height > ? AND height <= ? AND ({kinds}) "  # noqa: S608 - our own words
+            "UNION ALL SELECT height, 'batch/' || gateway || '/' || boundary_s FROM batches WHERE height > ? AND height <= ? "
+            "ORDER BY 1 LIMIT ?",
+            *(after_height, height) * 2,
+            limit,
+        )
+        return [Change(*row) for row in rows]
+
     def _rows(self, query: str, *values: int | str | bytes) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()
@@ -253,7 +294,7 @@ class StateDb:
 
     def _save_genesis(self, genesis_digest: bytes, leaves: Iterable[LeafChange]) -> None:
         self._connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis_digest,))
-        self._save_leaves(leaves)
+        self._save_leaves(leaves, 0)
 
     def _save_block(self, block: StoredBlock) -> None:
         certificate = cbor.encode([list(entry) for entry in block.certificate])
@@ -262,18 +303,18 @@ class StateDb:
             "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)",
             (block.height, block.log_offset, block.header, block.digest, certificate, results, int(block.work_pending)),
         )
-        self._save_leaves(block.leaves)
+        self._save_leaves(block.leaves, block.height)
         self._save_decisions(block.height, block.results)
         self._connection.executemany(
             "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
             [(entry.gateway, entry.boundary_s, block.height, entry.position, entry.id) for entry in block.batches],
         )
 
-    def _save_leaves(self, leaves: Iterable[LeafChange]) -> None:
+    def _save_leaves(self, leaves: Iterable[LeafChange], height: int) -> None:
         self._connection.executemany(
-            "INSERT INTO leaves VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (number) DO UPDATE SET leaf = excluded.leaf, leaf_hash = excluded.leaf_hash",
-            leaves,
+            "INSERT INTO leaves VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+            "leaf = excluded.leaf, leaf_hash = excluded.leaf_hash, height = excluded.height",
+            ((*leaf, height) for leaf in leaves),
         )
 
     def _save_decisions(self, height: int, results: Sequence[ResultEntry]) -> None:
@@ -307,7 +348,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _check_use(path: Path, connection: sqlite3.Connection, genesis_digest: bytes) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
-        raise StoreError(f"{path}: version {version}, not {SCHEMA_VERSION}")
+        kind = OlderDatabaseError if version < SCHEMA_VERSION else StoreError
+        raise kind(f"{path}: version {version}, not {SCHEMA_VERSION}")
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise StoreError(f"{path}: damaged: {verdict}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.client import NodeRefused
-from ledger.http import queries
+from ledger.http.queries import answers
 from ledger.state import columns
 from tests.unit.node.node_world import DAYS, FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
 
@@ -60,7 +60,7 @@ async def test_pages_and_chunks_change_no_sum(tmp_path: Path, monkeypatch: pytes
         whole: list[dict[str, Any]] = (await node.client("util").query(DAY))["statements"]
         assert [entry["party"] for entry in whole] == ["p-1", "p-2", "l-1"]
         assert (await node.client("p-2").query(DAY))["statements"] == whole[1:2]
-        monkeypatch.setattr(queries, "PAGE_ROWS_MAX", 1)
+        monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
         pages = [await node.client("util").query(DAY, start=start) for start in range(4)]
         assert [page["statements"] for page in pages] == [[entry] for entry in whole] + [[]]
         assert [page["next"] for page in pages] == [1, 2, None, None]

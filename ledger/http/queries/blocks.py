@@ -1,0 +1,105 @@
+"""Blocks: what one holds, and what was written after a height, for whoever follows the ledger."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction
+from gridcore.errors import EncodingError, UsageError, broken
+from gridcore.problems import Problem
+from ledger.http.access import Caller, check_reads_all
+from ledger.http.queries.answers import Json, window
+from ledger.http.view import LedgerView
+
+CHANGES_MAX: Final = 5_000
+"""Writes in one answer; more where a single block made more."""
+
+
+def follower(_: LedgerView, caller: Caller) -> Caller:
+    """The caller, who may follow the ledger; asked before it waits."""
+    check_reads_all(caller)
+    return caller
+
+
+def changes(view: LedgerView, caller: Caller, after_height: int) -> Json:
+    """What was written after a height, ascending by height and without repetition, up to ``height``; ``newest``: of the ledger.
+
+    A thing that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
+    """
+    check_reads_all(caller)
+    try:
+        with view.reader.frozen():
+            newest = view.reader.height
+            height, found = view.reader.changes(after_height, CHANGES_MAX)
+    except UsageError as error:
+        raise Problem("bad-request", f"after_height: {error}") from None
+    last: dict[tuple[str, ...], int] = {}
+    for change in found:
+        subject = _without_chunk(change.subject)
+        last.pop(subject, None)
+        last[subject] = change.height
+    entries = [{**_entry(view, subject), "height": written} for subject, written in last.items()]
+    return {"height": height, "newest": newest, "changes": entries}
+
+
+def _without_chunk(subject: str) -> tuple[str, ...]:
+    """The parts of a subject; registers of one boundary are one thing, however many chunks they take."""
+    parts = tuple(subject.split("/"))
+    return parts[:3] if parts[0] == "registers" else parts
+
+
+def _entry(view: LedgerView, subject: tuple[str, ...]) -> Json:
+    match subject:
+        case ("registers" | "clearing" as kind, area, at_s):
+            return {"kind": kind, "area": area, "at_s": int(at_s)}
+        case ("run", area, at_s, run):
+            return {"kind": "run", "area": area, "at_s": int(at_s), "run": run}
+        case ("batch", gateway, at_s):
+            return {"kind": "batch", "gateway": gateway, "at_s": int(at_s)}
+        case (_, gateway, epoch, counter):
+            at_s = view.reader.must("/".join(subject))["boundary_s"]
+            known = {"kind": "exception", "gateway": gateway, "epoch": int(epoch), "counter": int(counter)}
+            return {**known, "at_s": at_s}
+    return broken(f"{subject} is one of the things that are followed")
+
+
+def block(view: LedgerView, caller: Caller, height: int, start: int) -> Json:
+    """A block: its header, who certified it, and what became of each of its transactions."""
+    check_reads_all(caller)
+    reader = view.reader
+    try:
+        header = reader.header(height)
+    except UsageError as error:
+        raise Problem("not-found", str(error)) from None
+    signed = {key for key, _ in reader.certificate(height)}
+    wires, results = view.transactions(height), reader.results(height)
+    first, end, following = window(len(wires), start)
+    transactions = [
+        {**_described(wire), "id": entry.id.hex(), "code": entry.code, "name": Code(entry.code).name}
+        for wire, entry in zip(wires[first:end], results[first:end], strict=True)
+    ]
+    return {
+        "height": height,
+        "time_s": header.time_s,
+        "digest": header.digest().hex(),
+        "previous": header.previous.hex(),
+        "history_root": header.history_root.hex(),
+        "data_root": header.data_root.hex(),
+        "state_root": header.state_root.hex(),
+        "signers": [
+            {"name": view.signer_names.get(key), "public_key": key.hex(), "power": power, "signed": key in signed}
+            for key, power in reader.signers
+        ],
+        "transactions": transactions,
+        "next": following,
+    }
+
+
+def _described(wire: bytes) -> dict[str, Any]:
+    """Kind and signer of a transaction, None for bytes that are none."""
+    try:
+        transaction = decode_transaction(wire)
+    except EncodingError:
+        return {"kind": None, "signer": None}
+    return {"kind": transaction.kind, "signer": transaction.signer}

@@ -1,0 +1,61 @@
+"""The market of a slot: orders, its clearing, the anonymous book."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridcore.problems import Problem
+from ledger.evidence import build_book
+from ledger.http.access import Caller, check_reads_all
+from ledger.http.queries.answers import Json, page, plain, settling_window
+from ledger.http.view import LedgerView
+from ledger.state.market import by_order_id, order_id
+
+
+def orders(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, start: int, only: str | None) -> Json:
+    """Orders of a slot, perhaps of one party only, ascending by the bytes of their ids; ``filled_wh`` is None until the gate has cleared."""
+    party = view.scope(caller, area_id, only)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    if party is not None:
+        settling_window(area, party, 0)
+    found = [order for order in view.orders(area, slot_start_s) if party is None or order[0] == party]
+    found = by_order_id(found, slot_start_s)
+    shown, following = page(found, start)
+    rows = [
+        {
+            "order": order_id(owner, slot_start_s, counter),
+            "party": owner,
+            "side": side,
+            "quantity_wh": quantity_wh,
+            "price_micro_per_kwh": price,
+            "filled_wh": filled_wh,
+        }
+        for owner, counter, side, quantity_wh, price, filled_wh in shown
+    ]
+    return {"area": area.id, "slot_start_s": slot_start_s, "orders": rows, "next": following}
+
+
+def clearing(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> Json:
+    """Price, volume and roots of a cleared gate."""
+    view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    return {"price_micro_per_kwh": None, **plain(_cleared(view, area.id, slot_start_s))}
+
+
+def book(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> bytes:
+    """The anonymous book of a cleared gate as ``verify --with-book`` reads it (docs/spec/bundle.md, "Book")."""
+    check_reads_all(caller)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    _cleared(view, area.id, slot_start_s)
+    return build_book(view.reader, area.id, slot_start_s)
+
+
+def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> Mapping[str, Any]:
+    value = view.reader.get(f"clearing/{area_id}/{slot_start_s}")
+    if value is None:
+        raise Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
+    return value

@@ -1,0 +1,161 @@
+"""Gateways and what they sent: counters, registers, rows that were not used, observations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gridcore.batch import (
+    ABSENT_QUALITY,
+    FLAG_FROZEN,
+    FLAG_INTERPOLATED,
+    FLAG_LATE,
+    FLAG_ROLLOVER,
+    QUALITIES,
+    split_attachment,
+)
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction
+from gridcore.errors import EncodingError
+from gridcore.observations import Observation, decode_observations
+from gridcore.problems import Problem
+from ledger.http.access import Caller, check_reads_all, check_reads_gateway
+from ledger.http.queries.answers import Json, leaf_page, page, plain
+from ledger.http.view import LedgerView
+
+FLAGS: Final = (
+    (FLAG_LATE, "late"),
+    (FLAG_INTERPOLATED, "interpolated"),
+    (FLAG_FROZEN, "frozen"),
+    (FLAG_ROLLOVER, "rollover"),
+)
+OBSERVED_BATCHES_MAX: Final = 64
+"""Batches of one boundary whose observations are put together: a gateway sends one, and a few more when meters answer late."""
+
+
+def gateway(view: LedgerView, caller: Caller, gateway_id: str) -> Json:
+    """Counters of a gateway: what its next batch continues from."""
+    check_reads_gateway(caller, gateway_id)
+    value = view.reader.get(f"gateway/{gateway_id}")
+    if value is None:
+        raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
+    return {"gateway": gateway_id, **plain(value)}
+
+
+def gateways(view: LedgerView, caller: Caller, start: int) -> Json:
+    """Every gateway: its counters, who answers for it, how many meters it reads and in which areas."""
+    check_reads_all(caller)
+    keys, following = leaf_page(view, "gateway/", start)
+    found = []
+    for key in keys:
+        value, gateway_id = view.reader.must(key), key.partition("/")[2]
+        reads = view.reads_of.get(gateway_id)
+        meters, area_ids = (0, ()) if reads is None else reads
+        entry = {name: plain(value[name]) for name in _GATEWAY_FIELDS}
+        found.append({"gateway": gateway_id, **entry, "meters": meters, "areas": list(area_ids)})
+    return {"gateways": found, "next": following}
+
+
+def registers(view: LedgerView, caller: Caller, area_id: str, boundary_s: int, start: int) -> Json:
+    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), ascending by installation number."""
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    view.check_slot("boundary_s", boundary_s)
+    table = view.table(area)
+    quality, import_wh, export_wh = view.registers(area, boundary_s)
+    rows = [row for row in range(len(area.numbers)) if party is None or table.parties[row] == party]
+    shown, following = page(rows, start)
+    found = []
+    for row in shown:
+        absent = int(quality[row]) == ABSENT_QUALITY
+        primary = [None if absent else int(column[row]) * int(table.ratio[row]) for column in (import_wh, export_wh)]
+        word, flags = quality_words(int(quality[row]))
+        found.append(
+            {
+                "meter": table.meters[row],
+                "import_wh": primary[0],
+                "export_wh": primary[1],
+                "quality": word,
+                "flags": flags,
+            }
+        )
+    return {"area": area.id, "boundary_s": boundary_s, "registers": found, "next": following}
+
+
+def quality_words(quality: int) -> tuple[str, list[str]]:
+    """The word and the flags of a quality byte; an absent value is "missing"."""
+    if quality == ABSENT_QUALITY:
+        return "missing", []
+    code = quality & 15
+    word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
+    return word, [name for flag, name in FLAGS if quality >> 4 & flag]
+
+
+def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: int) -> Json:
+    """Rows of batches that were not used, with the reason; of one gateway or of all."""
+    check_reads_all(caller)
+    prefix = "exception/" if gateway_id is None else f"exception/{gateway_id}/"
+    keys, following = leaf_page(view, prefix, start)
+    found = []
+    for key in keys:
+        _, owner, epoch, counter = key.split("/")
+        value = view.reader.must(key)
+        rows = [
+            {"row": row, "meter": meter, "code": code, "name": Code(code).name} for row, meter, code in value["rows"]
+        ]
+        entry = {"gateway": owner, "epoch": int(epoch), "counter": int(counter), "boundary_s": value["boundary_s"]}
+        found.append({**entry, "rows": rows})
+    return {"exceptions": found, "next": following}
+
+
+def observations(view: LedgerView, caller: Caller, gateway_id: str, boundary_s: int) -> Json:
+    """Informational values of a gateway at a boundary, out of all its batches there; of a device and code the first one counts.
+
+    ``unreadable``: batches whose observations are none. The ledger keeps them unread.
+    """
+    check_reads_all(caller)
+    if view.reader.get(f"gateway/{gateway_id}") is None:
+        raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
+    view.check_slot("boundary_s", boundary_s)
+    values: dict[tuple[int, str], Observation] = {}
+    names: dict[int, str] = {}
+    absent: dict[int, str] = {}
+    unreadable = 0
+    for data in _observed(view, gateway_id, boundary_s):
+        try:
+            observed = decode_observations(data)
+        except EncodingError:
+            unreadable += 1
+            continue
+        for row in observed.rows:
+            values.setdefault((row.device, row.obis), row)
+        names = {**observed.names, **names}
+        absent = {**observed.absent, **absent}
+    devices = {device for device, _ in values}
+    names |= view.meter_codes(gateway_id, devices | absent.keys())
+    found = [
+        {
+            "device": row.device,
+            "name": names.get(row.device),
+            "obis": row.obis,
+            "value_milli": row.value_milli,
+            "offset_ms": row.offset_ms,
+        }
+        for row in values.values()
+    ]
+    missing = [
+        {"device": device, "name": names.get(device), "reason": absent[device]}
+        for device in sorted(absent.keys() - devices)
+    ]
+    answer = {"gateway": gateway_id, "boundary_s": boundary_s, "observations": found, "absent": missing}
+    return {**answer, "unreadable": unreadable}
+
+
+def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]:
+    """Encoded observations of the accepted batches of a boundary that have any, in order of acceptance."""
+    batches = view.reader.find_batches(gateway_id, boundary_s, boundary_s)[:OBSERVED_BATCHES_MAX]
+    wires = (view.transactions(height)[position] for _, height, position, _ in batches)
+    observed = (split_attachment(decode_transaction(wire).attachment)[2] for wire in wires)
+    return [data for data in observed if data]
+
+
+_GATEWAY_FIELDS: Final = ("counter", "epoch", "last_boundary_s", "organisation", "protection")

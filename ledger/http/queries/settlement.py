@@ -1,0 +1,137 @@
+"""Settled slots: lines and postings, positions, statements of a day, balances, evidence."""
+
+from __future__ import annotations
+
+from gridcore.problems import Problem
+from ledger.evidence import EvidenceError, EvidenceNotYetError, build_bundle
+from ledger.http.access import Caller, check_reads_party
+from ledger.http.queries.answers import Json, plain, settling_window, window
+from ledger.http.view import LedgerView
+from ledger.runs import find_runs, load_metered, load_positions, load_run
+from ledger.state.columns import chunks, unpack
+from ledger.state.runs import ACCOUNTS
+
+
+def run(
+    view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int, only: str | None
+) -> Json:
+    """A settlement run: its leaf, and of one page of settling rows the totals, statement lines and postings.
+
+    Counter-accounts in ``postings`` sum up the page; of one party there are its own lines and no postings of others.
+    """
+    party = view.scope(caller, area_id, only)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    result = load_run(view.reader, view.contracts, area, slot_start_s, run_name)
+    if result is None:
+        raise _no_run(area.id, slot_start_s, run_name)
+    first, end, following = settling_window(area, party, start)
+    rows = (result.settled, area.parties[first:end], first)
+    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
+    if caller.reads_all:
+        answer["result"] = plain(result.leaf)
+    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(*rows)]
+    answer["lines"] = [line._asdict() for line in view.statements.lines(*rows)]
+    postings = view.statements.postings(*rows)
+    shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
+    answer["postings"] = [posting._asdict() for posting in shown]
+    return {**answer, "next": following}
+
+
+def positions(
+    view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int, only: str | None
+) -> Json:
+    """What a run came to, point by point, as columns of equal length: primary Wh, traded energy, money, quality bytes."""
+    party = view.scope(caller, area_id, only)
+    area = view.area(area_id)
+    view.check_slot("slot", slot_start_s)
+    leaf = view.reader.get(f"run/{area.id}/{slot_start_s}/{run_name}")
+    if leaf is None:
+        raise _no_run(area.id, slot_start_s, run_name)
+    first, end, following = settling_window(area, party, start)
+    found, quality = load_metered(view.reader, area, leaf, first, end)
+    meters = view.table(area).meters
+    return {
+        "area": area.id,
+        "slot_start_s": slot_start_s,
+        "run": run_name,
+        "parties": list(area.parties[first:end]),
+        "meters": [meters[row] for row in area.settling[first:end].tolist()],
+        **{name: column.tolist() for name, column in found._asdict().items()},
+        "quality": quality.tolist(),
+        "next": following,
+    }
+
+
+def day(
+    view: LedgerView, caller: Caller, area_id: str, day_start_s: int, run_name: str, start: int, only: str | None
+) -> Json:
+    """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
+
+    Slots go on being settled while pages are asked for, so each page says how many it sums up.
+    """
+    party = view.scope(caller, area_id, only)
+    area = view.area(area_id)
+    day_end_s, slots = view.day_slots(area, day_start_s)
+    first, end, following = settling_window(area, party, start)
+    settled = find_runs(view.reader, area, slots, run_name)
+    if not settled:
+        raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
+    positions = (load_positions(view.reader, area, leaf, first, end) for leaf in settled)
+    totals = view.statements.day_totals(positions, area.parties[first:end])
+    return {
+        "area": area.id,
+        "day_start_s": day_start_s,
+        "day_end_s": day_end_s,
+        "run": run_name,
+        "slots_expected": len(slots),
+        "slots_settled": len(settled),
+        "statements": [total._asdict() for total in totals],
+        "next": following,
+    }
+
+
+def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json:
+    """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
+    party = view.scope(caller, area_id)
+    area = view.area(area_id)
+    first, end, following = window(len(area.settling), start)
+    with view.reader.frozen():
+        sums = [(name, view.reader.get(f"account/{area.id}/{name}")) for name in ACCOUNTS]
+        chunk_rows = [view.reader.get(f"balance/{area.id}/{chunk}") for chunk, _, _ in chunks(len(area.settling))]
+    limbs = [[unpack(chunk[name]).tolist() for name in ("units", "nano")] for chunk in chunk_rows if chunk is not None]
+    owed = [units * 10**9 + nano for chunk in limbs for units, nano in zip(*chunk, strict=True)]
+    owed = owed or [0] * len(area.settling)
+    balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
+    if party is not None:
+        own = [{"party": party, "owes_nano": owed[area.settling_row_of[party]]}]
+        return {"area": area.id, "accounts": [], "balances": own, "next": None}
+    received = [
+        {"account": name, "received_nano": value["units"] * 10**9 + value["nano"] if value else 0}
+        for name, value in sums
+    ]
+    return {"area": area.id, "accounts": received, "balances": balances, "next": following}
+
+
+def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
+    """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
+    check_reads_party(caller, party)
+    view.check_slot("slot_start_s", slot_start_s)
+    try:
+        return build_bundle(
+            view.reader,
+            view.contracts,
+            party=party,
+            slot_start_s=slot_start_s,
+            line_kind=line_kind,
+            run=run_name,
+            registry=view.registry,
+        )
+    except EvidenceNotYetError as error:
+        raise Problem("busy", f"{error}; ask again later") from None
+    except EvidenceError as error:
+        raise Problem("not-found", str(error)) from None
+
+
+def _no_run(area_id: str, slot_start_s: int, run_name: str) -> Problem:
+    return Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
