@@ -45,6 +45,11 @@ class Headline:
         return self.supplier_only_nano - self.pays_nano
 
     @property
+    def traded_tenths_kwh(self) -> int:
+        """The traded energy in tenths of a kWh, half rounded up."""
+        return (self.traded_wh + 50) // 100
+
+    @property
     def share_per_mille(self) -> int | None:
         """|saving| as a share of what the supplier alone would charge, in tenths of a per cent, half rounded up.
 
@@ -68,10 +73,10 @@ class Headline:
 
     def in_english(self, currency: str) -> str:
         """The sentence with figures for a terminal: kWh and per cent with one digit, amounts with two."""
-        share = self.share_per_mille
+        share, tenths = self.share_per_mille, self.traded_tenths_kwh
         return self.sentence % {
             "homes": self.homes,
-            "energy_kwh": f"{self.traded_wh / 1000:,.1f}",
+            "energy_kwh": f"{tenths // 10:,}.{tenths % 10}",
             "share": "" if share is None else f"{share // 10}.{share % 10}",
             "amount": f"{abs(self.saving_nano) / 10**9:,.2f} {currency}",
         }

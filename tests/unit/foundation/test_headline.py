@@ -38,6 +38,13 @@ def test_before_anything_is_traded_no_share_is_claimed() -> None:
     assert Headline(12, 0, 90, 100).in_english("CNY") == "No trade yet"
 
 
+@pytest.mark.parametrize(
+    ("wh", "said"), [(49, "0.0"), (50, "0.1"), (1_049, "1.0"), (1_050, "1.1"), (1_234_567, "1,234.6")]
+)
+def test_energy_is_said_in_the_nearest_tenth_of_a_kilowatt_hour(wh: int, said: str) -> None:
+    assert Headline(12, wh, 95, 100).in_english("CNY").startswith(f"12 homes traded {said} kWh; ")
+
+
 @given(AMOUNTS, AMOUNTS)
 def test_the_share_is_the_nearest_tenth_of_a_per_cent_and_never_claims_more_than_rounding(
     pays: int, alone: int
