@@ -43,13 +43,11 @@ def openapi(version: str) -> dict[str, Any]:
 
 
 def _operations() -> list[tuple[str, str, dict[str, Any]]]:
-    area, slot = _path("area", "An area's id."), _path("slot", _SLOT)
-    boundary = _parameter("boundary_s", "A slot boundary, UTC seconds.", is_required=True)
-    start = _parameter("start", "First row wanted: the 'next' of the page before.")
-    of_slot = f"{API}/areas/{{area}}/slots/{{slot}}"
-    run = {**_parameter("run", "Name of the run; default initial."), "schema": {"type": "string"}}
-    party = {**_parameter("party", "Only the rows of this party."), "schema": {"type": "string"}}
-    gateway = _path("gateway", "Its id.")
+    return [*_of_everybody(), *_of_the_ledger(), *_of_gateways(), *_of_areas(), *_of_slots()]
+
+
+def _of_everybody() -> list[tuple[str, str, dict[str, Any]]]:
+    transaction_id = _path("transaction_id", "64 hex digits.")
     return [
         ("/healthz", "get", _get("Whether the process answers.")),
         ("/readyz", "get", _get("Whether blocks can be made.")),
@@ -61,68 +59,65 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
         (
             f"{API}/receipts/{{transaction_id}}",
             "get",
-            _get("Receipt of a decided transaction.", [_path("transaction_id", "64 hex digits.")], content=CBOR_TYPE),
+            _get("Receipt of a decided transaction.", [transaction_id], content=CBOR_TYPE),
         ),
+    ]
+
+
+def _of_the_ledger() -> list[tuple[str, str, dict[str, Any]]]:
+    height, calendar = _path("height", "From 1 on."), _path("calendar", "Its id.")
+    return [
         (f"{API}/changes", "get", _get("What was written after a height.", _CHANGES, schema=_CHANGED, roles=_ALL)),
-        (
-            f"{API}/blocks/{{height}}",
-            "get",
-            _get("A block's header and transactions.", [_path("height", "From 1 on."), start], roles=_ALL),
-        ),
-        (f"{API}/gateways", "get", _get("All gateways.", [start], roles=_ALL)),
-        (
-            f"{API}/gateways/{{gateway}}",
-            "get",
-            _get("Epoch and counters.", [gateway], roles=f"the gateway itself; {_ALL}"),
-        ),
-        (
-            f"{API}/gateways/{{gateway}}/observations",
-            "get",
-            _get("Informational values at a boundary.", [gateway, boundary], roles=_ALL),
-        ),
-        (
-            f"{API}/calendars/{{calendar}}",
-            "get",
-            _get("Local days and months.", [_path("calendar", "Its id.")], roles="every signer"),
-        ),
-        (f"{API}/areas", "get", _get("Areas with their rules.", roles=_OWN)),
-        (f"{API}/areas/{{area}}/installations", "get", _get("Metering points.", [area, start], roles=_OWN)),
-        (f"{API}/areas/{{area}}/progress", "get", _get("Next gate and next run.", [area], roles=_ALL)),
-        (f"{API}/areas/{{area}}/coverage", "get", _get("Values there and due.", [area, boundary], roles=_ALL)),
-        (
-            f"{API}/areas/{{area}}/registers",
-            "get",
-            _get("Registers in primary Wh at a boundary.", [area, boundary, start], roles=_OWN),
-        ),
-        (f"{of_slot}/orders", "get", _get("Orders and what was filled.", [area, slot, party, start], roles=_OWN)),
-        (f"{of_slot}/clearing", "get", _get("Price and volume of the gate.", [area, slot], roles=_OWN)),
-        (f"{of_slot}/run", "get", _get("Statement lines and postings.", [area, slot, run, party, start], roles=_OWN)),
-        (f"{of_slot}/positions", "get", _get("Energy and money.", [area, slot, run, party, start], roles=_OWN)),
-        (
-            f"{API}/areas/{{area}}/days/{{day}}/statements",
-            "get",
-            _get(
-                "Totals of a local day.", [area, _path("day", _DAY), run, party, start], schema=_ref("Day"), roles=_OWN
-            ),
-        ),
-        (
-            f"{API}/exceptions",
-            "get",
-            _get("Rows of batches that were not used.", [_text("gateway", is_required=False), start], roles=_ALL),
-        ),
-        (f"{API}/accounts", "get", _get("Net of accounts and parties.", [_text("area"), start], roles=_OWN)),
-        (
-            f"{API}/book",
-            "get",
-            _get(
-                "The anonymous book of a gate.", [_text("area"), _whole("slot", _SLOT)], content=CBOR_TYPE, roles=_ALL
-            ),
-        ),
+        (f"{API}/blocks/{{height}}", "get", _get("A block and its transactions.", [height, _START], roles=_ALL)),
+        (f"{API}/calendars/{{calendar}}", "get", _get("Local days and months.", [calendar], roles="every signer")),
+        (f"{API}/accounts", "get", _get("Net of accounts and parties.", [_text("area"), _START], roles=_OWN)),
         (
             f"{API}/evidence",
             "get",
             _get("The bundle (.evd) of one bill line.", _EVIDENCE, content=CBOR_TYPE, roles=_OWN),
         ),
+    ]
+
+
+def _of_gateways() -> list[tuple[str, str, dict[str, Any]]]:
+    gateway, all_or_one = _path("gateway", "Its id."), _text("gateway", is_required=False)
+    one = f"{API}/gateways/{{gateway}}"
+    return [
+        (f"{API}/gateways", "get", _get("All gateways.", [_START], roles=_ALL)),
+        (one, "get", _get("Epoch and counters.", [gateway], roles=f"the gateway itself; {_ALL}")),
+        (f"{one}/observations", "get", _get("Values that bill nothing.", [gateway, _BOUNDARY], roles=_ALL)),
+        (f"{API}/exceptions", "get", _get("Rows of batches that were not used.", [all_or_one, _START], roles=_ALL)),
+    ]
+
+
+def _of_areas() -> list[tuple[str, str, dict[str, Any]]]:
+    area, day = _path("area", "An area's id."), _path("day", _DAY)
+    one = f"{API}/areas/{{area}}"
+    return [
+        (f"{API}/areas", "get", _get("Areas with their rules.", roles=_OWN)),
+        (f"{one}/installations", "get", _get("Metering points.", [area, _START], roles=_OWN)),
+        (f"{one}/progress", "get", _get("Next gate and next run.", [area], roles=_ALL)),
+        (f"{one}/coverage", "get", _get("Values there and due.", [area, _BOUNDARY], roles=_ALL)),
+        (f"{one}/registers", "get", _get("Registers in primary Wh.", [area, _BOUNDARY, _START], roles=_OWN)),
+        (
+            f"{one}/days/{{day}}/statements",
+            "get",
+            _get("Totals of a local day.", [area, day, _RUN, _PARTY, _START], schema=_ref("Day"), roles=_OWN),
+        ),
+    ]
+
+
+def _of_slots() -> list[tuple[str, str, dict[str, Any]]]:
+    area, slot = _path("area", "An area's id."), _path("slot", _SLOT)
+    which = [_text("area"), _whole("slot", _SLOT)]
+    one = f"{API}/areas/{{area}}/slots/{{slot}}"
+    rows_of_run = [area, slot, _RUN, _PARTY, _START]
+    return [
+        (f"{one}/orders", "get", _get("Orders and what was filled.", [area, slot, _PARTY, _START], roles=_OWN)),
+        (f"{one}/clearing", "get", _get("Price and volume of the gate.", [area, slot], roles=_OWN)),
+        (f"{one}/run", "get", _get("Statement lines and postings.", rows_of_run, roles=_OWN)),
+        (f"{one}/positions", "get", _get("Energy and money, point by point.", rows_of_run, roles=_OWN)),
+        (f"{API}/book", "get", _get("The anonymous book of a gate.", which, content=CBOR_TYPE, roles=_ALL)),
     ]
 
 
@@ -171,6 +166,10 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_BOUNDARY: Final = _parameter("boundary_s", "A slot boundary, UTC seconds.", is_required=True)
+_START: Final = _parameter("start", "First row wanted: the 'next' of the page before.")
+_RUN: Final = {**_parameter("run", "Name of the run; default initial."), "schema": {"type": "string"}}
+_PARTY: Final = {**_parameter("party", "Only the rows of this party."), "schema": {"type": "string"}}
 _HEX: Final = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 _WHOLE: Final = {"type": "integer"}
 _FAILS: Final = {"default": {"$ref": "#/components/responses/Problem"}}
