@@ -47,4 +47,5 @@ def check_influxdb_url(url: str) -> None:
     except ValueError:  # a port that is none, a bracket that is not closed
         is_whole = False
     if not is_whole or not url.isprintable() or " " in url or "@" in url or parts.query or parts.fragment:
-        raise UsageError(f"url {excerpt(url)}: write http://HOST:PORT or https://HOST:PORT, the token under 'token'")
+        shown = "" if "@" in url else f" {excerpt(url)}"  # a password in it stays out of logs
+        raise UsageError(f"url{shown}: write http://HOST:PORT or https://HOST:PORT, the token under 'token'")

@@ -117,8 +117,8 @@ class EmbeddedSeries:
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                chain, _ = _load_mark(connection)
-                connection.execute("INSERT OR REPLACE INTO mark VALUES (1, ?, ?)", (chain, height))
+                if not connection.execute("UPDATE mark SET height = ?", (height,)).rowcount:
+                    raise SeriesUnavailable(f"{self.path}: has been emptied meanwhile")
 
         await self._run(work)
 

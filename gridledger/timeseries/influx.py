@@ -119,7 +119,8 @@ class InfluxSeries:
     async def save_cursor(self, height: int) -> None:
         """Say that everything up to ``height`` has been written."""
         claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
-        require(len(claims) == 1, "a store is claimed before it is written")
+        if not claims:
+            raise SeriesUnavailable(f"{self._place}: has been emptied meanwhile")
         await self._post([_line(PROJECTION, Row(claims[0].tags, 0, (height,)))])
 
     async def drop(self) -> None:

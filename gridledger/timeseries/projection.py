@@ -1,0 +1,305 @@
+"""The projection: follows a node's ``changes`` and keeps the time series as they follow from its answers, for as long as it runs.
+
+Rows first, then the cursor: a projection that dies anywhere goes on from its cursor and writes some rows again, which changes
+nothing. It ends only when told to; a node or a store that is away is reported, and asked again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final, Protocol
+
+from gridcore.errors import UsageError
+from gridcore.timeseries import INTERVALS, OBSERVATIONS, SLOTS, Row, Series, SeriesUnavailable, TimeSeries
+from gridledger.timeseries.rows import (
+    AnswerError,
+    Changes,
+    Point,
+    Position,
+    Registers,
+    SlotRows,
+    observation_rows,
+    read_changes,
+    read_points,
+    read_positions,
+    read_registers,
+    touched_slots,
+    understood,
+    voltages,
+)
+from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+
+WAIT_S: Final = 15
+"""How long one question for changes is held by the node."""
+PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
+"""Before the next attempt after a failure, doubled each time."""
+ROWS_AT_ONCE: Final = 10_000
+"""Rows of a series that wait for a write; about so many are in memory, whatever the size of an area."""
+POINT_PAGES_MAX: Final = 64
+"""Pages of installations at hand (a page is at most 20,000 rows); they never change."""
+REGISTER_PAGES_MAX: Final = 4
+"""Pages of registers at hand during one answer's work: the end of a slot is the start of the next."""
+NOT_FOUND: Final = 404
+
+OnSlots = Callable[[list[tuple[str, int]]], None]
+OnHealth = Callable[[str, str | None], None]
+
+
+class NodeClient(Protocol):
+    """What the projection uses of ``ledger.client.Client``, which signs as somebody who reads all."""
+
+    async def status(self) -> NodeStatus:
+        """What the node says of its chain."""
+
+    async def query(self, path: str, **params: str | int) -> Any:
+        """The JSON answer of ``/api/v1/<path>``."""
+
+
+class Projector:
+    """Keeps a store in step with a node. ``height``: projected up to here; ``newest``: the newest block seen."""
+
+    def __init__(
+        self,
+        client: NodeClient,
+        series: TimeSeries,
+        on_slots: OnSlots = lambda _: None,
+        on_health: OnHealth = lambda _name, _reason: None,
+    ) -> None:
+        """``on_slots`` gets the (area, slot_start_s) whose rows have just become durable; ``on_health`` the name of what is
+        away ("node", "series") and why, or None when it answers; both are called often, and in the loop of ``run``.
+        """
+        self._series = series
+        self._on_slots, self._on_health = on_slots, on_health
+        self._node = _Node(client)
+        self._waiting: dict[Series, list[Row]] = {}
+        self._is_claimed = False
+        self.height = 0
+        self.newest = 0
+
+    @property
+    def lag_blocks(self) -> int:
+        """Blocks that the node has and the store does not."""
+        return max(0, self.newest - self.height)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the node until ``stop``. What breaks a promise of ours comes out; nothing else does."""
+        following, stopping = asyncio.ensure_future(self._follow()), asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+
+    async def _follow(self) -> None:
+        pause_s = PAUSE_S_MIN
+        while True:
+            try:
+                await self.step(WAIT_S)
+                pause_s = PAUSE_S_MIN
+                continue
+            except (NodeUnreachable, NodeRefused, AnswerError) as error:
+                self._on_health("node", str(error))
+            except (SeriesUnavailable, UsageError) as error:
+                self._on_health("series", str(error))
+                self._is_claimed = False  # it may come back emptied, or as of an older day: its cursor says so
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+
+    async def step(self, wait_s: int = 0) -> None:
+        """Take one answer of ``changes``, waiting up to ``wait_s`` for news, and make it durable.
+
+        Raises NodeUnreachable, NodeRefused, AnswerError; SeriesUnavailable, UsageError of the store. Nothing is lost then.
+        """
+        if not self._is_claimed:
+            await self._series.claim((await self._node.start()).chain)
+            self.height = await self._series.load_cursor()
+            self._is_claimed = True
+        changes = await self._node.changes(self.height, wait_s)
+        self.newest = max(changes.newest, changes.height)
+        if changes.height < self.height:
+            detail = f"is at height {changes.height} and the series at {self.height}: a node that was set back, or another one"
+            raise AnswerError(f"the node {detail}")
+        self._on_health("node", None)
+        if changes.height == self.height:
+            return
+        slots = await self._project(changes)
+        await self._series.save_cursor(changes.height)
+        self.height = changes.height
+        self._on_health("series", None)
+        if slots:
+            self._on_slots(slots)
+
+    async def _project(self, changes: Changes) -> list[tuple[str, int]]:
+        """Write the rows of everything that changed; return the slots that have rows."""
+        self._waiting.clear()
+        self._node.forget_registers()
+        for gateway, boundary_s in changes.batches:
+            await self._keep(OBSERVATIONS, await self._node.observations(gateway, boundary_s))
+        await self._flush()  # the slots below read the voltages
+        written = []
+        for area, slot_start_s in await self._node.touched(changes):
+            if await self._project_slot(area, slot_start_s):
+                written.append((area, slot_start_s))
+        await self._flush()
+        return written
+
+    async def _project_slot(self, area: str, slot_start_s: int) -> bool:
+        """Write the rows of one slot; whether it has any. Interval rows only mean something with a register at the slot's end."""
+        end_s = slot_start_s + self._node.slot_s
+        rows = SlotRows(area, slot_start_s, *await self._node.coverage(area, end_s))
+        if rows.committed:
+            await self._project_points(rows, area, slot_start_s, end_s)
+        slot = rows.slot(await self._node.clearing(area, slot_start_s))
+        if slot is not None:
+            await self._keep(SLOTS, [slot])
+        return slot is not None
+
+    async def _project_points(self, rows: SlotRows, area: str, slot_start_s: int, end_s: int) -> None:
+        observed = await self._series.read(OBSERVATIONS, end_s, end_s + 1)
+        own, shared = voltages(observed, self._node.areas_of, area)
+        rows.see_voltages(own.values())
+        async with aclosing(self._node.positions(area, slot_start_s)) as positions:
+            async for start, points in self._node.points(area):
+                starts = await self._node.registers(area, slot_start_s, start, points)
+                ends = await self._node.registers(area, end_s, start, points)
+                settled = await _positions_of(points, positions)
+                rows.see_voltages(shared[point.meter] for point in points if point.meter in shared)
+                await self._keep(INTERVALS, rows.intervals(points, starts, ends, settled))
+
+    async def _keep(self, series: Series, rows: list[Row]) -> None:
+        waiting = self._waiting.setdefault(series, [])
+        waiting += rows
+        if len(waiting) >= ROWS_AT_ONCE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        for series, rows in self._waiting.items():
+            if rows:
+                await self._series.write(series, rows)
+        self._waiting.clear()
+
+
+async def _positions_of(points: Sequence[Point], positions: AsyncIterator[tuple[str, Position]]) -> dict[str, Position]:
+    """The positions of a page of points, out of those of the whole area, which come in the same order."""
+    found: dict[str, Position] = {}
+    for point in points:
+        if point.is_billed:
+            entry = await anext(positions, None)
+            if entry is None:
+                break
+            if entry[0] != point.meter:
+                raise AnswerError(f"positions: meter {entry[0]} stands where {point.meter} belongs")
+            found[point.meter] = entry[1]
+    return found
+
+
+class _Node:
+    """The node's answers, read; what never changes is kept at hand, within bounds."""
+
+    def __init__(self, client: NodeClient) -> None:
+        self._client = client
+        self._points: OrderedDict[tuple[str, int], tuple[list[Point], int | None]] = OrderedDict()
+        self._registers: OrderedDict[tuple[str, int, int], list[Registers | None]] = OrderedDict()
+        self._first_slot_start_s: dict[str, int] = {}
+        self.areas_of: dict[str, tuple[str, ...]] = {}
+        self.slot_s = 0
+
+    async def start(self) -> NodeStatus:
+        """What a genesis says once and for all: slots, areas, gateways."""
+        status = await self._client.status()
+        areas = await self._client.query("areas")
+        with understood("areas"):
+            self._first_slot_start_s = {entry["area"]: int(entry["first_slot_start_s"]) for entry in areas["areas"]}
+        areas_of: dict[str, tuple[str, ...]] = {}
+        start: int | None = 0
+        while start is not None:
+            gateways = await self._client.query("gateways", start=start)
+            with understood("gateways"):
+                areas_of |= {entry["gateway"]: tuple(entry["areas"]) for entry in gateways["gateways"]}
+            start = _next(gateways)
+        self.areas_of = areas_of
+        self.slot_s = status.slot_s
+        return status
+
+    async def changes(self, after_height: int, wait_s: int) -> Changes:
+        return read_changes(await self._client.query("changes", after_height=after_height, wait_s=wait_s))
+
+    async def touched(self, changes: Changes) -> list[tuple[str, int]]:
+        with understood("changes"):
+            return touched_slots(changes, self._first_slot_start_s, self.areas_of, self.slot_s)
+
+    async def observations(self, gateway: str, boundary_s: int) -> list[Row]:
+        answer = await self._query_or_none(f"gateways/{gateway}/observations", boundary_s=boundary_s)
+        return [] if answer is None else observation_rows(gateway, boundary_s, answer)
+
+    async def points(self, area: str) -> AsyncIterator[tuple[int, list[Point]]]:
+        """(first row, points) page by page, ascending by installation."""
+        start: int | None = 0
+        while start is not None:
+            page = self._points.get((area, start))
+            if page is None:
+                answer = await self._client.query(f"areas/{area}/installations", start=start)
+                page = (read_points(answer), _next(answer))
+                self._points[area, start] = page
+                if len(self._points) > POINT_PAGES_MAX:
+                    self._points.popitem(last=False)
+            else:
+                self._points.move_to_end((area, start))
+            yield start, page[0]
+            start = page[1]
+
+    async def registers(
+        self, area: str, boundary_s: int, start: int, points: Sequence[Point]
+    ) -> list[Registers | None]:
+        key = (area, boundary_s, start)
+        page = self._registers.get(key)
+        if page is None:
+            answer = await self._client.query(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
+            page = read_registers(answer, points)
+            self._registers[key] = page
+            if len(self._registers) > REGISTER_PAGES_MAX:
+                self._registers.popitem(last=False)
+        return page
+
+    def forget_registers(self) -> None:
+        self._registers.clear()
+
+    async def coverage(self, area: str, boundary_s: int) -> tuple[int, int]:
+        """Meters of an area, and those with a register at a boundary."""
+        answer = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
+        with understood("coverage"):
+            return int(answer["expected"]), int(answer["committed"])
+
+    async def clearing(self, area: str, slot_start_s: int) -> Any:
+        return await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/clearing")
+
+    async def positions(self, area: str, slot_start_s: int) -> AsyncGenerator[tuple[str, Position]]:
+        """(meter, position) of the billed points of a settled slot; none before."""
+        start: int | None = 0
+        while start is not None:
+            answer = await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/positions", start=start)
+            if answer is None:
+                return
+            for entry in read_positions(answer):
+                yield entry
+            start = _next(answer)
+
+    async def _query_or_none(self, path: str, **params: int) -> Any:
+        """The answer; None where there is no such thing yet."""
+        try:
+            return await self._client.query(path, **params)
+        except NodeRefused as refused:
+            if refused.status == NOT_FOUND:
+                return None
+            raise
+
+
+def _next(answer: Any) -> int | None:
+    with understood("pages"):
+        following = answer["next"]
+        return None if following is None else int(following)
