@@ -31,7 +31,7 @@ BLOCKS_MAX: Final = 2
 class AreaTable:
     """What genesis says of the rows of an area, row by row: ``meters`` their codes, ``parties`` "" for a feeder.
 
-    ``trades``: whether the party may give orders and settles by this very meter; ``limit_wh`` as the meter shows it.
+    ``trades``: whether the party may give orders and settles by this very meter; ``limit_wh``, ``modulus_wh``: as the meter shows them.
     """
 
     meters: tuple[str, ...]
@@ -42,6 +42,7 @@ class AreaTable:
     trades: tuple[bool, ...]
     ratio: Int64
     limit_wh: Int64
+    modulus_wh: Int64
 
 
 class LedgerView:
@@ -88,6 +89,7 @@ class LedgerView:
             trades=tuple(self._trades(value) for value in installations),
             ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
             limit_wh=np.array([value["limit_wh"] for value in installations], dtype=np.int64),
+            modulus_wh=np.array([value["modulus_wh"] for value in installations], dtype=np.int64),
         )
         with self._lock:
             self._tables[area.id] = table

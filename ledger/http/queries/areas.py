@@ -45,7 +45,7 @@ def coverage(view: LedgerView, caller: Caller, area_id: str, boundary_s: int) ->
 
 
 def installations(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json:
-    """Metering points of an area, ascending by number; ``limit_wh`` in primary Wh; a party sees its own."""
+    """Metering points of an area, ascending by number; limit and modulus in primary Wh; a party sees its own."""
     party = view.scope(caller, area_id)
     area = view.area(area_id)
     table = view.table(area)
@@ -61,6 +61,7 @@ def installations(view: LedgerView, caller: Caller, area_id: str, start: int) ->
             "gateway": table.gateways[row],
             "ratio": int(table.ratio[row]),
             "limit_wh": int(table.limit_wh[row]) * int(table.ratio[row]),
+            "modulus_wh": int(table.modulus_wh[row]) * int(table.ratio[row]),
             "trades": table.trades[row],
         }
         for row in shown
