@@ -205,6 +205,18 @@ async def test_whoever_waits_for_the_clock_is_told_when_it_moves(tmp_path: Path)
         assert await waiting[2] == START_S + 10
 
 
+async def test_whoever_waits_for_a_block_is_told_when_it_is_certified(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        assert await engine.wait_height(-1, 5) == 0
+        assert await engine.wait_height(0, 0.01) == 0
+        waiting = [asyncio.create_task(engine.wait_height(after, 20)) for after in (0, 0, 1)]
+        await submit(engine, GW1[0])
+        assert [await waiting[0], await waiting[1]] == [1, 1]
+        assert not waiting[2].done()
+        await submit(engine, clock_advance(START_S + 10))
+        assert await waiting[2] == 2
+
+
 async def test_a_full_disk_is_answered_busy_and_questions_go_on_until_there_is_space(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +246,7 @@ async def test_a_block_that_the_disk_interrupted_is_finished_without_a_new_submi
         files.fail_from = len(files.steps) + 5
         assert await submit(engine, GW1[0], clock_advance(START_S + 7)) == [Code.NODE_BUSY] * 2
         files.heal()
+        assert await engine.wait_height(0, 20) == 1
         assert await engine.wait_clock(START_S, 20) == START_S + 7
         assert height(engine) == 1
 

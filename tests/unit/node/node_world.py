@@ -175,7 +175,14 @@ class Submitter:
         identity = {"counter": 1, "slot_start_s": slot_s}
         return self.sign("market/order", party, identity, body)
 
-    def batch(self, gateway: str, boundary_s: int, rows: Sequence[tuple[int, int, int]], skip: int = 0) -> bytes:
+    def batch(
+        self,
+        gateway: str,
+        boundary_s: int,
+        rows: Sequence[tuple[int, int, int]],
+        skip: int = 0,
+        observations: bytes = b"",
+    ) -> bytes:
         """metering/reading_batch of (meter, import, export); ``skip``: leave that many counters out."""
         counter, previous = self._last.get(gateway, (0, bytes(32)))
         counter += 1 + skip
@@ -191,8 +198,9 @@ class Submitter:
             rows=len(readings),
             root=batch.rows_root(seed, readings),
             receipt=None,
+            observations=observations,
         )
-        attachment = batch.encode_attachment(seed, readings)
+        attachment = batch.encode_attachment(seed, readings, observations)
         wire = self.sign(batch.KIND, gateway, {"counter": counter, "epoch": 1}, body, attachment)
         self._last[gateway] = (counter, decode_transaction(wire).id)
         return wire

@@ -1,0 +1,133 @@
+"""Following a ledger: what was written after a height, and waiting for the next block."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.client import NodeRefused, NodeUnreachable
+from ledger.http import app as door_app
+from ledger.http.queries import blocks
+from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+
+
+async def follow(node: RunningNode, after_height: int, wait_s: int = 0) -> Any:
+    """What was written after a height."""
+    return await node.client("util").query("changes", after_height=after_height, wait_s=wait_s)
+
+
+async def settled(node: RunningNode) -> Submitter:
+    """Let the node trade and settle one slot, in six blocks."""
+    submitter = Submitter(node.chain)
+    await submit_all(node.client(), submitter.one_settled_slot())
+    assert node.ledger.height == 6
+    return submitter
+
+
+async def test_a_settled_slot_is_told_of_write_by_write(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        assert await follow(node, 0) == {"height": 0, "newest": 0, "changes": []}
+        await settled(node)
+        answer = await follow(node, 0)
+        assert (answer["height"], answer["newest"]) == (6, 6)
+        later_s = FIRST_S + SLOT_S
+        expected = [
+            *({"kind": "clearing", "area": area, "at_s": FIRST_S, "height": 2} for area in ("a-1", "a-2")),
+            {"kind": "registers", "area": "a-1", "at_s": FIRST_S, "height": 3},
+            {"kind": "batch", "gateway": "gw-1", "at_s": FIRST_S, "height": 3},
+            *({"kind": "clearing", "area": area, "at_s": later_s, "height": 4} for area in ("a-1", "a-2")),
+            {"kind": "registers", "area": "a-1", "at_s": later_s, "height": 5},
+            {"kind": "exception", "gateway": "gw-1", "epoch": 1, "counter": 2, "at_s": later_s, "height": 5},
+            {"kind": "batch", "gateway": "gw-1", "at_s": later_s, "height": 5},
+            *({"kind": "clearing", "area": area, "at_s": later_s + SLOT_S, "height": 6} for area in ("a-1", "a-2")),
+            {"kind": "run", "area": "a-1", "at_s": FIRST_S, "run": "initial", "height": 6},
+        ]
+        assert sorted(answer["changes"], key=str) == sorted(expected, key=str)
+        heights = [change["height"] for change in answer["changes"]]
+        assert heights == sorted(heights)
+        assert await follow(node, 6) == {"height": 6, "newest": 6, "changes": []}
+
+
+async def test_pages_are_cut_between_heights_and_miss_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        everything = (await follow(node, 0))["changes"]
+        for most in (1, 2, 3, 4, 7):
+            monkeypatch.setattr(blocks, "CHANGES_MAX", most)
+            found: list[Any] = []
+            height = 0
+            while height < 6:
+                answer = await follow(node, height)
+                assert answer["newest"] == 6
+                assert height < answer["height"] <= 6
+                assert all(height < change["height"] <= answer["height"] for change in answer["changes"])
+                found += answer["changes"]
+                height = answer["height"]
+            assert sorted(found, key=str) == sorted(everything, key=str)
+
+
+async def test_registers_that_are_written_again_stand_once_at_their_last_write(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        submitter = Submitter(node.chain)
+        one, two = (submitter.batch("gw-1", FIRST_S, [(number, 5, 5)]) for number in (1, 2))
+        await submit_all(node.client(), [[submitter.clock(FIRST_S)], [one], [two]])
+        told = (await follow(node, 1))["changes"]
+        registers = {"kind": "registers", "area": "a-1", "at_s": FIRST_S, "height": 3}
+        assert [change for change in told if change["kind"] == "registers"] == [registers]
+        assert [change["height"] for change in told if change["kind"] == "batch"] == [3]
+        assert registers in (await follow(node, 2))["changes"]
+
+
+async def test_a_follower_of_another_ledger_is_told_so(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        for height in (1, -1):
+            with pytest.raises(NodeRefused, match="after_height: height") as raised:
+                await follow(node, height)
+            assert raised.value.status == 400
+        with pytest.raises(NodeRefused, match="after_height is a whole number"):
+            await node.client("util").query("changes")
+
+
+async def test_who_waits_is_answered_with_the_next_block(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        waiting = [asyncio.create_task(follow(node, 0, wait_s=20)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in waiting)
+        submitter = Submitter(node.chain)
+        await submit_all(node.client(), [[submitter.clock(FIRST_S)]])
+        for answer in await asyncio.wait_for(asyncio.gather(*waiting), 10):
+            assert answer["height"] == 1
+            assert {change["kind"] for change in answer["changes"]} == {"clearing"}
+
+
+async def test_who_may_not_follow_is_refused_before_it_waits(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        with pytest.raises(NodeRefused, match="p-1: this is for"):
+            await asyncio.wait_for(node.client("p-1").query("changes", after_height=0, wait_s=20), 10)
+
+
+async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door_app, "WAITERS_MAX", 1)
+    async with running_node(tmp_path / "ledger") as node:
+        waiting = asyncio.create_task(follow(node, 0, wait_s=20))
+        await asyncio.sleep(0.2)
+        for asked in (follow(node, 0), node.client().wait_clock(FIRST_S, 5)):
+            with pytest.raises(NodeUnreachable, match="1 requests wait"):
+                await asked
+        await submit_all(node.client(), [[Submitter(node.chain).clock(FIRST_S)]])
+        assert (await waiting)["height"] == 1
+        assert (await follow(node, 1))["changes"] == []
+
+
+async def test_going_down_does_not_wait_for_followers(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        waiting = asyncio.create_task(follow(node, 0, wait_s=20))
+        await asyncio.sleep(0.1)
+        node.stop.set()
+        with pytest.raises(NodeUnreachable):
+            await asyncio.wait_for(waiting, 10)
