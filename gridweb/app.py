@@ -88,6 +88,8 @@ def _check_rule() -> ResponseReturnValue | None:
     if rule.is_public:
         return None
     if g.viewer is None:
+        if "HX-Request" in request.headers:  # a part of a page whose session has ended: the whole page goes to sign in
+            return "", 401, {"HX-Refresh": "true"}
         if is_for_program() or request.method not in SAFE_METHODS:
             raise Problem("not-authenticated", "sign in first: this is not public")
         target = request.full_path.rstrip("?")

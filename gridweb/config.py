@@ -5,6 +5,7 @@ demo = false                         # true: sign in without a password; loopbac
 users = "users.db"                   # made by: gridledger serve --config web.toml --add-user NAME --role ROLE
 trust = "trust.json"                 # the trust root that visitors download to check bundles with
 public_url = "https://…"             # what a browser shows; https makes cookies "Secure"
+proxies = 1                          # proxies of ours in front, each adding to X-Forwarded-For
 
 [web.listen]
 host = "127.0.0.1"                   # plain HTTP: put a proxy with TLS before it
@@ -36,6 +37,7 @@ class WebConfig:
     users: Path = Path("users.db")
     demo: bool = False
     public_url: str | None = field(default=None, metadata={"schemes": ("http", "https"), "max": 255})
+    proxies: int = field(default=0, metadata={"min": 0, "max": 8})
     listen: ListenConfig = field(default_factory=ListenConfig)
 
     @property

@@ -41,10 +41,12 @@ class Health:
         """``on_change`` is called when a part goes away or comes back."""
         self._clock = clock
         self._outages: dict[str, Outage] = {}
+        self._known: set[str] = set()
         self.on_change = on_change
 
     def report(self, name: str, reason: str | None) -> None:
         """Part ``name`` is away for a ``reason``, or answers (None). Saying it again changes nothing."""
+        self._known.add(name)
         before = self._outages.get(name)
         if reason is None:
             if before is not None:
@@ -59,6 +61,10 @@ class Health:
     def outage(self, name: str) -> Outage | None:
         """The outage of a part, if it is away."""
         return self._outages.get(name)
+
+    def known(self) -> list[str]:
+        """The parts of which anything was ever reported, in the order of PARTS: of others nothing can be said."""
+        return [name for name in PARTS if name in self._known]
 
     def outages(self) -> list[Outage]:
         """All outages, the oldest first."""

@@ -17,6 +17,8 @@ from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.sessions import Sessions
 from gridweb.source import Source
+from gridweb.throttle import Throttle
+from gridweb.users import Users
 
 SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "outcome")
 
@@ -29,7 +31,9 @@ class Site:
     source: Source
     health: Health
     feed: Feed
+    users: Users
     sessions: Sessions
+    throttle: Throttle
     metrics: Metrics
     clock: Clock
     version: str

@@ -5,26 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module, resources
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from quart import Quart, g, render_template, request
 
 from gridcore.sm3 import sm3
 from gridweb import format as forms
+from gridweb.access import Role
 from gridweb.cookies import THEMES
-from gridweb.i18n import LANGUAGES, NAMES, language, translate, translate_plural
+from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_plural
 from gridweb.pages import MODULES, Entry
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
-from gridweb.source import AsOf, SourceAway
+from gridweb.source import part_of
+
+THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}
+THEME_SIGNS: Final = {"auto": "◐", "light": "☀", "dark": "☾"}
+ROLE_TITLES: Final = {
+    Role.UTILITY: N_("Utility"),
+    Role.HOUSEHOLD: N_("Household"),
+    Role.REGULATOR: N_("Regulator"),
+    Role.ADMINISTRATOR: N_("Administrator"),
+}
+
+ROLE_VIEWS: Final = {
+    Role.UTILITY: N_("runs, readings, losses and money of all areas"),
+    Role.REGULATOR: N_("the same, to look and to verify"),
+    Role.ADMINISTRATOR: N_("the same, and the condition of the system"),
+}
 
 
 async def render_page(template: str, **values: Any) -> str:
-    """Render a page inside ``base.html``: with navigation, what figures rest on, and what is away."""
-    as_of = values.pop("as_of", None)
-    values["as_of"] = as_of.value if hasattr(as_of, "value") else as_of or await _as_of()
-    return await render_template(template, **values, **frame())
+    """Render a page inside ``base.html``: with navigation, what figures rest on (``as_of``), and what is away."""
+    return await render_template(template, **{**await frame(), **values})
 
 
 async def render_fragment(template: str, **values: Any) -> str:
@@ -32,20 +47,24 @@ async def render_fragment(template: str, **values: Any) -> str:
     return await render_template(template, **values)
 
 
-def frame() -> dict[str, Any]:
-    """The values that ``base.html`` and the sign-in page need besides their own."""
+async def frame() -> dict[str, Any]:
+    """The values that ``base.html`` needs besides a page's own."""
     viewer = maybe_viewer()
     role = viewer.role if viewer is not None else None
     return {
         "viewer": viewer,
         "navigation": [entry for entry in navigation() if role in entry.roles],
-        "outages": site().source.outages(),
+        **await status_facts(),
         "languages": [(name, NAMES[name]) for name in LANGUAGES],
         "language": language(),
         "theme": g.get("theme", "auto"),
         "themes": THEMES,
-        "is_demo": site().config.demo,
+        "theme_titles": THEME_TITLES,
+        "theme_signs": THEME_SIGNS,
+        "role_titles": ROLE_TITLES,
+        "role_views": ROLE_VIEWS,
         "path": request.path,
+        "version": site().version,
     }
 
 
@@ -56,9 +75,24 @@ def navigation() -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.order))
 
 
+def preference_url(name: str, value: str) -> str:
+    """This page's address with the wish for a language (``lang``) or brightness (``theme``) to be remembered."""
+    pairs = (
+        [(key, text) for key, text in request.args.items(multi=True) if key != name]
+        if (request.method == "GET")
+        else []
+    )
+    return f"{request.path if (request.method == 'GET') else '/'}?{urlencode([*pairs, (name, value)])}"
+
+
+def form_token_of_browser() -> str:
+    """What scripts send as ``X-Form-Token``."""
+    return form_token(g.form_cookie)
+
+
 def form_field() -> str:
     """The hidden field that every form in a template of ours carries."""
-    return Markup('<input type="hidden" name="form_token" value="{}">').format(form_token(g.form_cookie))
+    return Markup('<input type="hidden" name="form_token" value="{}">').format(form_token_of_browser())
 
 
 def static_url(name: str) -> str:
@@ -72,11 +106,16 @@ def _static_digest(name: str) -> str:
     return sm3(file.read_bytes()).hex()[:12] if file.is_file() else "none"
 
 
-async def _as_of() -> AsOf | None:
-    try:
-        return await site().source.as_of()
-    except SourceAway:
-        return None
+async def status_facts() -> dict[str, Any]:
+    """What the line under the bar says: what figures rest on (None before the node's first answer), and what is away."""
+    source = site().source
+    as_of, areas = await part_of(source.as_of()), await part_of(source.areas())
+    return {
+        "as_of": as_of.value,
+        "zone": areas.value[0].tz if areas.value else "UTC",
+        "outages": source.outages(),
+        "is_demo": site().config.demo,
+    }
 
 
 def set_up_templates(app: Quart) -> None:
@@ -87,6 +126,8 @@ def set_up_templates(app: Quart) -> None:
     environment.trim_blocks = environment.lstrip_blocks = True
     names: Mapping[str, Any] = {
         "form_field": form_field,
+        "form_token": form_token_of_browser,
+        "preference_url": preference_url,
         "static_url": static_url,
         "forms": forms,
         "translate": translate,

@@ -8,7 +8,7 @@ from gridweb.access import READS_ALL, requires
 from gridweb.health import PARTS
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import Entry
-from gridweb.site import source
+from gridweb.site import site, source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
@@ -28,12 +28,13 @@ COLUMNS = (
 @serves_table("/condition", *READS_ALL)
 async def condition_table(source: Source) -> Table:
     """Every part that the pages rest on, and whether it answers."""
+    await part_of(source.status())  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
     rows = [
-        (translate(title), _("away"), outages[name].since_s, outages[name].reason)
+        (translate(PARTS[name]), _("away"), outages[name].since_s, outages[name].reason)
         if name in outages
-        else (translate(title), _("answers"), None, None)
-        for name, title in PARTS.items()
+        else (translate(PARTS[name]), _("answers"), None, None)
+        for name in site().health.known()
     ]
     return Table("condition", COLUMNS, rows, title=_("What these pages rest on"))
 
@@ -42,6 +43,5 @@ async def condition_table(source: Source) -> Table:
 @requires(*READS_ALL)
 async def show_condition() -> str:
     """The page."""
-    as_of = await part_of(source().as_of())
     table = await condition_table(source())
-    return await render_page("condition.html", as_of=as_of, table=table, table_url=table_url(condition_table))
+    return await render_page("condition.html", table=table, table_url=table_url(condition_table))

@@ -11,6 +11,7 @@ from quart import Blueprint, Response, jsonify, request, send_from_directory
 from gridcore.metrics import CONTENT_TYPE
 from gridweb.access import EVERY_ROLE, public, requires
 from gridweb.site import site
+from gridweb.views import render_fragment, status_facts
 
 pages = Blueprint("system", __name__)
 
@@ -44,11 +45,18 @@ async def show_metrics() -> Response:
     return Response(site().metrics.render(gauges), content_type=CONTENT_TYPE)
 
 
+@pages.get("/fragments/status")
+@requires(*EVERY_ROLE)
+async def status_fragment() -> str:
+    """The line under the bar: what figures rest on, and what is away."""
+    return await render_fragment("fragments/status.html", **await status_facts())
+
+
 @pages.get("/events")
 @requires(*EVERY_ROLE)
 async def events() -> Response:
     """The event stream, from behind the browser's last event where it names one."""
-    last = request.headers.get("Last-Event-ID", "")
+    last = request.headers.get("Last-Event-ID") or request.args.get("after", "")
     is_id = last.isascii() and last.isdecimal() and len(last) <= EVENT_ID_DIGITS_MAX
     response = Response(site().feed.open(int(last) if is_id else None), content_type="text/event-stream")
     response.timeout = None

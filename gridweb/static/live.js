@@ -1,0 +1,63 @@
+// One event stream while the page is seen. Each event becomes a DOM event "live-<name>" on the body, at which htmx fetches the
+// parts of the page that asked for it (macro `live`); "live-back" says that the stream was broken: fetch everything again.
+(() => {
+  "use strict";
+  const RETRY_MS = 3000;
+  const NAMES = ["slot", "status", "reset"];
+  const root = document.documentElement;
+  const address = root.dataset.events;
+  if (!address) return;
+  let stream = null;
+  let retry = 0;
+  let last = "";
+  let wasBroken = false;
+
+  const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`live-${name}`, { detail }));
+
+  function open() {
+    clearTimeout(retry);
+    if (stream || document.hidden) return;
+    stream = new EventSource(last ? `${address}?after=${encodeURIComponent(last)}` : address);
+    stream.onopen = () => {
+      root.dataset.stream = "on";
+      if (wasBroken) tell("back");
+      wasBroken = false;
+    };
+    stream.onerror = () => {
+      root.dataset.stream = "off";
+      wasBroken = true;
+      // The browser tries again by itself, except after an answer that is no stream (the server goes down, a session ended).
+      if (stream.readyState === EventSource.CLOSED) {
+        close();
+        retry = setTimeout(open, RETRY_MS);
+      }
+    };
+    for (const name of NAMES) {
+      stream.addEventListener(name, (event) => {
+        last = event.lastEventId || last;
+        tell(name === "reset" ? "back" : name, JSON.parse(event.data));
+      });
+    }
+  }
+
+  function close() {
+    stream?.close();
+    stream = null;
+  }
+
+  // A browser has six connections to a server: pages that nobody looks at give theirs back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) close();
+    else open();
+  });
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+
+  // Parts that could not be fetched are marked, and tried again at the next event or when the stream is back.
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    const status = ctx?.response?.raw?.status ?? 0;
+    ctx?.sourceElement?.toggleAttribute("data-stale", status === 0 || status >= 400);
+  });
+  open();
+})();

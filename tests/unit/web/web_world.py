@@ -32,6 +32,8 @@ from gridweb.health import Health
 from gridweb.sessions import Sessions, form_token
 from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
+from gridweb.throttle import Throttle
+from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
 
 NOW_S = 1_800_000_000
@@ -43,7 +45,23 @@ AREA = {
     "calendar": "c",
     "contract": "p2p_call_auction/1",
     "first_slot_start_s": FIRST_S,
-    "rules": {"id": "r", "prices": {}},
+    "rules": {
+        "id": "r",
+        "gate_before_start_s": 300,
+        "metering_deadline_s": 900,
+        "open_before_start_s": 86_400,
+        "prices": {
+            "feed_in_price_micro_per_kwh": 280_000,
+            "levy_micro_per_kwh": 40_000,
+            "network_residual_micro_per_kwh": 180_000,
+            "network_traded_micro_per_kwh": 180_000,
+            "residual_price_micro_per_kwh": 460_000,
+            "shortfall_price_micro_per_kwh": 460_000,
+            "surplus_price_micro_per_kwh": 280_000,
+        },
+        "rationing": "pro_rata",
+        "reference_price_micro_per_kwh": 370_000,
+    },
     "meters": 4,
     "settling": 3,
 }
@@ -190,12 +208,15 @@ def make_world(folder: Path, **config: Any) -> World:
     node, series, progress, health = FakeNode(), MemorySeries(), Standing(), Health(clock)
     node.answers["areas"] = {"areas": [AREA]}
     node.answers["calendars/c"] = {**CALENDAR, "days": [FIRST_S + day * DAY_S for day in range(-1, 3)]}
+    database = open_database(folder / "users.db")
     site = Site(
         config=WebConfig(trust=trust, users=folder / "users.db", **config),
         source=Source(node, series, progress, health),
         health=health,
         feed=Feed(stop),
-        sessions=Sessions(open_database(folder / "users.db"), clock),
+        users=Users(database, clock),
+        sessions=Sessions(database, clock),
+        throttle=Throttle(clock.now_s),
         metrics=Metrics("web", SIGN_INS),
         clock=clock,
         version="0.0-test",
