@@ -1,12 +1,14 @@
-/* Charts out of tables: every <figure class="chart" data-src="…"> gets a plot (uPlot) and, on demand, the same JSON as a table.
+/* Charts out of tables: every <figure class="chart" data-src="…"> (macro `chart`) gets a plot (uPlot) and, on demand, the same
+ * JSON as a table.
  *
- * The JSON is that of the table API: {"columns": [{"key", "title", "kind", "unit"}], "rows": [[…]]}, plain integers in ledger units.
+ * The JSON is that of the table API: {"tz", "currency", "columns": [{"key", "title", "kind"}], "rows": [[…]]}, exact integers in
+ * ledger units; here alone they become decimals, for the eye.
  * Attributes of the figure:
  *   data-kind     load | price | merit | feeder | generic: which columns are drawn, and how
  *   data-src      address of the table's JSON
- *   data-tz       time zone of the axis (IANA name), data-run: label of the settlement run; both are named under the plot
+ *   data-tz       time zone of the axis (IANA name; else the table's), data-run: label of the settlement run
  *   data-step-s   length of a slot; without it, the smallest distance between two rows
- *   data-live     present: read again whenever a slot changes (event "gridledger:changed" on the document)
+ *   data-live     present: read again whenever a slot changes (events of live.js)
  *   data-cleared-wh, data-cleared-micro: the cleared point of a merit order
  *   data-labels   JSON object of texts in the page's language, over LABELS below
  * A value holds for its whole slot, so lines are steps; a slot without a value is a gap and nothing is drawn over it.
@@ -25,14 +27,15 @@
   };
   const TABLE_ROWS = 96;
   const FETCH_TIMEOUT_MS = 20000;
+  const REFRESH_MS = 1000;
   const ZOOM_MIN_STEPS = 4;
   const WH_PER_KWH = 1000, MICRO = 1e6, NANO = 1e9, MILLI = 1000;
 
   // What a kind of column is divided by for people, and how many digits it then shows.
   const KINDS = {
     energy_wh: { divisor: WH_PER_KWH, digits: 3, unit: "kWh" },
-    price_micro: { divisor: MICRO, digits: 4, unit: "/kWh" },
-    amount_nano: { divisor: NANO, digits: 2, unit: "" },
+    price_micro: { divisor: MICRO, digits: 4, unit: "{currency}/kWh" },
+    amount_nano: { divisor: NANO, digits: 4, unit: "{currency}" },
     voltage_milli: { divisor: MILLI, digits: 1, unit: "V" },
     share: { divisor: 10000, digits: 2, unit: "%" },
     count: { divisor: 1, digits: 0, unit: "" },
@@ -41,7 +44,7 @@
   // Colour (a custom property of the style sheet), dash and fill of known columns: told apart without colour too.
   const STYLES = {
     import_wh: { colour: "--chart-1", fill: true },
-    export_wh: { colour: "--chart-2", fill: true, dash: [] },
+    export_wh: { colour: "--chart-2", fill: true },
     bought_wh: { colour: "--chart-3", dash: [6, 3] },
     sold_wh: { colour: "--chart-4", dash: [2, 3] },
     volume_wh: { colour: "--chart-3", fill: true, width: 1 },
@@ -119,7 +122,6 @@
   /* Supply and demand curves: rows with side, price_micro_per_kwh and the energy range from_wh … to_wh that the order covers. */
   function meritData(table, labels) {
     const place = Object.fromEntries(table.columns.map((column, index) => [column.key, index]));
-    const unit = table.columns[place.price_micro_per_kwh].unit;
     const ends = new Set([0]);
     for (const row of table.rows) {
       ends.add(row[place.from_wh]);
@@ -136,7 +138,7 @@
       }
       return list;
     });
-    const columns = ["buy", "sell"].map((side) => ({ key: side, title: labels[side], kind: "price_micro", unit }));
+    const columns = ["buy", "sell"].map((side) => ({ key: side, title: labels[side], kind: "price_micro" }));
     return { x: x.map((wh) => wh / WH_PER_KWH), columns, values, step: 0, doubtful: [], isTime: false };
   }
 
@@ -220,10 +222,12 @@
   class Chart {
     constructor(figure) {
       this.figure = figure;
+      figure.dataset.drawn = "";
       this.kind = figure.dataset.kind in DRAWN || figure.dataset.kind === "merit" ? figure.dataset.kind : "generic";
       this.labels = { ...LABELS, ...JSON.parse(figure.dataset.labels || "{}") };
       this.language = document.documentElement.lang || "en";
       this.tz = figure.dataset.tz || "UTC";
+      this.currency = "";
       this.hidden = new Set();
       this.colours = new Map();
       this.page = 0;
@@ -236,32 +240,23 @@
       const { labels } = this;
       this.status = element("p", { class: "chart-status", role: "status" }, labels.loading);
       this.legend = element("div", { class: "chart-legend" });
-      const title = this.figure.querySelector("figcaption");
-      this.title = (title ? title.textContent : "").trim().replace(/\s+/g, " ");
-      this.canvas = element("div", { class: "chart-plot", tabindex: "0", role: "group", "aria-label": this.title });
+      this.title = (this.figure.querySelector(".table-title") || this.figure).textContent.trim().replace(/\s+/g, " ");
+      this.canvas = this.figure.querySelector(".plot");
+      for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", this.title]]) this.canvas.setAttribute(name, value);
       this.readout = element("p", { class: "chart-readout" });
       this.meta = element("p", { class: "chart-meta" });
       this.tools = element("div", { class: "chart-tools" },
         button("‹", labels.earlier, () => this.pan(-0.5)), button("›", labels.later, () => this.pan(0.5)),
         button("+", labels.zoom_in, () => this.zoom(0.5)), button("−", labels.zoom_out, () => this.zoom(2)),
         button(labels.all, labels.all, () => this.showAll()));
-      this.toggle = this.figure.querySelector("button[data-chart-table]");
-      if (!this.toggle) {
-        this.toggle = element("button", { type: "button", class: "chart-button" }, labels.table);
-        this.tools.append(this.toggle);
-      }
+      this.tableBox = this.figure.querySelector(".plot-table");
+      this.tableBox.id = `plot-table-${Chart.count += 1}`;
+      this.toggle = this.figure.querySelector(".chart-toggle");
       this.toggle.hidden = false;
-      this.tableBox = element("div", { class: "chart-table", id: `chart-table-${Chart.count += 1}` });
-      this.tableBox.hidden = true;
-      this.toggle.setAttribute("aria-expanded", "false");
       this.toggle.setAttribute("aria-controls", this.tableBox.id);
       this.toggle.addEventListener("click", () => this.showTable(this.tableBox.hidden));
-      this.body = this.figure.querySelector(".chart-body");
-      if (!this.body) {
-        this.body = element("div", { class: "chart-body" });
-        this.figure.append(this.body);
-      }
-      this.body.replaceChildren(this.tools, this.legend, this.canvas, this.readout, this.meta, this.status, this.tableBox);
+      this.canvas.before(element("div", { class: "chart-head" }, this.legend, this.tools));
+      this.canvas.after(this.readout, this.meta, this.status);
       this.canvas.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.resize()).observe(this.canvas);
     }
@@ -295,6 +290,8 @@
 
     show(table) {
       this.table = table;
+      this.tz = this.figure.dataset.tz || table.tz || "UTC";
+      this.currency = table.currency || "";
       const step = Number(this.figure.dataset.stepS) || 0;
       this.data = this.kind === "merit" ? meritData(table, this.labels) : timeData(table, this.kind, step);
       const isEmpty = this.data.x.length < 2 || this.data.values.every((list) => list.every((value) => value === null));
@@ -330,7 +327,7 @@
       if (this.figure.dataset.run) parts.push(`${labels.run}: ${this.figure.dataset.run}`);
       if (data.isTime) parts.push(labels.gaps);
       if (data.doubtful.length) parts.push(labels.not_measured);
-      parts.push(labels.hint);
+      this.canvas.title = labels.hint;
       this.meta.textContent = parts.filter(Boolean).join(" · ");
       if (!data.x.length) return;
       const ends = data.isTime ? [data.x[0], data.x.at(-1)].map((instant) => this.instant(instant)) : [data.x[0], data.x.at(-1)].map((kwh) => `${this.number(kwh, 3)} kWh`);
@@ -338,7 +335,7 @@
     }
 
     unit(column) {
-      return column.unit || KINDS[column.kind].unit;
+      return fill(KINDS[column.kind].unit, { currency: this.currency });
     }
 
     number(value, digits) {
@@ -369,7 +366,7 @@
       kinds.forEach((kind) => { scales[kind] = { range: (plot, min, max) => this.range(kind, min, max) }; });
       const ink = () => this.colour("--chart-ink"), grid = () => this.colour("--chart-grid");
       const line = (show) => ({ stroke: grid, width: 1, show });
-      const axes = [{ stroke: ink, grid: line(true), ticks: line(true), size: 34, values: (plot, splits, axis, space, increment) => this.ticks(splits, increment),
+      const axes = [{ stroke: ink, grid: line(true), ticks: line(true), size: 46, values: (plot, splits, axis, space, increment) => this.ticks(splits, increment),
         label: data.isTime ? undefined : `${this.labels.quantity} (kWh)`, labelSize: 20, space: data.isTime ? 60 : 70 }];
       kinds.slice(0, 2).forEach((kind, position) => {
         const digits = kind === "price_micro" ? 2 : undefined;
@@ -558,7 +555,7 @@
       on.disabled = this.page >= pages - 1;
       const position = fill(labels.rows, { first: rows.length ? first + 1 : 0, last: first + shown.length, total: this.number(rows.length, 0) });
       const pager = element("p", { class: "chart-pager" }, back, element("span", { role: "status" }, position), on);
-      const box = element("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": this.title }, table);
+      const box = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": this.title }, table);
       this.tableBox.replaceChildren(pager, box);
     }
 
@@ -588,8 +585,15 @@
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   new MutationObserver(recolour).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
-  document.addEventListener("gridledger:changed", () => charts.forEach((chart) => { if ("live" in chart.figure.dataset) chart.load(); }));
-  document.addEventListener("htmx:afterSwap", () => find(document));
+  // Events come in bursts: a chart is read again at most once a second, and the last event is always seen.
+  let waiting = 0;
+  const refresh = () => {
+    waiting ||= setTimeout(() => {
+      waiting = 0;
+      charts.forEach((chart) => { if ("live" in chart.figure.dataset) chart.load(); });
+    }, REFRESH_MS);
+  };
+  for (const name of ["live-slot", "live-back"]) document.body.addEventListener(name, refresh);
   document.addEventListener("htmx:after:swap", () => find(document));
   find(document);
 })();
