@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode
 
 from gridcore.errors import require
 from gridweb.access import Role, Viewer
+from gridweb.i18n import translate
 from gridweb.source import Source
 
 API: Final = "/api/v1"
@@ -99,7 +100,7 @@ def to_json(table: Table) -> dict[str, Any]:
         "columns": [
             {
                 "key": column.key,
-                "title": column.title,
+                "title": translate(column.title),
                 "kind": column.kind,
                 "unit": KINDS[column.kind].format(currency=table.currency),
             }
