@@ -101,8 +101,9 @@ class Submitter:
             elif outcome is Outcome.RETRY:
                 failures += 1
                 pause_ms = backoff_ms(failures, self._policy.retry_ms_min, self._policy.retry_ms_max, self._jitter)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause_ms / 1000.0)
+                with contextlib.suppress(TimeoutError):  # wait_for of Python 3.11 may swallow a cancellation
+                    async with asyncio.timeout(pause_ms / 1000.0):
+                        await self._wake.wait()
             else:
                 await asyncio.sleep(HALTED_S)
 

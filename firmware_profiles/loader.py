@@ -29,7 +29,16 @@ def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
 
     Raises UsageErrors of one line (ProfileError, ConfigError) that name the file, the point or key, and what is right.
     """
-    folder = folder or FOLDER
+    path, data, digest = profile_file(profile_id, folder or FOLDER)
+    profile = decode_config(data, Profile, source=path)
+    if profile.id != profile_id:
+        raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
+    object.__setattr__(profile, "digest", digest)  # the one field that is no key of the file
+    return profile
+
+
+def profile_file(profile_id: str, folder: Path) -> tuple[Path, bytes, bytes]:
+    """Path, bytes and digest of the profile ``profile_id`` in ``folder``; ProfileError naming the nearest id when there is none."""
     known = profile_ids(folder)
     if profile_id not in known:
         near = difflib.get_close_matches(profile_id, known, n=1, cutoff=0.5)
@@ -38,9 +47,5 @@ def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
             f"unknown profile {profile_id!r}; {hint}known in {folder.name}: {', '.join(known) or 'none'}"
         )
     path = folder / f"{profile_id}.toml"
-    data = read_bounded(path, PROFILE_BYTES_MAX, "check the folder of meter profiles")
-    profile = decode_config(data, Profile, source=path)
-    if profile.id != profile_id:
-        raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
-    object.__setattr__(profile, "digest", profile_digest(data))  # the one field that is no key of the file
-    return profile
+    data = read_bounded(path, PROFILE_BYTES_MAX, "check the folder of profiles")
+    return path, data, profile_digest(data)

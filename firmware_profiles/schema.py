@@ -25,8 +25,8 @@ WORDS_PER_REQUEST_MAX = 125  # Modbus application protocol 1.1b3, 6.3 and 6.4
 POINTS_MAX = 256
 ADDRESS_MAX = 0xFFFF
 
-_OBIS = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
-_ID = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+OBIS = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+ID = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
 class ProfileError(UsageError):
@@ -133,7 +133,7 @@ class Profile:
     """SM3 of the file with LF line ends: what a reading batch names."""
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
+        if not ID.fullmatch(self.id):
             raise ProfileError(f"id {self.id!r} is not lower-case words joined by '_', such as 'eastron_sdm630'")
         for key in ("models", "source"):
             if not all(text.strip() for text in getattr(self, key)):
@@ -188,7 +188,7 @@ def _completed_order(type_name: str, order: str, profile: Profile, where: str) -
 
 def _completed_point(point: Point, profile: Profile) -> Point:
     where = f"point {point.obis}"
-    if not _OBIS.fullmatch(point.obis):
+    if not OBIS.fullmatch(point.obis):
         raise ProfileError(f"{where}: obis is not of the form C.D.E, such as '1.8.0'")
     try:
         scale = parse_scale(point.scale)

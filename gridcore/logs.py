@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 REDACTED = "[redacted]"
 LEVELS = ("debug", "info", "warning", "error")
-SILENCED = ("pymodbus.logging",)
+SILENCED = ("pymodbus.logging", "amqtt", "transitions")
 """Other people's loggers that say nothing our own events do not say, with names a person knows."""
 DEPTH_MAX = 8
 BYTES_SHOWN_MAX = 64
