@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "the whole system on one machine, on simulated meters",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
+    "serve": "serve the pages, and keep their users",
     "evidence": "export the proof of a bill line as a bundle",
     "verify": "check a bundle offline against a trust root",
     "vectors": "run conformance cases from a folder",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from quart import Quart, current_app, g, redirect, request
 from quart.typing import ResponseReturnValue
 
 from gridcore.errors import broken, require
+from gridcore.logs import get_logger
 from gridcore.problems import Problem
 from gridweb import api
 from gridweb.access import rule_of
 from gridweb.cookies import Cookies, apply_preferences
-from gridweb.failures import answer_error, is_for_program
+from gridweb.failures import FAULT, answer_error, is_for_program
 from gridweb.pages import MODULES
 from gridweb.sessions import is_form_token
 from gridweb.site import Site, site
@@ -36,6 +40,8 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+log = get_logger(__name__)
+
 
 def create_app(site: Site) -> Quart:
     """The application over a site. InvariantError when a route does not say who may use it."""
@@ -53,7 +59,26 @@ def create_app(site: Site) -> Quart:
     app.after_request(_finish)
     app.register_error_handler(Exception, answer_error)
     check_rules(app)
+    app.view_functions = {name: _guarded(view, site) for name, view in app.view_functions.items()}
     return app
+
+
+def _guarded(view: Callable[..., Any], site: Site) -> Callable[..., Any]:
+    """``view``, except that a broken promise in it takes the process down (``Site.check_whole`` raises it then)."""
+
+    @wraps(view)
+    async def answer(**arguments: Any) -> Any:
+        try:
+            return await view(**arguments)
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # passed on by ``check_whole``, outside the web framework
+            log.error("promise_broken", path=request.path, exc_info=error)
+            site.broken.append(error)
+            site.stop.set()
+            raise Problem("fault", FAULT) from None
+
+    return answer
 
 
 def check_rules(app: Quart) -> None:

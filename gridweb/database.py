@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS user (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, party TEXT, password_hash TEXT NOT NULL, created_s INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS session (
-  digest BLOB PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, party TEXT,
+  digest BLOB PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, party TEXT, is_demo INTEGER NOT NULL,
   created_s INTEGER NOT NULL, seen_s INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS session_by_name ON session (name, seen_s);

@@ -54,6 +54,10 @@ class Feed:
         for area, slot_start_s in slots:
             self.publish("slot", {"area": area, "slot_start_s": slot_start_s})
 
+    def publish_status(self) -> None:
+        """What pages say of themselves is new: a height, an outage."""
+        self.publish("status", {})
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

@@ -26,11 +26,15 @@ TOKEN_CHARACTERS_MAX: Final = 64
 
 
 class Sessions:
-    """Sessions in the database of ``gridweb.database``."""
+    """Sessions in the database of ``gridweb.database``.
 
-    def __init__(self, database: sqlite3.Connection, clock: Clock) -> None:
+    Those of a demonstration, begun without a password, count in a demonstration alone, and no others count there.
+    """
+
+    def __init__(self, database: sqlite3.Connection, clock: Clock, *, is_demo: bool) -> None:
         self._database = database
         self._clock = clock
+        self._is_demo = is_demo
 
     def begin(self, viewer: Viewer) -> str:
         """A new session; returns its token, which exists nowhere else. The oldest ones make room."""
@@ -46,8 +50,8 @@ class Sessions:
             (SESSIONS_MAX - 1,),
         )
         self._database.execute(
-            "INSERT INTO session (digest, name, role, party, created_s, seen_s) VALUES (?, ?, ?, ?, ?, ?)",
-            (_digest(token), viewer.name, viewer.role.value, viewer.party, now_s, now_s),
+            "INSERT INTO session (digest, name, role, party, is_demo, created_s, seen_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (_digest(token), viewer.name, viewer.role.value, viewer.party, self._is_demo, now_s, now_s),
         )
         return token
 
@@ -56,7 +60,8 @@ class Sessions:
         if not token or len(token) > TOKEN_CHARACTERS_MAX:
             return None
         row = self._database.execute(
-            "SELECT name, role, party, created_s, seen_s FROM session WHERE digest = ?", (_digest(token),)
+            "SELECT name, role, party, created_s, seen_s FROM session WHERE digest = ? AND is_demo = ?",
+            (_digest(token), self._is_demo),
         ).fetchone()
         if row is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from quart import current_app, g
@@ -25,7 +25,10 @@ SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "o
 
 @dataclass(frozen=True)
 class Site:
-    """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``."""
+    """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``.
+
+    ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
+    """
 
     config: WebConfig
     source: Source
@@ -38,6 +41,12 @@ class Site:
     clock: Clock
     version: str
     stop: asyncio.Event
+    broken: list[BaseException] = field(default_factory=list)
+
+    def check_whole(self) -> None:
+        """Raise the promise that was broken in an answer, if one was: what is in memory is not to be relied on."""
+        if self.broken:
+            raise self.broken[0]
 
 
 def site() -> Site:

@@ -146,7 +146,7 @@ class Source:
     def __init__(self, node: NodeClient, series: SeriesReader, progress: Progress, health: Health) -> None:
         self._node = node
         self.series: SeriesReader = _WatchedSeries(series, health)
-        self._progress = progress
+        self.progress = progress
         self._health = health
         self._failed_s = float("-inf")
         self._cache: OrderedDict[tuple[str, tuple[tuple[str, str | int], ...]], _Entry] = OrderedDict()
@@ -166,7 +166,7 @@ class Source:
     async def cached(self, path: str, **params: str | int) -> Any:
         """As ``query``, asked once for many until a newer height was seen. Do not change what you get."""
         key = (path, tuple(sorted(params.items())))
-        height, now_s = self._progress.newest, time.monotonic()
+        height, now_s = self.progress.newest, time.monotonic()
         entry = self._cache.get(key)
         if entry is None or entry.height != height or now_s - entry.asked_s > CACHE_AGE_S_MAX:
             self._drop(key)
@@ -179,9 +179,9 @@ class Source:
         """What the node says of itself, at most a second old. SourceAway."""
         height, asked_s = self._status_key
         now_s = time.monotonic()
-        if self._status is None or height != self._progress.newest or now_s - asked_s > STATUS_AGE_S_MAX:
+        if self._status is None or height != self.progress.newest or now_s - asked_s > STATUS_AGE_S_MAX:
             self._status = await self._ask(self._node.status())
-            self._status_key = (self._progress.newest, now_s)
+            self._status_key = (self.progress.newest, now_s)
         return self._status
 
     async def as_of(self) -> AsOf:
@@ -192,11 +192,11 @@ class Source:
             if self._status is None:
                 raise
             status = self._status
-        height = min(self._progress.height, status.height)
+        height = min(self.progress.height, status.height)
         return AsOf(
             chain=status.chain,
             height=height,
-            newest=max(status.height, self._progress.newest),
+            newest=max(status.height, self.progress.newest),
             ledger_time_s=status.ledger_time_s,
             simulated=status.simulated,
             currency=status.currency,

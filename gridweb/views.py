@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module, resources
+from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 from quart import Quart, g, render_template, request
 
-from gridcore.sm3 import sm3
 from gridweb import format as forms
 from gridweb.access import Role
 from gridweb.cookies import THEMES
@@ -20,6 +19,7 @@ from gridweb.pages import MODULES, Entry
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
 from gridweb.source import part_of
+from gridweb.static_files import static_url
 
 THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}
 THEME_SIGNS: Final = {"auto": "◐", "light": "☀", "dark": "☾"}
@@ -93,17 +93,6 @@ def form_token_of_browser() -> str:
 def form_field() -> str:
     """The hidden field that every form in a template of ours carries."""
     return Markup('<input type="hidden" name="form_token" value="{}">').format(form_token_of_browser())
-
-
-def static_url(name: str) -> str:
-    """The address of a file under ``static``, with its digest, so that browsers keep it until it changes."""
-    return f"/static/{name}?v={_static_digest(name)}"
-
-
-@cache
-def _static_digest(name: str) -> str:
-    file = resources.files("gridweb") / "static" / name
-    return sm3(file.read_bytes()).hex()[:12] if file.is_file() else "none"
 
 
 async def status_facts() -> dict[str, Any]:

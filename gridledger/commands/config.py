@@ -18,6 +18,7 @@ EXAMPLE = "gridledger config check edge edge.toml"
 CONFIG_TYPES = {
     "edge": "edge.config:EdgeConfig",
     "node": "ledger.config:NodeConfig",
+    "web": "gridledger.serving:ServeConfig",
 }
 
 
@@ -48,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
         from gridledger import __version__
 
         check_agent(args.file, __version__)
+    elif args.kind == "web":
+        from gridledger.serving import check_file
+
+        check_file(args.file)
     else:
         for reference in secret_references(config):
             read_secret(reference)

@@ -71,6 +71,8 @@ async def sign_in_demo() -> ResponseReturnValue:
     """Sign in by role, without a password: in the demonstration alone."""
     if not site().config.demo:
         raise Problem("not-found", "this is no demonstration")
+    if not (await source().status()).simulated:
+        raise Problem("not-authorised", "a demonstration shows a simulated chain alone")
     form = await request.form
     try:
         role = Role(form.get("role", ""))

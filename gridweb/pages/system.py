@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import Final
 
 from quart import Blueprint, Response, jsonify, request, send_from_directory
 
 from gridcore.metrics import CONTENT_TYPE
 from gridweb.access import EVERY_ROLE, public, requires
-from gridweb.site import site
+from gridweb.site import site, source
+from gridweb.source import part_of
+from gridweb.static_files import static_folder
 from gridweb.views import render_fragment, status_facts
 
 pages = Blueprint("system", __name__)
@@ -23,8 +23,7 @@ EVENT_ID_DIGITS_MAX: Final = 18
 @public
 async def static_file(name: str) -> Response:
     """A file that pages load. Its address carries its digest, so a browser keeps it for good."""
-    folder = Path(str(resources.files("gridweb") / "static"))
-    response = await send_from_directory(folder, name)
+    response = await send_from_directory(static_folder(), name)
     is_pinned = "v" in request.args
     response.headers["Cache-Control"] = f"public, max-age={STATIC_AGE_S}, immutable" if is_pinned else "no-cache"
     return response
@@ -37,11 +36,29 @@ async def healthz() -> Response:
     return jsonify({"status": "ok"})
 
 
+@pages.get("/readyz")
+@public
+async def readyz() -> Response:
+    """Whether pages have what they need, part by part; 503 while one is away."""
+    await part_of(source().status())
+    away = {outage.name: outage.since_s for outage in source().outages()}
+    parts = {name: {"ready": name not in away, "away_since_s": away.get(name)} for name in site().health.known()}
+    response = jsonify({"status": "not ready" if away else "ready", "parts": parts})
+    response.status_code = 503 if away else 200
+    return response
+
+
 @pages.get("/metrics")
 @public
 async def show_metrics() -> Response:
     """Counters and gauges as Prometheus text."""
-    gauges = {"event_streams": ("Open event streams.", site().feed.listeners)}
+    progress = source().progress
+    gauges = {
+        "event_streams": ("Open event streams.", site().feed.listeners),
+        "node_height": ("Newest height seen at the node.", progress.newest),
+        "projected_height": ("Height up to which the time series hold everything.", progress.height),
+        "parts_away": ("Parts behind the pages that are away.", len(source().outages())),
+    }
     return Response(site().metrics.render(gauges), content_type=CONTENT_TYPE)
 
 

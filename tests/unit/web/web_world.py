@@ -215,7 +215,7 @@ def make_world(folder: Path, **config: Any) -> World:
         health=health,
         feed=Feed(stop),
         users=Users(database, clock),
-        sessions=Sessions(database, clock),
+        sessions=Sessions(database, clock, is_demo=bool(config.get("demo"))),
         throttle=Throttle(clock.now_s),
         metrics=Metrics("web", SIGN_INS),
         clock=clock,

@@ -1,0 +1,136 @@
+"""``gridledger serve``: serve the pages, and keep their users."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridledger.commands import print_result
+
+if TYPE_CHECKING:
+    from gridledger.serving import ServeConfig
+
+EXAMPLE = "gridledger serve --config web.toml --add-user anna --role utility && gridledger serve --config web.toml"
+ROLES = ("utility", "household", "regulator", "administrator")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML file (examples/web.toml)")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--add-user", metavar="NAME", help="add or change a user instead; asks for the password, or reads it from stdin"
+    )
+    action.add_argument("--remove-user", metavar="NAME", help="remove a user instead, and sign it out")
+    action.add_argument("--list-users", action="store_true", help="list users instead")
+    parser.add_argument("--role", choices=ROLES, help="with --add-user")
+    parser.add_argument(
+        "--party", metavar="P", help="with --add-user and --role household: the pseudonym whose data it sees"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT, or change users."""
+    from gridcore.config import load_config
+    from gridcore.errors import UsageError
+    from gridledger.serving import ServeConfig
+
+    if (args.role or args.party) and not args.add_user:
+        raise UsageError("gridledger serve: --role and --party go with --add-user")
+    config = load_config(args.config, ServeConfig)
+    if args.add_user or args.remove_user or args.list_users:
+        return _keep_users(args, config)
+    return _serve(args, config)
+
+
+def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
+    import asyncio
+    import signal
+
+    from gridcore.asgi import is_loopback, open_socket
+    from gridcore.logs import configure_logs, get_logger
+    from gridledger.serving import open_parts, serve_pages
+
+    if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
+        configure_logs(json=args.json or not sys.stderr.isatty(), level=config.log_level)
+    if not is_loopback(config.web.listen.host):
+        get_logger(__name__).warning(
+            "listens_without_tls", host=config.web.listen.host, remedy="put a proxy with TLS before it"
+        )
+    parts = open_parts(config)
+
+    def say_ready(url: str) -> None:
+        result = {"ready": True, "url": url, "chain": parts.trust.chain, "pid": os.getpid()}
+        print_result(args, result, f"pages of chain {parts.trust.chain} at {url}{_first_steps(args, config)}")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        with open_socket(config.web.listen.host, config.web.listen.port) as bound:
+            await serve_pages(parts, bound, stop, ready=say_ready)
+
+    asyncio.run(main())
+    return 0
+
+
+def _first_steps(args: argparse.Namespace, config: ServeConfig) -> str:
+    """What to do while nobody can sign in; empty otherwise."""
+    from contextlib import closing
+
+    from gridcore.clock import WallClock
+    from gridweb.database import open_database
+    from gridweb.users import Users
+
+    if config.web.demo:
+        return ""
+    with closing(open_database(config.web.users)) as database:
+        if Users(database, WallClock()).all():
+            return ""
+    return f"\nno user yet: gridledger serve --config {args.config} --add-user NAME --role administrator"
+
+
+def _keep_users(args: argparse.Namespace, config: ServeConfig) -> int:
+    from contextlib import closing
+
+    from gridcore.clock import WallClock
+    from gridcore.errors import UsageError
+    from gridweb.access import Role
+    from gridweb.database import open_database
+    from gridweb.users import Users, check_user
+
+    with closing(open_database(config.web.users)) as database:
+        users = Users(database, WallClock())
+        if args.list_users:
+            found = [{"name": user.name, "role": user.role.value, "party": user.party} for user in users.all()]
+            lines = [" ".join(str(value) for value in user.values() if value) for user in found]
+            print_result(args, {"users": found}, "\n".join(lines) or "no user yet")
+        elif args.remove_user:
+            users.remove(args.remove_user)
+            print_result(args, {"removed": args.remove_user}, f"{args.remove_user}: removed and signed out")
+        else:
+            if args.role is None:
+                raise UsageError(f"gridledger serve: --add-user needs --role, one of {', '.join(ROLES)}")
+            role = Role(args.role)
+            check_user(args.add_user, role, args.party)
+            is_new = users.save(args.add_user, role, args.party, _read_password(args.add_user))
+            words = "added" if is_new else "changed, and signed out"
+            print_result(args, {"user": args.add_user, "new": is_new}, f"{args.add_user}: {words}, role {role.value}")
+    return 0
+
+
+def _read_password(name: str) -> str:
+    """The password, asked for twice on a terminal, else the first line of standard input."""
+    from gridcore.errors import UsageError
+
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    from getpass import getpass
+
+    password = getpass(f"password for {name}: ")
+    if getpass("once more: ") != password:
+        raise UsageError("the two passwords differ; nothing was changed")
+    return password

@@ -1,0 +1,205 @@
+"""The process that serves the pages: one TOML file, a node to ask, a store of time series that follows it, and the site.
+
+node = "http://127.0.0.1:7070"       # the way to the ledger
+
+[key]                                # who asks: an id on the ledger that may read everything and do nothing, such as a regulator
+signer = "web"
+uri = "file:web.pem"
+password = "file:web.password"
+
+[web]                                # gridweb.config
+trust = "trust.json"
+
+[series]                             # gridledger.timeseries.config
+path = "series.db"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Final
+
+from gridcore import asgi
+from gridcore.clock import WallClock
+from gridcore.config import load_config
+from gridcore.errors import UsageError
+from gridcore.files import read_bounded
+from gridcore.logs import LEVELS, get_logger
+from gridcore.metrics import Metrics
+from gridcore.signers import SCHEMES, open_signer
+from gridcore.sm import Signer
+from gridcore.verify import Halt, Trust, decode_trust
+from gridledger import __version__
+from gridledger.timeseries import open_series
+from gridledger.timeseries.config import SeriesConfig
+from gridledger.timeseries.projection import Projector
+from gridweb.app import create_app
+from gridweb.config import WebConfig
+from gridweb.database import open_database
+from gridweb.feed import Feed
+from gridweb.health import Health
+from gridweb.sessions import Sessions
+from gridweb.site import SIGN_INS, Site
+from gridweb.source import Source
+from gridweb.static_files import check_static_files
+from gridweb.throttle import Throttle
+from gridweb.users import Users
+from ledger.client import Client, NodeRefused, NodeUnreachable, check_url
+
+TRUST_BYTES_MAX: Final = 1024 * 1024
+PAGE_TIMEOUT_S: Final = 5.0
+"""How long a page waits for the node before it says that the node is away."""
+STATUS_EVERY_S: Final = 1.0
+"""New heights are told to open pages at most this often."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class KeyConfig:
+    """Who asks the node. ``signer``: its id on the ledger; ``uri`` and ``password`` (by reference): its key."""
+
+    signer: str = field(metadata={"min": 1, "max": 64})
+    uri: str = field(metadata={"schemes": SCHEMES})
+    password: str | None = field(default=None, metadata={"secret": True})
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """The pages of one node."""
+
+    node: str = field(metadata={"min": 1, "max": 2_000})
+    key: KeyConfig
+    web: WebConfig
+    series: SeriesConfig
+    log_level: str = field(default="info", metadata={"choices": LEVELS})
+
+    def __post_init__(self) -> None:
+        """Rules over several fields. UsageError names the key and what would be right."""
+        check_url(self.node)
+        if self.web.demo and not asgi.is_loopback(self.web.listen.host):
+            raise UsageError(
+                f"web.demo = true lets everybody in without a password; listen on loopback alone, not {self.web.listen.host}"
+            )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration refers to, opened and tested."""
+
+    config: ServeConfig
+    trust: Trust
+    signer: Signer
+
+
+def open_parts(config: ServeConfig) -> Parts:
+    """Read trust file and key, and look for the files that browsers load. UsageError naming what cannot be used."""
+    check_static_files()
+    data = read_bounded(config.web.trust, TRUST_BYTES_MAX, "check the key 'web.trust'")
+    try:
+        trust = decode_trust(data)
+    except Halt as halt:
+        raise UsageError(f"web.trust: {config.web.trust}: {halt.args[-1]}") from None
+    return Parts(config, trust, open_signer(config.key.uri, config.key.password, origin="key.uri"))
+
+
+def check_file(path: Path) -> Parts:
+    """Everything that can be known of a configuration file before the process runs. UsageError naming file and key."""
+    config = load_config(path, ServeConfig)
+    parts = open_parts(config)
+    open_series(config.series)
+    open_database(config.web.users).close()
+    return parts
+
+
+async def serve_pages(
+    parts: Parts, bound: socket.socket, stop: asyncio.Event, *, ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve on ``bound`` until ``stop`` is set, and follow the node into the time series meanwhile.
+
+    UsageError when a demonstration finds a chain that is not simulated. A broken promise of ours is raised at the end.
+    """
+    config = parts.config
+    series = open_series(config.series)
+    try:
+        with closing(open_database(config.web.users)) as database:
+            async with _client(parts, PAGE_TIMEOUT_S) as client, _client(parts) as follower:
+                if config.web.demo:
+                    await _check_simulated(client)
+                health = Health(WallClock())
+                feed = Feed(stop, first_id=WallClock().now_s() * 1_000)
+                health.on_change = feed.publish_status
+                projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
+                site = _site(config, database, Source(client, series, projector, health), health, feed, stop)
+                async with _beside(projector.run(stop), stop), _beside(_tell_heights(projector, feed, stop), stop):
+                    await asgi.serve(create_app(site), bound, stop, ready=ready)
+                site.check_whole()
+    finally:
+        await series.close()
+
+
+def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
+    config = parts.config
+    return Client(
+        config.node, chain=parts.trust.chain, signer_id=config.key.signer, signer=parts.signer, timeout_s=timeout_s
+    )
+
+
+def _site(
+    config: ServeConfig, database: Connection, source: Source, health: Health, feed: Feed, stop: asyncio.Event
+) -> Site:
+    clock = WallClock()
+    return Site(
+        config=config.web,
+        source=source,
+        health=health,
+        feed=feed,
+        users=Users(database, clock),
+        sessions=Sessions(database, clock, is_demo=config.web.demo),
+        throttle=Throttle(time.monotonic),
+        metrics=Metrics("web", SIGN_INS),
+        clock=clock,
+        version=__version__,
+        stop=stop,
+    )
+
+
+async def _check_simulated(client: Client) -> None:
+    """UsageError when the node answers and its chain is a real one; a node that is away is asked again at each sign-in."""
+    with suppress(NodeUnreachable, NodeRefused):
+        status = await client.status()
+        if not status.simulated:
+            raise UsageError(
+                f"web.demo = true lets everybody in without a password, and chain {status.chain} is not simulated; set it to false"
+            )
+
+
+@asynccontextmanager
+async def _beside(work: object, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run ``work`` beside the block; its end stops the process, and what broke it comes out."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
+    task.add_done_callback(lambda _: stop.set())
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def _tell_heights(projector: Projector, feed: Feed, stop: asyncio.Event) -> None:
+    """Tell open pages of new heights, in bursts at most every STATUS_EVERY_S."""
+    told = (-1, -1)
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), STATUS_EVERY_S)
+        now = (projector.height, projector.newest)
+        if now != told:
+            told = now
+            feed.publish_status()
