@@ -24,7 +24,7 @@ from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, EngineStoppedError, Outcome
 from ledger.http.access import Authenticator, Caller
 from ledger.http.openapi import openapi
-from ledger.http.parsing import decode_submission, seconds_of, slot_of, start_of, text_of, whole_of
+from ledger.http.parsing import decode_submission, height_of, seconds_of, slot_of, start_of, text_of, whole_of
 from ledger.http.queries import areas, blocks, market, metering, settlement
 from ledger.http.view import LedgerView
 from ledger.store.errors import StoreError, StoreWriteError
@@ -181,13 +181,13 @@ class Door:
     async def changes(self) -> Response:
         """What was written after a height, once there is a block beyond it or ``wait_s`` have passed."""
         after_height, wait_s = whole_of("after_height"), seconds_of("wait_s")
-        caller = await self._ask_as_caller(blocks.follower)
+        caller = await self._ask_as_caller(partial(blocks.check_follower, after_height=after_height))
         await self._wait(self.node.engine.wait_height(after_height, wait_s))
         return jsonify(await self._ask(partial(blocks.changes, self.view, caller, after_height)))
 
     async def block(self, height: str) -> Response:
         """A block and its transactions."""
-        return await self._answer(blocks.block, height=slot_of(height, "block"), start=start_of())
+        return await self._answer(blocks.block, height=height_of(height), start=start_of())
 
     async def gateways(self) -> Response:
         """All gateways."""

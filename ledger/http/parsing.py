@@ -89,3 +89,10 @@ def slot_of(text: str, what: str = "slot") -> int:
     if _WHOLE.fullmatch(text) is None:
         raise Problem("bad-request", f"a {what} is named by its start, UTC seconds, not {text[:40]!r}")
     return int(text)
+
+
+def height_of(text: str) -> int:
+    """A block's height out of a path."""
+    if _WHOLE.fullmatch(text) is None:
+        raise Problem("bad-request", f"a block is named by its height, not {text[:40]!r}")
+    return int(text)

@@ -16,9 +16,13 @@ CHANGES_MAX: Final = 5_000
 """Writes in one answer; more where a single block made more."""
 
 
-def follower(_: LedgerView, caller: Caller) -> Caller:
-    """The caller, who may follow the ledger; asked before it waits."""
+def check_follower(view: LedgerView, caller: Caller, after_height: int) -> Caller:
+    """The caller, who may follow the ledger from this height on; checked before it waits."""
     check_reads_all(caller)
+    newest = view.reader.height
+    if not 0 <= after_height <= newest:
+        detail = f"after_height={after_height}: this ledger has heights 0 to {newest}; start again from 0"
+        raise Problem("bad-request", detail)
     return caller
 
 
@@ -27,13 +31,10 @@ def changes(view: LedgerView, caller: Caller, after_height: int) -> Json:
 
     A thing that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
     """
-    check_reads_all(caller)
-    try:
-        with view.reader.frozen():
-            newest = view.reader.height
-            height, found = view.reader.changes(after_height, CHANGES_MAX)
-    except UsageError as error:
-        raise Problem("bad-request", f"after_height: {error}") from None
+    check_follower(view, caller, after_height)
+    with view.reader.frozen():
+        newest = view.reader.height
+        height, found = view.reader.changes(after_height, CHANGES_MAX)
     last: dict[tuple[str, ...], int] = {}
     for change in found:
         subject = _without_chunk(change.subject)
