@@ -17,6 +17,13 @@ MODULES: Final = (
     "gridweb.pages.account",
     "gridweb.pages.start",
     "gridweb.pages.condition",
+    "gridweb.pages.overview",
+    "gridweb.pages.slot",
+    "gridweb.pages.quality",
+    "gridweb.pages.households",
+    "gridweb.pages.block",
+    "gridweb.pages.household",
+    "gridweb.pages.line",
 )
 
 

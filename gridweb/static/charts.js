@@ -49,13 +49,16 @@
     sold_wh: { colour: "--chart-4", dash: [2, 3] },
     volume_wh: { colour: "--chart-3", fill: true, width: 1 },
     feeder_import_wh: { colour: "--chart-1", fill: true },
-    feeder_export_wh: { colour: "--chart-2", dash: [6, 3] },
+    feeder_export_wh: { colour: "--chart-2", fill: true },
     loss_wh: { colour: "--chart-4", dash: [2, 3] },
     price_micro_per_kwh: { colour: "--chart-5", width: 2 },
     voltage_milli_min: { colour: "--chart-6", dash: [8, 3, 2, 3], width: 1 },
   };
   const SPARE = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5", "--chart-6"];
   const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
+
+  // Curves that are there but not shown until somebody asks for them, by kind of chart.
+  const HIDDEN = { feeder: ["import_wh", "export_wh"] };
 
   // Which columns each kind of chart draws, in this order; a column that the table does not have is left out.
   const DRAWN = {
@@ -87,9 +90,8 @@
     const at = table.columns.findIndex((column) => column.kind === "instant" || column.kind === "slot");
     const wanted = DRAWN[kind];
     const numeric = table.columns.map((column, index) => ({ ...column, index })).filter((column) => column.kind in KINDS);
-    const columns = wanted
-      ? wanted.map((key) => numeric.find((column) => column.key === key)).filter(Boolean)
-      : numeric;
+    const columns = (wanted ? wanted.map((key) => numeric.find((column) => column.key === key)).filter(Boolean) : numeric)
+      .filter((column) => table.rows.some((row) => row[column.index] !== null));
     const rows = table.rows.filter((row) => row[at] !== null).sort((left, right) => left[at] - right[at]);
     let step = stepGiven || Infinity;
     for (let index = 1; !stepGiven && index < rows.length; index += 1) {
@@ -196,6 +198,27 @@
     ctx.restore();
   }
 
+  /* Beyond its last order demand falls to nothing and supply rises without end. */
+  function openEnds(plot, data, colours) {
+    const { ctx, bbox } = plot;
+    const edges = [bbox.top + bbox.height, bbox.top];
+    ctx.save();
+    ctx.lineWidth = 2 * devicePixelRatio;
+    data.values.forEach((list, side) => {
+      const last = list.findLastIndex((price) => price !== null);
+      if (last < 0 || last + 1 >= data.x.length || !plot.series[side + 1].show) return;
+      const x = Math.round(plot.valToPos(data.x[last + 1], "x", true));
+      if (x < bbox.left || x > bbox.left + bbox.width) return;
+      ctx.strokeStyle = colours[side];
+      ctx.setLineDash(side ? [6 * devicePixelRatio, 3 * devicePixelRatio] : []);
+      ctx.beginPath();
+      ctx.moveTo(x, plot.valToPos(list[last], "price_micro", true));
+      ctx.lineTo(x, edges[side]);
+      ctx.stroke();
+    });
+    ctx.restore();
+  }
+
   /* A cross and a ring at the cleared point of a merit order. */
   function clearedPoint(plot, cleared, colour) {
     if (!cleared) return;
@@ -228,7 +251,7 @@
       this.language = document.documentElement.lang || "en";
       this.tz = figure.dataset.tz || "UTC";
       this.currency = "";
-      this.hidden = new Set();
+      this.hidden = new Set(HIDDEN[this.kind]);
       this.colours = new Map();
       this.page = 0;
       this.build();
@@ -387,7 +410,11 @@
         hooks: {
           setCursor: [(plot) => this.read(plot.cursor.idx)],
           drawClear: [(plot) => hatch(plot, this.data, this.colour("--chart-grid"))],
-          draw: [(plot) => clearedPoint(plot, this.cleared(), this.colour("--chart-5"))],
+          draw: [(plot) => {
+            if (this.kind !== "merit") return;
+            openEnds(plot, this.data, ["--chart-1", "--chart-2"].map((name) => this.colour(name)));
+            clearedPoint(plot, this.cleared(), this.colour("--chart-5"));
+          }],
         },
       };
       this.extent = [data.x[0], data.x.at(-1)];

@@ -1,0 +1,112 @@
+"""Money per account and the control total: what parties owe is what accounts received, or something is wrong.
+
+The ledger keeps both sides net, from the first slot on. A positive amount debits the party and credits the account, so that
+the sum of what parties owe less the sum of what accounts received must be 0, exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gridweb.access import READS_ALL
+from gridweb.i18n import N_, _, translate
+from gridweb.source import AreaInfo, Source
+from gridweb.tables import Column, Table, serves_table
+
+QUESTIONS_AT_ONCE_MAX: Final = 8
+"""Areas that are asked for at the same time."""
+
+ACCOUNT_TITLES: Final[Mapping[str, str]] = {
+    "balance": N_("balance (surplus and shortfall)"),
+    "clearing": N_("clearing"),
+    "levy": N_("levy"),
+    "network": N_("network"),
+    "offtaker": N_("offtaker"),
+    "supplier": N_("supplier"),
+}
+
+COLUMNS: Final = (
+    Column("account", N_("Account")),
+    Column("received_nano", N_("Received"), "amount_nano"),
+)
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Both sides of the book, in nano, over some areas. ``unbalanced``: areas whose own control total is not 0."""
+
+    received_nano: Mapping[str, int]
+    owed_nano: int
+    parties: int
+    unbalanced: Mapping[str, int]
+
+    @property
+    def control_nano(self) -> int:
+        """What parties owe less what accounts received: 0, or something is wrong."""
+        return self.owed_nano - sum(self.received_nano.values())
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every area's book balances, not only the sum of all."""
+        return not self.unbalanced and self.control_nano == 0
+
+
+def accounts_of(areas: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]) -> Accounts:
+    """Both sides of the book out of the areas' answers (``accounts?area=``), all pages of each."""
+    received: dict[str, int] = {}
+    unbalanced: dict[str, int] = {}
+    owed = parties = 0
+    for area, pages in areas:
+        own = {entry["account"]: entry["received_nano"] for entry in pages[0]["accounts"]} if pages else {}
+        debts = [entry["owes_nano"] for page in pages for entry in page["balances"]]
+        for name, nano in own.items():
+            received[name] = received.get(name, 0) + nano
+        owed += sum(debts)
+        parties += len(debts)
+        if sum(debts) != sum(own.values()):
+            unbalanced[area] = sum(debts) - sum(own.values())
+    return Accounts(received, owed, parties, unbalanced)
+
+
+async def read_accounts(source: Source, areas: Sequence[AreaInfo]) -> Accounts:
+    """Both sides of the book of ``areas``. SourceAway."""
+    limit = asyncio.Semaphore(QUESTIONS_AT_ONCE_MAX)
+
+    async def pages_of(area: str) -> list[Mapping[str, Any]]:
+        pages: list[Mapping[str, Any]] = []
+        start: int | None = 0
+        while start is not None:
+            async with limit:
+                pages.append(await source.cached("accounts", area=area, start=start))
+            start = pages[-1]["next"]
+        return pages
+
+    answers = await asyncio.gather(*(pages_of(area.area) for area in areas))
+    return accounts_of(zip((area.area for area in areas), answers, strict=True))
+
+
+@serves_table("/accounts", *READS_ALL)
+async def accounts_table(source: Source, *, area: str | None = None) -> Table:
+    """What each account has received, and what the parties owe, since the first slot; of one area or of all."""
+    as_of = await source.as_of()
+    areas = await source.areas() if area is None else [await source.area(area)]
+    return table_of_accounts(await read_accounts(source, areas), as_of.currency)
+
+
+def table_of_accounts(accounts: Accounts, currency: str) -> Table:
+    """Accounts, then the parties on the other side with a minus; the last row sums up to the control total."""
+    rows: list[tuple[str, int]] = [
+        (translate(ACCOUNT_TITLES.get(name, name)), nano) for name, nano in sorted(accounts.received_nano.items())
+    ]
+    rows.append((_("parties (what they owe, with a minus)"), -accounts.owed_nano))
+    return Table(
+        "accounts",
+        COLUMNS,
+        rows,
+        title=_("Money per account since the first slot"),
+        totals=[_("Control total"), 0 - accounts.control_nano],
+        currency=currency,
+    )

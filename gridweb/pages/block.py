@@ -1,0 +1,126 @@
+"""``/blocks/<height>``: the header of a block, who has signed it, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from quart import Blueprint, redirect
+from quart.typing import ResponseReturnValue
+
+from gridweb.access import READS_ALL, requires
+from gridweb.i18n import N_, _, translate
+from gridweb.pages import Entry
+from gridweb.site import source
+from gridweb.source import Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+ROWS_SHOWN_MAX: Final = 500
+"""Transactions on a page; CSV and JSON have all of them."""
+
+KIND_TITLES: Final[Mapping[str, str]] = {
+    "clock/advance": N_("clock advance"),
+    "metering/reading_batch": N_("reading batch"),
+    "metering/open_epoch": N_("new epoch of a gateway"),
+    "market/order": N_("order"),
+}
+
+pages = Blueprint("block", __name__)
+
+NAVIGATION = (Entry("/blocks", N_("Blocks"), READS_ALL, 40),)
+
+TRANSACTION_COLUMNS: Final = (
+    Column("number", N_("No."), "count"),
+    Column("kind", N_("Kind")),
+    Column("signer", N_("Signer")),
+    Column("code", N_("Code"), "count"),
+    Column("name", N_("Result")),
+    Column("id", N_("Transaction"), "digest"),
+)
+SIGNER_COLUMNS: Final = (
+    Column("name", N_("Signer")),
+    Column("signed", N_("Signed")),
+    Column("power", N_("Power"), "count"),
+    Column("public_key", N_("Public key"), "digest"),
+)
+
+
+@serves_table("/blocks/<height>/transactions", *READS_ALL)
+async def transactions_table(source: Source, height: int) -> Table:
+    """The transactions of a block in their decided order, each with its code."""
+    found: list[Mapping[str, Any]] = []
+    start: int | None = 0
+    while start is not None:
+        page = await source.cached(f"blocks/{height}", **({"start": start} if start else {}))
+        found += page["transactions"]
+        start = page["next"]
+    return table_of_transactions(found)
+
+
+@serves_table("/blocks/<height>/signers", *READS_ALL)
+async def signers_table(source: Source, height: int) -> Table:
+    """Who may sign a block's header, and who has."""
+    return table_of_signers(await source.cached(f"blocks/{height}"))
+
+
+def table_of_transactions(transactions: Iterable[Mapping[str, Any]]) -> Table:
+    """Transactions as a table; bytes that are no transaction have neither kind nor signer."""
+    rows = [
+        (number, _kind(one["kind"]), one["signer"], one["code"], one["name"], one["id"])
+        for number, one in enumerate(transactions)
+    ]
+    return Table("transactions", TRANSACTION_COLUMNS, rows, title=_("Transactions"))
+
+
+def table_of_signers(block: Mapping[str, Any]) -> Table:
+    """Signers as a table, with their voting power."""
+    rows = [
+        (one["name"] or _("not named"), _("yes") if one["signed"] else _("no"), one["power"], one["public_key"])
+        for one in block["signers"]
+    ]
+    return Table("signers", SIGNER_COLUMNS, rows, title=_("Certificate"))
+
+
+def powers(signers: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Voting power that has signed, and all of it."""
+    return sum(one["power"] for one in signers if one["signed"]), sum(one["power"] for one in signers)
+
+
+def _kind(kind: str | None) -> str | None:
+    return None if kind is None else translate(KIND_TITLES.get(kind, kind))
+
+
+def _cut(table: Table, *, is_whole: bool) -> Table:
+    """The table no longer than a page bears, its note saying so. ``is_whole``: the block has no other rows."""
+    if is_whole and len(table.rows) <= ROWS_SHOWN_MAX:
+        return table
+    rows = table.rows[:ROWS_SHOWN_MAX]
+    return replace(table, rows=rows, note=_("The first %(shown)s rows; CSV and JSON have all.", shown=len(rows)))
+
+
+@pages.get("/blocks")
+@requires(*READS_ALL)
+async def show_newest() -> ResponseReturnValue:
+    """To the newest block."""
+    return redirect(f"/blocks/{max((await source().status()).height, 1)}", 303)
+
+
+@pages.get("/blocks/<int:height>")
+@requires(*READS_ALL)
+async def show_block(height: int) -> str:
+    """The page."""
+    as_of = await part_of(source().as_of())
+    block = await part_of(source().cached(f"blocks/{height}"))
+    values: dict[str, Any] = {"as_of": as_of.value, "height": height, "block": block}
+    if block.value is not None:
+        transactions = table_of_transactions(block.value["transactions"])
+        values |= {
+            "transactions": _cut(transactions, is_whole=block.value["next"] is None),
+            "transactions_url": table_url(transactions_table, height=height),
+            "signers": table_of_signers(block.value),
+            "signers_url": table_url(signers_table, height=height),
+            "powers": powers(block.value["signers"]),
+        }
+    return await render_page("block/block.html", **values)

@@ -1,0 +1,120 @@
+"""``/households``: the day of every party of an area, beside what the supplier alone would have charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from quart import Blueprint, request
+
+from gridcore.problems import Problem
+from gridweb.access import READS_ALL, requires
+from gridweb.i18n import N_, _
+from gridweb.pages import Entry
+from gridweb.points import Day, neighbours, newest_day, parse_day
+from gridweb.site import source
+from gridweb.source import AreaInfo, Part, Source, SourceMissing, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+ROWS_SHOWN_MAX: Final = 500
+"""Parties on a page; CSV and JSON have all of them."""
+ROWS_MAX: Final = 200_000
+INITIAL: Final = "initial"
+
+pages = Blueprint("households", __name__)
+
+NAVIGATION = (Entry("/households", N_("Parties"), READS_ALL, 20),)
+
+COLUMNS: Final = (
+    Column("party", N_("Party")),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("bought_wh", N_("Bought"), "energy_wh"),
+    Column("sold_wh", N_("Sold"), "energy_wh"),
+    Column("pays_nano", N_("Pays"), "amount_nano"),
+    Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("saving_nano", N_("Saving"), "amount_nano"),
+)
+
+
+@serves_table("/areas/<area>/days/<day>/parties", *READS_ALL)
+async def parties_table(source: Source, area: str, day: str, *, run: str = INITIAL) -> Table:
+    """Energy, money and saving of every party of an area on a local day (YYYY-MM-DD, or UTC seconds of an instant in it)."""
+    info = await source.area(area)
+    as_of = await source.as_of()
+    return await read_parties(source, info, parse_day(info, day), run, as_of.currency)
+
+
+async def read_parties(source: Source, area: AreaInfo, day: Day, run: str, currency: str) -> Table:
+    """The day's statements of an area; no rows while no slot of the day is settled. SourceAway."""
+    answers: list[Mapping[str, Any]] = []
+    start: int | None = 0
+    while start is not None and start < ROWS_MAX:
+        try:
+            page = await source.cached(f"areas/{area.area}/days/{day.start_s}/statements", run=run, start=start)
+        except SourceMissing:
+            break
+        answers.append(page)
+        start = page["next"]
+    return table_of_parties(answers, area, day, currency)
+
+
+def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: Day, currency: str) -> Table:
+    """Statements as a table, each row leading to the party's own page."""
+    keys = [column.key for column in COLUMNS]
+    rows = [tuple(statement[key] for key in keys) for answer in answers for statement in answer["statements"]]
+    note = _("No slot of this day is settled yet.")
+    if answers:
+        settled, expected = answers[-1]["slots_settled"], answers[-1]["slots_expected"]
+        note = _("Initial run, %(settled)s of %(expected)s slots of the day.", settled=settled, expected=expected)
+    return Table(
+        "parties",
+        COLUMNS,
+        rows,
+        title=_("Parties of area %(area)s on %(day)s", area=area.area, day=day.date),
+        note=note,
+        links=[f"/households/{row[0]}?day={day.date}" for row in rows],
+        totals=[None, *(sum(row[at] for row in rows) for at in range(1, len(keys)))] if rows else None,
+        tz=area.tz,
+        currency=currency,
+    )
+
+
+def cut(table: Table) -> Table:
+    """The table no longer than a page bears, its note saying so."""
+    if len(table.rows) <= ROWS_SHOWN_MAX:
+        return table
+    note = _("The first %(shown)s of %(all)s rows; CSV and JSON have all.", shown=ROWS_SHOWN_MAX, all=len(table.rows))
+    return replace(table, rows=table.rows[:ROWS_SHOWN_MAX], note=f"{table.note} {note}")
+
+
+@pages.get("/households")
+@requires(*READS_ALL)
+async def show_households() -> str:
+    """The page: one area, one day."""
+    scope = await part_of(_read(request.args.get("area"), request.args.get("day")))
+    return await render_page("households/households.html", scope=scope, **(scope.value or {}))
+
+
+async def _read(area_id: str | None, day_text: str | None) -> dict[str, Any]:
+    as_of = await source().as_of()
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    area = await source().area(area_id) if area_id else areas[0]
+    newest = newest_day(area, as_of.ledger_time_s)
+    day = parse_day(area, day_text) if day_text else newest
+    before, after = neighbours(area, day, newest)
+    table: Part[Table] = await part_of(read_parties(source(), area, day, INITIAL, as_of.currency))
+    return {
+        "as_of": as_of,
+        "areas": areas,
+        "area": area,
+        "day": day,
+        "before": before,
+        "after": after,
+        "table": Part(cut(table.value)) if table.value is not None else table,
+        "url": table_url(parties_table, area=area.area, day=day.date),
+    }

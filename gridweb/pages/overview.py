@@ -1,0 +1,212 @@
+"""``/overview``: the utility's first screen. One day of all areas, or of one (``?area=``), that fills slot by slot.
+
+The page is put together from parts; each is a view of its own (``/overview/part/<name>``) that ``live.js`` fetches again when
+a slot changes, so that the whole page is loaded once. What a part rests on may be away: the others stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from babel.numbers import format_decimal
+from quart import Blueprint
+
+from gridcore.headline import Headline
+from gridcore.problems import Problem
+from gridweb import format as shown
+from gridweb.access import READS_ALL, requires
+from gridweb.i18n import N_, locale, translate
+from gridweb.pages import Entry
+from gridweb.pages.accounts import accounts_table, read_accounts, table_of_accounts
+from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFigures, SlotState
+from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
+from gridweb.pages.gateways import gateways_table, read_gateways
+from gridweb.pages.registry import read_meters
+from gridweb.pages.scope import Scope, read_scope, wanted
+from gridweb.pages.stakes import read_troubles
+from gridweb.pages.troubles import exceptions_table, table_of_troubles
+from gridweb.site import source
+from gridweb.source import Part, part_of
+from gridweb.tables import table_url
+from gridweb.views import render_fragment, render_page
+
+EXCEPTIONS_SHOWN_MAX: Final = 8
+HOUR_S: Final = 3600
+
+pages = Blueprint("overview", __name__)
+
+NAVIGATION = (Entry("/overview", N_("Overview"), READS_ALL, 10),)
+
+
+# ----------------------------------------------------------------------------------------------------------------- parts
+
+
+async def _headline(scope: Scope) -> dict[str, Any]:
+    homes = 0
+    for area in scope.areas:
+        homes += sum(meter.trades for meter in await read_meters(source(), area.area))
+    headline = scope.days.headline(homes)
+    return {"headline": headline, "sentence": say(headline, scope.as_of.currency)}
+
+
+async def _status(scope: Scope) -> dict[str, Any]:
+    single = scope.days.areas[0] if len(scope.days.areas) == 1 else None
+    return {
+        "grid": grid_of(single) if single else None,
+        "strips": {day.area.area: strip_of(day) for day in scope.days.areas},
+        "areas_url": table_url(areas_table, at_s=scope.day.start_s),
+    }
+
+
+async def _balance(scope: Scope) -> dict[str, Any]:
+    areas = areas_of_day(scope.days, scope.as_of.currency)
+    return {"lowest": scope.days.lowest, "areas": areas, "url": table_url(areas_table, at_s=scope.day.start_s)}
+
+
+async def _money(scope: Scope) -> dict[str, Any]:
+    accounts = await read_accounts(source(), scope.areas)
+    area = scope.chosen.area if scope.chosen else None
+    table = table_of_accounts(accounts, scope.as_of.currency)
+    return {"accounts": accounts, "table": table, "url": table_url(accounts_table, area=area)}
+
+
+async def _exceptions(scope: Scope) -> dict[str, Any]:
+    troubles = await read_troubles(source(), scope.days, is_day_only=True)
+    table = table_of_troubles(troubles, scope.days, scope.as_of.currency, EXCEPTIONS_SHOWN_MAX)
+    area = scope.chosen.area if scope.chosen else None
+    url = table_url(exceptions_table, area=area, day=scope.day.date)
+    return {"table": table, "total": len(troubles.items), "url": url}
+
+
+async def _operation(scope: Scope) -> dict[str, Any]:
+    status = await source().status()
+    gateways = await read_gateways(source(), scope.areas, scope.as_of.ledger_time_s)
+    block = await source().cached(f"blocks/{status.height}") if status.height else None
+    signed = (
+        [signer["name"] or signer["public_key"][:8] for signer in block["signers"] if signer["signed"]] if block else []
+    )
+    return {"gateways": gateways, "url": table_url(gateways_table), "block": block, "signed": signed}
+
+
+PARTS: Final[Mapping[str, Callable[[Scope], Awaitable[dict[str, Any]]]]] = {
+    "headline": _headline,
+    "status": _status,
+    "balance": _balance,
+    "money": _money,
+    "exceptions": _exceptions,
+    "operation": _operation,
+}
+
+
+async def _part_values(name: str, scope: Part[Scope]) -> dict[str, Any]:
+    """What the template of a part needs: its values, or what is away."""
+    if scope.value is None:
+        return {"part": Part(None, scope.away), "scope": None}
+    part = await part_of(PARTS[name](scope.value))
+    return {"part": part, "scope": scope.value, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
+
+
+@pages.get("/overview")
+@requires(*READS_ALL)
+async def show_overview() -> str:
+    """The page."""
+    scope = await part_of(read_scope(source(), *wanted()))
+    parts = {name: await _part_values(name, scope) for name in PARTS}
+    query = scope.value.query() if scope.value is not None else ""
+    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away, "parts": parts, "query": query}
+    if scope.value is not None:
+        values |= {"as_of": scope.value.as_of, "slots_url": _slots_url(scope.value)}
+    return await render_page("overview/overview.html", **values)
+
+
+@pages.get("/overview/part/<name>")
+@requires(*READS_ALL)
+async def show_part(name: str) -> str:
+    """One part of the page, by itself."""
+    if name not in PARTS:
+        raise Problem("not-found", f"the overview has no part {name!r}")
+    scope = await part_of(read_scope(source(), *wanted()))
+    return await render_fragment(f"overview/{name}.html", **await _part_values(name, scope))
+
+
+def _slots_url(scope: Scope) -> str | None:
+    """Where the charts of one area come from; None while the page shows several."""
+    if len(scope.areas) > 1:
+        return None
+    return table_url(slots_table, area=scope.areas[0].area, start_s=scope.day.start_s, end_s=scope.day.end_s)
+
+
+# ------------------------------------------------------------------------------------------------------------ for people
+
+
+def say(headline: Headline, currency: str) -> str:
+    """The sentence about the day in the language of the request."""
+    share = headline.share_per_mille
+    return translate(headline.sentence) % {
+        "homes": shown.count(headline.homes),
+        "energy_kwh": _tenths(headline.traded_tenths_kwh),
+        "share": "" if share is None else _tenths(share),
+        "amount": shown.money(abs(headline.saving_nano), currency),
+    }
+
+
+def _tenths(number: int) -> str:
+    return str(format_decimal(Decimal(number).scaleb(-1), format="#,##0.0", locale=locale()))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A slot in the grid of a day: how it is told and where it leads."""
+
+    slot: SlotFigures
+    path: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A day as hours (columns) x slots within the hour (rows). A cell is None before the area's first slot."""
+
+    hours: tuple[int, ...]
+    offsets_s: tuple[int, ...]
+    rows: tuple[tuple[Cell | None, ...], ...]
+
+
+def grid_of(day: AreaDay) -> Grid:
+    """The grid of one area's day. Hours are counted from the day's start, so that a day may have 23 or 25."""
+    hours = tuple(range(day.day.start_s, day.day.end_s, HOUR_S))
+    offsets_s = tuple(range(0, HOUR_S, day.area.slot_s))
+    slots = {slot.slot_start_s: slot for slot in day.slots}
+    rows = tuple(
+        tuple(_cell(day, slots[hour + offset_s]) if hour + offset_s in slots else None for hour in hours)
+        for offset_s in offsets_s
+    )
+    return Grid(hours, offsets_s, rows)
+
+
+def _cell(day: AreaDay, slot: SlotFigures) -> Cell:
+    when = shown.clock(slot.slot_start_s, day.area.tz)
+    return Cell(slot, slot_path(day.area.area, slot.slot_start_s), f"{when} {translate(STATE_TITLES[slot.state])}")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring slots of one state: from slot ``first`` of the day, ``length`` of them."""
+
+    state: SlotState
+    first: int
+    length: int
+
+
+def strip_of(day: AreaDay) -> list[Stretch]:
+    """A day as stretches of equal states, for the strip of an area."""
+    found: list[Stretch] = []
+    for at, slot in enumerate(day.slots):
+        if found and found[-1].state is slot.state:
+            found[-1] = Stretch(slot.state, found[-1].first, found[-1].length + 1)
+        else:
+            found.append(Stretch(slot.state, at, 1))
+    return found

@@ -1,0 +1,62 @@
+"""What a page of the utility is about: the areas and the day of the request (``?area=``, ``?day=``), and its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from quart import request
+
+from gridcore.problems import Problem
+from gridweb.pages.day_figures import AllDays, read_day
+from gridweb.points import Day, neighbours, newest_day, parse_day
+from gridweb.source import AreaInfo, AsOf, Source
+
+
+def wanted() -> tuple[str | None, str | None]:
+    """Area and day of the request's address; an empty value is none."""
+    return request.args.get("area") or None, request.args.get("day") or None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the page is about: the areas of the request on one day, and what the figures rest on.
+
+    chosen: the one area that the page was narrowed to; before, after: the days beside it, as far as there are any.
+    """
+
+    as_of: AsOf
+    areas: list[AreaInfo]
+    chosen: AreaInfo | None
+    days: AllDays
+    day: Day
+    before: Day | None
+    after: Day | None
+    is_newest: bool
+
+    @property
+    def tz(self) -> str:
+        """The zone of the first area: that of instants which belong to no area."""
+        return self.areas[0].tz
+
+    def query(self, **changes: str | None) -> str:
+        """The query string of this scope with some values changed (None: left out)."""
+        values = {"area": self.chosen.area if self.chosen else None, "day": None if self.is_newest else self.day.date}
+        values |= changes
+        pairs = {name: value for name, value in values.items() if value is not None}
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+
+async def read_scope(source: Source, area_id: str | None, day_text: str | None) -> Scope:
+    """The scope of a request. SourceAway, SourceMissing for an unknown area, Problem 400 for a day that is none."""
+    as_of = await source.as_of()
+    everything = await source.areas()
+    if not everything:
+        raise Problem("not-found", "this chain has no areas")
+    chosen = await source.area(area_id) if area_id else None
+    areas = [chosen] if chosen else everything
+    newest = newest_day(areas[0], as_of.ledger_time_s)
+    day = parse_day(areas[0], day_text) if day_text else newest
+    days = await read_day(source, areas, day.start_s if day_text else None, as_of.ledger_time_s)
+    before, after = neighbours(areas[0], day, newest)
+    return Scope(as_of, areas, chosen, days, day, before, after, day == newest)

@@ -1,0 +1,368 @@
+"""``/slots/<area>/<slot>``: one slot as the market and the settlement left it: price, merit order, rules, run, money, positions.
+
+Everybody who may look at the area's clearing sees it; a household sees its own lines beside it, nothing of anybody else.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from quart import Blueprint
+
+from gridcore import cbor
+from gridcore.batch import QUALITIES
+from gridcore.errors import EncodingError
+from gridcore.problems import Problem
+from gridcore.timeseries import SLOTS
+from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
+from gridweb.bill import LINE_TITLES
+from gridweb.i18n import N_, _, translate
+from gridweb.pages.accounts import ACCOUNT_TITLES
+from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
+from gridweb.points import find_point
+from gridweb.site import source, viewer
+from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+INITIAL: Final = "initial"
+POSITIONS_SHOWN_MAX: Final = 500
+"""Rows of positions on the page; CSV and JSON have all of them."""
+ROWS_MAX: Final = 200_000
+"""Rows that are gathered out of the node's pages for one table."""
+BOOK_ITEMS_MAX: Final = 2_200_000
+"""CBOR items of a book of a million orders: a row and a salt for each."""
+_BOOK_ROW: Final = struct.Struct("<IBqqq")
+"""rank, side (0 buy, 1 sell), quantity, price, filled (docs/spec/state.md, "Clear")."""
+SIDES: Final = ("buy", "sell")
+
+PRICE_TITLES: Final[Mapping[str, str]] = {
+    "feed_in_price_micro_per_kwh": N_("feed-in price"),
+    "levy_micro_per_kwh": N_("levy per kWh"),
+    "network_residual_micro_per_kwh": N_("network charge, other energy"),
+    "network_traded_micro_per_kwh": N_("network charge, traded energy"),
+    "residual_price_micro_per_kwh": N_("supplier's price"),
+    "shortfall_price_micro_per_kwh": N_("price of a shortfall"),
+    "surplus_price_micro_per_kwh": N_("price of a surplus"),
+}
+RATIONING_TITLES: Final[Mapping[str, str]] = {"pro_rata": N_("pro rata"), "time": N_("by time")}
+
+pages = Blueprint("slot", __name__)
+
+MERIT_COLUMNS: Final = (
+    Column("side", N_("Side")),
+    Column("price_micro_per_kwh", N_("Limit price"), "price_micro"),
+    Column("orders", N_("Orders"), "count"),
+    Column("quantity_wh", N_("Wanted"), "energy_wh"),
+    Column("filled_wh", N_("Filled"), "energy_wh"),
+    Column("from_wh", N_("Curve from"), "energy_wh"),
+    Column("to_wh", N_("Curve to"), "energy_wh"),
+)
+MONEY_COLUMNS: Final = (
+    Column("line_kind", N_("Line")),
+    Column("account", N_("Account")),
+    Column("lines", N_("Lines"), "count"),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+    Column("amount_nano", N_("Parties owe"), "amount_nano"),
+)
+POSITION_COLUMNS: Final = (
+    Column("party", N_("Party")),
+    Column("meter", N_("Meter")),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("bought_wh", N_("Bought"), "energy_wh"),
+    Column("sold_wh", N_("Sold"), "energy_wh"),
+    Column("pays_nano", N_("Pays"), "amount_nano"),
+    Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("saving_nano", N_("Saving"), "amount_nano"),
+    Column("quality", N_("Quality"), "quality"),
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    """All orders of one side at one limit price. ``from_wh``, ``to_wh``: the stretch of its curve that they make."""
+
+    side: str
+    price_micro_per_kwh: int
+    orders: int
+    quantity_wh: int
+    filled_wh: int
+    from_wh: int
+    to_wh: int
+
+
+def decode_book(data: bytes) -> list[tuple[int, int, int, int]]:
+    """(side, quantity_wh, price_micro_per_kwh, filled_wh) of an anonymous book, in rank order. EncodingError."""
+    value = cbor.decode(data, items_max=BOOK_ITEMS_MAX)
+    rows = value.get("book") if isinstance(value, Mapping) else None
+    if not isinstance(rows, list) or any(not isinstance(row, bytes) or len(row) != _BOOK_ROW.size for row in rows):
+        raise EncodingError("a book is a map with rows of 29 bytes under 'book'")
+    orders = [_BOOK_ROW.unpack(row)[1:] for row in rows]
+    if any(side not in (0, 1) for side, *_rest in orders):
+        raise EncodingError("the side of a book's row is 0 or 1")
+    return orders
+
+
+def levels_of(orders: Iterable[tuple[int, int, int, int]]) -> list[Level]:
+    """Demand from the highest limit down, then supply from the lowest limit up, orders of one limit taken together."""
+    sums: dict[tuple[int, int], list[int]] = {}
+    for side, quantity_wh, price, filled_wh in orders:
+        level = sums.setdefault((side, price), [0, 0, 0])
+        level[0] += 1
+        level[1] += quantity_wh
+        level[2] += filled_wh
+    found = []
+    for side, name in enumerate(SIDES):
+        at_wh = 0
+        for price in sorted((price for of, price in sums if of == side), reverse=side == 0):
+            count, quantity_wh, filled_wh = sums[side, price]
+            found.append(Level(name, price, count, quantity_wh, filled_wh, at_wh, at_wh + quantity_wh))
+            at_wh += quantity_wh
+    return found
+
+
+def sum_lines(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, int, int, int, int]]:
+    """(kind, account, lines, energy_wh, price, amount_nano) of statement lines, in the contract's order of kinds."""
+    order = {kind: at for at, kind in enumerate(LINE_TITLES)}
+    sums: dict[tuple[int, str, str, int], list[int]] = {}
+    for line in lines:
+        kind = line["line_kind"]
+        key = (order.get(kind, len(order)), kind, line["account"], line["price_micro_per_kwh"])
+        entry = sums.setdefault(key, [0, 0, 0])
+        entry[0] += 1
+        entry[1] += line["energy_wh"]
+        entry[2] += line["amount_nano"]
+    return [
+        (kind, account, count, energy_wh, price, amount_nano)
+        for (_order, kind, account, price), (count, energy_wh, amount_nano) in sorted(sums.items())
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------- tables
+
+
+@serves_table("/areas/<area>/slots/<slot_start_s>/merit", *READS_ALL)
+async def merit_table(source: Source, area: str, slot_start_s: int) -> Table:
+    """The merit order of a cleared slot by limit price, out of its anonymous book."""
+    info = await source.area(area)
+    check_slot(info, slot_start_s)
+    as_of = await source.as_of()
+    book = await source.bytes("book", area=area, slot=slot_start_s)
+    rows = [
+        (one.side, one.price_micro_per_kwh, one.orders, one.quantity_wh, one.filled_wh, one.from_wh, one.to_wh)
+        for one in levels_of(decode_book(book))
+    ]
+    title = _("Merit order")
+    return Table("merit", MERIT_COLUMNS, rows, title=title, tz=info.tz, currency=as_of.currency)
+
+
+@serves_table("/areas/<area>/slots/<slot_start_s>/money", *EVERY_ROLE)
+async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
+    """The money of a run by line kind and account; a household's own lines alone."""
+    info = await source.area(area)
+    check_slot(info, slot_start_s)
+    await check_area(source, viewer, info)
+    as_of = await source.as_of()
+    pages_of_run = await _pages(source, f"areas/{area}/slots/{slot_start_s}/run", run=run, **_own(viewer))
+    return table_of_money(pages_of_run, info, as_of.currency)
+
+
+def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: str) -> Table:
+    """The lines of a run, summed by kind and account."""
+    sums = sum_lines(line for page in run for line in page["lines"])
+    rows = [
+        (
+            translate(LINE_TITLES.get(kind, kind)),
+            translate(ACCOUNT_TITLES.get(account, account)),
+            count,
+            energy_wh,
+            price,
+            amount_nano,
+        )
+        for kind, account, count, energy_wh, price, amount_nano in sums
+    ]
+    totals = [_("Sum"), None, sum(row[2] for row in rows), None, None, sum(row[5] for row in rows)]
+    title = _("Money by line and account")
+    return Table("money", MONEY_COLUMNS, rows, title=title, totals=totals, tz=area.tz, currency=currency)
+
+
+@serves_table("/areas/<area>/slots/<slot_start_s>/positions", *EVERY_ROLE)
+async def positions_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
+    """Energy, trades and money of every party in a settled slot; a household's own row alone."""
+    info = await source.area(area)
+    check_slot(info, slot_start_s)
+    await check_area(source, viewer, info)
+    as_of = await source.as_of()
+    path = f"areas/{area}/slots/{slot_start_s}/positions"
+    return table_of_positions(await _pages(source, path, run=run, **_own(viewer)), info, slot_start_s, as_of.currency)
+
+
+def table_of_positions(
+    pages_of_positions: Sequence[Mapping[str, Any]], area: AreaInfo, slot_start_s: int, currency: str
+) -> Table:
+    """Positions as a table, each row leading to the party's own page."""
+    names = ("parties", "meters", "import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+    rows: list[tuple[Any, ...]] = []
+    for page in pages_of_positions:
+        columns = [page[name] for name in names]
+        savings = [alone - paid for alone, paid in zip(page["supplier_only_nano"], page["pays_nano"], strict=True)]
+        rows += zip(*columns, savings, map(quality_word, page["quality"]), strict=True)
+    totals = [_("Sum"), None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
+    return Table(
+        "positions",
+        POSITION_COLUMNS,
+        rows,
+        title=_("Positions of the parties"),
+        links=[f"/households/{row[0]}?day={slot_start_s}" for row in rows],
+        totals=totals,
+        tz=area.tz,
+        currency=currency,
+    )
+
+
+def quality_word(quality: int) -> str:
+    """The word of a quality byte (``gridcore.batch``)."""
+    code = quality & 15
+    return QUALITIES[code] if code < len(QUALITIES) else "missing"
+
+
+def check_slot(area: AreaInfo, slot_start_s: int) -> None:
+    """SourceMissing unless a slot of the area's calendar begins at this instant."""
+    is_slot = slot_start_s % area.slot_s == 0
+    if not is_slot or not area.first_slot_start_s <= slot_start_s < area.days[-1]:
+        raise SourceMissing(f"no slot of area {area.area} begins at {slot_start_s}")
+
+
+async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:
+    """Problem 403 unless the viewer reads all or is metered in the area."""
+    if viewer.party is None:
+        return
+    if (await find_point(source, viewer.party)).area.area != area.area:
+        raise Problem("not-authorised", "a household sees the slots of its own area alone")
+
+
+def _own(viewer: Viewer) -> dict[str, str]:
+    """What narrows an answer to the viewer's own rows."""
+    return {} if viewer.party is None else {"party": viewer.party}
+
+
+async def _pages(source: Source, path: str, **params: str | int) -> list[Mapping[str, Any]]:
+    """All pages of one of the node's lists, up to ROWS_MAX rows. SourceAway, SourceMissing."""
+    found: list[Mapping[str, Any]] = []
+    start: int | None = 0
+    while start is not None and start < ROWS_MAX:
+        found.append(await source.cached(path, **(params if start == 0 else {**params, "start": start})))
+        start = found[-1]["next"]
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------------ page
+
+
+@dataclass(frozen=True)
+class Times:
+    """The life of a slot in ledger time, UTC seconds."""
+
+    opens_s: int
+    gate_s: int
+    start_s: int
+    end_s: int
+    due_s: int
+
+
+def times_of(area: AreaInfo, slot_start_s: int) -> Times:
+    """When a slot opens, closes, is delivered and is settled, by the rules of its area."""
+    end_s = slot_start_s + area.slot_s
+    return Times(
+        slot_start_s - int(area.rules["open_before_start_s"]),
+        slot_start_s - int(area.rules["gate_before_start_s"]),
+        slot_start_s,
+        end_s,
+        end_s + int(area.rules["metering_deadline_s"]),
+    )
+
+
+def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
+    """The prices of an area's rules, micro per kWh, by message id."""
+    for name, value in sorted(area.rules["prices"].items()):
+        yield PRICE_TITLES.get(name, name), value
+
+
+async def _figures(area: AreaInfo, slot_start_s: int, ledger_time_s: int) -> SlotFigures:
+    """The slot's row of the time series."""
+    rows = await source().series.read(SLOTS, slot_start_s, slot_start_s + area.slot_s, {"area": area.area})
+    return figures_of(area, [slot_start_s], rows, ledger_time_s)[0]
+
+
+async def _or_none(part: Part[Any] | None, path: str, **params: str | int) -> Part[Any]:
+    """An answer that may not exist yet: its value is None then."""
+    if part is not None and part.away:
+        return part
+    try:
+        return await part_of(source().cached(path, **params))
+    except SourceMissing:
+        return Part(None)
+
+
+@pages.get("/slots/<area>/<int:slot_start_s>")
+@requires(*EVERY_ROLE)
+async def show_slot(area: str, slot_start_s: int) -> str:
+    """The page."""
+    info = await source().area(area)
+    check_slot(info, slot_start_s)
+    who = viewer()
+    await check_area(source(), who, info)
+    as_of = await source().as_of()
+    figures = await part_of(_figures(info, slot_start_s, as_of.ledger_time_s))
+    path = f"areas/{area}/slots/{slot_start_s}"
+    clearing = await _or_none(None, f"{path}/clearing")
+    run = await _or_none(clearing, f"{path}/run", run=INITIAL, **_own(who))
+    positions = await _or_none(clearing, f"{path}/positions", run=INITIAL, **_own(who)) if run.value else Part(None)
+    slots = [slot_start_s - info.slot_s, slot_start_s + info.slot_s]
+    neighbours = [slot for slot in slots if info.first_slot_start_s <= slot < info.days[-1]]
+    return await render_page(
+        "slot/slot.html",
+        as_of=as_of,
+        area=info,
+        slot_start_s=slot_start_s,
+        day_start_s=info.day_around(slot_start_s)[0],
+        times=times_of(info, slot_start_s),
+        figures=figures,
+        state_titles=STATE_TITLES,
+        clearing=clearing,
+        run=run,
+        reads_all=who.reads_all,
+        neighbours=neighbours,
+        prices=list(prices_of(info)),
+        rationing_titles=RATIONING_TITLES,
+        **_tables(info, slot_start_s, run, positions, as_of),
+    )
+
+
+def _cut(table: Table) -> Table:
+    """A table no longer than a page bears; its CSV and JSON have all rows."""
+    if len(table.rows) <= POSITIONS_SHOWN_MAX:
+        return table
+    note = _(
+        "The first %(shown)s of %(all)s rows; CSV and JSON have all.", shown=POSITIONS_SHOWN_MAX, all=len(table.rows)
+    )
+    return replace(table, rows=table.rows[:POSITIONS_SHOWN_MAX], note=note)
+
+
+def _tables(area: AreaInfo, slot_start_s: int, run: Part[Any], positions: Part[Any], as_of: AsOf) -> dict[str, Any]:
+    """The tables of the page with their addresses, as far as there is something in them."""
+    where: dict[str, str | int] = {"area": area.area, "slot_start_s": slot_start_s}
+    values: dict[str, Any] = {"merit_url": table_url(merit_table, **where), "money": None, "positions": None}
+    if run.value:
+        values["money"] = table_of_money([run.value], area, as_of.currency)
+        values["money_url"] = table_url(money_table, **where)
+    if positions.value:
+        table = table_of_positions([positions.value], area, slot_start_s, as_of.currency)
+        values["positions"] = _cut(table)
+        values["positions_url"] = table_url(positions_table, **where)
+    return values

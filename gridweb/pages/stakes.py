@@ -1,0 +1,264 @@
+"""What is wrong, ordered by the money at stake: rows that the ledger refused, registers that are missing, slots that wait.
+
+**At stake** is what the affected slots are worth at the supplier's full price (residual energy, its network charge and levy):
+
+- a refused row, or a missing register, puts the two slots at its boundary in doubt, for one meter: 2 x the mean energy (taken
+  and given) of that meter's settled slots of the day shown, or its limit per slot where none is settled yet;
+- a slot that waits puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
+  day, or the sum of the limits;
+- a feeder's meter bills nobody: nothing is at stake; of a meter that the registry does not know, nobody can say.
+
+Stakes order a list. They overlap (a slot waits because a register is missing), so they are never added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from gridcore.codes import Code
+from gridcore.timeseries import INTERVALS, Row
+from gridweb.i18n import N_
+from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
+from gridweb.pages.registry import Meter, read_meters
+from gridweb.source import AreaInfo, Source
+
+EXCEPTION_PAGES_MAX: Final = 5
+"""Pages of exceptions that are asked for (20,000 batches each); the page says when there are more."""
+WAITING_SLOTS_MAX: Final = 48
+"""Waiting slots of an area whose missing registers are looked up by name, the newest ones."""
+SINGLE_METERS_MAX: Final = 12
+"""Up to so many meters of an area are read one by one; more are read as the whole area's day."""
+
+_CODES: Final = {int(code): code for code in Code}
+_IMPORT, _EXPORT, _PAYS = (INTERVALS.fields.index(name) for name in ("import_wh", "export_wh", "pays_nano"))
+
+
+class TroubleKind(StrEnum):
+    """What is wrong."""
+
+    REFUSED_ROW = "refused_row"
+    MISSING_REGISTER = "missing_register"
+    WAITING_SLOT = "waiting_slot"
+
+
+KIND_TITLES: Final[Mapping[TroubleKind, str]] = {
+    TroubleKind.REFUSED_ROW: N_("row refused"),
+    TroubleKind.MISSING_REGISTER: N_("register missing"),
+    TroubleKind.WAITING_SLOT: N_("slot waits"),
+}
+CODE_TITLES: Final[Mapping[Code, str]] = {
+    Code.ROW_CORRECTION_CANDIDATE: N_("another value stands at this boundary"),
+    Code.ROW_UNKNOWN_METER: N_("no such meter in the registry"),
+    Code.ROW_GOES_BACK: N_("register goes back"),
+    Code.ROW_EXCEEDS_LIMIT: N_("more energy than the connection can carry"),
+    Code.ROW_TWICE: N_("meter twice in one batch"),
+    Code.ROW_OTHER_GATEWAY: N_("meter belongs to another gateway"),
+    Code.ROW_QUALITY: N_("quality not allowed for a billing register"),
+    Code.ROW_NOT_AT_BOUNDARY: N_("read too far from the boundary"),
+}
+
+
+class Basis(StrEnum):
+    """What a stake was computed from."""
+
+    MEAN = "mean"
+    LIMIT = "limit"
+    NOT_BILLED = "not_billed"
+    UNKNOWN = "unknown"
+
+
+BASIS_TITLES: Final[Mapping[Basis, str]] = {
+    Basis.MEAN: N_("from the mean of settled slots"),
+    Basis.LIMIT: N_("from the limit: nothing settled yet"),
+    Basis.NOT_BILLED: N_("bills nobody"),
+    Basis.UNKNOWN: N_("cannot be said"),
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong. ``at_s``: boundary, or start of the waiting slot; ``stake_nano`` None: cannot be said."""
+
+    kind: TroubleKind
+    at_s: int
+    area: str = ""
+    meter: str = ""
+    gateway: str = ""
+    counter: int | None = None
+    code: Code | None = None
+    rows: int = 1
+    stake_nano: int | None = None
+    basis: Basis = Basis.UNKNOWN
+
+
+@dataclass(frozen=True)
+class Troubles:
+    """All that is wrong, the largest stake first; ``is_cut``: there are more exceptions than were asked for."""
+
+    items: tuple[Trouble, ...]
+    is_cut: bool = False
+
+
+def full_price_micro(rules: Mapping[str, Any]) -> int:
+    """The supplier's full price of a kWh, micro: residual energy, its network charge, and the levy."""
+    prices = rules["prices"]
+    names = ("residual_price", "network_residual", "levy")
+    return sum(int(prices[f"{name}_micro_per_kwh"]) for name in names)
+
+
+def slots_at(boundary_s: int, area: AreaInfo) -> int:
+    """How many slots rest on a boundary: the one before and the one after; one at the area's first boundary."""
+    return sum(slot_s >= area.first_slot_start_s for slot_s in (boundary_s - area.slot_s, boundary_s))
+
+
+def mean_wh(rows: Iterable[Row]) -> int | None:
+    """Mean energy, taken and given, of the settled slots among rows of the series INTERVALS; None without any."""
+    settled = [row.values for row in rows if row.values[_PAYS] is not None]
+    if not settled:
+        return None
+    return sum((values[_IMPORT] or 0) + (values[_EXPORT] or 0) for values in settled) // len(settled)
+
+
+def area_mean_wh(day: AreaDay) -> int | None:
+    """Mean energy, taken and given, of all billed points in a settled slot of the day; None without any."""
+    settled = [slot for slot in day.slots if slot.settled]
+    if not settled:
+        return None
+    return sum((slot.import_wh or 0) + (slot.export_wh or 0) for slot in settled) // len(settled)
+
+
+def meter_stake(trouble: Trouble, meter: Meter, area: AreaInfo, mean: int | None) -> Trouble:
+    """``trouble`` of one meter with what it stakes."""
+    if not meter.is_billed:
+        return replace(trouble, stake_nano=0, basis=Basis.NOT_BILLED)
+    energy_wh, basis = (meter.limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
+    stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area.rules)
+    return replace(trouble, stake_nano=stake, basis=basis)
+
+
+def waiting_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
+    """The slots of a day that wait, each with what it stakes."""
+    mean = area_mean_wh(day)
+    limit_wh = sum(meter.limit_wh for meter in meters if meter.is_billed)
+    energy_wh, basis = (limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
+    stake = energy_wh * full_price_micro(day.area.rules)
+    return [
+        Trouble(TroubleKind.WAITING_SLOT, slot.slot_start_s, area=day.area.area, stake_nano=stake, basis=basis)
+        for slot in day.slots
+        if slot.state is SlotState.WAITING
+    ]
+
+
+def refused_rows(batches: Iterable[Mapping[str, Any]], meters: Mapping[int, Meter]) -> list[Trouble]:
+    """One trouble for each meter, boundary and code of the ledger's exceptions, without its stake; ``rows`` counts them."""
+    found: dict[tuple[int, int, int], Trouble] = {}
+    for batch in batches:
+        for row in batch["rows"]:
+            key = (batch["boundary_s"], row["meter"], row["code"])
+            known = meters.get(row["meter"])
+            if key in found:
+                found[key] = replace(found[key], rows=found[key].rows + 1)
+                continue
+            found[key] = Trouble(
+                TroubleKind.REFUSED_ROW,
+                batch["boundary_s"],
+                area=known.area if known else "",
+                meter=known.meter if known else str(row["meter"]),
+                gateway=batch["gateway"],
+                counter=batch["counter"],
+                code=_CODES.get(row["code"]),
+            )
+    return list(found.values())
+
+
+def ranked(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
+    """The largest stake first, then the newest; what cannot be said comes last."""
+    return tuple(
+        sorted(
+            troubles,
+            key=lambda one: (one.stake_nano is None, -(one.stake_nano or 0), -one.at_s, one.area, one.meter),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- questions
+
+
+async def read_exceptions(source: Source) -> tuple[list[Mapping[str, Any]], bool]:
+    """Batches with rows that the ledger refused, and whether there are more than were asked for. SourceAway."""
+    found: list[Mapping[str, Any]] = []
+    start: int | None = 0
+    for _ in range(EXCEPTION_PAGES_MAX):
+        page = await source.cached("exceptions", start=start or 0)
+        found += page["exceptions"]
+        start = page["next"]
+        if start is None:
+            break
+    return found, start is not None
+
+
+async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
+    """The registers that the waiting slots of a day wait for, without their stakes. SourceAway."""
+    area = day.area
+    waiting = [slot.slot_start_s for slot in day.slots if slot.state is SlotState.WAITING][-WAITING_SLOTS_MAX:]
+    gateways = {meter.meter: meter.gateway for meter in meters}
+    found = []
+    for boundary_s in sorted({instant_s for start_s in waiting for instant_s in (start_s, start_s + area.slot_s)}):
+        for meter in await missing_at(source, area.area, boundary_s):
+            trouble = Trouble(
+                TroubleKind.MISSING_REGISTER, boundary_s, area.area, meter, gateway=gateways.get(meter, "")
+            )
+            found.append(trouble)
+    return found
+
+
+async def missing_at(source: Source, area: str, boundary_s: int) -> list[str]:
+    """Codes of an area's meters without a register at a boundary. SourceAway."""
+    found: list[str] = []
+    start: int | None = 0
+    while start is not None:
+        page = await source.cached(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
+        found += [row["meter"] for row in page["registers"] if row["quality"] == "missing"]
+        start = page["next"]
+    return found
+
+
+async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dict[str, int | None]:
+    """Mean energy of each of these meters in the settled slots of the day. SourceAway while the series is away."""
+    start_s, end_s, area = day.day.start_s, day.day.end_s, day.area.area
+    if len(meters) <= SINGLE_METERS_MAX:
+        return {
+            meter: mean_wh(await source.series.read(INTERVALS, start_s, end_s, {"area": area, "meter": meter}))
+            for meter in meters
+        }
+    rows: dict[str, list[Row]] = {}
+    for row in await source.series.read(INTERVALS, start_s, end_s, {"area": area}):
+        rows.setdefault(row.tags[1], []).append(row)
+    return {meter: mean_wh(rows.get(meter, [])) for meter in meters}
+
+
+async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> Troubles:
+    """All that is wrong in these areas, the largest stake first; ``is_day_only``: at boundaries of the day shown alone."""
+    by_area = {day.area.area: await read_meters(source, day.area.area) for day in days.areas}
+    by_number = {meter.number: meter for meters in by_area.values() for meter in meters}
+    batches, is_cut = await read_exceptions(source)
+    refused = refused_rows(batches, by_number)
+    unplaced = [trouble for trouble in refused if not trouble.area]
+    found = [trouble for trouble in unplaced if not is_day_only or _is_of_a_day(trouble, days)]
+    for day in days.areas:
+        meters = {meter.meter: meter for meter in by_area[day.area.area]}
+        own = [trouble for trouble in refused if trouble.area == day.area.area]
+        if is_day_only:
+            own = [trouble for trouble in own if day.day.start_s <= trouble.at_s <= day.day.end_s]
+        own += await missing_registers(source, day, meters.values())
+        means = await read_means(source, day, sorted({trouble.meter for trouble in own}))
+        found += [meter_stake(trouble, meters[trouble.meter], day.area, means[trouble.meter]) for trouble in own]
+        found += waiting_troubles(day, meters.values())
+    return Troubles(ranked(found), is_cut)
+
+
+def _is_of_a_day(trouble: Trouble, days: AllDays) -> bool:
+    return any(day.day.start_s <= trouble.at_s <= day.day.end_s for day in days.areas)

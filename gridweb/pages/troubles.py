@@ -1,0 +1,102 @@
+"""The table of what is wrong, the largest stake first (``gridweb.pages.stakes``)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gridweb.access import READS_ALL
+from gridweb.i18n import N_, _, translate
+from gridweb.pages.day_figures import AllDays, read_day
+from gridweb.pages.day_tables import slot_path
+from gridweb.pages.stakes import BASIS_TITLES, CODE_TITLES, KIND_TITLES, Trouble, TroubleKind, Troubles, read_troubles
+from gridweb.points import parse_day
+from gridweb.source import AreaInfo, Source
+from gridweb.tables import Column, Table, serves_table
+
+COLUMNS: Final = (
+    Column("what", N_("What")),
+    Column("stake_nano", N_("At stake"), "amount_nano"),
+    Column("basis", N_("How the stake was found")),
+    Column("at_s", N_("Boundary or slot"), "instant"),
+    Column("area", N_("Area")),
+    Column("meter", N_("Meter")),
+    Column("reason", N_("Reason")),
+    Column("rows", N_("Rows"), "count"),
+    Column("gateway", N_("Gateway")),
+    Column("counter", N_("Batch counter"), "count"),
+)
+
+STAKE_LINE: Final = N_(
+    "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
+    "or its limit. A boundary touches two slots; a slot that waits stakes all of it. Stakes overlap and are not added up."
+)
+
+
+@serves_table("/exceptions", *READS_ALL)
+async def exceptions_table(source: Source, *, area: str | None = None, day: str | None = None) -> Table:
+    """Refused rows, missing registers and waiting slots by the money at stake; ``day``: those of one local day alone."""
+    as_of = await source.as_of()
+    areas = await source.areas() if area is None else [await source.area(area)]
+    instant_s = parse_day(areas[0], day).start_s if day and areas else None
+    days = await read_day(source, areas, instant_s, as_of.ledger_time_s)
+    troubles = await read_troubles(source, days, is_day_only=day is not None)
+    return table_of_troubles(troubles, days, as_of.currency)
+
+
+def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, rows_max: int | None = None) -> Table:
+    """What is wrong as a table, at most ``rows_max`` rows of it; each row leads to where it comes from."""
+    areas = {day.area.area: day.area for day in days.areas}
+    shown = troubles.items[:rows_max]
+    note = translate(STAKE_LINE)
+    if troubles.is_cut:
+        note += " " + _(
+            "There are more exceptions than were read; the oldest names of gateways and counters come first."
+        )
+    return Table(
+        "exceptions",
+        COLUMNS,
+        [_row(trouble) for trouble in shown],
+        title=_("Exceptions by money at stake"),
+        note=note,
+        links=[_path(trouble, areas) for trouble in shown],
+        tz=days.areas[0].area.tz if days.areas else "UTC",
+        currency=currency,
+    )
+
+
+def reason_of(trouble: Trouble) -> str:
+    """Why, in the language of the request."""
+    if trouble.kind is TroubleKind.REFUSED_ROW:
+        if trouble.code is None:
+            return _("a code that these pages do not know")
+        title = translate(CODE_TITLES[trouble.code]) if trouble.code in CODE_TITLES else trouble.code.name
+        return f"{title} ({int(trouble.code)} {trouble.code.name})"
+    if trouble.kind is TroubleKind.MISSING_REGISTER:
+        return _("no value at this boundary; a slot waits for it")
+    return _("a register at its start or end is missing")
+
+
+def _row(trouble: Trouble) -> tuple[object, ...]:
+    return (
+        translate(KIND_TITLES[trouble.kind]),
+        trouble.stake_nano,
+        translate(BASIS_TITLES[trouble.basis]),
+        trouble.at_s,
+        trouble.area or None,
+        trouble.meter or None,
+        reason_of(trouble),
+        trouble.rows,
+        trouble.gateway or None,
+        trouble.counter,
+    )
+
+
+def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
+    """A waiting slot's own page; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
+    area = areas.get(trouble.area)
+    if area is None:
+        return None
+    start_s = trouble.at_s
+    if trouble.kind is not TroubleKind.WAITING_SLOT:
+        start_s = max(start_s - area.slot_s, area.first_slot_start_s)
+    return slot_path(area.area, start_s)
