@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
 from gridledger.commands import print_progress, print_result, whole_number
+
+if TYPE_CHECKING:
+    from gridledger.demo.run import Outcome
 
 EXAMPLE = "gridledger demo --headless --days 1 --households 113 --seed 7 --json"
 SLOTS_PER_DAY = 96
@@ -27,9 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder (default: a new one)")
     parser.add_argument("--engine", choices=("embedded",), default="embedded", help="embedded")
     parser.add_argument(
+        "--port",
+        type=whole_number(1, 65_535),
+        metavar="N",
+        help="port of the pages on this machine (default: a free one)",
+    )
+    parser.add_argument(
         "--headless",
         action="store_true",
-        help="end when the days are over, as this release always does: pages come with the next",
+        help="no pages: end when the days are over (default: serve them until Ctrl-C)",
     )
 
 
@@ -37,21 +48,51 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration; 1 when a reading is missing or the books do not balance."""
     import asyncio
 
-    from gridledger.demo.run import choose_folder, run_demo
-    from gridledger.demo.summary import to_json
+    from gridledger.demo.run import Plan, choose_folder, run_demo
+    from gridledger.demo.scene import choose_ports
 
+    if args.headless and args.port is not None:
+        raise UsageError("gridledger demo: --port is where pages are, and --headless has none; leave one of them out")
+    if args.port is not None:
+        choose_ports(args.port)  # before anything is made
     slots = args.slots or args.days * SLOTS_PER_DAY
     out = choose_folder(args.out, args.seed)
+    plan = Plan(out, slots, args.households, args.seed, None if args.headless else args.port or 0)
     try:
-        outcome = asyncio.run(
-            run_demo(out=out, slots=slots, households=args.households, seed=args.seed, progress=print_progress)
-        )
+        summary = asyncio.run(run_demo(plan, _Terminal(args))).summary
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
+    except BrokenPipeError:  # nobody reads our output any more: no fault of the folder's
+        raise
     except OSError as error:
         raise UsageError(
             f"gridledger demo: --out {error.filename or out}: {error.strerror}; choose another folder"
         ) from None
-    print_progress("")
-    print_result(args, to_json(outcome.summary), outcome.text)
-    return 0 if outcome.summary.readings_missing == 0 and outcome.summary.postings_sum_nano == 0 else 1
+    return 0 if summary.readings_missing == 0 and summary.postings_sum_nano == 0 else 1
+
+
+class _Terminal:
+    """Tells the person who started it: results on stdout, under ``--json`` as one object and all else on stderr."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+
+    def show_progress(self, line: str) -> None:
+        print_progress(line)
+
+    def show_pages(self, url: str, is_answering: bool) -> None:
+        print_progress("")
+        note = "" if is_answering else " (still starting)"
+        text = f"{url}{note}\nDEMO, SIMULATED: four roles without a password, while the meters' day is running; Ctrl-C ends it"
+        print(text, file=sys.stderr if self._args.json else sys.stdout, flush=True)
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        from gridledger.demo.summary import to_json
+
+        print_progress("")
+        numbers = to_json(outcome.summary)
+        if outcome.url is None:
+            print_result(self._args, numbers, outcome.text)
+        else:
+            go_on = f"\n  the pages go on: {outcome.url}\n  Ctrl-C ends it"
+            print_result(self._args, {**numbers, "url": outcome.url}, outcome.text + go_on)

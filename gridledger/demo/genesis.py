@@ -21,14 +21,15 @@ ROLES: Mapping[str, list[str]] = {
     "operator": ["administrator"],
     "regulator": ["regulator"],
     "utility": ["utility"],
+    "web": ["regulator"],  # the pages' own key: reads all, writes nothing
 }
 
 
 def build_genesis(world: World, public_keys: Mapping[str, bytes], pin: bytes, contract_id: str) -> dict[str, Any]:
     """The complete genesis.
 
-    public_keys: by signer id: ``operator`` (certifies blocks), ``clock``, ``utility``, ``regulator``, ``gateway-<n>`` for
-    area n, and every trading party.
+    public_keys: by signer id: ``operator`` (certifies blocks), ``clock``, ``utility``, ``regulator``, ``web`` (the pages),
+    ``gateway-<n>`` for area n, and every trading party.
     """
     first_slot_s = int(world.slot_start_s[0])
     start_s = first_slot_s - DAY_S

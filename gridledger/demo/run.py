@@ -10,12 +10,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from firmware_profiles import load_profile
 from gridcore import verify
@@ -23,12 +23,13 @@ from gridcore.errors import GridError, UsageError
 from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
+from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.processes import Supervised
 from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, fleets_of, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
-from ledger.client import Client
+from ledger.client import Client, NodeStatus
 from ledger.evidence import trust_root
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from settlement.pin import contract_pin
@@ -41,11 +42,36 @@ PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless."""
+
+    out: Path
+    slots: int
+    households: int
+    seed: int
+    pages_port: int | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """Numbers for programs, text for people."""
+    """Numbers for programs, text for people; ``url``: where the pages go on being served, None when headless."""
 
     summary: Summary
     text: str
+    url: str | None
+
+
+class Audience(Protocol):
+    """Who is told what happens."""
+
+    def show_progress(self, line: str) -> None:
+        """How far it has come, for a moment."""
+
+    def show_pages(self, url: str, is_answering: bool) -> None:
+        """Where the pages are; once, before the first slot."""
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """What it came to; once, when the last slot is settled and every file is written."""
 
 
 def choose_folder(out: Path | None, seed: int) -> Path:
@@ -59,47 +85,86 @@ def choose_folder(out: Path | None, seed: int) -> Path:
     return out.resolve()
 
 
-async def run_demo(*, out: Path, slots: int, households: int, seed: int, progress: Callable[[str], None]) -> Outcome:
-    """Build the world, start the processes, run the slots, write the files, end the processes; SIGTERM ends them too."""
-    task = asyncio.current_task()
+async def run_demo(plan: Plan, audience: Audience) -> Outcome:
+    """Build the world, start the processes, run the slots, write the files; headless, end the processes.
+
+    With pages they go on being served until SIGINT or SIGTERM. Before the outcome SIGTERM cancels, and everything ends.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    world = build_world(households=households, slots=slots, seed=seed)
-    scene = lay_out(out, world)
-    (out / "trust.json").write_text(json.dumps(trust_root(scene.genesis), indent=2) + "\n")
-    write_world(out, world)
-    (out / "rules.toml").write_text(rules_toml())
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    world = build_world(households=plan.households, slots=plan.slots, seed=plan.seed)
+    scene = lay_out(plan.out, world, plan.pages_port)
+    (plan.out / "trust.json").write_text(json.dumps(trust_root(scene.genesis), indent=2) + "\n")
+    write_world(plan.out, world)
+    (plan.out / "rules.toml").write_text(rules_toml())
+    if scene.pages_url is not None:
+        write_web_config(scene)
     utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
     async with utility as client, fleets_of(scene, world) as fleets, _processes(scene, len(world.areas)):
-        day = Day(world, seed, scene.chain, client, scene.keys, fleets)
-        await day.run(lambda boundary: progress(f"slot {boundary} of {slots}"))
-        progress("collecting results")
-        tables = await fetch_tables(client, world)
-        status = await patiently(client.status)
-        claim = await _save_sample(client, tables, world, out)
+        if scene.pages_url is not None:
+            within_s = max(0.0, URL_WITHIN_S - elapsed_s())
+            audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
+        day = Day(world, plan.seed, scene.chain, client, scene.keys, fleets)
+        await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
+        audience.show_progress("collecting results")
+        collected = await _collect(client, world, plan.out)
+        if scene.pages_url is not None:
+            asked = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, asked.set)
+            outcome = _write_results(plan, scene, world, collected)
+            audience.show_outcome(outcome)
+            await asked.wait()
+            return outcome
+    outcome = _write_results(plan, scene, world, collected)
+    audience.show_outcome(outcome)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """What the ledger says at the end. ``claim``: which bill line the sample bundle proves."""
+
+    tables: Tables
+    status: NodeStatus
+    claim: str
+
+
+async def _collect(client: Client, world: World, out: Path) -> _Collected:
+    tables = await fetch_tables(client, world)
+    status = await patiently(client.status)
+    return _Collected(tables, status, await _save_sample(client, tables, world, out))
+
+
+def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected) -> Outcome:
+    """Write the files that hold what was decided, and say what it came to."""
+    tables, status, out = collected.tables, collected.status, plan.out
     root = results_root(tables)
     for name, columns in COLUMNS.items():
         write_csv(out / name, columns, tables.rows[name])
     shutil.copyfile(verify.__file__, out / "verify.py")
     profiles = {meter.profile for meter in world.meters}
-    manifest = _manifest(
-        out, root=root, profiles=profiles, seed=seed, slots=slots, households=households, chain=scene.chain
-    )
+    inputs = {"seed": plan.seed, "slots": plan.slots, "households": plan.households, "chain": scene.chain}
+    manifest = _manifest(out, root=root, profiles=profiles, **inputs)
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     summary = summarise(
-        world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=_elapsed_s(), out=out
+        world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=elapsed_s(), out=out
     )
-    return Outcome(summary, to_text(summary, world, tables, claim))
+    return Outcome(summary, to_text(summary, world, tables, collected.claim), scene.pages_url)
 
 
 @asynccontextmanager
 async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
-    """Keep node and agents alive inside the block; an error of one that cannot be kept alive ends the block."""
+    """Keep node, agents and pages alive inside the block; an error of one that cannot be kept alive ends the block."""
     command = [sys.executable, "-m", "gridledger"]
     children = [Supervised("node", [*command, "node", "run", "--config", str(scene.node_config)], scene.run_dir)]
     for number in range(1, areas + 1):
         edge = [*command, "edge", "run", "--config", str(scene.edge_config(number))]
         children.append(Supervised(f"edge-{number}", edge, scene.run_dir))
+    if scene.pages_url is not None:
+        serve = [*command, "serve", "--config", str(scene.web_config)]
+        children.insert(1, Supervised("web", serve, scene.run_dir))
     try:
         async with asyncio.TaskGroup() as group:
             for child in children:
@@ -159,7 +224,7 @@ def _manifest(out: Path, *, root: bytes, profiles: Iterable[str], **inputs: Any)
     }
 
 
-def _elapsed_s() -> float:
+def elapsed_s() -> float:
     """Seconds since this process began, the interpreter's own start included where the system tells."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])

@@ -6,13 +6,14 @@ import json
 import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firmware_profiles import load_profile
 from gridcore import cbor
+from gridcore.errors import UsageError
 from gridcore.files import save_new
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
@@ -39,6 +40,7 @@ class Scene:
     genesis: dict[str, Any]
     keys: dict[str, SigningKey]
     url: str
+    pages_url: str | None  # None: headless
 
     @property
     def chain(self) -> str:
@@ -50,16 +52,26 @@ class Scene:
         """The node's configuration file."""
         return self.run_dir / "node.toml"
 
+    @property
+    def web_config(self) -> Path:
+        """The configuration file of the pages."""
+        return self.run_dir / "web.toml"
+
     def edge_config(self, number: int) -> Path:
         """The configuration file of the agent of area ``number``, from 1."""
         return self.run_dir / f"edge-{number}.toml"
 
 
-def lay_out(out: Path, world: World) -> Scene:
-    """Make keys, genesis and the node's directory under ``out`` (which is empty), and choose a port."""
+def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
+    """Make keys, genesis and the node's directory under ``out`` (which is empty), and choose ports.
+
+    ``pages_port``: where the pages will be, 0 for any free port, None without pages. UsageError when it is taken.
+    """
+    port, web_port = choose_ports(0, pages_port or 0)
     run_dir = out / "run"
     run_dir.mkdir(parents=True)
-    names = ["operator", "clock", "utility", "regulator", *(gateway_of(n) for n in range(1, len(world.areas) + 1))]
+    gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
+    names = ["operator", "clock", "utility", "regulator", "web", *gateways]
     keys = {name: SigningKey.generate() for name in (*names, *world.traders)}
     public_keys = {name: key.public_key for name, key in keys.items()}
     genesis = build_genesis(world, public_keys, contract_pin(CONTRACT.contract_id), CONTRACT.contract_id)
@@ -67,8 +79,8 @@ def lay_out(out: Path, world: World) -> Scene:
     init_ledger(out / "ledger", data)
     for name in names:
         _save_key(run_dir, name, keys[name])
-    port = _free_port()
-    scene = Scene(out, run_dir, out / "ledger", genesis, keys, f"http://{HOST}:{port}")
+    pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"
+    scene = Scene(out, run_dir, out / "ledger", genesis, keys, f"http://{HOST}:{port}", pages_url)
     scene.node_config.write_text(
         'data_dir = "../ledger"\nlog_level = "info"\n\n'
         f'[listen]\nhost = "{HOST}"\nport = {port}\n\n'
@@ -136,9 +148,19 @@ def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:
     save_key(run_dir / f"{name}.pem", key, password)
 
 
-def _free_port() -> int:
-    """A port that nobody listens on now; the node binds it a moment later and keeps it over restarts."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def choose_ports(*wanted: int) -> list[int]:
+    """Different ports that nobody listens on now, 0 for any; who gets one binds it a moment later and keeps it over restarts.
+
+    UsageError for one that is taken.
+    """
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in wanted]
+        for probe, port in zip(probes, wanted, strict=True):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: not taken by what has ended
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                raise UsageError(
+                    f"gridledger demo: --port {port}: {error.strerror} on {HOST}; choose another or leave it out"
+                ) from None
+        return [probe.getsockname()[1] for probe in probes]
