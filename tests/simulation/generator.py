@@ -269,7 +269,9 @@ class BlockMaker:
             held = cbor.decode(attachment)
         except EncodingError:  # broken on purpose before
             return attachment
-        return cbor.encode(held | {"observations": observed}) if rng.random() >= 0.02 else attachment
+        if not isinstance(held, dict) or rng.random() < 0.02:
+            return attachment
+        return cbor.encode(held | {"observations": observed})
 
     def rows(self, gateway: str, boundary: int) -> list[list[int]]:
         """Most of a gateway's meters with what they show; some wrong, missing, doubled, foreign or unknown."""
