@@ -72,13 +72,15 @@ class KillPlan:
     seed: int = field(default_factory=lambda: int(os.environ.get("GRIDLEDGER_KILL_SEED") or secrets.randbits(32)))
 
 
-def demo_command(out: Path, *words: str, households: int, slots: int | None, seed: int = 7) -> list[str]:
-    """The command line of a headless demonstration; ``slots`` None: one whole day."""
+def demo_command(
+    out: Path, *words: str, households: int, slots: int | None, seed: int = 7, headless: bool = True
+) -> list[str]:
+    """The command line of a demonstration; ``slots`` None: one whole day."""
     size = ["--days", "1"] if slots is None else ["--slots", str(slots)]
     return [
         str(EXECUTABLE),
         "demo",
-        "--headless",
+        *(["--headless"] if headless else []),
         *size,
         "--households",
         str(households),

@@ -1,0 +1,224 @@
+"""The demonstration with its pages: the URL first, figures that grow while the day runs, and an end that leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridledger.demo.pages import URL_WITHIN_S
+from tests.demo import checks
+from tests.demo.demo_run import Finished, demo_command, read_pid, run_demo
+from tests.demo.live import CHILDREN, LiveDemo, Visitor, live_demo
+from tests.demo.test_demo_small import run_bad
+
+pytestmark = pytest.mark.slow
+HOUSEHOLDS, SLOTS = 12, 8
+
+
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same seed and size without pages."""
+    return run_demo(tmp_path_factory.mktemp("headless") / "out", "--json", households=HOUSEHOLDS, slots=SLOTS)
+
+
+@pytest.fixture(scope="module")
+def over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
+    """A demonstration whose day is over and whose pages go on."""
+    with live_demo(tmp_path_factory.mktemp("live") / "out", households=HOUSEHOLDS, slots=SLOTS) as demo:
+        demo.wait_until_over()
+        yield demo
+
+
+@pytest.fixture
+def visitor(over: LiveDemo) -> Iterator[Visitor]:
+    """Somebody at its pages."""
+    somebody = Visitor(over.url())
+    yield somebody
+    somebody.close()
+
+
+# ---------------------------------------------------------------------------------------------------- while it runs
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[LiveDemo]:
+    """A demonstration of a whole day that has just printed its URL."""
+    with live_demo(tmp_path / "out", households=HOUSEHOLDS, slots=None) as demo:
+        demo.url()
+        yield demo
+
+
+def test_the_url_answers_when_it_is_printed_and_the_overview_fills_while_the_day_runs(running: LiveDemo) -> None:
+    visitor = Visitor(running.url())
+    assert "still starting" not in running.stdout, (
+        f"not within the {URL_WITHIN_S:.0f} s that the demonstration promises"
+    )
+    assert "SIMULATED" in running.stdout
+    assert "12 homes traded" not in running.stdout, "the URL comes before the day"
+    assert "Overview" in visitor.sign_in("utility").text
+
+    def settled() -> int:
+        return int(sum(row["settled"] for row in visitor.rows("/api/v1/areas")))
+
+    first = running.wait_for(lambda: settled() or None, "settled slot")
+    later = running.wait_for(lambda: count if (count := settled()) > first else None, "further settled slot")
+
+    assert 0 < first < later
+    assert "files in" not in running.stdout, "the day is still running"
+    assert re.search(
+        r"12 homes traded [\d.,]+ kWh; [\d.]+ % (cheaper|dearer) than supplier only", visitor.text("/overview")
+    )
+    assert "SIMULATED" in visitor.text("/overview")
+
+
+def test_sigterm_in_the_middle_of_the_day_ends_pages_node_and_agents(running: LiveDemo) -> None:
+    pids = [running.pid(name) for name in CHILDREN]
+
+    assert running.end(signal.SIGTERM) == 143
+
+    running.check_nothing_is_left()
+    assert len(set(pids)) == len(CHILDREN)
+    assert list((running.out / "run").glob("*.pid")) == []
+
+
+def test_ctrl_c_in_the_middle_of_the_day_says_that_it_was_interrupted(running: LiveDemo) -> None:
+    assert running.end(signal.SIGINT) == 130
+
+    running.check_nothing_is_left()
+
+
+# ------------------------------------------------------------------------------------------------------ when it is over
+
+
+def test_pages_do_not_change_what_the_ledger_decides(over: LiveDemo, headless: Finished) -> None:
+    manifest = json.loads((over.out / "manifest.json").read_text())
+
+    assert manifest["results_root"] == headless.json["results_root"]
+    for name in checks.RESULT_FILES:
+        assert (over.out / name).read_bytes() == (headless.out / name).read_bytes(), name
+
+
+def test_four_roles_sign_in_without_a_password_under_the_marks_demo_and_simulated(
+    over: LiveDemo, visitor: Visitor
+) -> None:
+    page = visitor.text("/sign-in")
+    assert "DEMO" in page
+    assert "SIMULATED" in page
+    assert 'type="password"' not in visitor.get("/sign-in").text
+    for role, party, title in (
+        ("utility", "", "Overview"),
+        ("regulator", "", "Overview"),
+        ("administrator", "", "Overview"),
+        ("household", "H001", "H001"),
+    ):
+        somebody = Visitor(over.url())
+        home = somebody.sign_in(role, party)
+        assert home.status_code == 200
+        assert title in home.text, role
+        assert "SIMULATED" in home.text, role
+        somebody.close()
+
+
+def test_the_overview_and_the_summary_say_the_same_sentence(over: LiveDemo, visitor: Visitor) -> None:
+    visitor.sign_in("regulator")
+    sentence = re.search(r"\d+ homes traded .* supplier only", over.stdout)
+
+    assert sentence is not None, over.stdout
+    over.wait_for(lambda: True if sentence[0] in visitor.text("/overview") else None, sentence[0])
+
+
+def test_figures_of_the_pages_are_those_of_the_files(over: LiveDemo, visitor: Visitor) -> None:
+    visitor.sign_in("utility")
+    fills = {(row["slot_start_s"], row["order"]): int(row["filled_wh"]) for row in rows_of(over, "fills.csv")}
+    buys = {row["order"] for row in rows_of(over, "orders.csv") if row["side"] == "buy"}
+    bought = sum(wh for (_, order), wh in fills.items() if order in buys)
+
+    area = over.wait_for(
+        lambda: row if (row := visitor.rows("/api/v1/areas")[0])["settled"] == SLOTS else None, "settled slots"
+    )
+
+    assert area["volume_wh"] == bought
+    assert area["missing"] == 0
+
+
+def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo, visitor: Visitor) -> None:
+    before = over.pid("web")
+
+    os.kill(before, signal.SIGKILL)
+    after = over.wait_for(lambda: pid if (pid := read_pid(over.out, "web")) != before else None, "new process")
+
+    assert after != before
+    over.wait_for(lambda: True if answers(over.url()) else None, "answer")
+    visitor.sign_in("utility")
+    assert visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS, "what was projected is still there"
+
+
+def test_the_pages_own_key_reads_and_writes_nothing(over: LiveDemo) -> None:
+    config = (over.out / "run" / "web.toml").read_text()
+
+    assert 'signer = "web"' in config
+    assert "demo = true" in config
+    assert 'host = "127.0.0.1"' in config
+    key = over.out / "run" / "web.pem"
+    assert key.stat().st_mode & 0o077 == 0
+    assert b"ENCRYPTED PRIVATE KEY" in key.read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_after_the_day_ctrl_c_and_sigterm_end_it_well(tmp_path: Path, number: signal.Signals) -> None:
+    with live_demo(tmp_path / "out", "--json", households=HOUSEHOLDS, slots=2) as demo:
+        url = demo.url(lambda: demo.stderr)
+        answer = demo.wait_for(lambda: json.loads(demo.stdout) if demo.stdout.endswith("}\n") else None, "JSON")
+
+        assert answers(url)
+        assert demo.end(number) == 0
+
+        assert list(answer) == [*checks.JSON_KEYS, "url"]
+        assert answer["url"] == url
+        assert len(demo.stdout.splitlines()) == 1
+        demo.check_nothing_is_left()
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        command = demo_command(tmp_path / "out", "--port", port, households=HOUSEHOLDS, slots=SLOTS, headless=False)
+
+        done = run_bad(command)
+
+    assert f"--port {port}" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_port_without_pages_is_refused_in_one_line(tmp_path: Path) -> None:
+    done = run_bad(demo_command(tmp_path / "out", "--port", "7080", households=HOUSEHOLDS, slots=SLOTS))
+
+    assert "--port" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def answers(url: str) -> bool:
+    """Whether somebody accepts connections there."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def rows_of(demo: LiveDemo, name: str) -> list[dict[str, str]]:
+    """Rows of one of its CSV files."""
+    return Finished(demo.out, 0, "", "", 0.0).rows(name)
