@@ -2,7 +2,7 @@
 
     boundary (edge.clocks) -> meters (edge.sampling) -> signed batch (edge.batches) -> outbox (edge.outbox) -> node (edge.submit)
 
-A batch is in the outbox before anything of it is sent, so the process may die at any moment. A dead meter costs its own
+Between sampling and signing stand observations (edge.observing), for a bounded time: they bill nothing and cost no reading. A batch is in the outbox before anything of it is sent, so the process may die at any moment. A dead meter costs its own
 time-outs; a dead node stops nothing but submission. ``Agent.run`` is the whole path.
 """
 
@@ -19,12 +19,14 @@ from edge.batches import BatchMaker, readings_of
 from edge.clocks import BoundaryClock
 from edge.config import EdgeConfig
 from edge.meters import Meter, MeterLine, close_lines
-from edge.outbox import Outbox, OutboxError, lock_outbox
+from edge.observing import Observer
+from edge.outbox import Outbox, OutboxError, Seen, lock_outbox
 from edge.parts import boundary_clock, load_parts, node_client
 from edge.sampling import SUSPECT_BOUNDARIES, Sample, sample_boundary
 from edge.standing import open_standing
 from edge.submit import Submitter
 from gridcore.logs import get_logger
+from gridcore.observations import encode_observations
 
 FIRST_PASS_ATTEMPTS = 2
 """Tries of each meter before the batch of those that answered is signed; the others get a batch of their own later."""
@@ -50,8 +52,9 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
                 return
             submitter = Submitter(client, outbox, chain=config.chain, signers=parts.trust, policy=config.submit)
             clock = boundary_clock(config, client, submitter.wake)
-            agent = Agent(parts.lines, clock, outbox, parts.maker, submitter, config)
+            agent = Agent(parts.lines, clock, outbox, parts.maker, submitter, config, parts.observer)
             try:
+                parts.observer.start()
                 progress = outbox.progress
                 _log.info(
                     "agent_started",
@@ -60,9 +63,11 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
                     counter=progress.counter,
                     waiting=outbox.depth,
                     meters=len(config.meters),
+                    devices=len(config.devices),
                 )
                 await unless_stopped(stop, agent.run(), submitter.run())
             finally:
+                await parts.observer.close()
                 await close_lines(parts.lines)
                 outbox.close()
                 _log.info("agent_stopped", gateway=config.gateway, waiting=outbox.depth)
@@ -79,7 +84,9 @@ class Agent:
         maker: BatchMaker,
         submitter: Submitter,
         config: EdgeConfig,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer or Observer((), (), (), config.sampling)
         self._lines = tuple(lines)
         self._clock = clock
         self._outbox = outbox
@@ -104,7 +111,7 @@ class Agent:
                 sample = await self._sample(boundary_s)
                 if self._belongs(sample):
                     absent = frozenset(absence.number for absence in sample.absent)
-                    await self._keep(sample, absent)
+                    await self._complete(sample, absent, upcoming)
                     await self._chase(boundary_s, absent, upcoming)
         finally:
             upcoming.cancel()
@@ -143,7 +150,7 @@ class Agent:
                 for line in self._lines:
                     for reading in sample.meters:
                         line.failures.pop(reading.number, None)
-                await self._keep(sample, absent)
+                await self._complete(sample, absent, upcoming)
 
     async def _sample_late(
         self, boundary_s: int, numbers: Collection[int], upcoming: asyncio.Future[int | None]
@@ -181,12 +188,49 @@ class Agent:
         _log.error("ledger_time_moved_while_sampling", boundary_s=sample.boundary_s, readings=len(sample.meters))
         return False
 
-    async def _keep(self, sample: Sample, absent: frozenset[int]) -> None:
+    async def _complete(self, sample: Sample, absent: frozenset[int], upcoming: asyncio.Future[int | None]) -> None:
+        """Observe what belongs to the sample, then put both into the outbox: the sample also when observing ends otherwise."""
+        observations = b""
+        try:
+            if sample.meters and self._observer.has_work:
+                observations = await self._observe(sample, upcoming)
+        finally:
+            await self._keep(sample, absent, observations)
+
+    async def _observe(self, sample: Sample, upcoming: asyncio.Future[int | None]) -> bytes:
+        """Encoded observations beside a sample; none when the next boundary came first, or anything at all went wrong."""
+        observing = asyncio.ensure_future(
+            self._observer.observe(
+                sample,
+                boundary_ms=self._clock.boundary_ms(sample.boundary_s),
+                simulated=self._clock.simulated,
+            )
+        )
+        racing: set[asyncio.Future[Any]] = {observing, upcoming}
+        try:
+            await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            if not observing.done() or (self._clock.simulated and not self._clock.is_open(sample.boundary_s)):
+                _log.warning(
+                    "observations_dropped", boundary_s=sample.boundary_s, reason="the next boundary came first"
+                )
+                return b""
+            return encode_observations(observing.result())
+        except Exception as error:  # noqa: BLE001 - what informs must not cost what bills
+            _log.error(
+                "observations_dropped", boundary_s=sample.boundary_s, reason=str(error), error=type(error).__name__
+            )
+            return b""
+        finally:
+            observing.cancel()
+            await asyncio.gather(observing, return_exceptions=True)
+
+    async def _keep(self, sample: Sample, absent: frozenset[int], observations: bytes) -> None:
         """Put a sample into the outbox, or keep it in memory while the outbox cannot take it."""
         if len(self._unstored) >= UNSTORED_SAMPLES_MAX:
             _log.critical("readings_lost", boundary_s=sample.boundary_s, readings=len(sample.meters))
             return
-        self._unstored.append(_Unstored(sample, tuple(sorted(absent)), self._clock.state()))
+        seen = self._observer.seen() if observations else None
+        self._unstored.append(_Unstored(sample, tuple(sorted(absent)), self._clock.state(), observations, seen))
         await self._store()
 
     async def _store(self) -> None:
@@ -213,8 +257,11 @@ class Agent:
             return
         readings = readings_of(sample.meters, simulated=self._clock.simulated)
         made = self._outbox.append(
-            lambda progress: self._maker.make(sample.boundary_s, readings, progress, unstored.clock_state),
+            lambda progress: self._maker.make(
+                sample.boundary_s, readings, progress, unstored.clock_state, unstored.observations
+            ),
             unstored.absent,
+            unstored.seen,
         )
         _log.info(
             "batch_queued",
@@ -241,11 +288,15 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class _Unstored:
-    """A sample on its way into the outbox: meters still without a reading, and the clock's state when it was taken."""
+    """A sample on its way into the outbox: meters still without a reading, the clock's state when it was taken, and encoded
+    observations beside it (b"": none).
+    """
 
     sample: Sample
     absent: tuple[int, ...]
     clock_state: Mapping[str, int | str]
+    observations: bytes = b""
+    seen: Seen | None = None
 
 
 async def unless_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, Any]) -> Any:

@@ -32,9 +32,17 @@ class BatchMaker:
     profiles: bytes
 
     def make(
-        self, boundary_s: int, readings: Sequence[batch.Reading], progress: Progress, clock: Mapping[str, Any]
+        self,
+        boundary_s: int,
+        readings: Sequence[batch.Reading],
+        progress: Progress,
+        clock: Mapping[str, Any],
+        observations: bytes = b"",
     ) -> QueuedBatch:
-        """Sign ``readings`` (1 to 4,096, any order) as the batch after ``progress``; nothing is stored or sent here."""
+        """Sign ``readings`` (1 to 4,096, any order) as the batch after ``progress``; nothing is stored or sent here.
+
+        ``observations``: encoded (``gridcore.observations``); they ride along and bill nothing.
+        """
         rows = sorted(readings, key=lambda reading: reading.meter)
         seed = secrets.token_bytes(batch.SEED_BYTES)
         body = batch.encode_body(
@@ -47,8 +55,9 @@ class BatchMaker:
             rows=len(rows),
             root=batch.rows_root(seed, rows),
             receipt=progress.receipt,
+            observations=observations,
         )
-        return self._signed(body, progress, batch.encode_attachment(seed, rows))
+        return self._signed(body, progress, batch.encode_attachment(seed, rows, observations))
 
     def remake(self, wire: bytes, progress: Progress) -> QueuedBatch:
         """Sign the content of an earlier batch anew, as the batch after ``progress``: another epoch, the same readings."""

@@ -42,10 +42,15 @@ def plan_reads(profile: Profile) -> ReadPlan:
     """Return the requests for ``profile``: billing registers apart from all others."""
     billing = plan_blocks(profile.billing, profile)
     confirm = tuple(_lengthened(block, profile) for block in billing)
-    lengths = {(block.function_code, block.count) for block in (*billing, *confirm)}
-    others = plan_blocks((point for point in profile.points if not point.is_billing), profile)
-    telemetry = tuple(piece for block in others for piece in _split_while(block, lengths))
-    return ReadPlan(billing, confirm, telemetry)
+    plan = ReadPlan(billing, confirm, ())
+    others = [point for point in profile.points if not point.is_billing]
+    return ReadPlan(billing, confirm, plan_telemetry(others, profile, plan))
+
+
+def plan_telemetry(points: Iterable[Point], profile: Profile, plan: ReadPlan) -> tuple[Block, ...]:
+    """Return the requests that read ``points``, none of them as long as a billing request of ``plan``."""
+    lengths = {(block.function_code, block.count) for block in (*plan.billing, *plan.confirm)}
+    return tuple(piece for block in plan_blocks(points, profile) for piece in _split_while(block, lengths))
 
 
 def plan_blocks(points: Iterable[Point], profile: Profile) -> tuple[Block, ...]:

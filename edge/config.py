@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.devices import DeviceConfig
 from edge.drivers.modbus import LineConfig
-from edge.meters import MeterConfig, SamplePolicy
-from firmware_profiles import Profile, load_profile
+from edge.drivers.mqtt import BrokerConfig
+from edge.meters import MeterConfig, SamplePolicy, check_unique
+from firmware_profiles import DeviceProfile, Profile, load_device_profile, load_profile
 from gridcore import cbor
 from gridcore.batch import ROWS_MAX
 from gridcore.envelope import NAME
@@ -25,6 +27,8 @@ CLOCKS = ("wall", "ledger")
 LINES_MAX = 256
 METERS_MAX = ROWS_MAX
 """One batch holds all meters of a gateway."""
+BROKERS_MAX = 16
+DEVICES_MAX = 1024
 TRUST_BYTES_MAX = 1024 * 1024
 
 
@@ -74,6 +78,11 @@ class EdgeConfig:
     """After this boundary sampling is over (simulated worlds)."""
     profiles: Path | None = None
     """Folder of firmware profiles; absent: those shipped."""
+    brokers: tuple[BrokerConfig, ...] = field(default=(), metadata={"max": BROKERS_MAX})
+    devices: tuple[DeviceConfig, ...] = field(default=(), metadata={"max": DEVICES_MAX})
+    """MQTT devices: they inform and bill nothing."""
+    device_profiles: Path | None = None
+    """Folder of profiles of MQTT devices; absent: those shipped."""
     sampling: SamplePolicy = field(default_factory=SamplePolicy)
     submit: SubmitPolicy = field(default_factory=SubmitPolicy)
     outbox_limits: OutboxLimits = field(default_factory=OutboxLimits)
@@ -100,6 +109,25 @@ class EdgeConfig:
             )
         if self.submit.retry_ms_max < self.submit.retry_ms_min:
             raise UsageError("submit.retry_ms_max is less than submit.retry_ms_min; give at least as much")
+        self._check_devices()
+
+    def _check_devices(self) -> None:
+        """Rules over the tables of brokers and devices."""
+        check_unique("brokers: broker", [row.broker for row in self.brokers])
+        check_unique("brokers: host:port", [f"{row.host}:{row.port}" for row in self.brokers])
+        check_unique("devices: device", [row.device for row in self.devices])
+        check_unique("devices: broker and address", [f"{row.broker}/{row.address}" for row in self.devices])
+        numbers = [row.number for row in self.meters] + [row.number for row in self.devices]
+        check_unique("meters and devices: number", [str(number) for number in numbers])
+        known = [row.broker for row in self.brokers]
+        for row in self.devices:
+            if row.broker not in known:
+                raise UsageError(
+                    f"devices: device {row.device!r} is on broker {row.broker!r}; brokers are {', '.join(known) or 'none'}"
+                )
+        unused = set(known) - {row.broker for row in self.devices}
+        if unused:
+            raise UsageError(f"brokers: no device is on broker {min(unused)!r}; leave it out, or give it one")
 
 
 def load_trust(config: EdgeConfig) -> Signers:
@@ -122,6 +150,14 @@ def load_profiles(config: EdgeConfig) -> dict[str, Profile]:
     }
 
 
-def profiles_digest(profiles: Mapping[str, Profile]) -> bytes:
+def load_device_profiles(config: EdgeConfig) -> dict[str, DeviceProfile]:
+    """The profiles that the table of devices names, by id. ProfileError (a UsageError) for an unknown or bad one."""
+    return {
+        profile_id: load_device_profile(profile_id, config.device_profiles)
+        for profile_id in sorted({row.profile for row in config.devices})
+    }
+
+
+def profiles_digest(profiles: Mapping[str, Profile | DeviceProfile]) -> bytes:
     """SM3 of canonical ``[[profile id, SM3 of the profile file], ...]`` sorted by id (docs/spec/batch.md)."""
     return sm3(cbor.encode([[profile_id, profiles[profile_id].digest] for profile_id in sorted(profiles)]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edge.blocks import ReadPlan, plan_reads
+from edge.blocks import Block, ReadPlan, plan_reads, plan_telemetry
 from edge.drivers import UNIT_ID_MAX
 from edge.drivers.modbus import LineConfig, ModbusLine
-from firmware_profiles.schema import Profile
+from firmware_profiles.schema import POINTS_MAX, Profile
 from gridcore.errors import UsageError
 
 NUMBER_MAX = 0xFFFF_FFFF
@@ -27,6 +27,8 @@ class MeterConfig:
     profile: str = field(metadata={"min": 1, "max": 64})
     limit_wh: int = field(metadata={"min": 1})
     """Largest plausible advance of a register in one slot, in Wh on the meter's (secondary) side."""
+    observe: tuple[str, ...] = field(default=(), metadata={"max": POINTS_MAX})
+    """Points of its profile (OBIS) that are read besides, for information."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class SamplePolicy:
     """Pause before the second try; it doubles with each further one, up to BACKOFF_MS_MAX, with jitter."""
     late_after_ms: int = field(default=5000, metadata={"min": 0})
     """A reading taken later than this after the boundary is flagged late."""
+    observe_ms: int = field(default=5000, metadata={"min": 0, "max": 900_000})
+    """So long at most the signing of a boundary's readings waits for observations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Meter:
     config: MeterConfig
     profile: Profile
     plan: ReadPlan
+    observed: tuple[Block, ...] = ()
+    """The requests for what ``config.observe`` names; their points may be more than those."""
 
 
 @dataclass(slots=True)
@@ -68,10 +74,10 @@ def build_lines(
 
     Raises UsageError for a meter on an unknown line, a profile that is not loaded, a number, name or address given twice.
     """
-    _check_unique("lines: line", [config.line for config in lines])
-    _check_unique("meters: number", [str(config.number) for config in meters])
-    _check_unique("meters: meter", [config.meter for config in meters])
-    _check_unique("meters: line and unit_id", [f"{config.line}/{config.unit_id}" for config in meters])
+    check_unique("lines: line", [config.line for config in lines])
+    check_unique("meters: number", [str(config.number) for config in meters])
+    check_unique("meters: meter", [config.meter for config in meters])
+    check_unique("meters: line and unit_id", [f"{config.line}/{config.unit_id}" for config in meters])
     by_line: dict[str, list[Meter]] = {config.line: [] for config in lines}
     plans = {profile_id: plan_reads(profile) for profile_id, profile in profiles.items()}
     for config in meters:
@@ -81,9 +87,10 @@ def build_lines(
             )
         if config.profile not in profiles:
             raise UsageError(f"meters: meter {config.meter!r} has profile {config.profile!r}, which is not loaded")
-        by_line[config.line].append(Meter(config, profiles[config.profile], plans[config.profile]))
+        profile, plan = profiles[config.profile], plans[config.profile]
+        by_line[config.line].append(Meter(config, profile, plan, _plan_observed(config, profile, plan)))
     places = {config.line: f"{config.host}:{config.port}" for config in lines}  # two lines to one place are one bus
-    _check_unique("meters: host:port/unit_id", [f"{places[config.line]}/{config.unit_id}" for config in meters])
+    check_unique("meters: host:port/unit_id", [f"{places[config.line]}/{config.unit_id}" for config in meters])
     return tuple(MeterLine(ModbusLine(config), tuple(by_line[config.line])) for config in lines)
 
 
@@ -93,7 +100,22 @@ async def close_lines(lines: Sequence[MeterLine]) -> None:
         await line.line.close()
 
 
-def _check_unique(what: str, values: Sequence[str]) -> None:
+def _plan_observed(config: MeterConfig, profile: Profile, plan: ReadPlan) -> tuple[Block, ...]:
+    """The requests for a meter's observed points; UsageError for one that its profile lacks, or that is billed."""
+    where = f"meters: meter {config.meter!r}"
+    check_unique(f"{where}: observe", config.observe)
+    try:
+        points = [profile.point(obis) for obis in config.observe]
+    except UsageError as error:
+        raise UsageError(f"{where}: observe: {error}") from None
+    for point in points:
+        if point.is_billing:
+            raise UsageError(f"{where}: observe: {point.obis} is billed, it is read anyway; leave it out")
+    return plan_telemetry(points, profile, plan)
+
+
+def check_unique(what: str, values: Sequence[str]) -> None:
+    """UsageError when one of ``values`` is given twice; ``what`` says of which table and key."""
     seen: set[str] = set()
     for value in values:
         if value in seen:

@@ -64,6 +64,14 @@ class OutboxDamagedError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What observing met last: (broker, "up" or its trouble), and (device, reason) of those without observations."""
+
+    brokers: tuple[tuple[str, str], ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where a gateway stands. ``previous``: id of the newest batch; ``receipt``: (height, digest) of the newest verified
     header; ``absent``: meters still without a reading at ``last_boundary_s``; ``alarm``: why submission is halted, or "".
@@ -78,6 +86,7 @@ class Progress:
     absent: tuple[int, ...] = ()
     receipt: tuple[int, bytes] | None = None
     alarm: str = ""
+    seen: Seen = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +159,12 @@ class Outbox:
         limits = self.limits
         return max(self._depth * 100 // limits.batches_max, self._size * 100 // limits.bytes_max)
 
-    def append(self, make: Callable[[Progress], QueuedBatch], absent: Sequence[int] = ()) -> QueuedBatch:
+    def append(
+        self, make: Callable[[Progress], QueuedBatch], absent: Sequence[int] = (), seen: Seen | None = None
+    ) -> QueuedBatch:
         """Make the batch after the present progress and store both, durably, or raise OutboxError and change nothing.
 
-        ``absent``: meters that still lack a reading at the batch's boundary.
+        ``absent``: meters that still lack a reading at the batch's boundary; ``seen``: what observing met, if it is new.
         """
         with self._lock:
             made = make(self._progress)
@@ -169,6 +180,7 @@ class Outbox:
                 previous=made.id,
                 last_boundary_s=max(self._progress.last_boundary_s, made.boundary_s),
                 absent=tuple(absent),
+                seen=seen or self._progress.seen,
             )
             with self._transaction():
                 _insert(self._connection, made)
@@ -415,6 +427,7 @@ def _save(connection: sqlite3.Connection, progress: Progress) -> None:
             "last_boundary_s": progress.last_boundary_s,
             "previous": progress.previous,
             "receipt": list(progress.receipt or ()),
+            "seen": [[list(pair) for pair in progress.seen.brokers], [list(pair) for pair in progress.seen.absent]],
         }
     )
     connection.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", (state, sm3(state)))
@@ -423,6 +436,12 @@ def _save(connection: sqlite3.Connection, progress: Progress) -> None:
 def _decode_progress(state: bytes) -> Progress:
     value = cbor.decode(state)
     receipt = value["receipt"]
+    brokers, absent = value.get("seen", ([], []))  # an outbox of an earlier version has none
     return Progress(
-        **{**value, "absent": tuple(value["absent"]), "receipt": (receipt[0], receipt[1]) if receipt else None}
+        **{
+            **value,
+            "absent": tuple(value["absent"]),
+            "receipt": (receipt[0], receipt[1]) if receipt else None,
+            "seen": Seen(tuple((name, state) for name, state in brokers), tuple((name, why) for name, why in absent)),
+        }
     )

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from edge.batches import BatchMaker
 from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
-from edge.config import EdgeConfig, load_profiles, load_trust, profiles_digest
+from edge.config import EdgeConfig, load_device_profiles, load_profiles, load_trust, profiles_digest
+from edge.devices import build_devices
 from edge.meters import MeterLine, build_lines
+from edge.observing import Observer, check_size
 from edge.outbox import OutboxState, check_owner, is_outbox_there, read_outbox
 from gridcore.config import decode_config, read_config
 from gridcore.errors import UsageError
@@ -25,13 +27,16 @@ from ledger.client import Client
 
 @dataclass(frozen=True, slots=True)
 class AgentParts:
-    """What an agent is made of, checked: configuration, key, trusted signers, what its batches say of themselves, meters."""
+    """What an agent is made of, checked: configuration, key, trusted signers, what its batches say of themselves, meters,
+    and what it observes beside them.
+    """
 
     config: EdgeConfig
     signer: Signer
     trust: Signers
     maker: BatchMaker
     lines: tuple[MeterLine, ...]
+    observer: Observer
 
 
 def load_parts(path: Path, version: str) -> AgentParts:
@@ -44,6 +49,12 @@ def load_parts(path: Path, version: str) -> AgentParts:
     with _naming(path):
         profiles = load_profiles(config)
         lines = build_lines(config.lines, config.meters, profiles)
+        device_profiles = load_device_profiles(config)
+        check_size(config.meters, config.devices, device_profiles)
+        both = sorted(profiles.keys() & device_profiles.keys())
+        if both:
+            raise UsageError(f"device_profiles: {both[0]!r} is a meter's profile too; a batch names each id once")
+        links, devices = build_devices(config.brokers, config.devices, device_profiles, client_id=config.gateway)
         trust = load_trust(config)
         signer = open_signer(config.key, config.key_password)
         _check_outbox_place(config.outbox)
@@ -53,9 +64,10 @@ def load_parts(path: Path, version: str) -> AgentParts:
         signer=signer,
         agent=f"gridledger/{version}"[:64],
         configuration=sm3(data),
-        profiles=profiles_digest(profiles),
+        profiles=profiles_digest({**profiles, **device_profiles}),
     )
-    return AgentParts(config, signer, trust, maker, lines)
+    observer = Observer(lines, links, devices, config.sampling)
+    return AgentParts(config, signer, trust, maker, lines, observer)
 
 
 def check_agent(path: Path, version: str) -> tuple[AgentParts, OutboxState | None]:

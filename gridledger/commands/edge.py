@@ -100,6 +100,8 @@ def _check(args: argparse.Namespace) -> int:
         "trusted_signers": len(parts.trust),
         "lines": len(config.lines),
         "meters": len(config.meters),
+        "brokers": len(config.brokers),
+        "devices": len(config.devices),
         "outbox_batches": waiting,
     }
     text = [
@@ -107,6 +109,7 @@ def _check(args: argparse.Namespace) -> int:
         f"gateway     {config.gateway} on chain {config.chain}, {len(parts.trust)} trusted signers",
         f"public key  {parts.signer.public_key.hex()}",
         f"meters      {len(config.meters)} on {len(config.lines)} lines",
+        f"devices     {len(config.devices)} on {len(config.brokers)} MQTT brokers, for information",
         f"outbox      {config.outbox}: {outbox}",
     ]
     print_result(args, result, "\n".join(text))
@@ -122,7 +125,8 @@ def _status(args: argparse.Namespace) -> int:
     state = read_outbox(config.outbox)
     progress = state.progress
     height, digest = progress.receipt or (None, b"")
-    result = {
+    states = dict(progress.seen.brokers)
+    result: dict[str, object] = {
         "gateway": progress.gateway,
         "chain": progress.chain,
         "epoch": progress.epoch,
@@ -134,13 +138,23 @@ def _status(args: argparse.Namespace) -> int:
         "oldest_boundary_s": state.oldest_boundary_s,
         "last_boundary_s": None if progress.last_boundary_s == NO_BOUNDARY else progress.last_boundary_s,
         "absent_meters": list(progress.absent),
+        "brokers": [
+            {"broker": row.broker, "host": row.host, "port": row.port, "last": states.get(row.broker)}
+            for row in config.brokers
+        ],
+        "not_observed": dict(progress.seen.absent),
         "receipt_height": height,
         "receipt_digest": digest.hex() or None,
         "alarm": progress.alarm or None,
     }
-    print_result(
-        args, result, "\n".join(f"{key:<19} {'-' if value is None else value}" for key, value in result.items())
-    )
+    shown = result | {
+        "brokers": "; ".join(
+            f"{row.broker} at {row.host}:{row.port} ({states.get(row.broker, 'not seen')})" for row in config.brokers
+        ),
+        "not_observed": ", ".join(f"{name} ({reason})" for name, reason in progress.seen.absent),
+    }
+    text = [f"{key:<19} {'-' if value in (None, '') else value}" for key, value in shown.items()]
+    print_result(args, result, "\n".join(text))
     return 1 if progress.alarm else 0
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from edge.config import EdgeConfig
 from edge.epoch import open_epoch
+from edge.observing import Observer
 from edge.outbox import Outbox, OutboxDamagedError, read_outbox
 from edge.parts import AgentParts
 from edge.standing import open_standing
@@ -43,7 +44,9 @@ def config_of(folder: Path) -> EdgeConfig:
 
 
 def parts_of(folder: Path) -> AgentParts:
-    return AgentParts(config_of(folder), key(GATEWAY), trusted(), maker(), fake_lines()[1])
+    config = config_of(folder)
+    observer = Observer((), (), (), config.sampling)
+    return AgentParts(config, key(GATEWAY), trusted(), maker(), fake_lines()[1], observer)
 
 
 async def send(node: FakeNode, outbox: Outbox) -> Outcome:

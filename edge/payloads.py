@@ -1,0 +1,106 @@
+"""From an MQTT payload to exact values. Pure: no broker, no clock, no rounding but the one named below.
+
+What arrives was written by whoever can reach the broker. A payload is bounded before it is parsed, its numbers are read
+exactly as they were written, and anything else than a number where a number belongs is refused: EncodingError in one line.
+
+``to_milli`` is the one rounding: thousandths of the base unit, the nearest one (half-way: the upper one).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from firmware_profiles.mqtt import JsonPoint
+from gridcore.column import I64_MAX, I64_MIN
+from gridcore.errors import EncodingError, excerpt
+
+PAYLOAD_BYTES_MAX = 16_384
+NUMBER_CHARACTERS_MAX = 40
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+
+
+def to_milli(value: Fraction) -> int:
+    """``value`` in thousandths, rounded to the nearest (half-way: the upper one). EncodingError beyond 64 bits."""
+    doubled = 2000 * value + 1
+    milli = doubled.numerator // (2 * doubled.denominator)
+    if not I64_MIN <= milli <= I64_MAX:
+        raise EncodingError("a value lies beyond 64 bits of thousandths")
+    return milli
+
+
+def decode_json(payload: bytes) -> Any:
+    """Parse a payload; every number becomes its exact Fraction.
+
+    Raises EncodingError for more than PAYLOAD_BYTES_MAX, for what is not JSON in UTF-8, for a key given twice, for NaN and
+    infinities, and for numbers of more than NUMBER_CHARACTERS_MAX characters or with exponents beyond two digits.
+    """
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise EncodingError(f"a payload of {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are read")
+    try:
+        return json.loads(
+            payload.decode("utf-8"),
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError as error:
+        raise EncodingError(f"byte {error.start} of the payload is not UTF-8") from None
+    except RecursionError:
+        raise EncodingError("the payload is nested too deeply") from None
+    except ValueError as error:
+        raise EncodingError(f"the payload is not JSON: {error}") from None
+
+
+def read_point(content: Any, point: JsonPoint) -> int | None:
+    """The value of ``point`` in thousandths of its base unit; None where the device lacks a point that is not required.
+
+    Raises EncodingError for a required point that is absent, for anything that is no number, for a value out of bounds.
+    """
+    found = _at(content, point.steps)
+    where = f"{point.obis} ({excerpt(point.path)})"
+    if found is None:
+        if point.required:
+            raise EncodingError(f"{where} is not there")
+        return None
+    if not isinstance(found, Fraction):
+        shown = excerpt(found) if isinstance(found, str) else f"of type {type(found).__name__}"
+        raise EncodingError(f"{where} is no number but {shown}")
+    value = found * point.ratio
+    if (point.min is not None and value < point.min) or (point.max is not None and value > point.max):
+        raise EncodingError(f"{where} = {float(value):g} {point.unit} is not plausible ({point.min} to {point.max})")
+    return to_milli(value)
+
+
+def _at(content: Any, steps: Sequence[str]) -> Any:
+    """What lies at the end of a path; None when it leads nowhere."""
+    for step in steps:
+        if isinstance(content, Mapping):
+            content = content.get(step)
+        elif isinstance(content, list) and step.isascii() and step.isdigit() and int(step) < len(content):
+            content = content[int(step)]
+        else:
+            return None
+    return content
+
+
+def _number(text: str) -> Fraction:
+    if len(text) > NUMBER_CHARACTERS_MAX or not _NUMBER.fullmatch(text):
+        raise EncodingError(f"number {excerpt(text)} is longer or has more exponent than a device's ever has")
+    return Fraction(text)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise EncodingError(f"{text} is no number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise EncodingError("a key of the payload is given twice")
+    return found
