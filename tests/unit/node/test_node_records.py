@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.sm3 import sm3
+from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import NodeRefused
+from ledger.evidence import trust_root
 from ledger.http.queries import answers, metering
 from tests.unit.node.node_world import (
     DAYS,
@@ -17,6 +22,7 @@ from tests.unit.node.node_world import (
     RunningNode,
     Submitter,
     keys,
+    make_genesis,
     running_node,
     submit_all,
 )
@@ -247,3 +253,18 @@ async def test_a_boundary_without_observations_and_a_gateway_that_is_not_there(t
         assert (await refusal(node, "util", path.format("gw-1"), boundary_s=FIRST_S + 1))[0] == 400
         lines = {(await refusal(node, "gw-1", path.format(name), boundary_s=FIRST_S)) for name in ("gw-1", "gw-9")}
         assert len(lines) == 1
+
+
+async def test_a_bill_line_over_batches_with_observations_verifies_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        submitter = Submitter(node.chain)
+        observed = encode_observations(Observations((VOLTAGE,)))
+        monkeypatch.setattr(submitter, "batch", partial(submitter.batch, observations=observed))
+        await submit_all(node.client(), submitter.one_settled_slot())
+        params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
+        bundle = await node.client("p-1").fetch_bytes("evidence", **params)
+        root = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+        assert verify_bundle(bundle, root).answer == "verified"
+        assert sm3(observed) in bundle
