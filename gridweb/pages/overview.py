@@ -45,9 +45,11 @@ NAVIGATION = (Entry("/overview", N_("Overview"), READS_ALL, 10),)
 
 
 async def _headline(scope: Scope) -> dict[str, Any]:
+    """The sentence about the day; its homes are those enrolled in the market of an area in which something was traded."""
     homes = 0
-    for area in scope.areas:
-        homes += sum(meter.trades for meter in await read_meters(source(), area.area))
+    for day in scope.days.areas:
+        if day.volume_wh:
+            homes += sum(meter.trades for meter in await read_meters(source(), day.area.area))
     headline = scope.days.headline(homes)
     return {"headline": headline, "sentence": say(headline, scope.as_of.currency)}
 

@@ -21,7 +21,7 @@
     zoom_in: "Zoom in", zoom_out: "Zoom out", earlier: "Move left", later: "Move right", all: "Show all",
     previous: "Previous rows", next: "Next rows", rows: "Rows {first} to {last} of {total}", missing: "missing",
     hint: "Drag to zoom, Shift and drag to move; with the keyboard: arrows, + and -, 0 shows all.",
-    cleared: "Cleared", not_measured: "hatched: not measured", gaps: "gap: no value", time_zone: "Time zone", run: "Run",
+    cleared: "Cleared", not_measured: "hatched: not measured", gaps: "gap: no value",
     summary: "{title}: {points} points from {first} to {last}",
     buy: "Demand", sell: "Supply", quantity: "Energy",
   };
@@ -341,14 +341,10 @@
       return this.extent === undefined || (min <= this.extent[0] && max >= this.extent[1]);
     }
 
-    // Units, time zone and run in words, and what a screen reader says of the plot.
+    // What the drawing does not say by itself, and what a screen reader says of the plot.
     describe() {
       const { labels, data } = this;
-      const units = [...new Set(data.columns.map((column) => this.unit(column)))].filter(Boolean).join(", ");
-      const parts = [units];
-      if (data.isTime) parts.push(`${labels.time_zone}: ${this.tz}`);
-      if (this.figure.dataset.run) parts.push(`${labels.run}: ${this.figure.dataset.run}`);
-      if (data.isTime) parts.push(labels.gaps);
+      const parts = data.isTime ? [labels.gaps] : [];
       if (data.doubtful.length) parts.push(labels.not_measured);
       this.canvas.title = labels.hint;
       this.meta.textContent = parts.filter(Boolean).join(" · ");
@@ -389,8 +385,8 @@
       kinds.forEach((kind) => { scales[kind] = { range: (plot, min, max) => this.range(kind, min, max) }; });
       const ink = () => this.colour("--chart-ink"), grid = () => this.colour("--chart-grid");
       const line = (show) => ({ stroke: grid, width: 1, show });
-      const axes = [{ stroke: ink, grid: line(true), ticks: line(true), size: 46, values: (plot, splits, axis, space, increment) => this.ticks(splits, increment),
-        label: data.isTime ? undefined : `${this.labels.quantity} (kWh)`, labelSize: 20, space: data.isTime ? 60 : 70 }];
+      const axes = [{ stroke: ink, grid: line(true), ticks: line(true), size: data.isTime ? 42 : 30, values: (plot, splits, axis, space, increment) => this.ticks(splits, increment),
+        label: data.isTime ? this.tz : `${this.labels.quantity} (kWh)`, labelSize: 20, space: data.isTime ? 60 : 70 }];
       kinds.slice(0, 2).forEach((kind, position) => {
         const digits = kind === "price_micro" ? 2 : undefined;
         axes.push({ scale: kind, side: position ? 1 : 3, stroke: ink, grid: line(position === 0), ticks: line(true), size: 56, labelSize: 20,

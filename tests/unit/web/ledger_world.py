@@ -1,0 +1,63 @@
+"""A site over a real node in this process and a real embedded series, filled by the projection: nothing set by hand.
+
+The chain is that of ``tests.unit.node.node_world``. Once settled: in area a-1 p-2 sold 300 Wh to p-1, and one row of gw-1 named a
+meter that does not exist; in area a-2 gw-2 never sent anything, so its slot waits for the registers of q-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gridledger.timeseries.embedded import EmbeddedSeries
+from gridledger.timeseries.projection import Projector
+from gridweb.app import create_app
+from gridweb.source import Source
+from tests.unit.node.node_world import RunningNode, Submitter, running_node, submit_all
+from tests.unit.web.web_world import World, make_world
+
+
+@dataclass
+class LedgerWorld:
+    """A site (``web``; its fake node and series stand unused) over a running node."""
+
+    web: World
+    node: RunningNode
+    submitter: Submitter
+    projector: Projector
+
+    @property
+    def source(self) -> Source:
+        """Where the pages of this site get their data."""
+        return self.web.site.source
+
+    async def submit(self, *submissions: Sequence[bytes]) -> None:
+        """Have the node accept everything, and the series follow it."""
+        await submit_all(self.node.client("util"), submissions)
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Let the series catch up with the node."""
+        await self.projector.step()
+        while self.projector.lag_blocks:
+            await self.projector.step()
+
+
+@asynccontextmanager
+async def ledger_world(folder: Path, *, is_settled: bool = True) -> AsyncIterator[LedgerWorld]:
+    """A site over a fresh chain; ``is_settled``: with the first slot traded, metered and settled."""
+    web = make_world(folder)
+    async with running_node(folder / "ledger") as node:
+        series = EmbeddedSeries(folder / "series.db", 64)
+        try:
+            health = web.site.health
+            projector = Projector(node.client("reg"), series, on_health=health.report)
+            source = Source(node.client("reg"), series, projector, health)
+            site = replace(web.site, source=source)
+            world = LedgerWorld(replace(web, app=create_app(site), site=site), node, Submitter(node.chain), projector)
+            await world.submit(*(world.submitter.one_settled_slot() if is_settled else []))
+            yield world
+        finally:
+            await series.close()

@@ -1,0 +1,205 @@
+"""The utility's tables and pages over a real ledger: one area that is settled, one that waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridweb.access import Role, Viewer
+from gridweb.pages.accounts import accounts_table, read_accounts
+from gridweb.pages.block import signers_table, transactions_table
+from gridweb.pages.day_figures import SlotState, read_day
+from gridweb.pages.day_tables import areas_table, slots_table
+from gridweb.pages.gateways import gateways_table
+from gridweb.pages.households import parties_table
+from gridweb.pages.quality import coverage_table, missing_table
+from gridweb.pages.slot import merit_table, money_table, positions_table
+from gridweb.pages.stakes import Basis, TroubleKind, read_troubles
+from gridweb.tables import Table
+from tests.unit.node.node_world import FIRST_S, PRICES, SLOT_S
+from tests.unit.web.ledger_world import ledger_world
+
+UTILITY = Viewer("util", Role.UTILITY)
+FULL_PRICE = sum(PRICES[f"{name}_micro_per_kwh"] for name in ("residual_price", "network_residual", "levy"))
+
+
+def rows_of(table: Table) -> list[dict[str, object]]:
+    """Rows as mappings by key."""
+    return [dict(zip((column.key for column in table.columns), row, strict=True)) for row in table.rows]
+
+
+async def test_a_settled_slot_shows_the_ledgers_price_energy_losses_and_money(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        (slot, *later) = rows_of(await slots_table(world.source, "a-1"))
+        statement = await world.node.client("reg").query(f"areas/a-1/slots/{FIRST_S}/run")
+    assert (slot["slot_start_s"], slot["volume_wh"], slot["price_micro_per_kwh"]) == (FIRST_S, 300, 450_000)
+    assert (slot["expected"], slot["committed"], slot["orders"]) == (4, 4, 2)
+    # p-1 took 900 Wh, the load 2 x 40 Wh, p-2 gave 500 Wh; the feeder took 20 x 100 Wh from above.
+    assert (slot["import_wh"], slot["export_wh"], slot["feeder_import_wh"], slot["loss_wh"]) == (980, 500, 2000, 1520)
+    traders = [total for total in statement["parties"] if total["party"] != "l-1"]
+    assert slot["traders_pays_nano"] == sum(total["pays_nano"] for total in traders)
+    assert slot["traders_supplier_only_nano"] == sum(total["supplier_only_nano"] for total in traders)
+    assert {row["state"] for row in later} <= {"open", "not open yet", "cleared"}
+
+
+async def test_the_area_that_waits_comes_first_and_its_missing_readings_are_counted(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        table = await areas_table(world.source)
+        as_of = await world.source.as_of()
+        days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
+    rows = rows_of(table)
+    assert [row["area"] for row in rows] == ["a-2", "a-1"]
+    assert (rows[0]["waiting"], rows[0]["settled"], rows[0]["missing"]) == (1, 0, 1)
+    assert (rows[1]["waiting"], rows[1]["settled"], rows[1]["missing"]) == (0, 1, 0)
+    assert days.states[SlotState.WAITING] == 1
+    assert table.totals is not None
+    assert table.totals[8] == 300
+
+
+async def test_the_control_total_is_zero_and_every_account_is_there(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        accounts = await read_accounts(world.source, await world.source.areas())
+        table = await accounts_table(world.source)
+    assert accounts.is_balanced
+    assert accounts.control_nano == 0
+    assert accounts.parties == 4
+    assert set(accounts.received_nano) == {"balance", "clearing", "levy", "network", "offtaker", "supplier"}
+    assert accounts.owed_nano == sum(accounts.received_nano.values()) != 0
+    assert sum(int(str(row[1])) for row in table.rows) == 0
+
+
+async def test_a_refused_row_a_missing_register_and_a_waiting_slot_are_ranked_by_their_stakes(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        as_of = await world.source.as_of()
+        days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
+        troubles = await read_troubles(world.source, days, is_day_only=True)
+    known = [(one.kind, one.at_s, one.meter, one.stake_nano, one.basis) for one in troubles.items]
+    limit = 10_000 * FULL_PRICE  # nothing of a-2 is settled: its only meter's limit
+    assert known == [
+        (TroubleKind.MISSING_REGISTER, FIRST_S + SLOT_S, "M-5", 2 * limit, Basis.LIMIT),
+        (TroubleKind.WAITING_SLOT, FIRST_S, "", limit, Basis.LIMIT),
+        (TroubleKind.MISSING_REGISTER, FIRST_S, "M-5", limit, Basis.LIMIT),  # the first boundary touches one slot
+        (TroubleKind.REFUSED_ROW, FIRST_S + SLOT_S, "9", None, Basis.UNKNOWN),
+    ]
+    assert not troubles.is_cut
+
+
+async def test_a_refused_row_of_a_settled_meter_stakes_its_mean_energy_at_the_full_price(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        goes_back = world.submitter.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 1, 0)])
+        await world.submit([goes_back])
+        as_of = await world.source.as_of()
+        days = await read_day(world.source, [await world.source.area("a-1")], None, as_of.ledger_time_s)
+        (trouble, *_rest) = (await read_troubles(world.source, days, is_day_only=True)).items
+    assert (trouble.meter, trouble.basis) == ("M-1", Basis.MEAN)
+    assert trouble.code is not None
+    assert trouble.code.name == "ROW_GOES_BACK"
+    assert trouble.stake_nano == 2 * 900 * FULL_PRICE
+
+
+async def test_a_gateway_that_never_sent_is_silent_and_the_other_is_in_time(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        rows = rows_of(await gateways_table(world.source))
+    assert [(row["gateway"], row["state"], row["counter"]) for row in rows] == [
+        ("gw-2", "never heard", 0),
+        ("gw-1", "in time", 2),
+    ]
+
+
+async def test_missing_meters_are_named_at_each_boundary_and_coverage_counts_the_first_one(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        day = str(FIRST_S)
+        missing = rows_of(await missing_table(world.source, "a-2", day))
+        coverage = rows_of(await coverage_table(world.source, "a-1", day))
+    assert [(row["boundary_s"], row["meter"], row["gateway"]) for row in missing] == [
+        (FIRST_S + SLOT_S, "M-5", "gw-2"),
+        (FIRST_S, "M-5", "gw-2"),
+    ]
+    assert [(row["boundary_s"], row["expected"], row["measured"], row["awaited"]) for row in coverage] == [
+        (FIRST_S + 2 * SLOT_S, 4, 0, 4),
+        (FIRST_S + SLOT_S, 4, 4, 0),
+        (FIRST_S, 4, 4, 0),
+    ]
+
+
+async def test_the_merit_order_of_the_book_reaches_the_cleared_volume_on_both_sides(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        rows = rows_of(await merit_table(world.source, "a-1", FIRST_S))
+    assert [(row["side"], row["price_micro_per_kwh"], row["quantity_wh"], row["filled_wh"]) for row in rows] == [
+        ("buy", 450_000, 400, 300),
+        ("sell", 300_000, 300, 300),
+    ]
+
+
+async def test_money_by_line_adds_up_to_what_the_parties_pay_and_a_household_gets_its_own(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        money = await money_table(world.source, UTILITY, "a-1", FIRST_S)
+        own = await money_table(world.source, Viewer("p", Role.HOUSEHOLD, "p-2"), "a-1", FIRST_S)
+        positions = rows_of(await positions_table(world.source, UTILITY, "a-1", FIRST_S))
+        one = rows_of(await positions_table(world.source, Viewer("p", Role.HOUSEHOLD, "p-2"), "a-1", FIRST_S))
+        parties = await parties_table(world.source, "a-1", str(FIRST_S))
+    assert money.totals is not None
+    assert own.totals is not None
+    assert money.totals[5] == sum(int(str(row["pays_nano"])) for row in positions)
+    assert [row["party"] for row in positions] == ["p-1", "p-2", "l-1"]
+    assert [(row["party"], row["sold_wh"], row["pays_nano"]) for row in one] == [("p-2", 300, own.totals[5])]
+    assert parties.totals is not None
+    assert parties.totals[3:5] == [300, 300]
+
+
+async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        transactions = rows_of(await transactions_table(world.source, 1))
+        signers = rows_of(await signers_table(world.source, 1))
+    assert [(row["kind"], row["signer"], row["name"]) for row in transactions] == [
+        ("order", "p-1", "ACCEPTED"),
+        ("order", "p-2", "ACCEPTED"),
+    ]
+    assert [row["signed"] for row in signers] == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/overview", "2 homes traded 0.3 kWh"),
+        ("/overview?area=a-2", "No trade yet"),
+        ("/overview/part/exceptions", "no such meter in the registry"),
+        ("/overview/part/money", "what parties owe is what accounts received"),
+        ("/overview/part/operation", "1 of 2 silent"),
+        (f"/slots/a-1/{FIRST_S}", "Positions of the parties"),
+        (f"/slots/a-2/{FIRST_S}", "waiting for registers"),
+        ("/quality", "never heard"),
+        ("/households", "1 of 64 slots of the day"),
+        ("/blocks/1", "1 of 1 signers"),
+    ],
+)
+async def test_every_page_of_the_utility_stands_over_a_real_ledger(tmp_path: Path, path: str, said: str) -> None:
+    async with ledger_world(tmp_path) as world:
+        page = await world.web.browser(Role.UTILITY).text(path)
+    assert said in page
+
+
+async def test_a_household_sees_the_clearing_of_its_area_and_nothing_of_its_neighbours(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        browser = world.web.browser(Role.HOUSEHOLD, "p-2")
+        page = await browser.text(f"/slots/a-1/{FIRST_S}")
+        elsewhere = await browser.get(f"/slots/a-2/{FIRST_S}")
+        merit = await browser.get(f"/api/v1/areas/a-1/slots/{FIRST_S}/merit")
+    assert "0.4500" in page
+    assert "p-2" in page
+    assert "p-1" not in page
+    assert "M-1" not in page
+    assert "merit" not in page.lower()
+    assert elsewhere.status_code == 403
+    assert merit.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/overview", f"/slots/a-1/{FIRST_S}", "/quality", "/households"])
+async def test_before_the_first_slot_is_anything_every_page_stands_empty(tmp_path: Path, path: str) -> None:
+    async with ledger_world(tmp_path, is_settled=False) as world:
+        page = await world.web.browser(Role.UTILITY).text(path)
+    assert "Traceback" not in page
+    if path == "/overview":
+        assert "No trade yet" in page
+        assert "none yet" in page
