@@ -1,0 +1,276 @@
+"""The utility's pages with parts away, with a hundred areas, and with what should not be in a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.timeseries import OBSERVATIONS, SLOTS, Row
+from gridweb.access import Role
+from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world
+
+SLOT_S = 900
+RULES = {
+    "id": "r",
+    "gate_before_start_s": 300,
+    "metering_deadline_s": 900,
+    "open_before_start_s": DAY_S,
+    "rationing": "pro_rata",
+    "prices": {
+        "residual_price_micro_per_kwh": 460_000,
+        "network_residual_micro_per_kwh": 180_000,
+        "levy_micro_per_kwh": 40_000,
+    },
+}
+BLOCK = {
+    "height": 7,
+    "time_s": NOW_S,
+    "digest": "ab" * 32,
+    "previous": "cd" * 32,
+    "history_root": "00" * 32,
+    "data_root": "11" * 32,
+    "state_root": "22" * 32,
+    "signers": [
+        {"name": "north", "public_key": "04" * 65, "power": 1, "signed": True},
+        {"name": None, "public_key": "05" * 65, "power": 2, "signed": False},
+    ],
+    "transactions": [{"id": "ee" * 32, "kind": None, "signer": None, "code": 10, "name": "NOT_CANONICAL"}],
+    "next": None,
+}
+
+
+def area_answer(name: str) -> dict[str, Any]:
+    """An area of the node's answer, with rules that pages need."""
+    known = {"calendar": "c", "contract": "p2p_call_auction/1", "first_slot_start_s": FIRST_S}
+    return {"area": name, **known, "rules": RULES, "meters": 2, "settling": 1}
+
+
+def installation(number: int, meter: str, party: str | None, gateway: str) -> dict[str, Any]:
+    """An installation of the node's answer."""
+    return {
+        "number": number,
+        "meter": meter,
+        "point": f"P-{number}",
+        "party": party,
+        "role": "household" if party else "feeder",
+        "gateway": gateway,
+        "ratio": 1,
+        "limit_wh": 10_000,
+        "trades": party is not None,
+    }
+
+
+def give_area(world: World, name: str, party: str = "H001") -> None:
+    """Everything that pages ask of an area with one home and a feeder."""
+    answers = world.node.answers
+    installations = [installation(1, "M-1", party, "gw"), installation(2, "F", None, "gw")]
+    answers[f"areas/{name}/installations"] = {"installations": installations, "next": None}
+    answers[f"areas/{name}/coverage"] = {"expected": 2, "committed": 2}
+    answers[f"areas/{name}/registers"] = {"registers": [], "next": None}
+
+
+async def utility_world(folder: Path, areas: list[str]) -> World:
+    """A world of these areas, each with one settled slot in which 300 Wh were traded, and a node that answers everything."""
+    world = make_world(folder)
+    answers = world.node.answers
+    answers["areas"] = {"areas": [area_answer(name) for name in areas]}
+    answers["exceptions"] = {"exceptions": [], "next": None}
+    gateway = {"gateway": "gw", "organisation": "util", "protection": "software", "epoch": 1, "counter": 9}
+    answers["gateways"] = {
+        "gateways": [{**gateway, "last_boundary_s": NOW_S, "meters": 2, "areas": areas}],
+        "next": None,
+    }
+    received = [{"account": "supplier", "received_nano": 70}, {"account": "levy", "received_nano": -20}]
+    answers["accounts"] = {"accounts": received, "balances": [{"party": "H001", "owes_nano": 50}], "next": None}
+    answers["blocks/7"] = BLOCK
+    answers["gateways/gw/observations"] = {
+        "gateway": "gw",
+        "boundary_s": NOW_S,
+        "observations": [],
+        "absent": [{"device": 4, "name": "shelly-1", "reason": "broker_down"}],
+    }
+    for name in areas:
+        give_area(world, name)
+    values = {
+        "expected": 2,
+        "committed": 2,
+        "orders": 2,
+        "volume_wh": 300,
+        "price_micro_per_kwh": 400_000,
+        "settled": 1,
+        "import_wh": 900,
+        "export_wh": 400,
+        "feeder_import_wh": 600,
+        "feeder_export_wh": 0,
+        "loss_wh": 100,
+        "voltage_milli_min": 229_700,
+        "traders_pays_nano": 90 * 10**9,
+        "traders_supplier_only_nano": 100 * 10**9,
+    }
+    row = tuple(values[name] for name in SLOTS.fields)
+    await world.series.write(SLOTS, [Row((name,), FIRST_S, row) for name in areas])
+    return world
+
+
+async def test_the_first_screen_says_each_of_its_figures_in_words(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    page = await world.browser(Role.UTILITY).text("/overview")
+    for said in (
+        "1 homes traded 0.3 kWh; 10.0 % cheaper than supplier only",
+        "1 of 96 slots of the day are settled",
+        "229.7 V",
+        "what parties owe is what accounts received",
+        "1 of 2",
+        "all 1 in time",
+        "SIMULATED",
+        "As of height 7",
+        "No row refused",
+    ):
+        assert said in page, said
+
+
+async def test_a_node_that_never_answered_leaves_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    world.node.away = True
+    for path in ("/overview", "/quality", "/households", "/blocks/7"):
+        page = await world.browser(Role.UTILITY).text(path)
+        assert "away since" in page
+
+
+async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of_the_series(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    browser = world.browser(Role.UTILITY)
+    await browser.text("/overview")
+    world.node.away = True
+    world.progress.newest += 1  # what was kept of the node's answers is of an older height
+    page = await browser.text("/overview")
+    assert "1 homes traded 0.3 kWh" in page
+    assert "229.7 V" in page
+    assert "what parties owe" not in page
+    assert (await browser.text("/overview/part/money")).count("away since") == 1
+    world.node.away = False
+    world.site.health.report("node", None)
+    assert "what parties owe is what accounts received" in await browser.text("/overview/part/money")
+
+
+async def test_a_series_that_is_away_is_named_and_comes_back_by_itself(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    browser = world.browser(Role.UTILITY)
+    world.series.away = True
+    assert "the time series store, which is away since" in await browser.text("/overview")
+    assert "away" in await browser.text(f"/slots/a-1/{FIRST_S}")
+    world.series.away = False
+    assert "1 homes traded 0.3 kWh" in await browser.text("/overview")
+
+
+async def test_a_hundred_areas_have_one_sum_a_compact_list_and_no_grid_of_slots(tmp_path: Path) -> None:
+    names = [f"a{number:03}" for number in range(100)]
+    world = await utility_world(tmp_path, names)
+    browser = world.browser(Role.UTILITY)
+    page = await browser.text("/overview")
+    assert "100 homes traded 30.0 kWh; 10.0 % cheaper than supplier only" in page
+    assert page.count('class="strip"') == 100
+    assert "data-slot-grid" not in page
+    one = await browser.text("/overview?area=a042")
+    assert "1 homes traded 0.3 kWh" in one
+    assert "data-slot-grid" in one
+    answer = await (await browser.get("/api/v1/areas")).get_json()
+    assert len(answer["rows"]) == 100
+    assert answer["totals"][8] == 30_000
+
+
+async def test_two_sides_of_the_book_that_differ_are_said_aloud_with_the_area(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    world.node.answers["accounts"]["balances"] = [{"party": "H001", "owes_nano": 51}]
+    page = await world.browser(Role.UTILITY).text("/overview/part/money")
+    assert "the two sides of the book differ" in page
+    assert "Area a-1: 0.000000001 CNY too much is owed" in page
+
+
+async def test_names_with_markup_are_shown_and_not_executed(tmp_path: Path) -> None:
+    name = '<script>alert("1")</script>'
+    world = await utility_world(tmp_path, [name])
+    give_area(world, name, party=name)
+    row = {"row": 0, "meter": 1, "code": 83, "name": "ROW_GOES_BACK"}
+    entry = {"gateway": name, "epoch": 1, "counter": 1, "boundary_s": FIRST_S, "rows": [row]}
+    world.node.answers["exceptions"] = {"exceptions": [entry], "next": None}
+    browser = world.browser(Role.UTILITY)
+    for path in ("/overview", "/quality"):
+        page = await browser.text(path)
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+    exceptions = await (await browser.get("/api/v1/exceptions?format=csv")).get_data(as_text=True)
+    assert name.replace('"', '""') in exceptions
+
+
+async def test_an_absent_device_is_listed_with_its_reason_and_the_last_value_that_it_gave(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    await world.series.write(OBSERVATIONS, [Row(("gw", "shelly-1", "16.7.0"), NOW_S - 3600, (5, 0))])
+    browser = world.browser(Role.UTILITY)
+    assert "broker down" in await browser.text("/quality")
+    answer = await (await browser.get(f"/api/v1/gateways/gw/absent?boundary_s={NOW_S}")).get_json()
+    assert answer["rows"] == [["shelly-1", "broker down", NOW_S - 3600]]
+
+
+async def test_a_slot_without_volume_says_that_nothing_was_traded(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    clearing = {"contract": "p2p_call_auction/1", "rules": "aa" * 32, "book_root": "bb" * 32, "fills_root": "cc" * 32}
+    world.node.answers[f"areas/a-1/slots/{FIRST_S}/clearing"] = {
+        **clearing,
+        "orders": 0,
+        "volume_wh": 0,
+        "price_micro_per_kwh": None,
+    }
+    page = await world.browser(Role.UTILITY).text(f"/slots/a-1/{FIRST_S}")
+    assert "none: nothing was traded" in page
+    assert "No orders came for this slot." in page
+    assert "Not settled yet." in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/overview/part/nothing", 404),
+        ("/overview?area=nowhere", 404),
+        ("/overview?day=yesterday", 400),
+        ("/quality?day=2026-13-40", 400),
+        ("/slots/nowhere/1799971200", 404),
+        ("/slots/a-1/1799971201", 404),
+        (f"/slots/a-1/{FIRST_S - SLOT_S}", 404),
+        ("/households?area=nowhere", 404),
+        ("/blocks/8", 404),
+        ("/api/v1/areas/a-1/slots?start_s=-1000000000000&end_s=1000000000000", 200),
+    ],
+)
+async def test_an_address_of_nothing_is_refused_in_one_line(tmp_path: Path, path: str, status: int) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    assert (await world.browser(Role.UTILITY).get(path)).status_code == status
+
+
+async def test_a_span_of_slots_beyond_a_year_is_refused_with_the_limit(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    world.node.answers["calendars/c"]["days"] = [FIRST_S + day * DAY_S for day in range(500)]
+    answer = await world.browser(Role.UTILITY).get("/api/v1/areas/a-1/slots?start_s=0")
+    assert answer.status_code == 400
+    assert "at most 40000 slots" in (await answer.get_data(as_text=True))
+
+
+async def test_blocks_lead_to_the_newest_one_and_a_malformed_transaction_has_neither_kind_nor_signer(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    browser = world.browser(Role.REGULATOR)
+    assert (await browser.get("/blocks")).headers["Location"] == "/blocks/7"
+    page = await browser.text("/blocks/7")
+    assert "not certified yet" in page
+    assert "1 of 2 signers, 1 of 3 of the voting power" in page
+    answer = await (await browser.get("/api/v1/blocks/7/transactions")).get_json()
+    assert answer["rows"] == [[0, None, None, 10, "NOT_CANONICAL", "ee" * 32]]
+
+
+@pytest.mark.parametrize("path", ["/overview", "/overview/part/money", "/quality", "/households", "/blocks/7"])
+async def test_a_household_does_not_open_the_pages_of_all(tmp_path: Path, path: str) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    assert (await world.browser(Role.HOUSEHOLD, "H001").get(path)).status_code == 403
