@@ -22,8 +22,6 @@ MODULES: Final = (
     "gridweb.pages.quality",
     "gridweb.pages.households",
     "gridweb.pages.block",
-    "gridweb.pages.household",
-    "gridweb.pages.line",
 )
 
 
