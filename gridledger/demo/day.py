@@ -16,7 +16,6 @@ from gridledger.demo import rules
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
-from simulators.meters.fleet import MeterFleet
 
 VALID_S: Final = 86_400
 POLL_S: Final = 0.02
@@ -33,7 +32,7 @@ class StandstillError(GridError):
 
 
 class Day:
-    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``."""
+    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary."""
 
     def __init__(
         self,
@@ -42,14 +41,14 @@ class Day:
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
-        fleets: Sequence[MeterFleet],
+        show: Callable[[int], Awaitable[None]],
     ) -> None:
         self._world = world
         self._seed = seed
         self._chain = chain
         self._client = client
         self._keys = keys
-        self._fleets = fleets
+        self._show = show
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
 
     async def run(self, progress: Callable[[int], None]) -> None:
@@ -64,7 +63,7 @@ class Day:
                         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
                     await self._submit(wires)
                 await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
-                self._show_registers(index)
+                await self._show(index)
                 await self._advance(boundary_s)
                 await self._readings_decided(boundary_s)
                 progress(index)
@@ -131,19 +130,6 @@ class Day:
     async def _is_covered(self, area: str, boundary_s: int) -> bool:
         coverage = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
         return bool(coverage["committed"] == coverage["expected"])
-
-    def _show_registers(self, boundary_index: int) -> None:
-        """Let every meter show its true registers, on its own side of the current transformer, and the voltage at its place."""
-        imported, exported = self._world.true_registers(boundary_index)
-        voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
-        meters = self._world.meters
-        for area, fleet in zip(self._world.areas, self._fleets, strict=True):
-            rows = [number for number, meter in enumerate(meters) if meter.area == area]
-            fleet.set_registers(
-                [int(imported[row]) // meters[row].ratio for row in rows],
-                [int(exported[row]) // meters[row].ratio for row in rows],
-                voltage_v=[voltages_v[row] for row in rows],
-            )
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

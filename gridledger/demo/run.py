@@ -20,14 +20,17 @@ from typing import Any, Protocol
 from firmware_profiles import load_profile
 from gridcore import verify
 from gridcore.errors import GridError, UsageError
+from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
+from gridledger.demo.devices import Broker, broker_of
+from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.processes import Supervised
 from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
-from gridledger.demo.scene import Scene, fleets_of, lay_out
+from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client, NodeStatus
 from ledger.evidence import trust_root
@@ -37,6 +40,7 @@ from simulators.grid.feeder import EXTRACT_NAME
 from simulators.grid.world import World, build_world
 
 _IMPORTED_S = time.perf_counter()
+_log = get_logger(__name__)
 PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
 """Of which kind the sample bundle's line should be: a trade where there is one."""
 
@@ -101,11 +105,17 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     if scene.pages_url is not None:
         write_web_config(scene)
     utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
-    async with utility as client, fleets_of(scene, world) as fleets, _processes(scene, len(world.areas)):
+    async with (
+        utility as client,
+        broker_of(scene) as broker,
+        instruments_of(scene, world, broker) as instruments,
+        _processes(scene, len(world.areas), broker),
+    ):
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-        day = Day(world, plan.seed, scene.chain, client, scene.keys, fleets)
+        await instruments.connect(broker)
+        day = Day(world, plan.seed, scene.chain, client, scene.keys, instruments.show)
         await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
         audience.show_progress("collecting results")
         collected = await _collect(client, world, plan.out)
@@ -155,30 +165,45 @@ def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected
 
 
 @asynccontextmanager
-async def _processes(scene: Scene, areas: int) -> AsyncIterator[None]:
-    """Keep node, agents and pages alive inside the block; an error of one that cannot be kept alive ends the block."""
+async def _processes(scene: Scene, areas: int, broker: Broker | None) -> AsyncIterator[None]:
+    """Keep node, agents, pages and broker alive inside the block; an error of one that cannot be kept alive ends the block.
+
+    A broker only informs: without it the day goes on.
+    """
     command = [sys.executable, "-m", "gridledger"]
-    children = [Supervised("node", [*command, "node", "run", "--config", str(scene.node_config)], scene.run_dir)]
+    node = Supervised("node", [*command, "node", "run", "--config", str(scene.node_config)], scene.run_dir)
+    children = [node]
+    if broker is not None and broker.process is not None:
+        children.append(broker.process)
+    if scene.pages_url is not None:
+        serve = [*command, "serve", "--config", str(scene.web_config)]
+        children.append(Supervised("web", serve, scene.run_dir))
     for number in range(1, areas + 1):
         edge = [*command, "edge", "run", "--config", str(scene.edge_config(number))]
         children.append(Supervised(f"edge-{number}", edge, scene.run_dir))
-    if scene.pages_url is not None:
-        serve = [*command, "serve", "--config", str(scene.web_config)]
-        children.insert(1, Supervised("web", serve, scene.run_dir))
     try:
         async with asyncio.TaskGroup() as group:
             for child in children:
-                group.create_task(child.run())
+                is_broker = broker is not None and child is broker.process
+                group.create_task(_run_if_it_can(child) if is_broker else child.run())
             try:
                 yield
             finally:
                 for child in reversed(children):
                     await child.stop()
     except* StandstillError as errors:
-        node = children[0].last_line()
-        raise GridError(f"gridledger demo: {first_of(errors)}; its last word: {node}; logs: {scene.run_dir}") from None
+        word = node.last_line()
+        raise GridError(f"gridledger demo: {first_of(errors)}; its last word: {word}; logs: {scene.run_dir}") from None
     except* (GridError, OSError) as errors:
         raise first_of(errors) from None
+
+
+async def _run_if_it_can(child: Supervised) -> None:
+    """Keep alive a process that can be missed."""
+    try:
+        await child.run()
+    except GridError as error:
+        _log.warning("process_missed", process=child.name, reason=str(error))
 
 
 def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSError:

@@ -1,33 +1,26 @@
-"""The folder of a demonstration: keys, genesis, the node's directory, and one configuration file for each process."""
+"""The folder of a demonstration: keys, genesis, the node's directory and configuration, and ports for everybody."""
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware_profiles import load_profile
 from gridcore import cbor
 from gridcore.errors import UsageError
 from gridcore.files import save_new
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
 from gridledger.demo.genesis import build_genesis, gateway_of
-from gridledger.demo.rules import SLOT_S
 from ledger.store.directory import init_ledger
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from settlement.pin import contract_pin
 from simulators.grid.world import World
-from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 
 HOST = "127.0.0.1"
-SAMPLING = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
-SUBMIT = {"retry_ms_min": 20, "retry_ms_max": 500}
 
 
 @dataclass(frozen=True)
@@ -87,58 +80,6 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
         '[key]\nuri = "file:operator.pem"\npassword = "file:operator.password"\n'
     )
     return scene
-
-
-@asynccontextmanager
-async def fleets_of(scene: Scene, world: World) -> AsyncIterator[list[MeterFleet]]:
-    """Every area's meters on sockets of their own, and the agents' configuration files that name them."""
-    async with AsyncExitStack() as stack:
-        fleets = []
-        for number, area in enumerate(world.areas, 1):
-            members = [(row, meter) for row, meter in enumerate(world.meters) if meter.area == area]
-            placed = assign_lines([(meter.meter, load_profile(meter.profile)) for _, meter in members])
-            fleet = MeterFleet(placed)
-            stack.push_async_callback(fleet.close)
-            endpoints = await fleet.start(HOST)
-            numbers = {meter.meter: (row, meter.limit_wh // meter.ratio) for row, meter in members}
-            text = _edge_toml(scene, world, number, endpoints, placed, numbers)
-            scene.edge_config(number).write_text(text)
-            fleets.append(fleet)
-        yield fleets
-
-
-def _edge_toml(
-    scene: Scene,
-    world: World,
-    number: int,
-    endpoints: Sequence[LineEndpoint],
-    placed: Sequence[VirtualMeter],
-    numbers: dict[str, tuple[int, int]],
-) -> str:
-    gateway = gateway_of(number)
-    head = {
-        "gateway": gateway,
-        "chain": scene.chain,
-        "node": scene.url,
-        "trust": "../trust.json",
-        "key": f"file:{gateway}.pem",
-        "key_password": f"file:{gateway}.password",
-        "outbox": f"edge-{number}.outbox",
-        "clock": "ledger",
-        "first_boundary_s": int(world.boundary_s[0]),
-        "last_boundary_s": int(world.boundary_s[-1]),
-    }
-    parts = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in head.items())]
-    for name, table in (("sampling", SAMPLING), ("submit", SUBMIT)):
-        parts.append(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in table.items()))
-    parts += [f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n' for end in endpoints]
-    for meter in placed:
-        row, limit_wh = numbers[meter.meter]
-        parts.append(
-            f'[[meters]]\nnumber = {row}\nmeter = "{meter.meter}"\nline = "{meter.line}"\nunit_id = {meter.unit_id}\n'
-            f'profile = "{meter.profile.id}"\nlimit_wh = {limit_wh}\n'
-        )
-    return "\n".join(parts)
 
 
 def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:

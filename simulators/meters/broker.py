@@ -76,6 +76,18 @@ def mosquitto_program() -> str | None:
     return shutil.which("mosquitto", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
 
 
+def write_mosquitto_config(folder: Path, port: int) -> Path:
+    """Write what Mosquitto needs to listen on ``port`` of the loopback and to keep its sessions in ``folder`` (made when absent)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} {HOST}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+        f"autosave_interval 1\nautosave_on_changes true\nmax_packet_size {PACKET_BYTES_MAX}\n"
+        f"user {pwd.getpwuid(os.geteuid()).pw_name}\nset_tcp_nodelay true\n"
+    )
+    return config
+
+
 class _Mosquitto:
     """Mosquitto as a child process, with a configuration of its own."""
 
@@ -92,13 +104,7 @@ class _Mosquitto:
         program = mosquitto_program()
         if program is None:
             raise GridError("mosquitto is not installed (Debian: apt-get install mosquitto)")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        config = self._folder / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.port} {HOST}\nallow_anonymous true\npersistence true\npersistence_location {self._folder}/\n"
-            f"autosave_interval 1\nautosave_on_changes true\nmax_packet_size {PACKET_BYTES_MAX}\n"
-            f"user {pwd.getpwuid(os.geteuid()).pw_name}\nset_tcp_nodelay true\n"
-        )
+        config = write_mosquitto_config(self._folder, self.port)
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 program,

@@ -37,5 +37,8 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
     keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
     node = cast("Client", BusyNode(is_away=is_away))
 
+    async def show(_boundary_index: int) -> None:
+        pass
+
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, 7, "chain", node, keys, []).run(lambda _: None)
+        await day.Day(world, 7, "chain", node, keys, show).run(lambda _: None)

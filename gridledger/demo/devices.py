@@ -1,0 +1,119 @@
+"""The MQTT side of a demonstration: a broker, and two devices of other makers at homes that trade. They inform and bill nothing.
+
+The broker is Mosquitto where it is installed, a process like the others; else ``amqtt`` in this one; and where there is neither, the
+demonstration runs without devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_profiles import load_device_profile
+from gridcore.errors import GridError
+from gridcore.logs import get_logger
+from gridledger.demo.processes import Supervised
+from gridledger.demo.scene import HOST, Scene, choose_ports
+from simulators.grid.world import World
+from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
+from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice
+
+BROKER: Final = "loopback"
+ANSWERS_S_MAX: Final = 5.0
+"""So long the day waits for a broker that is just starting; after that it does without, and finds it when it comes."""
+POLL_S: Final = 0.02
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class PlacedDevice:
+    """A device beside a home's meter. ``number``: its own in observations; ``row``: the meter's column in the world."""
+
+    number: int
+    row: int
+    device: VirtualDevice
+
+
+def place_devices(world: World) -> tuple[PlacedDevice, ...]:
+    """A Shelly-like device at the first trading home with PV (else the first home), a Tasmota-like one at the first other home.
+
+    Both in the first area, in front of everything of their home: they see what the meter sees.
+    """
+    homes = [
+        row for row, meter in enumerate(world.meters) if meter.area == world.areas[0] and meter.role == "household"
+    ]
+    trading = set(world.traders)
+    with_pv = [row for row in homes if world.meters[row].start_export_wh and world.meters[row].party in trading]
+    first = (with_pv or homes)[0]
+    second = next(row for row in homes if row != first)
+    number = len(world.meters)  # behind every installation's
+    placed: list[PlacedDevice] = []
+    for row, maker, address, profile in (
+        (first, "Shelly", "shellypro3em-{}", "shelly_pro3em"),
+        (second, "Tasmota", "tasmota_{}", "tasmota_sml"),
+    ):
+        party = world.meters[row].party
+        device = VirtualDevice(f"{maker} {party}", address.format(party.lower()), load_device_profile(profile))
+        placed.append(PlacedDevice(number + len(placed), row, device))
+    return tuple(placed)
+
+
+def devices_toml(port: int, devices: Sequence[PlacedDevice]) -> str:
+    """The tables of an agent's configuration that name broker and devices."""
+    parts = [f'[[brokers]]\nbroker = "{BROKER}"\nhost = "{HOST}"\nport = {port}\n']
+    for placed in devices:
+        device = placed.device
+        parts.append(
+            f'[[devices]]\nnumber = {placed.number}\ndevice = "{device.device}"\nbroker = "{BROKER}"\n'
+            f'address = "{device.address}"\nprofile = "{device.profile.id}"\n'
+        )
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is. ``process``: to be kept alive by the demonstration; None where it runs in this process."""
+
+    port: int
+    process: Supervised | None
+
+
+@asynccontextmanager
+async def broker_of(scene: Scene) -> AsyncIterator[Broker | None]:
+    """The broker of a demonstration, None where there is no program and no package for one. Mosquitto is only made ready here."""
+    program = mosquitto_program()
+    if program is not None:
+        port = choose_ports(0)[0]
+        config = write_mosquitto_config(scene.run_dir / "broker", port)
+        yield Broker(port, Supervised("broker", [program, "-c", str(config)], scene.run_dir))
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        broker: RunningBroker | None = None
+        try:
+            broker = await stack.enter_async_context(open_broker(scene.run_dir / "broker", "amqtt"))
+        except (ImportError, GridError, OSError) as error:
+            _log.warning("no_broker", reason=str(error), consequence="a demonstration without MQTT devices")
+        yield None if broker is None else Broker(broker.port, None)
+
+
+async def connect_devices(devices: MqttFleet, broker: Broker) -> None:
+    """Let the devices connect as soon as the broker answers; they go on trying by themselves when it takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while not await _is_listening(broker.port):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(POLL_S)
+    await devices.start(HOST, broker.port)
+
+
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,128 @@
+"""Meters and devices of a demonstration: on sockets of their own, each showing what the world says of its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_profiles import load_profile
+from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
+from gridledger.demo.genesis import gateway_of
+from gridledger.demo.rules import SLOT_S
+from gridledger.demo.scene import HOST, Scene
+from simulators.grid.world import World
+from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
+from simulators.meters.mqtt_devices import MqttFleet
+
+SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
+SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
+LINE_ENDS_OBSERVED: Final = 11
+"""Homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within half a volt."""
+VOLTAGE: Final = "32.7.0"
+
+
+@dataclass(frozen=True)
+class AreaMeters:
+    """The meters of one area. ``rows``: their columns in the world, in the fleet's order."""
+
+    rows: tuple[int, ...]
+    fleet: MeterFleet
+
+
+class Instruments:
+    """All meters of a world, and the MQTT devices beside some of them."""
+
+    def __init__(
+        self, world: World, areas: Sequence[AreaMeters], devices: MqttFleet | None, placed: Sequence[PlacedDevice]
+    ) -> None:
+        self._world = world
+        self._areas = areas
+        self._devices = devices
+        self._placed = placed
+
+    async def connect(self, broker: Broker | None) -> None:
+        """Let the devices find their broker."""
+        if self._devices is not None and broker is not None:
+            await connect_devices(self._devices, broker)
+
+    async def show(self, boundary_index: int) -> None:
+        """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
+        imported, exported = (column.tolist() for column in self._world.true_registers(boundary_index))
+        voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
+        meters = self._world.meters
+        for area in self._areas:
+            area.fleet.set_registers(
+                [imported[row] // meters[row].ratio for row in area.rows],
+                [exported[row] // meters[row].ratio for row in area.rows],
+                voltage_v=[voltages_v[row] for row in area.rows],
+            )
+        if self._devices is not None:
+            rows = [placed.row for placed in self._placed]
+            await self._devices.set_registers(
+                [imported[row] for row in rows],
+                [exported[row] for row in rows],
+                voltage_v=[voltages_v[row] for row in rows],
+            )
+
+
+@asynccontextmanager
+async def instruments_of(scene: Scene, world: World, broker: Broker | None) -> AsyncIterator[Instruments]:
+    """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files."""
+    placed = place_devices(world) if broker is not None else ()
+    async with AsyncExitStack() as stack:
+        areas = []
+        for number, area in enumerate(world.areas, 1):
+            rows = tuple(row for row, meter in enumerate(world.meters) if meter.area == area)
+            meters = assign_lines([(world.meters[row].meter, load_profile(world.meters[row].profile)) for row in rows])
+            fleet = MeterFleet(meters)
+            stack.push_async_callback(fleet.close)
+            endpoints = await fleet.start(HOST)
+            text = _edge_toml(scene, world, number, endpoints, list(zip(rows, meters, strict=True)))
+            if broker is not None and number == 1:
+                text += "\n" + devices_toml(broker.port, placed)
+            scene.edge_config(number).write_text(text)
+            areas.append(AreaMeters(rows, fleet))
+        devices = None
+        if placed:
+            devices = MqttFleet([one.device for one in placed])
+            stack.push_async_callback(devices.close)
+        yield Instruments(world, areas, devices, placed)
+
+
+def _edge_toml(
+    scene: Scene,
+    world: World,
+    number: int,
+    endpoints: Sequence[LineEndpoint],
+    placed: Sequence[tuple[int, VirtualMeter]],
+) -> str:
+    gateway = gateway_of(number)
+    head = {
+        "gateway": gateway,
+        "chain": scene.chain,
+        "node": scene.url,
+        "trust": "../trust.json",
+        "key": f"file:{gateway}.pem",
+        "key_password": f"file:{gateway}.password",
+        "outbox": f"edge-{number}.outbox",
+        "clock": "ledger",
+        "first_boundary_s": int(world.boundary_s[0]),
+        "last_boundary_s": int(world.boundary_s[-1]),
+    }
+    parts = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in head.items())]
+    for name, table in (("sampling", SAMPLING), ("submit", SUBMIT)):
+        parts.append(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in table.items()))
+    parts += [f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n' for end in endpoints]
+    line_ends = world.line_ends[number - 1][:LINE_ENDS_OBSERVED]
+    for row, virtual in placed:
+        meter = world.meters[row]
+        is_observed = meter.role == "feeder" or row in line_ends
+        parts.append(
+            f'[[meters]]\nnumber = {row}\nmeter = "{meter.meter}"\nline = "{virtual.line}"\nunit_id = {virtual.unit_id}\n'
+            f'profile = "{meter.profile}"\nlimit_wh = {meter.limit_wh // meter.ratio}\n'
+            + (f'observe = ["{VOLTAGE}"]\n' if is_observed else "")
+        )
+    return "\n".join(parts)
