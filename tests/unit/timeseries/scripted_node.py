@@ -1,0 +1,160 @@
+"""A node that exists only as answers: a ledger of any size, of which each height adds one slot of one area or one late thing.
+
+It answers as docs/spec/http.md says, out of plain dictionaries, and can be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from gridcore.timeseries import Row
+from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+
+SLOT_S = 900
+FIRST_S = 1_800_000_000
+
+
+class ScriptedNode:
+    """``write`` makes a height; queries see everything up to ``newest``."""
+
+    def __init__(self, seed: int, areas: int = 2, meters: int = 6, page_rows: int = 4, cut: int = 7) -> None:
+        """``cut``: heights in one answer of ``changes`` at most."""
+        self._random = random.Random(seed)
+        self.areas = {f"a-{area}": [f"H{area}{meter:03}" for meter in range(meters)] for area in range(areas)}
+        self._page_rows, self._cut = page_rows, cut
+        self.newest = 0
+        self._registers: dict[tuple[str, int], dict[str, tuple[int, int]]] = {}
+        self._cleared: dict[tuple[str, int], dict[str, Any]] = {}
+        self._settled: dict[tuple[str, int], list[list[int]]] = {}
+        self._observed: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        self._written: dict[tuple[str, str, int], int] = {}
+        self.is_away = False
+        self.queries = 0
+
+    def write(self, kind: str, area: str, at_s: int) -> None:
+        """One more height with one thing written; what it says is drawn from the seed."""
+        self.newest += 1
+        draw = self._random.randrange
+        if kind == "registers":
+            standing = self._registers.setdefault((area, at_s), {})
+            elapsed = (at_s - FIRST_S) // SLOT_S
+            for meter in self.areas[area]:
+                if meter not in standing and draw(8):
+                    standing[meter] = (1000 * elapsed + draw(900), 10 * elapsed + draw(9))
+            voltage = {"device": 1, "name": self.areas[area][0], "obis": "32.7.0", "value_milli": 220_000 + draw(9_000)}
+            self._observed[f"gw-{area}", at_s] = [{**voltage, "offset_ms": draw(100)}]
+            self._written["batch", f"gw-{area}", at_s] = self.newest
+        elif kind == "clearing":
+            volume_wh = draw(2) * draw(1, 500)
+            price = draw(280_000, 460_000) if volume_wh else None
+            self._cleared[area, at_s] = {"orders": draw(9), "volume_wh": volume_wh, "price_micro_per_kwh": price}
+        else:
+            points = self.areas[area][:-1]
+            self._settled[area, at_s] = [[draw(-(10**12), 10**12) for _ in points] for _ in range(4)]
+        self._written[kind, area, at_s] = self.newest
+
+    def write_history(self, slots: int) -> None:
+        """Heights of a plausible run of so many slots: gates, boundaries, late batches, initial runs."""
+        for slot in range(slots):
+            for area in self.areas:
+                start_s = FIRST_S + slot * SLOT_S
+                self.write("clearing", area, start_s)
+                self.write("registers", area, start_s)
+                if slot > 3:
+                    self.write("registers", area, start_s - SLOT_S * self._random.randrange(4))
+                    self.write("run", area, start_s - 2 * SLOT_S)
+
+    async def status(self) -> NodeStatus:
+        """A status of chain "scripted"."""
+        self._ask()
+        return NodeStatus("scripted", self.newest, bytes(32), bytes(32), 0, "simulated", True, SLOT_S, "CNY", "0")
+
+    async def query(self, path: str, **params: Any) -> Any:
+        """The answer to one of the queries that a projection makes."""
+        self._ask()
+        match path.split("/"):
+            case ["changes"]:
+                return await self._changes(params["after_height"], params["wait_s"])
+            case ["areas"]:
+                return {"areas": [{"area": area, "first_slot_start_s": FIRST_S} for area in self.areas]}
+            case ["gateways"]:
+                return self._page(
+                    "gateways", [{"gateway": f"gw-{area}", "areas": [area]} for area in self.areas], params
+                )
+            case ["gateways", gateway, "observations"]:
+                return {"observations": self._observed.get((gateway, params["boundary_s"]), [])}
+            case ["areas", area, "coverage"]:
+                standing = self._registers.get((area, params["boundary_s"]), {})
+                return {"expected": len(self.areas[area]), "committed": len(standing)}
+            case ["areas", area, "installations"]:
+                return self._page(
+                    "installations", [self._installation(area, meter) for meter in self.areas[area]], params
+                )
+            case ["areas", area, "registers"]:
+                standing = self._registers.get((area, params["boundary_s"]), {})
+                rows = [_register(meter, standing.get(meter)) for meter in self.areas[area]]
+                return self._page("registers", rows, params)
+            case ["areas", area, "slots", slot, "clearing"]:
+                return self._found(self._cleared.get((area, int(slot))))
+            case ["areas", area, "slots", slot, "positions"]:
+                columns = self._found(self._settled.get((area, int(slot))))
+                first = params["start"]
+                last = first + self._page_rows
+                names = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+                answer = {name: column[first:last] for name, column in zip(names, columns, strict=True)}
+                meters = self.areas[area][:-1]
+                return {"meters": meters[first:last], **answer, "next": last if last < len(meters) else None}
+        raise AssertionError(path)
+
+    def _ask(self) -> None:
+        self.queries += 1
+        if self.is_away:
+            raise NodeUnreachable("http://scripted: no node answers there")
+
+    def _found(self, value: Any) -> Any:
+        if value is None:
+            raise NodeRefused("http://scripted: not yet", 404, "not yet")
+        return value
+
+    def _page(self, name: str, rows: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+        first = params["start"]
+        last = first + self._page_rows
+        return {name: rows[first:last], "next": last if last < len(rows) else None}
+
+    def _installation(self, area: str, meter: str) -> dict[str, Any]:
+        is_feeder = meter == self.areas[area][-1]
+        role = "feeder" if is_feeder else "household"
+        party = None if is_feeder else meter
+        return {"meter": meter, "party": party, "trades": not is_feeder, "role": role, "modulus_wh": 0}
+
+    async def _changes(self, after: int, wait_s: int) -> dict[str, Any]:
+        if after > self.newest:
+            raise NodeRefused("http://scripted: beyond", 400, "beyond")
+        for _ in range(100 * wait_s):
+            if after != self.newest:
+                break
+            await asyncio.sleep(0.01)
+            self._ask()
+        height = min(self.newest, after + self._cut)
+        found = sorted((written, *thing) for thing, written in self._written.items() if after < written <= height)
+        changes = []
+        for written, kind, of, at_s in found:
+            changes.append(
+                {"kind": kind, "gateway" if kind == "batch" else "area": of, "at_s": at_s, "height": written}
+            )
+        return {"height": height, "newest": self.newest, "changes": changes}
+
+
+def _register(meter: str, standing: tuple[int, int] | None) -> dict[str, Any]:
+    if standing is None:
+        return {"meter": meter, "import_wh": None, "export_wh": None, "quality": "missing", "flags": []}
+    return {"meter": meter, "import_wh": standing[0], "export_wh": standing[1], "quality": "measured", "flags": []}
+
+
+def by_key(rows: list[Row]) -> dict[tuple[tuple[str, ...], int], tuple[int | None, ...]]:
+    """Rows by tags and instant; each may be there once only."""
+    found = {(row.tags, row.time_s): row.values for row in rows}
+    assert len(found) == len(rows)
+    return found

@@ -1,0 +1,360 @@
+"""The projection: what it makes of a real node's ledger, and that nothing on its way loses or doubles a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.batch import MISSING
+from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
+from gridledger.timeseries.embedded import EmbeddedSeries
+from gridledger.timeseries.projection import Projector
+from ledger.client import NodeRefused
+from ledger.http.queries import answers
+from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
+
+END_S = FIRST_S + SLOT_S
+FAR_S = FIRST_S + 10_000 * SLOT_S
+
+
+def new_store(tmp_path: Path, name: str = "series") -> EmbeddedSeries:
+    return EmbeddedSeries(tmp_path / f"{name}.sqlite", 1024)
+
+
+async def everything(store: Any) -> dict[str, list[Row]]:
+    return {series.name: await store.read(series, 0, FAR_S) for series in ALL_SERIES}
+
+
+async def catch_up(projector: Projector) -> None:
+    """Step until there is nothing new."""
+    await projector.step()
+    while projector.lag_blocks:
+        await projector.step()
+
+
+def values_of(series: Series, row: Row) -> dict[str, int | None]:
+    return dict(zip(series.fields, row.values, strict=True))
+
+
+async def projected(node: RunningNode, store: EmbeddedSeries) -> dict[str, list[Row]]:
+    await catch_up(Projector(node.client("util"), store))
+    return await everything(store)
+
+
+async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        store = new_store(tmp_path)
+        rows = await projected(node, store)
+        positions = await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/positions")
+        run = (await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/run"))["result"]
+        await store.close()
+    in_slot = {row.tags[1]: values_of(INTERVALS, row) for row in rows["interval"] if row.time_s == FIRST_S}
+    assert sorted(in_slot) == ["M-1", "M-2", "M-3", "M-4"]
+    for at, meter in enumerate(positions["meters"]):
+        names = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "quality")
+        assert in_slot[meter] == {name: positions[name][at] for name in names}
+    assert [in_slot["M-4"][name] for name in ("import_wh", "export_wh", "bought_wh", "quality")] == [2000, 0, None, 0]
+    (slot,) = (values_of(SLOTS, row) for row in rows["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))
+    assert slot["price_micro_per_kwh"] == run["price_micro_per_kwh"]
+    assert (slot["orders"], slot["volume_wh"], slot["settled"]) == (2, run["volume_wh"], 1)
+    assert (slot["expected"], slot["committed"]) == (4, 4)
+    sums = {name: sum(positions[name]) for name in ("import_wh", "export_wh")}
+    assert {name: slot[name] for name in sums} == sums
+    assert slot["loss_wh"] == 2000 - (sums["import_wh"] - sums["export_wh"])
+    assert slot["traders_pays_nano"] == sum(positions["pays_nano"][:2])
+    assert slot["traders_supplier_only_nano"] == sum(positions["supplier_only_nano"][:2])
+
+
+async def test_what_comes_late_fills_the_gap_and_settles_the_slot(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        signing, store = Submitter(node.chain), new_store(tmp_path)
+        projector = Projector(node.client("reg"), store)
+        starts = [(1, 1000, 0), (2, 500, 100), (3, 10, 0), (4, 70, 5)]
+        early = [(1, 1900, 0), (3, 12, 0), (4, 90, 5)]
+        orders = [signing.order("p-1", "a-1", "buy", 400, 450_000), signing.order("p-2", "a-1", "sell", 300, 300_000)]
+        steps = [orders, [signing.clock(FIRST_S)], [signing.batch("gw-1", FIRST_S, starts)], [signing.clock(END_S)]]
+        steps += [[signing.batch("gw-1", END_S, early)], [signing.clock(END_S + SLOT_S)]]
+        await submit_all(node.client(), steps)
+        await catch_up(projector)
+        before = await everything(store)
+        await submit_all(node.client(), [[signing.batch("gw-1", END_S, [(2, 500, 600)])]])
+        await catch_up(projector)
+        after = await everything(store)
+        rebuilt = await projected(node, other := new_store(tmp_path, "rebuilt"))
+        await store.close()
+        await other.close()
+    (gap,) = (row for row in before["interval"] if (row.tags[1], row.time_s) == ("M-2", FIRST_S))
+    assert gap.values == (None, None, None, None, None, None, MISSING)
+    (slot,) = (values_of(SLOTS, row) for row in before["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))
+    assert (slot["committed"], slot["settled"], slot["import_wh"], slot["loss_wh"]) == (3, 0, None, None)
+    (filled,) = (row for row in after["interval"] if (row.tags[1], row.time_s) == ("M-2", FIRST_S))
+    assert filled.values[:4] == (0, 500, 0, 300)
+    (slot,) = (values_of(SLOTS, row) for row in after["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))
+    assert (slot["committed"], slot["settled"], slot["import_wh"]) == (4, 1, 980)
+    assert after == rebuilt
+
+
+async def test_observations_are_kept_and_the_lowest_voltage_stands_in_the_slot_that_its_boundary_ends(
+    tmp_path: Path,
+) -> None:
+    seen = [
+        Observation(1, "32.7.0", 229_400, 40),
+        Observation(1, "16.7.0", 1_500_000, 40),
+        Observation(70, "32.7.0", 226_100, -3),
+    ]
+    data = encode_observations(Observations(tuple(seen), {70: "plug-1"}, {}))
+    async with running_node(tmp_path / "ledger") as node:
+        signing, store = Submitter(node.chain), new_store(tmp_path)
+        await submit_all(
+            node.client(), [[signing.clock(END_S)], [signing.batch("gw-1", END_S, [(1, 5, 0)], observations=data)]]
+        )
+        rows = await projected(node, store)
+        await store.close()
+    assert rows["observation"] == [
+        Row(("gw-1", "M-1", "16.7.0"), END_S, (1_500_000, 40)),
+        Row(("gw-1", "M-1", "32.7.0"), END_S, (229_400, 40)),
+        Row(("gw-1", "plug-1", "32.7.0"), END_S, (226_100, -3)),
+    ]
+    lowest = {(row.tags[0], row.time_s): values_of(SLOTS, row)["voltage_milli_min"] for row in rows["slot"]}
+    assert lowest["a-1", FIRST_S] == 226_100
+    assert all(value is None for key, value in lowest.items() if key != ("a-1", FIRST_S))
+
+
+async def test_pages_and_small_writes_make_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        whole = await projected(node, first := new_store(tmp_path, "whole"))
+        monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
+        monkeypatch.setattr("gridledger.timeseries.projection.ROWS_AT_ONCE", 1)
+        monkeypatch.setattr("gridledger.timeseries.projection.POINT_PAGES_MAX", 2)
+        monkeypatch.setattr("gridledger.timeseries.projection.REGISTER_PAGES_MAX", 1)
+        second = new_store(tmp_path, "pages")
+        assert await projected(node, second) == whole
+        await first.close()
+        await second.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_followed_step_by_step_equals_dropped_and_rebuilt(tmp_path: Path, seed: int) -> None:
+    node = ScriptedNode(seed, cut=3)
+    store = new_store(tmp_path)
+    told: list[tuple[str, int]] = []
+    projector = Projector(node, store, on_slots=told.extend)
+    for round_ in range(15):
+        node.write("registers", "a-0", FIRST_S + SLOT_S * (round_ % 5))
+        node.write_history(1 + round_ // 3)
+        await projector.step()
+    await catch_up(projector)
+    followed = await everything(store)
+    assert set(told) == {(row.tags[0], row.time_s) for row in followed["slot"]}
+    await store.drop()
+    assert await everything(store) == {series.name: [] for series in ALL_SERIES}
+    again = Projector(node, store)
+    await catch_up(again)
+    assert await everything(store) == followed
+    assert (again.height, again.newest, again.lag_blocks) == (node.newest, node.newest, 0)
+    await store.close()
+
+
+class FaultyStore:
+    """A store that fails once, at its ``at``-th call: before doing it, or after (then the answer was lost on its way)."""
+
+    def __init__(self, inner: EmbeddedSeries, at: int, *, is_done: bool) -> None:
+        self._inner, self._at, self._is_done = inner, at, is_done
+        self.calls = 0
+        self.kind = inner.kind
+
+    async def _call(self, name: str, *arguments: Any) -> Any:
+        self.calls += 1
+        if self.calls == self._at and not self._is_done:
+            raise SeriesUnavailable("not now")
+        answer = await getattr(self._inner, name)(*arguments)
+        if self.calls == self._at:
+            raise SeriesUnavailable("no answer")
+        return answer
+
+    async def claim(self, chain: str) -> None:
+        await self._call("claim", chain)
+
+    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+        await self._call("write", series, rows)
+
+    async def read(self, *arguments: Any) -> list[Row]:
+        found: list[Row] = await self._call("read", *arguments)
+        return found
+
+    async def load_cursor(self) -> int:
+        return int(await self._call("load_cursor"))
+
+    async def save_cursor(self, height: int) -> None:
+        await self._call("save_cursor", height)
+
+    async def drop(self) -> None:
+        await self._call("drop")
+
+    async def close(self) -> None:
+        await self._call("close")
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+async def test_a_failure_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, is_done: bool) -> None:
+    node = ScriptedNode(7, areas=1, meters=3, cut=5)
+    node.write_history(6)
+    whole = new_store(tmp_path, "whole")
+    await catch_up(Projector(node, whole))
+    expected = await everything(whole)
+    await whole.close()
+    at, has_failed = 0, True
+    while has_failed:
+        at += 1
+        store = new_store(tmp_path, f"faulty-{at}")
+        projector = Projector(node, FaultyStore(store, at, is_done=is_done))
+        has_failed = False
+        while projector.height != node.newest:
+            try:
+                await projector.step()
+            except SeriesUnavailable:
+                has_failed = True
+                projector = Projector(node, store)  # a new process
+        assert await everything(store) == expected
+        assert await store.load_cursor() == node.newest
+        await store.close()
+    assert at > 20
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+
+
+async def test_it_goes_on_by_itself_when_the_node_was_away_and_says_so(tmp_path: Path) -> None:
+    node, store = ScriptedNode(3), new_store(tmp_path)
+    node.write_history(5)
+    told: list[tuple[str, str | None]] = []
+    projector = Projector(node, store, on_health=lambda *said: told.append(said))
+    stop = asyncio.Event()
+    running = asyncio.create_task(projector.run(stop))
+    await until(lambda: projector.height == node.newest)
+    assert {said for said in told if said[1] is not None} == set()
+    node.is_away = True
+    await until(lambda: ("node", "http://scripted: no node answers there") in told)
+    node.write_history(6)
+    node.is_away = False
+    await until(lambda: projector.height == node.newest)
+    assert told[-1] == ("series", None) or told[-1] == ("node", None)
+    stop.set()
+    await running
+    rebuilt = new_store(tmp_path, "rebuilt")
+    await catch_up(Projector(node, rebuilt))
+    assert await everything(store) == await everything(rebuilt)
+    await store.close()
+    await rebuilt.close()
+
+
+async def test_a_store_that_was_emptied_under_it_is_filled_again(tmp_path: Path) -> None:
+    node, store = ScriptedNode(4), new_store(tmp_path)
+    node.write_history(5)
+    stop = asyncio.Event()
+    projector = Projector(node, store)
+    running = asyncio.create_task(projector.run(stop))
+    await until(lambda: projector.height == node.newest)
+    await store.drop()
+    node.write("registers", "a-0", FIRST_S + 6 * SLOT_S)
+    await until(lambda: projector.height == node.newest)
+    stop.set()
+    await running
+    rebuilt = new_store(tmp_path, "rebuilt")
+    await catch_up(Projector(node, rebuilt))
+    assert await everything(store) == await everything(rebuilt)
+    await store.close()
+    await rebuilt.close()
+
+
+async def test_a_store_of_another_chain_is_an_outage_and_stays_untouched(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    await store.claim("other")
+    await store.write(SLOTS, [Row(("a",), 0, (1,) * 14)])
+    told: list[tuple[str, str | None]] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        Projector(ScriptedNode(1), store, on_health=lambda *said: told.append(said)).run(stop)
+    )
+    await until(lambda: told)
+    stop.set()
+    await running
+    assert told[0][0] == "series"
+    assert "holds the series of chain other, not of scripted" in str(told[0][1])
+    assert len(await store.read(SLOTS, 0, 1)) == 1
+    await store.close()
+
+
+async def test_rows_are_durable_before_anybody_hears_of_their_slots(tmp_path: Path) -> None:
+    node, store = ScriptedNode(5), new_store(tmp_path)
+    node.write_history(3)
+    heard: list[tuple[str, int]] = []
+    outside = new_store(tmp_path)
+
+    def on_slots(slots: list[tuple[str, int]]) -> None:
+        heard.extend(slots)
+        looked.append(asyncio.ensure_future(outside.read(SLOTS, 0, FAR_S)))
+
+    looked: list[asyncio.Future[list[Row]]] = []
+    projector = Projector(node, store, on_slots=on_slots)
+    await projector.step()
+    seen = {(row.tags[0], row.time_s) for row in await looked[0]}
+    assert heard
+    assert set(heard) <= seen
+    assert projector.lag_blocks == node.newest - projector.height > 0
+    await outside.close()
+    await store.close()
+
+
+async def test_a_node_that_was_set_back_is_not_followed(tmp_path: Path) -> None:
+    node, store = ScriptedNode(6), new_store(tmp_path)
+    node.write_history(3)
+    await catch_up(Projector(node, store))
+    before = await everything(store)
+    with pytest.raises(NodeRefused, match="beyond"):
+        await Projector(ScriptedNode(6), store).step()
+    assert await everything(store) == before
+    await store.close()
+
+
+async def test_told_to_stop_it_stops_while_the_node_holds_its_question(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        store, stop = new_store(tmp_path), asyncio.Event()
+        running = asyncio.create_task(Projector(node.client("util"), store).run(stop))
+        await asyncio.sleep(0.3)
+        stop.set()
+        async with asyncio.timeout(5):  # a question is held for 15 s
+            await running
+        await store.close()
+
+
+async def test_a_real_node_is_followed_live(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        store, stop = new_store(tmp_path), asyncio.Event()
+        told: list[tuple[str, int]] = []
+        projector = Projector(node.client("util"), store, on_slots=told.extend)
+        running = asyncio.create_task(projector.run(stop))
+        for wires in Submitter(node.chain).one_settled_slot():
+            await submit_all(node.client(), [wires])
+        status = await node.client().status()
+        await until(lambda: projector.height == status.height)
+        stop.set()
+        await running
+        assert ("a-1", FIRST_S) in told
+        followed = await everything(store)
+        other = new_store(tmp_path, "rebuilt")
+        assert followed == await projected(node, other)
+        assert by_key(followed["interval"])
+        await store.close()
+        await other.close()
