@@ -51,20 +51,23 @@ class Instruments:
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
         imported, exported = (column.tolist() for column in self._world.true_registers(boundary_index))
+        powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
         meters = self._world.meters
         for area in self._areas:
             area.fleet.set_registers(
                 [imported[row] // meters[row].ratio for row in area.rows],
                 [exported[row] // meters[row].ratio for row in area.rows],
-                voltage_v=[voltages_v[row] for row in area.rows],
+                [powers_w[row] / meters[row].ratio for row in area.rows],
+                [voltages_v[row] for row in area.rows],
             )
         if self._devices is not None:
             rows = [placed.row for placed in self._placed]
             await self._devices.set_registers(
                 [imported[row] for row in rows],
                 [exported[row] for row in rows],
-                voltage_v=[voltages_v[row] for row in rows],
+                [powers_w[row] for row in rows],
+                [voltages_v[row] for row in rows],
             )
 
 

@@ -115,6 +115,16 @@ class World:
         shown: NDArray[np.float64] = self.voltage_pu[max(0, boundary_index - 1)].astype(np.float64) * RATED_PHASE_V
         return shown
 
+    def mean_powers_w(self, boundary_index: int) -> NDArray[np.int64]:
+        """Mean active power in W [meters], import positive, of the slot that ends at boundary 0 .. slots (primary side).
+
+        Boundary 0 ends no slot and shows the first one's. UsageError outside.
+        """
+        self._check_boundary(boundary_index)
+        slot = max(0, boundary_index - 1)
+        power_w: NDArray[np.int64] = (self.import_wh[slot] - self.export_wh[slot]) * SLOTS_PER_HOUR
+        return power_w
+
     def _check_boundary(self, boundary_index: int) -> None:
         if not 0 <= boundary_index <= self.slots:
             message = f"boundary_index {boundary_index}: the world has boundaries 0 to {self.slots}"

@@ -297,6 +297,14 @@ def test_meters_show_the_phase_voltage_of_the_slot_that_ends(day: World) -> None
             day.phase_voltages_v(boundary)
 
 
+def test_meters_show_the_mean_power_of_the_slot_that_ends(day: World) -> None:
+    for boundary, slot in ((0, 0), (1, 0), (2, 1), (96, 95)):
+        power_w = day.mean_powers_w(boundary)
+        assert (power_w == 4 * (day.import_wh[slot] - day.export_wh[slot])).all()
+    with pytest.raises(UsageError, match="boundary_index 97: the world has boundaries 0 to 96"):
+        day.mean_powers_w(97)
+
+
 def test_line_ends_are_homes_where_one_line_arrives_the_farthest_first() -> None:
     feeder = load_feeder()
     homes = homes_at_line_ends(feeder)
