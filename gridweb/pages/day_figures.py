@@ -15,7 +15,7 @@ from gridcore.headline import Headline
 from gridcore.timeseries import SLOTS, Row
 from gridweb.i18n import N_
 from gridweb.points import Day, day_of, newest_day
-from gridweb.source import AreaInfo, Source
+from gridweb.source import AreaInfo, AsOf, Source
 
 MILLION: Final = 1_000_000
 
@@ -210,14 +210,16 @@ class AllDays:
 def state_of(slot_start_s: int, row: Sequence[int | None], area: AreaInfo, ledger_time_s: int) -> SlotState:
     """How far a slot is, by its row of the series and by ledger time.
 
-    A slot that is cleared, past its metering deadline and not settled waits for registers.
+    A slot that is cleared and past its metering deadline waits where the sums of its billed points are missing; where they are
+    there, its run is about to come.
     """
     named = dict(zip(SLOTS.fields, row, strict=True)) if row else {}
     if named.get("settled"):
         return SlotState.INITIAL
     if named.get("volume_wh") is not None:
         due_s = slot_start_s + area.slot_s + int(area.rules["metering_deadline_s"])
-        return SlotState.WAITING if ledger_time_s >= due_s else SlotState.CLEARED
+        is_waiting = ledger_time_s >= due_s and named.get("import_wh") is None
+        return SlotState.WAITING if is_waiting else SlotState.CLEARED
     opens_s = slot_start_s - int(area.rules["open_before_start_s"])
     return SlotState.OPEN if ledger_time_s >= opens_s else SlotState.LATER
 
@@ -299,6 +301,13 @@ def choose_days(areas: Sequence[AreaInfo], instant_s: int | None, ledger_time_s:
     if instant_s is None:
         return [newest_day(area, ledger_time_s) for area in areas]
     return [day_of(area, max(area.days[0], min(instant_s, area.days[-1] - 1))) for area in areas]
+
+
+def told_time_s(as_of: AsOf) -> int:
+    """The ledger time up to which the series tells what is there and what is not: ledger time itself, but a slot earlier while
+    the series is behind the node. Else what is merely on its way into the series would be called missing.
+    """
+    return as_of.ledger_time_s - (as_of.slot_s if as_of.height < as_of.newest else 0)
 
 
 async def read_day(source: Source, areas: Sequence[AreaInfo], instant_s: int | None, ledger_time_s: int) -> AllDays:

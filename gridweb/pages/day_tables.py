@@ -16,6 +16,7 @@ from gridweb.pages.day_figures import (
     SlotState,
     figures_of,
     read_day,
+    told_time_s,
 )
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
@@ -75,7 +76,7 @@ async def slots_table(
     as_of = await source.as_of()
     info = await source.area(area)
     if start_s is None and end_s is None:
-        days = await read_day(source, [info], None, as_of.ledger_time_s)
+        days = await read_day(source, [info], None, told_time_s(as_of))
         return slots_of_day(days.areas[0], as_of.currency)
     first_s = max(info.first_slot_start_s, start_s if start_s is not None else info.first_slot_start_s)
     last_s = min(info.days[-1], end_s if end_s is not None else info.days[-1])
@@ -84,7 +85,7 @@ async def slots_table(
     if len(slots) > SLOTS_MAX:
         raise Problem("bad-request", f"at most {SLOTS_MAX} slots at a time, not {len(slots)}: narrow start_s and end_s")
     rows = await source.series.read(SLOTS, slots.start, slots.stop, {"area": area}) if slots else []
-    return slot_table(info, figures_of(info, slots, rows, as_of.ledger_time_s), as_of.currency)
+    return slot_table(info, figures_of(info, slots, rows, told_time_s(as_of)), as_of.currency)
 
 
 def slots_of_day(day: AreaDay, currency: str) -> Table:
@@ -133,7 +134,7 @@ def slot_path(area: str, slot_start_s: int) -> str:
 async def areas_table(source: Source, *, at_s: int | None = None) -> Table:
     """Every area's local day around ``at_s`` (the newest one without it): slots, readings, energy, losses, money."""
     as_of = await source.as_of()
-    days = await read_day(source, await source.areas(), at_s, as_of.ledger_time_s)
+    days = await read_day(source, await source.areas(), at_s, told_time_s(as_of))
     return areas_of_day(days, as_of.currency)
 
 

@@ -7,7 +7,7 @@ a slot changes, so that the whole page is loaded once. What a part rests on may 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from gridcore.headline import Headline
 from gridcore.problems import Problem
 from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
-from gridweb.i18n import N_, locale, translate
+from gridweb.i18n import N_, _, locale, translate
 from gridweb.pages import Entry
 from gridweb.pages.accounts import accounts_table, read_accounts, table_of_accounts
 from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFigures, SlotState
@@ -78,6 +78,8 @@ async def _money(scope: Scope) -> dict[str, Any]:
 async def _exceptions(scope: Scope) -> dict[str, Any]:
     troubles = await read_troubles(source(), scope.days, is_day_only=True)
     table = table_of_troubles(troubles, scope.days, scope.as_of.currency, EXCEPTIONS_SHOWN_MAX)
+    shown, total = len(table.rows), len(troubles.items)
+    table = replace(table, title=_("The largest %(shown)s of %(all)s", shown=shown, all=total))
     area = scope.chosen.area if scope.chosen else None
     url = table_url(exceptions_table, area=area, day=scope.day.date)
     return {"table": table, "total": len(troubles.items), "url": url}

@@ -11,7 +11,7 @@ from gridcore.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import Entry
-from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day
+from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day, told_time_s
 from gridweb.pages.day_tables import slot_path
 from gridweb.pages.devices import (
     absent_table,
@@ -162,8 +162,8 @@ async def _area_day(source: Source, area: str, day: str) -> tuple[AreaDay, int]:
     as_of = await source.as_of()
     info = await source.area(area)
     chosen: Day = parse_day(info, day)
-    days = await read_day(source, [info], chosen.start_s, as_of.ledger_time_s)
-    return days.areas[0], as_of.ledger_time_s
+    days = await read_day(source, [info], chosen.start_s, told_time_s(as_of))
+    return days.areas[0], told_time_s(as_of)
 
 
 # ------------------------------------------------------------------------------------------------------------------ page
@@ -216,7 +216,7 @@ async def _values(scope: Scope) -> dict[str, Any]:
         raise Problem("not-found", "this chain has no areas")
     one = scope.days.areas[0]
     where = {"area": one.area.area, "day": one.day.date}
-    boundaries = await part_of(read_boundaries(source(), one, scope.as_of.ledger_time_s))
+    boundaries = await part_of(read_boundaries(source(), one, told_time_s(scope.as_of)))
     missing: Part[Table] = Part(None, boundaries.away)
     if boundaries.value is not None:
         missing = await part_of(read_missing(source(), one, boundaries.value))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from quart import request
 
 from gridcore.problems import Problem
-from gridweb.pages.day_figures import AllDays, read_day
+from gridweb.pages.day_figures import AllDays, read_day, told_time_s
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.source import AreaInfo, AsOf, Source
 
@@ -57,6 +57,6 @@ async def read_scope(source: Source, area_id: str | None, day_text: str | None) 
     areas = [chosen] if chosen else everything
     newest = newest_day(areas[0], as_of.ledger_time_s)
     day = parse_day(areas[0], day_text) if day_text else newest
-    days = await read_day(source, areas, day.start_s if day_text else None, as_of.ledger_time_s)
+    days = await read_day(source, areas, day.start_s if day_text else None, told_time_s(as_of))
     before, after = neighbours(areas[0], day, newest)
     return Scope(as_of, areas, chosen, days, day, before, after, day == newest)

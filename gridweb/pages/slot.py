@@ -21,7 +21,7 @@ from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
 from gridweb.bill import LINE_TITLES
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.accounts import ACCOUNT_TITLES
-from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
+from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
 from gridweb.points import find_point
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
@@ -293,10 +293,10 @@ def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
         yield PRICE_TITLES.get(name, name), value
 
 
-async def _figures(area: AreaInfo, slot_start_s: int, ledger_time_s: int) -> SlotFigures:
+async def _figures(area: AreaInfo, slot_start_s: int, time_s: int) -> SlotFigures:
     """The slot's row of the time series."""
     rows = await source().series.read(SLOTS, slot_start_s, slot_start_s + area.slot_s, {"area": area.area})
-    return figures_of(area, [slot_start_s], rows, ledger_time_s)[0]
+    return figures_of(area, [slot_start_s], rows, time_s)[0]
 
 
 async def _or_none(part: Part[Any] | None, path: str, **params: str | int) -> Part[Any]:
@@ -318,7 +318,7 @@ async def show_slot(area: str, slot_start_s: int) -> str:
     who = viewer()
     await check_area(source(), who, info)
     as_of = await source().as_of()
-    figures = await part_of(_figures(info, slot_start_s, as_of.ledger_time_s))
+    figures = await part_of(_figures(info, slot_start_s, told_time_s(as_of)))
     path = f"areas/{area}/slots/{slot_start_s}"
     clearing = await _or_none(None, f"{path}/clearing")
     run = await _or_none(clearing, f"{path}/run", run=INITIAL, **_own(who))

@@ -6,7 +6,7 @@ from typing import Final
 
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _, translate
-from gridweb.pages.day_figures import AllDays, read_day
+from gridweb.pages.day_figures import AllDays, read_day, told_time_s
 from gridweb.pages.day_tables import slot_path
 from gridweb.pages.stakes import BASIS_TITLES, CODE_TITLES, KIND_TITLES, Trouble, TroubleKind, Troubles, read_troubles
 from gridweb.points import parse_day
@@ -38,7 +38,7 @@ async def exceptions_table(source: Source, *, area: str | None = None, day: str 
     as_of = await source.as_of()
     areas = await source.areas() if area is None else [await source.area(area)]
     instant_s = parse_day(areas[0], day).start_s if day and areas else None
-    days = await read_day(source, areas, instant_s, as_of.ledger_time_s)
+    days = await read_day(source, areas, instant_s, told_time_s(as_of))
     troubles = await read_troubles(source, days, is_day_only=day is not None)
     return table_of_troubles(troubles, days, as_of.currency)
 

@@ -278,8 +278,8 @@
       this.toggle.hidden = false;
       this.toggle.setAttribute("aria-controls", this.tableBox.id);
       this.toggle.addEventListener("click", () => this.showTable(this.tableBox.hidden));
-      this.canvas.before(element("div", { class: "chart-head" }, this.legend, this.tools));
-      this.canvas.after(this.readout, this.meta, this.status);
+      this.canvas.before(this.legend);
+      this.canvas.after(this.readout, element("div", { class: "chart-foot" }, this.meta, this.tools), this.status);
       this.canvas.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.resize()).observe(this.canvas);
     }

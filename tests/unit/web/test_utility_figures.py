@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridcore.timeseries import SLOTS, Row
 from gridweb.pages.accounts import accounts_of
-from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of
+from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
 from gridweb.pages.devices import voltages_of
 from gridweb.pages.gateways import gateways_of
 from gridweb.pages.overview import grid_of, strip_of
@@ -21,7 +22,7 @@ from gridweb.pages.registry import Meter
 from gridweb.pages.slot import decode_book, levels_of, sum_lines
 from gridweb.pages.stakes import Basis, Trouble, TroubleKind, meter_stake, ranked, refused_rows, waiting_troubles
 from gridweb.points import Day
-from gridweb.source import AreaInfo
+from gridweb.source import AreaInfo, AsOf
 
 SLOT_S = 900
 DAY_S = 86_400
@@ -45,14 +46,14 @@ def area_of(name: str = "a", *, meters: int = 4, days: tuple[int, ...] = (), fir
     return AreaInfo(name, "UTC", calendar, first_s, SLOT_S, RULES, meters, meters - 1)
 
 
-def slot_row(number: int, area: str = "a", **values: int | None) -> Row:
+def slot_row(number: int, area: str = "a", /, **values: int | None) -> Row:
     """A row of slot ``number`` of the day; what is not named is None."""
     return Row((area,), START_S + number * SLOT_S, tuple(values.get(name) for name in SLOTS.fields))
 
 
-def settled_row(number: int, area: str = "a", **values: int | None) -> Row:
+def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
     """A row of a settled slot in which everything is known."""
-    known = {
+    known: dict[str, int | None] = {
         "expected": 4,
         "committed": 4,
         "orders": 2,
@@ -78,6 +79,7 @@ def settled_row(number: int, area: str = "a", **values: int | None) -> Row:
         ({"orders": 0, "volume_wh": 0}, START_S, SlotState.CLEARED),
         ({"orders": 2, "volume_wh": 5}, START_S + 2 * SLOT_S - 1, SlotState.CLEARED),
         ({"orders": 2, "volume_wh": 5, "settled": 0}, START_S + 2 * SLOT_S, SlotState.WAITING),
+        ({"orders": 2, "volume_wh": 5, "settled": 0, "import_wh": 9}, START_S + 2 * SLOT_S, SlotState.CLEARED),
         ({"orders": 2, "volume_wh": 5, "settled": 1}, START_S + 2 * SLOT_S, SlotState.INITIAL),
     ],
 )
@@ -86,6 +88,13 @@ def test_a_slot_is_as_far_as_the_ledger_and_its_clock_say(
 ) -> None:
     row = slot_row(0, **values).values if values else ()
     assert state_of(START_S, row, area_of(), ledger_time_s) is state
+
+
+def test_while_the_series_is_behind_nothing_of_the_newest_slot_is_called_missing() -> None:
+    now_s = START_S + 2 * SLOT_S
+    as_of = AsOf("chain", height=7, newest=7, ledger_time_s=now_s, simulated=True, currency="CNY", slot_s=SLOT_S)
+    assert told_time_s(as_of) == now_s
+    assert told_time_s(replace(as_of, height=6)) == now_s - SLOT_S
 
 
 def test_a_day_without_any_row_has_all_its_slots_and_nothing_in_them() -> None:
@@ -337,7 +346,7 @@ def test_curves_of_a_merit_order_are_without_holes_and_lose_no_energy(orders: li
 
 def test_a_book_is_read_row_by_row_and_refused_when_it_is_none() -> None:
     row = struct.pack("<IBqqq", 0, 1, 500, -7, 20)
-    book = {"salts": [bytes(16)], "type": "gridledger-book", "version": 1}
+    book: dict[str, Any] = {"salts": [bytes(16)], "type": "gridledger-book", "version": 1}
     assert decode_book(cbor.encode({**book, "book": [row]})) == [(1, 500, -7, 20)]
     for spoilt in ([row[:-1]], [struct.pack("<IBqqq", 0, 2, 500, -7, 20)], ["text"], 5):
         with pytest.raises(EncodingError):
