@@ -22,6 +22,8 @@ MODULES: Final = (
     "gridweb.pages.quality",
     "gridweb.pages.households",
     "gridweb.pages.block",
+    "gridweb.pages.household",
+    "gridweb.pages.line",
 )
 
 

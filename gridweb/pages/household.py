@@ -1,0 +1,207 @@
+"""A household's pages: what a day came to, its curve, a year of it, and the statement line by line.
+
+``/households/<party>``, ``…/day`` (the figures alone, fetched again by itself), ``…/year``, ``…/statement``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from quart import Blueprint, request
+
+from gridcore.problems import Problem
+from gridweb.access import EVERY_ROLE, check_party, requires
+from gridweb.bill import LINE_TITLES, BillLine, Saying, Totals, say, sums_by_kind
+from gridweb.pages.household_tables import (
+    DayBill,
+    choose_day,
+    household_days_table,
+    household_intervals_table,
+    household_kinds_table,
+    household_lines_table,
+    line_url,
+    read_day_bill,
+    read_lines,
+)
+from gridweb.points import Day, Point, day_of, find_point, neighbours, newest_day, zone
+from gridweb.site import source, viewer
+from gridweb.source import AreaInfo, SourceMissing, part_of
+from gridweb.tables import table_url
+from gridweb.views import render_fragment, render_page
+
+pages = Blueprint("household", __name__)
+
+YEARS: Final = range(1970, 9999)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose day it is, and the days around it. ``text``: the day as the address names it, "" where it does not."""
+
+    party: str
+    point: Point
+    day: Day
+    newest: Day
+    before: Day | None
+    after: Day | None
+    text: str
+
+    @property
+    def first(self) -> Day:
+        """The first day of the area."""
+        return day_of(self.point.area, self.point.area.first_slot_start_s)
+
+    @property
+    def tz(self) -> str:
+        """The zone of the area."""
+        return self.point.area.tz
+
+    @property
+    def query(self) -> str:
+        """The query of addresses about the same day."""
+        return f"?day={self.day.date}" if self.text else ""
+
+
+@pages.get("/households/<party>")
+@requires(*EVERY_ROLE)
+async def show_household(party: str) -> str:
+    """What the day came to, its curve, sums by kind, and the days before."""
+    check_party(viewer(), party)
+    scope = await _scope(party)
+    currency = (await source().as_of()).currency
+    figures = await read_figures(scope)
+    days = await part_of(household_days_table(source(), viewer(), party))
+    return await render_page(
+        "household/household.html",
+        scope=scope,
+        currency=currency,
+        days=days,
+        days_url=table_url(household_days_table, party=party),
+        intervals_url=_intervals_url(party, scope.day.start_s, scope.day.end_s),
+        **figures,
+    )
+
+
+@pages.get("/households/<party>/day")
+@requires(*EVERY_ROLE)
+async def show_day_figures(party: str) -> str:
+    """The figures of a day alone."""
+    check_party(viewer(), party)
+    scope = await _scope(party)
+    currency = (await source().as_of()).currency
+    figures = await read_figures(scope)
+    return await render_fragment("household/figures.html", scope=scope, currency=currency, **figures)
+
+
+@pages.get("/households/<party>/year")
+@requires(*EVERY_ROLE)
+async def show_year(party: str) -> str:
+    """A local year of the curve, to be zoomed and panned."""
+    check_party(viewer(), party)
+    point = await find_point(source(), party)
+    newest = newest_day(point.area, (await source().as_of()).ledger_time_s)
+    year = _year(request.args.get("year"), int(newest.date[:4]))
+    start_s, end_s = year_span(point.area, year)
+    first = int(day_of(point.area, point.area.first_slot_start_s).date[:4])
+    return await render_page(
+        "household/year.html",
+        party=party,
+        point=point,
+        year=year,
+        years=(first, int(newest.date[:4])),
+        currency=(await source().as_of()).currency,
+        intervals_url=_intervals_url(party, start_s, end_s),
+    )
+
+
+@pages.get("/households/<party>/statement")
+@requires(*EVERY_ROLE)
+async def show_statement(party: str) -> str:
+    """The statement of a day: sums by kind, and every line, each with the way to its proof."""
+    check_party(viewer(), party)
+    scope = await _scope(party)
+    currency = (await source().as_of()).currency
+    part = await part_of(_statement(party, scope.day))
+    bill, lines = part.value or (None, [])
+    return await render_page(
+        "household/statement.html",
+        scope=scope,
+        currency=currency,
+        away_part=part.away,
+        bill=bill,
+        by_slot=[(start_s, list(group)) for start_s, group in groupby(lines, key=lambda line: line.slot_start_s)],
+        sums=sums_by_kind(lines),
+        total_nano=sum(line.amount_nano for line in lines),
+        line_titles=LINE_TITLES,
+        line_url=line_url,
+        lines_url=table_url(household_lines_table, party=party, day=scope.day.date),
+        kinds_url=table_url(household_kinds_table, party=party, day=scope.day.date),
+    )
+
+
+async def _statement(party: str, day: Day) -> tuple[DayBill, list[BillLine]]:
+    bill = await read_day_bill(source(), party, day.date)
+    return bill, await read_lines(source(), bill)
+
+
+async def _scope(party: str) -> Scope:
+    point = await find_point(source(), party)
+    text = request.args.get("day", "")
+    day, newest = await choose_day(source(), point.area, text)
+    return Scope(party, point, day, newest, *neighbours(point.area, day, newest), text)
+
+
+async def read_figures(scope: Scope) -> dict[str, Any]:
+    """What a day came to, from the time series, or from the node while that is away; then without the lines' sums."""
+    currency = (await source().as_of()).currency
+    part = await part_of(_statement(scope.party, scope.day))
+    totals, lines, away = (None, [], part.away)
+    if part.value is not None:
+        totals, lines = part.value[0].totals, part.value[1]
+    else:
+        totals = (await part_of(_totals_of_node(scope))).value
+    return {
+        "totals": totals,
+        "saying": None if totals is None or not totals.settled else _say(totals, currency, scope.party),
+        "sums": sums_by_kind(lines),
+        "lines_total_nano": sum(line.amount_nano for line in lines),
+        "line_titles": LINE_TITLES,
+        "away_part": away,
+    }
+
+
+def _say(totals: Totals, currency: str, party: str) -> Saying:
+    return say(totals, currency, None if viewer().party == party else party)
+
+
+async def _totals_of_node(scope: Scope) -> Totals | None:
+    """The day's sums as the ledger states them, None before the first run of the day."""
+    path = f"areas/{scope.point.area.area}/days/{scope.day.start_s}/statements"
+    try:
+        answer = await source().cached(path, party=scope.party)
+    except SourceMissing:
+        return None
+    own = next(one for one in answer["statements"] if one["party"] == scope.party)
+    names = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+    return Totals(answer["slots_expected"], answer["slots_settled"], *(own[name] for name in names))
+
+
+def year_span(area: AreaInfo, year: int) -> tuple[int, int]:
+    """A local year, UTC seconds."""
+    start, end = (datetime(number, 1, 1, tzinfo=zone(area)) for number in (year, year + 1))
+    return int(start.timestamp()), int(end.timestamp())
+
+
+def _year(text: str | None, newest: int) -> int:
+    if not text:
+        return newest
+    if not (text.isascii() and text.isdecimal() and len(text) == 4 and int(text) in YEARS):
+        raise Problem("bad-request", "year: four digits")
+    return int(text)
+
+
+def _intervals_url(party: str, start_s: int, end_s: int) -> str:
+    return table_url(household_intervals_table, party=party, start_s=start_s, end_s=end_s)

@@ -1,0 +1,264 @@
+"""A household's tables: its curve, its days, and the lines of its statement, out of the time series.
+
+Each is for the household itself and for whoever reads all; nothing in them names another party.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gridcore.problems import Problem
+from gridcore.timeseries import INTERVALS, SLOTS
+from gridweb.access import EVERY_ROLE, Viewer, check_party
+from gridweb.bill import BillLine, Interval, Totals, intervals_of, lines_of, sums_by_kind, totals_of
+from gridweb.i18n import N_, _
+from gridweb.points import Day, Point, day_of, find_point, newest_day, parse_day
+from gridweb.source import AreaInfo, Source
+from gridweb.tables import Column, Table, serves_table
+
+SPAN_S_MAX: Final = 367 * 86_400
+"""Longest span of one question: a local year, with a day to spare."""
+DAYS_SHOWN: Final = 31
+LINES_AT_ONCE: Final = 8
+"""Questions to the node at a time, where a slot's lines have to come from there."""
+
+INTERVAL_COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("bought_wh", N_("Bought"), "energy_wh"),
+    Column("sold_wh", N_("Sold"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+    Column("pays_nano", N_("To pay"), "amount_nano"),
+    Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("quality", N_("Quality"), "quality"),
+)
+DAY_COLUMNS: Final = (
+    Column("day", N_("Day")),
+    Column("slots_expected", N_("Slots"), "count"),
+    Column("slots_settled", N_("Settled"), "count"),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("bought_wh", N_("Bought"), "energy_wh"),
+    Column("sold_wh", N_("Sold"), "energy_wh"),
+    Column("pays_nano", N_("To pay"), "amount_nano"),
+    Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("saving_nano", N_("Saved"), "amount_nano"),
+)
+LINE_COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("line_kind", N_("Line")),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+    Column("amount_nano", N_("Amount"), "amount_nano"),
+)
+KIND_COLUMNS: Final = (
+    Column("line_kind", N_("Line")),
+    Column("lines", N_("Lines"), "count"),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("amount_nano", N_("Amount"), "amount_nano"),
+)
+
+
+@dataclass(frozen=True)
+class DayBill:
+    """A household's day: its curve slot by slot, and what it comes to."""
+
+    point: Point
+    day: Day
+    newest: Day
+    intervals: tuple[Interval, ...]
+    """One for each slot of the day, from the area's first slot on."""
+    totals: Totals
+
+
+async def read_intervals(source: Source, point: Point, start_s: int, end_s: int) -> list[Interval]:
+    """A point's curve in a span, as far as there is one. SourceAway while the series is away."""
+    rows, slots = await asyncio.gather(
+        source.series.read(INTERVALS, start_s, end_s, {"area": point.area.area, "meter": point.meter}),
+        source.series.read(SLOTS, start_s, end_s, {"area": point.area.area}),
+    )
+    return intervals_of(rows, slots)
+
+
+async def choose_day(source: Source, area: AreaInfo, text: str | None) -> tuple[Day, Day]:
+    """The day that an address names, else the newest one; and the newest one."""
+    newest = newest_day(area, (await source.as_of()).ledger_time_s)
+    return (newest if not text else parse_day(area, text)), newest
+
+
+async def read_day_bill(source: Source, party: str, day: str | None) -> DayBill:
+    """A party's day. Problem 400, SourceMissing, SourceAway."""
+    point = await find_point(source, party)
+    chosen, newest = await choose_day(source, point.area, day)
+    found = await read_intervals(source, point, chosen.start_s, chosen.end_s)
+    intervals = complete(found, point.area.slots_of(chosen.start_s))
+    return DayBill(point, chosen, newest, tuple(intervals), totals_of(intervals, len(intervals)))
+
+
+def complete(found: Sequence[Interval], slots: range) -> list[Interval]:
+    """One interval for each of ``slots``: those of which nothing is known yet are empty."""
+    known = {interval.start_s: interval for interval in found}
+    nothing = (None, None, None, None, None, None, "missing", None)
+    return [known.get(start_s) or Interval(start_s, *nothing) for start_s in slots]
+
+
+async def read_lines(source: Source, bill: DayBill) -> list[BillLine]:
+    """The statement lines of a day, by slot and kind.
+
+    From the curve by the verifier's arithmetic; a slot whose lines do not add up that way (another contract) is asked of
+    the node.
+    """
+    prices = bill.point.area.rules.get("prices", {})
+    settled = [interval for interval in bill.intervals if interval.is_settled]
+    by_slot = {interval.start_s: lines_of(interval, prices) for interval in settled}
+    unknown = [start_s for start_s, lines in by_slot.items() if lines is None]
+    turns = asyncio.Semaphore(LINES_AT_ONCE)
+    found = await asyncio.gather(*(_ask_lines(source, bill.point, start_s, turns) for start_s in unknown))
+    by_slot.update(zip(unknown, found, strict=True))
+    return [line for start_s in sorted(by_slot) for line in by_slot[start_s] or ()]
+
+
+async def _ask_lines(source: Source, point: Point, slot_start_s: int, turns: asyncio.Semaphore) -> list[BillLine]:
+    async with turns:
+        path = f"areas/{point.area.area}/slots/{slot_start_s}/run"
+        run = await source.cached(path, party=point.party)
+    return [
+        BillLine(slot_start_s, line["line_kind"], line["energy_wh"], line["price_micro_per_kwh"], line["amount_nano"])
+        for line in run["lines"]
+        if line["party"] == point.party
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------------- tables
+
+
+@serves_table("/households/<party>/intervals", *EVERY_ROLE)
+async def household_intervals_table(
+    source: Source, viewer: Viewer, party: str, *, start_s: int | None = None, end_s: int | None = None
+) -> Table:
+    """A household's curve slot by slot: energy, trades, price, money. Without a span: its newest day."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    start_s, end_s = await choose_span(source, point.area, start_s, end_s)
+    found = await read_intervals(source, point, start_s, end_s)
+    rows = [interval_row(interval) for interval in found]
+    return await _table(source, point, "intervals", INTERVAL_COLUMNS, rows, _("My day, slot by slot"))
+
+
+def interval_row(interval: Interval) -> tuple[object, ...]:
+    """The row of INTERVAL_COLUMNS."""
+    start_s, import_wh, export_wh, bought_wh, sold_wh, pays_nano, alone_nano, quality, price = interval
+    return start_s, import_wh, export_wh, bought_wh, sold_wh, price, pays_nano, alone_nano, quality
+
+
+async def choose_span(source: Source, area: AreaInfo, start_s: int | None, end_s: int | None) -> tuple[int, int]:
+    """A span as asked, completed to a local day. Problem 400 for one that is empty or longer than SPAN_S_MAX."""
+    if start_s is None and end_s is None:
+        newest = newest_day(area, (await source.as_of()).ledger_time_s)
+        return newest.start_s, newest.end_s
+    if start_s is None or end_s is None:
+        raise Problem("bad-request", "start_s and end_s: both or neither")
+    if not 0 <= start_s < end_s or end_s - start_s > SPAN_S_MAX:
+        raise Problem("bad-request", f"start_s, end_s: an ascending span of at most {SPAN_S_MAX // 86_400} days")
+    return start_s, end_s
+
+
+@serves_table("/households/<party>/days", *EVERY_ROLE)
+async def household_days_table(
+    source: Source, viewer: Viewer, party: str, *, start_s: int | None = None, end_s: int | None = None
+) -> Table:
+    """A household's statements by local day, the newest first. Without a span: the newest 31 days."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    area = point.area
+    if start_s is None and end_s is None:
+        newest = newest_day(area, (await source.as_of()).ledger_time_s)
+        at = area.days.index(newest.start_s)
+        start_s, end_s = area.days[max(0, at - DAYS_SHOWN + 1)], newest.end_s
+    start_s, end_s = await choose_span(source, area, start_s, end_s)
+    found = await read_intervals(source, point, max(start_s, area.first_slot_start_s), end_s)
+    rows = []
+    for day in reversed(days_between(area, start_s, end_s)):
+        slots = area.slots_of(day.start_s)
+        totals = totals_of((one for one in found if day.start_s <= one.start_s < day.end_s), len(slots))
+        rows.append((day, totals))
+    links = [f"/households/{party}?day={day.date}" for day, _totals in rows]
+    table_rows = [day_row(day, totals) for day, totals in rows]
+    sums = [sum(int(str(value)) for value in column) for column in list(zip(*table_rows, strict=True))[1:]]
+    return await _table(
+        source,
+        point,
+        "days",
+        DAY_COLUMNS,
+        table_rows,
+        _("My statements by day"),
+        [None, *sums] if sums else None,
+        links,
+    )
+
+
+def days_between(area: AreaInfo, start_s: int, end_s: int) -> list[Day]:
+    """The local days that begin inside a span, from the area's first slot on."""
+    first_s = area.day_around(area.first_slot_start_s)[0]
+    return [day_of(area, day) for day in area.days[:-1] if max(start_s, first_s) <= day < end_s]
+
+
+def day_row(day: Day, totals: Totals) -> tuple[object, ...]:
+    """The row of DAY_COLUMNS."""
+    money = (totals.pays_nano, totals.supplier_only_nano, totals.saving_nano)
+    energies = (totals.import_wh, totals.export_wh, totals.bought_wh, totals.sold_wh)
+    return day.date, totals.expected, totals.settled, *energies, *money
+
+
+@serves_table("/households/<party>/lines", *EVERY_ROLE)
+async def household_lines_table(source: Source, viewer: Viewer, party: str, *, day: str | None = None) -> Table:
+    """The statement lines of a household's day, by slot and kind. An amount above 0 is owed, one below is received."""
+    check_party(viewer, party)
+    bill = await read_day_bill(source, party, day)
+    lines = await read_lines(source, bill)
+    totals = (None, None, None, None, sum(line.amount_nano for line in lines))
+    links = [line_url(party, line.slot_start_s, line.kind) for line in lines]
+    return await _table(source, bill.point, "lines", LINE_COLUMNS, lines, _("Statement lines"), totals, links)
+
+
+@serves_table("/households/<party>/kinds", *EVERY_ROLE)
+async def household_kinds_table(source: Source, viewer: Viewer, party: str, *, day: str | None = None) -> Table:
+    """The sums of a household's day by kind of line."""
+    check_party(viewer, party)
+    bill = await read_day_bill(source, party, day)
+    sums = sums_by_kind(await read_lines(source, bill))
+    rows = [(one.kind, one.lines, one.energy_wh, one.amount_nano) for one in sums]
+    totals = (None, sum(one.lines for one in sums), None, sum(one.amount_nano for one in sums))
+    return await _table(source, bill.point, "kinds", KIND_COLUMNS, rows, _("Sums by kind of line"), totals)
+
+
+def line_url(party: str, slot_start_s: int, kind: str) -> str:
+    """The page of one bill line."""
+    return f"/households/{party}/lines/{slot_start_s}/{kind}"
+
+
+async def _table(
+    source: Source,
+    point: Point,
+    name: str,
+    columns: tuple[Column, ...],
+    rows: Sequence[Sequence[object]],
+    title: str,
+    totals: Sequence[object] | None = None,
+    links: Sequence[str | None] = (),
+) -> Table:
+    """A table of a party, in its area's zone and its chain's currency."""
+    return Table(
+        name=f"{point.party}-{name}",
+        columns=columns,
+        rows=rows,
+        title=title,
+        links=links,
+        totals=totals,
+        tz=point.area.tz,
+        currency=(await source.as_of()).currency,
+    )

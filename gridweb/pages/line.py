@@ -1,0 +1,230 @@
+"""One bill line down to its proof: what it rests on, level by level; its bundle; the check; and attempts at cheating.
+
+``/households/<party>/lines/<slot>/<kind>``, ``…/bundle``, ``…/altered``, POST ``…/verify`` and ``…/cheat``; and what anybody
+needs to check a bundle at home: ``/trust.json`` and ``/verify.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from quart import Blueprint, Response, request
+from quart.typing import ResponseReturnValue
+
+from gridcore.problems import Problem
+from gridweb import forgery
+from gridweb import format as shown
+from gridweb.access import EVERY_ROLE, check_party, public, requires
+from gridweb.bill import LINE_TITLES
+from gridweb.bundle_view import BundleView, decode_bundle
+from gridweb.i18n import N_, _, translate
+from gridweb.pages import line_tables
+from gridweb.pages.household_tables import line_url
+from gridweb.points import day_of, find_point
+from gridweb.proofs import (
+    TRUST_NAME,
+    VERIFIER_NAME,
+    LineName,
+    Outcome,
+    check_bundle,
+    fetch_bundle,
+    load_trust,
+    read_trust,
+    verifier_digest,
+    verifier_source,
+)
+from gridweb.site import site, source, viewer
+from gridweb.source import SourceBusy
+from gridweb.tables import table_url
+from gridweb.views import render_fragment, render_page
+
+pages = Blueprint("line", __name__)
+
+BUNDLE_TYPE: Final = "application/cbor"
+SHOWN_DIGITS: Final = 16
+"""Hex digits of a signature that are shown where it was altered: the last ones."""
+ENERGY_TEXTS: Final = {
+    "trade_buy": N_("What the orders bought, whether used or not."),
+    "trade_sell": N_("What the orders sold, whether delivered or not."),
+    "residual_import": N_("Import less what was bought: at least 0."),
+    "surplus": N_("Bought less what was imported: at least 0."),
+    "residual_export": N_("Export less what was sold: at least 0."),
+    "shortfall": N_("Sold less what was exported: at least 0."),
+    "network_traded": N_("The smaller of import and what was bought."),
+    "network_residual": N_("Import less its traded part."),
+    "levy": N_("All import."),
+}
+"""How the energy of a line follows from registers and trades."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at cheating: what was altered, before and after, and the verdict on the altered copy."""
+
+    what: str
+    before: str
+    after: str
+    outcome: Outcome
+
+
+@pages.get("/households/<party>/lines/<int:slot>/<kind>")
+@requires(*EVERY_ROLE)
+async def show_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+    """The way from a bill line down to the certificate."""
+    return await _show(LineName(party, slot, kind))
+
+
+@pages.post("/households/<party>/lines/<int:slot>/<kind>/verify")
+@requires(*EVERY_ROLE)
+async def verify_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+    """Check the bundle with the trust root of these pages."""
+    line = LineName(party, slot, kind)
+    check_party(viewer(), party)
+    outcome = await check_bundle(await fetch_bundle(source(), line), site().config.trust)
+    if _wants_fragment():
+        return await render_fragment("line/verdict.html", outcome=outcome, line=line, **_words())
+    return await _show(line, outcome=outcome)
+
+
+@pages.post("/households/<party>/lines/<int:slot>/<kind>/cheat")
+@requires(*EVERY_ROLE)
+async def cheat_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+    """Alter a copy of the bundle as the form says, and show both verdicts."""
+    line = LineName(party, slot, kind)
+    check_party(viewer(), party)
+    what = (await request.form).get("what", "")
+    data = await fetch_bundle(source(), line)
+    trust, currency = site().config.trust, decode_bundle(data).currency
+    altered = _alter(data, what)
+    outcome, cheated = await asyncio.gather(check_bundle(data, trust), check_bundle(altered.data, trust))
+    before, after = (_value(altered.change.unit, text, currency) for text in altered.change[1:])
+    attempt = Attempt(what, before, after, cheated)
+    if _wants_fragment():
+        return await render_fragment("line/attempt.html", outcome=outcome, attempt=attempt, line=line, **_words())
+    return await _show(line, outcome=outcome, attempt=attempt)
+
+
+@pages.get("/households/<party>/lines/<int:slot>/<kind>/bundle")
+@requires(*EVERY_ROLE)
+async def download_bundle(party: str, slot: int, kind: str) -> Response:
+    """The bundle as a file."""
+    line = LineName(party, slot, kind)
+    check_party(viewer(), party)
+    return _file(await fetch_bundle(source(), line), line.file_name)
+
+
+@pages.get("/households/<party>/lines/<int:slot>/<kind>/altered")
+@requires(*EVERY_ROLE)
+async def download_altered(party: str, slot: int, kind: str) -> Response:
+    """An altered copy as a file, for whoever wants to see it fail at home."""
+    line = LineName(party, slot, kind)
+    check_party(viewer(), party)
+    what = request.args.get("what", "")
+    altered = _alter(await fetch_bundle(source(), line), what)
+    return _file(altered.data, line.file_name.replace(".evd", f"-altered-{what}.evd"))
+
+
+@pages.get(f"/{TRUST_NAME}")
+@public
+async def download_trust() -> Response:
+    """The trust root that these pages check with. Who does not trust these pages takes it from elsewhere."""
+    data = await asyncio.to_thread(read_trust, site().config.trust)
+    return Response(data, content_type="application/json")
+
+
+@pages.get(f"/{VERIFIER_NAME}")
+@public
+async def download_verifier() -> Response:
+    """The stand-alone verifier."""
+    return _file(verifier_source(), VERIFIER_NAME, "text/x-python; charset=utf-8")
+
+
+async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt | None = None) -> ResponseReturnValue:
+    """The page; while the line cannot be proved yet, it says so and asks again by itself."""
+    check_party(viewer(), line.party)
+    point = await find_point(source(), line.party)
+    frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words()}
+    day = day_of(point.area, line.slot_start_s)
+    frame |= {"day": day, "line_url": line_url(line.party, line.slot_start_s, line.kind)}
+    try:
+        data = await fetch_bundle(source(), line)
+    except SourceBusy as busy:
+        page = await render_page("line/waiting.html", reason=str(busy), **frame)
+        return Response(page, status=503, headers={"Retry-After": "2"})
+    trust = await asyncio.to_thread(load_trust, site().config.trust)
+    return await render_page("line/line.html", **frame, **_contents(data, trust.signers))
+
+
+def _contents(data: bytes, signers: Any) -> dict[str, Any]:
+    """What the page shows of a bundle. ``signers``: those of the trust root."""
+    view = decode_bundle(data)
+    party, slot, kind = view.party, view.run.slot_start_s, view.line.kind
+    functions = {
+        "terms": line_tables.line_terms_table,
+        "orders": line_tables.line_orders_table,
+        "readings": line_tables.line_readings_table,
+    }
+    return {
+        "view": view,
+        "urls": {name: table_url(function, party=party, slot=slot, kind=kind) for name, function in functions.items()},
+        "alterations": forgery.alterations(data),
+        "certifiers": _certifiers(view, signers),
+        "signers_total": len(signers),
+        "verifier_digest": verifier_digest(),
+    }
+
+
+def _certifiers(view: BundleView, signers: Any) -> list[tuple[str, bytes, bytes]]:
+    """(name out of the trust root, or "", key, signature) of each certifier."""
+    names = {key: name for key, _power, name in signers}
+    return [(names.get(key, ""), key, signature) for key, signature in view.certificate]
+
+
+def _alter(data: bytes, what: str) -> forgery.Altered:
+    try:
+        return forgery.alter(data, what)
+    except KeyError:
+        raise Problem("bad-request", f"what={what[:40]}: one of {', '.join(forgery.alterations(data))}") from None
+
+
+def _value(unit: str, text: str, currency: str) -> str:
+    """An altered value as people read it."""
+    if unit == "hex":
+        return f"… {text[-SHOWN_DIGITS:]}"
+    number = int(text)
+    forms = {
+        "wh": lambda: shown.energy(number),
+        "micro": lambda: shown.price(number, currency),
+        "nano": lambda: shown.money(number, currency, 9),
+        "times": lambda: f"× {number}",
+    }
+    return forms[unit]()
+
+
+def _words() -> dict[str, Any]:
+    """What the templates of this page say names with."""
+    return {
+        "line_titles": LINE_TITLES,
+        "energy_texts": ENERGY_TEXTS,
+        "claim_titles": line_tables.CLAIM_TITLES,
+        "not_checked": line_tables.NOT_CHECKED,
+        "answers": line_tables.ANSWERS,
+        "alteration_titles": line_tables.ALTERATION_TITLES,
+        "price_titles": line_tables.PRICE_TITLES,
+        "flag_titles": line_tables.FLAG_TITLES,
+        "clock_states": line_tables.CLOCK_STATES,
+        "is_forgery": forgery.is_forgery,
+        "sides": {"buy": _("buy"), "sell": _("sell")},
+        "translate": translate,
+    }
+
+
+def _wants_fragment() -> bool:
+    """Whether a script of the page asks, and puts the answer into it."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def _file(data: bytes, name: str, content_type: str = BUNDLE_TYPE) -> Response:
+    return Response(data, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -1,0 +1,187 @@
+"""The tables of one bill line's way down to its proof, out of its bundle, and the words for what stands in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gridweb.access import EVERY_ROLE, Viewer, check_party
+from gridweb.bundle_view import BundleView, ReadingView, decode_bundle
+from gridweb.i18n import N_, _
+from gridweb.points import find_point
+from gridweb.proofs import LineName, fetch_bundle
+from gridweb.source import Source
+from gridweb.tables import Column, Table, serves_table
+
+CLAIM_TITLES: Final[Mapping[str, str]] = {
+    "shape": N_("The file is one whole bundle, no byte too many"),
+    "header": N_("All records are of one state of the ledger, and belong to this line"),
+    "line": N_("Energy times price gives the amount"),
+    "energy": N_("Registers and trades give the energy"),
+    "readings": N_("The registers were read at this meter, for this slot"),
+    "recorded": N_("The ledger accepted readings and orders before the settlement"),
+    "orders": N_("The filled orders are the party's, within their limits, and all that it traded"),
+    "book": N_("The clearing price follows from all orders of the slot"),
+    "signatures": N_("Gateway and party signed"),
+    "certificate": N_("Signers whom the trust root names certified this state"),
+}
+"""The verifier's claims by name, as message ids."""
+NOT_CHECKED: Final[Mapping[str, str]] = {
+    "that the file is one whole bundle": N_("that the file is one whole bundle"),
+    "that all records are of one state of the ledger, and belong here": N_(
+        "that all records are of one state of the ledger, and belong here"
+    ),
+    "that energy times price gives the amount": N_("that energy times price gives the amount"),
+    "that registers and trades give the energy": N_("that registers and trades give the energy"),
+    "that the registers were read at this meter, for this slot": N_(
+        "that the registers were read at this meter, for this slot"
+    ),
+    "that the ledger accepted what it shows": N_("that the ledger accepted what it shows"),
+    "that the filled orders are the party's, within their limits, and all that it traded": N_(
+        "that the filled orders are the party's, within their limits, and all that it traded"
+    ),
+    "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)": N_(
+        "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)"
+    ),
+    "that gateway and party signed": N_("that gateway and party signed"),
+    "that signers whom you trust certified it (--trust FILE)": N_(
+        "that signers whom you trust certified it (--trust FILE)"
+    ),
+    "that the meter measured right, and that the gateway read it right": N_(
+        "that the meter measured right, and that the gateway read it right"
+    ),
+    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on": N_(
+        "that rules, ratio, meter and keys in the ledger are those that the parties agreed on"
+    ),
+}
+"""What the verifier says it has not checked -> message id: its own words, all of them."""
+ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
+    "verified": (N_("Verified"), "good"),
+    "not verified": (N_("Not verified"), "bad"),
+    "cannot be decided": (N_("Cannot be decided"), "warn"),
+}
+"""The verifier's answers: message id and state."""
+ALTERATION_TITLES: Final[Mapping[str, str]] = {
+    "amount": N_("one digit of the amount"),
+    "energy": N_("one digit of the line's energy"),
+    "price": N_("one digit of the line's price"),
+    "rules_price": N_("one digit of the levy in the rules"),
+    "ratio": N_("one digit of the transformer ratio"),
+    "order_limit": N_("one digit of the order's limit price"),
+    "filled": N_("one digit of what the order got"),
+    "start_register": N_("one digit of the register at the start"),
+    "end_register": N_("one digit of the register at the end"),
+    "gateway_signature": N_("one digit of the gateway's signature"),
+    "signer_signature": N_("one digit of the signer's signature under the header"),
+    "forged_amount": N_("the amount, and every digest made anew"),
+    "forged_reading": N_("the register at the end, and every digest and sum made anew"),
+    "forged_limit": N_("the order's limit price, and every digest made anew"),
+    "forged_rules": N_("the levy in the rules, and every digest and sum made anew"),
+}
+"""Names of ``gridweb.forgery`` -> message ids."""
+PRICE_TITLES: Final[Mapping[str, str]] = {
+    "feed_in_price_micro_per_kwh": N_("Feed-in price"),
+    "levy_micro_per_kwh": N_("Levy"),
+    "network_residual_micro_per_kwh": N_("Network charge, other energy"),
+    "network_traded_micro_per_kwh": N_("Network charge, traded energy"),
+    "residual_price_micro_per_kwh": N_("Supplier's price"),
+    "shortfall_price_micro_per_kwh": N_("Price of shortfall"),
+    "surplus_price_micro_per_kwh": N_("Price of surplus"),
+}
+CLOCK_STATES: Final[Mapping[str, str]] = {
+    "synced": N_("synchronised"),
+    "holdover": N_("holding over"),
+    "unsynced": N_("not synchronised"),
+    "simulated": N_("simulated"),
+}
+FLAG_TITLES: Final[Mapping[str, str]] = {
+    "late": N_("late"),
+    "interpolated": N_("interpolated"),
+    "frozen": N_("frozen"),
+    "rollover": N_("rolled over"),
+}
+
+TERM_COLUMNS: Final = (
+    Column("line_kind", N_("Line")),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+    Column("amount_nano", N_("Amount"), "amount_nano"),
+)
+ORDER_COLUMNS: Final = (
+    Column("order", N_("Order")),
+    Column("side", N_("Side")),
+    Column("quantity_wh", N_("Ordered"), "energy_wh"),
+    Column("limit_micro_per_kwh", N_("Limit price"), "price_micro"),
+    Column("filled_wh", N_("Filled"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+)
+READING_COLUMNS: Final = (
+    Column("boundary_s", N_("Boundary"), "instant"),
+    Column("import_wh", N_("Import register, as shown"), "energy_wh"),
+    Column("export_wh", N_("Export register, as shown"), "energy_wh"),
+    Column("ratio", N_("Transformer ratio"), "count"),
+    Column("quality", N_("Quality"), "quality"),
+    Column("flags", N_("Flags")),
+    Column("offset_ms", N_("Read after the boundary, ms"), "count"),
+    Column("clock", N_("Gateway's clock")),
+    Column("clock_offset_ms", N_("Clock offset, ms"), "count"),
+)
+
+
+async def read_view(source: Source, party: str, slot: int, kind: str) -> BundleView:
+    """A bill line's bundle, decoded. SourceMissing, SourceBusy, SourceAway."""
+    return decode_bundle(await fetch_bundle(source, LineName(party, slot, kind)))
+
+
+@serves_table("/households/<party>/lines/<slot>/<kind>/terms", *EVERY_ROLE)
+async def line_terms_table(source: Source, viewer: Viewer, party: str, slot: int, kind: str) -> Table:
+    """All lines of the point in the slot of one of them, as its bundle proves them: they add up to what it pays."""
+    check_party(viewer, party)
+    return terms_table(await read_view(source, party, slot, kind))
+
+
+def terms_table(view: BundleView) -> Table:
+    """The same, out of a decoded bundle."""
+    terms = [term for term in view.position.terms if term.energy_wh]
+    rows = [(term.kind, term.energy_wh, term.price_micro_per_kwh, term.amount_nano) for term in terms]
+    totals = (None, None, None, sum(term.amount_nano for term in terms))
+    name = f"{view.party}-{view.run.slot_start_s}-terms"
+    return Table(name, TERM_COLUMNS, rows, title=_("All lines of the slot"), totals=totals, currency=view.currency)
+
+
+@serves_table("/households/<party>/lines/<slot>/<kind>/orders", *EVERY_ROLE)
+async def line_orders_table(source: Source, viewer: Viewer, party: str, slot: int, kind: str) -> Table:
+    """The party's filled orders of the slot, as the bundle of one of its lines proves them."""
+    check_party(viewer, party)
+    return orders_table(await read_view(source, party, slot, kind))
+
+
+def orders_table(view: BundleView) -> Table:
+    """The same, out of a decoded bundle."""
+    price = view.run.price_micro_per_kwh
+    rows = [
+        (order.order, order.side, order.quantity_wh, order.limit_micro_per_kwh, order.filled_wh, price)
+        for order in view.orders
+    ]
+    name = f"{view.party}-{view.run.slot_start_s}-orders"
+    return Table(name, ORDER_COLUMNS, rows, title=_("Filled orders"), currency=view.currency)
+
+
+@serves_table("/households/<party>/lines/<slot>/<kind>/readings", *EVERY_ROLE)
+async def line_readings_table(source: Source, viewer: Viewer, party: str, slot: int, kind: str) -> Table:
+    """The two register readings that a bill line rests on."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    return readings_table(await read_view(source, party, slot, kind), point.area.tz)
+
+
+def readings_table(view: BundleView, tz: str) -> Table:
+    """The same, out of a decoded bundle."""
+    name = f"{view.party}-{view.run.slot_start_s}-readings"
+    rows = [_reading_row(reading, view.ratio) for reading in view.readings]
+    return Table(name, READING_COLUMNS, rows, title=_("Register readings"), tz=tz, currency=view.currency)
+
+
+def _reading_row(reading: ReadingView, ratio: int) -> tuple[object, ...]:
+    registers = (reading.boundary_s, reading.import_wh, reading.export_wh, ratio, reading.quality)
+    return (*registers, " ".join(reading.flags), reading.offset_ms, reading.clock_state, reading.clock_offset_ms)
