@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
 LINE_ENDS_OBSERVED: Final = 11
 """Homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within half a volt."""
 VOLTAGE: Final = "32.7.0"
+REPEAT_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,22 @@ class Instruments:
         self._devices = devices
         self._placed = placed
 
-    async def connect(self, broker: Broker | None) -> None:
-        """Let the devices find their broker."""
-        if self._devices is not None and broker is not None:
-            await connect_devices(self._devices, broker)
+    @asynccontextmanager
+    async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
+        """Connect the devices, and let them say their state again and again inside the block.
+
+        So a device is heard by an agent that listens a moment later, or after a broker was gone for a moment.
+        """
+        if self._devices is None or broker is None:
+            yield
+            return
+        await connect_devices(self._devices, broker)
+        repeating = asyncio.create_task(_repeat(self._devices))
+        try:
+            yield
+        finally:
+            repeating.cancel()
+            await asyncio.wait({repeating})
 
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
@@ -69,6 +83,12 @@ class Instruments:
                 [powers_w[row] for row in rows],
                 [voltages_v[row] for row in rows],
             )
+
+
+async def _repeat(devices: MqttFleet) -> None:
+    while True:
+        await asyncio.sleep(REPEAT_S)
+        await devices.speak()
 
 
 @asynccontextmanager

@@ -114,9 +114,9 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-        await instruments.connect(broker)
         day = Day(world, plan.seed, scene.chain, client, scene.keys, instruments.show)
-        await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
+        async with instruments.speaking(broker):
+            await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
         audience.show_progress("collecting results")
         collected = await _collect(client, world, plan.out)
         if scene.pages_url is not None:

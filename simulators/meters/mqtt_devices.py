@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -147,8 +147,9 @@ class MqttFleet:
             if not fault.silent:
                 topic, payload = self._spoken(index, device, fault)
                 sent.append(client.publish(topic, payload, QOS, retain=fault.retain))
+        kept = [info for info in sent if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS]  # else the connection has just gone
         async with _patience():
-            while not all(info.is_published() for info in sent):  # noqa: ASYNC110 - paho's thread sends
+            while not all(info.is_published() for info in kept):  # noqa: ASYNC110 - paho's thread sends
                 await asyncio.sleep(POLL_S)
 
     def _spoken(self, index: int, device: VirtualDevice, fault: DeviceFault) -> tuple[str, bytes]:
