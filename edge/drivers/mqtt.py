@@ -128,6 +128,7 @@ class BrokerLink:
         self._takers: dict[str, Taker] = {}
         self._mark_topic = f"{client_id}/mark"
         self._mark = b""
+        self._has_settled = False  # the present connection has proved good: the pause before the next starts from anew
         self._why = ""  # why the present connection ends, where more is known than that it ended
         self._lost_ms = float("-inf")  # until when the connection before this one was up
         self._up = asyncio.Event()
@@ -204,7 +205,7 @@ class BrokerLink:
     async def _keep_up(self) -> None:
         failures = 0
         while True:
-            connected_before, self._why = self.connections, ""
+            self._why, self._has_settled = "", False
             connecting = asyncio.ensure_future(asyncio.to_thread(self._client.reconnect))
             try:
                 await asyncio.shield(connecting)
@@ -216,7 +217,7 @@ class BrokerLink:
             else:
                 await self._serve()
             self._tried.set()
-            failures = 1 if self.connections > connected_before else failures + 1
+            failures = 1 if self._has_settled else failures + 1
             await asyncio.sleep(backoff_ms(failures, RETRY_MS, self.config.retry_ms_max, self._jitter) / 1000.0)
 
     async def _serve(self) -> None:
@@ -308,6 +309,7 @@ class BrokerLink:
             self._why = f"the broker refuses us: {reason}"
             return
         self.connections += 1
+        self._mark = b""  # the broker may send the last connection's mark again
         self._up.set()
         self._tried.set()
         _log.info("broker_up", broker=self.config.broker, host=self.config.host, port=self.config.port)
@@ -327,6 +329,7 @@ class BrokerLink:
 
     def _all_new(self, connection: int) -> None:
         if self.is_up and self.connections == connection:
+            self._has_settled = True
             self._new_only.set()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
@@ -335,7 +338,7 @@ class BrokerLink:
         except UnicodeDecodeError:
             return
         if topic == self._mark_topic:
-            if message.payload == self._mark:
+            if self._mark and message.payload == self._mark:
                 self._all_new(self.connections)
             return
         taker = self._takers.get(topic)
@@ -344,7 +347,7 @@ class BrokerLink:
         if message.retain:
             if topic not in self._retained:  # one line for each topic, not for each connection
                 self._retained.add(topic)
-                _log.info("retained_message_ignored", broker=self.config.broker, topic=topic)
+                _log.warning("retained_message_ignored", broker=self.config.broker, topic=topic)
             return
         kept = not self._new_only.is_set()
         at_ms = self._lost_ms if kept else self._clock_ms()
