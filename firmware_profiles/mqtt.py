@@ -108,6 +108,9 @@ class DeviceProfile:
                 raise ProfileError(f"point {point.obis} is given twice; each obis stands once")
             seen.add(point.obis)
             self._check_point(point)
+        unused = {request.method for request in self.requests} - {point.request for point in self.points}
+        if unused:
+            raise ProfileError(f"requests: no point lies in the answer to {min(unused)!r}; leave it out")
 
     def _check_rpc(self) -> None:
         _check_topic("request_topic", self.request_topic, ("device", "client"), needed="device")
@@ -117,9 +120,6 @@ class DeviceProfile:
         methods = [request.method for request in self.requests]
         if not methods or len(set(methods)) != len(methods):
             raise ProfileError("requests: mode 'rpc' needs at least one, and each method stands once")
-        unused = set(methods) - {point.request for point in self.points}
-        if unused:
-            raise ProfileError(f"requests: no point lies in the answer to {min(unused)!r}; leave it out")
 
     def _check_push(self) -> None:
         _check_topic("push_topic", self.push_topic, ("device",), needed="device")
