@@ -206,7 +206,7 @@ def _operation(route: TableRoute) -> dict[str, Any]:
         "summary": summary,
         "operationId": route.endpoint,
         "description": f"For {', '.join(sorted(route.roles))}.",
-        "parameters": [*(_parameter(*one) for one in where), FORMAT_PARAMETER],
+        "parameters": [*(_parameter(*one, route.required) for one in where), FORMAT_PARAMETER],
         "responses": {
             "200": {
                 "description": summary,
@@ -220,7 +220,7 @@ def _operation(route: TableRoute) -> dict[str, Any]:
     }
 
 
-def _parameter(name: str, kind: type, place: str) -> dict[str, Any]:
+def _parameter(name: str, kind: type, place: str, required: frozenset[str]) -> dict[str, Any]:
     described = {"description": PARAMETERS[name]} if name in PARAMETERS else {}
     schema = _INTEGER if kind is int else _TEXT
-    return {"name": name, "in": place, "required": place == "path", "schema": schema, **described}
+    return {"name": name, "in": place, "required": place == "path" or name in required, "schema": schema, **described}

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import quote, urlencode
 
 from gridcore.errors import require
+from gridcore.problems import Problem
 from gridweb.access import Role, Viewer
 from gridweb.i18n import translate
 from gridweb.source import Source
@@ -131,13 +132,16 @@ def _csv_field(value: object) -> object:
 
 @dataclass(frozen=True)
 class TableRoute:
-    """A table that is served under ``/api/v1``. ``path`` and ``query``: names and types (str or int) of its arguments."""
+    """A table that is served under ``/api/v1``. ``path`` and ``query``: names and types (str or int) of its arguments,
+    ``required``: of the query those that have no default.
+    """
 
     rule: str
     function: Callable[..., Awaitable[Table]]
     roles: tuple[Role, ...]
     path: Mapping[str, type]
     query: Mapping[str, type]
+    required: frozenset[str]
     takes_viewer: bool
 
     @property
@@ -146,7 +150,10 @@ class TableRoute:
         return self.function.__name__
 
     async def table(self, source: Source, viewer: Viewer, **arguments: str | int) -> Table:
-        """The table for a viewer."""
+        """The table for a viewer. Problem 400 when an argument of the query that it cannot do without is missing."""
+        missing = sorted(self.required - arguments.keys())
+        if missing:
+            raise Problem("bad-request", f"{missing[0]} is missing")
         if self.takes_viewer:
             return await self.function(source, viewer, **arguments)
         return await self.function(source, **arguments)
@@ -168,7 +175,8 @@ def serves_table(rule: str, *roles: Role) -> Callable[[TableFunction], TableFunc
         path = {name: kind for name, kind in kinds.items() if name not in query}
         require(set(re.findall(r"<(\w+)>", rule)) == set(path), f"{rule} names the arguments of {function.__name__}")
         typed = re.sub(r"<(\w+)>", lambda m: f"<int(signed=True):{m[1]}>" if path[m[1]] is int else m[0], rule)
-        route = TableRoute(typed, function, roles, path, query, takes_viewer)
+        required = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
+        route = TableRoute(typed, function, roles, path, query, required, takes_viewer)
         require(route.endpoint not in _routes, f"one table function is named {route.endpoint}")
         _routes[route.endpoint] = route
         return function

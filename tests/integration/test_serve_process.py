@@ -136,7 +136,7 @@ async def test_a_user_made_on_the_command_line_signs_in_and_sees_what_the_projec
 async def wait_for_height(http: httpx.AsyncClient, height: int) -> None:
     """Until the time series hold everything up to a height."""
     async with asyncio.timeout(START_TIMEOUT_S):
-        while f"gridledger_web_projected_height {height}\n" not in (await http.get("/metrics")).text:
+        while f"gridledger_web_projected_height {height}\n" not in (await http.get("/metrics")).text:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
