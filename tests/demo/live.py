@@ -28,6 +28,7 @@ class LiveDemo:
 
     def __init__(self, out: Path, *words: str, households: int, slots: int | None) -> None:
         self.out = out
+        self._visitors: list[Visitor] = []
         self._stdout, self._stderr = out.with_suffix(".stdout"), out.with_suffix(".stderr")
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -67,6 +68,19 @@ class LiveDemo:
         found = self.wait_for(lambda: re.search(r"http://127\.0\.0\.1:\d+(?=\s)", read()), "URL")
         return found[0]
 
+    def visitor(self, role: str = "", party: str = "") -> Visitor:
+        """Somebody at its pages, signed in where a role is given."""
+        visitor = Visitor(self.url())
+        self._visitors.append(visitor)
+        if role:
+            assert visitor.sign_in(role, party).status_code == 200
+        return visitor
+
+    def let_visitors_go(self) -> None:
+        """Close what they have open."""
+        for visitor in self._visitors:
+            visitor.close()
+
     def pid(self, name: str) -> int:
         """The process id of one of its processes; it is a child of the demonstration."""
         pid = self.wait_for(lambda: read_pid(self.out, name), f"{name}.pid")
@@ -101,6 +115,7 @@ def live_demo(out: Path, *words: str, households: int, slots: int | None) -> Ite
     try:
         yield demo
     finally:
+        demo.let_visitors_go()
         end_by_force(out, demo.process)
 
 

@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 
 from gridledger.demo.pages import URL_WITHIN_S
+from simulators.grid.world import RATED_PHASE_V, build_world
+from simulators.meters.broker import mosquitto_program
 from tests.demo import checks
 from tests.demo.demo_run import Finished, demo_command, read_pid, run_demo
-from tests.demo.live import CHILDREN, LiveDemo, Visitor, live_demo
+from tests.demo.live import CHILDREN, LiveDemo, live_demo
 from tests.demo.test_demo_small import run_bad
 
 pytestmark = pytest.mark.slow
 HOUSEHOLDS, SLOTS = 12, 8
+DEVICES = {"Shelly", "Tasmota"}
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +39,6 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
         yield demo
 
 
-@pytest.fixture
-def visitor(over: LiveDemo) -> Iterator[Visitor]:
-    """Somebody at its pages."""
-    somebody = Visitor(over.url())
-    yield somebody
-    somebody.close()
-
-
 # ---------------------------------------------------------------------------------------------------- while it runs
 
 
@@ -56,13 +51,12 @@ def running(tmp_path: Path) -> Iterator[LiveDemo]:
 
 
 def test_the_url_answers_when_it_is_printed_and_the_overview_fills_while_the_day_runs(running: LiveDemo) -> None:
-    visitor = Visitor(running.url())
+    visitor = running.visitor("utility")
     assert "still starting" not in running.stdout, (
         f"not within the {URL_WITHIN_S:.0f} s that the demonstration promises"
     )
     assert "SIMULATED" in running.stdout
     assert "12 homes traded" not in running.stdout, "the URL comes before the day"
-    assert "Overview" in visitor.sign_in("utility").text
 
     def settled() -> int:
         return int(sum(row["settled"] for row in visitor.rows("/api/v1/areas")))
@@ -76,6 +70,32 @@ def test_the_url_answers_when_it_is_printed_and_the_overview_fills_while_the_day
         r"12 homes traded [\d.,]+ kWh; [\d.]+ % (cheaper|dearer) than supplier only", visitor.text("/overview")
     )
     assert "SIMULATED" in visitor.text("/overview")
+
+
+@pytest.mark.external
+@pytest.mark.skipif(mosquitto_program() is None, reason="no mosquitto; install it: apt-get install mosquitto")
+def test_a_killed_broker_comes_back_and_its_devices_are_observed_again(running: LiveDemo) -> None:
+    visitor = running.visitor("utility")
+
+    def observed_at_newest_boundary() -> tuple[int, set[str]]:
+        newest = visitor.get("/api/v1/areas/A1/slots").json()
+        settled = [row[0] for row in newest["rows"] if row[2] is not None and row[2] == row[3]]
+        boundary_s = settled[-1] + checks.SLOT_S if settled else checks.FIRST_SLOT_S
+        rows = visitor.rows(f"/api/v1/gateways/gateway-1/observations?boundary_s={boundary_s}") if settled else []
+        return boundary_s, {row["device"].partition(" ")[0] for row in rows}
+
+    before_s, _ = running.wait_for(
+        lambda: found if (found := observed_at_newest_boundary())[1] >= DEVICES else None, "devices"
+    )
+    broker = running.pid("broker")
+    os.kill(broker, signal.SIGKILL)
+    running.wait_for(lambda: pid if (pid := read_pid(running.out, "broker")) not in (None, broker) else None, "broker")
+
+    after_s, _ = running.wait_for(
+        lambda: found if (found := observed_at_newest_boundary())[0] > before_s and found[1] >= DEVICES else None,
+        "devices after the broker's restart",
+    )
+    assert after_s > before_s
 
 
 def test_sigterm_in_the_middle_of_the_day_ends_pages_node_and_agents(running: LiveDemo) -> None:
@@ -105,9 +125,8 @@ def test_pages_do_not_change_what_the_ledger_decides(over: LiveDemo, headless: F
         assert (over.out / name).read_bytes() == (headless.out / name).read_bytes(), name
 
 
-def test_four_roles_sign_in_without_a_password_under_the_marks_demo_and_simulated(
-    over: LiveDemo, visitor: Visitor
-) -> None:
+def test_four_roles_sign_in_without_a_password_under_the_marks_demo_and_simulated(over: LiveDemo) -> None:
+    visitor = over.visitor()
     page = visitor.text("/sign-in")
     assert "DEMO" in page
     assert "SIMULATED" in page
@@ -118,24 +137,22 @@ def test_four_roles_sign_in_without_a_password_under_the_marks_demo_and_simulate
         ("administrator", "", "Overview"),
         ("household", "H001", "H001"),
     ):
-        somebody = Visitor(over.url())
-        home = somebody.sign_in(role, party)
+        home = over.visitor().sign_in(role, party)
         assert home.status_code == 200
         assert title in home.text, role
         assert "SIMULATED" in home.text, role
-        somebody.close()
 
 
-def test_the_overview_and_the_summary_say_the_same_sentence(over: LiveDemo, visitor: Visitor) -> None:
-    visitor.sign_in("regulator")
+def test_the_overview_and_the_summary_say_the_same_sentence(over: LiveDemo) -> None:
+    visitor = over.visitor("regulator")
     sentence = re.search(r"\d+ homes traded .* supplier only", over.stdout)
 
     assert sentence is not None, over.stdout
     over.wait_for(lambda: True if sentence[0] in visitor.text("/overview") else None, sentence[0])
 
 
-def test_figures_of_the_pages_are_those_of_the_files(over: LiveDemo, visitor: Visitor) -> None:
-    visitor.sign_in("utility")
+def test_figures_of_the_pages_are_those_of_the_files(over: LiveDemo) -> None:
+    visitor = over.visitor("utility")
     fills = {(row["slot_start_s"], row["order"]): int(row["filled_wh"]) for row in rows_of(over, "fills.csv")}
     buys = {row["order"] for row in rows_of(over, "orders.csv") if row["side"] == "buy"}
     bought = sum(wh for (_, order), wh in fills.items() if order in buys)
@@ -148,7 +165,23 @@ def test_figures_of_the_pages_are_those_of_the_files(over: LiveDemo, visitor: Vi
     assert area["missing"] == 0
 
 
-def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo, visitor: Visitor) -> None:
+def test_the_lowest_voltage_is_the_one_of_the_power_flow(over: LiveDemo) -> None:
+    world = build_world(households=HOUSEHOLDS, slots=SLOTS, seed=7)
+    visitor = over.visitor("utility")
+    slots = over.wait_for(
+        lambda: (
+            rows if len(rows := visitor.rows("/api/v1/areas/A1/slots")) >= SLOTS and rows[SLOTS - 1]["orders"] else None
+        ),
+        "slots",
+    )
+
+    shown_v = [row["voltage_milli_min"] / 1000 for row in slots[:SLOTS]]
+
+    assert shown_v == pytest.approx((world.voltage_pu_min[:, 0] * RATED_PHASE_V).tolist(), abs=0.5)
+    assert len(set(shown_v)) > 1, "it is no constant"
+
+
+def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo) -> None:
     before = over.pid("web")
 
     os.kill(before, signal.SIGKILL)
@@ -156,7 +189,7 @@ def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo, visi
 
     assert after != before
     over.wait_for(lambda: True if answers(over.url()) else None, "answer")
-    visitor.sign_in("utility")
+    visitor = over.visitor("utility")
     assert visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS, "what was projected is still there"
 
 
