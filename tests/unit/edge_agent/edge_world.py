@@ -268,6 +268,7 @@ def write_config(folder: Path, node: str = "http://127.0.0.1:9", **changes: str)
     text += '[[lines]]\nline = "l"\nhost = "127.0.0.1"\nport = 9\n'
     text += '[[meters]]\nnumber = 1\nmeter = "M-1"\nline = "l"\nunit_id = 1\nlimit_wh = 10000\n'
     text += "profile = " + changes.get("_profile", '"eastron_sdm630"') + "\n"
+    text += f"observe = {changes['_observe']}\n" if "_observe" in changes else ""
     path = folder / "edge.toml"
     path.write_text(text)
     return path

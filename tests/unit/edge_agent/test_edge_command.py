@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 import edge.parts
-from edge.config import EdgeConfig, load_profiles, profiles_digest
-from edge.outbox import lock_outbox
-from firmware_profiles import FOLDER, profile_digest
+from edge.config import EdgeConfig, load_device_profiles, load_profiles, profiles_digest
+from edge.outbox import Seen, lock_outbox
+from firmware_profiles import DEVICES_FOLDER, FOLDER, profile_digest
 from gridcore import cbor
 from gridcore.config import load_config, read_config
 from gridcore.errors import UsageError
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridledger.cli import main
-from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, key, new_outbox, trust_root, write_config
+from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, key, new_outbox, next_batch, trust_root, write_config
+
+BROKER = '[[brokers]]\nbroker = "house"\nhost = "127.0.0.1"\nport = 1883\n'
+DEVICE = '[[devices]]\nnumber = 9001\ndevice = "EM-1"\nbroker = "house"\naddress = "em-1"\nprofile = "shelly_pro3em"\n'
+MQTT = BROKER + DEVICE
 
 
 def line_of(capsys: pytest.CaptureFixture[str]) -> str:
@@ -84,6 +88,53 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
             "retry_ms_max is less than submit.retry_ms_min",
         ),
         ({"_tables": "[outbox_limits]\nbatches_max = 0\n"}, "outbox_limits.batches_max = 0 is out of range"),
+        ({"_observe": '["1.8.0"]'}, "meter 'M-1': observe: 1.8.0 is billed, it is read anyway; leave it out"),
+        ({"_observe": '["99.7.0"]'}, "meter 'M-1': observe: profile eastron_sdm630 has no point '99.7.0'; it has"),
+        ({"_observe": '["32.7.0", "32.7.0"]'}, "meter 'M-1': observe '32.7.0' is given twice"),
+        *(
+            ({"_tables": MQTT.replace(old, new, 1)}, reason)
+            for old, new, reason in (
+                ("port = 1883", "prt = 1883", "brokers[0].prt is an unknown key; did you mean 'port'?"),
+                ("port = 1883", "port = 0", "brokers[0].port = 0 is out of range"),
+                ("port = 1883", 'password = "file:password"', "broker 'house' has a password but no user"),
+                ("port = 1883", 'user = "u"\npassword = "hush"', "a secret is given by reference"),
+                ("port = 1883", 'user = "u"\npassword = "file:none"', "broker 'house': password: file:"),
+                ("port = 1883", 'ca = "ca.pem"', "broker 'house' has a ca but tls is false"),
+                ("port = 1883", 'tls = true\nca = "none.pem"', "none.pem cannot be used (No such file or directory)"),
+                ("port = 1883", 'tls = true\nca = "edge.toml"', "edge.toml cannot be used ("),
+                ("port = 1883", 'client_id = "a/b"', "client_id 'a/b' stands in topics"),
+                ("[[brokers]]", BROKER + "[[brokers]]", "brokers: broker 'house' is given twice"),
+                (
+                    "[[brokers]]",
+                    BROKER.replace("house", "k") + "[[brokers]]",
+                    "host:port '127.0.0.1:1883' is given twice",
+                ),
+                (
+                    "[[brokers]]",
+                    BROKER.replace("house", "k").replace("1883", "1") + "[[brokers]]",
+                    "no device is on broker 'k'",
+                ),
+                (
+                    'broker = "house"\naddress',
+                    'broker = "k"\naddress',
+                    "device 'EM-1' is on broker 'k'; brokers are house",
+                ),
+                ("number = 9001", "number = 1", "meters and devices: number '1' is given twice"),
+                ("number = 9001", "nmber = 9001", "devices[0].nmber is an unknown key; did you mean 'number'?"),
+                ("em-1", "em/+", "device 'EM-1': address 'em/+' stands in topics"),
+                ("shelly_pro3em", "shelly_3em", "unknown profile 'shelly_3em'; did you mean 'shelly_pro3em'?"),
+                ("[[devices]]", DEVICE + "[[devices]]", "devices: device 'EM-1' is given twice"),
+                (
+                    "[[devices]]",
+                    DEVICE.replace("EM-1", "EM-2") + "[[devices]]",
+                    "broker and address 'house/em-1' is given twice",
+                ),
+            )
+        ),
+        (
+            {"_tables": MQTT + "".join(DEVICE.replace("1", f"1{n}") for n in range(400))},
+            "values of 401 meters and devices may take",
+        ),
     ],
 )
 def test_bad_configuration_is_one_line(
@@ -133,6 +184,31 @@ def test_bad_trust_file_is_one_line(
     line = line_of(capsys)
     assert line.startswith(f"{path}: trust: {tmp_path / 'trust.json'}: ")
     assert reason in line
+
+
+def test_agent_with_devices_passes_its_check_and_shows_their_brokers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = 'user = "gw-1"\npassword = "file:password"\ntls = true\n'
+    path = write_config(tmp_path, _tables=BROKER + secret + DEVICE, _observe='["32.7.0"]')
+    assert main(["edge", "check", "--config", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["brokers"], answer["devices"]) == (1, 1)
+    outbox = new_outbox(tmp_path / "outbox.sqlite", 1)
+    assert main(["edge", "status", "--config", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    place = {"broker": "house", "host": "127.0.0.1", "port": 1883}
+    assert (answer["brokers"], answer["not_observed"]) == ([{**place, "last": None}], {})
+    outbox.append(next_batch, seen=Seen((("house", "no connection (Connection refused)"),), (("EM-1", "broker_down"),)))
+    outbox.close()
+    assert main(["edge", "status", "--config", str(path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["brokers"] == [{**place, "last": "no connection (Connection refused)"}]
+    assert answer["not_observed"] == {"EM-1": "broker_down"}
+    assert main(["edge", "status", "--config", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "house at 127.0.0.1:1883 (no connection (Connection refused))" in text
+    assert "EM-1 (broker_down)" in text
 
 
 def test_damaged_outbox_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,9 +315,28 @@ def test_batches_name_profiles_by_digest(tmp_path: Path) -> None:
     profiles = load_profiles(load_config(path, EdgeConfig))
     file_digest = profile_digest((FOLDER / "eastron_sdm630.toml").read_bytes())
     assert profiles_digest(profiles) == sm3(cbor.encode([["eastron_sdm630", file_digest]]))
+    path = write_config(tmp_path, _tables=MQTT)
+    device_digest = profile_digest((DEVICES_FOLDER / "shelly_pro3em.toml").read_bytes())
+    parts = edge.parts.load_parts(path, "0")
+    named = cbor.encode([["eastron_sdm630", file_digest], ["shelly_pro3em", device_digest]])
+    assert parts.maker.profiles == sm3(named)
+
+
+def test_profile_id_of_both_kinds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    text = (DEVICES_FOLDER / "shelly_pro3em.toml").read_text().replace('"shelly_pro3em"', '"eastron_sdm630"', 1)
+    (folder / "eastron_sdm630.toml").write_text(text)
+    tables = MQTT.replace("shelly_pro3em", "eastron_sdm630")
+    path = write_config(tmp_path, device_profiles='"profiles"', _tables=tables)
+    assert main(["edge", "check", "--config", str(path)]) == 2
+    assert "device_profiles: 'eastron_sdm630' is a meter's profile too" in line_of(capsys)
 
 
 def test_shipped_example_is_a_usable_configuration(repository: Path) -> None:
     config = load_config(repository / "examples" / "edge.toml", EdgeConfig)
     assert config.clock == "wall"
     assert load_profiles(config)
+    profiles = load_device_profiles(config)
+    assert {profiles[row.profile].mode for row in config.devices} == {"rpc", "push"}
+    assert any(row.observe for row in config.meters)
