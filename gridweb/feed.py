@@ -78,11 +78,13 @@ class Feed:
             if not oldest - 1 <= position < self._next_id:
                 position = self._next_id - 1
                 yield Event(position, "reset", {}).encode()
-            while not self._stop.is_set():
+            while True:
                 changed = self._changed
                 for event in [event for event in self._backlog if event.id > position]:
                     position = event.id
                     yield event.encode()
+                if self._stop.is_set():
+                    return
                 if changed.is_set():
                     continue
                 waiting = asyncio.ensure_future(changed.wait())

@@ -207,6 +207,7 @@ def make_world(folder: Path, **config: Any) -> World:
     clock, stop = ManualClock(NOW_S), asyncio.Event()
     node, series, progress, health = FakeNode(), MemorySeries(), Standing(), Health(clock)
     node.answers["areas"] = {"areas": [AREA]}
+    node.answers["areas/a-1/installations"] = {"installations": [], "next": None}
     node.answers["calendars/c"] = {**CALENDAR, "days": [FIRST_S + day * DAY_S for day in range(-1, 3)]}
     database = open_database(folder / "users.db")
     site = Site(

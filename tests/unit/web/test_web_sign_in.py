@@ -1,0 +1,308 @@
+"""Signing in: passwords, sessions and their cookies, guesses slowed down, the demonstration's way in."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.errors import UsageError
+from gridweb.access import Role, Viewer
+from gridweb.cookies import Cookies
+from gridweb.pages.account import local_path
+from gridweb.sessions import AGE_S, IDLE_S, SEEN_STEP_S, SESSIONS_OF_USER_MAX, form_token
+from gridweb.throttle import ENTRIES_MAX, FREE, LOCK_S, LOCK_S_MAX, Throttle
+from gridweb.users import PASSWORD_BYTES_MAX, _hasher, is_password
+from tests.unit.web.web_world import Browser, World, make_world
+
+PASSWORD = "a long enough password"
+
+
+@cache
+def hashed() -> str:
+    """The hash of PASSWORD, made once: it takes its time on purpose."""
+    return _hasher.hash(PASSWORD)
+
+
+def add_anna(world: World) -> World:
+    """Give a site one user, anna of the utility."""
+    row = ("anna", "utility", None, hashed(), 0)
+    world.site.users._database.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?)", row)
+    return world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A site with one user."""
+    return add_anna(make_world(tmp_path))
+
+
+async def open_form(browser: Browser, path: str = "/sign-in") -> str:
+    """Open the sign-in page as a browser does; the token of its form."""
+    token = re.search(r'name="form_token" value="(\w+)"', await browser.text(path))
+    assert token is not None
+    return token[1]
+
+
+async def sign_in(browser: Browser, name: str, password: str, next_path: str = "/", **options: Any) -> Any:
+    """Fill the form in and send it."""
+    form = {"form_token": await open_form(browser), "name": name, "password": password, "next": next_path}
+    return await browser.post("/sign-in", form, **options)
+
+
+def cookie_of(response: Any, name: str) -> Morsel[str]:
+    """A cookie that a response sets."""
+    jar: SimpleCookie = SimpleCookie()
+    for header in response.headers.getlist("Set-Cookie"):
+        jar.load(header)
+    return jar[name]
+
+
+async def test_the_right_password_opens_the_page_that_was_asked_for(world: World) -> None:
+    browser = world.browser()
+    assert (await browser.get("/condition?x=1")).headers["Location"] == "/sign-in?next=/condition%3Fx%3D1"
+    response = await sign_in(browser, "anna", PASSWORD, "/condition?x=1")
+    assert (response.status_code, response.headers["Location"]) == (303, "/condition?x=1")
+    assert (await browser.get("/condition")).status_code == 200
+    assert (await browser.get("/sign-in?next=/condition")).headers["Location"] == "/condition"
+
+
+@pytest.mark.parametrize("name", ["anna", "nobody"])
+async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(world: World, name: str) -> None:
+    response = await sign_in(world.browser(), name, "not the password")
+    text = await response.get_data(as_text=True)
+    assert response.status_code == 401
+    assert "Name or password is wrong." in text
+    assert not [header for header in response.headers.getlist("Set-Cookie") if "session" in header]
+
+
+async def test_signing_in_takes_no_token_that_was_there_before(world: World) -> None:
+    browser, name = world.browser(), Cookies(is_secure=False).name("session")
+    browser.client.set_cookie("localhost", name, "planted-by-somebody")
+    response = await sign_in(browser, "anna", PASSWORD)
+    token = cookie_of(response, name).value
+    assert token != "planted-by-somebody"
+    assert len(token) == 43
+    assert world.site.sessions.find("planted-by-somebody") is None
+
+
+async def test_signing_in_again_ends_the_session_of_before(world: World) -> None:
+    browser = world.browser(Role.HOUSEHOLD, "H001")
+    old = browser.token
+    response = await browser.post(
+        "/sign-in", {"form_token": form_token(str(old)), "name": "anna", "password": PASSWORD}
+    )
+    assert response.status_code == 303
+    assert world.site.sessions.find(old) is None
+
+
+async def test_signing_out_ends_the_session_on_the_server(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    response = await browser.post("/sign-out")
+    assert response.headers["Location"] == "/sign-in"
+    assert world.site.sessions.find(browser.token) is None
+    assert (await browser.get("/condition")).status_code == 303
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_cookies_are_for_this_server_alone(tmp_path: Path, is_secure: bool) -> None:
+    world = add_anna(make_world(tmp_path, public_url="https://grid.example" if is_secure else None))
+    prefix = "__Host-" if is_secure else ""
+    page = await world.browser().get("/sign-in", scheme="https")
+    form = re.search(r'name="form_token" value="(\w+)"', await page.get_data(as_text=True))
+    visitor = cookie_of(page, f"{prefix}gridledger_visitor")
+    browser = world.browser()
+    browser.client.set_cookie("localhost", visitor.key, visitor.value, secure=is_secure)
+    fields = {"form_token": form[1] if form else "", "name": "anna", "password": PASSWORD}
+    response = await browser.post("/sign-in", fields, scheme="https")
+    assert response.status_code == 303
+    for cookie in (visitor, cookie_of(response, f"{prefix}gridledger_session")):
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Strict"
+        assert cookie["path"] == "/"
+        assert bool(cookie["secure"]) == is_secure
+        assert cookie["domain"] == ""
+
+
+async def test_a_form_of_another_browser_does_not_sign_in(world: World) -> None:
+    token = await open_form(world.browser())
+    other = world.browser()
+    await open_form(other)
+    response = await other.post("/sign-in", {"form_token": token, "name": "anna", "password": PASSWORD})
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "text", ["https://evil.example/", "//evil.example", "/\\evil.example", "", "evil", "/sign-out", "/a\nb", "/ü"]
+)
+def test_after_signing_in_no_other_site_is_opened(text: str) -> None:
+    assert local_path(text) == "/"
+
+
+async def test_guesses_are_slowed_down_for_the_pair_of_name_and_address(world: World) -> None:
+    guesser = world.browser()
+    for _ in range(FREE["pair"]):
+        assert (await sign_in(guesser, "anna", "a wrong guess")).status_code == 401
+    response = await sign_in(guesser, "anna", PASSWORD)
+    assert response.status_code == 429
+    assert "Too many attempts" in await response.get_data(as_text=True)
+    world.clock.advance_to(world.clock.now_s() + LOCK_S)
+    assert (await sign_in(guesser, "anna", PASSWORD)).status_code == 303
+    assert 'sign_ins_total{outcome="throttled"} 1' in await world.browser().text("/metrics")
+
+
+async def test_the_owner_signs_in_from_elsewhere_while_somebody_guesses(tmp_path: Path) -> None:
+    world = add_anna(make_world(tmp_path, proxies=1))
+    guesser, owner = world.browser(), world.browser()
+    for _ in range(FREE["pair"] + 1):
+        await sign_in(guesser, "anna", "a wrong guess", headers={"X-Forwarded-For": "203.0.113.9"})
+    theirs = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}  # what the browser itself claims stands to the left
+    assert (await sign_in(owner, "anna", PASSWORD, headers=theirs)).status_code == 303
+
+
+def test_locks_double_are_bounded_and_forgotten() -> None:
+    now = [0.0]
+    throttle = Throttle(lambda: now[0])
+    waits = []
+    for _ in range(FREE["pair"] + 6):
+        throttle.note_failure("anna", "a")
+        waits.append(throttle.wait_s("anna", "a"))
+    assert waits[: FREE["pair"]] == [0] * (FREE["pair"] - 1) + [LOCK_S]
+    assert waits[FREE["pair"] : FREE["pair"] + 2] == [2 * LOCK_S, 4 * LOCK_S]
+    assert waits[-1] == LOCK_S_MAX
+    assert throttle.wait_s("berta", "a") == 0
+    now[0] += 3_601 + LOCK_S_MAX
+    throttle.note_failure("anna", "a")
+    assert throttle.wait_s("anna", "a") == 0
+
+
+def test_many_names_from_one_address_and_many_addresses_at_one_name_are_slowed_down_too() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(FREE["address"]):
+        throttle.note_failure(f"name-{number}", "a")
+    assert throttle.wait_s("another", "a") > 0
+    for number in range(FREE["name"]):
+        throttle.note_failure("anna", f"address-{number}")
+    assert throttle.wait_s("anna", "elsewhere") > 0
+
+
+def test_signing_in_does_not_count_as_a_failure() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for _ in range(10 * FREE["name"]):
+        throttle.note_failure("anna", "a")
+        throttle.note_success("anna", "a")
+    assert throttle.wait_s("anna", "a") == 0
+
+
+def test_guesses_do_not_fill_the_memory() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(ENTRIES_MAX):
+        throttle.note_failure(f"name-{number}", f"address-{number}")
+    assert len(throttle._entries) == ENTRIES_MAX
+
+
+def test_a_session_ends_when_it_is_not_used_and_in_any_case_after_its_age(world: World) -> None:
+    sessions, clock = world.site.sessions, world.clock
+    idle = sessions.begin(Viewer("idle", Role.UTILITY))
+    busy = sessions.begin(Viewer("busy", Role.UTILITY))
+    end_s = clock.now_s() + AGE_S
+    while clock.now_s() + IDLE_S // 2 < end_s:
+        clock.advance_to(clock.now_s() + IDLE_S // 2)
+        assert sessions.find(busy) is not None
+    assert sessions.find(idle) is None
+    clock.advance_to(end_s + SEEN_STEP_S)
+    assert sessions.find(busy) is None
+
+
+def test_a_user_has_so_many_sessions_and_the_oldest_makes_room(world: World) -> None:
+    viewer = Viewer("anna", Role.UTILITY)
+    tokens = []
+    for _ in range(SESSIONS_OF_USER_MAX + 1):
+        world.clock.advance_to(world.clock.now_s() + 1)
+        tokens.append(world.site.sessions.begin(viewer))
+    assert world.site.sessions.find(tokens[0]) is None
+    assert all(world.site.sessions.find(token) == viewer for token in tokens[1:])
+
+
+def test_a_changed_user_is_signed_out(world: World) -> None:
+    token = world.site.sessions.begin(Viewer("anna", Role.UTILITY))
+    assert world.site.users.save("anna", Role.HOUSEHOLD, "H001", PASSWORD) is False
+    assert world.site.sessions.find(token) is None
+    assert world.site.users.viewer("anna") == Viewer("anna", Role.HOUSEHOLD, "H001")
+
+
+@pytest.mark.parametrize("token", ["", None, "x", "x" * 10_000, "\udcff"])
+def test_a_cookie_that_is_no_token_is_nobody(world: World, token: str | None) -> None:
+    assert world.site.sessions.find(token) is None
+
+
+def test_the_database_holds_neither_passwords_nor_tokens(world: World, tmp_path: Path) -> None:
+    token = world.site.sessions.begin(Viewer("anna", Role.UTILITY))
+    data = b"".join(path.read_bytes() for path in tmp_path.glob("users.db*"))
+    assert b"$argon2id$v=19$m=65536,t=3,p=4$" in data
+    assert PASSWORD.encode() not in data
+    assert token.encode() not in data
+
+
+def test_passwords_that_are_too_long_are_refused_not_hashed(world: World) -> None:
+    with pytest.raises(UsageError, match="at most"):
+        world.site.users.save("long", Role.UTILITY, None, "x" * (PASSWORD_BYTES_MAX + 1))
+    assert not is_password(world.site.users.password_hash("anna"), "x" * (PASSWORD_BYTES_MAX + 1))
+    assert not is_password("damaged", PASSWORD)
+
+
+# ---------------------------------------------------------------------------------------------------- demonstration
+
+
+@pytest.mark.parametrize(("role", "party"), [(role, "H001" if role is Role.HOUSEHOLD else None) for role in Role])
+async def test_the_demonstration_lets_everybody_in_by_role(tmp_path: Path, role: Role, party: str | None) -> None:
+    world = make_world(tmp_path, demo=True)
+    installation = {"party": "H001", "trades": True}
+    world.node.answers["areas/a-1/installations"] = {"installations": [installation], "next": None}
+    browser = world.browser()
+    page = await browser.text("/sign-in")
+    assert "DEMO" in page
+    assert "<option>H001</option>" in page
+    form = {"form_token": await open_form(browser), "role": role.value} | ({"party": party} if party else {})
+    response: Any = await browser.post("/sign-in/demo", form)
+    viewer = world.site.sessions.find(cookie_of(response, "gridledger_session").value)
+    assert viewer is not None
+    assert (viewer.role, viewer.party) == (role, party)
+
+
+async def test_the_demonstration_s_way_in_is_closed_elsewhere_and_on_a_real_chain(tmp_path: Path, world: World) -> None:
+    browser = world.browser()
+    form = {"form_token": await open_form(browser), "role": "utility"}
+    assert (await browser.post("/sign-in/demo", form)).status_code == 404
+    (tmp_path / "other").mkdir()
+    real = make_world(tmp_path / "other", demo=True)
+    real.node.simulated = False
+    browser = real.browser()
+    form = {"form_token": await open_form(browser), "role": "utility"}
+    assert (await browser.post("/sign-in/demo", form)).status_code == 403
+
+
+async def test_a_session_of_the_demonstration_counts_nowhere_else(tmp_path: Path) -> None:
+    demo = make_world(tmp_path, demo=True)
+    token = demo.site.sessions.begin(Viewer("demo-utility", Role.UTILITY))
+    real = make_world(tmp_path)
+    assert demo.site.sessions.find(token) is not None
+    assert real.site.sessions.find(token) is None
+
+
+@pytest.mark.parametrize(
+    "form", [{"role": "emperor"}, {"role": "household"}, {"role": "household", "party": "a b"}, {}]
+)
+async def test_the_demonstration_refuses_who_does_not_exist(tmp_path: Path, form: dict[str, str]) -> None:
+    world = make_world(tmp_path, demo=True)
+    browser = world.browser()
+    token = {"form_token": await open_form(browser)}
+    assert (await browser.post("/sign-in/demo", token | form)).status_code == 400
+
+
+async def test_a_site_without_users_says_how_to_make_one(tmp_path: Path) -> None:
+    assert "--add-user NAME --role administrator" in await make_world(tmp_path).browser().text("/sign-in")
