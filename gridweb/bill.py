@@ -37,17 +37,17 @@ _QUALITY_WORDS: Final = tuple(
 
 
 class Interval(NamedTuple):
-    """A point in a slot; None where there is no value yet. Wh, nano, micro/kWh."""
+    """A point in a slot; None where there is no value yet. Wh, nano, micro/kWh. In the order of the table of intervals."""
 
     start_s: int
     import_wh: int | None
     export_wh: int | None
     bought_wh: int | None
     sold_wh: int | None
+    price_micro_per_kwh: int | None
     pays_nano: int | None
     supplier_only_nano: int | None
     quality: str
-    price_micro_per_kwh: int | None
 
     @property
     def is_settled(self) -> bool:
@@ -87,13 +87,14 @@ class Totals:
 def intervals_of(rows: Iterable[Row], slots: Iterable[Row]) -> list[Interval]:
     """A point's curve, with the prices of its area's slots: rows of the series INTERVALS and SLOTS."""
     prices = {row.time_s: row.values[_PRICE_AT] for row in slots}
-    found = []
-    for row in rows:
-        import_wh, export_wh, bought_wh, sold_wh, pays_nano, alone_nano, quality = row.values
-        word = _QUALITY_WORDS[MISSING if quality is None else quality]
-        energies = (import_wh, export_wh, bought_wh, sold_wh)
-        found.append(Interval(row.time_s, *energies, pays_nano, alone_nano, word, prices.get(row.time_s)))
-    return found
+    return [
+        Interval(start_s, taken, fed, bought, sold, prices.get(start_s), pays, alone, _word(quality))
+        for _, start_s, (taken, fed, bought, sold, pays, alone, quality) in rows
+    ]
+
+
+def _word(quality: int | None) -> str:
+    return _QUALITY_WORDS[MISSING if quality is None else quality]
 
 
 def lines_of(interval: Interval, prices: Mapping[str, int]) -> list[BillLine] | None:
@@ -118,7 +119,7 @@ def lines_of(interval: Interval, prices: Mapping[str, int]) -> list[BillLine] | 
 
 def totals_of(intervals: Iterable[Interval], expected: int) -> Totals:
     """Sums over the settled ones of these intervals, of ``expected`` slots."""
-    settled = [interval[1:7] for interval in intervals if interval.is_settled]
+    settled = [(*interval[1:5], *interval[6:8]) for interval in intervals if interval.is_settled]
     sums = [sum(value or 0 for value in column) for column in zip(*settled, strict=True)] or [0] * 6
     return Totals(expected, len(settled), *sums)
 

@@ -22,6 +22,8 @@ from gridweb.tables import Column, Table, serves_table
 SPAN_S_MAX: Final = 367 * 86_400
 """Longest span of one question: a local year, with a day to spare."""
 DAYS_SHOWN: Final = 31
+ROWS_IN_THREAD: Final = 2_000
+"""A longer curve is put together in a thread, so that other requests go on."""
 LINES_AT_ONCE: Final = 8
 """Questions to the node at a time, where a slot's lines have to come from there."""
 
@@ -81,6 +83,8 @@ async def read_intervals(source: Source, point: Point, start_s: int, end_s: int)
         source.series.read(INTERVALS, start_s, end_s, {"area": point.area.area, "meter": point.meter}),
         source.series.read(SLOTS, start_s, end_s, {"area": point.area.area}),
     )
+    if len(rows) > ROWS_IN_THREAD:
+        return await asyncio.to_thread(intervals_of, rows, slots)
     return intervals_of(rows, slots)
 
 
@@ -102,8 +106,10 @@ async def read_day_bill(source: Source, party: str, day: str | None) -> DayBill:
 def complete(found: Sequence[Interval], slots: range) -> list[Interval]:
     """One interval for each of ``slots``: those of which nothing is known yet are empty."""
     known = {interval.start_s: interval for interval in found}
-    nothing = (None, None, None, None, None, None, "missing", None)
-    return [known.get(start_s) or Interval(start_s, *nothing) for start_s in slots]
+    return [
+        known.get(start_s) or Interval(start_s, None, None, None, None, None, None, None, "missing")
+        for start_s in slots
+    ]
 
 
 async def read_lines(source: Source, bill: DayBill) -> list[BillLine]:
@@ -145,14 +151,7 @@ async def household_intervals_table(
     point = await find_point(source, party)
     start_s, end_s = await choose_span(source, point.area, start_s, end_s)
     found = await read_intervals(source, point, start_s, end_s)
-    rows = [interval_row(interval) for interval in found]
-    return await _table(source, point, "intervals", INTERVAL_COLUMNS, rows, _("My day, slot by slot"))
-
-
-def interval_row(interval: Interval) -> tuple[object, ...]:
-    """The row of INTERVAL_COLUMNS."""
-    start_s, import_wh, export_wh, bought_wh, sold_wh, pays_nano, alone_nano, quality, price = interval
-    return start_s, import_wh, export_wh, bought_wh, sold_wh, price, pays_nano, alone_nano, quality
+    return await _table(source, point, "intervals", INTERVAL_COLUMNS, found, _("My day, slot by slot"))
 
 
 async def choose_span(source: Source, area: AreaInfo, start_s: int | None, end_s: int | None) -> tuple[int, int]:

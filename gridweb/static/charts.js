@@ -10,6 +10,7 @@
  *   data-step-s   length of a slot; without it, the smallest distance between two rows
  *   data-live     present: read again whenever a slot changes (events of live.js)
  *   data-cleared-wh, data-cleared-micro: the cleared point of a merit order
+ *   data-hidden   keys of columns that are not drawn until they are asked for, with spaces between them
  *   data-labels   JSON object of texts in the page's language, over LABELS below
  * A value holds for its whole slot, so lines are steps; a slot without a value is a gap and nothing is drawn over it.
  */
@@ -251,7 +252,7 @@
       this.language = document.documentElement.lang || "en";
       this.tz = figure.dataset.tz || "UTC";
       this.currency = "";
-      this.hidden = new Set(HIDDEN[this.kind]);
+      this.hidden = new Set([...(HIDDEN[this.kind] || []), ...(figure.dataset.hidden || "").split(" ")]);
       this.colours = new Map();
       this.page = 0;
       this.build();
@@ -405,7 +406,7 @@
         cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 5 }, bind: { mousedown: (plot, target, handler) => (event) => this.press(event, handler) } },
         hooks: {
           setCursor: [(plot) => this.read(plot.cursor.idx)],
-          drawClear: [(plot) => hatch(plot, this.data, this.colour("--chart-grid"))],
+          drawClear: [(plot) => { this.thin(plot); hatch(plot, this.data, this.colour("--chart-grid")); }],
           draw: [(plot) => {
             if (this.kind !== "merit") return;
             openEnds(plot, this.data, ["--chart-1", "--chart-2"].map((name) => this.colour(name)));
@@ -416,6 +417,17 @@
       this.extent = [data.x[0], data.x.at(-1)];
       this.plot = new uPlot(options, [data.x, ...data.values], this.canvas);
       this.plot.setScale("x", { min: data.x[0], max: data.x.at(-1) });
+    }
+
+    // Where slots are narrower than pixels, dashes and wide lines show nothing and cost a second: thin whole lines then.
+    thin(plot) {
+      const { min, max } = plot.scales.x;
+      const isDense = this.data.step > 0 && (max - min) / this.data.step > plot.bbox.width / devicePixelRatio;
+      this.data.columns.forEach((column, position) => {
+        const style = this.style(column, position), series = plot.series[position + 1];
+        series.dash = isDense ? undefined : style.dash;
+        series.width = isDense ? 1 : (style.width || 1.5);
+      });
     }
 
     cleared() {
@@ -522,7 +534,6 @@
     // With Shift the plot moves with the pointer; without it, uPlot marks the part to zoom into.
     press(event, handler) {
       if (!event.shiftKey) { handler(event); return; }
-      event.preventDefault();
       const { min, max } = this.plot.scales.x, from = event.clientX;
       const perPixel = (max - min) / (this.plot.bbox.width / devicePixelRatio);
       let pending = 0, at = from;
