@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -95,6 +95,14 @@ def form_field() -> str:
     return Markup('<input type="hidden" name="form_token" value="{}">').format(form_token_of_browser())
 
 
+def live_attributes(path: str, names: Sequence[str]) -> str:
+    """What makes an element fetch itself again at events of these names, at most once a second, and after a break."""
+    triggers = [*(f"live-{name} from:body throttle:1s" for name in names), "live-back from:body"]
+    return Markup('hx-get="{}" hx-swap="innerMorph" hx-sync="this:queue last" hx-trigger="{}"').format(
+        path, ", ".join(triggers)
+    )
+
+
 async def status_facts() -> dict[str, Any]:
     """What the line under the bar says: what figures rest on (None before the node's first answer), and what is away."""
     source = site().source
@@ -116,6 +124,7 @@ def set_up_templates(app: Quart) -> None:
     names: Mapping[str, Any] = {
         "form_field": form_field,
         "form_token": form_token_of_browser,
+        "live_attributes": live_attributes,
         "preference_url": preference_url,
         "static_url": static_url,
         "forms": forms,
