@@ -108,7 +108,7 @@ class TimeSeries(Protocol):
         """Height up to which the ledger has been projected: 0 at first and after ``drop``."""
 
     async def save_cursor(self, height: int) -> None:
-        """Say that everything up to ``height`` has been written."""
+        """Say that everything up to ``height`` has been written. SeriesUnavailable after a ``drop`` without a new claim."""
 
     async def drop(self) -> None:
         """Forget everything, the cursor and the claim included."""

@@ -92,7 +92,7 @@ class InfluxSeries:
         for other in (row.tags[0] for row in claims if row.tags[0] != chain):
             raise UsageError(f"{self._place}: holds the series of chain {other}, not of {chain}; give another bucket")
         if not claims:
-            await self._post([_line(PROJECTION, Row((chain,), 0, (0,)))])
+            await self._post(PROJECTION, [Row((chain,), 0, (0,))])
 
     async def write(self, series: Series, rows: Sequence[Row]) -> None:
         """Keep rows, request by request, replacing those of the same tags and instant."""
@@ -100,12 +100,13 @@ class InfluxSeries:
             part = rows[start : start + LINES_MAX]
             for row in await self._losers(series, part):
                 await self._run(partial(self._delete, series, row.tags, row.time_s, row.time_s))
-            await self._post([_line(series, row) for row in part])
+            await self._post(series, part)
 
     async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
         wanted = dict(tags or {})
         require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
+        start_s, end_s = max(start_s, _FIRST_S), min(end_s, _LAST_S)
         if end_s <= start_s:
             return []
         # One attempt: a page says sooner that the store is away than a person would like to wait.
@@ -121,7 +122,7 @@ class InfluxSeries:
         claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
         if not claims:
             raise SeriesUnavailable(f"{self._place}: has been emptied meanwhile")
-        await self._post([_line(PROJECTION, Row(claims[0].tags, 0, (height,)))])
+        await self._post(PROJECTION, [Row(claims[0].tags, 0, (height,))])
 
     async def drop(self) -> None:
         """Delete our measurements; others in the bucket stay."""
@@ -156,10 +157,11 @@ class InfluxSeries:
             and any(new is None and value is not None for new, value in zip(row.values, old.values, strict=True))
         ]
 
-    async def _post(self, lines: list[bytes]) -> None:
-        await self._run(
-            lambda: self._writer.write(self._bucket, record=b"\n".join(lines), write_precision=WritePrecision.S)  # type: ignore[arg-type] # texts, whatever it says
-        )
+    async def _post(self, series: Series, rows: Sequence[Row]) -> None:
+        def work() -> None:
+            self._writer.write(self._bucket, record=_lines(series, rows), write_precision=WritePrecision.S)  # type: ignore[arg-type] # texts, whatever it says
+
+        await self._run(work)
 
     def _select(self, series: Series, start_s: int, end_s: int, wanted: Mapping[str, str]) -> list[Row]:
         conditions = ["r._measurement == measurement", *(f"r.{tag} == {tag}" for tag in wanted)]
@@ -255,16 +257,29 @@ def _rows_of(series: Series, answer: Iterator[list[str]]) -> Iterator[Row]:
         )
 
 
-def _line(series: Series, row: Row) -> bytes:
-    """A row in line protocol, whole seconds."""
-    tags = "".join(
-        f",{name}={_escaped(text).translate(_TAG_ESCAPES)}" for name, text in zip(series.tags, row.tags, strict=True)
+def _lines(series: Series, rows: Sequence[Row]) -> bytes:
+    """Rows in line protocol, whole seconds."""
+    # A format for the row with all its values, which most are; heads (measurement and tags) come again and again.
+    whole = f" {','.join(f'{name}=%di' for name in series.fields)} %d"
+    heads: dict[tuple[str, ...], str] = {}
+    lines = []
+    for tags, time_s, values in rows:
+        head = heads.get(tags)
+        if head is None:
+            head = heads[tags] = _head(series, tags)
+        if None not in values:
+            lines.append(head + whole % (*values, time_s))
+            continue
+        fields = [f"{name}={value}i" for name, value in zip(series.fields, values, strict=True) if value is not None]
+        require(bool(fields), "a row has a value")
+        lines.append(f"{head} {','.join(fields)} {time_s}")
+    return "\n".join(lines).encode()
+
+
+def _head(series: Series, tags: tuple[str, ...]) -> str:
+    return series.name + "".join(
+        f",{name}={_escaped(text).translate(_TAG_ESCAPES)}" for name, text in zip(series.tags, tags, strict=True)
     )
-    fields = ",".join(
-        f"{name}={value}i" for name, value in zip(series.fields, row.values, strict=True) if value is not None
-    )
-    require(bool(fields), "a row has a value")
-    return f"{series.name}{tags} {fields} {row.time_s}".encode()
 
 
 def _escaped(text: str) -> str:

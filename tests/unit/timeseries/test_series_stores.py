@@ -75,6 +75,7 @@ async def test_what_is_written_is_read(store: TimeSeries, series: Series) -> Non
     assert await store.read(series, 900, 2700) == rows[1:3]
     assert await store.read(series, 0, 4500, {series.tags[0]: f"{series.tags[0]}-3"}) == [rows[3]]
     assert await store.read(series, 0, 4500, dict(zip(series.tags, rows[4].tags, strict=True))) == [rows[4]]
+    assert await store.read(series, -(1 << 62), 1 << 62) == rows
     assert await store.read(series, 0, 0) == []
     assert await store.read(series, 5000, 6000) == []
 
