@@ -56,6 +56,8 @@ from ledger.client import Client, NodeRefused, NodeUnreachable, check_url
 TRUST_BYTES_MAX: Final = 1024 * 1024
 PAGE_TIMEOUT_S: Final = 5.0
 """How long a page waits for the node before it says that the node is away."""
+EVENT_STREAMS: Final = asgi.Limits(read_timeout_s=None)
+"""A browser says nothing while it listens to events; a limit on silence would cut every stream once in a while."""
 STATUS_EVERY_S: Final = 1.0
 """New heights are told to open pages at most this often."""
 
@@ -139,7 +141,7 @@ async def serve_pages(
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
                 site = _site(config, database, Source(client, series, projector, health), health, feed, stop)
                 async with _beside(projector.run(stop), stop), _beside(_tell_heights(projector, feed, stop), stop):
-                    await asgi.serve(create_app(site), bound, stop, ready=ready)
+                    await asgi.serve(create_app(site), bound, stop, ready=ready, limits=EVENT_STREAMS)
                 site.check_whole()
     finally:
         await series.close()

@@ -1,12 +1,12 @@
 """``/overview``: the utility's first screen. One day of all areas, or of one (``?area=``), that fills slot by slot.
 
-The page is put together from parts; each is a view of its own (``/overview/part/<name>``) that ``live.js`` fetches again when
-a slot changes, so that the whole page is loaded once. What a part rests on may be away: the others stand.
+The page is put together from parts in two groups; each group is a view of its own (``/overview/part/<group>``) that is fetched
+again when something is new, so that the whole page is loaded once. What a part rests on may be away: the others stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -95,6 +95,11 @@ async def _operation(scope: Scope) -> dict[str, Any]:
     return {"gateways": gateways, "url": table_url(gateways_table), "block": block, "signed": signed}
 
 
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "day": ("headline", "status", "balance"),
+    "ledger": ("exceptions", "money", "operation"),
+}
+"""Parts that are fetched together: one question of the page for each group."""
 PARTS: Final[Mapping[str, Callable[[Scope], Awaitable[dict[str, Any]]]]] = {
     "headline": _headline,
     "status": _status,
@@ -105,12 +110,18 @@ PARTS: Final[Mapping[str, Callable[[Scope], Awaitable[dict[str, Any]]]]] = {
 }
 
 
-async def _part_values(name: str, scope: Part[Scope]) -> dict[str, Any]:
-    """What the template of a part needs: its values, or what is away."""
+async def _read_parts(scope: Part[Scope], names: Iterable[str]) -> dict[str, Part[dict[str, Any]]]:
+    """The values of some parts by name, or what is away of each."""
     if scope.value is None:
-        return {"part": Part(None, scope.away), "scope": None}
-    part = await part_of(PARTS[name](scope.value))
-    return {"part": part, "scope": scope.value, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
+        return {name: Part(None, scope.away) for name in names}
+    return {name: await part_of(PARTS[name](scope.value)) for name in names}
+
+
+def _values(scope: Part[Scope], parts: dict[str, Part[dict[str, Any]]]) -> dict[str, Any]:
+    """What the templates of the parts need."""
+    query = scope.value.query() if scope.value is not None else ""
+    known = {"scope": scope.value, "away_part": scope.away, "query": query, "parts": parts}
+    return {**known, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
 
 
 @pages.get("/overview")
@@ -118,22 +129,20 @@ async def _part_values(name: str, scope: Part[Scope]) -> dict[str, Any]:
 async def show_overview() -> str:
     """The page."""
     scope = await part_of(read_scope(source(), *wanted()))
-    parts = {name: await _part_values(name, scope) for name in PARTS}
-    query = scope.value.query() if scope.value is not None else ""
-    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away, "parts": parts, "query": query}
+    values = _values(scope, await _read_parts(scope, PARTS))
     if scope.value is not None:
         values |= {"as_of": scope.value.as_of, "slots_url": _slots_url(scope.value)}
     return await render_page("overview/overview.html", **values)
 
 
-@pages.get("/overview/part/<name>")
+@pages.get("/overview/part/<group>")
 @requires(*READS_ALL)
-async def show_part(name: str) -> str:
-    """One part of the page, by itself."""
-    if name not in PARTS:
-        raise Problem("not-found", f"the overview has no part {name!r}")
+async def show_part(group: str) -> str:
+    """One group of parts, by itself."""
+    if group not in GROUPS:
+        raise Problem("not-found", f"the overview has no part {group!r}")
     scope = await part_of(read_scope(source(), *wanted()))
-    return await render_fragment(f"overview/{name}.html", **await _part_values(name, scope))
+    return await render_fragment(f"overview/{group}.html", **_values(scope, await _read_parts(scope, GROUPS[group])))
 
 
 def _slots_url(scope: Scope) -> str | None:

@@ -164,9 +164,9 @@ async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_pat
     [
         ("/overview", "2 homes traded 0.3 kWh"),
         ("/overview?area=a-2", "No trade yet"),
-        ("/overview/part/exceptions", "no such meter in the registry"),
-        ("/overview/part/money", "what parties owe is what accounts received"),
-        ("/overview/part/operation", "1 of 2 silent"),
+        ("/overview/part/ledger", "no such meter in the registry"),
+        ("/overview/part/ledger", "what parties owe is what accounts received"),
+        ("/overview/part/ledger", "1 of 2 silent"),
         (f"/slots/a-1/{FIRST_S}", "Positions of the parties"),
         (f"/slots/a-2/{FIRST_S}", "waiting for registers"),
         ("/quality", "never heard"),

@@ -149,10 +149,10 @@ async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of
     assert "1 homes traded 0.3 kWh" in page
     assert "229.7 V" in page
     assert "what parties owe" not in page
-    assert (await browser.text("/overview/part/money")).count("away since") == 1
+    assert (await browser.text("/overview/part/ledger")).count("away since") == 3
     world.node.away = False
     world.site.health.report("node", None)
-    assert "what parties owe is what accounts received" in await browser.text("/overview/part/money")
+    assert "what parties owe is what accounts received" in await browser.text("/overview/part/ledger")
 
 
 async def test_a_series_that_is_away_is_named_and_comes_back_by_itself(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ async def test_a_hundred_areas_have_one_sum_a_compact_list_and_no_grid_of_slots(
 async def test_two_sides_of_the_book_that_differ_are_said_aloud_with_the_area(tmp_path: Path) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     world.node.answers["accounts"]["balances"] = [{"party": "H001", "owes_nano": 51}]
-    page = await world.browser(Role.UTILITY).text("/overview/part/money")
+    page = await world.browser(Role.UTILITY).text("/overview/part/ledger")
     assert "the two sides of the book differ" in page
     assert "Area a-1: 0.000000001 CNY too much is owed" in page
 
@@ -270,7 +270,7 @@ async def test_blocks_lead_to_the_newest_one_and_a_malformed_transaction_has_nei
     assert answer["rows"] == [[0, None, None, 10, "NOT_CANONICAL", "ee" * 32]]
 
 
-@pytest.mark.parametrize("path", ["/overview", "/overview/part/money", "/quality", "/households", "/blocks/7"])
+@pytest.mark.parametrize("path", ["/overview", "/overview/part/ledger", "/quality", "/households", "/blocks/7"])
 async def test_a_household_does_not_open_the_pages_of_all(tmp_path: Path, path: str) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     assert (await world.browser(Role.HOUSEHOLD, "H001").get(path)).status_code == 403
