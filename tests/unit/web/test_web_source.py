@@ -1,0 +1,159 @@
+"""Where pages get their data: asked once for many, anew at a new height, and honest about what is away."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gridcore.timeseries import SLOTS, Row
+from gridweb import source as source_module
+from gridweb.source import Source, SourceAway, SourceMissing, part_of
+from ledger.client import NodeRefused
+from tests.unit.web.web_world import DAY_S, FIRST_S, World, make_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A site whose node answers one question."""
+    world = make_world(tmp_path)
+    world.node.answers["x"] = {"n": 1}
+    return world
+
+
+def asked(world: World, path: str) -> int:
+    """How often the node was asked for a path."""
+    return sum(one == path for one, _ in world.node.asked)
+
+
+async def test_many_readers_ask_the_node_once(world: World) -> None:
+    source = world.site.source
+    answers = await asyncio.gather(*(source.cached("x", party="p") for _ in range(20)))
+    assert answers == [{"n": 1}] * 20
+    assert asked(world, "x") == 1
+    await source.cached("x", party="q")
+    assert asked(world, "x") == 2
+
+
+async def test_an_answer_is_asked_for_anew_at_a_new_height_and_after_its_age(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = world.site.source
+    await source.cached("x")
+    world.progress.newest += 1
+    world.node.answers["x"] = {"n": 2}
+    assert await source.cached("x") == {"n": 2}
+    monkeypatch.setattr(source_module, "CACHE_AGE_S_MAX", -1.0)
+    await source.cached("x")
+    assert asked(world, "x") == 3
+
+
+async def test_a_reader_that_gives_up_does_not_take_the_answer_from_the_others(world: World) -> None:
+    source = world.site.source
+    first, second = (asyncio.ensure_future(source.cached("x")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == {"n": 1}
+    assert asked(world, "x") == 1
+
+
+async def test_failures_are_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "RETRY_AFTER_S", 0.0)
+    source = world.site.source
+    world.node.away = True
+    with pytest.raises(SourceAway):
+        await source.cached("x")
+    world.node.away = False
+    assert await source.cached("x") == {"n": 1}
+    with pytest.raises(SourceMissing, match="no y"):
+        await source.cached("y")
+    world.node.answers["y"] = b"no json"
+    with pytest.raises(NodeRefused, match="no JSON"):
+        await source.cached("y")
+
+
+async def test_the_cache_is_bounded_by_the_size_of_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "CACHE_BYTES_MAX", 1_000)
+    world.node.answers["x"] = {"text": "y" * 300}
+    for number in range(10):
+        await world.site.source.cached("x", n=number)
+    assert world.site.source._cache_bytes <= 1_000
+    assert len(world.site.source._cache) == 3
+    await world.site.source.cached("x", n=9)
+    assert asked(world, "x") == 10
+
+
+async def test_an_away_node_is_left_alone_for_a_moment_and_reported_once(world: World) -> None:
+    source = world.site.source
+    world.node.away = True
+    outages = []
+    for _ in range(3):
+        with pytest.raises(SourceAway) as away:
+            await source.query("x")
+        outages.append(away.value.outage)
+    assert outages[0] == outages[2]
+    assert (outages[0].name, outages[0].since_s) == ("node", world.clock.now_s())
+    assert source.outages() == [outages[0]]
+    world.node.away = False
+    assert (await part_of(source.query("x"))).away is not None  # within RETRY_AFTER_S nobody asks
+
+
+async def test_the_node_s_return_is_noticed_by_the_next_question(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "RETRY_AFTER_S", 0.0)
+    changes: list[None] = []
+    world.site.health.on_change = lambda: changes.append(None)
+    world.node.away = True
+    assert (await part_of(world.site.source.query("x"))).away is not None
+    world.node.away = False
+    assert (await part_of(world.site.source.query("x"))).value == {"n": 1}
+    assert world.site.source.outages() == []
+    assert len(changes) == 2
+
+
+async def test_what_was_known_of_chain_and_areas_stands_while_the_node_is_away(world: World) -> None:
+    source = world.site.source
+    before, areas = await source.as_of(), await source.areas()
+    world.node.away = True
+    world.progress.newest += 3
+    after = await source.as_of()
+    assert (after.chain, after.height, after.newest) == (before.chain, 7, 10)
+    assert await source.areas() == areas
+    assert (await source.area("a-1")).tz == "Asia/Shanghai"
+    with pytest.raises(SourceMissing, match="no area 'a-9'"):
+        await source.area("a-9")
+
+
+async def test_before_the_first_answer_an_away_node_is_an_outage(world: World) -> None:
+    world.node.away = True
+    for question in (world.site.source.as_of, world.site.source.areas):
+        with pytest.raises(SourceAway):
+            await question()
+
+
+async def test_an_away_store_is_an_outage_of_its_own(world: World) -> None:
+    series = world.site.source.series
+    row = Row(("a-1",), FIRST_S, (1,) * len(SLOTS.fields))
+    await world.series.write(SLOTS, [row])
+    assert await series.read(SLOTS, FIRST_S, FIRST_S + 1, {"area": "a-1"}) == [row]
+    world.series.away = True
+    with pytest.raises(SourceAway) as away:
+        await series.read(SLOTS, FIRST_S, FIRST_S + 1)
+    assert away.value.dependency == "series"
+    world.series.away = False
+    assert await series.read(SLOTS, FIRST_S, FIRST_S + 1) == [row]
+    assert world.site.source.outages() == []
+
+
+async def test_an_area_knows_its_days_and_slots(world: World) -> None:
+    area = await world.site.source.area("a-1")
+    assert area.day_around(FIRST_S + 5) == (FIRST_S, FIRST_S + DAY_S)
+    assert list(area.slots_of(FIRST_S)) == list(range(FIRST_S, FIRST_S + DAY_S, 900))
+    assert len(area.slots_of(FIRST_S - DAY_S)) == 0  # before the area's first slot
+    for instant_s in (FIRST_S - DAY_S - 1, FIRST_S + 2 * DAY_S):
+        with pytest.raises(SourceMissing, match="has no day around"):
+            area.day_around(instant_s)
+
+
+def test_a_source_is_for_one_loop(world: World) -> None:
+    assert isinstance(world.site.source, Source)

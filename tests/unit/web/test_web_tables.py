@@ -1,0 +1,156 @@
+"""Tables as pages, JSON and CSV show them, and values as people read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridcore.errors import InvariantError
+from gridweb import format as forms
+from gridweb.access import Role, Viewer
+from gridweb.i18n import speaking
+from gridweb.source import Source
+from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url, to_csv, to_json
+
+COLUMNS = (
+    Column("name", "Name"),
+    Column("energy_wh", "Energy", "energy_wh"),
+    Column("amount_nano", "Amount", "amount_nano"),
+)
+
+
+def table(*rows: tuple[object, ...]) -> Table:
+    """A table of three columns."""
+    return Table("t", COLUMNS, rows, title="T", currency="CNY")
+
+
+def test_json_is_exact_and_names_units() -> None:
+    value = to_json(table(("a", 1, 2**70), ("b", None, -1)))
+    assert value["rows"] == [["a", 1, 2**70], ["b", None, -1]]
+    assert [column["unit"] for column in value["columns"]] == ["", "Wh", "1e-9 CNY"]
+    assert [column["key"] for column in value["columns"]] == ["name", "energy_wh", "amount_nano"]
+
+
+def test_csv_has_keys_exact_values_and_empty_fields() -> None:
+    data = to_csv(table(("=1+1", 12, -5), ("ü,\n", None, 2**70), ("-", 0, 0)))
+    rows = list(csv.reader(io.StringIO(data.decode())))
+    assert rows[0] == ["name", "energy_wh", "amount_nano"]
+    assert rows[1:] == [["'=1+1", "12", "-5"], ["ü,\n", "", str(2**70)], ["'-", "0", "0"]]
+
+
+@given(st.text(max_size=20))
+def test_no_text_is_a_formula_to_a_spreadsheet(text: str) -> None:
+    field = next(csv.reader(io.StringIO(to_csv(table((text, 0, 0))).decode().partition("\n")[2]), strict=False), [""])[
+        0
+    ]
+    assert field[:1] not in set("=+-@\t")
+
+
+def test_a_column_is_of_a_known_kind() -> None:
+    with pytest.raises(InvariantError, match="of a known kind"):
+        Column("x", "X", "furlongs")
+
+
+def test_a_served_table_s_address_has_its_arguments_in_place() -> None:
+    try:
+
+        @serves_table("/test/<area>/of/<slot>", Role.UTILITY)
+        async def probe_table(
+            source: Source, viewer: Viewer, area: str, slot: int, *, run: str = "", day: int
+        ) -> Table:
+            return table()
+
+        assert table_url(probe_table, area="a/1 ü", slot=-900, run="r&s", day=5) == (
+            "/api/v1/test/a%2F1%20%C3%BC/of/-900?run=r%26s&day=5"
+        )
+        assert table_url(probe_table, area="a", slot=0, run=None, day=5) == "/api/v1/test/a/of/0?day=5"
+        route = _routes["probe_table"]
+        assert (route.rule, route.takes_viewer) == ("/test/<area>/of/<int(signed=True):slot>", True)
+        assert (dict(route.path), dict(route.query)) == ({"area": str, "slot": int}, {"run": str, "day": int})
+        assert route.required == {"day"}
+        with pytest.raises(InvariantError, match="has these arguments"):
+            table_url(probe_table, area="a", slot=0, other=1)
+        with pytest.raises(InvariantError, match="one table function is named probe_table"):
+            serves_table("/test/<area>/of/<slot>", Role.UTILITY)(probe_table)
+        with pytest.raises(InvariantError, match="names the arguments"):
+            serves_table("/test/<area>", Role.UTILITY)(probe_table)
+    finally:
+        _routes.pop("probe_table", None)
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize(
+    ("language", "nano", "digits", "text"),
+    [
+        ("en", 12_340_000_000, 2, "12.34 CNY"),
+        ("zh_CN", 12_340_000_000, 2, "¥12.34"),
+        ("zh_CN", -1_234_567_890_000, 2, "-¥1,234.57"),
+        ("en", -4_000_000, 2, "0.00 CNY"),
+        ("en", 5_000_000, 2, "0.00 CNY"),  # half to even
+        ("en", 15_000_000, 2, "0.02 CNY"),
+        ("en", 123_456, 6, "0.000123 CNY"),
+        ("en", None, 2, "–"),
+    ],
+)
+def test_money(language: str, nano: int | None, digits: int, text: str) -> None:
+    with speaking(language):
+        assert forms.money(nano, "CNY", digits) == text
+
+
+def test_energy_prices_shares_and_counts() -> None:
+    with speaking("en"):
+        assert forms.energy(1_234_567) == "1,234.567 kWh"
+        assert forms.energy(-1, with_unit=False) == "-0.001"
+        assert forms.price(460_000, "CNY") == "0.4600 CNY/kWh"
+        assert forms.price(None, "CNY") == "–"
+        assert forms.share(973_000) == "97.3 %"
+        assert forms.volts(230_449) == "230.4 V"
+        assert forms.count(1_234_567) == "1,234,567"
+    with speaking("zh_CN"):
+        assert forms.price(460_000, "CNY") == "0.4600 元/kWh"
+        assert forms.price(460_000, "EUR") == "0.4600 EUR/kWh"
+
+
+def test_instants_are_shown_in_the_zone_of_the_area() -> None:
+    with speaking("en"):
+        assert forms.instant(1_800_000_000, "Asia/Shanghai") == "2027-01-15 16:00"
+        assert forms.instant(1_800_000_000, "Europe/Berlin") == "2027-01-15 09:00"
+        assert forms.instant(1_800_000_000, "no/zone") == "2027-01-15 08:00"
+        assert forms.slot(1_800_000_000, "Asia/Shanghai") == "2027-01-15 16:00–16:15"
+        assert forms.day(1_800_000_000, "Asia/Shanghai") == "15 January 2027"
+        assert forms.iso(1_800_000_000) == "2027-01-15T08:00:00Z"
+    with speaking("zh_CN"):
+        assert forms.day(1_800_000_000, "Asia/Shanghai") == "2027年1月15日"
+
+
+def test_states_are_told_by_a_sign_and_a_word() -> None:
+    with speaking("en"):
+        assert (
+            str(forms.quality("measured"))
+            == '<span class="badge good"><span aria-hidden="true">✓</span> measured</span>'
+        )
+    with speaking("zh_CN"):
+        assert "缺失" in forms.quality("missing")
+    assert "unheard-of" in forms.quality("unheard-of")
+    assert forms.digest("ab" * 32) == f'<code title="{"ab" * 32}">abababababab…</code>'
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_column_has_a_way_to_be_shown(kind: str) -> None:
+    value = "measured" if kind in ("text", "digest", "quality") else 1_800_000_000
+    with speaking("en"):
+        assert forms.show(value, kind, tz="UTC", currency="CNY") not in ("", forms.NO_VALUE)
+        assert forms.show(None, kind) == forms.NO_VALUE
+
+
+@given(st.integers(-(10**24), 10**24))
+def test_amounts_lose_nothing_at_nine_digits(nano: int) -> None:
+    with speaking("en"):
+        assert Decimal(forms.money(nano, "CNY", 9).removesuffix(" CNY").replace(",", "")).scaleb(9) == nano
