@@ -94,6 +94,7 @@ def encode(table: Table, kind: str) -> bytes:
 
 PARAMETERS: Final[Mapping[str, str]] = {
     "area": "An area's id.",
+    "at_s": "An instant, UTC seconds.",
     "boundary": "A slot boundary, UTC seconds.",
     "boundary_s": "A slot boundary, UTC seconds.",
     "day": "A local day of the area: YYYY-MM-DD, or UTC seconds of any instant in it; without it, the newest.",

@@ -1,0 +1,209 @@
+"""A bill out of a curve: lines that add up to what the ledger settled, and sentences that are right whoever pays whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridcore import verify
+from gridcore.batch import FLAG_LATE, MISSING, SUSPECT
+from gridcore.timeseries import Row
+from gridweb.bill import (
+    LINE_TITLES,
+    BillLine,
+    Interval,
+    Totals,
+    intervals_of,
+    lines_of,
+    round_to_cents,
+    say,
+    sums_by_kind,
+    totals_of,
+)
+from gridweb.i18n import speaking
+from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE, PRICES
+
+SETTLED = Interval(900, IMPORT_WH, EXPORT_WH, BOUGHT_WH, 0, PRICE, PAYS_NANO, ALONE_NANO, "measured")
+YUAN = 10**9
+
+
+def totals(pays_nano: int, alone_nano: int, bought_wh: int = 3_250, sold_wh: int = 1_000) -> Totals:
+    return Totals(96, 96, 5_000, 2_000, bought_wh, sold_wh, pays_nano, alone_nano)
+
+
+def test_the_titles_are_those_of_the_verifiers_kinds_in_their_order() -> None:
+    assert tuple(LINE_TITLES) == verify.LINE_KINDS
+
+
+def test_lines_are_those_of_the_contract_and_add_up_to_the_settled_amount() -> None:
+    lines = lines_of(SETTLED, PRICES)
+    assert lines is not None
+    assert lines[0] == BillLine(900, "trade_buy", BOUGHT_WH, PRICE, BOUGHT_WH * PRICE)
+    kinds = [line.kind for line in lines]
+    assert kinds == [
+        "trade_buy",
+        "residual_import",
+        "residual_export",
+        "network_traded",
+        "network_residual",
+        "levy",
+    ]
+    assert sum(line.amount_nano for line in lines) == PAYS_NANO
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        SETTLED._replace(pays_nano=PAYS_NANO + 1),
+        SETTLED._replace(pays_nano=None),
+        SETTLED._replace(import_wh=None),
+        SETTLED._replace(sold_wh=None),
+        SETTLED._replace(price_micro_per_kwh=PRICE + 1),
+    ],
+)
+def test_lines_that_do_not_add_up_to_the_ledgers_amount_are_not_shown(interval: Interval) -> None:
+    assert lines_of(interval, PRICES) is None
+
+
+def test_rules_of_another_contract_give_no_lines() -> None:
+    assert lines_of(SETTLED, {"flat_price_micro_per_kwh": 1}) is None
+
+
+def test_a_slot_without_trade_has_lines_without_a_price() -> None:
+    alone = SETTLED._replace(bought_wh=0, price_micro_per_kwh=None, pays_nano=ALONE_NANO)
+    lines = lines_of(alone, PRICES)
+    assert lines is not None
+    assert "trade_buy" not in [line.kind for line in lines]
+
+
+def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> None:
+    values = (1, 2, 3, 4, 5, 6)
+    rows = [
+        Row(("a", "m"), 0, (*values, 0)),
+        Row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
+        Row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
+        Row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
+    ]
+    slots = [Row(("a",), 0, (*[0] * 4, 370_000, *[0] * 9))]
+    found = intervals_of(rows, slots)
+    assert found[0] == Interval(0, 1, 2, 3, 4, 370_000, 5, 6, "measured")
+    assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]
+    assert found[1].price_micro_per_kwh is None
+    assert [one.is_settled for one in found] == [True, True, False, False]
+
+
+def test_totals_count_settled_slots_alone() -> None:
+    open_slot = SETTLED._replace(start_s=1_800, pays_nano=None, supplier_only_nano=None, bought_wh=None)
+    found = totals_of([SETTLED, SETTLED._replace(start_s=0), open_slot], 96)
+    assert (found.expected, found.settled, found.import_wh, found.pays_nano) == (96, 2, 2 * IMPORT_WH, 2 * PAYS_NANO)
+    assert found.saving_nano == 2 * (ALONE_NANO - PAYS_NANO)
+    assert totals_of([], 96) == Totals(96, 0, 0, 0, 0, 0, 0, 0)
+
+
+def test_sums_by_kind_hold_every_line_once() -> None:
+    lines = [*(lines_of(SETTLED, PRICES) or []), *(lines_of(SETTLED._replace(start_s=0), PRICES) or [])]
+    sums = sums_by_kind(lines)
+    assert sum(one.amount_nano for one in sums) == 2 * PAYS_NANO
+    assert sum(one.lines for one in sums) == len(lines)
+    assert [one.kind for one in sums] == [kind for kind in LINE_TITLES if any(line.kind == kind for line in lines)]
+
+
+CASES = {
+    "pays, saved": (
+        (12 * YUAN, 15 * YUAN),
+        ("You paid 12.00 CNY.", "With your supplier alone: 15.00 CNY.", "Trading saved 3.00 CNY (20.0 %).", "good"),
+        ("您应付 ¥12.00。", "若仅由您的售电方供电：¥15.00。", "交易节省 ¥3.00（20.0 %）。"),
+    ),
+    "pays more than with the supplier": (
+        (15 * YUAN, 12 * YUAN),
+        (
+            "You paid 15.00 CNY.",
+            "With your supplier alone: 12.00 CNY.",
+            "Trading cost 3.00 CNY more than the supplier alone would have.",
+            "bad",
+        ),
+        ("您应付 ¥15.00。", "若仅由您的售电方供电：¥12.00。", "交易比仅由售电方供电多支出 ¥3.00。"),
+    ),
+    "is paid, and more than by the supplier": (
+        (-5 * YUAN, -4 * YUAN),
+        (
+            "You were paid 5.00 CNY.",
+            "With your supplier alone you would have been paid 4.00 CNY.",
+            "Trading brought 1.00 CNY more.",
+            "good",
+        ),
+        ("您应收 ¥5.00。", "若仅由您的售电方供电：应收 ¥4.00。", "交易多得 ¥1.00。"),
+    ),
+    "is paid less than by the supplier": (
+        (-4 * YUAN, -5 * YUAN),
+        (
+            "You were paid 4.00 CNY.",
+            "With your supplier alone you would have been paid 5.00 CNY.",
+            "Trading cost 1.00 CNY more than the supplier alone would have.",
+            "bad",
+        ),
+        ("您应收 ¥4.00。", "若仅由您的售电方供电：应收 ¥5.00。", "交易比仅由售电方供电多支出 ¥1.00。"),
+    ),
+    "is paid where the supplier would be": (
+        (-1 * YUAN, 1 * YUAN),
+        (
+            "You were paid 1.00 CNY.",
+            "With your supplier alone: 1.00 CNY.",
+            "Trading saved 2.00 CNY (200.0 %).",
+            "good",
+        ),
+        ("您应收 ¥1.00。", "若仅由您的售电方供电：¥1.00。", "交易节省 ¥2.00（200.0 %）。"),
+    ),
+    "nothing at all": (
+        (0, 0),
+        ("You paid nothing.", "With your supplier alone: 0.00 CNY.", "Trading made no difference.", "idle"),
+        ("您无需付费。", "若仅由您的售电方供电：¥0.00。", "交易未带来差额。"),
+    ),
+    "less than a cent": (
+        (4_000_000, -4_000_000),
+        ("You paid nothing.", "With your supplier alone: 0.00 CNY.", "Trading made no difference.", "idle"),
+        ("您无需付费。", "若仅由您的售电方供电：¥0.00。", "交易未带来差额。"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_sentences_are_right_in_both_languages(name: str) -> None:
+    amounts, english, chinese = CASES[name]
+    with speaking("en"):
+        said = say(totals(*amounts), "CNY", None)
+        assert (said.paid, said.alone, said.saving, said.trend) == english
+        assert said.traded == "Bought from the neighbourhood 3.250 kWh, sold 1.000 kWh."
+    with speaking("zh_CN"):
+        said = say(totals(*amounts), "CNY", None)
+        assert (said.paid, said.alone, said.saving) == chinese
+        assert said.traded == "向邻里购电 3.250 kWh，向邻里售电 1.000 kWh。"
+
+
+def test_whoever_looks_at_a_household_is_told_its_name() -> None:
+    with speaking("en"):
+        assert say(totals(2 * YUAN, 3 * YUAN), "CNY", "H001").paid == "H001 paid 2.00 CNY."
+        assert say(totals(-2 * YUAN, -1 * YUAN), "CNY", "H001").paid == "H001 was paid 2.00 CNY."
+        assert say(totals(0, 0), "CNY", "H001").alone == "With the supplier alone: 0.00 CNY."
+
+
+def test_whoever_subtracts_the_amounts_shown_finds_the_saving_shown() -> None:
+    with speaking("en"):  # exactly: 1.00499 from 2.00501 leaves 1.00002; shown: 1.00 from 2.01 leaves 1.01
+        said = say(totals(1_004_990_000, 2_005_010_000), "CNY", None)
+    assert (said.paid, said.alone) == ("You paid 1.00 CNY.", "With your supplier alone: 2.01 CNY.")
+    assert "1.01 CNY" in said.saving
+
+
+@pytest.mark.parametrize(
+    ("nano", "rounded"),
+    [
+        (5_000_000, 0),
+        (5_000_001, 10_000_000),
+        (15_000_000, 20_000_000),
+        (25_000_000, 20_000_000),
+        (-5_000_000, 0),
+        (-15_000_000, -20_000_000),
+        (-14_999_999, -10_000_000),
+    ],
+)
+def test_cents_are_rounded_half_to_even(nano: int, rounded: int) -> None:
+    assert round_to_cents(nano) == rounded

@@ -1,0 +1,272 @@
+"""A household's pages: its own day, year and statement, in words that are right, and nothing of a neighbour in any byte."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from gridcore.timeseries import INTERVALS, SLOTS, Row
+from gridweb.access import Role
+from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S
+from tests.unit.web.household_world import (
+    DAY_START_S,
+    LINE,
+    NEIGHBOUR,
+    NEIGHBOURS_METER,
+    fill,
+    fill_day,
+    household,
+    household_world,
+    settled,
+)
+from tests.unit.web.web_world import DAY_S
+
+DAY = (datetime.fromtimestamp(DAY_START_S, UTC) + timedelta(hours=8)).date().isoformat()
+PAGE, STATEMENT = f"/households/{PARTY}?day={DAY}", f"/households/{PARTY}/statement?day={DAY}"
+OWN_PAGES = (
+    PAGE,
+    STATEMENT,
+    f"/households/{PARTY}/day?day={DAY}",
+    f"/households/{PARTY}/year?year={DAY[:4]}",
+    LINE,
+    f"{LINE}/bundle",
+    f"{LINE}/altered?what=amount",
+    *(
+        f"/api/v1/households/{PARTY}/{name}"
+        for name in (
+            f"intervals?start_s={DAY_START_S}&end_s={DAY_START_S + DAY_S}",
+            f"days?start_s={DAY_START_S}&end_s={DAY_START_S + DAY_S}",
+            f"lines?day={DAY}",
+            f"kinds?day={DAY}",
+            f"lines/{START_S}/trade_buy/terms",
+            f"lines/{START_S}/trade_buy/orders",
+            f"lines/{START_S}/trade_buy/readings",
+        )
+    ),
+)
+
+
+async def test_the_day_says_what_it_came_to_in_both_languages(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    page = await household(world).text(PAGE)
+    assert f"You paid {96 * PAYS_NANO / 10**9:.2f} CNY." in page
+    assert "Bought from the neighbourhood 48.000 kWh, sold 0.000 kWh." in page
+    assert "All 96 slots of the day are settled." in page
+    page = await household(world, "zh_CN").text(PAGE)
+    assert f"您应付 ¥{96 * PAYS_NANO / 10**9:.2f}。" in page
+    assert "向邻里购电 48.000 kWh，向邻里售电 0.000 kWh。" in page
+
+
+async def test_a_clerk_reads_the_household_by_its_name(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    for role in (Role.UTILITY, Role.REGULATOR, Role.ADMINISTRATOR):
+        assert f"{PARTY} paid " in await world.browser(role).text(PAGE)
+
+
+async def test_nothing_of_a_neighbour_stands_in_any_byte_that_a_household_gets(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    browser = household(world)
+    for address in OWN_PAGES:
+        response = await browser.get(address)
+        body = await response.get_data(as_text=False)
+        assert response.status_code == 200, address
+        for trace in (NEIGHBOUR, NEIGHBOURS_METER, "777777", "777,777"):
+            assert trace.encode() not in body, (address, trace)
+
+
+async def test_an_unsettled_day_says_so_and_a_half_settled_one_how_far_it_is(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    browser = household(world)
+    assert "No slot of this day is settled yet" in await browser.text(PAGE)
+    assert "No slot of this day is settled yet" in await browser.text(STATEMENT)
+    open_slot = settled(START_S + SLOT_S, pays_nano=None, supplier_only_nano=None, bought_wh=None, sold_wh=None)
+    await fill(world, [settled(START_S), open_slot])
+    page = await browser.text(PAGE)
+    assert "So far: 1 of 96 slots of the day are settled." in page
+    assert f"You paid {PAYS_NANO / 10**9:.2f} CNY." in page
+
+
+async def test_every_line_of_the_statement_leads_to_its_proof_and_the_sums_are_those_of_the_ledger(
+    tmp_path: Path,
+) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    browser = household(world)
+    page = await browser.text(STATEMENT)
+    links = re.findall(rf'href="(/households/{PARTY}/lines/\d+/\w+)"', page)
+    assert len(links) == len(set(links)) == 96 * 6
+    assert LINE in links
+    lines = await (await browser.get(f"/api/v1/households/{PARTY}/lines?day={DAY}")).get_json()
+    assert sum(row[4] for row in lines["rows"]) == lines["totals"][4] == 96 * PAYS_NANO
+    kinds = await (await browser.get(f"/api/v1/households/{PARTY}/kinds?day={DAY}")).get_json()
+    assert sum(row[3] for row in kinds["rows"]) == 96 * PAYS_NANO
+    assert f"{96 * ALONE_NANO / 10**9:,.4f}" in page
+
+
+async def test_lines_of_a_contract_unknown_here_come_from_the_node(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill(world, [settled(START_S, pays_nano=5)])
+    own = {"line_kind": "levy", "energy_wh": 5, "price_micro_per_kwh": 1, "amount_nano": 5, "account": "levy"}
+    world.node.answers[f"areas/A1/slots/{START_S}/run"] = {
+        "lines": [{"party": PARTY, **own}, {"party": NEIGHBOUR, **own}],
+        "parties": [],
+        "postings": [],
+        "next": None,
+    }
+    lines = await (await household(world).get(f"/api/v1/households/{PARTY}/lines?day={DAY}")).get_json()
+    assert lines["rows"] == [[START_S, "levy", 5, 1, 5]]
+    assert (f"areas/A1/slots/{START_S}/run", {"party": PARTY}) in world.node.asked
+
+
+async def test_days_are_listed_newest_first_with_sums(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    await fill(world, [settled(START_S + DAY_S)])
+    address = f"/api/v1/households/{PARTY}/days?start_s={DAY_START_S}&end_s={DAY_START_S + 2 * DAY_S}"
+    days = await (await household(world).get(address)).get_json()
+    assert [(row[0], row[2], row[7]) for row in days["rows"]][1] == (DAY, 96, 96 * PAYS_NANO)
+    assert days["totals"][7] == 97 * PAYS_NANO
+
+
+async def test_a_slot_without_a_value_is_a_gap_and_missing_is_never_zero(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await world.series.write(INTERVALS, [Row(("A1", "M-H001"), START_S, (None, None, None, None, None, None, 4))])
+    address = f"/api/v1/households/{PARTY}/intervals?start_s={START_S}&end_s={START_S + SLOT_S}"
+    table = await (await household(world).get(address)).get_json()
+    assert table["rows"] == [[START_S, *[None] * 7, "missing"]]
+    csv = await (await household(world).get(address + "&format=csv")).get_data(as_text=True)
+    assert csv.splitlines()[1] == f"{START_S},,,,,,,,missing"
+
+
+async def test_a_year_of_quarter_hours_is_one_answer(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    slots = range(DAY_START_S, DAY_START_S + 365 * DAY_S, SLOT_S)
+    await fill(world, [settled(slot) for slot in slots])
+    page = await household(world).text(f"/households/{PARTY}/year?year={DAY[:4]}")
+    assert "data-src=" in page
+    address = f"/api/v1/households/{PARTY}/intervals?start_s={slots[0]}&end_s={slots[-1] + 1}"
+    table = await (await household(world).get(address)).get_json()
+    assert len(table["rows"]) == 35_040
+    assert table["rows"][-1][:6] == [slots[-1], 1_200, 10, 500, 0, PRICE]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("start_s=0", "both or neither"),
+        ("start_s=9&end_s=9", "ascending span"),
+        (f"start_s=0&end_s={400 * DAY_S}", "at most 367 days"),
+        ("start_s=x&end_s=1", "whole number"),
+        ("begin=1", "unknown parameter"),
+        ("format=xml", "json or csv"),
+    ],
+)
+async def test_a_span_that_is_none_is_refused_in_one_line(tmp_path: Path, query: str, detail: str) -> None:
+    response = await household(household_world(tmp_path)).get(f"/api/v1/households/{PARTY}/intervals?{query}")
+    problem = await response.get_json()
+    assert (response.status_code, response.content_type) == (400, "application/problem+json")
+    assert detail in problem["detail"]
+
+
+@pytest.mark.parametrize("day", ["2024-13-01", "yesterday", "2024-06-31", "<b>", "9" * 40, "²"])
+async def test_a_day_that_is_none_is_a_bad_request(tmp_path: Path, day: str) -> None:
+    world = household_world(tmp_path)
+    assert (await household(world).get(f"/households/{PARTY}", query_string={"day": day})).status_code == 400
+
+
+async def test_a_day_outside_the_calendar_is_not_found(tmp_path: Path) -> None:
+    browser = household(household_world(tmp_path))
+    for day in ("1999-01-01", "4000-01-01", "9999-12-31", "0001-01-01"):
+        assert (await browser.get(f"/households/{PARTY}?day={day}")).status_code == 404, day
+    assert (await browser.get(f"/households/{PARTY}/year?year=10000")).status_code == 400
+
+
+async def test_days_before_and_after_are_linked_and_ends_are_not(tmp_path: Path) -> None:
+    browser = household(household_world(tmp_path))
+    page = await browser.text(PAGE)
+    after = (datetime.fromisoformat(DAY) + timedelta(days=1)).date().isoformat()
+    assert f'href="/households/{PARTY}?day={after}" rel="next"' in page
+    assert 'rel="prev"' not in page
+    newest = await browser.text(f"/households/{PARTY}")
+    assert 'rel="prev"' in newest
+    assert 'rel="next"' not in newest
+
+
+async def test_a_party_that_is_billed_nowhere_is_not_found_and_its_name_does_not_execute(tmp_path: Path) -> None:
+    utility = household_world(tmp_path).browser(Role.UTILITY)
+    response = await utility.get("/households/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
+    assert response.status_code == 404
+    assert "<script>alert" not in await response.get_data(as_text=True)
+
+
+async def test_names_with_markup_are_text_on_every_page(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    evil = '<img src=x onerror="alert(1)">'
+    world.node.answers["areas/A1/installations"]["installations"][0]["meter"] = evil
+    await fill(world, [settled(START_S, evil)])
+    page = await household(world).text(STATEMENT)
+    assert evil not in page
+    assert evil in unescape(page)
+
+
+async def test_while_the_series_is_away_the_sums_come_from_the_node_and_the_page_says_so(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    totals = {"import_wh": 5_000, "export_wh": 0, "bought_wh": 1_000, "sold_wh": 0}
+    money = {"pays_nano": 2 * 10**9, "supplier_only_nano": 3 * 10**9, "saving_nano": 10**9}
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/statements"] = {
+        "slots_expected": 96,
+        "slots_settled": 40,
+        "statements": [{"party": PARTY, **totals, **money}],
+    }
+    world.series.away = True
+    page = await household(world).text(PAGE)
+    assert "You paid 2.00 CNY." in page
+    assert "So far: 40 of 96 slots" in page
+    assert "the time series store, which is away since" in page
+    assert "which is away since" in await household(world).text(STATEMENT)
+    world.series.away = False
+    await fill_day(world)
+    assert "which is away since" not in await household(world).text(PAGE)
+
+
+async def test_while_the_node_is_away_the_household_is_shown_from_the_series(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    browser = household(world)
+    before = await browser.text(STATEMENT)
+    world.node.away = True
+    world.progress.newest += 1
+    assert f"You paid {96 * PAYS_NANO / 10**9:.2f} CNY." in await browser.text(PAGE)
+    after = await browser.text(STATEMENT)
+    assert re.findall(r"/lines/\d+/\w+", after) == re.findall(r"/lines/\d+/\w+", before)
+
+
+async def test_both_stores_away_is_a_page_and_no_fault(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    browser = household(world)
+    await browser.text(PAGE)
+    world.node.away = world.series.away = True
+    world.progress.newest += 1
+    page = await browser.text(PAGE)
+    assert page.count("which is away since") >= 1
+
+
+async def test_a_days_chart_asks_for_that_day_with_unit_zone_and_run(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    page = unescape(await household(world).text(PAGE))
+    assert f'data-src="/api/v1/households/{PARTY}/intervals?start_s={DAY_START_S}&end_s={DAY_START_S + DAY_S}"' in page
+    assert 'data-tz="Asia/Shanghai"' in page
+    assert f'data-step-s="{SLOT_S}"' in page
+    assert "kWh, CNY/kWh" in page
+
+
+def test_the_slots_price_has_its_place_in_the_series() -> None:
+    assert "price_micro_per_kwh" in SLOTS.fields

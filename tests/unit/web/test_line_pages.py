@@ -1,0 +1,252 @@
+"""A bill line down to its proof: what the page shows, the check, the attempts at cheating, and when there is no proof yet."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore import cbor, verify
+from gridcore.sm3 import sm3
+from gridweb import forgery
+from gridweb.access import Role
+from gridweb.bill import LINE_TITLES
+from gridweb.bundle_view import decode_bundle
+from gridweb.pages import line, line_tables
+from ledger.client import NodeBusy
+from tests.conftest import REPOSITORY
+from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
+from tests.unit.verify.bundle_world import World as BundleWorld
+from tests.unit.web.household_world import LINE, household, household_world
+from tests.unit.web.web_world import Browser, World
+
+BUNDLE = BundleWorld()
+API_LINE = f"/api/v1{LINE}"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return household_world(tmp_path, BUNDLE)
+
+
+async def cheat(browser: Browser, what: str, **options: Any) -> str:
+    response = await browser.post(f"{LINE}/cheat", {"what": what}, **options)
+    assert response.status_code == 200
+    return unescape(await response.get_data(as_text=True))
+
+
+def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
+    assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
+    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
+    assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_INPUT}
+    assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
+    assert line_tables.PRICE_TITLES.keys() == set(verify.PRICES)
+    assert line.ENERGY_TEXTS.keys() == LINE_TITLES.keys() == set(verify.LINE_KINDS)
+
+
+async def test_the_page_shows_the_integer_arithmetic_down_to_registers_signatures_and_blocks(world: World) -> None:
+    page = unescape(await household(world).text(LINE)).replace("\N{NO-BREAK SPACE}", " ")
+    view = decode_bundle(BUNDLE.bundle())
+    assert f"{BOUGHT_WH} Wh × {PRICE} µCNY/kWh = {BOUGHT_WH * PRICE} nCNY" in page
+    assert "(300 − 999700 + 1000000) × 2 = 1200 Wh" in page
+    assert f"{PARTY}/{START_S}/1" in page
+    for shown in (
+        view.readings[0].batch.signature.hex(),
+        view.readings[1].batch.signed.hex(),
+        view.readings[1].batch.public_key.hex(),
+        view.orders[1].transaction.id.hex(),
+        view.header.state_root.hex(),
+        view.run.contract,
+        view.readings[0].batch.block.digest.hex()[:12],
+    ):
+        assert shown in page
+    assert "SIMULATED" in page
+    assert page.count(f"{view.position.pays_nano} nCNY") == 1
+
+
+async def test_links_to_blocks_and_slots_are_for_those_who_may_open_them(world: World) -> None:
+    assert "/blocks/" not in await household(world).text(LINE)
+    page = await world.browser(Role.UTILITY).text(LINE)
+    assert f'href="/slots/A1/{START_S}"' in page
+    assert 'href="/blocks/4"' in page
+
+
+async def test_a_line_without_orders_says_so(tmp_path: Path) -> None:
+    bundle = without_orders(BundleWorld())
+    bundle.sign()
+    world = household_world(tmp_path, bundle)
+    page = await household(world).text(LINE)
+    assert "No order of the party was filled in this slot." in page
+    assert "forged_limit" not in page
+
+
+async def test_verify_now_lists_what_was_checked_and_what_was_not_in_both_languages(world: World) -> None:
+    for language, answer, claim, unchecked in (
+        ("en", "Verified", "Gateway and party signed", "that the meter measured right"),
+        ("zh_CN", "已验证", "网关与主体均已签名", "电能表计量无误"),
+    ):
+        response = await household(world, language).post(f"{LINE}/verify")
+        page = unescape(await response.get_data(as_text=True))
+        assert 'data-answer="verified"' in page
+        for text in (answer, claim, unchecked):
+            assert text in page
+        assert page.count("<code>certificate</code>") == 1
+        assert "exit status 0" in page or "退出状态 0" in page
+
+
+@pytest.mark.parametrize("what", list(forgery.ALTERATIONS))
+async def test_trying_to_cheat_shows_both_verdicts_and_names_the_claim_that_failed(world: World, what: str) -> None:
+    page = await cheat(household(world), what)
+    altered = forgery.alter(BUNDLE.bundle(), what)
+    verdict = verify.verify_bundle(altered.data, verify.decode_trust(world.site.config.trust.read_bytes()))
+    claim = verdict.reason.partition(":")[0]
+    assert re.findall(r'data-answer="([\w ]+)"', page) == ["verified", "not verified"]
+    assert re.findall(r'data-failed="(\w+)"', page) == [claim]
+    assert line_tables.CLAIM_TITLES[claim] in page
+    assert verdict.reason in page
+    assert f"{LINE}/altered?what={what}" in page
+
+
+def at_home(verifier: Path, bundle: Path, trust: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", str(verifier), str(bundle), "--trust", str(trust)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def test_the_altered_copy_can_be_taken_home_and_fails_there(world: World, tmp_path: Path) -> None:
+    browser = household(world)
+    await browser.text(LINE)
+    copy, bundle = tmp_path / "altered.evd", tmp_path / "line.evd"
+    response = await browser.get(f"{LINE}/altered?what=forged_reading")
+    assert (
+        f'filename="{PARTY}-{START_S}-trade_buy-altered-forged_reading.evd"' in response.headers["Content-Disposition"]
+    )
+    copy.write_bytes(await response.get_data(as_text=False))
+    bundle.write_bytes(await (await browser.get(f"{LINE}/bundle")).get_data(as_text=False))
+    verifier = tmp_path / "verify.py"
+    verifier.write_bytes(await (await browser.get("/verify.py")).get_data(as_text=False))
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(await (await browser.get("/trust.json")).get_data(as_text=False))
+    answers = [at_home(verifier, path, trust) for path in (bundle, copy)]
+    assert [answer.returncode for answer in answers] == [0, 1]
+    assert "NOT VERIFIED: signatures:" in answers[1].stdout
+
+
+async def test_a_script_gets_the_verdict_alone(world: World) -> None:
+    page = await cheat(household(world), "amount", headers={"HX-Request": "true"})
+    assert "<html" not in page
+    assert re.findall(r'data-failed="(\w+)"', page) == ["line"]
+
+
+async def test_an_alteration_that_there_is_not_is_a_bad_request(world: World) -> None:
+    browser = household(world)
+    for what in ("", "weather", "<script>"):
+        response = await browser.post(f"{LINE}/cheat", {"what": what})
+        assert response.status_code == 400
+        assert "<script>" not in await response.get_data(as_text=True)
+        assert (await browser.get(f"{LINE}/altered", query_string={"what": what})).status_code == 400
+
+
+async def test_page_download_check_and_cheat_are_about_the_same_bytes_asked_once(world: World) -> None:
+    browser = household(world)
+    await browser.text(LINE)
+    world.node.answers["evidence"] = b"another bundle, made later"
+    response = await browser.get(f"{LINE}/bundle")
+    assert await response.get_data(as_text=False) == BUNDLE.bundle()
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{PARTY}-{START_S}-trade_buy.evd"'
+    assert (await browser.post(f"{LINE}/verify")).status_code == 200
+    assert [path for path, _ in world.node.asked].count("evidence") == 1
+
+
+async def test_a_line_of_the_newest_block_is_said_not_to_be_provable_yet_and_the_page_looks_again(world: World) -> None:
+    def too_new(**_: Any) -> bytes:
+        raise NodeBusy("http://127.0.0.1:1: …", "block 7 is the newest; the next block makes its content provable")
+
+    made, world.node.answers["evidence"] = world.node.answers["evidence"], too_new
+    browser = household(world)
+    response = await browser.get(LINE)
+    page = await response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert "This line cannot be proved yet." in page
+    assert "the next block makes its content provable" in page
+    assert "hx-trigger" in page
+    assert world.site.source.outages() == []
+    assert (await browser.get(f"{LINE}/bundle")).status_code == 503
+    assert (await browser.post(f"{LINE}/verify")).status_code == 503
+    world.node.answers["evidence"] = made
+    assert "This line cannot be proved yet." not in await browser.text(LINE)
+
+
+async def test_a_line_that_there_is_not_is_not_found_and_a_kind_that_there_is_not_is_refused(world: World) -> None:
+    browser = household(world)
+    assert (await browser.get(f"/households/{PARTY}/lines/{START_S}/dividend")).status_code == 400
+    del world.node.answers["evidence"]
+    assert (await browser.get(f"/households/{PARTY}/lines/{START_S}/levy")).status_code == 404
+
+
+async def test_another_household_gets_nothing_of_a_line_in_any_way(world: World) -> None:
+    stranger = world.browser(Role.HOUSEHOLD, "H002")
+    addresses = [LINE, f"{LINE}/bundle", f"{LINE}/altered?what=amount"]
+    addresses += [f"{API_LINE}/{name}" for name in ("terms", "orders", "readings")]
+    statuses = [(await stranger.get(address)).status_code for address in addresses]
+    statuses += [(await stranger.post(f"{LINE}/{name}")).status_code for name in ("verify", "cheat")]
+    assert set(statuses) == {403}
+    assert "evidence" not in [path for path, _ in world.node.asked]
+
+
+async def test_the_tables_of_a_line_are_exact(world: World) -> None:
+    browser = household(world)
+    terms = await (await browser.get(f"{API_LINE}/terms")).get_json()
+    assert ["trade_buy", BOUGHT_WH, PRICE, BOUGHT_WH * PRICE] in terms["rows"]
+    assert terms["totals"][3] == decode_bundle(BUNDLE.bundle()).position.pays_nano
+    orders = await (await browser.get(f"{API_LINE}/orders")).get_json()
+    assert orders["rows"][1] == [f"{PARTY}/{START_S}/3", "buy", 300, PRICE, 200, PRICE]
+    readings = await (await browser.get(f"{API_LINE}/readings?format=csv")).get_data(as_text=True)
+    assert readings.splitlines()[2] == f"{START_S + 900},300,45,2,measured,late,80,simulated,0"
+
+
+async def test_the_verifier_handed_out_is_the_one_of_the_repository_and_its_digest_is_shown(world: World) -> None:
+    source = (REPOSITORY / "gridcore" / "verify.py").read_bytes()
+    browser = world.browser()
+    assert await (await browser.get("/verify.py")).get_data(as_text=False) == source
+    page = await household(world).text(LINE)
+    assert sm3(source).hex() in page
+    assert f"python3 -I -S verify.py {PARTY}-{START_S}-trade_buy.evd --trust trust.json" in page
+
+
+async def test_a_trust_root_of_another_chain_cannot_decide_and_a_broken_one_is_a_fault_in_words(world: World) -> None:
+    browser = household(world)
+    trust = world.site.config.trust
+    good = trust.read_text()
+    trust.write_text(good.replace(BUNDLE.chain, "toy" + "f" * 16))
+    response = await browser.post(f"{LINE}/verify")
+    assert 'data-answer="cannot be decided"' in await response.get_data(as_text=True)
+    for broken in ("{", "{}"):
+        trust.write_text(broken)
+        response = await browser.post(f"{LINE}/verify")
+        assert response.status_code == 500
+        assert "trust" in await response.get_data(as_text=True)
+    trust.unlink()
+    assert (await browser.get("/trust.json")).status_code == 500
+
+
+async def test_a_node_that_hands_out_a_broken_bundle_is_found_out_and_does_not_break_the_page(tmp_path: Path) -> None:
+    world = household_world(tmp_path, BUNDLE)
+    browser = household(world)
+    parts = cbor.decode(BUNDLE.bundle())
+    parts["line"]["row"] = parts["line"]["row"][:-1] + b"\x01"
+    world.node.answers["evidence"] = cbor.encode(parts)
+    response = await browser.post(f"{LINE}/verify")
+    assert 'data-failed="line"' in await response.get_data(as_text=True)
+
+
+async def test_bytes_from_the_node_that_are_no_bundle_are_no_traceback(tmp_path: Path) -> None:
+    world = household_world(tmp_path, BUNDLE)
+    world.node.answers["evidence"] = b"nonsense"
+    response = await household(world).get(LINE)
+    assert response.status_code == 500
+    assert "Traceback" not in await response.get_data(as_text=True)
