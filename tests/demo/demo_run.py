@@ -65,10 +65,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class KillPlan:
-    """So many kills, spread over the growth of the block log to ``log_bytes`` (known from an undisturbed run)."""
+    """So many kills, as many of each of the ``victims``, spread over the growth of the block log to ``log_bytes`` (known from an
+    undisturbed run).
+    """
 
     kills: int
     log_bytes: int
+    victims: tuple[str, ...] = ("node", "edge-1")
     seed: int = field(default_factory=lambda: int(os.environ.get("GRIDLEDGER_KILL_SEED") or secrets.randbits(32)))
 
 
@@ -131,7 +134,7 @@ def run_demo(
 
 
 class Killer(threading.Thread):
-    """Kills node and agent by turns of chance, as the block log grows past random marks, each a random moment later."""
+    """Kills the victims by turns of chance, as the block log grows past random marks, each a random moment later."""
 
     def __init__(self, out: Path, process: subprocess.Popen[bytes], plan: KillPlan) -> None:
         super().__init__(name="killer", daemon=True)
@@ -140,7 +143,7 @@ class Killer(threading.Thread):
         self._process = process
         self._chance = random.Random(plan.seed)
         self._marks = sorted(self._chance.randrange(plan.log_bytes * 49 // 50) for _ in range(plan.kills))
-        self._victims = ["node", "edge-1"] * (plan.kills // 2) + ["node"] * (plan.kills % 2)
+        self._victims = [plan.victims[number % len(plan.victims)] for number in range(plan.kills)]
         self._chance.shuffle(self._victims)
         print(f"killing {self._victims} with -9; the same again: GRIDLEDGER_KILL_SEED={plan.seed}")
 

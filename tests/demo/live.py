@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -50,9 +51,9 @@ class LiveDemo:
         """What it has said beside that."""
         return self._stderr.read_text("utf-8")
 
-    def wait_for(self, find: Callable[[], T | None], what: str) -> T:
+    def wait_for(self, find: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
         """What ``find`` finds, as soon as it is there; fails when the demonstration ends without it."""
-        give_up = time.monotonic() + PATIENCE_S
+        give_up = time.monotonic() + patience_s
         while time.monotonic() < give_up:
             is_over = self.process.poll() is not None
             found = find()
@@ -60,7 +61,7 @@ class LiveDemo:
                 return found
             assert not is_over, f"ended with {self.process.returncode} without {what}:\n{self.stdout}\n{self.stderr}"
             time.sleep(POLL_S)
-        raise AssertionError(f"no {what} after {PATIENCE_S:.0f} s:\n{self.stdout}\n{self.stderr}")
+        raise AssertionError(f"no {what} after {patience_s:.0f} s:\n{self.stdout}\n{self.stderr}")
 
     def url(self, stream: Callable[[], str] | None = None) -> str:
         """The URL that it prints."""
@@ -87,9 +88,15 @@ class LiveDemo:
         assert parent_of(pid) == self.process.pid
         return pid
 
-    def wait_until_over(self) -> None:
+    def wait_for_pages(self) -> None:
+        """Wait until its pages accept connections."""
+        self.wait_for(lambda: True if answers(self.url()) else None, "answer of the pages")
+
+    def wait_until_over(self, patience_s: float = PATIENCE_S) -> None:
         """Wait for the last line of its summary."""
-        self.wait_for(lambda: True if "Ctrl-C ends it" in self.stdout.partition("files in")[2] else None, "summary")
+        self.wait_for(
+            lambda: True if "Ctrl-C ends it" in self.stdout.partition("files in")[2] else None, "summary", patience_s
+        )
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit status."""
@@ -117,6 +124,16 @@ def live_demo(out: Path, *words: str, households: int, slots: int | None) -> Ite
     finally:
         demo.let_visitors_go()
         end_by_force(out, demo.process)
+
+
+def answers(url: str) -> bool:
+    """Whether somebody accepts connections there."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except OSError:
+        return False
+    return True
 
 
 class Visitor:

@@ -17,7 +17,7 @@ from simulators.grid.world import RATED_PHASE_V, build_world
 from simulators.meters.broker import mosquitto_program
 from tests.demo import checks
 from tests.demo.demo_run import Finished, demo_command, read_pid, run_demo
-from tests.demo.live import CHILDREN, LiveDemo, live_demo
+from tests.demo.live import CHILDREN, LiveDemo, answers, live_demo
 from tests.demo.test_demo_small import run_bad
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo) -> N
     after = over.wait_for(lambda: pid if (pid := read_pid(over.out, "web")) != before else None, "new process")
 
     assert after != before
-    over.wait_for(lambda: True if answers(over.url()) else None, "answer")
+    over.wait_for_pages()
     visitor = over.visitor("utility")
     assert visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS, "what was projected is still there"
 
@@ -240,16 +240,6 @@ def test_a_port_without_pages_is_refused_in_one_line(tmp_path: Path) -> None:
 
     assert "--port" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def answers(url: str) -> bool:
-    """Whether somebody accepts connections there."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5.0).close()
-    except OSError:
-        return False
-    return True
 
 
 def rows_of(demo: LiveDemo, name: str) -> list[dict[str, str]]:

@@ -1,17 +1,19 @@
-"""The demonstration at its full size: 113 homes, a whole day; once undisturbed and once with 50 kills."""
+"""The demonstration at its full size: 113 homes, a whole day; undisturbed, with 50 kills, and with pages and 40 kills."""
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.demo import checks
-from tests.demo.demo_run import ABROAD, Finished, KillPlan, run_demo
+from tests.demo.demo_run import ABROAD, Finished, Killer, KillPlan, run_demo
+from tests.demo.live import CHILDREN, live_demo
 
 pytestmark = pytest.mark.soak
-HOUSEHOLDS, SLOTS, KILLS = 113, 96, 50
+HOUSEHOLDS, SLOTS, KILLS, LIVE_KILLS = 113, 96, 50, 40
 WALL_S_MAX = 120
 
 
@@ -50,6 +52,30 @@ def test_fifty_kills_change_no_result(day: Finished, killed_day: Finished) -> No
     assert Counter(name for name, _ in killed_day.kills) == {"node": KILLS // 2, "edge-1": KILLS // 2}
     for name in checks.RESULT_FILES:
         assert (killed_day.out / name).read_bytes() == (day.out / name).read_bytes(), name
+
+
+def test_pages_and_kills_of_every_process_change_no_result(day: Finished, tmp_path: Path) -> None:
+    plan = KillPlan(LIVE_KILLS, (day.out / "ledger" / "blocks.log").stat().st_size, victims=(*CHILDREN, "broker"))
+    with live_demo(tmp_path / "out", households=HOUSEHOLDS, slots=None) as live:
+        killer = Killer(live.out, live.process, plan)
+        killer.start()
+        live.wait_until_over(1_800)
+        killer.join()
+        live.wait_for_pages()
+        visitor = live.visitor("utility")
+        areas = live.wait_for(
+            lambda: rows if (rows := visitor.rows("/api/v1/areas"))[0]["settled"] == SLOTS else None,
+            "settled slots on the pages",
+        )
+        status = live.end(signal.SIGINT)
+        live.check_nothing_is_left()
+
+    assert Counter(name for name, _ in killer.done) == dict.fromkeys(plan.victims, LIVE_KILLS // len(plan.victims))
+    assert status == 0
+    assert areas[0]["missing"] == 0
+    assert areas[0]["volume_wh"] == day.json["energy_traded_wh"]
+    for name in checks.RESULT_FILES:
+        assert (live.out / name).read_bytes() == (day.out / name).read_bytes(), name
 
 
 def test_the_slow_twin_replays_the_killed_day(killed_day: Finished) -> None:
