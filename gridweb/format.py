@@ -12,8 +12,9 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel import Locale
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
+from babel.numbers import get_decimal_symbol, get_group_symbol, get_minus_sign_symbol
 from markupsafe import Markup
 
 from gridweb.i18n import N_, _, language, locale, translate
@@ -159,8 +160,18 @@ def _price_unit(currency: str) -> str:
 
 
 def _decimal(value: Decimal, digits: int) -> str:
-    places = "." + "0" * digits if digits else ""
-    return str(format_decimal(value, format=f"#,##0{places}", locale=locale()))
+    """``value`` with ``digits`` decimals and the separators of the language.
+
+    Python's own formatting, rounded half to even as Babel's: that takes thirty times as long, and a page has thousands of them.
+    """
+    return f"{value:,.{digits}f}".translate(_separators(language()))
+
+
+@cache
+def _separators(name: str) -> dict[int, str]:
+    """From the separators of Python's formatting to those of a language."""
+    of = Locale.parse(name)
+    return str.maketrans({",": get_group_symbol(of), ".": get_decimal_symbol(of), "-": get_minus_sign_symbol(of)})
 
 
 def _date(time_s: int, tz: str, pattern: str) -> str:
