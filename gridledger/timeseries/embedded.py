@@ -8,6 +8,7 @@ A projection can be made again, so a file of an older form of ours is emptied, n
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,9 @@ from typing import Any, Final, TypeVar
 from gridcore.errors import UsageError, require
 from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, Row, Series, SeriesUnavailable
 from gridledger.timeseries.config import MEBIBYTE
+from gridledger.timeseries.form import FORM
 
 APPLICATION_ID: Final = 0x474C5453
-FORM: Final = 1
-"""Of the tables; counted up whenever a series or a table changes."""
 BUSY_MS_MAX: Final = 10_000
 LOG_BYTES_MAX: Final = 16 * MEBIBYTE
 """Of the write-ahead log between two checkpoints."""
@@ -157,6 +157,12 @@ class EmbeddedSeries:
 
     def _open(self) -> sqlite3.Connection:
         """The connection, with tables of this form. UsageError for a file that is not ours."""
+        try:  # load curves are personal data: the file, and the log beside it, are their owner's alone
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise SeriesUnavailable(
+                f"{self.path}: cannot be opened ({error.strerror}); check its folder and owner"
+            ) from None
         connection = sqlite3.connect(
             self.path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
         )

@@ -29,6 +29,7 @@ from gridcore.errors import UsageError, broken, require
 from gridcore.secrets import SecretError, read_secret
 from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, Row, Series, SeriesUnavailable
 from gridledger.timeseries.config import SeriesConfig
+from gridledger.timeseries.form import FORM
 
 LINES_MAX: Final = 5_000
 """Points of one request, as the vendor advises."""
@@ -36,10 +37,12 @@ ATTEMPTS_MAX: Final = 4
 """Of one request, before the caller is told; it goes on trying."""
 BACKOFF_S: Final = 0.2
 """Before the second attempt; twice as long before each further one."""
-TIMEOUTS_MS: Final = (3_000, 30_000)
+TIMEOUTS_MS: Final = (3_000, 10_000)
 """For a connection, and for an answer."""
+DROP_TIMEOUTS_MS: Final = (3_000, 600_000)
+"""Deleting all points of a measurement takes its time."""
 THREADS_MAX: Final = 4
-PROJECTION: Final = Series("projection", ("chain",), ("height",))
+PROJECTION: Final = Series("projection", ("chain",), ("height", "form"))
 _FIRST_S, _LAST_S = 0, 9_214_646_400  # 1970 to 2262: what nanoseconds in 64 bits reach
 _RETRY_STATUS: Final = frozenset([429, 500, 502, 503, 504])
 _TAG_ESCAPES: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
@@ -64,7 +67,8 @@ class InfluxSeries:
 
     def __init__(self, url: str, org: str, bucket: str, token: str) -> None:
         self._url, self._bucket = url.rstrip("/"), bucket
-        self._client = InfluxDBClient(self._url, token, org=org, timeout=TIMEOUTS_MS)
+        self._open_client = partial(InfluxDBClient, self._url, token, org=org)
+        self._client = self._open_client(timeout=TIMEOUTS_MS)
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="series")
 
@@ -91,15 +95,18 @@ class InfluxSeries:
         claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
         for other in (row.tags[0] for row in claims if row.tags[0] != chain):
             raise UsageError(f"{self._place}: holds the series of chain {other}, not of {chain}; give another bucket")
+        if claims and claims[0].values[1] != FORM:
+            await self.drop()
+            claims = []
         if not claims:
-            await self._post(PROJECTION, [Row((chain,), 0, (0,))])
+            await self._post(PROJECTION, [Row((chain,), 0, (0, FORM))])
 
     async def write(self, series: Series, rows: Sequence[Row]) -> None:
         """Keep rows, request by request, replacing those of the same tags and instant."""
         for start in range(0, len(rows), LINES_MAX):
             part = rows[start : start + LINES_MAX]
             for row in await self._losers(series, part):
-                await self._run(partial(self._delete, series, row.tags, row.time_s, row.time_s))
+                await self._run(partial(self._delete, self._client, series, row.tags, row.time_s, row.time_s))
             await self._post(series, part)
 
     async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
@@ -122,12 +129,13 @@ class InfluxSeries:
         claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
         if not claims:
             raise SeriesUnavailable(f"{self._place}: has been emptied meanwhile")
-        await self._post(PROJECTION, [Row(claims[0].tags, 0, (height,))])
+        await self._post(PROJECTION, [Row(claims[0].tags, 0, (height, FORM))])
 
     async def drop(self) -> None:
         """Delete our measurements; others in the bucket stay."""
-        for series in (PROJECTION, *ALL_SERIES):  # the cursor first: it never stands for what is gone
-            await self._run(partial(self._delete, series, (), _FIRST_S, _LAST_S))
+        with self._open_client(timeout=DROP_TIMEOUTS_MS) as client:
+            for series in (PROJECTION, *ALL_SERIES):  # the cursor first: it never stands for what is gone
+                await self._run(partial(self._delete, client, series, (), _FIRST_S, _LAST_S))
 
     async def close(self) -> None:
         """Finish what is under way and close the connections."""
@@ -179,10 +187,10 @@ class InfluxSeries:
         rows.sort(key=lambda row: (row.time_s, row.tags))
         return rows
 
-    def _delete(self, series: Series, tags: tuple[str, ...], first_s: int, last_s: int) -> None:
+    def _delete(self, client: InfluxDBClient, series: Series, tags: tuple[str, ...], first_s: int, last_s: int) -> None:
         terms = [("_measurement", series.name), *zip(series.tags, map(_escaped, tags), strict=False)]
         predicate = " AND ".join(f"{name}={_quoted(text)}" for name, text in terms)
-        self._client.delete_api().delete(_instant(first_s), _instant(last_s), predicate, self._bucket)
+        client.delete_api().delete(_instant(first_s), _instant(last_s), predicate, self._bucket)
 
     def _check_bucket(self) -> None:
         found = self._client.buckets_api().find_buckets(name=self._bucket).buckets  # type: ignore[no-untyped-call] # the vendor's

@@ -177,10 +177,22 @@ async def test_a_folder_that_goes_away_and_comes_back_is_an_outage(tmp_path: Pat
     folder.mkdir()
     async with opened(folder / "series.sqlite") as store:
         folder.rmdir()
-        with pytest.raises(SeriesUnavailable, match=r"series\.sqlite: unable to open database file"):
+        with pytest.raises(SeriesUnavailable, match=r"series\.sqlite: cannot be opened \(No such file or directory\)"):
             await store.load_cursor()
         folder.mkdir()
         assert await store.load_cursor() == 0
+
+
+def modes_in(folder: Path) -> dict[str, str]:
+    return {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()}
+
+
+async def test_the_file_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path / "series.sqlite") as store:
+        await store.claim("c")
+        await store.write(SLOTS, slot_rows(3))
+        modes = modes_in(tmp_path)
+    assert modes == dict.fromkeys(("series.sqlite", "series.sqlite-wal", "series.sqlite-shm"), "0o600")
 
 
 async def test_a_store_emptied_by_somebody_else_is_noticed_when_the_cursor_is_saved(tmp_path: Path) -> None:

@@ -169,3 +169,19 @@ async def test_many_rows_at_once_and_readers_beside_the_writer(store: TimeSeries
     _, *seen = await asyncio.gather(store.write(OBSERVATIONS, rows), read_along(), read_along())
     assert all(counts == sorted(counts) for counts in seen)
     assert await store.read(OBSERVATIONS, 0, 900 * 300) == rows
+
+
+async def test_a_store_of_another_form_is_filled_anew(
+    opener: Opener, store: TimeSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.write(SLOTS, [full(SLOTS, 1)])
+    await store.save_cursor(5)
+    for module in ("embedded", "influx"):
+        monkeypatch.setattr(f"gridledger.timeseries.{module}.FORM", 77)
+    newer = opener()
+    await newer.claim("test-1")
+    assert (await newer.load_cursor(), await newer.read(SLOTS, 0, 1800)) == (0, [])
+    await newer.save_cursor(6)
+    await newer.claim("test-1")
+    assert await newer.load_cursor() == 6
+    await newer.close()
