@@ -1,0 +1,160 @@
+"""What the browser tests share: who looks at which page, what stands on it, and when it has settled."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from selenium.webdriver.support.select import Select
+
+from gridweb.i18n import catalogue
+from tests.browser.chromium import INSTALL, Browser, Look
+from tests.demo.demo_run import Finished
+from tests.demo.live import LiveDemo
+from tests.external import needs
+
+NEEDS_CHROMIUM = [*needs("chromium", INSTALL), *needs("chromedriver", INSTALL)]
+HOUSEHOLDS, SLOTS = 12, 12
+AXE = Path(sys.prefix) / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+"""Put there by: make setup."""
+LANGUAGE_TAGS = {"en": "en", "zh_CN": "zh-CN"}
+LOOKS = [Look(width, dark, language) for language in LANGUAGE_TAGS for dark in (False, True) for width in (1280, 360)]
+
+CHARTS_ARE_READ = """
+return [...document.querySelectorAll("figure.chart")].every((figure) => figure.getAttribute("aria-busy") === "false")
+"""
+STREAM_IS_ON = "return document.documentElement.dataset.stream === 'on'"
+TEXTS = """
+const root = document.documentElement, found = [document.title];
+const isOurs = (element) => element && !element.closest("script, style, code, pre") && element.closest("[lang]") === root;
+const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let node = walk.nextNode(); node; node = walk.nextNode()) if (isOurs(node.parentElement)) found.push(node.textContent);
+for (const name of ["title", "aria-label", "placeholder", "alt", "label"])
+  for (const element of document.querySelectorAll(`[${name}]`)) if (isOurs(element)) found.push(element.getAttribute(name));
+return found.map((text) => text.trim().replace(/\\s+/g, " ")).filter(Boolean);
+"""
+PLACEHOLDER = re.compile(r"%\\?\(\w+\\?\)s|\\?\{\w+\\?\}")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True)
+class BillLine:
+    """A line of a household's bill that somebody can ask about."""
+
+    area: str
+    party: str
+    slot_start_s: int
+    kind: str
+
+    @property
+    def address(self) -> str:
+        """The page of the line."""
+        return f"/households/{self.party}/lines/{self.slot_start_s}/{self.kind}"
+
+
+def find_line(demo: LiveDemo, kind: str = "trade_sell") -> BillLine:
+    """The largest line of its kind in a demonstration that is over."""
+    finished = Finished(demo.out, 0, "", "", 0.0)
+    rows = [row for row in finished.rows("statements.csv") if row["line_kind"] == kind]
+    row = max(rows, key=lambda row: abs(int(row["amount_nano"])))
+    area = next(meter["area"] for meter in finished.rows("meters.csv") if meter["party"] == row["party"])
+    return BillLine(area, row["party"], int(row["slot_start_s"]), kind)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page. ``path`` with the fields of a bill line; ``role``: who looks at it, "" for nobody in particular."""
+
+    name: str
+    path: str
+    role: str
+
+
+_LINE = "/households/{party}/lines/{slot}/{kind}"
+PLACES = (
+    Place("sign-in", "/sign-in", ""),
+    Place("overview", "/overview", "utility"),
+    Place("slot", "/slots/{area}/{slot}", "utility"),
+    Place("quality", "/quality", "utility"),
+    Place("parties", "/households", "utility"),
+    Place("newest-block", "/blocks", "utility"),
+    Place("block", "/blocks/2", "utility"),
+    Place("condition", "/condition", "utility"),
+    Place("line-to-the-utility", _LINE, "utility"),
+    Place("household", "/households/{party}", "household"),
+    Place("year", "/households/{party}/year", "household"),
+    Place("statement", "/households/{party}/statement", "household"),
+    Place("line", _LINE, "household"),
+    Place("refused", "/overview", "household"),
+)
+
+
+class Visit:
+    """Somebody in front of a browser, at the pages of ``url``."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser = browser
+        self.url = url
+        self._who: tuple[str, str] | None = None
+
+    def sign_in(self, role: str, party: str = "") -> None:
+        """Be nobody, then choose a role on the sign-in page; "": stay nobody. Who is that already stays it."""
+        if self._who == (role, party):
+            return
+        self.browser.forget_cookies()
+        if role:
+            self.open("/sign-in?lang=en")
+            if party:
+                Select(self.browser.find("#party")).select_by_visible_text(party)
+            self.browser.leave(lambda: self.browser.click(f"button[name=role][value={role}]"))
+        self._who = (role, party)
+
+    def go_to(self, place: Place, line: BillLine, look: Look | None = None) -> None:
+        """Open a page as who may look at it, and wait until it has settled."""
+        self.sign_in(place.role, line.party if place.role == "household" else "")
+        path = place.path.format(area=line.area, party=line.party, slot=line.slot_start_s, kind=line.kind)
+        if look is not None:
+            self.browser.look(look)
+            path += f"?lang={look.language}&theme=auto"
+        self.open(path)
+        self.settle()
+
+    def open(self, path: str) -> None:
+        """Open a page of this site."""
+        self.browser.open(self.url + path)
+
+    def settle(self) -> None:
+        """Wait until charts have their data and the event stream is open."""
+        self.browser.wait(CHARTS_ARE_READ)
+        if self.browser.run("return 'events' in document.documentElement.dataset"):
+            self.browser.wait(STREAM_IS_ON)
+
+    def texts(self) -> list[str]:
+        """Every text of the page that is in its own language: what is seen, what is said, what is folded away."""
+        return [str(text) for text in self.browser.run(TEXTS)]
+
+
+def untranslated(texts: list[str]) -> Iterator[str]:
+    """What a page in Chinese says in the English of the catalogue."""
+    for text in texts:
+        for message, pattern in _phrases().items():
+            if pattern.search(text):
+                yield f"{message!r} in {text!r}"
+
+
+@cache
+def _phrases() -> Mapping[str, re.Pattern[str]]:
+    """What finds the messages that Chinese has other words for: phrases anywhere, single words as a whole text."""
+    found = {}
+    for message in catalogue("en"):
+        bare, translation = PLACEHOLDER.sub(" ", message), catalogue("zh_CN").get(message, "")
+        if message in translation or not re.search(r"[A-Za-z]{3}", bare):
+            continue
+        pattern = PLACEHOLDER.sub(".{1,80}?", re.escape(message))
+        is_phrase = len(re.findall(r"[A-Za-z]{2,}", bare)) > 2
+        found[message] = re.compile(rf"\b{pattern}" if is_phrase else rf"^{pattern}(?: · GridLedger)?$")
+    return found

@@ -1,0 +1,141 @@
+"""A node that is away for good: pages say what is missing and since when, show what is left, and recover by themselves; and
+names out of the ledger that hold markup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from gridcore import batch
+from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.observations import Observation, Observations, encode_observations
+from tests.browser.browser_world import NEEDS_CHROMIUM, BillLine, Visit
+from tests.browser.chromium import Browser, Look
+from tests.browser.rehosted import Rehosted, rehosted
+from tests.demo.live import LiveDemo
+
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
+NO_OUTAGE = "return document.querySelector('.statusbar .outage') === null"
+SCRIPT = "<script>window.isExecuted = 1</script>"
+IMAGE = '"><img src=x onerror="window.isExecuted=2">'
+GATEWAY = "gateway-1"
+RETURN_S_MAX = 30.0
+"""On a ledger where nothing happens; the projection holds a question open for half of it."""
+
+
+@pytest.fixture(scope="module")
+def copy(demonstration: LiveDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehosted]:
+    """A copy whose processes the tests of this file stop and start."""
+    with rehosted(demonstration, tmp_path_factory.mktemp("copy")) as found:
+        yield found
+
+
+def test_while_the_node_is_away_pages_say_so_and_show_what_is_left_and_they_recover_by_themselves(
+    browser: Browser, copy: Rehosted, line: BillLine
+) -> None:
+    browser.look(Look())
+    visit = Visit(browser, copy.url)
+    visit.sign_in("household", line.party)
+    visit.open("/?lang=en")
+    visit.settle()
+    paid = browser.text(".saying .paid")
+    browser.run("window.isTheSamePage = true")
+
+    copy.stop("node")
+    outage = browser.text(".statusbar .outage")
+    assert "the ledger node: away since 20" in outage
+    assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d", outage)
+    assert browser.run("return window.isTheSamePage")
+    assert browser.text(".saying .paid") == paid, "the figures come out of the time series"
+    for path in ("/", f"/households/{line.party}/statement", line.address, f"/households/{line.party}/year"):
+        visit.open(path)
+        assert "away since" in browser.text(".statusbar .outage"), path
+        assert "A fault of this server" not in browser.text(), path
+    visit.open("/")
+    browser.run("window.isTheSamePage = true")
+
+    copy.start_node()
+    browser.wait(NO_OUTAGE, RETURN_S_MAX)
+    assert browser.run("return window.isTheSamePage")
+    assert browser.text(".saying .paid") == paid
+
+
+def test_the_overview_without_a_node_keeps_its_frame_and_says_what_each_part_needs(
+    browser: Browser, copy: Rehosted, line: BillLine
+) -> None:
+    visit = Visit(browser, copy.url)
+    visit.sign_in("utility")
+    copy.stop("node")
+    try:
+        for path in (
+            "/overview?lang=en",
+            "/quality",
+            "/households",
+            f"/slots/{line.area}/{line.slot_start_s}",
+            "/blocks",
+        ):
+            visit.open(path)
+            assert "away since" in browser.text(".statusbar .outage"), path
+            assert "A fault of this server" not in browser.text(), path
+        copy.stop("web")
+        copy.start_pages()
+        visit.open("/overview")
+        assert "away since" in browser.text(), "pages that were started without a node"
+    finally:
+        copy.start_node()
+    browser.wait(NO_OUTAGE, RETURN_S_MAX)
+
+
+def test_names_with_markup_are_shown_and_not_executed(browser: Browser, copy: Rehosted) -> None:
+    boundary_s = asyncio.run(observe(copy, {9_001: SCRIPT, 9_002: IMAGE}))
+    visit = Visit(browser, copy.url)
+    visit.sign_in("utility")
+    visit.open("/quality?lang=en")
+    browser.wait(f"return document.body.textContent.includes({SCRIPT!r}) || void location.reload()")
+
+    text = browser.run("return document.body.textContent")
+    rows = browser.fetch_json(f"/api/v1/gateways/{GATEWAY}/observations?boundary_s={boundary_s}")["rows"]
+
+    assert SCRIPT in text
+    assert IMAGE in text
+    assert {SCRIPT, IMAGE} <= {value for row in rows for value in row}
+    assert browser.run("return window.isExecuted === undefined")
+    assert browser.run("return document.querySelector('img[src=x]') === null")
+    assert [text for text in browser.complaints() if "Content Security Policy" in text] == []
+
+
+async def observe(copy: Rehosted, names: dict[int, str]) -> int:
+    """Sign a batch of the gateway with voltages of devices of these names; its boundary."""
+    async with copy.client(GATEWAY) as client:
+        chain = (await client.status()).chain
+        standing = await client.query(f"gateways/{GATEWAY}")
+        boundary_s = standing["last_boundary_s"]
+        rows = [batch.Reading(1, 0, batch.MEASURED, 1, 1)]
+        seen = tuple(Observation(device, "32.7.0", 1_000 * device, 0) for device in names)
+        observations = encode_observations(Observations(seen, names, {}))
+        seed = secrets.token_bytes(batch.SEED_BYTES)
+        body = batch.encode_body(
+            agent="test",
+            boundary_s=boundary_s,
+            clock={"offset_ms": 0, "state": "simulated"},
+            configuration=bytes(32),
+            previous=bytes.fromhex(standing["last"]),
+            profiles=bytes(32),
+            rows=len(rows),
+            root=batch.rows_root(seed, rows),
+            receipt=None,
+            observations=observations,
+        )
+        identity = {"counter": standing["counter"] + 1, "epoch": standing["epoch"]}
+        signed = encode_signed(chain=chain, kind=batch.KIND, signer=GATEWAY, identity=identity, body=body)
+        wire = encode_transaction(
+            signed, copy.signer(GATEWAY).sign(signed), batch.encode_attachment(seed, rows, observations)
+        )
+        (answer,) = await client.submit([wire])
+        assert answer.name == "ACCEPTED"
+        return int(boundary_s)
