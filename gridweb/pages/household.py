@@ -123,13 +123,14 @@ async def show_statement(party: str) -> str:
     """The statement of a day: sums by kind, and every line, each with the way to its proof."""
     check_party(viewer(), party)
     scope = await _scope(party)
-    currency = (await source().as_of()).currency
+    as_of = await source().as_of()
     part = await part_of(_statement(party, scope.day))
     bill, lines = part.value or (None, [])
     return await render_page(
         "household/statement.html",
         scope=scope,
-        currency=currency,
+        currency=as_of.currency,
+        is_behind=as_of.height < as_of.newest,
         away_part=part.away,
         bill=bill,
         by_slot=[(start_s, list(group)) for start_s, group in groupby(lines, key=lambda line: line.slot_start_s)],
@@ -155,21 +156,22 @@ async def _scope(party: str) -> Scope:
 
 
 async def read_figures(scope: Scope) -> dict[str, Any]:
-    """What a day came to, from the time series, or from the node while that is away; then without the lines' sums."""
-    currency = (await source().as_of()).currency
+    """What a day came to, from the time series; from the node while that is away or behind, then without sums by kind."""
+    as_of = await source().as_of()
     part = await part_of(_statement(scope.party, scope.day))
-    totals, lines, away = (None, [], part.away)
-    if part.value is not None:
-        totals, lines = part.value[0].totals, part.value[1]
-    else:
+    bill, lines = part.value or (None, [])
+    totals = None if bill is None else bill.totals
+    is_behind = as_of.height < as_of.newest
+    if totals is None or (is_behind and not totals.settled):
         totals = (await part_of(_totals_of_node(scope))).value
     return {
         "totals": totals,
-        "saying": None if totals is None or not totals.settled else _say(totals, currency, scope.party),
+        "saying": None if totals is None or not totals.settled else _say(totals, as_of.currency, scope.party),
+        "is_behind": is_behind,
         "sums": sums_by_kind(lines),
         "lines_total_nano": sum(line.amount_nano for line in lines),
         "line_titles": LINE_TITLES,
-        "away_part": away,
+        "away_part": part.away,
     }
 
 

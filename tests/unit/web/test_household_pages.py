@@ -237,6 +237,21 @@ async def test_while_the_series_is_away_the_sums_come_from_the_node_and_the_page
     assert "which is away since" not in await household(world).text(PAGE)
 
 
+async def test_while_the_projection_is_behind_the_sums_come_from_the_node_and_no_page_says_that_nothing_was_settled(
+    tmp_path: Path,
+) -> None:
+    world = household_world(tmp_path)
+    world.progress.height = 0
+    browser = household(world)
+    assert "still being put together" in await browser.text(PAGE)
+    assert "still being put together" in await browser.text(STATEMENT)
+    totals = {"import_wh": 5_000, "export_wh": 0, "bought_wh": 1_000, "sold_wh": 0}
+    money = {"pays_nano": 2 * 10**9, "supplier_only_nano": 3 * 10**9, "saving_nano": 10**9}
+    day = {"slots_expected": 96, "slots_settled": 96, "statements": [{"party": PARTY, **totals, **money}]}
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/statements"] = day
+    assert "You paid 2.00 CNY." in await browser.text(PAGE)
+
+
 async def test_while_the_node_is_away_the_household_is_shown_from_the_series(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)
