@@ -19,7 +19,7 @@ MODULE = f"github.com/influxdata/influxdb/v2@{VERSION}"
 PKG_CONFIG = "github.com/influxdata/pkg-config@v0.2.14"
 TAGS = "sqlite_foreign_keys,sqlite_json"
 PROGRAMS = {
-    "go": "install Go 1.22 or later",
+    "go": "install Go 1.23 or later",
     "cargo": "install a stable Rust toolchain (rustup toolchain install stable)",
     "clang": "apt-get install clang",
     "protoc": "apt-get install protobuf-compiler",

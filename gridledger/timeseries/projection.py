@@ -38,8 +38,8 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 """Before the next attempt after a failure, doubled each time."""
 ROWS_AT_ONCE: Final = 10_000
 """Rows of a series that wait for a write; about so many are in memory, whatever the size of an area."""
-POINT_PAGES_MAX: Final = 64
-"""Pages of installations at hand (a page is at most 20,000 rows); they never change."""
+POINTS_MAX: Final = 200_000
+"""Installations at hand, beside the page in use; they never change. Those used last stay."""
 REGISTER_PAGES_MAX: Final = 4
 """Pages of registers at hand during one answer's work: the end of a slot is the start of the next."""
 NOT_FOUND: Final = 404
@@ -246,7 +246,7 @@ class _Node:
                 answer = await self._client.query(f"areas/{area}/installations", start=start)
                 page = (read_points(answer), _next(answer))
                 self._points[area, start] = page
-                if len(self._points) > POINT_PAGES_MAX:
+                while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
                     self._points.popitem(last=False)
             else:
                 self._points.move_to_end((area, start))

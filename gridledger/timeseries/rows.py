@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gridcore.batch import FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, MISSING, QUALITIES
+from gridcore.column import I64_MAX
 from gridcore.errors import GridError
 from gridcore.timeseries import Row
 
@@ -217,7 +218,10 @@ class SlotRows:
                 self._voltage_milli_min = voltage_milli
 
     def slot(self, clearing: Json | None) -> Row | None:
-        """The slot's own row; None while there is nothing of it, neither a clearing nor a register at its end."""
+        """The slot's own row; None while there is nothing of it, neither a clearing nor a register at its end.
+
+        A sum that does not fit into 64 bits (of a million points at the ledger's largest amounts) is missing, not cut.
+        """
         if clearing is None and not self.committed:
             return None
         with understood("clearing"):
@@ -237,7 +241,11 @@ class SlotRows:
             self._voltage_milli_min,
             *(self._traders if self._is_settled else (None, None)),
         )
-        return Row((self._area,), self._start_s, values)
+        return Row(
+            (self._area,),
+            self._start_s,
+            tuple(None if value is None or abs(value) > I64_MAX else value for value in values),
+        )
 
 
 def _added(sums: list[int] | None, energy: tuple[int, int] | None) -> list[int] | None:

@@ -44,7 +44,7 @@ def test_missing_programs_are_named_all_at_once_with_what_installs_them(reposito
         "influxd binary on PATH",
     ):
         assert hint in done.stderr
-    assert "Go 1.22" not in done.stderr
+    assert "Go 1.23" not in done.stderr
     assert not (tmp_path / "bin").exists()
 
 

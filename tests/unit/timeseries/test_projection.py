@@ -133,7 +133,7 @@ async def test_pages_and_small_writes_make_the_same_rows(tmp_path: Path, monkeyp
         whole = await projected(node, first := new_store(tmp_path, "whole"))
         monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
         monkeypatch.setattr("gridledger.timeseries.projection.ROWS_AT_ONCE", 1)
-        monkeypatch.setattr("gridledger.timeseries.projection.POINT_PAGES_MAX", 2)
+        monkeypatch.setattr("gridledger.timeseries.projection.POINTS_MAX", 2)
         monkeypatch.setattr("gridledger.timeseries.projection.REGISTER_PAGES_MAX", 1)
         second = new_store(tmp_path, "pages")
         assert await projected(node, second) == whole

@@ -113,6 +113,14 @@ def test_a_settled_slot_has_traded_energy_and_money_of_billed_points_and_sums_of
     assert (values["settled"], values["traders_pays_nano"], values["traders_supplier_only_nano"]) == (1, 312, 416)
 
 
+def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
+    most = (1 << 63) - 1
+    intervals, slot = slot_rows(positions={"M-1": Position(0, 0, most, most), "M-2": Position(0, 0, 1, 0)})
+    assert [row.values[4] for row in intervals] == [most, 1, None, None]
+    assert slot is not None
+    assert [fields(slot)[name] for name in ("traders_pays_nano", "traders_supplier_only_nano")] == [None, most]
+
+
 def test_a_cleared_slot_before_its_end_has_a_market_and_no_energy() -> None:
     slot = SlotRows("a", 900, 4, 0).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None})
     assert slot is not None
