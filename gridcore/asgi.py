@@ -10,9 +10,10 @@ import asyncio
 import errno
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hypercorn.asyncio import serve as run_hypercorn
 from hypercorn.config import Config
@@ -89,20 +90,44 @@ async def serve(
             ready(url)
         await stop.wait()
 
+    loop = asyncio.get_running_loop()
     # Hypercorn asks for the trigger once its sockets are served: that is the moment to say "ready".
     serving = asyncio.create_task(run_hypercorn(app, config, shutdown_trigger=wait_stop), name="http")
     stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        _, late = await asyncio.wait((serving,), timeout=GRACE_S + CUT_S)
-    finally:
-        stopped.cancel()
-        serving.cancel()
-    await asyncio.wait((serving,))
-    if late or serving.cancelled():  # Hypercorn cancels itself when its grace is over
+    with _quiet_about_cuts(loop):
+        try:
+            await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+            ending_s = loop.time()
+            await asyncio.wait((serving,), timeout=GRACE_S + CUT_S)
+        finally:
+            stopped.cancel()
+            serving.cancel()
+        await asyncio.wait((serving,))
+        await asyncio.sleep(0)  # what was cut is reported to the loop now
+    if serving.cancelled() or loop.time() - ending_s >= GRACE_S:  # Hypercorn cuts what is open when its grace is over
         log.warning("http_connections_cut")
-    else:
+    if not serving.cancelled():
         serving.result()
+
+
+@contextmanager
+def _quiet_about_cuts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Leave out the traceback with which Python 3.11 reports each connection whose task was cancelled."""
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), asyncio.CancelledError):
+            return
+        if before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 def _configuration(bound: socket.socket, limits: Limits) -> Config:

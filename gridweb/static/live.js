@@ -5,6 +5,8 @@
   const RETRY_MS = 3000;
   const NAMES = ["slot", "status", "reset"];
   const root = document.documentElement;
+  // On a narrow screen the bar scrolls: the page that is open is seen in it.
+  document.querySelector(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const address = root.dataset.events;
   if (!address) return;
   let stream = null;
