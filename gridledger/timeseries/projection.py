@@ -75,7 +75,7 @@ class Projector:
         self._on_slots, self._on_health = on_slots, on_health
         self._node = _Node(client)
         self._waiting: dict[Series, list[Row]] = {}
-        self._is_claimed = False
+        self._is_open = False
         self.height = 0
         self.newest = 0
 
@@ -106,7 +106,7 @@ class Projector:
                 self._on_health("node", str(error))
             except (SeriesUnavailable, UsageError) as error:
                 self._on_health("series", str(error))
-                self._is_claimed = False  # it may come back emptied, or as of an older day: its cursor says so
+                self._is_open = False  # it may come back emptied, or as of an older day: its cursor says so
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
@@ -115,21 +115,23 @@ class Projector:
 
         Raises NodeUnreachable, NodeRefused, AnswerError; SeriesUnavailable, UsageError of the store. Nothing is lost then.
         """
-        if not self._is_claimed:
+        was_open = self._is_open
+        if not was_open:
             await self._series.claim((await self._node.start()).chain)
             self.height = await self._series.load_cursor()
-            self._is_claimed = True
-        changes = await self._node.changes(self.height, wait_s)
+        changes = await self._node.changes(self.height, wait_s if was_open else 0)
         self.newest = max(changes.newest, changes.height)
         if changes.height < self.height:
             detail = f"is at height {changes.height} and the series at {self.height}: a node that was set back, or another one"
             raise AnswerError(f"the node {detail}")
         self._on_health("node", None)
-        if changes.height == self.height:
+        if changes.height == self.height and was_open:
             return
-        slots = await self._project(changes)
+        # A store that was away is back once it takes writes, so without news the cursor is written as it is.
+        slots = await self._project(changes) if changes.height > self.height else []
         await self._series.save_cursor(changes.height)
         self.height = changes.height
+        self._is_open = True
         self._on_health("series", None)
         if slots:
             self._on_slots(slots)

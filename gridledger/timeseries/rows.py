@@ -178,7 +178,7 @@ class SlotRows:
         self._feeder: list[int] | None = [0, 0]
         self._feeders = 0
         self._is_settled = False
-        self._traders = [0, 0]
+        self._traders = [0, 0, 0]
         self._voltage_milli_min: int | None = None
 
     def intervals(
@@ -210,6 +210,7 @@ class SlotRows:
             if point.trades:
                 self._traders[0] += position.pays_nano
                 self._traders[1] += position.supplier_only_nano
+                self._traders[2] += max(0, position.supplier_only_nano)
 
     def see_voltages(self, voltages_milli: Iterable[int]) -> None:
         """Voltages observed in the area at the slot's end, mV."""
@@ -239,7 +240,7 @@ class SlotRows:
             *feeder,
             _loss_wh(billed, feeder),
             self._voltage_milli_min,
-            *(self._traders if self._is_settled else (None, None)),
+            *(self._traders if self._is_settled else (None, None, None)),
         )
         return Row(
             (self._area,),

@@ -259,6 +259,46 @@ async def test_it_goes_on_by_itself_when_the_node_was_away_and_says_so(tmp_path:
     await rebuilt.close()
 
 
+class SwitchedStore(FaultyStore):
+    """A store that refuses writes, reads as well, or nothing, as told."""
+
+    def __init__(self, inner: EmbeddedSeries) -> None:
+        super().__init__(inner, -1, is_done=False)
+        self.refused: tuple[str, ...] = ()
+
+    async def _call(self, name: str, *arguments: Any) -> Any:
+        if name in self.refused:
+            raise SeriesUnavailable(f"{name} refused")
+        return await super()._call(name, *arguments)
+
+
+async def test_a_store_that_takes_writes_again_is_back_without_any_news(tmp_path: Path) -> None:
+    node, inner = ScriptedNode(8), new_store(tmp_path)
+    node.write_history(3)
+    store = SwitchedStore(inner)
+    told: list[tuple[str, str | None]] = []
+    projector = Projector(node, store, on_health=lambda *said: told.append(said))
+    stop = asyncio.Event()
+    running = asyncio.create_task(projector.run(stop))
+    await until(lambda: projector.height == node.newest)
+    store.refused = ("write", "save_cursor")  # a full disk: what is there can still be read
+    node.write("registers", "a-0", FIRST_S + SLOT_S)
+    await until(lambda: told.count(("series", "write refused")) >= 3)
+    first = told.index(("series", "write refused"))
+    assert ("series", None) not in told[first:]
+    store.refused = ()
+    await until(lambda: told[-1] == ("series", None))
+    assert projector.height == node.newest
+    store.refused = ("claim", "load_cursor", "read", "write", "save_cursor")
+    node.write("something else", "a-0", FIRST_S)
+    await until(lambda: told[-1] == ("series", "claim refused"))
+    store.refused = ()
+    await until(lambda: told[-1] == ("series", None))
+    stop.set()
+    await running
+    await inner.close()
+
+
 async def test_a_store_that_was_emptied_under_it_is_filled_again(tmp_path: Path) -> None:
     node, store = ScriptedNode(4), new_store(tmp_path)
     node.write_history(5)

@@ -111,6 +111,7 @@ def test_a_settled_slot_has_traded_energy_and_money_of_billed_points_and_sums_of
     assert slot is not None
     values = fields(slot)
     assert (values["settled"], values["traders_pays_nano"], values["traders_supplier_only_nano"]) == (1, 312, 416)
+    assert values["traders_supplier_charge_nano"] == 500, "what a seller would be paid takes nothing from the charge"
 
 
 def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
