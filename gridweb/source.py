@@ -301,11 +301,15 @@ class _Entry:
 
 
 class _WatchedSeries:
-    """A store whose outages are reported and raised as SourceAway."""
+    """A store whose outages are reported and raised as SourceAway.
+
+    An outage that the projection reported is not over because a read succeeds: a full disk can still be read.
+    """
 
     def __init__(self, inner: SeriesReader, health: Health) -> None:
         self._inner = inner
         self._health = health
+        self._has_failed = False
 
     @property
     def kind(self) -> str:
@@ -318,8 +322,11 @@ class _WatchedSeries:
         try:
             result = await work
         except SeriesUnavailable as error:
+            self._has_failed = self._has_failed or self._health.outage("series") is None
             raise _away(self._health, "series", str(error)) from None
-        self._health.report("series", None)
+        if self._has_failed or self._health.outage("series") is None:
+            self._health.report("series", None)
+            self._has_failed = False
         return result
 
 

@@ -111,6 +111,21 @@ async def test_the_node_s_return_is_noticed_by_the_next_question(world: World, m
     assert len(changes) == 2
 
 
+async def test_a_store_that_refuses_writes_is_away_until_they_succeed_however_well_it_is_read(world: World) -> None:
+    series, health = world.site.source.series, world.site.health
+    health.report("series", "disk full")
+    await series.read(SLOTS, 0, 900)
+    assert [outage.reason for outage in health.outages()] == ["disk full"]
+    health.report("series", None)
+    world.series.away = True
+    for _ in range(2):
+        with pytest.raises(SourceAway):
+            await series.read(SLOTS, 0, 900)
+    world.series.away = False
+    await series.read(SLOTS, 0, 900)
+    assert health.outages() == []
+
+
 async def test_what_was_known_of_chain_and_areas_stands_while_the_node_is_away(world: World) -> None:
     source = world.site.source
     before, areas = await source.as_of(), await source.areas()
