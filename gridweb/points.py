@@ -24,14 +24,12 @@ _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 
 @dataclass(frozen=True)
 class Point:
-    """The settlement meter of a party. ``meter``: its code; ``ratio``: of its transformers; ``trades``: may send orders."""
+    """The settlement meter of a party. ``meter``: its code; ``trades``: the party may send orders."""
 
     party: str
     area: AreaInfo
     meter: str
-    number: int
     gateway: str
-    ratio: int
     trades: bool
 
 
@@ -67,9 +65,7 @@ async def find_point(source: Source, party: str) -> Point:
         party=party,
         area=await source.area(area_id),
         meter=installation["meter"],
-        number=installation["number"],
         gateway=installation["gateway"],
-        ratio=installation["ratio"],
         trades=installation["trades"],
     )
 

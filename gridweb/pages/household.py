@@ -1,6 +1,6 @@
 """A household's pages: what a day came to, its curve, a year of it, and the statement line by line.
 
-``/households/<party>``, ``…/day`` (the figures alone, fetched again by itself), ``…/year``, ``…/statement``.
+``/households/<party>``, ``…/day`` and ``…/days`` (its parts alone, fetched again by themselves), ``…/year``, ``…/statement``.
 """
 
 from __future__ import annotations
@@ -73,15 +73,13 @@ async def show_household(party: str) -> str:
     scope = await _scope(party)
     currency = (await source().as_of()).currency
     figures = await read_figures(scope)
-    days = await part_of(household_days_table(source(), viewer(), party))
     return await render_page(
         "household/household.html",
         scope=scope,
         currency=currency,
-        days=days,
-        days_url=table_url(household_days_table, party=party),
         intervals_url=_intervals_url(party, scope.day.start_s, scope.day.end_s),
         **figures,
+        **await _days(party),
     )
 
 
@@ -94,6 +92,14 @@ async def show_day_figures(party: str) -> str:
     currency = (await source().as_of()).currency
     figures = await read_figures(scope)
     return await render_fragment("household/figures.html", scope=scope, currency=currency, **figures)
+
+
+@pages.get("/households/<party>/days")
+@requires(*EVERY_ROLE)
+async def show_days(party: str) -> str:
+    """The list of days alone."""
+    check_party(viewer(), party)
+    return await render_fragment("household/days.html", **await _days(party))
 
 
 @pages.get("/households/<party>/year")
@@ -141,6 +147,11 @@ async def show_statement(party: str) -> str:
         lines_url=table_url(household_lines_table, party=party, day=scope.day.date),
         kinds_url=table_url(household_kinds_table, party=party, day=scope.day.date),
     )
+
+
+async def _days(party: str) -> dict[str, Any]:
+    days = await part_of(household_days_table(source(), viewer(), party))
+    return {"days": days, "days_url": table_url(household_days_table, party=party)}
 
 
 async def _statement(party: str, day: Day) -> tuple[DayBill, list[BillLine]]:

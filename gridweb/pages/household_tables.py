@@ -151,7 +151,7 @@ async def household_intervals_table(
     point = await find_point(source, party)
     start_s, end_s = await choose_span(source, point.area, start_s, end_s)
     found = await read_intervals(source, point, start_s, end_s)
-    return await _table(source, point, "intervals", INTERVAL_COLUMNS, found, _("My day, slot by slot"))
+    return await _table(source, point, "intervals", INTERVAL_COLUMNS, found, _("Slot by slot"))
 
 
 async def choose_span(source: Source, area: AreaInfo, start_s: int | None, end_s: int | None) -> tuple[int, int]:
@@ -187,6 +187,7 @@ async def household_days_table(
         rows.append((day, totals))
     links = [f"/households/{party}?day={day.date}" for day, _totals in rows]
     table_rows = [day_row(day, totals) for day, totals in rows]
+    title = _("My statements by day") if viewer.party == party else _("Statements by day")
     sums = [sum(int(str(value)) for value in column) for column in list(zip(*table_rows, strict=True))[1:]]
     return await _table(
         source,
@@ -194,7 +195,7 @@ async def household_days_table(
         "days",
         DAY_COLUMNS,
         table_rows,
-        _("My statements by day"),
+        title,
         [None, *sums] if sums else None,
         links,
     )

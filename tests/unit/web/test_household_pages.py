@@ -31,6 +31,7 @@ OWN_PAGES = (
     PAGE,
     STATEMENT,
     f"/households/{PARTY}/day?day={DAY}",
+    f"/households/{PARTY}/days",
     f"/households/{PARTY}/year?year={DAY[:4]}",
     LINE,
     f"{LINE}/bundle",
