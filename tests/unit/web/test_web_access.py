@@ -21,6 +21,7 @@ EXAMPLES: dict[str, str] = {
     "area": "a-1",
     "day": "2027-01-15",
     "gateway": "gw-1",
+    "group": "day",
     "height": "1",
     "kind": "levy",
     "name": "gridledger.css",
