@@ -38,6 +38,8 @@ class Headline:
     """What they pay together; below zero: they are paid."""
     supplier_only_nano: int
     """What they would pay for the same energy with the supplier alone; below zero: be paid."""
+    supplier_charge_nano: int
+    """What the supplier alone would charge for what they took, before it pays anything for what they gave."""
 
     @property
     def saving_nano(self) -> int:
@@ -53,11 +55,12 @@ class Headline:
     def share_per_mille(self) -> int | None:
         """|saving| as a share of what the supplier alone would charge, in tenths of a per cent, half rounded up.
 
-        None where the supplier alone would charge nothing: there is nothing to be cheaper than.
+        The base is the charge for what the homes took, not their balance: where they sell about as much as they buy, that is
+        near zero, and a share of it says nothing. None where the supplier alone would charge nothing.
         """
-        if self.supplier_only_nano <= 0:
+        if self.supplier_charge_nano <= 0:
             return None
-        return (2000 * abs(self.saving_nano) + self.supplier_only_nano) // (2 * self.supplier_only_nano)
+        return (2000 * abs(self.saving_nano) + self.supplier_charge_nano) // (2 * self.supplier_charge_nano)
 
     @property
     def sentence(self) -> str:

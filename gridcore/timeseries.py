@@ -68,12 +68,14 @@ SLOTS: Final = Series(
         "voltage_milli_min",
         "traders_pays_nano",
         "traders_supplier_only_nano",
+        "traders_supplier_charge_nano",
     ),
 )
 """An area in a slot, at its start. expected, committed: readings at the slot's end; orders, volume and price: None until the
 gate has cleared (price also without volume); settled: 0, or 1 once the initial run stands; energies: sums of the billed
 points, and the feeder's own meter, None while a register is missing; loss_wh = feeder import - feeder export - (import -
-export); voltage_milli_min: lowest voltage observed at the slot's end, mV."""
+export); voltage_milli_min: lowest voltage observed at the slot's end, mV; traders_*: sums over the parties that trade of what they pay, of
+what they would pay with the supplier alone, and of the latter where it is a charge (what a seller would be paid is left out)."""
 
 OBSERVATIONS: Final = Series("observation", ("gateway", "device", "obis"), ("value_milli", "offset_ms"))
 """An informational value at a slot boundary, in thousandths of its base unit; ``offset_ms``: when it was taken, from there."""

@@ -36,10 +36,11 @@ ROOTED = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 
 @dataclass
 class Tables:
-    """Rows of each result file, and what the supplier alone would have charged each party."""
+    """Rows of each result file, what each party would pay the supplier alone, and of that the charges for what it took."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     supplier_only_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    supplier_charge_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def sort(self) -> None:
         """Bring every file into the order of its root."""
@@ -105,6 +106,7 @@ async def _fetch_run(
         tables.rows["statements.csv"].append(("initial", line["party"], slot_start_s, *terms))
     for party in answer["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]
+        tables.supplier_charge_nano[party["party"]] += max(0, party["supplier_only_nano"])
 
 
 def sort_key(row: Row) -> tuple[tuple[int, int | bytes], ...]:

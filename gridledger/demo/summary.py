@@ -73,13 +73,15 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
     traders = world.traders
     pays = sum(paid[party] for party in traders)
     alone = sum(tables.supplier_only_nano[party] for party in traders)
+    charge = sum(tables.supplier_charge_nano[party] for party in traders)
+    headline = Headline(len(traders), summary.energy_traded_wh, pays, alone, charge)
     price = _mean_price(tables)
     return "\n".join(
         [
             "",
             "GridLedger demonstration - SIMULATED time and meters, illustrative prices",
             "",
-            f"  {Headline(len(traders), summary.energy_traded_wh, pays, alone).in_english('CNY')}",
+            f"  {headline.in_english('CNY')}",
             f"  {compare(pays, alone)}",
             f"  {summary.slots} slots" + (f", {price:.3f} CNY per traded kWh on average" if price is not None else ""),
             f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",

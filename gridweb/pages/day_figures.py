@@ -73,6 +73,7 @@ class SlotFigures:
     voltage_milli_min: int | None = None
     traders_pays_nano: int | None = None
     traders_supplier_only_nano: int | None = None
+    traders_supplier_charge_nano: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ class AreaDay:
     volume_wh: int
     pays_nano: int
     supplier_only_nano: int
+    supplier_charge_nano: int
     lowest: Lowest | None
 
     @property
@@ -204,7 +206,8 @@ class AllDays:
         volume_wh = sum(area.volume_wh for area in self.areas)
         pays_nano = sum(area.pays_nano for area in self.areas)
         supplier_only_nano = sum(area.supplier_only_nano for area in self.areas)
-        return Headline(homes, volume_wh, pays_nano, supplier_only_nano)
+        supplier_charge_nano = sum(area.supplier_charge_nano for area in self.areas)
+        return Headline(homes, volume_wh, pays_nano, supplier_only_nano, supplier_charge_nano)
 
 
 def state_of(slot_start_s: int, row: Sequence[int | None], area: AreaInfo, ledger_time_s: int) -> SlotState:
@@ -277,6 +280,7 @@ def area_day(area: AreaInfo, day: Day, rows: Iterable[Row], ledger_time_s: int) 
         volume_wh=sum(slot.volume_wh or 0 for slot in settled),
         pays_nano=sum(slot.traders_pays_nano or 0 for slot in settled),
         supplier_only_nano=sum(slot.traders_supplier_only_nano or 0 for slot in settled),
+        supplier_charge_nano=sum(slot.traders_supplier_charge_nano or 0 for slot in settled),
         lowest=min(voltages, key=lambda lowest: (lowest.voltage_milli, lowest.slot_start_s), default=None),
     )
 

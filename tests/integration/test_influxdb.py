@@ -187,22 +187,22 @@ async def test_a_server_that_is_away_is_said_to_be_and_a_read_does_not_wait_for_
         await asyncio.to_thread(mortal.kill)
         for call in (
             store.read(SLOTS, 0, 1),
-            store.write(SLOTS, [Row(("a",), 0, (1,) * 14)]),
+            store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))]),
             store.load_cursor(),
             store.drop(),
         ):
             with pytest.raises(SeriesUnavailable, match=rf"{mortal.url}, bucket {bucket}: no InfluxDB answers there"):
                 await call
         await asyncio.to_thread(mortal.start)
-        await store.write(SLOTS, [Row(("a",), 0, (1,) * 14)])
-        assert await store.read(SLOTS, 0, 1) == [Row(("a",), 0, (1,) * 14)]
+        await store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))])
+        assert await store.read(SLOTS, 0, 1) == [Row(("a",), 0, (1,) * len(SLOTS.fields))]
 
 
 async def test_refusals_are_one_line_that_says_what_to_do_and_no_token(influxd: Influxd) -> None:
     bucket = influxd.make_bucket()
     reader = influxd.make_token(bucket, "read")
     foreign = influxd.make_token(influxd.make_bucket(), "read", "write")
-    row = Row(("a",), 0, (1,) * 14)
+    row = Row(("a",), 0, (1,) * len(SLOTS.fields))
     for token, said in (("wrong-token", "unauthorized"), (foreign, "no such bucket that this token may read")):
         async with opened(influxd, bucket, token) as store:
             with pytest.raises(SeriesUnavailable, match=said) as refused:

@@ -321,7 +321,7 @@ async def test_a_store_that_was_emptied_under_it_is_filled_again(tmp_path: Path)
 async def test_a_store_of_another_chain_is_an_outage_and_stays_untouched(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     await store.claim("other")
-    await store.write(SLOTS, [Row(("a",), 0, (1,) * 14)])
+    await store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))])
     told: list[tuple[str, str | None]] = []
     stop = asyncio.Event()
     running = asyncio.create_task(

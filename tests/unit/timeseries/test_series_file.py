@@ -30,7 +30,7 @@ async def main():
     store = EmbeddedSeries(Path(sys.argv[1]), 1024)
     await store.claim("c")
     for height in range(1, 10**6):
-        rows = [Row((f"a{area}",), 900 * height, (height,) * 14) for area in range(20)]
+        rows = [Row((f"a{area}",), 900 * height, (height,) * len(SLOTS.fields)) for area in range(20)]
         await store.write(SLOTS, rows)
         await store.save_cursor(height)
         print(height, flush=True)
@@ -47,16 +47,16 @@ from gridledger.timeseries.embedded import EmbeddedSeries
 async def main():
     store = EmbeddedSeries(Path(sys.argv[1]), 1024)
     await store.claim("c")
-    await store.write(SLOTS, [Row(("a",), 0, (1,) * 14)])
+    await store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))])
     await store.save_cursor(1)
-    rows = [Row(("a",), 900 * at, (at,) * 14) for at in range(20_000)]
+    rows = [Row(("a",), 900 * at, (at,) * len(SLOTS.fields)) for at in range(20_000)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
     for _ in range(2):
         try:
             await store.write(SLOTS, rows)
         except SeriesUnavailable as error:
             print(type(error).__name__, str(error).partition(":")[0] == sys.argv[1])
-    print(await store.read(SLOTS, 0, 10**9) == [Row(("a",), 0, (1,) * 14)], await store.load_cursor())
+    print(await store.read(SLOTS, 0, 10**9) == [Row(("a",), 0, (1,) * len(SLOTS.fields))], await store.load_cursor())
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     await store.write(SLOTS, rows)
     await store.save_cursor(2)
@@ -77,7 +77,7 @@ async def opened(path: Path, size_mib_max: int = 1024) -> AsyncIterator[Embedded
 
 
 def slot_rows(count: int, *, value: int = 1) -> list[Row]:
-    return [Row(("a",), 900 * at, (value,) * 14) for at in range(count)]
+    return [Row(("a",), 900 * at, (value,) * len(SLOTS.fields)) for at in range(count)]
 
 
 async def test_a_full_file_refuses_keeps_what_it_has_and_takes_more_after_a_drop(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
 def test_a_cleared_slot_before_its_end_has_a_market_and_no_energy() -> None:
     slot = SlotRows("a", 900, 4, 0).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None})
     assert slot is not None
-    assert slot.values == (4, 0, 3, 0, None, 0, *[None] * 8)
+    assert slot.values == (4, 0, 3, 0, None, 0, *[None] * 9)
 
 
 def test_a_slot_of_which_nothing_is_known_has_no_row() -> None:

@@ -67,6 +67,7 @@ def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
         "loss_wh": 100,
         "traders_pays_nano": 50,
         "traders_supplier_only_nano": 80,
+        "traders_supplier_charge_nano": 120,
     }
     return slot_row(number, area, **(known | values))
 
@@ -136,7 +137,8 @@ def test_money_and_volume_of_the_day_are_those_of_its_settled_slots_alone() -> N
     rows = [settled_row(0), slot_row(1, orders=2, volume_wh=9_000)]
     days = all_days([area_of()], [DAY], rows, START_S + SLOT_S)
     headline = days.headline(3)
-    assert (headline.traded_wh, headline.pays_nano, headline.supplier_only_nano) == (300, 50, 80)
+    assert (headline.traded_wh, headline.pays_nano) == (300, 50)
+    assert (headline.supplier_only_nano, headline.supplier_charge_nano) == (80, 120)
 
 
 def test_a_day_with_negative_saving_says_dearer_and_a_day_without_volume_says_that_nothing_was_traded() -> None:

@@ -108,6 +108,7 @@ async def utility_world(folder: Path, areas: list[str]) -> World:
         "voltage_milli_min": 229_700,
         "traders_pays_nano": 90 * 10**9,
         "traders_supplier_only_nano": 100 * 10**9,
+        "traders_supplier_charge_nano": 100 * 10**9,
     }
     row = tuple(values[name] for name in SLOTS.fields)
     await world.series.write(SLOTS, [Row((name,), FIRST_S, row) for name in areas])
