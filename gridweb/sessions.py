@@ -78,6 +78,14 @@ class Sessions:
         """End one session."""
         self._database.execute("DELETE FROM session WHERE digest = ?", (_digest(token),))
 
+    def count_by_name(self) -> dict[str, int]:
+        """How many sessions stand, by the name of their user."""
+        self._expire(self._clock.now_s())
+        rows = self._database.execute(
+            "SELECT name, COUNT(*) FROM session WHERE is_demo = ? GROUP BY name", (self._is_demo,)
+        )
+        return dict(rows.fetchall())
+
     def _expire(self, now_s: int) -> None:
         self._database.execute("DELETE FROM session WHERE seen_s < ? OR created_s < ?", (now_s - IDLE_S, now_s - AGE_S))
 

@@ -17,6 +17,7 @@ MODULES: Final = (
     "gridweb.pages.account",
     "gridweb.pages.start",
     "gridweb.pages.condition",
+    "gridweb.pages.users",
     "gridweb.pages.overview",
     "gridweb.pages.slot",
     "gridweb.pages.quality",

@@ -255,6 +255,16 @@ def test_passwords_that_are_too_long_are_refused_not_hashed(world: World) -> Non
     assert not is_password("damaged", PASSWORD)
 
 
+async def test_an_administrator_sees_users_and_their_sessions_and_no_hash(world: World) -> None:
+    for _ in range(2):
+        world.site.sessions.begin(Viewer("anna", Role.UTILITY))
+    page = await world.browser(Role.ADMINISTRATOR).text("/users")
+    assert "anna" in page
+    assert "argon2" not in page
+    rows = (await (await world.browser(Role.ADMINISTRATOR).get("/api/v1/users")).get_json())["rows"]
+    assert rows == [["anna", "Utility", None, 0, 2]]
+
+
 # ---------------------------------------------------------------------------------------------------- demonstration
 
 
