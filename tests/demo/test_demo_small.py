@@ -138,9 +138,24 @@ def test_the_text_for_a_person_states_the_recomputed_money(demo: Finished, abroa
     assert [float(amount.replace(",", "")) for amount in said.groups()] == pytest.approx(
         [pays / 1e9, alone / 1e9], abs=0.006
     )
+    prices = recompute.load_rules(demo.out).prices
+    taken_wh = sum(import_wh(demo, f"M-{party}") for party in traders)
+    share = abs(alone - pays) / recompute.supplier_only(taken_wh, 0, prices)
+    word = "cheaper" if alone > pays else "dearer"
+    bought_wh = demo.json["energy_traded_wh"]
+    assert f"12 homes traded {bought_wh / 1000:.1f} kWh; {share:.1%}".replace("%", " %") in abroad.stdout
+    assert f"{word} than supplier only" in abroad.stdout
     assert "SIMULATED" in abroad.stdout
     assert demo.json["results_root"][:16] in abroad.stdout
     assert "\r" not in abroad.stdout + abroad.stderr
+
+
+def import_wh(demo: Finished, meter: str) -> int:
+    """What a meter without roll-over took from the first boundary to the last."""
+    registers = {
+        row["boundary_s"]: int(row["import_wh"]) for row in demo.rows("registers.csv") if row["meter"] == meter
+    }
+    return registers[max(registers)] - registers[min(registers)]
 
 
 # ------------------------------------------------------------------------------------------------------------- killed
