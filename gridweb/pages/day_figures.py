@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.headline import Headline
 from gridcore.timeseries import SLOTS, Row
@@ -18,6 +18,7 @@ from gridweb.points import Day, day_of, newest_day
 from gridweb.source import AreaInfo, AsOf, Source
 
 MILLION: Final = 1_000_000
+_SETTLED, _VOLUME, _IMPORT = (SLOTS.fields.index(name) for name in ("settled", "volume_wh", "import_wh"))
 
 
 class SlotState(StrEnum):
@@ -53,8 +54,7 @@ STATE_SIGNS: Final[Mapping[SlotState, str]] = {
 """A sign for each state, so that none is told by colour alone."""
 
 
-@dataclass(frozen=True)
-class SlotFigures:
+class SlotFigures(NamedTuple):
     """One slot of one area: the row of the series SLOTS, None where there is no value (yet)."""
 
     slot_start_s: int
@@ -216,12 +216,11 @@ def state_of(slot_start_s: int, row: Sequence[int | None], area: AreaInfo, ledge
     A slot that is cleared and past its metering deadline waits where the sums of its billed points are missing; where they are
     there, its run is about to come.
     """
-    named = dict(zip(SLOTS.fields, row, strict=True)) if row else {}
-    if named.get("settled"):
+    if row and row[_SETTLED]:
         return SlotState.INITIAL
-    if named.get("volume_wh") is not None:
+    if row and row[_VOLUME] is not None:
         due_s = slot_start_s + area.slot_s + int(area.rules["metering_deadline_s"])
-        is_waiting = ledger_time_s >= due_s and named.get("import_wh") is None
+        is_waiting = ledger_time_s >= due_s and row[_IMPORT] is None
         return SlotState.WAITING if is_waiting else SlotState.CLEARED
     opens_s = slot_start_s - int(area.rules["open_before_start_s"])
     return SlotState.OPEN if ledger_time_s >= opens_s else SlotState.LATER
@@ -239,23 +238,32 @@ def figures_of(
     return found
 
 
-def coverage_of(area: AreaInfo, slot: SlotFigures, ledger_time_s: int) -> Coverage:
-    """The readings at a slot's end; nothing is expected of a boundary that ledger time has not reached."""
-    boundary_s = slot.slot_start_s + area.slot_s
-    if boundary_s > ledger_time_s:
-        return Coverage()
-    expected = area.meters if slot.expected is None else slot.expected
-    measured = slot.committed or 0
-    absent = max(expected - measured, 0)
-    is_late = ledger_time_s >= boundary_s + int(area.rules["metering_deadline_s"])
-    return Coverage(expected, measured, absent if is_late else 0, 0 if is_late else absent)
+def coverage_of(area: AreaInfo, slots: Iterable[SlotFigures], ledger_time_s: int) -> Coverage:
+    """The readings at the ends of slots; nothing is expected of a boundary that ledger time has not reached."""
+    expected = measured = missing = awaited = 0
+    late_s = ledger_time_s - int(area.rules["metering_deadline_s"])
+    for slot in slots:
+        boundary_s = slot.slot_start_s + area.slot_s
+        if boundary_s > ledger_time_s:
+            continue
+        wanted = area.meters if slot.expected is None else slot.expected
+        there = slot.committed or 0
+        absent = max(wanted - there, 0)
+        expected, measured = expected + wanted, measured + there
+        if boundary_s <= late_s:
+            missing += absent
+        else:
+            awaited += absent
+    return Coverage(expected, measured, missing, awaited)
 
 
-def balance_of(slot: SlotFigures) -> Balance:
-    """The feeder's balance of a slot; of no slot where a register is missing."""
-    values = (slot.import_wh, slot.export_wh, slot.feeder_import_wh, slot.feeder_export_wh, slot.loss_wh)
-    known = [value for value in values if value is not None]
-    return Balance(1, *known) if len(known) == len(values) else Balance()
+def balance_of(slots: Iterable[SlotFigures]) -> Balance:
+    """The feeder's balance over the slots in which no register is missing."""
+    rows = [
+        (slot.import_wh, slot.export_wh, slot.feeder_import_wh, slot.feeder_export_wh, slot.loss_wh) for slot in slots
+    ]
+    known = [row for row in rows if None not in row]
+    return Balance(len(known), *(sum(value or 0 for value in column) for column in zip(*known, strict=True)))
 
 
 def area_day(area: AreaInfo, day: Day, rows: Iterable[Row], ledger_time_s: int) -> AreaDay:
@@ -274,9 +282,9 @@ def area_day(area: AreaInfo, day: Day, rows: Iterable[Row], ledger_time_s: int) 
         area=area,
         day=day,
         slots=tuple(slots),
-        coverage=sum((coverage_of(area, slot, ledger_time_s) for slot in slots), Coverage()),
+        coverage=coverage_of(area, slots, ledger_time_s),
         states=states,
-        balance=sum((balance_of(slot) for slot in slots), Balance()),
+        balance=balance_of(slots),
         volume_wh=sum(slot.volume_wh or 0 for slot in settled),
         pays_nano=sum(slot.traders_pays_nano or 0 for slot in settled),
         supplier_only_nano=sum(slot.traders_supplier_only_nano or 0 for slot in settled),

@@ -72,7 +72,7 @@ class Boundary:
 def boundaries_of(day: AreaDay, ledger_time_s: int) -> list[Boundary]:
     """The boundaries at the ends of a day's slots that ledger time has reached, the newest first."""
     found = [
-        Boundary(slot.slot_start_s + day.area.slot_s, coverage_of(day.area, slot, ledger_time_s))
+        Boundary(slot.slot_start_s + day.area.slot_s, coverage_of(day.area, [slot], ledger_time_s))
         for slot in reversed(day.slots)
     ]
     return [boundary for boundary in found if boundary.coverage.expected]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 from quart import request
 
@@ -16,6 +19,12 @@ from gridweb.source import AreaInfo, AsOf, Source
 def wanted() -> tuple[str | None, str | None]:
     """Area and day of the request's address; an empty value is none."""
     return request.args.get("area") or None, request.args.get("day") or None
+
+
+DAYS_KEPT_MAX: Final = 4
+"""Days of figures that are kept at hand for whoever asks next, until a newer height was seen."""
+
+_kept: WeakKeyDictionary[Source, OrderedDict[tuple[object, ...], AllDays]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,17 @@ async def read_scope(source: Source, area_id: str | None, day_text: str | None) 
     areas = [chosen] if chosen else everything
     newest = newest_day(areas[0], as_of.ledger_time_s)
     day = parse_day(areas[0], day_text) if day_text else newest
-    days = await read_day(source, areas, day.start_s if day_text else None, told_time_s(as_of))
+    days = await _days(source, areas, day.start_s if day_text else None, as_of)
     before, after = neighbours(areas[0], day, newest)
     return Scope(as_of, areas, chosen, days, day, before, after, day == newest)
+
+
+async def _days(source: Source, areas: list[AreaInfo], instant_s: int | None, as_of: AsOf) -> AllDays:
+    """The figures of the day, read once for all that ask at one height: the parts of a page, and everybody who looks at it."""
+    kept = _kept.setdefault(source, OrderedDict())
+    key = (as_of, instant_s, *(area.area for area in areas))
+    if key not in kept:
+        kept[key] = await read_day(source, areas, instant_s, told_time_s(as_of))
+        if len(kept) > DAYS_KEPT_MAX:
+            kept.popitem(last=False)
+    return kept[key]
