@@ -42,6 +42,8 @@ TIMEOUTS_MS: Final = (3_000, 10_000)
 DROP_TIMEOUTS_MS: Final = (3_000, 600_000)
 """Deleting all points of a measurement takes its time."""
 THREADS_MAX: Final = 4
+CURVES_ASKED_MAX: Final = 50
+"""Curves that one question names; about more of them it asks by what they have in common."""
 PROJECTION: Final = Series("projection", ("chain",), ("height", "form"))
 _FIRST_S, _LAST_S = 0, 9_214_646_400  # 1970 to 2262: what nanoseconds in 64 bits reach
 _RETRY_STATUS: Final = frozenset([429, 500, 502, 503, 504])
@@ -92,7 +94,7 @@ class InfluxSeries:
     async def claim(self, chain: str) -> None:
         """Take the bucket for a chain. UsageError when it is another's, or when its data expire."""
         await self._run(self._check_bucket)
-        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1))
         for other in (row.tags[0] for row in claims if row.tags[0] != chain):
             raise UsageError(f"{self._place}: holds the series of chain {other}, not of {chain}; give another bucket")
         if claims and claims[0].values[1] != FORM:
@@ -117,16 +119,18 @@ class InfluxSeries:
         if end_s <= start_s:
             return []
         # One attempt: a page says sooner that the store is away than a person would like to wait.
-        return await self._run(lambda: self._select(series, start_s, end_s, wanted), attempts=1)
+        return await self._run(
+            partial(self._select, series, start_s, end_s, [wanted], rows_max=ROWS_READ_MAX), attempts=1
+        )
 
     async def load_cursor(self) -> int:
         """Height up to which the ledger has been projected."""
-        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1))
         return max((row.values[0] or 0 for row in claims), default=0)
 
     async def save_cursor(self, height: int) -> None:
         """Say that everything up to ``height`` has been written."""
-        claims = await self._run(partial(self._select, PROJECTION, 0, 1, {}))
+        claims = await self._run(partial(self._select, PROJECTION, 0, 1))
         if not claims:
             raise SeriesUnavailable(f"{self._place}: has been emptied meanwhile")
         await self._post(PROJECTION, [Row(claims[0].tags, 0, (height, FORM))])
@@ -151,13 +155,17 @@ class InfluxSeries:
         holes = {(row.tags, row.time_s): row for row in rows if None in row.values}
         if not holes:
             return []
+        curves = {tags for tags, _ in holes}
+        wanted = [dict(zip(series.tags, tags, strict=True)) for tags in sorted(curves)]
+        if len(wanted) > CURVES_ASKED_MAX:
+            wanted = [dict(set.intersection(*(set(tags.items()) for tags in wanted)))]
+        fields = [
+            name
+            for name, *values in zip(series.fields, *(row.values for row in holes.values()), strict=True)
+            if None in values
+        ]
         times = [time_s for _, time_s in holes]
-        shared = {
-            tag: next(iter(values))
-            for tag, *found in zip(series.tags, *(tags for tags, _ in holes), strict=True)
-            if len(values := set(found)) == 1
-        }
-        standing = await self._run(lambda: self._select(series, min(times), max(times) + 1, shared))
+        standing = await self._run(partial(self._select, series, min(times), max(times) + 1, wanted, fields=fields))
         return [
             row
             for old in standing
@@ -171,19 +179,32 @@ class InfluxSeries:
 
         await self._run(work)
 
-    def _select(self, series: Series, start_s: int, end_s: int, wanted: Mapping[str, str]) -> list[Row]:
-        conditions = ["r._measurement == measurement", *(f"r.{tag} == {tag}" for tag in wanted)]
-        query = _QUERY.format(conditions=" and ".join(conditions))
-        # As parameters of the query, values are never part of its text.
-        values = {tag: _escaped(text) for tag, text in wanted.items()}
-        span = {"start": _instant(start_s), "stop": _instant(end_s)}
-        params = {"bucket": self._bucket, "measurement": series.name, **span, **values}
-        answer = self._client.query_api().query_csv(query, dialect=_HEADER_ONLY, params=params)
+    def _select(
+        self,
+        series: Series,
+        start_s: int,
+        end_s: int,
+        wanted: Sequence[Mapping[str, str]] = (),
+        *,
+        fields: Sequence[str] = (),
+        rows_max: int | None = None,
+    ) -> list[Row]:
+        """Rows of a span that have the tags of one of ``wanted`` (none given: all), with these ``fields`` (none: all) alone."""
+        params: dict[str, object] = {"bucket": self._bucket, "measurement": series.name}
+        params |= {"start": _instant(start_s), "stop": _instant(end_s)}
+        curves = []
+        for at, tags in enumerate(wanted):
+            # As parameters of the query, values are never part of its text.
+            params |= {f"{tag}{at}": _escaped(text) for tag, text in tags.items()}
+            curves.append(" and ".join(f"r.{tag} == {tag}{at}" for tag in tags) or "true")
+        alternatives = ["r._measurement == measurement", " or ".join(f'r._field == "{name}"' for name in fields)]
+        alternatives.append(" or ".join(curves))
+        query = _QUERY.format(conditions=" and ".join(f"({words})" for words in alternatives if words))
         rows = []
-        for row in _rows_of(series, answer):
+        for row in _rows_of(series, self._client.query_api().query_csv(query, dialect=_HEADER_ONLY, params=params)):
             rows.append(row)
-            if len(rows) > ROWS_READ_MAX:
-                raise UsageError(f"{series.name}: more than {ROWS_READ_MAX:,} rows; ask for a shorter span")
+            if rows_max is not None and len(rows) > rows_max:
+                raise UsageError(f"{series.name}: more than {rows_max:,} rows; ask for a shorter span")
         rows.sort(key=lambda row: (row.time_s, row.tags))
         return rows
 

@@ -205,16 +205,6 @@ async def test_a_store_emptied_by_somebody_else_is_noticed_when_the_cursor_is_sa
         assert await store.load_cursor() == 0
 
 
-async def test_more_rows_than_a_read_returns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridledger.timeseries.embedded.ROWS_READ_MAX", 10)
-    async with opened(tmp_path / "series.sqlite") as store:
-        await store.claim("c")
-        await store.write(SLOTS, slot_rows(11))
-        assert len(await store.read(SLOTS, 0, 9_000)) == 10
-        with pytest.raises(UsageError, match=r"slot: more than 10 rows; ask for a shorter span"):
-            await store.read(SLOTS, 0, 9_001)
-
-
 def test_a_folder_that_does_not_exist_is_said_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere/series\.sqlite: its folder does not exist; make it"):
         EmbeddedSeries(SeriesConfig(path=tmp_path / "nowhere" / "series.sqlite").path or tmp_path, 1)

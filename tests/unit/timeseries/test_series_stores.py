@@ -105,7 +105,11 @@ async def test_missing_is_none_and_zero_is_zero(store: TimeSeries) -> None:
     assert await store.read(INTERVALS, 0, 1800) == rows
 
 
-async def test_a_row_written_again_replaces_the_old_one_whole(store: TimeSeries) -> None:
+@pytest.mark.parametrize("curves_asked_max", [2, 50])
+async def test_a_row_written_again_replaces_the_old_one_whole(
+    store: TimeSeries, curves_asked_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridledger.timeseries.influx.CURVES_ASKED_MAX", curves_asked_max)
     old = [interval(meter, slot, 1, 2, 3, 4, 5, 6, 7) for slot in range(2) for meter in "MNO"]
     await store.write(INTERVALS, old)
     new = [interval("M", 0, None, 22), interval("N", 0, 9, 9, 9, 9, 9, 9, None), interval("O", 1, None, None, 1)]
@@ -158,6 +162,15 @@ async def test_the_series_of_another_chain_stay_untouched(opener: Opener, store:
     await other.close()
     await store.claim("test-1")
     assert await store.load_cursor() == 5
+
+
+async def test_more_rows_than_a_read_returns_are_refused(store: TimeSeries, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("embedded", "influx"):
+        monkeypatch.setattr(f"gridledger.timeseries.{module}.ROWS_READ_MAX", 10)
+    await store.write(SLOTS, [full(SLOTS, number) for number in range(11)])
+    assert len(await store.read(SLOTS, 0, 9_000)) == 10
+    with pytest.raises(UsageError, match=r"slot: more than 10 rows; ask for a shorter span"):
+        await store.read(SLOTS, 0, 9_001)
 
 
 async def test_many_rows_at_once_and_readers_beside_the_writer(store: TimeSeries) -> None:
