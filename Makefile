@@ -14,7 +14,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak fuzz format messages lock cometbft influxd clean missing-assets
+.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft influxd clean missing-assets
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -77,6 +77,9 @@ format: $(STAMP) ## bring the code into its form
 
 messages: $(STAMP) ## bring new texts of pages into both catalogues; what has no Chinese yet stays empty there
 	@$(BIN)/python -m gridweb.catalogues $(LOCALES)
+
+pictures: $(STAMP) $(ASSETS_STAMP) ## take the README's pictures anew in Chromium (Debian: chromium, chromium-driver)
+	@$(BIN)/python -m tests.browser.pictures
 
 lock: ## resolve pyproject.toml and gridweb/assets/package.json into their lock files again (needs uv, npm)
 	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }

@@ -181,13 +181,17 @@ class Browser:
             for node in finding["nodes"][:3]
         ]
 
-    def picture(self, path: Path, *, whole: bool = False) -> None:
-        """Save what is seen as PNG; ``whole``: the page's full height."""
-        options: dict[str, Any] = {"format": "png"}
-        if whole:
-            size = self._command("Page.getLayoutMetrics", {})["cssContentSize"]
-            clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 4000), "scale": 1}
-            options |= {"captureBeyondViewport": True, "clip": clip}
+    def rest(self) -> None:
+        """Take the pointer and the focus away, and wait until nothing moves any more."""
+        self.run("document.activeElement?.blur(); window.scrollTo(0, 0)")
+        self._command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
+        self.wait("return document.getAnimations().every((animation) => animation.playState !== 'running')")
+
+    def picture(self, path: Path, *, height: int) -> None:
+        """Save the page's upper ``height`` CSS pixels as PNG, less where the page is shorter."""
+        size = self._command("Page.getLayoutMetrics", {})["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height), "scale": 1}
+        options = {"format": "png", "optimizeForSpeed": False, "captureBeyondViewport": True, "clip": clip}
         path.write_bytes(base64.b64decode(self._command("Page.captureScreenshot", options)["data"]))
 
     def _command(self, name: str, parameters: dict[str, Any]) -> Any:

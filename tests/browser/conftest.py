@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.browser_world import HOUSEHOLDS, SLOTS, BillLine, Visit, find_line
 from tests.browser.chromium import Browser, open_browser
-from tests.demo.live import LiveDemo, Visitor, live_demo
+from tests.demo.live import LiveDemo, live_demo
 
 
 @pytest.fixture(scope="session")
@@ -16,12 +16,10 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo
     """A demonstration whose day is over, whose pages go on, and whose newest figures have reached them."""
     with live_demo(tmp_path_factory.mktemp("pages") / "out", households=HOUSEHOLDS, slots=SLOTS) as demo:
         demo.wait_until_over()
-        visitor = Visitor(demo.url())
-        visitor.sign_in("utility")
+        visitor = demo.visitor("utility")
         demo.wait_for(
             lambda: visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS or None, "settled slots on the pages"
         )
-        visitor.close()
         yield demo
 
 

@@ -1,0 +1,25 @@
+"""The benchmark ``pages`` finds every page that it measures."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.pages import BENCHMARKS, PAGES, measure_pages
+from gridledger.bench import find_benchmarks
+from tests.demo.live import LiveDemo
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_page_of_the_benchmark_is_answered_and_counted(demonstration: LiveDemo) -> None:
+    found = measure_pages(demonstration.url(), demonstration.out, requests=3)
+
+    assert {name: len(seconds) for name, seconds in found.items()} == dict.fromkeys(PAGES, 3)
+    assert all(seconds == sorted(seconds) and seconds[0] > 0 for seconds in found.values())
+
+
+def test_each_page_has_its_median_and_its_95th_percentile() -> None:
+    names = {f"pages/{page}_p{percent}" for page in PAGES for percent in (50, 95)}
+
+    assert names == set(BENCHMARKS)
+    assert names <= set(find_benchmarks())
