@@ -96,7 +96,10 @@ class TimeSeries(Protocol):
         """Say whose ledger this store is a projection of, before the first write. UsageError when it is another's."""
 
     async def write(self, series: Series, rows: Sequence[Row]) -> None:
-        """Keep rows (no two of the same tags and instant), each replacing an older one whole: a None leaves nothing of it. When a cursor survives, everything written before it has survived."""
+        """Keep rows (no two of the same tags and instant), each replacing an older one whole: a None leaves nothing of it.
+
+        When a cursor survives, everything written before it has survived.
+        """
 
     async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags.
