@@ -149,6 +149,8 @@ def _slots_url(scope: Scope) -> str | None:
     """Where the charts of one area come from; None while the page shows several."""
     if len(scope.areas) > 1:
         return None
+    if scope.is_newest:  # and stays so when the next day begins
+        return table_url(slots_table, area=scope.areas[0].area)
     return table_url(slots_table, area=scope.areas[0].area, start_s=scope.day.start_s, end_s=scope.day.end_s)
 
 

@@ -245,9 +245,10 @@ async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> 
     by_area = {day.area.area: await read_meters(source, day.area.area) for day in days.areas}
     by_number = {meter.number: meter for meters in by_area.values() for meter in meters}
     batches, is_cut = await read_exceptions(source)
+    if is_day_only:
+        batches = [batch for batch in batches if _is_of_a_day(batch["boundary_s"], days)]
     refused = refused_rows(batches, by_number)
-    unplaced = [trouble for trouble in refused if not trouble.area]
-    found = [trouble for trouble in unplaced if not is_day_only or _is_of_a_day(trouble, days)]
+    found = [trouble for trouble in refused if not trouble.area]
     for day in days.areas:
         meters = {meter.meter: meter for meter in by_area[day.area.area]}
         own = [trouble for trouble in refused if trouble.area == day.area.area]
@@ -260,5 +261,5 @@ async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> 
     return Troubles(ranked(found), is_cut)
 
 
-def _is_of_a_day(trouble: Trouble, days: AllDays) -> bool:
-    return any(day.day.start_s <= trouble.at_s <= day.day.end_s for day in days.areas)
+def _is_of_a_day(boundary_s: int, days: AllDays) -> bool:
+    return any(start_s <= boundary_s <= end_s for start_s, end_s in {(d.day.start_s, d.day.end_s) for d in days.areas})

@@ -565,6 +565,7 @@
     cell(column, value) {
       if (value === null || value === undefined || value === "") return "–";
       if (column.kind === "instant" || column.kind === "slot") return this.instant(value);
+      if (this.kind === "merit" && column.key === "side") return this.labels[value] || String(value);
       const kind = KINDS[column.kind];
       return kind ? this.number(Number(value) / kind.divisor, kind.digits) : String(value);
     }
