@@ -12,6 +12,8 @@ import sqlite3
 from typing import Final
 
 from gridcore.clock import Clock
+from gridcore.logs import get_logger
+from gridcore.problems import Problem
 from gridcore.sm3 import sm3
 from gridweb.access import Role, Viewer
 
@@ -23,6 +25,8 @@ SESSIONS_OF_USER_MAX: Final = 32
 SESSIONS_MAX: Final = 100_000
 TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_MAX: Final = 64
+
+log = get_logger(__name__)
 
 
 class Sessions:
@@ -37,9 +41,19 @@ class Sessions:
         self._is_demo = is_demo
 
     def begin(self, viewer: Viewer) -> str:
-        """A new session; returns its token, which exists nowhere else. The oldest ones make room."""
-        now_s = self._clock.now_s()
+        """A new session; returns its token, which exists nowhere else. The oldest ones make room.
+
+        Problem 503 when the database takes no writes.
+        """
         token = secrets.token_urlsafe(TOKEN_BYTES)
+        try:
+            self._save(token, viewer, self._clock.now_s())
+        except sqlite3.OperationalError as error:
+            log.error("session_not_saved", reason=str(error))
+            raise Problem("busy", "nobody can sign in while the disk of this server takes no writes") from None
+        return token
+
+    def _save(self, token: str, viewer: Viewer, now_s: int) -> None:
         self._expire(now_s)
         self._database.execute(
             "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE name = ? ORDER BY seen_s DESC LIMIT -1 OFFSET ?)",
@@ -53,7 +67,6 @@ class Sessions:
             "INSERT INTO session (digest, name, role, party, is_demo, created_s, seen_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (_digest(token), viewer.name, viewer.role.value, viewer.party, self._is_demo, now_s, now_s),
         )
-        return token
 
     def find(self, token: str | None) -> Viewer | None:
         """Who holds a token, if its session still stands; its use is noted."""
@@ -68,14 +81,16 @@ class Sessions:
         name, role, party, created_s, seen_s = row
         now_s = self._clock.now_s()
         if now_s - seen_s > IDLE_S or now_s - created_s > AGE_S:
-            self.end(token)
-            return None
+            return None  # its row goes with the next sign-in
         if now_s - seen_s >= SEEN_STEP_S:
-            self._database.execute("UPDATE session SET seen_s = ? WHERE digest = ?", (now_s, _digest(token)))
+            try:
+                self._database.execute("UPDATE session SET seen_s = ? WHERE digest = ?", (now_s, _digest(token)))
+            except sqlite3.OperationalError as error:  # a full disk signs nobody out
+                log.warning("session_use_not_noted", reason=str(error))
         return Viewer(name, Role(role), party)
 
     def end(self, token: str) -> None:
-        """End one session."""
+        """End one session. OperationalError when the database takes no writes: then it is not ended."""
         self._database.execute("DELETE FROM session WHERE digest = ?", (_digest(token),))
 
     def count_by_name(self) -> dict[str, int]:

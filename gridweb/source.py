@@ -32,6 +32,8 @@ RETRY_AFTER_S: Final = 1.0
 NOT_FOUND: Final = 404
 
 T = TypeVar("T")
+_Key = tuple[str, tuple[tuple[str, str | int], ...]]
+"""A question: path and sorted parameters."""
 
 
 class SourceAway(GridError):  # noqa: N818 - the name says what happened
@@ -149,7 +151,8 @@ class Source:
         self.progress = progress
         self._health = health
         self._failed_s = float("-inf")
-        self._cache: OrderedDict[tuple[str, tuple[tuple[str, str | int], ...]], _Entry] = OrderedDict()
+        self._is_probing = False
+        self._cache: OrderedDict[_Key, _Entry] = OrderedDict()
         self._cache_bytes = 0
         self._status: NodeStatus | None = None
         self._status_key: tuple[int, float] = (-1, float("-inf"))
@@ -166,12 +169,12 @@ class Source:
     async def cached(self, path: str, **params: str | int) -> Any:
         """As ``query``, asked once for many until a newer height was seen. Do not change what you get."""
         key = (path, tuple(sorted(params.items())))
-        height, now_s = self.progress.newest, time.monotonic()
         entry = self._cache.get(key)
-        if entry is None or entry.height != height or now_s - entry.asked_s > CACHE_AGE_S_MAX:
+        if entry is None or not self._is_fresh(entry):
             self._drop(key)
-            entry = self._cache[key] = _Entry(height, now_s, asyncio.ensure_future(self._fill(key, path, params)))
-            entry.task.add_done_callback(_retrieve)
+            filling = asyncio.ensure_future(self._fill(key, path, params))
+            filling.add_done_callback(_retrieve)
+            entry = self._cache[key] = _Entry(self.progress.newest, time.monotonic(), filling)
         self._cache.move_to_end(key)
         return await asyncio.shield(entry.task)
 
@@ -242,37 +245,45 @@ class Source:
             )
         return found
 
-    async def _fill(self, key: tuple[str, tuple[tuple[str, str | int], ...]], path: str, params: Any) -> Any:
+    def _is_fresh(self, entry: _Entry) -> bool:
+        is_young = time.monotonic() - entry.asked_s <= CACHE_AGE_S_MAX
+        return entry.height == self.progress.newest and is_young
+
+    async def _fill(self, key: _Key, path: str, params: Any) -> Any:
+        task = asyncio.current_task()
         try:
             data = await self.bytes(path, **params)
             value = _parse(data)
         except BaseException:
-            self._forget(key, asyncio.current_task())
+            self._forget(key, task)
             raise
         entry = self._cache.get(key)
-        if entry is not None and entry.task is asyncio.current_task():
+        if entry is not None and entry.task is task:
             entry.size = len(data)
             self._cache_bytes += len(data)
             while self._cache_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
                 self._drop(next(iter(self._cache)))
         return value
 
-    def _forget(self, key: tuple[str, tuple[tuple[str, str | int], ...]], task: object) -> None:
+    def _forget(self, key: _Key, task: object) -> None:
         entry = self._cache.get(key)
         if entry is not None and entry.task is task:
             self._drop(key)
 
-    def _drop(self, key: tuple[str, tuple[tuple[str, str | int], ...]]) -> None:
+    def _drop(self, key: _Key) -> None:
         entry = self._cache.pop(key, None)
         if entry is not None:
             self._cache_bytes -= entry.size
 
     async def _ask(self, question: Awaitable[T]) -> T:
+        """Ask the node. While it is away one question at a time finds out whether it is back; the others do not wait."""
         outage = self._health.outage("node")
-        if outage is not None and time.monotonic() - self._failed_s < RETRY_AFTER_S:
+        if outage is not None and (self._is_probing or time.monotonic() - self._failed_s < RETRY_AFTER_S):
             if asyncio.iscoroutine(question):
                 question.close()
             raise SourceAway(outage)
+        is_probe = outage is not None
+        self._is_probing = self._is_probing or is_probe
         try:
             answer = await question
         except NodeBusy as busy:
@@ -286,6 +297,9 @@ class Source:
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
             raise
+        finally:
+            if is_probe:
+                self._is_probing = False
         self._health.report("node", None)
         return answer
 

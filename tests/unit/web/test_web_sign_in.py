@@ -235,6 +235,17 @@ def test_a_changed_user_is_signed_out(world: World) -> None:
     assert world.site.users.viewer("anna") == Viewer("anna", Role.HOUSEHOLD, "H001")
 
 
+async def test_a_full_disk_signs_nobody_out_and_says_so_to_who_signs_in(world: World) -> None:
+    browser, stranger = world.browser(Role.UTILITY), world.browser()
+    form = {"form_token": await open_form(stranger), "name": "anna", "password": PASSWORD}
+    world.site.users._database.execute("PRAGMA query_only = ON")
+    world.clock.advance_to(world.clock.now_s() + 2 * SEEN_STEP_S)
+    assert (await browser.get("/condition")).status_code == 200
+    refused = await stranger.post("/sign-in", form)
+    assert refused.status_code == 503
+    assert "takes no writes" in await refused.get_data(as_text=True)
+
+
 @pytest.mark.parametrize("token", ["", None, "x", "x" * 10_000, "\udcff"])
 def test_a_cookie_that_is_no_token_is_nobody(world: World, token: str | None) -> None:
     assert world.site.sessions.find(token) is None

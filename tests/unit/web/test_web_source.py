@@ -49,6 +49,28 @@ async def test_an_answer_is_asked_for_anew_at_a_new_height_and_after_its_age(
     assert asked(world, "x") == 3
 
 
+async def test_while_a_node_is_away_one_question_waits_for_it_and_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "RETRY_AFTER_S", 0.0)
+    source, answer = world.site.source, asyncio.Event()
+    world.node.away = True
+    assert (await part_of(source.query("x"))).away is not None
+
+    async def hang(path: str, **params: str | int) -> bytes:
+        await answer.wait()
+        return b"3"
+
+    monkeypatch.setattr(world.node, "fetch_bytes", hang)
+    probe = asyncio.ensure_future(source.query("x"))
+    await asyncio.sleep(0)
+    for _ in range(5):
+        assert (await part_of(source.query("x"))).away is not None
+    answer.set()
+    assert await probe == 3
+    assert await source.query("x") == 3
+
+
 async def test_a_reader_that_gives_up_does_not_take_the_answer_from_the_others(world: World) -> None:
     source = world.site.source
     first, second = (asyncio.ensure_future(source.cached("x")) for _ in range(2))
