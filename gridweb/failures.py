@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
 from quart import Response, jsonify, request
@@ -56,6 +57,9 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, NodeRefused):
         log.error("node_refused", path=request.path, reason=str(error))
         return Problem("fault", "the node refuses what these pages ask of it; " + FAULT)
+    if isinstance(error, sqlite3.OperationalError):
+        log.error("users_database_failed", path=request.path, reason=str(error))
+        return Problem("busy", "the database of users and sessions does not take this now; ask again later")
     status = getattr(error, "code", None)
     if hasattr(error, "get_response") and isinstance(status, int):
         return Problem(word_of(status), " ".join(str(getattr(error, "description", error)).split()))

@@ -94,6 +94,17 @@ def _first_steps(args: argparse.Namespace, config: ServeConfig) -> str:
 
 
 def _keep_users(args: argparse.Namespace, config: ServeConfig) -> int:
+    import sqlite3
+
+    from gridcore.errors import UsageError
+
+    try:
+        return _change_users(args, config)
+    except sqlite3.OperationalError as error:
+        raise UsageError(f"{config.web.users}: cannot be written ({error}); check the disk") from None
+
+
+def _change_users(args: argparse.Namespace, config: ServeConfig) -> int:
     from contextlib import closing
 
     from gridcore.clock import WallClock

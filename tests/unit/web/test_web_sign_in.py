@@ -244,6 +244,7 @@ async def test_a_full_disk_signs_nobody_out_and_says_so_to_who_signs_in(world: W
     refused = await stranger.post("/sign-in", form)
     assert refused.status_code == 503
     assert "takes no writes" in await refused.get_data(as_text=True)
+    assert (await browser.post("/sign-out")).status_code == 503
 
 
 @pytest.mark.parametrize("token", ["", None, "x", "x" * 10_000, "\udcff"])
