@@ -106,7 +106,9 @@ class Projector:
                 self._on_health("node", str(error))
             except (SeriesUnavailable, UsageError) as error:
                 self._on_health("series", str(error))
-                self._is_open = False  # it may come back emptied, or as of an older day: its cursor says so
+            # A store may come back emptied, or as of an older day: its cursor says so. And a node that is back says so at once,
+            # where the first question after a failure does not wait for news.
+            self._is_open = False
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
