@@ -23,11 +23,20 @@ FSYNC_ROUNDS = 20
 FREE_BYTES_MIN = 1_000_000_000
 EXTRAS = {
     "edge": ("pymodbus", "paho", "httpx"),
-    "node": ("numpy", "quart", "hypercorn", "httpx", "influxdb_client"),
-    "sim": ("power_grid_model",),
+    "node": ("numpy", "quart", "hypercorn", "httpx"),
+    "web": ("quart", "hypercorn", "httpx", "jinja2", "babel", "argon2", "influxdb_client"),
+    "sim": ("power_grid_model", "pymodbus", "paho", "amqtt"),
     "crosscheck": ("gmssl",),
 }
-PROGRAMS = {"mbpoll": "an independent Modbus client", "openssl": "an independent SM2 and keystore client"}
+PROGRAMS = {
+    "mbpoll": "an independent Modbus client",
+    "openssl": "an independent SM2 and keystore client",
+    "mosquitto": "an MQTT broker",
+    "chromium": "a browser",
+    "chromedriver": "drives the browser",
+}
+PACKAGES = {"chromedriver": "chromium-driver"}
+"""Debian packages that have another name than their program."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         yield examine_extra(extra, modules)
     for program, purpose in PROGRAMS.items():
         yield examine_program(program, purpose)
+    yield guarded("pages", examine_pages)
     yield guarded("disk", lambda: examine_disk(folder))
     yield examine_fonts()
 
@@ -136,8 +146,20 @@ def examine_program(program: str, purpose: str) -> Finding:
     """Is a program from outside on PATH."""
     path = shutil.which(program)
     if path is None:
-        return Finding(program, "missing", f"{purpose}; some tests need it", f"apt-get install {program}")
+        package = PACKAGES.get(program, program)
+        return Finding(program, "missing", f"{purpose}; some tests need it", f"apt-get install {package}")
     return Finding(program, "ok", path)
+
+
+def examine_pages() -> Finding:
+    """The files that browsers load: bundled by set-up, shipped in a wheel."""
+    from gridweb.static_files import check_static_files, static_folder
+
+    try:
+        check_static_files()
+    except UsageError as error:
+        return Finding("pages", "missing", *str(error).rsplit("; ", 1))
+    return Finding("pages", "ok", str(static_folder()))
 
 
 def examine_disk(folder: Path) -> Finding:

@@ -10,6 +10,7 @@ from quart import Blueprint, render_template_string
 
 from gridcore.errors import InvariantError, UsageError
 from gridcore.problems import PROBLEM_TYPE, TITLES
+from gridledger.commands import doctor
 from gridweb import app as app_module
 from gridweb import static_files
 from gridweb.access import Role, public
@@ -60,6 +61,7 @@ def test_a_checkout_without_bundled_files_says_what_to_run(tmp_path: Path, monke
     monkeypatch.setattr(static_files, "static_folder", lambda: tmp_path)
     with pytest.raises(UsageError, match="run: make setup"):
         static_files.check_static_files()
+    assert doctor.examine_pages().remedy == "in a checkout, run: make setup"
 
 
 async def test_health_readiness_and_metrics_with_parts_there_and_away(world: World) -> None:

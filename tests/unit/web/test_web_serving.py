@@ -1,0 +1,108 @@
+"""The process that serves the pages, put together: what it refuses to start on, what ends it, what open pages are told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from gridcore.asgi import open_socket
+from gridcore.errors import InvariantError, UsageError
+from gridcore.sm import SigningKey
+from gridcore.verify import Trust
+from gridledger import serving
+from gridledger.serving import KeyConfig, Parts, ServeConfig, serve_pages
+from gridledger.timeseries.config import SeriesConfig
+from gridledger.timeseries.projection import Projector
+from gridweb.config import ListenConfig, WebConfig
+from gridweb.feed import Feed
+from ledger.client import NodeUnreachable
+from tests.unit.web.web_world import FakeNode, Standing
+
+PATIENCE_S = 30.0
+
+
+class OneNode(FakeNode):
+    """A node in place of the client of one."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def query(self, path: str, **params: Any) -> Any:
+        """Nothing is projected here."""
+        raise NodeUnreachable("no node")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    """A demonstration's configuration."""
+    key = SigningKey.generate()
+    trust = Trust("test-0123456789abcdef", bytes(32), ((key.public_key, 1, "operator"),))
+    web = WebConfig(tmp_path / "trust.json", tmp_path / "users.db", demo=True, listen=ListenConfig(port=0))
+    config = ServeConfig(
+        "http://127.0.0.1:1", KeyConfig("web", "file:x"), web, SeriesConfig(path=tmp_path / "series.db")
+    )
+    return Parts(config, trust, key)
+
+
+def use_node(monkeypatch: pytest.MonkeyPatch, node: OneNode) -> None:
+    """Let every client be this node."""
+    monkeypatch.setattr(serving, "Client", lambda *_, **__: node)
+
+
+async def test_a_demonstration_does_not_start_on_a_chain_that_is_not_simulated(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_node(monkeypatch, OneNode(simulated=False))
+    with open_socket("127.0.0.1", 0) as bound, pytest.raises(UsageError, match="is not simulated; set it to false"):
+        await serve_pages(parts, bound, asyncio.Event())
+
+
+async def test_a_demonstration_starts_while_its_node_is_not_there_yet(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_node(monkeypatch, OneNode(away=True))
+    stop, urls = asyncio.Event(), list[str]()
+
+    def ready(url: str) -> None:
+        urls.append(url)
+        stop.set()
+
+    async with asyncio.timeout(PATIENCE_S):
+        await serve_pages(parts, open_socket("127.0.0.1", 0), stop, ready=ready)
+    assert urls[0].startswith("http://127.0.0.1:")
+
+
+async def test_a_broken_promise_of_the_projection_ends_the_process_and_comes_out(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(self: Projector, stop: asyncio.Event) -> None:
+        raise InvariantError("a projection writes what the ledger says")
+
+    use_node(monkeypatch, OneNode())
+    monkeypatch.setattr(Projector, "run", run)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(InvariantError, match="writes what the ledger says"):
+            await serve_pages(parts, open_socket("127.0.0.1", 0), asyncio.Event())
+
+
+async def test_open_pages_are_told_of_a_new_height_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "STATUS_EVERY_S", 0.001)
+    stop, progress = asyncio.Event(), Standing()
+    feed = Feed(stop)
+    telling = asyncio.create_task(serving._tell_heights(progress, feed, stop))  # type: ignore[arg-type]  # it has what is used
+    stream = feed.open(None)
+    async with asyncio.timeout(PATIENCE_S):
+        await anext(stream)
+        assert (await anext(stream)).endswith(b"event: status\ndata: {}\n\n")
+        progress.newest += 1
+        assert (await anext(stream)).startswith(b"id: 2\n")
+    await asyncio.sleep(0.02)
+    stop.set()
+    await telling
+    assert [piece async for piece in stream] == []
