@@ -29,7 +29,7 @@ from gridweb.pages.stakes import missing_at, read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.points import Day, parse_day
 from gridweb.site import source
-from gridweb.source import AreaInfo, Part, Source, part_of
+from gridweb.source import AreaInfo, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
@@ -185,7 +185,10 @@ async def read_devices(source: Source, gateway: Gateway, tz: str) -> Devices | N
     """What a gateway observed at its newest boundary; None before it has sent anything. SourceAway."""
     if gateway.last_boundary_s is None:
         return None
-    answer = await read_observations(source, gateway.gateway, gateway.last_boundary_s)
+    try:
+        answer = await read_observations(source, gateway.gateway, gateway.last_boundary_s)
+    except SourceMissing:
+        return None
     absent = table_of_absent(await read_absent(source, answer), tz)
     voltages = table_of_voltages(answer)
     if len(voltages.rows) > VOLTAGES_SHOWN_MAX:

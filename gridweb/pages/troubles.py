@@ -70,7 +70,7 @@ def reason_of(trouble: Trouble) -> str:
         if trouble.code is None:
             return _("a code that these pages do not know")
         title = translate(CODE_TITLES[trouble.code]) if trouble.code in CODE_TITLES else trouble.code.name
-        return f"{title} ({int(trouble.code)} {trouble.code.name})"
+        return f"{title} ({int(trouble.code)})"
     if trouble.kind is TroubleKind.MISSING_REGISTER:
         return _("no value at this boundary; a slot waits for it")
     return _("a register at its start or end is missing")
