@@ -28,6 +28,8 @@ from gridweb.views import set_up_templates
 BODY_BYTES_MAX: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 10
 RESPONSE_TIMEOUT_S: Final = 30
+TLS_ONLY_S: Final = 365 * 86_400
+"""How long a browser that came by TLS asks by nothing else."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
@@ -139,6 +141,8 @@ async def _finish(response: ResponseReturnValue) -> ResponseReturnValue:
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
+    if site().config.is_secure:
+        headers["Strict-Transport-Security"] = f"max-age={TLS_ONLY_S}"
     route = request.url_rule.rule if request.url_rule is not None else "none"
     status = response.status_code  # type: ignore[union-attr]  # as above
     site().metrics.count_request(route, status, time.monotonic() - g.started_s)

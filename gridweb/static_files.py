@@ -18,6 +18,13 @@ def static_folder() -> Path:
     return Path(str(resources.files("gridweb") / "static"))
 
 
+@cache
+def static_names() -> frozenset[str]:
+    """Their names below the folder, as they were at the start: nothing else is served from the disk."""
+    folder = static_folder()
+    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 def check_static_files() -> None:
     """UsageError when files of others are not there."""
     for name in VENDORED:

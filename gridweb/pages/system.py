@@ -7,10 +7,11 @@ from typing import Final
 from quart import Blueprint, Response, jsonify, request, send_from_directory
 
 from gridcore.metrics import CONTENT_TYPE
+from gridcore.problems import Problem
 from gridweb.access import EVERY_ROLE, public, requires
 from gridweb.site import site, source
 from gridweb.source import part_of
-from gridweb.static_files import static_folder
+from gridweb.static_files import static_folder, static_names
 from gridweb.views import render_fragment, status_facts
 
 pages = Blueprint("system", __name__)
@@ -23,6 +24,8 @@ EVENT_ID_DIGITS_MAX: Final = 18
 @public
 async def static_file(name: str) -> Response:
     """A file that pages load. Its address carries its digest, so a browser keeps it for good."""
+    if name not in static_names():
+        raise Problem("not-found", "no file of this name")
     response = await send_from_directory(static_folder(), name)
     is_pinned = "v" in request.args
     response.headers["Cache-Control"] = f"public, max-age={STATIC_AGE_S}, immutable" if is_pinned else "no-cache"

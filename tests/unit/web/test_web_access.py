@@ -14,6 +14,7 @@ from gridcore.errors import InvariantError
 from gridcore.problems import Problem
 from gridweb.access import READS_ALL, Role, Viewer, check_party, public, requires, rule_of
 from gridweb.app import check_rules
+from gridweb.tables import table_routes
 from tests.unit.web.web_world import FIRST_S, Browser, World, make_world
 
 OWN, OTHER = "H001", "H002"
@@ -102,6 +103,50 @@ async def test_a_household_does_not_reach_another_by_changing_an_address(world: 
         for stranger in (OTHER, "nobody-of-this-name"):
             assert await status_of(household, method, address(rule, party=stranger)) == (403, ""), rule
     assert walked > 10
+
+
+HOSTILE = (
+    "0",
+    "-1",
+    "9" * 18,
+    "9" * 30,
+    "9" * 5000,
+    "%00",
+    "%FF",
+    "%E2%80%AE",
+    "..%2F..",
+    "<script>",
+    "'\"--",
+    "x" * 3000,
+    "*",
+)
+
+
+async def test_hostile_addresses_are_answered_without_a_fault(world: World) -> None:
+    utility = world.browser(Role.UTILITY)
+    faults = []
+    for method, rule, _ in routes(world.app):
+        for name in re.findall(r"<(?:[^:<>]*:)?(\w+)>", rule):
+            for value in HOSTILE:
+                path = address(rule, **{name: value})
+                status, _ = await status_of(utility, method, path)
+                if status >= 500:
+                    faults.append((status, rule, value[:20]))
+    assert faults == []
+
+
+async def test_hostile_arguments_are_answered_without_a_fault(world: World) -> None:
+    utility = world.browser(Role.UTILITY)
+    names = sorted({name for route in table_routes() for name in route.query} | {"day", "area", "start", "next"})
+    faults = []
+    for method, rule, _ in routes(world.app):
+        for value in HOSTILE if method == "GET" and not rule.startswith("/static") else ():
+            query = "&".join(f"{name}={value[:200]}" for name in names)
+            for one in (query, *(f"{name}={value}" for name in names[:4])):
+                status, _ = await status_of(utility, method, f"{address(rule)}?{one}")
+                if status >= 500:
+                    faults.append((status, rule, one[:40]))
+    assert faults == []
 
 
 async def test_posts_without_the_token_of_a_form_change_nothing(world: World) -> None:

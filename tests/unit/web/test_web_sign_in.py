@@ -120,6 +120,7 @@ async def test_cookies_are_for_this_server_alone(tmp_path: Path, is_secure: bool
     fields = {"form_token": form[1] if form else "", "name": "anna", "password": PASSWORD}
     response = await browser.post("/sign-in", fields, scheme="https")
     assert response.status_code == 303
+    assert ("Strict-Transport-Security" in response.headers) == is_secure
     for cookie in (visitor, cookie_of(response, f"{prefix}gridledger_session")):
         assert cookie["httponly"]
         assert cookie["samesite"] == "Strict"
