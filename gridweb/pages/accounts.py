@@ -101,7 +101,7 @@ def table_of_accounts(accounts: Accounts, currency: str) -> Table:
     rows: list[tuple[str, int]] = [
         (translate(ACCOUNT_TITLES.get(name, name)), nano) for name, nano in sorted(accounts.received_nano.items())
     ]
-    rows.append((_("parties (what they owe, with a minus)"), -accounts.owed_nano))
+    rows.append((_("parties (minus: they owe)"), -accounts.owed_nano))
     return Table(
         "accounts",
         COLUMNS,
