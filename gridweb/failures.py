@@ -35,6 +35,9 @@ ADVICE: Final = {
     "busy": N_("A part behind these pages is away. This page can be loaded again as soon as it is back."),
 }
 
+_FRAMEWORK: Final = {404: "nothing lies at this address", 405: "this address does not take such a request"}
+"""Details of errors that the web framework raises by itself."""
+
 log = get_logger(__name__)
 
 
@@ -62,7 +65,9 @@ def problem_of(error: Exception) -> Problem:
         return Problem("busy", "the database of users and sessions does not take this now; ask again later")
     status = getattr(error, "code", None)
     if hasattr(error, "get_response") and isinstance(status, int):
-        return Problem(word_of(status), " ".join(str(getattr(error, "description", error)).split()))
+        return Problem(
+            word_of(status), _FRAMEWORK.get(status) or " ".join(str(getattr(error, "description", error)).split())
+        )
     log.error("request_failed", path=request.path, exc_info=error)
     return Problem("fault", FAULT)
 

@@ -85,6 +85,11 @@ class Table:
     tz: str = "UTC"
     currency: str = ""
 
+    @property
+    def has_instants(self) -> bool:
+        """Whether it shows times, so that their zone has to be named."""
+        return any(column.kind in ("instant", "slot") for column in self.columns)
+
     def link(self, row: int) -> str | None:
         """The address behind a row, if it has one."""
         return self.links[row] if row < len(self.links) else None

@@ -18,7 +18,7 @@ from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_pl
 from gridweb.pages import MODULES, Entry
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
-from gridweb.source import part_of
+from gridweb.source import Source, part_of
 from gridweb.static_files import static_url
 
 THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}
@@ -95,6 +95,12 @@ def form_field() -> str:
     return Markup('<input type="hidden" name="form_token" value="{}">').format(form_token_of_browser())
 
 
+async def site_zone(source: Source) -> str:
+    """The zone in which times are shown that belong to no area: the first area's, UTC before it is known."""
+    areas = await part_of(source.areas())
+    return areas.value[0].tz if areas.value else "UTC"
+
+
 def live_attributes(path: str, names: Sequence[str]) -> str:
     """What makes an element fetch itself again at events of these names, at most once a second, and after a break."""
     triggers = [*(f"live-{name} from:body throttle:1s" for name in names), "live-back from:body"]
@@ -106,10 +112,10 @@ def live_attributes(path: str, names: Sequence[str]) -> str:
 async def status_facts() -> dict[str, Any]:
     """What the line under the bar says: what figures rest on (None before the node's first answer), and what is away."""
     source = site().source
-    as_of, areas = await part_of(source.as_of()), await part_of(source.areas())
+    as_of = await part_of(source.as_of())
     return {
         "as_of": as_of.value,
-        "zone": areas.value[0].tz if areas.value else "UTC",
+        "zone": await site_zone(source),
         "outages": source.outages(),
         "is_demo": site().config.demo,
     }

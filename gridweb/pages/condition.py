@@ -11,7 +11,7 @@ from gridweb.pages import Entry
 from gridweb.site import site, source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
-from gridweb.views import render_page
+from gridweb.views import render_page, site_zone
 
 pages = Blueprint("condition", __name__)
 
@@ -36,7 +36,7 @@ async def condition_table(source: Source) -> Table:
         else (translate(PARTS[name]), _("answers"), None, None)
         for name in site().health.known()
     ]
-    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"))
+    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
 
 
 @pages.get("/condition")

@@ -10,7 +10,7 @@ from gridweb.pages import Entry
 from gridweb.site import site, source
 from gridweb.source import Source
 from gridweb.tables import Column, Table, serves_table, table_url
-from gridweb.views import ROLE_TITLES, render_page
+from gridweb.views import ROLE_TITLES, render_page, site_zone
 
 pages = Blueprint("users", __name__)
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 @serves_table("/users", Role.ADMINISTRATOR)
-async def users_table(_source: Source) -> Table:
+async def users_table(source: Source) -> Table:
     """Everybody who may sign in, with the number of browsers in which they are."""
     sessions = site().sessions.count_by_name()
     rows = [
@@ -34,7 +34,7 @@ async def users_table(_source: Source) -> Table:
         for user in site().users.all()
     ]
     note = _("Users are added, changed and removed on the server: gridledger serve --config FILE --add-user NAME")
-    return Table("users", COLUMNS, rows, title=_("Users"), note=note)
+    return Table("users", COLUMNS, rows, title=_("Users"), note=note, tz=await site_zone(source))
 
 
 @pages.get("/users")
