@@ -58,6 +58,10 @@ class Health:
             log.warning("part_away", part=name, reason=reason)
             self.on_change()
 
+    def moment(self, name: str, reason: str) -> Outage:
+        """An outage of this very moment, for one part of one page: it is not reported."""
+        return Outage(name, self._clock.now_s(), reason)
+
     def outage(self, name: str) -> Outage | None:
         """The outage of a part, if it is away."""
         return self._outages.get(name)

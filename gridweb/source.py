@@ -51,7 +51,14 @@ class SourceMissing(GridError):  # noqa: N818
 
 
 class SourceBusy(GridError):  # noqa: N818
-    """The node answers, but not this, now (its 503): a bundle before the next block, for one. Asking again can help."""
+    """The node answers, but not this, now (its 503): a bundle before the next block, for one. Asking again can help.
+
+    ``outage``: how a part of a page says so; it is of this moment and not among the outages that every page shows.
+    """
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(outage.reason)
+        self.outage = outage
 
 
 class NodeClient(Protocol):
@@ -135,11 +142,11 @@ class Part(Generic[T]):
 
 
 async def part_of(work: Awaitable[T]) -> Part[T]:
-    """The result of ``work``, or the outage that keeps it from us: the rest of the page is shown all the same."""
+    """The result of ``work``, or what keeps it from us, away or busy: the rest of the page is shown all the same."""
     try:
         return Part(await work)
-    except SourceAway as away:
-        return Part(None, away.outage)
+    except (SourceAway, SourceBusy) as without:
+        return Part(None, without.outage)
 
 
 class Source:
@@ -188,10 +195,10 @@ class Source:
         return self._status
 
     async def as_of(self) -> AsOf:
-        """What figures rest on now; while the node is away, as it was last known. SourceAway if it never was."""
+        """What figures rest on now; while the node is away or busy, as last known. SourceAway, SourceBusy if it never was."""
         try:
             status = await self.status()
-        except SourceAway:
+        except (SourceAway, SourceBusy):
             if self._status is None:
                 raise
             status = self._status
@@ -207,10 +214,10 @@ class Source:
         )
 
     async def areas(self) -> list[AreaInfo]:
-        """All areas, ascending by id; while the node is away, as last known. SourceAway if they never were."""
+        """All areas, ascending by id; while the node is away or busy, as last known. SourceAway, SourceBusy if they never were."""
         try:
             self._areas = await self._load_areas()
-        except SourceAway:
+        except (SourceAway, SourceBusy):
             if self._areas is None:
                 raise
         return self._areas
@@ -288,7 +295,7 @@ class Source:
             answer = await question
         except NodeBusy as busy:
             self._health.report("node", None)
-            raise SourceBusy(busy.detail) from None
+            raise SourceBusy(self._health.moment("node", busy.detail)) from None
         except NodeUnreachable as error:
             self._failed_s = time.monotonic()
             raise _away(self._health, "node", str(error)) from None

@@ -9,9 +9,10 @@ import pytest
 
 from gridcore.timeseries import SLOTS, Row
 from gridweb import source as source_module
+from gridweb.access import Role
 from gridweb.source import Source, SourceAway, SourceMissing, part_of
-from ledger.client import NodeRefused
-from tests.unit.web.web_world import DAY_S, FIRST_S, World, make_world
+from ledger.client import NodeBusy, NodeRefused
+from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world
 
 
 @pytest.fixture
@@ -159,6 +160,42 @@ async def test_what_was_known_of_chain_and_areas_stands_while_the_node_is_away(w
     assert (await source.area("a-1")).tz == "Asia/Shanghai"
     with pytest.raises(SourceMissing, match="no area 'a-9'"):
         await source.area("a-9")
+
+
+async def test_a_busy_node_costs_a_page_only_the_part_that_it_does_not_answer(world: World) -> None:
+    source = world.site.source
+
+    async def busy(*_: object, **__: object) -> bytes:
+        raise NodeBusy("http://127.0.0.1:1: …", "256 questions wait already; ask again later")
+
+    world.node.fetch_bytes = busy  # type: ignore[method-assign]
+    never = await part_of(source.areas())
+    assert never.value is None
+    assert never.away is not None
+    assert (never.away.name, never.away.since_s) == ("node", NOW_S)
+    assert "256 questions" in never.away.reason
+    assert source.outages() == [], "it answers: nothing is away"
+    del world.node.fetch_bytes
+    areas = await source.areas()
+    world.node.fetch_bytes = busy  # type: ignore[method-assign]
+    world.node.status = busy  # type: ignore[method-assign,assignment]
+    world.progress.newest += 1
+    assert await source.areas() == areas
+    assert (await source.as_of()).chain == "test-0123"
+
+
+async def test_with_a_busy_node_every_page_is_a_page(world: World) -> None:
+    async def busy(*_: object, **__: object) -> bytes:
+        raise NodeBusy("http://127.0.0.1:1: …", "256 questions wait already; ask again later")
+
+    world.node.fetch_bytes = busy  # type: ignore[method-assign]
+    world.node.status = busy  # type: ignore[method-assign,assignment]
+    assert "GridLedger" in await world.browser().text("/sign-in")
+    utility = world.browser(Role.UTILITY)
+    assert "which is away since" in await utility.text("/blocks/1"), "a part that says so"
+    response = await utility.get("/households/H001")
+    assert response.status_code == 503, "nothing is known of any household yet"
+    assert "Not now" in await response.get_data(as_text=True)
 
 
 async def test_before_the_first_answer_an_away_node_is_an_outage(world: World) -> None:
