@@ -140,7 +140,10 @@ class _Mosquitto:
 
 
 class _Amqtt:
-    """The broker of the ``amqtt`` package in this event loop."""
+    """The broker of the ``amqtt`` package in this event loop, behind a socket of ours.
+
+    It ends only after its clients have: Python 3.11 may swallow the cancellation by which it stops their readers.
+    """
 
     kind = "amqtt"
     host = HOST
@@ -148,6 +151,8 @@ class _Amqtt:
     def __init__(self, port: int) -> None:
         self.port = port
         self._broker: Broker | None = None
+        self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """See ``RunningBroker``."""
@@ -155,22 +160,48 @@ class _Amqtt:
 
         self._broker = Broker(
             {
-                "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{self.port}"}},
+                "listeners": {"default": {"type": "external"}},
                 # lets everyone in; the package's plugin for that keeps no session of those it lets in
                 "plugins": {"amqtt.plugins.base.BaseAuthPlugin": {}},
             }
         )
         await self._broker.start()
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
 
     async def stop(self) -> None:
         """See ``RunningBroker``."""
-        broker, self._broker = self._broker, None
-        if broker is not None:
-            await broker.shutdown()
+        broker, server, self._broker, self._server = self._broker, self._server, None, None
+        if broker is None or server is None:
+            return
+        server.close()
+        for writer in self._clients.values():
+            writer.transport.abort()
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=STOP_S_MAX)
+        ending = asyncio.ensure_future(broker.shutdown())
+        while not ending.done():
+            await asyncio.wait({ending}, timeout=STOP_S_MAX)
+            ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
 
     async def kill(self) -> None:
         """See ``RunningBroker``; in process there is no other end."""
         await self.stop()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+
+        task, broker = asyncio.current_task(), self._broker
+        if broker is None or task is None:
+            writer.transport.abort()
+            return
+        self._clients[task] = writer
+        try:
+            with contextlib.suppress(OSError):  # the client is gone
+                await broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
+        finally:
+            writer.transport.abort()  # the package leaves it open when the client went first
+            del self._clients[task]
 
 
 async def _answering(port: int, has_ended: Callable[[], bool]) -> None:

@@ -162,10 +162,10 @@ class Proxy:
 
     async def close(self) -> None:
         """End."""
-        self.cut()
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+        self.cut()
+        await asyncio.sleep(0.01)  # the loop needs a moment to close the sockets
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:

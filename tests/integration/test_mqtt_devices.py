@@ -306,9 +306,7 @@ async def test_broker_that_takes_the_connection_and_says_nothing_is_given_up(tmp
         while len(accepted) < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await link.close()
-    for writer in accepted:
-        writer.transport.abort()
-    server.close()
+    await _end(server, accepted)
 
 
 @pytest.mark.parametrize(
@@ -329,9 +327,7 @@ async def test_server_that_speaks_no_mqtt_or_refuses_us_is_tried_again(tmp_path:
         while len(accepted) < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await link.close()
-    for writer in accepted:
-        writer.transport.abort()
-    server.close()
+    await _end(server, accepted)
 
 
 async def _down(link: BrokerLink) -> None:
@@ -347,6 +343,14 @@ async def _speaks_again(world: House) -> None:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     await world.fleet.set_registers([30, 40], [0, 0])
+
+
+async def _end(server: asyncio.Server, accepted: list[asyncio.StreamWriter]) -> None:
+    """Close a server and its connections; the loop needs a moment to close their sockets."""
+    server.close()
+    for writer in accepted:
+        writer.transport.abort()
+    await asyncio.sleep(0.01)
 
 
 def _spy(link: BrokerLink) -> list[Arrival]:
