@@ -101,11 +101,10 @@ class Visit:
     def __init__(self, browser: Browser, url: str) -> None:
         self.browser = browser
         self.url = url
-        self._who: tuple[str, str] | None = None
 
     def sign_in(self, role: str, party: str = "") -> None:
         """Be nobody, then choose a role on the sign-in page; "": stay nobody. Who is that already stays it."""
-        if self._who == (role, party):
+        if self.browser.identity == (self.url, role, party):
             return
         self.browser.forget_cookies()
         if role:
@@ -113,7 +112,7 @@ class Visit:
             if party:
                 Select(self.browser.find("#party")).select_by_visible_text(party)
             self.browser.leave(lambda: self.browser.click(f"button[name=role][value={role}]"))
-        self._who = (role, party)
+        self.browser.identity = (self.url, role, party)
 
     def go_to(self, place: Place, line: BillLine, look: Look | None = None) -> None:
         """Open a page as who may look at it, and wait until it has settled."""

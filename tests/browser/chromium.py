@@ -19,7 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 INSTALL = "apt-get install chromium chromium-driver"
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 POLL_S = 0.1
 FLAGS = (
     "--headless=new",
@@ -61,6 +61,8 @@ class Browser:
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
+        self.identity: object = None
+        """Who is signed in, and where, as far as known: cookies are one machine's, whatever the port."""
 
     def look(self, look: Look) -> None:
         """Change width and colour scheme."""
@@ -93,6 +95,7 @@ class Browser:
     def forget_cookies(self) -> None:
         """Be somebody whom no site knows."""
         self._command("Network.clearBrowserCookies", {})
+        self.identity = None
 
     def prepare(self, script: str) -> None:
         """Run ``script`` in every page from now on, before the page's own."""

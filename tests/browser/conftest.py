@@ -45,7 +45,7 @@ def visit(browser: Browser, demonstration: LiveDemo) -> Visit:
 @pytest.fixture(autouse=True)
 def nothing_remembered(request: pytest.FixtureRequest) -> None:
     """What an earlier test made the console say is not this one's."""
-    if "visit" in request.fixturenames:
+    if "browser" in request.fixturenames:
         found: Browser = request.getfixturevalue("browser")
         found.complaints()
         found.requests()

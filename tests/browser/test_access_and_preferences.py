@@ -37,7 +37,6 @@ def language(browser: Browser) -> str:
 def stranger(visit: Visit) -> Browser:
     """A browser that has chosen nothing yet."""
     visit.browser.look(Look())
-    visit.sign_in("")
     visit.browser.forget_cookies()
     return visit.browser
 
