@@ -28,9 +28,11 @@
     stream.onerror = () => {
       root.dataset.stream = "off";
       wasBroken = true;
-      // The browser tries again by itself, except after an answer that is no stream (the server goes down, a session ended).
+      // The browser tries again by itself, except after an answer that is no stream: the server goes down, or the session has
+      // ended; then fetching a part of the page leads to the sign-in page.
       if (stream.readyState === EventSource.CLOSED) {
         close();
+        tell("back");
         retry = setTimeout(open, RETRY_MS);
       }
     };
