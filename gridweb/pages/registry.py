@@ -15,8 +15,8 @@ from gridweb.i18n import N_
 from gridweb.source import Source
 
 ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
-METERS_MAX: Final = 1_000_000
-"""Meters that are kept at hand; beyond it an area's list is asked for anew."""
+METERS_MAX: Final = 200_000
+"""Meters that are kept at hand, about 400 bytes each; beyond it an area's list is asked for anew."""
 
 
 @dataclass(frozen=True)
