@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any, Final
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.problems import Problem
 from gridweb.source import AreaInfo, Source, SourceMissing
 
-PARTIES_MAX: Final = 2_000_000
-"""Parties that are kept at hand; beyond it the area's list is asked for anew."""
+PARTIES_MAX: Final = 200_000
+"""Parties that are kept at hand, about 300 bytes each; of others the list of their area is asked for anew."""
 _ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 
@@ -47,37 +47,56 @@ class Day:
         return (self.end_s - self.start_s) // 3600
 
 
-_known: WeakKeyDictionary[Source, dict[str, tuple[str, dict[str, Any]]]] = WeakKeyDictionary()
+class _Place(NamedTuple):
+    """What is kept of a party: its area's id, and the facts of its settlement meter."""
+
+    area: str
+    meter: str
+    gateway: str
+    trades: bool
+
+
+_known: WeakKeyDictionary[Source, dict[str, _Place]] = WeakKeyDictionary()
 
 
 async def find_point(source: Source, party: str) -> Point:
     """Where ``party`` is metered. SourceMissing for a name that is billed nowhere; SourceAway while nobody can say."""
     known = _known.setdefault(source, {})
-    if party not in known:
+    place = known.get(party)
+    if place is None:
         for area in await source.areas():
-            await _learn(source, area.area, known)
-            if party in known:
+            place = await _learn(source, area.area, known, party)
+            if place is not None:
                 break
-    if party not in known:
+    if place is None:
         raise SourceMissing("no party of this name is billed on this chain")
-    area_id, installation = known[party]
-    return Point(
-        party=party,
-        area=await source.area(area_id),
-        meter=installation["meter"],
-        gateway=installation["gateway"],
-        trades=installation["trades"],
-    )
+    return Point(party, await source.area(place.area), place.meter, place.gateway, place.trades)
 
 
-async def _learn(source: Source, area: str, known: dict[str, tuple[str, dict[str, Any]]]) -> None:
+async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: str) -> _Place | None:
+    """Keep the parties of an area, as far as there is room; the place of the one that is wanted, kept or not."""
+    found: _Place | None = None
     start: int | None = 0
     while start is not None:
         page = await source.cached(f"areas/{area}/installations", start=start)
         for installation in page["installations"]:
-            if installation["party"] is not None and len(known) < PARTIES_MAX:
-                known[installation["party"]] = (area, installation)
+            party = installation["party"]
+            if party is None or (party != wanted and len(known) >= PARTIES_MAX):
+                continue
+            place = _Place(area, installation["meter"], installation["gateway"], installation["trades"])
+            if party == wanted:
+                found = place
+            if len(known) < PARTIES_MAX:
+                known[party] = place
         start = page["next"]
+    return found
+
+
+def check_slot(area: AreaInfo, slot_start_s: int) -> None:
+    """SourceMissing unless a slot of the area's calendar begins at this instant."""
+    is_slot = slot_start_s % area.slot_s == 0
+    if not is_slot or not area.first_slot_start_s <= slot_start_s < area.days[-1]:
+        raise SourceMissing(f"no slot of area {area.area} begins at {slot_start_s}")
 
 
 def zone(area: AreaInfo) -> ZoneInfo:

@@ -22,7 +22,7 @@ from gridweb.bill import LINE_TITLES
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.accounts import ACCOUNT_TITLES
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
-from gridweb.points import find_point
+from gridweb.points import check_slot, find_point
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -229,13 +229,6 @@ def quality_word(quality: int) -> str:
     """The word of a quality byte (``gridcore.batch``)."""
     code = quality & 15
     return QUALITIES[code] if code < len(QUALITIES) else "missing"
-
-
-def check_slot(area: AreaInfo, slot_start_s: int) -> None:
-    """SourceMissing unless a slot of the area's calendar begins at this instant."""
-    is_slot = slot_start_s % area.slot_s == 0
-    if not is_slot or not area.first_slot_start_s <= slot_start_s < area.days[-1]:
-        raise SourceMissing(f"no slot of area {area.area} begins at {slot_start_s}")
 
 
 async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridcore.timeseries import INTERVALS, SLOTS, Row
+from gridweb import points
 from gridweb.access import Role
 from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S
 from tests.unit.web.household_world import (
@@ -205,6 +206,16 @@ async def test_a_party_that_is_billed_nowhere_is_not_found_and_its_name_does_not
     response = await utility.get("/households/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
     assert response.status_code == 404
     assert "<script>alert" not in await response.get_data(as_text=True)
+
+
+async def test_parties_beyond_those_kept_at_hand_are_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "PARTIES_MAX", 1)
+    utility = household_world(tmp_path).browser(Role.UTILITY)
+    for party in (PARTY, NEIGHBOUR, NEIGHBOUR, PARTY):
+        assert f"Party {party}" in await utility.text(f"/households/{party}")
+    assert (await utility.get("/households/nobody")).status_code == 404
 
 
 async def test_names_with_markup_are_text_on_every_page(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.conftest import REPOSITORY
 from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
 from tests.unit.verify.bundle_world import World as BundleWorld
 from tests.unit.web.household_world import LINE, household, household_world
-from tests.unit.web.web_world import Browser, World
+from tests.unit.web.web_world import DAY_S, Browser, World
 
 BUNDLE = BundleWorld()
 API_LINE = f"/api/v1{LINE}"
@@ -186,6 +186,18 @@ async def test_a_line_that_there_is_not_is_not_found_and_a_kind_that_there_is_no
     assert (await browser.get(f"/households/{PARTY}/lines/{START_S}/dividend")).status_code == 400
     del world.node.answers["evidence"]
     assert (await browser.get(f"/households/{PARTY}/lines/{START_S}/levy")).status_code == 404
+
+
+@pytest.mark.parametrize("slot", [START_S + 1, START_S - 1000 * DAY_S, 10**30])
+async def test_an_instant_at_which_no_slot_begins_is_not_found_and_not_asked_of_the_node(
+    world: World, slot: int
+) -> None:
+    browser = household(world)
+    line = f"/households/{PARTY}/lines/{slot}/levy"
+    for address in (line, f"{line}/bundle", f"{line}/altered?what=amount", f"/api/v1{line}/terms"):
+        assert (await browser.get(address)).status_code == 404, address
+    assert (await browser.post(f"{line}/verify")).status_code == 404
+    assert "evidence" not in [path for path, _ in world.node.asked]
 
 
 async def test_another_household_gets_nothing_of_a_line_in_any_way(world: World) -> None:
