@@ -5,6 +5,7 @@ names out of the ledger that hold markup.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.observations import Observation, Observations, encode_observations
 from tests.browser.browser_world import NEEDS_CHROMIUM, BillLine, Visit
 from tests.browser.chromium import Browser, Look
-from tests.browser.rehosted import Rehosted, rehosted
+from tests.browser.rehosted import Rehosted, rehosted, wait_until
 from tests.demo.live import LiveDemo
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
@@ -95,11 +96,14 @@ def test_names_with_markup_are_shown_and_not_executed(browser: Browser, copy: Re
     boundary_s = asyncio.run(observe(copy, {9_001: SCRIPT, 9_002: IMAGE}))
     visit = Visit(browser, copy.url)
     visit.sign_in("utility")
-    visit.open("/quality?lang=en")
-    browser.wait(f"return document.body.textContent.includes({SCRIPT!r}) || void location.reload()")
+    table = f"/api/v1/gateways/{GATEWAY}/observations?boundary_s={boundary_s}"
+    visit.open("/condition?lang=en")
+    wait_until(lambda: json.dumps(IMAGE)[1:-1] in browser.fetch_text(table), "the names in the table of the interface")
+    visit.open("/quality")
+    visit.settle()
 
     text = browser.run("return document.body.textContent")
-    rows = browser.fetch_json(f"/api/v1/gateways/{GATEWAY}/observations?boundary_s={boundary_s}")["rows"]
+    rows = browser.fetch_json(table)["rows"]
 
     assert SCRIPT in text
     assert IMAGE in text
