@@ -99,10 +99,23 @@ def open_tls(config: BrokerConfig) -> ssl.SSLContext | None:
     if not config.tls:
         return None
     try:
-        return ssl.create_default_context(cafile=config.ca)
+        context = ssl.create_default_context(cafile=config.ca)
+        context.sslsocket_class = _TlsSocket
+        return context
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror or str(error)
         raise UsageError(f"brokers: broker {config.broker!r}: ca {config.ca} cannot be used ({reason})") from None
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """A TLS socket that is closed when its handshake fails; paho leaves it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 class BrokerLink:
@@ -249,7 +262,7 @@ class BrokerLink:
     def _watch_socket(self) -> None:
         """Let the event loop tell when the socket can be read, and written if there is anything to write."""
         found = self._client.socket()
-        if found is None:
+        if found is None or found.fileno() < 0:
             return
         loop = asyncio.get_running_loop()
         if self._fd != found.fileno():
@@ -290,8 +303,8 @@ class BrokerLink:
                 found.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(Exception):  # it only has to close its side
                 self._client.loop_read()
-            if (left := self._client.socket()) is not None:
-                self._on_socket_close(self._client, None, left)
+            self._on_socket_close(self._client, None, found)
+            found.close()
         self._ended.set()
 
     def _on_socket_close(self, _client: Client, _userdata: Any, _socket: Any) -> None:
