@@ -6,6 +6,7 @@ Each is for the household itself and for whoever reads all; nothing in them name
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,8 @@ ROWS_IN_THREAD: Final = 2_000
 """A longer curve is put together in a thread, so that other requests go on."""
 LINES_AT_ONCE: Final = 8
 """Questions to the node at a time, where a slot's lines have to come from there."""
+
+DayRow = tuple[str | int | None, ...]
 
 INTERVAL_COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
@@ -179,26 +182,17 @@ async def household_days_table(
         at = area.days.index(newest.start_s)
         start_s, end_s = area.days[max(0, at - DAYS_SHOWN + 1)], newest.end_s
     start_s, end_s = await choose_span(source, area, start_s, end_s)
-    found = await read_intervals(source, point, max(start_s, area.first_slot_start_s), end_s)
+    days = days_between(area, start_s, end_s)
+    # To the end of the last day, wherever the span ends: a day's sums are those of all of its slots.
+    found = await read_intervals(source, point, days[0].start_s, days[-1].end_s) if days else []
+    instants_s = [interval.start_s for interval in found]
     rows = []
-    for day in reversed(days_between(area, start_s, end_s)):
-        slots = area.slots_of(day.start_s)
-        totals = totals_of((one for one in found if day.start_s <= one.start_s < day.end_s), len(slots))
-        rows.append((day, totals))
-    links = [f"/households/{party}?day={day.date}" for day, _totals in rows]
-    table_rows = [day_row(day, totals) for day, totals in rows]
+    for day in reversed(days):
+        own = found[bisect_left(instants_s, day.start_s) : bisect_left(instants_s, day.end_s)]
+        rows.append(day_row(day, totals_of(own, len(area.slots_of(day.start_s)))))
+    links = [f"/households/{party}?day={row[0]}" for row in rows]
     title = _("My statements by day") if viewer.party == party else _("Statements by day")
-    sums = [sum(int(str(value)) for value in column) for column in list(zip(*table_rows, strict=True))[1:]]
-    return await _table(
-        source,
-        point,
-        "days",
-        DAY_COLUMNS,
-        table_rows,
-        title,
-        [None, *sums] if sums else None,
-        links,
-    )
+    return await _table(source, point, "days", DAY_COLUMNS, rows, title, sums_of_days(rows), links)
 
 
 def days_between(area: AreaInfo, start_s: int, end_s: int) -> list[Day]:
@@ -207,11 +201,21 @@ def days_between(area: AreaInfo, start_s: int, end_s: int) -> list[Day]:
     return [day_of(area, day) for day in area.days[:-1] if max(start_s, first_s) <= day < end_s]
 
 
-def day_row(day: Day, totals: Totals) -> tuple[object, ...]:
-    """The row of DAY_COLUMNS."""
+def day_row(day: Day, totals: Totals) -> DayRow:
+    """The row of DAY_COLUMNS; of a day without a settled slot nothing is known, which is not 0."""
+    if not totals.settled:
+        return day.date, totals.expected, 0, *[None] * 7
     money = (totals.pays_nano, totals.supplier_only_nano, totals.saving_nano)
     energies = (totals.import_wh, totals.export_wh, totals.bought_wh, totals.sold_wh)
     return day.date, totals.expected, totals.settled, *energies, *money
+
+
+def sums_of_days(rows: Sequence[DayRow]) -> list[int | None] | None:
+    """The last row of a table of days; None for one without rows, and in columns without a value."""
+    if not rows:
+        return None
+    columns = [[value for value in column if isinstance(value, int)] for column in zip(*rows, strict=True)]
+    return [sum(column) if column else None for column in columns]
 
 
 @serves_table("/households/<party>/lines", *EVERY_ROLE)

@@ -137,6 +137,25 @@ async def test_days_are_listed_newest_first_with_sums(tmp_path: Path) -> None:
     assert days["totals"][7] == 97 * PAYS_NANO
 
 
+async def test_the_sums_of_a_day_are_whole_wherever_the_span_ends(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    address = f"/api/v1/households/{PARTY}/days?start_s={DAY_START_S - 1}&end_s={DAY_START_S + 1}"
+    days = await (await household(world).get(address)).get_json()
+    assert [(row[0], row[1], row[2], row[7]) for row in days["rows"]] == [(DAY, 96, 96, 96 * PAYS_NANO)]
+
+
+async def test_a_day_of_which_nothing_is_settled_has_no_sums_instead_of_sums_of_0(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    address = f"/api/v1/households/{PARTY}/days?start_s={DAY_START_S}&end_s={DAY_START_S + 2 * DAY_S}"
+    days = await (await household(world).get(address)).get_json()
+    assert [row[1:] for row in days["rows"]] == [[96, 0, *[None] * 7]] * 2
+    assert days["totals"] == [None, 192, 0, *[None] * 7]
+    await fill(world, [settled(START_S)])
+    days = await (await household(world).get(address)).get_json()
+    assert (days["totals"][2], days["totals"][7]) == (1, PAYS_NANO)
+
+
 async def test_a_slot_without_a_value_is_a_gap_and_missing_is_never_zero(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await world.series.write(INTERVALS, [Row(("A1", "M-H001"), START_S, (None, None, None, None, None, None, 4))])
