@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from edge.probe import ProbeReport
 
 EXAMPLE = "gridledger edge run --config edge.toml"
+PROBE_WAIT_S = 330
+"""Tasmota speaks every 300 s unless told otherwise."""
+PROBE_WAIT_S_MAX = 86_400
+MQTT_PORT = 1883
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +41,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=summary)
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
-    probe = actions.add_parser("probe", help="ask one meter everything its profile says, and judge the answers")
-    probe.add_argument("address", metavar="tcp://HOST:PORT", help="where the meter or its line answers")
-    probe.add_argument("--unit", type=whole_number(1, UNIT_ID_MAX), required=True, metavar="N", help="Modbus unit id")
-    probe.add_argument("--profile", required=True, metavar="ID", help="firmware profile")
+    probe = actions.add_parser(
+        "probe", help="ask one meter or device everything its profile says, and judge the answers"
+    )
+    probe.add_argument(
+        "address",
+        metavar="ADDRESS",
+        help="tcp://HOST:PORT of a meter or its line; mqtt://HOST:PORT/ADDRESS of a device at a broker",
+    )
+    probe.add_argument("--profile", required=True, metavar="ID", help="firmware profile, or a device's profile")
+    probe.add_argument(
+        "--unit", type=whole_number(1, UNIT_ID_MAX), metavar="N", help="Modbus unit id (a meter needs it)"
+    )
     probe.add_argument("--framer", choices=("socket", "rtu"), default="socket", help="rtu: RTU frames over TCP")
+    probe.add_argument(
+        "--wait",
+        type=whole_number(1, PROBE_WAIT_S_MAX),
+        default=PROBE_WAIT_S,
+        metavar="S",
+        help="for a device that only speaks (default: %(default)s)",
+    )
+    probe.add_argument("--user", metavar="NAME", help="user at the broker")
+    probe.add_argument("--password", metavar="REF", help="its password: file:PATH or env:NAME")
     keygen = actions.add_parser("keygen", help="make a gateway's key: encrypted PKCS#8, SM4")
     keygen.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it; must not exist")
     keygen.add_argument(
@@ -159,10 +180,14 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _probe(args: argparse.Namespace) -> int:
+    if args.address.startswith("mqtt:"):
+        return _probe_device(args)
     from edge.probe import probe
     from firmware_profiles import load_profile
 
     host, port = _meter_address(args.address)
+    if args.unit is None:
+        raise UsageError("a meter has a Modbus unit id; give --unit N")
     report = asyncio.run(probe(host, port, args.unit, load_profile(args.profile), framer=args.framer))
     print_result(args, report.as_table(), _probe_text(report))
     return 0 if report.is_fine else 1
@@ -178,6 +203,37 @@ def _meter_address(address: str) -> tuple[str, int]:
     if parts.scheme != "tcp" or not parts.hostname or not port or parts.path or parts.query or parts.fragment:
         raise UsageError(f"{excerpt(address)} is no address of a meter; write tcp://HOST:PORT")
     return parts.hostname, port
+
+
+def _probe_device(args: argparse.Namespace) -> int:
+    """``edge probe`` of an MQTT device."""
+    from edge.devices import DeviceConfig
+    from edge.drivers.mqtt import BrokerConfig
+    from edge.probe_device import probe_device
+    from firmware_profiles import load_device_profile
+    from gridcore.logs import clean_text
+    from gridcore.secrets import read_secret
+
+    try:
+        parts = urlsplit(args.address)
+        port = MQTT_PORT if parts.port is None else parts.port
+    except ValueError:  # a port beyond 65535, a bracket that is not closed
+        parts, port = urlsplit(""), 0
+    place = parts.path.removeprefix("/")
+    if not parts.hostname or not port or not place or parts.query or parts.fragment or parts.username:
+        shown = excerpt(clean_text(args.address))
+        raise UsageError(f"{shown} is no address of a device; write mqtt://HOST:PORT/ADDRESS")
+    profile = load_device_profile(args.profile)
+    row = DeviceConfig(0, "probe", "probe", place, profile.id)
+    password = None if args.password is None else read_secret(args.password)
+    config = BrokerConfig("probe", parts.hostname, port, user=args.user, password=args.password)
+    report = asyncio.run(probe_device(config, row.address, profile, args.wait, password))
+    rows = [("point", "value", "unit", "verdict", "path", "")]
+    rows += [(value.obis, value.value, value.unit, value.verdict, value.path, value.detail) for value in report.values]
+    answer = "can be observed" if report.is_fine else "must not be observed like this"
+    head = f"{place} at {report.host}:{report.port} read as {report.profile}: {answer}"
+    print_result(args, report.as_table(), "\n".join([head, *_aligned(rows)]))
+    return 0 if report.is_fine else 1
 
 
 def _probe_text(report: ProbeReport) -> str:
