@@ -11,13 +11,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, g, jsonify, request
 from quart.typing import ResponseReturnValue
 
 from gridcore.problems import PROBLEM_TYPE, Problem
 from gridweb.access import check_party, public, requires
-from gridweb.cookies import Cookies
-from gridweb.i18n import translate
 from gridweb.site import site, source, viewer
 from gridweb.tables import API, KINDS, Table, TableRoute, table_routes, to_csv, to_json
 
@@ -84,10 +82,7 @@ def encode(table: Table, kind: str) -> bytes:
     """A table in one of FORMATS; titles of columns in the language of the request."""
     if kind == "csv":
         return to_csv(table)
-    value = to_json(table)
-    for column in value["columns"]:
-        column["title"] = translate(column["title"])
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(to_json(table), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 # ---------------------------------------------------------------------------------------------------------------- OpenAPI
@@ -163,7 +158,7 @@ _FAILS: Final = {"default": {"$ref": "#/components/responses/Problem"}}
 @public
 async def _show_openapi() -> ResponseReturnValue:
     """The interface as an OpenAPI 3.1 document."""
-    return jsonify(openapi(site().version, Cookies(site().config.is_secure).name("session")))
+    return jsonify(openapi(site().version, g.cookies.name("session")))
 
 
 def openapi(version: str, cookie: str) -> dict[str, Any]:

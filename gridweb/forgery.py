@@ -42,8 +42,10 @@ class Altered:
 
 def alterations(data: bytes) -> tuple[str, ...]:
     """The names of what ``alter`` can do to this bundle, one digit first. EncodingError for bytes that are no bundle."""
-    has_orders = bool(_decode(data)["orders"])
-    return tuple(name for name in ALTERATIONS if has_orders or name not in OF_ORDERS)
+    parts = _decode(data)
+    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts.get("certificate")))
+    impossible = {name for names, needed in needs if not needed for name in names}
+    return tuple(name for name in ALTERATIONS if name not in impossible)
 
 
 def is_forgery(what: str) -> bool:
@@ -54,12 +56,15 @@ def is_forgery(what: str) -> bool:
 def alter(data: bytes, what: str) -> Altered:
     """A copy of a bundle, altered as ``what``, one of ``alterations(data)``, says.
 
-    EncodingError for bytes that are no bundle, KeyError for another ``what``.
+    EncodingError for bytes that are no bundle, outside or inside; KeyError for another ``what``.
     """
     if what not in alterations(data):
         raise KeyError(what)
     parts = _decode(data)
-    change = ALTERATIONS[what](parts)
+    try:
+        change = ALTERATIONS[what](parts)
+    except (LookupError, TypeError, ValueError, ArithmeticError, struct.error) as error:
+        raise EncodingError(f"no evidence bundle: a part of it is not what it should be ({error})") from None
     return Altered(cbor.encode(parts), change)
 
 
@@ -282,7 +287,7 @@ def _forge_limit(parts: Parts) -> Change:
 
 
 def _forge_rules(parts: Parts) -> Change:
-    """A lower levy in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
+    """Another levy in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
     prices = _value(parts, "rules")["prices"]
     change = _in_map(prices, "levy_micro_per_kwh", "micro")
     digest = sm3(_change_leaf(parts, "rules", prices=prices))
@@ -314,3 +319,6 @@ ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
 
 OF_ORDERS: Final = frozenset(("order_limit", "filled", "forged_limit"))
 """Those that need an order in the bundle."""
+
+OF_CERTIFICATES: Final = frozenset(("signer_signature",))
+"""Those that need a certificate: a bundle may come without one, to be checked by whoever has it from elsewhere."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 
 from gridcore import cbor, verify
@@ -115,3 +118,38 @@ def test_another_name_or_other_bytes_are_refused() -> None:
         forgery.alter(WORLDS["no order"].bundle(), "order_limit")
     with pytest.raises(EncodingError):
         forgery.alter(b"\xa0", "amount")
+
+
+def test_a_bundle_without_a_certificate_offers_no_signature_of_a_signer_to_alter() -> None:
+    parts = cbor.decode(WORLDS["two orders"].bundle())
+    del parts["certificate"]
+    bundle = cbor.encode(parts)
+    assert set(CLAIM) - set(forgery.alterations(bundle)) == {"signer_signature"}
+    for what in forgery.alterations(bundle):
+        assert forgery.alter(bundle, what).data != bundle
+
+
+@pytest.mark.parametrize("what", CLAIM)
+def test_a_bundle_that_is_broken_inside_is_said_to_be_none(what: str) -> None:
+    """Every row cut short, every leaf and every signed map emptied: no other error than that comes out."""
+    for cut in ("row", "leaf", "signed", "header"):
+        parts = cbor.decode(WORLDS["two orders"].bundle())
+        cuts = _cut(parts, cut)
+        assert cuts > 0
+        with contextlib.suppress(EncodingError):
+            forgery.alter(cbor.encode(parts), what)
+
+
+def _cut(value: Any, name: str) -> int:
+    """Cut the byte strings under ``name`` short, wherever they stand: rows by a byte, maps to an empty one; how many."""
+    items = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    count = 0
+    for key, item in items:
+        if key == name and isinstance(item, bytes):
+            value[key] = item[:-1] if name == "row" else cbor.encode(["x", {}] if name == "leaf" else {})
+            count += 1
+        else:
+            count += _cut(item, name)
+    return count
