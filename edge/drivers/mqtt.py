@@ -31,6 +31,8 @@ from gridcore.errors import UsageError, require
 from gridcore.logs import get_logger
 
 RETRY_MS = 200
+STABLE_MS = 10_000
+"""After a connection that has lasted so long the pauses begin anew; two agents under one client id throw each other out."""
 MARK_MS_MAX = 2000
 """A broker that lets nobody publish the mark: after this all that it kept has arrived."""
 TICK_S = 1.0
@@ -141,7 +143,7 @@ class BrokerLink:
         self._takers: dict[str, Taker] = {}
         self._mark_topic = f"{client_id}/mark"
         self._mark = b""
-        self._has_settled = False  # the present connection has proved good: the pause before the next starts from anew
+        self._up_ms = float("inf")  # since when the present connection is up
         self._why = ""  # why the present connection ends, where more is known than that it ended
         self._lost_ms = float("-inf")  # until when the connection before this one was up
         self._up = asyncio.Event()
@@ -218,7 +220,7 @@ class BrokerLink:
     async def _keep_up(self) -> None:
         failures = 0
         while True:
-            self._why, self._has_settled = "", False
+            self._why, self._up_ms = "", float("inf")
             connecting = asyncio.ensure_future(asyncio.to_thread(self._client.reconnect))
             try:
                 await asyncio.shield(connecting)
@@ -230,13 +232,18 @@ class BrokerLink:
             else:
                 await self._serve()
             self._tried.set()
-            failures = 1 if self._has_settled else failures + 1
+            failures = 1 if self._clock_ms() - self._up_ms >= STABLE_MS else failures + 1
             await asyncio.sleep(backoff_ms(failures, RETRY_MS, self.config.retry_ms_max, self._jitter) / 1000.0)
 
     async def _serve(self) -> None:
         """Stay while the connection lasts."""
-        if self._client.socket() is not None:
+        found = self._client.socket()
+        if found is not None:
             self._ended.clear()
+            if isinstance(
+                found, socket.socket
+            ):  # small packets both ways: without this each waits 40 ms for the other's
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._watch_socket()
         give_up_ms = self._clock_ms() + self.config.connect_timeout_ms
         while not self._ended.is_set():
@@ -323,6 +330,7 @@ class BrokerLink:
             return
         self.connections += 1
         self._mark = b""  # the broker may send the last connection's mark again
+        self._up_ms = self._clock_ms()
         self._up.set()
         self._tried.set()
         _log.info("broker_up", broker=self.config.broker, host=self.config.host, port=self.config.port)
@@ -342,7 +350,6 @@ class BrokerLink:
 
     def _all_new(self, connection: int) -> None:
         if self.is_up and self.connections == connection:
-            self._has_settled = True
             self._new_only.set()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:

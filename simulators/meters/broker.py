@@ -82,7 +82,7 @@ def write_mosquitto_config(folder: Path, port: int) -> Path:
     config = folder / "mosquitto.conf"
     config.write_text(
         f"listener {port} {HOST}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-        f"autosave_interval 1\nautosave_on_changes true\nmax_packet_size {PACKET_BYTES_MAX}\n"
+        f"autosave_interval 5\nmax_packet_size {PACKET_BYTES_MAX}\n"
         f"user {pwd.getpwuid(os.geteuid()).pw_name}\nset_tcp_nodelay true\n"
     )
     return config
@@ -142,7 +142,8 @@ class _Mosquitto:
 class _Amqtt:
     """The broker of the ``amqtt`` package in this event loop, behind a socket of ours.
 
-    It ends only after its clients have: Python 3.11 may swallow the cancellation by which it stops their readers.
+    It ends only after its clients have: Python 3.11 may swallow the cancellation by which it stops their readers. What it kept
+    for a client that was away it marks as retained, so to the agent that is an old reading.
     """
 
     kind = "amqtt"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,7 @@ class MqttFleet:
         client.reconnect_delay_set(1, 2)
         client.on_connect = self._on_connect
         client.on_message = self._on_message
+        client.on_socket_open = _send_at_once
         client.connect_async(host, port)
         client.loop_start()
         self._client = client
@@ -228,6 +230,10 @@ def _put(content: dict[str, Any], point: JsonPoint, value: float) -> None:
         content = content.setdefault(step, {})
     ratio = point.ratio
     content[last] = round(value * ratio.denominator / ratio.numerator, 3)
+
+
+def _send_at_once(_client: Client, _userdata: Any, opened: Any) -> None:
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _time_without_zone(second: int) -> str:
