@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 INSTALL = "apt-get install chromium chromium-driver"
 PATIENCE_S = 30.0
 POLL_S = 0.1
+MARGIN_PX = 12
+"""Below the last thing in a picture."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -80,7 +83,8 @@ class Browser:
 
     def wait(self, script: str, patience_s: float = PATIENCE_S) -> Any:
         """Wait until ``script`` returns something true; what it returns."""
-        return WebDriverWait(self.driver, patience_s, POLL_S).until(lambda driver: driver.execute_script(script))
+        waiting = WebDriverWait(self.driver, patience_s, POLL_S)
+        return waiting.until(lambda driver: driver.execute_script(script), f"{self.driver.current_url}: {script}")
 
     def run(self, script: str, *arguments: object) -> Any:
         """What ``script`` returns."""
@@ -123,8 +127,9 @@ class Browser:
 
     def find(self, selector: str) -> WebElement:
         """The first element of a CSS selector, waited for."""
-        found = WebDriverWait(self.driver, PATIENCE_S, POLL_S).until(
-            lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
+        waiting = WebDriverWait(self.driver, PATIENCE_S, POLL_S)
+        found = waiting.until(
+            lambda driver: driver.find_elements(By.CSS_SELECTOR, selector), f"{self.driver.current_url}: {selector}"
         )
         return found[0]
 
@@ -190,10 +195,12 @@ class Browser:
         self._command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
         self.wait("return document.getAnimations().every((animation) => animation.playState !== 'running')")
 
-    def picture(self, path: Path, *, height: int) -> None:
-        """Save the page's upper ``height`` CSS pixels as PNG, less where the page is shorter."""
+    def picture(self, path: Path, *, last: str) -> None:
+        """Save the page as PNG, from its top down to the end of the first element of the CSS selector ``last``."""
         size = self._command("Page.getLayoutMetrics", {})["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height), "scale": 1}
+        bottom = self.run("return arguments[0].getBoundingClientRect().bottom + scrollY", self.find(last))
+        height = min(size["height"], math.ceil(bottom) + MARGIN_PX)
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1}
         options = {"format": "png", "optimizeForSpeed": False, "captureBeyondViewport": True, "clip": clip}
         path.write_bytes(base64.b64decode(self._command("Page.captureScreenshot", options)["data"]))
 

@@ -32,22 +32,22 @@ def cheat(browser: Browser) -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture ``name``.png of a page, its upper ``height`` CSS pixels, after something was done there."""
+    """A picture ``name``.png of a page from its top down to the first ``last`` (a CSS selector), after something was done there."""
 
     name: str
     place: str
     look: Look
-    height: int
+    last: str
     act: Callable[[Browser], None] = do_nothing
 
 
 PICTURES: Final = (
-    Picture("overview", "overview", Look(), 1300),
-    Picture("slot", "slot", Look(), 1300),
-    Picture("household", "household", Look(), 1150),
-    Picture("line", "line", Look(), 1150, cheat),
-    Picture("overview-zh-dark", "overview", Look(dark=True, language="zh_CN"), 1300),
-    Picture("household-phone", "household", Look(360), 1150),
+    Picture("overview", "overview", Look(), ".charts-beside"),
+    Picture("slot", "slot", Look(), ".columns"),
+    Picture("household", "household", Look(), "main"),
+    Picture("line", "line", Look(), "ol.steps > li", cheat),
+    Picture("overview-zh-dark", "overview", Look(dark=True, language="zh_CN"), ".charts-beside"),
+    Picture("household-phone", "household", Look(360), "figure.chart"),
 )
 
 
@@ -58,7 +58,7 @@ def take_pictures(visit: Visit, line: BillLine, folder: Path) -> None:
         picture.act(visit.browser)
         visit.browser.rest()
         path = folder / f"{picture.name}.png"
-        visit.browser.picture(path, height=picture.height)
+        visit.browser.picture(path, last=picture.last)
         size = path.stat().st_size
         print(f"{path}: {size:,} bytes", flush=True)
         if size > BYTES_MAX:
