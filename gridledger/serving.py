@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
+from urllib.parse import urlsplit
 
 from gridcore import asgi
 from gridcore.clock import WallClock
@@ -90,6 +91,8 @@ class ServeConfig:
             raise UsageError(
                 f"web.demo = true lets everybody in without a password; listen on loopback alone, not {self.web.listen.host}"
             )
+        if self.web.demo and not asgi.is_loopback(urlsplit(self.web.public_url or "//localhost").hostname or ""):
+            raise UsageError("web.demo = true is open under this machine's own name alone; leave web.public_url out")
 
 
 @dataclass(frozen=True)

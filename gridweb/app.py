@@ -18,7 +18,7 @@ from gridcore.logs import get_logger
 from gridcore.problems import Problem
 from gridweb import api
 from gridweb.access import rule_of
-from gridweb.cookies import Cookies, apply_preferences
+from gridweb.cookies import Cookies, apply_preferences, demo_port
 from gridweb.failures import FAULT, answer_error, is_for_program
 from gridweb.pages import MODULES
 from gridweb.sessions import is_form_token
@@ -48,6 +48,7 @@ log = get_logger(__name__)
 def create_app(site: Site) -> Quart:
     """The application over a site. InvariantError when a route does not say who may use it."""
     app = Quart("gridweb", static_folder=None)
+    app.url_map.merge_slashes = False  # its redirect would lead to whatever host the request names
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_BYTES_MAX, BODY_TIMEOUT=BODY_TIMEOUT_S, RESPONSE_TIMEOUT=RESPONSE_TIMEOUT_S
     )
@@ -95,7 +96,8 @@ def check_rules(app: Quart) -> None:
 async def _prepare() -> ResponseReturnValue | None:
     """Before every view: who asks and in which language; then the rule of the route and the token of a form."""
     g.started_s = time.monotonic()
-    cookies = Cookies(site().config.is_secure)
+    port = demo_port(request.headers.get("Host", "")) if site().config.demo else None
+    cookies = Cookies(site().config.is_secure, port)
     token = cookies.read("session")
     g.cookies = cookies
     g.viewer = site().sessions.find(token)

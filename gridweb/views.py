@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 from quart import Quart, g, render_template, request
 
 from gridweb import format as forms
 from gridweb.access import Role
-from gridweb.cookies import THEMES
+from gridweb.cookies import THEMES, local_address
 from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_plural
 from gridweb.pages import MODULES, Entry
 from gridweb.sessions import form_token
@@ -77,12 +76,8 @@ def navigation() -> tuple[Entry, ...]:
 
 def preference_url(name: str, value: str) -> str:
     """This page's address with the wish for a language (``lang``) or brightness (``theme``) to be remembered."""
-    pairs = (
-        [(key, text) for key, text in request.args.items(multi=True) if key != name]
-        if (request.method == "GET")
-        else []
-    )
-    return f"{request.path if (request.method == 'GET') else '/'}?{urlencode([*pairs, (name, value)])}"
+    pairs = [(key, text) for key, text in request.args.items(multi=True) if key != name and request.method == "GET"]
+    return local_address(request.path if request.method == "GET" else "/", [*pairs, (name, value)])
 
 
 def form_token_of_browser() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ async def test_a_choice_that_is_none_changes_nothing(world: World, query: str) -
 
 
 # ---------------------------------------------------------------------------------------------------- names with markup
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/%5Cevil.example/", "/%09/evil.example", "//evil.example/", "/%5C%5Cevil.example", "/%0D%0AX-Evil:1", "/%00"],
+)
+async def test_an_address_that_chooses_a_language_never_leads_to_another_site(world: World, path: str) -> None:
+    response = await world.browser().get(f"{path}?lang=en")
+    assert response.status_code == 303
+    assert re.fullmatch(r"/(?![/\\])[!-~]*", response.headers["Location"])
+    page = await (await world.browser().get(path)).get_data(as_text=True)
+    for link in re.findall(r'href="([^"]*\?(?:lang|theme)=[^"]*)"', page):
+        assert re.fullmatch(r"/(?![/\\])[!-~]*", link)
+
+
+async def test_slashes_too_many_lead_nowhere_whatever_host_is_named(world: World) -> None:
+    response = await world.browser().get("/static//mark.svg", headers={"Host": "evil.example"})
+    assert (response.status_code, response.headers.get("Location")) == (404, None)
 
 
 async def test_names_with_markup_are_text_wherever_a_page_shows_them(world: World) -> None:

@@ -106,3 +106,15 @@ async def test_open_pages_are_told_of_a_new_height_once(monkeypatch: pytest.Monk
     stop.set()
     await telling
     assert [piece async for piece in stream] == []
+
+
+def test_a_demonstration_has_no_address_of_its_own_in_the_world(tmp_path: Path) -> None:
+    def configure(url: str) -> ServeConfig:
+        web = WebConfig(tmp_path / "trust.json", demo=True, public_url=url)
+        return ServeConfig(
+            "http://127.0.0.1:1", KeyConfig("web", "file:web.pem"), web, SeriesConfig(path=tmp_path / "series.db")
+        )
+
+    configure("http://localhost:7080")
+    with pytest.raises(UsageError, match=r"web\.public_url"):
+        configure("https://grid.example")
