@@ -22,7 +22,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 INSTALL = "apt-get install chromium chromium-driver"
 PATIENCE_S = 30.0
 POLL_S = 0.1
-MARGIN_PX = 12
+MARGIN_PX = 8
 """Below the last thing in a picture."""
 FLAGS = (
     "--headless=new",

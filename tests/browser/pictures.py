@@ -43,9 +43,9 @@ class Picture:
 
 PICTURES: Final = (
     Picture("overview", "overview", Look(), ".charts-beside"),
-    Picture("slot", "slot", Look(), ".columns"),
+    Picture("slot", "slot", Look(), ".columns > :last-child"),
     Picture("household", "household", Look(), "main"),
-    Picture("line", "line", Look(), "ol.steps > li", cheat),
+    Picture("line", "line", Look(), "ol.steps details", cheat),
     Picture("overview-zh-dark", "overview", Look(dark=True, language="zh_CN"), ".charts-beside"),
     Picture("household-phone", "household", Look(360), "figure.chart"),
 )
