@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from gridcore.errors import UsageError
+from gridcore.secrets import check_private_file
 
 VERSION: Final = 1
 BUSY_S: Final = 2.0
@@ -25,12 +28,13 @@ CREATE INDEX IF NOT EXISTS session_by_name ON session (name, seen_s);
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open the file, made with mode 0600 when absent. UsageError when it cannot be used.
+    """Open the file, made with mode 0600 when absent. UsageError when it cannot be used, or others may read it.
 
     Every statement is a transaction of its own; one thread at a time.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        check_private_file(path)
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
@@ -41,3 +45,15 @@ def open_database(path: Path) -> sqlite3.Connection:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path}: cannot be used ({reason}); check web.users and its folder") from None
     return connection
+
+
+@contextmanager
+def as_one(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is written inside is written together or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

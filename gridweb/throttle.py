@@ -1,11 +1,13 @@
 """Slows down whoever guesses passwords: by name and address together, by address, by name, and over all.
 
 A name is never locked for everybody after a few failures: that would let a stranger lock its owner out. What counts up fast is
-the pair of name and address; a name attacked from many addresses is slowed more gently.
+the pair of name and address; a name attacked from many addresses is slowed more gently. Of IPv6 a network of 64 bits counts as
+one address: that is the least that anybody has.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +64,7 @@ class Throttle:
 
     def note_success(self, name: str, address: str) -> None:
         """The attempt just noted as failed was the name's owner: it is taken back, and the pair is forgiven its failures."""
-        self._entries.pop(("pair", name, address), None)
+        self._entries.pop(_keys(name, address)[0], None)
         for key in _keys(name, address):
             entry = self._entries.get(key)
             if entry is not None:
@@ -72,4 +74,15 @@ class Throttle:
 
 
 def _keys(name: str, address: str) -> tuple[tuple[str, str, str], ...]:
-    return ("pair", name, address), ("address", "", address), ("name", name, "")
+    place = _place(address)
+    return ("pair", name, place), ("address", "", place), ("name", name, "")
+
+
+def _place(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # whatever a proxy writes
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))

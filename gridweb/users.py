@@ -17,6 +17,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from gridcore.clock import Clock
 from gridcore.errors import UsageError, excerpt
 from gridweb.access import Role, Viewer
+from gridweb.database import as_one
 
 PASSWORD_CHARACTERS_MIN: Final = 12
 PASSWORD_BYTES_MAX: Final = 1_024
@@ -51,19 +52,21 @@ class Users:
         check_user(name, role, party)
         password_hash = _hasher.hash(check_password(password))
         is_new = self.find(name) is None
-        self._database.execute(
-            "INSERT OR REPLACE INTO user (name, role, party, password_hash, created_s) VALUES (?, ?, ?, ?, ?)",
-            (name, role.value, party, password_hash, self._clock.now_s()),
-        )
-        self._database.execute("DELETE FROM session WHERE name = ?", (name,))
+        with as_one(self._database):
+            self._database.execute(
+                "INSERT OR REPLACE INTO user (name, role, party, password_hash, created_s) VALUES (?, ?, ?, ?, ?)",
+                (name, role.value, party, password_hash, self._clock.now_s()),
+            )
+            self._database.execute("DELETE FROM session WHERE name = ?", (name,))
         return is_new
 
     def remove(self, name: str) -> None:
         """Remove a user and end its sessions. UsageError when there is none."""
         if self.find(name) is None:
             raise UsageError(f"user {excerpt(name)}: there is none of this name")
-        self._database.execute("DELETE FROM user WHERE name = ?", (name,))
-        self._database.execute("DELETE FROM session WHERE name = ?", (name,))
+        with as_one(self._database):
+            self._database.execute("DELETE FROM user WHERE name = ?", (name,))
+            self._database.execute("DELETE FROM session WHERE name = ?", (name,))
 
     def find(self, name: str) -> User | None:
         """A user by name."""

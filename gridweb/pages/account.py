@@ -48,13 +48,16 @@ async def sign_in() -> ResponseReturnValue:
     wait_s = throttle.wait_s(name, address)
     if wait_s or throttle.checks >= CHECKS_MAX:
         site().metrics.count(SIGN_INS.name, "throttled")
-        raise Problem("too-many", f"too many failed attempts; wait {wait_s or 1} s")
+        why = f"too many failed attempts; wait {wait_s} s" if wait_s else "too many sign-ins at once; wait 1 s"
+        raise Problem("too-many", why)
     throttle.note_failure(name, address)  # taken back below: attempts side by side count, too
     throttle.checks += 1
+    password_hash = site().users.password_hash(name)
     try:
-        is_right = await asyncio.to_thread(is_password, site().users.password_hash(name), password)
+        is_right = await asyncio.to_thread(is_password, password_hash, password)
     finally:
         throttle.checks -= 1
+    is_right = is_right and site().users.password_hash(name) == password_hash  # it may have been changed meanwhile
     viewer = site().users.viewer(name) if is_right else None
     if viewer is None:
         site().metrics.count(SIGN_INS.name, "refused")

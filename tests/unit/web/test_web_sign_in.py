@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from functools import cache
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 import pytest
 
 from gridcore.errors import UsageError
+from gridweb import users
 from gridweb.access import Role, Viewer
 from gridweb.cookies import Cookies
+from gridweb.database import open_database
+from gridweb.pages import account
 from gridweb.pages.account import local_path
 from gridweb.sessions import AGE_S, IDLE_S, SEEN_STEP_S, SESSIONS_OF_USER_MAX, form_token
 from gridweb.throttle import ENTRIES_MAX, FREE, LOCK_S, LOCK_S_MAX, Throttle
@@ -191,6 +196,19 @@ def test_many_names_from_one_address_and_many_addresses_at_one_name_are_slowed_d
     assert throttle.wait_s("anna", "elsewhere") > 0
 
 
+def test_a_network_of_ipv6_counts_as_one_address_and_ipv4_behind_it_does_not() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(FREE["pair"]):
+        throttle.note_failure("anna", f"2001:db8:0:1::{number:x}")
+    assert throttle.wait_s("anna", "2001:0db8:0000:0001:ffff::7") > 0
+    assert throttle.wait_s("anna", "2001:db8:0:2::1") == 0
+    for number in range(FREE["pair"]):
+        throttle.note_failure("berta", f"::ffff:192.0.2.{number}")
+    assert throttle.wait_s("berta", "192.0.2.1") == 0
+    throttle.note_success("anna", "2001:db8:0:1::abcd")
+    assert throttle.wait_s("anna", "2001:db8:0:1::1") == 0
+
+
 def test_signing_in_does_not_count_as_a_failure() -> None:
     throttle = Throttle(lambda: 0.0)
     for _ in range(10 * FREE["name"]):
@@ -234,6 +252,39 @@ def test_a_changed_user_is_signed_out(world: World) -> None:
     assert world.site.users.save("anna", Role.HOUSEHOLD, "H001", PASSWORD) is False
     assert world.site.sessions.find(token) is None
     assert world.site.users.viewer("anna") == Viewer("anna", Role.HOUSEHOLD, "H001")
+
+
+async def test_a_password_that_is_changed_while_the_old_one_is_checked_lets_nobody_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(password_hash: str, password: str) -> bool:
+        world.site.users.save("anna", Role.UTILITY, None, "another long password")
+        return users.is_password(password_hash, password)
+
+    monkeypatch.setattr(account, "is_password", check)
+    assert (await sign_in(world.browser(), "anna", PASSWORD)).status_code == 401
+
+
+def test_a_user_is_changed_and_signed_out_or_neither(world: World, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "users.db", isolation_level=None)) as other:
+        other.execute("CREATE TRIGGER stop BEFORE DELETE ON session BEGIN SELECT RAISE(ABORT, 'no'); END")
+        token = world.site.sessions.begin(Viewer("anna", Role.UTILITY))
+        for change in (
+            lambda: world.site.users.save("anna", Role.HOUSEHOLD, "H001", PASSWORD),
+            lambda: world.site.users.remove("anna"),
+        ):
+            with pytest.raises(sqlite3.IntegrityError):
+                change()
+        other.execute("DROP TRIGGER stop")
+    assert world.site.users.viewer("anna") == world.site.sessions.find(token) == Viewer("anna", Role.UTILITY)
+
+
+def test_users_that_others_may_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "users.db"
+    open_database(path).close()
+    path.chmod(0o644)  # as a backup that was copied back
+    with pytest.raises(UsageError, match="chmod 600"):
+        open_database(path)
 
 
 async def test_a_full_disk_signs_nobody_out_and_says_so_to_who_signs_in(world: World) -> None:
