@@ -15,6 +15,7 @@ from gridweb.tables import API
 from gridweb.views import render_page
 from ledger.client import NodeRefused
 
+BAD_REQUEST: Final = 400
 FAULT: Final = "see the log of the pages' server"
 HEADINGS: Final = {
     "bad-request": N_("This request cannot be understood"),
@@ -57,6 +58,11 @@ def problem_of(error: Exception) -> Problem:
         return Problem("busy", f"{error}; ask again later")
     if isinstance(error, SourceMissing):
         return Problem("not-found", str(error))
+    if (
+        isinstance(error, NodeRefused) and error.status == BAD_REQUEST
+    ):  # a height or an instant that cannot be, handed on
+        log.info("node_refused", path=request.path, reason=str(error))
+        return Problem("bad-request", error.detail)
     if isinstance(error, NodeRefused):
         log.error("node_refused", path=request.path, reason=str(error))
         return Problem("fault", "the node refuses what these pages ask of it; " + FAULT)

@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of columns and the unit of their exact values."""
 NUMBERS: Final = frozenset({"energy_wh", "amount_nano", "price_micro", "count", "voltage_milli", "share"})
 """Kinds that are set flush right, in tabular figures."""
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 
 TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]])
 

@@ -20,6 +20,7 @@ from gridweb.failures import ADVICE, HEADINGS
 from gridweb.i18n import LANGUAGES
 from gridweb.tables import Column, Table
 from gridweb.views import navigation
+from ledger.client import NodeRefused
 from tests.unit.web.web_world import World, make_world
 
 MARKUP = '<script>alert(1)</script><img src=x onerror="alert(1)">'
@@ -111,6 +112,16 @@ async def test_errors_are_problems_for_programs(world: World) -> None:
     )
     large = await utility.post("/sign-out", {"x": "y" * 100_000})
     assert large.status_code == 413
+
+
+async def test_a_value_that_the_node_does_not_take_is_the_askers_error_not_a_fault(world: World) -> None:
+    def refuse(**_: object) -> object:
+        raise NodeRefused("GET /api/v1/blocks/9: no height", 400, "no height")
+
+    world.node.answers["blocks/9"] = refuse
+    response = await world.browser(Role.UTILITY).get("/blocks/9", headers={"Accept": "application/json"})
+    problem = await response.get_json()
+    assert (response.status_code, problem["detail"]) == (400, "no height")
 
 
 def test_every_problem_has_words_for_people() -> None:
