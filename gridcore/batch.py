@@ -28,6 +28,7 @@ FIRST_PREVIOUS = bytes(32)
 MEASURED, ESTIMATED, CORRECTED, SUSPECT, MISSING = range(5)
 QUALITIES = ("measured", "estimated", "corrected", "suspect", "missing")
 FLAG_LATE, FLAG_INTERPOLATED, FLAG_FROZEN, FLAG_ROLLOVER = 1, 2, 4, 8
+FLAGS = {"late": FLAG_LATE, "interpolated": FLAG_INTERPOLATED, "frozen": FLAG_FROZEN, "rollover": FLAG_ROLLOVER}
 _ROW = struct.Struct("<IiBQQ")
 
 
@@ -44,6 +45,15 @@ class Reading:
     quality: int
     import_wh: int
     export_wh: int
+
+
+def quality_words(quality: int) -> tuple[str, tuple[str, ...]]:
+    """The word and the flags of a quality byte; an absent value is "missing"."""
+    if quality == ABSENT_QUALITY:
+        return "missing", ()
+    code = quality & 15
+    word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
+    return word, tuple(name for name, flag in FLAGS.items() if quality >> 4 & flag)
 
 
 def encode_row(reading: Reading) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gridcore import verify
-from gridcore.batch import MISSING, QUALITIES
+from gridcore.batch import MISSING, quality_words
 from gridcore.timeseries import SLOTS, Row
 from gridweb import format as shown
 from gridweb.i18n import N_, _
@@ -30,9 +30,7 @@ LINE_TITLES: Final[Mapping[str, str]] = {
 }
 """Line kinds in the contract's order, with their message ids."""
 _PRICE_AT: Final = SLOTS.fields.index("price_micro_per_kwh")
-_QUALITY_WORDS: Final = tuple(
-    QUALITIES[code] if (code := byte & 15) < len(QUALITIES) else "missing" for byte in range(256)
-)
+_QUALITY_WORDS: Final = tuple(quality_words(byte)[0] for byte in range(256))
 """The word of each quality byte."""
 
 

@@ -14,17 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridcore import merkle, verify
-from gridcore.batch import FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, QUALITIES
+from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
 
 WHENS = ("start", "end")
-_FLAGS = (
-    (FLAG_LATE, "late"),
-    (FLAG_INTERPOLATED, "interpolated"),
-    (FLAG_FROZEN, "frozen"),
-    (FLAG_ROLLOVER, "rollover"),
-)
 
 
 @dataclass(frozen=True)
@@ -328,15 +322,16 @@ class _Decoder:
         batch = verify.decode(part["signed"], f"the {when} batch", verify.SIGNED_BATCH)
         gateway = verify.decode(keys["gateway"]["leaf"], f"the {when} gateway", (str, verify.GATEWAY))[1]
         _, offset_ms, quality, import_wh, export_wh = verify.READING_ROW.unpack(part["reading"]["row"])
-        code, clock = quality & 15, batch["body"]["clock"]
+        word, flags = quality_words(quality)
+        clock = batch["body"]["clock"]
         numbers = [batch["identity"].get(name, 0) for name in ("epoch", "counter")]
         return ReadingView(
             when=when,
             boundary_s=batch["body"]["boundary_s"],
             import_wh=import_wh,
             export_wh=export_wh,
-            quality=QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}",
-            flags=tuple(name for flag, name in _FLAGS if quality >> 4 & flag),
+            quality=word,
+            flags=flags,
             offset_ms=offset_ms,
             clock_state=clock["state"],
             clock_offset_ms=clock["offset_ms"],

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gridcore.batch import FLAG_FROZEN, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, MISSING, QUALITIES
+from gridcore.batch import FLAGS, MISSING, QUALITIES
 from gridcore.column import I64_MAX
 from gridcore.errors import GridError
 from gridcore.timeseries import Row
 
 VOLTAGES: Final = ("12.7.0", "32.7.0", "52.7.0", "72.7.0")
 """OBIS codes of a voltage: of whatever there is, of L1, L2, L3."""
-_FLAGS: Final = {"late": FLAG_LATE, "interpolated": FLAG_INTERPOLATED, "frozen": FLAG_FROZEN, "rollover": FLAG_ROLLOVER}
 
 Json = Mapping[str, Any]
 
@@ -135,7 +134,7 @@ def read_registers(answer: Json, points: Sequence[Point]) -> list[Registers | No
             if entry["import_wh"] is None:
                 found.append(None)
             else:
-                flags = sum(_FLAGS[flag] for flag in entry["flags"])
+                flags = sum(FLAGS[flag] for flag in entry["flags"])
                 quality = QUALITIES.index(entry["quality"]) | flags << 4
                 found.append(Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality))
         return found

@@ -13,7 +13,7 @@ from typing import Any, Final
 from quart import Blueprint
 
 from gridcore import cbor
-from gridcore.batch import QUALITIES
+from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
 from gridcore.problems import Problem
 from gridcore.timeseries import SLOTS
@@ -211,7 +211,7 @@ def table_of_positions(
     for page in pages_of_positions:
         columns = [page[name] for name in names]
         savings = [alone - paid for alone, paid in zip(page["supplier_only_nano"], page["pays_nano"], strict=True)]
-        rows += zip(*columns, savings, map(quality_word, page["quality"]), strict=True)
+        rows += zip(*columns, savings, (quality_words(byte)[0] for byte in page["quality"]), strict=True)
     totals = [_("Sum"), None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
     return Table(
         "positions",
@@ -223,12 +223,6 @@ def table_of_positions(
         tz=area.tz,
         currency=currency,
     )
-
-
-def quality_word(quality: int) -> str:
-    """The word of a quality byte (``gridcore.batch``)."""
-    code = quality & 15
-    return QUALITIES[code] if code < len(QUALITIES) else "missing"
 
 
 async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gridcore.batch import (
-    ABSENT_QUALITY,
-    FLAG_FROZEN,
-    FLAG_INTERPOLATED,
-    FLAG_LATE,
-    FLAG_ROLLOVER,
-    QUALITIES,
-    split_attachment,
-)
+from gridcore.batch import ABSENT_QUALITY, quality_words, split_attachment
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
@@ -22,12 +14,6 @@ from ledger.http.access import Caller, check_reads_all, check_reads_gateway
 from ledger.http.queries.answers import Json, leaf_page, page, plain
 from ledger.http.view import LedgerView
 
-FLAGS: Final = (
-    (FLAG_LATE, "late"),
-    (FLAG_INTERPOLATED, "interpolated"),
-    (FLAG_FROZEN, "frozen"),
-    (FLAG_ROLLOVER, "rollover"),
-)
 OBSERVED_BATCHES_MAX: Final = 64
 """Batches of one boundary whose observations are put together: a gateway sends one, and a few more when meters answer late."""
 
@@ -75,19 +61,10 @@ def registers(view: LedgerView, caller: Caller, area_id: str, boundary_s: int, s
                 "import_wh": primary[0],
                 "export_wh": primary[1],
                 "quality": word,
-                "flags": flags,
+                "flags": list(flags),
             }
         )
     return {"area": area.id, "boundary_s": boundary_s, "registers": found, "next": following}
-
-
-def quality_words(quality: int) -> tuple[str, list[str]]:
-    """The word and the flags of a quality byte; an absent value is "missing"."""
-    if quality == ABSENT_QUALITY:
-        return "missing", []
-    code = quality & 15
-    word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
-    return word, [name for flag, name in FLAGS if quality >> 4 & flag]
 
 
 def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: int) -> Json:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gridcore import cbor, merkle
+from gridcore.batch import quality_words
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.verify import decode_trust, verify_bundle
@@ -22,7 +23,6 @@ from ledger.http import app as door_app
 from ledger.http.app import Door, Node, create_app, routes
 from ledger.http.openapi import openapi
 from ledger.http.queries import answers, areas
-from ledger.http.queries.metering import quality_words
 from settlement import statements
 from tests.independent import recompute
 from tests.unit.node.node_world import (
@@ -458,7 +458,7 @@ def _clock() -> Any:
 
 
 def test_quality_in_words() -> None:
-    assert quality_words(0xFF) == ("missing", [])
-    assert quality_words(0) == ("measured", [])
-    assert quality_words(0x31) == ("estimated", ["late", "interpolated"])
-    assert quality_words(0xC3) == ("suspect", ["frozen", "rollover"])
+    assert quality_words(0xFF) == ("missing", ())
+    assert quality_words(0) == ("measured", ())
+    assert quality_words(0x31) == ("estimated", ("late", "interpolated"))
+    assert quality_words(0xC3) == ("suspect", ("frozen", "rollover"))
