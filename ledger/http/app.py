@@ -35,8 +35,8 @@ QUESTIONS_MAX: Final = 256
 """Questions that are being answered or wait for a thread."""
 BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
-WAITERS_MAX: Final = 10_000
-"""Requests that wait for the clock or for a block."""
+WAITERS_MAX: Final[Mapping[str, int]] = {"the clock": 10_000, "a block": 1_000}
+"""Requests that wait, by what for: the clock is anybody's to ask, and whoever fills its room keeps no follower out."""
 FAULT: Final = "see the node's log"
 ANSWERS: Final = CounterKind("transactions_total", "Answered transactions by the name of the code.", "code")
 
@@ -73,7 +73,7 @@ class Door:
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
         self._bodies_bytes = 0
-        self._waiters = 0
+        self._waiting = dict.fromkeys(WAITERS_MAX, 0)
         self._broken: BaseException | None = None
 
     def guarded(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -129,7 +129,7 @@ class Door:
     async def clock(self) -> Response:
         """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
         after_s, wait_s = whole_of("after_s", default=-1), seconds_of("wait_s")
-        return jsonify({"ledger_time_s": await self._wait(self.node.engine.wait_clock(after_s, wait_s))})
+        return jsonify({"ledger_time_s": await self._wait("the clock", self.node.engine.wait_clock(after_s, wait_s))})
 
     async def submit(self) -> Response:
         """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
@@ -170,7 +170,7 @@ class Door:
         gauges = {
             "height": ("Height of the newest certified block.", height),
             "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
-            "waiters": ("Requests that wait for ledger time or for a block.", self._waiters),
+            "waiters": ("Requests that wait for ledger time or for a block.", sum(self._waiting.values())),
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
             "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
         }
@@ -182,7 +182,7 @@ class Door:
         """What was written after a height, once there is a block beyond it or ``wait_s`` have passed."""
         after_height, wait_s = whole_of("after_height"), seconds_of("wait_s")
         caller = await self._ask_as_caller(partial(blocks.check_follower, after_height=after_height))
-        await self._wait(self.node.engine.wait_height(after_height, wait_s))
+        await self._wait("a block", self.node.engine.wait_height(after_height, wait_s))
         return jsonify(await self._ask(partial(blocks.changes, self.view, caller, after_height)))
 
     async def block(self, height: str) -> Response:
@@ -277,12 +277,12 @@ class Door:
         """The JSON answer to a signed query."""
         return jsonify(await self._ask_as_caller(partial(query, **arguments)))
 
-    async def _wait(self, event: Coroutine[Any, Any, T]) -> T:
-        """What ``event`` comes to, for one of at most WAITERS_MAX that wait; Problem 503 when the node goes down first."""
-        if self._waiters >= WAITERS_MAX:
+    async def _wait(self, what: str, event: Coroutine[Any, Any, T]) -> T:
+        """What ``event`` comes to, for one of at most WAITERS_MAX that wait for ``what``; Problem 503 when the node goes down first."""
+        if self._waiting[what] >= WAITERS_MAX[what]:
             event.close()
-            raise Problem("busy", f"{WAITERS_MAX} requests wait for the clock or for a block already; ask again later")
-        self._waiters += 1
+            raise Problem("busy", f"{WAITERS_MAX[what]} requests wait for {what} already; ask again later")
+        self._waiting[what] += 1
         waiting = asyncio.ensure_future(event)
         stopping = asyncio.ensure_future(self.node.stop.wait())
         try:
@@ -291,7 +291,7 @@ class Door:
                 raise Problem("busy", "the node is going down; ask again later")
             return waiting.result()
         finally:
-            self._waiters -= 1
+            self._waiting[what] -= 1
             waiting.cancel()
             stopping.cancel()
 

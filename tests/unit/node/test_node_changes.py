@@ -112,16 +112,31 @@ async def test_who_may_not_follow_is_refused_before_it_waits(tmp_path: Path) -> 
 async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_app, "WAITERS_MAX", 1)
+    monkeypatch.setattr(door_app, "WAITERS_MAX", {"the clock": 1, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
-        waiting = asyncio.create_task(follow(node, 0, wait_s=20))
+        following = asyncio.create_task(follow(node, 0, wait_s=20))
         await asyncio.sleep(0.2)
-        for asked in (follow(node, 0), node.client().wait_clock(FIRST_S, 5)):
-            with pytest.raises(NodeUnreachable, match="1 requests wait"):
-                await asked
-        await submit_all(node.client(), [[Submitter(node.chain).clock(FIRST_S)]])
-        assert (await waiting)["height"] == 1
+        with pytest.raises(NodeUnreachable, match="1 requests wait for a block"):
+            await follow(node, 0)
+        waiting = asyncio.create_task(node.client().wait_clock(FIRST_S, 20))
+        await asyncio.sleep(0.2)
+        assert not waiting.done(), "a follower keeps nobody out who waits for the clock"
+        with pytest.raises(NodeUnreachable, match="1 requests wait for the clock"):
+            await node.client().wait_clock(FIRST_S, 5)
+        await submit_all(node.client(), [[Submitter(node.chain).clock(FIRST_S + 1)]])
+        assert (await following)["height"] == 1
+        assert await waiting == FIRST_S + 1
         assert (await follow(node, 1))["changes"] == []
+
+
+async def test_whoever_fills_the_room_for_the_clock_keeps_no_follower_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door_app, "WAITERS_MAX", {"the clock": 0, "a block": 1})
+    async with running_node(tmp_path / "ledger") as node:
+        with pytest.raises(NodeUnreachable, match="0 requests wait for the clock"):
+            await node.client().wait_clock(FIRST_S, 5)
+        assert (await follow(node, 0))["changes"] == []
 
 
 async def test_going_down_does_not_wait_for_followers(tmp_path: Path) -> None:
