@@ -21,8 +21,11 @@ from ledger.state.metering import load_registers
 from ledger.state.registry import Area, Registry
 from ledger.store.reader import LedgerReader
 
-AREA_TABLES_MAX: Final = 64
-"""Areas whose installations are kept at hand; the least recently asked for goes first."""
+TABLE_ROWS_MAX: Final = 400_000
+"""Installations kept at hand, about 300 bytes each, beside those of the area in use; the area asked for longest ago goes first.
+
+A follower asks for every area in turn: of tables of a hundred areas, a bound on their number below that would keep none.
+"""
 BLOCKS_MAX: Final = 2
 """Blocks whose transactions are kept at hand, each of a few MiB: who asks for one gateway's batch asks for the next one's."""
 
@@ -57,6 +60,7 @@ class LedgerView:
         self.slot_s = int(self.reader.must("chain")["slot_s"])
         self._areas = {area.id: area for area in self.registry.areas}
         self._tables: OrderedDict[str, AreaTable] = OrderedDict()
+        self._table_rows = 0
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -92,10 +96,16 @@ class LedgerView:
             modulus_wh=np.array([value["modulus_wh"] for value in installations], dtype=np.int64),
         )
         with self._lock:
-            self._tables[area.id] = table
-            if len(self._tables) > AREA_TABLES_MAX:
-                self._tables.popitem(last=False)
+            self._keep(area.id, table)
         return table
+
+    def _keep(self, area_id: str, table: AreaTable) -> None:
+        """Keep a table at hand, whatever its size, and older ones beside it while there is room."""
+        replaced = self._tables.pop(area_id, None)
+        self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced.meters))
+        self._tables[area_id] = table
+        while self._table_rows > TABLE_ROWS_MAX and len(self._tables) > 1:
+            self._table_rows -= len(self._tables.popitem(last=False)[1].meters)
 
     def _trades(self, installation: Mapping[str, Any]) -> bool:
         return "party" in installation and bool(self.reader.must(f"party/{installation['party']}")["trades"])

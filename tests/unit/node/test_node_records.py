@@ -14,8 +14,12 @@ from gridcore.sm3 import sm3
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import NodeRefused
 from ledger.evidence import trust_root
+from ledger.http import view as view_module
 from ledger.http.queries import answers, metering
+from ledger.http.view import LedgerView
+from settlement import statements
 from tests.unit.node.node_world import (
+    CONTRACTS,
     DAYS,
     FIRST_S,
     SLOT_S,
@@ -72,6 +76,21 @@ async def test_installations_of_an_area_and_a_party_its_own(tmp_path: Path) -> N
         own = await node.client("p-2").query("areas/a-1/installations")
         assert own == {"area": "a-1", "installations": [found[1]], "next": None}
         assert (await refusal(node, "q-1", "areas/a-1/installations"))[0] == 403
+
+
+@pytest.mark.parametrize(("rows_max", "is_kept"), [(5, True), (4, False), (0, False)])
+async def test_tables_of_areas_are_kept_at_hand_by_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_max: int, is_kept: bool
+) -> None:
+    monkeypatch.setattr(view_module, "TABLE_ROWS_MAX", rows_max)
+    async with running_node(tmp_path / "ledger") as node:
+        view = LedgerView(node.ledger, CONTRACTS, statements)
+        large, small = view.area("a-1"), view.area("a-2")
+        first = view.table(large)
+        assert view.table(large) is first, "the one in use is kept, however large"
+        assert len(view.table(small).meters) == 1
+        assert (view.table(large) is first) == is_kept
+        assert view.table(large).meters == first.meters
 
 
 async def test_a_calendar_is_for_every_signer(tmp_path: Path) -> None:
