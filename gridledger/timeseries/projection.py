@@ -30,7 +30,7 @@ from gridledger.timeseries.rows import (
     understood,
     voltages,
 )
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 WAIT_S: Final = 15
 """How long one question for changes is held by the node."""
@@ -102,6 +102,8 @@ class Projector:
                 await self.step(WAIT_S)
                 pause_s = PAUSE_S_MIN
                 continue
+            except NodeBusy:
+                self._on_health("node", None)  # it answers, only not this, now
             except (NodeUnreachable, NodeRefused, AnswerError) as error:
                 self._on_health("node", str(error))
             except (SeriesUnavailable, UsageError) as error:

@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 from gridcore.timeseries import Row
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 SLOT_S = 900
 FIRST_S = 1_800_000_000
@@ -31,6 +31,7 @@ class ScriptedNode:
         self._observed: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self._written: dict[tuple[str, str, int], int] = {}
         self.is_away = False
+        self.is_busy = False
         self.queries = 0
 
     def write(self, kind: str, area: str, at_s: int) -> None:
@@ -112,6 +113,8 @@ class ScriptedNode:
         self.queries += 1
         if self.is_away:
             raise NodeUnreachable("http://scripted: no node answers there")
+        if self.is_busy:
+            raise NodeBusy("http://scripted: ask again later", "ask again later")
 
     def _found(self, value: Any) -> Any:
         if value is None:

@@ -259,6 +259,27 @@ async def test_it_goes_on_by_itself_when_the_node_was_away_and_says_so(tmp_path:
     await rebuilt.close()
 
 
+async def test_a_busy_node_is_asked_again_and_not_called_away(tmp_path: Path) -> None:
+    node, store = ScriptedNode(4), new_store(tmp_path)
+    node.write_history(3)
+    told: list[tuple[str, str | None]] = []
+    projector = Projector(node, store, on_health=lambda *said: told.append(said))
+    stop = asyncio.Event()
+    node.is_away = True
+    running = asyncio.create_task(projector.run(stop))
+    await until(lambda: told)
+    assert told[0] == ("node", "http://scripted: no node answers there")
+    node.is_away, node.is_busy = False, True
+    before, asked = len(told), node.queries
+    await until(lambda: node.queries > asked + 1 and told[-1] == ("node", None))
+    node.is_busy = False
+    await until(lambda: projector.height == node.newest)
+    assert {reason for _, reason in told[before:]} == {None}
+    stop.set()
+    await running
+    await store.close()
+
+
 class SwitchedStore(FaultyStore):
     """A store that refuses writes, reads as well, or nothing, as told."""
 
