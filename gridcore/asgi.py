@@ -22,7 +22,7 @@ from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 
 if TYPE_CHECKING:
-    from hypercorn.typing import Framework
+    from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 READ_TIMEOUT_S: Final = 30
 """Silence of a client (or a client that waits for us) after which its connection is dropped."""
@@ -71,7 +71,7 @@ def url_of(bound: socket.socket) -> str:
 
 
 async def serve(
-    app: Framework,
+    app: ASGIFramework,
     bound: socket.socket,
     stop: asyncio.Event,
     *,
@@ -92,7 +92,9 @@ async def serve(
 
     loop = asyncio.get_running_loop()
     # Hypercorn asks for the trigger once its sockets are served: that is the moment to say "ready".
-    serving = asyncio.create_task(run_hypercorn(app, config, shutdown_trigger=wait_stop), name="http")
+    serving = asyncio.create_task(
+        run_hypercorn(_without_websockets(app), config, shutdown_trigger=wait_stop), name="http"
+    )
     stopped = asyncio.create_task(stop.wait())
     with _quiet_about_cuts(loop):
         try:
@@ -108,6 +110,18 @@ async def serve(
         log.warning("http_connections_cut")
     if not serving.cancelled():
         serving.result()
+
+
+def _without_websockets(app: ASGIFramework) -> ASGIFramework:
+    """``app`` behind a door that takes no WebSocket (403): none of ours speaks it, and what guards requests does not see one."""
+
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+        else:
+            await app(scope, receive, send)
+
+    return answer
 
 
 @contextmanager

@@ -66,6 +66,18 @@ async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[str, Stre
             await task
 
 
+async def test_a_websocket_is_refused_before_the_application_sees_it() -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version": "13",
+    }
+    async with serving() as (url, app, _), httpx.AsyncClient(base_url=url) as http:
+        assert (await http.get("/stream", headers=upgrade)).status_code == 403
+        assert not app.opened.is_set()
+
+
 async def test_ready_is_said_when_requests_are_answered_and_the_port_is_free_after_the_stop() -> None:
     async with serving() as (url, _, _), httpx.AsyncClient(base_url=url) as http:
         assert (await http.get("/")).text == "."
