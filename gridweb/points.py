@@ -123,7 +123,9 @@ def parse_day(area: AreaInfo, text: str) -> Day:
         except ValueError:
             pass
         else:
-            return day_of(area, int(midnight.timestamp()))
+            day = day_of(area, int(midnight.timestamp()))
+            # Where the zone is not known here, a day begins at another hour of UTC than 0 and has the date of that.
+            return day if day.date == text else day_of(area, day.end_s)
     raise Problem("bad-request", "day: write YYYY-MM-DD, or UTC seconds")
 
 

@@ -209,6 +209,19 @@ async def test_a_day_outside_the_calendar_is_not_found(tmp_path: Path) -> None:
     assert (await browser.get(f"/households/{PARTY}/year?year=10000")).status_code == 400
 
 
+@pytest.mark.parametrize("tz", ["Asia/Shanghai", "UTC", "No/Where"])
+async def test_the_date_that_a_day_is_called_by_leads_to_that_day_whatever_zone_is_known_here(
+    tmp_path: Path, tz: str
+) -> None:
+    world = household_world(tmp_path)
+    world.node.answers["calendars/c"]["tz"] = tz
+    area = await world.site.source.area("A1")
+    for start_s in area.days[1:5]:
+        day = points.day_of(area, start_s)
+        assert points.parse_day(area, day.date) == day
+        assert points.parse_day(area, str(start_s)) == day
+
+
 async def test_days_before_and_after_are_linked_and_ends_are_not(tmp_path: Path) -> None:
     browser = household(household_world(tmp_path))
     page = await browser.text(PAGE)
