@@ -23,8 +23,8 @@ from gridcore.sm3 import sm3
 from gridweb.points import check_slot, find_point
 from gridweb.source import Source
 
-BUNDLES_MAX: Final = 256
-"""Bundles that are kept at hand, about 15 kB each."""
+BUNDLES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bundles that are kept at hand beside the newest one: about a thousand, and fewer of parties with many orders."""
 VERIFIER_NAME: Final = "verify.py"
 TRUST_NAME: Final = "trust.json"
 
@@ -74,7 +74,7 @@ async def fetch_bundle(source: Source, line: LineName) -> bytes:
         kept[line] = await source.bytes(
             "evidence", party=line.party, slot_start_s=line.slot_start_s, line_kind=line.kind
         )
-        while len(kept) > BUNDLES_MAX:
+        while sum(map(len, kept.values())) > BUNDLES_BYTES_MAX and len(kept) > 1:
             kept.popitem(last=False)
     kept.move_to_end(line)
     return kept[line]

@@ -13,7 +13,7 @@ import pytest
 
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
-from gridweb import forgery
+from gridweb import forgery, proofs
 from gridweb.access import Role
 from gridweb.bill import LINE_TITLES
 from gridweb.bundle_view import decode_bundle
@@ -160,6 +160,17 @@ async def test_page_download_check_and_cheat_are_about_the_same_bytes_asked_once
     assert response.headers["Content-Disposition"] == f'attachment; filename="{PARTY}-{START_S}-trade_buy.evd"'
     assert (await browser.post(f"{LINE}/verify")).status_code == 200
     assert [path for path, _ in world.node.asked].count("evidence") == 1
+
+
+@pytest.mark.parametrize(("room", "asked"), [(2, 2), (1, 3), (0, 3)])
+async def test_bundles_are_kept_at_hand_while_there_is_room(
+    world: World, monkeypatch: pytest.MonkeyPatch, room: int, asked: int
+) -> None:
+    monkeypatch.setattr(proofs, "BUNDLES_BYTES_MAX", room * len(BUNDLE.bundle()))
+    browser = household(world)
+    for kind in ("trade_buy", "levy", "levy", "trade_buy"):
+        assert (await browser.get(LINE.replace("trade_buy", kind) + "/bundle")).status_code == 200
+    assert [path for path, _ in world.node.asked].count("evidence") == asked
 
 
 async def test_a_line_of_the_newest_block_is_said_not_to_be_provable_yet_and_the_page_looks_again(world: World) -> None:
