@@ -61,7 +61,7 @@ async def sign_in() -> ResponseReturnValue:
     viewer = site().users.viewer(name) if is_right else None
     if viewer is None:
         site().metrics.count(SIGN_INS.name, "refused")
-        log.info("sign_in_refused", address=address)
+        log.info("sign_in_refused", client_ip=address)  # "address" is taken for a person's, and left out of logs
         return await _form(target, failure=_("Name or password is wrong."))
     throttle.note_success(name, address)
     site().metrics.count(SIGN_INS.name, "accepted")

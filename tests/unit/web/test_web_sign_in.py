@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from gridcore.errors import UsageError
+from gridcore.logs import configure_logs
 from gridweb import users
 from gridweb.access import Role, Viewer
 from gridweb.cookies import Cookies
@@ -159,6 +161,18 @@ async def test_guesses_are_slowed_down_for_the_pair_of_name_and_address(world: W
     world.clock.advance_to(world.clock.now_s() + LOCK_S)
     assert (await sign_in(guesser, "anna", PASSWORD)).status_code == 303
     assert 'sign_ins_total{outcome="throttled"} 1' in await world.browser().text("/metrics")
+
+
+async def test_the_log_says_where_a_refused_sign_in_came_from_and_not_what_was_typed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(json=True)
+    world = add_anna(make_world(tmp_path, proxies=1))
+    await sign_in(world.browser(), "a slip of the hand", "secret", headers={"X-Forwarded-For": "203.0.113.9"})
+    logged = next(line for line in capfd.readouterr().err.splitlines() if "sign_in_refused" in line)
+    assert json.loads(logged)["client_ip"] == "203.0.113.9"
+    assert "slip of the hand" not in logged
+    assert "secret" not in logged
 
 
 async def test_the_owner_signs_in_from_elsewhere_while_somebody_guesses(tmp_path: Path) -> None:
