@@ -60,7 +60,7 @@ def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True) -
     text = _decimal(Decimal(micro_per_kwh).scaleb(-6), 4)
     if not with_unit:
         return text
-    return f"{text} {_price_unit(currency)}"
+    return f"{text} {unit('price_micro', currency)}"
 
 
 def instant(time_s: int | None, tz: str) -> str:
@@ -151,12 +151,9 @@ def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> st
 
 def unit(kind: str, currency: str = "") -> str:
     """What stands in a column's head behind its title."""
-    units = {"energy_wh": "kWh", "amount_nano": currency, "price_micro": _price_unit(currency)}
+    word = _("CNY") if currency == "CNY" else currency
+    units = {"energy_wh": "kWh", "amount_nano": word, "price_micro": f"{word}/kWh"}
     return units.get(kind, "")
-
-
-def _price_unit(currency: str) -> str:
-    return _("CNY/kWh") if currency == "CNY" else f"{currency}/kWh"
 
 
 def _decimal(value: Decimal, digits: int) -> str:

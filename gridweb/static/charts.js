@@ -147,17 +147,33 @@
 
   // ------------------------------------------------------------------------------------------------------------ drawing
 
-  /* Steps: each value from its own instant to the next one. Where many fall on one pixel, the smallest and largest are drawn. */
+  /* Steps: each value from its own instant to the next one. Where many fall on one pixel, the smallest and largest are drawn, and
+   * the area reaches to the one farthest from zero. The area of a stretch without a gap is one polygon: as a path of rectangles, one
+   * for each pixel, a year of it takes fifty times as long to fill. */
   function steps(plot, seriesIndex, from, to) {
     return uPlot.orient(plot, seriesIndex, (series, xs, ys, scaleX, scaleY, toX, toY, left, top, width, height) => {
       const stroke = new Path2D(), area = series.fill ? new Path2D() : null;
       const zero = toY(Math.max(scaleY.min, Math.min(scaleY.max, 0)), scaleY, height, top);
-      let pen = false, lastX = null, low = 0, high = 0, lastY = 0;
+      let pen = false, lastX = null, low = 0, high = 0, lastY = 0, far = zero;
+      const lift = () => {
+        if (pen && area) area.lineTo(lastX, zero);
+        pen = false;
+        far = zero;
+      };
       for (let at = from; at <= to; at += 1) {
         const value = ys[at];
-        if (value === null || value === undefined || at + 1 >= xs.length) { pen = false; continue; }
+        if (value === null || value === undefined || at + 1 >= xs.length) { lift(); continue; }
         const x0 = Math.round(toX(xs[at], scaleX, width, left)), x1 = Math.round(toX(xs[at + 1], scaleX, width, left));
         const y = Math.round(toY(value, scaleY, height, top) * 2) / 2;
+        if (area) {
+          if (!pen) area.moveTo(x0, zero);
+          if (Math.abs(y - zero) > Math.abs(far - zero)) far = y;
+          if (x1 > x0) {
+            area.lineTo(x0, far);
+            area.lineTo(x1, far);
+            far = zero;
+          }
+        }
         if (!pen) stroke.moveTo(x0, y);
         else if (x0 === lastX && x0 === x1) {
           if (y < low || y > high) { low = Math.min(low, y); high = Math.max(high, y); stroke.lineTo(x0, y); }
@@ -166,12 +182,12 @@
         } else stroke.lineTo(x0, lastY);
         stroke.lineTo(x0, y);
         if (x1 > x0) stroke.lineTo(x1, y);
-        if (area && x1 > x0) area.rect(x0, Math.min(y, zero), x1 - x0, Math.abs(zero - y));
         pen = true;
         if (lastX !== x1) { low = y; high = y; }
         lastX = x1;
         lastY = y;
       }
+      lift();
       return { stroke, fill: area, clip: null, band: null, gaps: null, flags: 1 };
     });
   }
@@ -255,6 +271,7 @@
       this.hidden = new Set([...(HIDDEN[this.kind] || []), ...(figure.dataset.hidden || "").split(" ")]);
       this.colours = new Map();
       this.page = 0;
+      this.footHeight = 0;
       this.build();
       this.load();
     }
@@ -268,7 +285,7 @@
       this.canvas = this.figure.querySelector(".plot");
       for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", this.title]]) this.canvas.setAttribute(name, value);
       this.readout = element("p", { class: "chart-readout" });
-      this.meta = element("p", { class: "chart-meta" });
+      this.hint = "";
       this.tools = element("div", { class: "chart-tools" },
         button("‹", labels.earlier, () => this.pan(-0.5)), button("›", labels.later, () => this.pan(0.5)),
         button("+", labels.zoom_in, () => this.zoom(0.5)), button("−", labels.zoom_out, () => this.zoom(2)),
@@ -280,7 +297,8 @@
       this.toggle.setAttribute("aria-controls", this.tableBox.id);
       this.toggle.addEventListener("click", () => this.showTable(this.tableBox.hidden));
       this.canvas.before(this.legend);
-      this.canvas.after(this.readout, element("div", { class: "chart-foot" }, this.meta, this.tools), this.status);
+      this.foot = element("div", { class: "chart-foot" }, this.readout, this.tools);
+      this.canvas.after(this.foot, this.status);
       this.canvas.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.resize()).observe(this.canvas);
     }
@@ -315,12 +333,12 @@
     show(table) {
       this.table = table;
       this.tz = this.figure.dataset.tz || table.tz || "UTC";
-      this.currency = table.currency || "";
+      this.currency = this.labels[table.currency] || table.currency || "";
       const step = Number(this.figure.dataset.stepS) || 0;
       this.data = this.kind === "merit" ? meritData(table, this.labels) : timeData(table, this.kind, step);
       const isEmpty = this.data.x.length < 2 || this.data.values.every((list) => list.every((value) => value === null));
       this.say(isEmpty ? this.labels.empty : "");
-      this.tools.hidden = this.legend.hidden = this.canvas.hidden = this.readout.hidden = isEmpty;
+      this.foot.hidden = this.legend.hidden = this.canvas.hidden = isEmpty;
       this.describe();
       if (!this.tableBox.hidden) this.drawTable();
       if (isEmpty) { this.plot?.destroy(); this.plot = null; return; }
@@ -348,7 +366,7 @@
       const parts = data.isTime ? [labels.gaps] : [];
       if (data.doubtful.length) parts.push(labels.not_measured);
       this.canvas.title = labels.hint;
-      this.meta.textContent = parts.filter(Boolean).join(" · ");
+      this.hint = parts.filter(Boolean).join(" · ");
       if (!data.x.length) return;
       const ends = data.isTime ? [data.x[0], data.x.at(-1)].map((instant) => this.instant(instant)) : [data.x[0], data.x.at(-1)].map((kwh) => `${this.number(kwh, 3)} kWh`);
       this.canvas.setAttribute("aria-label", fill(labels.summary, { title: this.title, points: this.number(this.table.rows.length, 0), first: ends[0], last: ends[1] }));
@@ -419,6 +437,11 @@
       this.plot.setScale("x", { min: data.x[0], max: data.x.at(-1) });
     }
 
+    // Whether any curve of a kind is drawn: an axis without one would show figures of nothing.
+    isShown(kind) {
+      return this.data.columns.some((column) => column.kind === kind && !this.hidden.has(column.key));
+    }
+
     // Where slots are narrower than pixels, dashes and wide lines show nothing and cost a second: thin whole lines then.
     thin(plot) {
       const { min, max } = plot.scales.x;
@@ -435,9 +458,9 @@
       return this.kind === "merit" && clearedWh && clearedMicro ? { kwh: clearedWh / WH_PER_KWH, price: clearedMicro / MICRO } : null;
     }
 
-    // Energy and money start at zero; prices and voltages show where they move.
+    // Energy and money start at zero; prices and voltages show where they move. Without limits there is no axis.
     range(kind, min, max) {
-      if (min === null || max === null) return [0, 1];
+      if (min === null || max === null) return this.isShown(kind) ? [0, 1] : [null, null];
       if (kind === "price_micro" || kind === "voltage_milli") {
         const margin = Math.max((max - min) * 0.1, kind === "voltage_milli" ? 0.5 : 0.005);
         return [min - margin, max + margin];
@@ -470,6 +493,8 @@
 
     resize() {
       if (!this.plot || !this.canvas.clientWidth || this.canvas.clientWidth === this.plot.width) return;
+      this.foot.style.removeProperty("min-height");
+      this.footHeight = 0;
       this.plot.setSize(this.size());
     }
 
@@ -491,13 +516,13 @@
       }));
     }
 
-    // The values under the cursor, in words.
+    // The values under the cursor, in words; without one, what the drawing does not say by itself.
     read(index) {
       const { data } = this;
       if (index === null || index === undefined || index >= data.x.length) {
         const cleared = this.cleared();
-        const price = cleared && data.columns[0] ? `${this.labels.cleared}: ${this.number(cleared.kwh, 3)} kWh, ${this.number(cleared.price, 4)} ${this.unit(data.columns[0])}` : "\u00a0";
-        this.readout.textContent = price;
+        const price = cleared && data.columns[0] ? `${this.labels.cleared}: ${this.number(cleared.kwh, 3)} kWh, ${this.number(cleared.price, 4)} ${this.unit(data.columns[0])}` : "";
+        this.write([price, this.hint].filter(Boolean).join(" · "));
         return;
       }
       const values = data.columns.map((column, position) => {
@@ -505,7 +530,14 @@
         return `${column.title} ${value === null ? this.labels.missing : `${this.number(value, digits)} ${this.unit(column)}`}`;
       });
       const where = data.isTime ? this.instant(data.x[index]) : `${this.number(data.x[index], 3)} kWh`;
-      this.readout.textContent = `${where}: ${values.join("; ")}`;
+      this.write(`${where}: ${values.filter((text, position) => !this.hidden.has(data.columns[position].key)).join("; ")}`);
+    }
+
+    // The line keeps the height that it once needed: what lies below does not move with the pointer.
+    write(text) {
+      this.readout.textContent = text;
+      const height = this.foot.offsetHeight;
+      if (height > this.footHeight) this.foot.style.setProperty("min-height", `${this.footHeight = height}px`);
     }
 
     // ------------------------------------------------------------------------------------------------- zoom and pan

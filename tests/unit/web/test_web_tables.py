@@ -117,6 +117,12 @@ def test_energy_prices_shares_and_counts() -> None:
     with speaking("zh_CN"):
         assert forms.price(460_000, "CNY") == "0.4600 元/kWh"
         assert forms.price(460_000, "EUR") == "0.4600 EUR/kWh"
+        assert [forms.unit(kind, "CNY") for kind in ("amount_nano", "price_micro", "energy_wh")] == [
+            "元",
+            "元/kWh",
+            "kWh",
+        ]
+        assert forms.unit("amount_nano", "EUR") == "EUR"
 
 
 def test_instants_are_shown_in_the_zone_of_the_area() -> None:
