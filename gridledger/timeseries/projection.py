@@ -42,6 +42,8 @@ POINTS_MAX: Final = 200_000
 """Installations at hand, beside the page in use; they never change. Those used last stay."""
 REGISTER_PAGES_MAX: Final = 4
 """Pages of registers at hand during one answer's work: the end of a slot is the start of the next."""
+OBSERVED_ROWS_MAX: Final = 100_000
+"""Observations at hand during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
 NOT_FOUND: Final = 404
 
 OnSlots = Callable[[list[tuple[str, int]]], None]
@@ -75,6 +77,7 @@ class Projector:
         self._on_slots, self._on_health = on_slots, on_health
         self._node = _Node(client)
         self._waiting: dict[Series, list[Row]] = {}
+        self._observed: OrderedDict[int, list[Row]] = OrderedDict()
         self._is_open = False
         self.height = 0
         self.newest = 0
@@ -143,6 +146,7 @@ class Projector:
     async def _project(self, changes: Changes) -> list[tuple[str, int]]:
         """Write the rows of everything that changed; return the slots that have rows."""
         self._waiting.clear()
+        self._observed.clear()
         self._node.forget_registers()
         for gateway, boundary_s in changes.batches:
             await self._keep(OBSERVATIONS, await self._node.observations(gateway, boundary_s))
@@ -166,8 +170,7 @@ class Projector:
         return slot is not None
 
     async def _project_points(self, rows: SlotRows, area: str, slot_start_s: int, end_s: int) -> None:
-        observed = await self._series.read(OBSERVATIONS, end_s, end_s + 1)
-        own, shared = voltages(observed, self._node.areas_of, area)
+        own, shared = voltages(await self._observations(end_s), self._node.areas_of, area)
         rows.see_voltages(own.values())
         async with aclosing(self._node.positions(area, slot_start_s)) as positions:
             async for start, points in self._node.points(area):
@@ -176,6 +179,15 @@ class Projector:
                 settled = await _positions_of(points, positions)
                 rows.see_voltages(shared[point.meter] for point in points if point.meter in shared)
                 await self._keep(INTERVALS, rows.intervals(points, starts, ends, settled))
+
+    async def _observations(self, boundary_s: int) -> list[Row]:
+        """The rows of all gateways at a boundary, read once for all areas."""
+        rows = self._observed.get(boundary_s)
+        if rows is None:
+            rows = self._observed[boundary_s] = await self._series.read(OBSERVATIONS, boundary_s, boundary_s + 1)
+            while len(self._observed) > 1 and sum(map(len, self._observed.values())) > OBSERVED_ROWS_MAX:
+                self._observed.popitem(last=False)
+        return rows
 
     async def _keep(self, series: Series, rows: list[Row]) -> None:
         waiting = self._waiting.setdefault(series, [])

@@ -12,11 +12,13 @@ import pytest
 from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
 from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
+from gridledger.timeseries import projection
 from gridledger.timeseries.embedded import EmbeddedSeries
 from gridledger.timeseries.projection import Projector
 from ledger.client import NodeRefused
 from ledger.http.queries import answers
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+from tests.unit.timeseries.scripted_node import FIRST_S as FIRST_S_OF_SCRIPT
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 
 END_S = FIRST_S + SLOT_S
@@ -227,6 +229,38 @@ async def test_a_failure_at_any_point_loses_nothing_and_doubles_nothing(tmp_path
         assert await store.load_cursor() == node.newest
         await store.close()
     assert at > 20
+
+
+class CountingStore(FaultyStore):
+    """A store that remembers which series it was read for, and from when."""
+
+    def __init__(self, inner: EmbeddedSeries) -> None:
+        super().__init__(inner, -1, is_done=False)
+        self.reads: list[tuple[str, int]] = []
+
+    async def read(self, *arguments: Any) -> list[Row]:
+        self.reads.append((arguments[0].name, arguments[1]))
+        return await super().read(*arguments)
+
+
+@pytest.mark.parametrize("rows_max", [100_000, 0])
+async def test_observations_of_a_boundary_are_read_once_for_all_areas_of_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_max: int
+) -> None:
+    monkeypatch.setattr(projection, "OBSERVED_ROWS_MAX", rows_max)
+    node, inner = ScriptedNode(9, areas=5, cut=1_000), new_store(tmp_path)
+    node.write_history(6)
+    store = CountingStore(inner)
+    await catch_up(Projector(node, store))
+    reads = [at_s for name, at_s in store.reads if name == "observation"]
+    assert set(reads) == {FIRST_S_OF_SCRIPT + slot * SLOT_S for slot in range(1, 6)}
+    assert (len(reads) == len(set(reads))) == bool(rows_max)
+    one_by_one, slow = ScriptedNode(9, areas=5, cut=1), new_store(tmp_path, "slow")
+    one_by_one.write_history(6)
+    await catch_up(Projector(one_by_one, slow))
+    assert await everything(inner) == await everything(slow)
+    await inner.close()
+    await slow.close()
 
 
 async def until(condition: Any) -> None:
