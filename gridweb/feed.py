@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +14,8 @@ from gridcore.problems import Problem
 BACKLOG_MAX: Final = 1_024
 """Events kept for listeners that come back; whoever missed more is told to load the page anew (``reset``)."""
 LISTENERS_MAX: Final = 1_000
+LISTENERS_OF_ONE_MAX: Final = 200
+"""Streams of one user, in all its browsers: nobody takes them all."""
 HEARTBEAT_S: Final = 15.0
 """A comment is sent after so much silence, so that proxies keep the stream and dead ones are noticed."""
 
@@ -41,7 +43,12 @@ class Feed:
         self._next_id = first_id
         self._backlog: deque[Event] = deque(maxlen=BACKLOG_MAX)
         self._changed = asyncio.Event()
-        self.listeners = 0
+        self._listeners: Counter[str] = Counter()
+
+    @property
+    def listeners(self) -> int:
+        """Streams that are open."""
+        return self._listeners.total()
 
     def publish(self, name: str, data: Mapping[str, str | int]) -> None:
         """Tell everybody who listens."""
@@ -62,14 +69,16 @@ class Feed:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def open(self, last_id: int | None) -> AsyncIterator[bytes]:
-        """A stream from behind event ``last_id`` (None: from now on). Problem 503 when too many listen already."""
+    def open(self, last_id: int | None, who: str = "") -> AsyncIterator[bytes]:
+        """A stream from behind event ``last_id`` (None: from now on) for user ``who``. Problem 503 when too many are open."""
         if self.listeners >= LISTENERS_MAX:
             raise Problem("busy", f"{LISTENERS_MAX} event streams are open already; try again later")
-        return self._stream(last_id)
+        if self._listeners[who] >= LISTENERS_OF_ONE_MAX:
+            raise Problem("busy", f"{LISTENERS_OF_ONE_MAX} event streams of yours are open already; close some")
+        return self._stream(last_id, who)
 
-    async def _stream(self, last_id: int | None) -> AsyncIterator[bytes]:
-        self.listeners += 1
+    async def _stream(self, last_id: int | None, who: str) -> AsyncIterator[bytes]:
+        self._listeners[who] += 1
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             position = self._next_id - 1 if last_id is None else last_id
@@ -97,5 +106,5 @@ class Feed:
                 if not done:
                     yield b": still here\n\n"
         finally:
-            self.listeners -= 1
+            self._listeners -= Counter((who,))  # and forgets who has none left
             stopping.cancel()

@@ -9,7 +9,7 @@ from quart import Blueprint, Response, jsonify, request, send_from_directory
 from gridcore.metrics import CONTENT_TYPE
 from gridcore.problems import Problem
 from gridweb.access import EVERY_ROLE, public, requires
-from gridweb.site import site, source
+from gridweb.site import site, source, viewer
 from gridweb.source import part_of
 from gridweb.static_files import static_folder, static_names
 from gridweb.views import render_fragment, status_facts
@@ -78,7 +78,8 @@ async def events() -> Response:
     """The event stream, from behind the browser's last event where it names one."""
     last = request.headers.get("Last-Event-ID") or request.args.get("after", "")
     is_id = last.isascii() and last.isdecimal() and len(last) <= EVENT_ID_DIGITS_MAX
-    response = Response(site().feed.open(int(last) if is_id else None), content_type="text/event-stream")
+    stream = site().feed.open(int(last) if is_id else None, viewer().name)
+    response = Response(stream, content_type="text/event-stream")
     response.timeout = None
     response.headers["X-Accel-Buffering"] = "no"
     return response

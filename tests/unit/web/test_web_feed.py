@@ -10,7 +10,7 @@ import pytest
 
 from gridcore.problems import Problem
 from gridweb.access import Role
-from gridweb.feed import BACKLOG_MAX, LISTENERS_MAX, Feed
+from gridweb.feed import BACKLOG_MAX, LISTENERS_MAX, LISTENERS_OF_ONE_MAX, Feed
 from tests.unit.web.web_world import make_world
 
 PATIENCE_S = 30.0
@@ -89,9 +89,23 @@ async def test_a_reader_that_leaves_is_not_counted_any_more() -> None:
 
 async def test_more_listeners_than_the_bound_are_asked_to_come_back() -> None:
     feed = feed_of()
-    feed.listeners = LISTENERS_MAX
-    with pytest.raises(Problem, match="open already"):
-        feed.open(None)
+    streams = [feed.open(None, f"user-{number // LISTENERS_OF_ONE_MAX}") for number in range(LISTENERS_MAX)]
+    for stream in streams:
+        await take(stream, 1)
+    with pytest.raises(Problem, match=f"{LISTENERS_MAX} event streams are open already"):
+        feed.open(None, "another")
+
+
+async def test_one_user_does_not_take_the_streams_of_the_others() -> None:
+    feed = feed_of()
+    streams = [feed.open(None, "anna") for _ in range(LISTENERS_OF_ONE_MAX)]
+    for stream in streams:
+        await take(stream, 1)
+    with pytest.raises(Problem, match="of yours"):
+        feed.open(None, "anna")
+    await take(feed.open(None, "berta"), 1)
+    await streams[0].aclose()  # type: ignore[attr-defined]  # it is a generator
+    await take(feed.open(None, "anna"), 1)
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
