@@ -126,6 +126,42 @@ def test_slots_without_a_value_stay_empty(visit: Visit, line: BillLine) -> None:
     assert sum(counts[5:]) == 0, "hours that have not come yet"
 
 
+def test_an_axis_stands_only_while_a_curve_of_its_own_is_drawn(visit: Visit, line: BillLine) -> None:
+    browser = visit.browser
+    visit.go_to(next(place for place in PLACES if place.name == "household"), line, Look())
+    width = "return Math.round(document.querySelector('.u-over').getBoundingClientRect().width)"
+    with_price = browser.run(width)
+
+    browser.click(".chart-legend button:last-child")
+    without_price = browser.run(width)
+    browser.click(".chart-legend button:last-child")
+
+    assert without_price > with_price + 40, "the plot takes the room of the axis of prices"
+    assert browser.run(width) == with_price
+
+
+def test_without_a_pointer_the_line_below_says_what_gaps_mean_and_nothing_moves_when_it_says_values(
+    visit: Visit, line: BillLine
+) -> None:
+    browser = visit.browser
+    visit.go_to(next(place for place in PLACES if place.name == "household"), line, Look())
+    height = "return document.querySelector('figure.chart').offsetHeight"
+    resting = browser.text(".chart-readout")
+    over = browser.find(".u-over")
+    browser.run("arguments[0].scrollIntoView({block: 'center'})", over)
+
+    ActionChains(browser.driver).move_to_element_with_offset(over, 2 - over.size["width"] // 2, 0).perform()
+    pointed = browser.text(".chart-readout")
+    tallest = browser.run(height)
+    browser.rest()
+
+    assert "a gap is a slot without a value" in resting
+    assert "Import" in pointed
+    assert "kWh" in pointed
+    assert browser.text(".chart-readout") == resting
+    assert browser.run(height) == tallest
+
+
 # ---------------------------------------------------------------------------------------------------------------- a year
 
 
