@@ -43,7 +43,7 @@ from gridledger.timeseries.config import SeriesConfig
 from gridledger.timeseries.projection import Projector
 from gridweb.app import create_app
 from gridweb.config import WebConfig
-from gridweb.database import open_database
+from gridweb.database import check_database, open_database
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.sessions import Sessions
@@ -120,7 +120,7 @@ def check_file(path: Path) -> Parts:
     config = load_config(path, ServeConfig)
     parts = open_parts(config)
     open_series(config.series)
-    open_database(config.web.users).close()
+    check_database(config.web.users)
     return parts
 
 

@@ -47,6 +47,14 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_database(path: Path) -> None:
+    """UsageError when the file could not be used. It is not made here: whoever checks may be another than who serves."""
+    if path.exists():
+        open_database(path).close()
+    elif not path.parent.is_dir():
+        raise UsageError(f"{path}: cannot be used (its folder does not exist); check web.users and its folder")
+
+
 @contextmanager
 def as_one(connection: sqlite3.Connection) -> Iterator[None]:
     """What is written inside is written together or not at all."""

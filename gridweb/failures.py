@@ -7,6 +7,7 @@ from typing import Final
 
 from quart import Response, jsonify, request
 
+from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.i18n import N_
@@ -58,9 +59,9 @@ def problem_of(error: Exception) -> Problem:
         return Problem("busy", f"{error}; ask again later")
     if isinstance(error, SourceMissing):
         return Problem("not-found", str(error))
-    if (
-        isinstance(error, NodeRefused) and error.status == BAD_REQUEST
-    ):  # a height or an instant that cannot be, handed on
+    if isinstance(error, UsageError):  # a span with more rows than are read at once
+        return Problem("bad-request", str(error))
+    if isinstance(error, NodeRefused) and error.status == BAD_REQUEST:  # a height or instant that cannot be
         log.info("node_refused", path=request.path, reason=str(error))
         return Problem("bad-request", error.detail)
     if isinstance(error, NodeRefused):

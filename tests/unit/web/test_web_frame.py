@@ -11,6 +11,7 @@ from quart import Blueprint, render_template_string
 
 from gridcore.errors import InvariantError, UsageError
 from gridcore.problems import PROBLEM_TYPE, TITLES
+from gridcore.timeseries import Row
 from gridledger.commands import doctor
 from gridweb import app as app_module
 from gridweb import static_files
@@ -21,7 +22,7 @@ from gridweb.i18n import LANGUAGES
 from gridweb.tables import Column, Table
 from gridweb.views import navigation
 from ledger.client import NodeRefused
-from tests.unit.web.web_world import World, make_world
+from tests.unit.web.web_world import FIRST_S, World, make_world
 
 MARKUP = '<script>alert(1)</script><img src=x onerror="alert(1)">'
 
@@ -122,6 +123,19 @@ async def test_a_value_that_the_node_does_not_take_is_the_askers_error_not_a_fau
     response = await world.browser(Role.UTILITY).get("/blocks/9", headers={"Accept": "application/json"})
     problem = await response.get_json()
     assert (response.status_code, problem["detail"]) == (400, "no height")
+
+
+async def test_a_span_with_too_many_rows_is_the_askers_error_not_a_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(*_: object) -> list[Row]:
+        raise UsageError("slot: more than 3 rows; ask for a shorter span")
+
+    monkeypatch.setattr(world.series, "read", read)
+    address = f"/api/v1/areas/a-1/slots?start_s={FIRST_S}&end_s={FIRST_S + 900}"
+    response = await world.browser(Role.UTILITY).get(address)
+    assert response.status_code == 400
+    assert "shorter span" in (await response.get_json())["detail"]
 
 
 def test_every_problem_has_words_for_people() -> None:

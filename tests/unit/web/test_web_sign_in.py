@@ -18,7 +18,7 @@ from gridcore.logs import configure_logs
 from gridweb import users
 from gridweb.access import Role, Viewer
 from gridweb.cookies import Cookies
-from gridweb.database import open_database
+from gridweb.database import check_database, open_database
 from gridweb.pages import account
 from gridweb.pages.account import local_path
 from gridweb.sessions import AGE_S, IDLE_S, SEEN_STEP_S, SESSIONS_OF_USER_MAX, form_token
@@ -291,6 +291,17 @@ def test_a_user_is_changed_and_signed_out_or_neither(world: World, tmp_path: Pat
                 change()
         other.execute("DROP TRIGGER stop")
     assert world.site.users.viewer("anna") == world.site.sessions.find(token) == Viewer("anna", Role.UTILITY)
+
+
+def test_a_check_makes_no_file_that_the_service_could_not_open(tmp_path: Path) -> None:
+    check_database(tmp_path / "users.db")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="folder"):
+        check_database(tmp_path / "nowhere" / "users.db")
+    (tmp_path / "users.db").write_text("no database of ours, though long enough to look like one" * 20)
+    (tmp_path / "users.db").chmod(0o600)
+    with pytest.raises(UsageError, match="cannot be used"):
+        check_database(tmp_path / "users.db")
 
 
 def test_users_that_others_may_read_are_refused(tmp_path: Path) -> None:
