@@ -29,6 +29,7 @@ CACHE_AGE_S_MAX: Final = 10.0
 STATUS_AGE_S_MAX: Final = 1.0
 RETRY_AFTER_S: Final = 1.0
 """After a failure the node is left alone this long: pages do not wait for it one after the other."""
+BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 
 T = TypeVar("T")
@@ -51,7 +52,8 @@ class SourceMissing(GridError):  # noqa: N818
 
 
 class SourceBusy(GridError):  # noqa: N818
-    """The node answers, but not this, now (its 503): a bundle before the next block, for one. Asking again can help.
+    """The node answers, but not this, now: its 503 (a bundle before the next block, for one), or it does not take the pages'
+    key, or is no node. Asking again can help.
 
     ``outage``: how a part of a page says so; it is of this moment and not among the outages that every page shows.
     """
@@ -166,7 +168,7 @@ class Source:
         self._areas: list[AreaInfo] | None = None
 
     async def query(self, path: str, **params: str | int) -> Any:
-        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for anything else that is not an answer."""
+        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a question that is none."""
         return _parse(await self.bytes(path, **params))
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
@@ -303,6 +305,8 @@ class Source:
             self._health.report("node", None)
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
+            if refused.status != BAD_REQUEST:
+                raise SourceBusy(self._health.moment("node", str(refused))) from None
             raise
         finally:
             if is_probe:

@@ -198,6 +198,23 @@ async def test_with_a_busy_node_every_page_is_a_page(world: World) -> None:
     assert "Not now" in await response.get_data(as_text=True)
 
 
+@pytest.mark.parametrize(("status", "says"), [(401, "no signature of web"), (403, "is for"), (200, "not like a node")])
+async def test_a_node_that_does_not_take_the_pages_key_or_is_none_leaves_pages_in_words(
+    world: World, status: int, says: str
+) -> None:
+    async def refuse(*_: object, **__: object) -> bytes:
+        raise NodeRefused(f"http://127.0.0.1:1: GET /api/v1/areas: {says}", status, says)
+
+    world.node.fetch_bytes = refuse  # type: ignore[method-assign]
+    for path in ("/sign-in", "/nothing-here"):
+        response = await world.browser().get(path)
+        assert "<h1" in await response.get_data(as_text=True), path
+        assert response.status_code in (200, 303, 404), path
+    response = await world.browser(Role.UTILITY).get("/households/H001")
+    assert response.status_code == 503
+    assert says in await response.get_data(as_text=True)
+
+
 async def test_before_the_first_answer_an_away_node_is_an_outage(world: World) -> None:
     world.node.away = True
     for question in (world.site.source.as_of, world.site.source.areas):
