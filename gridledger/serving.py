@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,17 @@ class ServeConfig:
             )
         if self.web.demo and not asgi.is_loopback(urlsplit(self.web.public_url or "//localhost").hostname or ""):
             raise UsageError("web.demo = true is open under this machine's own name alone; leave web.public_url out")
+
+
+def doubts(config: ServeConfig) -> Iterator[tuple[str, str]]:
+    """(event, remedy) of what may be meant so and mostly is not: said in the log at the start."""
+    if not asgi.is_loopback(config.web.listen.host):
+        yield "listens_without_tls", "put a proxy with TLS before it"
+    if config.web.is_secure and not config.web.proxies:
+        yield (
+            "all_browsers_seem_one",
+            "count the proxies in web.proxies: guessed passwords lock an address, here the proxy's",
+        )
 
 
 @dataclass(frozen=True)

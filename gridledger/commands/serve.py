@@ -50,16 +50,14 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
     import asyncio
     import signal
 
-    from gridcore.asgi import is_loopback, open_socket
+    from gridcore.asgi import open_socket
     from gridcore.logs import configure_logs, get_logger
-    from gridledger.serving import open_parts, serve_pages
+    from gridledger.serving import doubts, open_parts, serve_pages
 
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
         configure_logs(json=args.json or not sys.stderr.isatty(), level=config.log_level)
-    if not is_loopback(config.web.listen.host):
-        get_logger(__name__).warning(
-            "listens_without_tls", host=config.web.listen.host, remedy="put a proxy with TLS before it"
-        )
+    for event, remedy in doubts(config):
+        get_logger(__name__).warning(event, host=config.web.listen.host, remedy=remedy)
     parts = open_parts(config)
 
     def say_ready(url: str) -> None:

@@ -13,7 +13,7 @@ from gridcore.errors import InvariantError, UsageError
 from gridcore.sm import SigningKey
 from gridcore.verify import Trust
 from gridledger import serving
-from gridledger.serving import KeyConfig, Parts, ServeConfig, serve_pages
+from gridledger.serving import KeyConfig, Parts, ServeConfig, doubts, serve_pages
 from gridledger.timeseries.config import SeriesConfig
 from gridledger.timeseries.projection import Projector
 from gridweb.config import ListenConfig, WebConfig
@@ -118,3 +118,19 @@ def test_a_demonstration_has_no_address_of_its_own_in_the_world(tmp_path: Path) 
     configure("http://localhost:7080")
     with pytest.raises(UsageError, match=r"web\.public_url"):
         configure("https://grid.example")
+
+
+@pytest.mark.parametrize(
+    ("web", "events"),
+    [
+        ({"public_url": "https://grid.example", "proxies": 1}, []),
+        ({"public_url": "https://grid.example"}, ["all_browsers_seem_one"]),
+        ({"listen": ListenConfig("0.0.0.0")}, ["listens_without_tls"]),
+    ],
+)
+def test_what_is_mostly_not_meant_is_said_at_the_start(tmp_path: Path, web: dict[str, Any], events: list[str]) -> None:
+    series = SeriesConfig(path=tmp_path / "series.db")
+    config = ServeConfig(
+        "http://127.0.0.1:1", KeyConfig("web", "file:x"), WebConfig(tmp_path / "t.json", **web), series
+    )
+    assert [event for event, _ in doubts(config)] == events
