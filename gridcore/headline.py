@@ -1,9 +1,9 @@
 """The one sentence about a market: how much was traded, and whether that was cheaper than the supplier alone.
 
 The overview page and the demonstration's summary say it in the same words because both take words and arithmetic from here.
-``Headline.sentence`` is the English template and the message id by which pages translate it; its places are ``homes``,
-``energy_kwh``, ``share`` (per cent) and ``amount`` (currency), which each reader formats in its own way. Integers only. A
-saving below zero is said as plainly as one above.
+``Headline.sentence`` is the English template and the message id by which pages translate it; its places are ``homes``
+(``homes_words`` with their ``count``), ``energy_kwh``, ``share`` (per cent) and ``amount`` (currency), which each reader formats in
+its own way. Integers only. A saving below zero is said as plainly as one above.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name: what stands in it 
 
 
 NO_TRADE: Final = N_("No trade yet")
-CHEAPER: Final = N_("%(homes)s homes traded %(energy_kwh)s kWh; %(share)s %% cheaper than supplier only")
-DEARER: Final = N_("%(homes)s homes traded %(energy_kwh)s kWh; %(share)s %% dearer than supplier only")
-SAME: Final = N_("%(homes)s homes traded %(energy_kwh)s kWh; neither cheaper nor dearer than supplier only")
-BETTER: Final = N_("%(homes)s homes traded %(energy_kwh)s kWh; %(amount)s better off than with supplier only")
-WORSE: Final = N_("%(homes)s homes traded %(energy_kwh)s kWh; %(amount)s worse off than with supplier only")
+CHEAPER: Final = N_("%(homes)s traded %(energy_kwh)s kWh; %(share)s %% cheaper than supplier only")
+DEARER: Final = N_("%(homes)s traded %(energy_kwh)s kWh; %(share)s %% dearer than supplier only")
+SAME: Final = N_("%(homes)s traded %(energy_kwh)s kWh; neither cheaper nor dearer than supplier only")
+BETTER: Final = N_("%(homes)s traded %(energy_kwh)s kWh; %(amount)s better off than with supplier only")
+WORSE: Final = N_("%(homes)s traded %(energy_kwh)s kWh; %(amount)s worse off than with supplier only")
+ONE_HOME: Final = N_("1 home")
+MANY_HOMES: Final = N_("%(count)s homes")
 SENTENCES: Final = (NO_TRADE, CHEAPER, DEARER, SAME, BETTER, WORSE)
 
 
@@ -74,11 +76,21 @@ class Headline:
             return BETTER if self.saving_nano > 0 else WORSE
         return CHEAPER if self.saving_nano > 0 else DEARER
 
+    @property
+    def homes_words(self) -> str:
+        """The template that says how many homes."""
+        return ONE_HOME if self.homes == 1 else MANY_HOMES
+
+    @property
+    def has_share(self) -> bool:
+        """Whether the sentence says a share, so that its base has to be said, too."""
+        return self.sentence in (CHEAPER, DEARER)
+
     def in_english(self, currency: str) -> str:
         """The sentence with figures for a terminal: kWh and per cent with one digit, amounts with two."""
         share, tenths = self.share_per_mille, self.traded_tenths_kwh
         return self.sentence % {
-            "homes": self.homes,
+            "homes": self.homes_words % {"count": f"{self.homes:,}"},
             "energy_kwh": f"{tenths // 10:,}.{tenths % 10}",
             "share": "" if share is None else f"{share // 10}.{share % 10}",
             "amount": f"{abs(self.saving_nano) / 10**9:,.2f} {currency}",

@@ -17,7 +17,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from gridcore.errors import UsageError
-from gridcore.headline import SENTENCES
+from gridcore.headline import MANY_HOMES, ONE_HOME, SENTENCES
 from gridweb.i18n import LANGUAGES
 
 SOURCE_LANGUAGE: Final = "en"
@@ -37,7 +37,11 @@ def extract() -> Catalog:
     ):
         name = f"gridweb/{Path(file).as_posix()}"
         found.add(message, None, [(name, 0)], auto_comments=comments, context=context)
-    for sentence in SENTENCES:  # said by the overview, written where the demonstration finds them, too
+    for sentence in (
+        ONE_HOME,
+        MANY_HOMES,
+        *SENTENCES,
+    ):  # said by the overview, written where the demonstration finds them, too
         found.add(sentence, None, [("gridcore/headline.py", 0)])
     return found
 

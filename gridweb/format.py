@@ -157,11 +157,11 @@ def unit(kind: str, currency: str = "") -> str:
 
 
 def _decimal(value: Decimal, digits: int) -> str:
-    """``value`` with ``digits`` decimals and the separators of the language.
+    """``value`` with ``digits`` decimals and the separators of the language; what rounds to zero has no sign.
 
     Python's own formatting, rounded half to even as Babel's: that takes thirty times as long, and a page has thousands of them.
     """
-    return f"{value:,.{digits}f}".translate(_separators(language()))
+    return f"{value:z,.{digits}f}".translate(_separators(language()))
 
 
 @cache

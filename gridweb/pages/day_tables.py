@@ -40,6 +40,7 @@ SLOT_COLUMNS: Final = (
     Column("voltage_milli_min", N_("Lowest voltage"), "voltage_milli"),
     Column("traders_pays_nano", N_("Traders pay"), "amount_nano"),
     Column("traders_supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("traders_supplier_charge_nano", N_("Supplier's charge for use"), "amount_nano"),
 )
 
 AREA_COLUMNS: Final = (
@@ -61,6 +62,7 @@ AREA_COLUMNS: Final = (
     Column("voltage_milli_min", N_("Lowest voltage"), "voltage_milli"),
     Column("traders_pays_nano", N_("Traders pay"), "amount_nano"),
     Column("traders_supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
+    Column("traders_supplier_charge_nano", N_("Supplier's charge for use"), "amount_nano"),
 )
 
 
@@ -115,6 +117,7 @@ def slot_table(area: AreaInfo, slots: list[SlotFigures], currency: str) -> Table
                 slot.voltage_milli_min,
                 slot.traders_pays_nano,
                 slot.traders_supplier_only_nano,
+                slot.traders_supplier_charge_nano,
             )
             for slot in slots
         ],
@@ -160,13 +163,14 @@ def areas_of_day(days: AllDays, currency: str) -> Table:
             one.lowest.voltage_milli if one.lowest else None,
             one.pays_nano,
             one.supplier_only_nano,
+            one.supplier_charge_nano,
         )
         for one in days.areas
     ]
     lowest = days.lowest
     totals: list[object] = [_("all"), None, *(sum(int(row[at] or 0) for row in rows) for at in range(2, 14))]
     totals += [days.balance.loss_ppm, lowest.voltage_milli if lowest else None]
-    totals += [sum(int(row[at] or 0) for row in rows) for at in (16, 17)]
+    totals += [sum(int(row[at] or 0) for row in rows) for at in (16, 17, 18)]
     return Table(
         "areas",
         AREA_COLUMNS,

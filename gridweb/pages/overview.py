@@ -161,7 +161,7 @@ def say(headline: Headline, currency: str) -> str:
     """The sentence about the day in the language of the request."""
     share = headline.share_per_mille
     return translate(headline.sentence) % {
-        "homes": shown.count(headline.homes),
+        "homes": translate(headline.homes_words) % {"count": shown.count(headline.homes)},
         "energy_kwh": _tenths(headline.traded_tenths_kwh),
         "share": "" if share is None else _tenths(share),
         "amount": shown.money(abs(headline.saving_nano), currency),

@@ -376,7 +376,8 @@
       return fill(KINDS[column.kind].unit, { currency: this.currency });
     }
 
-    number(value, digits) {
+    number(exact, digits) {
+      const value = Number(exact.toFixed(digits)) === 0 ? 0 : exact; // what rounds to zero has no sign
       return new Intl.NumberFormat(this.language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
     }
 

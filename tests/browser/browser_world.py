@@ -38,8 +38,6 @@ for (const name of ["title", "aria-label", "placeholder", "alt", "label"])
 return found.map((text) => text.trim().replace(/\\s+/g, " ")).filter(Boolean);
 """
 PLACEHOLDER = re.compile(r"%\\?\(\w+\\?\)s|\\?\{\w+\\?\}")
-UNITS = frozenset({"CNY/kWh"})
-"""Understood in both languages."""
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -153,7 +151,7 @@ def _phrases() -> Mapping[str, re.Pattern[str]]:
     found = {}
     for message in catalogue("en"):
         bare, translation = PLACEHOLDER.sub(" ", message), catalogue("zh_CN").get(message, "")
-        if message in translation or message in UNITS or not re.search(r"[A-Za-z]{3}", bare):
+        if message in translation or not re.search(r"[A-Za-z]{3}", bare):
             continue
         pattern = PLACEHOLDER.sub(".{1,80}?", re.escape(message))
         is_phrase = len(re.findall(r"[A-Za-z]{2,}", bare)) > 2

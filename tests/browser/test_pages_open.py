@@ -59,3 +59,31 @@ def test_a_page_is_open_to_people_who_do_not_see_it_or_use_no_mouse(
     visit.go_to(place, line, look)
 
     assert visit.browser.accessibility_findings(AXE) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGE_TAGS)
+def test_a_statement_on_a_phone_shows_names_and_amounts_side_by_side(
+    visit: Visit, line: BillLine, language: str
+) -> None:
+    visit.go_to(next(place for place in PLACES if place.name == "statement"), line, Look(360, language=language))
+
+    name_px = visit.browser.run("return document.querySelector('.statement td:has(a)').offsetWidth")
+    hidden_px = visit.browser.run(
+        "const box = document.querySelector('.statement .scroll'); return box.scrollWidth - box.clientWidth"
+    )
+
+    assert name_px >= 90
+    assert hidden_px <= 0
+
+
+def test_what_stands_side_by_side_on_the_sign_in_page_is_of_one_height_and_does_not_touch(
+    visit: Visit, line: BillLine
+) -> None:
+    visit.go_to(PLACES[0], line, Look())
+    box = "const box = (selector) => document.querySelector(selector).getBoundingClientRect();"
+
+    heights = visit.browser.run(box + "return ['.beside select', '.beside button'].map((one) => box(one).height)")
+    gap_px = visit.browser.run(box + "return box('.sign-in .mark + .mark').left - box('.sign-in .mark').right")
+
+    assert heights[0] == heights[1]
+    assert gap_px >= 3

@@ -38,6 +38,17 @@ def test_the_sentence_says_on_which_side_of_the_supplier_the_homes_are(
     assert Headline(12, 34_567, pays, alone, charge).in_english("CNY") == said
 
 
+def test_one_home_is_not_homes() -> None:
+    assert Headline(1, 34_567, 95, 100, 100).in_english("CNY").startswith("1 home traded 34.6 kWh; ")
+    assert Headline(1_200, 34_567, 95, 100, 100).in_english("CNY").startswith("1,200 homes traded 34.6 kWh; ")
+
+
+@given(AMOUNTS, AMOUNTS, st.integers(0, 10**15))
+def test_a_share_is_said_where_its_base_is_to_be_said(pays: int, alone: int, charge: int) -> None:
+    line = Headline(3, 1_000, pays, alone, charge)
+    assert line.has_share == (" % " in line.in_english("CNY"))
+
+
 def test_before_anything_is_traded_no_share_is_claimed() -> None:
     assert Headline(12, 0, 90, 100, 100).in_english("CNY") == "No trade yet"
 

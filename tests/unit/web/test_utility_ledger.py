@@ -40,6 +40,8 @@ async def test_a_settled_slot_shows_the_ledgers_price_energy_losses_and_money(tm
     traders = [total for total in statement["parties"] if total["party"] != "l-1"]
     assert slot["traders_pays_nano"] == sum(total["pays_nano"] for total in traders)
     assert slot["traders_supplier_only_nano"] == sum(total["supplier_only_nano"] for total in traders)
+    charge = sum(max(0, total["supplier_only_nano"]) for total in traders)
+    assert slot["traders_supplier_charge_nano"] == charge > 0
     assert {row["state"] for row in later} <= {"open", "not open yet", "cleared"}
 
 

@@ -119,8 +119,9 @@ async def test_the_first_screen_says_each_of_its_figures_in_words(tmp_path: Path
     world = await utility_world(tmp_path, ["a-1"])
     page = await world.browser(Role.UTILITY).text("/overview")
     for said in (
-        "1 homes traded 0.3 kWh; 10.0 % cheaper than supplier only",
+        "1 home traded 0.3 kWh; 10.0 % cheaper than supplier only",
         "1 of 96 slots of the day are settled",
+        "The percentage is of what the supplier alone would charge for their use (100.00 CNY).",
         "229.7 V",
         "what parties owe is what accounts received",
         "1 of 2",
@@ -130,6 +131,16 @@ async def test_the_first_screen_says_each_of_its_figures_in_words(tmp_path: Path
         "No row refused",
     ):
         assert said in page, said
+
+
+async def test_the_share_of_the_headline_can_be_recomputed_from_the_table_of_areas(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    browser = world.browser(Role.UTILITY)
+    answer = await (await browser.get("/api/v1/areas")).get_json()
+    row = dict(zip((column["key"] for column in answer["columns"]), answer["rows"][0], strict=True))
+    saving = row["traders_supplier_only_nano"] - row["traders_pays_nano"]
+    share = f"{100 * saving / row['traders_supplier_charge_nano']:.1f}"
+    assert f"{share} % cheaper than supplier only" in await browser.text("/overview")
 
 
 async def test_a_node_that_never_answered_leaves_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
@@ -147,7 +158,7 @@ async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of
     world.node.away = True
     world.progress.newest += 1  # what was kept of the node's answers is of an older height
     page = await browser.text("/overview")
-    assert "1 homes traded 0.3 kWh" in page
+    assert "1 home traded 0.3 kWh" in page
     assert "229.7 V" in page
     assert "what parties owe" not in page
     assert (await browser.text("/overview/part/ledger")).count("away since") == 3
@@ -163,7 +174,7 @@ async def test_a_series_that_is_away_is_named_and_comes_back_by_itself(tmp_path:
     assert "the time series store, which is away since" in await browser.text("/overview")
     assert "away" in await browser.text(f"/slots/a-1/{FIRST_S}")
     world.series.away = False
-    assert "1 homes traded 0.3 kWh" in await browser.text("/overview")
+    assert "1 home traded 0.3 kWh" in await browser.text("/overview")
 
 
 async def test_a_hundred_areas_have_one_sum_a_compact_list_and_no_grid_of_slots(tmp_path: Path) -> None:
@@ -175,7 +186,7 @@ async def test_a_hundred_areas_have_one_sum_a_compact_list_and_no_grid_of_slots(
     assert page.count('class="strip"') == 100
     assert "data-slot-grid" not in page
     one = await browser.text("/overview?area=a042")
-    assert "1 homes traded 0.3 kWh" in one
+    assert "1 home traded 0.3 kWh" in one
     assert "data-slot-grid" in one
     answer = await (await browser.get("/api/v1/areas")).get_json()
     assert len(answer["rows"]) == 100

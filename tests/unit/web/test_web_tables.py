@@ -109,6 +109,8 @@ def test_energy_prices_shares_and_counts() -> None:
     with speaking("en"):
         assert forms.energy(1_234_567) == "1,234.567 kWh"
         assert forms.energy(-1, with_unit=False) == "-0.001"
+        assert forms.show(-49_999, "amount_nano") == "0.0000", "what rounds to zero has no sign"
+        assert forms.show(-50_001, "amount_nano") == "-0.0001"
         assert forms.price(460_000, "CNY") == "0.4600 CNY/kWh"
         assert forms.price(None, "CNY") == "–"
         assert forms.share(973_000) == "97.3 %"
