@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +226,18 @@ def make_world(folder: Path, **config: Any) -> World:
         stop=stop,
     )
     return World(create_app(site), site, node, series, progress, clock)
+
+
+async def open_form(browser: Browser, path: str = "/sign-in") -> str:
+    """Open the sign-in page as a browser does; the token of its form."""
+    token = re.search(r'name="form_token" value="(\w+)"', await browser.text(path))
+    assert token is not None
+    return token[1]
+
+
+def cookie_of(response: Any, name: str) -> Morsel[str]:
+    """A cookie that a response sets."""
+    jar: SimpleCookie = SimpleCookie()
+    for header in response.headers.getlist("Set-Cookie"):
+        jar.load(header)
+    return jar[name]
