@@ -14,9 +14,10 @@ from quart import Blueprint, request
 
 from gridcore.problems import Problem
 from gridweb.access import EVERY_ROLE, check_party, requires
-from gridweb.bill import LINE_TITLES, BillLine, Saying, Totals, say, sums_by_kind
+from gridweb.bill import LINE_TITLES, Saying, Totals, say, sums_by_kind
 from gridweb.pages.household_tables import (
     DayBill,
+    Lines,
     choose_day,
     household_days_table,
     household_intervals_table,
@@ -131,7 +132,8 @@ async def show_statement(party: str) -> str:
     scope = await _scope(party)
     as_of = await source().as_of()
     part = await part_of(_statement(party, scope.day))
-    bill, lines = part.value or (None, [])
+    bill, found = part.value or (None, Lines(()))
+    lines = found.lines
     return await render_page(
         "household/statement.html",
         scope=scope,
@@ -139,6 +141,7 @@ async def show_statement(party: str) -> str:
         is_behind=as_of.height < as_of.newest,
         away_part=part.away,
         bill=bill,
+        lines_note=found.note(scope.tz),
         by_slot=[(start_s, list(group)) for start_s, group in groupby(lines, key=lambda line: line.slot_start_s)],
         sums=sums_by_kind(lines),
         total_nano=sum(line.amount_nano for line in lines),
@@ -154,7 +157,7 @@ async def _days(party: str) -> dict[str, Any]:
     return {"days": days, "days_url": table_url(household_days_table, party=party)}
 
 
-async def _statement(party: str, day: Day) -> tuple[DayBill, list[BillLine]]:
+async def _statement(party: str, day: Day) -> tuple[DayBill, Lines]:
     bill = await read_day_bill(source(), party, day.date)
     return bill, await read_lines(source(), bill)
 
@@ -170,7 +173,7 @@ async def read_figures(scope: Scope) -> dict[str, Any]:
     """What a day came to, from the time series; from the node while that is away or behind, then without sums by kind."""
     as_of = await source().as_of()
     part = await part_of(_statement(scope.party, scope.day))
-    bill, lines = part.value or (None, [])
+    bill, found = part.value or (None, Lines(()))
     totals = None if bill is None else bill.totals
     is_behind = as_of.height < as_of.newest
     if totals is None or (is_behind and not totals.settled):
@@ -179,8 +182,9 @@ async def read_figures(scope: Scope) -> dict[str, Any]:
         "totals": totals,
         "saying": None if totals is None or not totals.settled else _say(totals, as_of.currency, scope.party),
         "is_behind": is_behind,
-        "sums": sums_by_kind(lines),
-        "lines_total_nano": sum(line.amount_nano for line in lines),
+        "sums": sums_by_kind(found.lines),
+        "lines_total_nano": sum(line.amount_nano for line in found.lines),
+        "lines_note": found.note(scope.tz),
         "line_titles": LINE_TITLES,
         "away_part": part.away,
     }

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gridcore.problems import Problem
 from gridcore.timeseries import INTERVALS, SLOTS
+from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.bill import BillLine, Interval, Totals, intervals_of, lines_of, sums_by_kind, totals_of
 from gridweb.i18n import N_, _
 from gridweb.points import Day, Point, day_of, find_point, newest_day, parse_day
-from gridweb.source import AreaInfo, Source
+from gridweb.source import AreaInfo, Source, SourceMissing
 from gridweb.tables import Column, Table, serves_table
 
 SPAN_S_MAX: Final = 367 * 86_400
@@ -27,6 +28,8 @@ ROWS_IN_THREAD: Final = 2_000
 """A longer curve is put together in a thread, so that other requests go on."""
 LINES_AT_ONCE: Final = 8
 """Questions to the node at a time, where a slot's lines have to come from there."""
+SLOTS_NAMED: Final = 4
+"""Slots without lines that a note names."""
 
 DayRow = tuple[str | int | None, ...]
 
@@ -115,8 +118,32 @@ def complete(found: Sequence[Interval], slots: range) -> list[Interval]:
     ]
 
 
-async def read_lines(source: Source, bill: DayBill) -> list[BillLine]:
-    """The statement lines of a day, by slot and kind.
+@dataclass(frozen=True)
+class Lines:
+    """The statement lines of a day, by slot and kind. ``without``: settled slots of the curve whose run the node does not know,
+    so that they have no lines here.
+    """
+
+    lines: tuple[BillLine, ...]
+    without: tuple[int, ...] = ()
+
+    def note(self, tz: str) -> str:
+        """What the lines are not, in words; "" for a whole statement."""
+        if not self.without:
+            return ""
+        slots = ", ".join(shown.clock(start_s, tz) for start_s in self.without[:SLOTS_NAMED])
+        if len(self.without) > SLOTS_NAMED:
+            slots += " …"
+        return _(
+            "Slots that the time series call settled while the ledger knows no run of them: %(count)s (%(slots)s). "
+            "Their lines are missing here; please report it to the operator.",
+            count=len(self.without),
+            slots=slots,
+        )
+
+
+async def read_lines(source: Source, bill: DayBill) -> Lines:
+    """The statement lines of a day.
 
     From the curve by the verifier's arithmetic; a slot whose lines do not add up that way (another contract) is asked of
     the node.
@@ -128,13 +155,20 @@ async def read_lines(source: Source, bill: DayBill) -> list[BillLine]:
     turns = asyncio.Semaphore(LINES_AT_ONCE)
     found = await asyncio.gather(*(_ask_lines(source, bill.point, start_s, turns) for start_s in unknown))
     by_slot.update(zip(unknown, found, strict=True))
-    return [line for start_s in sorted(by_slot) for line in by_slot[start_s] or ()]
+    lines = tuple(line for start_s in sorted(by_slot) for line in by_slot[start_s] or ())
+    return Lines(lines, tuple(start_s for start_s in sorted(by_slot) if by_slot[start_s] is None))
 
 
-async def _ask_lines(source: Source, point: Point, slot_start_s: int, turns: asyncio.Semaphore) -> list[BillLine]:
+async def _ask_lines(
+    source: Source, point: Point, slot_start_s: int, turns: asyncio.Semaphore
+) -> list[BillLine] | None:
+    """The lines of a slot as the ledger states them; None where it knows no run of that slot."""
+    path = f"areas/{point.area.area}/slots/{slot_start_s}/run"
     async with turns:
-        path = f"areas/{point.area.area}/slots/{slot_start_s}/run"
-        run = await source.cached(path, party=point.party)
+        try:
+            run = await source.cached(path, party=point.party)
+        except SourceMissing:
+            return None
     return [
         BillLine(slot_start_s, line["line_kind"], line["energy_wh"], line["price_micro_per_kwh"], line["amount_nano"])
         for line in run["lines"]
@@ -223,10 +257,11 @@ async def household_lines_table(source: Source, viewer: Viewer, party: str, *, d
     """The statement lines of a household's day, by slot and kind. An amount above 0 is owed, one below is received."""
     check_party(viewer, party)
     bill = await read_day_bill(source, party, day)
-    lines = await read_lines(source, bill)
-    totals = (None, None, None, None, sum(line.amount_nano for line in lines))
-    links = [line_url(party, line.slot_start_s, line.kind) for line in lines]
-    return await _table(source, bill.point, "lines", LINE_COLUMNS, lines, _("Statement lines"), totals, links)
+    found = await read_lines(source, bill)
+    totals = (None, None, None, None, sum(line.amount_nano for line in found.lines))
+    links = [line_url(party, line.slot_start_s, line.kind) for line in found.lines]
+    table = await _table(source, bill.point, "lines", LINE_COLUMNS, found.lines, _("Statement lines"), totals, links)
+    return replace(table, note=found.note(bill.point.area.tz))
 
 
 @serves_table("/households/<party>/kinds", *EVERY_ROLE)
@@ -234,10 +269,12 @@ async def household_kinds_table(source: Source, viewer: Viewer, party: str, *, d
     """The sums of a household's day by kind of line."""
     check_party(viewer, party)
     bill = await read_day_bill(source, party, day)
-    sums = sums_by_kind(await read_lines(source, bill))
+    found = await read_lines(source, bill)
+    sums = sums_by_kind(found.lines)
     rows = [(one.kind, one.lines, one.energy_wh, one.amount_nano) for one in sums]
     totals = (None, sum(one.lines for one in sums), None, sum(one.amount_nano for one in sums))
-    return await _table(source, bill.point, "kinds", KIND_COLUMNS, rows, _("Sums by kind of line"), totals)
+    table = await _table(source, bill.point, "kinds", KIND_COLUMNS, rows, _("Sums by kind of line"), totals)
+    return replace(table, note=found.note(bill.point.area.tz))
 
 
 def line_url(party: str, slot_start_s: int, kind: str) -> str:

@@ -127,6 +127,24 @@ async def test_lines_of_a_contract_unknown_here_come_from_the_node(tmp_path: Pat
     assert (f"areas/A1/slots/{START_S}/run", {"party": PARTY}) in world.node.asked
 
 
+async def test_a_slot_settled_in_the_series_and_unknown_to_the_ledger_is_a_note_on_the_page(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill(world, [settled(START_S), settled(START_S + SLOT_S, pays_nano=5)])
+    browser = household(world)
+    at = (datetime.fromtimestamp(START_S + SLOT_S, UTC) + timedelta(hours=8)).strftime("%H:%M")
+    for address in (PAGE, STATEMENT):
+        page = unescape(await browser.text(address))
+        assert f"while the ledger knows no run of them: 1 ({at})" in page, address
+        assert "Bought from the neighbourhood" in page, address
+    lines = await (await browser.get(f"/api/v1/households/{PARTY}/lines?day={DAY}")).get_json()
+    assert {row[0] for row in lines["rows"]} == {START_S}
+    assert "Their lines are missing here" in lines["note"]
+    await fill(world, [settled(START_S)])
+    world.node.answers[f"areas/A1/slots/{START_S + SLOT_S}/run"] = {"lines": [], "next": None}
+    world.progress.newest += 1
+    assert "knows no run" not in await browser.text(PAGE)
+
+
 async def test_days_are_listed_newest_first_with_sums(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)
