@@ -5,14 +5,15 @@ Nothing is billed by these values. They rode in the signed batches, and the ledg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gridcore.timeseries import OBSERVATIONS
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _, translate
-from gridweb.source import Source
+from gridweb.pages.gateways import Gateway
+from gridweb.source import Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table
 
 DAY_S: Final = 86_400
@@ -20,6 +21,8 @@ LOOK_BACK_S: Final = 7 * DAY_S
 """How far back a device that is absent is looked for."""
 ABSENT_SHOWN_MAX: Final = 50
 """Absent devices of a gateway whose last value is looked for."""
+GATEWAYS_ASKED_MAX: Final = 8
+"""Gateways that are asked for their absent devices where no single one is meant."""
 
 PHASES: Final = ("32.7.0", "52.7.0", "72.7.0")
 SINGLE_VOLTAGE: Final = "12.7.0"
@@ -118,6 +121,23 @@ async def read_absent(source: Source, answer: Mapping[str, Any]) -> list[Absent]
             rows = await source.series.read(OBSERVATIONS, end_s - LOOK_BACK_S, end_s, tags)
             last_s = rows[-1].time_s if rows else None
         found.append(Absent(device, entry["reason"], last_s))
+    return found
+
+
+async def read_absent_of(source: Source, gateways: Sequence[Gateway]) -> list[Absent]:
+    """The devices that are absent at the newest boundaries of the first GATEWAYS_ASKED_MAX of some gateways. SourceAway, SourceBusy.
+
+    While the series is away their last values are not known; that they are absent is.
+    """
+    found: list[Absent] = []
+    for gateway in [one for one in gateways if one.last_boundary_s is not None][:GATEWAYS_ASKED_MAX]:
+        try:
+            answer = await read_observations(source, gateway.gateway, gateway.last_boundary_s or 0)
+        except SourceMissing:
+            continue
+        known = await part_of(read_absent(source, answer))
+        unknown = [Absent(name_of(entry), entry["reason"], None) for entry in answer["absent"]]
+        found += unknown if known.value is None else known.value
     return found
 
 

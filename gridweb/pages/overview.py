@@ -23,9 +23,10 @@ from gridweb.pages import Entry
 from gridweb.pages.accounts import accounts_table, read_accounts, table_of_accounts
 from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFigures, SlotState
 from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
+from gridweb.pages.devices import REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
 from gridweb.pages.registry import read_meters
-from gridweb.pages.scope import Scope, read_scope, wanted
+from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.site import source
@@ -88,11 +89,20 @@ async def _exceptions(scope: Scope) -> dict[str, Any]:
 async def _operation(scope: Scope) -> dict[str, Any]:
     status = await source().status()
     gateways = await read_gateways(source(), scope.areas, scope.as_of.ledger_time_s)
+    own = {area.area for area in scope.areas}
+    absent = await read_absent_of(source(), [one for one in gateways if own.intersection(one.areas)])
     block = await source().cached(f"blocks/{status.height}") if status.height else None
     signed = (
         [signer["name"] or signer["public_key"][:8] for signer in block["signers"] if signer["signed"]] if block else []
     )
-    return {"gateways": gateways, "url": table_url(gateways_table), "block": block, "signed": signed}
+    return {
+        "gateways": gateways,
+        "url": table_url(gateways_table),
+        "absent": absent,
+        "reasons": REASONS,
+        "block": block,
+        "signed": signed,
+    }
 
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -119,7 +129,7 @@ async def _read_parts(scope: Part[Scope], names: Iterable[str]) -> dict[str, Par
 
 def _values(scope: Part[Scope], parts: dict[str, Part[dict[str, Any]]]) -> dict[str, Any]:
     """What the templates of the parts need."""
-    query = scope.value.query() if scope.value is not None else ""
+    query = scope.value.query() if scope.value is not None else asked_query()
     known = {"scope": scope.value, "away_part": scope.away, "query": query, "parts": parts}
     return {**known, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
 

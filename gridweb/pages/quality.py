@@ -24,14 +24,14 @@ from gridweb.pages.devices import (
 )
 from gridweb.pages.gateways import Gateway, gateways_table, read_gateways, table_of_gateways
 from gridweb.pages.registry import ROLE_TITLES, read_meters
-from gridweb.pages.scope import Scope, read_scope, wanted
+from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import missing_at, read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.points import Day, parse_day
 from gridweb.site import source
 from gridweb.source import AreaInfo, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
-from gridweb.views import render_page
+from gridweb.views import render_fragment, render_page
 
 BOUNDARIES_MAX: Final = 48
 """Boundaries of a day whose missing meters are looked up by name, the newest ones."""
@@ -207,11 +207,22 @@ async def read_devices(source: Source, gateway: Gateway, tz: str) -> Devices | N
 @requires(*READS_ALL)
 async def show_quality() -> str:
     """The page: all areas' exceptions and gateways, and one area's readings and devices."""
+    return await render_page("quality/quality.html", **await _read())
+
+
+@pages.get("/quality/part")
+@requires(*READS_ALL)
+async def show_part() -> str:
+    """The content of the page by itself."""
+    return await render_fragment("quality/part.html", **await _read())
+
+
+async def _read() -> dict[str, Any]:
     scope = await part_of(read_scope(source(), *wanted()))
-    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away}
+    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away, "query": asked_query()}
     if scope.value is not None:
-        values |= await _values(scope.value)
-    return await render_page("quality/quality.html", **values)
+        values |= {"query": scope.value.query(), **await _values(scope.value)}
+    return values
 
 
 async def _values(scope: Scope) -> dict[str, Any]:

@@ -21,6 +21,12 @@ def wanted() -> tuple[str | None, str | None]:
     return request.args.get("area") or None, request.args.get("day") or None
 
 
+def asked_query() -> str:
+    """The query string of the request's area and day, for a page that could not read them yet."""
+    pairs = {name: value for name, value in zip(("area", "day"), wanted(), strict=True) if value is not None}
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
 DAYS_KEPT_MAX: Final = 4
 """Days of figures that are kept at hand for whoever asks next, until a newer height was seen."""
 

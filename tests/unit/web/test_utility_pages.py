@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,47 @@ async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of
     world.node.away = False
     world.site.health.report("node", None)
     assert "what parties owe is what accounts received" in await browser.text("/overview/part/ledger")
+
+
+async def test_devices_without_values_are_named_with_why_and_since_when_and_lead_to_the_quality_of_the_data(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    seen = Row(("gw", "shelly-1", "16.7.0"), NOW_S - 3_600, (1_000, 0))
+    await world.series.write(OBSERVATIONS, [seen])
+    browser = world.browser(Role.UTILITY)
+    said = "shelly-1 (broker down, last value at 2027-01-15 15:00)"
+    overview = " ".join((await browser.text("/overview")).split())
+    assert f"Devices without values, which no bill rests on: 1 – {said}" in overview
+    assert 'href="/quality#devices"' in overview
+    for path in ("/quality", "/quality/part"):
+        page = await browser.text(path)
+        assert 'id="devices"' in page, path
+        assert "2027-01-15 15:00" in page, path
+    world.node.answers["gateways/gw/observations"]["absent"] = []
+    world.progress.newest += 1
+    assert "Devices without values" not in await browser.text("/overview/part/ledger")
+    assert "Absent devices" not in await browser.text("/quality/part")
+
+
+async def test_while_the_series_is_away_devices_are_still_named_and_since_when_is_not_known(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    await world.series.write(OBSERVATIONS, [Row(("gw", "shelly-1", "16.7.0"), NOW_S - 3_600, (1_000, 0))])
+    browser = world.browser(Role.UTILITY)
+    await browser.text("/overview")  # the figures of the day are kept
+    world.series.away = True
+    page = await browser.text("/overview/part/ledger")
+    assert "shelly-1 (broker down)" in page
+
+
+async def test_a_page_that_could_not_be_read_asks_again_for_the_area_and_day_that_it_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    world.node.away = True
+    for page, part in (("overview", "/ledger"), ("quality", "")):
+        text = unescape(await world.browser(Role.UTILITY).text(f"/{page}?area=a-1&day=2027-01-15"))
+        assert f'hx-get="/{page}/part{part}?area=a-1&day=2027-01-15"' in text
 
 
 async def test_a_series_that_is_away_is_named_and_comes_back_by_itself(tmp_path: Path) -> None:
