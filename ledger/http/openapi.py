@@ -184,9 +184,11 @@ _CHANGES: Final = [
 ]
 _CHANGED: Final = {
     "type": "object",
-    "required": ["height", "newest", "changes"],
+    "required": ["height", "digest", "after_digest", "newest", "changes"],
     "properties": {
         "height": {**_WHOLE, "description": "Up to which the answer tells: the next after_height."},
+        "digest": {"type": "string", "description": "Of the header at height, hex digits."},
+        "after_digest": {"type": "string", "description": "Of the header at after_height, hex digits."},
         "newest": _WHOLE,
         "changes": {
             "type": "array",
@@ -200,6 +202,7 @@ _CHANGED: Final = {
                     "area": {"type": "string"},
                     "run": {"type": "string"},
                     "gateway": {"type": "string"},
+                    "observations": {"type": "boolean", "description": "Of a batch: whether there are any."},
                     "epoch": _WHOLE,
                     "counter": _WHOLE,
                 },

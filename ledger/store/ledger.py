@@ -343,4 +343,6 @@ def _accepted_batches(candidates: Sequence[Candidate], results: Sequence[Result]
     for position, (candidate, result) in enumerate(zip(candidates, results, strict=True)):
         transaction = candidate.transaction
         if result.code == Code.ACCEPTED and transaction is not None and transaction.kind == fields.READING_BATCH:
-            yield BatchEntry(transaction.signer, transaction.body["boundary_s"], position, transaction.id)
+            body = transaction.body
+            is_observed = "observations" in body
+            yield BatchEntry(transaction.signer, body["boundary_s"], position, transaction.id, is_observed)

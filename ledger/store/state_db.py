@@ -21,7 +21,7 @@ from ledger.state.state import LeafChange
 from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
 
 DB_NAME = "state.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _LAST_CHARACTER = "\U0010ffff"
 PAGE_BATCHES_MAX = 1000
 FOLLOWED_LEAVES = ("clearing", "exception", "registers", "run")
@@ -35,7 +35,7 @@ CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, he
   certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL);
 CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL, code INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
-  id BLOB NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
+  id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
 CREATE INDEX batches_by_height ON batches (height);
 """
 """``height`` of a leaf: of the block that wrote it last; 0: genesis."""
@@ -66,18 +66,20 @@ class Decision:
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """One accepted reading batch, by gateway and boundary."""
+    """One accepted reading batch, by gateway and boundary. ``is_observed``: it carries observations."""
 
     gateway: str
     boundary_s: int
     position: int
     id: bytes
+    is_observed: bool
 
 
 class Change(NamedTuple):
     """One write that followers of the ledger care for.
 
-    height: of the block; subject: a leaf's key (it was written last in that block), or ``batch/<gateway>/<boundary_s>``.
+    height: of the block; subject: a leaf's key (it was written last in that block), or
+    ``batch/<gateway>/<boundary_s>/<1: with observations, else 0>``.
     """
 
     height: int
@@ -267,7 +269,7 @@ class StateDb:
         kinds = " OR ".join(f"key BETWEEN '{kind}/' AND '{kind}0'" for kind in FOLLOWED_LEAVES)  # "0" follows "/"
         rows = self._rows(
             f"SELECT height, key FROM leaves WHERE height > ? AND height <= ? AND ({kinds}) "  # noqa: S608 - our own words
-            "UNION ALL SELECT height, 'batch/' || gateway || '/' || boundary_s FROM batches WHERE height > ? AND height <= ? "
+            "UNION ALL SELECT height, 'batch/' || gateway || '/' || boundary_s || '/' || observed FROM batches WHERE height > ? AND height <= ? "
             "ORDER BY 1 LIMIT ?",
             *(after_height, height) * 2,
             limit,
@@ -306,8 +308,11 @@ class StateDb:
         self._save_leaves(block.leaves, block.height)
         self._save_decisions(block.height, block.results)
         self._connection.executemany(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
-            [(entry.gateway, entry.boundary_s, block.height, entry.position, entry.id) for entry in block.batches],
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (entry.gateway, entry.boundary_s, block.height, entry.position, entry.id, int(entry.is_observed))
+                for entry in block.batches
+            ],
         )
 
     def _save_leaves(self, leaves: Iterable[LeafChange], height: int) -> None:

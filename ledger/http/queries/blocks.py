@@ -30,34 +30,42 @@ def changes(view: LedgerView, caller: Caller, after_height: int) -> Json:
     """What was written after a height, ascending by height and without repetition, up to ``height``; ``newest``: of the ledger.
 
     A thing that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
+    ``digest`` and ``after_digest`` are of the headers at both ends: a follower sees whether it still follows the same ledger.
     """
     check_follower(view, caller, after_height)
     with view.reader.frozen():
         newest = view.reader.height
         height, found = view.reader.changes(after_height, CHANGES_MAX)
+        digests = {"digest": view.reader.digest(height).hex(), "after_digest": view.reader.digest(after_height).hex()}
     last: dict[tuple[str, ...], int] = {}
+    observed: set[tuple[str, ...]] = set()
     for change in found:
-        subject = _without_chunk(change.subject)
+        subject, is_observed = _thing(change.subject)
         last.pop(subject, None)
         last[subject] = change.height
-    entries = [{**_entry(view, subject), "height": written} for subject, written in last.items()]
-    return {"height": height, "newest": newest, "changes": entries}
+        if is_observed:
+            observed.add(subject)
+    entries = [{**_entry(view, subject, subject in observed), "height": written} for subject, written in last.items()]
+    return {"height": height, **digests, "newest": newest, "changes": entries}
 
 
-def _without_chunk(subject: str) -> tuple[str, ...]:
-    """The parts of a subject; registers of one boundary are one thing, however many chunks they take."""
+def _thing(subject: str) -> tuple[tuple[str, ...], bool]:
+    """The parts of a subject that make it one thing, and whether it is a batch with observations.
+
+    Registers of one boundary are one thing, however many chunks they take, and so are a gateway's batches of it.
+    """
     parts = tuple(subject.split("/"))
-    return parts[:3] if parts[0] == "registers" else parts
+    return parts[:3] if parts[0] in ("registers", "batch") else parts, parts[0] == "batch" and parts[3] == "1"
 
 
-def _entry(view: LedgerView, subject: tuple[str, ...]) -> Json:
+def _entry(view: LedgerView, subject: tuple[str, ...], is_observed: bool) -> Json:
     match subject:
         case ("registers" | "clearing" as kind, area, at_s):
             return {"kind": kind, "area": area, "at_s": int(at_s)}
         case ("run", area, at_s, run):
             return {"kind": "run", "area": area, "at_s": int(at_s), "run": run}
         case ("batch", gateway, at_s):
-            return {"kind": "batch", "gateway": gateway, "at_s": int(at_s)}
+            return {"kind": "batch", "gateway": gateway, "at_s": int(at_s), "observations": is_observed}
         case (_, gateway, epoch, counter):
             at_s = view.reader.must("/".join(subject))["boundary_s"]
             known = {"kind": "exception", "gateway": gateway, "epoch": int(epoch), "counter": int(counter)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gridcore.observations import Observation, Observations, encode_observations
 from ledger.client import NodeRefused, NodeUnreachable
 from ledger.http import app as door_app
 from ledger.http.queries import blocks
@@ -29,7 +30,9 @@ async def settled(node: RunningNode) -> Submitter:
 
 async def test_a_settled_slot_is_told_of_write_by_write(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        assert await follow(node, 0) == {"height": 0, "newest": 0, "changes": []}
+        genesis = (await node.client().status()).header_digest.hex()
+        start = {"digest": genesis, "after_digest": genesis}
+        assert await follow(node, 0) == {"height": 0, **start, "newest": 0, "changes": []}
         await settled(node)
         answer = await follow(node, 0)
         assert (answer["height"], answer["newest"]) == (6, 6)
@@ -37,18 +40,26 @@ async def test_a_settled_slot_is_told_of_write_by_write(tmp_path: Path) -> None:
         expected = [
             *({"kind": "clearing", "area": area, "at_s": FIRST_S, "height": 2} for area in ("a-1", "a-2")),
             {"kind": "registers", "area": "a-1", "at_s": FIRST_S, "height": 3},
-            {"kind": "batch", "gateway": "gw-1", "at_s": FIRST_S, "height": 3},
+            {"kind": "batch", "gateway": "gw-1", "at_s": FIRST_S, "observations": False, "height": 3},
             *({"kind": "clearing", "area": area, "at_s": later_s, "height": 4} for area in ("a-1", "a-2")),
             {"kind": "registers", "area": "a-1", "at_s": later_s, "height": 5},
             {"kind": "exception", "gateway": "gw-1", "epoch": 1, "counter": 2, "at_s": later_s, "height": 5},
-            {"kind": "batch", "gateway": "gw-1", "at_s": later_s, "height": 5},
+            {"kind": "batch", "gateway": "gw-1", "at_s": later_s, "observations": False, "height": 5},
             *({"kind": "clearing", "area": area, "at_s": later_s + SLOT_S, "height": 6} for area in ("a-1", "a-2")),
             {"kind": "run", "area": "a-1", "at_s": FIRST_S, "run": "initial", "height": 6},
         ]
         assert sorted(answer["changes"], key=str) == sorted(expected, key=str)
         heights = [change["height"] for change in answer["changes"]]
         assert heights == sorted(heights)
-        assert await follow(node, 6) == {"height": 6, "newest": 6, "changes": []}
+        newest = (await node.client("util").query("blocks/6"))["digest"]
+        assert (answer["digest"], answer["after_digest"]) == (newest, genesis)
+        assert await follow(node, 6) == {
+            "height": 6,
+            "digest": newest,
+            "after_digest": newest,
+            "newest": 6,
+            "changes": [],
+        }
 
 
 async def test_pages_are_cut_between_heights_and_miss_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +69,13 @@ async def test_pages_are_cut_between_heights_and_miss_nothing(tmp_path: Path, mo
         for most in (1, 2, 3, 4, 7):
             monkeypatch.setattr(blocks, "CHANGES_MAX", most)
             found: list[Any] = []
-            height = 0
+            height, digest = 0, (await follow(node, 0))["after_digest"]
             while height < 6:
                 answer = await follow(node, height)
                 assert answer["newest"] == 6
                 assert height < answer["height"] <= 6
+                assert answer["after_digest"] == digest
+                digest = answer["digest"]
                 assert all(height < change["height"] <= answer["height"] for change in answer["changes"])
                 found += answer["changes"]
                 height = answer["height"]
@@ -79,6 +92,20 @@ async def test_registers_that_are_written_again_stand_once_at_their_last_write(t
         assert [change for change in told if change["kind"] == "registers"] == [registers]
         assert [change["height"] for change in told if change["kind"] == "batch"] == [3]
         assert registers in (await follow(node, 2))["changes"]
+
+
+async def test_a_boundary_with_observations_in_one_of_its_batches_is_told_of_once_and_has_some(tmp_path: Path) -> None:
+    data = encode_observations(Observations((Observation(1, "32.7.0", 229_400, 40),)))
+    async with running_node(tmp_path / "ledger") as node:
+        submitter = Submitter(node.chain)
+        seen = submitter.batch("gw-1", FIRST_S, [(1, 5, 5)], observations=data)
+        late = submitter.batch("gw-1", FIRST_S, [(2, 5, 5)])
+        await submit_all(node.client(), [[submitter.clock(FIRST_S)], [seen], [late]])
+        for after_height, is_observed in ((0, True), (1, True), (2, False)):
+            told = [change for change in (await follow(node, after_height))["changes"] if change["kind"] == "batch"]
+            assert told == [
+                {"kind": "batch", "gateway": "gw-1", "at_s": FIRST_S, "observations": is_observed, "height": 3}
+            ]
 
 
 async def test_a_follower_of_another_ledger_is_told_so(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ REGISTERS = f"registers/A/{FIRST_SLOT_S}/0"
 
 def batch(height: int, gateway: str) -> Change:
     """An accepted batch of the one boundary."""
-    return Change(height, f"batch/{gateway}/{FIRST_SLOT_S}")
+    return Change(height, f"batch/{gateway}/{FIRST_SLOT_S}/0")
 
 
 def fill(data_dir: Path) -> None:
