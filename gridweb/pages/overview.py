@@ -131,7 +131,8 @@ def _values(scope: Part[Scope], parts: dict[str, Part[dict[str, Any]]]) -> dict[
     """What the templates of the parts need."""
     query = scope.value.query() if scope.value is not None else asked_query()
     known = {"scope": scope.value, "away_part": scope.away, "query": query, "parts": parts}
-    return {**known, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
+    slots_url = _slots_url(scope.value) if scope.value is not None else None
+    return {**known, "slots_url": slots_url, "state_titles": STATE_TITLES, "state_signs": STATE_SIGNS}
 
 
 @pages.get("/overview")
@@ -141,7 +142,7 @@ async def show_overview() -> str:
     scope = await part_of(read_scope(source(), *wanted()))
     values = _values(scope, await _read_parts(scope, PARTS))
     if scope.value is not None:
-        values |= {"as_of": scope.value.as_of, "slots_url": _slots_url(scope.value)}
+        values |= {"as_of": scope.value.as_of}
     return await render_page("overview/overview.html", **values)
 
 

@@ -87,9 +87,12 @@ def test_the_overview_without_a_node_keeps_its_frame_and_says_what_each_part_nee
         copy.start_pages()
         visit.open("/overview")
         assert "away since" in browser.text(), "pages that were started without a node"
+        browser.run("window.isTheSamePage = true")
     finally:
         copy.start_node()
     browser.wait(NO_OUTAGE, RETURN_S_MAX)
+    browser.wait("return document.querySelectorAll('figure.chart .u-over').length === 2", RETURN_S_MAX)
+    assert browser.run("return window.isTheSamePage")
 
 
 def test_names_with_markup_are_shown_and_not_executed(browser: Browser, copy: Rehosted) -> None:

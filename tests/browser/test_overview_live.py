@@ -43,6 +43,7 @@ def test_slots_fill_one_after_the_other_and_go_on_after_the_server_was_killed_wi
     browser.run("window.isTheSamePage = true")
 
     first = browser.wait(SETTLED)
+    browser.wait("return window.firstCanvas = document.querySelector('figure.chart canvas')")
     second = wait_for_more(browser, first)
     before = running.pid("web")
     os.kill(before, signal.SIGKILL)
@@ -57,6 +58,7 @@ def test_slots_fill_one_after_the_other_and_go_on_after_the_server_was_killed_wi
     assert 0 < first < second
     assert at_the_kill < last
     assert browser.run("return window.isTheSamePage")
+    assert browser.run("return document.querySelector('figure.chart canvas') === firstCanvas"), "charts stand"
     assert running.process.poll() is None
 
 
