@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.influxd import Influxd
 from gridcore.errors import require
-from gridcore.timeseries import INTERVALS, Row
+from gridcore.timeseries import INTERVALS, Cursor, Row
 from gridledger.bench import Benchmark, Measurement
 
 METERS, SLOTS = 1_000, 100
@@ -64,7 +64,7 @@ async def _round(server: Influxd, rows: Sequence[Row]) -> tuple[float, float]:
         part = rows[at : at + ROWS_AT_ONCE]
         start = time.perf_counter()
         await store.write(INTERVALS, part)
-        await store.save_cursor(at + 1)
+        await store.save_cursor(Cursor(at + 1, bytes(32)))
         between = time.perf_counter()
         write_bare(part)
         ours, bare = ours + between - start, bare + time.perf_counter() - between

@@ -83,6 +83,17 @@ OBSERVATIONS: Final = Series("observation", ("gateway", "device", "obis"), ("val
 ALL_SERIES: Final = (INTERVALS, SLOTS, OBSERVATIONS)
 
 
+class Cursor(NamedTuple):
+    """How far the ledger has been projected: up to ``height``, whose header has this ``digest`` (empty before the first answer)."""
+
+    height: int
+    digest: bytes
+
+
+START: Final = Cursor(0, b"")
+DIGEST_BYTES: Final = 32
+
+
 class TimeSeries(Protocol):
     """A store of series. Every method but ``close`` raises SeriesUnavailable while the store is away or refuses, and can be
     tried again.
@@ -107,11 +118,11 @@ class TimeSeries(Protocol):
         UsageError for more than ROWS_READ_MAX rows.
         """
 
-    async def load_cursor(self) -> int:
-        """Height up to which the ledger has been projected: 0 at first and after ``drop``."""
+    async def load_cursor(self) -> Cursor:
+        """How far the ledger has been projected: START at first and after ``drop``."""
 
-    async def save_cursor(self, height: int) -> None:
-        """Say that everything up to ``height`` has been written. SeriesUnavailable after a ``drop`` without a new claim."""
+    async def save_cursor(self, cursor: Cursor) -> None:
+        """Say that everything up to there has been written. SeriesUnavailable after a ``drop`` without a new claim."""
 
     async def drop(self) -> None:
         """Forget everything, the cursor and the claim included."""

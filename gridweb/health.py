@@ -13,6 +13,7 @@ from gridweb.i18n import N_
 PARTS: Final = {
     "node": N_("the ledger node"),
     "series": N_("the time series store"),
+    "projection": N_("the time series that follow the ledger"),
     "broker": N_("the MQTT broker"),
 }
 """What pages rest on, by the name under which it is reported, in words for people."""
@@ -40,31 +41,38 @@ class Health:
     def __init__(self, clock: Clock, on_change: Callable[[], None] = lambda: None) -> None:
         """``on_change`` is called when a part goes away or comes back."""
         self._clock = clock
-        self._outages: dict[str, Outage] = {}
+        self._outages: dict[str, dict[str, Outage]] = {}
         self._known: set[str] = set()
         self.on_change = on_change
 
-    def report(self, name: str, reason: str | None) -> None:
-        """Part ``name`` is away for a ``reason``, or answers (None). Saying it again changes nothing."""
+    def report(self, name: str, reason: str | None, by: str = "") -> None:
+        """Part ``name`` is away for a ``reason``, or answers (None). Saying it again changes nothing.
+
+        ``by``: who says so. A part is away for as long as anybody says so; what one reports, no other takes back: a store on a
+        full disk can be read, and a node that is asked small things in time may not answer large ones.
+        """
         self._known.add(name)
-        before = self._outages.get(name)
+        said = self._outages.setdefault(name, {})
+        before = self.outage(name)
         if reason is None:
-            if before is not None:
-                del self._outages[name]
-                log.info("part_back", part=name, away_s=self._clock.now_s() - before.since_s)
+            if before is not None and said.pop(by, None) is not None:
+                if not said:
+                    log.info("part_back", part=name, away_s=self._clock.now_s() - before.since_s)
                 self.on_change()
-        elif before is None:
-            self._outages[name] = Outage(name, self._clock.now_s(), reason)
-            log.warning("part_away", part=name, reason=reason)
-            self.on_change()
+        elif by not in said:
+            said[by] = Outage(name, self._clock.now_s(), reason)
+            if before is None:
+                log.warning("part_away", part=name, reason=reason)
+                self.on_change()
 
     def moment(self, name: str, reason: str) -> Outage:
         """An outage of this very moment, for one part of one page: it is not reported."""
         return Outage(name, self._clock.now_s(), reason)
 
-    def outage(self, name: str) -> Outage | None:
-        """The outage of a part, if it is away."""
-        return self._outages.get(name)
+    def outage(self, name: str, by: str | None = None) -> Outage | None:
+        """The outage of a part, if it is away: of what is said ``by`` one alone, or by anybody, the first that still holds."""
+        said = self._outages.get(name, {})
+        return next(iter(said.values()), None) if by is None else said.get(by)
 
     def known(self) -> list[str]:
         """The parts of which anything was ever reported, in the order of PARTS: of others nothing can be said."""
@@ -72,4 +80,5 @@ class Health:
 
     def outages(self) -> list[Outage]:
         """All outages, the oldest first."""
-        return sorted(self._outages.values(), key=lambda outage: (outage.since_s, outage.name))
+        away = [outage for name in self._outages if (outage := self.outage(name)) is not None]
+        return sorted(away, key=lambda outage: (outage.since_s, outage.name))

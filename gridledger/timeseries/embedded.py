@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gridcore.errors import UsageError, require
-from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, Row, Series, SeriesUnavailable
+from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
 from gridledger.timeseries.config import MEBIBYTE
 from gridledger.timeseries.form import FORM
 
@@ -27,9 +27,9 @@ LOG_BYTES_MAX: Final = 16 * MEBIBYTE
 """Of the write-ahead log between two checkpoints."""
 CACHE_KIB: Final = 16 * 1024
 _MARK: Final = (
-    "CREATE TABLE mark(only INTEGER PRIMARY KEY CHECK (only = 1), chain TEXT NOT NULL, height INTEGER NOT NULL)"
+    "CREATE TABLE mark(only INTEGER PRIMARY KEY CHECK (only = 1), chain TEXT NOT NULL, height INTEGER NOT NULL, "
+    "digest BLOB NOT NULL)"
 )
-_UNMARKED: Final = ("", 0)
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class EmbeddedSeries:
                         f"{self.path}: holds the series of chain {standing}, not of {chain}; give another path"
                     )
                 if not standing:
-                    connection.execute("INSERT OR REPLACE INTO mark VALUES (1, ?, 0)", (chain,))
+                    connection.execute("INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?)", (chain, *START))
 
         await self._run(work)
 
@@ -108,16 +108,16 @@ class EmbeddedSeries:
             raise UsageError(f"{series.name}: more than {ROWS_READ_MAX:,} rows; ask for a shorter span")
         return rows
 
-    async def load_cursor(self) -> int:
-        """Height up to which the ledger has been projected."""
+    async def load_cursor(self) -> Cursor:
+        """How far the ledger has been projected."""
         return (await self._run(_load_mark))[1]
 
-    async def save_cursor(self, height: int) -> None:
-        """Say that everything up to ``height`` has been written."""
+    async def save_cursor(self, cursor: Cursor) -> None:
+        """Say that everything up to there has been written."""
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                if not connection.execute("UPDATE mark SET height = ?", (height,)).rowcount:
+                if not connection.execute("UPDATE mark SET height = ?, digest = ?", cursor).rowcount:
                     raise SeriesUnavailable(f"{self.path}: has been emptied meanwhile")
 
         await self._run(work)
@@ -229,9 +229,10 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {FORM}")
 
 
-def _load_mark(connection: sqlite3.Connection) -> tuple[str, int]:
-    """(chain or "", height)."""
-    return connection.execute("SELECT chain, height FROM mark").fetchone() or _UNMARKED
+def _load_mark(connection: sqlite3.Connection) -> tuple[str, Cursor]:
+    """(chain or "", cursor)."""
+    found = connection.execute("SELECT chain, height, digest FROM mark").fetchone()
+    return (found[0], Cursor(found[1], found[2])) if found else ("", START)
 
 
 def _table(series: Series) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from gridcore.timeseries import ALL_SERIES
 
-TABLES: Final = 1
+TABLES: Final = 2
 """Counted up when a store keeps the same series in another way, or rows of the same series get another meaning."""
 FORM: Final = zlib.crc32(repr((TABLES, ALL_SERIES)).encode()) & 0x7FFF_FFFF
 """Fits SQLite's ``user_version``. A sum against our own oversight, no protection against anybody."""

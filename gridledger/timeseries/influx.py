@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from gridcore.errors import UsageError, broken, require
 from gridcore.secrets import SecretError, read_secret
-from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, Row, Series, SeriesUnavailable
+from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
 from gridledger.timeseries.config import SeriesConfig
 from gridledger.timeseries.form import FORM
 
@@ -44,7 +45,9 @@ DROP_TIMEOUTS_MS: Final = (3_000, 600_000)
 THREADS_MAX: Final = 4
 CURVES_ASKED_MAX: Final = 50
 """Curves that one question names; about more of them it asks by what they have in common."""
-PROJECTION: Final = Series("projection", ("chain",), ("height", "form"))
+PROJECTION: Final = Series("projection", ("chain",), ("height", "form", "digest_0", "digest_1", "digest_2", "digest_3"))
+_DIGEST: Final = struct.Struct(">4q")
+"""A header's digest as four of the integers that a point holds."""
 _FIRST_S, _LAST_S = 0, 9_214_646_400  # 1970 to 2262: what nanoseconds in 64 bits reach
 _RETRY_STATUS: Final = frozenset([429, 500, 502, 503, 504])
 _TAG_ESCAPES: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
@@ -101,7 +104,7 @@ class InfluxSeries:
             await self.drop()
             claims = []
         if not claims:
-            await self._post(PROJECTION, [Row((chain,), 0, (0, FORM))])
+            await self._post(PROJECTION, [_cursor_row((chain,), START)])
 
     async def write(self, series: Series, rows: Sequence[Row]) -> None:
         """Keep rows, request by request, replacing those of the same tags and instant."""
@@ -123,17 +126,17 @@ class InfluxSeries:
             partial(self._select, series, start_s, end_s, [wanted], rows_max=ROWS_READ_MAX), attempts=1
         )
 
-    async def load_cursor(self) -> int:
-        """Height up to which the ledger has been projected."""
+    async def load_cursor(self) -> Cursor:
+        """How far the ledger has been projected."""
         claims = await self._run(partial(self._select, PROJECTION, 0, 1))
-        return max((row.values[0] or 0 for row in claims), default=0)
+        return _cursor_of(claims[0]) if claims else START
 
-    async def save_cursor(self, height: int) -> None:
-        """Say that everything up to ``height`` has been written."""
+    async def save_cursor(self, cursor: Cursor) -> None:
+        """Say that everything up to there has been written."""
         claims = await self._run(partial(self._select, PROJECTION, 0, 1))
         if not claims:
             raise SeriesUnavailable(f"{self._place}: has been emptied meanwhile")
-        await self._post(PROJECTION, [Row(claims[0].tags, 0, (height, FORM))])
+        await self._post(PROJECTION, [_cursor_row(claims[0].tags, cursor)])
 
     async def drop(self) -> None:
         """Delete our measurements; others in the bucket stay."""
@@ -236,6 +239,19 @@ class InfluxSeries:
             except (FluxQueryException, FluxCsvParserException) as error:
                 raise SeriesUnavailable(f"{self._place}: {' '.join(str(error).split())}") from None
         raise SeriesUnavailable(f"{self._place}: {reason}")
+
+
+def _cursor_row(chain: tuple[str, ...], cursor: Cursor) -> Row:
+    """The point that says how far the projection is."""
+    digest = _DIGEST.unpack(cursor.digest) if cursor.digest else (None,) * 4
+    return Row(chain, 0, (cursor.height, FORM, *digest))
+
+
+def _cursor_of(row: Row) -> Cursor:
+    """Inverse of ``_cursor_row``."""
+    height, _form, *digest = row.values
+    whole = [part for part in digest if part is not None]
+    return Cursor(height or 0, _DIGEST.pack(*whole) if len(whole) == len(digest) else b"")
 
 
 def _judged(work: Callable[[], T]) -> T:

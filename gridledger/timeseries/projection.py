@@ -13,7 +13,17 @@ from contextlib import aclosing, suppress
 from typing import Any, Final, Protocol
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import INTERVALS, OBSERVATIONS, SLOTS, Row, Series, SeriesUnavailable, TimeSeries
+from gridcore.timeseries import (
+    INTERVALS,
+    OBSERVATIONS,
+    SLOTS,
+    START,
+    Cursor,
+    Row,
+    Series,
+    SeriesUnavailable,
+    TimeSeries,
+)
 from gridledger.timeseries.rows import (
     AnswerError,
     Changes,
@@ -45,6 +55,7 @@ REGISTER_PAGES_MAX: Final = 4
 OBSERVED_ROWS_MAX: Final = 100_000
 """Observations at hand during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
 NOT_FOUND: Final = 404
+REMEDY: Final = "drop the series and let them be made again, or bring the newer ledger back"
 
 OnSlots = Callable[[list[tuple[str, int]]], None]
 OnHealth = Callable[[str, str | None], None]
@@ -71,7 +82,8 @@ class Projector:
         on_health: OnHealth = lambda _name, _reason: None,
     ) -> None:
         """``on_slots`` gets the (area, slot_start_s) whose rows have just become durable; ``on_health`` the name of what is
-        away ("node", "series") and why, or None when it answers; both are called often, and in the loop of ``run``.
+        away and why, or None when it is not any more; both are called often, and in the loop of ``run``. "node": it does not
+        answer; "projection": what it answers cannot be followed; "series": the store refuses.
         """
         self._series = series
         self._on_slots, self._on_health = on_slots, on_health
@@ -79,8 +91,13 @@ class Projector:
         self._waiting: dict[Series, list[Row]] = {}
         self._observed: OrderedDict[int, list[Row]] = OrderedDict()
         self._is_open = False
-        self.height = 0
+        self._cursor = START
         self.newest = 0
+
+    @property
+    def height(self) -> int:
+        """Projected up to here."""
+        return self._cursor.height
 
     @property
     def lag_blocks(self) -> int:
@@ -107,8 +124,11 @@ class Projector:
                 continue
             except NodeBusy:
                 self._on_health("node", None)  # it answers, only not this, now
-            except (NodeUnreachable, NodeRefused, AnswerError) as error:
+            except NodeUnreachable as error:
                 self._on_health("node", str(error))
+            except (NodeRefused, AnswerError) as error:
+                self._on_health("node", None)
+                self._on_health("projection", str(error))
             except (SeriesUnavailable, UsageError) as error:
                 self._on_health("series", str(error))
             # A store may come back emptied, or as of an older day: its cursor says so. And a node that is back says so at once,
@@ -124,24 +144,40 @@ class Projector:
         """
         was_open = self._is_open
         if not was_open:
-            await self._series.claim((await self._node.start()).chain)
-            self.height = await self._series.load_cursor()
+            status = await self._node.start()
+            await self._series.claim(status.chain)
+            self._cursor = await self._series.load_cursor()
+            self._check_height(status.height)
         changes = await self._node.changes(self.height, wait_s if was_open else 0)
         self.newest = max(changes.newest, changes.height)
-        if changes.height < self.height:
-            detail = f"is at height {changes.height} and the series at {self.height}: a node that was set back, or another one"
-            raise AnswerError(f"the node {detail}")
         self._on_health("node", None)
+        self._check_same_ledger(changes)
         if changes.height == self.height and was_open:
+            self._on_health("projection", None)
             return
         # A store that was away is back once it takes writes, so without news the cursor is written as it is.
         slots = await self._project(changes) if changes.height > self.height else []
-        await self._series.save_cursor(changes.height)
-        self.height = changes.height
+        cursor = Cursor(changes.height, changes.digest)
+        await self._series.save_cursor(cursor)
+        self._cursor = cursor
         self._is_open = True
+        self._on_health("projection", None)
         self._on_health("series", None)
         if slots:
             self._on_slots(slots)
+
+    def _check_height(self, height: int) -> None:
+        """AnswerError when the node has not even what the store was filled from."""
+        if height < self.height:
+            detail = f"is at height {height} and the series at {self.height}: it was set back, or is another one"
+            raise AnswerError(f"the node {detail}; {REMEDY}")
+
+    def _check_same_ledger(self, changes: Changes) -> None:
+        """AnswerError unless the node's ledger is the one that the store was filled from."""
+        self._check_height(changes.height)
+        if self._cursor.digest not in (b"", changes.after_digest):
+            detail = f"block {self.height} is another one than the series hold: it was set back and has grown anew"
+            raise AnswerError(f"the node's {detail}; {REMEDY}")
 
     async def _project(self, changes: Changes) -> list[tuple[str, int]]:
         """Write the rows of everything that changed; return the slots that have rows."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.batch import FLAGS, MISSING, QUALITIES
 from gridcore.column import I64_MAX
 from gridcore.errors import GridError
-from gridcore.timeseries import Row
+from gridcore.timeseries import DIGEST_BYTES, Row
 
 VOLTAGES: Final = ("12.7.0", "32.7.0", "52.7.0", "72.7.0")
 """OBIS codes of a voltage: of whatever there is, of L1, L2, L3."""
@@ -57,9 +57,14 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """What was written after a height up to ``height``: slots whose rows may differ, and batches with observations."""
+    """What was written after a height up to ``height``: slots whose rows may differ, and batches with observations.
+
+    ``digest``, ``after_digest``: of the headers at ``height`` and at the height that was asked about.
+    """
 
     height: int
+    digest: bytes
+    after_digest: bytes
     newest: int
     boundaries: tuple[tuple[str, int], ...]
     slots: tuple[tuple[str, int], ...]
@@ -85,13 +90,22 @@ def read_changes(answer: Json) -> Changes:
                 found["slots"].add((str(change["area"]), int(change["at_s"])))
             elif change["kind"] == "registers":
                 found["registers"].add((str(change["area"]), int(change["at_s"])))
-            elif change["kind"] == "batch":
+            elif change["kind"] == "batch" and change["observations"]:
                 found["batch"].add((str(change["gateway"]), int(change["at_s"])))
         return Changes(
             int(answer["height"]),
+            _digest(answer["digest"]),
+            _digest(answer["after_digest"]),
             int(answer["newest"]),
             *(tuple(sorted(pairs)) for pairs in found.values()),
         )
+
+
+def _digest(text: str) -> bytes:
+    digest = bytes.fromhex(text)
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"a digest of {len(digest)} bytes")
+    return digest
 
 
 def touched_slots(

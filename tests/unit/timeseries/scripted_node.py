@@ -9,7 +9,8 @@ import asyncio
 import random
 from typing import Any
 
-from gridcore.timeseries import Row
+from gridcore.sm3 import sm3
+from gridcore.timeseries import Cursor, Row
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 SLOT_S = 900
@@ -25,6 +26,7 @@ class ScriptedNode:
         self.areas = {f"a-{area}": [f"H{area}{meter:03}" for meter in range(meters)] for area in range(areas)}
         self._page_rows, self._cut = page_rows, cut
         self.newest = 0
+        self._history = seed
         self._registers: dict[tuple[str, int], dict[str, tuple[int, int]]] = {}
         self._cleared: dict[tuple[str, int], dict[str, Any]] = {}
         self._settled: dict[tuple[str, int], list[list[int]]] = {}
@@ -33,6 +35,21 @@ class ScriptedNode:
         self.is_away = False
         self.is_busy = False
         self.queries = 0
+        self.asked: list[str] = []
+
+    def set_back(self) -> None:
+        """From now on every block of the past is another one, as of a node that was restored and has grown anew."""
+        self._history += 1_000
+
+    def silence(self, area: str) -> None:
+        """The batches of an area's gateway carry no observations any more, past ones neither."""
+        for gateway, at_s in self._observed:
+            if gateway == f"gw-{area}":
+                self._observed[gateway, at_s] = []
+
+    def digest(self, height: int) -> bytes:
+        """Of the header at a height."""
+        return sm3(f"{self._history}/{height}".encode())
 
     def write(self, kind: str, area: str, at_s: int) -> None:
         """One more height with one thing written; what it says is drawn from the seed."""
@@ -75,6 +92,7 @@ class ScriptedNode:
     async def query(self, path: str, **params: Any) -> Any:
         """The answer to one of the queries that a projection makes."""
         self._ask()
+        self.asked.append(path)
         match path.split("/"):
             case ["changes"]:
                 return await self._changes(params["after_height"], params["wait_s"])
@@ -144,16 +162,25 @@ class ScriptedNode:
         found = sorted((written, *thing) for thing, written in self._written.items() if after < written <= height)
         changes = []
         for written, kind, of, at_s in found:
-            changes.append(
-                {"kind": kind, "gateway" if kind == "batch" else "area": of, "at_s": at_s, "height": written}
-            )
-        return {"height": height, "newest": self.newest, "changes": changes}
+            if kind == "batch":
+                is_observed = bool(self._observed.get((of, at_s)))
+                thing = {"kind": kind, "gateway": of, "at_s": at_s, "observations": is_observed}
+            else:
+                thing = {"kind": kind, "area": of, "at_s": at_s}
+            changes.append({**thing, "height": written})
+        digests = {"digest": self.digest(height).hex(), "after_digest": self.digest(after).hex()}
+        return {"height": height, **digests, "newest": self.newest, "changes": changes}
 
 
 def _register(meter: str, standing: tuple[int, int] | None) -> dict[str, Any]:
     if standing is None:
         return {"meter": meter, "import_wh": None, "export_wh": None, "quality": "missing", "flags": []}
     return {"meter": meter, "import_wh": standing[0], "export_wh": standing[1], "quality": "measured", "flags": []}
+
+
+def cursor(height: int) -> Cursor:
+    """The cursor at a height of a ledger of no node."""
+    return Cursor(height, sm3(str(height).encode()))
 
 
 def by_key(rows: list[Row]) -> dict[tuple[tuple[str, ...], int], tuple[int | None, ...]]:

@@ -11,10 +11,11 @@ import pytest
 
 from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
-from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
+from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Cursor, Row, Series, SeriesUnavailable
 from gridledger.timeseries import projection
 from gridledger.timeseries.embedded import EmbeddedSeries
 from gridledger.timeseries.projection import Projector
+from gridledger.timeseries.rows import AnswerError
 from ledger.client import NodeRefused
 from ledger.http.queries import answers
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
@@ -192,11 +193,12 @@ class FaultyStore:
         found: list[Row] = await self._call("read", *arguments)
         return found
 
-    async def load_cursor(self) -> int:
-        return int(await self._call("load_cursor"))
+    async def load_cursor(self) -> Cursor:
+        found: Cursor = await self._call("load_cursor")
+        return found
 
-    async def save_cursor(self, height: int) -> None:
-        await self._call("save_cursor", height)
+    async def save_cursor(self, cursor: Cursor) -> None:
+        await self._call("save_cursor", cursor)
 
     async def drop(self) -> None:
         await self._call("drop")
@@ -226,7 +228,7 @@ async def test_a_failure_at_any_point_loses_nothing_and_doubles_nothing(tmp_path
                 has_failed = True
                 projector = Projector(node, store)  # a new process
         assert await everything(store) == expected
-        assert await store.load_cursor() == node.newest
+        assert await store.load_cursor() == (node.newest, node.digest(node.newest))
         await store.close()
     assert at > 20
 
@@ -283,7 +285,7 @@ async def test_it_goes_on_by_itself_when_the_node_was_away_and_says_so(tmp_path:
     node.write_history(6)
     node.is_away = False
     await until(lambda: projector.height == node.newest)
-    assert told[-1] == ("series", None) or told[-1] == ("node", None)
+    assert told[-1][1] is None
     stop.set()
     await running
     rebuilt = new_store(tmp_path, "rebuilt")
@@ -417,9 +419,71 @@ async def test_a_node_that_was_set_back_is_not_followed(tmp_path: Path) -> None:
     node.write_history(3)
     await catch_up(Projector(node, store))
     before = await everything(store)
-    with pytest.raises(NodeRefused, match="beyond"):
+    with pytest.raises(
+        AnswerError, match=r"the node is at height 0 and the series at \d+: it was set back.*; drop the series"
+    ):
         await Projector(ScriptedNode(6), store).step()
     assert await everything(store) == before
+    await store.close()
+
+
+@pytest.mark.parametrize("is_new_process", [False, True], ids=["while it is followed", "before the start"])
+async def test_a_node_that_was_set_back_and_grew_beyond_the_series_is_said_to_be_another_and_not_followed(
+    tmp_path: Path, is_new_process: bool
+) -> None:
+    node, store = ScriptedNode(6), new_store(tmp_path)
+    node.write_history(3)
+    told: list[tuple[str, str | None]] = []
+    projector = Projector(node, store, on_health=lambda *said: told.append(said))
+    await catch_up(projector)
+    before, height = await everything(store), projector.height
+    node.set_back()
+    node.write_history(5)
+    if is_new_process:
+        projector = Projector(node, store, on_health=lambda *said: told.append(said))
+    stop = asyncio.Event()
+    running = asyncio.create_task(projector.run(stop))
+    told.clear()
+    await until(lambda: [name for name, reason in told if reason].count("projection") >= 3)
+    assert {name for name, reason in told if reason} == {"projection"}, "node and store answer"
+    assert ("projection", None) not in told, "it does not come and go"
+    reason = next(reason for _, reason in told if reason)
+    assert f"the node's block {height} is another one than the series hold" in reason
+    assert await everything(store) == before
+    await store.drop()
+    await until(lambda: projector.height == node.newest)
+    assert ("projection", None) in told
+    stop.set()
+    await running
+    await store.close()
+
+
+async def test_a_node_that_refuses_the_key_is_no_node_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, store = ScriptedNode(6), new_store(tmp_path)
+
+    async def refuse(path: str, **_params: Any) -> Any:
+        raise NodeRefused("http://scripted: no such signer", 401, "no such signer")
+
+    monkeypatch.setattr(node, "query", refuse)
+    told: list[tuple[str, str | None]] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(Projector(node, store, on_health=lambda *said: told.append(said)).run(stop))
+    await until(lambda: len(told) >= 6)
+    stop.set()
+    await running
+    assert set(told) == {("node", None), ("projection", "http://scripted: no such signer")}
+    await store.close()
+
+
+async def test_observations_are_asked_for_only_where_a_batch_has_some(tmp_path: Path) -> None:
+    node, store = ScriptedNode(2, areas=3, cut=1_000), new_store(tmp_path)
+    node.write_history(3)
+    node.silence("a-1")
+    await catch_up(Projector(node, store))
+    asked = {path.split("/")[1] for path in node.asked if path.endswith("/observations")}
+    assert asked == {"gw-a-0", "gw-a-2"}
     await store.close()
 
 

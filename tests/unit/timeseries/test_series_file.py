@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import INTERVALS, SLOTS, Row, SeriesUnavailable
+from gridcore.timeseries import INTERVALS, SLOTS, START, Row, SeriesUnavailable
 from gridledger.timeseries.config import SeriesConfig
 from gridledger.timeseries.embedded import EmbeddedSeries
+from tests.unit.timeseries.scripted_node import cursor
 
 YEAR_SLOTS = 35_040
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from gridcore.timeseries import SLOTS, Row
+from gridcore.timeseries import SLOTS, Cursor, Row
 from gridledger.timeseries.embedded import EmbeddedSeries
 
 async def main():
@@ -32,7 +33,7 @@ async def main():
     for height in range(1, 10**6):
         rows = [Row((f"a{area}",), 900 * height, (height,) * len(SLOTS.fields)) for area in range(20)]
         await store.write(SLOTS, rows)
-        await store.save_cursor(height)
+        await store.save_cursor(Cursor(height, bytes(32)))
         print(height, flush=True)
 
 asyncio.run(main())
@@ -41,14 +42,14 @@ asyncio.run(main())
 FULL_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
-from gridcore.timeseries import SLOTS, Row, SeriesUnavailable
+from gridcore.timeseries import SLOTS, Cursor, Row, SeriesUnavailable
 from gridledger.timeseries.embedded import EmbeddedSeries
 
 async def main():
     store = EmbeddedSeries(Path(sys.argv[1]), 1024)
     await store.claim("c")
     await store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))])
-    await store.save_cursor(1)
+    await store.save_cursor(Cursor(1, bytes(32)))
     rows = [Row(("a",), 900 * at, (at,) * len(SLOTS.fields)) for at in range(20_000)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
     for _ in range(2):
@@ -56,11 +57,11 @@ async def main():
             await store.write(SLOTS, rows)
         except SeriesUnavailable as error:
             print(type(error).__name__, str(error).partition(":")[0] == sys.argv[1])
-    print(await store.read(SLOTS, 0, 10**9) == [Row(("a",), 0, (1,) * len(SLOTS.fields))], await store.load_cursor())
+    print(await store.read(SLOTS, 0, 10**9) == [Row(("a",), 0, (1,) * len(SLOTS.fields))], (await store.load_cursor()).height)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     await store.write(SLOTS, rows)
-    await store.save_cursor(2)
-    print(await store.read(SLOTS, 0, 10**9) == rows, await store.load_cursor())
+    await store.save_cursor(Cursor(2, bytes(32)))
+    print(await store.read(SLOTS, 0, 10**9) == rows, (await store.load_cursor()).height)
     await store.close()
 
 asyncio.run(main())
@@ -84,11 +85,11 @@ async def test_a_full_file_refuses_keeps_what_it_has_and_takes_more_after_a_drop
     async with opened(tmp_path / "series.sqlite", size_mib_max=1) as store:
         await store.claim("c")
         await store.write(SLOTS, slot_rows(100))
-        await store.save_cursor(1)
+        await store.save_cursor(cursor(1))
         with pytest.raises(SeriesUnavailable, match=r"series\.sqlite: database or disk is full; check"):
             await store.write(SLOTS, slot_rows(50_000))
         assert await store.read(SLOTS, 0, 10**9) == slot_rows(100)
-        assert await store.load_cursor() == 1
+        assert await store.load_cursor() == cursor(1)
         await store.write(SLOTS, slot_rows(200, value=2))
         assert await store.read(SLOTS, 0, 10**9) == slot_rows(200, value=2)
         await store.drop()
@@ -120,11 +121,11 @@ async def test_a_killed_writer_leaves_every_row_under_its_cursor(tmp_path: Path)
     said = killed_writer(path)
     async with opened(path) as store:
         await store.claim("c")
-        cursor = await store.load_cursor()
-        assert cursor >= said >= 30
-        rows = await store.read(SLOTS, 0, 900 * (cursor + 1))
+        done = (await store.load_cursor()).height
+        assert done >= said >= 30
+        rows = await store.read(SLOTS, 0, 900 * (done + 1))
         assert [(row.time_s // 900, row.values[0]) for row in rows] == [
-            (height, height) for height in range(1, cursor + 1) for _ in range(20)
+            (height, height) for height in range(1, done + 1) for _ in range(20)
         ]
 
 
@@ -150,13 +151,13 @@ async def test_a_file_of_an_older_form_is_emptied_and_one_that_is_not_ours_is_le
     path = tmp_path / "series.sqlite"
     async with opened(path) as store:
         await store.claim("c")
-        await store.save_cursor(7)
+        await store.save_cursor(cursor(7))
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     async with opened(path) as store:
         await store.claim("d")
-        assert await store.load_cursor() == 0
+        assert await store.load_cursor() == START
     for name, data in (("text.sqlite", b"minutes of the meeting\n" * 99), ("other.sqlite", None)):
         other = tmp_path / name
         if data is None:
@@ -180,7 +181,7 @@ async def test_a_folder_that_goes_away_and_comes_back_is_an_outage(tmp_path: Pat
         with pytest.raises(SeriesUnavailable, match=r"series\.sqlite: cannot be opened \(No such file or directory\)"):
             await store.load_cursor()
         folder.mkdir()
-        assert await store.load_cursor() == 0
+        assert await store.load_cursor() == START
 
 
 def modes_in(folder: Path) -> dict[str, str]:
@@ -201,8 +202,8 @@ async def test_a_store_emptied_by_somebody_else_is_noticed_when_the_cursor_is_sa
         await store.claim("c")
         await other.drop()
         with pytest.raises(SeriesUnavailable, match="has been emptied meanwhile"):
-            await store.save_cursor(8)
-        assert await store.load_cursor() == 0
+            await store.save_cursor(cursor(8))
+        assert await store.load_cursor() == START
 
 
 def test_a_folder_that_does_not_exist_is_said_before_anything_runs(tmp_path: Path) -> None:

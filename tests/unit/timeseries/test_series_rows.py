@@ -32,6 +32,7 @@ from gridledger.timeseries.rows import (
 from ledger.state.runs import energy_of
 
 SLOT_S = 900
+DIGESTS = {"digest": "11" * 32, "after_digest": "22" * 32}
 HOME, OTHER, LOAD, FEEDER = (
     Point("M-1", is_billed=True, trades=True, is_feeder=False, modulus_wh=0),
     Point("M-2", is_billed=True, trades=True, is_feeder=False, modulus_wh=1_000_000),
@@ -142,7 +143,13 @@ def test_an_area_without_a_feeder_meter_has_no_losses() -> None:
 
 def test_a_register_touches_the_slot_it_ends_and_the_one_it_begins() -> None:
     changes = Changes(
-        9, 9, boundaries=(("a", 1800), ("b", 900)), slots=(("b", 2700),), batches=(("g", 4500), ("h", 900))
+        9,
+        bytes(32),
+        bytes(32),
+        9,
+        boundaries=(("a", 1800), ("b", 900)),
+        slots=(("b", 2700),),
+        batches=(("g", 4500), ("h", 900)),
     )
     touched = touched_slots(changes, {"a": 900, "b": 900}, {"g": ("a", "b")}, SLOT_S)
     assert touched == [("a", 900), ("a", 1800), ("a", 3600), ("b", 900), ("b", 2700), ("b", 3600)]
@@ -153,12 +160,13 @@ def test_changes_are_read_by_kind_and_unknown_kinds_are_none_of_ours() -> None:
         {"kind": "run", "area": "a", "at_s": 900, "run": "initial", "height": 3},
         {"kind": "clearing", "area": "a", "at_s": 900, "height": 3},
         {"kind": "registers", "area": "a", "at_s": 1800, "height": 4},
-        {"kind": "batch", "gateway": "g", "at_s": 1800, "counter": 7, "height": 4},
+        {"kind": "batch", "gateway": "g", "at_s": 1800, "observations": True, "height": 4},
+        {"kind": "batch", "gateway": "h", "at_s": 1800, "observations": False, "height": 4},
         {"kind": "exception", "gateway": "g", "at_s": 1800, "counter": 7, "height": 4},
         {"kind": "something new", "height": 4},
     ]
-    changes = read_changes({"height": 4, "newest": 6, "changes": entries})
-    assert changes == Changes(4, 6, (("a", 1800),), (("a", 900),), (("g", 1800),))
+    changes = read_changes({"height": 4, **DIGESTS, "newest": 6, "changes": entries})
+    assert changes == Changes(4, b"\x11" * 32, b"\x22" * 32, 6, (("a", 1800),), (("a", 900),), (("g", 1800),))
 
 
 def test_an_absent_register_is_none_and_flags_are_bits() -> None:
@@ -198,7 +206,9 @@ def test_the_lowest_voltage_of_a_device_counts_in_the_areas_of_its_gateway() -> 
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda: read_changes({"height": 1, "newest": 1, "changes": [{"kind": "run", "area": "a"}]}),
+        lambda: read_changes({"height": 1, "newest": 1, **DIGESTS, "changes": [{"kind": "run", "area": "a"}]}),
+        lambda: read_changes({"height": 1, "newest": 1, "changes": []}),
+        lambda: read_changes({"height": 1, "newest": 1, **DIGESTS, "digest": "11", "changes": []}),
         lambda: read_changes([]),  # type: ignore[arg-type] # what is tested
         lambda: read_points({"installations": [{"meter": "M-1"}]}),
         lambda: read_registers({"registers": []}, POINTS),

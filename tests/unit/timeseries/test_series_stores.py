@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import ALL_SERIES, INTERVALS, OBSERVATIONS, SLOTS, Row, Series, TimeSeries
+from gridcore.timeseries import ALL_SERIES, INTERVALS, OBSERVATIONS, SLOTS, START, Cursor, Row, Series, TimeSeries
 from gridledger.timeseries import open_series
 from gridledger.timeseries.config import SeriesConfig
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
+from tests.unit.timeseries.scripted_node import cursor
 
 __all__ = ["influxd"]
 LOW, HIGH = -(1 << 63), (1 << 63) - 1
@@ -128,15 +129,21 @@ async def test_names_of_any_printable_text_stand_for_themselves(store: TimeSerie
     assert [row.values for row in await store.read(INTERVALS, 0, 900)] == [(None, 1, *[None] * 5)] * len(NAMES)
 
 
-async def test_the_cursor_starts_at_0_moves_and_outlives_the_process(opener: Opener, store: TimeSeries) -> None:
-    assert await store.load_cursor() == 0
+async def test_the_cursor_starts_at_0_moves_with_its_digest_and_outlives_the_process(
+    opener: Opener, store: TimeSeries
+) -> None:
+    assert await store.load_cursor() == START
     for height in (7, 8, 1_000_000):
-        await store.save_cursor(height)
-        assert await store.load_cursor() == height
+        await store.save_cursor(cursor(height))
+        assert await store.load_cursor() == cursor(height)
+    for digest in (bytes(32), b"\xff" * 32, b"\x7f\xff\xff\xff\xff\xff\xff\xff" * 4):
+        await store.save_cursor(Cursor(9, digest))
+        assert await store.load_cursor() == (9, digest)
+    await store.save_cursor(cursor(1_000_000))
     await store.write(SLOTS, [full(SLOTS, 1)])
     again = opener()
     await again.claim("test-1")
-    assert await again.load_cursor() == 1_000_000
+    assert await again.load_cursor() == cursor(1_000_000)
     assert await again.read(SLOTS, 0, 1800) == [full(SLOTS, 1)]
     await again.close()
 
@@ -144,24 +151,24 @@ async def test_the_cursor_starts_at_0_moves_and_outlives_the_process(opener: Ope
 async def test_a_dropped_store_is_as_new(store: TimeSeries) -> None:
     for series in ALL_SERIES:
         await store.write(series, [full(series, 1)])
-    await store.save_cursor(9)
+    await store.save_cursor(cursor(9))
     await store.drop()
     assert [await store.read(series, 0, 10**9) for series in ALL_SERIES] == [[], [], []]
-    assert await store.load_cursor() == 0
+    assert await store.load_cursor() == START
     await store.claim("test-2")
     await store.write(SLOTS, [full(SLOTS, 1)])
-    await store.save_cursor(3)
-    assert (await store.load_cursor(), await store.read(SLOTS, 0, 1800)) == (3, [full(SLOTS, 1)])
+    await store.save_cursor(cursor(3))
+    assert (await store.load_cursor(), await store.read(SLOTS, 0, 1800)) == (cursor(3), [full(SLOTS, 1)])
 
 
 async def test_the_series_of_another_chain_stay_untouched(opener: Opener, store: TimeSeries) -> None:
-    await store.save_cursor(5)
+    await store.save_cursor(cursor(5))
     other = opener()
     with pytest.raises(UsageError, match=r"holds the series of chain test-1, not of test-2; give another"):
         await other.claim("test-2")
     await other.close()
     await store.claim("test-1")
-    assert await store.load_cursor() == 5
+    assert await store.load_cursor() == cursor(5)
 
 
 async def test_more_rows_than_a_read_returns_are_refused(store: TimeSeries, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,13 +195,13 @@ async def test_a_store_of_another_form_is_filled_anew(
     opener: Opener, store: TimeSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.write(SLOTS, [full(SLOTS, 1)])
-    await store.save_cursor(5)
+    await store.save_cursor(cursor(5))
     for module in ("embedded", "influx"):
         monkeypatch.setattr(f"gridledger.timeseries.{module}.FORM", 77)
     newer = opener()
     await newer.claim("test-1")
-    assert (await newer.load_cursor(), await newer.read(SLOTS, 0, 1800)) == (0, [])
-    await newer.save_cursor(6)
+    assert (await newer.load_cursor(), await newer.read(SLOTS, 0, 1800)) == (START, [])
+    await newer.save_cursor(cursor(6))
     await newer.claim("test-1")
-    assert await newer.load_cursor() == 6
+    assert await newer.load_cursor() == cursor(6)
     await newer.close()
