@@ -43,21 +43,23 @@ def energy(wh: int | None, *, with_unit: bool = True) -> str:
     return f"{text} kWh" if with_unit else text
 
 
-def money(nano: int | None, currency: str, digits: int = 2) -> str:
-    """Nano as an amount: ``12.34 CNY``, in Chinese ``¥12.34``."""
+def money(nano: int | None, currency: str, digits: int = 2, *, is_exact: bool = False) -> str:
+    """Nano as an amount: ``12.34 CNY``, in Chinese ``¥12.34``; ``is_exact``: with as many more digits as are not zero."""
     if nano is None:
         return NO_VALUE
+    if is_exact:
+        digits = _digits(nano, 9, digits)
     sign = _CURRENCY_SIGNS.get(currency)
     text = _decimal(Decimal(abs(nano)).scaleb(-9), digits)
     minus = "-" if nano < 0 and any(digit in text for digit in "123456789") else ""
     return f"{minus}{sign}{text}" if sign and language() == "zh_CN" else f"{minus}{text} {currency}".rstrip()
 
 
-def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True) -> str:
-    """Micro per kWh as a price with four digits: ``0.4600 CNY/kWh``."""
+def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True, is_exact: bool = False) -> str:
+    """Micro per kWh as a price with four digits: ``0.4600 CNY/kWh``; ``is_exact``: with five or six where they are not zero."""
     if micro_per_kwh is None:
         return NO_VALUE
-    text = _decimal(Decimal(micro_per_kwh).scaleb(-6), 4)
+    text = _decimal(Decimal(micro_per_kwh).scaleb(-6), _digits(micro_per_kwh, 6, 4) if is_exact else 4)
     if not with_unit:
         return text
     return f"{text} {unit('price_micro', currency)}"
@@ -154,6 +156,13 @@ def unit(kind: str, currency: str = "") -> str:
     word = _("CNY") if currency == "CNY" else currency
     units = {"energy_wh": "kWh", "amount_nano": word, "price_micro": f"{word}/kWh"}
     return units.get(kind, "")
+
+
+def _digits(value: int, scale: int, least: int) -> int:
+    """Decimals that show a whole number of 10**-``scale`` exactly, at ``least`` so many."""
+    while scale > least and value % 10 == 0:
+        value, scale = value // 10, scale - 1
+    return scale
 
 
 def _decimal(value: Decimal, digits: int) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gridcore.errors import InvariantError
 from gridweb import format as forms
 from gridweb.access import Role, Viewer
-from gridweb.i18n import speaking
+from gridweb.i18n import LANGUAGES, speaking
 from gridweb.source import Source
 from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url, to_csv, to_json
 
@@ -103,6 +103,28 @@ def test_a_served_table_s_address_has_its_arguments_in_place() -> None:
 def test_money(language: str, nano: int | None, digits: int, text: str) -> None:
     with speaking(language):
         assert forms.money(nano, "CNY", digits) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("wh", "micro"),
+    [(1_000, 460_000), (1, 370_001), (7, 375_120), (1_234_567, 1_000_003), (3, 0), (0, 460_000), (-5, 7)],
+)
+def test_an_exact_product_is_a_true_equation(language: str, wh: int, micro: int) -> None:
+    def number(text: str) -> Decimal:
+        return Decimal("".join(character for character in text if character in "-.0123456789"))
+
+    with speaking(language):
+        energy, price = forms.energy(wh), forms.price(micro, "CNY", is_exact=True)
+        assert number(energy) * number(price) == number(forms.money(wh * micro, "CNY", 6, is_exact=True))
+
+
+def test_exact_values_have_as_many_digits_as_they_need_and_no_fewer_than_others() -> None:
+    with speaking("en"):
+        assert forms.price(460_000, "CNY", is_exact=True) == "0.4600 CNY/kWh"
+        assert forms.price(370_010, "CNY", is_exact=True, with_unit=False) == "0.37001"
+        assert forms.money(12_340_000_000, "CNY", 6, is_exact=True) == "12.340000 CNY"
+        assert forms.money(-1_000_000_010, "CNY", 6, is_exact=True) == "-1.00000001 CNY"
 
 
 def test_energy_prices_shares_and_counts() -> None:
