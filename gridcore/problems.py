@@ -7,6 +7,8 @@ from typing import Any, Final
 from gridcore.errors import GridError
 
 PROBLEM_TYPE: Final = "application/problem+json"
+PROBLEM_URN: Final = "urn:gridledger:problem:"
+"""Before the word, in ``type``."""
 
 TITLES: Final = {
     "bad-request": (400, "The request cannot be understood"),
@@ -18,6 +20,7 @@ TITLES: Final = {
     "too-many": (429, "Too many requests; wait before the next"),
     "fault": (500, "A fault of the server itself"),
     "busy": (503, "The server cannot take this now; try again later"),
+    "not-yet": (503, "This comes by itself, with the next block"),
 }
 
 
@@ -32,7 +35,7 @@ class Problem(GridError):  # noqa: N818 - RFC 9457's own word
     def body(self) -> dict[str, Any]:
         """The members of the problem object."""
         return {
-            "type": f"urn:gridledger:problem:{self.word}",
+            "type": f"{PROBLEM_URN}{self.word}",
             "title": self.title,
             "status": self.status,
             "detail": str(self),

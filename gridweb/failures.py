@@ -11,12 +11,12 @@ from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.i18n import N_
-from gridweb.source import SourceAway, SourceBusy, SourceMissing
+from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceMissing, SourceNotYet
 from gridweb.tables import API
 from gridweb.views import render_page
 from ledger.client import NodeRefused
 
-BAD_REQUEST: Final = 400
+UNAVAILABLE: Final = 503
 FAULT: Final = "see the log of the pages' server"
 HEADINGS: Final = {
     "bad-request": N_("This request cannot be understood"),
@@ -28,12 +28,14 @@ HEADINGS: Final = {
     "too-many": N_("Too many attempts"),
     "fault": N_("A fault of this server"),
     "busy": N_("Not now"),
+    "not-yet": N_("Not yet"),
 }
 ADVICE: Final = {
     "not-authorised": N_("Your role does not open this page. If it should, ask your administrator."),
     "not-found": N_("The address leads nowhere, or to something that the ledger does not know, or not yet."),
     "too-many": N_("Wait a little before the next attempt."),
     "fault": N_("The fault has been logged. Please report it to the operator."),
+    "not-yet": N_("The next block brings it."),
     "busy": N_("A part behind these pages is away. This page can be loaded again as soon as it is back."),
 }
 
@@ -55,6 +57,8 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, SourceAway):
         return Problem("busy", f"{error.dependency}: away since {error.since_s} (UTC seconds); ask again later")
+    if isinstance(error, SourceNotYet):
+        return Problem("not-yet", str(error))
     if isinstance(error, SourceBusy):
         return Problem("busy", f"{error}; ask again later")
     if isinstance(error, SourceMissing):
@@ -91,6 +95,6 @@ async def answer_error(error: Exception) -> Response:
         )
         response = Response(page)
     response.status_code = problem.status
-    if problem.word == "busy":
+    if problem.status == UNAVAILABLE:
         response.headers["Retry-After"] = "2"
     return response

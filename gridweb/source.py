@@ -29,6 +29,8 @@ CACHE_AGE_S_MAX: Final = 10.0
 STATUS_AGE_S_MAX: Final = 1.0
 RETRY_AFTER_S: Final = 1.0
 """After a failure the node is left alone this long: pages do not wait for it one after the other."""
+PAGES: Final = "pages"
+"""Who reports what is noticed here (``Health.report``)."""
 BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 
@@ -52,8 +54,7 @@ class SourceMissing(GridError):  # noqa: N818
 
 
 class SourceBusy(GridError):  # noqa: N818
-    """The node answers, but not this, now: its 503 (a bundle before the next block, for one), or it does not take the pages'
-    key, or is no node. Asking again can help.
+    """The node answers, but not this, now: its 503, or it does not take the pages' key, or is no node. Asking again can help.
 
     ``outage``: how a part of a page says so; it is of this moment and not among the outages that every page shows.
     """
@@ -61,6 +62,10 @@ class SourceBusy(GridError):  # noqa: N818
     def __init__(self, outage: Outage) -> None:
         super().__init__(outage.reason)
         self.outage = outage
+
+
+class SourceNotYet(SourceBusy):
+    """The node has this not yet, and the next block brings it: a bill line whose proof needs that."""
 
 
 class NodeClient(Protocol):
@@ -286,7 +291,7 @@ class Source:
 
     async def _ask(self, question: Awaitable[T]) -> T:
         """Ask the node. While it is away one question at a time finds out whether it is back; the others do not wait."""
-        outage = self._health.outage("node")
+        outage = self._health.outage("node", PAGES)
         if outage is not None and (self._is_probing or time.monotonic() - self._failed_s < RETRY_AFTER_S):
             if asyncio.iscoroutine(question):
                 question.close()
@@ -296,13 +301,14 @@ class Source:
         try:
             answer = await question
         except NodeBusy as busy:
-            self._health.report("node", None)
-            raise SourceBusy(self._health.moment("node", busy.detail)) from None
+            self._health.report("node", None, PAGES)
+            kind = SourceNotYet if busy.word == "not-yet" else SourceBusy
+            raise kind(self._health.moment("node", busy.detail)) from None
         except NodeUnreachable as error:
             self._failed_s = time.monotonic()
             raise _away(self._health, "node", str(error)) from None
         except NodeRefused as refused:
-            self._health.report("node", None)
+            self._health.report("node", None, PAGES)
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
             if refused.status != BAD_REQUEST:
@@ -311,7 +317,7 @@ class Source:
         finally:
             if is_probe:
                 self._is_probing = False
-        self._health.report("node", None)
+        self._health.report("node", None, PAGES)
         return answer
 
 
@@ -326,15 +332,11 @@ class _Entry:
 
 
 class _WatchedSeries:
-    """A store whose outages are reported and raised as SourceAway.
-
-    An outage that the projection reported is not over because a read succeeds: a full disk can still be read.
-    """
+    """A store whose outages are reported and raised as SourceAway."""
 
     def __init__(self, inner: SeriesReader, health: Health) -> None:
         self._inner = inner
         self._health = health
-        self._has_failed = False
 
     @property
     def kind(self) -> str:
@@ -347,16 +349,13 @@ class _WatchedSeries:
         try:
             result = await work
         except SeriesUnavailable as error:
-            self._has_failed = self._has_failed or self._health.outage("series") is None
             raise _away(self._health, "series", str(error)) from None
-        if self._has_failed or self._health.outage("series") is None:
-            self._health.report("series", None)
-            self._has_failed = False
+        self._health.report("series", None, PAGES)
         return result
 
 
 def _away(health: Health, name: str, reason: str) -> SourceAway:
-    health.report(name, reason)
+    health.report(name, reason, PAGES)
     return SourceAway(health.outage(name) or Outage(name, 0, reason))
 
 

@@ -23,6 +23,7 @@ from gridcore import cbor
 from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
 from gridcore.header import Receipt, decode_receipt
+from gridcore.problems import PROBLEM_URN, TITLES
 from gridcore.sm import Signer
 
 API: Final = "/api/v1"
@@ -46,11 +47,12 @@ class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
 
 
 class NodeBusy(NodeUnreachable):
-    """The node answered "not now" (503). ``detail``: its own line."""
+    """The node answered "not now" (503). ``detail``: its own line; ``word``: of the problem (gridcore.problems), or "busy"."""
 
-    def __init__(self, line: str, detail: str) -> None:
+    def __init__(self, line: str, detail: str, word: str = "busy") -> None:
         super().__init__(line)
         self.detail = detail
+        self.word = word
 
 
 class NodeRefused(GridError):  # noqa: N818
@@ -311,17 +313,18 @@ def _parts(transactions: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
 
 def _failure(url: str, method: str, path: str, response: httpx.Response, body: bytes) -> GridError:
     """The node's own line out of a problem+json body, or the bare status of something that is no node."""
-    detail = ""
+    detail = word = ""
     if response.headers.get("content-type", "").partition(";")[0] == "application/problem+json":
         try:
             problem = json.loads(body)
             detail = " ".join(str(problem.get("detail") or problem.get("title") or "").split())
+            word = str(problem.get("type")).removeprefix(PROBLEM_URN)
         except (ValueError, AttributeError):
-            detail = ""
+            detail = word = ""
     detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
     line = f"{url}: {method} {path}: {detail}"
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return NodeBusy(line, detail)
+        return NodeBusy(line, detail, word if word in TITLES else "busy")
     return NodeRefused(line, response.status_code, detail)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from quart import Blueprint
 
 from gridweb.access import READS_ALL, requires
@@ -25,18 +27,29 @@ COLUMNS = (
 )
 
 
+FOLLOWING: Final = "projection"
+"""The part that does not answer but follows."""
+
+
 @serves_table("/condition", *READS_ALL)
 async def condition_table(source: Source) -> Table:
     """Every part that the pages rest on, and whether it answers."""
     await part_of(source.status())  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
     rows = [
-        (translate(PARTS[name]), _("away"), outages[name].since_s, outages[name].reason)
+        (translate(PARTS[name]), _state(name, is_away=True), outages[name].since_s, outages[name].reason)
         if name in outages
-        else (translate(PARTS[name]), _("answers"), None, None)
+        else (translate(PARTS[name]), _state(name, is_away=False), None, None)
         for name in site().health.known()
     ]
     return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
+
+
+def _state(name: str, *, is_away: bool) -> str:
+    """How a part is, in a word."""
+    if name == FOLLOWING:
+        return _("stands still") if is_away else _("follows it")
+    return _("away") if is_away else _("answers")
 
 
 @pages.get("/condition")

@@ -36,7 +36,7 @@ from gridweb.proofs import (
     verifier_source,
 )
 from gridweb.site import site, source, viewer
-from gridweb.source import SourceBusy
+from gridweb.source import SourceBusy, SourceNotYet
 from gridweb.tables import table_url
 from gridweb.views import render_fragment, render_page
 
@@ -142,7 +142,7 @@ async def download_verifier() -> Response:
 
 
 async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt | None = None) -> ResponseReturnValue:
-    """The page; while the line cannot be proved yet, it says so and asks again by itself."""
+    """The page; while the line cannot be proved yet, or the node is busy, it says so and asks again by itself."""
     check_party(viewer(), line.party)
     point = await find_point(source(), line.party)
     frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words()}
@@ -151,7 +151,7 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
     try:
         data = await fetch_bundle(source(), line)
     except SourceBusy as busy:
-        page = await render_page("line/waiting.html", reason=str(busy), **frame)
+        page = await render_page("line/waiting.html", reason=str(busy), is_new=isinstance(busy, SourceNotYet), **frame)
         return Response(page, status=503, headers={"Retry-After": "2"})
     trust = await asyncio.to_thread(load_trust, site().config.trust)
     return await render_page("line/line.html", **frame, **_contents(data, trust.signers))
@@ -196,7 +196,7 @@ def _value(unit: str, text: str, currency: str) -> str:
     number = int(text)
     forms = {
         "wh": lambda: shown.energy(number),
-        "micro": lambda: shown.price(number, currency),
+        "micro": lambda: shown.price(number, currency, is_exact=True),
         "nano": lambda: shown.money(number, currency, 9),
         "times": lambda: f"× {number}",
     }

@@ -128,7 +128,7 @@ def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, li
             registry=view.registry,
         )
     except EvidenceNotYetError as error:
-        raise Problem("busy", f"{error}; ask again later") from None
+        raise Problem("not-yet", f"{error}; ask again later") from None
     except EvidenceError as error:
         raise Problem("not-found", str(error)) from None
 

@@ -16,7 +16,7 @@ import pytest
 
 from gridcore.errors import UsageError
 from ledger import client as client_module
-from ledger.client import Answer, Client, NodeRefused, NodeUnreachable, run_with_client
+from ledger.client import Answer, Client, NodeBusy, NodeRefused, NodeUnreachable, run_with_client
 from tests.unit.node.node_world import keys, make_genesis, running_node
 
 STATUS = {
@@ -110,11 +110,24 @@ async def test_what_is_no_node_is_refused_in_one_line(answer: bytes, words: str)
     assert "\n" not in str(raised.value)
 
 
-async def test_not_now_is_unreachable() -> None:
-    busy = http({"detail": "the node is going down"}, "503 Service Unavailable", "application/problem+json")
+@pytest.mark.parametrize(
+    ("type_", "word"),
+    [
+        ({"type": "urn:gridledger:problem:not-yet"}, "not-yet"),
+        ({"type": "urn:gridledger:problem:busy"}, "busy"),
+        ({"type": "urn:gridledger:problem:of another time"}, "busy"),
+        ({"type": ["?"]}, "busy"),
+        ({}, "busy"),
+    ],
+)
+async def test_not_now_is_unreachable_and_says_in_a_word_why(type_: dict[str, Any], word: str) -> None:
+    problem = {"detail": "the node is going down", **type_}
+    busy = http(problem, "503 Service Unavailable", "application/problem+json")
     async with answering(lambda _: busy) as url, Client(url) as client:
-        with pytest.raises(NodeUnreachable, match="going down"):
+        with pytest.raises(NodeUnreachable, match="going down") as raised:
             await client.status()
+    assert isinstance(raised.value, NodeBusy)
+    assert raised.value.word == word
 
 
 async def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

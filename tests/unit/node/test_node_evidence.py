@@ -12,7 +12,7 @@ import pytest
 from gridcore import merkle
 from gridcore.verify import decode_trust, verify_bundle
 from ledger import evidence
-from ledger.client import NodeUnreachable
+from ledger.client import NodeBusy, NodeUnreachable
 from ledger.evidence import build_bundle, trust_root
 from ledger.runs import load_run
 from ledger.state.registry import Area, Registry
@@ -88,12 +88,13 @@ async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
             assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
 
 
-async def test_what_stands_in_the_newest_block_is_busy_not_unknown(tmp_path: Path) -> None:
+async def test_what_stands_in_the_newest_block_is_not_yet_there_and_neither_busy_nor_unknown(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         orders, clock, first, boundary, second, due = Submitter(node.chain).one_settled_slot()
         await submit_all(node.client(), [orders, clock, first, [*boundary, *second, *due]])
-        with pytest.raises(NodeUnreachable, match=r"next block .* ask again later"):  # 503
+        with pytest.raises(NodeBusy, match=r"next block .* ask again later") as not_yet:  # 503
             await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
+        assert not_yet.value.word == "not-yet"
 
 
 async def test_a_run_whose_block_the_disk_has_not_taken_yet_is_not_yet(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ async def test_the_page_shows_the_integer_arithmetic_down_to_registers_signature
     view = decode_bundle(BUNDLE.bundle())
     assert f"{BOUGHT_WH} Wh × {PRICE} µCNY/kWh = {BOUGHT_WH * PRICE} nCNY" in page
     assert "(300 − 999700 + 1000000) × 2 = 1200 Wh" in page
+    summary = re.search(r"([\d.]+) kWh × ([\d.]+) CNY/kWh = <strong>([\d.]+) CNY", page)
+    assert summary is not None
+    assert Decimal(summary[1]) * Decimal(summary[2]) == Decimal(summary[3]) != 0
     assert f"{PARTY}/{START_S}/1" in page
     for shown in (
         view.readings[0].batch.signature.hex(),
@@ -173,9 +177,37 @@ async def test_bundles_are_kept_at_hand_while_there_is_room(
     assert [path for path, _ in world.node.asked].count("evidence") == asked
 
 
+async def test_a_busy_node_is_not_said_to_wait_for_the_next_block(world: World) -> None:
+    def busy(**_: Any) -> bytes:
+        raise NodeBusy("http://127.0.0.1:1: …", "256 questions wait already; ask again later")
+
+    world.node.answers["evidence"] = busy
+    browser = household(world)
+    response = await browser.get(LINE)
+    page = await response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert "The proof cannot be fetched now." in page
+    assert "256 questions wait already" in page
+    assert "newest block" not in page
+    assert f'hx-get="{LINE}"' in page, "it looks again by itself"
+
+
+@pytest.mark.parametrize("word", ["not-yet", "busy"])
+async def test_programs_are_told_not_yet_from_busy(world: World, word: str) -> None:
+    def later(**_: Any) -> bytes:
+        raise NodeBusy("http://127.0.0.1:1: …", "later", word)
+
+    world.node.answers["evidence"] = later
+    response = await household(world).get(f"/api/v1{LINE}/terms")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert (await response.get_json())["type"] == f"urn:gridledger:problem:{word}"
+
+
 async def test_a_line_of_the_newest_block_is_said_not_to_be_provable_yet_and_the_page_looks_again(world: World) -> None:
     def too_new(**_: Any) -> bytes:
-        raise NodeBusy("http://127.0.0.1:1: …", "block 7 is the newest; the next block makes its content provable")
+        raise NodeBusy(
+            "http://127.0.0.1:1: …", "block 7 is the newest; the next block makes its content provable", "not-yet"
+        )
 
     made, world.node.answers["evidence"] = world.node.answers["evidence"], too_new
     browser = household(world)
@@ -183,6 +215,7 @@ async def test_a_line_of_the_newest_block_is_said_not_to_be_provable_yet_and_the
     page = await response.get_data(as_text=True)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert "This line cannot be proved yet." in page
+    assert "stands in the newest block" in page
     assert "the next block makes its content provable" in page
     assert "hx-trigger" in page
     assert world.site.source.outages() == []

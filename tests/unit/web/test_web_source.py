@@ -149,6 +149,40 @@ async def test_a_store_that_refuses_writes_is_away_until_they_succeed_however_we
     assert health.outages() == []
 
 
+async def test_what_one_reports_another_does_not_take_back_and_a_part_comes_back_once(world: World) -> None:
+    source, health = world.site.source, world.site.health
+    changes: list[None] = []
+    health.on_change = lambda: changes.append(None)
+    health.report("node", "no answer within 30 s")
+    for _ in range(3):
+        assert await source.query("x") == {"n": 1}
+        assert [outage.reason for outage in source.outages()] == ["no answer within 30 s"]
+    assert len(changes) == 1, "nothing flaps"
+    health.report("node", None)
+    assert source.outages() == []
+    assert len(changes) == 2
+
+
+async def test_a_node_that_cannot_be_followed_answers_pages_and_the_banner_says_what_stands_still(world: World) -> None:
+    health = world.site.health
+    health.report("node", None)
+    health.report("projection", "the node's block 7 is another one")
+    for role, party in ((Role.HOUSEHOLD, "H001"), (Role.UTILITY, None)):
+        banner = await world.browser(role, party).text("/fragments/status")
+        assert "The curves do not follow the ledger since" in banner
+        assert "away" not in banner
+    rows = (await (await world.browser(Role.UTILITY).get("/api/v1/condition")).get_json())["rows"]
+    assert [row[:2] for row in rows] == [
+        ["the ledger node", "answers"],
+        ["the time series that follow the ledger", "stands still"],
+    ]
+    ready = await world.browser().get("/readyz")
+    assert ready.status_code == 503
+    parts = (await ready.get_json())["parts"]
+    assert (parts["node"]["ready"], parts["projection"]["ready"]) == (True, False)
+    assert [outage.name for outage in health.outages()] == ["projection"]
+
+
 async def test_what_was_known_of_chain_and_areas_stands_while_the_node_is_away(world: World) -> None:
     source = world.site.source
     before, areas = await source.as_of(), await source.areas()
