@@ -48,16 +48,18 @@ class Health:
     def report(self, name: str, reason: str | None, by: str = "") -> None:
         """Part ``name`` is away for a ``reason``, or answers (None). Saying it again changes nothing.
 
-        ``by``: who says so. A part is away for as long as anybody says so; what one reports, no other takes back: a store on a
-        full disk can be read, and a node that is asked small things in time may not answer large ones.
+        ``by``: who says so, empty for whoever asks all the time and for everything (the projection). Its word that a part is
+        back goes for all; a word of others takes back their own report alone: a store on a full disk can still be read, and a
+        node that answers a page may refuse the projection.
         """
         self._known.add(name)
         said = self._outages.setdefault(name, {})
         before = self.outage(name)
         if reason is None:
-            if before is not None and said.pop(by, None) is not None:
-                if not said:
-                    log.info("part_back", part=name, away_s=self._clock.now_s() - before.since_s)
+            for one in list(said) if not by else [by]:
+                said.pop(one, None)
+            if before is not None and not said:
+                log.info("part_back", part=name, away_s=self._clock.now_s() - before.since_s)
                 self.on_change()
         elif by not in said:
             said[by] = Outage(name, self._clock.now_s(), reason)
