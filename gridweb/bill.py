@@ -29,6 +29,16 @@ LINE_TITLES: Final[Mapping[str, str]] = {
     "levy": N_("Levy"),
 }
 """Line kinds in the contract's order, with their message ids."""
+PRICE_TITLES: Final[Mapping[str, str]] = {
+    "feed_in_price_micro_per_kwh": N_("Feed-in price"),
+    "levy_micro_per_kwh": N_("Levy"),
+    "network_residual_micro_per_kwh": N_("Network charge, other energy"),
+    "network_traded_micro_per_kwh": N_("Network charge, traded energy"),
+    "residual_price_micro_per_kwh": N_("Supplier's price"),
+    "shortfall_price_micro_per_kwh": N_("Price of shortfall"),
+    "surplus_price_micro_per_kwh": N_("Price of surplus"),
+}
+"""Prices of an area's rules, with their message ids."""
 _PRICE_AT: Final = SLOTS.fields.index("price_micro_per_kwh")
 _QUALITY_WORDS: Final = tuple(quality_words(byte)[0] for byte in range(256))
 """The word of each quality byte."""

@@ -76,9 +76,7 @@ async def find_point(source: Source, party: str) -> Point:
 async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: str) -> _Place | None:
     """Keep the parties of an area, as far as there is room; the place of the one that is wanted, kept or not."""
     found: _Place | None = None
-    start: int | None = 0
-    while start is not None:
-        page = await source.cached(f"areas/{area}/installations", start=start)
+    for page in await source.pages(f"areas/{area}/installations"):
         for installation in page["installations"]:
             party = installation["party"]
             if party is None or (party != wanted and len(known) >= PARTIES_MAX):
@@ -88,7 +86,6 @@ async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: st
                 found = place
             if len(known) < PARTIES_MAX:
                 known[party] = place
-        start = page["next"]
     return found
 
 

@@ -192,6 +192,15 @@ class Source:
         self._cache.move_to_end(key)
         return await asyncio.shield(entry.task)
 
+    async def pages(self, path: str, *, rows_max: int | None = None, **params: str | int) -> list[Any]:
+        """All pages of one of the node's lists, each as ``cached`` gives it; none that begins beyond ``rows_max`` rows."""
+        found: list[Any] = []
+        start: int | None = 0
+        while start is not None and (rows_max is None or start < rows_max):
+            found.append(await self.cached(path, **params, **({"start": start} if start else {})))
+            start = found[-1]["next"]
+        return found
+
     async def status(self) -> NodeStatus:
         """What the node says of itself, at most a second old. SourceAway."""
         height, asked_s = self._status_key

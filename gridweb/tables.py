@@ -18,7 +18,7 @@ import inspect
 import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import quote, urlencode
 
@@ -52,14 +52,22 @@ TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]]
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``key``: its name in CSV and JSON, with unit; ``title``: a message id; ``kind``: a key of KINDS."""
+    """One column. ``key``: its name in CSV and JSON, with unit; ``title``: a message id; ``kind``: a key of KINDS.
+
+    ``words``: message ids of its codes: a page shows those, in its language, where CSV and JSON have the code.
+    """
 
     key: str
     title: str
     kind: str = "text"
+    words: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, f"column {self.key} is of a known kind")
+
+    def shown(self, value: object) -> object:
+        """The value as a page has it: a code in words."""
+        return translate(self.words[value]) if isinstance(value, str) and value in self.words else value
 
     @property
     def is_number(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridweb.access import READS_ALL
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
 
@@ -28,8 +28,11 @@ ACCOUNT_TITLES: Final[Mapping[str, str]] = {
     "supplier": N_("supplier"),
 }
 
+PARTIES: Final = "parties"
+CONTROL: Final = "control_total"
+ROW_TITLES: Final = {**ACCOUNT_TITLES, PARTIES: N_("parties (minus: they owe)"), CONTROL: N_("Control total")}
 COLUMNS: Final = (
-    Column("account", N_("Account")),
+    Column("account", N_("Account"), words=ROW_TITLES),
     Column("received_nano", N_("Received"), "amount_nano"),
 )
 
@@ -76,13 +79,8 @@ async def read_accounts(source: Source, areas: Sequence[AreaInfo]) -> Accounts:
     limit = asyncio.Semaphore(QUESTIONS_AT_ONCE_MAX)
 
     async def pages_of(area: str) -> list[Mapping[str, Any]]:
-        pages: list[Mapping[str, Any]] = []
-        start: int | None = 0
-        while start is not None:
-            async with limit:
-                pages.append(await source.cached("accounts", area=area, start=start))
-            start = pages[-1]["next"]
-        return pages
+        async with limit:
+            return await source.pages("accounts", area=area)
 
     answers = await asyncio.gather(*(pages_of(area.area) for area in areas))
     return accounts_of(zip((area.area for area in areas), answers, strict=True))
@@ -98,15 +96,12 @@ async def accounts_table(source: Source, *, area: str | None = None) -> Table:
 
 def table_of_accounts(accounts: Accounts, currency: str) -> Table:
     """Accounts, then the parties on the other side with a minus; the last row sums up to the control total."""
-    rows: list[tuple[str, int]] = [
-        (translate(ACCOUNT_TITLES.get(name, name)), nano) for name, nano in sorted(accounts.received_nano.items())
-    ]
-    rows.append((_("parties (minus: they owe)"), -accounts.owed_nano))
+    rows = [*sorted(accounts.received_nano.items()), (PARTIES, -accounts.owed_nano)]
     return Table(
         "accounts",
         COLUMNS,
         rows,
         title=_("Money per account since the first slot"),
-        totals=[_("Control total"), 0 - accounts.control_nano],
+        totals=[CONTROL, 0 - accounts.control_nano],
         currency=currency,
     )

@@ -10,7 +10,7 @@ from quart import Blueprint, redirect
 from quart.typing import ResponseReturnValue
 
 from gridweb.access import READS_ALL, requires
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.site import source
 from gridweb.source import Source, part_of
@@ -33,7 +33,7 @@ NAVIGATION = (Entry("/blocks", N_("Blocks"), READS_ALL, 40),)
 
 TRANSACTION_COLUMNS: Final = (
     Column("number", N_("No."), "count"),
-    Column("kind", N_("Kind")),
+    Column("kind", N_("Kind"), words=KIND_TITLES),
     Column("signer", N_("Signer")),
     Column("code", N_("Code"), "count"),
     Column("name", N_("Result")),
@@ -41,7 +41,7 @@ TRANSACTION_COLUMNS: Final = (
 )
 SIGNER_COLUMNS: Final = (
     Column("name", N_("Signer")),
-    Column("signed", N_("Signed")),
+    Column("signed", N_("Signed"), words={"yes": N_("yes"), "no": N_("no")}),
     Column("power", N_("Power"), "count"),
     Column("public_key", N_("Public key"), "digest"),
 )
@@ -50,13 +50,8 @@ SIGNER_COLUMNS: Final = (
 @serves_table("/blocks/<height>/transactions", *READS_ALL)
 async def transactions_table(source: Source, height: int) -> Table:
     """The transactions of a block in their decided order, each with its code."""
-    found: list[Mapping[str, Any]] = []
-    start: int | None = 0
-    while start is not None:
-        page = await source.cached(f"blocks/{height}", **({"start": start} if start else {}))
-        found += page["transactions"]
-        start = page["next"]
-    return table_of_transactions(found)
+    pages = await source.pages(f"blocks/{height}")
+    return table_of_transactions(one for page in pages for one in page["transactions"])
 
 
 @serves_table("/blocks/<height>/signers", *READS_ALL)
@@ -68,7 +63,7 @@ async def signers_table(source: Source, height: int) -> Table:
 def table_of_transactions(transactions: Iterable[Mapping[str, Any]]) -> Table:
     """Transactions as a table; bytes that are no transaction have neither kind nor signer."""
     rows = [
-        (number, _kind(one["kind"]), one["signer"], one["code"], one["name"], one["id"])
+        (number, one["kind"], one["signer"], one["code"], one["name"], one["id"])
         for number, one in enumerate(transactions)
     ]
     return Table("transactions", TRANSACTION_COLUMNS, rows, title=_("Transactions"))
@@ -77,8 +72,7 @@ def table_of_transactions(transactions: Iterable[Mapping[str, Any]]) -> Table:
 def table_of_signers(block: Mapping[str, Any]) -> Table:
     """Signers as a table, with their voting power."""
     rows = [
-        (one["name"] or _("not named"), _("yes") if one["signed"] else _("no"), one["power"], one["public_key"])
-        for one in block["signers"]
+        (one["name"], "yes" if one["signed"] else "no", one["power"], one["public_key"]) for one in block["signers"]
     ]
     return Table("signers", SIGNER_COLUMNS, rows, title=_("Certificate"))
 
@@ -86,10 +80,6 @@ def table_of_signers(block: Mapping[str, Any]) -> Table:
 def powers(signers: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Voting power that has signed, and all of it."""
     return sum(one["power"] for one in signers if one["signed"]), sum(one["power"] for one in signers)
-
-
-def _kind(kind: str | None) -> str | None:
-    return None if kind is None else translate(KIND_TITLES.get(kind, kind))
 
 
 def _cut(table: Table, *, is_whole: bool) -> Table:

@@ -8,7 +8,7 @@ from quart import Blueprint
 
 from gridweb.access import READS_ALL, requires
 from gridweb.health import PARTS
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.site import site, source
 from gridweb.source import Source, part_of
@@ -19,16 +19,20 @@ pages = Blueprint("condition", __name__)
 
 NAVIGATION = (Entry("/condition", N_("Condition"), READS_ALL, 90),)
 
+FOLLOWING: Final = "projection"
+"""The part that does not answer but follows."""
+STATES: Final = {
+    "away": N_("away"),
+    "answers": N_("answers"),
+    "stands_still": N_("stands still"),
+    "follows": N_("follows it"),
+}
 COLUMNS = (
-    Column("part", N_("Part")),
-    Column("state", N_("State")),
+    Column("part", N_("Part"), words=PARTS),
+    Column("state", N_("State"), words=STATES),
     Column("since_s", N_("Since"), "instant"),
     Column("reason", N_("Reason")),
 )
-
-
-FOLLOWING: Final = "projection"
-"""The part that does not answer but follows."""
 
 
 @serves_table("/condition", *READS_ALL)
@@ -37,19 +41,19 @@ async def condition_table(source: Source) -> Table:
     await part_of(source.status())  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
     rows = [
-        (translate(PARTS[name]), _state(name, is_away=True), outages[name].since_s, outages[name].reason)
+        (name, _state(name, is_away=True), outages[name].since_s, outages[name].reason)
         if name in outages
-        else (translate(PARTS[name]), _state(name, is_away=False), None, None)
+        else (name, _state(name, is_away=False), None, None)
         for name in site().health.known()
     ]
     return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
 
 
 def _state(name: str, *, is_away: bool) -> str:
-    """How a part is, in a word."""
+    """How a part is: a key of STATES."""
     if name == FOLLOWING:
-        return _("stands still") if is_away else _("follows it")
-    return _("away") if is_away else _("answers")
+        return "stands_still" if is_away else "follows"
+    return "away" if is_away else "answers"
 
 
 @pages.get("/condition")

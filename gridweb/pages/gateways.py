@@ -81,12 +81,7 @@ def gateways_of(entries: Iterable[Mapping[str, Any]], areas: Iterable[AreaInfo],
 
 async def read_gateways(source: Source, areas: Iterable[AreaInfo], ledger_time_s: int) -> list[Gateway]:
     """All gateways, the silent ones first. SourceAway."""
-    entries: list[Mapping[str, Any]] = []
-    start: int | None = 0
-    while start is not None:
-        page = await source.cached("gateways", start=start)
-        entries += page["gateways"]
-        start = page["next"]
+    entries = [entry for page in await source.pages("gateways") for entry in page["gateways"]]
     return gateways_of(entries, areas, ledger_time_s)
 
 

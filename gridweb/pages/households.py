@@ -49,15 +49,11 @@ async def parties_table(source: Source, area: str, day: str, *, run: str = INITI
 
 async def read_parties(source: Source, area: AreaInfo, day: Day, run: str, currency: str) -> Table:
     """The day's statements of an area; no rows while no slot of the day is settled. SourceAway."""
-    answers: list[Mapping[str, Any]] = []
-    start: int | None = 0
-    while start is not None and start < ROWS_MAX:
-        try:
-            page = await source.cached(f"areas/{area.area}/days/{day.start_s}/statements", run=run, start=start)
-        except SourceMissing:
-            break
-        answers.append(page)
-        start = page["next"]
+    path = f"areas/{area.area}/days/{day.start_s}/statements"
+    try:
+        answers = await source.pages(path, run=run, rows_max=ROWS_MAX)
+    except SourceMissing:
+        answers = []
     return table_of_parties(answers, area, day, currency)
 
 

@@ -17,7 +17,7 @@ from gridcore.problems import Problem
 from gridweb import forgery
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, check_party, public, requires
-from gridweb.bill import LINE_TITLES
+from gridweb.bill import LINE_TITLES, PRICE_TITLES
 from gridweb.bundle_view import BundleView, decode_bundle
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import line_tables
@@ -212,7 +212,7 @@ def _words() -> dict[str, Any]:
         "not_checked": line_tables.NOT_CHECKED,
         "answers": line_tables.ANSWERS,
         "alteration_titles": line_tables.ALTERATION_TITLES,
-        "price_titles": line_tables.PRICE_TITLES,
+        "price_titles": PRICE_TITLES,
         "flag_titles": line_tables.FLAG_TITLES,
         "clock_states": line_tables.CLOCK_STATES,
         "is_forgery": forgery.is_forgery,

@@ -79,15 +79,6 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "forged_rules": N_("the levy in the rules, and every digest and sum made anew"),
 }
 """Names of ``gridweb.forgery`` -> message ids."""
-PRICE_TITLES: Final[Mapping[str, str]] = {
-    "feed_in_price_micro_per_kwh": N_("Feed-in price"),
-    "levy_micro_per_kwh": N_("Levy"),
-    "network_residual_micro_per_kwh": N_("Network charge, other energy"),
-    "network_traded_micro_per_kwh": N_("Network charge, traded energy"),
-    "residual_price_micro_per_kwh": N_("Supplier's price"),
-    "shortfall_price_micro_per_kwh": N_("Price of shortfall"),
-    "surplus_price_micro_per_kwh": N_("Price of surplus"),
-}
 CLOCK_STATES: Final[Mapping[str, str]] = {
     "synced": N_("synchronised"),
     "holdover": N_("holding over"),

@@ -46,25 +46,21 @@ async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
     known = _known.setdefault(source, {})
     if area in known:
         return known[area]
-    found: list[Meter] = []
-    start: int | None = 0
-    while start is not None:
-        page = await source.cached(f"areas/{area}/installations", start=start)
-        found += [
-            Meter(
-                number=one["number"],
-                meter=one["meter"],
-                area=area,
-                gateway=one["gateway"],
-                party=one["party"],
-                role=one["role"],
-                limit_wh=one["limit_wh"],
-                trades=one["trades"],
-            )
-            for one in page["installations"]
-        ]
-        start = page["next"]
-    meters = tuple(found)
+    pages = await source.pages(f"areas/{area}/installations")
+    meters = tuple(
+        Meter(
+            number=one["number"],
+            meter=one["meter"],
+            area=area,
+            gateway=one["gateway"],
+            party=one["party"],
+            role=one["role"],
+            limit_wh=one["limit_wh"],
+            trades=one["trades"],
+        )
+        for page in pages
+        for one in page["installations"]
+    )
     if sum(map(len, known.values())) + len(meters) <= METERS_MAX:
         known[area] = meters
     return meters

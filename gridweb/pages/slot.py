@@ -18,8 +18,8 @@ from gridcore.errors import EncodingError
 from gridcore.problems import Problem
 from gridcore.timeseries import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
-from gridweb.bill import LINE_TITLES
-from gridweb.i18n import N_, _, translate
+from gridweb.bill import LINE_TITLES, PRICE_TITLES
+from gridweb.i18n import N_, _
 from gridweb.pages.accounts import ACCOUNT_TITLES
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
 from gridweb.points import check_slot, find_point
@@ -39,15 +39,6 @@ _BOOK_ROW: Final = struct.Struct("<IBqqq")
 """rank, side (0 buy, 1 sell), quantity, price, filled (docs/spec/state.md, "Clear")."""
 SIDES: Final = ("buy", "sell")
 
-PRICE_TITLES: Final[Mapping[str, str]] = {
-    "feed_in_price_micro_per_kwh": N_("feed-in price"),
-    "levy_micro_per_kwh": N_("levy per kWh"),
-    "network_residual_micro_per_kwh": N_("network charge, other energy"),
-    "network_traded_micro_per_kwh": N_("network charge, traded energy"),
-    "residual_price_micro_per_kwh": N_("supplier's price"),
-    "shortfall_price_micro_per_kwh": N_("price of a shortfall"),
-    "surplus_price_micro_per_kwh": N_("price of a surplus"),
-}
 RATIONING_TITLES: Final[Mapping[str, str]] = {"pro_rata": N_("pro rata"), "time": N_("by time")}
 
 pages = Blueprint("slot", __name__)
@@ -62,8 +53,8 @@ MERIT_COLUMNS: Final = (
     Column("to_wh", N_("Curve to"), "energy_wh"),
 )
 MONEY_COLUMNS: Final = (
-    Column("line_kind", N_("Line")),
-    Column("account", N_("Account")),
+    Column("line_kind", N_("Line"), words=LINE_TITLES),
+    Column("account", N_("Account"), words=ACCOUNT_TITLES),
     Column("lines", N_("Lines"), "count"),
     Column("energy_wh", N_("Energy"), "energy_wh"),
     Column("price_micro_per_kwh", N_("Price"), "price_micro"),
@@ -168,25 +159,15 @@ async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: i
     check_slot(info, slot_start_s)
     await check_area(source, viewer, info)
     as_of = await source.as_of()
-    pages_of_run = await _pages(source, f"areas/{area}/slots/{slot_start_s}/run", run=run, **_own(viewer))
+    path = f"areas/{area}/slots/{slot_start_s}/run"
+    pages_of_run = await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
     return table_of_money(pages_of_run, info, as_of.currency)
 
 
 def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: str) -> Table:
     """The lines of a run, summed by kind and account."""
-    sums = sum_lines(line for page in run for line in page["lines"])
-    rows = [
-        (
-            translate(LINE_TITLES.get(kind, kind)),
-            translate(ACCOUNT_TITLES.get(account, account)),
-            count,
-            energy_wh,
-            price,
-            amount_nano,
-        )
-        for kind, account, count, energy_wh, price, amount_nano in sums
-    ]
-    totals = [_("Sum"), None, sum(row[2] for row in rows), None, None, sum(row[5] for row in rows)]
+    rows = sum_lines(line for page in run for line in page["lines"])
+    totals = [None, None, sum(row[2] for row in rows), None, None, sum(row[5] for row in rows)]
     title = _("Money by line and account")
     return Table("money", MONEY_COLUMNS, rows, title=title, totals=totals, tz=area.tz, currency=currency)
 
@@ -199,7 +180,8 @@ async def positions_table(source: Source, viewer: Viewer, area: str, slot_start_
     await check_area(source, viewer, info)
     as_of = await source.as_of()
     path = f"areas/{area}/slots/{slot_start_s}/positions"
-    return table_of_positions(await _pages(source, path, run=run, **_own(viewer)), info, slot_start_s, as_of.currency)
+    found = await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
+    return table_of_positions(found, info, slot_start_s, as_of.currency)
 
 
 def table_of_positions(
@@ -212,7 +194,7 @@ def table_of_positions(
         columns = [page[name] for name in names]
         savings = [alone - paid for alone, paid in zip(page["supplier_only_nano"], page["pays_nano"], strict=True)]
         rows += zip(*columns, savings, (quality_words(byte)[0] for byte in page["quality"]), strict=True)
-    totals = [_("Sum"), None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
+    totals = [None, None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
     return Table(
         "positions",
         POSITION_COLUMNS,
@@ -236,16 +218,6 @@ async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:
 def _own(viewer: Viewer) -> dict[str, str]:
     """What narrows an answer to the viewer's own rows."""
     return {} if viewer.party is None else {"party": viewer.party}
-
-
-async def _pages(source: Source, path: str, **params: str | int) -> list[Mapping[str, Any]]:
-    """All pages of one of the node's lists, up to ROWS_MAX rows. SourceAway, SourceMissing."""
-    found: list[Mapping[str, Any]] = []
-    start: int | None = 0
-    while start is not None and start < ROWS_MAX:
-        found.append(await source.cached(path, **(params if start == 0 else {**params, "start": start})))
-        start = found[-1]["next"]
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------------------ page

@@ -217,13 +217,8 @@ async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter
 
 async def missing_at(source: Source, area: str, boundary_s: int) -> list[str]:
     """Codes of an area's meters without a register at a boundary. SourceAway."""
-    found: list[str] = []
-    start: int | None = 0
-    while start is not None:
-        page = await source.cached(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
-        found += [row["meter"] for row in page["registers"] if row["quality"] == "missing"]
-        start = page["next"]
-    return found
+    pages = await source.pages(f"areas/{area}/registers", boundary_s=boundary_s)
+    return [row["meter"] for page in pages for row in page["registers"] if row["quality"] == "missing"]
 
 
 async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dict[str, int | None]:

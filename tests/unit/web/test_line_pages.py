@@ -16,7 +16,7 @@ from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from gridweb import forgery, proofs
 from gridweb.access import Role
-from gridweb.bill import LINE_TITLES
+from gridweb.bill import LINE_TITLES, PRICE_TITLES
 from gridweb.bundle_view import decode_bundle
 from gridweb.pages import line, line_tables
 from ledger.client import NodeBusy
@@ -46,7 +46,7 @@ def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
     assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_INPUT}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
-    assert line_tables.PRICE_TITLES.keys() == set(verify.PRICES)
+    assert PRICE_TITLES.keys() == set(verify.PRICES)
     assert line.ENERGY_TEXTS.keys() == LINE_TITLES.keys() == set(verify.LINE_KINDS)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gridweb.access import Role, Viewer
-from gridweb.pages.accounts import accounts_table, read_accounts
+from gridweb.bill import LINE_TITLES
+from gridweb.pages.accounts import ACCOUNT_TITLES, accounts_table, read_accounts
 from gridweb.pages.block import signers_table, transactions_table
 from gridweb.pages.day_figures import SlotState, read_day
 from gridweb.pages.day_tables import areas_table, slots_table
@@ -150,13 +151,48 @@ async def test_money_by_line_adds_up_to_what_the_parties_pay_and_a_household_get
     assert parties.totals[3:5] == [300, 300]
 
 
+TABLES_WITH_CODES = (
+    f"/areas/a-1/slots/{FIRST_S}/money",
+    "/accounts",
+    "/blocks/1/transactions",
+    "/blocks/1/signers",
+    "/condition",
+)
+
+
+@pytest.mark.parametrize("path", TABLES_WITH_CODES)
+async def test_programs_get_codes_whatever_the_language(tmp_path: Path, path: str) -> None:
+    async with ledger_world(tmp_path) as world:
+        got = []
+        for language in ("en", "zh_CN"):
+            browser = world.web.browser(Role.UTILITY, language=language)
+            table = await (await browser.get(f"/api/v1{path}")).get_json()
+            got.append((table["rows"], table["totals"], await browser.text(f"/api/v1{path}?format=csv")))
+    assert got[0] == got[1]
+    assert got[0][0]
+
+
+async def test_the_page_of_a_slot_says_codes_in_words(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        rows = rows_of(await money_table(world.source, UTILITY, "a-1", FIRST_S))
+        pages = [
+            await world.web.browser(Role.UTILITY, language=language).text(f"/slots/a-1/{FIRST_S}")
+            for language in ("en", "zh_CN")
+        ]
+    assert {"trade_buy", "levy"} <= {row["line_kind"] for row in rows} <= LINE_TITLES.keys()
+    assert {row["account"] for row in rows} <= ACCOUNT_TITLES.keys()
+    for page, words in zip(pages, ("Bought from the neighbourhood", "向邻里购电"), strict=True):
+        assert words in page
+        assert ">trade_buy<" not in page
+
+
 async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_path: Path) -> None:
     async with ledger_world(tmp_path) as world:
         transactions = rows_of(await transactions_table(world.source, 1))
         signers = rows_of(await signers_table(world.source, 1))
     assert [(row["kind"], row["signer"], row["name"]) for row in transactions] == [
-        ("order", "p-1", "ACCEPTED"),
-        ("order", "p-2", "ACCEPTED"),
+        ("market/order", "p-1", "ACCEPTED"),
+        ("market/order", "p-2", "ACCEPTED"),
     ]
     assert [row["signed"] for row in signers] == ["yes"]
 

@@ -17,7 +17,7 @@ async def test_condition_names_every_part_and_an_away_node_with_its_reason(tmp_p
     page = await utility.text("/condition")
     assert "no node answers there" in page
     rows = (await (await utility.get("/api/v1/condition")).get_json())["rows"]
-    assert [row[:2] for row in rows] == [["the ledger node", "away"]]  # of the store nothing was asked: nothing is said
+    assert [row[:2] for row in rows] == [["node", "away"]]  # of the store nothing was asked: nothing is said
 
 
 async def test_condition_is_not_for_households_and_sends_strangers_to_sign_in(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ async def test_an_administrator_sees_users_and_their_sessions_and_no_hash(world:
     assert "anna" in page
     assert "argon2" not in page
     rows = (await (await world.browser(Role.ADMINISTRATOR).get("/api/v1/users")).get_json())["rows"]
-    assert rows == [["anna", "Utility", None, 0, 2]]
+    assert rows == [["anna", "utility", None, 0, 2]]
 
 
 async def test_a_site_without_users_says_how_to_make_one(tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ async def test_what_one_reports_another_does_not_take_back_and_a_part_comes_back
     health.report("node", None)
     assert source.outages() == []
     assert len(changes) == 2
+    world.node.away = True
+    assert (await part_of(source.query("x"))).away is not None
+    health.report("node", None)
+    assert source.outages() == [], "the projection's word goes for all"
+    assert len(changes) == 4
 
 
 async def test_a_node_that_cannot_be_followed_answers_pages_and_the_banner_says_what_stands_still(world: World) -> None:
@@ -173,8 +178,8 @@ async def test_a_node_that_cannot_be_followed_answers_pages_and_the_banner_says_
         assert "away" not in banner
     rows = (await (await world.browser(Role.UTILITY).get("/api/v1/condition")).get_json())["rows"]
     assert [row[:2] for row in rows] == [
-        ["the ledger node", "answers"],
-        ["the time series that follow the ledger", "stands still"],
+        ["node", "answers"],
+        ["projection", "stands_still"],
     ]
     ready = await world.browser().get("/readyz")
     assert ready.status_code == 503
