@@ -30,12 +30,13 @@ from urllib.parse import urlsplit
 from gridcore import asgi
 from gridcore.clock import WallClock
 from gridcore.config import load_config
-from gridcore.errors import UsageError
+from gridcore.errors import GridError, UsageError
 from gridcore.files import read_bounded
 from gridcore.logs import LEVELS, get_logger
 from gridcore.metrics import Metrics
 from gridcore.signers import SCHEMES, open_signer
 from gridcore.sm import Signer
+from gridcore.timeseries import SLOTS
 from gridcore.verify import Halt, Trust, decode_trust
 from gridledger import __version__
 from gridledger.timeseries import open_series
@@ -61,6 +62,8 @@ EVENT_STREAMS: Final = asgi.Limits(read_timeout_s=None)
 """A browser says nothing while it listens to events; a limit on silence would cut every stream once in a while."""
 STATUS_EVERY_S: Final = 1.0
 """New heights are told to open pages at most this often."""
+PROBE_EVERY_S: Final = 5.0
+"""What is away, and what is back, is noticed after this by itself, also where nobody looks and the ledger stands still."""
 
 log = get_logger(__name__)
 
@@ -154,7 +157,11 @@ async def serve_pages(
                 health.on_change = feed.publish_status
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
                 site = _site(config, database, Source(client, series, projector, health), health, feed, stop)
-                async with _beside(projector.run(stop), stop), _beside(_tell_heights(projector, feed, stop), stop):
+                async with (
+                    _beside(projector.run(stop), stop),
+                    _beside(_tell_heights(projector, feed, stop), stop),
+                    _beside(probe(site.source, stop), stop),
+                ):
                     await asgi.serve(create_app(site), bound, stop, ready=ready, limits=EVENT_STREAMS)
                 site.check_whole()
     finally:
@@ -207,6 +214,27 @@ async def _beside(work: object, stop: asyncio.Event) -> AsyncIterator[None]:
     finally:
         stop.set()
         await task
+
+
+async def probe(source: Source, stop: asyncio.Event) -> None:
+    """Ask node and store a little every PROBE_EVERY_S until ``stop``; ``source`` reports what is away and what is back."""
+    probing, stopping = asyncio.ensure_future(_probe(source)), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((probing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        probing.cancel()
+        with suppress(asyncio.CancelledError):
+            await probing
+
+
+async def _probe(source: Source) -> None:
+    while True:
+        with suppress(GridError):  # reported where it was noticed
+            await source.status()
+        with suppress(GridError):
+            await source.series.read(SLOTS, 0, 1)
+        await asyncio.sleep(PROBE_EVERY_S)
 
 
 async def _tell_heights(projector: Projector, feed: Feed, stop: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from quart import Response, jsonify, request
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.problems import PROBLEM_TYPE, Problem, word_of
+from gridweb.format import iso
 from gridweb.i18n import N_
 from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceMissing, SourceNotYet
 from gridweb.tables import API
@@ -56,7 +57,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, SourceAway):
-        return Problem("busy", f"{error.dependency}: away since {error.since_s} (UTC seconds); ask again later")
+        return Problem("busy", f"{error.dependency}: away since {iso(error.since_s)}; ask again later")
     if isinstance(error, SourceNotYet):
         return Problem("not-yet", str(error))
     if isinstance(error, SourceBusy):

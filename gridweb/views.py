@@ -43,7 +43,7 @@ async def render_page(template: str, **values: Any) -> str:
 
 async def render_fragment(template: str, **values: Any) -> str:
     """Render a piece of a page that is fetched by itself, without ``base.html``."""
-    return await render_template(template, **values)
+    return await render_template(template, **{"zone": await site_zone(site().source), **values})
 
 
 async def frame() -> dict[str, Any]:

@@ -18,7 +18,7 @@
   "use strict";
 
   const LABELS = {
-    loading: "Loading …", failed: "Cannot be loaded", retry: "Try again", empty: "No data yet", table: "Table", chart: "Chart",
+    loading: "Loading …", failed: "Cannot be loaded", away: "what it rests on is away; it comes by itself", retry: "Try again", empty: "No data yet", table: "Table", chart: "Chart",
     zoom_in: "Zoom in", zoom_out: "Zoom out", earlier: "Move left", later: "Move right", all: "Show all",
     previous: "Previous rows", next: "Next rows", rows: "Rows {first} to {last} of {total}", missing: "missing",
     hint: "Drag to zoom, Shift and drag to move; with the keyboard: arrows, + and -, 0 shows all.",
@@ -272,6 +272,7 @@
       this.colours = new Map();
       this.page = 0;
       this.footHeight = 0;
+      this.hasFailed = false;
       this.build();
       this.load();
     }
@@ -312,11 +313,14 @@
         const answer = await fetch(this.figure.dataset.src, { headers: { Accept: "application/json" }, signal: abort.signal });
         if (!answer.ok) {
           const problem = await answer.json().catch(() => ({}));
-          throw new Error(problem.detail || `${answer.status} ${answer.statusText}`);
+          const isAway = answer.status === 503;
+          throw new Error(isAway ? this.labels.away : problem.detail || `${answer.status} ${answer.statusText}`);
         }
         this.show(await answer.json());
+        this.hasFailed = false;
       } catch (error) {
         if (this.abort !== abort) return; // a newer request took its place
+        this.hasFailed = true;
         const reason = error.name === "AbortError" ? "" : `: ${error.message}`;
         this.say(this.labels.failed + reason, button(this.labels.retry, this.labels.retry, () => this.load()));
       } finally {
@@ -662,6 +666,8 @@
     }, REFRESH_MS);
   };
   for (const name of ["live-slot", "live-back"]) document.body.addEventListener(name, refresh);
+  // What could not be read is tried again when something is away or back, too.
+  document.body.addEventListener("live-status", () => charts.forEach((chart) => { if (chart.hasFailed) chart.load(); }));
   document.addEventListener("htmx:after:swap", () => find(document));
   find(document);
 })();

@@ -13,13 +13,14 @@ from gridcore.errors import InvariantError, UsageError
 from gridcore.sm import SigningKey
 from gridcore.verify import Trust
 from gridledger import serving
-from gridledger.serving import KeyConfig, Parts, ServeConfig, doubts, serve_pages
+from gridledger.serving import KeyConfig, Parts, ServeConfig, doubts, probe, serve_pages
 from gridledger.timeseries.config import SeriesConfig
 from gridledger.timeseries.projection import Projector
+from gridweb import source
 from gridweb.config import ListenConfig, WebConfig
 from gridweb.feed import Feed
 from ledger.client import NodeUnreachable
-from tests.unit.web.web_world import FakeNode, Standing
+from tests.unit.web.web_world import FakeNode, Standing, make_world
 
 PATIENCE_S = 30.0
 
@@ -76,6 +77,23 @@ async def test_a_demonstration_starts_while_its_node_is_not_there_yet(
     async with asyncio.timeout(PATIENCE_S):
         await serve_pages(parts, open_socket("127.0.0.1", 0), stop, ready=ready)
     assert urls[0].startswith("http://127.0.0.1:")
+
+
+async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "PROBE_EVERY_S", 0.01)
+    monkeypatch.setattr(source, "RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr(source, "STATUS_AGE_S_MAX", 0.0)
+    world, stop = make_world(tmp_path), asyncio.Event()
+    probing = asyncio.create_task(probe(world.site.source, stop))
+    async with asyncio.timeout(PATIENCE_S):
+        for is_away in (True, False):
+            world.node.away = world.series.away = is_away
+            while len(world.site.source.outages()) != 2 * is_away:  # noqa: ASYNC110 - the probe's own pause
+                await asyncio.sleep(0.01)
+        stop.set()
+        await probing
 
 
 async def test_a_broken_promise_of_the_projection_ends_the_process_and_comes_out(
