@@ -83,6 +83,7 @@ def write_mosquitto_config(folder: Path, port: int) -> Path:
     config.write_text(
         f"listener {port} {HOST}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
         f"autosave_interval 5\nmax_packet_size {PACKET_BYTES_MAX}\n"
+        "log_type error\nlog_type warning\nlog_type notice\n"  # not each time that it saves its sessions
         f"user {pwd.getpwuid(os.geteuid()).pw_name}\nset_tcp_nodelay true\n"
     )
     return config
