@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from firmware_profiles.schema import Profile, ProfileError
 from gridcore.config import decode_config
@@ -12,6 +13,17 @@ from gridcore.sm3 import sm3
 
 FOLDER = Path(__file__).parent / "meters"
 PROFILE_BYTES_MAX = 256 * 1024
+
+
+class AnyProfile(Protocol):
+    """What every kind of profile has."""
+
+    @property
+    def id(self) -> str:
+        """The file's name."""
+
+
+P = TypeVar("P", bound=AnyProfile)
 
 
 def profile_ids(folder: Path | None = None) -> tuple[str, ...]:
@@ -29,15 +41,20 @@ def load_profile(profile_id: str, folder: Path | None = None) -> Profile:
 
     Raises UsageErrors of one line (ProfileError, ConfigError) that name the file, the point or key, and what is right.
     """
-    path, data, digest = profile_file(profile_id, folder or FOLDER)
-    profile = decode_config(data, Profile, source=path)
+    return load_kind(Profile, profile_id, folder or FOLDER)
+
+
+def load_kind(kind: type[P], profile_id: str, folder: Path) -> P:
+    """Load a profile of a kind (it has an ``id``, and a ``digest`` that is set here). Raises as ``load_profile`` does."""
+    path, data, digest = _profile_file(profile_id, folder)
+    profile = decode_config(data, kind, source=path)
     if profile.id != profile_id:
         raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
     object.__setattr__(profile, "digest", digest)  # the one field that is no key of the file
     return profile
 
 
-def profile_file(profile_id: str, folder: Path) -> tuple[Path, bytes, bytes]:
+def _profile_file(profile_id: str, folder: Path) -> tuple[Path, bytes, bytes]:
     """Path, bytes and digest of the profile ``profile_id`` in ``folder``; ProfileError naming the nearest id when there is none."""
     known = profile_ids(folder)
     if profile_id not in known:

@@ -13,9 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from firmware_profiles.formats import parse_scale
-from firmware_profiles.loader import profile_file
+from firmware_profiles.loader import load_kind
 from firmware_profiles.schema import BASE_UNITS, EVIDENCE, ID, OBIS, POINTS_MAX, ProfileError
-from gridcore.config import decode_config
 from gridcore.errors import EncodingError
 
 DEVICES_FOLDER = Path(__file__).parent / "devices"
@@ -158,12 +157,7 @@ def load_device_profile(profile_id: str, folder: Path | None = None) -> DevicePr
 
     Raises UsageErrors of one line (ProfileError, ConfigError) that name the file, the point or key, and what is right.
     """
-    path, data, digest = profile_file(profile_id, folder or DEVICES_FOLDER)
-    profile = decode_config(data, DeviceProfile, source=path)
-    if profile.id != profile_id:
-        raise ProfileError(f"{path}: id is {profile.id!r}; it must be the file's name, {profile_id!r}")
-    object.__setattr__(profile, "digest", digest)  # the one field that is no key of the file
-    return profile
+    return load_kind(DeviceProfile, profile_id, folder or DEVICES_FOLDER)
 
 
 def _check_topic(key: str, topic: str, allowed: tuple[str, ...], *, needed: str) -> None:

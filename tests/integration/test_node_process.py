@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import selectors
 import signal
 import socket
 import subprocess
@@ -31,6 +30,7 @@ from ledger.genesis import signer_set
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement.contract_kit_1 import ContractInvariantError
+from tests.processes import ready_line
 from tests.unit.node.node_world import FIRST_S, START_S, Submitter, keys, make_genesis, make_leaves
 
 PASSWORD = "correct horse"
@@ -70,14 +70,7 @@ class NodeProcess:
     def start(self) -> dict[str, Any]:
         """Start it and return what it says when it is ready."""
         self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
-        assert self.process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            assert selector.select(START_TIMEOUT_S), "no ready line"
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1].decode())
-        ready: dict[str, Any] = json.loads(line)
+        ready = ready_line(self.process, START_TIMEOUT_S)
         self.url = ready["url"]
         return ready
 

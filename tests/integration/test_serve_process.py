@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import selectors
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from gridcore import asgi
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.cli import main
 from ledger.evidence import trust_root
+from tests.processes import ready_line
 from tests.unit.node.node_world import FIRST_S, RunningNode, Submitter, keys, make_genesis, running_node, submit_all
 
 PASSWORD = "a long enough password"
@@ -67,14 +67,7 @@ class ServeProcess:
         words = [sys.executable, "-m", "gridledger", "serve", "--config", str(config), "--json"]
         environment = {**os.environ, "GRIDLEDGER_LOG_LEVEL": "warning"}
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-        assert self.process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            assert selector.select(START_TIMEOUT_S), "no ready line"
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1].decode())
-        self.url: str = json.loads(line)["url"]
+        self.url: str = ready_line(self.process, START_TIMEOUT_S)["url"]
 
     def stop(self) -> tuple[int, str, float]:
         """SIGTERM; exit status, what it logged, and the seconds it took."""

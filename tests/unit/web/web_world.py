@@ -37,6 +37,7 @@ from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from tests.unit.node.node_world import PRICES
 
 NOW_S = 1_800_000_000
 FIRST_S = 1_799_971_200
@@ -52,15 +53,7 @@ AREA = {
         "gate_before_start_s": 300,
         "metering_deadline_s": 900,
         "open_before_start_s": 86_400,
-        "prices": {
-            "feed_in_price_micro_per_kwh": 280_000,
-            "levy_micro_per_kwh": 40_000,
-            "network_residual_micro_per_kwh": 180_000,
-            "network_traded_micro_per_kwh": 180_000,
-            "residual_price_micro_per_kwh": 460_000,
-            "shortfall_price_micro_per_kwh": 460_000,
-            "surplus_price_micro_per_kwh": 280_000,
-        },
+        "prices": PRICES,
         "rationing": "pro_rata",
         "reference_price_micro_per_kwh": 370_000,
     },
