@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gridcore.timeseries import OBSERVATIONS
 from gridweb.access import READS_ALL
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.pages.gateways import Gateway
 from gridweb.source import Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table
@@ -58,7 +58,7 @@ REASONS: Final[Mapping[str, str]] = {
 OBSERVATION_COLUMNS: Final = (
     Column("device", N_("Device")),
     Column("obis", N_("OBIS code")),
-    Column("quantity", N_("Quantity")),
+    Column("quantity", N_("Quantity"), words={title: title for title, _unit in QUANTITIES.values()}),
     Column("value_milli", N_("Value, thousandths"), "count"),
     Column("unit", N_("Unit")),
     Column("offset_ms", N_("Offset from the boundary, ms"), "count"),
@@ -72,7 +72,7 @@ VOLTAGE_COLUMNS: Final = (
 )
 ABSENT_COLUMNS: Final = (
     Column("device", N_("Device")),
-    Column("reason", N_("Reason")),
+    Column("reason", N_("Reason"), words=REASONS),
     Column("last_seen_s", N_("Last value at"), "instant"),
 )
 
@@ -152,8 +152,7 @@ def table_of_observations(answer: Mapping[str, Any]) -> Table:
     rows = []
     for entry in sorted(answer["observations"], key=lambda one: (name_of(one), one["obis"])):
         title, unit = QUANTITIES.get(entry["obis"], ("", ""))
-        quantity = translate(title) if title else None
-        row = (name_of(entry), entry["obis"], quantity, entry["value_milli"], unit or None, entry["offset_ms"])
+        row = (name_of(entry), entry["obis"], title or None, entry["value_milli"], unit or None, entry["offset_ms"])
         rows.append(row)
     return Table("observations", OBSERVATION_COLUMNS, rows, title=_("Observed values"))
 
@@ -178,5 +177,5 @@ async def absent_table(source: Source, gateway: str, *, boundary_s: int) -> Tabl
 
 def table_of_absent(absent: Iterable[Absent], tz: str) -> Table:
     """Absent devices as a table."""
-    rows = [(one.device, translate(REASONS.get(one.reason, one.reason)), one.last_seen_s) for one in absent]
+    rows = [(one.device, one.reason, one.last_seen_s) for one in absent]
     return Table("absent", ABSENT_COLUMNS, rows, title=_("Absent devices"), tz=tz)

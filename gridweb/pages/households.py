@@ -27,8 +27,7 @@ pages = Blueprint("households", __name__)
 
 NAVIGATION = (Entry("/households", N_("Parties"), READS_ALL, 20),)
 
-COLUMNS: Final = (
-    Column("party", N_("Party")),
+POSITION_COLUMNS: Final = (
     Column("import_wh", N_("Import"), "energy_wh"),
     Column("export_wh", N_("Export"), "energy_wh"),
     Column("bought_wh", N_("Bought"), "energy_wh"),
@@ -37,6 +36,8 @@ COLUMNS: Final = (
     Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
     Column("saving_nano", N_("Saving"), "amount_nano"),
 )
+"""What a slot, or a day, comes to for a party."""
+COLUMNS: Final = (Column("party", N_("Party")), *POSITION_COLUMNS)
 
 
 @serves_table("/areas/<area>/days/<day>/parties", *READS_ALL)

@@ -9,7 +9,7 @@ from quart import Blueprint
 
 from gridcore.problems import Problem
 from gridweb.access import READS_ALL, requires
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day, told_time_s
 from gridweb.pages.day_tables import slot_path
@@ -55,7 +55,7 @@ COVERAGE_COLUMNS: Final = (
 MISSING_COLUMNS: Final = (
     Column("boundary_s", N_("Boundary"), "instant"),
     Column("meter", N_("Meter")),
-    Column("role", N_("Role")),
+    Column("role", N_("Role"), words=ROLE_TITLES),
     Column("party", N_("Party")),
     Column("gateway", N_("Gateway")),
 )
@@ -145,11 +145,7 @@ async def read_missing(source: Source, day: AreaDay, boundaries: list[Boundary])
     for boundary_s in late[:BOUNDARIES_MAX]:
         for name in await missing_at(source, day.area.area, boundary_s):
             meter = meters.get(name)
-            known = (
-                (translate(ROLE_TITLES.get(meter.role, meter.role)), meter.party, meter.gateway)
-                if meter
-                else (None, None, None)
-            )
+            known = (meter.role, meter.party, meter.gateway) if meter else (None, None, None)
             rows.append((boundary_s, name, *known))
     note = ""
     if len(late) > BOUNDARIES_MAX:

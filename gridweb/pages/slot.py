@@ -22,6 +22,7 @@ from gridweb.bill import LINE_TITLES, PRICE_TITLES
 from gridweb.i18n import N_, _
 from gridweb.pages.accounts import ACCOUNT_TITLES
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
+from gridweb.pages.households import POSITION_COLUMNS
 from gridweb.points import check_slot, find_point
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
@@ -60,16 +61,10 @@ MONEY_COLUMNS: Final = (
     Column("price_micro_per_kwh", N_("Price"), "price_micro"),
     Column("amount_nano", N_("Parties owe"), "amount_nano"),
 )
-POSITION_COLUMNS: Final = (
+PARTY_COLUMNS: Final = (
     Column("party", N_("Party")),
     Column("meter", N_("Meter")),
-    Column("import_wh", N_("Import"), "energy_wh"),
-    Column("export_wh", N_("Export"), "energy_wh"),
-    Column("bought_wh", N_("Bought"), "energy_wh"),
-    Column("sold_wh", N_("Sold"), "energy_wh"),
-    Column("pays_nano", N_("Pays"), "amount_nano"),
-    Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
-    Column("saving_nano", N_("Saving"), "amount_nano"),
+    *POSITION_COLUMNS,
     Column("quality", N_("Quality"), "quality"),
 )
 
@@ -197,7 +192,7 @@ def table_of_positions(
     totals = [None, None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
     return Table(
         "positions",
-        POSITION_COLUMNS,
+        PARTY_COLUMNS,
         rows,
         title=_("Positions of the parties"),
         links=[f"/households/{row[0]}?day={slot_start_s}" for row in rows],

@@ -14,9 +14,9 @@ from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
 
 COLUMNS: Final = (
-    Column("what", N_("What")),
+    Column("what", N_("What"), words={kind.value: title for kind, title in KIND_TITLES.items()}),
     Column("stake_nano", N_("At stake"), "amount_nano"),
-    Column("basis", N_("How the stake was found")),
+    Column("basis", N_("How the stake was found"), words={one.value: title for one, title in BASIS_TITLES.items()}),
     Column("at_s", N_("Boundary or slot"), "instant"),
     Column("area", N_("Area")),
     Column("meter", N_("Meter")),
@@ -78,9 +78,9 @@ def reason_of(trouble: Trouble) -> str:
 
 def _row(trouble: Trouble) -> tuple[object, ...]:
     return (
-        translate(KIND_TITLES[trouble.kind]),
+        trouble.kind.value,
         trouble.stake_nano,
-        translate(BASIS_TITLES[trouble.basis]),
+        trouble.basis.value,
         trouble.at_s,
         trouble.area or None,
         trouble.meter or None,

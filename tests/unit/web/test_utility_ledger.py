@@ -157,6 +157,7 @@ TABLES_WITH_CODES = (
     "/blocks/1/transactions",
     "/blocks/1/signers",
     "/condition",
+    f"/areas/a-2/days/{FIRST_S}/missing",
 )
 
 
