@@ -321,12 +321,17 @@
       } catch (error) {
         if (this.abort !== abort) return; // a newer request took its place
         this.hasFailed = true;
+        if (!this.plot) this.hidePlot(true);
         const reason = error.name === "AbortError" ? "" : `: ${error.message}`;
         this.say(this.labels.failed + reason, button(this.labels.retry, this.labels.retry, () => this.load()));
       } finally {
         clearTimeout(timer);
         if (this.abort === abort) this.figure.setAttribute("aria-busy", "false");
       }
+    }
+
+    hidePlot(isHidden) {
+      this.foot.hidden = this.legend.hidden = this.canvas.hidden = isHidden;
     }
 
     say(text, ...more) {
@@ -342,7 +347,7 @@
       this.data = this.kind === "merit" ? meritData(table, this.labels) : timeData(table, this.kind, step);
       const isEmpty = this.data.x.length < 2 || this.data.values.every((list) => list.every((value) => value === null));
       this.say(isEmpty ? this.labels.empty : "");
-      this.foot.hidden = this.legend.hidden = this.canvas.hidden = isEmpty;
+      this.hidePlot(isEmpty);
       this.describe();
       if (!this.tableBox.hidden) this.drawTable();
       if (isEmpty) { this.plot?.destroy(); this.plot = null; return; }
