@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +10,17 @@ import pytest
 
 from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
-from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Cursor, Row, Series, SeriesUnavailable
+from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series
 from gridledger.timeseries import projection
 from gridledger.timeseries.embedded import EmbeddedSeries
 from gridledger.timeseries.projection import Projector
-from gridledger.timeseries.rows import AnswerError
-from ledger.client import NodeRefused
 from ledger.http.queries import answers
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store, until
 from tests.unit.timeseries.scripted_node import FIRST_S as FIRST_S_OF_SCRIPT
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 
 END_S = FIRST_S + SLOT_S
-FAR_S = FIRST_S + 10_000 * SLOT_S
-
-
-def new_store(tmp_path: Path, name: str = "series") -> EmbeddedSeries:
-    return EmbeddedSeries(tmp_path / f"{name}.sqlite", 1024)
-
-
-async def everything(store: Any) -> dict[str, list[Row]]:
-    return {series.name: await store.read(series, 0, FAR_S) for series in ALL_SERIES}
-
-
-async def catch_up(projector: Projector) -> None:
-    """Step until there is nothing new."""
-    await projector.step()
-    while projector.lag_blocks:
-        await projector.step()
 
 
 def values_of(series: Series, row: Row) -> dict[str, int | None]:
@@ -166,73 +148,6 @@ async def test_followed_step_by_step_equals_dropped_and_rebuilt(tmp_path: Path, 
     await store.close()
 
 
-class FaultyStore:
-    """A store that fails once, at its ``at``-th call: before doing it, or after (then the answer was lost on its way)."""
-
-    def __init__(self, inner: EmbeddedSeries, at: int, *, is_done: bool) -> None:
-        self._inner, self._at, self._is_done = inner, at, is_done
-        self.calls = 0
-        self.kind = inner.kind
-
-    async def _call(self, name: str, *arguments: Any) -> Any:
-        self.calls += 1
-        if self.calls == self._at and not self._is_done:
-            raise SeriesUnavailable("not now")
-        answer = await getattr(self._inner, name)(*arguments)
-        if self.calls == self._at:
-            raise SeriesUnavailable("no answer")
-        return answer
-
-    async def claim(self, chain: str) -> None:
-        await self._call("claim", chain)
-
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
-        await self._call("write", series, rows)
-
-    async def read(self, *arguments: Any) -> list[Row]:
-        found: list[Row] = await self._call("read", *arguments)
-        return found
-
-    async def load_cursor(self) -> Cursor:
-        found: Cursor = await self._call("load_cursor")
-        return found
-
-    async def save_cursor(self, cursor: Cursor) -> None:
-        await self._call("save_cursor", cursor)
-
-    async def drop(self) -> None:
-        await self._call("drop")
-
-    async def close(self) -> None:
-        await self._call("close")
-
-
-@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-async def test_a_failure_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, is_done: bool) -> None:
-    node = ScriptedNode(7, areas=1, meters=3, cut=5)
-    node.write_history(6)
-    whole = new_store(tmp_path, "whole")
-    await catch_up(Projector(node, whole))
-    expected = await everything(whole)
-    await whole.close()
-    at, has_failed = 0, True
-    while has_failed:
-        at += 1
-        store = new_store(tmp_path, f"faulty-{at}")
-        projector = Projector(node, FaultyStore(store, at, is_done=is_done))
-        has_failed = False
-        while projector.height != node.newest:
-            try:
-                await projector.step()
-            except SeriesUnavailable:
-                has_failed = True
-                projector = Projector(node, store)  # a new process
-        assert await everything(store) == expected
-        assert await store.load_cursor() == (node.newest, node.digest(node.newest))
-        await store.close()
-    assert at > 20
-
-
 class CountingStore(FaultyStore):
     """A store that remembers which series it was read for, and from when."""
 
@@ -265,134 +180,6 @@ async def test_observations_of_a_boundary_are_read_once_for_all_areas_of_an_answ
     await slow.close()
 
 
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
-
-
-async def test_it_goes_on_by_itself_when_the_node_was_away_and_says_so(tmp_path: Path) -> None:
-    node, store = ScriptedNode(3), new_store(tmp_path)
-    node.write_history(5)
-    told: list[tuple[str, str | None]] = []
-    projector = Projector(node, store, on_health=lambda *said: told.append(said))
-    stop = asyncio.Event()
-    running = asyncio.create_task(projector.run(stop))
-    await until(lambda: projector.height == node.newest)
-    assert {said for said in told if said[1] is not None} == set()
-    node.is_away = True
-    await until(lambda: ("node", "http://scripted: no node answers there") in told)
-    node.write_history(6)
-    node.is_away = False
-    await until(lambda: projector.height == node.newest)
-    assert told[-1][1] is None
-    stop.set()
-    await running
-    rebuilt = new_store(tmp_path, "rebuilt")
-    await catch_up(Projector(node, rebuilt))
-    assert await everything(store) == await everything(rebuilt)
-    await store.close()
-    await rebuilt.close()
-
-
-async def test_a_busy_node_is_asked_again_and_not_called_away(tmp_path: Path) -> None:
-    node, store = ScriptedNode(4), new_store(tmp_path)
-    node.write_history(3)
-    told: list[tuple[str, str | None]] = []
-    projector = Projector(node, store, on_health=lambda *said: told.append(said))
-    stop = asyncio.Event()
-    node.is_away = True
-    running = asyncio.create_task(projector.run(stop))
-    await until(lambda: told)
-    assert told[0] == ("node", "http://scripted: no node answers there")
-    node.is_away, node.is_busy = False, True
-    before, asked = len(told), node.queries
-    await until(lambda: node.queries > asked + 1 and told[-1] == ("node", None))
-    node.is_busy = False
-    await until(lambda: projector.height == node.newest)
-    assert {reason for _, reason in told[before:]} == {None}
-    stop.set()
-    await running
-    await store.close()
-
-
-class SwitchedStore(FaultyStore):
-    """A store that refuses writes, reads as well, or nothing, as told."""
-
-    def __init__(self, inner: EmbeddedSeries) -> None:
-        super().__init__(inner, -1, is_done=False)
-        self.refused: tuple[str, ...] = ()
-
-    async def _call(self, name: str, *arguments: Any) -> Any:
-        if name in self.refused:
-            raise SeriesUnavailable(f"{name} refused")
-        return await super()._call(name, *arguments)
-
-
-async def test_a_store_that_takes_writes_again_is_back_without_any_news(tmp_path: Path) -> None:
-    node, inner = ScriptedNode(8), new_store(tmp_path)
-    node.write_history(3)
-    store = SwitchedStore(inner)
-    told: list[tuple[str, str | None]] = []
-    projector = Projector(node, store, on_health=lambda *said: told.append(said))
-    stop = asyncio.Event()
-    running = asyncio.create_task(projector.run(stop))
-    await until(lambda: projector.height == node.newest)
-    store.refused = ("write", "save_cursor")  # a full disk: what is there can still be read
-    node.write("registers", "a-0", FIRST_S + SLOT_S)
-    await until(lambda: told.count(("series", "write refused")) >= 3)
-    first = told.index(("series", "write refused"))
-    assert ("series", None) not in told[first:]
-    store.refused = ()
-    await until(lambda: told[-1] == ("series", None))
-    assert projector.height == node.newest
-    store.refused = ("claim", "load_cursor", "read", "write", "save_cursor")
-    node.write("something else", "a-0", FIRST_S)
-    await until(lambda: told[-1] == ("series", "claim refused"))
-    store.refused = ()
-    await until(lambda: told[-1] == ("series", None))
-    stop.set()
-    await running
-    await inner.close()
-
-
-async def test_a_store_that_was_emptied_under_it_is_filled_again(tmp_path: Path) -> None:
-    node, store = ScriptedNode(4), new_store(tmp_path)
-    node.write_history(5)
-    stop = asyncio.Event()
-    projector = Projector(node, store)
-    running = asyncio.create_task(projector.run(stop))
-    await until(lambda: projector.height == node.newest)
-    await store.drop()
-    node.write("registers", "a-0", FIRST_S + 6 * SLOT_S)
-    await until(lambda: projector.height == node.newest)
-    stop.set()
-    await running
-    rebuilt = new_store(tmp_path, "rebuilt")
-    await catch_up(Projector(node, rebuilt))
-    assert await everything(store) == await everything(rebuilt)
-    await store.close()
-    await rebuilt.close()
-
-
-async def test_a_store_of_another_chain_is_an_outage_and_stays_untouched(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    await store.claim("other")
-    await store.write(SLOTS, [Row(("a",), 0, (1,) * len(SLOTS.fields))])
-    told: list[tuple[str, str | None]] = []
-    stop = asyncio.Event()
-    running = asyncio.create_task(
-        Projector(ScriptedNode(1), store, on_health=lambda *said: told.append(said)).run(stop)
-    )
-    await until(lambda: told)
-    stop.set()
-    await running
-    assert told[0][0] == "series"
-    assert "holds the series of chain other, not of scripted" in str(told[0][1])
-    assert len(await store.read(SLOTS, 0, 1)) == 1
-    await store.close()
-
-
 async def test_rows_are_durable_before_anybody_hears_of_their_slots(tmp_path: Path) -> None:
     node, store = ScriptedNode(5), new_store(tmp_path)
     node.write_history(3)
@@ -411,69 +198,6 @@ async def test_rows_are_durable_before_anybody_hears_of_their_slots(tmp_path: Pa
     assert set(heard) <= seen
     assert projector.lag_blocks == node.newest - projector.height > 0
     await outside.close()
-    await store.close()
-
-
-async def test_a_node_that_was_set_back_is_not_followed(tmp_path: Path) -> None:
-    node, store = ScriptedNode(6), new_store(tmp_path)
-    node.write_history(3)
-    await catch_up(Projector(node, store))
-    before = await everything(store)
-    with pytest.raises(
-        AnswerError, match=r"the node is at height 0 and the series at \d+: it was set back.*; drop the series"
-    ):
-        await Projector(ScriptedNode(6), store).step()
-    assert await everything(store) == before
-    await store.close()
-
-
-@pytest.mark.parametrize("is_new_process", [False, True], ids=["while it is followed", "before the start"])
-async def test_a_node_that_was_set_back_and_grew_beyond_the_series_is_said_to_be_another_and_not_followed(
-    tmp_path: Path, is_new_process: bool
-) -> None:
-    node, store = ScriptedNode(6), new_store(tmp_path)
-    node.write_history(3)
-    told: list[tuple[str, str | None]] = []
-    projector = Projector(node, store, on_health=lambda *said: told.append(said))
-    await catch_up(projector)
-    before, height = await everything(store), projector.height
-    node.set_back()
-    node.write_history(5)
-    if is_new_process:
-        projector = Projector(node, store, on_health=lambda *said: told.append(said))
-    stop = asyncio.Event()
-    running = asyncio.create_task(projector.run(stop))
-    told.clear()
-    await until(lambda: [name for name, reason in told if reason].count("projection") >= 3)
-    assert {name for name, reason in told if reason} == {"projection"}, "node and store answer"
-    assert ("projection", None) not in told, "it does not come and go"
-    reason = next(reason for _, reason in told if reason)
-    assert f"the node's block {height} is another one than the series hold" in reason
-    assert await everything(store) == before
-    await store.drop()
-    await until(lambda: projector.height == node.newest)
-    assert ("projection", None) in told
-    stop.set()
-    await running
-    await store.close()
-
-
-async def test_a_node_that_refuses_the_key_is_no_node_that_is_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node, store = ScriptedNode(6), new_store(tmp_path)
-
-    async def refuse(path: str, **_params: Any) -> Any:
-        raise NodeRefused("http://scripted: no such signer", 401, "no such signer")
-
-    monkeypatch.setattr(node, "query", refuse)
-    told: list[tuple[str, str | None]] = []
-    stop = asyncio.Event()
-    running = asyncio.create_task(Projector(node, store, on_health=lambda *said: told.append(said)).run(stop))
-    await until(lambda: len(told) >= 6)
-    stop.set()
-    await running
-    assert set(told) == {("node", None), ("projection", "http://scripted: no such signer")}
     await store.close()
 
 
