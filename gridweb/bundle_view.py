@@ -18,8 +18,6 @@ from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
 
-WHENS = ("start", "end")
-
 
 @dataclass(frozen=True)
 class PathView:

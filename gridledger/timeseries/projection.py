@@ -99,11 +99,6 @@ class Projector:
         """Projected up to here."""
         return self._cursor.height
 
-    @property
-    def lag_blocks(self) -> int:
-        """Blocks that the node has and the store does not."""
-        return max(0, self.newest - self.height)
-
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the node until ``stop``. What breaks a promise of ours comes out; nothing else does."""
         following, stopping = asyncio.ensure_future(self._follow()), asyncio.ensure_future(stop.wait())

@@ -166,11 +166,6 @@ class AreaDay:
         """What comes first in a list of areas: slots that wait, then readings that are missing."""
         return self.states.get(SlotState.WAITING, 0), self.coverage.missing
 
-    @property
-    def newest_settled(self) -> SlotFigures | None:
-        """The last slot that has been settled."""
-        return next((slot for slot in reversed(self.slots) if slot.settled), None)
-
 
 @dataclass(frozen=True)
 class AllDays:

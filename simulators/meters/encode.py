@@ -11,17 +11,13 @@ from firmware_profiles.schema import Point
 _FLOAT_MAX = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}
 
 
-def encode_value(value: float, point: Point) -> bytes:
-    """Return ``value`` (base units) as the bytes that the meter sends for ``point``, big-endian word by word.
-
-    Integers become exact (a register shows the floor of its own step), floats the nearest representable number. A value
-    beyond the type's range saturates, as registers of real meters do.
-    """
-    return point_encoder(point)(value)
-
-
 def point_encoder(point: Point) -> Callable[[float], bytes]:
-    """Return the encoder of one ``point``, with all that can be decided beforehand decided."""
+    """Return the encoder of one ``point``, with all that can be decided beforehand decided.
+
+    It turns a value (base units) into the bytes that the meter sends, big-endian word by word. Integers become exact (a register
+    shows the floor of its own step), floats the nearest representable number. A value beyond the type's range saturates, as
+    registers of real meters do.
+    """
     ratio = point.ratio
     numerator, denominator = ratio.numerator, ratio.denominator
     size = 2 * point.words

@@ -14,7 +14,7 @@ from edge.decode import decode_register, decode_words, nearest_multiple, registe
 from firmware_profiles import NATURE, WORDS, Point, load_profile
 from firmware_profiles.formats import orders_of, parse_scale
 from gridcore.errors import EncodingError
-from simulators.meters.encode import encode_value, no_value
+from simulators.meters.encode import no_value, point_encoder
 
 Words = tuple[int, ...]
 
@@ -42,7 +42,7 @@ def test_encoded_value_decodes_to_itself(type_name: str, order: str, data: st.Da
         "float": lambda: data.draw(st.floats(width=32 if size == 32 else 64, allow_nan=False, allow_infinity=False)),
     }
     value = drawn[NATURE[type_name]]()
-    words = _words(encode_value(value, _point(type_name, order)))
+    words = _words(point_encoder(_point(type_name, order))(value))
     assert decode_register(words, type_name, order, "1/1") == Fraction(value)
 
 
@@ -128,7 +128,7 @@ def _register(type_name: str, scale: str, **more: object) -> Point:
 def test_float_register_returns_every_step_that_the_meter_shows(steps: int) -> None:
     point = load_profile("eastron_sdm630").point("1.8.0")
     shown_wh = steps * 10
-    assert register_wh(_words(encode_value(shown_wh, point)), point) == shown_wh
+    assert register_wh(_words(point_encoder(point)(shown_wh)), point) == shown_wh
 
 
 def test_float_register_is_out_of_range_where_its_step_exceeds_half_the_resolution() -> None:

@@ -29,7 +29,7 @@ async def everything(store: Any) -> dict[str, list[Row]]:
 async def catch_up(projector: Projector) -> None:
     """Step until there is nothing new."""
     await projector.step()
-    while projector.lag_blocks:
+    while projector.height < projector.newest:
         await projector.step()
 
 

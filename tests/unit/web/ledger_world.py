@@ -41,7 +41,7 @@ class LedgerWorld:
     async def follow(self) -> None:
         """Let the series catch up with the node."""
         await self.projector.step()
-        while self.projector.lag_blocks:
+        while self.projector.height < self.projector.newest:
             await self.projector.step()
 
 

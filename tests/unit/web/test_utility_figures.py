@@ -103,7 +103,7 @@ def test_a_day_without_any_row_has_all_its_slots_and_nothing_in_them() -> None:
     assert len(day.slots) == 96
     assert day.states[SlotState.OPEN] == 1
     assert day.states[SlotState.LATER] == 95
-    assert (day.volume_wh, day.settled, day.lowest, day.newest_settled) == (0, 0, None, None)
+    assert (day.volume_wh, day.settled, day.lowest) == (0, 0, None)
     assert day.balance.loss_ppm is None
 
 
