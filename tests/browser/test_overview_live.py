@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from simulators.meters.broker import mosquitto_program
 from tests.browser.browser_world import HOUSEHOLDS, NEEDS_CHROMIUM, Visit
 from tests.browser.chromium import Browser, Look
 from tests.demo.demo_run import read_pid
@@ -20,6 +22,9 @@ const settled = Number(document.querySelector(".state-initial b")?.textContent ?
 const cells = document.querySelectorAll(".slot-grid a.state-initial").length;
 const says = document.querySelector(".headline").textContent.includes(`${settled} of 96 slots of the day are settled`);
 return settled > arguments[0] && cells === settled && says && settled;
+"""
+ABSENT = """
+return [...document.querySelectorAll("p")].map((line) => line.innerText).find((text) => text.includes("Devices without values"))
 """
 STREAM = "return document.documentElement.dataset.stream === arguments[0]"
 
@@ -60,6 +65,33 @@ def test_slots_fill_one_after_the_other_and_go_on_after_the_server_was_killed_wi
     assert browser.run("return window.isTheSamePage")
     assert browser.run("return document.querySelector('figure.chart canvas') === firstCanvas"), "charts stand"
     assert running.process.poll() is None
+
+
+@pytest.mark.external
+@pytest.mark.skipif(mosquitto_program() is None, reason="mosquitto is missing: apt-get install mosquitto")
+def test_a_broker_that_hangs_is_seen_by_its_devices_and_since_when_and_nothing_is_left_of_it_afterwards(
+    browser: Browser, running: LiveDemo
+) -> None:
+    browser.look(Look())
+    visit = Visit(browser, running.url())
+    visit.sign_in("utility")
+    visit.open("/overview?lang=en")
+    browser.run("window.isTheSamePage = true")
+    wait_for_more(browser, 2)  # the devices have been heard
+    broker = running.pid("broker")
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        said = browser.wait(ABSENT)
+        visit.open("/quality?lang=en")
+        absent = browser.text("#devices tbody tr")
+        browser.run("window.isTheSamePage = true")
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    browser.wait("return document.querySelector('#devices .table-title').textContent === 'Voltages'")
+
+    assert re.search(r"(Shelly|Tasmota) H\d+ \([a-z ]+, last value at 2026-06-21 \d\d:\d\d\)", said)
+    assert re.search(r"(Shelly|Tasmota) H\d+\s+(no answer|last value too old)\s+2026-06-21 \d\d:\d\d", absent)
+    assert browser.run("return window.isTheSamePage")
 
 
 def wait_for_more(browser: Browser, settled: int) -> int:
