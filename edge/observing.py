@@ -18,7 +18,7 @@ from edge.drivers.mqtt import BrokerLink
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy
 from edge.outbox import Seen
 from edge.payloads import to_milli
-from edge.sampling import SUSPECT_BOUNDARIES, Sample
+from edge.sampling import SUSPECT_BOUNDARIES, Sample, read_block
 from firmware_profiles.mqtt import DeviceProfile
 from firmware_profiles.schema import Point
 from gridcore.clock import monotonic_ms
@@ -162,18 +162,11 @@ class Observer:
 
     async def _read_observed(self, line: MeterLine, meter: Meter, moment: Moment) -> list[Observation]:
         """Read a meter's observed points. The error of the last request that failed when none of them has a value."""
-        profile, rows = meter.profile, list[Observation]()
+        rows: list[Observation] = []
         trouble: LineError | EncodingError = EncodingError("the meter says 'no value'")
         for block in meter.observed:
             try:
-                words = await line.line.read_words(
-                    meter.config.unit_id,
-                    block.function_code,
-                    block.address,
-                    block.count,
-                    timeout_ms=profile.timeout_ms,
-                    min_gap_ms=profile.min_gap_ms,
-                )
+                words = await read_block(line.line, meter, block)
             except DeviceRefusedError as error:  # a variant without these registers: the others may be there
                 trouble = error
                 continue

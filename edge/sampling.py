@@ -108,23 +108,28 @@ async def read_meter(
     return MeterSample(meter.config.number, meter.config.meter, second, MEASURED, flags, offset_ms)
 
 
+async def read_block(line: WordReader, meter: Meter, block: Block) -> Sequence[int]:
+    """The registers of one block of a meter, asked as its profile says. Raises as ``read_words`` does."""
+    profile = meter.profile
+    return await line.read_words(
+        meter.config.unit_id,
+        block.function_code,
+        block.address,
+        block.count,
+        timeout_ms=profile.timeout_ms,
+        min_gap_ms=profile.min_gap_ms,
+    )
+
+
 async def _read_registers(line: WordReader, meter: Meter, blocks: Sequence[Block]) -> tuple[int, ...]:
     """Return the billing registers (Wh, in the order of BILLING_OBIS) as ``blocks`` bring them."""
-    profile = meter.profile
     registers: dict[str, int] = {}
     for block in blocks:
-        words = await line.read_words(
-            meter.config.unit_id,
-            block.function_code,
-            block.address,
-            block.count,
-            timeout_ms=profile.timeout_ms,
-            min_gap_ms=profile.min_gap_ms,
-        )
+        words = await read_block(line, meter, block)
         for point in block.points:
             if point.is_billing:
                 registers[point.obis] = _decoded_register(block.words_of(point, words), point, meter)
-    return tuple(registers[point.obis] for point in profile.billing)
+    return tuple(registers[point.obis] for point in meter.profile.billing)
 
 
 def _decoded_register(words: Sequence[int], point: Point, meter: Meter) -> int:

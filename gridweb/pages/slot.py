@@ -150,13 +150,8 @@ async def merit_table(source: Source, area: str, slot_start_s: int) -> Table:
 @serves_table("/areas/<area>/slots/<slot_start_s>/money", *EVERY_ROLE)
 async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
     """The money of a run by line kind and account; a household's own lines alone."""
-    info = await source.area(area)
-    check_slot(info, slot_start_s)
-    await check_area(source, viewer, info)
-    as_of = await source.as_of()
-    path = f"areas/{area}/slots/{slot_start_s}/run"
-    pages_of_run = await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
-    return table_of_money(pages_of_run, info, as_of.currency)
+    info, found = await _read(source, viewer, area, slot_start_s, "run", run)
+    return table_of_money(found, info, (await source.as_of()).currency)
 
 
 def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: str) -> Table:
@@ -170,13 +165,8 @@ def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: s
 @serves_table("/areas/<area>/slots/<slot_start_s>/positions", *EVERY_ROLE)
 async def positions_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
     """Energy, trades and money of every party in a settled slot; a household's own row alone."""
-    info = await source.area(area)
-    check_slot(info, slot_start_s)
-    await check_area(source, viewer, info)
-    as_of = await source.as_of()
-    path = f"areas/{area}/slots/{slot_start_s}/positions"
-    found = await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
-    return table_of_positions(found, info, slot_start_s, as_of.currency)
+    info, found = await _read(source, viewer, area, slot_start_s, "positions", run)
+    return table_of_positions(found, info, slot_start_s, (await source.as_of()).currency)
 
 
 def table_of_positions(
@@ -200,6 +190,17 @@ def table_of_positions(
         tz=area.tz,
         currency=currency,
     )
+
+
+async def _read(
+    source: Source, viewer: Viewer, area: str, slot_start_s: int, what: str, run: str
+) -> tuple[AreaInfo, list[Mapping[str, Any]]]:
+    """The area, and all that the node says of ``what`` of a slot's run, as far as the viewer may see it."""
+    info = await source.area(area)
+    check_slot(info, slot_start_s)
+    await check_area(source, viewer, info)
+    path = f"areas/{area}/slots/{slot_start_s}/{what}"
+    return info, await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
 
 
 async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:
