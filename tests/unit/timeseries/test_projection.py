@@ -14,6 +14,7 @@ from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series
 from gridledger.timeseries import projection
 from gridledger.timeseries.embedded import EmbeddedSeries
 from gridledger.timeseries.projection import Projector
+from gridledger.timeseries.rows import AnswerError
 from ledger.http.queries import answers
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
 from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store, until
@@ -241,3 +242,24 @@ async def test_a_real_node_is_followed_live(tmp_path: Path) -> None:
         assert by_key(followed["interval"])
         await store.close()
         await other.close()
+
+
+async def test_a_real_node_that_was_set_back_and_has_grown_anew_is_told_from_the_one_that_was_followed(
+    tmp_path: Path,
+) -> None:
+    store = new_store(tmp_path)
+    for name in ("before", "restored"):  # the same chain: the genesis is the same
+        async with running_node(tmp_path / name) as node:
+            await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+            projector = Projector(node.client("util"), store)
+            if name == "before":
+                await catch_up(projector)
+                await catch_up(Projector(node.client("util"), store))
+                followed = await everything(store)
+            else:
+                with pytest.raises(AnswerError, match="the node's block 6 is another one than the series hold"):
+                    await projector.step()
+                assert await everything(store) == followed
+                await store.drop()
+                await catch_up(projector)
+    await store.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from gridledger.timeseries.embedded import EmbeddedSeries
+from gridledger.timeseries.projection import Projector
 from gridweb.access import Role, Viewer
 from gridweb.bill import LINE_TITLES
 from gridweb.pages.accounts import ACCOUNT_TITLES, accounts_table, read_accounts
@@ -17,6 +20,7 @@ from gridweb.pages.households import parties_table
 from gridweb.pages.quality import coverage_table, missing_table
 from gridweb.pages.slot import merit_table, money_table, positions_table
 from gridweb.pages.stakes import Basis, TroubleKind, read_troubles
+from gridweb.source import Source
 from gridweb.tables import Table
 from tests.unit.node.node_world import FIRST_S, PRICES, SLOT_S
 from tests.unit.web.ledger_world import ledger_world
@@ -242,3 +246,31 @@ async def test_before_the_first_slot_is_anything_every_page_stands_empty(tmp_pat
     if path == "/overview":
         assert "No trade yet" in page
         assert "none yet" in page
+
+
+async def test_a_key_that_is_not_on_the_ledger_is_one_outage_that_stays_however_often_pages_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridweb.source.STATUS_AGE_S_MAX", -1.0)
+    async with ledger_world(tmp_path) as world:
+        health, changes, refusals = world.web.site.health, list[str](), list[str]()
+        health.on_change = lambda: changes.append(" ".join(outage.name for outage in health.outages()))
+
+        def report(name: str, reason: str | None) -> None:
+            health.report(name, reason)
+            refusals.extend([reason] if reason else [])
+
+        client = world.node.client("stranger")
+        series = EmbeddedSeries(tmp_path / "other.db", 64)
+        projector = Projector(client, series, on_health=report)
+        source = Source(client, series, projector, health)
+        stop = asyncio.Event()
+        following = asyncio.create_task(projector.run(stop))
+        while len(refusals) < 4:
+            await source.status()  # as each page does, and without a key
+            await asyncio.sleep(0.01)
+        stop.set()
+        await following
+        await series.close()
+    assert changes == ["projection"]
+    assert "stranger" in health.outages()[0].reason
