@@ -230,11 +230,11 @@ async def probe(source: Source, stop: asyncio.Event) -> None:
 
 async def _probe(source: Source) -> None:
     while True:
+        await asyncio.sleep(PROBE_EVERY_S)  # at first, too: a node that starts beside us is given time
         with suppress(GridError):  # reported where it was noticed
             await source.status()
         with suppress(GridError):
             await source.series.read(SLOTS, 0, 1)
-        await asyncio.sleep(PROBE_EVERY_S)
 
 
 async def _tell_heights(projector: Projector, feed: Feed, stop: asyncio.Event) -> None:

@@ -96,6 +96,17 @@ async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
         await probing
 
 
+async def test_a_node_that_starts_beside_the_pages_is_not_called_away_before_anybody_asked(tmp_path: Path) -> None:
+    world, stop = make_world(tmp_path), asyncio.Event()
+    world.node.away = world.series.away = True
+    probing = asyncio.create_task(probe(world.site.source, stop))
+    await asyncio.sleep(0.05)
+    assert world.site.source.outages() == []
+    stop.set()
+    async with asyncio.timeout(PATIENCE_S):
+        await probing
+
+
 async def test_a_broken_promise_of_the_projection_ends_the_process_and_comes_out(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
