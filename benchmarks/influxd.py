@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcore.errors import GridError
+from gridcore.ports import free_port
 
 START_S_MAX = 60
 INSTALLED_BY = "make influxd"
@@ -26,13 +26,6 @@ def find_program(name: str) -> str | None:
     """A program's path: on PATH, or where the project's own ``make`` targets put it."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gridledger" / "bin"
     return shutil.which(name) or shutil.which(name, path=str(cache))
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -48,13 +48,16 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration; 1 when a reading is missing or the books do not balance."""
     import asyncio
 
+    from gridcore.ports import check_free
     from gridledger.demo.run import Plan, choose_folder, run_demo
-    from gridledger.demo.scene import choose_ports
 
     if args.headless and args.port is not None:
         raise UsageError("gridledger demo: --port is where pages are, and --headless has none; leave one of them out")
     if args.port is not None:
-        choose_ports(args.port)  # before anything is made
+        try:
+            check_free(args.port)  # before anything is made
+        except UsageError as error:
+            raise UsageError(f"gridledger demo: --{error}") from None
     slots = args.slots or args.days * SLOTS_PER_DAY
     out = choose_folder(args.out, args.seed)
     plan = Plan(out, slots, args.households, args.seed, None if args.headless else args.port or 0)

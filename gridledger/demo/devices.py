@@ -16,8 +16,9 @@ from typing import Final
 from firmware_profiles import load_device_profile
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
+from gridcore.ports import HOST, free_port
 from gridledger.demo.processes import Supervised
-from gridledger.demo.scene import HOST, Scene, choose_ports
+from gridledger.demo.scene import Scene
 from simulators.grid.world import World
 from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
 from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice
@@ -88,7 +89,7 @@ async def broker_of(scene: Scene) -> AsyncIterator[Broker | None]:
     """The broker of a demonstration, None where there is no program and no package for one. Mosquitto is only made ready here."""
     program = mosquitto_program()
     if program is not None:
-        port = choose_ports(0)[0]
+        port = free_port()
         config = write_mosquitto_config(scene.run_dir / "broker", port)
         yield Broker(port, Supervised("broker", [program, "-c", str(config)], scene.run_dir))
         return

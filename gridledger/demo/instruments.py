@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from firmware_profiles import load_profile
+from gridcore.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.rules import SLOT_S
-from gridledger.demo.scene import HOST, Scene
+from gridledger.demo.scene import Scene
 from simulators.grid.world import World
 from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gridcore import cbor
-from gridcore.errors import UsageError
 from gridcore.files import save_new
+from gridcore.ports import HOST, check_free, free_port
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
 from gridledger.demo.genesis import build_genesis, gateway_of
@@ -19,8 +17,6 @@ from ledger.store.directory import init_ledger
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from settlement.pin import contract_pin
 from simulators.grid.world import World
-
-HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,9 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
 
     ``pages_port``: where the pages will be, 0 for any free port, None without pages. UsageError when it is taken.
     """
-    port, web_port = choose_ports(0, pages_port or 0)
+    if pages_port:
+        check_free(pages_port)
+    port, web_port = free_port(), pages_port or free_port()
     run_dir = out / "run"
     run_dir.mkdir(parents=True)
     gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
@@ -87,21 +85,3 @@ def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:
     password = secrets.token_hex(16).encode()
     save_new(run_dir / f"{name}.password", password)
     save_key(run_dir / f"{name}.pem", key, password)
-
-
-def choose_ports(*wanted: int) -> list[int]:
-    """Different ports that nobody listens on now, 0 for any; who gets one binds it a moment later and keeps it over restarts.
-
-    UsageError for one that is taken.
-    """
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in wanted]
-        for probe, port in zip(probes, wanted, strict=True):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: not taken by what has ended
-            try:
-                probe.bind((HOST, port))
-            except OSError as error:
-                raise UsageError(
-                    f"gridledger demo: --port {port}: {error.strerror} on {HOST}; choose another or leave it out"
-                ) from None
-        return [probe.getsockname()[1] for probe in probes]

@@ -16,7 +16,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gridcore.errors import GridError
+from gridcore.ports import HOST, free_port
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker
 
-HOST = "127.0.0.1"
 KINDS = ("mosquitto", "amqtt")
 PACKET_BYTES_MAX = 65_536
 """A packet beyond this costs its sender the connection (Mosquitto)."""
@@ -62,7 +61,7 @@ class RunningBroker(Protocol):
 async def open_broker(folder: Path, kind: str | None = None) -> AsyncIterator[RunningBroker]:
     """Run a broker that keeps its files in ``folder`` (made when absent). ``kind``: one of KINDS; None: Mosquitto if installed."""
     kind = kind or ("mosquitto" if mosquitto_program() else "amqtt")
-    port = _free_port()
+    port = free_port()
     broker: RunningBroker = _Mosquitto(folder, port) if kind == "mosquitto" else _Amqtt(port)
     await broker.start()
     try:
@@ -219,14 +218,6 @@ async def _answering(port: int, has_ended: Callable[[], bool]) -> None:
     except TimeoutError:
         raise GridError(f"the broker on port {port} does not answer within {START_S_MAX:.0f} s") from None
     raise GridError(f"the broker on port {port} ended as soon as it was started; see mosquitto.log in its folder")
-
-
-def _free_port() -> int:
-    """A port that nobody listens on now; the broker binds it a moment later and keeps it over restarts."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _end_with_parent() -> None:

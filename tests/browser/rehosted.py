@@ -15,9 +15,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gridcore.ports import free_port
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
-from gridledger.demo.scene import choose_ports
 from ledger.client import Client
 from tests.demo.live import LiveDemo
 
@@ -36,7 +36,7 @@ class Rehosted:
         )
         shutil.copyfile(demo.out / "trust.json", folder / "trust.json")
         web = tomllib.loads((self.run_dir / "web.toml").read_text())
-        node_port, web_port = choose_ports(0, 0)
+        node_port, web_port = free_port(), free_port()
         self.node_url, self.url = (f"http://127.0.0.1:{port}" for port in (node_port, web_port))
         _replace(self.run_dir / "node.toml", f"port = {web['node'].rpartition(':')[2]}", f"port = {node_port}")
         _replace(self.run_dir / "web.toml", web["node"], self.node_url)

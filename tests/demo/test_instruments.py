@@ -10,10 +10,11 @@ import pytest
 from edge.config import EdgeConfig
 from gridcore.config import load_config
 from gridcore.errors import UsageError
+from gridcore.ports import check_free
 from gridledger.demo import devices
 from gridledger.demo.devices import Broker, broker_of, place_devices
 from gridledger.demo.instruments import LINE_ENDS_OBSERVED, instruments_of
-from gridledger.demo.scene import Scene, choose_ports, lay_out
+from gridledger.demo.scene import Scene, lay_out
 from simulators.grid.world import World, build_world
 from simulators.meters import broker as brokers
 
@@ -94,4 +95,4 @@ async def test_the_broker_is_mosquitto_or_amqtt_or_there_is_none(
             assert (broker.process is None) == (expected == "in this process")
             if broker.process is None:
                 with pytest.raises(UsageError, match=f"{broker.port}: Address already in use"):
-                    choose_ports(broker.port)
+                    check_free(broker.port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.drivers.mqtt import BrokerConfig, BrokerLink, open_tls
+from gridcore.ports import free_port
 from simulators.meters import mosquitto_program
 from tests.integration.mqtt_world import INSTALL, skip_without_mosquitto
 
@@ -34,9 +34,7 @@ async def guarded_broker(folder: Path) -> AsyncIterator[int]:
         "-addext", "subjectAltName=IP:127.0.0.1",
     )  # fmt: skip
     _run("mosquitto_passwd", "-b", "-c", f"{folder}/users", "gw-1", "hush")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     (folder / "guarded.conf").write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {folder}/users\nuser root\n"
         f"certfile {folder}/cert.pem\nkeyfile {folder}/key.pem\n"
