@@ -123,6 +123,11 @@ _COLUMN: Final = {
         "title": {"type": "string", "description": "In the language of the request."},
         "kind": {"type": "string", "enum": list(KINDS)},
         "unit": {"type": "string", "description": "Of the exact values."},
+        "words": {
+            "type": "object",
+            "additionalProperties": _TEXT,
+            "description": "Of a column of codes: what each means, in the language of the request.",
+        },
     },
 }
 _TABLE: Final = {

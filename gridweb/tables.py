@@ -117,6 +117,7 @@ def to_json(table: Table) -> dict[str, Any]:
                 "title": translate(column.title),
                 "kind": column.kind,
                 "unit": KINDS[column.kind].format(currency=table.currency),
+                **({"words": {code: translate(word) for code, word in column.words.items()}} if column.words else {}),
             }
             for column in table.columns
         ],

@@ -7,7 +7,7 @@ from typing import Final
 from gridcore.problems import Problem
 from gridcore.timeseries import SLOTS
 from gridweb.access import READS_ALL
-from gridweb.i18n import N_, _, translate
+from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import (
     STATE_TITLES,
     AllDays,
@@ -26,7 +26,7 @@ SLOTS_MAX: Final = 40_000
 
 SLOT_COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
-    Column("state", N_("State")),
+    Column("state", N_("State"), words={state.value: title for state, title in STATE_TITLES.items()}),
     Column("expected", N_("Readings expected"), "count"),
     Column("committed", N_("Readings recorded"), "count"),
     Column("orders", N_("Orders"), "count"),
@@ -103,7 +103,7 @@ def slot_table(area: AreaInfo, slots: list[SlotFigures], currency: str) -> Table
         [
             (
                 slot.slot_start_s,
-                translate(STATE_TITLES[slot.state]),
+                slot.state.value,
                 slot.expected,
                 slot.committed,
                 slot.orders,

@@ -16,7 +16,9 @@ NEVER_S: Final = -1
 
 COLUMNS: Final = (
     Column("gateway", N_("Gateway")),
-    Column("state", N_("State")),
+    Column(
+        "state", N_("State"), words={"in_time": N_("in time"), "silent": N_("silent"), "never_heard": N_("never heard")}
+    ),
     Column("silent_since_s", N_("Silent since"), "instant"),
     Column("last_boundary_s", N_("Last boundary"), "instant"),
     Column("meters", N_("Meters"), "count"),
@@ -98,7 +100,7 @@ def table_of_gateways(gateways: list[Gateway], tz: str) -> Table:
     rows = [
         (
             one.gateway,
-            (_("silent") if one.last_boundary_s is not None else _("never heard")) if one.is_silent else _("in time"),
+            ("silent" if one.last_boundary_s is not None else "never_heard") if one.is_silent else "in_time",
             one.silent_since_s,
             one.last_boundary_s,
             one.meters,

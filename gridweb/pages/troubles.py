@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from gridweb.access import READS_ALL
@@ -13,6 +14,15 @@ from gridweb.points import parse_day
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
 
+NO_VALUE, NO_REGISTER, UNKNOWN_CODE = "NO_VALUE", "NO_REGISTER", "UNKNOWN_CODE"
+REASONS: Final[Mapping[str, str]] = {
+    **{code.name: title for code, title in CODE_TITLES.items()},
+    NO_VALUE: N_("no value at this boundary; a slot waits for it"),
+    NO_REGISTER: N_("a register at its start or end is missing"),
+    UNKNOWN_CODE: N_("a code that these pages do not know"),
+}
+"""Why something is an exception: a refused row by the name of its code, and three words of our own."""
+
 COLUMNS: Final = (
     Column("what", N_("What"), words={kind.value: title for kind, title in KIND_TITLES.items()}),
     Column("stake_nano", N_("At stake"), "amount_nano"),
@@ -20,7 +30,7 @@ COLUMNS: Final = (
     Column("at_s", N_("Boundary or slot"), "instant"),
     Column("area", N_("Area")),
     Column("meter", N_("Meter")),
-    Column("reason", N_("Reason")),
+    Column("reason", N_("Reason"), words=REASONS),
     Column("rows", N_("Rows"), "count"),
     Column("gateway", N_("Gateway")),
     Column("counter", N_("Batch counter"), "count"),
@@ -65,15 +75,10 @@ def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, rows_max
 
 
 def reason_of(trouble: Trouble) -> str:
-    """Why, in the language of the request."""
+    """Why: a key of REASONS, or the name of a code that has no words of its own."""
     if trouble.kind is TroubleKind.REFUSED_ROW:
-        if trouble.code is None:
-            return _("a code that these pages do not know")
-        title = translate(CODE_TITLES[trouble.code]) if trouble.code in CODE_TITLES else trouble.code.name
-        return f"{title} ({int(trouble.code)})"
-    if trouble.kind is TroubleKind.MISSING_REGISTER:
-        return _("no value at this boundary; a slot waits for it")
-    return _("a register at its start or end is missing")
+        return UNKNOWN_CODE if trouble.code is None else trouble.code.name
+    return NO_VALUE if trouble.kind is TroubleKind.MISSING_REGISTER else NO_REGISTER
 
 
 def _row(trouble: Trouble) -> tuple[object, ...]:

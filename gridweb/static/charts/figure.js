@@ -381,6 +381,7 @@ export class Chart {
     if (value === null || value === undefined || value === "") return "–";
     if (column.kind === "instant" || column.kind === "slot") return this.instant(value);
     if (this.kind === "merit" && column.key === "side") return this.labels[value] || String(value);
+    if (column.words && value in column.words) return column.words[value];
     const kind = KINDS[column.kind];
     return kind ? this.number(Number(value) / kind.divisor, kind.digits) : String(value);
   }
