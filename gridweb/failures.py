@@ -37,7 +37,7 @@ ADVICE: Final = {
     "too-many": N_("Wait a little before the next attempt."),
     "fault": N_("The fault has been logged. Please report it to the operator."),
     "not-yet": N_("The next block brings it."),
-    "busy": N_("A part behind these pages is away. This page can be loaded again as soon as it is back."),
+    "busy": N_("A part behind these pages is away."),
 }
 
 _FRAMEWORK: Final = {404: "nothing lies at this address", 405: "this address does not take such a request"}
@@ -92,7 +92,11 @@ async def answer_error(error: Exception) -> Response:
         response.content_type = PROBLEM_TYPE
     else:
         page = await render_page(
-            "problem.html", problem=problem, heading=HEADINGS[problem.word], advice=ADVICE.get(problem.word, "")
+            "problem.html",
+            problem=problem,
+            heading=HEADINGS[problem.word],
+            advice=ADVICE.get(problem.word, ""),
+            opens_again=problem.status == UNAVAILABLE and request.method == "GET",
         )
         response = Response(page)
     response.status_code = problem.status

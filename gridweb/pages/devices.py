@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridcore.errors import require
 from gridcore.timeseries import OBSERVATIONS
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _
@@ -125,12 +126,13 @@ async def read_absent(source: Source, answer: Mapping[str, Any]) -> list[Absent]
 
 
 async def read_absent_of(source: Source, gateways: Sequence[Gateway]) -> list[Absent]:
-    """The devices that are absent at the newest boundaries of the first GATEWAYS_ASKED_MAX of some gateways. SourceAway, SourceBusy.
+    """The devices that are absent at the newest boundaries of at most GATEWAYS_ASKED_MAX gateways. SourceAway, SourceBusy.
 
     While the series is away their last values are not known; that they are absent is.
     """
     found: list[Absent] = []
-    for gateway in [one for one in gateways if one.last_boundary_s is not None][:GATEWAYS_ASKED_MAX]:
+    require(len(gateways) <= GATEWAYS_ASKED_MAX, "a page asks few gateways for their devices")
+    for gateway in gateways:
         try:
             answer = await read_observations(source, gateway.gateway, gateway.last_boundary_s or 0)
         except SourceMissing:

@@ -23,7 +23,7 @@ from gridweb.pages import Entry
 from gridweb.pages.accounts import accounts_table, read_accounts, table_of_accounts
 from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFigures, SlotState
 from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
-from gridweb.pages.devices import REASONS, read_absent_of
+from gridweb.pages.devices import GATEWAYS_ASKED_MAX, REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
 from gridweb.pages.registry import read_meters
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
@@ -89,8 +89,9 @@ async def _exceptions(scope: Scope) -> dict[str, Any]:
 async def _operation(scope: Scope) -> dict[str, Any]:
     status = await source().status()
     gateways = await read_gateways(source(), scope.areas, scope.as_of.ledger_time_s)
-    own = {area.area for area in scope.areas}
-    absent = await read_absent_of(source(), [one for one in gateways if own.intersection(one.areas)])
+    areas = {area.area for area in scope.areas}
+    own = [one for one in gateways if areas.intersection(one.areas) and one.last_boundary_s is not None]
+    absent = await read_absent_of(source(), own[:GATEWAYS_ASKED_MAX])
     block = await source().cached(f"blocks/{status.height}") if status.height else None
     signed = (
         [signer["name"] or signer["public_key"][:8] for signer in block["signers"] if signer["signed"]] if block else []
@@ -99,6 +100,7 @@ async def _operation(scope: Scope) -> dict[str, Any]:
         "gateways": gateways,
         "url": table_url(gateways_table),
         "absent": absent,
+        "not_asked": max(0, len(own) - GATEWAYS_ASKED_MAX),
         "reasons": REASONS,
         "block": block,
         "signed": signed,

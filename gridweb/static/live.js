@@ -3,10 +3,18 @@
 (() => {
   "use strict";
   const RETRY_MS = 3000;
+  const UNAVAILABLE = 503;
   const NAMES = ["slot", "status", "reset"];
   const root = document.documentElement;
   // On a narrow screen the bar scrolls: the page that is open is seen in it.
   document.querySelector(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  // A page of which nothing could be shown is asked for until there is something, and then opened again.
+  if (document.querySelector("[data-opens-again]")) {
+    setInterval(async () => {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+      if (answer && answer.status !== UNAVAILABLE) location.replace(location.href);
+    }, RETRY_MS);
+  }
   const address = root.dataset.events;
   if (!address) return;
   let stream = null;

@@ -95,6 +95,23 @@ def test_the_overview_without_a_node_keeps_its_frame_and_says_what_each_part_nee
     assert browser.run("return window.isTheSamePage")
 
 
+def test_a_page_of_which_nothing_could_be_shown_opens_again_by_itself(
+    browser: Browser, copy: Rehosted, line: BillLine
+) -> None:
+    visit = Visit(browser, copy.url)
+    visit.sign_in("household", line.party)
+    copy.stop("node")
+    try:
+        copy.stop("web")
+        copy.start_pages()
+        visit.open(f"/households/{line.party}?lang=en")
+        assert "Not now" in browser.text("h1")
+        assert "opens again by itself" in browser.text("[data-opens-again]")
+    finally:
+        copy.start_node()
+    browser.wait("return document.querySelector('.saying .paid') !== null", RETURN_S_MAX)
+
+
 def test_names_with_markup_are_shown_and_not_executed(browser: Browser, copy: Rehosted) -> None:
     boundary_s = asyncio.run(observe(copy, {9_001: SCRIPT, 9_002: IMAGE}))
     visit = Visit(browser, copy.url)

@@ -10,6 +10,7 @@ import pytest
 
 from gridcore.timeseries import OBSERVATIONS, SLOTS, Row
 from gridweb.access import Role
+from gridweb.pages.devices import GATEWAYS_ASKED_MAX
 from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world
 
 SLOT_S = 900
@@ -187,6 +188,19 @@ async def test_devices_without_values_are_named_with_why_and_since_when_and_lead
     world.progress.newest += 1
     assert "Devices without values" not in await browser.text("/overview/part/ledger")
     assert "Absent devices" not in await browser.text("/quality/part")
+
+
+async def test_gateways_whose_devices_the_overview_does_not_look_at_are_counted(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    answers, asked = world.node.answers, GATEWAYS_ASKED_MAX
+    (gateway,) = answers["gateways"]["gateways"]
+    answers["gateways"]["gateways"] = [{**gateway, "gateway": f"gw-{number:02}"} for number in range(asked + 3)]
+    for number in range(asked):
+        name = f"gw-{number:02}"
+        answers[f"gateways/{name}/observations"] = {**answers["gateways/gw/observations"], "gateway": name}
+    page = await world.browser(Role.UTILITY).text("/overview/part/ledger")
+    assert f"which no bill rests on: {asked} " in " ".join(page.split())
+    assert "The devices of 3 more gateways are not looked at here: choose an area." in page
 
 
 async def test_while_the_series_is_away_devices_are_still_named_and_since_when_is_not_known(tmp_path: Path) -> None:
