@@ -28,18 +28,18 @@ def write_web_config(scene: Scene) -> None:
 
 
 async def wait_for_pages(url: str, within_s: float) -> bool:
-    """Whether the pages at ``url`` have answered within so many seconds."""
+    """Whether the pages at ``url``, and the node behind them, have answered within so many seconds: a sign-in needs both."""
     try:
         async with asyncio.timeout(within_s), httpx.AsyncClient(base_url=url) as client:
-            while not await _is_alive(client):  # noqa: ASYNC110 - another process
+            while not await _is_ready(client):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(ASK_EVERY_S)
     except TimeoutError:
         return False
     return True
 
 
-async def _is_alive(client: httpx.AsyncClient) -> bool:
+async def _is_ready(client: httpx.AsyncClient) -> bool:
     try:
-        return (await client.get("/healthz")).is_success
+        return (await client.get("/readyz")).is_success
     except httpx.TransportError:
         return False

@@ -110,6 +110,7 @@ class Visit:
             if party:
                 Select(self.browser.find("#party")).select_by_visible_text(party)
             self.browser.leave(lambda: self.browser.click(f"button[name=role][value={role}]"))
+            assert "/sign-in" not in self.browser.driver.current_url, self.browser.text()
         self.browser.identity = (self.url, role, party)
 
     def go_to(self, place: Place, line: BillLine, look: Look | None = None) -> None:

@@ -47,5 +47,6 @@ def nothing_remembered(request: pytest.FixtureRequest) -> None:
     """What an earlier test made the console say is not this one's."""
     if "browser" in request.fixturenames:
         found: Browser = request.getfixturevalue("browser")
+        found.open("about:blank")  # a page that is left open goes on complaining about its server
         found.complaints()
         found.requests()
