@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcore.errors import GridError
-from gridcore.ports import free_port
+from gridcore.serving.ports import free_port
 
 START_S_MAX = 60
 INSTALLED_BY = "make influxd"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.influxd import Influxd
 from gridcore.errors import require
-from gridcore.timeseries import INTERVALS, Cursor, Row
 from gridledger.bench import Benchmark, Measurement
+from gridseries.series import INTERVALS, Cursor, Row
 
 METERS, SLOTS = 1_000, 100
 ROWS_AT_ONCE, LINES_AT_ONCE = 10_000, 5_000
@@ -54,7 +54,7 @@ async def _round(server: Influxd, rows: Sequence[Row]) -> tuple[float, float]:
 
     They take turns, part by part, so that whatever else this machine does slows both.
     """
-    from gridledger.timeseries.influx import InfluxSeries
+    from gridseries.influx import InfluxSeries
 
     store = InfluxSeries(server.url, server.org, server.make_bucket(), server.token)
     write_bare = _bare_writer(server, server.make_bucket())

@@ -10,7 +10,7 @@ password = "file:web.password"
 [web]                                # gridweb.config
 trust = "trust.json"
 
-[series]                             # gridledger.timeseries.config
+[series]                             # gridseries.config
 path = "series.db"
 """
 
@@ -27,21 +27,21 @@ from sqlite3 import Connection
 from typing import Final
 from urllib.parse import urlsplit
 
-from gridcore import asgi
 from gridcore.clock import WallClock
 from gridcore.config import load_config
 from gridcore.errors import GridError, UsageError
 from gridcore.files import read_bounded
 from gridcore.logs import LEVELS, get_logger
-from gridcore.metrics import Metrics
+from gridcore.serving import asgi
+from gridcore.serving.metrics import Metrics
 from gridcore.signers import SCHEMES, open_signer
 from gridcore.sm import Signer
-from gridcore.timeseries import SLOTS
 from gridcore.verify import Halt, Trust, decode_trust
 from gridledger import __version__
-from gridledger.timeseries import open_series
-from gridledger.timeseries.config import SeriesConfig
-from gridledger.timeseries.projection import Projector
+from gridseries.config import SeriesConfig
+from gridseries.projection import Projector
+from gridseries.series import SLOTS
+from gridseries.stores import open_series
 from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.database import check_database, open_database

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from gridcore.errors import require
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 
 
 class Role(StrEnum):

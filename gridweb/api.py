@@ -14,7 +14,7 @@ from typing import Any, Final
 from quart import Blueprint, Response, g, jsonify, request
 from quart.typing import ResponseReturnValue
 
-from gridcore.problems import PROBLEM_TYPE, Problem
+from gridcore.serving.problems import PROBLEM_TYPE, Problem
 from gridweb.access import check_party, public, requires
 from gridweb.site import site, source, viewer
 from gridweb.tables import API, KINDS, Table, TableRoute, table_routes, to_csv, to_json

@@ -15,7 +15,7 @@ from quart.typing import ResponseReturnValue
 
 from gridcore.errors import broken, require
 from gridcore.logs import get_logger
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb import api
 from gridweb.access import rule_of
 from gridweb.cookies import Cookies, apply_preferences, demo_port

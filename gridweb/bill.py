@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from gridcore import verify
 from gridcore.batch import MISSING, quality_words
-from gridcore.timeseries import SLOTS, Row
+from gridseries.series import SLOTS, Row
 from gridweb import format as shown
 from gridweb.i18n import N_, _
 

@@ -9,7 +9,7 @@ from quart import Response, jsonify, request
 
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
-from gridcore.problems import PROBLEM_TYPE, Problem, word_of
+from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.format import iso
 from gridweb.i18n import N_
 from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceMissing, SourceNotYet

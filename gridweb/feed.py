@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 
 BACKLOG_MAX: Final = 1_024
 """Events kept for listeners that come back; whoever missed more is told to load the page anew (``reset``)."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.source import AreaInfo, Source, SourceMissing
 
 PARTIES_MAX: Final = 200_000

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from gridcore import verify
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridcore.sm3 import sm3
 from gridweb.points import check_slot, find_point
 from gridweb.source import Source

@@ -13,7 +13,7 @@ from typing import Final
 
 from gridcore.clock import Clock
 from gridcore.logs import get_logger
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridcore.sm3 import sm3
 from gridweb.access import Role, Viewer
 

@@ -10,7 +10,7 @@ from quart import current_app, g
 
 from gridcore.clock import Clock
 from gridcore.errors import broken
-from gridcore.metrics import CounterKind, Metrics
+from gridcore.serving.metrics import CounterKind, Metrics
 from gridweb.access import Viewer
 from gridweb.config import WebConfig
 from gridweb.feed import Feed

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
-from gridcore.timeseries import Row, Series, SeriesUnavailable
+from gridseries.series import Row, Series, SeriesUnavailable
 from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
@@ -79,7 +79,7 @@ class NodeClient(Protocol):
 
 
 class SeriesReader(Protocol):
-    """What pages use of ``gridcore.timeseries.TimeSeries``."""
+    """What pages use of ``gridseries.series.TimeSeries``."""
 
     @property
     def kind(self) -> str:

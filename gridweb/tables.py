@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import quote, urlencode
 
 from gridcore.errors import require
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import Role, Viewer
 from gridweb.i18n import translate
 from gridweb.source import Source

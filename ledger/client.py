@@ -23,7 +23,7 @@ from gridcore import cbor
 from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
 from gridcore.header import Receipt, decode_receipt
-from gridcore.problems import PROBLEM_URN, TITLES
+from gridcore.serving.problems import PROBLEM_URN, TITLES
 from gridcore.sm import Signer
 
 API: Final = "/api/v1"
@@ -47,7 +47,7 @@ class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
 
 
 class NodeBusy(NodeUnreachable):
-    """The node answered "not now" (503). ``detail``: its own line; ``word``: of the problem (gridcore.problems), or "busy"."""
+    """The node answered "not now" (503). ``detail``: its own line; ``word``: of its problem (``gridcore.serving.problems``), or "busy"."""
 
     def __init__(self, line: str, detail: str, word: str = "busy") -> None:
         super().__init__(line)

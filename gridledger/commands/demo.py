@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration; 1 when a reading is missing or the books do not balance."""
     import asyncio
 
-    from gridcore.ports import check_free
+    from gridcore.serving.ports import check_free
     from gridledger.demo.run import Plan, choose_folder, run_demo
 
     if args.headless and args.port is not None:

@@ -77,10 +77,10 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from gridcore.asgi import is_loopback, open_socket
     from gridcore.clock import WallClock
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
+    from gridcore.serving.asgi import is_loopback, open_socket
     from gridledger.contracts import CONTRACTS, pins
     from ledger.config import NodeConfig, load_key
     from ledger.genesis import check_genesis

@@ -50,8 +50,8 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
     import asyncio
     import signal
 
-    from gridcore.asgi import open_socket
     from gridcore.logs import configure_logs, get_logger
+    from gridcore.serving.asgi import open_socket
     from gridledger.serving import doubts, open_parts, serve_pages
 
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:

@@ -16,7 +16,7 @@ from typing import Final
 from firmware_profiles import load_device_profile
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
-from gridcore.ports import HOST, free_port
+from gridcore.serving.ports import HOST, free_port
 from gridledger.demo.processes import Supervised
 from gridledger.demo.scene import Scene
 from simulators.grid.world import World

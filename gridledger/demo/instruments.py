@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firmware_profiles import load_profile
-from gridcore.ports import HOST
+from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.rules import SLOT_S

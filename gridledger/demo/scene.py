@@ -9,7 +9,7 @@ from typing import Any
 
 from gridcore import cbor
 from gridcore.files import save_new
-from gridcore.ports import HOST, check_free, free_port
+from gridcore.serving.ports import HOST, check_free, free_port
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
 from gridledger.demo.genesis import build_genesis, gateway_of

@@ -9,7 +9,7 @@ from quart import Blueprint, Response, g, redirect, request
 from quart.typing import ResponseReturnValue
 
 from gridcore.logs import get_logger
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import Role, Viewer, public
 from gridweb.i18n import _
 from gridweb.sessions import new_visitor

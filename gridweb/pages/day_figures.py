@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from gridcore.headline import Headline
-from gridcore.timeseries import SLOTS, Row
+from gridseries.series import SLOTS, Row
 from gridweb.i18n import N_
 from gridweb.points import Day, day_of, newest_day
 from gridweb.source import AreaInfo, AsOf, Source

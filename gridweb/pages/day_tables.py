@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gridcore.problems import Problem
-from gridcore.timeseries import SLOTS
+from gridcore.serving.problems import Problem
+from gridseries.series import SLOTS
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridcore.errors import require
-from gridcore.timeseries import OBSERVATIONS
+from gridseries.series import OBSERVATIONS
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _
 from gridweb.pages.gateways import Gateway

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, check_party, requires
 from gridweb.bill import LINE_TITLES, Saying, Totals, say, sums_by_kind
 from gridweb.pages.household_tables import (

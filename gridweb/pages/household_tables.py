@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gridcore.problems import Problem
-from gridcore.timeseries import INTERVALS, SLOTS
+from gridcore.serving.problems import Problem
+from gridseries.series import INTERVALS, SLOTS
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.bill import BillLine, Interval, Totals, intervals_of, lines_of, sums_by_kind, totals_of

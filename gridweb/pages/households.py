@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry

@@ -13,7 +13,7 @@ from typing import Any, Final
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb import forgery
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, check_party, public, requires

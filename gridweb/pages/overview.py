@@ -15,7 +15,7 @@ from babel.numbers import format_decimal
 from quart import Blueprint
 
 from gridcore.headline import Headline
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _, locale, translate

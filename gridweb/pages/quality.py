@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from quart import Blueprint
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry

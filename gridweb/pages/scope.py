@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from quart import request
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.pages.day_figures import AllDays, read_day, told_time_s
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.source import AreaInfo, AsOf, Source

@@ -15,8 +15,8 @@ from quart import Blueprint
 from gridcore import cbor
 from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
-from gridcore.problems import Problem
-from gridcore.timeseries import SLOTS
+from gridcore.serving.problems import Problem
+from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
 from gridweb.bill import LINE_TITLES, PRICE_TITLES
 from gridweb.i18n import N_, _

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gridcore.codes import Code
-from gridcore.timeseries import INTERVALS, Row
+from gridseries.series import INTERVALS, Row
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
 from gridweb.pages.registry import Meter, read_meters

@@ -6,8 +6,8 @@ from typing import Final
 
 from quart import Blueprint, Response, jsonify, request, send_from_directory
 
-from gridcore.metrics import CONTENT_TYPE
-from gridcore.problems import Problem
+from gridcore.serving.metrics import CONTENT_TYPE
+from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, public, requires
 from gridweb.site import site, source, viewer
 from gridweb.source import part_of

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridcore.sm import is_valid_signature
 from ledger.client import NONCE_BYTES, SCHEME, query_message
 

@@ -17,8 +17,8 @@ from quart import Quart, Response, g, jsonify, request
 from gridcore.clock import Clock
 from gridcore.codes import RETRY
 from gridcore.logs import get_logger
-from gridcore.metrics import CONTENT_TYPE, CounterKind, Metrics
-from gridcore.problems import PROBLEM_TYPE, Problem, word_of
+from gridcore.serving.metrics import CONTENT_TYPE, CounterKind, Metrics
+from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.client import API, CBOR_TYPE, SUBMISSION_BYTES_MAX
 from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, EngineStoppedError, Outcome

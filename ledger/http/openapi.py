@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gridcore.problems import PROBLEM_TYPE
+from gridcore.serving.problems import PROBLEM_TYPE
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 
 _ALL: Final = "utility, regulator, administrator"

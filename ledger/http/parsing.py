@@ -8,7 +8,7 @@ from typing import Final
 from quart import request
 
 from gridcore import cbor
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.client import TRANSACTIONS_MAX, WAIT_S_MAX
 
 _BYTES: Final = 2

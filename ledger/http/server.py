@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from gridcore import asgi
+from gridcore.serving import asgi
 from ledger.http.app import Door, Node, create_app
 
 
 async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str], None] | None = None) -> None:
-    """Answer on ``bound`` (from ``gridcore.asgi.open_socket``; it is closed at the end) until ``node.stop`` is set.
+    """Answer on ``bound`` (from ``gridcore.serving.asgi.open_socket``; it is closed at the end) until ``node.stop`` is set.
 
     ready: called once with the URL when requests are answered. A promise that was broken in an answer sets ``node.stop``
     and is raised here.

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
 from ledger.http.access import Caller
 from ledger.state.columns import Int64, UInt8, chunks

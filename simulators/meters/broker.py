@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gridcore.errors import GridError
-from gridcore.ports import HOST, free_port
+from gridcore.serving.ports import HOST, free_port
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker

@@ -19,6 +19,7 @@ PACKAGES = (
     "edge",
     "ledger",
     "settlement",
+    "gridseries",
     "gridwatch",
     "gridweb",
     "simulators",
@@ -46,14 +47,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "paho": ("edge/drivers/", "simulators/"),
     "httpx": ("ledger/client", "gridledger/"),
     "quart": ("gridweb/", "ledger/http"),
-    "hypercorn": ("gridcore/asgi.py",),
+    "hypercorn": ("gridcore/serving/asgi.py",),
     "jinja2": ("gridweb/",),
     "markupsafe": ("gridweb/",),
     "babel": ("gridweb/",),
     "argon2": ("gridweb/",),
     "amqtt": ("simulators/",),
-    "influxdb_client": ("gridledger/timeseries", "benchmarks/timeseries.py"),
-    "urllib3": ("gridledger/timeseries",),  # what the vendor's client raises when nobody answers
+    "influxdb_client": ("gridseries/influx.py", "benchmarks/timeseries.py"),
+    "urllib3": ("gridseries/influx.py",),  # what the vendor's client raises when nobody answers
     "numpy": ("ledger/", "settlement/", "simulators/", "gridledger/", "gridweb/", "gridwatch/", "benchmarks/"),
     "power_grid_model": ("simulators/grid/",),
     "pandapower": ("simulators/grid/make_oracle.py",),
@@ -229,7 +230,7 @@ def contract_imports(path: Path, tree: ast.AST) -> Iterator[str]:
 
 
 def ways_into_ledger(path: Path, tree: ast.AST) -> Iterator[str]:
-    """``edge`` and ``gridweb`` know of the ledger only its client."""
+    """``edge``, ``gridseries`` and ``gridweb`` know of the ledger only its client."""
     for line, name in imports(path, tree):
         if name == "ledger" or (name.startswith("ledger.") and not re.match(r"ledger\.client(\.|$)", name)):
             yield f"{path}:{line}: {path.parts[0]} reaches the ledger through ledger.client alone, not {name}"

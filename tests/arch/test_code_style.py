@@ -63,8 +63,8 @@ def test_contracts_import_only_their_kit_and_numpy() -> None:
     ] == []
 
 
-def test_edge_and_web_reach_the_ledger_through_its_client() -> None:
-    files = [path for path in FILES if path.parts[0] in ("edge", "gridweb")]
+def test_edge_web_and_series_reach_the_ledger_through_its_client() -> None:
+    files = [path for path in FILES if path.parts[0] in ("edge", "gridseries", "gridweb")]
     assert [finding for path in files for finding in rules.ways_into_ledger(path, rules.parse(ROOT, path))] == []
 
 

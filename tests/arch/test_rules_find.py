@@ -120,6 +120,7 @@ def planted_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "edge/__init__.py": "import ledger.state",
         "ledger/contract.py": "import numpy, ledger.store",
         "edge/decode.py": "import numpy",
+        "gridweb/app.py": "import gridseries.stores",
     }
     for name, line in plants.items():
         with (tree / name).open("a") as file:
@@ -139,6 +140,7 @@ def test_import_contracts_break_on_planted_imports(planted_tree: Path) -> None:
         "edge is not allowed to import ledger.state",
         "ledger.contract is not allowed to import numpy",
         "edge is not allowed to import numpy",
+        "gridweb is not allowed to import gridseries.stores",
         "ledger.state is not allowed to import time",
     ):
         assert line in report

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gridcore.ports import free_port
+from gridcore.serving.ports import free_port
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 from ledger.client import Client

@@ -17,8 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from gridcore.batch import MEASURED
-from gridcore.timeseries import INTERVALS, Row
-from gridledger.timeseries.embedded import EmbeddedSeries
+from gridseries.embedded import EmbeddedSeries
+from gridseries.series import INTERVALS, Row
 from tests.browser.browser_world import NEEDS_CHROMIUM, PLACES, BillLine, Visit
 from tests.browser.chromium import Browser, Look
 from tests.browser.rehosted import Rehosted, rehosted

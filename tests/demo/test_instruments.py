@@ -10,7 +10,7 @@ import pytest
 from edge.config import EdgeConfig
 from gridcore.config import load_config
 from gridcore.errors import UsageError
-from gridcore.ports import check_free
+from gridcore.serving.ports import check_free
 from gridledger.demo import devices
 from gridledger.demo.devices import Broker, broker_of, place_devices
 from gridledger.demo.instruments import LINE_ENDS_OBSERVED, instruments_of

@@ -14,10 +14,10 @@ import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.influx import InfluxSeries
-from gridledger.timeseries.projection import Projector
+from gridseries.embedded import EmbeddedSeries
+from gridseries.influx import InfluxSeries
+from gridseries.projection import Projector
+from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.node.node_world import FIRST_S, SLOT_S, Submitter, running_node, submit_all
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key

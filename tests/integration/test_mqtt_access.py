@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.drivers.mqtt import BrokerConfig, BrokerLink, open_tls
-from gridcore.ports import free_port
+from gridcore.serving.ports import free_port
 from simulators.meters import mosquitto_program
 from tests.integration.mqtt_world import INSTALL, skip_without_mosquitto
 

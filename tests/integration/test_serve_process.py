@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gridcore import asgi
+from gridcore.serving import asgi
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.cli import main
 from ledger.evidence import trust_root

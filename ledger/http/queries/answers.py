@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.http.view import LedgerView
 from ledger.state.registry import Area
 

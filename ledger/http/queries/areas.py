@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.http.access import Caller, check_reads_all
 from ledger.http.queries.answers import Json, page, plain
 from ledger.http.view import LedgerView

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, UsageError, broken
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.http.access import Caller, check_reads_all
 from ledger.http.queries.answers import Json, window
 from ledger.http.view import LedgerView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.evidence import build_book
 from ledger.http.access import Caller, check_reads_all
 from ledger.http.queries.answers import Json, page, plain, settling_window

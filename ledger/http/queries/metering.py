@@ -9,7 +9,7 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
 from gridcore.observations import Observation, decode_observations
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.http.access import Caller, check_reads_all, check_reads_gateway
 from ledger.http.queries.answers import Json, leaf_page, page, plain
 from ledger.http.view import LedgerView

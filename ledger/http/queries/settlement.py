@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from ledger.evidence import EvidenceError, EvidenceNotYetError, build_bundle
 from ledger.http.access import Caller, check_reads_party
 from ledger.http.queries.answers import Json, plain, settling_window, window

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gridcore import asgi
-from gridcore.asgi import Limits, open_socket, serve
 from gridcore.errors import UsageError
+from gridcore.serving import asgi
+from gridcore.serving.asgi import Limits, open_socket, serve
 
 PATIENCE_S = 30.0
 

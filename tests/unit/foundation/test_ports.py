@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from gridcore import ports
 from gridcore.errors import UsageError
+from gridcore.serving import ports
 
 
 def test_a_free_port_can_be_bound_lies_below_those_of_connections_and_is_given_once() -> None:

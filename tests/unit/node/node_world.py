@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gridcore import batch, cbor
-from gridcore.asgi import open_socket, url_of
 from gridcore.clock import WallClock
 from gridcore.envelope import decode_transaction, encode_signed, encode_transaction
 from gridcore.genesis import complete_genesis
+from gridcore.serving.asgi import open_socket, url_of
 from gridcore.sm import SigningKey
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from gridcore.clock import ManualClock
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridcore.sm import SigningKey
 from ledger.client import authorization, query_message
 from ledger.http import access

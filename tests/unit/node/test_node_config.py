@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.asgi import is_loopback, open_socket, url_of
 from gridcore.config import load_config
 from gridcore.errors import UsageError
+from gridcore.serving.asgi import is_loopback, open_socket, url_of
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.commands.config import config_type

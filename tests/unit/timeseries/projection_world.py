@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gridcore.timeseries import ALL_SERIES, Cursor, Row, Series, SeriesUnavailable
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.projection import Projector
+from gridseries.embedded import EmbeddedSeries
+from gridseries.projection import Projector
+from gridseries.series import ALL_SERIES, Cursor, Row, Series, SeriesUnavailable
 from tests.unit.node.node_world import FIRST_S, SLOT_S
 
 FAR_S = FIRST_S + 10_000 * SLOT_S

@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 from gridcore.sm3 import sm3
-from gridcore.timeseries import Cursor, Row
+from gridseries.series import Cursor, Row
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 SLOT_S = 900

@@ -10,11 +10,11 @@ import pytest
 
 from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
-from gridcore.timeseries import ALL_SERIES, INTERVALS, SLOTS, Row, Series
-from gridledger.timeseries import projection
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.projection import Projector
-from gridledger.timeseries.rows import AnswerError
+from gridseries import projection
+from gridseries.embedded import EmbeddedSeries
+from gridseries.projection import Projector
+from gridseries.rows import AnswerError
+from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series
 from ledger.http.queries import answers
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
 from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store, until
@@ -118,9 +118,9 @@ async def test_pages_and_small_writes_make_the_same_rows(tmp_path: Path, monkeyp
         await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
         whole = await projected(node, first := new_store(tmp_path, "whole"))
         monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
-        monkeypatch.setattr("gridledger.timeseries.projection.ROWS_AT_ONCE", 1)
-        monkeypatch.setattr("gridledger.timeseries.projection.POINTS_MAX", 2)
-        monkeypatch.setattr("gridledger.timeseries.projection.REGISTER_PAGES_MAX", 1)
+        monkeypatch.setattr("gridseries.projection.ROWS_AT_ONCE", 1)
+        monkeypatch.setattr("gridseries.projection.POINTS_MAX", 2)
+        monkeypatch.setattr("gridseries.projection.REGISTER_PAGES_MAX", 1)
         second = new_store(tmp_path, "pages")
         assert await projected(node, second) == whole
         await first.close()

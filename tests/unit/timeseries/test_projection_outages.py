@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gridcore.timeseries import SLOTS, Row, SeriesUnavailable
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.projection import Projector
-from gridledger.timeseries.rows import AnswerError
+from gridseries.embedded import EmbeddedSeries
+from gridseries.projection import Projector
+from gridseries.rows import AnswerError
+from gridseries.series import SLOTS, Row, SeriesUnavailable
 from ledger.client import NodeRefused
 from tests.unit.node.node_world import FIRST_S, SLOT_S
 from tests.unit.timeseries.projection_world import FaultyStore, catch_up, everything, new_store, running, until

@@ -9,8 +9,8 @@ import pytest
 
 from gridcore.config import decode_config, secret_references
 from gridcore.errors import UsageError
-from gridledger.timeseries import open_series
-from gridledger.timeseries.config import SeriesConfig
+from gridseries.config import SeriesConfig
+from gridseries.stores import open_series
 
 INFLUXDB = 'kind = "influxdb"\nurl = "http://127.0.0.1:8086"\norg = "o"\nbucket = "b"\ntoken = "file:token"\n'
 

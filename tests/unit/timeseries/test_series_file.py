@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import INTERVALS, SLOTS, START, Row, SeriesUnavailable
-from gridledger.timeseries.config import SeriesConfig
-from gridledger.timeseries.embedded import EmbeddedSeries
+from gridseries.config import SeriesConfig
+from gridseries.embedded import EmbeddedSeries
+from gridseries.series import INTERVALS, SLOTS, START, Row, SeriesUnavailable
 from tests.unit.timeseries.scripted_node import cursor
 
 YEAR_SLOTS = 35_040
@@ -24,8 +24,8 @@ YEAR_SLOTS = 35_040
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from gridcore.timeseries import SLOTS, Cursor, Row
-from gridledger.timeseries.embedded import EmbeddedSeries
+from gridseries.series import SLOTS, Cursor, Row
+from gridseries.embedded import EmbeddedSeries
 
 async def main():
     store = EmbeddedSeries(Path(sys.argv[1]), 1024)
@@ -42,8 +42,8 @@ asyncio.run(main())
 FULL_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
-from gridcore.timeseries import SLOTS, Cursor, Row, SeriesUnavailable
-from gridledger.timeseries.embedded import EmbeddedSeries
+from gridseries.series import SLOTS, Cursor, Row, SeriesUnavailable
+from gridseries.embedded import EmbeddedSeries
 
 async def main():
     store = EmbeddedSeries(Path(sys.argv[1]), 1024)

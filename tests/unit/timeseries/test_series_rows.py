@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridcore.batch import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
-from gridcore.timeseries import INTERVALS, SLOTS, Row
-from gridledger.timeseries.rows import (
+from gridseries.rows import (
     AnswerError,
     Changes,
     Point,
@@ -29,6 +28,7 @@ from gridledger.timeseries.rows import (
     touched_slots,
     voltages,
 )
+from gridseries.series import INTERVALS, SLOTS, Row
 from ledger.state.runs import energy_of
 
 SLOT_S = 900

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import ALL_SERIES, INTERVALS, OBSERVATIONS, SLOTS, START, Cursor, Row, Series, TimeSeries
-from gridledger.timeseries import open_series
-from gridledger.timeseries.config import SeriesConfig
+from gridseries.config import SeriesConfig
+from gridseries.series import ALL_SERIES, INTERVALS, OBSERVATIONS, SLOTS, START, Cursor, Row, Series, TimeSeries
+from gridseries.stores import open_series
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.timeseries.scripted_node import cursor
 
@@ -110,7 +110,7 @@ async def test_missing_is_none_and_zero_is_zero(store: TimeSeries) -> None:
 async def test_a_row_written_again_replaces_the_old_one_whole(
     store: TimeSeries, curves_asked_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gridledger.timeseries.influx.CURVES_ASKED_MAX", curves_asked_max)
+    monkeypatch.setattr("gridseries.influx.CURVES_ASKED_MAX", curves_asked_max)
     old = [interval(meter, slot, 1, 2, 3, 4, 5, 6, 7) for slot in range(2) for meter in "MNO"]
     await store.write(INTERVALS, old)
     new = [interval("M", 0, None, 22), interval("N", 0, 9, 9, 9, 9, 9, 9, None), interval("O", 1, None, None, 1)]
@@ -173,7 +173,7 @@ async def test_the_series_of_another_chain_stay_untouched(opener: Opener, store:
 
 async def test_more_rows_than_a_read_returns_are_refused(store: TimeSeries, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("embedded", "influx"):
-        monkeypatch.setattr(f"gridledger.timeseries.{module}.ROWS_READ_MAX", 10)
+        monkeypatch.setattr(f"gridseries.{module}.ROWS_READ_MAX", 10)
     await store.write(SLOTS, [full(SLOTS, number) for number in range(11)])
     assert len(await store.read(SLOTS, 0, 9_000)) == 10
     with pytest.raises(UsageError, match=r"slot: more than 10 rows; ask for a shorter span"):
@@ -197,7 +197,7 @@ async def test_a_store_of_another_form_is_filled_anew(
     await store.write(SLOTS, [full(SLOTS, 1)])
     await store.save_cursor(cursor(5))
     for module in ("embedded", "influx"):
-        monkeypatch.setattr(f"gridledger.timeseries.{module}.FORM", 77)
+        monkeypatch.setattr(f"gridseries.{module}.FORM", 77)
     newer = opener()
     await newer.claim("test-1")
     assert (await newer.load_cursor(), await newer.read(SLOTS, 0, 1800)) == (START, [])

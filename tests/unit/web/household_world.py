@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gridcore.timeseries import INTERVALS, SLOTS, Row
+from gridseries.series import INTERVALS, SLOTS, Row
 from gridweb.access import Role
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.projection import Projector
+from gridseries.embedded import EmbeddedSeries
+from gridseries.projection import Projector
 from gridweb.app import create_app
 from gridweb.source import Source
 from tests.unit.node.node_world import RunningNode, Submitter, running_node, submit_all

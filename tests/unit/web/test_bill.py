@@ -6,7 +6,7 @@ import pytest
 
 from gridcore import verify
 from gridcore.batch import FLAG_LATE, MISSING, SUSPECT
-from gridcore.timeseries import Row
+from gridseries.series import Row
 from gridweb.bill import (
     LINE_TITLES,
     BillLine,

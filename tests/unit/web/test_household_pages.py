@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.timeseries import INTERVALS, SLOTS, Row
+from gridseries.series import INTERVALS, SLOTS, Row
 from gridweb import points
 from gridweb.access import Role
 from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S

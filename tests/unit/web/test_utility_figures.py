@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
-from gridcore.timeseries import SLOTS, Row
+from gridseries.series import SLOTS, Row
 from gridweb.pages.accounts import accounts_of
 from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
 from gridweb.pages.devices import voltages_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.timeseries.embedded import EmbeddedSeries
-from gridledger.timeseries.projection import Projector
+from gridseries.embedded import EmbeddedSeries
+from gridseries.projection import Projector
 from gridweb.access import Role, Viewer
 from gridweb.bill import LINE_TITLES
 from gridweb.pages.accounts import ACCOUNT_TITLES, accounts_table, read_accounts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gridcore.timeseries import OBSERVATIONS, SLOTS, Row
+from gridseries.series import OBSERVATIONS, SLOTS, Row
 from gridweb.access import Role
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX
 from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world

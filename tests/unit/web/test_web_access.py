@@ -11,7 +11,7 @@ import pytest
 from quart import Blueprint, Quart
 
 from gridcore.errors import InvariantError
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, Role, Viewer, check_party, public, requires, rule_of
 from gridweb.app import check_rules
 from gridweb.tables import table_routes

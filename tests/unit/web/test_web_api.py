@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb import api
 from gridweb.access import READS_ALL, Role, rule_of
 from gridweb.api import openapi, read_query

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.problems import Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import Role
 from gridweb.feed import BACKLOG_MAX, LISTENERS_MAX, LISTENERS_OF_ONE_MAX, Feed
 from tests.unit.web.web_world import make_world

@@ -10,9 +10,9 @@ import pytest
 from quart import Blueprint, render_template_string
 
 from gridcore.errors import InvariantError, UsageError
-from gridcore.problems import PROBLEM_TYPE, TITLES
-from gridcore.timeseries import Row
+from gridcore.serving.problems import PROBLEM_TYPE, TITLES
 from gridledger.commands import doctor
+from gridseries.series import Row
 from gridweb import app as app_module
 from gridweb import static_files
 from gridweb.access import Role, public

@@ -8,14 +8,14 @@ from typing import Any, Self
 
 import pytest
 
-from gridcore.asgi import open_socket
 from gridcore.errors import InvariantError, UsageError
+from gridcore.serving.asgi import open_socket
 from gridcore.sm import SigningKey
 from gridcore.verify import Trust
 from gridledger import serving
 from gridledger.serving import KeyConfig, Parts, ServeConfig, doubts, probe, serve_pages
-from gridledger.timeseries.config import SeriesConfig
-from gridledger.timeseries.projection import Projector
+from gridseries.config import SeriesConfig
+from gridseries.projection import Projector
 from gridweb import source
 from gridweb.config import ListenConfig, WebConfig
 from gridweb.feed import Feed

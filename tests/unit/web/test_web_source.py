@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.timeseries import SLOTS, Row
+from gridseries.series import SLOTS, Row
 from gridweb import source as source_module
 from gridweb.access import Role
 from gridweb.source import Source, SourceAway, SourceMissing, part_of

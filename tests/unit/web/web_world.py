@@ -22,8 +22,8 @@ from quart.typing import TestClientProtocol
 from quart.wrappers import Response
 
 from gridcore.clock import ManualClock
-from gridcore.metrics import Metrics
-from gridcore.timeseries import Row, Series, SeriesUnavailable
+from gridcore.serving.metrics import Metrics
+from gridseries.series import Row, Series, SeriesUnavailable
 from gridweb.access import Role, Viewer
 from gridweb.app import create_app
 from gridweb.config import WebConfig

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.batch import FLAGS, MISSING, QUALITIES
 from gridcore.column import I64_MAX
 from gridcore.errors import GridError
-from gridcore.timeseries import DIGEST_BYTES, Row
+from gridseries.series import DIGEST_BYTES, Row
 
 VOLTAGES: Final = ("12.7.0", "32.7.0", "52.7.0", "72.7.0")
 """OBIS codes of a voltage: of whatever there is, of L1, L2, L3."""

@@ -1,10 +1,10 @@
-"""The stores of time series behind ``gridcore.timeseries``, and the projection that fills them from a node (docs/timeseries.md)."""
+"""Opens the store of time series that a process is configured with."""
 
 from __future__ import annotations
 
 from gridcore.errors import broken
-from gridcore.timeseries import TimeSeries
-from gridledger.timeseries.config import SeriesConfig
+from gridseries.config import SeriesConfig
+from gridseries.series import TimeSeries
 
 
 def open_series(config: SeriesConfig) -> TimeSeries:
@@ -13,9 +13,9 @@ def open_series(config: SeriesConfig) -> TimeSeries:
     UsageError (SecretError) for a token that cannot be read, or a folder that does not exist.
     """
     if config.kind == "embedded":
-        from gridledger.timeseries.embedded import EmbeddedSeries
+        from gridseries.embedded import EmbeddedSeries
 
         return EmbeddedSeries(config.path or broken("an embedded store has a path"), config.size_mib_max)
-    from gridledger.timeseries.influx import InfluxSeries
+    from gridseries.influx import InfluxSeries
 
     return InfluxSeries.of(config)

@@ -13,18 +13,7 @@ from contextlib import aclosing, suppress
 from typing import Any, Final, Protocol
 
 from gridcore.errors import UsageError
-from gridcore.timeseries import (
-    INTERVALS,
-    OBSERVATIONS,
-    SLOTS,
-    START,
-    Cursor,
-    Row,
-    Series,
-    SeriesUnavailable,
-    TimeSeries,
-)
-from gridledger.timeseries.rows import (
+from gridseries.rows import (
     AnswerError,
     Changes,
     Point,
@@ -39,6 +28,17 @@ from gridledger.timeseries.rows import (
     touched_slots,
     understood,
     voltages,
+)
+from gridseries.series import (
+    INTERVALS,
+    OBSERVATIONS,
+    SLOTS,
+    START,
+    Cursor,
+    Row,
+    Series,
+    SeriesUnavailable,
+    TimeSeries,
 )
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 

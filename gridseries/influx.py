@@ -28,9 +28,9 @@ from urllib3.exceptions import HTTPError
 
 from gridcore.errors import UsageError, broken, require
 from gridcore.secrets import SecretError, read_secret
-from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
-from gridledger.timeseries.config import SeriesConfig
-from gridledger.timeseries.form import FORM
+from gridseries.config import SeriesConfig
+from gridseries.form import FORM
+from gridseries.series import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
 
 LINES_MAX: Final = 5_000
 """Points of one request, as the vendor advises."""

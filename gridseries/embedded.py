@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gridcore.errors import UsageError, require
-from gridcore.timeseries import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
-from gridledger.timeseries.config import MEBIBYTE
-from gridledger.timeseries.form import FORM
+from gridseries.config import MEBIBYTE
+from gridseries.form import FORM
+from gridseries.series import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
 
 APPLICATION_ID: Final = 0x474C5453
 BUSY_MS_MAX: Final = 10_000

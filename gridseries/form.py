@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from gridcore.timeseries import ALL_SERIES
+from gridseries.series import ALL_SERIES
 
 TABLES: Final = 2
 """Counted up when a store keeps the same series in another way, or rows of the same series get another meaning."""
