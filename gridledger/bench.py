@@ -1,20 +1,23 @@
-"""Finds and runs the benchmarks in the checkout's ``benchmarks`` folder.
+"""Runs the benchmarks that the environment offers under the entry point group ``gridledger.benchmarks``.
 
-A benchmark module ``benchmarks/<topic>.py`` offers ``BENCHMARKS: dict[str, Callable[[], Measurement]]``; it imports what it
-measures inside its functions, so that listing names is cheap. A bound is the least work that any program would have to do for the
+An entry point is a function that returns benchmarks by name. A bound is the least work that any program would have to do for the
 same answer, measured by the same call; set-up of input counts for neither.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Final
 
 from gridcore.errors import GridError, UsageError, require
+
+GROUP: Final = "gridledger.benchmarks"
+CHECKOUT: Final = "benchmarks"
+"""The folder of the checkout that our own entry point names; wheels do not carry it."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,21 @@ def best_seconds(work: Callable[[], object], rounds: int = 5) -> float:
 
 
 def find_benchmarks() -> dict[str, Benchmark]:
-    """Return all benchmarks by name; GridError outside a source checkout, where there are none."""
-    try:
-        package = importlib.import_module("benchmarks")
-    except ModuleNotFoundError:
-        raise GridError("gridledger bench: the benchmarks are part of the source checkout; run it there") from None
+    """Return all benchmarks by name; GridError where there are none, as beside an installed wheel."""
     found: dict[str, Benchmark] = {}
-    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
-        entries: Mapping[str, Benchmark] = getattr(
-            importlib.import_module(f"benchmarks.{module.name}"), "BENCHMARKS", {}
+    for offer in entry_points(group=GROUP):
+        try:
+            offered: Mapping[str, Benchmark] = offer.load()()
+        except ModuleNotFoundError as error:
+            if error.name != CHECKOUT:
+                raise
+            continue
+        require(found.keys().isdisjoint(offered), "a benchmark's name is given once")
+        found.update(offered)
+    if not found:
+        raise GridError(
+            "gridledger bench: no benchmarks are installed here; they are part of the source checkout, run there: make bench"
         )
-        require(found.keys().isdisjoint(entries), "a benchmark's name is given once")
-        found.update(entries)
     return found
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import find_benchmarks
 from benchmarks.pages import BENCHMARKS, PAGES, measure_pages
-from gridledger.bench import find_benchmarks
 from tests.demo.live import LiveDemo
 
 pytestmark = pytest.mark.slow

@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from gridcore.errors import GridError, InvariantError, UsageError
-from gridledger.bench import Measurement, best_seconds, find_benchmarks, run_benchmark, select_names, text_line
+from gridledger.bench import (
+    GROUP,
+    Measurement,
+    best_seconds,
+    find_benchmarks,
+    run_benchmark,
+    select_names,
+    text_line,
+)
 from gridledger.cli import main
 from gridledger.commands import doctor
 from gridledger.commands.config import toml_lines
+
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -145,26 +157,38 @@ def test_benchmarks_are_chosen_by_name_or_group() -> None:
 def test_benchmark_modules_are_found_and_a_name_given_twice_is_our_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-    import types
+    import benchmarks
 
-    package = types.ModuleType("benchmarks")
-    package.__path__ = [str(tmp_path)]
-    monkeypatch.setitem(sys.modules, "benchmarks", package)
+    monkeypatch.setattr(benchmarks, "__path__", [str(tmp_path)])
     for name in ("planted_one", "planted_two"):
         (tmp_path / f"{name}.py").write_text("BENCHMARKS = {'" + name + "': None}")
-    assert set(find_benchmarks()) == {"planted_one", "planted_two"}
+    assert set(benchmarks.find_benchmarks()) == {"planted_one", "planted_two"}
     (tmp_path / "planted_three.py").write_text("BENCHMARKS = {'planted_one': None}")
     with pytest.raises(InvariantError, match="given once"):
+        benchmarks.find_benchmarks()
+
+
+def test_the_project_offers_its_benchmarks_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][GROUP]
+    points = [EntryPoint(name, value, GROUP) for name, value in offered.items()]
+    monkeypatch.setattr("gridledger.bench.entry_points", lambda group: points)
+    assert {"clear_10k", "settle_slot_1m", "batch_apply_100k"} <= set(find_benchmarks())
+
+
+@pytest.mark.parametrize("offers", [(), (EntryPoint("checkout", "benchmarks:find_benchmarks", GROUP),)])
+def test_bench_beside_a_wheel_says_where_the_benchmarks_are(
+    offers: tuple[EntryPoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "benchmarks", None)
+    monkeypatch.setattr("gridledger.bench.entry_points", lambda group: offers)
+    with pytest.raises(GridError, match="part of the source checkout, run there: make bench"):
         find_benchmarks()
 
 
-def test_bench_outside_a_checkout_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> None:
-        raise ModuleNotFoundError(name=name)
-
-    monkeypatch.setattr("importlib.import_module", absent)
-    with pytest.raises(GridError, match="part of the source checkout"):
+def test_a_benchmark_that_lacks_a_library_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    offers = [EntryPoint("other", "no_such_library:find", GROUP)]
+    monkeypatch.setattr("gridledger.bench.entry_points", lambda group: offers)
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         find_benchmarks()
 
 
