@@ -1,8 +1,7 @@
-"""Evidence bundles: the proof of one bill line, gathered from a ledger's blocks and newest state (docs/spec/bundle.md).
+"""What a bill line rests on, gathered from a ledger's blocks and newest state for ``gridevidence.export``.
 
-Nothing is stored for this. Rows, salts and paths are made again from what the ledger keeps: the readings from the batches in the
-blocks, lines from the positions by the area's contract. What is made is compared with the roots in the certified
-state before it leaves, so that a bundle that would not verify is an error here.
+Rows, salts and paths are made again from what the ledger keeps: the readings from the batches in the blocks, lines from the
+positions by the area's contract.
 """
 
 from __future__ import annotations
@@ -14,13 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from gridcore import cbor, merkle
 from gridcore.batch import KIND as READING_BATCH
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
-from gridcore.errors import GridError, broken
-from gridcore.genesis import genesis_digest
+from gridcore.errors import broken
 from gridcore.sm3 import sm3
+from gridevidence.export import (
+    EvidenceError,
+    EvidenceNotYetError,
+    LeafKeys,
+    LineEvidence,
+    ProvenOrder,
+    ProvenReading,
+    RecordedTransaction,
+    RowProof,
+    SaltedRows,
+    encode_book,
+    encode_bundle,
+)
 from ledger.contract import Contract
 from ledger.runs import SettledRun, load_run
 from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows
@@ -28,34 +38,6 @@ from ledger.state.market import book_seed, fills_seed, gate_rows
 from ledger.state.registry import Area, Registry
 from ledger.state.runs import INITIAL, LINE_KINDS, line_fields, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
-
-Proof = dict[str, Any]
-
-
-class EvidenceError(GridError):
-    """There is no such line, party, slot or book in this ledger; the text says which."""
-
-
-class EvidenceNotYetError(EvidenceError):
-    """The ledger cannot prove it yet: the next block, or the certificate of the newest one, makes it possible."""
-
-
-def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
-    """The trust root of a chain, to be written as JSON: chain, genesis digest, and the signers that genesis names.
-
-    A signer is named by the ``signer/<id>`` leaf that holds its key, else by its position ("signer 1" ...).
-    """
-    registered = {
-        value["public_key"]: key.removeprefix("signer/")
-        for key, value in genesis["leaves"]
-        if key.startswith("signer/")
-    }
-    signers = [
-        {"name": registered.get(public_key, f"signer {number}"), "power": power, "public_key": public_key.hex()}
-        for number, (public_key, power) in enumerate(genesis["signers"], 1)
-    ]
-    root = {"chain": genesis["chain"], "genesis": genesis_digest(genesis).hex(), "signers": signers}
-    return {"type": "gridledger-trust", "version": 1, **root}
 
 
 def build_bundle(
@@ -83,10 +65,8 @@ def build_bundle(
         EvidenceError: no such party, run or line.
         EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
-    line = _find_line(reader, contracts, registry or Registry.from_leaves(reader), party, slot_start_s, line_kind, run)
-    with reader.frozen():
-        parts = _prove(reader, line, party)
-    return cbor.encode(parts)
+    known = registry or Registry.from_leaves(reader)
+    return encode_bundle(reader, _find_line(reader, contracts, known, party, slot_start_s, line_kind, run))
 
 
 def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
@@ -94,29 +74,10 @@ def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
     gate = _load_gate(reader, area, slot_start_s)
     if gate is None:
         raise EvidenceError(f"area {area}, slot {slot_start_s}: not cleared yet")
-    rows = gate.book_rows()
-    salts = merkle.salts(rows.seed, len(rows.rows))
-    return cbor.encode({"book": rows.rows, "salts": salts, "type": "gridledger-book", "version": 1})
+    return encode_book(gate.book_rows())
 
 
 # ---------------------------------------------------------------------------------------------------------- rows and gates
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Salted rows and the root that the ledger certified for them."""
-
-    rows: list[bytes]
-    seed: bytes
-
-    def proof(self, index: int, root: bytes, what: str) -> Proof:
-        """The row proof of one row; broken promise where the rows are not those of ``root``."""
-        hashes = merkle.salted_leaf_hashes(self.seed, self.rows)
-        path = merkle.sided_path(hashes, index)
-        if merkle.fold(hashes[index], path) != root:
-            broken(f"the {what} rows made again are those that were certified")
-        salt = merkle.salts(self.seed, index + 1)[index]
-        return {"path": path, "row": self.rows[index], "salt": salt}
 
 
 @dataclass(frozen=True)
@@ -130,13 +91,13 @@ class _Gate:
     meters: list[int]
     seed: bytes
 
-    def fill_rows(self) -> _Rows:
+    def fill_rows(self) -> SaltedRows:
         """The rows of ``fills_root``."""
-        return _Rows(gate_rows(self.meters, self.fills).fills, fills_seed(self.seed))
+        return SaltedRows(gate_rows(self.meters, self.fills).fills, fills_seed(self.seed))
 
-    def book_rows(self) -> _Rows:
+    def book_rows(self) -> SaltedRows:
         """The rows of ``book_root``."""
-        return _Rows(gate_rows(self.meters, self.fills).book, book_seed(self.seed))
+        return SaltedRows(gate_rows(self.meters, self.fills).book, book_seed(self.seed))
 
 
 def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | None:
@@ -229,29 +190,7 @@ def _places(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[tup
         after = page[-1][:3]
 
 
-# ------------------------------------------------------------------------------------------------------------- exporter
-
-
-@dataclass(frozen=True)
-class _Carrier:
-    """A transaction in a block that the line rests on, and all of its proof that does not depend on the newest header."""
-
-    height: int
-    proof: Proof
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One line and what it rests on: nothing of it changes any more. Keys: of the leaves to prove as they are now."""
-
-    run_key: str
-    rows: Proof
-    readings: dict[str, _Carrier]
-    orders: list[_Carrier]
-    installation: Mapping[str, Any]
-    rules: str
-    clearing_key: str
-    """"" where the party was not in the book."""
+# ------------------------------------------------------------------------------------------------------------- line
 
 
 def _find_line(
@@ -262,7 +201,7 @@ def _find_line(
     slot_start_s: int,
     line_kind: str,
     run_name: str,
-) -> _Line:
+) -> LineEvidence:
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
     if line_kind not in LINE_KINDS:
         raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
@@ -283,93 +222,64 @@ def _find_line(
         for when, boundary_s in (("start", slot_start_s), ("end", slot_start_s + slot_s))
     }
     gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
-    return _Line(
-        run_key=f"run/{area.id}/{slot_start_s}/{run_name}",
-        rows=_result_rows(area, run, party, line_kind),
-        readings={when: _reading(reader, readings, number) for when, readings in ends.items()},
-        orders=_orders(reader, gate, party),
-        installation=reader.must(f"installation/{number}"),
-        rules=reader.must(f"area/{area.id}")["rules"],
-        clearing_key=f"clearing/{area.id}/{slot_start_s}" if any(fill[0] == party for fill in gate.fills) else "",
+    orders = _orders(reader, gate, party)
+    line, input_row, position = _result_rows(area, run, party, line_kind)
+    gateway = reader.must(f"installation/{number}")["gateway"]
+    has_orders = any(fill[0] == party for fill in gate.fills)
+    return LineEvidence(
+        keys=LeafKeys(
+            chain="chain",
+            run=f"run/{area.id}/{slot_start_s}/{run_name}",
+            rules=f"rules/{reader.must(f'area/{area.id}')['rules']}",
+            installation=f"installation/{number}",
+            gateway=f"gateway/{gateway}",
+            gateway_signer=f"signer/{gateway}",
+            clearing=f"clearing/{area.id}/{slot_start_s}" if has_orders else "",
+            party_signer=f"signer/{party}" if orders else "",
+        ),
+        line=line,
+        input=input_row,
+        position=position,
+        start=_reading(reader, ends["start"], number),
+        end=_reading(reader, ends["end"], number),
+        orders=orders,
     )
 
 
-def _prove(reader: LedgerReader, line: _Line, party: str) -> Proof:
-    """The bundle under the newest header: the ledger stands still meanwhile."""
-    height = reader.height
-    installation, gateway = line.installation["number"], line.installation["gateway"]
-    gateways = {"gateway": _state(reader, f"gateway/{gateway}"), "signer": _state(reader, f"signer/{gateway}")}
-    parts: Proof = {
-        "batches": {when: _carry(reader, carrier, height) for when, carrier in line.readings.items()},
-        "certificate": [list(entry) for entry in reader.certificate(height)],
-        "chain": _state(reader, "chain"),
-        "gateways": {"end": gateways, "start": gateways},
-        "genesis": {"digest": reader.digest(0), "path": reader.history_path(0, height)},
-        "header": reader.header_bytes(height),
-        "installation": _state(reader, f"installation/{installation}"),
-        "orders": [_carry(reader, carrier, height) for carrier in line.orders],
-        "rules": _state(reader, f"rules/{line.rules}"),
-        "run": _state(reader, line.run_key),
-        "type": "gridledger-evidence",
-        "version": 1,
-        **line.rows,
-    }
-    if line.clearing_key:
-        parts["clearing"] = _state(reader, line.clearing_key)
-    if line.orders:
-        parts["party"] = _state(reader, f"signer/{party}")
-    return parts
-
-
-def _state(reader: LedgerReader, key: str) -> Proof:
-    found = reader.leaf_proof(key)
-    if found is None:
-        raise EvidenceError(f"this ledger has no leaf {key}")
-    return {"leaf": found.leaf, "path": list(found.path)}
-
-
-def _carry(reader: LedgerReader, carrier: _Carrier, height: int) -> Proof:
-    """A transaction's proof, completed by the way from its header to the one of ``height``."""
-    if carrier.height >= height:
-        raise EvidenceNotYetError(f"block {carrier.height} is the newest; the next block makes its content provable")
-    return {**carrier.proof, "history_path": reader.history_path(carrier.height, height)}
-
-
-def _carrier(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction, row: Proof) -> _Carrier:
+def _recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction) -> RecordedTransaction:
     if decided.code != Code.ACCEPTED:
         broken(f"transaction {decided.id.hex()} was accepted")
-    proof = {
-        "attachment_digest": sm3(transaction.attachment),
-        "data_path": reader.data_path(decided.height, decided.position),
-        "header": reader.header_bytes(decided.height),
-        "signature": transaction.signature,
-        "signed": transaction.signed,
-        **row,
-    }
-    return _Carrier(decided.height, proof)
+    return RecordedTransaction(
+        height=decided.height,
+        signed=transaction.signed,
+        signature=transaction.signature,
+        attachment_digest=sm3(transaction.attachment),
+        header=reader.header_bytes(decided.height),
+        data_path=reader.data_path(decided.height, decided.position),
+    )
 
 
-def _reading(reader: LedgerReader, readings: _Readings, number: int) -> _Carrier:
+def _reading(reader: LedgerReader, readings: _Readings, number: int) -> ProvenReading:
     delivery, row = readings.of_meter(number)
-    rows = _Rows(delivery.columns.rows, delivery.columns.seed)
-    reading = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
-    return _carrier(reader, delivery.decided, delivery.transaction, {"reading": reading})
+    rows = SaltedRows(delivery.columns.rows, delivery.columns.seed)
+    proof = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
+    return ProvenReading(_recorded(reader, delivery.decided, delivery.transaction), proof)
 
 
-def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[_Carrier]:
+def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[ProvenOrder]:
     """Every order of the party that was filled, ascending by counter."""
     own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
-    carriers, rows = [], gate.fill_rows()
+    orders, rows = [], gate.fill_rows()
     for counter, index in own:
         decided = reader.transaction(gate.transactions[party, counter])
         if decided is None:
             broken(f"order {counter} of {party} stands in a block")
         fill = rows.proof(index, gate.clearing["fills_root"], "fill")
-        carriers.append(_carrier(reader, decided, decode_transaction(decided.wire), {"fill": fill}))
-    return carriers
+        orders.append(ProvenOrder(_recorded(reader, decided, decode_transaction(decided.wire)), fill))
+    return orders
 
 
-def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> Proof:
+def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tuple[RowProof, RowProof, RowProof]:
     """Row proofs of line, input and position."""
     lines = line_fields(area, run.settled)
     point = area.settling_row_of[party]
@@ -379,10 +289,11 @@ def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> Pro
         raise EvidenceError(
             f"{party} has no line {line_kind} in slot {run.leaf['slot_start_s']}, run {run.leaf['run']}"
         )
-    fields = {"line": lines, **row_fields(area, run.columns, run.quality)}
-    return {
-        name: _Rows(encode_rows(fields[name]), sm3(run.seed + name.encode())).proof(
-            int(at[0]) if name == "line" else point, run.leaf[f"{name}_root"], name
-        )
-        for name in ("line", "input", "position")
-    }
+
+    def proof(name: str, fields: list[tuple[str, Int64]], index: int) -> RowProof:
+        rows = SaltedRows(encode_rows(fields), sm3(run.seed + name.encode()))
+        return rows.proof(index, run.leaf[f"{name}_root"], name)
+
+    fields = row_fields(area, run.columns, run.quality)
+    line = proof("line", lines, int(at[0]))
+    return line, proof("input", fields["input"], point), proof("position", fields["position"], point)

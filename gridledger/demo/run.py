@@ -22,6 +22,7 @@ from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
+from gridevidence.export import trust_root
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
@@ -33,7 +34,6 @@ from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client, NodeStatus
-from ledger.evidence import trust_root
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from settlement.pin import contract_pin
 from simulators.grid.feeder import EXTRACT_NAME

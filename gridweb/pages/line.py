@@ -14,11 +14,11 @@ from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
 
 from gridcore.serving.problems import Problem
-from gridweb import forgery
+from gridevidence import forgery
+from gridevidence.view import BundleView, decode_bundle
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, check_party, public, requires
 from gridweb.bill import LINE_TITLES, PRICE_TITLES
-from gridweb.bundle_view import BundleView, decode_bundle
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import line_tables
 from gridweb.pages.household_tables import line_url

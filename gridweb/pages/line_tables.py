@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gridevidence.view import BundleView, ReadingView, decode_bundle
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bundle_view import BundleView, ReadingView, decode_bundle
 from gridweb.i18n import N_, _
 from gridweb.points import find_point
 from gridweb.proofs import LineName, fetch_bundle
@@ -78,7 +78,7 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "forged_limit": N_("the order's limit price, and every digest made anew"),
     "forged_rules": N_("the levy in the rules, and every digest and sum made anew"),
 }
-"""Names of ``gridweb.forgery`` -> message ids."""
+"""Names of ``gridevidence.forgery`` -> message ids."""
 CLOCK_STATES: Final[Mapping[str, str]] = {
     "synced": N_("synchronised"),
     "holdover": N_("holding over"),

@@ -16,6 +16,7 @@ from pathlib import Path
 PACKAGES = (
     "gridcore",
     "firmware_profiles",
+    "gridevidence",
     "edge",
     "ledger",
     "settlement",

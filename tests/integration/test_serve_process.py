@@ -21,8 +21,8 @@ import pytest
 
 from gridcore.serving import asgi
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
+from gridevidence.export import trust_root
 from gridledger.cli import main
-from ledger.evidence import trust_root
 from tests.processes import ready_line
 from tests.unit.node.node_world import FIRST_S, RunningNode, Submitter, keys, make_genesis, running_node, submit_all
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gridcore.serving.problems import Problem
-from ledger.evidence import EvidenceError, EvidenceNotYetError, build_bundle
+from gridevidence.export import EvidenceError, EvidenceNotYetError
+from ledger.evidence import build_bundle
 from ledger.http.access import Caller, check_reads_party
 from ledger.http.queries.answers import Json, plain, settling_window, window
 from ledger.http.view import LedgerView

@@ -11,9 +11,10 @@ import pytest
 
 from gridcore import merkle
 from gridcore.verify import decode_trust, verify_bundle
-from ledger import evidence
+from gridevidence import export as bundle_export
+from gridevidence.export import trust_root
 from ledger.client import NodeBusy, NodeUnreachable
-from ledger.evidence import build_bundle, trust_root
+from ledger.evidence import build_bundle
 from ledger.runs import load_run
 from ledger.state.registry import Area, Registry
 from ledger.store import state_db
@@ -66,7 +67,7 @@ async def test_rows_are_hashed_and_lines_computed_while_blocks_can_be_made(
             fold = staticmethod(merkle.fold)
             salts = staticmethod(merkle.salts)
 
-        monkeypatch.setattr(evidence, "merkle", Merkle)
+        monkeypatch.setattr(bundle_export, "merkle", Merkle)
         assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
         assert len(free) == 6
         assert set(free) == {True}

@@ -16,8 +16,8 @@ from gridcore.batch import quality_words
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.verify import decode_trust, verify_bundle
+from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
-from ledger.evidence import trust_root
 from ledger.genesis import signer_set
 from ledger.http import app as door_app
 from ledger.http.app import Door, Node, create_app, routes

@@ -12,8 +12,8 @@ import pytest
 from gridcore.observations import Observation, Observations, encode_observations
 from gridcore.sm3 import sm3
 from gridcore.verify import decode_trust, verify_bundle
+from gridevidence.export import trust_root
 from ledger.client import NodeRefused
-from ledger.evidence import trust_root
 from ledger.http import view as view_module
 from ledger.http.queries import answers, metering
 from ledger.http.view import LedgerView

@@ -12,8 +12,8 @@ import pytest
 from gridcore import cbor, verify
 from gridcore.clock import WallClock
 from gridcore.sm.keystore import encode_private_key
+from gridevidence.export import trust_root
 from gridledger.cli import main
-from ledger.evidence import trust_root
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from tests.unit.node.node_world import CONTRACTS, FIRST_S, Submitter, keys, make_genesis, running_node, submit_all

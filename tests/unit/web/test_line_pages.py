@@ -14,10 +14,11 @@ import pytest
 
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
-from gridweb import forgery, proofs
+from gridevidence import forgery
+from gridevidence.view import decode_bundle
+from gridweb import proofs
 from gridweb.access import Role
 from gridweb.bill import LINE_TITLES, PRICE_TITLES
-from gridweb.bundle_view import decode_bundle
 from gridweb.pages import line, line_tables
 from ledger.client import NodeBusy
 from tests.conftest import REPOSITORY

@@ -12,7 +12,8 @@ import pytest
 from gridcore import cbor, verify
 from gridcore.clock import WallClock
 from gridcore.genesis import genesis_digest
-from ledger.evidence import EvidenceError, EvidenceNotYetError, build_book, build_bundle, trust_root
+from gridevidence.export import EvidenceError, EvidenceNotYetError, trust_root
+from ledger.evidence import build_book, build_bundle
 from ledger.state.runs import LINE_KINDS
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger

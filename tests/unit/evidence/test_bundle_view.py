@@ -9,7 +9,7 @@ import pytest
 from gridcore import cbor, verify
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
-from gridweb.bundle_view import BundleView, decode_bundle
+from gridevidence.view import BundleView, decode_bundle
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,
     BOUGHT_WH,

@@ -9,7 +9,7 @@ import pytest
 
 from gridcore import cbor, verify
 from gridcore.errors import EncodingError
-from gridweb import forgery
+from gridevidence import forgery
 from tests.unit.verify.bundle_world import World, trust_of, with_one_order, without_orders
 
 CLAIM = {
