@@ -24,9 +24,9 @@ from gridcore.batch import (
     split_attachment,
 )
 from gridcore.envelope import encode_signed, encode_transaction
-from gridcore.genesis import complete_genesis
 from gridcore.sm import SigningKey, is_valid_signature
 from gridledger.bench import Measurement, best_seconds
+from ledger.master_data import Area, Gateway, Installation, MasterData, Rules, Signer
 
 GATEWAYS, METERS = 200, 500
 SLOT_S = 900
@@ -134,57 +134,47 @@ def _batches(
 
 
 def _genesis(public_key: bytes) -> dict[str, Any]:
-    leaves: list[list[object]] = [
-        ["chain", {"clock": "simulated", "currency": "CNY", "name": "bench", "slot_s": SLOT_S}],
-        ["time", {"ledger_time_s": FIRST_S + ROUNDS * SLOT_S}],
-    ]
-    for gateway in range(GATEWAYS):
-        counters = {"counter": 0, "epoch": 1, "last": FIRST_PREVIOUS, "last_boundary_s": -1}
-        leaves.append([f"signer/g{gateway}", {"public_key": public_key, "roles": ["gateway"]}])
-        leaves.append([f"gateway/g{gateway}", {**counters, "organisation": "o", "protection": "software"}])
-    for number in range(GATEWAYS * METERS):
-        installation = {
-            "area": "A1",
-            "from_s": 0,
-            "gateway": f"g{number // METERS}",
-            "limit_wh": 11_000,
-            "meter": f"M{number}",
-            "modulus_wh": 0,
-            "number": number,
-            "point": f"P{number}",
-            "profile": "eastron_sdm630",
-            "ratio": 1,
-            "role": "feeder",
-        }
-        leaves.append([f"installation/{number}", installation])
-    area = {
-        "calendar": "c",
-        "contract": "p2p_call_auction/1",
-        "contract_pin": bytes(32),
-        "first_slot_start_s": 0,
-        "rules": "r",
-    }
-    rules = {"gate_before_start_s": 300, "metering_deadline_s": 900, "open_before_start_s": 86_400, "prices": {}}
-    return complete_genesis(
-        {
-            "clock": "simulated",
-            "currency": "CNY",
-            "leaves": [*leaves, ["area/A1", area], ["rules/r", rules], ["progress/A1", dict(_PROGRESS)]],
-            "ledger_time_s": FIRST_S + ROUNDS * SLOT_S,
-            "name": "bench",
-            "signers": [[public_key, 1]],
-            "slot_s": SLOT_S,
-            "type": "genesis",
-            "version": 1,
-        }
+    """One area, all its meters feeders: its slots fall due and have nothing to clear or settle."""
+    rules = Rules(
+        name="r",
+        prices_micro_per_kwh={},
+        reference_price_micro_per_kwh=0,
+        gate_before_start_s=300,
+        metering_deadline_s=900,
+        open_before_start_s=86_400,
+    )
+    area = Area(
+        name="A1",
+        contract="p2p_call_auction/1",
+        contract_pin=bytes(32),
+        first_slot_start_s=FIRST_S // SLOT_S * SLOT_S,
+        calendar="c",
+        rules="r",
+    )
+    signers = [Signer(name=f"g{number}", public_key=public_key, roles=["gateway"]) for number in range(GATEWAYS)]
+    gateways = [Gateway(name=f"g{number}", organisation="o") for number in range(GATEWAYS)]
+    return MasterData(
+        name="bench",
+        clock="simulated",
+        ledger_time_s=FIRST_S + ROUNDS * SLOT_S,
+        slot_s=SLOT_S,
+        certifiers=[(public_key, 1)],
+        entries=[*signers, *gateways, *map(_feeder, range(GATEWAYS * METERS)), area, rules],
+    ).genesis()
+
+
+def _feeder(number: int) -> Installation:
+    return Installation(
+        number=number,
+        area="A1",
+        gateway=f"g{number // METERS}",
+        meter=f"M{number}",
+        point=f"P{number}",
+        profile="eastron_sdm630",
+        role="feeder",
+        limit_wh=11_000,
+        from_s=0,
     )
 
-
-_PROGRESS = {
-    "gate_slot_start_s": FIRST_S + 10**9 // 900 * 900,
-    "run_slot_start_s": FIRST_S + 10**9 // 900 * 900,
-    "untried": [],
-    "waiting": [],
-}
 
 BENCHMARKS = {"batch_apply_100k": batch_apply_100k}

@@ -1,4 +1,4 @@
-"""Genesis of a demonstration: the world's meters and parties as the ledger's first leaves."""
+"""Genesis of a demonstration: the world's meters and parties as the ledger's first entries."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from importlib import metadata
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gridcore.batch import FIRST_PREVIOUS
-from gridcore.genesis import complete_genesis
 from gridledger.demo import rules
+from ledger.master_data import Area, Calendar, Entry, Gateway, Installation, MasterData, Signer
 from simulators.grid.world import MeterSpec, World
 
 TIME_ZONE = "Asia/Shanghai"
 CHAIN_NAME = "gridledger-demo-"
+CALENDAR = "demo"
 DAY_S = 86_400
 ROLES: Mapping[str, list[str]] = {
     "clock": ["clock"],
@@ -32,36 +32,31 @@ def build_genesis(world: World, public_keys: Mapping[str, bytes], pin: bytes, co
     ``gateway-<n>`` for area n, and every trading party.
     """
     first_slot_s = int(world.slot_start_s[0])
-    start_s = first_slot_s - DAY_S
-    leaves: list[list[Any]] = [
-        ["chain", {"clock": "simulated", "currency": "CNY", "name": CHAIN_NAME, "slot_s": rules.SLOT_S}],
-        ["time", {"ledger_time_s": start_s}],
-        ["calendar/demo", _calendar(world)],
-        ["rules/demo", rules.rules_leaf()],
-    ]
+    entries: list[Entry] = [_calendar(world), rules.RULES]
     for signer, public_key in public_keys.items():
         roles = ROLES.get(signer) or (["gateway"] if signer.startswith("gateway-") else ["prosumer"])
-        leaves.append([f"signer/{signer}", {"public_key": public_key, "roles": roles}])
+        entries.append(Signer(name=signer, public_key=public_key, roles=roles))
     for number, area in enumerate(world.areas, 1):
-        leaves += _area_leaves(area, number, first_slot_s, pin, contract_id)
-    for number, meter in enumerate(world.meters):
-        leaves.append([f"installation/{number}", _installation(world, number, meter)])
-        if meter.party:
-            party = {"area": meter.area, "meter": number, "trades": meter.party in world.traders}
-            leaves.append([f"party/{meter.party}", party])
-    return complete_genesis(
-        {
-            "clock": "simulated",
-            "currency": "CNY",
-            "leaves": leaves,
-            "ledger_time_s": start_s,
-            "name": CHAIN_NAME,
-            "signers": [[public_keys["operator"], 1]],
-            "slot_s": rules.SLOT_S,
-            "type": "genesis",
-            "version": 1,
-        }
-    )
+        entries.append(Gateway(name=gateway_of(number), organisation="utility"))
+        entries.append(
+            Area(
+                name=area,
+                contract=contract_id,
+                contract_pin=pin,
+                first_slot_start_s=first_slot_s,
+                calendar=CALENDAR,
+                rules=rules.RULES.name,
+            )
+        )
+    entries += [_installation(world, number, meter) for number, meter in enumerate(world.meters)]
+    return MasterData(
+        name=CHAIN_NAME,
+        clock="simulated",
+        ledger_time_s=first_slot_s - DAY_S,
+        slot_s=rules.SLOT_S,
+        certifiers=[(public_keys["operator"], 1)],
+        entries=entries,
+    ).genesis()
 
 
 def gateway_of(area_number: int) -> str:
@@ -69,46 +64,25 @@ def gateway_of(area_number: int) -> str:
     return f"gateway-{area_number}"
 
 
-def _area_leaves(area: str, number: int, first_slot_s: int, pin: bytes, contract_id: str) -> list[list[Any]]:
-    gateway = {
-        "counter": 0,
-        "epoch": 1,
-        "last": FIRST_PREVIOUS,
-        "last_boundary_s": -1,
-        "organisation": "utility",
-        "protection": "software",
-    }
-    value = {
-        "calendar": "demo",
-        "contract": contract_id,
-        "contract_pin": pin,
-        "first_slot_start_s": first_slot_s,
-        "rules": "demo",
-    }
-    progress = {"gate_slot_start_s": first_slot_s, "run_slot_start_s": first_slot_s, "untried": [], "waiting": []}
-    return [[f"gateway/{gateway_of(number)}", gateway], [f"area/{area}", value], [f"progress/{area}", progress]]
+def _installation(world: World, number: int, meter: MeterSpec) -> Installation:
+    return Installation(
+        number=number,
+        area=meter.area,
+        gateway=gateway_of(world.areas.index(meter.area) + 1),
+        meter=meter.meter,
+        point=f"P-{meter.meter.removeprefix('M-')}",
+        profile=meter.profile,
+        role=meter.role,
+        limit_wh=meter.limit_wh // meter.ratio,
+        from_s=int(world.slot_start_s[0]) - DAY_S,
+        modulus_wh=meter.modulus_wh // meter.ratio,
+        ratio=meter.ratio,
+        party=meter.party or None,
+        trades=meter.party in world.traders,
+    )
 
 
-def _installation(world: World, number: int, meter: MeterSpec) -> dict[str, Any]:
-    value = {
-        "area": meter.area,
-        "from_s": int(world.slot_start_s[0]) - DAY_S,
-        "gateway": gateway_of(world.areas.index(meter.area) + 1),
-        "limit_wh": meter.limit_wh // meter.ratio,
-        "meter": meter.meter,
-        "modulus_wh": meter.modulus_wh // meter.ratio,
-        "number": number,
-        "point": f"P-{meter.meter.removeprefix('M-')}",
-        "profile": meter.profile,
-        "ratio": meter.ratio,
-        "role": meter.role,
-    }
-    if meter.party:
-        value["party"] = meter.party
-    return value
-
-
-def _calendar(world: World) -> dict[str, Any]:
+def _calendar(world: World) -> Calendar:
     """Local midnights from the day before the first slot to the day after the last, and the months they lie in."""
     zone = ZoneInfo(TIME_ZONE)
     first, last = (datetime.fromtimestamp(int(world.boundary_s[index]), zone) for index in (0, -1))
@@ -122,7 +96,7 @@ def _calendar(world: World) -> dict[str, Any]:
     while month <= last + timedelta(days=31):
         months.append(int(month.timestamp()))
         month = (month + timedelta(days=32)).replace(day=1)
-    return {"days": days, "months": months, "tz": TIME_ZONE, "tz_version": _tz_version()}
+    return Calendar(name=CALENDAR, days=days, months=months, tz=TIME_ZONE, tz_version=_tz_version())
 
 
 def _tz_version() -> str:

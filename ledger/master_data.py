@@ -1,0 +1,213 @@
+"""Master data of a chain at its start: areas, meters, gateways, keys and prices as records, and the genesis that holds them.
+
+Whoever starts a chain lists entries. Which leaves an entry has, under which key and in which form (docs/spec/state.md), is said
+here alone. ``ledger.genesis`` checks what comes out as it checks every genesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from gridcore.batch import FIRST_PREVIOUS
+from gridcore.genesis import complete_genesis
+
+Leaf = tuple[str, dict[str, Any]]
+"""Key and value of one leaf of the state."""
+
+
+class Entry(Protocol):
+    """One thing that a chain has from the start."""
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Its leaves, in the order of their numbers."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """Where local days and months begin: UTC seconds, ascending."""
+
+    name: str
+    days: Sequence[int]
+    months: Sequence[int]
+    tz: str
+    tz_version: str
+
+    def leaves(self) -> Iterator[Leaf]:
+        """One leaf."""
+        value = {"days": list(self.days), "months": list(self.months), "tz": self.tz, "tz_version": self.tz_version}
+        yield f"calendar/{self.name}", value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """An area's market: when orders and readings are due, and its prices.
+
+    prices_micro_per_kwh: by the price key of the contract, which ends in ``_micro_per_kwh``.
+    """
+
+    name: str
+    prices_micro_per_kwh: Mapping[str, int]
+    reference_price_micro_per_kwh: int
+    gate_before_start_s: int
+    metering_deadline_s: int
+    open_before_start_s: int
+    rationing: str = "pro_rata"
+
+    def leaves(self) -> Iterator[Leaf]:
+        """One leaf."""
+        yield (
+            f"rules/{self.name}",
+            {
+                "gate_before_start_s": self.gate_before_start_s,
+                "metering_deadline_s": self.metering_deadline_s,
+                "open_before_start_s": self.open_before_start_s,
+                "prices": dict(self.prices_micro_per_kwh),
+                "rationing": self.rationing,
+                "reference_price_micro_per_kwh": self.reference_price_micro_per_kwh,
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """Who may sign transactions. public_key: 65 bytes; roles: some of ``ledger.genesis.ROLES``."""
+
+    name: str
+    public_key: bytes
+    roles: Sequence[str]
+
+    def leaves(self) -> Iterator[Leaf]:
+        """One leaf."""
+        yield f"signer/{self.name}", {"public_key": self.public_key, "roles": sorted(self.roles)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """A gateway that has sent nothing yet; its key is a ``Signer`` of the same name. protection: how it keeps that key."""
+
+    name: str
+    organisation: str
+    protection: str = "software"
+    epoch: int = 1
+
+    def leaves(self) -> Iterator[Leaf]:
+        """One leaf."""
+        progress = {"counter": 0, "epoch": self.epoch, "last": FIRST_PREVIOUS, "last_boundary_s": -1}
+        owner = {"organisation": self.organisation, "protection": self.protection}
+        yield f"gateway/{self.name}", progress | owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """A market area. contract_pin: 32 bytes; calendar, rules: names of other entries."""
+
+    name: str
+    contract: str
+    contract_pin: bytes
+    first_slot_start_s: int
+    calendar: str
+    rules: str
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The area, and how far its slots have come."""
+        yield (
+            f"area/{self.name}",
+            {
+                "calendar": self.calendar,
+                "contract": self.contract,
+                "contract_pin": self.contract_pin,
+                "first_slot_start_s": self.first_slot_start_s,
+                "rules": self.rules,
+            },
+        )
+        first_s = self.first_slot_start_s
+        progress = {"gate_slot_start_s": first_s, "run_slot_start_s": first_s, "untried": [], "waiting": []}
+        yield f"progress/{self.name}", progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """A meter at its point, and the party that settles by it.
+
+    limit_wh, modulus_wh: of the register, before ``ratio`` (modulus 0: it never rolls over). party: None for a feeder.
+    trades: whether the party may place orders.
+    """
+
+    number: int
+    area: str
+    gateway: str
+    meter: str
+    point: str
+    profile: str
+    role: str
+    limit_wh: int
+    from_s: int
+    modulus_wh: int = 0
+    ratio: int = 1
+    party: str | None = None
+    trades: bool = False
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The installation and, if it has one, its party."""
+        value = {
+            "area": self.area,
+            "from_s": self.from_s,
+            "gateway": self.gateway,
+            "limit_wh": self.limit_wh,
+            "meter": self.meter,
+            "modulus_wh": self.modulus_wh,
+            "number": self.number,
+            "point": self.point,
+            "profile": self.profile,
+            "ratio": self.ratio,
+            "role": self.role,
+        }
+        if self.party is not None:
+            value["party"] = self.party
+        yield f"installation/{self.number}", value
+        if self.party is not None:
+            yield f"party/{self.party}", {"area": self.area, "meter": self.number, "trades": self.trades}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MasterData:
+    """All that a chain has from the start.
+
+    ledger_time_s: of a simulated clock at genesis, UTC seconds. certifiers: (public key of 65 bytes, power) of those who sign
+    headers, ascending by key. entries: in the order in which their leaves are numbered.
+    """
+
+    name: str
+    clock: Literal["block", "simulated"]
+    ledger_time_s: int
+    slot_s: int
+    certifiers: Sequence[tuple[bytes, int]]
+    entries: Sequence[Entry]
+    currency: str = "CNY"
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every leaf of the genesis, in the order of their numbers."""
+        yield "chain", {"clock": self.clock, "currency": self.currency, "name": self.name, "slot_s": self.slot_s}
+        if self.clock == "simulated":
+            yield "time", {"ledger_time_s": self.ledger_time_s}
+        for entry in self.entries:
+            yield from entry.leaves()
+
+    def genesis(self) -> dict[str, Any]:
+        """The complete genesis, as ``gridcore.genesis.decode_genesis`` returns it."""
+        return complete_genesis(
+            {
+                "clock": self.clock,
+                "currency": self.currency,
+                "leaves": [list(leaf) for leaf in self.leaves()],
+                "ledger_time_s": self.ledger_time_s,
+                "name": self.name,
+                "signers": [list(certifier) for certifier in self.certifiers],
+                "slot_s": self.slot_s,
+                "type": "genesis",
+                "version": 1,
+            }
+        )
