@@ -110,7 +110,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     from gridledger import __version__
     from gridledger.contracts import CONTRACTS
     from ledger.engines.embedded import EmbeddedEngine
-    from ledger.http.app import Node
+    from ledger.http.door import Node
     from ledger.http.server import serve_node
     from settlement import statements
 

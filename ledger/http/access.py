@@ -115,23 +115,3 @@ class Authenticator:
             )
         self._nonces.spend(signer_id, nonce, issued_s, now_s)
         return Caller(signer_id, frozenset(value["roles"]))
-
-
-def check_reads_all(caller: Caller) -> None:
-    """Problem 403 unless the caller may see everybody's data."""
-    if not caller.reads_all:
-        raise Problem("not-authorised", f"{caller.id}: this is for {', '.join(sorted(READS_ALL))}")
-
-
-def check_reads_gateway(caller: Caller, gateway: str) -> None:
-    """Problem 403 unless the caller is this gateway, or may see everybody's data."""
-    if not caller.reads_all and not ("gateway" in caller.roles and caller.id == gateway):
-        raise Problem(
-            "not-authorised", f"{caller.id}: counters are for the gateway itself and {', '.join(sorted(READS_ALL))}"
-        )
-
-
-def check_reads_party(caller: Caller, party: str) -> None:
-    """Problem 403 unless the caller is this party, or may see everybody's data."""
-    if not caller.reads_all and not ("prosumer" in caller.roles and caller.id == party):
-        raise Problem("not-authorised", f"{caller.id}: a party's data is for itself and {', '.join(sorted(READS_ALL))}")

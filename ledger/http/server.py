@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable
 
 from gridcore.serving import asgi
-from ledger.http.app import Door, Node, create_app
+from ledger.http.app import create_app
+from ledger.http.door import Door, Node
 
 
 async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str], None] | None = None) -> None:

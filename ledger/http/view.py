@@ -15,7 +15,6 @@ import numpy as np
 
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
-from ledger.http.access import Caller
 from ledger.state.columns import Int64, UInt8, chunks
 from ledger.state.metering import load_registers
 from ledger.state.registry import Area, Registry
@@ -146,20 +145,6 @@ class LedgerView:
             if len(self._blocks) > BLOCKS_MAX:
                 self._blocks.popitem(last=False)
         return found
-
-    def scope(self, caller: Caller, area_id: str, only: str | None = None) -> str | None:
-        """Whose data of an area to show: None is everybody's, else one party's. ``only``: the one that is asked for, if any.
-
-        Problem 403 for a caller that has nothing there, whether or not area and party exist.
-        """
-        if caller.reads_all:
-            return only
-        party = self.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
-        if party is None or party["area"] != area_id:
-            raise Problem("not-authorised", f"{caller.id}: has no installation in area {area_id!r}")
-        if only not in (None, caller.id):
-            raise Problem("not-authorised", f"{caller.id}: a party's data is for itself, not for others to narrow to")
-        return caller.id
 
     def check_slot(self, name: str, instant_s: int) -> None:
         """Problem 400 unless an instant is a slot boundary."""

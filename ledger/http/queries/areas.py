@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY
 from gridcore.serving.problems import Problem
-from ledger.http.access import Caller, check_reads_all
+from ledger.client import API
+from ledger.http.parameters import AREA, BOUNDARY, CALENDAR, START
 from ledger.http.queries.answers import Json, page, plain
+from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
+from ledger.http.route import Query
 from ledger.http.view import LedgerView
 
 
-def areas(view: LedgerView, caller: Caller) -> Json:
+def areas(view: LedgerView, scope: Scope) -> Json:
     """The areas that the caller has to do with, with their rules."""
-    own = view.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
-    if not caller.reads_all and own is None:
-        check_reads_all(caller)
+    own_area = None if scope.party is None else view.reader.must(f"party/{scope.party}")["area"]
     found = []
     for area in view.areas:
-        if not caller.reads_all and (own is None or own["area"] != area.id):
+        if own_area not in (None, area.id):
             continue
         value = view.reader.must(f"area/{area.id}")
         rules = plain(view.reader.must(f"rules/{value['rules']}"))
@@ -27,16 +30,14 @@ def areas(view: LedgerView, caller: Caller) -> Json:
     return {"areas": found}
 
 
-def progress(view: LedgerView, caller: Caller, area_id: str) -> Json:
+def progress(view: LedgerView, area_id: str) -> Json:
     """Which slot of an area is cleared next, and which is settled next."""
-    check_reads_all(caller)
     area = view.area(area_id)
     return {"area": area.id, **plain(view.reader.must(f"progress/{area.id}"))}
 
 
-def coverage(view: LedgerView, caller: Caller, area_id: str, boundary_s: int) -> Json:
+def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
     """How many meters of an area have a value at a boundary."""
-    check_reads_all(caller)
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
     quality, _, _ = view.registers(area, boundary_s)
@@ -44,12 +45,11 @@ def coverage(view: LedgerView, caller: Caller, area_id: str, boundary_s: int) ->
     return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.numbers), "committed": committed}
 
 
-def installations(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json:
+def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Metering points of an area, ascending by number; limit and modulus in primary Wh; a party sees its own."""
-    party = view.scope(caller, area_id)
     area = view.area(area_id)
     table = view.table(area)
-    rows = [row for row in range(len(area.numbers)) if party is None or table.parties[row] == party]
+    rows = [row for row in range(len(area.numbers)) if scope.party in (None, table.parties[row])]
     shown, following = page(rows, start)
     found = [
         {
@@ -69,9 +69,42 @@ def installations(view: LedgerView, caller: Caller, area_id: str, start: int) ->
     return {"area": area.id, "installations": found, "next": following}
 
 
-def calendar(view: LedgerView, caller: Caller, calendar_id: str) -> Json:
+def calendar(view: LedgerView, calendar_id: str) -> Json:
     """The local days and months of a calendar, as UTC instants; for every signer of the chain."""
     value = view.reader.get(f"calendar/{calendar_id}")
     if value is None:
-        raise Problem("not-found", f"{caller.id}: no calendar {calendar_id!r} on this chain")
+        raise Problem("not-found", f"no calendar {calendar_id!r} on this chain")
     return {"calendar": calendar_id, **plain(value)}
+
+
+ROUTES: Final = (
+    Query(rule=f"{API}/areas", summary="Areas with their rules.", access=OWN_AREAS, query=areas),
+    Query(
+        rule=f"{API}/areas/<area>/installations",
+        summary="Metering points.",
+        access=OWN_ROWS,
+        query=installations,
+        parameters=(AREA, START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/progress",
+        summary="Next gate and next run.",
+        access=READERS,
+        query=progress,
+        parameters=(AREA,),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/coverage",
+        summary="Values there and due.",
+        access=READERS,
+        query=coverage,
+        parameters=(AREA, BOUNDARY),
+    ),
+    Query(
+        rule=f"{API}/calendars/<calendar>",
+        summary="Local days and months.",
+        access=SIGNERS,
+        query=calendar,
+        parameters=(CALENDAR,),
+    ),
+)

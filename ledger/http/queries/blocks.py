@@ -8,31 +8,50 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, UsageError, broken
 from gridcore.serving.problems import Problem
-from ledger.http.access import Caller, check_reads_all
+from ledger.client import API
+from ledger.http.parameters import HEIGHT, START
 from ledger.http.queries.answers import Json, window
+from ledger.http.roles import READERS
+from ledger.http.route import TEXT, WHOLE, Query, object_of
 from ledger.http.view import LedgerView
 
 CHANGES_MAX: Final = 5_000
 """Writes in one answer; more where a single block made more."""
 
 
-def check_follower(view: LedgerView, caller: Caller, after_height: int) -> Caller:
-    """The caller, who may follow the ledger from this height on; checked before it waits."""
-    check_reads_all(caller)
+def status(view: LedgerView) -> Json:
+    """Where the chain stands."""
+    reader = view.reader
+    with reader.frozen():
+        chain, height = reader.must("chain"), reader.height
+        return {
+            "chain": reader.chain,
+            "clock": chain["clock"],
+            "currency": chain["currency"],
+            "header_digest": reader.digest(height).hex(),
+            "height": height,
+            "ledger_time_s": reader.ledger_time_s,
+            "simulated": chain["clock"] == "simulated",
+            "slot_s": chain["slot_s"],
+            "state_root": reader.state_root().hex(),
+        }
+
+
+def check_height(view: LedgerView, after_height: int) -> None:
+    """Problem 400 unless the ledger can be followed from this height on; checked before a follower waits."""
     newest = view.reader.height
     if not 0 <= after_height <= newest:
         detail = f"after_height={after_height}: this ledger has heights 0 to {newest}; start again from 0"
         raise Problem("bad-request", detail)
-    return caller
 
 
-def changes(view: LedgerView, caller: Caller, after_height: int) -> Json:
+def changes(view: LedgerView, after_height: int) -> Json:
     """What was written after a height, ascending by height and without repetition, up to ``height``; ``newest``: of the ledger.
 
     A thing that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
     ``digest`` and ``after_digest`` are of the headers at both ends: a follower sees whether it still follows the same ledger.
     """
-    check_follower(view, caller, after_height)
+    check_height(view, after_height)
     with view.reader.frozen():
         newest = view.reader.height
         height, found = view.reader.changes(after_height, CHANGES_MAX)
@@ -73,9 +92,8 @@ def _entry(view: LedgerView, subject: tuple[str, ...], is_observed: bool) -> Jso
     return broken(f"{subject} is one of the things that are followed")
 
 
-def block(view: LedgerView, caller: Caller, height: int, start: int) -> Json:
+def block(view: LedgerView, height: int, start: int) -> Json:
     """A block: its header, who certified it, and what became of each of its transactions."""
-    check_reads_all(caller)
     reader = view.reader
     try:
         header = reader.header(height)
@@ -112,3 +130,41 @@ def _described(wire: bytes) -> dict[str, Any]:
     except EncodingError:
         return {"kind": None, "signer": None}
     return {"kind": transaction.kind, "signer": transaction.signer}
+
+
+CHANGES: Final = object_of(
+    {
+        "height": {**WHOLE, "description": "Up to which the answer tells: the next after_height."},
+        "digest": {**TEXT, "description": "Of the header at height, hex digits."},
+        "after_digest": {**TEXT, "description": "Of the header at after_height, hex digits."},
+        "newest": WHOLE,
+        "changes": {
+            "type": "array",
+            "items": object_of(
+                {
+                    "kind": {"enum": ["batch", "clearing", "exception", "registers", "run"]},
+                    "at_s": WHOLE,
+                    "height": WHOLE,
+                    "area": TEXT,
+                    "run": TEXT,
+                    "gateway": TEXT,
+                    "observations": {"type": "boolean", "description": "Of a batch: whether there are any."},
+                    "epoch": WHOLE,
+                    "counter": WHOLE,
+                },
+                optional=("area", "run", "gateway", "observations", "epoch", "counter"),
+            ),
+        },
+    }
+)
+"""The shape of an answer to ``changes``."""
+
+ROUTES: Final = (
+    Query(
+        rule=f"{API}/blocks/<height>",
+        summary="A block and its transactions.",
+        access=READERS,
+        query=block,
+        parameters=(HEIGHT, START),
+    ),
+)

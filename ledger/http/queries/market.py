@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gridcore.serving.problems import Problem
+from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
-from ledger.http.access import Caller, check_reads_all
+from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
 from ledger.http.queries.answers import Json, page, plain, settling_window
+from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
+from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.state.market import by_order_id, order_id
 
 
-def orders(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, start: int, only: str | None) -> Json:
+def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, start: int) -> Json:
     """Orders of a slot, perhaps of one party only, ascending by the bytes of their ids; ``filled_wh`` is None until the gate has cleared."""
-    party = view.scope(caller, area_id, only)
+    party = scope.party
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     if party is not None:
@@ -37,17 +40,15 @@ def orders(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, st
     return {"area": area.id, "slot_start_s": slot_start_s, "orders": rows, "next": following}
 
 
-def clearing(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> Json:
+def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
     """Price, volume and roots of a cleared gate."""
-    view.scope(caller, area_id)
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     return {"price_micro_per_kwh": None, **plain(_cleared(view, area.id, slot_start_s))}
 
 
-def book(view: LedgerView, caller: Caller, area_id: str, slot_start_s: int) -> bytes:
+def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous book of a cleared gate as ``verify --with-book`` reads it (docs/spec/bundle.md, "Book")."""
-    check_reads_all(caller)
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     _cleared(view, area.id, slot_start_s)
@@ -59,3 +60,29 @@ def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> Mapping[str, 
     if value is None:
         raise Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
     return value
+
+
+ROUTES: Final = (
+    Query(
+        rule=f"{API}/areas/<area>/slots/<slot>/orders",
+        summary="Orders and what was filled.",
+        access=OWN_ROWS,
+        query=orders,
+        parameters=(AREA, SLOT, PARTY, START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/slots/<slot>/clearing",
+        summary="Price and volume of the gate.",
+        access=OWN_AREA,
+        query=clearing,
+        parameters=(AREA, SLOT),
+    ),
+    Query(
+        rule=f"{API}/book",
+        summary="The anonymous book of a gate.",
+        access=READERS,
+        query=book,
+        parameters=(OF_AREA, OF_SLOT),
+        content=CBOR_TYPE,
+    ),
+)

@@ -10,26 +10,27 @@ from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
 from gridcore.observations import Observation, decode_observations
 from gridcore.serving.problems import Problem
-from ledger.http.access import Caller, check_reads_all, check_reads_gateway
+from ledger.client import API
+from ledger.http.parameters import AREA, BOUNDARY, GATEWAY, OF_GATEWAY, START
 from ledger.http.queries.answers import Json, leaf_page, page, plain
+from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
+from ledger.http.route import Query
 from ledger.http.view import LedgerView
 
 OBSERVED_BATCHES_MAX: Final = 64
 """Batches of one boundary whose observations are put together: a gateway sends one, and a few more when meters answer late."""
 
 
-def gateway(view: LedgerView, caller: Caller, gateway_id: str) -> Json:
+def gateway(view: LedgerView, gateway_id: str) -> Json:
     """Counters of a gateway: what its next batch continues from."""
-    check_reads_gateway(caller, gateway_id)
     value = view.reader.get(f"gateway/{gateway_id}")
     if value is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
     return {"gateway": gateway_id, **plain(value)}
 
 
-def gateways(view: LedgerView, caller: Caller, start: int) -> Json:
+def gateways(view: LedgerView, start: int) -> Json:
     """Every gateway: its counters, who answers for it, how many meters it reads and in which areas."""
-    check_reads_all(caller)
     keys, following = leaf_page(view, "gateway/", start)
     found = []
     for key in keys:
@@ -41,14 +42,13 @@ def gateways(view: LedgerView, caller: Caller, start: int) -> Json:
     return {"gateways": found, "next": following}
 
 
-def registers(view: LedgerView, caller: Caller, area_id: str, boundary_s: int, start: int) -> Json:
+def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, start: int) -> Json:
     """Registers of an area's meters at a boundary, in primary Wh (ratio applied), ascending by installation number."""
-    party = view.scope(caller, area_id)
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
     table = view.table(area)
     quality, import_wh, export_wh = view.registers(area, boundary_s)
-    rows = [row for row in range(len(area.numbers)) if party is None or table.parties[row] == party]
+    rows = [row for row in range(len(area.numbers)) if scope.party in (None, table.parties[row])]
     shown, following = page(rows, start)
     found = []
     for row in shown:
@@ -67,9 +67,8 @@ def registers(view: LedgerView, caller: Caller, area_id: str, boundary_s: int, s
     return {"area": area.id, "boundary_s": boundary_s, "registers": found, "next": following}
 
 
-def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: int) -> Json:
+def exceptions(view: LedgerView, gateway_id: str | None, start: int) -> Json:
     """Rows of batches that were not used, with the reason; of one gateway or of all."""
-    check_reads_all(caller)
     prefix = "exception/" if gateway_id is None else f"exception/{gateway_id}/"
     keys, following = leaf_page(view, prefix, start)
     found = []
@@ -84,12 +83,11 @@ def exceptions(view: LedgerView, caller: Caller, gateway_id: str | None, start: 
     return {"exceptions": found, "next": following}
 
 
-def observations(view: LedgerView, caller: Caller, gateway_id: str, boundary_s: int) -> Json:
+def observations(view: LedgerView, gateway_id: str, boundary_s: int) -> Json:
     """Informational values of a gateway at a boundary, out of all its batches there; of a device and code the first one counts.
 
     ``unreadable``: batches whose observations are none. The ledger keeps them unread.
     """
-    check_reads_all(caller)
     if view.reader.get(f"gateway/{gateway_id}") is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
     view.check_slot("boundary_s", boundary_s)
@@ -136,3 +134,35 @@ def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]
 
 
 _GATEWAY_FIELDS: Final = ("counter", "epoch", "last_boundary_s", "organisation", "protection")
+
+ROUTES: Final = (
+    Query(rule=f"{API}/gateways", summary="All gateways.", access=READERS, query=gateways, parameters=(START,)),
+    Query(
+        rule=f"{API}/gateways/<gateway>",
+        summary="Epoch and counters.",
+        access=GATEWAY_ITSELF,
+        query=gateway,
+        parameters=(GATEWAY,),
+    ),
+    Query(
+        rule=f"{API}/gateways/<gateway>/observations",
+        summary="Values that bill nothing.",
+        access=READERS,
+        query=observations,
+        parameters=(GATEWAY, BOUNDARY),
+    ),
+    Query(
+        rule=f"{API}/exceptions",
+        summary="Rows of batches that were not used.",
+        access=READERS,
+        query=exceptions,
+        parameters=(OF_GATEWAY, START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/registers",
+        summary="Registers in primary Wh.",
+        access=OWN_ROWS,
+        query=registers,
+        parameters=(AREA, BOUNDARY, START),
+    ),
+)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gridcore.serving.problems import Problem
 from gridevidence.export import EvidenceError, EvidenceNotYetError
+from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
-from ledger.http.access import Caller, check_reads_party
+from ledger.http.parameters import AREA, DAY, OF_AREA, OF_LINE, PARTY, RUN, SLOT, START
 from ledger.http.queries.answers import Json, plain, settling_window, window
+from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
+from ledger.http.route import TEXT, WHOLE, WHOLE_OR_NULL, Query, Schema, object_of
 from ledger.http.view import LedgerView
 from ledger.runs import find_runs, load_metered, load_positions, load_run
 from ledger.state.columns import chunks, unpack
 from ledger.state.runs import ACCOUNTS
 
 
-def run(
-    view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int, only: str | None
-) -> Json:
+def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
     """A settlement run: its leaf, and of one page of settling rows the totals, statement lines and postings.
 
     Counter-accounts in ``postings`` sum up the page; of one party there are its own lines and no postings of others.
     """
-    party = view.scope(caller, area_id, only)
+    party = scope.party
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     result = load_run(view.reader, view.contracts, area, slot_start_s, run_name)
@@ -29,7 +32,7 @@ def run(
     first, end, following = settling_window(area, party, start)
     rows = (result.settled, area.parties[first:end], first)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
-    if caller.reads_all:
+    if scope.reads_all:
         answer["result"] = plain(result.leaf)
     answer["parties"] = [total._asdict() for total in view.statements.slot_totals(*rows)]
     answer["lines"] = [line._asdict() for line in view.statements.lines(*rows)]
@@ -39,11 +42,9 @@ def run(
     return {**answer, "next": following}
 
 
-def positions(
-    view: LedgerView, caller: Caller, area_id: str, slot_start_s: int, run_name: str, start: int, only: str | None
-) -> Json:
+def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
     """What a run came to, point by point, as columns of equal length: primary Wh, traded energy, money, quality bytes."""
-    party = view.scope(caller, area_id, only)
+    party = scope.party
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
     leaf = view.reader.get(f"run/{area.id}/{slot_start_s}/{run_name}")
@@ -64,14 +65,12 @@ def positions(
     }
 
 
-def day(
-    view: LedgerView, caller: Caller, area_id: str, day_start_s: int, run_name: str, start: int, only: str | None
-) -> Json:
+def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str, start: int) -> Json:
     """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
 
     Slots go on being settled while pages are asked for, so each page says how many it sums up.
     """
-    party = view.scope(caller, area_id, only)
+    party = scope.party
     area = view.area(area_id)
     day_end_s, slots = view.day_slots(area, day_start_s)
     first, end, following = settling_window(area, party, start)
@@ -92,9 +91,9 @@ def day(
     }
 
 
-def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json:
+def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
-    party = view.scope(caller, area_id)
+    party = scope.party
     area = view.area(area_id)
     first, end, following = window(len(area.settling), start)
     with view.reader.frozen():
@@ -114,9 +113,8 @@ def accounts(view: LedgerView, caller: Caller, area_id: str, start: int) -> Json
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 
-def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
+def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
     """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
-    check_reads_party(caller, party)
     view.check_slot("slot_start_s", slot_start_s)
     try:
         return build_bundle(
@@ -136,3 +134,58 @@ def evidence(view: LedgerView, caller: Caller, party: str, slot_start_s: int, li
 
 def _no_run(area_id: str, slot_start_s: int, run_name: str) -> Problem:
     return Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
+
+
+_SUMS: Final = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
+_DAY: Final = Schema(
+    "Day",
+    object_of(
+        {
+            "area": TEXT,
+            "run": TEXT,
+            **dict.fromkeys(("day_start_s", "day_end_s", "slots_expected", "slots_settled"), WHOLE),
+            "statements": {"type": "array", "items": object_of({"party": TEXT, **dict.fromkeys(_SUMS, WHOLE)})},
+            "next": WHOLE_OR_NULL,
+        }
+    ),
+)
+
+ROUTES: Final = (
+    Query(
+        rule=f"{API}/areas/<area>/slots/<slot>/run",
+        summary="Statement lines and postings.",
+        access=OWN_ROWS,
+        query=run,
+        parameters=(AREA, SLOT, RUN, PARTY, START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/slots/<slot>/positions",
+        summary="Energy and money, point by point.",
+        access=OWN_ROWS,
+        query=positions,
+        parameters=(AREA, SLOT, RUN, PARTY, START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/days/<day>/statements",
+        summary="Totals of a local day.",
+        access=OWN_ROWS,
+        query=day,
+        parameters=(AREA, DAY, RUN, PARTY, START),
+        schema=_DAY,
+    ),
+    Query(
+        rule=f"{API}/accounts",
+        summary="Net of accounts and parties.",
+        access=OWN_ROWS,
+        query=accounts,
+        parameters=(OF_AREA, START),
+    ),
+    Query(
+        rule=f"{API}/evidence",
+        summary="The bundle (.evd) of one bill line.",
+        access=PARTY_ITSELF,
+        query=evidence,
+        parameters=OF_LINE,
+        content=CBOR_TYPE,
+    ),
+)

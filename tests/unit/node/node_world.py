@@ -20,7 +20,7 @@ from gridcore.serving.asgi import open_socket, url_of
 from gridcore.sm import SigningKey
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
-from ledger.http.app import Node
+from ledger.http.door import Node
 from ledger.http.server import serve_node
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger

@@ -14,7 +14,7 @@ import pytest
 from gridcore.errors import InvariantError
 from ledger.client import NodeRefused, NodeUnreachable
 from ledger.engines.base import EngineStoppedError
-from ledger.http.queries import areas
+from ledger.http.view import LedgerView
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.unit.node.node_world import START_S, Submitter, running_node
@@ -42,7 +42,7 @@ async def test_only_a_refusing_disk_and_a_stopped_engine_are_busy_and_none_says_
     def fail(*_: object, **__: object) -> Any:
         raise error
 
-    monkeypatch.setattr(areas, "areas", fail)
+    monkeypatch.setattr(LedgerView, "areas", property(fail))
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeUnreachable if is_busy else NodeRefused, match=said) as raised:  # 503 and 500
             await node.client("util").query("areas")
@@ -65,7 +65,7 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
 
     async def run_until_it_breaks() -> None:
         async with running_node(tmp_path / "ledger") as node:
-            monkeypatch.setattr(areas, "areas", fail)
+            monkeypatch.setattr(LedgerView, "areas", property(fail))
             monkeypatch.setattr(node.ledger, "examine", fail)
             asked: Any = (
                 node.client("util").query("areas")
@@ -94,7 +94,7 @@ async def test_questions_that_run_are_finished_before_the_ledger_closes(
         finished.append(True)
         return {}
 
-    monkeypatch.setattr(areas, "areas", linger)
+    monkeypatch.setattr(LedgerView, "areas", property(linger))
     async with running_node(tmp_path / "ledger") as node:
         asking = asyncio.create_task(node.client("util").query("areas"))
         await asyncio.to_thread(running.wait, 20)

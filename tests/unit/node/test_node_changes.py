@@ -10,7 +10,7 @@ import pytest
 
 from gridcore.observations import Observation, Observations, encode_observations
 from ledger.client import NodeRefused, NodeUnreachable
-from ledger.http import app as door_app
+from ledger.http import door
 from ledger.http.queries import blocks
 from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
 
@@ -139,7 +139,7 @@ async def test_who_may_not_follow_is_refused_before_it_waits(tmp_path: Path) -> 
 async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_app, "WAITERS_MAX", {"the clock": 1, "a block": 1})
+    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 1, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         following = asyncio.create_task(follow(node, 0, wait_s=20))
         await asyncio.sleep(0.2)
@@ -159,7 +159,7 @@ async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
 async def test_whoever_fills_the_room_for_the_clock_keeps_no_follower_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_app, "WAITERS_MAX", {"the clock": 0, "a block": 1})
+    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 0, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeUnreachable, match="0 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)

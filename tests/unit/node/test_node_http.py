@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 from pathlib import Path
@@ -19,10 +20,15 @@ from gridcore.verify import decode_trust, verify_bundle
 from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
 from ledger.genesis import signer_set
-from ledger.http import app as door_app
-from ledger.http.app import Door, Node, create_app, routes
+from ledger.http import door
+from ledger.http.app import create_app
+from ledger.http.door import Door, Node
 from ledger.http.openapi import openapi
-from ledger.http.queries import answers, areas
+from ledger.http.queries import answers
+from ledger.http.roles import OWN_AREAS, OWN_ROWS
+from ledger.http.route import Query, Service
+from ledger.http.routes import ROUTES
+from ledger.http.view import LedgerView
 from settlement import statements
 from tests.independent import recompute
 from tests.unit.node.node_world import (
@@ -335,14 +341,14 @@ async def test_a_malformed_submission_is_one_line(tmp_path: Path, body: bytes) -
 
 
 async def test_a_submission_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door_app, "SUBMISSION_BYTES_MAX", 4_000)
+    monkeypatch.setattr(door, "SUBMISSION_BYTES_MAX", 4_000)
     async with running_node(tmp_path / "ledger") as node:
         many = await post(node, cbor.encode([b"x"] * (TRANSACTIONS_MAX + 1)))
         assert_problem(many, 413)
         assert "at most 1000 transactions" in many.json()["detail"]
         assert (await post(node, cbor.encode([b"x"] * TRANSACTIONS_MAX))).status_code == 200
         assert_problem(await post(node, cbor.encode([bytes(4_000)])), 413)
-        monkeypatch.setattr(door_app, "BODIES_BYTES_MAX", 10)
+        monkeypatch.setattr(door, "BODIES_BYTES_MAX", 10)
         busy = await post(node, cbor.encode([b"xxxxxxxxxxx"]))
         assert_problem(busy, 503)
         assert busy.headers["retry-after"] == "1"
@@ -387,7 +393,7 @@ async def test_a_fault_of_our_own_says_nothing_about_itself(tmp_path: Path, monk
     def fail(*_: object, **__: object) -> Any:
         raise KeyError("inner secret")
 
-    monkeypatch.setattr(areas, "areas", fail)
+    monkeypatch.setattr(LedgerView, "areas", property(fail))
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeRefused) as raised:
             await node.client("util").query("areas")
@@ -438,17 +444,31 @@ async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> Non
     async with running_node(tmp_path / "ledger") as node:
         described = await node.client().query("openapi.json")
         engine: Any = None
-        door = Door(Node(node.ledger, engine, CONTRACTS, statements, _clock(), "0", node.stop))
-        served = {(rule.replace("<", "{").replace(">", "}"), method.lower()) for rule, method, _ in routes(door)}
-        assert {(path, method) for path, entry in described["paths"].items() for method in entry} == served
-        for path, entry in described["paths"].items():
-            for operation in entry.values():
-                in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
-                assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
-        rules = {rule.rule for rule in create_app(door).url_map.iter_rules()}
-        assert rules == {rule for rule, _, _ in routes(door)}
-        await door.close()
-    assert openapi("1")["info"]["version"] == "1"
+        opened = Door(Node(node.ledger, engine, CONTRACTS, statements, _clock(), "0", node.stop))
+        rules = list(create_app(opened).url_map.iter_rules())
+        await opened.close()
+    served = {
+        (rule.rule.replace("<", "{").replace(">", "}"), method.lower())
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD"}  # comes with GET
+    }
+    assert {(path, method) for path, entry in described["paths"].items() for method in entry} == served
+    for path, entry in described["paths"].items():
+        for operation in entry.values():
+            in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+            assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    assert openapi("1", ROUTES)["info"]["version"] == "1"
+
+
+def test_every_function_takes_what_its_route_hands_it() -> None:
+    for route in ROUTES:
+        function = route.query if isinstance(route, Query) else route.serve if isinstance(route, Service) else None
+        assert function is not None, route.rule
+        _, *taken = inspect.signature(function).parameters
+        handed = {one.argument for one in route.parameters}
+        if route.access in (OWN_ROWS, OWN_AREAS):
+            handed = (handed - {"party"}) | {"scope"}
+        assert (route.rule, set(taken)) == (route.rule, handed)
 
 
 def _clock() -> Any:

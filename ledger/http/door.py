@@ -1,0 +1,166 @@
+"""The door of a node: questions answered in threads, submissions and waiting requests kept within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+from quart import Response, request
+
+from gridcore.clock import Clock
+from gridcore.logs import get_logger
+from gridcore.serving.metrics import CounterKind, Metrics
+from gridcore.serving.problems import Problem
+from ledger.client import SUBMISSION_BYTES_MAX
+from ledger.contract import Contract, Statements
+from ledger.engines.base import Engine, Outcome
+from ledger.http.access import Authenticator
+from ledger.http.roles import Access, Arguments
+from ledger.http.view import LedgerView
+from ledger.store.reader import LedgerReader
+
+QUESTION_THREADS: Final = 4
+QUESTIONS_MAX: Final = 256
+"""Questions that are being answered or wait for a thread."""
+BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
+WAITERS_MAX: Final[Mapping[str, int]] = {"the clock": 10_000, "a block": 1_000}
+"""Requests that wait, by what for: the clock is anybody's to ask, and whoever fills its room keeps no follower out."""
+FAULT: Final = "see the node's log"
+ANSWERS: Final = CounterKind("transactions_total", "Answered transactions by the name of the code.", "code")
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Node:
+    """What the door opens to. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
+
+    ``statements``: how settled slots become statements and postings.
+    """
+
+    ledger: LedgerReader
+    engine: Engine
+    contracts: Mapping[str, Contract]
+    statements: Statements
+    clock: Clock
+    version: str
+    stop: asyncio.Event
+
+
+class Door:
+    """One node as its routes see it, and the bounds that they keep."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.metrics = Metrics("node", ANSWERS)
+        self._view = LedgerView(node.ledger, node.contracts, node.statements)
+        self._authenticator = Authenticator(
+            node.ledger.chain, lambda name: node.ledger.get(f"signer/{name}"), node.clock
+        )
+        self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
+        self._questions = 0
+        self._bodies_bytes = 0
+        self._waiting = dict.fromkeys(WAITERS_MAX, 0)
+        self._broken: BaseException | None = None
+
+    def guarded(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """``handler``, except that a broken promise in it takes the node down; ``check_whole`` raises it then."""
+
+        @wraps(handler)
+        async def answer(**arguments: str) -> Response:
+            try:
+                return await handler(**arguments)
+            except (Exception, asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # passed on by ``check_whole``, outside the web framework
+                log.error("promise_broken", path=request.path, exc_info=error)
+                self._broken = self._broken or error
+                self.node.stop.set()
+                raise Problem("fault", FAULT) from None
+
+        return answer
+
+    def check_whole(self) -> None:
+        """Raise the promise that was broken in an answer, if one was: the state in memory is not to be relied on."""
+        if self._broken is not None:
+            raise self._broken
+
+    async def close(self) -> None:
+        """Return when the questions that run have finished and nothing reads the ledger any more; those that wait are dropped."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+
+    def gauges(self) -> dict[str, tuple[str, int]]:
+        """What is in hand now, for metrics: name -> (help, value)."""
+        return {
+            "waiters": ("Requests that wait for ledger time or for a block.", sum(self._waiting.values())),
+            "questions": ("Questions being answered or waiting for a thread.", self._questions),
+            "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
+        }
+
+    async def ask(self, access: Access, query: Callable[..., T], arguments: Arguments) -> T:
+        """What ``query(view, **arguments)`` returns for who asks by the request in hand, beside the event loop.
+
+        Problem 401 or 403 where the access needs a signature or roles that the request has not; 503 where too many wait.
+        """
+        if self._questions >= QUESTIONS_MAX:
+            raise Problem("busy", f"{QUESTIONS_MAX} questions wait already; ask again later")
+        header, method, path = request.headers.get("Authorization"), request.method, request.path
+        pairs = list(request.args.items(multi=True))
+
+        def work() -> T:
+            if access.admit is None:
+                return query(self._view, **arguments)
+            caller = self._authenticator.authenticate(header, method, path, pairs)
+            return query(self._view, **access.admit(self._view, caller, arguments))
+
+        self._questions += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._questions -= 1
+
+    async def wait(self, what: str, event: Coroutine[Any, Any, T]) -> T:
+        """What ``event`` comes to, for one of at most WAITERS_MAX that wait for ``what``; Problem 503 when the node goes down first."""
+        if self._waiting[what] >= WAITERS_MAX[what]:
+            event.close()
+            raise Problem("busy", f"{WAITERS_MAX[what]} requests wait for {what} already; ask again later")
+        self._waiting[what] += 1
+        waiting = asyncio.ensure_future(event)
+        stopping = asyncio.ensure_future(self.node.stop.wait())
+        try:
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise Problem("busy", "the node is going down; ask again later")
+            return waiting.result()
+        finally:
+            self._waiting[what] -= 1
+            waiting.cancel()
+            stopping.cancel()
+
+    async def submit(self, wires: list[bytes]) -> Sequence[Outcome]:
+        """What became of transactions, in this order."""
+        outcomes = await self.node.engine.submit(wires)
+        for outcome in outcomes:
+            self.metrics.count(ANSWERS.name, outcome.code.name)
+        return outcomes
+
+    @contextmanager
+    def body_room(self, content_length: int | None) -> Iterator[None]:
+        """Room for one submission's body."""
+        size = SUBMISSION_BYTES_MAX if content_length is None else content_length
+        if size > SUBMISSION_BYTES_MAX:
+            raise Problem("too-large", f"a submission has at most {SUBMISSION_BYTES_MAX} bytes")
+        if self._bodies_bytes + size > BODIES_BYTES_MAX:
+            raise Problem("busy", f"submissions of {self._bodies_bytes} bytes are in hand already; send again later")
+        self._bodies_bytes += size
+        try:
+            yield
+        finally:
+            self._bodies_bytes -= size

@@ -1,0 +1,100 @@
+"""What a route is: one record of its address, parameters, access, answer and schema.
+
+From the record the door serves the route (``ledger.http.door``) and OpenAPI describes it (``ledger.http.openapi``). To add one: write
+the function that answers and its record beside it, in a module of ``ledger.http.queries``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.http.door import Door
+from ledger.http.parameters import Parameter
+from ledger.http.roles import EVERYBODY, Access, Arguments
+from ledger.http.view import LedgerView
+
+Json = dict[str, Any]
+JSON_TYPE: Final = "application/json"
+HEX: Final[Json] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+TEXT: Final[Json] = {"type": "string"}
+WHOLE: Final[Json] = {"type": "integer"}
+WHOLE_OR_NULL: Final[Json] = {"type": ["integer", "null"]}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A shape that the OpenAPI document lists under a name of its own."""
+
+    name: str
+    shape: Json
+
+
+def object_of(properties: Json, *, optional: Collection[str] = ()) -> Json:
+    """The shape of an object with these members, all but the ``optional`` ones always there."""
+    return {
+        "type": "object",
+        "required": [name for name in properties if name not in optional],
+        "properties": properties,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route(ABC):
+    """A route of the node.
+
+    ``rule``: its path, parts in ``<name>``; ``summary``: one line; ``content``: media type of the answer; ``schema``: its shape, None
+    where it is only said to be an object (JSON) or a text; ``answered``: the answer in words, the summary where empty;
+    ``body``: media type of the request's body, "" for none.
+    """
+
+    rule: str
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    access: Access = EVERYBODY
+    content: str = JSON_TYPE
+    schema: Json | Schema | None = None
+    answered: str = ""
+    method: str = "GET"
+    body: str = ""
+
+    def read_arguments(self, path: Mapping[str, str], query: Mapping[str, str]) -> Arguments:
+        """The arguments of the function that answers. Problem 400 for a parameter that cannot be understood."""
+        return {
+            one.argument: one.read(one.name, (path if one.is_in_path else query).get(one.name))
+            for one in self.parameters
+        }
+
+    @abstractmethod
+    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes | str:
+        """The answer to a request with these arguments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query(Route):
+    """A route that is answered from the state: ``query(view, **arguments)`` runs in a thread, once the access has been checked."""
+
+    query: Callable[..., Json | bytes]
+
+    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes:
+        """What the query returns."""
+        return await door.ask(self.access, self.query, arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Route):
+    """A route that the door answers itself: ``serve(door, **arguments)`` runs in its event loop, once the access has been checked."""
+
+    serve: Callable[..., Awaitable[Json | bytes | str]]
+
+    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes | str:
+        """What the service returns."""
+        if self.access.admit is not None:
+            await door.ask(self.access, _nothing, arguments)
+        return await self.serve(door, **arguments)
+
+
+def _nothing(_view: LedgerView, **_: object) -> None:
+    """Asked where only the access is to be checked."""

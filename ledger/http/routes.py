@@ -1,0 +1,28 @@
+"""Every route of the node: the records that its door serves and its OpenAPI document describes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.client import API
+from ledger.http import services
+from ledger.http.door import Door
+from ledger.http.openapi import openapi
+from ledger.http.queries import areas, blocks, market, metering, settlement
+from ledger.http.route import Json, Route, Service
+
+
+async def describe(door: Door) -> Json:
+    """This interface as OpenAPI."""
+    return openapi(door.node.version, ROUTES)
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *services.ROUTES,
+    Service(rule=f"{API}/openapi.json", summary="This document.", serve=describe),
+    *blocks.ROUTES,
+    *metering.ROUTES,
+    *areas.ROUTES,
+    *market.ROUTES,
+    *settlement.ROUTES,
+)

@@ -1,0 +1,182 @@
+"""The routes that the door answers itself: where the chain stands, submissions, receipts, whatever waits, health."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import request
+
+from gridcore.codes import RETRY
+from gridcore.serving.metrics import CONTENT_TYPE
+from gridcore.serving.problems import Problem
+from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
+from ledger.engines.base import Outcome
+from ledger.http.door import Door
+from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
+from ledger.http.queries import blocks
+from ledger.http.roles import EVERYBODY, READERS
+from ledger.http.route import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, Query, Schema, Service, object_of
+from ledger.http.submission import decode_submission
+from ledger.http.view import LedgerView
+
+
+async def status(door: Door) -> Json:
+    """Where the chain stands."""
+    return {**await door.ask(EVERYBODY, blocks.status, {}), "version": door.node.version}
+
+
+async def clock(door: Door, after_s: int, wait_s: float) -> Json:
+    """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
+    return {"ledger_time_s": await door.wait("the clock", door.node.engine.wait_clock(after_s, wait_s))}
+
+
+async def submit(door: Door) -> Json:
+    """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
+    with door.body_room(request.content_length):
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        outcomes = await door.submit(decode_submission(body))
+    return {"answers": [_answer_json(outcome) for outcome in outcomes]}
+
+
+def receipt(view: LedgerView, transaction_id: bytes) -> bytes:
+    """The receipt of a decided transaction, for anyone who knows its id."""
+    found = view.reader.receipt(transaction_id)
+    if found is None:
+        raise Problem("not-found", "no block has decided this transaction")
+    return found
+
+
+async def changes(door: Door, after_height: int, wait_s: float) -> Json:
+    """What was written after a height, once there is a block beyond it or ``wait_s`` have passed."""
+    await door.ask(EVERYBODY, blocks.check_height, {"after_height": after_height})
+    await door.wait("a block", door.node.engine.wait_height(after_height, wait_s))
+    return await door.ask(EVERYBODY, blocks.changes, {"after_height": after_height})
+
+
+async def healthz(_door: Door) -> Json:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+async def readyz(door: Door) -> Json:
+    """Blocks can be made: the engine takes submissions and the ledger answers."""
+    height = await door.ask(EVERYBODY, _height, {})
+    await door.node.engine.submit(())
+    return {"status": "ready", "height": height}
+
+
+async def metrics(door: Door) -> str:
+    """Counters and gauges as Prometheus text."""
+    height, time_s = await door.ask(EVERYBODY, _height_and_time, {})
+    gauges = {
+        "height": ("Height of the newest certified block.", height),
+        "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
+        **door.gauges(),
+    }
+    return door.metrics.render(gauges)
+
+
+def _height(view: LedgerView) -> int:
+    return view.reader.height
+
+
+def _height_and_time(view: LedgerView) -> tuple[int, int]:
+    return view.reader.height, view.reader.ledger_time_s
+
+
+def _answer_json(outcome: Outcome) -> Json:
+    return {
+        "id": outcome.id.hex(),
+        "code": int(outcome.code),
+        "name": outcome.code.name,
+        "retry": outcome.code in RETRY,
+        "height": outcome.height,
+        "waiting_for": outcome.waiting_for,
+        "rows": [list(row) for row in outcome.rows],
+    }
+
+
+_ANSWER: Final = Schema(
+    "Answer",
+    object_of(
+        {
+            "id": HEX,
+            "code": WHOLE,
+            "name": TEXT,
+            "retry": {"type": "boolean", "description": "Whether sending the same bytes again can help."},
+            "height": WHOLE_OR_NULL,
+            "waiting_for": WHOLE_OR_NULL,
+            "rows": {
+                "type": "array",
+                "description": "Verdicts of rows that were not used: row, meter, code.",
+                "items": {},
+            },
+        }
+    ),
+)
+_STATUS: Final = Schema(
+    "Status",
+    object_of(
+        {
+            "chain": TEXT,
+            "clock": {"enum": ["block", "simulated"]},
+            "currency": TEXT,
+            "header_digest": HEX,
+            "height": WHOLE,
+            "ledger_time_s": WHOLE,
+            "simulated": {"type": "boolean"},
+            "slot_s": WHOLE,
+            "state_root": HEX,
+            "version": TEXT,
+        }
+    ),
+)
+
+ROUTES: Final = (
+    Service(rule="/healthz", summary="Whether the process answers.", serve=healthz),
+    Service(rule="/readyz", summary="Whether blocks can be made.", serve=readyz),
+    Service(rule="/metrics", summary="Counters for Prometheus.", serve=metrics, content=CONTENT_TYPE),
+    Service(
+        rule=f"{API}/status",
+        summary="Chain, height, newest header, ledger time.",
+        serve=status,
+        schema=_STATUS,
+    ),
+    Service(
+        rule=f"{API}/clock",
+        summary="Ledger time, once it is later than after_s.",
+        serve=clock,
+        parameters=(
+            optional("after_s", "Answer as soon as ledger time is later than this.", read_whole_or_earlier, "integer"),
+            optional("wait_s", f"Wait at most so long; at most {WAIT_S_MAX} s.", read_wait, "number"),
+        ),
+        schema=object_of({"ledger_time_s": WHOLE}),
+    ),
+    Service(
+        rule=f"{API}/transactions",
+        method="POST",
+        summary=f"Decide up to {TRANSACTIONS_MAX} transactions.",
+        serve=submit,
+        body=CBOR_TYPE,
+        schema={"type": "object", "properties": {"answers": {"type": "array", "items": _ANSWER}}},
+        answered="One answer for each, in order, once decided.",
+    ),
+    Query(
+        rule=f"{API}/receipts/<transaction_id>",
+        summary="Receipt of a decided transaction.",
+        query=receipt,
+        parameters=(TRANSACTION_ID,),
+        content=CBOR_TYPE,
+    ),
+    Service(
+        rule=f"{API}/changes",
+        summary="What was written after a height.",
+        access=READERS,
+        serve=changes,
+        parameters=(
+            needed("after_height", "Tell what was written after this height.", read_whole),
+            optional("wait_s", f"Wait so long for a block; at most {WAIT_S_MAX} s.", read_wait, "number"),
+        ),
+        schema=blocks.CHANGES,
+    ),
+)
