@@ -11,8 +11,11 @@ trust, never from the sender of the bundle. A bundle that is *verified* proves, 
   * all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
 
 Records are leaves of hash trees (RFC 9162 with SM3): a *path* leads from a leaf to its tree's root, a *header* holds the roots,
-its digest is what the signers sign. Claims are checked in a fixed order, trust last: class `Check`, a method for each.
+its digest is what the signers sign. Claims are checked in a fixed order, trust last: a function `check_...` for each.
 docs/spec/bundle.md defines every byte. Exit status: 0 verified, 1 not verified, 3 cannot be decided; 2 no answer (bad file, full output).
+
+Generated from gridevidence/layout.py and gridevidence/verifier/; do not edit: change the parts, then
+`python -m gridevidence.build_verifier`.
 """
 
 from __future__ import annotations
@@ -25,18 +28,179 @@ import re
 import struct
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
+# ================================================================================================== gridevidence/layout
+# The layout of a bundle: limits, shapes, rows and claims (docs/spec/bundle.md). What reads or writes bundles takes it from here.
+#
+# A shape says what a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a
+# pattern = a text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys. In a map, "key?" may be absent
+# and "*" lets others stand beside those named, in leaves and signed bodies: the state root or the signature covers them.
+
+
+# ------------------------------------------------------------------------------------------------------------- limits
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
-DEPTH_MAX, LIST_ITEMS_MAX = 8, 256  # arrays and maps inside one another (a bundle needs five); items of a list
+DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
+LIST_ITEMS_MAX: Final = 256
+SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
+
+# ------------------------------------------------------------------------------------------------------------- shapes
+BUNDLE_TYPE, BOOK_TYPE, TRUST_TYPE = "gridledger-evidence", "gridledger-book", "gridledger-trust"
+VERSION: Final = 1  # of each of the three
+ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
+NATURAL, I64 = range(1 << 63), range(-(1 << 63), 1 << 63)
+TIME: Final = range(250_000_000_000)  # UTC seconds, 1970 to 9892
+PATH: Final = [33]
+STATE_PROOF: Final = {"leaf": bytes, "path": PATH}
+ROW_PROOF: Final = {"path": PATH, "row": bytes, "salt": 16}
+TRANSACTION: Final[dict[str, Any]] = {
+    "attachment_digest": 32,
+    "data_path": PATH,
+    "header": bytes,
+    "history_path": PATH,
+    "signature": 64,
+    "signed": bytes,
+}
+BATCH: Final = {**TRANSACTION, "reading": ROW_PROOF}
+KEY_OF_GATEWAY: Final = {"gateway": STATE_PROOF, "signer": STATE_PROOF}
+BUNDLE: Final[dict[str, Any]] = {
+    "batches": {"end": BATCH, "start": BATCH},
+    "certificate?": [(65, 64)],
+    "chain": STATE_PROOF,
+    "clearing?": STATE_PROOF,
+    "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY},
+    "genesis": {"digest": 32, "path": PATH},
+    "header": bytes,
+    "input": ROW_PROOF,
+    "installation": STATE_PROOF,
+    "line": ROW_PROOF,
+    "orders": [{**TRANSACTION, "fill": ROW_PROOF}],
+    "party?": STATE_PROOF,
+    "position": ROW_PROOF,
+    "rules": STATE_PROOF,
+    "run": STATE_PROOF,
+    "type": str,
+    "version": int,
+}
+BOOK: Final = {"book": list, "salts": list, "type": str, "version": int}
+TRUST: Final[dict[str, Any]] = {
+    "chain": str,
+    "genesis": re.compile("[0-9a-fA-F]{64}"),
+    "signers": [{"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}],
+    "type": str,
+    "version": int,
+}
+
+# Type, chain, height, time, previous, history root, data root, state root, signer set, reserved.
+HEADER: Final = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
+HISTORY_ROOT, DATA_ROOT, STATE_ROOT, SIGNER_SET = 5, 6, 7, 8
+
+CHAIN: Final[dict[str, Any]] = {
+    "*": 0,
+    "clock": re.compile("block|simulated"),
+    "currency": re.compile("[A-Z]{3}"),
+    "slot_s": range(300, 3601),
+}
+GATEWAY: Final = {"*": 0, "protection": NAME}
+SIGNER: Final[dict[str, Any]] = {"*": 0, "public_key": 65, "roles": [str]}
+INSTALLATION: Final[dict[str, Any]] = {
+    "*": 0,
+    "area": NAME,
+    "from_s": TIME,
+    "gateway": ID,
+    "meter": NAME,
+    "modulus_wh": NATURAL,
+    "number": NATURAL,
+    "party": ID,
+    "ratio": range(1, 1 << 31),
+}
+RULES: Final = {"*": 0, "prices": dict}  # what those of every contract have; a contract's own shape says more
+OF_SLOT: Final[dict[str, Any]] = {
+    "area": NAME,
+    "contract": str,
+    "price_micro_per_kwh?": I64,
+    "rules": 32,
+    "slot_start_s": TIME,
+    "volume_wh": NATURAL,
+}
+RUN: Final[dict[str, Any]] = {
+    **OF_SLOT,
+    "*": 0,
+    "as_of_height": NATURAL,
+    "input_root": 32,
+    "line_root": 32,
+    "position_root": 32,
+    "run": NAME,
+}
+CLEARING: Final[dict[str, Any]] = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
+
+BATCH_KIND, ORDER_KIND = "metering/reading_batch", "market/order"
+SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+SIGNED: Final[dict[str, Any]] = {
+    "chain": str,
+    "kind": str,
+    "signer": ID,
+    "type": re.compile("transaction"),
+    "version": range(1, 2),
+}
+SIGNED_BATCH: Final[dict[str, Any]] = {
+    **SIGNED,
+    "identity": dict,
+    "body": {
+        "*": 0,
+        "boundary_s": TIME,
+        "clock": {"offset_ms": int, "state": NAME},
+        "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")),
+        "rows_root": 32,
+    },
+}
+SIGNED_ORDER: Final[dict[str, Any]] = {
+    **SIGNED,
+    "identity": {"counter": range(1, 17), "slot_start_s": TIME},
+    "body": {"area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")},
+}
+
+# --------------------------------------------------------------------------------------------------------------- rows
+READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
+INPUT_ROW: Final = struct.Struct(
+    "<IqqqqB"
+)  # meter, import at start and end, export at start and end, quality at the end
+POSITION_ROW: Final = struct.Struct("<Iqqqq")  # meter, bought, sold, pays, supplier only
+LINE_ROW: Final = struct.Struct("<IBqqq")  # meter, line kind, energy, price, amount
+FILL_ROW: Final = struct.Struct("<IIBqqq")  # meter, counter, side, quantity, limit, filled
+BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
+
+# ------------------------------------------------------------------------------------------------------------- claims
+CLAIMS: Final = {  # in the order of checking, each with what an answer without it leaves open
+    "shape": "that the file is one whole bundle",
+    "header": "that all records are of one state of the ledger, and belong here",
+    "line": "that energy times price gives the amount",
+    "energy": "that registers and trades give the energy",
+    "readings": "that the registers were read at this meter, for this slot",
+    "recorded": "that the ledger accepted what it shows",
+    "orders": "that the filled orders are the party's, within their limits, and all that it traded",
+    "book": "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+    "signatures": "that gateway and party signed",
+    "certificate": "that signers whom you trust certified it (--trust FILE)",
+}
+ARITHMETIC: Final = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
+NEVER_CHECKED: Final = (
+    "that the meter measured right, and that the gateway read it right",
+    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
+)
+
+
+# ======================================================================================== gridevidence/verifier/answers
+# The answers of the verifier, and how a claim that does not hold gives one.
+
+
 VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
 EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
 UNWRITABLE: Final = "the answer cannot be written to the standard output"
-CONTRACT: Final = "p2p_call_auction/1"  # the one contract whose arithmetic this version knows
 
 
 class Halt(Exception):  # noqa: N818  (an answer, not an error of this program)
@@ -60,7 +224,50 @@ def plain(text: object) -> str:
     return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]
 
 
-# ----------------------------------------------------------------------------------------------- SM3 (GB/T 32905-2016)
+# ========================================================================================= gridevidence/verifier/shapes
+# What a decoded value must look like; ``gridevidence.layout`` says how shapes are written.
+
+
+def conform(value: Any, shape: Any, where: str) -> None:
+    """Halt, naming the place, unless ``value`` has this shape."""
+    if isinstance(shape, dict):
+        hold(isinstance(value, dict), f"{where} is not a map")
+        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?", "*"))]
+        hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
+        for key in shape:
+            name = key.rstrip("?")
+            hold(name in value or key != name or key == "*", f"{where} lacks {name}")
+            if name in value:
+                conform(value[name], shape[key], f"{where}.{name}")
+    elif isinstance(shape, list | tuple):
+        hold(isinstance(value, list) and len(value) <= LIST_ITEMS_MAX, f"{where} is not a list, or too long a one")
+        shapes = shape if isinstance(shape, tuple) else shape * len(value)
+        hold(len(value) == len(shapes), f"{where} has not {len(shapes)} items")
+        for item, item_shape in zip(value, shapes, strict=True):
+            conform(item, item_shape, where)
+    elif isinstance(shape, int):
+        hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
+    elif isinstance(shape, range):
+        hold(type(value) is int and value in shape, f"{where} is not an integer in its range")
+    elif isinstance(shape, re.Pattern):
+        hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
+    else:
+        hold(type(value) is shape, f"{where} is of another type than it should be")
+
+
+def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
+    """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not VERSION."""
+    hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
+    conform(value.get("version"), int, f"the version of {what}")
+    known = f"{what} is of version {plain(value['version'])}; known is {VERSION}"
+    hold(value["version"] == VERSION, known, CANNOT_BE_DECIDED)
+    return dict(value)
+
+
+# ============================================================================================ gridevidence/verifier/sm3
+# SM3 (GB/T 32905-2016).
+
+
 def _rotated(word: int, count: int) -> int:
     return ((word << count % 32) | (word >> (32 - count % 32))) & 0xFFFFFFFF
 
@@ -98,7 +305,10 @@ def sm3(data: bytes) -> bytes:
     return hashlib.new("sm3", data).digest() if _IN_HASHLIB else _sm3_python(data)  # noqa: TID251
 
 
-# ------------------------------------------------------------------------------------- SM2 signatures (GB/T 32918.2/5)
+# ============================================================================================ gridevidence/verifier/sm2
+# SM2 signatures (GB/T 32918.2 and .5): only their check, slow and without secrets.
+
+
 _P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 _B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 _N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
@@ -141,7 +351,45 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
     return point is not None and (e + point[0]) % _N == r
 
 
-# ------------------------------------------------------------------------ canonical CBOR (RFC 8949 section 4.2.1), trees
+# ========================================================================================== gridevidence/verifier/trust
+# The trust root: whose word counts, read from a file that comes from outside and never out of a bundle.
+
+
+class Trust(NamedTuple):
+    """Whose word counts: the chain, the digest of its genesis, and its signers as (public key, power, name)."""
+
+    chain: str
+    genesis: bytes
+    signers: tuple[tuple[bytes, int, str], ...]
+
+
+def decode_trust(data: bytes) -> Trust:
+    """Read a trust root (JSON); halts with "bad input" where it is malformed, "cannot be decided" at an unknown version."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        hold(len(dict(pairs)) == len(pairs), f"a key stands twice: {plain(', '.join(key for key, _ in pairs))}")
+        return dict(pairs)
+
+    try:
+        root = json.loads(data[:TRUST_BYTES_MAX].decode(), object_pairs_hook=distinct)
+        root = known_version(root, TRUST_TYPE, "the trust root")
+        conform(root, TRUST, "trust")
+        signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
+        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
+        hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
+    except (ValueError, RecursionError, Halt) as why:
+        if why.args[0] == CANNOT_BE_DECIDED:
+            raise
+        place = f", at line {why.lineno}, column {why.colno}" if isinstance(why, json.JSONDecodeError) else ""
+        reason = why.args[1] if isinstance(why, Halt) else f"it cannot be read as JSON in UTF-8{place}"
+        raise Halt(BAD_INPUT, f"the trust file is malformed: {reason}") from None
+    return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers)
+
+
+# =========================================================================================== gridevidence/verifier/cbor
+# Canonical CBOR (RFC 8949 section 4.2.1), as far as bundles hold it.
+
+
 def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     """Canonical bytes of what this file hashes: integers 0 to 2^64 - 1, bytes, texts and arrays of them."""
     raw = value.encode() if isinstance(value, str) else value
@@ -197,116 +445,96 @@ def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
     return (items if major == 4 else entries), offset
 
 
-def root_of_path(leaf: bytes, path: Sequence[bytes]) -> bytes:
-    """The root that ``leaf`` and its path lead to: each item is the sibling's side (00 left, 01 right) and its digest."""
-    current = sm3(b"\x00" + leaf)
-    for item in path:
-        hold(item[0] <= 1, "a path item that is neither left nor right")
-        current = sm3(b"\x01" + (current + item[1:] if item[0] else item[1:] + current))
-    return current
+# ======================================================================================= gridevidence/verifier/contract
+# What a settlement contract computes of one point and of one book: as much of it as a bundle shows.
 
 
-def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
-    """Root of a whole tree; an odd last node is handed up unchanged."""
-    level = [sm3(b"\x00" + leaf) for leaf in leaves]
-    while len(level) > 1:
-        level = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)] + level[len(level) & ~1 :]
-    return level[0] if level else sm3(b"")
+class PointLine(NamedTuple):
+    """One kind of line of a point. ``sign``: +1 where the party owes energy x price, -1 where it is owed."""
+
+    energy_wh: int
+    price_micro_per_kwh: int
+    sign: int
+
+    @property
+    def amount_nano(self) -> int:
+        """Positive: the party owes."""
+        return self.sign * self.energy_wh * self.price_micro_per_kwh
 
 
-# What a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a pattern = a
-# text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys ("?": may be absent; "*": others may
-# stand beside them, in leaves and signed bodies: the state root or the signature covers what is not named here).
-# fmt: off
-ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
-NATURAL, I64, TIME = range(1 << 63), range(-(1 << 63), 1 << 63), range(250_000_000_000)  # TIME: UTC seconds, 1970 to 9892
-PATH = [33]
-STATE_PROOF, ROW_PROOF = {"leaf": bytes, "path": PATH}, {"path": PATH, "row": bytes, "salt": 16}
-TRANSACTION = {"attachment_digest": 32, "data_path": PATH, "header": bytes, "history_path": PATH, "signature": 64, "signed": bytes}
-BATCH, KEY_OF_GATEWAY = {**TRANSACTION, "reading": ROW_PROOF}, {"gateway": STATE_PROOF, "signer": STATE_PROOF}
-BUNDLE = {
-    "batches": {"end": BATCH, "start": BATCH}, "certificate?": [(65, 64)], "chain": STATE_PROOF, "clearing?": STATE_PROOF,
-    "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY}, "genesis": {"digest": 32, "path": PATH}, "header": bytes,
-    "input": ROW_PROOF, "installation": STATE_PROOF, "line": ROW_PROOF, "orders": [{**TRANSACTION, "fill": ROW_PROOF}],
-    "party?": STATE_PROOF, "position": ROW_PROOF, "rules": STATE_PROOF, "run": STATE_PROOF, "type": str, "version": int,
-}
-HEADER = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
-CHAIN = {"*": 0, "clock": re.compile("block|simulated"), "currency": re.compile("[A-Z]{3}"), "slot_s": range(300, 3601)}
-GATEWAY, SIGNER = {"*": 0, "protection": NAME}, {"*": 0, "public_key": 65, "roles": [str]}
-INSTALLATION = {"*": 0, "area": NAME, "from_s": TIME, "gateway": ID, "meter": NAME, "modulus_wh": NATURAL, "number": NATURAL,
-                "party": ID, "ratio": range(1, 1 << 31)}
-PRICES = tuple(f"{name}_micro_per_kwh" for name in (
-    "feed_in_price", "levy", "network_residual", "network_traded", "residual_price", "shortfall_price", "surplus_price"))
-RULES = {"*": 0, "prices": dict.fromkeys(PRICES, I64), "rationing": str, "reference_price_micro_per_kwh?": I64}
-OF_SLOT = {"area": NAME, "contract": str, "price_micro_per_kwh?": I64, "rules": 32, "slot_start_s": TIME, "volume_wh": NATURAL}
-RUN = {**OF_SLOT, "*": 0, "as_of_height": NATURAL, "input_root": 32, "line_root": 32, "position_root": 32, "run": NAME}
-CLEARING = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
-SIGNED = {"chain": str, "kind": str, "signer": ID, "type": re.compile("transaction"), "version": range(1, 2)}
-SIGNED_BATCH = {**SIGNED, "identity": dict, "body": {"*": 0, "boundary_s": TIME, "clock": {"offset_ms": int, "state": NAME},
-                "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")), "rows_root": 32}}
-SIGNED_ORDER = {**SIGNED, "identity": {"counter": range(1, 17), "slot_start_s": TIME}, "body": {
-                "area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")}}
-TRUST = {"chain": str, "genesis": re.compile("[0-9a-fA-F]{64}"), "signers": [
-         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}], "type": str, "version": int}
-LINE_KINDS = ("trade_buy", "trade_sell", "residual_import", "surplus", "residual_export", "shortfall", "network_traded",
-              "network_residual", "levy")
-CLAIMS = {  # in the order of checking, each with what an answer without it leaves open
-    "shape": "that the file is one whole bundle", "header": "that all records are of one state of the ledger, and belong here",
-    "line": "that energy times price gives the amount", "energy": "that registers and trades give the energy",
-    "readings": "that the registers were read at this meter, for this slot", "recorded": "that the ledger accepted what it shows",
-    "orders": "that the filled orders are the party's, within their limits, and all that it traded",
-    "book": "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
-    "signatures": "that gateway and party signed", "certificate": "that signers whom you trust certified it (--trust FILE)",
-}
-ARITHMETIC = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
-NEVER_CHECKED = ("that the meter measured right, and that the gateway read it right",
-                 "that rules, ratio, meter and keys in the ledger are those that the parties agreed on")
-READING_ROW, INPUT_ROW, POSITION_ROW, LINE_ROW, FILL_ROW, BOOK_ROW = map(
-    struct.Struct, ("<IiBQQ", "<IqqqqB", "<Iqqqq", "<IBqqq", "<IIBqqq", "<IBqqq"))
-# fmt: on
+class Cleared(NamedTuple):
+    """What a gate comes to: volume, price (None where nothing is traded), and the fill of each order in rank order."""
+
+    volume_wh: int
+    price_micro_per_kwh: int | None
+    filled_wh: list[int]
 
 
-def conform(value: Any, shape: Any, where: str) -> None:
-    """Halt, naming the place, unless ``value`` has this shape."""
-    if isinstance(shape, dict):
-        hold(isinstance(value, dict), f"{where} is not a map")
-        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?", "*"))]
-        hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
-        for key in shape:
-            name = key.rstrip("?")
-            hold(name in value or key != name or key == "*", f"{where} lacks {name}")
-            if name in value:
-                conform(value[name], shape[key], f"{where}.{name}")
-    elif isinstance(shape, list | tuple):
-        hold(isinstance(value, list) and len(value) <= LIST_ITEMS_MAX, f"{where} is not a list, or too long a one")
-        shapes = shape if isinstance(shape, tuple) else shape * len(value)
-        hold(len(value) == len(shapes), f"{where} has not {len(shapes)} items")
-        for item, item_shape in zip(value, shapes, strict=True):
-            conform(item, item_shape, where)
-    elif isinstance(shape, int):
-        hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
-    elif isinstance(shape, range):
-        hold(type(value) is int and value in shape, f"{where} is not an integer in its range")
-    elif isinstance(shape, re.Pattern):
-        hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
-    else:
-        hold(type(value) is shape, f"{where} is of another type than it should be")
+class Contract(NamedTuple):
+    """The arithmetic of one contract version, each in a file of the folder ``contracts``.
+
+    rules: shape of its rules' leaf. line_kinds: a kind's number in a line row is its place. rationings: those that ``clear``
+    knows. lines_of_point(taken, prices, trade price): one line a kind, in the order of the kinds; taken = (import, export,
+    bought, sold) in Wh of one point in one slot; trade price: 0 where nothing was traded. clear(orders, rules): orders =
+    (side 0 buy or 1 sell, quantity in Wh, limit) in rank order.
+    """
+
+    contract_id: str
+    rules: Mapping[str, Any]
+    line_kinds: tuple[str, ...]
+    rationings: tuple[str, ...]
+    lines_of_point: Callable[[Sequence[int], Mapping[str, int], int], list[PointLine]]
+    clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared]
 
 
-def lines_of_point(taken: Sequence[int], prices: dict[str, int], trade_price: int) -> list[tuple[int, int, int]]:
-    """By line kind: (energy in Wh, price in micro per kWh, sign: +1 where the party owes energy x price, -1 where it is owed)."""
-    import_wh, export_wh, bought_wh, sold_wh = taken  # by one point in one slot; import and export are never netted
+# =================================================================== gridevidence/verifier/contracts/p2p_call_auction_1
+# The arithmetic of ``p2p_call_auction/1``: nine kinds of lines, and a call auction at one price.
+
+
+LINE_KINDS: Final = (
+    "trade_buy",
+    "trade_sell",
+    "residual_import",
+    "surplus",
+    "residual_export",
+    "shortfall",
+    "network_traded",
+    "network_residual",
+    "levy",
+)
+PRICES: Final = tuple(
+    f"{name}_micro_per_kwh"
+    for name in (
+        "feed_in_price",
+        "levy",
+        "network_residual",
+        "network_traded",
+        "residual_price",
+        "shortfall_price",
+        "surplus_price",
+    )
+)
+
+
+def lines_of_point(taken: Sequence[int], prices: Mapping[str, int], trade_price: int) -> list[PointLine]:
+    """A line of each of LINE_KINDS, in their order; see ``Contract``. Import and export are never netted."""
+    import_wh, export_wh, bought_wh, sold_wh = taken
     feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
     traded_wh = min(import_wh, bought_wh)
     return [
-        (bought_wh, trade_price, 1), (sold_wh, trade_price, -1),
-        (max(import_wh - bought_wh, 0), residual, 1), (max(bought_wh - import_wh, 0), surplus, -1),
-        (max(export_wh - sold_wh, 0), feed_in, -1), (max(sold_wh - export_wh, 0), shortfall, 1),
-        (traded_wh, network_traded, 1), (import_wh - traded_wh, network_residual, 1), (import_wh, levy, 1),
-    ]  # fmt: skip
+        PointLine(bought_wh, trade_price, 1),
+        PointLine(sold_wh, trade_price, -1),
+        PointLine(max(import_wh - bought_wh, 0), residual, 1),
+        PointLine(max(bought_wh - import_wh, 0), surplus, -1),
+        PointLine(max(export_wh - sold_wh, 0), feed_in, -1),
+        PointLine(max(sold_wh - export_wh, 0), shortfall, 1),
+        PointLine(traded_wh, network_traded, 1),
+        PointLine(import_wh - traded_wh, network_residual, 1),
+        PointLine(import_wh, levy, 1),
+    ]
 
 
-def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> tuple[int, int | None, list[int]]:
+def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> Cleared:
     """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
 
     The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
@@ -326,7 +554,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None)
         demand -= sum(orders[rank][1] for rank in buys)
     volume, fills = best[0], [0] * len(orders)
     if volume == 0:
-        return 0, None, fills
+        return Cleared(0, None, fills)
     lowest, highest = kept[0][0], kept[-1][0]
     price = min(max((lowest + highest) // 2 if reference_price is None else reference_price, lowest), highest)
     if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
@@ -343,15 +571,396 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None)
             for rank in sorted(ranks, key=lambda rank: -(share * orders[rank][1] % total))[:units]:
                 fills[rank] += 1
             left -= share
-    return volume, price, fills
+    return Cleared(volume, price, fills)
 
 
-class Trust(NamedTuple):
-    """Whose word counts: the chain, the digest of its genesis, and its signers as (public key, power, name)."""
+def _clear(orders: Sequence[tuple[int, ...]], rules: Mapping[str, Any]) -> Cleared:
+    return call_auction(orders, rules.get("reference_price_micro_per_kwh"))
 
-    chain: str
-    genesis: bytes
-    signers: tuple[tuple[bytes, int, str], ...]
+
+P2P_CALL_AUCTION_1: Final = Contract(
+    contract_id="p2p_call_auction/1",
+    rules={
+        **RULES,
+        "prices": dict.fromkeys(PRICES, I64),
+        "rationing": str,
+        "reference_price_micro_per_kwh?": I64,
+    },
+    line_kinds=LINE_KINDS,
+    rationings=("pro_rata",),
+    lines_of_point=lines_of_point,
+    clear=_clear,
+)
+
+
+# ====================================================================================== gridevidence/verifier/contracts
+# The contracts whose arithmetic the verifier knows, by id. A bundle of another one is never more than "cannot be decided".
+
+
+CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1,)}
+
+
+# ========================================================================================== gridevidence/verifier/trees
+# Hash trees (RFC 9162 section 2.1 over SM3).
+
+
+def root_of_path(leaf: bytes, path: Sequence[bytes]) -> bytes:
+    """The root that ``leaf`` and its path lead to: each item is the sibling's side (00 left, 01 right) and its digest."""
+    current = sm3(b"\x00" + leaf)
+    for item in path:
+        hold(item[0] <= 1, "a path item that is neither left nor right")
+        current = sm3(b"\x01" + (current + item[1:] if item[0] else item[1:] + current))
+    return current
+
+
+def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
+    """Root of a whole tree; an odd last node is handed up unchanged."""
+    level = [sm3(b"\x00" + leaf) for leaf in leaves]
+    while len(level) > 1:
+        level = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)] + level[len(level) & ~1 :]
+    return level[0] if level else sm3(b"")
+
+
+# ==================================================================================== gridevidence/verifier/examination
+# One bundle under examination: its bytes, what was found in them so far, and how its parts are looked at.
+
+
+class SignedPart(NamedTuple):
+    """A transaction of the bundle: what it is, which leaf has its signer's key, and its proof."""
+
+    what: str
+    signer: str
+    part: dict[str, Any]
+
+
+class Examination:
+    """What the claims are checked on, in their order: each finds here what those before it have found."""
+
+    def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
+        self.data, self.trust, self.book_data = data, trust, book
+        self.facts: dict[str, Any] = {}
+        self.bundle: dict[str, Any] = {}
+        self.head: list[Any] = []  # the certified header's items
+        self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
+        self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
+
+    def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
+        """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
+        leaf = decode(part["leaf"], f"the {name} leaf", (str, shape))
+        is_in_state = root_of_path(part["leaf"], part["path"]) == self.head[STATE_ROOT]
+        hold(is_in_state, f"the {name} leaf is not in the header's state")
+        same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
+        self.value[name] = leaf[1]
+        return str(leaf[0])
+
+    def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
+        """The integers of a salted row that lies under ``root``."""
+        same(f"the length of the {what} row", len(part["row"]), layout.size)
+        hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
+        return layout.unpack(part["row"])
+
+    def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
+        """The signed map of a transaction of this chain and this kind."""
+        signed: dict[str, Any] = decode(part["signed"], what, shape)
+        same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
+        return signed
+
+    def batches(self) -> list[SignedPart]:
+        """The batches of the slot's end and start."""
+        return [
+            SignedPart(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()
+        ]
+
+    def orders(self) -> list[SignedPart]:
+        """The party's filled orders."""
+        return [
+            SignedPart(f"order {number}", "party signer", part) for number, part in enumerate(self.bundle["orders"], 1)
+        ]
+
+    def contract(self) -> Contract:
+        """The arithmetic of the run's contract; halts where it is unknown here."""
+        contract_id = self.value["run"]["contract"]
+        if contract_id not in CONTRACTS:
+            raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(contract_id)} is unknown here")
+        return CONTRACTS[contract_id]
+
+    def lines(self, taken: Sequence[int]) -> list[PointLine]:
+        """The lines of a point by the run's contract, rules and price; ``taken`` as ``Contract`` says."""
+        trade_price = self.value["run"].get("price_micro_per_kwh", 0)
+        return self.contract().lines_of_point(taken, self.value["rules"]["prices"], trade_price)
+
+
+# ================================================================================= gridevidence/verifier/claims/metered
+# Claim 5: the registers are what the meter's gateway read at the slot's start and end.
+
+
+def check_readings(of: Examination) -> str:
+    """5: both readings, rows of signed batches of this chain, gateway, boundary and meter, show the input's registers."""
+    number, *registers, end_quality = INPUT_ROW.unpack(of.bundle["input"]["row"])
+    for when, part in of.bundle["batches"].items():
+        batch = of.signed(part, SIGNED_BATCH, BATCH_KIND, f"the {when} batch")
+        body, used = batch["body"], registers[when == "end" :: 2]
+        same(f"the gateway of the {when} batch", batch["signer"], of.facts["gateway"])
+        same(f"the boundary of the {when} batch", body["boundary_s"], of.facts[f"slot_{when}_s"])
+        row = of.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
+        same(f"the {when} reading of meter and registers", (row[0], *row[3:]), (number, *used))
+        measured = row[2] & 0x2F == 0 and abs(row[1]) <= 500 * of.value["chain"]["slot_s"]  # within half a slot
+        hold(measured, f"the {when} reading is not one measured at its boundary")
+        hold(when == "start" or row[2] == end_quality, "the end reading's quality is not as the settlement noted")
+        of.facts.update({f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]})
+    return f"The registers are measured readings of meter {number} at the slot's start and end."
+
+
+# =================================================================================== gridevidence/verifier/claims/money
+# Claims 3 and 4: the amount of the line, and its energy.
+
+
+def check_line(of: Examination) -> str:
+    """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
+    row = of.row(of.bundle["line"], LINE_ROW, of.value["run"]["line_root"], "line")
+    _, kind, energy_wh, price, amount_nano = row
+    kinds = of.contract().line_kinds
+    hold(kind < len(kinds) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
+    due = of.lines((0, 0, 0, 0))[kind]._replace(energy_wh=energy_wh)
+    same("price and amount of the line", (price, amount_nano), (due.price_micro_per_kwh, due.amount_nano))
+    of.facts.update(line_kind=kinds[kind], energy_wh=energy_wh, price_micro_per_kwh=price, amount_nano=amount_nano)
+    return f"{kinds[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
+
+
+def check_energy(of: Examination) -> str:
+    """4: energy from registers and trades, and the sum of all lines of the point."""
+    run, meter = of.value["run"], of.value["meter"]
+    number, *registers, _ = of.row(of.bundle["input"], INPUT_ROW, run["input_root"], "input")
+    position = of.row(of.bundle["position"], POSITION_ROW, run["position_root"], "position")
+    same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
+    _, bought_wh, sold_wh, pays_nano, alone_nano = position
+    hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
+    spans = registers[:2], registers[2:]  # a register with a modulus may have rolled over once
+    taken = [(end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"] for start, end in spans]
+    hold(min(taken) >= 0, "a register went back")
+    lines, alone = (of.lines((*taken, *traded)) for traded in ((bought_wh, sold_wh), (0, 0)))
+    kind = of.contract().line_kinds.index(of.facts["line_kind"])
+    same("the energy of the line", of.facts["energy_wh"], lines[kind].energy_wh)
+    due_nano, due_alone_nano = (sum(line.amount_nano for line in which) for which in (lines, alone))
+    same("pays and supplier-only amount of the point", (pays_nano, alone_nano), (due_nano, due_alone_nano))
+    of.facts.update(import_wh=taken[0], export_wh=taken[1], bought_wh=bought_wh, sold_wh=sold_wh)
+    of.facts.update(slot_pays_nano=pays_nano, slot_supplier_only_nano=alone_nano)
+    return (
+        f"{taken[0]} Wh in, {taken[1]} Wh out by the registers, {bought_wh} Wh bought, {sold_wh} Wh sold give the line."
+    )
+
+
+# ================================================================================= gridevidence/verifier/claims/records
+# Claims 1, 2 and 6: one whole bundle, whose records are of one state of the ledger and in its history.
+
+
+def decode_parts(data: bytes) -> dict[str, Any]:
+    """The parts of a bundle; halts unless ``data`` is a canonical map of a known version with just the parts of a bundle."""
+    hold(len(data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
+    parts = known_version(decode(data, "the bundle"), BUNDLE_TYPE, "the bundle")
+    conform(parts, BUNDLE, "bundle")
+    return parts
+
+
+def check_shape(of: Examination) -> str:
+    """1: canonical bytes, a known version, exactly the parts of a bundle, each of its type."""
+    of.bundle = decode_parts(of.data)
+    return f"The file is one canonical evidence bundle, version {VERSION}."
+
+
+def check_header(of: Examination) -> str:
+    """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
+    first = of.bundle["genesis"]
+    of.head = decode(of.bundle["header"], "the header", HEADER)
+    hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
+    same("the history with this genesis", root_of_path(first["digest"], first["path"]), of.head[HISTORY_ROOT])
+    _check_run(of)
+    _check_meter(of)
+    _check_keys(of)
+    _check_clearing(of)
+    chain, run, meter = of.value["chain"], of.value["run"], of.value["meter"]
+    of.facts.update(chain=of.head[1], height=of.head[2], area=run["area"], run=run["run"], currency=chain["currency"])
+    of.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
+    of.facts.update(protection=of.value["end gateway"]["protection"], simulated=chain["clock"] == "simulated")
+    of.facts.update(slot_start_s=run["slot_start_s"], slot_end_s=run["slot_start_s"] + chain["slot_s"])
+    of.contract()
+    return f"Run, rules, meter, gateway and keys are those that belong here, in the state of header {of.head[2]}."
+
+
+def _check_run(of: Examination) -> None:
+    """The chain, the run of one of its slots, and the rules that it was settled by."""
+    of.leaf(of.bundle["chain"], CHAIN, "chain", "chain")
+    slot_s = of.value["chain"]["slot_s"]
+    hold(slot_s in SLOT_LENGTHS_S, "the chain's slots have no length that a slot may have")
+    key = of.leaf(of.bundle["run"], RUN, "run")
+    run = of.value["run"]
+    same("the key of the run leaf", key, f"run/{run['area']}/{run['slot_start_s']}/{run['run']}")
+    is_before = run["as_of_height"] < of.head[2] and run["slot_start_s"] % slot_s == 0
+    hold(is_before, "the run is after the header, or of no slot")
+    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
+    rules = CONTRACTS[run["contract"]].rules if run["contract"] in CONTRACTS else RULES
+    hold(of.leaf(of.bundle["rules"], rules, "rules").startswith("rules/"), "the rules leaf holds no rules")
+    hold(sm3(of.bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
+
+
+def _check_meter(of: Examination) -> None:
+    """The installation that the line is about, of the run's area, and in use at the slot's start."""
+    number = int.from_bytes(of.bundle["line"]["row"][:4], "little")
+    of.leaf(of.bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
+    meter, run = of.value["meter"], of.value["run"]
+    same("number and area of the installation", (meter["number"], meter["area"]), (number, run["area"]))
+    hold(meter["from_s"] <= run["slot_start_s"], "the installation came into use after the slot's start")
+
+
+def _check_keys(of: Examination) -> None:
+    """The keys of the installation's gateway and of its party, each with the role that it needs."""
+    meter = of.value["meter"]
+    for when, proofs in of.bundle["gateways"].items():
+        of.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
+        of.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
+        hold("gateway" in of.value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
+    has_orders = bool(of.bundle["orders"])
+    hold(("party" in of.bundle) == has_orders, "the party's key belongs to orders, and only to them")
+    if has_orders:
+        of.leaf(of.bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
+        hold("prosumer" in of.value["party signer"]["roles"], "the party's key may not sign orders")
+
+
+def _check_clearing(of: Examination) -> None:
+    """The clearing that the orders were filled by: of the run's slot, at its price."""
+    run = of.value["run"]
+    hold("clearing" in of.bundle or not of.bundle["orders"], "there are orders but no clearing")
+    if "clearing" in of.bundle:
+        of.leaf(of.bundle["clearing"], CLEARING, "clearing", f"clearing/{run['area']}/{run['slot_start_s']}")
+        ours, theirs = ([one.get(name.rstrip("?")) for name in OF_SLOT] for one in (run, of.value["clearing"]))
+        same("the clearing", theirs, ours)
+
+
+def check_recorded(of: Examination) -> str:
+    """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
+    for what, _, part in (*of.batches(), *of.orders()):
+        block = decode(part["header"], f"the header of {what}", HEADER)
+        hold(block[2] <= of.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
+        leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
+        hold(root_of_path(leaf, part["data_path"]) == block[DATA_ROOT], f"{what} was not accepted in its block")
+        past = root_of_path(sm3(part["header"]), part["history_path"])
+        hold(past == of.head[HISTORY_ROOT], f"the block of {what} is not in the header's history")
+    return "Both batches and each order were accepted in blocks before the run, in the header's history."
+
+
+# ================================================================================== gridevidence/verifier/claims/signed
+# Claims 8 and 9: who signed the readings and orders, and who certified the state.
+
+
+def check_signatures(of: Examination) -> str:
+    """8: the batches are signed with the gateway's registered key, the orders with the party's."""
+    for what, signer, part in (*of.batches(), *of.orders()):
+        valid = is_valid_signature(of.value[signer]["public_key"], part["signed"], part["signature"])
+        hold(valid, f"{what} is not signed with its signer's registered key")
+    return "Both readings are signed with their gateway's registered key, each order with its party's."
+
+
+def check_certificate(of: Examination) -> str:
+    """9: signers of the trust root, with more than two thirds of its power, signed this header; nobody else did."""
+    certificate, trust, chain = of.bundle.get("certificate", []), of.trust, of.head[1]
+    keys = [key for key, _ in certificate]
+    hold(keys == sorted(set(keys)), "the certificate's keys do not ascend")
+    if trust is None:
+        raise Halt(CANNOT_BE_DECIDED, "no trust root was given (--trust FILE)")
+    signers = {key: (power, plain(name)) for key, power, name in trust.signers}
+    message = encode(["certificate/1", chain, of.head[2], sm3(of.bundle["header"])])
+    for key, signature in certificate:
+        valid = key not in signers or is_valid_signature(key, message, signature)
+        hold(valid, f"the signature by {key.hex()[:20]}... is not one over this header")
+    is_of_chain = (trust.chain, trust.genesis) == (chain, of.bundle["genesis"]["digest"])
+    hold(is_of_chain, f"the trust root is of another chain than the bundle's, {plain(chain)}", CANNOT_BE_DECIDED)
+    hold(bool(certificate), "the certificate of the header is absent", CANNOT_BE_DECIDED)
+    hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
+    own_set = sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())]))
+    is_own_set = own_set == of.head[SIGNER_SET]
+    hold(is_own_set, "the header's signer set is not the trust root's: outdated?", CANNOT_BE_DECIDED)
+    signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
+    hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
+    of.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
+    kind = "signer: the operator's own word" if len(signers) == 1 else "signers"
+    return f"Certified by {', '.join(signers[key][1] for key in keys)} ({len(keys)} of {len(signers)} {kind})."
+
+
+# ================================================================================== gridevidence/verifier/claims/traded
+# Claim 7, and with the book one more: the party's filled orders, and the price that follows from all orders of the slot.
+
+
+def check_orders(of: Examination) -> str:
+    """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
+    clearing, due = of.value["clearing"], (of.facts["party"], of.facts["area"], of.facts["slot_start_s"])
+    last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
+    for what, _, part in of.orders():
+        order = of.signed(part, SIGNED_ORDER, ORDER_KIND, what)
+        body, identity, counter = order["body"], order["identity"], order["identity"]["counter"]
+        same(f"party, area and slot of {what}", (order["signer"], body["area"], identity["slot_start_s"]), due)
+        hold(counter > last_counter, "the orders do not ascend by their counters")
+        last_counter, side = counter, SIDES.index(body["side"])
+        fill = of.row(part["fill"], FILL_ROW, clearing["fills_root"], f"fill of {what}")
+        own = (of.value["meter"]["number"], counter, side, body["quantity_wh"], body["price_micro_per_kwh"])
+        same(f"the fill of {what}", fill[:5], own)
+        hold(0 < fill[5] <= fill[3], f"{what} was filled with nothing, or with more than its quantity")
+        hold(price <= fill[4] if side == 0 else price >= fill[4], f"{what} was filled beyond its limit")
+        of.fills.append(fill)
+    filled_wh = [sum(fill[5] for fill in of.fills if fill[2] == side) for side in (0, 1)]
+    same("the sum of fills bought and sold", filled_wh, [of.facts["bought_wh"], of.facts["sold_wh"]])
+    what = "1 filled order" if len(of.fills) == 1 else f"{len(of.fills)} filled orders"
+    return f"{what} of the party, none beyond its limit: all that it bought and sold."
+
+
+def check_book(of: Examination) -> str:
+    """With the book: it is the clearing's; price, volume and every fill follow from it by the contract's rule."""
+    clearing, rules, contract = of.value["clearing"], of.value["rules"], of.contract()
+    is_known = bool(clearing) and rules["rationing"] in contract.rationings
+    hold(is_known, "no clearing of a known rationing", CANNOT_BE_DECIDED)
+    orders = [BOOK_ROW.unpack(row) for row in _book_rows(of)]
+    hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
+    hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
+    volume_wh, price, fills = contract.clear([order[1:4] for order in orders], rules)
+    cleared = [clearing["volume_wh"], clearing.get("price_micro_per_kwh")]
+    same("the clearing's volume and price", cleared, [volume_wh, price])
+    hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
+    own, listed = Counter(fill[2:] for fill in of.fills), Counter(order[1:] for order in orders)
+    hold(own <= listed, "an order of the party does not stand in the book with its fill")
+    return f"Price, volume and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
+
+
+def _book_rows(of: Examination) -> list[bytes]:
+    """The rows of the book file, all of them under the clearing's book root."""
+    clearing, data = of.value["clearing"], of.book_data or b""
+    other = "the book file is another slot's, or altered"
+    hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), f"{other}: it is too large")
+    book = known_version(decode(data, "the book file"), BOOK_TYPE, "the book file")
+    conform(book, BOOK, "book")
+    rows, salts = book["book"], book["salts"]
+    hold(len(rows) == len(salts) == clearing["orders"], f"{other}: it has not {clearing['orders']} rows")
+    for row, salt in zip(rows, salts, strict=True):
+        conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
+    leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
+    hold(root_of_leaves(leaves) == clearing["book_root"], f"{other}: it is not the one that was cleared")
+    return list(rows)
+
+
+# ======================================================================================== gridevidence/verifier/verdict
+# The verdict on a bundle: every claim in its order, trust last.
+
+
+CHECKS: Final[dict[str, Callable[[Examination], str]]] = {
+    "shape": check_shape,
+    "header": check_header,
+    "line": check_line,
+    "energy": check_energy,
+    "readings": check_readings,
+    "recorded": check_recorded,
+    "orders": check_orders,
+    "book": check_book,
+    "signatures": check_signatures,
+    "certificate": check_certificate,
+}
 
 
 class Verdict(NamedTuple):
@@ -366,7 +975,7 @@ class Verdict(NamedTuple):
 
 def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -> Verdict:
     """Check every claim of a bundle, and of its slot's anonymous order book where one is given. Never raises for bad bytes."""
-    check = Check(data, trust, book)
+    examination = Examination(data, trust, book)
     claims: dict[str, str] = {}
     reasons: list[str] = []
     answer, refuted = VERIFIED, ""
@@ -374,7 +983,7 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
         if (name == "book" and book is None) or (name in ARITHMETIC and reasons):
             continue
         try:
-            claims[name] = getattr(check, name)()
+            claims[name] = CHECKS[name](examination)
         except Halt as why:
             answer, reason = why.args
             refuted = name if answer == NOT_VERIFIED else ""
@@ -383,259 +992,11 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
                 break
     open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
     reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
-    return Verdict(answer, reason, claims, (*open_claims, *NEVER_CHECKED), check.facts)
+    return Verdict(answer, reason, claims, (*open_claims, *NEVER_CHECKED), examination.facts)
 
 
-class Check:
-    """One bundle under examination: a method for each of CLAIMS, in that order; it returns what it proved, or halts."""
-
-    def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
-        self.data, self.trust, self.book_data = data, trust, book
-        self.facts: dict[str, Any] = {}
-        self.bundle: dict[str, Any] = {}
-        self.prices: tuple[dict[str, int], int] = {}, 0  # the rules', and the trade price: 0 where nothing was traded
-        self.head: list[Any] = []  # the certified header's items
-        self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
-        self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
-
-    def shape(self) -> str:
-        """1: canonical bytes, a known version, exactly the parts of a bundle, each of its type."""
-        hold(len(self.data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
-        self.bundle = known_version(decode(self.data, "the bundle"), "gridledger-evidence", "the bundle")
-        conform(self.bundle, BUNDLE, "bundle")
-        return "The file is one canonical evidence bundle, version 1."
-
-    def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
-        """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
-        leaf = decode(part["leaf"], f"the {name} leaf", (str, shape))
-        hold(root_of_path(part["leaf"], part["path"]) == self.head[7], f"the {name} leaf is not in the header's state")
-        same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
-        self.value[name] = leaf[1]
-        return str(leaf[0])
-
-    def header(self) -> str:
-        """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
-        bundle, value, first = self.bundle, self.value, self.bundle["genesis"]
-        self.head = head = decode(bundle["header"], "the header", HEADER)
-        hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
-        same("the history with this genesis", root_of_path(first["digest"], first["path"]), head[5])
-        self.leaf(bundle["chain"], CHAIN, "chain", "chain")
-        chain, slot_s = value["chain"], value["chain"]["slot_s"]
-        hold(slot_s in (300, 900, 1800, 3600), "the chain's slots have no length that a slot may have")
-        key = self.leaf(bundle["run"], RUN, "run")
-        run, start_s = value["run"], value["run"]["slot_start_s"]
-        slot = f"{run['area']}/{start_s}"
-        same("the key of the run leaf", key, f"run/{slot}/{run['run']}")
-        hold(run["as_of_height"] < head[2] and start_s % slot_s == 0, "the run is after the header, or of no slot")
-        hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
-        hold(self.leaf(bundle["rules"], RULES, "rules").startswith("rules/"), "the rules leaf holds no rules")
-        hold(sm3(bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
-        self.prices = value["rules"]["prices"], run.get("price_micro_per_kwh", 0)
-        number = int.from_bytes(bundle["line"]["row"][:4], "little")
-        self.leaf(bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
-        meter = value["meter"]
-        same("number and area of the installation", (meter["number"], meter["area"]), (number, run["area"]))
-        hold(meter["from_s"] <= start_s, "the installation came into use after the slot's start")
-        for when, proofs in bundle["gateways"].items():
-            self.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
-            self.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
-            hold("gateway" in value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
-        hold(("party" in bundle) == bool(bundle["orders"]), "the party's key belongs to orders, and only to them")
-        if "party" in bundle:
-            self.leaf(bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
-            hold("prosumer" in value["party signer"]["roles"], "the party's key may not sign orders")
-        hold("clearing" in bundle or not bundle["orders"], "there are orders but no clearing")
-        if "clearing" in bundle:
-            self.leaf(bundle["clearing"], CLEARING, "clearing", f"clearing/{slot}")
-            ours, theirs = ([one.get(name.rstrip("?")) for name in OF_SLOT] for one in (run, value["clearing"]))
-            same("the clearing", theirs, ours)
-        self.facts.update(chain=head[1], height=head[2], area=run["area"], run=run["run"], currency=chain["currency"])
-        self.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
-        self.facts.update(protection=value["end gateway"]["protection"])
-        self.facts.update(simulated=chain["clock"] == "simulated", slot_start_s=start_s, slot_end_s=start_s + slot_s)
-        hold(run["contract"] == CONTRACT, f"the contract {plain(run['contract'])} is unknown here", CANNOT_BE_DECIDED)
-        return f"Run, rules, meter, gateway and keys are those that belong here, in the state of header {head[2]}."
-
-    def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
-        """The integers of a salted row that lies under ``root``."""
-        same(f"the length of the {what} row", len(part["row"]), layout.size)
-        hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
-        return layout.unpack(part["row"])
-
-    def line(self) -> str:
-        """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
-        row = self.row(self.bundle["line"], LINE_ROW, self.value["run"]["line_root"], "line")
-        _, kind, energy_wh, price, amount_nano = row
-        hold(kind < len(LINE_KINDS) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
-        _, due_price, sign = lines_of_point((0, 0, 0, 0), *self.prices)[kind]
-        same("price and amount of the line", (price, amount_nano), (due_price, sign * energy_wh * due_price))
-        self.facts.update(line_kind=LINE_KINDS[kind], energy_wh=energy_wh)
-        self.facts.update(price_micro_per_kwh=price, amount_nano=amount_nano)
-        return f"{LINE_KINDS[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
-
-    def energy(self) -> str:
-        """4: energy from registers and trades, and the sum of all nine lines of the point."""
-        run, meter = self.value["run"], self.value["meter"]
-        number, *registers, _ = self.row(self.bundle["input"], INPUT_ROW, run["input_root"], "input")
-        position = self.row(self.bundle["position"], POSITION_ROW, run["position_root"], "position")
-        same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
-        _, bought_wh, sold_wh, pays_nano, alone_nano = position
-        hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
-        spans = registers[:2], registers[2:]  # a register with a modulus may have rolled over once
-        taken = [(end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"] for start, end in spans]
-        hold(min(taken) >= 0, "a register went back")
-        lines, alone = (lines_of_point((*taken, *traded), *self.prices) for traded in ((bought_wh, sold_wh), (0, 0)))
-        same("the energy of the line", self.facts["energy_wh"], lines[LINE_KINDS.index(self.facts["line_kind"])][0])
-        due_nano, due_alone_nano = (sum(sign * wh * price for wh, price, sign in which) for which in (lines, alone))
-        same("pays and supplier-only amount of the point", (pays_nano, alone_nano), (due_nano, due_alone_nano))
-        self.facts.update(import_wh=taken[0], export_wh=taken[1], bought_wh=bought_wh, sold_wh=sold_wh)
-        self.facts.update(slot_pays_nano=pays_nano, slot_supplier_only_nano=alone_nano)
-        return f"{taken[0]} Wh in, {taken[1]} Wh out by the registers, {bought_wh} Wh bought, {sold_wh} Wh sold give the line."
-
-    def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
-        """The signed map of a transaction of this chain and this kind."""
-        signed: dict[str, Any] = decode(part["signed"], what, shape)
-        same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
-        return signed
-
-    def readings(self) -> str:
-        """5: both readings, rows of signed batches of this chain, gateway, boundary and meter, show the input's registers."""
-        number, *registers, end_quality = INPUT_ROW.unpack(self.bundle["input"]["row"])
-        for when, part in self.bundle["batches"].items():
-            batch = self.signed(part, SIGNED_BATCH, "metering/reading_batch", f"the {when} batch")
-            body, used = batch["body"], registers[when == "end" :: 2]
-            same(f"the gateway of the {when} batch", batch["signer"], self.facts["gateway"])
-            same(f"the boundary of the {when} batch", body["boundary_s"], self.facts[f"slot_{when}_s"])
-            row = self.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
-            same(f"the {when} reading of meter and registers", (row[0], *row[3:]), (number, *used))
-            measured = row[2] & 0x2F == 0 and abs(row[1]) <= 500 * self.value["chain"]["slot_s"]  # within half a slot
-            hold(measured, f"the {when} reading is not one measured at its boundary")
-            hold(when == "start" or row[2] == end_quality, "the end reading's quality is not as the settlement noted")
-            self.facts.update({f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]})
-        return f"The registers are measured readings of meter {number} at the slot's start and end."
-
-    def transactions(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """All transactions of the bundle: (what it is, which leaf has its signer's key, its proof)."""
-        batches = [(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()]
-        return batches + [(f"order {i}", "party signer", part) for i, part in enumerate(self.bundle["orders"], 1)]
-
-    def recorded(self) -> str:
-        """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
-        for what, _, part in self.transactions():
-            block = decode(part["header"], f"the header of {what}", HEADER)
-            hold(block[2] <= self.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
-            leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
-            hold(root_of_path(leaf, part["data_path"]) == block[6], f"{what} was not accepted in its block")
-            past = root_of_path(sm3(part["header"]), part["history_path"])
-            hold(past == self.head[5], f"the block of {what} is not in the header's history")
-        return "Both batches and each order were accepted in blocks before the run, in the header's history."
-
-    def orders(self) -> str:
-        """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
-        clearing, due = self.value["clearing"], (self.facts["party"], self.facts["area"], self.facts["slot_start_s"])
-        last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
-        for what, _, part in self.transactions()[2:]:
-            order = self.signed(part, SIGNED_ORDER, "market/order", what)
-            body, identity, counter = order["body"], order["identity"], order["identity"]["counter"]
-            same(f"party, area and slot of {what}", (order["signer"], body["area"], identity["slot_start_s"]), due)
-            hold(counter > last_counter, "the orders do not ascend by their counters")
-            last_counter, side = counter, ("buy", "sell").index(body["side"])
-            fill = self.row(part["fill"], FILL_ROW, clearing["fills_root"], f"fill of {what}")
-            own = (self.value["meter"]["number"], counter, side, body["quantity_wh"], body["price_micro_per_kwh"])
-            same(f"the fill of {what}", fill[:5], own)
-            hold(0 < fill[5] <= fill[3], f"{what} was filled with nothing, or with more than its quantity")
-            hold(price <= fill[4] if side == 0 else price >= fill[4], f"{what} was filled beyond its limit")
-            self.fills.append(fill)
-        filled_wh = [sum(fill[5] for fill in self.fills if fill[2] == side) for side in (0, 1)]
-        same("the sum of fills bought and sold", filled_wh, [self.facts["bought_wh"], self.facts["sold_wh"]])
-        what = "1 filled order" if len(self.fills) == 1 else f"{len(self.fills)} filled orders"
-        return f"{what} of the party, none beyond its limit: all that it bought and sold."
-
-    def book(self) -> str:
-        """With the book: it is the clearing's; price, volume and every fill follow from it by the call auction's rule."""
-        clearing, rules, data = self.value["clearing"], self.value["rules"], self.book_data or b""
-        hold(bool(clearing) and rules["rationing"] == "pro_rata", "no clearing of a known rationing", CANNOT_BE_DECIDED)
-        other = "the book file is another slot's, or altered"
-        hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), f"{other}: it is too large")
-        book = known_version(decode(data, "the book file"), "gridledger-book", "the book file")
-        conform(book, {"book": list, "salts": list, "type": str, "version": int}, "book")
-        rows, salts = book["book"], book["salts"]
-        hold(len(rows) == len(salts) == clearing["orders"], f"{other}: it has not {clearing['orders']} rows")
-        for row, salt in zip(rows, salts, strict=True):
-            conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
-        leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
-        hold(root_of_leaves(leaves) == clearing["book_root"], f"{other}: it is not the one that was cleared")
-        orders = [BOOK_ROW.unpack(row) for row in rows]
-        hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
-        hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
-        *due, fills = call_auction([order[1:4] for order in orders], rules.get("reference_price_micro_per_kwh"))
-        same("the clearing's volume and price", [clearing["volume_wh"], clearing.get("price_micro_per_kwh")], due)
-        hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
-        own, listed = Counter(fill[2:] for fill in self.fills), Counter(order[1:] for order in orders)
-        hold(own <= listed, "an order of the party does not stand in the book with its fill")
-        return f"Price, volume and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
-
-    def signatures(self) -> str:
-        """8: the batches are signed with the gateway's registered key, the orders with the party's."""
-        for what, signer, part in self.transactions():
-            valid = is_valid_signature(self.value[signer]["public_key"], part["signed"], part["signature"])
-            hold(valid, f"{what} is not signed with its signer's registered key")
-        return "Both readings are signed with their gateway's registered key, each order with its party's."
-
-    def certificate(self) -> str:
-        """9: signers of the trust root, with more than two thirds of its power, signed this header; nobody else did."""
-        certificate, trust, chain = self.bundle.get("certificate", []), self.trust, self.head[1]
-        keys = [key for key, _ in certificate]
-        hold(keys == sorted(set(keys)), "the certificate's keys do not ascend")
-        if trust is None:
-            raise Halt(CANNOT_BE_DECIDED, "no trust root was given (--trust FILE)")
-        signers = {key: (power, plain(name)) for key, power, name in trust.signers}
-        message = encode(["certificate/1", chain, self.head[2], sm3(self.bundle["header"])])
-        for key, signature in certificate:
-            valid = key not in signers or is_valid_signature(key, message, signature)
-            hold(valid, f"the signature by {key.hex()[:20]}... is not one over this header")
-        is_of_chain = (trust.chain, trust.genesis) == (chain, self.bundle["genesis"]["digest"])
-        hold(is_of_chain, f"the trust root is of another chain than the bundle's, {plain(chain)}", CANNOT_BE_DECIDED)
-        hold(bool(certificate), "the certificate of the header is absent", CANNOT_BE_DECIDED)
-        hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
-        own_set = sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())]))
-        hold(own_set == self.head[8], "the header's signer set is not the trust root's: outdated?", CANNOT_BE_DECIDED)
-        signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
-        hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
-        self.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
-        kind = "signer: the operator's own word" if len(signers) == 1 else "signers"
-        return f"Certified by {', '.join(signers[key][1] for key in keys)} ({len(keys)} of {len(signers)} {kind})."
-
-
-def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
-    """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not 1."""
-    hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
-    conform(value.get("version"), int, f"the version of {what}")
-    hold(value["version"] == 1, f"{what} is of version {plain(value['version'])}; known is 1", CANNOT_BE_DECIDED)
-    return dict(value)
-
-
-def decode_trust(data: bytes) -> Trust:
-    """Read a trust root (JSON); halts with "bad input" where it is malformed, "cannot be decided" at an unknown version."""
-
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        hold(len(dict(pairs)) == len(pairs), f"a key stands twice: {plain(', '.join(key for key, _ in pairs))}")
-        return dict(pairs)
-
-    try:
-        root = json.loads(data[:TRUST_BYTES_MAX].decode(), object_pairs_hook=distinct)
-        root = known_version(root, "gridledger-trust", "the trust root")
-        conform(root, TRUST, "trust")
-        signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
-        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
-        hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
-    except (ValueError, RecursionError, Halt) as why:
-        if why.args[0] == CANNOT_BE_DECIDED:
-            raise
-        place = f", at line {why.lineno}, column {why.colno}" if isinstance(why, json.JSONDecodeError) else ""
-        reason = why.args[1] if isinstance(why, Halt) else f"it cannot be read as JSON in UTF-8{place}"
-        raise Halt(BAD_INPUT, f"the trust file is malformed: {reason}") from None
-    return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers)
+# ======================================================================================== gridevidence/verifier/command
+# The stand-alone command: reads the files, and shows the verdict to a person or a program.
 
 
 def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict:

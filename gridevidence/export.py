@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from gridcore import cbor, merkle
 from gridcore.errors import GridError, broken
 from gridcore.genesis import genesis_digest
+from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
 
 Proof = dict[str, Any]
 """A part of a bundle, as docs/spec/bundle.md names its keys."""
@@ -178,7 +179,7 @@ def encode_bundle(ledger: CertifiedLedger, evidence: LineEvidence) -> bytes:
 def encode_book(rows: SaltedRows) -> bytes:
     """The anonymous order book of a cleared slot, in rank order, as ``verify --with-book`` reads it."""
     salts = merkle.salts(rows.seed, len(rows.rows))
-    return cbor.encode({"book": list(rows.rows), "salts": salts, "type": "gridledger-book", "version": 1})
+    return cbor.encode({"book": list(rows.rows), "salts": salts, "type": BOOK_TYPE, "version": VERSION})
 
 
 def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
         for number, (public_key, power) in enumerate(genesis["signers"], 1)
     ]
     root = {"chain": genesis["chain"], "genesis": genesis_digest(genesis).hex(), "signers": signers}
-    return {"type": "gridledger-trust", "version": 1, **root}
+    return {"type": TRUST_TYPE, "version": VERSION, **root}
 
 
 def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
@@ -220,8 +221,8 @@ def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
         "position": evidence.position.as_part(),
         "rules": _state(ledger, keys.rules),
         "run": _state(ledger, keys.run),
-        "type": "gridledger-evidence",
-        "version": 1,
+        "type": BUNDLE_TYPE,
+        "version": VERSION,
     }
     if keys.clearing:
         parts["clearing"] = _state(ledger, keys.clearing)

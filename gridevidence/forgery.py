@@ -11,17 +11,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gridcore import cbor, merkle, verify
+from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
 from gridcore.header import data_leaf
 from gridcore.sm3 import sm3
+from gridevidence.layout import (
+    DATA_ROOT,
+    FILL_ROW,
+    HISTORY_ROOT,
+    INPUT_ROW,
+    LINE_ROW,
+    POSITION_ROW,
+    READING_ROW,
+    STATE_ROOT,
+)
+from gridevidence.verifier.answers import Halt
+from gridevidence.verifier.claims.records import decode_parts
+from gridevidence.verifier.contract import PointLine
+from gridevidence.verifier.contracts import CONTRACTS
 
 Parts = dict[str, Any]
 
 _BATCH_ROW_IMPORT, _INPUT_ROW_END = 3, (2, 4)
 """Fields of a reading row and of the input row: import register; end import, end export."""
-_HISTORY_ROOT, _DATA_ROOT, _STATE_ROOT = 5, 6, 7
-"""Items of a header."""
 
 
 class Change(NamedTuple):
@@ -69,12 +81,10 @@ def alter(data: bytes, what: str) -> Altered:
 
 
 def _decode(data: bytes) -> Parts:
-    check = verify.Check(data, None, None)
     try:
-        check.shape()
-    except verify.Halt as why:
+        return decode_parts(data)
+    except Halt as why:
         raise EncodingError(f"no evidence bundle: {why.args[1]}") from None
-    return check.bundle
 
 
 # ------------------------------------------------------------------------------------------------------------- one digit
@@ -168,7 +178,7 @@ def _change_leaf(parts: Parts, name: str, **values: Any) -> bytes:
     index = next(index for index, proof in enumerate(proofs) if proof is parts[name])
     hashed = [(merkle.leaf_hash(proof["leaf"]), proof["path"]) for proof in proofs]
     parts[name]["leaf"] = leaf = cbor.encode([key, {**value, **values}])
-    _change_header(parts, _STATE_ROOT, _reroot(hashed, index, merkle.leaf_hash(leaf)))
+    _change_header(parts, STATE_ROOT, _reroot(hashed, index, merkle.leaf_hash(leaf)))
     return leaf
 
 
@@ -198,9 +208,9 @@ def _change_signed(parts: Parts, part: Parts, signed: Parts) -> None:
     history += [(merkle.leaf_hash(sm3(other["header"])), other["history_path"]) for other in _transactions(parts)]
     before = merkle.leaf_hash(sm3(part["header"]))
     for other in in_block:
-        _change_header(other, _DATA_ROOT, root)
+        _change_header(other, DATA_ROOT, root)
     changed = next(index for index, (leaf, _) in enumerate(history) if leaf == before)
-    _change_header(parts, _HISTORY_ROOT, _reroot(history, changed, merkle.leaf_hash(sm3(part["header"]))))
+    _change_header(parts, HISTORY_ROOT, _reroot(history, changed, merkle.leaf_hash(sm3(part["header"]))))
 
 
 def _value(parts: Parts, name: str) -> Parts:
@@ -208,19 +218,19 @@ def _value(parts: Parts, name: str) -> Parts:
     return value
 
 
-def _lines(parts: Parts) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]], int]:
+def _lines(parts: Parts) -> tuple[list[PointLine], list[PointLine], int]:
     """All lines of the point as its rows and rules give them now, those with the supplier alone, and the kind shown."""
     run, meter, prices = _value(parts, "run"), _value(parts, "installation"), _value(parts, "rules")["prices"]
-    _, *registers, _ = verify.INPUT_ROW.unpack(parts["input"]["row"])
-    _, bought_wh, sold_wh, _, _ = verify.POSITION_ROW.unpack(parts["position"]["row"])
+    _, *registers, _ = INPUT_ROW.unpack(parts["input"]["row"])
+    _, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
     taken = [
         (end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"]
         for start, end in (registers[:2], registers[2:])
     ]
-    trade_price = run.get("price_micro_per_kwh", 0)
-    kind = verify.LINE_ROW.unpack(parts["line"]["row"])[1]
+    contract, trade_price = CONTRACTS[run["contract"]], run.get("price_micro_per_kwh", 0)
+    kind = LINE_ROW.unpack(parts["line"]["row"])[1]
     lines, alone = (
-        verify.lines_of_point((*taken, *traded), prices, trade_price) for traded in ((bought_wh, sold_wh), (0, 0))
+        contract.lines_of_point((*taken, *traded), prices, trade_price) for traded in ((bought_wh, sold_wh), (0, 0))
     )
     return lines, alone, kind
 
@@ -228,42 +238,42 @@ def _lines(parts: Parts) -> tuple[list[tuple[int, int, int]], list[tuple[int, in
 def _settle(parts: Parts) -> None:
     """Make position and line follow from registers, trades and rules again, and the run from all its rows."""
     lines, alone, kind = _lines(parts)
-    number, bought_wh, sold_wh, _, _ = verify.POSITION_ROW.unpack(parts["position"]["row"])
-    sums = (sum(sign * wh * price for wh, price, sign in which) for which in (lines, alone))
-    energy_wh, price, sign = lines[kind]
+    number, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
+    sums = (sum(line.amount_nano for line in which) for which in (lines, alone))
+    line = lines[kind]
     rows = {
-        "position": verify.POSITION_ROW.pack(number, bought_wh, sold_wh, *sums),
-        "line": verify.LINE_ROW.pack(number, kind, energy_wh, price, sign * energy_wh * price),
+        "position": POSITION_ROW.pack(number, bought_wh, sold_wh, *sums),
+        "line": LINE_ROW.pack(number, kind, line.energy_wh, line.price_micro_per_kwh, line.amount_nano),
     }
     roots = {f"{name}_root": _change_row([parts[name]], parts[name], row) for name, row in rows.items()}
     _change_leaf(parts, "run", **roots)
 
 
 def _forge_amount(parts: Parts) -> Change:
-    change = _in_row(copy := {**parts["line"]}, verify.LINE_ROW, 4, "nano")
+    change = _in_row(copy := {**parts["line"]}, LINE_ROW, 4, "nano")
     _change_leaf(parts, "run", line_root=_change_row([parts["line"]], parts["line"], copy["row"]))
     return change
 
 
 def _forge_reading(parts: Parts) -> Change:
     """Less import at the end of the slot (or more, where less would leave no line), and all that follows from it."""
-    start, end = (verify.INPUT_ROW.unpack(parts["input"]["row"])[index] for index in (1, 2))
+    start, end = (INPUT_ROW.unpack(parts["input"]["row"])[index] for index in (1, 2))
     span = end - start + (_value(parts, "installation")["modulus_wh"] if end < start else 0)
     tenth = max(1, span // 10)
     original = parts["input"]["row"]
     for changed in (end - tenth, end + tenth):
-        values = list(verify.INPUT_ROW.unpack(original))
+        values = list(INPUT_ROW.unpack(original))
         values[_INPUT_ROW_END[0]] = changed
-        parts["input"]["row"] = verify.INPUT_ROW.pack(*values)
+        parts["input"]["row"] = INPUT_ROW.pack(*values)
         lines, _, kind = _lines(parts)
-        if lines[kind][0] > 0 and all(wh >= 0 for wh, _, _ in lines) and changed >= 0:
+        if lines[kind].energy_wh > 0 and all(line.energy_wh >= 0 for line in lines) and changed >= 0:
             break
     changed_row, parts["input"]["row"] = parts["input"]["row"], original
     _change_leaf(parts, "run", input_root=_change_row([parts["input"]], parts["input"], changed_row))
     batch = parts["batches"]["end"]
-    reading = list(verify.READING_ROW.unpack(batch["reading"]["row"]))
+    reading = list(READING_ROW.unpack(batch["reading"]["row"]))
     reading[_BATCH_ROW_IMPORT] = changed
-    root = _change_row([batch["reading"]], batch["reading"], verify.READING_ROW.pack(*reading))
+    root = _change_row([batch["reading"]], batch["reading"], READING_ROW.pack(*reading))
     signed = cbor.decode(batch["signed"])
     signed["body"]["rows_root"] = root
     _change_signed(parts, batch, signed)
@@ -278,10 +288,10 @@ def _forge_limit(parts: Parts) -> Change:
     body = signed["body"]
     before = body["price_micro_per_kwh"]
     body["price_micro_per_kwh"] = before + (1_000 if body["side"] == "buy" else -1_000)
-    fill = list(verify.FILL_ROW.unpack(part["fill"]["row"]))
+    fill = list(FILL_ROW.unpack(part["fill"]["row"]))
     fill[4] = body["price_micro_per_kwh"]
     fills = [order["fill"] for order in parts["orders"]]
-    _change_leaf(parts, "clearing", fills_root=_change_row(fills, part["fill"], verify.FILL_ROW.pack(*fill)))
+    _change_leaf(parts, "clearing", fills_root=_change_row(fills, part["fill"], FILL_ROW.pack(*fill)))
     _change_signed(parts, part, signed)
     return Change("micro", str(before), str(body["price_micro_per_kwh"]))
 
@@ -299,15 +309,15 @@ def _forge_rules(parts: Parts) -> Change:
 
 
 ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
-    "amount": lambda parts: _in_row(parts["line"], verify.LINE_ROW, 4, "nano"),
-    "energy": lambda parts: _in_row(parts["line"], verify.LINE_ROW, 2, "wh"),
-    "price": lambda parts: _in_row(parts["line"], verify.LINE_ROW, 3, "micro"),
+    "amount": lambda parts: _in_row(parts["line"], LINE_ROW, 4, "nano"),
+    "energy": lambda parts: _in_row(parts["line"], LINE_ROW, 2, "wh"),
+    "price": lambda parts: _in_row(parts["line"], LINE_ROW, 3, "micro"),
     "rules_price": lambda parts: _in_leaf(parts["rules"], ("prices", "levy_micro_per_kwh"), "micro"),
     "ratio": lambda parts: _in_leaf(parts["installation"], ("ratio",), "times"),
     "order_limit": lambda parts: _in_order(parts, "price_micro_per_kwh", "micro"),
-    "filled": lambda parts: _in_row(parts["orders"][0]["fill"], verify.FILL_ROW, 5, "wh"),
-    "start_register": lambda parts: _in_row(parts["batches"]["start"]["reading"], verify.READING_ROW, 3, "wh"),
-    "end_register": lambda parts: _in_row(parts["batches"]["end"]["reading"], verify.READING_ROW, 3, "wh"),
+    "filled": lambda parts: _in_row(parts["orders"][0]["fill"], FILL_ROW, 5, "wh"),
+    "start_register": lambda parts: _in_row(parts["batches"]["start"]["reading"], READING_ROW, 3, "wh"),
+    "end_register": lambda parts: _in_row(parts["batches"]["end"]["reading"], READING_ROW, 3, "wh"),
     "gateway_signature": lambda parts: _in_signature(parts["batches"]["end"], "signature"),
     "signer_signature": lambda parts: _in_signature(parts["certificate"][0], 1),
     "forged_amount": _forge_amount,

@@ -1,8 +1,8 @@
 """An evidence bundle as a person reads it, level by level: bill line, run, trade, readings, signed batches, blocks, certificate.
 
-Everything here is decoded from the bundle's bytes alone, with the layouts of the stand-alone verifier: what a page shows is
-what the proof covers. Nothing is checked beyond its form; whether it holds is ``gridcore.verify``'s to say. Pure functions:
-bytes in, frozen values out. Energies in Wh (registers as the meter shows them, before the CT/VT ratio), prices in
+Everything here is decoded from the bundle's bytes alone, with the layout that the stand-alone verifier has too: what a page
+shows is what the proof covers. Nothing is checked beyond its form; whether it holds is ``gridcore.verify``'s to say. Pure
+functions: bytes in, frozen values out. Energies in Wh (registers as the meter shows them, before the CT/VT ratio), prices in
 micro/kWh, amounts in nano of the currency, instants in UTC seconds.
 """
 
@@ -13,10 +13,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gridcore import merkle, verify
+from gridcore import merkle
 from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
+from gridevidence.layout import (
+    CHAIN,
+    FILL_ROW,
+    GATEWAY,
+    HEADER,
+    INPUT_ROW,
+    INSTALLATION,
+    LINE_ROW,
+    POSITION_ROW,
+    READING_ROW,
+    RUN,
+    SIGNED_BATCH,
+    SIGNED_ORDER,
+    SIGNER,
+)
+from gridevidence.verifier.answers import Halt
+from gridevidence.verifier.cbor import decode, encode
+from gridevidence.verifier.claims.records import decode_parts
+from gridevidence.verifier.contract import Contract
+from gridevidence.verifier.contracts import CONTRACTS
 
 
 @dataclass(frozen=True)
@@ -106,7 +126,7 @@ class PositionView:
     pays_nano: int
     supplier_only_nano: int
     terms: tuple[TermView, ...]
-    """All nine kinds, in the contract's order."""
+    """Of each kind, in the contract's order."""
     spans: tuple[SpanView, SpanView]
     """Import, export."""
     path: PathView
@@ -222,7 +242,7 @@ def decode_bundle(data: bytes) -> BundleView:
     """What a bundle shows. EncodingError where the bytes have not the form of one."""
     try:
         return _Decoder(data).view()
-    except (verify.Halt, struct.error) as why:
+    except (Halt, struct.error) as why:
         reason = why.args[-1]
         raise EncodingError(f"no evidence bundle: {reason}") from None
 
@@ -231,22 +251,21 @@ class _Decoder:
     """One bundle, its leaves decoded."""
 
     def __init__(self, data: bytes) -> None:
-        check = verify.Check(data, None, None)
-        check.shape()
         self.size = len(data)
-        self.parts: Mapping[str, Any] = check.bundle
-        self.header: Sequence[Any] = verify.decode(self.parts["header"], "the header", verify.HEADER)
-        self.chain = self._leaf("chain", verify.CHAIN)[1]
-        self.run = self._leaf("run", verify.RUN)[1]
-        self.rules_key, self.rules = self._leaf("rules", verify.RULES)
-        self.meter = self._leaf("installation", verify.INSTALLATION)[1]
-        _, kind, *self.line = verify.LINE_ROW.unpack(self.parts["line"]["row"])
-        if kind >= len(verify.LINE_KINDS):
+        self.parts: Mapping[str, Any] = decode_parts(data)
+        self.header: Sequence[Any] = decode(self.parts["header"], "the header", HEADER)
+        self.chain = self._leaf("chain", CHAIN)[1]
+        self.run = self._leaf("run", RUN)[1]
+        self.contract = _contract(self.run["contract"])
+        self.rules_key, self.rules = self._leaf("rules", self.contract.rules)
+        self.meter = self._leaf("installation", INSTALLATION)[1]
+        _, kind, *self.line = LINE_ROW.unpack(self.parts["line"]["row"])
+        if kind >= len(self.contract.line_kinds):
             raise EncodingError(f"no evidence bundle: its line is of the unknown kind {kind}")
-        self.kind = verify.LINE_KINDS[kind]
+        self.kind = kind
 
     def _leaf(self, name: str, shape: Any) -> tuple[str, Mapping[str, Any]]:
-        key, value = verify.decode(self.parts[name]["leaf"], f"the {name} leaf", (str, shape))
+        key, value = decode(self.parts[name]["leaf"], f"the {name} leaf", (str, shape))
         return key, value
 
     def view(self) -> BundleView:
@@ -271,8 +290,10 @@ class _Decoder:
 
     def _line(self) -> LineView:
         energy_wh, price, amount_nano = self.line
-        _, _, sign = verify.lines_of_point((0, 0, 0, 0), self.rules["prices"], 0)[verify.LINE_KINDS.index(self.kind)]
-        return LineView(self.kind, energy_wh, price, sign, amount_nano, _row_path(self.parts["line"]))
+        _, _, sign = self.contract.lines_of_point((0, 0, 0, 0), self.rules["prices"], 0)[self.kind]
+        return LineView(
+            self.contract.line_kinds[self.kind], energy_wh, price, sign, amount_nano, _row_path(self.parts["line"])
+        )
 
     def _run(self) -> RunView:
         run, clearing = self.run, self.parts.get("clearing")
@@ -295,17 +316,17 @@ class _Decoder:
         )
 
     def _position(self) -> PositionView:
-        _, bought_wh, sold_wh, pays_nano, alone_nano = verify.POSITION_ROW.unpack(self.parts["position"]["row"])
-        _, *registers, _ = verify.INPUT_ROW.unpack(self.parts["input"]["row"])
+        _, bought_wh, sold_wh, pays_nano, alone_nano = POSITION_ROW.unpack(self.parts["position"]["row"])
+        _, *registers, _ = INPUT_ROW.unpack(self.parts["input"]["row"])
         spans = self._span("import", *registers[:2]), self._span("export", *registers[2:])
         taken = (spans[0].energy_wh, spans[1].energy_wh, bought_wh, sold_wh)
-        terms = verify.lines_of_point(taken, self.rules["prices"], self.run.get("price_micro_per_kwh", 0))
+        terms = self.contract.lines_of_point(taken, self.rules["prices"], self.run.get("price_micro_per_kwh", 0))
         return PositionView(
             bought_wh=bought_wh,
             sold_wh=sold_wh,
             pays_nano=pays_nano,
             supplier_only_nano=alone_nano,
-            terms=tuple(TermView(kind, *term) for kind, term in zip(verify.LINE_KINDS, terms, strict=True)),
+            terms=tuple(TermView(kind, *term) for kind, term in zip(self.contract.line_kinds, terms, strict=True)),
             spans=spans,
             path=_row_path(self.parts["position"]),
             input_path=_row_path(self.parts["input"]),
@@ -317,9 +338,9 @@ class _Decoder:
 
     def _reading(self, when: str) -> ReadingView:
         part, keys = self.parts["batches"][when], self.parts["gateways"][when]
-        batch = verify.decode(part["signed"], f"the {when} batch", verify.SIGNED_BATCH)
-        gateway = verify.decode(keys["gateway"]["leaf"], f"the {when} gateway", (str, verify.GATEWAY))[1]
-        _, offset_ms, quality, import_wh, export_wh = verify.READING_ROW.unpack(part["reading"]["row"])
+        batch = decode(part["signed"], f"the {when} batch", SIGNED_BATCH)
+        gateway = decode(keys["gateway"]["leaf"], f"the {when} gateway", (str, GATEWAY))[1]
+        _, offset_ms, quality, import_wh, export_wh = READING_ROW.unpack(part["reading"]["row"])
         word, flags = quality_words(quality)
         clock = batch["body"]["clock"]
         numbers = [batch["identity"].get(name, 0) for name in ("epoch", "counter")]
@@ -341,10 +362,10 @@ class _Decoder:
 
     def _order(self, number: int, part: Mapping[str, Any]) -> OrderView:
         what = f"order {number}"
-        order = verify.decode(part["signed"], what, verify.SIGNED_ORDER)
+        order = decode(part["signed"], what, SIGNED_ORDER)
         if "party" not in self.parts:
             raise EncodingError("no evidence bundle: it shows orders without their party's key")
-        filled_wh = verify.FILL_ROW.unpack(part["fill"]["row"])[5]
+        filled_wh = FILL_ROW.unpack(part["fill"]["row"])[5]
         identity, body = order["identity"], order["body"]
         return OrderView(
             order=f"{order['signer']}/{identity['slot_start_s']}/{identity['counter']}",
@@ -362,10 +383,16 @@ class _Decoder:
         return HeaderView(chain, height, time_s, digest, previous, history_root, data_root, state_root, signers)
 
 
+def _contract(contract_id: str) -> Contract:
+    if contract_id not in CONTRACTS:
+        raise EncodingError(f"no evidence bundle that can be shown: its contract {contract_id[:64]} is unknown here")
+    return CONTRACTS[contract_id]
+
+
 def _transaction(
     what: str, part: Mapping[str, Any], signed: Mapping[str, Any], signer: Mapping[str, Any], protection: str
 ) -> TransactionView:
-    key = verify.decode(signer["leaf"], f"the signer of {what}", (str, verify.SIGNER))[1]["public_key"]
+    key = decode(signer["leaf"], f"the signer of {what}", (str, SIGNER))[1]["public_key"]
     return TransactionView(
         what=what,
         kind=signed["kind"],
@@ -381,9 +408,9 @@ def _transaction(
 
 
 def _block(what: str, part: Mapping[str, Any]) -> BlockView:
-    header = verify.decode(part["header"], f"the header of {what}", verify.HEADER)
+    header = decode(part["header"], f"the header of {what}", HEADER)
     digest = sm3(part["header"])
-    leaf = verify.encode([sm3(verify.encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
+    leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
     return BlockView(
         height=header[2],
         time_s=header[3],

@@ -66,7 +66,9 @@ def test_long_file_and_long_function_are_found_at_their_limits() -> None:
     assert found("edge/x.py", "a = 1\n" * 500) == 0
     assert found("edge/x.py", "a = 1\n" * 501) == 1
     assert found("tests/twin/x.py", "a = 1\n" * 700) == 0
-    assert found("gridcore/verify.py", "a = 1\n" * 701) == 1
+    assert found("tests/twin/x.py", "a = 1\n" * 701) == 1
+    assert found("gridcore/verify.py", "a = 1\n" * 2_000) == 0
+    assert found("gridcore/verify.py", "def f():\n" + "    a = 1\n" * 60) == 1
     assert found("edge/x.py", "def f():\n" + "    a = 1\n" * 59) == 0
     assert found("edge/x.py", "async def f():\n" + "    a = 1\n" * 60) == 1
 

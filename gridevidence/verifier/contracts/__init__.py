@@ -1,0 +1,10 @@
+"""The contracts whose arithmetic the verifier knows, by id. A bundle of another one is never more than "cannot be decided"."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gridevidence.verifier.contract import Contract
+from gridevidence.verifier.contracts.p2p_call_auction_1 import P2P_CALL_AUCTION_1
+
+CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1,)}
