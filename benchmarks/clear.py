@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement, best_seconds
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.contracts.p2p_call_auction_1 import clear
 
 SEED = 20260101
 ROUNDS = {10_000: 200, 1_000_000: 7}
@@ -88,9 +88,7 @@ def _measure(orders: int) -> Measurement:
     book = make_book(orders)
 
     def work() -> tuple[int, int | None, NDArray[np.int64]]:
-        clearing = CONTRACT.clear(
-            *book, reference_price_micro_per_kwh=REFERENCE_PRICE, rationing="pro_rata", sequence=None
-        )
+        clearing = clear(*book, reference_price_micro_per_kwh=REFERENCE_PRICE, rationing="pro_rata", sequence=None)
         return clearing.volume_wh, clearing.price_micro_per_kwh, clearing.filled_wh
 
     ours, bare = work(), clear_bare(book, REFERENCE_PRICE)

@@ -11,7 +11,7 @@ It ends in a result, in its kit's ``ContractError`` (the input is refused) or in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,20 +42,40 @@ class ClearingLike(Protocol):
         """int64[n], row by row beside the orders; 0 where an order got nothing."""
 
 
+class LineKindLike(Protocol):
+    """One kind of statement line, as a contract declares it."""
+
+    @property
+    def kind(self) -> str:
+        """Its name: the word of statements and bundles."""
+
+    @property
+    def account(self) -> str:
+        """The counter-account: one of the contract's ``accounts``."""
+
+    @property
+    def sign(self) -> int:
+        """+1 where a positive price makes the party owe, -1 where it is owed."""
+
+    @property
+    def price(self) -> str | None:
+        """Where the price comes from: a key of the rules' prices, the gate's price, or None for a line without a price."""
+
+
 class LineLike(Protocol):
     """One kind of statement line, for every party at once."""
 
     @property
     def kind(self) -> str:
-        """trade_buy, trade_sell, residual_import, surplus, residual_export, shortfall, network_traded, network_residual, levy."""
+        """One of the contract's line kinds."""
 
     @property
     def account(self) -> str:
-        """The counter-account: clearing, supplier, balance, offtaker, network or levy."""
+        """The counter-account."""
 
     @property
-    def price_micro_per_kwh(self) -> int:
-        """The price as the rules state it (a line that credits the party has the same sign of price)."""
+    def price_micro_per_kwh(self) -> int | None:
+        """The price as the rules or the gate state it; None where the line has an amount and no price of its own."""
 
     @property
     def energy_wh(self) -> Int64Column:
@@ -63,15 +83,35 @@ class LineLike(Protocol):
 
     @property
     def amount_nano(self) -> Int64Column:
-        """int64[n] = plus or minus energy x price; positive: the party owes the counter-account."""
+        """int64[n]; positive: the party owes the counter-account. Where there is a price: plus or minus energy x price."""
 
 
 class SlotSettlementLike(Protocol):
     """The result of settling one slot."""
 
     @property
+    def volume_wh(self) -> int:
+        """What changed hands inside the area."""
+
+    @property
+    def price_micro_per_kwh(self) -> int | None:
+        """The one price of it; None without volume, or where there is no one price."""
+
+    @property
+    def totals_wh(self) -> Mapping[str, int]:
+        """Sums over the area that every line rests on, by name; empty for most contracts."""
+
+    @property
+    def bought_wh(self) -> Int64Column:
+        """int64[n] >= 0: each party's part of the volume as a buyer."""
+
+    @property
+    def sold_wh(self) -> Int64Column:
+        """int64[n] >= 0: each party's part of the volume as a seller."""
+
+    @property
     def lines(self) -> Sequence[LineLike]:
-        """The nine kinds in their fixed order. Raises the kit's ContractError where an amount leaves int64."""
+        """One of each kind, in the contract's order. Raises the kit's ContractError where an amount leaves int64."""
 
     @property
     def pays_nano(self) -> Int64Column:
@@ -82,24 +122,39 @@ class SlotSettlementLike(Protocol):
         """int64[n]: what the same metered energy would have cost with the supplier alone."""
 
     @property
-    def residual_import_wh(self) -> Int64Column:
-        """int64[n], signed: import - bought."""
-
-    @property
-    def residual_export_wh(self) -> Int64Column:
-        """int64[n], signed: export - sold."""
-
-    @property
     def accounts_nano(self) -> Mapping[str, int]:
-        """What each counter-account receives (negative: pays), Python integers; "clearing" is always 0."""
+        """What each of the contract's accounts receives (negative: pays), Python integers."""
 
 
 class Contract(Protocol):
-    """A market and settlement contract, versioned by id (``p2p_call_auction/1``)."""
+    """A market and settlement contract, versioned by id (``p2p_call_auction/1``). It owns its words: the ledger knows none."""
 
     @property
     def contract_id(self) -> str:
         """Name and version, separated by a slash."""
+
+    @property
+    def takes_orders(self) -> bool:
+        """Whether parties trade by orders before the gate."""
+
+    @property
+    def line_kinds(self) -> Sequence[LineKindLike]:
+        """The kinds of lines; a line row on the chain holds the number of its kind in this order (at most 256)."""
+
+    @property
+    def accounts(self) -> Sequence[str]:
+        """The counter-accounts, in the order in which their leaves are made; no party of an area may have such a name."""
+
+    @property
+    def supplier_keys(self) -> Sequence[str]:
+        """The prices that a kWh from the supplier alone is made of."""
+
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with an area's terms, in words; "" where nothing is.
+
+        ``terms``: the rules without their timeline. ``prices`` among them is a map of text to whole numbers of micro per
+        kWh, which the ledger has checked.
+        """
 
     def clear(
         self,
@@ -107,14 +162,11 @@ class Contract(Protocol):
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        reference_price_micro_per_kwh: int | None,
-        rationing: str,
-        sequence: Int64Column | None = None,
+        terms: Mapping[str, Any],
     ) -> ClearingLike:
         """Clear one gate. Rows ascend by the UTF-8 bytes of the order id: the row number breaks ties.
 
-        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``rationing`` "pro_rata" or "time"; ``sequence``
-        (arrival) is read with "time" alone.
+        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms`` without fault.
         """
 
     def settle(
@@ -127,20 +179,53 @@ class Contract(Protocol):
         trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> SlotSettlementLike:
-        """Settle one slot: metered import and export (never netted), then what each party bought and sold.
+        """Settle one slot: metered import and export (never netted), then what each party's orders bought and sold.
 
-        ``trade_price_micro_per_kwh`` may be None where nothing was traded; ``prices`` holds the keys of the ``[prices]``
-        table of ``rules.toml`` (``residual_price_micro_per_kwh`` ...).
+        ``trade_price_micro_per_kwh``: of the gate; may be None where nothing was traded. ``prices``: of the terms.
+        """
+
+    def lines(
+        self,
+        *,
+        import_wh: Int64Column,
+        export_wh: Int64Column,
+        bought_wh: Int64Column,
+        sold_wh: Int64Column,
+        pays_nano: Int64Column,
+        trade_price_micro_per_kwh: int | None,
+        prices: Mapping[str, int],
+    ) -> Sequence[LineLike]:
+        """The lines of some rows of a settled slot, in the contract's order: they follow from the rows' positions alone.
+
+        Columns and price as ``settle`` gave them (``SlotSettlementLike``), of any rows of the area.
         """
 
 
+class LineWords(NamedTuple):
+    """What people read about a kind of line, by language: its title, and what its energy is."""
+
+    title: Mapping[str, str]
+    energy: Mapping[str, str]
+
+
+class Vocabulary(NamedTuple):
+    """What people read about a contract, by language: its kinds of lines, accounts and prices, each by name."""
+
+    line_kinds: Mapping[str, LineWords]
+    accounts: Mapping[str, Mapping[str, str]]
+    prices: Mapping[str, Mapping[str, str]]
+
+
 class StatementLine(NamedTuple):
-    """One line of one party's statement. ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``."""
+    """One line of one party's statement. ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``.
+
+    ``price_micro_per_kwh`` None: the line has no price of its own.
+    """
 
     party: str
     line_kind: str
     energy_wh: int
-    price_micro_per_kwh: int
+    price_micro_per_kwh: int | None
     amount_nano: int
     account: str
 

@@ -14,8 +14,8 @@ import numpy as np
 from gridcore.errors import broken
 from ledger.contract import Contract, Positions, SlotSettlementLike
 from ledger.state.columns import Int64, UInt8, chunks, unpack
+from ledger.state.energy import advance_of
 from ledger.state.registry import Area
-from ledger.state.runs import energy_of
 from ledger.store.reader import LedgerReader
 
 _COLUMNS: Final = 8
@@ -95,5 +95,5 @@ def _load_columns(
 
 def _positions(area: Area, columns: list[Int64], first: int, end: int) -> Positions:
     modulus_wh, ratio = area.modulus_wh[first:end], area.ratio[first:end]
-    import_wh = energy_of(columns[0], columns[1], modulus_wh, ratio)
-    return Positions(import_wh, energy_of(columns[2], columns[3], modulus_wh, ratio), *columns[4:])
+    import_wh = advance_of(columns[0], columns[1], modulus_wh) * ratio
+    return Positions(import_wh, advance_of(columns[2], columns[3], modulus_wh) * ratio, *columns[4:])

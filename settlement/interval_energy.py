@@ -1,8 +1,8 @@
-"""From the registers of one meter to its energy per slot (``interval_energy/1`` of the vectors).
+"""From the registers of one meter to its energy per slot (``interval_energy/1`` and ``/2`` of the vectors).
 
-The readable form over one series. The ledger has the rule in two steps, each over columns: the range where it takes a
-register (``ledger.state.ranges``), the difference where it settles a slot (``ledger.state.runs.energy_of``). For contracts
-that are given registers there is ``contract_kit_1.advance``; today's is given energy. Tests hold the forms together.
+Both walk along one series with the ledger's rule for an advance (``ledger.state.energy``) and differ in what becomes of a
+register out of range. The ledger takes registers as /2 does; /1 is for series that come as files, where each register is the
+next reference whatever it says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from ledger.state.energy import advance_of, is_in_range
+from settlement.contract_kit_1 import INT64_MAX
 from settlement.errors import SettlementError
 
 MISSING = -1
@@ -34,23 +38,55 @@ class IntervalEnergy:
     advances: tuple[Advance, ...]
 
 
-def interval_energy(registers_wh: Sequence[int], modulus_wh: int, limit_wh: int) -> IntervalEnergy:
+def interval_energy(registers_wh: Sequence[int], modulus_wh: int, limit_wh: int, *, sets_aside: bool) -> IntervalEnergy:
     """The energy between consecutive boundaries of one cumulative register.
 
     ``registers_wh``: one per boundary, MISSING (-1) where there is none; ``modulus_wh``: where the register rolls over, 0
-    for never; ``limit_wh``: the largest plausible energy per slot. Each present register is compared with the last present
-    one, k slots earlier: advance = new - old, + modulus when it dropped and modulus > 0. In range (0 <= advance <=
-    k x limit) it is that slot's energy (k = 1) or an advance over k missing slots; out of range the k slots are suspect.
-    Either way the register is the next reference. SettlementError for a register below -1 or at or above its modulus, and
-    for a negative modulus or limit.
+    for never; ``limit_wh``: the largest plausible energy per slot. Each present register is compared with the reference, k
+    slots earlier. In range (0 <= advance <= k x limit) it is that slot's energy (k = 1) or an advance over k slots, and the
+    next reference. Out of range, where ``sets_aside`` (/2): the slot that ends at it is suspect and the reference stays; else
+    (/1): the k slots are suspect and it is the next reference all the same. SettlementError for a register below -1 or at or
+    above its modulus, and for a negative modulus or limit.
     """
-    if modulus_wh < 0 or limit_wh < 0:
-        raise SettlementError(f"modulus and limit must not be negative: {modulus_wh}, {limit_wh}")
+    _check(registers_wh, modulus_wh, limit_wh)
     slots = max(len(registers_wh) - 1, 0)
     energy = [MISSING] * slots
     quality = ["missing"] * slots
     advances: list[Advance] = []
-    last: int | None = None
+    reference: int | None = None
+    for boundary, register in enumerate(registers_wh):
+        if register == MISSING:
+            continue
+        if reference is None:
+            reference = boundary
+            continue
+        gap = boundary - reference
+        advance = _advance(registers_wh[reference], register, modulus_wh, gap * limit_wh)
+        if advance is None:
+            first = boundary - 1 if sets_aside else reference
+            quality[first:boundary] = ["suspect"] * (boundary - first)
+            reference = reference if sets_aside else boundary
+            continue
+        if gap == 1:
+            energy[reference], quality[reference] = advance, "measured"
+        else:
+            advances.append(Advance(reference, gap, advance))
+        reference = boundary
+    return IntervalEnergy(tuple(energy), tuple(quality), tuple(advances))
+
+
+def _advance(old_wh: int, new_wh: int, modulus_wh: int, most_wh: int) -> int | None:
+    """How far one register went, None where that is out of range."""
+    old, new, modulus, most = (
+        np.array([value], dtype=np.int64) for value in (old_wh, new_wh, modulus_wh, min(most_wh, INT64_MAX))
+    )
+    advance = advance_of(old, new, modulus)
+    return int(advance[0]) if is_in_range(advance, most)[0] else None
+
+
+def _check(registers_wh: Sequence[int], modulus_wh: int, limit_wh: int) -> None:
+    if modulus_wh < 0 or limit_wh < 0:
+        raise SettlementError(f"modulus and limit must not be negative: {modulus_wh}, {limit_wh}")
     for boundary, register in enumerate(registers_wh):
         if register < MISSING:
             raise SettlementError(
@@ -58,18 +94,3 @@ def interval_energy(registers_wh: Sequence[int], modulus_wh: int, limit_wh: int)
             )
         if 0 < modulus_wh <= register:
             raise SettlementError(f"registers_wh[{boundary}] is {register}, at or above the modulus {modulus_wh}")
-        if register == MISSING:
-            continue
-        if last is not None:
-            advance = register - registers_wh[last]
-            if advance < 0:
-                advance += modulus_wh
-            gap = boundary - last
-            if not 0 <= advance <= gap * limit_wh:
-                quality[last:boundary] = ["suspect"] * gap
-            elif gap == 1:
-                energy[last], quality[last] = advance, "measured"
-            else:
-                advances.append(Advance(last, gap, advance))
-        last = boundary
-    return IntervalEnergy(tuple(energy), tuple(quality), tuple(advances))

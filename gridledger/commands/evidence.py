@@ -72,8 +72,8 @@ def _check_line_kind(line_kind: str) -> None:
 
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
-    from gridledger.contracts import CONTRACTS
     from ledger.evidence import build_book, build_bundle
+    from settlement.catalogue import CONTRACTS
 
     with _reader(args.data) as reader:
         bundle = build_bundle(

@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace) -> int:
     from gridcore.errors import EncodingError, UsageError
     from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
-    from gridledger.contracts import pins
     from ledger.genesis import check_genesis
     from ledger.store.directory import GENESIS_NAME, init_ledger
+    from settlement.catalogue import pins
 
     try:
         with args.genesis.open("rb") as file:
@@ -81,11 +81,11 @@ def _run(args: argparse.Namespace) -> int:
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
     from gridcore.serving.asgi import is_loopback, open_socket
-    from gridledger.contracts import CONTRACTS, pins
     from ledger.config import NodeConfig, load_key
     from ledger.genesis import check_genesis
     from ledger.store.directory import load_genesis
     from ledger.store.ledger import Ledger
+    from settlement.catalogue import CONTRACTS, pins
 
     config = load_config(args.config, NodeConfig)
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
@@ -108,11 +108,11 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
-    from gridledger.contracts import CONTRACTS
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.http.door import Node
     from ledger.http.server import serve_node
     from settlement import statements
+    from settlement.catalogue import CONTRACTS
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,8 +131,8 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gridledger.contracts import CONTRACTS
     from ledger.store.check import check_ledger
+    from settlement.catalogue import CONTRACTS
 
     report = check_ledger(args.data, CONTRACTS)
     result = {
@@ -171,8 +171,8 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _renew_guard(args: argparse.Namespace) -> int:
-    from gridledger.contracts import CONTRACTS
     from ledger.store.check import renew_guard
+    from settlement.catalogue import CONTRACTS
 
     report = renew_guard(args.data, CONTRACTS)
     result = {"height": report.height, "header_digest": report.digest.hex(), "transactions": report.transactions}

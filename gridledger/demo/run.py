@@ -34,8 +34,8 @@ from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client, NodeStatus
+from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from settlement.pin import contract_pin
 from simulators.grid.feeder import EXTRACT_NAME
 from simulators.grid.world import World, build_world
 

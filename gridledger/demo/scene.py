@@ -14,8 +14,8 @@ from gridcore.signers import save_key
 from gridcore.sm import SigningKey
 from gridledger.demo.genesis import build_genesis, gateway_of
 from ledger.store.directory import init_ledger
+from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from settlement.pin import contract_pin
 from simulators.grid.world import World
 
 

@@ -92,15 +92,13 @@ class CaseInput:
         """A list of byte strings, each written as hex."""
         return [_data(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
 
+    def integer_table(self, key: str) -> dict[str, int]:
+        """A table whose values are whole numbers of 64 bits."""
+        return _integer_table(self._values[key], f"input.{key}")
+
     def integer_tables(self, key: str) -> list[dict[str, int]]:
         """A list of tables whose values are whole numbers of 64 bits."""
-        tables: list[dict[str, int]] = []
-        for row, item in enumerate(self._list(key)):
-            field = f"input.{key}[{row}]"
-            if not isinstance(item, dict):
-                raise CaseError(field, "a table", item)
-            tables.append({name: _integer(value, f"{field}.{name}") for name, value in item.items()})
-        return tables
+        return [_integer_table(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
 
     def csv(self, key: str, columns: Iterable[str]) -> list[dict[str, str]]:
         """The rows of the CSV file that ``key`` names, by column; blank lines and columns not asked for are left out."""
@@ -149,6 +147,12 @@ def _integer(value: object, field: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise CaseError(field, "a whole number", value)
     return check_int64(value, field)
+
+
+def _integer_table(value: object, field: str) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise CaseError(field, "a table", value)
+    return {name: _integer(item, f"{field}.{name}") for name, item in value.items()}
 
 
 def _text(value: object, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import floor
 
 import numpy as np
@@ -15,8 +16,9 @@ from gridledger.vectors.cases import (
     check_unique,
     csv_integers,
 )
-from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, PRICE_KEYS, SELL, TIME
-from settlement.difference import difference_postings
+from ledger.state.postings import difference_posting
+from settlement.contracts import mid_market_rate_1
+from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, PRICE_KEYS, SELL, TIME, clear
 from settlement.interval_energy import interval_energy
 
 TRADE_PRICE_KEY = "trade_price_micro_per_kwh"
@@ -39,9 +41,19 @@ def register_decode(case: CaseInput) -> dict[str, object]:
     return output
 
 
-def interval_energy_case(case: CaseInput) -> dict[str, object]:
+def interval_energy_of_files(case: CaseInput) -> dict[str, object]:
     """``interval_energy/1``."""
-    result = interval_energy(case.integers("registers_wh"), case.integer("modulus_wh"), case.integer("limit_wh"))
+    return _interval_energy(case, sets_aside=False)
+
+
+def interval_energy_of_ledger(case: CaseInput) -> dict[str, object]:
+    """``interval_energy/2``."""
+    return _interval_energy(case, sets_aside=True)
+
+
+def _interval_energy(case: CaseInput, *, sets_aside: bool) -> dict[str, object]:
+    series = case.integers("registers_wh"), case.integer("modulus_wh"), case.integer("limit_wh")
+    result = interval_energy(*series, sets_aside=sets_aside)
     return {
         "energy_wh": list(result.energy_wh),
         "quality": list(result.quality),
@@ -58,7 +70,7 @@ def call_auction(case: CaseInput) -> dict[str, object]:
         if row["side"] not in _SIDES:
             raise CaseRefusedError(f"side {row['side']!r} of order {row['order_id']} is neither buy nor sell")
     reference_key = "reference_price_micro_per_kwh"
-    clearing = CONTRACT.clear(
+    clearing = clear(
         np.array([_SIDES[row["side"]] for row in rows], dtype=np.int8),
         np.array(csv_integers(rows, "quantity_wh"), dtype=np.int64),
         np.array(csv_integers(rows, "price_micro_per_kwh"), dtype=np.int64),
@@ -111,4 +123,26 @@ def slot_settlement(case: CaseInput) -> dict[str, object]:
 
 def difference_posting_case(case: CaseInput) -> dict[str, object]:
     """``difference_posting/1``."""
-    return {"postings": difference_postings(case.integer_tables("runs"))}
+    runs = case.integer_tables("runs")
+    return {"postings": [difference_posting(*pair) for pair in zip([{}, *runs], runs, strict=False)]}
+
+
+def mid_market_rate(case: CaseInput) -> dict[str, object]:
+    """``mid_market_rate/1``: by the contract of that name, members brought into the order of their names."""
+    net_wh = case.integer_table("net_wh")
+    members = sorted(net_wh, key=lambda name: name.encode("utf-8"))
+    community = mid_market_rate_1.share(
+        np.array([net_wh[member] for member in members], dtype=np.int64),
+        retail_micro_per_kwh=case.integer("retail_price_micro_per_kwh"),
+        feed_in_micro_per_kwh=case.integer("feed_in_price_micro_per_kwh"),
+    )
+    totals = community.totals
+    output: dict[str, object] = {
+        "pays_nano": dict(zip(members, community.pays_nano.tolist(), strict=True)),
+        "grid_receives_nano": totals.buyers_nano - totals.sellers_nano,
+    }
+    for key, price in (("price_sell", totals.price_sell), ("price_buy", totals.price_buy)):
+        if price is not None:
+            ratio = Fraction(*price)
+            output[key] = f"{ratio.numerator}/{ratio.denominator}"
+    return output

@@ -33,12 +33,17 @@ HANDLERS: dict[str, Handler] = {
     "salted_root/1": Handler(byte_handlers.salted_root, ("seed", "rows")),
     "cbor_canonical/1": Handler(byte_handlers.cbor_canonical, ("bytes",)),
     "register_decode/1": Handler(energy_handlers.register_decode, ("words", "type", "order", "scale"), ("nan",)),
-    "interval_energy/1": Handler(energy_handlers.interval_energy_case, ("registers_wh", "modulus_wh", "limit_wh")),
+    "interval_energy/1": Handler(energy_handlers.interval_energy_of_files, ("registers_wh", "modulus_wh", "limit_wh")),
+    "interval_energy/2": Handler(energy_handlers.interval_energy_of_ledger, ("registers_wh", "modulus_wh", "limit_wh")),
     "call_auction/1": Handler(
         energy_handlers.call_auction, ("orders",), ("reference_price_micro_per_kwh", "rationing")
     ),
     "slot_settlement/1": Handler(
         energy_handlers.slot_settlement, ("rows", energy_handlers.TRADE_PRICE_KEY, *PRICE_KEYS)
+    ),
+    "mid_market_rate/1": Handler(
+        energy_handlers.mid_market_rate,
+        ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh", "net_wh"),
     ),
     "difference_posting/1": Handler(energy_handlers.difference_posting_case, ("runs",)),
 }

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcore.batch import ABSENT_QUALITY, REGISTER_WH_MAX
 from gridcore.codes import Code
 from ledger.state.columns import Int64, unpack
 from ledger.state.draft import Draft
+from ledger.state.energy import advance_of, is_in_range
 
 NEIGHBOUR_SLOTS_MAX: Final = 96
 """How far a late row looks for the values before and after it."""
@@ -108,17 +108,12 @@ def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> In
 
     Half the modulus at most: beyond that, a register that went back would look like one that rolled over.
     """
-    # Registers are not negative, limits are at most 10^9 a slot, times at most year 9999: nothing here leaves 64 bits.
-    raw = new - old
-    most = slots * rows.limit_wh
-    advance = raw
-    if rows.modulus_wh.any():
-        most = np.where(rows.modulus_wh > 0, np.minimum(most, rows.modulus_wh // 2), most)
-        advance = raw + np.where(raw < 0, rows.modulus_wh, 0)
-    beyond: NDArray[np.bool_] = ((advance < 0) | (advance > most)) & (slots > 0)
+    most = slots * rows.limit_wh  # limits are at most 10^9 a slot, times at most year 9999: this does not leave 64 bits
+    most = np.where(rows.modulus_wh > 0, np.minimum(most, rows.modulus_wh // 2), most)
+    beyond = ~is_in_range(advance_of(old, new, rows.modulus_wh), most) & (slots > 0)
     if not beyond.any():
-        return np.zeros_like(raw)
-    return np.where(beyond, np.where(raw < 0, GOES_BACK, EXCEEDS_LIMIT), FITS)
+        return np.zeros_like(old)
+    return np.where(beyond, np.where(new < old, GOES_BACK, EXCEEDS_LIMIT), FITS)
 
 
 def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:

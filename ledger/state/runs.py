@@ -15,8 +15,10 @@ from gridcore.sm3 import sm3
 from ledger.contract import Contract, SlotSettlementLike
 from ledger.state.columns import Int64, UInt8, chunks, pack, unpack
 from ledger.state.draft import Draft
+from ledger.state.energy import advance_of
 from ledger.state.market import load_fills, salted_root
 from ledger.state.metering import NO_SEED, load_registers
+from ledger.state.postings import difference_posting
 from ledger.state.registry import Area
 
 INITIAL: Final = "initial"
@@ -67,20 +69,16 @@ def load_snapshot(draft: Draft, area: Area, boundary_s: int) -> Snapshot:
     )
 
 
-def energy_of(start: Int64, end: Int64, modulus_wh: Int64, ratio: Int64) -> Int64:
-    """Primary Wh between two registers; a drop is a roll-over, because range was checked when the register was taken."""
-    raw = end - start
-    return (raw + np.where(raw < 0, modulus_wh, 0)) * ratio
-
-
 def write_run(
     draft: Draft, contract: Contract, area: Area, slot_start_s: int, run: str, start: Snapshot, end: Snapshot
 ) -> None:
     """Compute a run and write its leaves: run, positions, accounts, balances."""
     rows = area.settling
     shown = [snapshot.registers[index][rows] for index in range(2) for snapshot in (start, end)]
-    import_wh = energy_of(shown[0], shown[1], area.modulus_wh, area.ratio)
-    export_wh = energy_of(shown[2], shown[3], area.modulus_wh, area.ratio)
+    import_wh = (
+        advance_of(shown[0], shown[1], area.modulus_wh) * area.ratio
+    )  # range was checked when a register was taken
+    export_wh = advance_of(shown[2], shown[3], area.modulus_wh) * area.ratio
     clearing = draft.must(f"clearing/{area.id}/{slot_start_s}")
     bought_wh, sold_wh = positions_from_fills(draft, area, slot_start_s)
     settled = contract.settle(
@@ -176,13 +174,14 @@ def two_limbs(amount_nano: int) -> list[int]:
 
 
 def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) -> None:
-    """Double entry: what the parties owe is what the accounts receive, to the nano."""
+    """Double entry: what the parties owe is what the accounts receive, to the nano. The first run posts against nothing."""
     owed = sum(int(amount) for amount in settled.pays_nano)
     require(owed == sum(settled.accounts_nano.values()), f"debits equal credits in area {area.id}")
+    posting = difference_posting({}, settled.accounts_nano)
     for name in ACCOUNTS:
         key = f"account/{area.id}/{name}"
         account: Mapping[str, int] = draft.get(key) or {"nano": 0, "units": 0}
-        total = account["units"] * _NANO + account["nano"] + settled.accounts_nano.get(name, 0)
+        total = account["units"] * _NANO + account["nano"] + posting.get(name, 0)
         units, nano = two_limbs(total)
         draft.put(key, {"nano": nano, "units": units})
     for chunk, first, last in chunks(len(area.settling)):

@@ -23,28 +23,50 @@ from settlement.contract_kit_1.columns import (
     subtract,
 )
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
-from settlement.contract_kit_1.registers import MISSING, advance
+from settlement.contract_kit_1.lines import (
+    TRADE_PRICE,
+    Line,
+    LineKind,
+    Product,
+    check_amounts,
+    check_prices,
+    priced_line,
+    receipts,
+    shared_line,
+    sum_of_products,
+)
 from settlement.contract_kit_1.split import largest_remainder
+from settlement.contract_kit_1.terms import PRICES, fault_of_keys
 
 __all__ = [
     "INT64_MAX",
     "INT64_MIN",
-    "MISSING",
+    "PRICES",
+    "TRADE_PRICE",
     "ContractError",
     "ContractInvariantError",
     "Int8Column",
     "Int64Column",
+    "Line",
+    "LineKind",
+    "Product",
     "add",
-    "advance",
+    "check_amounts",
     "check_column",
     "check_int64",
+    "check_prices",
     "exact_products",
     "exact_sum",
+    "fault_of_keys",
     "is_int64",
     "largest_remainder",
     "magnitude",
     "multiply",
     "narrow",
+    "priced_line",
     "promise",
+    "receipts",
+    "shared_line",
     "subtract",
+    "sum_of_products",
 ]

@@ -37,13 +37,12 @@ CONSENSUS = (
     "ledger/state/",
     "settlement/contracts/",
     "settlement/contract_kit_1/",
-    "gridcore/sm3/",
-    *(f"gridcore/{name}.py" for name in "batch cbor codes column envelope errors genesis header merkle rows".split()),
+    *(f"gridcore/{name}.py" for name in "batch cbor codes column envelope errors genesis header merkle sm3".split()),
 )
 
 # Third-party libraries and the rooms they stay in (path prefixes). A library without a room may not be imported.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "cryptography": ("gridcore/sm/", "gridcore/sm3/hashers.py"),
+    "cryptography": ("gridcore/sm/", "gridcore/sm3.py"),
     "gmssl": ("gridcore/sm/",),
     "structlog": ("gridcore/logs.py",),
     "pymodbus": ("edge/drivers/", "simulators/"),

@@ -11,6 +11,7 @@ from ledger.state.registry import Area
 
 PAGE_ROWS_MAX: Final = 20_000
 
+Json = dict[str, Any]
 T = TypeVar("T")
 
 

@@ -7,20 +7,21 @@ pure functions over columns: no state, no clock, no floats.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from settlement.contract_kit_1 import Int8Column, Int64Column
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
 from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
     LINE_KINDS,
     PRICE_KEYS,
-    Line,
+    SUPPLIER_KEYS,
     SlotSettlement,
+    lines_of,
     settle,
 )
 
 __all__ = [
-    "ACCOUNTS",
     "BUY",
     "CONTRACT",
     "LINE_KINDS",
@@ -29,16 +30,36 @@ __all__ = [
     "SELL",
     "TIME",
     "Clearing",
-    "Line",
     "P2pCallAuction",
     "SlotSettlement",
+    "clear",
 ]
+
+_RATIONING = "rationing"
+_REFERENCE_PRICE = "reference_price_micro_per_kwh"
+_REFERENCE_MICRO_PER_KWH_MAX = 10**9
 
 
 class P2pCallAuction:
     """The contract as the ledger sees it (``ledger.contract.Contract``)."""
 
     contract_id = "p2p_call_auction/1"
+    takes_orders = True
+    line_kinds = LINE_KINDS
+    accounts = ACCOUNTS
+    supplier_keys = SUPPLIER_KEYS
+
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with the terms of an area: seven prices, how is rationed, and the price that breaks a tie."""
+        fault = fault_of_keys(terms, (PRICES, _RATIONING, _REFERENCE_PRICE))
+        fault = fault or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+        if fault:
+            return fault
+        if terms[_RATIONING] != PRO_RATA:
+            return f"{_RATIONING} is one of {PRO_RATA}, not {terms[_RATIONING]!r}"
+        most, price = _REFERENCE_MICRO_PER_KWH_MAX, terms[_REFERENCE_PRICE]
+        is_price = type(price) is int and abs(price) <= most
+        return "" if is_price else f"{_REFERENCE_PRICE} is a whole number, -{most} to {most}, not {price!r}"
 
     def clear(
         self,
@@ -46,18 +67,15 @@ class P2pCallAuction:
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        reference_price_micro_per_kwh: int | None,
-        rationing: str,
-        sequence: Int64Column | None = None,
+        terms: Mapping[str, Any],
     ) -> Clearing:
         """Clear one gate: see ``clearing.clear``."""
         return clear(
             side,
             quantity_wh,
             price_micro_per_kwh,
-            reference_price_micro_per_kwh=reference_price_micro_per_kwh,
-            rationing=rationing,
-            sequence=sequence,
+            reference_price_micro_per_kwh=terms[_REFERENCE_PRICE],
+            rationing=terms[_RATIONING],
         )
 
     def settle(
@@ -76,6 +94,27 @@ class P2pCallAuction:
             export_wh,
             bought_wh,
             sold_wh,
+            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
+            prices=prices,
+        )
+
+    def lines(
+        self,
+        *,
+        import_wh: Int64Column,
+        export_wh: Int64Column,
+        bought_wh: Int64Column,
+        sold_wh: Int64Column,
+        pays_nano: Int64Column,
+        trade_price_micro_per_kwh: int | None,
+        prices: Mapping[str, int],
+    ) -> tuple[Line, ...]:
+        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        return lines_of(
+            import_wh=import_wh,
+            export_wh=export_wh,
+            bought_wh=bought_wh,
+            sold_wh=sold_wh,
             trade_price_micro_per_kwh=trade_price_micro_per_kwh,
             prices=prices,
         )

@@ -25,8 +25,8 @@ from ledger.http.server import serve_node
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement import statements
+from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from settlement.pin import contract_pin
 
 SLOT_S = 900
 FIRST_S = 1_800_000_000

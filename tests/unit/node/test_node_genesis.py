@@ -11,8 +11,8 @@ from gridcore import cbor
 from gridcore.errors import UsageError
 from gridcore.genesis import decode_genesis
 from ledger.genesis import PRICES, ROLES, check_genesis, signer_set
+from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
-from settlement.pin import contract_pin
 from tests.unit.node.node_world import FIRST_S, keys, make_genesis, make_leaves
 
 PINS = {CONTRACT.contract_id: contract_pin(CONTRACT.contract_id)}

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError
-from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, SELL, Clearing
+from settlement.contracts import p2p_call_auction_1 as call_auction
+from settlement.contracts.p2p_call_auction_1 import BUY, SELL, Clearing
 
 
 class Order(NamedTuple):
@@ -21,7 +22,7 @@ class Order(NamedTuple):
 
 
 def clear(orders: list[Order], rationing: str = "pro_rata", reference: int | None = None) -> Clearing:
-    return CONTRACT.clear(
+    return call_auction.clear(
         np.array([order.side for order in orders], dtype=np.int8),
         np.array([order.quantity for order in orders], dtype=np.int64),
         np.array([order.price for order in orders], dtype=np.int64),
@@ -170,7 +171,7 @@ def test_gsy_pay_as_clear_stopped_below_the_largest_volume() -> None:
 def test_pymarket_huang_returned_no_trade_for_a_large_book() -> None:
     random = np.random.default_rng(3)
     half = 50_000
-    cleared = CONTRACT.clear(
+    cleared = call_auction.clear(
         np.repeat(np.array([BUY, SELL], dtype=np.int8), half),
         random.integers(1, 1001, 2 * half),
         np.concatenate((random.integers(3000, 8001, half), random.integers(2000, 7001, half))),
@@ -222,7 +223,9 @@ def test_reference_outside_int64_is_refused() -> None:
 def test_columns_of_unequal_length_are_refused() -> None:
     one, two = np.ones(1, dtype=np.int64), np.ones(2, dtype=np.int64)
     with pytest.raises(ContractError):
-        CONTRACT.clear(np.zeros(2, dtype=np.int8), one, two, reference_price_micro_per_kwh=None, rationing="pro_rata")
+        call_auction.clear(
+            np.zeros(2, dtype=np.int8), one, two, reference_price_micro_per_kwh=None, rationing="pro_rata"
+        )
 
 
 def test_clearing_leaves_its_input_as_it_was() -> None:
@@ -230,4 +233,4 @@ def test_clearing_leaves_its_input_as_it_was() -> None:
     quantity, price = np.array([5, 3], dtype=np.int64), np.array([9, 7], dtype=np.int64)
     for array in (side, quantity, price):
         array.flags.writeable = False
-    CONTRACT.clear(side, quantity, price, reference_price_micro_per_kwh=8, rationing="pro_rata")
+    call_auction.clear(side, quantity, price, reference_price_micro_per_kwh=8, rationing="pro_rata")

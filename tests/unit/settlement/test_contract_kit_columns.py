@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from settlement import contract_kit_1 as kit
-from settlement.interval_energy import interval_energy
 
 INT64 = st.integers(kit.INT64_MIN, kit.INT64_MAX)
 NEAR_EDGES = st.one_of(
@@ -102,35 +101,3 @@ def test_split_of_nothing_needs_no_weight() -> None:
 def test_share_outside_int64_is_refused() -> None:
     with pytest.raises(kit.ContractError, match="64-bit"):
         kit.largest_remainder(2**64, column([1]))
-
-
-REGISTER = st.integers(-1, 999)
-
-
-@settings(max_examples=200, deadline=None)
-@given(REGISTER, REGISTER, st.sampled_from([0, 1000]), st.integers(0, 400), st.integers(1, 3))
-def test_advance_of_a_column_is_interval_energy_of_each_meter(
-    start: int, end: int, modulus: int, limit: int, slots: int
-) -> None:
-    energy, ok = kit.advance(column([start]), column([end]), column([modulus]), column([limit]), slots=slots)
-    series = interval_energy([start, *[-1] * (slots - 1), end], modulus, limit)
-    if slots == 1:
-        expected = series.energy_wh[0]
-    else:
-        expected = series.advances[0].energy_wh if series.advances else -1
-    assert (int(energy[0]), bool(ok[0])) == (expected, expected >= 0)
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "modulus", "limit"), [(-2, 0, 0, 1), (0, 9, 9, 1), (0, 1, -1, 1), (0, 1, 0, -1)]
-)
-def test_register_that_cannot_be_is_refused(start: int, end: int, modulus: int, limit: int) -> None:
-    with pytest.raises(kit.ContractError):
-        kit.advance(column([start]), column([end]), column([modulus]), column([limit]))
-
-
-def test_advance_over_slots_with_a_huge_limit_does_not_wrap() -> None:
-    energy, ok = kit.advance(
-        column([0, 5]), column([kit.INT64_MAX, 0]), column([0, 0]), column([kit.INT64_MAX] * 2), slots=3
-    )
-    assert (energy.tolist(), ok.tolist()) == ([kit.INT64_MAX, -1], [True, False])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from settlement.catalogue import contract_pin
 from settlement.errors import SettlementError
-from settlement.pin import contract_pin
 
 CONTRACT = "p2p_call_auction/1"
 FOLDERS = ("contracts/p2p_call_auction_1", "contract_kit_1")

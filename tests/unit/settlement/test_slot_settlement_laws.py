@@ -15,8 +15,6 @@ from ledger.contract import ClearingLike, Contract, Positions, SlotSettlementLik
 from settlement import statements
 from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, is_int64
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing, SlotSettlement
-from settlement.difference import difference_posting, difference_postings
-from settlement.errors import SettlementError
 
 # the concrete classes fit the protocols that the ledger calls: mypy checks these four lines
 _contract: Contract = CONTRACT
@@ -117,7 +115,8 @@ def test_settlement_follows_the_text_and_conserves_money(data: st.DataObject, si
             settled.lines  # noqa: B018
         return
     for number, line in enumerate(settled.lines):
-        assert line.kind == LINE_KINDS[number]
+        declared = LINE_KINDS[number]
+        assert (line.kind, line.account) == (declared.kind, declared.account)
         assert line.energy_wh.tolist() == [lines[number][0] for lines in by_text]
         assert line.amount_nano.tolist() == [lines[number][1] for lines in by_text]
 
@@ -189,6 +188,26 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     debit = {party: sum(line.amount_nano for line in statement if line.party == party) for party in parties}
     assert list(debit.values()) == settled.pays_nano.tolist()
     assert [total.pays_nano for total in statements.slot_totals(settled, parties, 0)] == settled.pays_nano.tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_lines_of_any_rows_follow_from_their_positions_alone(data: st.DataObject) -> None:
+    rows, trade_price, prices = data.draw(slots(10**6, 10**6))
+    settled = settle(rows, trade_price, prices)
+    cut = slice(*sorted(data.draw(st.lists(st.integers(0, len(rows)), min_size=2, max_size=2))))
+    taken = columns(*([row[index] for row in rows[cut]] for index in range(4)))
+    lines = CONTRACT.lines(
+        **dict(zip(Row._fields, taken, strict=True)),
+        pays_nano=settled.pays_nano[cut],
+        trade_price_micro_per_kwh=settled.price_micro_per_kwh,
+        prices=dict(zip(PRICE_KEYS, prices, strict=True)),
+    )
+    assert len(lines) == len(settled.lines)
+    for line, whole in zip(lines, settled.lines, strict=True):
+        assert (line.kind, line.energy_wh.tolist()) == (whole.kind, whole.energy_wh[cut].tolist())
+        assert line.amount_nano.tolist() == whole.amount_nano[cut].tolist()
+        assert line.price_micro_per_kwh == whole.price_micro_per_kwh or not whole.energy_wh.any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -268,24 +287,3 @@ def test_daily_totals_are_exact_at_any_size(data: st.DataObject, slot_count: int
         sums = [sum(slot[index][row] for slot in day) for index in range(len(Positions._fields))]
         assert total == (str(row), *sums, sums[5] - sums[4])
     assert len(totals) == parties
-
-
-@settings(deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(-5, 5)), max_size=6))
-def test_sum_of_all_difference_postings_is_the_last_run_alone(runs: list[dict[str, int]]) -> None:
-    postings = difference_postings(runs)
-    assert len(postings) == len(runs)
-    total: dict[str, int] = {}
-    for posting in postings:
-        assert 0 not in posting.values()
-        for account, amount in posting.items():
-            total[account] = total.get(account, 0) + amount
-    last = runs[-1] if runs else {}
-    assert {account: amount for account, amount in total.items() if amount} == {
-        account: amount for account, amount in last.items() if amount
-    }
-
-
-def test_difference_outside_int64_is_refused() -> None:
-    with pytest.raises(SettlementError, match="home"):
-        difference_posting({"home": INT64_MIN}, {"home": INT64_MAX})

@@ -8,7 +8,7 @@ from settlement.contracts.p2p_call_auction_1 import slot as contract_slot
 
 
 def test_line_kinds_of_ledger_and_contract_are_the_same_in_the_same_order() -> None:
-    assert tuple(LINE_KINDS) == runs.LINE_KINDS
+    assert tuple(kind.kind for kind in LINE_KINDS) == runs.LINE_KINDS
 
 
 def test_counter_accounts_of_ledger_and_contract_are_the_same() -> None:

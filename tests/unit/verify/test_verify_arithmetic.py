@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gridcore import cbor, sm, verify
 from gridcore.errors import EncodingError
 from gridcore.sm import SigningKey
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
 from tests.unit.verify.bundle_world import PRICES
 
 KEY = SigningKey.from_scalar(bytes(30) + b"\x12\x34")
@@ -121,7 +121,7 @@ ORDERS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 50), st.integers(-
 @settings(max_examples=200)
 def test_any_auction_gives_what_the_contract_gives(orders: list[tuple[int, int, int]], reference_price: int) -> None:
     side, quantity, price = (np.array([order[index] for order in orders], dtype=np.int64) for index in range(3))
-    cleared = CONTRACT.clear(
+    cleared = clear(
         side.astype(np.int8), quantity, price, reference_price_micro_per_kwh=reference_price, rationing="pro_rata"
     )
     expected = (cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())

@@ -1,0 +1,107 @@
+"""``mid_market_rate/1``: a community shares each slot's energy after the fact, half way between the grid's two prices.
+
+What the sharing must yield, exactly, is said by ``mid_market_rate/1`` of the conformance vectors; network charge and levy are
+those of ``slot_settlement/1``. There are no orders: nothing is cleared at the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
+from settlement.contracts.mid_market_rate_1.rate import Community, Totals, share
+from settlement.contracts.mid_market_rate_1.slot import (
+    ACCOUNTS,
+    FEED_IN_PRICE,
+    LINE_KINDS,
+    PRICE_KEYS,
+    RETAIL_PRICE,
+    SUPPLIER_KEYS,
+    SlotSettlement,
+    lines_of,
+    settle,
+)
+
+__all__ = ["CONTRACT", "LINE_KINDS", "Community", "MidMarketRate", "NoClearing", "SlotSettlement", "Totals", "share"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoClearing:
+    """A gate without a market: no volume, no price, nothing filled."""
+
+    filled_wh: Int64Column
+    volume_wh: int = 0
+    price_micro_per_kwh: int | None = None
+
+
+class MidMarketRate:
+    """The contract as the ledger sees it (``ledger.contract.Contract``)."""
+
+    contract_id = "mid_market_rate/1"
+    takes_orders = False
+    line_kinds = LINE_KINDS
+    accounts = ACCOUNTS
+    supplier_keys = SUPPLIER_KEYS
+
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
+        fault = fault_of_keys(terms, (PRICES,)) or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+        if fault:
+            return fault
+        retail, feed_in = terms[PRICES][RETAIL_PRICE], terms[PRICES][FEED_IN_PRICE]
+        return "" if retail >= feed_in >= 0 else f"{PRICES}: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
+
+    def clear(
+        self,
+        side: Int8Column,
+        quantity_wh: Int64Column,
+        price_micro_per_kwh: Int64Column,
+        *,
+        terms: Mapping[str, Any],
+    ) -> NoClearing:
+        """Clear one gate: nothing is traded."""
+        return NoClearing(np.zeros(side.size, dtype=np.int64))
+
+    def settle(
+        self,
+        import_wh: Int64Column,
+        export_wh: Int64Column,
+        bought_wh: Int64Column,
+        sold_wh: Int64Column,
+        *,
+        trade_price_micro_per_kwh: int | None,
+        prices: Mapping[str, int],
+    ) -> SlotSettlement:
+        """Settle one slot: see ``slot.settle``."""
+        return settle(
+            import_wh,
+            export_wh,
+            bought_wh,
+            sold_wh,
+            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
+            prices=prices,
+        )
+
+    def lines(
+        self,
+        *,
+        import_wh: Int64Column,
+        export_wh: Int64Column,
+        bought_wh: Int64Column,
+        sold_wh: Int64Column,
+        pays_nano: Int64Column,
+        trade_price_micro_per_kwh: int | None,
+        prices: Mapping[str, int],
+    ) -> tuple[Line, ...]:
+        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        return lines_of(
+            import_wh=import_wh, export_wh=export_wh, bought_wh=bought_wh, pays_nano=pays_nano, prices=prices
+        )
+
+
+CONTRACT = MidMarketRate()
+"""The one instance: contracts hold no state."""
