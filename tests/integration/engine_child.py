@@ -12,13 +12,15 @@ from gridcore.codes import Code
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
-from tests.unit.store.faults import CrashingFiles
-from tests.unit.store.world import START_S, batches, clock_advance, open_ledger, transaction_id
+from tests.worlds.faults import CrashingFiles
+from tests.worlds.feeders import START_S, batches, clock_advance
+from tests.worlds.ledgers import open_ledger
+from tests.worlds.transactions import transaction_id
 
 WIRES = [
     wire
     for number, pair in enumerate(zip(batches("gw-1", 8), batches("gw-2", 8), strict=True))
-    for wire in (*pair, clock_advance(START_S + 10 + number, number))
+    for wire in (*pair, clock_advance(START_S + 10 + number))
 ]
 
 

@@ -25,6 +25,7 @@ from firmware_profiles import DeviceProfile, load_device_profile
 from gridcore.clock import monotonic_ms
 from gridcore.observations import Observations
 from simulators.meters import MqttFleet, RunningBroker, VirtualDevice, mosquitto_program, open_broker
+from tests.waiting import until
 
 INSTALL = "not installed (Debian: apt-get install mosquitto mosquitto-clients)"
 SHELLY = replace(load_device_profile("shelly_pro3em"), timeout_ms=300)
@@ -93,9 +94,7 @@ def values(observed: Observations, number: int) -> dict[str, int]:
 
 async def until_up(link: BrokerLink, connections: int = 1) -> None:
     """Wait until the link has been up so many times, and is."""
-    async with asyncio.timeout(10):
-        while not (link.is_up and link.connections >= connections):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: link.is_up and link.connections >= connections)
 
 
 class Listener:

@@ -22,8 +22,12 @@ from gridcore.genesis import genesis_digest
 from gridcore.sm.keystore import encode_private_key
 from gridledger.cli import main
 from simulators.meters import MeterFleet, assign_lines
-from tests.unit.edge_agent.edge_world import until
-from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, keys, make_genesis, running_node
+from tests.waiting import until
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.keys import key
+from tests.worlds.nodes import RunningNode, running_node
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import TWO_AREAS
 
 NUMBERS = (1, 2, 3, 4)
 AREA = "a-1"
@@ -36,7 +40,7 @@ class Plant:
     node: RunningNode
     fleet: MeterFleet
     config: Path
-    signing: Submitter
+    signing: Sender
 
     async def step(self, slot: int) -> int:
         """Let the meters show the end of a slot, move ledger time there and return the boundary."""
@@ -78,13 +82,13 @@ async def plant(folder: Path, slots: int) -> AsyncIterator[Plant]:
     fleet = MeterFleet(placed)
     lines = await fleet.start()
     async with running_node(folder / "node") as node:
-        (folder / "gateway.pem").write_bytes(encode_private_key(keys()["gw-1"], b"hush", iterations=1024))
-        (folder / "util.pem").write_bytes(encode_private_key(keys()["util"], b"hush", iterations=1024))
+        (folder / "gateway.pem").write_bytes(encode_private_key(key("gw-1"), b"hush", iterations=1024))
+        (folder / "util.pem").write_bytes(encode_private_key(key("util"), b"hush", iterations=1024))
         (folder / "password").write_text("hush")
         (folder / "password").chmod(0o600)
-        signer = {"public_key": keys()["operator"].public_key.hex(), "power": 1, "name": "operator"}
+        signer = {"public_key": key("operator").public_key.hex(), "power": 1, "name": "operator"}
         trust = {"type": "gridledger-trust", "version": 1, "chain": node.chain, "signers": [signer]}
-        (folder / "trust.json").write_text(json.dumps(trust | {"genesis": genesis_digest(make_genesis()).hex()}))
+        (folder / "trust.json").write_text(json.dumps(trust | {"genesis": genesis_digest(TWO_AREAS.genesis).hex()}))
         text = (
             f'gateway = "gw-1"\nchain = "{node.chain}"\nnode = "{node.url}"\ntrust = "trust.json"\nclock = "ledger"\n'
             f'key = "file:gateway.pem"\nkey_password = "file:password"\noutbox = "outbox.sqlite"\n'
@@ -97,7 +101,7 @@ async def plant(folder: Path, slots: int) -> AsyncIterator[Plant]:
             text += f'[[meters]]\nnumber = {number}\nmeter = "{meter.meter}"\nline = "{meter.line}"\n'
             text += f'unit_id = {meter.unit_id}\nprofile = "{meter.profile.id}"\nlimit_wh = 10000\n'
         (folder / "edge.toml").write_text(text)
-        yield Plant(node, fleet, folder / "edge.toml", Submitter(node.chain))
+        yield Plant(node, fleet, folder / "edge.toml", node.sender())
     await fleet.close()
 
 

@@ -21,26 +21,15 @@ from ledger.engines.pool import Limits
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
-from ledger.store.directory import init_ledger
 from ledger.store.errors import StoreError
 from ledger.store.files import Files
-from ledger.store.ledger import Ledger
 from settlement.contract_kit_1 import ContractInvariantError
-from tests.unit.store import world
-from tests.unit.store.faults import FullDisk
-from tests.unit.store.world import (
-    CLOCK_KEY,
-    CONTRACTS,
-    NODE_KEY,
-    SLOT_S,
-    START_S,
-    batches,
-    clock_advance,
-    make_genesis,
-    open_ledger,
-    sign,
-    transaction_id,
-)
+from tests.waiting import until
+from tests.worlds.consortium import SLOT_S
+from tests.worlds.faults import FullDisk
+from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
+from tests.worlds.ledgers import CONTRACTS, open_ledger
+from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)
 PATIENCE_S = 20
@@ -72,17 +61,15 @@ async def test_what_waits_together_becomes_one_block(tmp_path: Path) -> None:
         assert {answer.code for group in answers for answer in group} == {Code.ACCEPTED}
         assert height(engine) <= 2
         # While one block is made, everything else that comes waits for the next one.
-        clocks = [clock_advance(START_S + n, n) for n in range(1, 40)]
+        clocks = [clock_advance(START_S + n) for n in range(1, 40)]
         before = height(engine)
         await asyncio.gather(*(engine.submit([wire]) for wire in clocks))
         assert height(engine) < before + len(clocks)
 
 
 async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    init_ledger(tmp_path, make_genesis("real", clock="block"))
-    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, ManualClock(START_S))
-    monkeypatch.setattr(world, "CHAIN", ledger.chain)
-    wire = batches("gw-1", 1)[0]
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME)
+    wire = batches("gw-1", 1, consortium=ON_BLOCK_TIME)[0]
     looks = 0
     is_work_due = ledger.is_work_due
 
@@ -92,10 +79,8 @@ async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         return is_work_due()
 
     async def let_it_look() -> None:
-        until = looks + 5
-        async with asyncio.timeout(PATIENCE_S):
-            while looks < until:  # noqa: ASYNC110 the block thread looks
-                await asyncio.sleep(0.01)
+        enough = looks + 5
+        await until(lambda: looks >= enough)
 
     monkeypatch.setattr(ledger, "is_work_due", look)
     async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
@@ -160,14 +145,8 @@ async def test_what_no_registered_signer_signed_never_reaches_the_disk(tmp_path:
     async with running(tmp_path) as engine:
         signed, signature, attachment = cbor.decode(GW1[0])
         forged = cbor.encode([signed, bytes(reversed(signature)), attachment])
-        stranger = sign(
-            CLOCK_KEY,
-            kind="clock/advance",
-            signer="nobody",
-            identity={"client_id": bytes(16), "valid_until_s": START_S},
-            body={"to_s": START_S + 1},
-        )
-        wrong_role = sign(CLOCK_KEY, kind="market/order", signer="clock", identity={"counter": 1, "slot_start_s": 0}, body={"area": "A", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"})  # fmt: skip
+        stranger = FEEDERS.sender().clock(START_S + 1, signer="nobody")
+        wrong_role = FEEDERS.sender().order("clock", "A", "buy", 1, 1, 0)
         answers = await engine.submit([forged, stranger, wrong_role, b"\x00garbage"])
         assert [answer.code for answer in answers] == [
             Code.WRONG_SIGNATURE,
@@ -201,7 +180,7 @@ async def test_whoever_waits_for_the_clock_is_told_when_it_moves(tmp_path: Path)
         await submit(engine, clock_advance(START_S + 6))
         assert [await waiting[0], await waiting[1]] == [START_S + 6] * 2
         assert not waiting[2].done()
-        await submit(engine, clock_advance(START_S + 10, 1))
+        await submit(engine, clock_advance(START_S + 10))
         assert await waiting[2] == START_S + 10
 
 
@@ -336,9 +315,8 @@ async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
 
 
 async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(tmp_path: Path) -> None:
-    init_ledger(tmp_path, make_genesis("real", clock="block"))
     clock = ManualClock(START_S - SLOT_S - 600)
-    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, clock)
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=clock)
     async with EmbeddedEngine(ledger, tick_s=0.01) as engine:
         for slots in range(1, 4):
             clock.advance_to(START_S + slots * SLOT_S)

@@ -16,9 +16,12 @@ from gridcore.header import check_receipt, decode_receipt
 from gridcore.sm3 import sm3
 from ledger.store.check import check_ledger
 from tests.integration.engine_child import WIRES
-from tests.unit.store.world import CHAIN, CONTRACTS, NODE_KEY, decide, open_ledger, transaction_id
+from tests.worlds.feeders import FEEDERS
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.transactions import transaction_id
 
-SIGNERS = [(NODE_KEY.public_key, 1)]
+SIGNERS = [(key("operator").public_key, 1)]
 
 
 def run_child(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -39,7 +42,7 @@ def test_a_node_killed_at_any_step_loses_nothing_acknowledged_and_applies_nothin
         ledger = open_ledger(data_dir)
         for line in data_dir.with_suffix(".acks").read_text().split():
             receipt = decode_receipt(ledger.receipt(bytes.fromhex(line)) or b"")
-            check_receipt(receipt, chain=CHAIN, digest=receipt.digest, signers=SIGNERS)
+            check_receipt(receipt, chain=FEEDERS.chain, digest=receipt.digest, signers=SIGNERS)
             assert receipt.code == 0
         for wire in WIRES:
             if ledger.find_applied(transaction_id(wire)) is None:

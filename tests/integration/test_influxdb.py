@@ -19,8 +19,10 @@ from gridseries.influx import InfluxSeries
 from gridseries.projection import Projector
 from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
-from tests.unit.node.node_world import FIRST_S, SLOT_S, Submitter, running_node, submit_all
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.nodes import running_node, submit_all
+from tests.worlds.two_areas import one_settled_slot
 
 __all__ = ["influxd"]
 pytestmark = NEEDS_INFLUXD
@@ -148,7 +150,7 @@ async def test_the_documented_query_through_the_vendors_client_gives_the_ledgers
 ) -> None:
     bucket = influxd.make_bucket()
     async with running_node(tmp_path / "ledger") as node, opened(influxd, bucket) as store:
-        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        await submit_all(node.client(), one_settled_slot(node.sender()))
         projector = Projector(node.client("util"), store)
         await projector.step()
         while projector.height < projector.newest:

@@ -13,7 +13,7 @@ from firmware_profiles import load_device_profile
 from simulators.meters import Fault, MqttFleet, RunningBroker, VirtualDevice, open_broker
 from tests.integration.mqtt_world import both_kinds, skip_without_mosquitto
 from tests.integration.test_edge_with_node import NUMBERS, Plant, agent_task, plant, shown
-from tests.unit.edge_agent.edge_world import until
+from tests.waiting import until
 
 DEVICES = [
     VirtualDevice("EM-9", "em-9", load_device_profile("shelly_pro3em")),

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from gridcore import cbor
 from gridcore.envelope import decode_transaction
 from gridcore.errors import InvariantError
 from gridcore.header import check_receipt
@@ -31,7 +31,9 @@ from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.processes import ready_line
-from tests.unit.node.node_world import FIRST_S, START_S, Submitter, keys, make_genesis, make_leaves
+from tests.worlds.consortium import FIRST_S, START_S, Consortium, load
+from tests.worlds.keys import key
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "correct horse"
 START_TIMEOUT_S = 30.0
@@ -86,13 +88,13 @@ class NodeProcess:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with genesis, key, password and configuration of a node; the data directory is made."""
-    (tmp_path / "genesis.cbor").write_bytes(cbor.encode(make_genesis()))
-    pem = encode_private_key(keys()["operator"], PASSWORD.encode(), iterations=ITERATIONS_MIN)
+    (tmp_path / "genesis.cbor").write_bytes(TWO_AREAS.genesis_file)
+    pem = encode_private_key(key("operator"), PASSWORD.encode(), iterations=ITERATIONS_MIN)
     (tmp_path / "node.pem").write_bytes(pem)
     (tmp_path / "node.password").write_text(PASSWORD)
     (tmp_path / "node.password").chmod(0o600)
     write_config(tmp_path)
-    init_ledger(tmp_path / "ledger", cbor.encode(make_genesis()))
+    init_ledger(tmp_path / "ledger", TWO_AREAS.genesis_file)
     return tmp_path
 
 
@@ -122,7 +124,7 @@ def submit(url: str, wires: list[bytes]) -> list[str]:
 
 def check_receipts(url: str, wires: list[bytes]) -> list[int]:
     """Heights of the receipts, each verified."""
-    genesis = make_genesis()
+    genesis = TWO_AREAS.genesis
 
     async def fetch(client: Client) -> list[int]:
         heights = []
@@ -139,7 +141,7 @@ def check_receipts(url: str, wires: list[bytes]) -> list[int]:
 
 
 def test_a_killed_node_keeps_what_it_acknowledged(folder: Path, node: NodeProcess, command: CommandLine) -> None:
-    submissions = Submitter(make_genesis()["chain"]).one_settled_slot()
+    submissions = one_settled_slot(TWO_AREAS.sender())
     sent = [wire for wires in submissions for wire in wires]
     for half in (submissions[:3], submissions[3:]):
         node.start()
@@ -156,12 +158,12 @@ def test_a_killed_node_keeps_what_it_acknowledged(folder: Path, node: NodeProces
         node.url,
         lambda client: client.query(f"areas/a-1/slots/{FIRST_S}/run"),
         signer_id="util",
-        signer=keys()["util"],
+        signer=key("util"),
     )
     assert len(run["lines"]) == 10
     status, out, _ = command("node", "status", "--url", node.url)
     assert status == 0
-    assert f"chain {make_genesis()['chain']}" in out
+    assert f"chain {TWO_AREAS.genesis['chain']}" in out
     assert "SIMULATED" in out
     assert node.end(signal.SIGTERM) == (0, "")
     status, out, _ = command("node", "check", "--data", folder / "ledger", "--json")
@@ -220,7 +222,7 @@ def test_a_mistake_is_one_line_and_exit_2(
 
 
 def test_a_key_that_genesis_does_not_name_is_one_line(folder: Path, command: CommandLine) -> None:
-    pem = encode_private_key(keys()["stranger"], PASSWORD.encode(), iterations=ITERATIONS_MIN)
+    pem = encode_private_key(key("stranger"), PASSWORD.encode(), iterations=ITERATIONS_MIN)
     (folder / "node.pem").write_bytes(pem)
     status, _, errors = command("node", "run", "--config", folder / "node.toml")
     assert status == 2
@@ -250,9 +252,7 @@ def test_a_broken_promise_ends_the_process(
         def work() -> None:
             with contextlib.suppress(NodeRefused, NodeUnreachable):
                 run_with_client(result["url"], lambda client: client.receipt(bytes(32)))
-                run_with_client(
-                    result["url"], lambda client: client.submit([Submitter(result["chain"]).clock(FIRST_S)])
-                )
+                run_with_client(result["url"], lambda client: client.submit([TWO_AREAS.sender().clock(FIRST_S)]))
 
         asking.append(threading.Thread(target=work))
         asking[0].start()
@@ -268,9 +268,8 @@ def test_a_broken_promise_ends_the_process(
 
 
 def test_init_names_what_is_wrong_with_a_genesis(tmp_path: Path, command: CommandLine) -> None:
-    leaves = make_leaves()
-    next(leaf for leaf in leaves if leaf[0] == "installation/3")[1]["ratio"] = 0
-    (tmp_path / "bad.cbor").write_bytes(cbor.encode(make_genesis(leaves)))
+    bad = Consortium(meters=[load(3, "l-1", ratio=0)])
+    (tmp_path / "bad.cbor").write_bytes(bad.genesis_file)
     status, _, errors = command("node", "init", "--genesis", tmp_path / "bad.cbor", "--data", tmp_path / "ledger")
     assert status == 2
     assert_one_line(errors, "bad.cbor: genesis: leaf installation/3: ratio is a whole number, 1 to 10000")
@@ -308,11 +307,9 @@ def test_init_twice_changes_nothing(folder: Path, command: CommandLine) -> None:
     status, out, _ = command(
         "node", "init", "--genesis", folder / "genesis.cbor", "--data", folder / "ledger", "--json"
     )
-    assert (status, json.loads(out)["chain"]) == (0, make_genesis()["chain"])
+    assert (status, json.loads(out)["chain"]) == (0, TWO_AREAS.chain)
     assert sorted((path.name, path.read_bytes()) for path in (folder / "ledger").iterdir()) == before
-    other = make_leaves()
-    other[0][1]["name"] = "other-"
-    (folder / "other.cbor").write_bytes(cbor.encode(make_genesis(other, name="other-")))
+    (folder / "other.cbor").write_bytes(replace(TWO_AREAS, name="other-").genesis_file)
     status, _, errors = command("node", "init", "--genesis", folder / "other.cbor", "--data", folder / "ledger")
     assert status == 2
     assert_one_line(errors, "of chain test-")

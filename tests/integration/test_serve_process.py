@@ -24,7 +24,10 @@ from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridevidence.export import trust_root
 from gridledger.cli import main
 from tests.processes import ready_line
-from tests.unit.node.node_world import FIRST_S, RunningNode, Submitter, keys, make_genesis, running_node, submit_all
+from tests.worlds.consortium import FIRST_S
+from tests.worlds.keys import key
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "a long enough password"
 START_TIMEOUT_S = 30.0
@@ -35,8 +38,8 @@ FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 def write_config(folder: Path, node_url: str, web: str = "") -> Path:
     """``web.toml`` of pages that ask as the regulator, with everything it refers to."""
-    (folder / "trust.json").write_text(json.dumps(trust_root(make_genesis())))
-    (folder / "reg.pem").write_bytes(encode_private_key(keys()["reg"], b"secret", iterations=ITERATIONS_MIN))
+    (folder / "trust.json").write_text(json.dumps(trust_root(TWO_AREAS.genesis)))
+    (folder / "reg.pem").write_bytes(encode_private_key(key("reg"), b"secret", iterations=ITERATIONS_MIN))
     (folder / "reg.password").write_text("secret\n")
     (folder / "reg.password").chmod(0o600)
     path = folder / "web.toml"
@@ -116,7 +119,7 @@ async def test_a_user_made_on_the_command_line_signs_in_and_sees_what_the_projec
                 assert (await http.get("/condition")).status_code == 303
                 assert (await sign_in(http, "anna", "not her password")).status_code == 401
                 assert (await sign_in(http, "anna", PASSWORD)).headers["location"] == "/condition"
-                await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+                await submit_all(node.client(), one_settled_slot(node.sender()))
                 await wait_for_height(http, node.ledger.height)
                 text = (await http.get("/metrics")).text
                 assert f"gridledger_web_projected_height {node.ledger.height}" in text
@@ -148,7 +151,7 @@ async def test_open_pages_are_told_of_a_settled_slot_and_100_streams_end_with_th
                 listeners = [group.create_task(listen(http, opened, heard)) for _ in range(STREAMS)]
                 for _ in range(STREAMS):
                     await opened.acquire()
-                await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+                await submit_all(node.client(), one_settled_slot(node.sender()))
                 for _ in range(STREAMS):
                     await heard.acquire()
                 status, errors, took_s = await asyncio.to_thread(process.stop)

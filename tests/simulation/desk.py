@@ -2,129 +2,70 @@
 
 from __future__ import annotations
 
-import struct
-from typing import Any
+from dataclasses import replace
 
-from gridcore import cbor, merkle
-from gridcore.genesis import complete_genesis
-from gridcore.sm3 import sm3
-from ledger.state.block import Block
-from ledger.state.state import State
-from ledger.state.transition import apply_block
-from ledger.state.verdicts import checks_of
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from tests.simulation.generated_world import encode_column
+from ledger.master_data import Installation
 from tests.twin import Twin
+from tests.worlds.consortium import RULES, SLOT_S, Consortium, area, gateway, household
+from tests.worlds.keys import is_cheaply_signed, sign_cheaply
+from tests.worlds.ledgers import MemoryLedger
+from tests.worlds.transactions import Sender
 
 START = 1_700_000_100
-SLOT = 900
+SLOT = SLOT_S
 ANNA, BERT = 7, 9  # meters: Anna buys, Bert sells
+PRICES = {
+    "feed_in_price_micro_per_kwh": 350_000,
+    "levy_micro_per_kwh": 20_000,
+    "network_residual_micro_per_kwh": 100_000,
+    "network_traded_micro_per_kwh": 60_000,
+    "residual_price_micro_per_kwh": 650_000,
+    "shortfall_price_micro_per_kwh": 800_000,
+    "surplus_price_micro_per_kwh": 300_000,
+}
 
 
-def is_signed(public_key: bytes, signed: bytes, signature: bytes) -> bool:
-    """A signature is the public key's first byte, 64 times."""
-    return signature == public_key[:1] * 64
+def two_meters(modulus_wh: int) -> Consortium:
+    """Area A with Anna and Bert under one gateway, an hour before the first slot."""
 
+    def meter(number: int, party: str) -> Installation:
+        return household(number, party, area="A", gateway="gw", limit_wh=5_000, modulus_wh=modulus_wh, from_s=START)
 
-def genesis(modulus_wh: int) -> dict[str, Any]:
-    prices = {
-        "feed_in_price": 350_000,
-        "levy": 20_000,
-        "network_residual": 100_000,
-        "network_traded": 60_000,
-        "residual_price": 650_000,
-        "shortfall_price": 800_000,
-        "surplus_price": 300_000,
-    }
-    rules = {
-        "gate_before_start_s": 300,
-        "metering_deadline_s": 900,
-        "open_before_start_s": 86_400,
-        "prices": {f"{name}_micro_per_kwh": price for name, price in prices.items()},
-        "rationing": "pro_rata",
-        "reference_price_micro_per_kwh": 500_000,
-    }
-    area = {"calendar": "c", "contract": "p2p_call_auction/1", "contract_pin": bytes(32), "first_slot_start_s": START}
-    meter = {"area": "A", "from_s": START, "gateway": "gw", "limit_wh": 5_000, "meter": "M", "modulus_wh": modulus_wh}
-    meter |= {"point": "P", "profile": "any", "ratio": 1, "role": "household"}
-    gateway = {"counter": 0, "epoch": 1, "last": bytes(32), "last_boundary_s": -1, "organisation": "utility"}
-    roles = {"clock": "clock", "utility": "utility", "gw": "gateway", "anna": "prosumer", "bert": "prosumer"}
-    leaves: list[list[Any]] = [
-        ["chain", {"clock": "simulated", "currency": "CNY", "name": "hand", "slot_s": SLOT}],
-        ["time", {"ledger_time_s": START - 3_600}],
-        *[[f"signer/{name}", {"public_key": name.encode(), "roles": [role]}] for name, role in roles.items()],
-        ["gateway/gw", gateway | {"protection": "software"}],
-        ["party/anna", {"area": "A", "meter": ANNA, "trades": True}],
-        ["party/bert", {"area": "A", "meter": BERT, "trades": True}],
-        ["area/A", area | {"rules": "r"}],
-        ["rules/r", rules],
-        ["installation/7", meter | {"number": ANNA, "party": "anna"}],
-        ["installation/9", meter | {"number": BERT, "party": "bert"}],
-        ["progress/A", {"gate_slot_start_s": START, "run_slot_start_s": START, "untried": [], "waiting": []}],
-    ]
-    return complete_genesis({"leaves": leaves, "name": "hand"})
+    return Consortium(
+        start_s=START - 3_600,
+        rules=[replace(RULES, prices_micro_per_kwh=PRICES, reference_price_micro_per_kwh=500_000)],
+        areas=[area("A", first_slot_start_s=START)],
+        gateways=[gateway("gw", organisation="utility")],
+        meters=[meter(ANNA, "anna"), meter(BERT, "bert")],
+    )
 
 
 class Desk:
     """The twin and the ledger side by side; whatever is applied is applied to both and must agree."""
 
     def __init__(self, modulus_wh: int = 10_000) -> None:
-        self.genesis = genesis(modulus_wh)
-        self.twin = Twin(self.genesis)
-        self.state = State.from_genesis(self.genesis)
-        self.height = 0
-        self.ids = 0
+        consortium = two_meters(modulus_wh)
+        self.sender = Sender(consortium.chain, consortium.start_s, sign_cheaply)
+        self.twin = Twin(consortium.genesis)
+        self.ledger = MemoryLedger(consortium.genesis)
 
     def apply(self, *wires: bytes) -> list[int]:
         """The codes of a block, after both have applied it and come to the same root."""
-        self.height += 1
-        codes = self.twin.apply_block(self.height, 0, list(wires), is_signed)
-        block = Block(self.height, 0, wires)
-        checks = checks_of(self.state, block.decoded)
-        verdicts = {(c.digest, c.public_key): is_signed(c.public_key, c.signed, c.signature) for c in checks}
-        applied = apply_block(self.state, block, {"p2p_call_auction/1": CONTRACT}, verdicts)
+        applied = self.ledger.apply(wires)
+        codes = self.twin.apply_block(self.ledger.height, 0, list(wires), is_cheaply_signed)
         assert [result.code for result in applied.results] == codes
-        self.state.commit(applied)
-        assert self.state.root() == self.twin.state_root()
+        assert self.ledger.state.root() == self.twin.state_root()
         return codes
 
-    def wire(self, kind: str, signer: str, identity: Any, body: Any, attachment: bytes = b"") -> bytes:
-        content = {"body": body, "chain": self.genesis["chain"], "identity": identity, "kind": kind}
-        signed = cbor.encode(content | {"signer": signer, "type": "transaction", "version": 1})
-        return cbor.encode([signed, signer.encode()[:1] * 64, attachment])
+    def order(self, party: str, side: str, quantity: int, price: int, counter: int = 1, slot: int = START) -> bytes:
+        """An order in area A."""
+        return self.sender.order(party, "A", side, quantity, price, slot, counter=counter)
 
     def clock(self, to_s: int, client_id: int | None = None, valid_until_s: int | None = None) -> bytes:
-        self.ids += 1
-        number = self.ids if client_id is None else client_id
-        until = self.twin.leaves["time"]["ledger_time_s"] + 3_600 if valid_until_s is None else valid_until_s
-        identity = {"client_id": number.to_bytes(16, "big"), "valid_until_s": until}
-        return self.wire("clock/advance", "clock", identity, {"to_s": to_s})
-
-    def order(self, party: str, side: str, quantity: int, price: int, counter: int = 1, slot: int = START) -> bytes:
-        body = {"area": "A", "price_micro_per_kwh": price, "quantity_wh": quantity, "side": side}
-        return self.wire("market/order", party, {"counter": counter, "slot_start_s": slot}, body)
+        """A step of ledger time; ``client_id``: its last byte."""
+        chosen = None if client_id is None else client_id.to_bytes(16, "big")
+        return self.sender.clock(to_s, client_id=chosen, valid_until_s=valid_until_s)
 
     def batch(self, boundary_s: int, rows: list[tuple[int, int, int]], counter: int, previous: bytes) -> bytes:
-        """Rows are (meter, import, export)."""
-        seed = bytes([counter]) * 32
-        packed = [struct.pack("<IiBQQ", meter, 0, 0, a, b) for meter, a, b in rows]
-        flat = list(zip(*[(meter, 0, 0, a, b) for meter, a, b in rows], strict=True))
-        columns = [encode_column(list(column)) for column in flat]
-        body = {
-            "agent": "hand",
-            "boundary_s": boundary_s,
-            "clock": {"offset_ms": 0, "state": "simulated"},
-            "configuration": bytes(32),
-            "previous": previous,
-            "profiles": bytes(32),
-            "registers": ["1-0:1.8.0", "1-0:2.8.0"],
-            "rows": len(rows),
-            "rows_root": merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, packed)),
-        }
-        identity = {"counter": counter, "epoch": 1}
-        attachment = cbor.encode({"columns": columns, "seed": seed})
-        return self.wire("metering/reading_batch", "gw", identity, body, attachment)
-
-
-def transaction_id(wire: bytes) -> bytes:
-    return sm3(cbor.decode(wire)[0])
+        """Rows are (meter, import Wh, export Wh)."""
+        return self.sender.batch("gw", boundary_s, rows, counter=counter, previous=previous)

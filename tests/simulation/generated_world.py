@@ -1,169 +1,41 @@
-"""Small worlds drawn from a seed: a genesis, what its meters truly show, and signatures that cost two hashes each."""
+"""Small worlds drawn from a seed: who and what the chain has, and what its meters truly show."""
 
 from __future__ import annotations
 
 import random
-import struct
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from gridcore.genesis import complete_genesis
-from gridcore.sm import SigningKey
-from gridcore.sm3 import sm3
+from ledger.master_data import Area, Calendar, Gateway, Installation, Rules
+from tests.worlds.consortium import PRICES, RULES, Consortium, area, feeder, gateway
 
-Wire = bytes
-Content = dict[str, Any]
-PRICES = "feed_in_price levy network_residual network_traded residual_price shortfall_price surplus_price".split()
-CONTRACT = "p2p_call_auction/1"
-
-
-def sign(public_key: bytes, signed: bytes) -> bytes:
-    """The fake signature of ``signed`` by the holder of ``public_key``."""
-    return sm3(b"fake signature" + public_key + signed) * 2
-
-
-def is_signed(public_key: bytes, signed: bytes, signature: bytes) -> bool:
-    """The verdict on a fake signature."""
-    return signature == sign(public_key, signed)
-
-
-def encode_column(values: list[int], width: int = 0, base: int | None = None) -> bytes:
-    """A column; another ``width`` or ``base`` than the canonical one on request."""
-    base = min(values) if base is None else base
-    top = max(values) - base
-    width = width or next(w for w in (1, 2, 4, 8) if top < 1 << (8 * w))
-    mask = (1 << (8 * width)) - 1
-    return struct.pack("<qB", base, width) + b"".join(((v - base) & mask).to_bytes(width, "little") for v in values)
-
-
-@cache
-def public_key(scalar: int) -> bytes:
-    """A point of the curve, as a genesis wants it; nobody signs with its scalar."""
-    return SigningKey.from_scalar(scalar.to_bytes(32, "big")).public_key
+SILENT = "gw-silent"
+"""A gateway that never sends: its epochs are opened again and again."""
 
 
 class World:
-    """A small genesis drawn from a seed, with all that is needed to act in it."""
+    """A small consortium drawn from a seed, with all that is needed to act in it."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.rng = rng = random.Random(seed)
-        self.slot_s = rng.choice([300, 900, 1800, 3600])
-        self.simulated = rng.random() < 0.75
-        self.keys: dict[str, bytes] = {}
-        self.leaves: list[tuple[str, Content]] = []
-        self.start_s = 1_700_000_000 // self.slot_s * self.slot_s + rng.randrange(3) * self.slot_s
-        self.time_s = self.start_s - rng.choice([0, 1, self.slot_s, 2 * self.slot_s, 7_200])
-        self.areas = rng.sample(["A", "B", "B2", "b", "_.-"], rng.choice([1, 1, 1, 2, 3]))
-        self.gateways = [f"gw-{n}" for n in range(1, rng.choice([1, 1, 2, 3]) + 1)]
-        self.parties: dict[str, str] = {}
-        self.rules: dict[str, Content] = {}
-        self.meters: dict[int, Content] = {}
+        self.rng = random.Random(seed)
+        self.consortium = draw_consortium(self.rng)
+        self.slot_s = self.consortium.slot_s
+        self.simulated = self.consortium.clock == "simulated"
+        self.time_s = self.consortium.start_s
+        self.start_s = self.consortium.areas[0].first_slot_start_s
+        self.areas = [found.name for found in self.consortium.areas]
+        self.gateways = [found.name for found in self.consortium.gateways if found.name != SILENT]
+        rules = {found.name: found for found in self.consortium.rules}
+        self.rules = {found.name: rules[found.rules] for found in self.consortium.areas}
+        self.meters = {found.number: found for found in self.consortium.meters}
+        self.parties = {found.party: found.area for found in self.consortium.meters if found.party}
         self._truth: dict[int, list[tuple[int, int]]] = {}
-        self.genesis = complete_genesis(self._genesis())
-        self.chain: str = self.genesis["chain"]
-
-    def _signer(self, name: str, *roles: str) -> None:
-        self.keys[name] = public_key(len(self.keys) + 1)
-        self.leaves.append((f"signer/{name}", {"public_key": self.keys[name], "roles": sorted(roles)}))
-
-    def _genesis(self) -> Content:
-        rng, clock = self.rng, "simulated" if self.simulated else "block"
-        chain = {"clock": clock, "currency": "CNY", "name": "twin", "slot_s": self.slot_s}
-        self.leaves.append(("chain", chain))
-        if self.simulated:
-            self.leaves.append(("time", {"ledger_time_s": self.time_s}))
-        self._signer("clock", "clock")
-        self._signer("utility", "utility", "regulator")
-        self._signer("observer", "regulator")
-        self._signer("dso", "utility")
-        self._signer("guest", "prosumer")
-        self._signer("gw-silent", "gateway")
-        for gateway in self.gateways:
-            self._signer(gateway, "gateway", *(["prosumer"] if rng.random() < 0.1 else []))
-        for gateway in [*self.gateways, "gw-silent"]:
-            epoch, organisation = (
-                rng.choice([1, 1, 5]),
-                {"organisation": rng.choice(["utility"] * 9 + ["dso"]), "protection": "software"},
-            )
-            state = {"counter": 0, "epoch": epoch, "last": bytes(32), "last_boundary_s": -1}
-            self.leaves.append((f"gateway/{gateway}", state | organisation))
-        self._installations()
-        for area in self.areas:
-            self._area(area)
-        self.leaves += [(f"installation/{number}", meter) for number, meter in sorted(self.meters.items())]
-        for area in self.areas:
-            progress = {
-                "gate_slot_start_s": self.start_s,
-                "run_slot_start_s": self.start_s,
-                "untried": [],
-                "waiting": [],
-            }
-            self.leaves.append((f"progress/{area}", progress))
-        return {
-            "clock": clock,
-            "currency": "CNY",
-            "leaves": [list(leaf) for leaf in self.leaves],
-            "ledger_time_s": self.time_s,
-            "name": "twin",
-            "signers": [[self.keys["observer"], 1]],
-            "slot_s": self.slot_s,
-            "type": "genesis",
-            "version": 1,
-        }
-
-    def _area(self, area: str) -> None:
-        rng = self.rng
-        first = {"calendar": "cal", "contract": CONTRACT, "contract_pin": bytes(32), "first_slot_start_s": self.start_s}
-        self.leaves.append((f"area/{area}", first | {"rules": f"rules-{area}"}))
-        if area == self.areas[0]:
-            days = {"days": [self.start_s], "months": [self.start_s], "tz": "Asia/Shanghai", "tz_version": "2025b"}
-            self.leaves.append(("calendar/cal", days))
-        spread = rng.choice([0, 10, 1_000, 1_000_000])
-        self.rules[area] = {
-            "gate_before_start_s": rng.choice([0, 60, 300, self.slot_s]),
-            "metering_deadline_s": rng.choice([0, 0, 300, 900, 3 * self.slot_s]),
-            "open_before_start_s": self.slot_s + rng.choice([1, self.slot_s, 7_200, 86_400]),
-            "prices": {f"{name}_micro_per_kwh": rng.randint(-spread // 3, spread) for name in PRICES},
-            "rationing": "pro_rata",
-            "reference_price_micro_per_kwh": rng.randint(-spread // 3, spread),
-        }
-        self.leaves.append((f"rules/rules-{area}", self.rules[area]))
-
-    def _installations(self) -> None:
-        rng = self.rng
-        count = rng.choice([2, 3, 5, 8, 13, 40])
-        numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
-        for position, number in enumerate(numbers):
-            feeder = position > 0 and rng.random() < 0.15
-            meter: Content = {
-                "area": rng.choice(self.areas),
-                "from_s": self.start_s,
-                "gateway": rng.choice(self.gateways),
-                "limit_wh": rng.choice([1, 250, 5_000, 5_000, 200_000]),
-                "meter": f"M{number}",
-                "modulus_wh": rng.choice([0, 0, 500_001, 10_000_000]),
-                "number": number,
-                "point": f"P{number}",
-                "profile": "any",
-                "ratio": rng.choice([1, 1, 1, 40, 2_000]),
-                "role": "feeder" if feeder else rng.choice(["household", "load"]),
-            }
-            self.meters[number] = meter
-            if not feeder:
-                name = f"{rng.choice(['H', 'h.', 'Z_', 'party-'])}{position}"
-                meter["party"] = name
-                self.parties[name] = meter["area"]
-                trades = meter["role"] == "household" or rng.random() < 0.7
-                self.leaves.append((f"party/{name}", {"area": meter["area"], "meter": number, "trades": trades}))
-                if trades or rng.random() < 0.5:
-                    self._signer(name, "prosumer")
 
     def truth(self, number: int, boundary_s: int) -> tuple[int, int]:
         """What a meter shows at a boundary from ``start_s`` on, both registers, rollovers applied."""
-        meter = self.meters[number]
-        limit, modulus = meter["limit_wh"], meter["modulus_wh"]
+        limit, modulus = self.meters[number].limit_wh, self.meters[number].modulus_wh
         rng = random.Random(f"{self.seed}/{number}")
         top = modulus or 10**13
         path = self._truth.setdefault(number, [])
@@ -179,6 +51,85 @@ class World:
                 shown = [register % modulus for register in shown]
             path.append((shown[0], shown[1]))
         return path[index]
+
+
+def draw_consortium(rng: random.Random) -> Consortium:
+    """Areas with rules of their own, gateways of two organisations, and meters of every kind."""
+    slot_s = rng.choice([300, 900, 1800, 3600])
+    first_s = 1_700_000_000 // slot_s * slot_s + rng.randrange(3) * slot_s
+    areas = [
+        area(name, first_slot_start_s=first_s, rules=f"rules-{name}", contract_pin=bytes(32))
+        for name in rng.sample(["A", "B", "B2", "b", "_.-"], rng.choice([1, 1, 1, 2, 3]))
+    ]
+    gateways = _gateways(rng)
+    meters = _meters(rng, areas, gateways, first_s)
+    return Consortium(
+        name="twin",
+        clock="simulated" if rng.random() < 0.75 else "block",
+        start_s=first_s - rng.choice([0, 1, slot_s, 2 * slot_s, 7_200]),
+        slot_s=slot_s,
+        calendar=Calendar(name="c", days=[first_s], months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
+        rules=[_rules(rng, found.rules, slot_s) for found in areas],
+        areas=areas,
+        gateways=gateways,
+        meters=meters,
+        roles=_roles(rng, gateways, meters),
+    )
+
+
+def _gateways(rng: random.Random) -> list[Gateway]:
+    names = [*(f"gw-{number}" for number in range(1, rng.choice([1, 1, 2, 3]) + 1)), SILENT]
+    return [
+        gateway(name, epoch=rng.choice([1, 1, 5]), organisation=rng.choice(["utility"] * 9 + ["dso"])) for name in names
+    ]
+
+
+def _rules(rng: random.Random, name: str, slot_s: int) -> Rules:
+    spread = rng.choice([0, 10, 1_000, 1_000_000])
+    return replace(
+        RULES,
+        name=name,
+        gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
+        metering_deadline_s=rng.choice([0, 0, 300, 900, 3 * slot_s]),
+        open_before_start_s=slot_s + rng.choice([1, slot_s, 7_200, 86_400]),
+        prices_micro_per_kwh={price: rng.randint(-spread // 3, spread) for price in PRICES},
+        reference_price_micro_per_kwh=rng.randint(-spread // 3, spread),
+    )
+
+
+def _meters(rng: random.Random, areas: Sequence[Area], gateways: Sequence[Gateway], first_s: int) -> list[Installation]:
+    count = rng.choice([2, 3, 5, 8, 13, 40])
+    numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
+    meters = []
+    for position, number in enumerate(numbers):
+        meter = feeder(
+            number,
+            area=rng.choice(areas).name,
+            gateway=rng.choice(gateways[:-1]).name,
+            from_s=first_s,
+            limit_wh=rng.choice([1, 250, 5_000, 5_000, 200_000]),
+            modulus_wh=rng.choice([0, 0, 500_001, 10_000_000]),
+            ratio=rng.choice([1, 1, 1, 40, 2_000]),
+        )
+        if position == 0 or rng.random() >= 0.15:
+            role = rng.choice(["household", "load"])
+            party = f"{rng.choice(['H', 'h.', 'Z_', 'party-'])}{position}"
+            trades = role == "household" or rng.random() < 0.7
+            meter = replace(meter, role=role, party=party, trades=trades)
+        meters.append(meter)
+    return sorted(meters, key=lambda meter: meter.number)
+
+
+def _roles(rng: random.Random, gateways: Sequence[Gateway], meters: Sequence[Installation]) -> dict[str, Sequence[str]]:
+    """Who may do more than follows from the rest: some gateways trade, some parties without a trading meter sign."""
+    return {
+        "utility": ["utility", "regulator"],
+        "observer": ["regulator"],
+        "dso": ["utility"],
+        "guest": ["prosumer"],
+        **{found.name: ["gateway", "prosumer"] for found in gateways if rng.random() < 0.1},
+        **{found.party: ["prosumer"] for found in meters if found.party and not found.trades and rng.random() < 0.5},
+    }
 
 
 def outline(world: World) -> Mapping[str, Any]:

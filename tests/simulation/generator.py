@@ -13,9 +13,12 @@ from typing import Any
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
-from tests.simulation.generated_world import Content, Wire, World, encode_column, sign
+from tests.simulation.generated_world import SILENT, World
 from tests.twin import Twin
+from tests.worlds.keys import sign_cheaply
 
+Wire = bytes
+Content = dict[str, Any]
 HUGE = (2**31, 2**32, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, -(2**31), -(2**63), -(2**64))
 
 
@@ -44,7 +47,7 @@ class BlockMaker:
         if not world.simulated or rng.random() < 0.5:
             self.block_s += step
         self.now_s = twin.leaves["time"]["ledger_time_s"] if world.simulated else self.block_s
-        self.silent_epoch = twin.leaves["gateway/gw-silent"]["epoch"]
+        self.silent_epoch = twin.leaves[f"gateway/{SILENT}"]["epoch"]
         self.gateways = {name: dict(twin.leaves[f"gateway/{name}"]) for name in world.gateways}
         wires: list[Wire] = []
         if rng.random() < (0.8 if world.simulated else 0.05):
@@ -72,16 +75,15 @@ class BlockMaker:
 
     def wire(self, kind: str, signer: str, identity: Content, body: Content, attachment: bytes = b"") -> Wire:
         """A signed transaction; now and then with one thing wrong in its envelope, properly signed all the same."""
-        content: Content = {"body": body, "chain": self.world.chain, "identity": identity, "kind": kind}
+        content: Content = {"body": body, "chain": self.world.consortium.chain, "identity": identity, "kind": kind}
         content |= {"signer": signer, "type": "transaction", "version": 1}
         if self.rng.random() < 0.03:
             self.damage(content)
         signed = cbor.encode(content)
-        who = content.get("signer")
-        key = self.world.keys.get(who if isinstance(who, str) else "", self.world.keys["observer"])
-        if self.rng.random() < 0.02:
-            key = self.world.keys["observer"]
-        return cbor.encode([signed, sign(key, signed), attachment])
+        named = content.get("signer")
+        is_known = isinstance(named, str) and named in self.world.consortium.signers
+        who = str(named) if is_known and self.rng.random() >= 0.02 else "observer"
+        return cbor.encode([signed, sign_cheaply(who, signed), attachment])
 
     def damage(self, content: Content) -> None:
         """Change one key of the signed map, of its body or of its identity."""
@@ -95,12 +97,12 @@ class BlockMaker:
             case 1:
                 place["extra"] = rng.choice(values)
             case 2:
-                content["chain"] = rng.choice(["twin0000000000000000", "", self.world.chain.upper()])
+                content["chain"] = rng.choice(["twin0000000000000000", "", self.world.consortium.chain.upper()])
             case 3:
                 content["kind"] = rng.choice(["", "market/cancel", "clock/advance", "market/order", "clock/advance "])
             case 4:
                 names = ["observer", "utility", "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]
-                content["signer"] = rng.choice([*names, *self.world.keys])
+                content["signer"] = rng.choice([*names, *self.world.consortium.signers])
             case _:
                 # A clock that jumps by centuries is legal, and then every slot of them falls due: not in a quick test.
                 place[key] = rng.choice([v for v in values if key != "to_s" or not isinstance(v, int) or v < 2**30])
@@ -158,7 +160,7 @@ class BlockMaker:
     def epoch(self) -> Wire:
         """A gateway's next epoch, or what is none."""
         rng = self.rng
-        name = rng.choice([*self.world.gateways, "gw-silent", "gw-unknown"])
+        name = rng.choice([*self.world.gateways, SILENT, "gw-unknown"])
         state = self.gateways.get(name, {"epoch": 1})
         body = {"epoch": state["epoch"] + rng.choice([1, 1, 1, 0, 2]), "gateway": name}
         if body["epoch"] == state["epoch"] + 1 and state.get("organisation") == "utility":
@@ -169,7 +171,7 @@ class BlockMaker:
     def id_storm(self) -> list[Wire]:
         """Several transactions that share a client id."""
         identity, epoch = self.identity(), self.silent_epoch
-        bodies = [{"epoch": epoch + n, "gateway": "gw-silent", "reason": str(n // 3)} for n in (1, 1, 2, 4)]
+        bodies = [{"epoch": epoch + n, "gateway": SILENT, "reason": str(n // 3)} for n in (1, 1, 2, 4)]
         return [self.wire("metering/open_epoch", "utility", identity, body) for body in bodies]
 
     # ------------------------------------------------------------------------------------------------ orders
@@ -177,15 +179,15 @@ class BlockMaker:
     def order(self) -> Wire:
         """An order around the slots that are open, some of them before or after their time or out of range."""
         rng, world = self.rng, self.world
-        traders = [party for party in world.parties if party in world.keys] or ["guest"]
+        traders = [party for party in world.parties if party in world.consortium.signers] or ["guest"]
         name = rng.choice(traders) if rng.random() < 0.97 else rng.choice(["guest", *world.gateways])
         area = world.parties.get(name, world.areas[0])
         rules = world.rules[area]
-        first = self.now_s + rules["gate_before_start_s"]
+        first = self.now_s + rules.gate_before_start_s
         slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
         if rng.random() < 0.05:
             slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
-        prices = [rules["reference_price_micro_per_kwh"] + n for n in (-5, -1, 0, 1, 7)]
+        prices = [rules.reference_price_micro_per_kwh + n for n in (-5, -1, 0, 1, 7)]
         price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
         quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
         if rng.random() < 0.04:
@@ -276,7 +278,7 @@ class BlockMaker:
     def rows(self, gateway: str, boundary: int) -> list[list[int]]:
         """Most of a gateway's meters with what they show; some wrong, missing, doubled, foreign or unknown."""
         rng, world = self.rng, self.world
-        mine = [number for number, meter in world.meters.items() if meter["gateway"] == gateway]
+        mine = [number for number, meter in world.meters.items() if meter.gateway == gateway]
         missing = rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0.1, 0.6])
         numbers = [number for number in mine if rng.random() >= missing] or [rng.choice([*world.meters])]
         if rng.random() < 0.5:
@@ -290,8 +292,8 @@ class BlockMaker:
     def spoil(self, row: list[int], rows: list[list[int]]) -> None:
         """One thing wrong with a row."""
         rng, world = self.rng, self.world
-        meter = world.meters.get(row[0], {"limit_wh": 1, "modulus_wh": 0})
-        limit, modulus = meter["limit_wh"], meter["modulus_wh"]
+        meter = world.meters.get(row[0])
+        limit, modulus = (meter.limit_wh, meter.modulus_wh) if meter else (1, 0)
         register = rng.choice([3, 4])
         match rng.randrange(8):
             case 0:
@@ -349,3 +351,12 @@ class BlockMaker:
                     high = struct.pack("<qB", 2**63 - 1, 8) + struct.pack("<Q", 0)
                     columns[at] = high + struct.pack("<Q", 2**64 - 1) * (len(rows) - 1)
         return (cbor.encode(attached) if rng.random() < 0.99 else rng.randbytes(20)), root
+
+
+def encode_column(values: list[int], width: int = 0, base: int | None = None) -> bytes:
+    """A column; another ``width`` or ``base`` than the canonical one on request."""
+    base = min(values) if base is None else base
+    top = max(values) - base
+    width = width or next(w for w in (1, 2, 4, 8) if top < 1 << (8 * w))
+    mask = (1 << (8 * width)) - 1
+    return struct.pack("<qB", base, width) + b"".join(((v - base) & mask).to_bytes(width, "little") for v in values)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from gridcore.sm import SigningKey
 from gridcore.sm.keystore import encode_private_key
 from gridcore.sm3 import sm3
 from ledger.client import Answer, NodeRefused, NodeStatus, NodeUnreachable
+from tests.worlds.keys import key
 
 CHAIN = "test-0123456789abcdef"
 GATEWAY = "gw-1"
@@ -31,12 +31,6 @@ SLOT_S = 900
 FIRST_S = 1_800_000_000
 METERS = 3
 CLOCK = {"offset_ms": 0, "state": "simulated"}
-
-
-@cache
-def key(name: str) -> SigningKey:
-    """A key for this name, the same throughout a test process."""
-    return SigningKey.generate()
 
 
 def trusted() -> list[tuple[bytes, int]]:
@@ -79,15 +73,6 @@ def check_chain(batches: Sequence[QueuedBatch], progress: Progress) -> None:
         assert previous in (None, transaction.body["previous"])
         previous = item.id
     assert not batches or (batches[-1].counter, batches[-1].id) == (progress.counter, progress.previous)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let others run until ``condition`` holds."""
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it did not come")
 
 
 @dataclass

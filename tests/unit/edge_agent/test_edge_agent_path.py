@@ -32,9 +32,9 @@ from tests.unit.edge_agent.edge_world import (
     maker,
     new_outbox,
     trusted,
-    until,
     write_config,
 )
+from tests.waiting import until
 
 POLICY = SamplePolicy(slot_s=SLOT_S, backoff_ms=1, attempts_max=4)
 LAST_S = FIRST_S + 3 * SLOT_S

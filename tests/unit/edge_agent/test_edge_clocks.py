@@ -8,7 +8,8 @@ from edge.clocks import LedgerBoundaries, WallBoundaries, kernel_clock_state
 from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms
 from ledger.client import NodeRefused
-from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode, until
+from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode
+from tests.waiting import until
 
 POLICY = SamplePolicy(slot_s=SLOT_S, window_ms=60_000)
 

@@ -17,7 +17,8 @@ from gridcore.errors import UsageError
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridledger.cli import main
-from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, key, new_outbox, next_batch, trust_root, write_config
+from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, new_outbox, next_batch, trust_root, write_config
+from tests.worlds.keys import key
 
 BROKER = '[[brokers]]\nbroker = "house"\nhost = "127.0.0.1"\nport = 1883\n'
 DEVICE = '[[devices]]\nnumber = 9001\ndevice = "EM-1"\nbroker = "house"\naddress = "em-1"\nprofile = "shelly_pro3em"\n'

@@ -22,8 +22,9 @@ from firmware_profiles import load_device_profile, load_profile
 from gridcore import batch
 from gridcore.observations import Observation, Observations, decode_observations
 from gridcore.sm3 import sm3
-from tests.unit.edge_agent.edge_world import FIRST_S, METERS, SLOT_S, FakeLine, fake_lines, until
+from tests.unit.edge_agent.edge_world import FIRST_S, METERS, SLOT_S, FakeLine, fake_lines
 from tests.unit.edge_agent.test_edge_agent_path import POLICY, World, running
+from tests.waiting import until
 
 VOLTAGES = ("32.7.0", "52.7.0")
 TASMOTA = load_device_profile("tasmota_sml")

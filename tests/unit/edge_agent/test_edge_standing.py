@@ -28,14 +28,14 @@ from tests.unit.edge_agent.edge_world import (
     FakeNode,
     check_chain,
     fake_lines,
-    key,
     maker,
     new_outbox,
     next_batch,
     trusted,
-    until,
     write_config,
 )
+from tests.waiting import until
+from tests.worlds.keys import key
 
 
 def config_of(folder: Path) -> EdgeConfig:

@@ -17,7 +17,9 @@ from gridcore.errors import GridError
 from gridcore.header import Receipt
 from gridcore.sm import SigningKey
 from ledger.client import Answer, NodeRefused, NodeUnreachable
-from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, key, new_outbox, next_batch, trusted, until
+from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, new_outbox, next_batch, trusted
+from tests.waiting import until
+from tests.worlds.keys import key
 
 FAST = SubmitPolicy(retry_ms_min=1, retry_ms_max=5)
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from gridcore import cbor, verify
-from gridcore.clock import WallClock
 from gridcore.genesis import genesis_digest
 from gridevidence.export import EvidenceError, EvidenceNotYetError, trust_root
 from ledger.evidence import build_book, build_bundle
 from ledger.state.runs import LINE_KINDS
-from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
-from tests.unit.node.node_world import CONTRACTS, FIRST_S, SLOT_S, Submitter, keys, make_genesis
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS, ledger_with
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
-GENESIS = make_genesis()
+GENESIS = TWO_AREAS.genesis
 TRUST = verify.decode_trust(json.dumps(trust_root(GENESIS)).encode())
 PARTIES = ("p-1", "p-2", "l-1")
 # p-1 imports 900 Wh of which it bought 300; p-2 exports 500 Wh of which it sold 300; the load with ratio 40 imports 80 Wh.
@@ -37,22 +37,10 @@ LINES = {
 }
 
 
-@contextmanager
-def ledger_with(folder: Path, blocks: list[list[bytes]]) -> Iterator[Ledger]:
-    """A ledger that decided these blocks, every transaction accepted."""
-    init_ledger(folder, cbor.encode(GENESIS))
-    with closing(Ledger.open(folder, CONTRACTS, keys()["operator"], WallClock())) as ledger:
-        for wires in blocks:
-            assert [result.code for result in ledger.make_block(ledger.examine(wires)).results] == [0] * len(wires)
-        yield ledger
-
-
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """One settled slot, as node_world makes it."""
-    with ledger_with(
-        tmp_path_factory.mktemp("settled") / "ledger", Submitter(GENESIS["chain"]).one_settled_slot()
-    ) as ledger:
+    """A ledger with one settled slot."""
+    with ledger_with(tmp_path_factory.mktemp("settled"), TWO_AREAS, one_settled_slot(TWO_AREAS.sender())) as ledger:
         yield ledger
 
 
@@ -102,11 +90,14 @@ def test_lines_that_do_not_exist_are_refused_in_one_line(settled: Ledger) -> Non
 
 def test_evidence_holds_after_a_late_row_and_an_equal_and_a_different_one(tmp_path: Path) -> None:
     # The feeder's register of the first boundary comes after the run, with repeats before it of which one differs.
-    fresh = Submitter(GENESIS["chain"])
+    fresh = TWO_AREAS.sender()
     early = [(1, 1000, 0), (2, 500, 100), (3, 10, 0)]
     end = [(1, 1900, 0), (2, 500, 600), (3, 12, 0), (4, 90, 5)]
     blocks = [
-        [fresh.order("p-1", "a-1", "buy", 400, 450_000), fresh.order("p-2", "a-1", "sell", 300, 300_000)],
+        [
+            fresh.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S),
+            fresh.order("p-2", "a-1", "sell", 300, 300_000, FIRST_S),
+        ],
         [fresh.clock(FIRST_S)],
         [fresh.batch("gw-1", FIRST_S, early[:1]), fresh.batch("gw-1", FIRST_S, early[:2])],
         [fresh.batch("gw-1", FIRST_S, [(1, 999, 0), (3, 10, 0)])],
@@ -115,17 +106,17 @@ def test_evidence_holds_after_a_late_row_and_an_equal_and_a_different_one(tmp_pa
         [fresh.clock(FIRST_S + 2 * SLOT_S)],
         [fresh.batch("gw-1", FIRST_S, [(4, 70, 5), (2, 500, 100)])],
     ]
-    with ledger_with(tmp_path / "ledger", blocks) as ledger:
+    with ledger_with(tmp_path / "ledger", TWO_AREAS, blocks) as ledger:
         for party, kind in LINES:
             verdict = verify.verify_bundle(export(ledger, party, kind), TRUST)
             assert verdict.answer == verify.VERIFIED, (party, kind, verdict.reason)
 
 
 def test_what_stands_in_the_newest_block_can_be_proved_one_block_later(tmp_path: Path) -> None:
-    submitter = Submitter(GENESIS["chain"])
-    orders, clock, first, boundary, second, due = submitter.one_settled_slot()
+    sender = TWO_AREAS.sender()
+    orders, clock, first, boundary, second, due = one_settled_slot(sender)
     blocks = [orders, clock, first, [*boundary, *second, *due]]
-    with ledger_with(tmp_path / "ledger", blocks) as ledger:
+    with ledger_with(tmp_path / "ledger", TWO_AREAS, blocks) as ledger:
         with pytest.raises(EvidenceNotYetError, match="next block"):
             export(ledger, "p-1", "levy")
         ledger.make_block(ledger.examine([]))
@@ -136,5 +127,5 @@ def test_the_trust_root_names_the_signers_of_genesis() -> None:
     root = trust_root(GENESIS)
     assert root["genesis"] == genesis_digest(GENESIS).hex()
     assert [signer["name"] for signer in root["signers"]] == ["signer 1"]
-    named = {**GENESIS, "signers": [[keys()["util"].public_key, 3]]}
+    named = {**GENESIS, "signers": [[key("util").public_key, 3]]}
     assert [(signer["name"], signer["power"]) for signer in trust_root(named)["signers"]] == [("util", 3)]

@@ -17,7 +17,8 @@ from ledger.engines.base import EngineStoppedError
 from ledger.http.view import LedgerView
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from settlement.contract_kit_1 import ContractInvariantError
-from tests.unit.node.node_world import START_S, Submitter, running_node
+from tests.worlds.consortium import START_S
+from tests.worlds.nodes import running_node
 
 SECRET = "/data/state.db: page 7"
 
@@ -70,7 +71,7 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
             asked: Any = (
                 node.client("util").query("areas")
                 if place == "query"
-                else node.client().submit([Submitter(node.chain).clock(START_S + 900)])
+                else node.client().submit([node.sender().clock(START_S + 900)])
             )
             with pytest.raises(NodeRefused) as raised:
                 await asked

@@ -12,7 +12,10 @@ from gridcore.observations import Observation, Observations, encode_observations
 from ledger.client import NodeRefused, NodeUnreachable
 from ledger.http import door
 from ledger.http.queries import blocks
-from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import one_settled_slot
 
 
 async def follow(node: RunningNode, after_height: int, wait_s: int = 0) -> Any:
@@ -20,12 +23,12 @@ async def follow(node: RunningNode, after_height: int, wait_s: int = 0) -> Any:
     return await node.client("util").query("changes", after_height=after_height, wait_s=wait_s)
 
 
-async def settled(node: RunningNode) -> Submitter:
+async def settled(node: RunningNode) -> Sender:
     """Let the node trade and settle one slot, in six blocks."""
-    submitter = Submitter(node.chain)
-    await submit_all(node.client(), submitter.one_settled_slot())
+    sender = node.sender()
+    await submit_all(node.client(), one_settled_slot(sender))
     assert node.ledger.height == 6
-    return submitter
+    return sender
 
 
 async def test_a_settled_slot_is_told_of_write_by_write(tmp_path: Path) -> None:
@@ -84,9 +87,9 @@ async def test_pages_are_cut_between_heights_and_miss_nothing(tmp_path: Path, mo
 
 async def test_registers_that_are_written_again_stand_once_at_their_last_write(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        submitter = Submitter(node.chain)
-        one, two = (submitter.batch("gw-1", FIRST_S, [(number, 5, 5)]) for number in (1, 2))
-        await submit_all(node.client(), [[submitter.clock(FIRST_S)], [one], [two]])
+        sender = node.sender()
+        one, two = (sender.batch("gw-1", FIRST_S, [(number, 5, 5)]) for number in (1, 2))
+        await submit_all(node.client(), [[sender.clock(FIRST_S)], [one], [two]])
         told = (await follow(node, 1))["changes"]
         registers = {"kind": "registers", "area": "a-1", "at_s": FIRST_S, "height": 3}
         assert [change for change in told if change["kind"] == "registers"] == [registers]
@@ -97,10 +100,10 @@ async def test_registers_that_are_written_again_stand_once_at_their_last_write(t
 async def test_a_boundary_with_observations_in_one_of_its_batches_is_told_of_once_and_has_some(tmp_path: Path) -> None:
     data = encode_observations(Observations((Observation(1, "32.7.0", 229_400, 40),)))
     async with running_node(tmp_path / "ledger") as node:
-        submitter = Submitter(node.chain)
-        seen = submitter.batch("gw-1", FIRST_S, [(1, 5, 5)], observations=data)
-        late = submitter.batch("gw-1", FIRST_S, [(2, 5, 5)])
-        await submit_all(node.client(), [[submitter.clock(FIRST_S)], [seen], [late]])
+        sender = node.sender()
+        seen = sender.batch("gw-1", FIRST_S, [(1, 5, 5)], observations=data)
+        late = sender.batch("gw-1", FIRST_S, [(2, 5, 5)])
+        await submit_all(node.client(), [[sender.clock(FIRST_S)], [seen], [late]])
         for after_height, is_observed in ((0, True), (1, True), (2, False)):
             told = [change for change in (await follow(node, after_height))["changes"] if change["kind"] == "batch"]
             assert told == [
@@ -123,8 +126,8 @@ async def test_who_waits_is_answered_with_the_next_block(tmp_path: Path) -> None
         waiting = [asyncio.create_task(follow(node, 0, wait_s=20)) for _ in range(3)]
         await asyncio.sleep(0.1)
         assert not any(task.done() for task in waiting)
-        submitter = Submitter(node.chain)
-        await submit_all(node.client(), [[submitter.clock(FIRST_S)]])
+        sender = node.sender()
+        await submit_all(node.client(), [[sender.clock(FIRST_S)]])
         for answer in await asyncio.wait_for(asyncio.gather(*waiting), 10):
             assert answer["height"] == 1
             assert {change["kind"] for change in answer["changes"]} == {"clearing"}
@@ -150,7 +153,7 @@ async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
         assert not waiting.done(), "a follower keeps nobody out who waits for the clock"
         with pytest.raises(NodeUnreachable, match="1 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)
-        await submit_all(node.client(), [[Submitter(node.chain).clock(FIRST_S + 1)]])
+        await submit_all(node.client(), [[node.sender().clock(FIRST_S + 1)]])
         assert (await following)["height"] == 1
         assert await waiting == FIRST_S + 1
         assert (await follow(node, 1))["changes"] == []

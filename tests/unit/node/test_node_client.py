@@ -17,7 +17,9 @@ import pytest
 from gridcore.errors import UsageError
 from ledger import client as client_module
 from ledger.client import Answer, Client, NodeBusy, NodeRefused, NodeUnreachable, run_with_client
-from tests.unit.node.node_world import keys, make_genesis, running_node
+from tests.worlds.keys import key
+from tests.worlds.nodes import running_node
+from tests.worlds.two_areas import TWO_AREAS
 
 STATUS = {
     "chain": "c",
@@ -190,9 +192,9 @@ def test_parts_keep_both_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_chain_is_asked_once_when_it_is_not_given(tmp_path: Path) -> None:
     async with (
         running_node(tmp_path / "ledger") as node,
-        Client(node.url, signer_id="util", signer=keys()["util"]) as client,
+        Client(node.url, signer_id="util", signer=key("util")) as client,
     ):
-        assert await client.chain() == make_genesis()["chain"]
+        assert await client.chain() == TWO_AREAS.chain
         assert len((await client.query("areas"))["areas"]) == 2
 
 

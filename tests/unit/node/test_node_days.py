@@ -10,7 +10,9 @@ import pytest
 from ledger.client import NodeRefused
 from ledger.http.queries import answers
 from ledger.state import columns
-from tests.unit.node.node_world import DAYS, FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.two_areas import one_settled_slot
 
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
 SUMS = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
@@ -18,12 +20,12 @@ SUMS = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier
 
 async def settle_two_slots(node: RunningNode) -> None:
     """The slot in which p-2 sells 300 Wh to p-1, then one without trade."""
-    submitter = Submitter(node.chain)
-    first = submitter.one_settled_slot()
+    sender = node.sender()
+    first = one_settled_slot(sender)
     third_s = FIRST_S + 2 * SLOT_S
     rows = [(1, 2000, 7), (2, 500, 900), (3, 13, 0), (4, 90, 5)]
     await submit_all(node.client(), first)
-    await submit_all(node.client(), [[submitter.batch("gw-1", third_s, rows)], [submitter.clock(third_s + SLOT_S)]])
+    await submit_all(node.client(), [[sender.batch("gw-1", third_s, rows)], [sender.clock(third_s + SLOT_S)]])
 
 
 async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:

@@ -19,28 +19,23 @@ from ledger.runs import load_run
 from ledger.state.registry import Area, Registry
 from ledger.store import state_db
 from ledger.store.ledger import Ledger
-from tests.unit.node.node_world import (
-    CONTRACTS,
-    FIRST_S,
-    SLOT_S,
-    RunningNode,
-    Submitter,
-    make_genesis,
-    running_node,
-    submit_all,
-)
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.ledgers import CONTRACTS
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
-TRUST = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+TRUST = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
 
 
 def export(ledger: Ledger) -> bytes:
     return build_bundle(ledger, CONTRACTS, party="p-1", slot_start_s=FIRST_S, line_kind="trade_buy")
 
 
-async def settle(node: RunningNode) -> Submitter:
-    submitter = Submitter(node.chain)
-    await submit_all(node.client(), submitter.one_settled_slot())
-    return submitter
+async def settle(node: RunningNode) -> Sender:
+    sender = node.sender()
+    await submit_all(node.client(), one_settled_slot(sender))
+    return sender
 
 
 async def test_rows_are_hashed_and_lines_computed_while_blocks_can_be_made(
@@ -77,9 +72,9 @@ async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        submitter = Submitter(node.chain)
-        orders, clock, _, boundary, _, due = submitter.one_settled_slot()
-        early = Submitter(node.chain)  # with a chain of batches of its own
+        sender = node.sender()
+        orders, clock, _, boundary, _, due = one_settled_slot(sender)
+        early = node.sender()  # with a chain of batches of its own
         many = [early.batch("gw-1", FIRST_S, [(number, 10 * number, 0)]) for number in (4, 3, 2)]
         last = [early.batch("gw-1", FIRST_S, [(1, 1000, 0), (2, 20, 0)])]
         end = [early.batch("gw-1", FIRST_S + SLOT_S, [(1, 1900, 0), (2, 20, 500), (3, 32, 0), (4, 60, 0)])]
@@ -91,7 +86,7 @@ async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
 
 async def test_what_stands_in_the_newest_block_is_not_yet_there_and_neither_busy_nor_unknown(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        orders, clock, first, boundary, second, due = Submitter(node.chain).one_settled_slot()
+        orders, clock, first, boundary, second, due = one_settled_slot(node.sender())
         await submit_all(node.client(), [orders, clock, first, [*boundary, *second, *due]])
         with pytest.raises(NodeBusy, match=r"next block .* ask again later") as not_yet:  # 503
             await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
@@ -102,7 +97,7 @@ async def test_a_run_whose_block_the_disk_has_not_taken_yet_is_not_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        *before, due = Submitter(node.chain).one_settled_slot()
+        *before, due = one_settled_slot(node.sender())
         await submit_all(node.client(), before)
         monkeypatch.setattr(node.ledger._files, "reach", _refuse("block_certified"))
         assert [answer.name for answer in await node.client().submit(due)] == ["NODE_BUSY"]
@@ -110,8 +105,8 @@ async def test_a_run_whose_block_the_disk_has_not_taken_yet_is_not_yet(
         with pytest.raises(NodeUnreachable, match="awaits its certificate"):
             await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
         monkeypatch.undo()
-        submitter = Submitter(node.chain, FIRST_S + 2 * SLOT_S)
-        await submit_all(node.client(), [[submitter.clock(FIRST_S + 2 * SLOT_S + 1)]])
+        sender = Sender(node.chain, FIRST_S + 2 * SLOT_S)
+        await submit_all(node.client(), [[sender.clock(FIRST_S + 2 * SLOT_S + 1)]])
         assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
 
 

@@ -7,30 +7,36 @@ from typing import Any
 
 import pytest
 
-from gridcore import cbor
 from gridcore.errors import UsageError
-from gridcore.genesis import decode_genesis
+from gridcore.genesis import complete_genesis, decode_genesis
 from ledger.genesis import PRICES, ROLES, check_genesis, signer_set
 from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
-from tests.unit.node.node_world import FIRST_S, keys, make_genesis, make_leaves
+from tests.worlds.consortium import FIRST_S
+from tests.worlds.keys import key
+from tests.worlds.two_areas import TWO_AREAS
 
 PINS = {CONTRACT.contract_id: contract_pin(CONTRACT.contract_id)}
 Leaves = dict[str, Any]
 
 
+def altered(**frame: Any) -> dict[str, Any]:
+    """The world's genesis with other keys of its frame; the chain id follows."""
+    return complete_genesis({**TWO_AREAS.genesis, **frame})
+
+
 def checked(change: Callable[[Leaves], None]) -> None:
     """Check the world's genesis after a change to its leaves."""
-    leaves: Leaves = {str(leaf[0]): leaf[1] for leaf in make_leaves()}
+    leaves = TWO_AREAS.leaves()
     change(leaves)
-    check_genesis(make_genesis([[key, value] for key, value in leaves.items()]), PINS)
+    check_genesis(altered(leaves=[list(leaf) for leaf in leaves.items()]), PINS)
 
 
 def test_a_sound_genesis_passes_as_values_and_as_bytes() -> None:
-    check_genesis(make_genesis(), PINS)
-    check_genesis(decode_genesis(cbor.encode(make_genesis())), PINS)
-    check_genesis(make_genesis())
-    assert signer_set(make_genesis()) == [(keys()["operator"].public_key, 1)]
+    check_genesis(TWO_AREAS.genesis, PINS)
+    check_genesis(decode_genesis(TWO_AREAS.genesis_file), PINS)
+    check_genesis(TWO_AREAS.genesis)
+    assert signer_set(TWO_AREAS.genesis) == [(key("operator").public_key, 1)]
 
 
 def test_names_are_those_of_contract_and_specification() -> None:
@@ -172,9 +178,9 @@ def test_an_unknown_leaf_is_named(key: str, words: str) -> None:
 
 
 def test_a_leaf_twice_is_refused() -> None:
-    leaves = make_leaves()
+    leaves = TWO_AREAS.genesis["leaves"]
     with pytest.raises(UsageError, match="leaf signer/util: stands twice"):
-        check_genesis(make_genesis([*leaves, next(leaf for leaf in leaves if leaf[0] == "signer/util")]))
+        check_genesis(altered(leaves=[*leaves, *(leaf for leaf in leaves if leaf[0] == "signer/util")]))
 
 
 def test_unknown_and_missing_fields_are_named() -> None:
@@ -200,15 +206,15 @@ def test_a_party_with_the_name_of_an_account_is_refused() -> None:
     [
         ({"signers": []}, "signers holds 1 to"),
         ({"signers": [[bytes(65), 1]]}, r"signers\[0\]: the public key"),
-        ({"signers": [[keys()["util"].public_key, 0]]}, r"signers\[0\]: the power"),
-        ({"signers": [[keys()["util"].public_key, 1]] * 2}, "signers ascend by public key"),
+        ({"signers": [[key("util").public_key, 0]]}, r"signers\[0\]: the power"),
+        ({"signers": [[key("util").public_key, 1]] * 2}, "signers ascend by public key"),
         ({"currency": "yuan"}, "currency is an ISO 4217 code"),
         ({"name": ""}, "name is a printable text of 1 to 40 characters without a slash, not ''"),
         ({"name": "a/b"}, "name is a printable text"),
         ({"name": "a\nb"}, "name is a printable text"),
         ({"name": "\x1b[2J"}, "name is a printable text"),
         ({"name": "n" * 41}, "name is a printable text"),
-        ({"signers": [[keys()["util"].public_key, 1]] * 257}, "signers holds 1 to 256 entries, not 257"),
+        ({"signers": [[key("util").public_key, 1]] * 257}, "signers holds 1 to 256 entries, not 257"),
         ({"ledger_time_s": -1}, "ledger_time_s"),
         ({"leaves": [1]}, r"leaves\[0\] is an array of a text key and a map"),
         ({"clock": "block"}, "the leaf time stands in a chain with clock 'simulated'|clock is 'block' as in the frame"),
@@ -216,4 +222,4 @@ def test_a_party_with_the_name_of_an_account_is_refused() -> None:
 )
 def test_a_wrong_frame_is_named(frame: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        check_genesis(make_genesis(**frame))
+        check_genesis(altered(**frame))

@@ -31,24 +31,15 @@ from ledger.http.routes import ROUTES
 from ledger.http.view import LedgerView
 from settlement import statements
 from tests.independent import recompute
-from tests.unit.node.node_world import (
-    CONTRACTS,
-    DAYS,
-    FIRST_S,
-    PRICES,
-    ROLES,
-    SLOT_S,
-    START_S,
-    RunningNode,
-    Submitter,
-    keys,
-    make_genesis,
-    running_node,
-    submit_all,
-)
+from tests.worlds.consortium import DAYS, FIRST_S, PRICES, SLOT_S, START_S
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 SLOT = f"areas/a-1/slots/{FIRST_S}"
-EVERYBODY = {"", *ROLES}
+EVERYBODY = {"", *TWO_AREAS.signers}
 READS_ALL = {"util", "reg", "admin"}
 OF_AREA_1 = READS_ALL | {"p-1", "p-2"}
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
@@ -63,7 +54,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("blocks/1", {}, READS_ALL),
     ("gateways", {}, READS_ALL),
     ("gateways/gw-1/observations", {"boundary_s": FIRST_S}, READS_ALL),
-    ("calendars/c", {}, set(ROLES)),
+    ("calendars/c", {}, set(TWO_AREAS.signers)),
     ("areas/a-1/installations", {}, OF_AREA_1),
     (f"{SLOT}/positions", {}, OF_AREA_1),
     (f"{SLOT}/positions", {"party": "p-1"}, READS_ALL | {"p-1"}),
@@ -88,11 +79,11 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
 )
 
 
-async def settled(node: RunningNode) -> Submitter:
+async def settled(node: RunningNode) -> Sender:
     """Let the node trade and settle one slot."""
-    submitter = Submitter(node.chain)
-    await submit_all(node.client(), submitter.one_settled_slot())
-    return submitter
+    sender = node.sender()
+    await submit_all(node.client(), one_settled_slot(sender))
+    return sender
 
 
 async def test_every_role_sees_what_it_may_and_nothing_else(tmp_path: Path) -> None:
@@ -215,7 +206,7 @@ async def test_evidence_is_a_bundle_that_verifies(tmp_path: Path) -> None:
         client = node.client("p-1")
         params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S}
         bundle = await client.fetch_bytes("evidence", **params, line_kind="trade_buy")
-        root = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+        root = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
         assert verify_bundle(bundle, root).answer == "verified"
         book = await node.client("reg").fetch_bytes("book", area="a-1", slot=FIRST_S)
         assert verify_bundle(bundle, root, book).answer == "verified"
@@ -228,7 +219,7 @@ async def test_evidence_is_a_bundle_that_verifies(tmp_path: Path) -> None:
 async def test_a_slot_that_is_not_there_yet_is_not_found(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         client = node.client("util")
-        await submit_all(client, [[Submitter(node.chain).order("p-1", "a-1", "buy", 5, 1)]])
+        await submit_all(client, [[node.sender().order("p-1", "a-1", "buy", 5, 1, FIRST_S)]])
         for what in ("run", "clearing"):
             with pytest.raises(NodeRefused, match="yet") as raised:
                 await client.query(f"{SLOT}/{what}")
@@ -260,9 +251,9 @@ async def test_pages_follow_one_another(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_exceptions_come_in_pages_and_none_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 2)
     async with running_node(tmp_path / "ledger") as node:
-        client, submitter = node.client("util"), Submitter(node.chain)
-        wires = [submitter.batch("gw-1", FIRST_S, [(100 + number, 1, 1)]) for number in range(11)]
-        await submit_all(client, [[submitter.clock(FIRST_S)], wires])
+        client, sender = node.client("util"), node.sender()
+        wires = [sender.batch("gw-1", FIRST_S, [(100 + number, 1, 1)]) for number in range(11)]
+        await submit_all(client, [[sender.clock(FIRST_S)], wires])
         counters: list[int] = []
         start: int | None = 0
         while start is not None:
@@ -277,14 +268,14 @@ async def test_exceptions_come_in_pages_and_none_twice(tmp_path: Path, monkeypat
 
 async def test_receipts_verify_and_belong_to_whoever_knows_the_id(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        wire = Submitter(node.chain).order("p-1", "a-1", "buy", 400, 450_000)
+        wire = node.sender().order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
         transaction = decode_transaction(wire)
         client = node.client()
         assert await client.receipt(transaction.id) is None
         (answer,) = await client.submit([wire])
         receipt = await client.receipt(answer.id)
         assert receipt is not None
-        signers = signer_set(make_genesis())
+        signers = signer_set(TWO_AREAS.genesis)
         check_receipt(receipt, chain=node.chain, digest=transaction.digest, signers=signers)
         assert (receipt.code, receipt.header.height) == (0, answer.height)
         with pytest.raises(VerificationError):
@@ -295,14 +286,11 @@ async def test_receipts_verify_and_belong_to_whoever_knows_the_id(tmp_path: Path
 
 async def test_each_transaction_has_an_answer_of_its_own(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        client, submitter = node.client(), Submitter(node.chain)
-        order = submitter.order("p-1", "a-1", "buy", 400, 450_000)
+        client, sender = node.client(), node.sender()
+        order = sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
         await submit_all(client, [[order]])
-        forged = submitter.sign(
-            "market/order", "p-2", {"counter": 1, "slot_start_s": FIRST_S},
-            {"area": "a-1", "price_micro_per_kwh": 1, "quantity_wh": 1, "side": "buy"}, key="stranger",
-        )  # fmt: skip
-        ahead = submitter.batch("gw-1", START_S, [(1, 1, 1)], skip=2)
+        forged = sender.order("p-2", "a-1", "buy", 1, 1, FIRST_S, key="stranger")
+        ahead = sender.batch("gw-1", START_S, [(1, 1, 1)], counter=3)
         answers = await client.submit([order, b"\x00", forged, ahead])
         assert [(answer.name, answer.retry) for answer in answers] == [
             ("EXISTS", False),
@@ -366,7 +354,7 @@ async def test_errors_are_problems(tmp_path: Path) -> None:
         assert "server" not in unsigned.headers
         header = authorization(
             "util",
-            keys()["util"],
+            key("util"),
             chain=node.chain,
             method="GET",
             path=f"{API}/areas",
@@ -409,7 +397,7 @@ async def test_waiting_for_the_clock_ends_when_it_moves(tmp_path: Path) -> None:
         waiting = asyncio.create_task(client.wait_clock(START_S, 20))
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        await submit_all(client, [[Submitter(node.chain).clock(START_S + 900)]])
+        await submit_all(client, [[node.sender().clock(START_S + 900)]])
         assert await asyncio.wait_for(waiting, 5) == START_S + 900
 
 
@@ -430,7 +418,7 @@ async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node, httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(node.url + "/healthz")).json() == {"status": "ok"}
         assert (await http.get(node.url + "/readyz")).json()["status"] == "ready"
-        await submit_all(node.client(), [[Submitter(node.chain).order("p-1", "a-1", "buy", 5, 1)]])
+        await submit_all(node.client(), [[node.sender().order("p-1", "a-1", "buy", 5, 1, FIRST_S)]])
         await http.get(node.url + "/nothing/here")
         text = (await http.get(node.url + "/metrics")).text
         assert "gridledger_node_height 1\n" in text

@@ -18,28 +18,22 @@ from ledger.http import view as view_module
 from ledger.http.queries import answers, metering
 from ledger.http.view import LedgerView
 from settlement import statements
-from tests.unit.node.node_world import (
-    CONTRACTS,
-    DAYS,
-    FIRST_S,
-    SLOT_S,
-    RunningNode,
-    Submitter,
-    keys,
-    make_genesis,
-    running_node,
-    submit_all,
-)
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 SLOT = f"areas/a-1/slots/{FIRST_S}"
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
 
 
-async def settled(node: RunningNode) -> Submitter:
+async def settled(node: RunningNode) -> Sender:
     """Let the node trade and settle one slot."""
-    submitter = Submitter(node.chain)
-    await submit_all(node.client(), submitter.one_settled_slot())
-    return submitter
+    sender = node.sender()
+    await submit_all(node.client(), one_settled_slot(sender))
+    return sender
 
 
 async def refusal(node: RunningNode, signer: str, path: str, **params: str | int) -> tuple[int, str]:
@@ -169,16 +163,16 @@ async def test_a_block_with_its_header_signers_and_transactions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        submitter = await settled(node)
-        gap = submitter.order("p-1", "a-9", "buy", 5, 5)
-        await node.client().submit([gap, submitter.clock(submitter.now_s + 1)])
+        sender = await settled(node)
+        gap = sender.order("p-1", "a-9", "buy", 5, 5, FIRST_S)
+        await node.client().submit([gap, sender.clock(sender.now_s + 1)])
         client = node.client("util")
         block = await client.query("blocks/7")
         header = node.ledger.header(7)
         for name in ("previous", "history_root", "data_root", "state_root"):
             assert block[name] == getattr(header, name).hex()
         assert (block["height"], block["time_s"], block["digest"]) == (7, header.time_s, header.digest().hex())
-        operator = keys()["operator"].public_key.hex()
+        operator = key("operator").public_key.hex()
         assert block["signers"] == [{"name": None, "public_key": operator, "power": 1, "signed": True}]
         told = [(entry["kind"], entry["signer"], entry["name"]) for entry in block["transactions"]]
         assert told == [("market/order", "p-1", "WRONG_AREA"), ("clock/advance", "clock", "ACCEPTED")]
@@ -211,9 +205,9 @@ def row(observation: Observation, name: str | None) -> dict[str, Any]:
 
 async def observe(node: RunningNode, *sent: bytes) -> Any:
     """What the node tells of a boundary for which a gateway sent these observations, one batch each."""
-    submitter = Submitter(node.chain)
-    wires = [submitter.batch("gw-1", FIRST_S, [(1, 5, 5)], observations=data) for data in sent]
-    await submit_all(node.client(), [[submitter.clock(FIRST_S)], *[[wire] for wire in wires]])
+    sender = node.sender()
+    wires = [sender.batch("gw-1", FIRST_S, [(1, 5, 5)], observations=data) for data in sent]
+    await submit_all(node.client(), [[sender.clock(FIRST_S)], *[[wire] for wire in wires]])
     return await node.client("util").query("gateways/gw-1/observations", boundary_s=FIRST_S)
 
 
@@ -278,12 +272,12 @@ async def test_a_bill_line_over_batches_with_observations_verifies_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        submitter = Submitter(node.chain)
+        sender = node.sender()
         observed = encode_observations(Observations((VOLTAGE,)))
-        monkeypatch.setattr(submitter, "batch", partial(submitter.batch, observations=observed))
-        await submit_all(node.client(), submitter.one_settled_slot())
+        monkeypatch.setattr(sender, "batch", partial(sender.batch, observations=observed))
+        await submit_all(node.client(), one_settled_slot(sender))
         params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
         bundle = await node.client("p-1").fetch_bytes("evidence", **params)
-        root = decode_trust(json.dumps(trust_root(make_genesis())).encode())
+        root = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
         assert verify_bundle(bundle, root).answer == "verified"
         assert sm3(observed) in bundle

@@ -12,7 +12,7 @@ from gridcore.errors import EncodingError, InvariantError
 from ledger.store import block_log
 from ledger.store.block_log import BlockLog, BlockRecord, decode_record, encode_frame, encode_record
 from ledger.store.errors import StoreError, StoreWriteError
-from tests.unit.store.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
+from tests.worlds.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
 
 
 def make_record(height: int, content: bytes = b"transaction") -> BlockRecord:

@@ -7,7 +7,7 @@ import pytest
 from gridcore.errors import InvariantError
 from ledger.store.errors import GuardError, StoreError
 from ledger.store.guard import Guard
-from tests.unit.store.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
+from tests.worlds.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
 
 A, B = b"\xaa" * 32, b"\xbb" * 32
 SIGNATURE = b"\x5a" * 64

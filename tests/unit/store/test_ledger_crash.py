@@ -22,27 +22,18 @@ from ledger.store.directory import init_ledger
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
-from tests.unit.store.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
-from tests.unit.store.world import (
-    CHAIN,
-    CONTRACTS,
-    GENESIS,
-    NODE_KEY,
-    START_S,
-    batches,
-    clock_advance,
-    decide,
-    make_genesis,
-    open_ledger,
-    transaction_id,
-)
+from tests.worlds.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
+from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.transactions import transaction_id
 
 BLOCKS = [
     [clock_advance(START_S + 10), *batches("gw-1", 2)],
     [batches("gw-1", 3)[2], *batches("gw-2", 1)],
-    [clock_advance(START_S + 20, 1)],
+    [clock_advance(START_S + 20)],
 ]
-SIGNERS = [(NODE_KEY.public_key, 1)]
+SIGNERS = [(key("operator").public_key, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +64,7 @@ def check_all(ledger: Ledger, root: bytes) -> None:
     for wire in {wire for wires in BLOCKS for wire in wires}:
         receipt = decode_receipt(ledger.receipt(transaction_id(wire)) or b"")
         assert receipt.code == 0
-        check_receipt(receipt, chain=CHAIN, digest=receipt.digest, signers=SIGNERS)
+        check_receipt(receipt, chain=FEEDERS.chain, digest=receipt.digest, signers=SIGNERS)
     applied = [
         entry.id for height in range(1, ledger.height + 1) for entry in ledger.results(height) if entry.code == 0
     ]
@@ -161,7 +152,7 @@ def test_after_a_power_cut_at_any_step_every_acknowledged_block_is_there_with_th
     crashed, step = True, 0
     while crashed:
         data_dir = tmp_path / str(step)
-        init_ledger(data_dir, GENESIS, UnsyncedFiles())
+        init_ledger(data_dir, FEEDERS.genesis_file, UnsyncedFiles())
         files = PowerCut(data_dir, step)
         crashed, receipts = run_until_crash(data_dir, files)
         if crashed:
@@ -327,7 +318,7 @@ def test_another_history_of_the_same_height_refuses_to_start(
     other = tmp_path_factory.mktemp("other")
     ledger = open_ledger(other)
     for number in range(3):
-        decide(ledger, [clock_advance(START_S + 1 + number, number)])
+        decide(ledger, [clock_advance(START_S + 1 + number)])
     ledger.close()
     for name in ("blocks.log", "state.db"):
         shutil.copy(other / name, filled / name)
@@ -348,7 +339,7 @@ def test_two_histories_are_never_both_signed(filled: Path, tmp_path_factory: pyt
 def test_a_missing_guard_refuses_to_start(filled: Path) -> None:
     (filled / "guard").unlink()
     with pytest.raises(StoreError, match="guard: missing, so it is not known"):
-        Ledger.open(filled, CONTRACTS, NODE_KEY, ManualClock(START_S))
+        Ledger.open(filled, CONTRACTS, key("operator"), ManualClock(START_S))
 
 
 def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
@@ -394,16 +385,16 @@ def test_a_database_that_does_not_fit_is_made_again(
 def test_a_second_node_on_the_directory_is_refused_in_one_line(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     with pytest.raises(UsageError, match=r"in use by another node") as caught:
-        Ledger.open(tmp_path, CONTRACTS, NODE_KEY, ManualClock(START_S))
+        Ledger.open(tmp_path, CONTRACTS, key("operator"), ManualClock(START_S))
     assert "\n" not in str(caught.value)
     ledger.close()
     open_ledger(tmp_path).close()
 
 
 def test_another_genesis_is_refused_in_one_line(filled: Path) -> None:
-    other = make_genesis("other")
+    other = replace(FEEDERS, name="other").genesis_file
     with pytest.raises(UsageError, match=r"genesis.cbor: of chain test\w+, not other\w+"):
-        Ledger.open(filled, CONTRACTS, NODE_KEY, ManualClock(START_S), genesis=other)
+        Ledger.open(filled, CONTRACTS, key("operator"), ManualClock(START_S), genesis=other)
     with pytest.raises(UsageError, match=r"genesis.cbor: of chain test\w+, not other\w+"):
         init_ledger(filled, other)
 
@@ -411,13 +402,13 @@ def test_another_genesis_is_refused_in_one_line(filled: Path) -> None:
 def test_a_directory_with_other_files_is_not_made_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("hello")
     with pytest.raises(UsageError, match="not empty"):
-        init_ledger(tmp_path, GENESIS)
+        init_ledger(tmp_path, FEEDERS.genesis_file)
 
 
 def test_a_directory_without_a_ledger_says_how_to_make_one(tmp_path: Path) -> None:
     for data_dir in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UsageError, match=r"make .* with: gridledger node init"):
-            Ledger.open(data_dir, CONTRACTS, NODE_KEY, ManualClock(START_S))
+            Ledger.open(data_dir, CONTRACTS, key("operator"), ManualClock(START_S))
 
 
 def test_a_crash_at_any_step_of_the_making_of_a_directory_is_mended_by_making_it_again(tmp_path: Path) -> None:
@@ -426,7 +417,7 @@ def test_a_crash_at_any_step_of_the_making_of_a_directory_is_mended_by_making_it
         data_dir = tmp_path / str(step)
         crashed = False
         try:
-            init_ledger(data_dir, GENESIS, CrashingFiles(step))
+            init_ledger(data_dir, FEEDERS.genesis_file, CrashingFiles(step))
         except Crash:
             crashed = True
         open_ledger(data_dir).close()
@@ -441,14 +432,14 @@ def test_a_key_without_the_power_to_certify_is_refused(filled: Path) -> None:
 
 def test_a_missing_contract_is_refused(filled: Path) -> None:
     with pytest.raises(UsageError, match="area/A names contract 'p2p_call_auction/1'; this node has none"):
-        Ledger.open(filled, {}, NODE_KEY, ManualClock(START_S))
+        Ledger.open(filled, {}, key("operator"), ManualClock(START_S))
 
 
 def test_block_time_never_goes_back(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, now_s=START_S + 500)
+    ledger = open_ledger(tmp_path, clock=ManualClock(START_S + 500))
     decide(ledger, BLOCKS[0])
     ledger.close()
-    ledger = open_ledger(tmp_path, now_s=START_S - 500)
+    ledger = open_ledger(tmp_path, clock=ManualClock(START_S - 500))
     decide(ledger, BLOCKS[1])
     assert [ledger.header(height).time_s for height in (1, 2)] == [START_S + 500] * 2
     ledger.close()

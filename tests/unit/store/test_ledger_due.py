@@ -11,10 +11,9 @@ from gridcore.errors import broken
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store import ledger as ledger_module
-from ledger.store.directory import init_ledger
-from ledger.store.ledger import Ledger
-from tests.unit.store.faults import UnsyncedFiles
-from tests.unit.store.world import CONTRACTS, FIRST_SLOT_S, NODE_KEY, SLOT_S, make_genesis
+from tests.worlds.consortium import SLOT_S
+from tests.worlds.feeders import FIRST_SLOT_S, ON_BLOCK_TIME
+from tests.worlds.ledgers import open_ledger
 
 BEFORE_S = FIRST_SLOT_S - SLOT_S
 
@@ -24,9 +23,8 @@ def test_work_is_due_exactly_when_an_empty_block_would_do_something(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget_rows: int
 ) -> None:
     monkeypatch.setattr(due, "Budget", lambda: Budget(rows=budget_rows))
-    init_ledger(tmp_path, make_genesis("real", clock="block"), UnsyncedFiles())
     clock = ManualClock(BEFORE_S)
-    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, clock, files=UnsyncedFiles())
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=clock)
     seen = []
     for step in range(60):
         clock.advance_to(BEFORE_S + step * 149)
@@ -40,8 +38,7 @@ def test_work_is_due_exactly_when_an_empty_block_would_do_something(
 
 
 def test_looking_for_work_applies_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    init_ledger(tmp_path, make_genesis("real", clock="block"), UnsyncedFiles())
-    ledger = Ledger.open(tmp_path, CONTRACTS, NODE_KEY, ManualClock(FIRST_SLOT_S + SLOT_S), files=UnsyncedFiles())
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=ManualClock(FIRST_SLOT_S + SLOT_S))
     monkeypatch.setattr(ledger_module, "apply_block", lambda *_: broken("nothing is applied"))
     assert ledger.is_work_due()
     ledger.close()

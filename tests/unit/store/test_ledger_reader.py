@@ -20,18 +20,11 @@ from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
 from ledger.store.reader import data_hashes
 from ledger.store.state_db import ResultEntry
-from tests.unit.store.world import (
-    CONTRACTS,
-    GATEWAY_KEYS,
-    NODE_KEY,
-    SLOT_S,
-    START_S,
-    batches,
-    clock_advance,
-    decide,
-    open_ledger,
-    transaction_id,
-)
+from tests.worlds.consortium import SLOT_S
+from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.transactions import transaction_id
 
 GW1 = batches("gw-1", 9)
 BOUNDARY_S = START_S // SLOT_S * SLOT_S
@@ -74,7 +67,7 @@ def test_a_leaf_proof_leads_to_a_certified_header(ledger: Ledger) -> None:
     proof = ledger.leaf_proof("gateway/gw-1")
     assert proof is not None
     assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root == ledger.state_root()
-    check_certificate(proof.header, proof.certificate, [(NODE_KEY.public_key, 1)])
+    check_certificate(proof.header, proof.certificate, [(key("operator").public_key, 1)])
     assert ledger.leaf_proof("gateway/nobody") is None
 
 
@@ -149,7 +142,7 @@ def test_heights_that_are_not_there_are_refused_in_one_line(ledger: Ledger) -> N
 
 
 def test_leaves_are_listed_by_prefix_in_number_order(ledger: Ledger) -> None:
-    assert ledger.leaf_keys("gateway/") == [f"gateway/{name}" for name in GATEWAY_KEYS]
+    assert ledger.leaf_keys("gateway/") == [f"gateway/{gateway.name}" for gateway in FEEDERS.gateways]
     assert ledger.leaf("gateway/nobody") is None
     assert ledger.get("gateway/nobody") is None
     assert len(ledger.leaf_keys()) == len(set(ledger.leaf_keys()))

@@ -11,7 +11,8 @@ from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
 from ledger.store.ledger import Examined
 from ledger.store.signatures import decode_candidate
-from tests.unit.store.world import batches, clock_advance, transaction_id
+from tests.worlds.feeders import batches, clock_advance
+from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 3)
 
@@ -54,7 +55,7 @@ def wires(entries: list[Entry]) -> list[bytes]:
 
 async def test_transactions_are_taken_in_order_of_arrival(add: Add) -> None:
     pool = Pool()
-    sent = [clock_advance(2_000_000_000 + n, n) for n in range(5)]
+    sent = [clock_advance(2_000_000_000 + n) for n in range(5)]
     for wire in sent:
         add(pool, wire)
     assert wires(pool.take()) == sent

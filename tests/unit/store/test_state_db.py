@@ -12,15 +12,8 @@ import pytest
 from gridcore.errors import UsageError
 from ledger.store.check import check_ledger
 from ledger.store.state_db import SCHEMA_VERSION, Change, _connect
-from tests.unit.store.world import (
-    CONTRACTS,
-    FIRST_SLOT_S,
-    START_S,
-    batches,
-    clock_advance,
-    decide,
-    open_ledger,
-)
+from tests.worlds.feeders import FIRST_SLOT_S, START_S, batches, clock_advance
+from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
 
 VERSION_1 = """
 DROP INDEX leaves_by_height;
@@ -43,7 +36,7 @@ def fill(data_dir: Path) -> None:
         decide(ledger, [clock_advance(START_S + 1)])
         decide(ledger, [GW1[0]])
         decide(ledger, [GW2[0], GW1[1]])
-        decide(ledger, [clock_advance(START_S + 2, 1)])
+        decide(ledger, [clock_advance(START_S + 2)])
 
 
 def rows(data_dir: Path, query: str) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridseries.series import ALL_SERIES, Cursor, Row, Series, SeriesUnavailable
-from tests.unit.node.node_world import FIRST_S, SLOT_S
+from tests.worlds.consortium import FIRST_S, SLOT_S
 
 FAR_S = FIRST_S + 10_000 * SLOT_S
 
@@ -31,13 +31,6 @@ async def catch_up(projector: Projector) -> None:
     await projector.step()
     while projector.height < projector.newest:
         await projector.step()
-
-
-async def until(condition: Any) -> None:
-    """Wait for what nothing tells of."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
 
 
 class FaultyStore:

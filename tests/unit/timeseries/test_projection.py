@@ -16,10 +16,13 @@ from gridseries.projection import Projector
 from gridseries.rows import AnswerError
 from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series
 from ledger.http.queries import answers
-from tests.unit.node.node_world import FIRST_S, SLOT_S, RunningNode, Submitter, running_node, submit_all
-from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store, until
+from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store
 from tests.unit.timeseries.scripted_node import FIRST_S as FIRST_S_OF_SCRIPT
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
+from tests.waiting import until
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.two_areas import one_settled_slot
 
 END_S = FIRST_S + SLOT_S
 
@@ -35,7 +38,7 @@ async def projected(node: RunningNode, store: EmbeddedSeries) -> dict[str, list[
 
 async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        await submit_all(node.client(), one_settled_slot(node.sender()))
         store = new_store(tmp_path)
         rows = await projected(node, store)
         positions = await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/positions")
@@ -60,11 +63,14 @@ async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> Non
 
 async def test_what_comes_late_fills_the_gap_and_settles_the_slot(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        signing, store = Submitter(node.chain), new_store(tmp_path)
+        signing, store = node.sender(), new_store(tmp_path)
         projector = Projector(node.client("reg"), store)
         starts = [(1, 1000, 0), (2, 500, 100), (3, 10, 0), (4, 70, 5)]
         early = [(1, 1900, 0), (3, 12, 0), (4, 90, 5)]
-        orders = [signing.order("p-1", "a-1", "buy", 400, 450_000), signing.order("p-2", "a-1", "sell", 300, 300_000)]
+        orders = [
+            signing.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S),
+            signing.order("p-2", "a-1", "sell", 300, 300_000, FIRST_S),
+        ]
         steps = [orders, [signing.clock(FIRST_S)], [signing.batch("gw-1", FIRST_S, starts)], [signing.clock(END_S)]]
         steps += [[signing.batch("gw-1", END_S, early)], [signing.clock(END_S + SLOT_S)]]
         await submit_all(node.client(), steps)
@@ -97,7 +103,7 @@ async def test_observations_are_kept_and_the_lowest_voltage_stands_in_the_slot_t
     ]
     data = encode_observations(Observations(tuple(seen), {70: "plug-1"}, {}))
     async with running_node(tmp_path / "ledger") as node:
-        signing, store = Submitter(node.chain), new_store(tmp_path)
+        signing, store = node.sender(), new_store(tmp_path)
         await submit_all(
             node.client(), [[signing.clock(END_S)], [signing.batch("gw-1", END_S, [(1, 5, 0)], observations=data)]]
         )
@@ -115,7 +121,7 @@ async def test_observations_are_kept_and_the_lowest_voltage_stands_in_the_slot_t
 
 async def test_pages_and_small_writes_make_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        await submit_all(node.client(), one_settled_slot(node.sender()))
         whole = await projected(node, first := new_store(tmp_path, "whole"))
         monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
         monkeypatch.setattr("gridseries.projection.ROWS_AT_ONCE", 1)
@@ -229,7 +235,7 @@ async def test_a_real_node_is_followed_live(tmp_path: Path) -> None:
         told: list[tuple[str, int]] = []
         projector = Projector(node.client("util"), store, on_slots=told.extend)
         running = asyncio.create_task(projector.run(stop))
-        for wires in Submitter(node.chain).one_settled_slot():
+        for wires in one_settled_slot(node.sender()):
             await submit_all(node.client(), [wires])
         status = await node.client().status()
         await until(lambda: projector.height == status.height)
@@ -250,7 +256,7 @@ async def test_a_real_node_that_was_set_back_and_has_grown_anew_is_told_from_the
     store = new_store(tmp_path)
     for name in ("before", "restored"):  # the same chain: the genesis is the same
         async with running_node(tmp_path / name) as node:
-            await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+            await submit_all(node.client(), one_settled_slot(node.sender()))
             projector = Projector(node.client("util"), store)
             if name == "before":
                 await catch_up(projector)

@@ -12,9 +12,10 @@ from gridseries.projection import Projector
 from gridseries.rows import AnswerError
 from gridseries.series import SLOTS, Row, SeriesUnavailable
 from ledger.client import NodeRefused
-from tests.unit.node.node_world import FIRST_S, SLOT_S
-from tests.unit.timeseries.projection_world import FaultyStore, catch_up, everything, new_store, running, until
+from tests.unit.timeseries.projection_world import FaultyStore, catch_up, everything, new_store, running
 from tests.unit.timeseries.scripted_node import ScriptedNode
+from tests.waiting import until
+from tests.worlds.consortium import FIRST_S, SLOT_S
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])

@@ -10,8 +10,9 @@ from gridcore import cbor, merkle
 from gridcore.sm3 import sm3
 from ledger.state import clock as ledger_clock
 from tests import twin as twin_module
-from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, transaction_id
+from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
 from tests.twin import data_root, decode_column, fits, header, leaf_bytes, signers_digest, transaction_digest
+from tests.worlds.transactions import transaction_id
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_orders_outside_their_time_and_range_are_refused(desk: Desk) -> None:
 
 def test_new_leaves_are_numbered_by_key_and_old_numbers_stay(desk: Desk) -> None:
     before = list(desk.twin.numbered)
-    assert before == [key for key, _ in desk.genesis["leaves"]]
+    assert before == list(two_meters(10_000).leaves())
     desk.apply(desk.order("anna", "buy", 1, 1), desk.clock(START - 3_599))
     new = desk.twin.numbered[len(before) :]
     assert desk.twin.numbered[: len(before)] == before

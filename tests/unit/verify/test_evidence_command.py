@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from gridcore import cbor, verify
-from gridcore.clock import WallClock
+from gridcore import verify
 from gridcore.sm.keystore import encode_private_key
 from gridevidence.export import trust_root
 from gridledger.cli import main
-from ledger.store.directory import init_ledger
-from ledger.store.ledger import Ledger
-from tests.unit.node.node_world import CONTRACTS, FIRST_S, Submitter, keys, make_genesis, running_node, submit_all
+from tests.worlds.consortium import FIRST_S
+from tests.worlds.keys import key
+from tests.worlds.ledgers import ledger_with
+from tests.worlds.nodes import running_node, submit_all
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 LINE = ["--party", "p-1", "--slot", str(FIRST_S), "--line", "trade_buy"]
 
@@ -25,12 +25,8 @@ LINE = ["--party", "p-1", "--slot", str(FIRST_S), "--line", "trade_buy"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A node's data directory with one settled slot, and the chain's trust root."""
     folder = tmp_path_factory.mktemp("evidence")
-    genesis = make_genesis()
-    init_ledger(folder / "ledger", cbor.encode(genesis))
-    with closing(Ledger.open(folder / "ledger", CONTRACTS, keys()["operator"], WallClock())) as ledger:
-        for wires in Submitter(genesis["chain"]).one_settled_slot():
-            ledger.make_block(ledger.examine(wires))
-    (folder / "trust.json").write_text(json.dumps(trust_root(genesis)))
+    with ledger_with(folder / "ledger", TWO_AREAS, one_settled_slot(TWO_AREAS.sender())):
+        (folder / "trust.json").write_text(json.dumps(trust_root(TWO_AREAS.genesis)))
     return folder
 
 
@@ -56,11 +52,11 @@ def test_a_line_is_exported_from_a_data_directory(
 async def test_a_line_is_exported_from_a_running_node(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "key.pem").write_bytes(encode_private_key(keys()["util"], b"hush", iterations=1_024))
+    (tmp_path / "key.pem").write_bytes(encode_private_key(key("util"), b"hush", iterations=1_024))
     monkeypatch.setenv("HUSH", "hush")
     out, book = tmp_path / "line.evd", tmp_path / "slot.book"
     async with running_node(tmp_path / "ledger") as node:
-        await submit_all(node.client(), Submitter(node.chain).one_settled_slot())
+        await submit_all(node.client(), one_settled_slot(node.sender()))
         source = ["--url", node.url, "--signer", "util", "--key", f"file:{tmp_path}/key.pem", "--password", "env:HUSH"]
         arguments = ["evidence", "export", *source, *LINE, "--out", str(out), "--book", str(book), "--json"]
         assert await asyncio.to_thread(main, arguments) == 0

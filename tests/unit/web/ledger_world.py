@@ -1,6 +1,6 @@
 """A site over a real node in this process and a real embedded series, filled by the projection: nothing set by hand.
 
-The chain is that of ``tests.unit.node.node_world``. Once settled: in area a-1 p-2 sold 300 Wh to p-1, and one row of gw-1 named a
+The chain is that of ``tests.worlds.two_areas``. Once settled: in area a-1 p-2 sold 300 Wh to p-1, and one row of gw-1 named a
 meter that does not exist; in area a-2 gw-2 never sent anything, so its slot waits for the registers of q-1.
 """
 
@@ -15,8 +15,10 @@ from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridweb.app import create_app
 from gridweb.source import Source
-from tests.unit.node.node_world import RunningNode, Submitter, running_node, submit_all
 from tests.unit.web.web_world import World, make_world
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import one_settled_slot
 
 
 @dataclass
@@ -25,7 +27,7 @@ class LedgerWorld:
 
     web: World
     node: RunningNode
-    submitter: Submitter
+    sender: Sender
     projector: Projector
 
     @property
@@ -56,8 +58,8 @@ async def ledger_world(folder: Path, *, is_settled: bool = True) -> AsyncIterato
             projector = Projector(node.client("reg"), series, on_health=health.report)
             source = Source(node.client("reg"), series, projector, health)
             site = replace(web.site, source=source)
-            world = LedgerWorld(replace(web, app=create_app(site), site=site), node, Submitter(node.chain), projector)
-            await world.submit(*(world.submitter.one_settled_slot() if is_settled else []))
+            world = LedgerWorld(replace(web, app=create_app(site), site=site), node, node.sender(), projector)
+            await world.submit(*(one_settled_slot(world.sender) if is_settled else []))
             yield world
         finally:
             await series.close()

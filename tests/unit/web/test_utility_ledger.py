@@ -22,8 +22,8 @@ from gridweb.pages.slot import merit_table, money_table, positions_table
 from gridweb.pages.stakes import Basis, TroubleKind, read_troubles
 from gridweb.source import Source
 from gridweb.tables import Table
-from tests.unit.node.node_world import FIRST_S, PRICES, SLOT_S
 from tests.unit.web.ledger_world import ledger_world
+from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S
 
 UTILITY = Viewer("util", Role.UTILITY)
 FULL_PRICE = sum(PRICES[f"{name}_micro_per_kwh"] for name in ("residual_price", "network_residual", "levy"))
@@ -94,7 +94,7 @@ async def test_a_refused_row_a_missing_register_and_a_waiting_slot_are_ranked_by
 
 async def test_a_refused_row_of_a_settled_meter_stakes_its_mean_energy_at_the_full_price(tmp_path: Path) -> None:
     async with ledger_world(tmp_path) as world:
-        goes_back = world.submitter.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 1, 0)])
+        goes_back = world.sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 1, 0)])
         await world.submit([goes_back])
         as_of = await world.source.as_of()
         days = await read_day(world.source, [await world.source.area("a-1")], None, as_of.ledger_time_s)

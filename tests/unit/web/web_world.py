@@ -37,7 +37,7 @@ from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
-from tests.unit.node.node_world import PRICES
+from tests.worlds.consortium import PRICES
 
 NOW_S = 1_800_000_000
 FIRST_S = 1_799_971_200

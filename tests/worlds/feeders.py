@@ -1,0 +1,35 @@
+"""One area of two feeder meters under a gateway each, begun inside its first slot: much to store and nothing to settle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ledger.master_data import Calendar
+from tests.worlds.consortium import SLOT_S, Consortium, area, feeder, gateway
+
+START_S = 1_700_000_100
+FIRST_SLOT_S = START_S // SLOT_S * SLOT_S
+FEEDERS = Consortium(
+    name="test",
+    start_s=START_S,
+    calendar=Calendar(name="c", days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
+    areas=[area("A", first_slot_start_s=FIRST_SLOT_S)],
+    gateways=[gateway("gw-1"), gateway("gw-2")],
+    meters=[
+        feeder(1, area="A", gateway="gw-1", from_s=FIRST_SLOT_S),
+        feeder(2, area="A", gateway="gw-2", from_s=FIRST_SLOT_S),
+    ],
+)
+ON_BLOCK_TIME = replace(FEEDERS, name="real", clock="block")
+"""The same on a chain whose clock is that of the blocks."""
+
+
+def batches(gateway: str, count: int, *, first_register_wh: int = 0, consortium: Consortium = FEEDERS) -> list[bytes]:
+    """Batches 1 ... ``count`` of a gateway, chained, one row each, all for the slot boundary before START_S."""
+    sender, meter = consortium.sender(), int(gateway[-1])
+    return [sender.batch(gateway, FIRST_SLOT_S, [(meter, first_register_wh, 0)]) for _ in range(count)]
+
+
+def clock_advance(to_s: int) -> bytes:
+    """Move ledger time to ``to_s``; the same bytes for the same instant."""
+    return FEEDERS.sender().clock(to_s)

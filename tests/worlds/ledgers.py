@@ -1,0 +1,77 @@
+"""Ledgers of test chains, driven block by block: in memory (the state machine alone) and on a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from gridcore.clock import Clock, ManualClock
+from ledger.contract import Contract
+from ledger.state.block import Applied, Block
+from ledger.state.state import State
+from ledger.state.transition import apply_block
+from ledger.state.verdicts import checks_of
+from ledger.store.directory import init_ledger
+from ledger.store.files import Files
+from ledger.store.ledger import Ledger
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from tests.worlds.consortium import Consortium
+from tests.worlds.faults import UnsyncedFiles
+from tests.worlds.feeders import FEEDERS
+from tests.worlds.keys import is_cheaply_signed, key
+
+CONTRACTS: Mapping[str, Contract] = {CONTRACT.contract_id: CONTRACT}
+
+
+class MemoryLedger:
+    """The state machine alone. is_signed: (public key, signed bytes, signature) -> verdict."""
+
+    def __init__(
+        self, genesis: Mapping[str, Any], is_signed: Callable[[bytes, bytes, bytes], bool] = is_cheaply_signed
+    ) -> None:
+        self.state = State.from_genesis(genesis)
+        self.height = 0
+        self._is_signed = is_signed
+
+    def apply(self, wires: Sequence[bytes], time_s: int = 0) -> Applied:
+        """Apply the next block and keep its state."""
+        self.height += 1
+        block = Block(self.height, time_s, tuple(wires))
+        verdicts = {
+            (check.digest, check.public_key): self._is_signed(check.public_key, check.signed, check.signature)
+            for check in checks_of(self.state, block.decoded)
+        }
+        applied = apply_block(self.state, block, CONTRACTS, verdicts)
+        self.state.commit(applied)
+        return applied
+
+
+def open_ledger(
+    data_dir: Path, consortium: Consortium = FEEDERS, *, files: Files | None = None, clock: Clock | None = None
+) -> Ledger:
+    """Make (if new) and open a chain's ledger. ``files``: of the opened ledger; the directory is made without faults."""
+    init_ledger(data_dir, consortium.genesis_file, UnsyncedFiles())
+    return Ledger.open(
+        data_dir,
+        CONTRACTS,
+        key(consortium.certifier),
+        clock or ManualClock(consortium.start_s),
+        genesis=consortium.genesis_file,
+        files=files or UnsyncedFiles(),
+    )
+
+
+def decide(ledger: Ledger, wires: Sequence[bytes]) -> list[int]:
+    """One block of these transactions; returns their codes."""
+    return [result.code for result in ledger.make_block(ledger.examine(wires)).results]
+
+
+@contextmanager
+def ledger_with(data_dir: Path, consortium: Consortium, blocks: Iterable[Sequence[bytes]]) -> Iterator[Ledger]:
+    """A ledger on a disk that decided these blocks and accepted every transaction; closed at the end."""
+    with closing(open_ledger(data_dir, consortium)) as ledger:
+        for wires in blocks:
+            assert decide(ledger, wires) == [0] * len(wires)
+        yield ledger

@@ -1,0 +1,82 @@
+"""A node of a test chain in this process, with clients in everybody's name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gridcore.clock import WallClock
+from gridcore.serving.asgi import open_socket, url_of
+from ledger.client import Client
+from ledger.engines.embedded import EmbeddedEngine
+from ledger.http.door import Node
+from ledger.http.server import serve_node
+from ledger.store.ledger import Ledger
+from settlement import statements
+from tests.worlds.consortium import Consortium
+from tests.worlds.keys import key
+from tests.worlds.ledgers import CONTRACTS, open_ledger
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import TWO_AREAS
+
+
+@dataclass
+class RunningNode:
+    """A node, and clients of it."""
+
+    url: str
+    consortium: Consortium
+    ledger: Ledger
+    stop: asyncio.Event
+    _clients: dict[str, Client] = field(default_factory=dict)
+
+    @property
+    def chain(self) -> str:
+        """The chain's id."""
+        return self.consortium.chain
+
+    def sender(self) -> Sender:
+        """Everybody's hand, as if nothing had been sent yet."""
+        return self.consortium.sender()
+
+    def client(self, signer: str | None = None) -> Client:
+        """A client that signs as ``signer``, or not at all."""
+        name = signer or ""
+        if name not in self._clients:
+            signing = key(signer) if signer else None
+            self._clients[name] = Client(self.url, chain=self.chain, signer_id=signer, signer=signing, timeout_s=10)
+        return self._clients[name]
+
+    async def close_clients(self) -> None:
+        """Close them all."""
+        for client in self._clients.values():
+            await client.close()
+
+
+@asynccontextmanager
+async def running_node(data_dir: Path, consortium: Consortium = TWO_AREAS) -> AsyncIterator[RunningNode]:
+    """A node on a free port of this machine; stopped at the end, which raises what broke it."""
+    bound = open_socket("127.0.0.1", 0)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    with closing(open_ledger(data_dir, consortium, clock=WallClock())) as ledger:
+        running = RunningNode(url_of(bound), consortium, ledger, stop)
+        async with EmbeddedEngine(ledger) as engine:
+            node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
+            serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
+            await ready.wait()
+            try:
+                yield running
+            finally:
+                await running.close_clients()
+                stop.set()
+                await serving
+
+
+async def submit_all(client: Client, submissions: Sequence[Sequence[bytes]]) -> None:
+    """Submit one after the other; every transaction must be accepted."""
+    for wires in submissions:
+        answers = await client.submit(wires)
+        assert [answer.name for answer in answers] == ["ACCEPTED"] * len(wires)

@@ -1,0 +1,97 @@
+"""Signed transactions in everybody's name, as devices, people and the clock of a test chain would send them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridcore import batch, cbor
+from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.sm3 import sm3
+from tests.worlds.keys import sign
+
+
+@dataclass
+class Sender:
+    """Signs for whoever a test names. Keeps the gateways' counters; ids and seeds are counted, not drawn.
+
+    now_s: ledger time as this sender has moved it. sign: (name, signed bytes) -> signature.
+    """
+
+    chain: str
+    now_s: int
+    sign: Callable[[str, bytes], bytes] = sign
+    _last: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    _clock_steps: int = 0
+
+    def wire(self, kind: str, signer: str, identity: Any, body: Any, attachment: bytes = b"", key: str = "") -> bytes:
+        """A transaction in wire form; ``key``: whose key signs, if not the signer's."""
+        signed = encode_signed(chain=self.chain, kind=kind, signer=signer, identity=identity, body=body)
+        return encode_transaction(signed, self.sign(key or signer, signed), attachment)
+
+    def clock(
+        self, to_s: int, *, signer: str = "clock", client_id: bytes | None = None, valid_until_s: int | None = None
+    ) -> bytes:
+        """clock/advance; by itself under a client id that this sender gives to nothing else, valid for an hour."""
+        self._clock_steps += 1
+        identity = {
+            "client_id": client_id or sm3(b"%d/%d" % (self._clock_steps, to_s))[:16],
+            "valid_until_s": self.now_s + 3_600 if valid_until_s is None else valid_until_s,
+        }
+        self.now_s = to_s
+        return self.wire("clock/advance", signer, identity, {"to_s": to_s})
+
+    def order(
+        self,
+        party: str,
+        area: str,
+        side: str,
+        quantity_wh: int,
+        price_micro_per_kwh: int,
+        slot_start_s: int,
+        *,
+        counter: int = 1,
+        key: str = "",
+    ) -> bytes:
+        """market/order; ``key`` as in ``wire``."""
+        body = {"area": area, "price_micro_per_kwh": price_micro_per_kwh, "quantity_wh": quantity_wh, "side": side}
+        return self.wire("market/order", party, {"counter": counter, "slot_start_s": slot_start_s}, body, key=key)
+
+    def batch(
+        self,
+        gateway: str,
+        boundary_s: int,
+        rows: Sequence[tuple[int, int, int]],
+        *,
+        counter: int | None = None,
+        previous: bytes | None = None,
+        observations: bytes = b"",
+    ) -> bytes:
+        """metering/reading_batch of (meter, import Wh, export Wh); by itself the gateway's next one, chained to its last."""
+        last = self._last.get(gateway, (0, batch.FIRST_PREVIOUS))
+        counter = last[0] + 1 if counter is None else counter
+        previous = last[1] if previous is None else previous
+        readings = [batch.Reading(meter, 0, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
+        seed = sm3(f"{gateway}/{counter}".encode())
+        body = batch.encode_body(
+            agent="test",
+            boundary_s=boundary_s,
+            clock={"offset_ms": 0, "state": "simulated"},
+            configuration=bytes(32),
+            previous=previous,
+            profiles=bytes(32),
+            rows=len(readings),
+            root=batch.rows_root(seed, readings),
+            receipt=None,
+            observations=observations,
+        )
+        attachment = batch.encode_attachment(seed, readings, observations)
+        wire = self.wire(batch.KIND, gateway, {"counter": counter, "epoch": 1}, body, attachment)
+        self._last[gateway] = (counter, transaction_id(wire))
+        return wire
+
+
+def transaction_id(wire: bytes) -> bytes:
+    """SM3 of the signed bytes."""
+    return sm3(cbor.decode(wire)[0])
