@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import time
 from pathlib import Path
@@ -21,19 +20,11 @@ from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
 from ledger.genesis import signer_set
 from ledger.http import door
-from ledger.http.app import create_app
-from ledger.http.door import Door, Node
-from ledger.http.openapi import openapi
 from ledger.http.queries import answers
-from ledger.http.roles import OWN_AREAS, OWN_ROWS
-from ledger.http.route import Query, Service
-from ledger.http.routes import ROUTES
 from ledger.http.view import LedgerView
-from settlement import statements
 from tests.independent import recompute
 from tests.worlds.consortium import DAYS, FIRST_S, PRICES, SLOT_S, START_S
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
@@ -426,43 +417,6 @@ async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
         assert 'gridledger_node_http_requests_total{route="none",status="4xx"} 1\n' in text
         names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         assert len(names) == len(set(names))
-
-
-async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> None:
-    async with running_node(tmp_path / "ledger") as node:
-        described = await node.client().query("openapi.json")
-        engine: Any = None
-        opened = Door(Node(node.ledger, engine, CONTRACTS, statements, _clock(), "0", node.stop))
-        rules = list(create_app(opened).url_map.iter_rules())
-        await opened.close()
-    served = {
-        (rule.rule.replace("<", "{").replace(">", "}"), method.lower())
-        for rule in rules
-        for method in (rule.methods or set()) - {"HEAD"}  # comes with GET
-    }
-    assert {(path, method) for path, entry in described["paths"].items() for method in entry} == served
-    for path, entry in described["paths"].items():
-        for operation in entry.values():
-            in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
-            assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
-    assert openapi("1", ROUTES)["info"]["version"] == "1"
-
-
-def test_every_function_takes_what_its_route_hands_it() -> None:
-    for route in ROUTES:
-        function = route.query if isinstance(route, Query) else route.serve if isinstance(route, Service) else None
-        assert function is not None, route.rule
-        _, *taken = inspect.signature(function).parameters
-        handed = {one.argument for one in route.parameters}
-        if route.access in (OWN_ROWS, OWN_AREAS):
-            handed = (handed - {"party"}) | {"scope"}
-        assert (route.rule, set(taken)) == (route.rule, handed)
-
-
-def _clock() -> Any:
-    from gridcore.clock import ManualClock
-
-    return ManualClock(0)
 
 
 def test_quality_in_words() -> None:
