@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.gridledger-setup
 ASSETS := $(VENV)/assets
 ASSETS_STAMP := $(VENV)/.gridledger-assets
+ROW_KERNEL := $(VENV)/lib/gridledger/sm3_kernel.so
+NATIVE ?=
 NPM_OPTIONS := --ignore-scripts --no-audit --no-fund --loglevel=error
 VENDOR := gridweb/static/vendor
 LOCALES := gridweb/locales
@@ -14,13 +16,13 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft influxd clean missing-assets
+.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft influxd clean missing-assets another-compiler
 .DELETE_ON_ERROR:
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) $(ASSETS_STAMP) ## prepare .venv: packages pinned with hashes, and what browsers load
+setup: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## prepare .venv: packages pinned with hashes, the row kernel, what browsers load; NATIVE=zig brings a compiler
 
 # All output of set-up goes to stderr: `make demo ARGS='--headless --json'` prints one JSON object on stdout.
 $(STAMP): requirements.lock pyproject.toml
@@ -31,6 +33,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
 	@touch $@
+
+# The native row kernel, by the machine's C compiler or one out of a wheel. Without any, one line says so and set-up goes on.
+$(ROW_KERNEL): gridcore/sm3/kernel.c gridcore/sm3/lanes.h $(if $(NATIVE),another-compiler) | $(STAMP)
+	@if [ "$(NATIVE)" = zig ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-zig.lock >&2; fi
+	@$(BIN)/python -m gridledger.build_row_kernel "$(NATIVE)"
 
 # What browsers load, by npm from the lock file (integrity digests, no scripts run); where npm is missing, by one out of a wheel.
 $(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(if $(wildcard $(VENDOR)/htmx.min.js),,missing-assets) | $(STAMP)
@@ -46,10 +53,10 @@ $(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(
 	  cp @picocss/pico/LICENSE.md $(CURDIR)/$(VENDOR)/pico.LICENSE
 	@touch $@
 
-demo: $(STAMP) $(ASSETS_STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
+demo: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
 	@$(BIN)/gridledger demo $(ARGS)
 
-test: $(STAMP) $(ASSETS_STAMP) ## all tests but soak, bench and fuzz
+test: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## all tests but soak, bench and fuzz
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not bench and not fuzz" $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, architecture
@@ -59,7 +66,7 @@ check: $(STAMP) ## format, lint, types, import contracts, architecture
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/arch
 
-bench: $(STAMP) ## all benchmarks; ARGS='clear_10k --json' chooses
+bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 	@$(BIN)/gridledger bench run $(ARGS)
 
 soak: $(STAMP) ## long runs: a full day with 50 kills
@@ -81,10 +88,12 @@ messages: $(STAMP) ## bring new texts of pages into both catalogues; what has no
 pictures: $(STAMP) $(ASSETS_STAMP) ## take the README's pictures anew in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m tests.browser.pictures
 
-lock: ## resolve pyproject.toml and gridweb/assets/package.json into their lock files again (needs uv, npm)
+lock: ## resolve pyproject.toml, the compiler wheel and gridweb/assets/package.json into their lock files again (needs uv, npm)
 	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+	@echo ziglang | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --upgrade - -o requirements-zig.lock
 	@cd gridweb/assets && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 cometbft: ## build the consortium engine CometBFT into the user's cache folder (needs Go)

@@ -73,7 +73,7 @@ def decode_row(row: bytes) -> Reading:
 
 def rows_root(seed: bytes, readings: Sequence[Reading]) -> bytes:
     """Root over the salted rows, in order."""
-    return merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [encode_row(reading) for reading in readings]))
+    return merkle.salted_root(seed, [encode_row(reading) for reading in readings])
 
 
 def encode_attachment(seed: bytes, readings: Sequence[Reading], observations: bytes = b"") -> bytes:

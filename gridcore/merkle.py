@@ -6,6 +6,8 @@ so two different leaf lists never share a root.
 
 Salted rows: where rows may be shown one by one, leaf = SM3(0x00 || salt || row) with 16-byte salts from a seed, so that the
 siblings in a path say nothing about a neighbour's row.
+
+Whole levels are hashed at once (``gridcore.sm3.ROWS``): lists of hashes are taken as they are, ``PackedRows`` without a copy.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gridcore.errors import EncodingError, require
-from gridcore.sm3 import hasher, sm3
+from gridcore.rows import PackedRows
+from gridcore.sm3 import DIGEST_BYTES, ROWS, hasher, sm3
 
-DIGEST_BYTES: Final = 32
 EMPTY_ROOT: Final = sm3(b"")
 """Root of the tree without leaves: SM3 of the empty string."""
 
@@ -27,7 +29,8 @@ ROW_BYTES_MAX: Final = 38
 PATH_ITEMS_MAX: Final = 64
 """Siblings in a path: enough for 2^64 leaves."""
 
-_LEAF_HASHER = hasher(b"\x00")
+_LEAF_PREFIX: Final = b"\x00"
+_LEAF_HASHER = hasher(_LEAF_PREFIX)
 _NODE_HASHER = hasher(b"\x01")
 
 
@@ -45,33 +48,24 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return running.digest()
 
 
-def _parents(level: Sequence[bytes]) -> list[bytes]:
-    """The level above: neighbours hashed in pairs, an odd last one promoted."""
-    copy = _NODE_HASHER.copy
-    parents: list[bytes] = []
-    append = parents.append
-    for left, right in zip(level[::2], level[1::2], strict=False):
-        running = copy()
-        running.update(left + right)
-        append(running.digest())
-    if len(level) & 1:
-        append(level[-1])
-    return parents
+def _packed(hashes: Sequence[bytes]) -> bytes:
+    """32-byte digests back to back."""
+    return PackedRows.of(hashes, DIGEST_BYTES).data
 
 
 def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
     """Root over leaf hashes (32 bytes each), in order."""
-    if not hashes:
-        return EMPTY_ROOT
-    level = hashes
-    while len(level) > 1:
-        level = _parents(level)
-    return level[0]
+    return ROWS.root(_packed(hashes)) if hashes else EMPTY_ROOT
+
+
+def leaf_hashes(leaves: Sequence[bytes]) -> PackedRows:
+    """``leaf_hash`` of each of many leaves, of any lengths."""
+    return PackedRows(ROWS.messages(_LEAF_PREFIX, leaves), DIGEST_BYTES)
 
 
 def root(leaves: Iterable[bytes]) -> bytes:
     """Root over raw leaves, in order."""
-    return root_of_hashes([leaf_hash(leaf) for leaf in leaves])
+    return root_of_hashes(leaf_hashes(list(leaves)))
 
 
 # ---------------------------------------------------------------------------------------------------------- inclusion
@@ -86,10 +80,10 @@ def sided_path(hashes: Sequence[bytes], index: int) -> list[bytes]:
     """The same path in 33-byte items: side of the sibling (0x00 left, 0x01 right), then its digest. Needs no size to check."""
     _check_index(index, len(hashes))
     path: list[bytes] = []
-    level = hashes
-    while len(level) > 1:
+    level = _packed(hashes)
+    while len(level) > DIGEST_BYTES:
         _append_sibling(path, level, index)
-        level = _parents(level)
+        level = ROWS.level(level)
         index >>= 1
     return path
 
@@ -98,10 +92,11 @@ def _check_index(index: int, size: int) -> None:
     require(0 <= index < size, f"leaf index {index} lies inside a tree of {size}")
 
 
-def _append_sibling(path: list[bytes], level: Sequence[bytes], index: int) -> None:
+def _append_sibling(path: list[bytes], level: bytes | bytearray, index: int) -> None:
     sibling = index ^ 1
-    if sibling < len(level):
-        path.append((b"\x01" if sibling > index else b"\x00") + level[sibling])
+    digest = level[DIGEST_BYTES * sibling : DIGEST_BYTES * (sibling + 1)]
+    if digest:
+        path.append((b"\x01" if sibling > index else b"\x00") + digest)
 
 
 def fold(leaf_hash: bytes, sided: Sequence[bytes]) -> bytes:
@@ -208,44 +203,47 @@ def is_consistent(size_old: int, root_old: bytes, size_new: int, root_new: bytes
 
 
 class Tree:
-    """A tree kept in memory. Appends and updates are noted; ``root`` and the paths rehash each touched node once."""
+    """A tree kept in memory, 64 bytes a leaf. Changes are noted; ``root`` and the paths rehash each touched node once, a level at a time."""
 
     __slots__ = ("_levels", "_touched")
 
     def __init__(self, hashes: Iterable[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = [list(hashes)]
+        packed = hashes if isinstance(hashes, PackedRows) else list(hashes)
+        self._levels: list[bytearray] = [bytearray(_packed(packed))]
         self._touched: set[int] | None = None  # None: everything, as after construction
 
     def __len__(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0])
+        return len(self._levels[0]) // DIGEST_BYTES
 
     def append(self, leaf_hash: bytes) -> int:
         """Add a leaf hash (32 bytes); returns its index."""
-        leaves = self._levels[0]
-        leaves.append(leaf_hash)
+        require(len(leaf_hash) == DIGEST_BYTES, "a leaf hash has 32 bytes")
+        index = len(self)
+        self._levels[0] += leaf_hash
         if self._touched is not None:
-            self._touched.add(len(leaves) - 1)
-        return len(leaves) - 1
+            self._touched.add(index)
+        return index
 
     def update(self, index: int, leaf_hash: bytes) -> None:
         """Replace the leaf hash at ``index``."""
-        _check_index(index, len(self._levels[0]))
-        self._levels[0][index] = leaf_hash
+        _check_index(index, len(self))
+        require(len(leaf_hash) == DIGEST_BYTES, "a leaf hash has 32 bytes")
+        self._levels[0][DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)] = leaf_hash
         if self._touched is not None:
             self._touched.add(index)
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash at ``index``."""
-        _check_index(index, len(self._levels[0]))
-        return self._levels[0][index]
+        _check_index(index, len(self))
+        return bytes(self._levels[0][DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)])
 
     def root(self) -> bytes:
         """Root over all leaves; costs what was touched since the last call."""
         if not self._levels[0]:
             return EMPTY_ROOT
         self._rehash()
-        return self._levels[-1][0]
+        return bytes(self._levels[-1])
 
     def path(self, index: int) -> list[bytes]:
         """Inclusion path of leaf ``index``, as ``inclusion_path`` gives it."""
@@ -253,7 +251,7 @@ class Tree:
 
     def sided_path(self, index: int) -> list[bytes]:
         """Sided path of leaf ``index``, as the function of that name gives it."""
-        _check_index(index, len(self._levels[0]))
+        _check_index(index, len(self))
         self._rehash()
         path: list[bytes] = []
         for level in self._levels:
@@ -263,54 +261,51 @@ class Tree:
 
     def _rehash(self) -> None:
         leaves = self._levels[0]
-        # With a quarter touched, most parents change anyway and the straight loop is the cheaper one.
-        if self._touched is None or 4 * len(self._touched) >= len(leaves):
+        # With a quarter touched, most parents change anyway and whole levels are the cheaper way.
+        if self._touched is None or 4 * len(self._touched) >= len(self):
             if self._touched is None or self._touched:
                 self._levels = [leaves]
-                while len(self._levels[-1]) > 1:
-                    self._levels.append(_parents(self._levels[-1]))
+                while len(self._levels[-1]) > DIGEST_BYTES:
+                    self._levels.append(bytearray(ROWS.level(bytes(self._levels[-1]))))
         else:
             self._rehash_touched(self._touched)
         self._touched = set()
 
     def _rehash_touched(self, touched: set[int]) -> None:
         height = 0
-        while len(self._levels[height]) > 1:
+        while len(self._levels[height]) > DIGEST_BYTES:
             level = self._levels[height]
             height += 1
             if height == len(self._levels):
-                self._levels.append([])
+                self._levels.append(bytearray())
             above = self._levels[height]
             # A leaf appended to an even-sized level also changes nothing left of it: parents of touched nodes suffice.
             touched = {index >> 1 for index in touched}
-            missing = (len(level) + 1) // 2 - len(above)
-            above.extend([b""] * missing)
-            for index in touched:
-                left = 2 * index
-                above[index] = node_hash(level[left], level[left + 1]) if left + 1 < len(level) else level[left]
+            above.extend(bytes((len(level) // DIGEST_BYTES + 1) // 2 * DIGEST_BYTES - len(above)))
+            _rehash_parents(level, above, sorted(touched))
+
+
+def _rehash_parents(level: bytearray, above: bytearray, parents: list[int]) -> None:
+    """Hash the nodes ``parents`` of ``above`` again from their children in ``level``; ascending."""
+    pair_bytes = 2 * DIGEST_BYTES
+    pairs = b"".join([level[pair_bytes * index : pair_bytes * (index + 1)] for index in parents])
+    digests = ROWS.level(pairs)  # the last pair may be one odd digest: it is handed up, as in a whole level
+    for position, index in enumerate(parents):
+        above[DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)] = digests[
+            DIGEST_BYTES * position : DIGEST_BYTES * (position + 1)
+        ]
 
 
 # -------------------------------------------------------------------------------------------------------- salted rows
 
 
-def salts(seed: bytes, count: int) -> list[bytes]:
+def salts(seed: bytes, count: int) -> PackedRows:
     """``count`` salts of 16 bytes: the GB/T 32918.4 key-derivation stream SM3(seed || counter), two salts per digest.
 
     The counter is 32 bits big-endian and starts at 1.
     """
     require(0 <= count <= 0x1_FFFF_FFFE, "a seed gives 0 to 2^33 - 2 salts")
-    copy = hasher(seed).copy
-    stream: list[bytes] = []
-    append = stream.append
-    for counter in range(1, (count + 1) // 2 + 1):
-        running = copy()
-        running.update(counter.to_bytes(4, "big"))
-        digest = running.digest()
-        append(digest[:SALT_BYTES])
-        append(digest[SALT_BYTES:])
-    if count & 1:
-        stream.pop()
-    return stream
+    return PackedRows(ROWS.stream(seed, (count + 1) // 2)[: SALT_BYTES * count], SALT_BYTES)
 
 
 def salted_leaf_hash(salt: bytes, row: bytes) -> bytes:
@@ -320,13 +315,13 @@ def salted_leaf_hash(salt: bytes, row: bytes) -> bytes:
     return leaf_hash(salt + row)
 
 
-def salted_leaf_hashes(seed: bytes, rows: Sequence[bytes]) -> list[bytes]:
-    """Leaf hashes of all ``rows``, salted in order from ``seed``; the same as ``salted_leaf_hash`` with ``salts``."""
-    copy = _LEAF_HASHER.copy
-    hashes: list[bytes] = []
-    append = hashes.append
-    for salt, row in zip(salts(seed, len(rows)), rows, strict=True):
-        running = copy()
-        running.update(salt + row)
-        append(running.digest())
-    return hashes
+def salted_leaf_hashes(seed: bytes, rows: Sequence[bytes]) -> PackedRows:
+    """Leaf hashes of all ``rows`` (of one length), salted in order from ``seed``: ``salted_leaf_hash`` with ``salts``."""
+    packed = PackedRows.of(rows)
+    salted = salts(seed, len(packed))
+    return PackedRows(ROWS.rows(_LEAF_PREFIX, salted.data, SALT_BYTES, packed.data, packed.row_bytes), DIGEST_BYTES)
+
+
+def salted_root(seed: bytes, rows: Sequence[bytes]) -> bytes:
+    """Root over ``salted_leaf_hashes``."""
+    return root_of_hashes(salted_leaf_hashes(seed, rows))

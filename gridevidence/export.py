@@ -179,7 +179,7 @@ def encode_bundle(ledger: CertifiedLedger, evidence: LineEvidence) -> bytes:
 def encode_book(rows: SaltedRows) -> bytes:
     """The anonymous order book of a cleared slot, in rank order, as ``verify --with-book`` reads it."""
     salts = merkle.salts(rows.seed, len(rows.rows))
-    return cbor.encode({"book": list(rows.rows), "salts": salts, "type": BOOK_TYPE, "version": VERSION})
+    return cbor.encode({"book": list(rows.rows), "salts": list(salts), "type": BOOK_TYPE, "version": VERSION})
 
 
 def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:

@@ -234,7 +234,7 @@ async def _probe(source: Source) -> None:
         with suppress(GridError):  # reported where it was noticed
             await source.status()
         with suppress(GridError):
-            await source.series.read(SLOTS, 0, 1)
+            await source.curves(SLOTS, 0, 1)
 
 
 async def _tell_heights(projector: Projector, feed: Feed, stop: asyncio.Event) -> None:

@@ -94,7 +94,17 @@ START: Final = Cursor(0, b"")
 DIGEST_BYTES: Final = 32
 
 
-class TimeSeries(Protocol):
+class SeriesReader(Protocol):
+    """The reading side of a store of series: what pages use. SeriesUnavailable while the store is away; trying again can help."""
+
+    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags.
+
+        UsageError for more than ROWS_READ_MAX rows.
+        """
+
+
+class TimeSeries(SeriesReader, Protocol):
     """A store of series. Every method but ``close`` raises SeriesUnavailable while the store is away or refuses, and can be
     tried again.
     """
@@ -110,12 +120,6 @@ class TimeSeries(Protocol):
         """Keep rows (no two of the same tags and instant), each replacing an older one whole: a None leaves nothing of it.
 
         When a cursor survives, everything written before it has survived.
-        """
-
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
-        """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags.
-
-        UsageError for more than ROWS_READ_MAX rows.
         """
 
     async def load_cursor(self) -> Cursor:

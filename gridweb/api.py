@@ -1,4 +1,4 @@
-"""``/api/v1``: every table of the pages as JSON (exact values, units named) and as CSV, and the OpenAPI document of them.
+"""``/api/v1``: every table of the pages as JSON (exact values, units named) and as CSV (``gridweb.openapi`` describes them).
 
 Access is that of the pages: the roles of ``serves_table``, and of what belongs to one party a household gets its own alone.
 """
@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from quart import Blueprint, Response, g, jsonify, request
 from quart.typing import ResponseReturnValue
 
-from gridcore.serving.problems import PROBLEM_TYPE, Problem
+from gridcore.serving.problems import Problem
 from gridweb.access import check_party, public, requires
+from gridweb.openapi import openapi
 from gridweb.site import site, source, viewer
-from gridweb.tables import API, KINDS, Table, TableRoute, table_routes, to_csv, to_json
+from gridweb.tables import API, FORMATS, TABLE_ROWS_MAX, Table, TableRoute, table_routes, to_csv, to_json
 
-TABLE_ROWS_MAX: Final = 110_000
-"""Rows of one answer: a year of one point fits, in quarter hours (35,040) and in five minutes (105,120)."""
 ROWS_IN_THREAD: Final = 2_000
 """A table with more rows is turned into bytes in a thread, so that other requests go on."""
-FORMATS: Final = ("json", "csv")
 INTEGER_MAX: Final = (1 << 63) - 1
 
 
@@ -85,143 +82,7 @@ def encode(table: Table, kind: str) -> bytes:
     return json.dumps(to_json(table), ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# ---------------------------------------------------------------------------------------------------------------- OpenAPI
-
-PARAMETERS: Final[Mapping[str, str]] = {
-    "area": "An area's id.",
-    "at_s": "An instant, UTC seconds.",
-    "boundary": "A slot boundary, UTC seconds.",
-    "boundary_s": "A slot boundary, UTC seconds.",
-    "day": "A local day of the area: YYYY-MM-DD, or UTC seconds of any instant in it; without it, the newest.",
-    "end_s": "Before this instant, UTC seconds.",
-    "gateway": "A gateway's id.",
-    "height": "A block's height.",
-    "kind": "A line kind: trade_buy, trade_sell, residual_import, surplus, residual_export, shortfall, network_traded, "
-    "network_residual or levy.",
-    "party": "A party's pseudonym; a household sees its own alone.",
-    "run": "A settlement run; without it, the initial one.",
-    "slot": "A slot's start, UTC seconds.",
-    "slot_start_s": "A slot's start, UTC seconds.",
-    "start_s": "From this instant on, UTC seconds.",
-}
-"""What the arguments of tables mean, by name."""
-FORMAT_PARAMETER: Final = {
-    "name": "format",
-    "in": "query",
-    "description": "json: exact whole numbers under described columns; csv: the same rows for a spreadsheet.",
-    "schema": {"type": "string", "enum": list(FORMATS), "default": "json"},
-}
-_PART: Final = re.compile(r"<(?:[^:<>]*:)?(\w+)>")
-_INTEGER: Final = {"type": "integer", "format": "int64"}
-_TEXT: Final = {"type": "string"}
-_CELLS: Final = {"type": "array", "items": {"type": ["string", "integer", "null"]}}
-_COLUMN: Final = {
-    "type": "object",
-    "required": ["key", "title", "kind", "unit"],
-    "properties": {
-        "key": {"type": "string", "description": "Its name in CSV."},
-        "title": {"type": "string", "description": "In the language of the request."},
-        "kind": {"type": "string", "enum": list(KINDS)},
-        "unit": {"type": "string", "description": "Of the exact values."},
-        "words": {
-            "type": "object",
-            "additionalProperties": _TEXT,
-            "description": "Of a column of codes: what each means, in the language of the request.",
-        },
-    },
-}
-_TABLE: Final = {
-    "type": "object",
-    "required": ["table", "columns", "rows"],
-    "properties": {
-        "table": _TEXT,
-        "title": _TEXT,
-        "note": _TEXT,
-        "tz": {"type": "string", "description": "The zone in which pages show its instants."},
-        "currency": _TEXT,
-        "columns": {"type": "array", "items": _COLUMN},
-        "rows": {"type": "array", "items": _CELLS, "maxItems": TABLE_ROWS_MAX},
-        "totals": {"oneOf": [_CELLS, {"type": "null"}]},
-    },
-}
-_PROBLEM: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT},
-}
-_SELF: Final = {
-    "summary": "This document.",
-    "operationId": "openapi",
-    "security": [],
-    "responses": {
-        "200": {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": {"type": "object"}}}}
-    },
-}
-_FAILS: Final = {"default": {"$ref": "#/components/responses/Problem"}}
-
-
 @public
 async def _show_openapi() -> ResponseReturnValue:
     """The interface as an OpenAPI 3.1 document."""
     return jsonify(openapi(site().version, g.cookies.name("session")))
-
-
-def openapi(version: str, cookie: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of all tables. ``version``: of the program; ``cookie``: name of the session's."""
-    paths: dict[str, Any] = {f"{API}/openapi.json": {"get": _SELF}}
-    for route in table_routes():
-        paths[f"{API}{_PART.sub(_in_braces, route.rule)}"] = {"get": _operation(route)}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "GridLedger pages",
-            "version": version,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "Every table of the pages. Energies in Wh, prices in 1e-6 of the currency per kWh, amounts in "
-            "1e-9 of it, instants in UTC seconds: exact whole numbers, null where there is no value. Sign in first.",
-        },
-        "security": [{"session": []}],
-        "paths": dict(sorted(paths.items())),
-        "components": {
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
-            "schemas": {"Table": _TABLE, "Problem": _PROBLEM},
-            "responses": {
-                "Problem": {
-                    "description": "Why not.",
-                    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
-            },
-        },
-    }
-
-
-def _in_braces(part: re.Match[str]) -> str:
-    return f"{{{part[1]}}}"
-
-
-def _operation(route: TableRoute) -> dict[str, Any]:
-    summary = " ".join((route.function.__doc__ or route.endpoint).split("\n\n")[0].split())
-    where = [(name, kind, "path") for name, kind in route.path.items()]
-    where += [(name, kind, "query") for name, kind in route.query.items()]
-    return {
-        "summary": summary,
-        "operationId": route.endpoint,
-        "description": f"For {', '.join(sorted(route.roles))}.",
-        "parameters": [*(_parameter(*one, route.required) for one in where), FORMAT_PARAMETER],
-        "responses": {
-            "200": {
-                "description": summary,
-                "content": {
-                    "application/json": {"schema": {"$ref": "#/components/schemas/Table"}},
-                    "text/csv": {"schema": _TEXT},
-                },
-            },
-            **_FAILS,
-        },
-    }
-
-
-def _parameter(name: str, kind: type, place: str, required: frozenset[str]) -> dict[str, Any]:
-    described = {"description": PARAMETERS[name]} if name in PARAMETERS else {}
-    schema = _INTEGER if kind is int else _TEXT
-    return {"name": name, "in": place, "required": place == "path" or name in required, "schema": schema, **described}

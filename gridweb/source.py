@@ -1,6 +1,7 @@
 """The one way in which pages get data: queries to the node, curves from the time series, and what is away.
 
     source.cached("areas/a-1/coverage", boundary_s=…)   # JSON of the node, kept until a newer height was seen
+    source.curves(SLOTS, start_s, end_s, area="a-1")    # rows of the time series
     await part_of(source.cached(…))                     # a part of a page that may be missing: .value or .away
 
 Nothing here knows who looks: roles are checked by the views before they ask (``gridweb.access``).
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
-from gridseries.series import Row, Series, SeriesUnavailable
+from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable
 from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
@@ -76,17 +77,6 @@ class NodeClient(Protocol):
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of ``/api/v1/<path>``."""
-
-
-class SeriesReader(Protocol):
-    """What pages use of ``gridseries.series.TimeSeries``."""
-
-    @property
-    def kind(self) -> str:
-        """What it is, for people."""
-
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
-        """Rows of a span, ascending by instant, then tags."""
 
 
 class Progress(Protocol):
@@ -161,7 +151,7 @@ class Source:
 
     def __init__(self, node: NodeClient, series: SeriesReader, progress: Progress, health: Health) -> None:
         self._node = node
-        self.series: SeriesReader = _WatchedSeries(series, health)
+        self._series = series
         self.progress = progress
         self._health = health
         self._failed_s = float("-inf")
@@ -200,6 +190,15 @@ class Source:
             found.append(await self.cached(path, **params, **({"start": start} if start else {})))
             start = found[-1]["next"]
         return found
+
+    async def curves(self, series: Series, start_s: int, end_s: int, **tags: str) -> list[Row]:
+        """Rows of the time series with start_s <= time_s < end_s and these tags, ascending by instant, then tags. SourceAway."""
+        try:
+            rows = await self._series.read(series, start_s, end_s, tags)
+        except SeriesUnavailable as error:
+            raise _away(self._health, "series", str(error)) from None
+        self._health.report("series", None, PAGES)
+        return rows
 
     async def status(self) -> NodeStatus:
         """What the node says of itself, at most a second old. SourceAway."""
@@ -338,29 +337,6 @@ class _Entry:
     asked_s: float
     task: asyncio.Future[Any]
     size: int = 0
-
-
-class _WatchedSeries:
-    """A store whose outages are reported and raised as SourceAway."""
-
-    def __init__(self, inner: SeriesReader, health: Health) -> None:
-        self._inner = inner
-        self._health = health
-
-    @property
-    def kind(self) -> str:
-        return self._inner.kind
-
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
-        return await self._watch(self._inner.read(series, start_s, end_s, tags))
-
-    async def _watch(self, work: Awaitable[T]) -> T:
-        try:
-            result = await work
-        except SeriesUnavailable as error:
-            raise _away(self._health, "series", str(error)) from None
-        self._health.report("series", None, PAGES)
-        return result
 
 
 def _away(health: Health, name: str, reason: str) -> SourceAway:

@@ -45,6 +45,9 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of columns and the unit of their exact values."""
 NUMBERS: Final = frozenset({"energy_wh", "amount_nano", "price_micro", "count", "voltage_milli", "share"})
 """Kinds that are set flush right, in tabular figures."""
+FORMATS: Final = ("json", "csv")
+TABLE_ROWS_MAX: Final = 110_000
+"""Rows of one answer: a year of one point fits, in quarter hours (35,040) and in five minutes (105,120)."""
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 
 TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]])

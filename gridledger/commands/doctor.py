@@ -35,6 +35,7 @@ PROGRAMS = {
     "chromium": "a browser",
     "chromedriver": "drives the browser",
 }
+BUILD_ROW_KERNEL = f"{sys.executable} -m gridledger.build_row_kernel"
 PACKAGES = {"chromedriver": "chromium-driver"}
 """Debian packages that have another name than their program."""
 
@@ -71,7 +72,12 @@ def run(args: argparse.Namespace) -> int:
 def examine(folder: Path) -> Iterator[Finding]:
     """Yield a finding for each topic; ``folder`` is where the disk is tried."""
     yield examine_python(sys.version_info[:3])
-    for topic, check in (("sm2", examine_sm2), ("sm3", examine_sm3), ("sm4", examine_sm4)):
+    for topic, check in (
+        ("sm2", examine_sm2),
+        ("sm3", examine_sm3),
+        ("sm3 rows", examine_sm3_rows),
+        ("sm4", examine_sm4),
+    ):
         yield guarded(topic, check)
     for extra, modules in EXTRAS.items():
         yield examine_extra(extra, modules)
@@ -111,12 +117,21 @@ def examine_sm2() -> Finding:
 
 
 def examine_sm3() -> Finding:
-    """Which SM3 is in use."""
+    """Which SM3 is in use for one message."""
     from gridcore.sm3 import BACKEND
 
     if BACKEND == "python":
         return Finding("sm3", "missing", "pure Python, slow", "use a Python whose hashlib has sm3")
     return Finding("sm3", "ok", BACKEND)
+
+
+def examine_sm3_rows() -> Finding:
+    """Which SM3 is in use for many rows: the native kernel, or one row at a time."""
+    from gridcore.sm3 import ROWS, native
+
+    if ROWS.name in native.KERNELS:
+        return Finding("sm3 rows", "ok", ROWS.description)
+    return Finding("sm3 rows", "missing", ROWS.description, f"{BUILD_ROW_KERNEL} (needs a C compiler)")
 
 
 def examine_sm4() -> Finding:

@@ -322,6 +322,6 @@ async def read_day(source: Source, areas: Sequence[AreaInfo], instant_s: int | N
     if not areas:
         return AllDays(())
     days = choose_days(areas, instant_s, ledger_time_s)
-    tags = {"area": areas[0].area} if len(areas) == 1 else None
-    rows = await source.series.read(SLOTS, min(day.start_s for day in days), max(day.end_s for day in days), tags)
+    tags = {"area": areas[0].area} if len(areas) == 1 else {}
+    rows = await source.curves(SLOTS, min(day.start_s for day in days), max(day.end_s for day in days), **tags)
     return all_days(areas, days, rows, ledger_time_s)

@@ -86,7 +86,7 @@ async def slots_table(
     slots = range(first_s, max(first_s, last_s), info.slot_s)
     if len(slots) > SLOTS_MAX:
         raise Problem("bad-request", f"at most {SLOTS_MAX} slots at a time, not {len(slots)}: narrow start_s and end_s")
-    rows = await source.series.read(SLOTS, slots.start, slots.stop, {"area": area}) if slots else []
+    rows = await source.curves(SLOTS, slots.start, slots.stop, area=area) if slots else []
     return slot_table(info, figures_of(info, slots, rows, told_time_s(as_of)), as_of.currency)
 
 

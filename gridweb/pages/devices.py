@@ -117,9 +117,10 @@ async def read_absent(source: Source, answer: Mapping[str, Any]) -> list[Absent]
     for entry in answer["absent"]:
         device, last_s = name_of(entry), None
         if len(found) < ABSENT_SHOWN_MAX:
-            tags = {"gateway": answer["gateway"], "device": device}
             end_s = answer["boundary_s"]
-            rows = await source.series.read(OBSERVATIONS, end_s - LOOK_BACK_S, end_s, tags)
+            rows = await source.curves(
+                OBSERVATIONS, end_s - LOOK_BACK_S, end_s, gateway=answer["gateway"], device=device
+            )
             last_s = rows[-1].time_s if rows else None
         found.append(Absent(device, entry["reason"], last_s))
     return found

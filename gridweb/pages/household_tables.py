@@ -86,8 +86,8 @@ class DayBill:
 async def read_intervals(source: Source, point: Point, start_s: int, end_s: int) -> list[Interval]:
     """A point's curve in a span, as far as there is one. SourceAway while the series is away."""
     rows, slots = await asyncio.gather(
-        source.series.read(INTERVALS, start_s, end_s, {"area": point.area.area, "meter": point.meter}),
-        source.series.read(SLOTS, start_s, end_s, {"area": point.area.area}),
+        source.curves(INTERVALS, start_s, end_s, area=point.area.area, meter=point.meter),
+        source.curves(SLOTS, start_s, end_s, area=point.area.area),
     )
     if len(rows) > ROWS_IN_THREAD:
         return await asyncio.to_thread(intervals_of, rows, slots)

@@ -250,7 +250,7 @@ def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
 
 async def _figures(area: AreaInfo, slot_start_s: int, time_s: int) -> SlotFigures:
     """The slot's row of the time series."""
-    rows = await source().series.read(SLOTS, slot_start_s, slot_start_s + area.slot_s, {"area": area.area})
+    rows = await source().curves(SLOTS, slot_start_s, slot_start_s + area.slot_s, area=area.area)
     return figures_of(area, [slot_start_s], rows, time_s)[0]
 
 

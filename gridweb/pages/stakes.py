@@ -226,11 +226,10 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
     start_s, end_s, area = day.day.start_s, day.day.end_s, day.area.area
     if len(meters) <= SINGLE_METERS_MAX:
         return {
-            meter: mean_wh(await source.series.read(INTERVALS, start_s, end_s, {"area": area, "meter": meter}))
-            for meter in meters
+            meter: mean_wh(await source.curves(INTERVALS, start_s, end_s, area=area, meter=meter)) for meter in meters
         }
     rows: dict[str, list[Row]] = {}
-    for row in await source.series.read(INTERVALS, start_s, end_s, {"area": area}):
+    for row in await source.curves(INTERVALS, start_s, end_s, area=area):
         rows.setdefault(row.tags[1], []).append(row)
     return {meter: mean_wh(rows.get(meter, [])) for meter in meters}
 

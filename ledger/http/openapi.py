@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from gridcore.serving.problems import PROBLEM_TYPE
+from gridcore.serving.openapi import FAILS, TEXT, Json, document, reference
 from ledger.http.parameters import Parameter
-from ledger.http.route import JSON_TYPE, TEXT, WHOLE, Json, Route, Schema, object_of
+from ledger.http.route import JSON_TYPE, Route, Schema
 
-_PROBLEM: Final = object_of({"type": TEXT, "title": TEXT, "status": WHOLE, "detail": TEXT})
-_FAILS: Final = {"default": {"$ref": "#/components/responses/Problem"}}
 _QUERY_WORDS: Final = (
     "GridLedger signer=ID, issued=SECONDS, nonce=HEX, signature=HEX: SM2 over the canonical "
     'array ["query/1", chain, method, path, sorted query pairs, issued, nonce].'
@@ -20,37 +18,19 @@ _QUERY_WORDS: Final = (
 
 def openapi(version: str, routes: Iterable[Route]) -> Json:
     """The whole document. ``version``: of the program."""
-    schemas: Json = {"Problem": _PROBLEM}
+    schemas: Json = {}
     paths = {
         re.sub(r"<(\w+)>", r"{\1}", route.rule): {route.method.lower(): _operation(route, schemas)} for route in routes
     }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "GridLedger node",
-            "version": version,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "Transactions in, receipts and views of the state out. docs/spec/http.md says it in words.",
-        },
-        "paths": paths,
-        "components": {
-            "securitySchemes": {
-                "signedQuery": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": _QUERY_WORDS,
-                }
-            },
-            "schemas": schemas,
-            "responses": {
-                "Problem": {
-                    "description": "Why not.",
-                    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
-            },
-        },
-    }
+    signed = {"type": "apiKey", "in": "header", "name": "Authorization", "description": _QUERY_WORDS}
+    return document(
+        title="GridLedger node",
+        version=version,
+        description="Transactions in, receipts and views of the state out. docs/spec/http.md says it in words.",
+        paths=paths,
+        schemas=schemas,
+        security_schemes={"signedQuery": signed},
+    )
 
 
 def _operation(route: Route, schemas: Json) -> Json:
@@ -64,7 +44,7 @@ def _operation(route: Route, schemas: Json) -> Json:
     operation: Json = {
         "summary": route.summary,
         "parameters": [_parameter(one) for one in route.parameters],
-        "responses": {"200": good, **_FAILS},
+        "responses": {"200": good, **FAILS},
     }
     if route.body:
         operation["requestBody"] = {"required": True, "content": {route.body: {"schema": TEXT}}}
@@ -77,7 +57,7 @@ def _placed(shape: Any, schemas: Json) -> Any:
     """A shape in which every named schema is a reference into ``schemas``."""
     if isinstance(shape, Schema):
         schemas[shape.name] = _placed(shape.shape, schemas)
-        return {"$ref": f"#/components/schemas/{shape.name}"}
+        return reference(shape.name)
     if isinstance(shape, dict):
         return {name: _placed(part, schemas) for name, part in shape.items()}
     return [_placed(part, schemas) for part in shape] if isinstance(shape, list) else shape

@@ -7,21 +7,17 @@ the function that answers and its record beside it, in a module of ``ledger.http
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from gridcore.serving.openapi import Json
 from ledger.http.door import Door
 from ledger.http.parameters import Parameter
 from ledger.http.roles import EVERYBODY, Access, Arguments
 from ledger.http.view import LedgerView
 
-Json = dict[str, Any]
 JSON_TYPE: Final = "application/json"
-HEX: Final[Json] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
-TEXT: Final[Json] = {"type": "string"}
-WHOLE: Final[Json] = {"type": "integer"}
-WHOLE_OR_NULL: Final[Json] = {"type": ["integer", "null"]}
 
 
 @dataclass(frozen=True)
@@ -30,15 +26,6 @@ class Schema:
 
     name: str
     shape: Json
-
-
-def object_of(properties: Json, *, optional: Collection[str] = ()) -> Json:
-    """The shape of an object with these members, all but the ``optional`` ones always there."""
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

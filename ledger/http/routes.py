@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridcore.serving.openapi import Json
 from ledger.client import API
 from ledger.http import services
 from ledger.http.door import Door
 from ledger.http.openapi import openapi
 from ledger.http.queries import areas, blocks, market, metering, settlement
-from ledger.http.route import Json, Route, Service
+from ledger.http.route import Route, Service
 
 
 async def describe(door: Door) -> Json:

@@ -8,6 +8,7 @@ from quart import request
 
 from gridcore.codes import RETRY
 from gridcore.serving.metrics import CONTENT_TYPE
+from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 from ledger.engines.base import Outcome
@@ -15,7 +16,7 @@ from ledger.http.door import Door
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
 from ledger.http.queries import blocks
 from ledger.http.roles import EVERYBODY, READERS
-from ledger.http.route import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, Query, Schema, Service, object_of
+from ledger.http.route import Query, Schema, Service
 from ledger.http.submission import decode_submission
 from ledger.http.view import LedgerView
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gridcore.batch import split_attachment
 from gridcore.column import HEAD_BYTES, I64_MAX, check_column, narrowest_width
 from gridcore.errors import EncodingError
+from gridcore.rows import PackedRows
 
 Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
@@ -39,7 +40,7 @@ class BatchColumns:
     quality: UInt8
     import_wh: Int64
     export_wh: Int64
-    rows: list[bytes]
+    rows: PackedRows
     """Each row's 25 bytes, as a salted leaf covers them."""
     observations: bytes
     """Encoded observations beside the rows, not looked into; empty without."""
@@ -68,8 +69,7 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
     table = np.empty(count, dtype=_ROW)
     for name, column in zip(_ROW.names or (), (meter, offset, quality, import_wh, export_wh), strict=True):
         table[name] = column
-    data, size = table.tobytes(), _ROW.itemsize
-    rows = [data[start : start + size] for start in range(0, len(data), size)]
+    rows = PackedRows(table.tobytes(), _ROW.itemsize)
     return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows, observations)
 
 
@@ -88,10 +88,9 @@ def chunks(count: int) -> list[tuple[int, int, int]]:
     return [(start // CHUNK_ROWS, start, min(start + CHUNK_ROWS, count)) for start in range(0, count, CHUNK_ROWS)]
 
 
-def encode_rows(fields: list[tuple[str, Int64]]) -> list[bytes]:
+def encode_rows(fields: list[tuple[str, Int64]]) -> PackedRows:
     """Row bytes of equally long columns, packed in order; a field is (numpy type code, column): u1, <u4 or <i8."""
     table = np.empty(len(fields[0][1]), dtype=[(f"f{index}", code) for index, (code, _) in enumerate(fields)])
     for index, (_, column) in enumerate(fields):
         table[f"f{index}"] = column
-    data, size = table.tobytes(), table.dtype.itemsize
-    return [data[start : start + size] for start in range(0, len(data), size)]
+    return PackedRows(table.tobytes(), table.dtype.itemsize)

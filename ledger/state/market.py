@@ -11,6 +11,7 @@ import numpy as np
 from gridcore import cbor, merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
+from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import BUY, SELL, Contract
 from ledger.state.columns import CHUNK_ROWS, Int64, chunks, encode_rows
@@ -116,9 +117,9 @@ def clear_slot(draft: Draft, contract: Contract, area: str, slot_start_s: int) -
     rows = gate_rows([draft.must(f"party/{order[0]}")["meter"] for order in orders], fills)
     value: dict[str, Any] = {
         "area": area,
-        "book_root": merkle.root_of_hashes(merkle.salted_leaf_hashes(book_seed(seed), rows.book)),
+        "book_root": merkle.salted_root(book_seed(seed), rows.book),
         "contract": contract.contract_id,
-        "fills_root": merkle.root_of_hashes(merkle.salted_leaf_hashes(fills_seed(seed), rows.fills)),
+        "fills_root": merkle.salted_root(fills_seed(seed), rows.fills),
         "orders": len(orders),
         "rules": sm3(rules_leaf),
         "slot_start_s": slot_start_s,
@@ -141,8 +142,8 @@ def by_order_id(orders: list[list[Any]], slot_start_s: int) -> list[list[Any]]:
 class GateRows:
     """The rows of a cleared gate, by order id: ``fills`` are shown one by one to their parties, ``book`` names nobody."""
 
-    fills: list[bytes]
-    book: list[bytes]
+    fills: PackedRows
+    book: PackedRows
 
 
 def gate_rows(meters: list[int], fills: list[list[Any]]) -> GateRows:
@@ -181,7 +182,7 @@ def clearing_seed(area: str, slot_start_s: int, order_seeds: list[bytes]) -> byt
 
 def salted_root(seed: bytes, fields: list[tuple[str, Int64]]) -> bytes:
     """Root over salted rows packed from columns."""
-    return merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, encode_rows(fields)))
+    return merkle.salted_root(seed, encode_rows(fields))
 
 
 def load_fills(draft: Draft, area: str, slot_start_s: int) -> list[list[Any]]:

@@ -58,7 +58,7 @@ def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
         return Code.ROWS_MISMATCH, ()
     if not names_observations(transaction.body, columns.observations):
         return Code.ROWS_MISMATCH, ()
-    if merkle.root_of_hashes(merkle.salted_leaf_hashes(columns.seed, columns.rows)) != transaction.body["rows_root"]:
+    if merkle.salted_root(columns.seed, columns.rows) != transaction.body["rows_root"]:
         return Code.ROWS_MISMATCH, ()
     boundary_s = transaction.body["boundary_s"]
     verdicts = keep_rows(draft, transaction.signer, boundary_s, columns)

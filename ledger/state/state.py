@@ -47,7 +47,10 @@ class MemoryLeaves:
 
     def leaf_index(self) -> Iterable[tuple[int, str, bytes]]:
         """See LeafSource; here in order of creation."""
-        return [(number, key, merkle.leaf_hash(leaf)) for number, (key, leaf) in enumerate(self._leaves.items())]
+        hashes = merkle.leaf_hashes(list(self._leaves.values()))
+        return [
+            (number, key, leaf_hash) for number, (key, leaf_hash) in enumerate(zip(self._leaves, hashes, strict=True))
+        ]
 
     def save(self, changes: Iterable[LeafChange]) -> None:
         """Keep the leaves of a block."""
@@ -139,18 +142,17 @@ class State:
 
     def commit(self, applied: Applied) -> tuple[LeafChange, ...]:
         """Take over what a block changed; returns what a store must keep. New leaves are numbered by ascending key."""
+        keys = sorted(applied.changes, key=str.encode)
+        leaves = [cbor.encode([key, applied.changes[key]]) for key in keys]
         committed = []
-        for key in sorted(applied.changes, key=str.encode):
-            value = applied.changes[key]
-            leaf = cbor.encode([key, value])
-            leaf_hash = merkle.leaf_hash(leaf)
+        for key, leaf, leaf_hash in zip(keys, leaves, merkle.leaf_hashes(leaves), strict=True):
             number = self._numbers.get(key)
             if number is None:
                 number = self._numbers[key] = self._tree.append(leaf_hash)
             else:
                 self._tree.update(number, leaf_hash)
             self._unsaved[key] = leaf
-            self._remember(key, value)
+            self._remember(key, applied.changes[key])
             committed.append(LeafChange(number, key, leaf, leaf_hash))
         return tuple(committed)
 
@@ -167,8 +169,6 @@ class State:
 
 def genesis_leaves(genesis: Mapping[str, Any]) -> tuple[LeafChange, ...]:
     """The leaves of a genesis, numbered in its order."""
-    changes = []
-    for number, (key, value) in enumerate(genesis["leaves"]):
-        leaf = cbor.encode([key, value])
-        changes.append(LeafChange(number, key, leaf, merkle.leaf_hash(leaf)))
-    return tuple(changes)
+    keys = [key for key, _ in genesis["leaves"]]
+    leaves = [cbor.encode([key, value]) for key, value in genesis["leaves"]]
+    return tuple(map(LeafChange, range(len(keys)), keys, leaves, merkle.leaf_hashes(leaves)))

@@ -11,7 +11,6 @@ from ledger.state.registry import Area
 
 PAGE_ROWS_MAX: Final = 20_000
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY
+from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
 from ledger.http.parameters import AREA, BOUNDARY, CALENDAR, START
-from ledger.http.queries.answers import Json, page, plain
+from ledger.http.queries.answers import page, plain
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView

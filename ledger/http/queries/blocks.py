@@ -7,12 +7,13 @@ from typing import Any, Final
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, UsageError, broken
+from gridcore.serving.openapi import TEXT, WHOLE, Json, object_of
 from gridcore.serving.problems import Problem
 from ledger.client import API
 from ledger.http.parameters import HEIGHT, START
-from ledger.http.queries.answers import Json, window
+from ledger.http.queries.answers import window
 from ledger.http.roles import READERS
-from ledger.http.route import TEXT, WHOLE, Query, object_of
+from ledger.http.route import Query
 from ledger.http.view import LedgerView
 
 CHANGES_MAX: Final = 5_000

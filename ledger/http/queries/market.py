@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
 from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
-from ledger.http.queries.answers import Json, page, plain, settling_window
+from ledger.http.queries.answers import page, plain, settling_window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView

@@ -9,10 +9,11 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
 from gridcore.observations import Observation, decode_observations
+from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
 from ledger.http.parameters import AREA, BOUNDARY, GATEWAY, OF_GATEWAY, START
-from ledger.http.queries.answers import Json, leaf_page, page, plain
+from ledger.http.queries.answers import leaf_page, page, plain
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.export import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
 from ledger.http.parameters import AREA, DAY, OF_AREA, OF_LINE, PARTY, RUN, SLOT, START
-from ledger.http.queries.answers import Json, plain, settling_window, window
+from ledger.http.queries.answers import plain, settling_window, window
 from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
-from ledger.http.route import TEXT, WHOLE, WHOLE_OR_NULL, Query, Schema, object_of
+from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
 from ledger.runs import find_runs, load_metered, load_positions, load_run
 from ledger.state.columns import chunks, unpack

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gridcore import sm3
 from gridcore.errors import GridError, InvariantError, UsageError
+from gridcore.sm3.hashers import factory
+from gridcore.sm3.rows import LoopKernel
 from gridledger.bench import (
     GROUP,
     Measurement,
@@ -103,6 +106,13 @@ def test_doctor_names_the_remedy(tmp_path: Path) -> None:
     assert doctor.examine_extra("sim", ("numpy", "no_such_library")).remedy == "pip install 'gridledger[sim]'"
     finding = doctor.guarded("disk", lambda: doctor.examine_disk(tmp_path / "none"))
     assert (finding.topic, finding.state) == ("disk", "broken")
+
+
+def test_doctor_says_which_row_kernel_is_in_use_and_how_to_get_the_native_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sm3, "ROWS", LoopKernel("hashlib", factory("hashlib")))
+    finding = doctor.examine_sm3_rows()
+    assert (finding.state, finding.detail) == ("missing", "hashlib, one row at a time")
+    assert finding.remedy.endswith("-m gridledger.build_row_kernel (needs a C compiler)")
 
 
 def test_doctor_of_a_folder_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

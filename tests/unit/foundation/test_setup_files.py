@@ -36,6 +36,11 @@ def test_every_locked_package_is_pinned_with_hashes_and_no_address() -> None:
     assert "--index" not in LOCK
 
 
+def test_the_compiler_of_machines_without_one_is_pinned_by_digest() -> None:
+    text = (ROOT / "requirements-zig.lock").read_text(encoding="utf-8")
+    assert re.fullmatch(r"ziglang==[\d.]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", text)
+
+
 def test_every_declared_package_is_locked() -> None:
     project = PROJECT["project"]
     declared = [*project["dependencies"], *PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]
@@ -118,6 +123,9 @@ def test_wheel_carries_data_and_no_tests(tmp_path: Path) -> None:
         "firmware_profiles/meters/eastron_sdm630.toml",
         "simulators/grid/data/rural3.npz",
         "gridledger/cli.py",
+        "gridcore/sm3/kernel.c",
+        "gridcore/sm3/lanes.h",
     } <= names
+    assert [name for name in names if name.endswith(".so")] == []
     assert {name for name in names if name.startswith(("tests/", "benchmarks/", "docs/", "examples/"))} == set()
     assert any(name.endswith("licenses/LICENSE") for name in names)

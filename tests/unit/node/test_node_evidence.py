@@ -51,7 +51,7 @@ async def test_rows_are_hashed_and_lines_computed_while_blocks_can_be_made(
                 return True
             return False
 
-        def salted(seed: bytes, rows: Sequence[bytes]) -> list[bytes]:
+        def salted(seed: bytes, rows: Sequence[bytes]) -> Sequence[bytes]:
             with ThreadPoolExecutor(1) as other:
                 free.append(other.submit(is_free).result())
             return merkle.salted_leaf_hashes(seed, rows)

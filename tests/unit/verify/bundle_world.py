@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gridcore import cbor, merkle, verify
@@ -197,7 +197,7 @@ class World:
     def _packed(self, name: str) -> list[bytes]:
         return [struct.pack(LAYOUT[name], *row) for row in self.rows[name]]
 
-    def _hashes(self, name: str) -> list[bytes]:
+    def _hashes(self, name: str) -> Sequence[bytes]:
         return merkle.salted_leaf_hashes(sm3(b"seed" + name.encode()), self._packed(name))
 
     def row_proof(self, name: str, index: int) -> dict[str, Any]:
@@ -320,7 +320,7 @@ class World:
     def book(self) -> bytes:
         """The slot's anonymous order book."""
         rows = self._packed("book")
-        salts = merkle.salts(sm3(b"seedbook"), len(rows))
+        salts = list(merkle.salts(sm3(b"seedbook"), len(rows)))
         return cbor.encode({"book": rows, "salts": salts, "type": "gridledger-book", "version": 1})
 
     def trust(self, *names: str) -> dict[str, Any]:

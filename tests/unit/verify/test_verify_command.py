@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gridcore import cbor, verify
-from gridcore.sm3 import PythonHasher
+from gridcore.sm3.hashers import PythonHasher
 from gridledger.cli import main
 from tests.unit.verify.bundle_world import World
 

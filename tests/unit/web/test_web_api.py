@@ -14,8 +14,9 @@ import pytest
 from gridcore.serving.problems import Problem
 from gridweb import api
 from gridweb.access import READS_ALL, Role, rule_of
-from gridweb.api import openapi, read_query
+from gridweb.api import read_query
 from gridweb.i18n import speaking
+from gridweb.openapi import PARAMETERS, openapi
 from gridweb.tables import API, Column, Table, table_routes, to_csv
 from tests.unit.web.household_world import household, household_world
 from tests.unit.web.web_world import make_world
@@ -54,7 +55,7 @@ def test_every_argument_is_described_and_every_table_says_what_it_is(tmp_path: P
     routes = table_routes()
     assert len(routes) > 10
     names = {name for route in routes for name in (*route.path, *route.query)}
-    assert names <= api.PARAMETERS.keys()
+    assert names <= PARAMETERS.keys()
     assert [route.endpoint for route in routes if not route.function.__doc__] == []
 
 

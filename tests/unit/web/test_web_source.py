@@ -135,17 +135,17 @@ async def test_the_node_s_return_is_noticed_by_the_next_question(world: World, m
 
 
 async def test_a_store_that_refuses_writes_is_away_until_they_succeed_however_well_it_is_read(world: World) -> None:
-    series, health = world.site.source.series, world.site.health
+    source, health = world.site.source, world.site.health
     health.report("series", "disk full")
-    await series.read(SLOTS, 0, 900)
+    await source.curves(SLOTS, 0, 900)
     assert [outage.reason for outage in health.outages()] == ["disk full"]
     health.report("series", None)
     world.series.away = True
     for _ in range(2):
         with pytest.raises(SourceAway):
-            await series.read(SLOTS, 0, 900)
+            await source.curves(SLOTS, 0, 900)
     world.series.away = False
-    await series.read(SLOTS, 0, 900)
+    await source.curves(SLOTS, 0, 900)
     assert health.outages() == []
 
 
@@ -262,17 +262,17 @@ async def test_before_the_first_answer_an_away_node_is_an_outage(world: World) -
 
 
 async def test_an_away_store_is_an_outage_of_its_own(world: World) -> None:
-    series = world.site.source.series
+    source = world.site.source
     row = Row(("a-1",), FIRST_S, (1,) * len(SLOTS.fields))
     await world.series.write(SLOTS, [row])
-    assert await series.read(SLOTS, FIRST_S, FIRST_S + 1, {"area": "a-1"}) == [row]
+    assert await source.curves(SLOTS, FIRST_S, FIRST_S + 1, area="a-1") == [row]
     world.series.away = True
     with pytest.raises(SourceAway) as away:
-        await series.read(SLOTS, FIRST_S, FIRST_S + 1)
+        await source.curves(SLOTS, FIRST_S, FIRST_S + 1)
     assert away.value.dependency == "series"
     world.series.away = False
-    assert await series.read(SLOTS, FIRST_S, FIRST_S + 1) == [row]
-    assert world.site.source.outages() == []
+    assert await source.curves(SLOTS, FIRST_S, FIRST_S + 1) == [row]
+    assert source.outages() == []
 
 
 async def test_an_area_knows_its_days_and_slots(world: World) -> None:

@@ -1,8 +1,6 @@
-"""SM3 (GB/T 32905-2016), the only hash of the ledger: 32-byte digests.
+"""SM3 of one message: three implementations of one small protocol, and the choice between them.
 
-The fastest implementation that gives the standard's digest of ``abc`` is chosen once at import: hashlib (present when its
-OpenSSL has SM3), then ``cryptography``, then pure Python. Interpreters differ in what their OpenSSL was built with, so
-nothing here assumes that ``hashlib`` knows the name.
+Interpreters differ in what their OpenSSL was built with, so nothing here assumes that ``hashlib`` knows the name.
 """
 
 from __future__ import annotations
@@ -16,6 +14,9 @@ from gridcore.errors import require
 
 DIGEST_BYTES: Final = 32
 """Length of a digest in bytes."""
+
+HASHERS: Final = ("hashlib", "cryptography", "python")
+"""Names of the implementations, the fastest first."""
 
 _ABC_DIGEST = bytes.fromhex("66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0")
 
@@ -149,7 +150,8 @@ def factory(backend: str) -> Callable[[bytes], Hasher]:
     return PythonHasher
 
 
-def _choose() -> tuple[str, Callable[[bytes], Hasher]]:
+def choose() -> tuple[str, Callable[[bytes], Hasher]]:
+    """Name and constructor of the fastest implementation that gives the standard's digest of ``abc``."""
     for name in ("hashlib", "cryptography"):
         # Builds without SM3 raise ValueError, ImportError or an error of their own; each only means "try the next".
         with contextlib.suppress(Exception):
@@ -158,23 +160,3 @@ def _choose() -> tuple[str, Callable[[bytes], Hasher]]:
                 return name, new
     require(PythonHasher(b"abc").digest() == _ABC_DIGEST, "the pure-Python SM3 gives the standard's digest")
     return "python", PythonHasher
-
-
-BACKEND, _new = _choose()
-"""Name of the implementation in use: ``hashlib``, ``cryptography`` or ``python``."""
-
-_EMPTY = _new(b"")
-
-
-def sm3(data: bytes) -> bytes:
-    """The 32-byte SM3 digest of ``data``."""
-    running = _EMPTY.copy()  # half the cost of a new object
-    running.update(data)
-    return running.digest()
-
-
-def hasher(data: bytes = b"") -> Hasher:
-    """A computation that has taken in ``data``; copy it to hash many messages with one prefix."""
-    running = _EMPTY.copy()
-    running.update(data)
-    return running
