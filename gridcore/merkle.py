@@ -18,20 +18,19 @@ from typing import Final
 from gridcore.errors import EncodingError, require
 from gridcore.rows import PackedRows
 from gridcore.sm3 import DIGEST_BYTES, ROWS, hasher, sm3
+from gridcore.sm3.rows import LEAF_PREFIX, NODE_PREFIX, SALT_BYTES
 
 EMPTY_ROOT: Final = sm3(b"")
 """Root of the tree without leaves: SM3 of the empty string."""
 
-SALT_BYTES: Final = 16
 ROW_BYTES_MAX: Final = 38
 """A row this long fills one SM3 block with prefix, salt and padding; row codecs stay at or below it (a longer one costs twice)."""
 
 PATH_ITEMS_MAX: Final = 64
 """Siblings in a path: enough for 2^64 leaves."""
 
-_LEAF_PREFIX: Final = b"\x00"
-_LEAF_HASHER = hasher(_LEAF_PREFIX)
-_NODE_HASHER = hasher(b"\x01")
+_LEAF_HASHER = hasher(LEAF_PREFIX)
+_NODE_HASHER = hasher(NODE_PREFIX)
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -60,7 +59,7 @@ def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
 
 def leaf_hashes(leaves: Sequence[bytes]) -> PackedRows:
     """``leaf_hash`` of each of many leaves, of any lengths."""
-    return PackedRows(ROWS.messages(_LEAF_PREFIX, leaves), DIGEST_BYTES)
+    return PackedRows(ROWS.messages(LEAF_PREFIX, leaves), DIGEST_BYTES)
 
 
 def root(leaves: Iterable[bytes]) -> bytes:
@@ -319,9 +318,10 @@ def salted_leaf_hashes(seed: bytes, rows: Sequence[bytes]) -> PackedRows:
     """Leaf hashes of all ``rows`` (of one length), salted in order from ``seed``: ``salted_leaf_hash`` with ``salts``."""
     packed = PackedRows.of(rows)
     salted = salts(seed, len(packed))
-    return PackedRows(ROWS.rows(_LEAF_PREFIX, salted.data, SALT_BYTES, packed.data, packed.row_bytes), DIGEST_BYTES)
+    return PackedRows(ROWS.rows(LEAF_PREFIX, salted.data, SALT_BYTES, packed.data, packed.row_bytes), DIGEST_BYTES)
 
 
 def salted_root(seed: bytes, rows: Sequence[bytes]) -> bytes:
     """Root over ``salted_leaf_hashes``."""
-    return root_of_hashes(salted_leaf_hashes(seed, rows))
+    packed = PackedRows.of(rows)
+    return ROWS.salted_root(seed, packed.data, packed.row_bytes) if packed else EMPTY_ROOT

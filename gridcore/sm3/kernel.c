@@ -17,7 +17,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { BLOCK_BYTES = 64, DIGEST_BYTES = 32, STATE_WORDS = 8, LENGTH_BYTES = 8, COUNTERS_AT_ONCE = 256 };
+enum { BLOCK_BYTES = 64, DIGEST_BYTES = 32, STATE_WORDS = 8, LENGTH_BYTES = 8 };
+enum { SALT_BYTES = 16, COUNTERS_AT_ONCE = 256, CHUNK_ROWS = 1024 };
 
 static const uint32_t INITIAL_STATE[STATE_WORDS] = {
     0x7380166f, 0x4914b2b9, 0x172442d7, 0xda8a0600, 0xa96f30bc, 0x163138aa, 0xe38dee4d, 0xb0fb0e4e,
@@ -178,15 +179,16 @@ EXPORT void sm3_messages(int lanes, const uint8_t *prefix, size_t prefix_size, c
     hash(lanes, &messages, count, digests);
 }
 
-/* The key-derivation stream of GB/T 32918.4, section 5.4.3: digests[i] = SM3(seed || i + 1), the counter 32 bits big-endian. */
-EXPORT void sm3_stream(int lanes, const uint8_t *seed, size_t seed_size, size_t count, uint8_t *digests)
+/* `count` digests of the key-derivation stream of GB/T 32918.4, section 5.4.3: SM3(seed || counter), the counter 32 bits
+ * big-endian, its first value `counter` (the stream itself starts at 1). */
+EXPORT void sm3_stream(int lanes, const uint8_t *seed, size_t seed_size, uint32_t counter, size_t count, uint8_t *digests)
 {
     uint8_t counters[COUNTERS_AT_ONCE][4];
     struct messages messages = {seed, NULL, counters[0], seed_size, 0, sizeof counters[0], NULL};
     for (size_t first = 0; first < count; first += COUNTERS_AT_ONCE) {
         size_t left = count - first, some = left < COUNTERS_AT_ONCE ? left : COUNTERS_AT_ONCE;
         for (size_t i = 0; i < some; i++)
-            store_word(counters[i], (uint32_t)(first + i + 1));
+            store_word(counters[i], counter + (uint32_t)(first + i));
         hash(lanes, &messages, some, digests + DIGEST_BYTES * first);
     }
 }
@@ -201,10 +203,26 @@ EXPORT void sm3_level(int lanes, const uint8_t *level, size_t count, uint8_t *ab
         memmove(above + DIGEST_BYTES * (count / 2), level + DIGEST_BYTES * (count - 1), DIGEST_BYTES);
 }
 
-/* The root over `count` >= 2 leaf hashes: the first digest of `above`, which has room for the first level above them. */
+/* The root over `count` >= 1 leaf hashes: the first digest of `above`, which has room for the first level above them. */
 EXPORT void sm3_root(int lanes, const uint8_t *leaves, size_t count, uint8_t *above)
 {
     sm3_level(lanes, leaves, count, above);
     for (count = (count + 1) / 2; count > 1; count = (count + 1) / 2)
         sm3_level(lanes, above, count, above);
+}
+
+/* The root over `count` >= 1 salted rows (leaf i = SM3(0x00 || salt i || row i), two salts from each digest of the stream): the
+ * first digest of `roots`, which has room for one of every CHUNK_ROWS rows. A chunk is a whole subtree and stays in the cache. */
+EXPORT void sm3_salted_root(int lanes, const uint8_t *seed, size_t seed_size, const uint8_t *rows, size_t row_size, size_t count,
+                            uint8_t *roots)
+{
+    uint8_t salts[CHUNK_ROWS * SALT_BYTES], hashes[CHUNK_ROWS * DIGEST_BYTES];
+    for (size_t first = 0; first < count; first += CHUNK_ROWS) {
+        size_t left = count - first, some = left < CHUNK_ROWS ? left : CHUNK_ROWS;
+        sm3_stream(lanes, seed, seed_size, (uint32_t)(first / 2 + 1), (some + 1) / 2, salts);
+        sm3_messages(lanes, (const uint8_t *)"\0", 1, salts, SALT_BYTES, rows + first * row_size, row_size, NULL, some, hashes);
+        sm3_root(lanes, hashes, some, hashes);
+        memcpy(roots + DIGEST_BYTES * (first / CHUNK_ROWS), hashes, DIGEST_BYTES);
+    }
+    sm3_root(lanes, roots, (count + CHUNK_ROWS - 1) / CHUNK_ROWS, roots);
 }

@@ -11,7 +11,7 @@ import os
 import sys
 from array import array
 from collections.abc import Sequence
-from ctypes import c_char_p, c_int, c_size_t
+from ctypes import c_char_p, c_int, c_size_t, c_uint32
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,9 @@ KERNELS: Final = {"native16": 16, "native8": 8, "native4": 4}
 _RELEASED_FROM_BYTES: Final = 1 << 20
 """Shorter calls (well under a millisecond) keep the interpreter lock: getting it back can take longer than the call itself."""
 
+_CHUNK_ROWS: Final = 1024
+"""CHUNK_ROWS of kernel.c: a salted root is made over roots of so many rows."""
+
 _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "sm3_lanes_max": (c_int, []),
     "sm3_width_name": (c_char_p, [c_int]),
@@ -39,9 +42,10 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         None,
         [c_int, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p],
     ),
-    "sm3_stream": (None, [c_int, c_char_p, c_size_t, c_size_t, c_char_p]),
+    "sm3_stream": (None, [c_int, c_char_p, c_size_t, c_uint32, c_size_t, c_char_p]),
     "sm3_level": (None, [c_int, c_char_p, c_size_t, c_char_p]),
     "sm3_root": (None, [c_int, c_char_p, c_size_t, c_char_p]),
+    "sm3_salted_root": (None, [c_int, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_char_p]),
 }
 
 _new_bytes = ctypes.pythonapi["PyBytes_FromStringAndSize"]  # an object of our own: the name's attribute is shared
@@ -98,7 +102,7 @@ class NativeKernel:
     def stream(self, seed: bytes, count: int) -> bytes:
         """As ``RowKernel.stream``."""
         digests = _room(count)
-        self._library(DIGEST_BYTES * count).sm3_stream(self._lanes, seed, len(seed), count, digests)
+        self._library(DIGEST_BYTES * count).sm3_stream(self._lanes, seed, len(seed), 1, count, digests)
         return digests
 
     def level(self, digests: bytes) -> bytes:
@@ -111,11 +115,16 @@ class NativeKernel:
     def root(self, digests: bytes) -> bytes:
         """As ``RowKernel.root``."""
         count = len(digests) // DIGEST_BYTES
-        if count == 1:
-            return digests
         above = _room((count + 1) // 2)
         self._library(len(digests)).sm3_root(self._lanes, digests, count, above)
         return above[:DIGEST_BYTES]
+
+    def salted_root(self, seed: bytes, rows: bytes, row_bytes: int) -> bytes:
+        """As ``RowKernel.salted_root``."""
+        count = len(rows) // row_bytes
+        roots = _room((count + _CHUNK_ROWS - 1) // _CHUNK_ROWS)
+        self._library(len(rows)).sm3_salted_root(self._lanes, seed, len(seed), rows, row_bytes, count, roots)
+        return roots[:DIGEST_BYTES]
 
     def _library(self, size: int) -> Any:
         return self._releasing if size >= _RELEASED_FROM_BYTES else self._keeping
@@ -136,9 +145,8 @@ def _declared(library: Any) -> Any:
 
 def known_root(kernel: RowKernel) -> bytes:
     """Root over salted rows of fixed content: whatever is wrong with salts, rows, nodes or the odd last one changes it."""
-    salts = kernel.stream(b"seed", (_KNOWN_ROWS + 1) // 2)
     rows = b"".join(bytes([number]) * 25 for number in range(_KNOWN_ROWS))
-    return kernel.root(kernel.rows(b"\x00", salts, 16, rows, 25))
+    return kernel.salted_root(b"seed", rows, 25)
 
 
 def is_right(kernel: NativeKernel) -> bool:

@@ -10,8 +10,11 @@ from typing import Final, Protocol
 
 from gridcore.sm3.hashers import DIGEST_BYTES, Hasher
 
+LEAF_PREFIX: Final = b"\x00"
 NODE_PREFIX: Final = b"\x01"
-"""RFC 9162 section 2.1.1: what an inner node's message starts with."""
+"""RFC 9162 section 2.1.1: what the message of a leaf and of an inner node starts with."""
+
+SALT_BYTES: Final = 16
 
 
 class RowKernel(Protocol):
@@ -45,6 +48,10 @@ class RowKernel(Protocol):
 
     def root(self, digests: bytes) -> bytes:
         """The one digest that is left when ``level`` is taken again and again."""
+        ...
+
+    def salted_root(self, seed: bytes, rows: bytes, row_bytes: int) -> bytes:
+        """The root over one or more rows, their salts (16 bytes, two from each digest) from ``stream``."""
         ...
 
 
@@ -92,3 +99,8 @@ class LoopKernel:
         while len(digests) > DIGEST_BYTES:
             digests = self.level(digests)
         return digests
+
+    def salted_root(self, seed: bytes, rows: bytes, row_bytes: int) -> bytes:
+        """As ``RowKernel.salted_root``."""
+        salts = self.stream(seed, (len(rows) // row_bytes + 1) // 2)
+        return self.root(self.rows(LEAF_PREFIX, salts, SALT_BYTES, rows, row_bytes))

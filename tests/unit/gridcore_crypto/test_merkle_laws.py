@@ -12,7 +12,7 @@ from gridcore import merkle
 from gridcore.errors import EncodingError, InvariantError
 from gridcore.sm3 import sm3
 from gridcore.sm3.hashers import PythonHasher
-from gridcore.sm3.rows import LoopKernel
+from gridcore.sm3.rows import SALT_BYTES, LoopKernel
 
 HASHES = [merkle.leaf_hash(bytes([number])) for number in range(70)]
 
@@ -222,6 +222,6 @@ def test_salted_rows_are_leaves_over_salt_and_row(seed: bytes, row_bytes: int, c
 
 
 def test_a_full_row_with_salt_and_prefix_fills_one_block() -> None:
-    assert 1 + merkle.SALT_BYTES + merkle.ROW_BYTES_MAX + 9 == 64  # 0x80 and the length follow the message
+    assert 1 + SALT_BYTES + merkle.ROW_BYTES_MAX + 9 == 64  # 0x80 and the length follow the message
     with pytest.raises(EncodingError, match="salt of 15 bytes"):
         merkle.salted_leaf_hash(b"s" * 15, b"row")
