@@ -1,4 +1,4 @@
-"""From raw 16-bit registers to exact values. Pure: no devices, no clock, no rounding but the one named below.
+"""From raw 16-bit registers to exact values. Pure: no devices, no clock, no rounding but the two named below.
 
 ``decode_register`` is handler ``register_decode/1`` of the conformance vectors. ``register_wh`` is what a billing register
 becomes before it is signed:
