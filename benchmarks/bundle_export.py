@@ -44,7 +44,6 @@ def bundle_export() -> Measurement:
     """Export one bundle a round; the last one is checked by the stand-alone verifier, without a trust root."""
     from gridcore import verify
     from ledger.evidence import build_bundle
-    from ledger.state.registry import Registry
     from ledger.store.directory import init_ledger
     from ledger.store.ledger import Ledger
     from settlement.catalogue import pins
@@ -64,12 +63,11 @@ def bundle_export() -> Measurement:
                 require(not any(result.code for result in results), "the benchmark's transactions are accepted")
             while ledger.make_block([]).work_pending:
                 pass
-            registry = Registry.from_leaves(ledger)
 
             def work() -> None:
                 line: dict[str, Any] = {"slot_start_s": FIRST_S, "line_kind": "trade_buy"}
                 party = f"p{next(buyers)}"
-                bundles.append(build_bundle(ledger, contracts, party=party, registry=registry, **line))
+                bundles.append(build_bundle(ledger, contracts, party=party, **line))
 
             seconds = best_seconds(work, ROUNDS)
     verdict = verify.verify_bundle(bundles[-1], None)

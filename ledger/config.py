@@ -1,6 +1,7 @@
 """The configuration file of a node (``gridledger node run --config node.toml``).
 
 data_dir = "ledger"                  # made by: gridledger node init
+guard = "/var/lib/guard/node"        # default: in data_dir; as it was given to node init
 log_level = "info"
 
 [listen]
@@ -43,11 +44,12 @@ class KeyConfig:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One node."""
+    """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``."""
 
     data_dir: Path
     key: KeyConfig
     listen: ListenConfig = field(default_factory=ListenConfig)
+    guard: Path | None = None
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
 

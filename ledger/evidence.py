@@ -20,7 +20,6 @@ from gridcore.errors import broken
 from gridcore.sm3 import sm3
 from gridevidence.export import (
     EvidenceError,
-    EvidenceNotYetError,
     LeafKeys,
     LineEvidence,
     ProvenOrder,
@@ -48,7 +47,6 @@ def build_bundle(
     slot_start_s: int,
     line_kind: str,
     run: str = INITIAL,
-    registry: Registry | None = None,
 ) -> bytes:
     """The bundle of one line of a party's bill, under the newest header.
 
@@ -59,14 +57,12 @@ def build_bundle(
         slot_start_s: start of the slot, UTC seconds.
         line_kind: one of ``LINE_KINDS``.
         run: name of the settlement run.
-        registry: the ledger's registry where the caller has it at hand (it never changes).
 
     Raises:
         EvidenceError: no such party, run or line.
         EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
-    known = registry or Registry.from_leaves(reader)
-    return encode_bundle(reader, _find_line(reader, contracts, known, party, slot_start_s, line_kind, run))
+    return encode_bundle(reader, _find_line(reader, contracts, reader.registry, party, slot_start_s, line_kind, run))
 
 
 def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
@@ -213,8 +209,6 @@ def _find_line(
     if run is None:
         raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run_name!r} (yet)")
     made_in = run.leaf["as_of_height"] + 1
-    if made_in > reader.height:
-        raise EvidenceNotYetError(f"block {made_in}, in which the run was made, awaits its certificate")
     number = int(area.settling_numbers[area.settling_row_of[party]])
     slot_s = int(reader.must("chain")["slot_s"])
     ends = {

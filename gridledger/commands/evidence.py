@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help="write one bill line's bundle")
     where = export.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=Path, metavar="DIR", help="data directory of a node that does not run")
+    export.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     where.add_argument(
         "--url", metavar="URL", help="a running node, http://HOST:PORT; needs --signer, --key, --password"
     )
@@ -75,7 +76,7 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
     from ledger.evidence import build_book, build_bundle
     from settlement.catalogue import CONTRACTS
 
-    with _reader(args.data) as reader:
+    with _reader(args.data, args.guard) as reader:
         bundle = build_bundle(
             reader, CONTRACTS, party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
         )
@@ -84,24 +85,25 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def _reader(data_dir: Path) -> Iterator[LedgerReader]:
+def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
     """The reading side of a data directory that no node uses. UsageError or StoreError say what is in the way."""
-    from gridcore.genesis import genesis_digest
-    from ledger.store.directory import load_genesis, locked
+    from ledger.signatures import SignatureChecker
+    from ledger.store.directory import guard_path, locked
     from ledger.store.files import Files
     from ledger.store.opening import open_parts
     from ledger.store.reader import LedgerReader
+    from settlement.catalogue import CONTRACTS
 
     with ExitStack() as resources:
         resources.enter_context(locked(data_dir))
-        genesis = load_genesis(data_dir)
-        parts = open_parts(data_dir, genesis, Files(), resources)
+        parts = open_parts(data_dir, Files(), resources, guard_path(data_dir, guard))
         if parts.db.height() < parts.guard.height:
             raise UsageError(
                 f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"
             )
-        digests = [genesis_digest(genesis), *parts.db.load_digests()]
-        yield LedgerReader(genesis, parts.state, parts.db, parts.log, digests)
+        checker = SignatureChecker()
+        resources.callback(checker.close)
+        yield LedgerReader(parts.application(CONTRACTS, checker), parts.db, parts.log)
 
 
 def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:

@@ -28,10 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--genesis", type=Path, required=True, metavar="FILE", help="canonical CBOR (docs/spec/header.md)"
     )
     init.add_argument("--data", type=Path, required=True, metavar="DIR", help="a new or an empty directory")
+    _add_guard(init)
     run_parser = actions.add_parser("run", help="run until SIGTERM")
     run_parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's TOML file")
     check = actions.add_parser("check", help="derive everything again from genesis and compare; the node must not run")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    _add_guard(check)
     status = actions.add_parser("status", help="ask a running node")
     status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
     renew = actions.add_parser(
@@ -42,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that the key signed elsewhere, and that is not in it, would get a second signature."
     )
     renew.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    _add_guard(renew)
+
+
+def _add_guard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--guard", type=Path, metavar="FILE", help="as in node.toml, where the guard lies outside the data directory"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +77,7 @@ def _init(args: argparse.Namespace) -> int:
     except (EncodingError, UsageError) as error:
         raise UsageError(f"{args.genesis}: {error}") from None
     is_new = not (args.data / GENESIS_NAME).exists()
-    init_ledger(args.data, data)
+    init_ledger(args.data, data, guard=args.guard)
     digest = genesis_digest(genesis).hex()
     result = {"chain": genesis["chain"], "genesis": digest, "data": str(args.data), "new": is_new}
     words = "a new ledger" if is_new else "nothing changed, already the ledger"
@@ -82,8 +91,6 @@ def _run(args: argparse.Namespace) -> int:
     from gridcore.logs import configure_logs, get_logger
     from gridcore.serving.asgi import is_loopback, open_socket
     from ledger.config import NodeConfig, load_key
-    from ledger.genesis import check_genesis
-    from ledger.store.directory import load_genesis
     from ledger.store.ledger import Ledger
     from settlement.catalogue import CONTRACTS, pins
 
@@ -95,10 +102,11 @@ def _run(args: argparse.Namespace) -> int:
             "listens_without_tls", host=config.listen.host, remedy="put a proxy with TLS before it"
         )
     signer = load_key(config.key)
-    check_genesis(load_genesis(config.data_dir), pins())
     with (
         open_socket(config.listen.host, config.listen.port) as bound,
-        closing(Ledger.open(config.data_dir, CONTRACTS, signer, WallClock())) as ledger,
+        closing(
+            Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
+        ) as ledger,
     ):
         asyncio.run(_serve(args, ledger, bound))
     return 0
@@ -134,7 +142,7 @@ def _check(args: argparse.Namespace) -> int:
     from ledger.store.check import check_ledger
     from settlement.catalogue import CONTRACTS
 
-    report = check_ledger(args.data, CONTRACTS)
+    report = check_ledger(args.data, CONTRACTS, guard=args.guard)
     result = {
         "holds": report.holds,
         "height": report.height,
@@ -174,7 +182,7 @@ def _renew_guard(args: argparse.Namespace) -> int:
     from ledger.store.check import renew_guard
     from settlement.catalogue import CONTRACTS
 
-    report = renew_guard(args.data, CONTRACTS)
+    report = renew_guard(args.data, CONTRACTS, guard=args.guard)
     result = {"height": report.height, "header_digest": report.digest.hex(), "transactions": report.transactions}
     print_result(
         args, result, f"{args.data}: guard written anew at height {report.height}, header {report.digest.hex()}"

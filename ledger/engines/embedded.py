@@ -16,11 +16,12 @@ from typing import Final, Self
 
 from gridcore.codes import Code
 from gridcore.logs import get_logger
+from ledger.application import Examined
 from ledger.engines.base import EngineStoppedError, Outcome
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
-from ledger.store.ledger import Examined, Ledger
+from ledger.store.ledger import Ledger
 
 RETRY_S: Final = 1.0
 TICK_S: Final = 1.0
@@ -214,7 +215,7 @@ class EmbeddedEngine:
             results = ledger.make_block([entry.examined for entry in fresh]).results
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
-        progress = {name: ledger.gateway_progress(name) for name in gateways}
+        progress = {name: ledger.application.gateway_progress(name) for name in gateways}
         return _Round(complete, progress, ledger.ledger_time_s, ledger.height)
 
     def _known_answer(self, entry: Entry) -> Outcome | None:

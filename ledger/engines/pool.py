@@ -14,9 +14,9 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
+from ledger.application import Examined
 from ledger.engines.base import Outcome
 from ledger.state import fields
-from ledger.store.ledger import Examined
 
 POOL_TRANSACTIONS_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 64 * 1024 * 1024

@@ -47,6 +47,35 @@ class AreaTable:
     modulus_wh: Int64
 
 
+class _Registered:
+    """What follows from one registry, worked out when it is asked for; of a later registry there is another one."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.areas = {area.id: area for area in registry.areas}
+        self.tables: OrderedDict[str, AreaTable] = OrderedDict()
+        self._table_rows = 0
+
+    def keep(self, area_id: str, table: AreaTable) -> None:
+        """Keep a table at hand, whatever its size, and older ones beside it while there is room."""
+        replaced = self.tables.pop(area_id, None)
+        self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced.meters))
+        self.tables[area_id] = table
+        while self._table_rows > TABLE_ROWS_MAX and len(self.tables) > 1:
+            self._table_rows -= len(self.tables.popitem(last=False)[1].meters)
+
+    @cached_property
+    def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
+        """How many meters each gateway reads, and in which areas, for those that read any."""
+        registry = self.registry
+        counts = np.bincount(registry.gateway_index, minlength=len(registry.gateways)).tolist()
+        areas: list[list[str]] = [[] for _ in counts]
+        pairs = np.unique(np.stack([registry.gateway_index, registry.area_index]), axis=1)
+        for gateway, area in pairs.T.tolist():
+            areas[gateway].append(registry.areas[area].id)
+        return {name: (counts[place], tuple(areas[place])) for place, name in enumerate(registry.gateways)}
+
+
 class LedgerView:
     """The reading side of a ledger, plus what follows from its registry. Callable from several threads."""
 
@@ -54,18 +83,14 @@ class LedgerView:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
-        # Only genesis writes these leaves, so what is read once holds for good.
-        self.registry = Registry.from_leaves(reader)
         self.slot_s = int(self.reader.must("chain")["slot_s"])
-        self._areas = {area.id: area for area in self.registry.areas}
-        self._tables: OrderedDict[str, AreaTable] = OrderedDict()
-        self._table_rows = 0
+        self._known = _Registered(reader.registry)
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
     def area(self, area_id: str) -> Area:
         """An area's rows. Problem 404 when there is no such area."""
-        area = self._areas.get(area_id)
+        area = self._registered.areas.get(area_id)
         if area is None:
             raise Problem("not-found", f"no area {area_id!r} on this chain")
         return area
@@ -73,14 +98,24 @@ class LedgerView:
     @property
     def areas(self) -> tuple[Area, ...]:
         """All areas, ascending by the bytes of their ids."""
-        return self.registry.areas
+        return self._registered.registry.areas
+
+    @property
+    def _registered(self) -> _Registered:
+        """What follows from the registry of the newest state."""
+        registry = self.reader.registry
+        known = self._known
+        if known.registry is not registry:
+            known = self._known = _Registered(registry)
+        return known
 
     def table(self, area: Area) -> AreaTable:
         """Meter codes, ratios and parties of an area's rows."""
+        registered = self._registered
         with self._lock:
-            table = self._tables.get(area.id)
-            if table is not None:
-                self._tables.move_to_end(area.id)
+            table = registered.tables.get(area.id)
+            if table is not None and registered.areas[area.id] is area:
+                registered.tables.move_to_end(area.id)
                 return table
         installations = [self.reader.must(f"installation/{number}") for number in area.numbers.tolist()]
         table = AreaTable(
@@ -95,30 +130,17 @@ class LedgerView:
             modulus_wh=np.array([value["modulus_wh"] for value in installations], dtype=np.int64),
         )
         with self._lock:
-            self._keep(area.id, table)
+            if registered.areas.get(area.id) is area:
+                registered.keep(area.id, table)
         return table
-
-    def _keep(self, area_id: str, table: AreaTable) -> None:
-        """Keep a table at hand, whatever its size, and older ones beside it while there is room."""
-        replaced = self._tables.pop(area_id, None)
-        self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced.meters))
-        self._tables[area_id] = table
-        while self._table_rows > TABLE_ROWS_MAX and len(self._tables) > 1:
-            self._table_rows -= len(self._tables.popitem(last=False)[1].meters)
 
     def _trades(self, installation: Mapping[str, Any]) -> bool:
         return "party" in installation and bool(self.reader.must(f"party/{installation['party']}")["trades"])
 
-    @cached_property
+    @property
     def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
         """How many meters each gateway reads, and in which areas, for those that read any."""
-        registry = self.registry
-        counts = np.bincount(registry.gateway_index, minlength=len(registry.gateways)).tolist()
-        areas: list[list[str]] = [[] for _ in counts]
-        pairs = np.unique(np.stack([registry.gateway_index, registry.area_index]), axis=1)
-        for gateway, area in pairs.T.tolist():
-            areas[gateway].append(registry.areas[area].id)
-        return {name: (counts[place], tuple(areas[place])) for place, name in enumerate(registry.gateways)}
+        return self._registered.reads_of
 
     @cached_property
     def signer_names(self) -> Mapping[bytes, str]:

@@ -1,25 +1,27 @@
-"""Who and what is registered, as columns: derived from the leaves that genesis writes, never part of the state itself."""
+"""Who and what is registered, as columns: derived from the leaves of one state, never part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from gridcore.errors import broken, require
 from ledger.state.columns import Int64
 
-INSTALLATION = "installation/"
-AREA = "area/"
+INSTALLATION: Final = "installation/"
+AREA: Final = "area/"
+REGISTRY_FAMILIES: Final = (INSTALLATION, AREA, "party/")
+"""First parts of the keys that the registry, and what is worked out beside it, follow from: a change makes another registry."""
 
 
 class Leaves(Protocol):
     """What the registry reads of a state."""
 
-    def leaf_keys(self) -> Iterable[str]:
-        """Every key."""
+    def leaf_keys(self, prefix: str) -> Iterable[str]:
+        """Keys that begin with ``prefix``."""
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         """A leaf's value."""
@@ -74,10 +76,10 @@ class Registry:
     def from_leaves(cls, leaves: Leaves) -> Registry:
         """Read every installation and area leaf once."""
         installations = sorted(
-            (_value(leaves, key) for key in leaves.leaf_keys() if key.startswith(INSTALLATION)),
+            (_value(leaves, key) for key in leaves.leaf_keys(INSTALLATION)),
             key=lambda v: int(v["number"]),
         )
-        area_ids = sorted((key[len(AREA) :] for key in leaves.leaf_keys() if key.startswith(AREA)), key=str.encode)
+        area_ids = sorted((key[len(AREA) :] for key in leaves.leaf_keys(AREA)), key=str.encode)
         gateways = tuple(sorted({v["gateway"] for v in installations}, key=str.encode))
         area_place = {area: place for place, area in enumerate(area_ids)}
         gateway_place = {gateway: place for place, gateway in enumerate(gateways)}

@@ -4,171 +4,197 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
-from gridcore.errors import require
-from ledger.state.block import Applied
-from ledger.state.registry import Registry
+from gridcore.errors import broken
+from ledger.state.registry import REGISTRY_FAMILIES, Registry
+from ledger.tiles import MemoryTiles, TileSource, TileTree, TreeChange, empty_tree
 
-CACHED_LEAVES_MAX: Final = 4096
+CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Leaf bytes of the values kept at hand."""
+CACHED_ENTRY_BYTES: Final = 1024
+"""What an entry of the cache takes beside its leaf's bytes."""
 Value = Mapping[str, Any]
 
 
-class LeafSource(Protocol):
-    """Where leaves that are not in memory come from."""
+class LeafSource(TileSource, Protocol):
+    """Where leaves and the tiles of the tree over them are kept."""
 
-    def load_leaf(self, key: str) -> bytes | None:
-        """Canonical [key, value] of a leaf, or None."""
+    def load_leaf(self, key: str) -> tuple[int, bytes] | None:
+        """Number and canonical [key, value] of a leaf, or None."""
+        ...
 
-    def leaf_index(self) -> Iterable[tuple[int, str, bytes]]:
-        """(number, key, leaf hash) of every leaf, ascending by number."""
+    def find_number(self, key: str) -> int | None:
+        """Number of a leaf, or None."""
+        ...
+
+    def leaf_keys(self, prefix: str = "") -> Iterable[str]:
+        """Keys that begin with ``prefix``, in number order."""
+        ...
 
 
 class LeafChange(NamedTuple):
-    """One leaf as a block left it: what a store keeps."""
+    """One leaf as a block left it. ``leaf``: canonical [key, value]."""
 
     number: int
     key: str
     leaf: bytes
-    leaf_hash: bytes
 
 
-class MemoryLeaves:
-    """A LeafSource that holds every leaf in memory: tests, genesis, replay."""
+@dataclass(frozen=True)
+class StateChange:
+    """What a block makes of the state: leaves in ascending order of their keys' bytes, their values, and the tree over all."""
 
-    def __init__(self) -> None:
-        self._leaves: dict[str, bytes] = {}
+    leaves: tuple[LeafChange, ...]
+    values: Mapping[str, Value]
+    tree: TreeChange
 
-    def load_leaf(self, key: str) -> bytes | None:
-        """See LeafSource."""
-        return self._leaves.get(key)
 
-    def leaf_index(self) -> Iterable[tuple[int, str, bytes]]:
-        """See LeafSource; here in order of creation."""
-        hashes = merkle.leaf_hashes(list(self._leaves.values()))
-        return [
-            (number, key, leaf_hash) for number, (key, leaf_hash) in enumerate(zip(self._leaves, hashes, strict=True))
-        ]
+class _Cached(NamedTuple):
+    """A leaf at hand; ``value`` None: there is no such leaf."""
 
-    def save(self, changes: Iterable[LeafChange]) -> None:
-        """Keep the leaves of a block."""
-        self._leaves.update((change.key, change.leaf) for change in changes)
+    number: int
+    value: Value | None
+    size: int
+
+
+_ABSENT: Final = _Cached(-1, None, 0)
 
 
 class State:
-    """Leaves by key, their numbers, and the tree over them. Changed by ``commit`` alone.
+    """Leaves by key and the tree over them. ``commit`` alone changes it.
 
-    ``chain`` is the chain id: it follows from genesis, so it stands beside the leaves, not in them.
+    ``chain`` is the chain id: it follows from genesis, so it stands beside the leaves, not in them. A leaf that is loaded is
+    compared with the tree, and the tree with ``root``, before its value is used.
 
     Values handed out are shared: whoever wants another value makes a new one.
     """
 
-    def __init__(self, source: LeafSource, chain: str) -> None:
+    def __init__(self, source: LeafSource, chain: str, tree: TileTree) -> None:
         self.chain = chain
         self._source = source
-        self._numbers: dict[str, int] = {}
-        self._tree = merkle.Tree()
-        self._unsaved: dict[str, bytes] = {}
-        self._cache: OrderedDict[str, Value] = OrderedDict()
-        for number, key, leaf_hash in source.leaf_index():
-            require(number == len(self._numbers), f"leaf {key} has the next number")
-            self._numbers[key] = number
-            self._tree.append(leaf_hash)
-
-    @classmethod
-    def from_genesis(cls, genesis: Mapping[str, Any]) -> State:
-        """The state before the first block, in memory. ``genesis`` has passed ``ledger.genesis.check_genesis``."""
-        leaves = MemoryLeaves()
-        leaves.save(genesis_leaves(genesis))
-        return cls(leaves, genesis["chain"])
+        self._tree = tree
+        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._cached_bytes = 0
+        self._registry: Registry | None = None
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._tree.size
 
     def __contains__(self, key: str) -> bool:
-        return key in self._numbers
+        return self._find_number(key) is not None
 
     def get(self, key: str) -> Value | None:
         """The value of a leaf, or None."""
-        if key not in self._numbers:
-            return None
-        value = self._cache.get(key)
-        if value is None:
-            leaf = self.leaf(key)
-            value = cbor.decode(leaf, items_max=len(leaf))[1]  # our own bytes: as many items as they hold
-            self._remember(key, value)
+        cached = self._cache.get(key)
+        if cached is None:
+            cached = self._load(key)
+            self._remember(key, cached)
         else:
             self._cache.move_to_end(key)
-        return value
+        return cached.value
 
     def leaf(self, key: str) -> bytes:
-        """Canonical [key, value] of a leaf that exists."""
-        leaf = self._unsaved.get(key)
-        if leaf is None:
-            leaf = self._source.load_leaf(key)
-        if leaf is None:
-            raise KeyError(key)
-        return leaf
+        """Canonical [key, value] of a leaf that exists, compared with the tree. KeyError when there is none."""
+        return self._load_leaf(key)[1]
 
     def number(self, key: str) -> int:
-        """The permanent number of a leaf that exists."""
-        return self._numbers[key]
+        """The permanent number of a leaf that exists. KeyError when there is none."""
+        number = self._find_number(key)
+        if number is None:
+            raise KeyError(key)
+        return number
 
-    def leaf_keys(self) -> Iterable[str]:
-        """Every leaf's key, in number order."""
-        return self._numbers.keys()
+    def leaf_keys(self, prefix: str = "") -> Iterable[str]:
+        """Keys that begin with ``prefix``, in number order."""
+        return self._source.leaf_keys(prefix)
 
     def root(self) -> bytes:
         """The state root."""
-        return self._tree.root()
+        return self._tree.root
 
     def sided_path(self, key: str) -> list[bytes]:
         """Path from a leaf to the state root."""
-        return self._tree.sided_path(self._numbers[key])
+        return self._tree.sided_path(self.number(key))
 
-    @cached_property
+    @property
     def registry(self) -> Registry:
-        """Installations, areas and gateways as columns; derived from leaves that only genesis writes."""
-        return Registry.from_leaves(self)
+        """Installations, areas and gateways of this state as columns."""
+        if self._registry is None:
+            self._registry = Registry.from_leaves(self)
+        return self._registry
 
     @property
     def is_simulated(self) -> bool:
         """Whether ledger time moves by clock_advance alone."""
-        chain = self.get("chain")
-        require(chain is not None, "the state has a chain leaf")
-        return chain is not None and chain["clock"] == "simulated"
+        chain = self.get("chain") or broken("the state has a chain leaf")
+        return bool(chain["clock"] == "simulated")
 
-    def commit(self, applied: Applied) -> tuple[LeafChange, ...]:
-        """Take over what a block changed; returns what a store must keep. New leaves are numbered by ascending key."""
-        keys = sorted(applied.changes, key=str.encode)
-        leaves = [cbor.encode([key, applied.changes[key]]) for key in keys]
-        committed = []
-        for key, leaf, leaf_hash in zip(keys, leaves, merkle.leaf_hashes(leaves), strict=True):
-            number = self._numbers.get(key)
+    def changed(self, values: Mapping[str, Value]) -> StateChange:
+        """What new values of leaves make of the state; nothing is changed yet. New leaves are numbered by ascending key."""
+        keys = sorted(values, key=str.encode)
+        encoded = [cbor.encode([key, values[key]]) for key in keys]
+        leaves: list[LeafChange] = []
+        updates: dict[int, bytes] = {}
+        appended: list[bytes] = []
+        for key, leaf, leaf_hash in zip(keys, encoded, merkle.leaf_hashes(encoded), strict=True):
+            number = self._find_number(key)
             if number is None:
-                number = self._numbers[key] = self._tree.append(leaf_hash)
+                number = self._tree.size + len(appended)
+                appended.append(leaf_hash)
             else:
-                self._tree.update(number, leaf_hash)
-            self._unsaved[key] = leaf
-            self._remember(key, applied.changes[key])
-            committed.append(LeafChange(number, key, leaf, leaf_hash))
-        return tuple(committed)
+                updates[number] = leaf_hash
+            leaves.append(LeafChange(number, key, leaf))
+        return StateChange(tuple(leaves), values, self._tree.changed(updates, appended))
 
-    def saved(self) -> None:
-        """The source now holds everything that was committed: forget our copies."""
-        self._unsaved.clear()
+    def commit(self, change: StateChange) -> None:
+        """Take over a change of this very state; the source holds it from now on."""
+        self._tree.take(change.tree)
+        for leaf in change.leaves:
+            self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
+            if leaf.key.startswith(REGISTRY_FAMILIES):
+                self._registry = None
 
-    def _remember(self, key: str, value: Value) -> None:
-        self._cache[key] = value
-        self._cache.move_to_end(key)
-        if len(self._cache) > CACHED_LEAVES_MAX:
-            self._cache.popitem(last=False)
+    def _find_number(self, key: str) -> int | None:
+        cached = self._cache.get(key)
+        if cached is not None:
+            return None if cached.value is None else cached.number
+        return self._source.find_number(key)
+
+    def _load(self, key: str) -> _Cached:
+        try:
+            number, leaf = self._load_leaf(key)
+        except KeyError:
+            return _ABSENT
+        found, value = cbor.decode(leaf, items_max=len(leaf))  # our own bytes: as many items as they hold
+        if found != key:
+            raise self._source.damage(f"leaf {key}")
+        return _Cached(number, value, len(leaf))
+
+    def _load_leaf(self, key: str) -> tuple[int, bytes]:
+        found = self._source.load_leaf(key)
+        if found is None:
+            raise KeyError(key)
+        number, leaf = found
+        if not 0 <= number < self._tree.size or merkle.leaf_hash(leaf) != self._tree.leaf(number):
+            raise self._source.damage(f"leaf {key}")
+        return number, leaf
+
+    def _remember(self, key: str, cached: _Cached) -> None:
+        before = self._cache.pop(key, None)
+        self._cached_bytes += cached.size - (0 if before is None else before.size)
+        self._cache[key] = cached
+        while self._cached_bytes + len(self._cache) * CACHED_ENTRY_BYTES > CACHED_BYTES_MAX:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].size
 
 
-def genesis_leaves(genesis: Mapping[str, Any]) -> tuple[LeafChange, ...]:
-    """The leaves of a genesis, numbered in its order."""
-    keys = [key for key, _ in genesis["leaves"]]
-    leaves = [cbor.encode([key, value]) for key, value in genesis["leaves"]]
-    return tuple(map(LeafChange, range(len(keys)), keys, leaves, merkle.leaf_hashes(leaves)))
+def genesis_change(genesis: Mapping[str, Any]) -> StateChange:
+    """What a genesis makes of the empty state; its leaves are numbered in its order."""
+    leaves, values = [], {}
+    for number, (key, value) in enumerate(genesis["leaves"]):
+        leaves.append(LeafChange(number, key, cbor.encode([key, value])))
+        values[key] = value
+    hashes = merkle.leaf_hashes([leaf.leaf for leaf in leaves])
+    return StateChange(tuple(leaves), values, empty_tree(MemoryTiles()).changed({}, hashes))

@@ -7,9 +7,9 @@ The log is the truth; the state database is derived from it. A record is a frame
 (big-endian). The payload is canonical CBOR ``["block/1", height, time_s, S_(h-1), certificate of S_(h-1), transactions]``:
 with the certificate of the block before, the log alone restores everything but the newest certificate, which the guard has.
 
-Opening looks at what follows the last indexed record. A record that is not whole is a *torn tail* when it belongs to a
-height that this node has never signed: a crash in the middle of writing, nobody was told of it, it is cut. At or below the
-signed height it is damage: the node refuses to start and changes nothing.
+Opening reads every record once. One that is not whole is a *torn tail* when it belongs to a height that this node has never
+signed: a crash in the middle of writing, nobody was told of it, it is cut. At or below the signed height it is damage: the node
+refuses to start and changes nothing. Where each record begins is kept by whoever reads them again, not here.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from gridcore import cbor
 from gridcore.errors import EncodingError, require
@@ -55,51 +54,80 @@ class DamagedRecordError(StoreError):
     """The bytes at an offset are not a whole record."""
 
 
+class StoredRecord(NamedTuple):
+    """A block and where its record begins and ends in the log."""
+
+    record: BlockRecord
+    offset: int
+    end: int
+
+
 class BlockLog:
     """The open log of heights 1 ... ``height``. Used by one thread at a time, except ``read``, which any thread may call."""
 
-    def __init__(self, path: Path, descriptor: int, files: Files, offsets: Iterable[int]) -> None:
+    def __init__(self, path: Path, descriptor: int, files: Files) -> None:
         self._path = path
         self._descriptor = descriptor
         self._files = files
-        self._offsets = array("Q", offsets)
         self._size = 0
         self._is_dirty = False
+        self.height = 0
+        """Height of the last block, 0 when there is none."""
+        self.damage: DamagedRecordError | None = None
+        """What ended ``scan`` before the end of the file, if anything did."""
 
     @classmethod
-    def open(cls, path: Path, files: Files, *, signed_height: int, offsets: Iterable[int] = ()) -> Self:
-        """Open or create the log.
-
-        ``signed_height``: the guard's; blocks up to it must be there. ``offsets``: where heights 1, 2, ... begin, as known
-        from an index; scanning starts at the last of them (0 known: at the beginning). StoreError when a block that was
-        signed is missing or damaged; then nothing has been changed. OSError when the file cannot be opened.
-        """
+    def open(cls, path: Path, files: Files) -> Self:
+        """Open or create the log; ``scan`` and ``accept`` come next. OSError when the file cannot be opened."""
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self = cls(path, descriptor, files, offsets)
+        self = cls(path, descriptor, files)
         try:
             if is_new:
                 files.sync_directory(path.parent)
-            self._scan(signed_height)
         except BaseException:
             os.close(descriptor)
             raise
         return self
 
     @classmethod
-    def inspect(cls, path: Path) -> tuple[Self, DamagedRecordError | None]:
-        """Open an existing log for reading only, from its beginning; with the first damage, after which nothing is read."""
-        self = cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), Files(), ())
-        return self, self._find_records(os.fstat(self._descriptor).st_size)
+    def inspect(cls, path: Path) -> Self:
+        """Open an existing log for reading only."""
+        return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), Files())
 
-    @property
-    def height(self) -> int:
-        """Height of the last block, 0 when there is none."""
-        return len(self._offsets)
+    def scan(self) -> Iterator[StoredRecord]:
+        """Every whole record from the beginning, checked; ``height`` follows. The first that is not whole ends it: ``damage``."""
+        size = os.fstat(self._descriptor).st_size
+        self.height, self._size, self.damage = 0, 0, None
+        while self._size < size:
+            try:
+                stored = self._read_at(self._size, self.height + 1)
+            except DamagedRecordError as error:
+                self.damage = error
+                return
+            self.height, self._size = self.height + 1, stored.end
+            yield stored
 
-    def offset(self, height: int) -> int:
-        """Where the record of ``height`` begins."""
-        return self._offsets[height - 1]
+    def accept(self, signed_height: int) -> None:
+        """After a scan: cut a torn tail. StoreError when a block that was signed is missing or damaged; then nothing is changed.
+
+        ``signed_height``: the guard's.
+        """
+        size = os.fstat(self._descriptor).st_size
+        if self.height < signed_height:
+            raise StoreError(self._explain_loss(signed_height, self.damage))
+        if self.damage is None:
+            return
+        if size - self._size > _FRAME.size + RECORD_BYTES_MAX:
+            raise self.damage
+        log.info(
+            "block_log_tail_cut",
+            file=str(self._path),
+            offset=self._size,
+            cut_bytes=size - self._size,
+            height=self.height,
+        )
+        self._cut(self._size)
 
     def close(self) -> None:
         """Close the file; nothing is left to be written."""
@@ -127,63 +155,20 @@ class BlockLog:
             ) from error
         self._is_dirty = False
         self._size = offset + _FRAME.size + len(payload)
-        self._offsets.append(offset)
+        self.height = record.height
         return offset
 
-    def read(self, height: int) -> BlockRecord:
-        """The block of ``height`` (1 ... height of the log). StoreError naming file and offset when it is damaged."""
-        require(1 <= height <= self.height, f"block {height} is in the log of {self.height}")
-        return self._read_at(self._offsets[height - 1], height)[0]
+    def read(self, height: int, offset: int) -> BlockRecord:
+        """The block of ``height``, whose record begins at ``offset``. StoreError naming file and offset when it is damaged."""
+        return self._read_at(offset, height).record
 
-    def records(self, first: int = 1) -> Iterator[BlockRecord]:
-        """Blocks from height ``first`` to the last one there is when iteration gets there."""
-        height = first
-        while height <= self.height:
-            yield self.read(height)
-            height += 1
-
-    def _scan(self, signed_height: int) -> None:
-        size = os.fstat(self._descriptor).st_size
-        self._forget_index_unless_it_fits()
-        damage = self._find_records(size)
-        if self.height < signed_height:
-            raise StoreError(self._explain_loss(signed_height, damage))
-        if damage is None:
-            return
-        if size - self._size > _FRAME.size + RECORD_BYTES_MAX:
-            raise damage
-        log.info(
-            "block_log_tail_cut",
-            file=str(self._path),
-            offset=self._size,
-            cut_bytes=size - self._size,
-            height=self.height,
-        )
-        self._cut(self._size)
-
-    def _find_records(self, size: int) -> DamagedRecordError | None:
-        """Index whole records from the last known one on; returns the damage that ends them before ``size``, if any."""
-        position = self._read_at(self._offsets[-1], self.height)[1] if self._offsets else 0
-        damage: DamagedRecordError | None = None
-        while position < size and damage is None:
-            try:
-                _, end = self._read_at(position, self.height + 1)
-            except DamagedRecordError as error:
-                damage = error
-            else:
-                self._offsets.append(position)
-                position = end
-        self._size = position
-        return damage
-
-    def _forget_index_unless_it_fits(self) -> None:
-        try:
-            if self._offsets:
-                self._read_at(self._offsets[-1], self.height)
-        except DamagedRecordError:
-            # Either the log or the index is not what it was: the log itself says how far it is whole.
-            log.warning("block_log_index_does_not_fit", file=str(self._path), height=self.height)
-            self._offsets = array("Q")
+    def records_after(self, height: int, offset: int = 0) -> Iterator[StoredRecord]:
+        """Blocks after ``height``, whose record begins at ``offset`` (0: from the first), to the last one."""
+        end = self._read_at(offset, height).end if height else 0
+        for following in range(height + 1, self.height + 1):
+            stored = self._read_at(end, following)
+            end = stored.end
+            yield stored
 
     def _explain_loss(self, signed_height: int, damage: DamagedRecordError | None) -> str:
         what = (
@@ -196,7 +181,7 @@ class BlockLog:
             f"{self._path.name} that reaches height {signed_height}, from another disk or a newer backup"
         )
 
-    def _read_at(self, offset: int, height: int) -> tuple[BlockRecord, int]:
+    def _read_at(self, offset: int, height: int) -> StoredRecord:
         where = f"{self._path}: block {height} at byte {offset}"
         frame = os.pread(self._descriptor, _FRAME.size, offset)
         if len(frame) < _FRAME.size:
@@ -212,7 +197,7 @@ class BlockLog:
         if height_found != height:
             raise DamagedRecordError(f"{where} is damaged: it says that it is block {height_found}")
         try:
-            return decode_record(payload), offset + _FRAME.size + length
+            return StoredRecord(decode_record(payload), offset, offset + _FRAME.size + length)
         except EncodingError as error:
             raise DamagedRecordError(f"{where} is damaged: {error}") from None
 

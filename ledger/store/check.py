@@ -5,31 +5,26 @@ Nothing is changed. A state database that is behind or missing is a note, not a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from gridcore import merkle
 from gridcore.errors import GridError
-from gridcore.genesis import genesis_digest
-from gridcore.header import Certificate, Header, check_certificate, decode_header, signers_digest
+from gridcore.header import Certificate, Header, Signers, check_certificate, decode_header
+from ledger.application import Decided
 from ledger.contract import Contract
-from ledger.genesis import signer_set
-from ledger.state.block import Applied, Block
-from ledger.state.state import State
-from ledger.state.transition import apply_block
-from ledger.state.verdicts import checks_of
-from ledger.store.block_log import LOG_NAME, BlockLog, BlockRecord
-from ledger.store.directory import load_genesis, locked
+from ledger.replay import Replay
+from ledger.signatures import SignatureChecker
+from ledger.state.block import Block
+from ledger.store.block_log import LOG_NAME, BlockLog
+from ledger.store.directory import guard_path, load_genesis, locked
 from ledger.store.errors import OlderDatabaseError, StoreError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
-from ledger.store.ledger import next_header
 from ledger.store.opening import check_contracts
-from ledger.store.signatures import SignatureChecker
-from ledger.store.state_db import DB_NAME, ResultEntry, StateDb, encode_results
+from ledger.store.rows import encode_results, result_entries
+from ledger.store.state_db import DB_NAME, StateDb
 
 
 @dataclass
@@ -49,47 +44,17 @@ class CheckReport:
         return not self.problems
 
 
-@dataclass(frozen=True)
-class ReplayedBlock:
-    """One block derived again: its record, what it did, and the header that follows."""
-
-    record: BlockRecord
-    applied: Applied
-    results: tuple[ResultEntry, ...]
-    header: Header
-
-
-def replay(
-    genesis: Mapping[str, Any], records: Iterator[BlockRecord], contracts: Mapping[str, Contract], state: State
-) -> Iterator[ReplayedBlock]:
-    """Apply ``records`` (from height 1) to ``state`` (of genesis) one by one; signatures are checked again."""
-    history = merkle.Tree()
-    signers = signers_digest(signer_set(genesis))
-    checker = SignatureChecker()
-    try:
-        for record in records:
-            block = Block(record.height, record.time_s, record.transactions)
-            verdicts = checker.check(checks_of(state, block.decoded))
-            applied = apply_block(state, block, contracts, verdicts)
-            state.commit(applied)
-            results = tuple(ResultEntry(result.digest, int(result.code), result.id) for result in applied.results)
-            header = next_header(genesis["chain"], record, history, results, state, signers)
-            yield ReplayedBlock(record, applied, results, header)
-    finally:
-        checker.close()
-
-
-def renew_guard(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckReport:
+def renew_guard(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Path | None = None) -> CheckReport:
     """Write a missing guard anew at the last block, after everything else was checked.
 
     For an operator who knows that this data directory is the newest there is (a restored backup): a block that this key
     signed elsewhere and that is not in it would get a second, other signature. StoreError when there is a guard or anything
     else does not hold.
     """
-    path = data_dir / GUARD_NAME
+    path = guard_path(data_dir, guard)
     if path.exists():
         raise StoreError(f"{path}: a guard is there already and is never overwritten")
-    report = check_ledger(data_dir, contracts)
+    report = check_ledger(data_dir, contracts, guard=guard)
     others = [problem for problem in report.problems if not problem.startswith(str(path))]
     if others:
         raise StoreError(f"{data_dir}: no guard is written for a ledger that does not hold: {others[0]}")
@@ -98,7 +63,7 @@ def renew_guard(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckRepor
     return report
 
 
-def check_ledger(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckReport:
+def check_ledger(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Path | None = None) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 
     UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing.
@@ -107,39 +72,33 @@ def check_ledger(data_dir: Path, contracts: Mapping[str, Contract]) -> CheckRepo
     with ExitStack() as resources:
         resources.enter_context(locked(data_dir))
         genesis = load_genesis(data_dir)
-        check_contracts(genesis, contracts)
-        report.digest = genesis_digest(genesis)
-        guard = _open_guard(data_dir, report)
+        checker = SignatureChecker()
+        resources.callback(checker.close)
+        replay = Replay(genesis, contracts, checker)
+        check_contracts(replay.state, contracts)
+        report.digest, report.state_root = replay.application.tip.digest, replay.state.root()
+        known = _open_guard(guard_path(data_dir, guard), report)
         db = _open_db(data_dir, report.digest, report)
         if db is not None:
             resources.callback(db.close)
-        state = State.from_genesis(genesis)
-        report.state_root = state.root()
+            _compare_tables(report, replay, db)
         if (data_dir / LOG_NAME).exists():
-            blocks, damage = BlockLog.inspect(data_dir / LOG_NAME)
+            blocks = BlockLog.inspect(data_dir / LOG_NAME)
             resources.callback(blocks.close)
-            _replay_and_compare(report, genesis, blocks, contracts, state, db, guard)
-            _judge_tail(report, damage, guard)
-        _judge_ends(report, db, guard)
+            _replay_and_compare(report, replay, blocks, db, known)
+            _judge_tail(report, blocks.damage, known)
+        _judge_ends(report, db, known)
     return report
 
 
 def _replay_and_compare(
-    report: CheckReport,
-    genesis: Mapping[str, Any],
-    blocks: BlockLog,
-    contracts: Mapping[str, Contract],
-    state: State,
-    db: StateDb | None,
-    guard: Guard | None,
+    report: CheckReport, replay: Replay, blocks: BlockLog, db: StateDb | None, guard: Guard | None
 ) -> None:
-    signers = signer_set(genesis)
-    db_height = 0 if db is None else db.height()
+    signers = replay.application.origin.signers
     before: Header | None = None
-    if db is not None and db_height == 0:
-        _compare_leaves(report, state, db)
-    for replayed in replay(genesis, blocks.records(), contracts, state):
-        record, header = replayed.record, replayed.header
+    for stored in blocks.scan():
+        record = stored.record
+        decided = replay.advance(Block(record.height, record.time_s, record.transactions))
         height = record.height
         if record.previous != report.digest:
             report.problems.append(
@@ -147,30 +106,29 @@ def _replay_and_compare(
             )
         if before is not None:
             _check_one_certificate(report, before, record.previous_certificate, signers, LOG_NAME)
-        report.height, report.digest, report.state_root = height, header.digest(), header.state_root
+        report.height, report.digest, report.state_root = height, decided.digest, decided.header.state_root
         report.transactions += len(record.transactions)
-        if db is not None and height <= db_height:
-            _compare_block(report, replayed, db, signers)
-        if db is not None and height == db_height:
-            _compare_leaves(report, state, db)
+        if db is not None and height <= db.height():
+            _compare_block(report, decided, db, signers)
+            _compare_tables(report, replay, db)
         if guard is not None and height == guard.height and guard.digest != report.digest:
             report.problems.append(
                 f"{GUARD_NAME}: signed {guard.digest.hex()} at height {height}, replay gives {report.digest.hex()}"
             )
-        before = header
+        before = decided.header
 
 
-def _compare_block(report: CheckReport, replayed: ReplayedBlock, db: StateDb, signers: list[tuple[bytes, int]]) -> None:
-    header, height = replayed.header, replayed.header.height
+def _compare_block(report: CheckReport, decided: Decided, db: StateDb, signers: Signers) -> None:
+    header, height, results = decided.header, decided.header.height, result_entries(decided)
     try:
         stored = decode_header(db.load_header(height) or b"")
         if stored != header:
             wrong = [name for name, value in vars(header).items() if value != getattr(stored, name)]
             report.problems.append(f"{DB_NAME}: header {height} differs from the replayed one in {', '.join(wrong)}")
         _check_one_certificate(report, stored, db.load_certificate(height) or [], signers, DB_NAME)
-        if db.load_results(height) != encode_results(replayed.results):
+        if db.load_results(height) != encode_results(results):
             report.problems.append(f"{DB_NAME}: results of block {height} differ from the replayed ones")
-        for entry in replayed.results:
+        for entry in results:
             if entry.id and db.find_transaction(entry.id) is None:
                 report.problems.append(f"{DB_NAME}: transaction {entry.id.hex()} of block {height} is not indexed")
     except GridError as error:
@@ -178,7 +136,7 @@ def _compare_block(report: CheckReport, replayed: ReplayedBlock, db: StateDb, si
 
 
 def _check_one_certificate(
-    report: CheckReport, header: Header, certificate: Certificate, signers: list[tuple[bytes, int]], where: str
+    report: CheckReport, header: Header, certificate: Certificate, signers: Signers, where: str
 ) -> None:
     try:
         check_certificate(header, certificate, signers)
@@ -186,16 +144,27 @@ def _check_one_certificate(
         report.problems.append(f"{where}: {error}")
 
 
-def _compare_leaves(report: CheckReport, state: State, db: StateDb) -> None:
+def _compare_tables(report: CheckReport, replay: Replay, db: StateDb) -> None:
+    """Leaves, keys and tiles, once the replay has come to where the database stands."""
+    if replay.application.tip.height != db.height():
+        return
     try:
-        stored = list(db.leaf_index())
-        expected = [(state.number(key), key, merkle.leaf_hash(state.leaf(key))) for key in state.leaf_keys()]
+        expected = [(replay.state.number(key), key, replay.state.leaf(key)) for key in replay.state.leaf_keys()]
+        stored = list(db.leaves())
         if stored != expected:
             wrong = next((here for here, there in zip(expected, stored, strict=False) if here != there), None)
             what = "their number differs" if wrong is None else f"the first is {wrong[1]}"
             report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
-        for _, key, _ in stored:
-            db.load_leaf(key)
+        db.check_keys()
+        for name, found, tiles in (
+            ("state", db, replay.state.leaves.tiles),
+            ("headers", db.history, replay.history.tiles),
+        ):
+            for tile, digests in tiles.items():
+                if found.load_tile(tile) != digests:
+                    report.problems.append(
+                        f"{DB_NAME}: tile {tile.level}/{tile.number} of the {name} differs from the replayed one"
+                    )
     except GridError as error:
         report.problems.append(str(error))
 
@@ -222,9 +191,9 @@ def _judge_ends(report: CheckReport, db: StateDb | None, guard: Guard | None) ->
         )
 
 
-def _open_guard(data_dir: Path, report: CheckReport) -> Guard | None:
+def _open_guard(path: Path, report: CheckReport) -> Guard | None:
     try:
-        return Guard.open(data_dir / GUARD_NAME, Files())
+        return Guard.open(path, Files())
     except StoreError as error:
         report.problems.append(str(error))
         return None

@@ -19,10 +19,15 @@ GENESIS_NAME = "genesis.cbor"
 LOCK_NAME = "lock"
 
 
-def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None) -> None:
+def guard_path(data_dir: Path, guard: Path | None) -> Path:
+    """Where the guard is: ``guard``, or in the data directory where none is given."""
+    return data_dir / GUARD_NAME if guard is None else guard
+
+
+def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> None:
     """Make the data directory of a new node: genesis.cbor and the guard at height 0.
 
-    ``genesis``: canonical bytes. Running it again with the same genesis completes what a crash left undone and changes
+    ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a crash left undone and changes
     nothing else. UsageError when the bytes are no genesis or the directory holds another one.
     """
     files = files or Files()
@@ -41,18 +46,36 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None) -> N
             raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
         else:
             # The guard comes first: a directory with a genesis always has one, so a missing guard is never a fresh start.
-            if not (data_dir / GUARD_NAME).exists():
-                Guard.create(data_dir / GUARD_NAME, 0, digest, files)
+            place = guard_path(data_dir, guard)
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                Guard.create(place, 0, digest, files)
             files.write_durably(path, genesis)
+
+
+def read_genesis(data_dir: Path) -> bytes:
+    """The bytes of a data directory's genesis. UsageError naming the file when there is none."""
+    path = data_dir / GENESIS_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: missing; make the data directory with: gridledger node init") from None
+    if not data:
+        raise UsageError(
+            f"{path}: empty; put back the genesis that this ledger was made from, it is the same on every node"
+        )
+    return data
 
 
 def load_genesis(data_dir: Path) -> dict[str, Any]:
     """The genesis of a data directory. UsageError naming the file when there is none or it is damaged."""
-    path = data_dir / GENESIS_NAME
+    path, data = data_dir / GENESIS_NAME, read_genesis(data_dir)
     try:
-        return _decode(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: missing; make the data directory with: gridledger node init") from None
+        return _decode(data, str(path))
+    except UsageError as error:
+        raise UsageError(
+            f"{error}; put back the genesis that this ledger was made from, it is the same on every node"
+        ) from None
 
 
 def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
@@ -91,5 +114,5 @@ def lock(data_dir: Path) -> int:
 def _decode(data: bytes, where: str) -> dict[str, Any]:
     try:
         return decode_genesis(data)
-    except EncodingError as error:
-        raise UsageError(f"{where}: no canonical genesis: {error}") from None
+    except (EncodingError, UsageError) as error:
+        raise UsageError(f"{where}: {error}") from None

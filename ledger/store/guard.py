@@ -30,10 +30,10 @@ log = get_logger(__name__)
 
 
 class Guard:
-    """One node's promise. ``height``, ``digest``: the last header promised; ``signature``: b"" until it is known."""
+    """One node's promise, in the file ``path``. ``height``, ``digest``: the last header promised; ``signature``: b"" until it is known."""
 
     def __init__(self, path: Path, height: int, digest: bytes, signature: bytes, files: Files) -> None:
-        self._path = path
+        self.path = path
         self._files = files
         self.height = height
         self.digest = digest
@@ -53,19 +53,13 @@ class Guard:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise StoreError(
-                f"{path}: missing, so it is not known what this node has signed. Put it back from the disk that the node "
-                "last ran on (it is not part of backups); only if this data directory is the newest there is, have it "
-                f"written anew: gridledger node renew-guard --data {path.parent}"
-            ) from None
-        if len(data) < _PROMISE.size or _PROMISE.pack(*_PROMISE.unpack_from(data)) != data[: _PROMISE.size]:
-            raise StoreError(f"{path}: damaged ({len(data)} bytes)")
+            raise StoreError(_explain(path, "missing", "put it back")) from None
+        if len(data) < _PROMISE.size:
+            what = "empty" if not data else f"damaged ({len(data)} bytes)"
+            raise StoreError(_explain(path, what, "put it back or remove it"))
         magic, height, digest, check = _PROMISE.unpack_from(data)
         if magic != _MAGIC or check != zlib.crc32(data[: _PROMISE.size - 4]):
-            raise StoreError(
-                f"{path}: damaged, its checksum does not hold, so it is not known what this node has signed. Put back the "
-                "file from the disk that the node last ran on"
-            )
+            raise StoreError(_explain(path, "damaged, its checksum does not hold", "put it back or remove it"))
         return cls(path, height, digest, _decode_signature(data), files)
 
     def allow(self, height: int, digest: bytes) -> bytes | None:
@@ -85,11 +79,11 @@ class Guard:
                 signed_digest=self.digest.hex(),
             )
             raise GuardError(
-                f"{self._path}: refuses header {digest.hex()} of height {height}, this node has signed "
+                f"{self.path}: refuses header {digest.hex()} of height {height}, this node has signed "
                 f"{self.digest.hex()} of height {self.height}. Two histories must not both be signed: find out which data "
                 "directory is the newest and run that one alone"
             )
-        self._files.write_durably(self._path, _encode(height, digest))
+        self._files.write_durably(self.path, _encode(height, digest))
         self.height, self.digest, self.signature = height, digest, b""
         return None
 
@@ -99,10 +93,18 @@ class Guard:
         It is a broken promise to call this before ``allow``, or twice.
         """
         require(self.height > 0 and not self.signature, f"a signature is awaited for height {self.height}")
-        with opened(self._path, os.O_WRONLY) as descriptor:
+        with opened(self.path, os.O_WRONLY) as descriptor:
             os.lseek(descriptor, _PROMISE.size, os.SEEK_SET)
             self._files.write(descriptor, _encode(self.height, self.digest, signature)[_PROMISE.size :])
         self.signature = signature
+
+
+def _explain(path: Path, what: str, way_out: str) -> str:
+    return (
+        f"{path}: {what}, so it is not known what this node has signed. Not started, nothing changed: {way_out}. It comes from "
+        "the disk that the node last ran on (it is not part of backups); only if this data directory is the newest there is, "
+        f"have it written anew: gridledger node renew-guard --data DIR --guard {path}"
+    )
 
 
 def _encode(height: int, digest: bytes, signature: bytes = _NO_SIGNATURE) -> bytes:

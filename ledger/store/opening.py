@@ -1,7 +1,7 @@
-"""Opening what the last run left: guard, log and database are checked against one another before anything is changed.
+"""Opening what the last run left: guard, log and database are checked against one another before anything is changed or signed.
 
-Order of trust: the guard says up to where this node has signed; the log must hold every block up to there; the database is
-derived and is made again from the log whenever it does not fit both.
+Order of trust: the guard says up to where this node has signed; the log must hold every block up to there, each of them whole;
+the database is derived and is made again from the log whenever it does not fit both.
 """
 
 from __future__ import annotations
@@ -12,129 +12,178 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gridcore.errors import GridError, UsageError
-from gridcore.genesis import genesis_digest
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
+from gridcore.sm3 import sm3
+from ledger.application import Application, Tip, genesis_tip
 from ledger.contract import Contract
-from ledger.genesis import signer_set
-from ledger.state.state import State, genesis_leaves
-from ledger.store.block_log import LOG_NAME, BlockLog
+from ledger.origin import Origin
+from ledger.signatures import SignatureChecker
+from ledger.state.registry import AREA
+from ledger.state.state import State, genesis_change
+from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
+from ledger.store.directory import load_genesis, read_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.rows import Place
 from ledger.store.state_db import DB_NAME, StateDb
+from ledger.tiles import TileTree, empty_tree
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The open files of one data directory; ``db`` and ``state`` may be behind ``log``, which the ledger then replays."""
+    """The open files of one data directory, and where its database stands: it may be behind ``log``, which is then replayed."""
 
+    origin: Origin
     guard: Guard
     log: BlockLog
     db: StateDb
     state: State
+    history: TileTree
+    tip: Tip
+
+    def application(self, contracts: Mapping[str, Contract], checker: SignatureChecker) -> Application:
+        """The state machine where the database stands."""
+        return Application(self.origin, contracts, checker, state=self.state, history=self.history, tip=self.tip)
 
 
-def open_parts(data_dir: Path, genesis: Mapping[str, Any], files: Files, resources: ExitStack) -> Parts:
-    """Open guard, log and database; ``resources`` closes them. StoreError says in one line what does not fit."""
-    guard = Guard.open(data_dir / GUARD_NAME, files)
-    db_path, log_path = data_dir / DB_NAME, data_dir / LOG_NAME
-    try:
-        db = StateDb.open(db_path, genesis_digest(genesis))
-    except StoreWriteError:
-        raise
-    except StoreError as error:
-        blocks = _open_log(log_path, files, guard.height)
-        if blocks.height or db_path.exists():
-            log.warning("state_db_rebuilt", reason=str(error), blocks=blocks.height)
-    else:
-        resources.callback(db.close)
-        if db.height() > guard.height:
-            raise StoreError(
-                f"{data_dir / GUARD_NAME}: stands at block {guard.height}, but {db_path.name} has the signed block {db.height()}: "
-                "it is not the guard that this ledger left behind. Not started, nothing changed: put back the newest one"
-            )
-        blocks = _open_log(log_path, files, guard.height, db)
-        reason, state = _load_state(db, blocks, guard, genesis)
-        if state is not None:
-            resources.callback(blocks.close)
-            _check_guard_is_near(guard, blocks, data_dir)
-            return Parts(guard, blocks, db, state)
-        log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
-        db.close()
-        blocks.close()
-        blocks = _open_log(log_path, files, guard.height)
+def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
+    """Open guard, log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
+    genesis = read_genesis(data_dir)
+    guard = Guard.open(guard_file, files)
+    blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
-    _check_guard_is_near(guard, blocks, data_dir)
+    with ExitStack() as of_db:
+        db, reason = _open_db(data_dir / DB_NAME, sm3(genesis), guard, of_db)
+        misfit = _scan(blocks, db)
+        blocks.accept(guard.height)
+        _check_guard_is_near(guard, blocks)
+        if db is not None:
+            try:
+                parts = _fit(db, blocks, guard, misfit)
+                resources.push(of_db.pop_all())
+                return parts
+            except GridError as error:
+                reason = str(error)
+    if blocks.height or (data_dir / DB_NAME).exists():
+        log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
+    decoded = load_genesis(data_dir)
     try:
-        db = StateDb.create(db_path, genesis_digest(genesis), genesis_leaves(genesis))
+        db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded), genesis_change(decoded))
     except (sqlite3.Error, OSError) as error:
-        raise StoreWriteError(f"{db_path}: cannot be made: {error}") from error
+        raise StoreWriteError(f"{data_dir / DB_NAME}: cannot be made: {error}") from error
     resources.callback(db.close)
-    return Parts(guard, blocks, db, State(db, genesis["chain"]))
+    return _fit(db, blocks, guard, "")
 
 
-def check_contracts(genesis: Mapping[str, Any], contracts: Mapping[str, Contract]) -> None:
-    """Raise UsageError unless the node has the contract that each area names."""
-    for key, value in genesis["leaves"]:
-        if key.startswith("area/") and value["contract"] not in contracts:
+def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None = None) -> None:
+    """Raise UsageError unless the node has the contract that each area names.
+
+    pins: contract id -> digest over its code in this node (32 bytes), which must be the one that the area names; None: unchecked.
+    """
+    for key in state.leaf_keys(AREA):
+        area = state.get(key) or {}
+        contract = area["contract"]
+        if contract not in contracts:
             raise UsageError(
-                f"genesis: {key} names contract {value['contract']!r}; this node has {', '.join(sorted(contracts)) or 'none'}"
+                f"{key} names contract {contract!r}; this node has {', '.join(sorted(contracts)) or 'none'}"
+            )
+        if pins is not None and pins.get(contract) != area["contract_pin"]:
+            pin = pins.get(contract, b"").hex()
+            raise UsageError(
+                f"{key}: contract_pin of {contract} is {pin} in this node, not {area['contract_pin'].hex()}"
             )
 
 
-def check_signer(genesis: Mapping[str, Any], public_key: bytes) -> None:
-    """Raise UsageError unless this key alone certifies: it holds more than 2/3 of the genesis signers' power."""
-    powers: dict[bytes, int] = dict(genesis["signers"])
-    if 3 * powers.get(public_key, 0) <= 2 * sum(powers.values()):
-        raise UsageError(
-            f"signing key {public_key.hex()[:18]}…: genesis gives it no power to certify alone; its signers are "
-            f"{', '.join(key.hex()[:18] + '…' for key in powers)}"
-        )
-
-
-def _open_log(path: Path, files: Files, signed_height: int, db: StateDb | None = None) -> BlockLog:
+def _open_log(path: Path, files: Files) -> BlockLog:
     try:
-        return BlockLog.open(path, files, signed_height=signed_height, offsets=db.load_offsets() if db else ())
+        return BlockLog.open(path, files)
     except OSError as error:
         raise StoreError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 
-def _load_state(db: StateDb, blocks: BlockLog, guard: Guard, genesis: Mapping[str, Any]) -> tuple[str, State | None]:
-    """The state that the database holds, or why it does not fit the log, the guard or itself."""
-    height = db.height()
-    state = State(db, genesis["chain"])
-    if height == 0:
-        fits = state.root() == State.from_genesis(genesis).root()
-        return ("its leaves are not those of genesis", state if fits else None)
+def _open_db(path: Path, genesis_digest: bytes, guard: Guard, resources: ExitStack) -> tuple[StateDb | None, str]:
+    """The database, or why it is of no use. StoreError when it has signed blocks that the guard knows nothing of."""
     try:
-        header = decode_header(db.load_header(height) or b"")
-        check_certificate(header, db.load_certificate(height) or [], signer_set(genesis))
-        if header.height != height or header.state_root != state.root():
-            return "its leaves are not those of its newest header", None
-        known = (
-            guard.digest
-            if height == guard.height
-            else blocks.read(height + 1).previous
-            if height < blocks.height
-            else None
+        db = StateDb.open(path, genesis_digest)
+        resources.callback(db.close)
+        height = db.height()
+    except StoreWriteError:
+        raise
+    except StoreError as error:
+        return None, str(error)
+    if height > guard.height:
+        raise StoreError(
+            f"{guard.path}: stands at block {guard.height}, but {path.name} has the signed block {height}: "
+            "it is not the guard that this ledger left behind. Not started, nothing changed: put back the newest one"
         )
-    except GridError as error:
-        return str(error), None
-    if known is not None and known != header.digest():
-        return f"its block {height} is not the one in {LOG_NAME}", None
-    return "", state
+    return db, ""
 
 
-def _check_guard_is_near(guard: Guard, blocks: BlockLog, data_dir: Path) -> None:
+def _scan(blocks: BlockLog, db: StateDb | None) -> str:
+    """Read the whole log once; returns where the database's list of blocks differs from it ("": nowhere)."""
+    misfit = ""
+    places = iter(()) if db is None else db.places()
+    try:
+        before = next(places, None)
+        for stored in blocks.scan():
+            if before is None or misfit:
+                continue
+            misfit = _difference(stored, before, place := next(places, None))
+            before = place
+        return misfit
+    except StoreError as error:
+        for _ in blocks.scan():
+            pass
+        return str(error)
+
+
+def _difference(stored: StoredRecord, before: Place, place: Place | None) -> str:
+    height = stored.record.height
+    if stored.record.previous != before.digest:
+        return f"its block {before.height} is not the one in {LOG_NAME}"
+    if place is not None and (place.height, place.log_offset) != (height, stored.offset):
+        return f"its block {place.height} is not where {LOG_NAME} has block {height}"
+    return ""
+
+
+def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
+    """The database with the state it holds, read against its newest header. GridError says what does not fit."""
+    if misfit:
+        raise StoreError(misfit)
+    origin, height = db.origin, db.height()
+    if height > blocks.height:
+        raise StoreError(f"it has block {height}, {LOG_NAME} ends with block {blocks.height}")
+    db.check_keys()
+    if height == 0:
+        size = db.leaf_count(0)
+        tree, history, tip = TileTree(db, size, db.genesis_root()), empty_tree(db.history), genesis_tip(origin)
+    else:
+        header = decode_header(db.load_header(height) or b"")
+        check_certificate(header, db.load_certificate(height) or [], origin.signers)
+        digest = header.digest()
+        if header.height != height or digest != db.load_digest(height):
+            raise StoreError(f"its block {height} has another header than it says")
+        if height == guard.height and digest != guard.digest:
+            raise StoreError(f"its block {height} is not the one that {GUARD_NAME} has")
+        tree = TileTree(db, db.leaf_count(height), header.state_root)
+        history = TileTree(db.history, height, header.history_root)
+        tip = Tip(height, digest, header.time_s, db.is_work_pending())
+    for whole in (tree, history):
+        if whole.size:
+            whole.leaf(whole.size - 1)  # reads the tiles of the right edge, up to the root that the header has
+    return Parts(origin, guard, blocks, db, State(db, origin.chain, tree), history, tip)
+
+
+def _check_guard_is_near(guard: Guard, blocks: BlockLog) -> None:
     # Block h + 1 is written only after block h was signed, so at most one block can be ahead of the guard.
     if blocks.height > guard.height + 1:
         raise StoreError(
-            f"{data_dir / GUARD_NAME}: stands at block {guard.height}, but {LOG_NAME} reaches block {blocks.height}: it is not "
+            f"{guard.path}: stands at block {guard.height}, but {LOG_NAME} reaches block {blocks.height}: it is not "
             "the guard that this ledger left behind. Not started, nothing changed: put back the newest one"
         )

@@ -10,18 +10,20 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, TypeVar
 
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import UsageError, broken, require
-from gridcore.header import Certificate, Header, Receipt, data_leaf, decode_header
-from ledger.genesis import signer_set
-from ledger.state.state import State
+from gridcore.header import Certificate, Header, Receipt, decode_header
+from ledger.application import Application, data_hashes
+from ledger.state.registry import Registry
 from ledger.store.block_log import BlockLog, BlockRecord
-from ledger.store.errors import StoreError, StoreWriteError
-from ledger.store.state_db import Change, Decision, ResultEntry, StateDb, decode_results
+from ledger.store.rows import Change, Decision, ResultEntry, decode_results
+from ledger.store.state_db import PROVABLE_HEIGHTS, PROVABLE_LEAVES, StateDb
+from ledger.tiles import prefix_tile, sided_path
 
+T = TypeVar("T")
 BLOCK_TREES_MAX: Final = 8
 """Blocks whose results are kept at hand, with the tree over them; the least recently asked for goes first."""
 
@@ -40,7 +42,7 @@ class DecidedTransaction:
 
 @dataclass(frozen=True)
 class LeafProof:
-    """A leaf of the newest state, the sided path to that header's state_root, and the header with its certificate."""
+    """A leaf of the state at one height, the sided path to that header's state_root, and the header with its certificate."""
 
     leaf: bytes
     path: tuple[bytes, ...]
@@ -57,26 +59,21 @@ class _BlockTree:
 
 
 class LedgerReader:
-    """The reading side of a ledger. ``chain``: its id; ``genesis``: decoded; ``signers``: (public key, power) of genesis.
+    """The reading side of a ledger. ``chain``: its id; ``signers``: (public key, power) of genesis.
 
     ``is_simulated``: ledger time moves by clock/advance alone; otherwise it is the block time.
     """
 
-    def __init__(
-        self, genesis: Mapping[str, Any], state: State, db: StateDb, log: BlockLog, digests: list[bytes]
-    ) -> None:
-        self.genesis = genesis
-        self.chain: str = genesis["chain"]
-        self.is_simulated: bool = genesis["clock"] == "simulated"
-        self.signers: list[tuple[bytes, int]] = signer_set(genesis)
-        self._lock = threading.RLock()
-        self._state = state
+    def __init__(self, application: Application, db: StateDb, log: BlockLog) -> None:
+        self.application = application
+        self.chain: str = application.origin.chain
+        self.is_simulated: bool = application.origin.is_simulated
+        self.signers: list[tuple[bytes, int]] = list(application.origin.signers)
+        self._lock = application.lock
         self._db = db
         self._log = log
-        self._digests = digests  # S_0 ... S_h
         self._trees: OrderedDict[int, _BlockTree] = OrderedDict()
         self._trees_lock = threading.Lock()
-        self._history = merkle.Tree(map(merkle.leaf_hash, digests[:-1]))  # the tree of header h: S_0 ... S_(h-1)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -87,7 +84,7 @@ class LedgerReader:
     @property
     def height(self) -> int:
         """Height of the newest certified block; 0: only genesis."""
-        return len(self._digests) - 1
+        return self.application.tip.height
 
     @property
     def ledger_time_s(self) -> int:
@@ -95,24 +92,31 @@ class LedgerReader:
         with self._lock:
             if self.is_simulated:
                 return int(self.must("time")["ledger_time_s"])
-            return self.header(self.height).time_s if self.height else int(self.genesis["ledger_time_s"])
+            return self.application.tip.time_s
 
     # ------------------------------------------------------------------------------------------------------- state
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         """The value of a state leaf, or None. Shared: never change it."""
         with self._lock:
-            return self._state.get(key)
+            return self.application.state.get(key)
 
     def must(self, key: str) -> Mapping[str, Any]:
         """The value of a leaf that cannot be absent."""
         value = self.get(key)
         return value if value is not None else broken(f"leaf {key} exists")
 
+    @property
+    def registry(self) -> Registry:
+        """Installations, areas and gateways of the newest state. It never changes: a later state has another one."""
+        with self._lock:
+            return self.application.state.registry
+
     def leaf(self, key: str) -> bytes | None:
         """Canonical [key, value] of a state leaf, or None."""
         with self._lock:
-            return self._state.leaf(key) if key in self._state else None
+            state = self.application.state
+            return state.leaf(key) if key in state else None
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
         """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""
@@ -128,30 +132,55 @@ class LedgerReader:
     def state_root(self) -> bytes:
         """State root of the newest certified block (of genesis at height 0)."""
         with self._lock:
-            return self.header(self.height).state_root if self.height else self._state.root()
+            return self.application.state.root()
 
-    def leaf_proof(self, key: str) -> LeafProof | None:
-        """Proof of a leaf under the newest header, or None when there is no such leaf or no block yet.
+    def leaf_proof(self, key: str, height: int | None = None) -> LeafProof | None:
+        """Proof of a leaf under the header of ``height`` (the newest), or None when there was no such leaf or no block yet.
 
-        StoreWriteError while the disk refuses a block that is decided already: the state is ahead of every certificate.
+        UsageError for a height that the state cannot be proved at any more, or a leaf that is proved at the newest height alone.
         """
         with self._lock:
-            if key not in self._state or not self.height:
+            newest = self.height
+            if not newest:
                 return None
-            header = self.header(self.height)
-            if self._state.root() != header.state_root:
-                raise StoreWriteError(
-                    f"height {self.height + 1} awaits its certificate: no proof of state until the disk takes it"
-                )
-            path = tuple(self._state.sided_path(key))
-            return LeafProof(self._state.leaf(key), path, header, self.certificate(self.height))
+            at = newest if height is None else height
+            self._check_height(at)
+            return self._leaf_proof(key) if at == newest else self._earlier_leaf_proof(key, at)
+
+    def _leaf_proof(self, key: str) -> LeafProof | None:
+        state, height = self.application.state, self.height
+        if key not in state:
+            return None
+        return LeafProof(state.leaf(key), tuple(state.sided_path(key)), self.header(height), self.certificate(height))
+
+    def _earlier_leaf_proof(self, key: str, height: int) -> LeafProof | None:
+        if height < self.height - PROVABLE_HEIGHTS:
+            raise UsageError(
+                f"height {height}: the state is proved at the newest {PROVABLE_HEIGHTS} heights before {self.height}"
+            )
+        if key.partition("/")[0] not in PROVABLE_LEAVES:
+            raise UsageError(f"leaf {key}: is proved at the newest height alone")
+        found = self._db.leaf_at(key, height)
+        if found is None:
+            return None
+        number, leaf = found
+        path = sided_path(lambda tile: self._db.tile_at(tile, height), self._db.leaf_count(height), number)
+        header = self.header(height)
+        if merkle.fold(merkle.leaf_hash(leaf), path) != header.state_root:
+            raise self._db.damage(f"leaf {key} as of height {height}")
+        return LeafProof(leaf, tuple(path), header, self.certificate(height))
 
     # ------------------------------------------------------------------------------------------- headers and blocks
 
     def digest(self, height: int) -> bytes:
         """S_h; height 0: the genesis digest."""
         self._check_height(height, first=0)
-        return self._digests[height]
+        with self._lock:
+            return (
+                self.application.tip.digest
+                if height == self.height
+                else self._found(self._db.load_digest(height), "digest", height)
+            )
 
     def header(self, height: int) -> Header:
         """The header of ``height`` (1 ... newest)."""
@@ -161,20 +190,20 @@ class LedgerReader:
         """The canonical header whose SM3 is S_h."""
         self._check_height(height)
         with self._lock:
-            header = self._db.load_header(height)
-        return header if header is not None else _absent("header", height)
+            return self._found(self._db.load_header(height), "header", height)
 
     def certificate(self, height: int) -> Certificate:
         """The certificate of ``height`` (1 ... newest)."""
         self._check_height(height)
         with self._lock:
-            certificate = self._db.load_certificate(height)
-        return certificate if certificate is not None else _absent("certificate", height)
+            return self._found(self._db.load_certificate(height), "certificate", height)
 
     def block(self, height: int) -> BlockRecord:
         """The block of ``height`` as stored in the log."""
         self._check_height(height)
-        return self._log.read(height)
+        with self._lock:
+            offset = self._found(self._db.log_offset(height), "place", height)
+        return self._log.read(height, offset)
 
     def results(self, height: int) -> tuple[ResultEntry, ...]:
         """Digest, code and id of each transaction of ``height``, in block order."""
@@ -193,9 +222,8 @@ class LedgerReader:
         self._check_height(of_height)
         require(0 <= height < of_height, f"header {of_height} covers the heights before it, not {height}")
         with self._lock:
-            if of_height == len(self._history):
-                return self._history.sided_path(height)
-            return merkle.sided_path([merkle.leaf_hash(digest) for digest in self._digests[:of_height]], height)
+            history = self.application.history
+            return sided_path(lambda tile: prefix_tile(history.tile, tile, of_height), of_height, height)
 
     # ------------------------------------------------------------------------------------------------ transactions
 
@@ -257,27 +285,21 @@ class LedgerReader:
                 self._trees.move_to_end(height)
                 return found
         with self._lock:
-            encoded = self._db.load_results(height)
-        results = decode_results(encoded) if encoded is not None else _absent("results", height)
-        tree = merkle.Tree(data_hashes(results))
-        tree.root()  # hashed here: from now on threads only read it
+            results = decode_results(self._found(self._db.load_results(height), "results", height))
+        tree = merkle.Tree(data_hashes((entry.digest, entry.code) for entry in results))
+        if tree.root() != self.header(height).data_root:  # hashed here: from now on threads only read it
+            raise self._db.damage(f"what became of block {height}")
         with self._trees_lock:
             self._trees[height] = found = _BlockTree(results, tree)
             if len(self._trees) > BLOCK_TREES_MAX:
                 self._trees.popitem(last=False)
         return found
 
+    def _found(self, value: T | None, what: str, height: int) -> T:
+        if value is None:
+            raise self._db.damage(f"the {what} of height {height}")
+        return value
+
     def _check_height(self, height: int, first: int = 1) -> None:
         if not first <= height <= self.height:
             raise UsageError(f"height {height}: this ledger has heights {first} to {self.height}")
-
-
-def data_hashes(results: tuple[ResultEntry, ...]) -> list[bytes]:
-    """Leaf hashes of the tree under a header's data_root."""
-    return [merkle.leaf_hash(data_leaf(entry.digest, entry.code)) for entry in results]
-
-
-def _absent(what: str, height: int) -> NoReturn:
-    raise StoreError(
-        f"{what} of height {height} is missing from state.db: remove that file, it is made again at the next start"
-    )

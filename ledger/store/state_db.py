@@ -1,134 +1,71 @@
 """``state.db``: what follows from the blocks, kept so that a start does not replay them all. SQLite, one transaction a block.
 
 Everything in it can be derived again from genesis, ``blocks.log`` and ``guard``; so it runs with write-ahead logging and
-``synchronous = NORMAL`` (a power cut may take its newest blocks, never tear one) and is thrown away when it does not fit.
+``synchronous = NORMAL`` and is thrown away when it does not fit. Leaves and tiles are compared with the state root when they are
+loaded (``ledger.state.state``); that a key has no leaf rests on ``check_keys``, which a start does once.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-from gridcore import cbor, merkle
+from gridcore import cbor
 from gridcore.errors import require
 from gridcore.header import Certificate
-from ledger.state.state import LeafChange
-from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
-
-DB_NAME = "state.db"
-SCHEMA_VERSION = 3
-_LAST_CHARACTER = "\U0010ffff"
-PAGE_BATCHES_MAX = 1000
-FOLLOWED_LEAVES = ("clearing", "exception", "registers", "run")
-"""First parts of the keys whose writes ``changes`` tells of."""
-_SCHEMA = """
-CREATE TABLE meta (item TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, leaf BLOB NOT NULL, leaf_hash BLOB NOT NULL,
-  height INTEGER NOT NULL);
-CREATE INDEX leaves_by_height ON leaves (height, key);
-CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
-  certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL);
-CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL, code INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
-  id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
-CREATE INDEX batches_by_height ON batches (height);
-"""
-"""``height`` of a leaf: of the block that wrote it last; 0: genesis."""
-
-
-_DISK_REFUSALS = (
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_BUSY,
+from ledger.application import Decided
+from ledger.origin import Origin
+from ledger.state.state import LeafChange, StateChange
+from ledger.store.errors import StoreError, StoreWriteError
+from ledger.store.rows import (
+    Change,
+    Decision,
+    Place,
+    batch_entries,
+    encode_results,
+    result_entries,
 )
+from ledger.store.schema import SCHEMA, SCHEMA_VERSION, check_version, connect, in_transaction, is_disk_refusal
+from ledger.store.tile_tables import HistoryTiles, StateTiles
+from ledger.tiles import TileId
 
-
-def is_disk_refusal(error: sqlite3.Error) -> bool:
-    """Whether the disk (not the content) is at fault, so that the same statement may work later."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_REFUSALS
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Where and how a transaction was decided: ``position`` in the block of ``height``, and its code."""
-
-    height: int
-    position: int
-    code: int
-
-
-@dataclass(frozen=True)
-class BatchEntry:
-    """One accepted reading batch, by gateway and boundary. ``is_observed``: it carries observations."""
-
-    gateway: str
-    boundary_s: int
-    position: int
-    id: bytes
-    is_observed: bool
-
-
-class Change(NamedTuple):
-    """One write that followers of the ledger care for.
-
-    height: of the block; subject: a leaf's key (it was written last in that block), or
-    ``batch/<gateway>/<boundary_s>/<1: with observations, else 0>``.
-    """
-
-    height: int
-    subject: str
-
-
-@dataclass(frozen=True)
-class ResultEntry:
-    """What became of one transaction of a block: its digest and code (the leaf of data_root) and its id (b"": malformed)."""
-
-    digest: bytes
-    code: int
-    id: bytes
-
-
-@dataclass(frozen=True)
-class StoredBlock:
-    """Everything that the database keeps of one block."""
-
-    height: int
-    log_offset: int
-    header: bytes
-    digest: bytes
-    certificate: Certificate
-    results: tuple[ResultEntry, ...]
-    work_pending: bool
-    leaves: tuple[LeafChange, ...] = ()
-    batches: tuple[BatchEntry, ...] = ()
+DB_NAME: Final = "state.db"
+PAGE_BATCHES_MAX: Final = 1000
+FOLLOWED_LEAVES: Final = ("clearing", "exception", "registers", "run")
+"""First parts of the keys whose writes ``changes`` tells of."""
+PROVABLE_LEAVES: Final = ("chain", "clearing", "gateway", "installation", "party", "rules", "run", "signer")
+"""First parts of the keys that enter bundles: what a block overwrites of them is kept for PROVABLE_HEIGHTS heights."""
+PROVABLE_HEIGHTS: Final = 64
+"""How many of the newest heights the state can be proved at."""
+_LAST_CHARACTER: Final = "\U0010ffff"
 
 
 class StateDb:
     """The open database: a LeafSource, and look-ups by height, transaction id, gateway. sqlite3.Error passes through ``save_block``.
 
-    Its owner lets one thread in at a time.
+    origin: of the chain; history: the tiles over S_0 ... S_(h-1). Its owner lets one thread in at a time.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, origin: Origin) -> None:
+        self.origin = origin
         self._path = path
         self._connection = connection
+        self._tiles = StateTiles(connection, self.damage)
+        self.history = HistoryTiles(connection, self.damage)
 
     @classmethod
-    def create(cls, path: Path, genesis_digest: bytes, leaves: Iterable[LeafChange]) -> StateDb:
+    def create(cls, path: Path, origin: Origin, genesis: StateChange) -> StateDb:
         """A new database that holds the state of genesis (height 0); whatever was at ``path`` is removed."""
         for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             old.unlink(missing_ok=True)
-        connection = _connect(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        self = cls(path, connection)
-        self._in_transaction(lambda: self._save_genesis(genesis_digest, leaves))
+        connection = connect(path)
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        self = cls(path, connection, origin)
+        in_transaction(connection, lambda: self._save_genesis(genesis))
         return self
 
     @classmethod
@@ -138,41 +75,46 @@ class StateDb:
             raise StoreError(f"{path}: missing")
         with ExitStack() as resources:
             try:
-                connection = _connect(path)
+                connection = connect(path)
                 resources.callback(connection.close)
-                _check_use(path, connection, genesis_digest)
+                check_version(path, connection)
+                row = connection.execute(
+                    "SELECT chain, digest, simulated, ledger_time_s, signers FROM origin"
+                ).fetchone()
+                if row is None or row[1] != genesis_digest:
+                    raise StoreError(f"{path}: of another genesis")
+                origin = decode_origin(row)
             except sqlite3.Error as error:
                 if is_disk_refusal(error):
                     raise StoreWriteError(f"{path}: cannot be opened: {error}") from None
                 raise StoreError(f"{path}: damaged: {error}") from None
             resources.pop_all()
-        return cls(path, connection)
+        return cls(path, connection, origin)
 
     def close(self) -> None:
         """Close the database; committed blocks stay."""
         self._connection.close()
 
+    def damage(self, what: str) -> StoreError:
+        """The error that says that something here is not what was saved, and the way out."""
+        return StoreError(
+            f"{self._path}: {what} is damaged. Stop the node and remove {self._path.name}: it is made again from blocks.log"
+        )
+
     def height(self) -> int:
         """Height of the last block that has been saved; 0: genesis."""
-        return int(self._rows("SELECT COALESCE(MAX(height), 0) FROM blocks")[0][0])
+        return int(self._row("SELECT MAX(height) FROM blocks")[0])
 
     # ------------------------------------------------------------------------------------------------- LeafSource
 
-    def load_leaf(self, key: str) -> bytes | None:
-        """Canonical [key, value] of a leaf, or None. StoreError when it does not match its hash."""
-        rows = self._rows("SELECT leaf, leaf_hash FROM leaves WHERE key = ?", key)
-        if not rows:
-            return None
-        leaf, leaf_hash = rows[0]
-        if merkle.leaf_hash(leaf) != leaf_hash:
-            raise StoreError(
-                f"{self._path}: leaf {key} is damaged. Stop the node and remove {self._path.name}: it is made again from blocks.log"
-            )
-        return bytes(leaf)
+    def load_leaf(self, key: str) -> tuple[int, bytes] | None:
+        """Number and canonical [key, value] of a leaf, or None; whoever asks compares it with the tree."""
+        return self._first("SELECT number, leaf FROM leaves WHERE key = ?", key)
 
-    def leaf_index(self) -> Iterable[tuple[int, str, bytes]]:
-        """(number, key, leaf hash) of every leaf, ascending by number."""
-        return self._rows("SELECT number, key, leaf_hash FROM leaves ORDER BY number")
+    def find_number(self, key: str) -> int | None:
+        """Number of a leaf, or None."""
+        found = self._first("SELECT number FROM leaves WHERE key = ?", key)
+        return None if found is None else int(found[0])
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
         """Keys that begin with ``prefix``, in number order, from the ``start``-th on; ``limit`` -1: all of them."""
@@ -186,47 +128,98 @@ class StateDb:
         )
         return [key for (key,) in rows]
 
+    def load_tile(self, tile: TileId) -> bytes | None:
+        """A tile of the tree over the leaves, or None."""
+        return self._tiles.load_tile(tile)
+
+    def leaves(self) -> Iterator[tuple[int, str, bytes]]:
+        """(number, key, canonical [key, value]) of every leaf, in number order."""
+        yield from self._each("SELECT number, key, leaf FROM leaves ORDER BY number")
+
+    def leaf_count(self, height: int) -> int:
+        """How many leaves the state had after the block of ``height``."""
+        return int(self._row("SELECT leaves FROM blocks WHERE height = ?", height)[0])
+
+    def genesis_root(self) -> bytes:
+        """Root of the state of genesis."""
+        return bytes(self._row("SELECT state_root FROM origin")[0])
+
+    def check_keys(self) -> None:
+        """StoreError unless the index holds exactly the keys that blocks have written, so that one it lacks is no leaf."""
+        count = total = 0
+        for number, key in self._each("SELECT number, key FROM leaves INDEXED BY leaves_by_key"):
+            count += 1
+            total += key_check(number, key)
+        query = "SELECT leaves, keys_check FROM blocks ORDER BY height DESC LIMIT 1"
+        if (count, total) != self._row(query):
+            raise self.damage("the index of leaves by key")
+
+    # ----------------------------------------------------------------------------------- the state at earlier heights
+
+    def tile_at(self, tile: TileId, height: int) -> bytes:
+        """A tile as it was after the block of ``height``, at most PROVABLE_HEIGHTS ago; longer if digests were added since."""
+        return self._tiles.load_at(tile, height, self.height())
+
+    def leaf_at(self, key: str, height: int) -> tuple[int, bytes] | None:
+        """Number and body of a provable leaf as they were after the block of ``height``, or None when there was no such leaf."""
+        found = self.load_leaf(key)
+        if found is None or found[0] >= self.leaf_count(height):
+            return None
+        heights = self._heights_after(height)
+        query = (
+            f"SELECT leaf FROM replaced_leaves WHERE height IN ({heights}) AND number = ? "  # noqa: S608 - numbers
+            "ORDER BY height LIMIT 1"
+        )
+        replaced = self._first(query, found[0])
+        return (found[0], bytes(replaced[0])) if replaced else found
+
     # ----------------------------------------------------------------------------------------------------- blocks
 
-    def save_block(self, block: StoredBlock) -> None:
+    def save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
         """Keep one block, all of it or nothing. sqlite3.Error when the disk does not take it."""
-        require(block.height == self.height() + 1, "blocks are saved in order of height")
-        self._in_transaction(lambda: self._save_block(block))
+        require(decided.header.height == self.height() + 1, "blocks are saved in order of height")
+        in_transaction(self._connection, lambda: self._save_block(decided, certificate, log_offset))
 
     def load_header(self, height: int) -> bytes | None:
         """The canonical header of a height, or None."""
-        rows = self._rows("SELECT header FROM blocks WHERE height = ?", height)
-        return bytes(rows[0][0]) if rows else None
+        found = self._first("SELECT header FROM blocks WHERE height = ?", height)
+        return bytes(found[0]) if found else None
+
+    def load_digest(self, height: int) -> bytes | None:
+        """S_h, or None."""
+        found = self._first("SELECT digest FROM blocks WHERE height = ?", height)
+        return bytes(found[0]) if found else None
 
     def load_certificate(self, height: int) -> Certificate | None:
         """The certificate of a height, or None."""
-        rows = self._rows("SELECT certificate FROM blocks WHERE height = ?", height)
-        return [(key, signature) for key, signature in cbor.decode(rows[0][0])] if rows else None
+        found = self._first("SELECT certificate FROM blocks WHERE height = ?", height)
+        return [(key, signature) for key, signature in cbor.decode(found[0])] if found else None
 
     def load_results(self, height: int) -> bytes | None:
         """What became of each transaction of a height, for ``decode_results``, or None."""
-        rows = self._rows("SELECT results FROM blocks WHERE height = ?", height)
-        return bytes(rows[0][0]) if rows else None
+        found = self._first("SELECT results FROM blocks WHERE height = ?", height)
+        return bytes(found[0]) if found else None
 
     def is_work_pending(self) -> bool:
         """Whether the last block left due work for the next one."""
-        rows = self._rows("SELECT work_pending FROM blocks ORDER BY height DESC LIMIT 1")
-        return bool(rows and rows[0][0])
+        return bool(self._row("SELECT work_pending FROM blocks ORDER BY height DESC LIMIT 1")[0])
 
-    def load_digests(self) -> list[bytes]:
-        """S_1 ... S_h in order."""
-        return [bytes(row[0]) for row in self._rows("SELECT digest FROM blocks ORDER BY height")]
+    def log_offset(self, height: int) -> int | None:
+        """Where a block begins in blocks.log, or None."""
+        found = self._first("SELECT log_offset FROM blocks WHERE height = ?", height)
+        return int(found[0]) if found else None
 
-    def load_offsets(self) -> array[int]:
-        """Where each block begins in blocks.log, from height 1."""
-        return array("Q", (row[0] for row in self._rows("SELECT log_offset FROM blocks ORDER BY height")))
+    def places(self) -> Iterator[Place]:
+        """Every block's place in the log, from height 0 (genesis, which has none: offset 0)."""
+        for row in self._each("SELECT height, digest, log_offset FROM blocks ORDER BY height"):
+            yield Place(*row)
 
     # ------------------------------------------------------------------------------------------------ transactions
 
     def find_transaction(self, transaction_id: bytes) -> Decision | None:
         """How a transaction was decided: the block that applied it, else the last that refused it, else None."""
-        rows = self._rows("SELECT height, position, code FROM transactions WHERE id = ?", transaction_id)
-        return Decision(*rows[0]) if rows else None
+        found = self._first("SELECT height, position, code FROM transactions WHERE id = ?", transaction_id)
+        return Decision(*found) if found else None
 
     def find_batches(
         self,
@@ -276,95 +269,118 @@ class StateDb:
         )
         return [Change(*row) for row in rows]
 
+    # ----------------------------------------------------------------------------------------------------- reading
+
     def _rows(self, query: str, *values: int | str | bytes) -> list[tuple[Any, ...]]:
+        return list(self._each(query, *values))
+
+    def _each(self, query: str, *values: int | str | bytes) -> Iterator[tuple[Any, ...]]:
         try:
-            return self._connection.execute(query, values).fetchall()
+            yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: cannot be read: {error}") from error
 
+    def _first(self, query: str, *values: int | str | bytes) -> tuple[Any, ...] | None:
+        try:
+            found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+        return found
+
+    def _row(self, query: str, *values: int | str | bytes) -> tuple[Any, ...]:
+        found = self._first(query, *values)
+        if found is None:
+            raise self.damage("the list of blocks")
+        return found
+
+    def _heights_after(self, height: int) -> str:
+        return ", ".join(map(str, range(height + 1, self.height() + 1)))
+
     # ----------------------------------------------------------------------------------------------------- writing
 
-    def _in_transaction(self, write: Callable[[], None]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            write()
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-    def _save_genesis(self, genesis_digest: bytes, leaves: Iterable[LeafChange]) -> None:
-        self._connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis_digest,))
-        self._save_leaves(leaves, 0)
-
-    def _save_block(self, block: StoredBlock) -> None:
-        certificate = cbor.encode([list(entry) for entry in block.certificate])
-        results = encode_results(block.results)
+    def _save_genesis(self, genesis: StateChange) -> None:
+        origin, signers = self.origin, cbor.encode([list(signer) for signer in self.origin.signers])
         self._connection.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (block.height, block.log_offset, block.header, block.digest, certificate, results, int(block.work_pending)),
+            "INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?)",
+            (origin.digest, origin.chain, int(origin.is_simulated), origin.ledger_time_s, signers, genesis.tree.root),
         )
-        self._save_leaves(block.leaves, block.height)
-        self._save_decisions(block.height, block.results)
-        self._connection.executemany(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (entry.gateway, entry.boundary_s, block.height, entry.position, entry.id, int(entry.is_observed))
-                for entry in block.batches
-            ],
-        )
-
-    def _save_leaves(self, leaves: Iterable[LeafChange], height: int) -> None:
-        self._connection.executemany(
-            "INSERT INTO leaves VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
-            "leaf = excluded.leaf, leaf_hash = excluded.leaf_hash, height = excluded.height",
-            ((*leaf, height) for leaf in leaves),
+        self._save_leaves(genesis.leaves, 0)
+        self._tiles.save(genesis.tree)
+        check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
+        empty = cbor.encode([])
+        self._connection.execute(
+            "INSERT INTO blocks VALUES (0, 0, x'', ?, ?, ?, 0, ?, ?)",
+            (origin.digest, empty, empty, genesis.tree.size, check),
         )
 
-    def _save_decisions(self, height: int, results: Sequence[ResultEntry]) -> None:
+    def _save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
+        height, results = decided.header.height, result_entries(decided)
+        leaves_before, check = self._row("SELECT leaves, keys_check FROM blocks WHERE height = ?", height - 1)
+        new = [leaf for leaf in decided.state.leaves if leaf.number >= leaves_before]
+        self._connection.execute(
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                height,
+                log_offset,
+                decided.header.encode(),
+                decided.digest,
+                cbor.encode([list(entry) for entry in certificate]),
+                encode_results(results),
+                int(decided.work_pending),
+                decided.state.tree.size,
+                check + sum(key_check(leaf.number, leaf.key) for leaf in new),
+            ),
+        )
+        self._keep_replaced_leaves(decided.state.leaves, leaves_before, height)
+        self._save_leaves(decided.state.leaves, height)
+        self._tiles.save(decided.state.tree)
+        self._tiles.save_replaced(decided.state.tree, height)
+        self.history.save(decided.history)
         # An accepted transaction (code 0) keeps its place for ever; of refusals the latest counts.
-        rows = [(entry.id, height, position, entry.code) for position, entry in enumerate(results) if entry.id]
         self._connection.executemany(
             "INSERT INTO transactions VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
             "height = excluded.height, position = excluded.position, code = excluded.code WHERE code <> 0",
-            rows,
+            [(entry.id, height, position, entry.code) for position, entry in enumerate(results) if entry.id],
+        )
+        self._connection.executemany(
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (entry.gateway, entry.boundary_s, height, entry.position, entry.id, int(entry.is_observed))
+                for entry in batch_entries(decided)
+            ],
+        )
+        self._forget_replaced(height - PROVABLE_HEIGHTS)
+
+    def _save_leaves(self, leaves: Iterable[LeafChange], height: int) -> None:
+        self._connection.executemany(
+            "INSERT INTO leaves VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+            "leaf = excluded.leaf, height = excluded.height",
+            ((*leaf, height) for leaf in leaves),
         )
 
+    def _keep_replaced_leaves(self, leaves: Iterable[LeafChange], leaves_before: int, height: int) -> None:
+        self._connection.executemany(
+            "INSERT INTO replaced_leaves SELECT ?, number, leaf FROM leaves WHERE number = ?",
+            (
+                (height, leaf.number)
+                for leaf in leaves
+                if leaf.number < leaves_before and leaf.key.partition("/")[0] in PROVABLE_LEAVES
+            ),
+        )
 
-def encode_results(results: Iterable[ResultEntry]) -> bytes:
-    """Canonical bytes of the results of a block."""
-    return cbor.encode([[entry.digest, entry.code, entry.id] for entry in results])
-
-
-def decode_results(encoded: bytes) -> tuple[ResultEntry, ...]:
-    """Inverse of encode_results."""
-    return tuple(ResultEntry(*entry) for entry in cbor.decode(encoded))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)  # load curves are personal data; SQLite gives its journal the same mode
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+    def _forget_replaced(self, height: int) -> None:
+        for table in ("replaced_digests", "replaced_leaves"):
+            self._connection.execute(f"DELETE FROM {table} WHERE height <= ?", (height,))  # noqa: S608 - our own names
 
 
-def _check_use(path: Path, connection: sqlite3.Connection, genesis_digest: bytes) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
-        kind = OlderDatabaseError if version < SCHEMA_VERSION else StoreError
-        raise kind(f"{path}: version {version}, not {SCHEMA_VERSION}")
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise StoreError(f"{path}: damaged: {verdict}")
-    stored = connection.execute("SELECT value FROM meta WHERE item = 'genesis'").fetchone()
-    if stored is None or stored[0] != genesis_digest:
-        raise StoreError(f"{path}: of another genesis")
-    for query in (
-        "SELECT COUNT(*), COALESCE(MAX(number) + 1, 0), COALESCE(MIN(number), 0) FROM leaves",
-        "SELECT COUNT(*), COALESCE(MAX(height), 0), COALESCE(MIN(height) - 1, 0) FROM blocks",
-    ):
-        count, end, first = connection.execute(query).fetchone()
-        if first != 0 or count != end:
-            raise StoreError(f"{path}: damaged: rows are missing")
+def decode_origin(row: tuple[Any, ...]) -> Origin:
+    """The origin out of its row: chain, digest, simulated, ledger_time_s, signers."""
+    chain, digest, is_simulated, ledger_time_s, signers = row
+    return Origin(
+        chain, digest, bool(is_simulated), ledger_time_s, tuple((key, power) for key, power in cbor.decode(signers))
+    )
+
+
+def key_check(number: int, key: str) -> int:
+    """What one leaf adds to the sum over all keys: any changed bit of key or number changes it."""
+    return zlib.crc32(b"%s/%d" % (key.encode(), number))

@@ -70,7 +70,7 @@ def seed_after(applied: Sequence[bytes]) -> bytes:
     return seed
 
 
-@pytest.mark.parametrize("limit", [3_000, 60_000, 180_000])
+@pytest.mark.parametrize("limit", [3_000, 200_000, 600_000])
 def test_files_that_may_not_grow_are_answered_busy_and_the_rest_is_accepted_later(
     repository: Path, tmp_path: Path, limit: int
 ) -> None:

@@ -16,7 +16,7 @@ from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis import check_genesis
 from ledger.state import clock, columns, due, market, metering
-from ledger.state.state import State
+from ledger.state.memory import MemoryState
 from tests import twin as twin_module
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
@@ -58,7 +58,7 @@ def reproduce(seed: int) -> str:
     return f"{asked}GRIDLEDGER_SEEDS={seed}:{seed + 1} .venv/bin/pytest -q tests/simulation/test_twin_agrees.py -m 'not soak'"
 
 
-def difference(state: State, twin: Twin) -> str:
+def difference(state: MemoryState, twin: Twin) -> str:
     """The first few leaves in which the two states differ."""
     ours, theirs = list(state.leaf_keys()), twin.numbered
     found = [f"only the ledger has {key}" for key in ours if key not in twin.leaves]

@@ -10,7 +10,7 @@ from typing import Any
 from gridcore.clock import Clock, ManualClock
 from ledger.contract import Contract
 from ledger.state.block import Applied, Block
-from ledger.state.state import State
+from ledger.state.memory import MemoryState
 from ledger.state.transition import apply_block
 from ledger.state.verdicts import checks_of
 from ledger.store.directory import init_ledger
@@ -31,7 +31,7 @@ class MemoryLedger:
     def __init__(
         self, genesis: Mapping[str, Any], is_signed: Callable[[bytes, bytes, bytes], bool] = is_cheaply_signed
     ) -> None:
-        self.state = State.from_genesis(genesis)
+        self.state = MemoryState(genesis)
         self.height = 0
         self._is_signed = is_signed
 
@@ -44,7 +44,7 @@ class MemoryLedger:
             for check in checks_of(self.state, block.decoded)
         }
         applied = apply_block(self.state, block, CONTRACTS, verdicts)
-        self.state.commit(applied)
+        self.state.advance(applied.changes)
         return applied
 
 

@@ -125,7 +125,6 @@ def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, ru
             slot_start_s=slot_start_s,
             line_kind=line_kind,
             run=run_name,
-            registry=view.registry,
         )
     except EvidenceNotYetError as error:
         raise Problem("not-yet", f"{error}; ask again later") from None

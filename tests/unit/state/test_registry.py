@@ -33,8 +33,8 @@ class Leaves:
         self._leaves = leaves
         self._absent = absent
 
-    def leaf_keys(self) -> Iterable[str]:
-        return self._leaves.keys()
+    def leaf_keys(self, prefix: str) -> Iterable[str]:
+        return [key for key in self._leaves if key.startswith(prefix)]
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         return None if key == self._absent else self._leaves[key]

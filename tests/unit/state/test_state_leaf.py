@@ -1,46 +1,102 @@
-"""Where a leaf's bytes come from: what a block left and no store holds yet comes first, whatever its bytes are."""
+"""Leaves of a state: read from where they are kept, compared with the tree, and changed by what a block decided."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import pytest
 
 from gridcore import cbor, merkle
-from ledger.state.block import Applied
-from ledger.state.state import LeafChange, MemoryLeaves, State
+from ledger.state import state as state_module
+from ledger.state.memory import MemoryLeaves, MemoryState
+from ledger.state.state import State
+from ledger.tiles import TileId, TileTree
+
+NAMES = [f"a/{number}" for number in range(200)]
 
 
-class CountedLeaves(MemoryLeaves):
-    """Counts what is read."""
-
-    loaded = 0
-
-    def load_leaf(self, key: str) -> bytes | None:
-        self.loaded += 1
-        return super().load_leaf(key)
+def state_of(*names: str) -> MemoryState:
+    return MemoryState({"chain": "c", "leaves": [[name, {"n": 1}] for name in names]})
 
 
-def leaves_of(*leaves: tuple[str, int]) -> Iterable[LeafChange]:
-    encoded = [(key, cbor.encode([key, {"n": value}])) for key, value in leaves]
-    return [LeafChange(number, key, leaf, merkle.leaf_hash(leaf)) for number, (key, leaf) in enumerate(encoded)]
+def reread(state: MemoryState) -> State:
+    """The same state with nothing at hand."""
+    return State(state.leaves, "c", TileTree(state.leaves, len(state), state.root()))
 
 
-def test_a_committed_leaf_comes_from_memory_until_it_is_saved_and_from_the_source_then() -> None:
-    source = CountedLeaves()
-    source.save(leaves_of(("a", 1)))
-    state = State(source, "chain")
-    changes = state.commit(Applied((), {"a": {"n": 2}, "b": {"n": 3}}, work_pending=False))
-    assert [state.leaf(change.key) for change in changes] == [change.leaf for change in changes]
-    assert source.loaded == 0
-    source.save(changes)
-    state.saved()
-    assert state.leaf("b") == cbor.encode(["b", {"n": 3}])
-    assert source.loaded == 1
+def leaf_hashes(values: Mapping[str, int]) -> list[bytes]:
+    return [merkle.leaf_hash(cbor.encode([name, {"n": value}])) for name, value in values.items()]
 
 
-def test_a_leaf_that_never_was_has_no_bytes() -> None:
-    state = State(MemoryLeaves(), "chain")
-    assert state.get("a") is None
+def test_what_a_change_makes_is_known_before_anything_changes() -> None:
+    state = state_of("a", "b")
+    before = state.root()
+    change = state.changed({"d": {"n": 4}, "c": {"n": 3}, "a": {"n": 2}})
+    assert (state.root(), len(state), state.get("a"), state.get("c")) == (before, 2, {"n": 1}, None)
+    assert [(leaf.number, leaf.key) for leaf in change.leaves] == [(0, "a"), (2, "c"), (3, "d")]
+    state.leaves.save(change)
+    state.commit(change)
+    assert (len(state), state.get("a"), state.get("c")) == (4, {"n": 2}, {"n": 3})
+    assert state.root() == change.tree.root == merkle.root_of_hashes(leaf_hashes({"a": 2, "b": 1, "c": 3, "d": 4}))
+
+
+def test_a_leaf_that_never_was_has_no_bytes_until_it_is_made() -> None:
+    state = state_of("a")
+    for _ in range(2):
+        assert state.get("b") is None
     with pytest.raises(KeyError):
-        state.leaf("a")
+        state.leaf("b")
+    state.advance({"b": {"n": 2}})
+    assert (state.get("b"), state.leaf("b")) == ({"n": 2}, cbor.encode(["b", {"n": 2}]))
+
+
+def test_a_leaf_or_a_tile_with_one_bit_changed_is_not_read() -> None:
+    state = state_of(*NAMES)
+    number, leaf = state.leaves.load_leaf("a/70") or (0, b"")
+    state.leaves._leaves["a/70"] = number, leaf[:-1] + bytes([leaf[-1] ^ 1])
+    with pytest.raises(RuntimeError, match="leaf a/70"):
+        reread(state).get("a/70")
+    state.leaves._leaves["a/70"] = number, leaf
+    assert reread(state).get("a/70") == {"n": 1}
+    for tile in (TileId(0, 1), TileId(1, 0)):
+        digests = state.leaves.tiles[tile]
+        state.leaves.tiles[tile] = digests[:-1] + bytes([digests[-1] ^ 1])
+        with pytest.raises(RuntimeError, match=f"tile {tile.level}/{tile.number}"):
+            reread(state).get("a/70")
+        with pytest.raises(RuntimeError, match=f"tile {tile.level}/{tile.number}"):
+            reread(state).changed({"a/70": {"n": 5}})
+        state.leaves.tiles[tile] = digests
+
+
+def test_a_leaf_that_stands_under_another_key_is_not_read() -> None:
+    state = state_of("a", "b")
+    state.leaves._leaves["a"] = state.leaves._leaves["b"]
+    with pytest.raises(RuntimeError, match="leaf a"):
+        reread(state).get("a")
+
+
+def test_values_at_hand_are_bounded_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = state_of(*NAMES)
+    monkeypatch.setattr(state_module, "CACHED_BYTES_MAX", 10 * 1050)
+    for name in NAMES:
+        state.get(name)
+    assert list(state._cache) == NAMES[-10:]
+    assert state._cached_bytes == sum(len(state.leaf(name)) for name in NAMES[-10:])
+    assert state.get(NAMES[0]) == {"n": 1}
+
+
+def test_a_registry_is_of_its_state_and_a_change_of_what_is_registered_makes_another() -> None:
+    area = {"first_slot_start_s": 900}
+    installation = {"area": "A", "gateway": "g", "limit_wh": 1, "modulus_wh": 0, "number": 7, "ratio": 1}
+    state = MemoryState({"chain": "c", "leaves": [["area/A", area], ["installation/7", installation], ["x", {}]]})
+    first = state.registry
+    state.advance({"x": {"n": 1}})
+    assert state.registry is first
+    state.advance({"installation/9": {**installation, "number": 9}})
+    assert (first.numbers.tolist(), state.registry.numbers.tolist()) == ([7], [7, 9])
+
+
+def test_memory_leaves_are_listed_by_prefix() -> None:
+    leaves = MemoryLeaves()
+    leaves.save(state_of("a/1", "b/1", "a/2").changed({"a/3": {}}))
+    assert list(leaves.leaf_keys("a/")) == ["a/3"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from gridcore.envelope import decode_transaction
 from ledger.state.block import Block
-from ledger.state.state import State
+from ledger.state.memory import MemoryState
 from ledger.state.verdicts import SignatureCheck, checks_of
 from tests.worlds.feeders import FEEDERS, clock_advance
 from tests.worlds.keys import key
 
 
 def test_one_check_for_each_transaction_of_a_known_signer() -> None:
-    state = State.from_genesis(FEEDERS.genesis)
+    state = MemoryState(FEEDERS.genesis)
     known = clock_advance(2_000_000_000)
     stranger = FEEDERS.sender().clock(2_000_000_000, signer="stranger")
     block = Block(1, 0, (known, b"no transaction", stranger, known))

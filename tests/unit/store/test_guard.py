@@ -81,7 +81,9 @@ def test_a_guard_is_never_overwritten(path: Path) -> None:
 
 
 def test_a_missing_guard_is_no_fresh_start(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=rf"missing, so it is not known .* node renew-guard --data {tmp_path}"):
+    with pytest.raises(
+        StoreError, match=rf"missing, so it is not known .* node renew-guard --data DIR --guard {tmp_path}/guard"
+    ):
         Guard.open(tmp_path / "guard", UnsyncedFiles())
 
 
@@ -105,7 +107,7 @@ def test_a_guard_with_any_byte_changed_never_permits_what_it_refused(path: Path)
 @pytest.mark.parametrize("size", [0, 1, 47])
 def test_a_cut_guard_is_damage(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match=r"damaged|empty"):
         Guard.open(path, UnsyncedFiles())
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from gridcore.clock import ManualClock
 from gridcore.errors import broken
+from ledger import application
 from ledger.state import due
+from ledger.state.block import Block
 from ledger.state.due import Budget
-from ledger.store import ledger as ledger_module
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.feeders import FIRST_SLOT_S, ON_BLOCK_TIME
 from tests.worlds.ledgers import open_ledger
@@ -28,7 +29,7 @@ def test_work_is_due_exactly_when_an_empty_block_would_do_something(
     seen = []
     for step in range(60):
         clock.advance_to(BEFORE_S + step * 149)
-        would_change = bool(ledger._apply(ledger._next_record(()), {}).changes)
+        would_change = bool(ledger.application.apply(Block(ledger.height + 1, ledger._next_time_s(), ())).state.leaves)
         assert ledger.is_work_due() is would_change
         seen.append(would_change)
         if would_change and step % 3:
@@ -39,6 +40,6 @@ def test_work_is_due_exactly_when_an_empty_block_would_do_something(
 
 def test_looking_for_work_applies_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=ManualClock(FIRST_SLOT_S + SLOT_S))
-    monkeypatch.setattr(ledger_module, "apply_block", lambda *_: broken("nothing is applied"))
+    monkeypatch.setattr(application, "apply_block", lambda *_: broken("nothing is applied"))
     assert ledger.is_work_due()
     ledger.close()

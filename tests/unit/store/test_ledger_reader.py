@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import InvariantError, UsageError
 from gridcore.header import check_certificate, data_leaf, decode_receipt
+from ledger.application import data_hashes
 from ledger.store import reader, state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
-from ledger.store.reader import data_hashes
-from ledger.store.state_db import ResultEntry
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key
@@ -93,10 +92,10 @@ def test_receipts_of_one_block_hash_it_once_and_never_under_the_lock(
             return True
         return False
 
-    def count(results: tuple[ResultEntry, ...]) -> list[bytes]:
+    def count(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:
         with ThreadPoolExecutor(1) as other:
             hashed.append(other.submit(is_free).result())
-        return data_hashes(results)
+        return data_hashes(decisions)
 
     monkeypatch.setattr(reader, "data_hashes", count)
     ledger._trees.clear()
@@ -146,7 +145,7 @@ def test_leaves_are_listed_by_prefix_in_number_order(ledger: Ledger) -> None:
     assert ledger.leaf("gateway/nobody") is None
     assert ledger.get("gateway/nobody") is None
     assert len(ledger.leaf_keys()) == len(set(ledger.leaf_keys()))
-    everything = list(ledger._state.leaf_keys())
+    everything = list(ledger.application.state.leaf_keys())
     assert ledger.leaf_keys() == everything
     assert [ledger.leaf_keys("", start, 5) for start in (0, 5)] == [everything[:5], everything[5:10]]
     assert ledger.leaf_keys("", len(everything), 5) == []
@@ -192,8 +191,10 @@ def test_a_missing_database_and_a_torn_tail_are_notes(ledger: Ledger, tmp_path: 
         ),
         ("UPDATE blocks SET results = x'80' WHERE height = 3", "results of block 3 differ"),
         ("DELETE FROM transactions WHERE height = 4", "block 4 is not indexed"),
-        ("UPDATE leaves SET leaf_hash = zeroblob(32) WHERE key = 'time'", "the first is time"),
-        ("UPDATE leaves SET leaf = x'80' WHERE key = 'time'", "leaf time is damaged"),
+        ("UPDATE leaves SET leaf = x'80' WHERE key = 'time'", "the first is time"),
+        ("UPDATE leaves SET number = 10000 WHERE key = 'time'", "leaves differ from the replayed state"),
+        ("UPDATE state_tiles SET digests = zeroblob(32) WHERE tile = 0", "tile 0/0 of the state differs"),
+        ("DELETE FROM history_tiles", "tile 0/0 of the headers differs"),
     ],
 )
 def test_a_database_that_says_something_else_is_a_problem(
@@ -210,7 +211,7 @@ def test_a_database_that_says_something_else_is_a_problem(
 
 
 def test_a_log_that_is_cut_or_damaged_is_a_problem(ledger: Ledger, tmp_path: Path) -> None:
-    offset = ledger._log.offset(5)
+    offset = ledger._db.log_offset(5) or 0
     ledger.close()
     path = tmp_path / "blocks.log"
     whole = path.read_bytes()

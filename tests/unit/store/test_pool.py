@@ -7,10 +7,10 @@ import pytest
 
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
+from ledger.application import Examined
 from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
-from ledger.store.ledger import Examined
-from ledger.store.signatures import decode_candidate
+from ledger.signatures import decode_candidate
 from tests.worlds.feeders import batches, clock_advance
 from tests.worlds.transactions import transaction_id
 

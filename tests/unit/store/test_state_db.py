@@ -11,7 +11,8 @@ import pytest
 
 from gridcore.errors import UsageError
 from ledger.store.check import check_ledger
-from ledger.store.state_db import SCHEMA_VERSION, Change, _connect
+from ledger.store.rows import Change
+from ledger.store.schema import SCHEMA_VERSION, connect
 from tests.worlds.feeders import FIRST_SLOT_S, START_S, batches, clock_advance
 from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
 
@@ -46,7 +47,7 @@ def rows(data_dir: Path, query: str) -> list[Any]:
 
 
 def test_load_curves_are_readable_by_the_nodes_user_alone(tmp_path: Path) -> None:
-    connection = _connect(tmp_path / "state.db")
+    connection = connect(tmp_path / "state.db")
     connection.execute("CREATE TABLE t (x)")
     files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     connection.close()

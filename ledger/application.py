@@ -1,0 +1,173 @@
+"""The ledger as a state machine without disk, key or clock: ``examine``, ``apply``, ``commit``. Every engine drives this object.
+
+    examine(wires)      before a block: decoded, signatures checked, which of them may enter one        (ABCI: CheckTx)
+    apply(block)        what a decided block does, up to the header that states it; nothing changes yet   (FinalizeBlock)
+    commit(decided)     take it over, once it is where it cannot be lost                                  (Commit)
+
+Replay is ``apply`` and ``commit`` of stored blocks, whoever does it. The owner saves leaves and tiles of a decided block before
+``commit``: from then on the state is read from where they were saved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gridcore import merkle
+from gridcore.codes import Code
+from gridcore.errors import require
+from gridcore.header import Header, data_leaf, signers_digest
+from ledger.contract import Contract
+from ledger.origin import Origin
+from ledger.signatures import Candidate, SignatureChecker, decode_candidate
+from ledger.state import fields
+from ledger.state.block import Block, Result
+from ledger.state.draft import Draft
+from ledger.state.due import is_due
+from ledger.state.state import State, StateChange
+from ledger.state.transition import apply_block, check_admission
+from ledger.state.verdicts import Verdicts, checks_of
+from ledger.tiles import TileTree, TreeChange
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A candidate with the verdict on its signature.
+
+    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind.
+    progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
+    """
+
+    candidate: Candidate
+    verdicts: Verdicts
+    code: Code
+    progress: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Tip:
+    """The newest block: its height (0: none, only genesis), digest S_h, block time (UTC seconds), and what it left to do.
+
+    work_pending: due work is left over, so that another block should follow at once.
+    """
+
+    height: int
+    digest: bytes
+    time_s: int
+    work_pending: bool
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A block with everything that follows from it: results in block order, header and its digest S_h, and the new state."""
+
+    block: Block
+    results: tuple[Result, ...]
+    header: Header
+    digest: bytes
+    state: StateChange
+    history: TreeChange
+    work_pending: bool
+
+
+class Application:
+    """The state machine at one height. ``apply`` and ``commit`` are called by one thread at a time, the rest by any.
+
+    state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        contracts: Mapping[str, Contract],
+        checker: SignatureChecker,
+        *,
+        state: State,
+        history: TileTree,
+        tip: Tip,
+    ) -> None:
+        self.origin = origin
+        self.state = state
+        self.history = history
+        self.tip = tip
+        self.lock = threading.RLock()
+        self._contracts = contracts
+        self._checker = checker
+        self._signers_digest = signers_digest(origin.signers)
+
+    def examine(self, wires: Iterable[bytes]) -> list[Examined]:
+        """Decode transactions, check their signatures in parallel, and say which may enter a block."""
+        candidates = [decode_candidate(wire) for wire in wires]
+        with self.lock:
+            checks = checks_of(self.state, [candidate.transaction for candidate in candidates])
+        verdicts = self._checker.check(checks)
+        with self.lock:
+            draft = Draft(self.state, 0, 0)
+            return [self._examine(candidate, draft, verdicts) for candidate in candidates]
+
+    def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
+        """What the next block does. ``known``: verdicts on signatures that were checked before, for the keys as they are now."""
+        require(block.height == self.tip.height + 1, f"block {block.height} follows block {self.tip.height}")
+        with self.lock:
+            checks = checks_of(self.state, block.decoded)
+        verdicts = self._checker.check(checks, known)
+        with self.lock:
+            applied = apply_block(self.state, block, self._contracts, verdicts)
+            state = self.state.changed(applied.changes)
+            history = self.history.changed({}, [merkle.leaf_hash(self.tip.digest)])
+        header = Header(
+            chain=self.origin.chain,
+            height=block.height,
+            time_s=block.time_s,
+            previous=self.tip.digest,
+            history_root=history.root,
+            data_root=merkle.root_of_hashes(data_hashes((entry.digest, entry.code) for entry in applied.results)),
+            state_root=state.tree.root,
+            signers=self._signers_digest,
+        )
+        return Decided(block, applied.results, header, header.digest(), state, history, applied.work_pending)
+
+    def commit(self, decided: Decided) -> None:
+        """Take over the block that ``apply`` decided last; its leaves and tiles have been saved."""
+        with self.lock:
+            self.state.commit(decided.state)
+            self.history.take(decided.history)
+            header = decided.header
+            self.tip = Tip(header.height, decided.digest, header.time_s, decided.work_pending)
+
+    def is_work_due(self, time_s: int) -> bool:
+        """Whether a block of ``time_s`` without transactions would do something: work left over, or fallen due since."""
+        if self.tip.work_pending or self.origin.is_simulated:
+            return self.tip.work_pending
+        with self.lock:
+            return is_due(Draft(self.state, self.tip.height + 1, time_s))
+
+    def gateway_progress(self, gateway: str) -> tuple[int, int]:
+        """(epoch, counter of the last applied batch) of a gateway; (0, 0) for one that is not registered."""
+        with self.lock:
+            value = self.state.get(f"gateway/{gateway}")
+        return (0, 0) if value is None else (int(value["epoch"]), int(value["counter"]))
+
+    def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:
+        transaction = candidate.transaction
+        if transaction is None:
+            return Examined(candidate, {}, Code.NOT_CANONICAL, None)
+        code = check_admission(draft, transaction, verdicts)
+        signer = draft.get(f"signer/{transaction.signer}")
+        known = None if signer is None else (transaction.digest, signer["public_key"])
+        own = {} if known is None else {known: verdicts[known]}
+        progress = None
+        if code is Code.ACCEPTED and transaction.kind == fields.READING_BATCH:
+            progress = self.gateway_progress(transaction.signer)
+        return Examined(candidate, own, code, progress)
+
+
+def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:
+    """Leaf hashes of the tree under a header's data_root, from the (digest, code) of each transaction."""
+    return merkle.leaf_hashes([data_leaf(digest, code) for digest, code in decisions])
+
+
+def genesis_tip(origin: Origin) -> Tip:
+    """Where a chain without blocks stands. The first block's time is not before genesis where ledger time is block time."""
+    return Tip(0, origin.digest, 0 if origin.is_simulated else origin.ledger_time_s, work_pending=False)

@@ -1,0 +1,52 @@
+"""A state whose leaves are all in memory: for checks, benchmarks and tests, which replay from genesis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ledger.state.state import State, StateChange, Value, genesis_change
+from ledger.tiles import MemoryTiles, TileTree
+
+
+class MemoryLeaves(MemoryTiles):
+    """A LeafSource that holds everything in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._leaves: dict[str, tuple[int, bytes]] = {}
+
+    def load_leaf(self, key: str) -> tuple[int, bytes] | None:
+        """See LeafSource."""
+        return self._leaves.get(key)
+
+    def find_number(self, key: str) -> int | None:
+        """See LeafSource."""
+        found = self._leaves.get(key)
+        return None if found is None else found[0]
+
+    def leaf_keys(self, prefix: str = "") -> Iterable[str]:
+        """See LeafSource; leaves stand here in order of creation."""
+        return [key for key in self._leaves if key.startswith(prefix)]
+
+    def save(self, change: StateChange) -> None:
+        """Keep what a block changed."""
+        self._leaves.update((leaf.key, (leaf.number, leaf.leaf)) for leaf in change.leaves)
+        self.tiles.update(change.tree.tiles)
+
+
+class MemoryState(State):
+    """The state of a genesis, to be moved on block by block. ``leaves``: where it is kept."""
+
+    def __init__(self, genesis: Mapping[str, Any]) -> None:
+        change = genesis_change(genesis)
+        self.leaves = MemoryLeaves()
+        self.leaves.save(change)
+        super().__init__(self.leaves, genesis["chain"], TileTree(self.leaves, change.tree.size, change.tree.root))
+
+    def advance(self, values: Mapping[str, Value]) -> StateChange:
+        """Take over what a block changed, values by key."""
+        change = self.changed(values)
+        self.leaves.save(change)
+        self.commit(change)
+        return change

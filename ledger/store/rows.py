@@ -1,0 +1,84 @@
+"""What the database keeps of blocks and their transactions, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gridcore import cbor
+from gridcore.codes import Code
+from ledger.application import Decided
+from ledger.state import fields
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where and how a transaction was decided: ``position`` in the block of ``height``, and its code."""
+
+    height: int
+    position: int
+    code: int
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One accepted reading batch, by gateway and boundary. ``is_observed``: it carries observations."""
+
+    gateway: str
+    boundary_s: int
+    position: int
+    id: bytes
+    is_observed: bool
+
+
+class Change(NamedTuple):
+    """One write that followers of the ledger care for.
+
+    height: of the block; subject: a leaf's key (it was written last in that block), or
+    ``batch/<gateway>/<boundary_s>/<1: with observations, else 0>``.
+    """
+
+    height: int
+    subject: str
+
+
+@dataclass(frozen=True)
+class ResultEntry:
+    """What became of one transaction of a block: its digest and code (the leaf of data_root) and its id (b"": malformed)."""
+
+    digest: bytes
+    code: int
+    id: bytes
+
+
+class Place(NamedTuple):
+    """Where a block stands: its S_h and where its record begins in blocks.log."""
+
+    height: int
+    digest: bytes
+    log_offset: int
+
+
+def result_entries(decided: Decided) -> tuple[ResultEntry, ...]:
+    """What is kept of a block's results."""
+    return tuple(ResultEntry(result.digest, int(result.code), result.id) for result in decided.results)
+
+
+def batch_entries(decided: Decided) -> Iterator[BatchEntry]:
+    """The reading batches that a block accepted."""
+    for position, (transaction, result) in enumerate(zip(decided.block.decoded, decided.results, strict=True)):
+        if result.code == Code.ACCEPTED and transaction is not None and transaction.kind == fields.READING_BATCH:
+            body = transaction.body
+            is_observed = "observations" in body
+            yield BatchEntry(transaction.signer, body["boundary_s"], position, transaction.id, is_observed)
+
+
+def encode_results(results: Iterable[ResultEntry]) -> bytes:
+    """Canonical bytes of the results of a block."""
+    return cbor.encode([[entry.digest, entry.code, entry.id] for entry in results])
+
+
+def decode_results(encoded: bytes) -> tuple[ResultEntry, ...]:
+    """Inverse of encode_results."""
+    return tuple(ResultEntry(*entry) for entry in cbor.decode(encoded))

@@ -1,0 +1,81 @@
+"""The tables of ``state.db`` and the connection to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ledger.store.errors import OlderDatabaseError, StoreError
+
+SCHEMA_VERSION: Final = 4
+SCHEMA: Final = """
+CREATE TABLE origin (digest BLOB NOT NULL, chain TEXT NOT NULL, simulated INTEGER NOT NULL, ledger_time_s INTEGER NOT NULL,
+  signers BLOB NOT NULL, state_root BLOB NOT NULL);
+CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
+  certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL, leaves INTEGER NOT NULL,
+  keys_check INTEGER NOT NULL);
+CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL, leaf BLOB NOT NULL, height INTEGER NOT NULL);
+CREATE UNIQUE INDEX leaves_by_key ON leaves (key);
+CREATE INDEX leaves_by_height ON leaves (height, key);
+CREATE TABLE state_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
+CREATE TABLE history_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
+CREATE TABLE replaced_digests (height INTEGER NOT NULL, tile INTEGER NOT NULL, slots BLOB NOT NULL,
+  PRIMARY KEY (height, tile)) WITHOUT ROWID;
+CREATE TABLE replaced_leaves (height INTEGER NOT NULL, number INTEGER NOT NULL, leaf BLOB NOT NULL,
+  PRIMARY KEY (height, number)) WITHOUT ROWID;
+CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL,
+  code INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
+  id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
+CREATE INDEX batches_by_height ON batches (height);
+"""
+"""``origin``: one row, what genesis says beside its leaves, and their root. ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block.
+
+``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
+by the height that did.
+"""
+
+_DISK_REFUSALS = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+)
+
+
+def is_disk_refusal(error: sqlite3.Error) -> bool:
+    """Whether the disk (not the content) is at fault, so that the same statement may work later."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_REFUSALS
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or make the file. Write-ahead logging: a power cut may take the newest transactions, never tear one."""
+    path.touch(mode=0o600)  # load curves are personal data; SQLite gives its journal the same mode
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA page_size = 8192")  # three tiles to a page; of effect on a new file alone
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def check_version(path: Path, connection: sqlite3.Connection) -> None:
+    """StoreError unless the tables are of this version; OlderDatabaseError for an earlier one."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        kind = OlderDatabaseError if version < SCHEMA_VERSION else StoreError
+        raise kind(f"{path}: version {version}, not {SCHEMA_VERSION}")
+
+
+def in_transaction(connection: sqlite3.Connection, write: Callable[[], None]) -> None:
+    """Do ``write`` wholly or not at all. sqlite3.Error when the disk does not take it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        write()
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,83 @@
+"""Tiles of the two trees in the database: over the leaves of the state, and over the headers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from itertools import groupby
+from typing import Final
+
+from gridcore.sm3 import DIGEST_BYTES
+from ledger.tiles import Replaced, TileId, TreeChange
+
+_LEVEL_BITS: Final = 48
+_SLOT_BYTES: Final = 1 + DIGEST_BYTES
+
+
+class _Tiles:
+    """Tiles in one table. ``damage``: makes the error for what does not hold."""
+
+    table: str
+
+    def __init__(self, connection: sqlite3.Connection, damage: Callable[[str], Exception]) -> None:
+        self._connection = connection
+        self.damage = damage
+
+    def load_tile(self, tile: TileId) -> bytes | None:
+        """The digests of a tile, or None."""
+        query = f"SELECT digests FROM {self.table} WHERE tile = ?"  # noqa: S608 - our own names
+        try:
+            found = self._connection.execute(query, (row_of(tile),)).fetchone()
+        except sqlite3.Error as error:
+            raise self.damage(f"{self.table} ({error})") from error
+        return None if found is None else bytes(found[0])
+
+    def save(self, change: TreeChange) -> None:
+        """Keep the tiles of a block. sqlite3.Error when the disk does not take them."""
+        query = f"INSERT INTO {self.table} VALUES (?, ?) ON CONFLICT (tile) DO UPDATE SET digests = excluded.digests"  # noqa: S608
+        self._connection.executemany(query, ((row_of(tile), digests) for tile, digests in change.tiles.items()))
+
+
+class HistoryTiles(_Tiles):
+    """The tree over S_0 ... S_(h-1): it only grows."""
+
+    table = "history_tiles"
+
+
+class StateTiles(_Tiles):
+    """The tree over the leaves, and what the last blocks replaced in it."""
+
+    table = "state_tiles"
+
+    def load_at(self, tile: TileId, height: int, newest: int) -> bytes:
+        """A tile as it was after the block of ``height``; digests that were added since may follow."""
+        found = self.load_tile(tile)
+        if found is None:
+            raise self.damage(f"tile {tile.level}/{tile.number} of the state tree")
+        digests = bytearray(found)
+        for overwriting in range(newest, height, -1):  # from the newest back: the oldest one that replaced it stands
+            query = "SELECT slots FROM replaced_digests WHERE height = ? AND tile = ?"
+            replaced = self._connection.execute(query, (overwriting, row_of(tile))).fetchone()
+            for start in range(0, len(replaced[0]) if replaced else 0, _SLOT_BYTES):
+                slot = replaced[0][start]
+                digests[slot * DIGEST_BYTES : (slot + 1) * DIGEST_BYTES] = replaced[0][start + 1 : start + _SLOT_BYTES]
+        return bytes(digests)
+
+    def save_replaced(self, change: TreeChange, height: int) -> None:
+        """Keep what the block of ``height`` replaced. sqlite3.Error when the disk does not take it."""
+        self._connection.executemany(
+            "INSERT INTO replaced_digests VALUES (?, ?, ?)",
+            (
+                (height, row_of(tile), b"".join(map(_encode_slot, replaced)))
+                for tile, replaced in groupby(change.replaced, key=lambda entry: entry.tile)
+            ),
+        )
+
+
+def row_of(tile: TileId) -> int:
+    """The row number of a tile: those of a level stand together."""
+    return tile.level << _LEVEL_BITS | tile.number
+
+
+def _encode_slot(replaced: Replaced) -> bytes:
+    return bytes([replaced.slot]) + replaced.digest
