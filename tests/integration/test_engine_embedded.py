@@ -23,12 +23,13 @@ from ledger.state.due import Budget
 from ledger.store.check import check_ledger
 from ledger.store.errors import StoreError
 from ledger.store.files import Files
+from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.waiting import until
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.faults import FullDisk
 from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
-from tests.worlds.ledgers import CONTRACTS, open_ledger
+from tests.worlds.ledgers import open_ledger
 from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)

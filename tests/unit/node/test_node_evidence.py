@@ -17,8 +17,8 @@ from ledger.client import NodeBusy, NodeRefused
 from ledger.evidence import build_bundle
 from ledger.store import state_db
 from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S, SLOT_S
-from tests.worlds.ledgers import CONTRACTS
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
