@@ -6,10 +6,9 @@ positions by the area's contract.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -31,8 +30,21 @@ from gridevidence.export import (
     encode_bundle,
 )
 from ledger.contract import Contract
+from ledger.leaves.area import AREA
+from ledger.leaves.book import load_orders
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.clearing import CLEARING, ClearingLeaf
+from ledger.leaves.columns import Int64
+from ledger.leaves.exception import EXCEPTION
+from ledger.leaves.fills import Fill, load_fills
+from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.installation import INSTALLATION
+from ledger.leaves.party import PARTY
+from ledger.leaves.rules import RULES
+from ledger.leaves.run import RUN
+from ledger.leaves.signer import SIGNER
 from ledger.runs import SettledRun, load_run
-from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows
+from ledger.state.columns import BatchColumns, decode_batch, encode_rows
 from ledger.state.market import book_seed, fills_seed, gate_rows
 from ledger.state.registry import Area, Registry
 from ledger.state.runs import INITIAL, LINE_KINDS, line_fields, row_fields
@@ -78,10 +90,10 @@ def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
 
 @dataclass(frozen=True)
 class _Gate:
-    """A cleared slot: the clearing leaf, its fills (party, counter, side, quantity, price, filled) by order id, and ids."""
+    """A cleared slot: the clearing leaf, its fills by order id, and ids."""
 
-    clearing: Mapping[str, Any]
-    fills: list[list[Any]]
+    clearing: ClearingLeaf
+    fills: Sequence[Fill]
     transactions: dict[tuple[str, int], bytes]
     """(party, counter) -> transaction id of each order."""
     meters: list[int]
@@ -97,18 +109,14 @@ class _Gate:
 
 
 def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | None:
-    clearing = reader.get(f"clearing/{area}/{slot_start_s}")
+    clearing = CLEARING.load(reader, area, slot_start_s)
     if clearing is None:
         return None
-    orders: list[list[Any]] = []
-    fills: list[list[Any]] = []
-    seed = b""
-    for chunk, _, _ in chunks(clearing["orders"]):
-        orders += reader.must(f"book/{area}/{slot_start_s}/{chunk}")["orders"]
-        cleared = reader.must(f"fills/{area}/{slot_start_s}/{chunk}")
-        fills, seed = fills + cleared["fills"], cleared["seed"]
-    meters = [reader.must(f"party/{fill[0]}")["meter"] for fill in fills]
-    return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
+    whole = load_fills(reader, area, slot_start_s, clearing.orders)
+    orders = load_orders(reader, area, slot_start_s)
+    transactions = {(order.party, order.counter): order.transaction_id for order in orders}
+    meters = [PARTY.must(reader, fill.party).meter for fill in whole.fills]
+    return _Gate(clearing, whole.fills, transactions, meters, whole.seed)
 
 
 # ------------------------------------------------------------------------------------------------------------- readings
@@ -139,9 +147,9 @@ class _Readings:
         transaction = decode_transaction(decided.wire)
         columns = decode_batch(transaction.attachment, transaction.body["rows"])
         epoch, counter = transaction.identity["epoch"], transaction.identity["counter"]
-        exception = reader.get(f"exception/{transaction.signer}/{epoch}/{counter}")
+        exception = EXCEPTION.load(reader, transaction.signer, epoch, counter)
         usable = np.ones(len(columns.meter), dtype=bool)
-        usable[[row for row, _, _ in exception["rows"]] if exception else []] = False
+        usable[[verdict.row for verdict in exception.rows] if exception else []] = False
         place = np.minimum(np.searchsorted(self._area.numbers, columns.meter), len(self._area.numbers) - 1)
         usable &= self._area.numbers[place] == columns.meter
         usable &= ~self._present[place]
@@ -201,16 +209,16 @@ def _find_line(
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
     if line_kind not in LINE_KINDS:
         raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
-    registered = reader.get(f"party/{party}")
-    area = next((known for known in registry.areas if registered and known.id == registered["area"]), None)
+    registered = PARTY.load(reader, party)
+    area = next((known for known in registry.areas if registered and known.id == registered.area), None)
     if registered is None or area is None or party not in area.settling_row_of:
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
     run = load_run(reader, contracts, area, slot_start_s, run_name)
     if run is None:
         raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run_name!r} (yet)")
-    made_in = run.leaf["as_of_height"] + 1
+    made_in = run.leaf.as_of_height + 1
     number = int(area.settling_numbers[area.settling_row_of[party]])
-    slot_s = int(reader.must("chain")["slot_s"])
+    slot_s = CHAIN.must(reader).slot_s
     ends = {
         when: _Readings(reader, registry, area, boundary_s, made_in)
         for when, boundary_s in (("start", slot_start_s), ("end", slot_start_s + slot_s))
@@ -218,18 +226,18 @@ def _find_line(
     gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
     orders = _orders(reader, gate, party)
     line, input_row, position = _result_rows(area, run, party, line_kind)
-    gateway = reader.must(f"installation/{number}")["gateway"]
-    has_orders = any(fill[0] == party for fill in gate.fills)
+    gateway = INSTALLATION.must(reader, number).gateway
+    has_orders = any(fill.party == party for fill in gate.fills)
     return LineEvidence(
         keys=LeafKeys(
-            chain="chain",
-            run=f"run/{area.id}/{slot_start_s}/{run_name}",
-            rules=f"rules/{reader.must(f'area/{area.id}')['rules']}",
-            installation=f"installation/{number}",
-            gateway=f"gateway/{gateway}",
-            gateway_signer=f"signer/{gateway}",
-            clearing=f"clearing/{area.id}/{slot_start_s}" if has_orders else "",
-            party_signer=f"signer/{party}" if orders else "",
+            chain=CHAIN.key(),
+            run=RUN.key(area.id, slot_start_s, run_name),
+            rules=RULES.key(AREA.must(reader, area.id).rules),
+            installation=INSTALLATION.key(number),
+            gateway=GATEWAY.key(gateway),
+            gateway_signer=SIGNER.key(gateway),
+            clearing=CLEARING.key(area.id, slot_start_s) if has_orders else "",
+            party_signer=SIGNER.key(party) if orders else "",
         ),
         line=line,
         input=input_row,
@@ -262,13 +270,15 @@ def _reading(reader: LedgerReader, readings: _Readings, number: int) -> ProvenRe
 
 def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[ProvenOrder]:
     """Every order of the party that was filled, ascending by counter."""
-    own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
+    own = sorted(
+        (fill.counter, index) for index, fill in enumerate(gate.fills) if fill.party == party and fill.filled_wh > 0
+    )
     orders, rows = [], gate.fill_rows()
     for counter, index in own:
         decided = reader.transaction(gate.transactions[party, counter])
         if decided is None:
             broken(f"order {counter} of {party} stands in a block")
-        fill = rows.proof(index, gate.clearing["fills_root"], "fill")
+        fill = rows.proof(index, gate.clearing.fills_root, "fill")
         orders.append(ProvenOrder(_recorded(reader, decided, decode_transaction(decided.wire)), fill))
     return orders
 
@@ -280,14 +290,15 @@ def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tup
     number = int(area.settling_numbers[point])
     at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
     if not len(at):
-        raise EvidenceError(
-            f"{party} has no line {line_kind} in slot {run.leaf['slot_start_s']}, run {run.leaf['run']}"
-        )
+        raise EvidenceError(f"{party} has no line {line_kind} in slot {run.leaf.slot_start_s}, run {run.leaf.run}")
 
-    def proof(name: str, fields: list[tuple[str, Int64]], index: int) -> RowProof:
-        rows = SaltedRows(encode_rows(fields), sm3(run.seed + name.encode()))
-        return rows.proof(index, run.leaf[f"{name}_root"], name)
+    def proof(name: str, fields: list[tuple[str, Int64]], index: int, root: bytes) -> RowProof:
+        rows = SaltedRows(encode_rows(fields), sm3(run.positions.seed + name.encode()))
+        return rows.proof(index, root, name)
 
-    fields = row_fields(area, run.columns, run.quality)
-    line = proof("line", lines, int(at[0]))
-    return line, proof("input", fields["input"], point), proof("position", fields["position"], point)
+    fields, leaf = row_fields(area, run.positions), run.leaf
+    return (
+        proof("line", lines, int(at[0]), leaf.line_root),
+        proof("input", fields["input"], point, leaf.input_root),
+        proof("position", fields["position"], point, leaf.position_root),
+    )

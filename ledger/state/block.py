@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import EncodingError
+from ledger.leaves.exception import RowVerdict
+from ledger.leaves.family import Value
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Result:
     """What became of one transaction.
 
     code: gridcore.codes.Code; digest: under which the block records it; id: SM3 of the signed bytes, empty for bytes that
-    are no transaction; rows: verdicts of a batch's rows that were not used, as (row index, meter number, code).
+    are no transaction; rows: verdicts of a batch's rows that were not used.
     """
 
     code: int
     digest: bytes
     id: bytes = b""
-    rows: tuple[tuple[int, int, int], ...] = ()
+    rows: tuple[RowVerdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ class Applied:
     """
 
     results: tuple[Result, ...]
-    changes: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, Value]
     work_pending: bool

@@ -18,6 +18,7 @@ from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
+from ledger.leaves.gateway import GATEWAY
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
@@ -115,9 +116,8 @@ async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: 
         assert height(engine) == 0
         assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
         assert await submit(engine, *GW1[1:3]) == [Code.EXISTS, Code.EXISTS]
-        gateway = engine._ledger.get("gateway/gw-1")
-        assert gateway is not None
-        assert (gateway["counter"], gateway["last"]) == (3, transaction_id(GW1[2]))
+        gateway = GATEWAY.must(engine._ledger, "gw-1")
+        assert (gateway.counter, gateway.last) == (3, transaction_id(GW1[2]))
 
 
 async def test_a_gap_beyond_64_held_batches_is_refused_and_may_be_sent_again(tmp_path: Path) -> None:
