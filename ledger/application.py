@@ -22,7 +22,7 @@ from ledger.contract import Contract
 from ledger.leaves.gateway import GATEWAY
 from ledger.leaves.signer import SIGNER
 from ledger.origin import Origin
-from ledger.signatures import Candidate, SignatureChecker, decode_candidate
+from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state import fields
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
@@ -100,7 +100,7 @@ class Application:
 
     def examine(self, wires: Iterable[bytes]) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter a block."""
-        candidates = [decode_candidate(wire) for wire in wires]
+        candidates = decode_candidates(list(wires))
         with self.lock:
             checks = checks_of(self.state, [candidate.transaction for candidate in candidates])
         verdicts = self._checker.check(checks)

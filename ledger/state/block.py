@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from gridcore.envelope import Transaction, decode_transaction
-from gridcore.errors import EncodingError
+from gridcore.envelope import Transaction, decode_transactions
 from ledger.leaves.exception import RowVerdict
 from ledger.leaves.family import Value
 
@@ -27,14 +26,7 @@ class Block:
     @cached_property
     def decoded(self) -> tuple[Transaction | None, ...]:
         """Each transaction decoded once, for whoever needs it; None where the envelope does not decode."""
-        return tuple(_decode(wire) for wire in self.transactions)
-
-
-def _decode(wire: bytes) -> Transaction | None:
-    try:
-        return decode_transaction(wire)
-    except EncodingError:
-        return None
+        return tuple(decode_transactions(self.transactions))
 
 
 @dataclass(frozen=True)
