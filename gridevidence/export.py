@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from gridcore import cbor, merkle
@@ -87,13 +88,15 @@ class SaltedRows:
     rows: Sequence[bytes]
     seed: bytes
 
+    @cached_property
+    def _tree(self) -> merkle.Tree:
+        return merkle.Tree(merkle.salted_leaf_hashes(self.seed, self.rows))
+
     def proof(self, index: int, root: bytes, what: str) -> RowProof:
         """The proof of row ``index``; stops where the rows are not those of the certified ``root`` (``what``: its name)."""
-        hashes = merkle.salted_leaf_hashes(self.seed, self.rows)
-        path = merkle.sided_path(hashes, index)
-        if merkle.fold(hashes[index], path) != root:
+        if self._tree.root() != root:
             broken(f"the {what} rows made again are those that were certified")
-        return RowProof(self.rows[index], merkle.salts(self.seed, index + 1)[index], path)
+        return RowProof(self.rows[index], merkle.salt_at(self.seed, index), self._tree.sided_path(index))
 
 
 @dataclass(frozen=True)
