@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from gridcore import verify
 from gridcore.batch import MISSING, quality_words
-from gridseries.series import SLOTS, Row
+from gridseries.series import IntervalRow, SlotRow
 from gridweb import format as shown
 from gridweb.i18n import N_, _
 
@@ -39,7 +39,6 @@ PRICE_TITLES: Final[Mapping[str, str]] = {
     "surplus_price_micro_per_kwh": N_("Price of surplus"),
 }
 """Prices of an area's rules, with their message ids."""
-_PRICE_AT: Final = SLOTS.fields.index("price_micro_per_kwh")
 _QUALITY_WORDS: Final = tuple(quality_words(byte)[0] for byte in range(256))
 """The word of each quality byte."""
 
@@ -92,9 +91,9 @@ class Totals:
         return self.supplier_only_nano - self.pays_nano
 
 
-def intervals_of(rows: Iterable[Row], slots: Iterable[Row]) -> list[Interval]:
+def intervals_of(rows: Iterable[IntervalRow], slots: Iterable[SlotRow]) -> list[Interval]:
     """A point's curve, with the prices of its area's slots: rows of the series INTERVALS and SLOTS."""
-    prices = {row.time_s: row.values[_PRICE_AT] for row in slots}
+    prices = {row.time_s: row.values.price_micro_per_kwh for row in slots}
     return [
         Interval(start_s, taken, fed, bought, sold, prices.get(start_s), pays, alone, _word(quality))
         for _, start_s, (taken, fed, bought, sold, pays, alone, quality) in rows

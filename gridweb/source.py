@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
-from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable
+from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
 from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
@@ -191,7 +191,9 @@ class Source:
             start = found[-1]["next"]
         return found
 
-    async def curves(self, series: Series, start_s: int, end_s: int, **tags: str) -> list[Row]:
+    async def curves(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, **tags: str
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows of the time series with start_s <= time_s < end_s and these tags, ascending by instant, then tags. SourceAway."""
         try:
             rows = await self._series.read(series, start_s, end_s, tags)

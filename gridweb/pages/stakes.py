@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gridcore.codes import Code
-from gridseries.series import INTERVALS, Row
+from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
 from gridweb.pages.registry import Meter, read_meters
@@ -33,7 +33,6 @@ SINGLE_METERS_MAX: Final = 12
 """Up to so many meters of an area are read one by one; more are read as the whole area's day."""
 
 _CODES: Final = {int(code): code for code in Code}
-_IMPORT, _EXPORT, _PAYS = (INTERVALS.fields.index(name) for name in ("import_wh", "export_wh", "pays_nano"))
 
 
 class TroubleKind(StrEnum):
@@ -114,12 +113,12 @@ def slots_at(boundary_s: int, area: AreaInfo) -> int:
     return sum(slot_s >= area.first_slot_start_s for slot_s in (boundary_s - area.slot_s, boundary_s))
 
 
-def mean_wh(rows: Iterable[Row]) -> int | None:
+def mean_wh(rows: Iterable[IntervalRow]) -> int | None:
     """Mean energy, taken and given, of the settled slots among rows of the series INTERVALS; None without any."""
-    settled = [row.values for row in rows if row.values[_PAYS] is not None]
+    settled = [row.values for row in rows if row.values.pays_nano is not None]
     if not settled:
         return None
-    return sum((values[_IMPORT] or 0) + (values[_EXPORT] or 0) for values in settled) // len(settled)
+    return sum((values.import_wh or 0) + (values.export_wh or 0) for values in settled) // len(settled)
 
 
 def area_mean_wh(day: AreaDay) -> int | None:
@@ -228,9 +227,9 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
         return {
             meter: mean_wh(await source.curves(INTERVALS, start_s, end_s, area=area, meter=meter)) for meter in meters
         }
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[IntervalRow]] = {}
     for row in await source.curves(INTERVALS, start_s, end_s, area=area):
-        rows.setdefault(row.tags[1], []).append(row)
+        rows.setdefault(row.tags.meter, []).append(row)
     return {meter: mean_wh(rows.get(meter, [])) for meter in meters}
 
 

@@ -17,7 +17,7 @@ from gridcore.errors import UsageError
 from gridseries.embedded import EmbeddedSeries
 from gridseries.influx import InfluxSeries
 from gridseries.projection import Projector
-from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
+from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, AnyRow, AnySeries, Row, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -52,7 +52,7 @@ async def opened(server: Influxd, bucket: str, token: str | None = None) -> Asyn
         await store.close()
 
 
-async def everything(store: InfluxSeries | EmbeddedSeries) -> dict[str, list[Row]]:
+async def everything(store: InfluxSeries | EmbeddedSeries) -> dict[str, list[AnyRow]]:
     return {series.name: await store.read(series, 0, FAR_S) for series in ALL_SERIES}
 
 
@@ -66,7 +66,7 @@ class DeadlySeries(InfluxSeries):
         self._starting: asyncio.Task[None] | None = None
         self.kills = 0
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         writing = asyncio.create_task(super().write(series, rows))
         is_up = self._starting is None or self._starting.done()
         if is_up and self.kills < KILLS and self._draw.random() < 0.5:

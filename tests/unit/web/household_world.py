@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gridseries.series import INTERVALS, SLOTS, Row
+from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
 from gridweb.access import Role
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,
@@ -65,7 +65,7 @@ def household_world(folder: Path, bundle: BundleWorld | None = None, **config: A
     return world
 
 
-def settled(time_s: int, meter: str = METER_CODE, **changes: Any) -> Row:
+def settled(time_s: int, meter: str = METER_CODE, **changes: Any) -> AnyRow:
     """The row of a settled slot: that of the bundle world's."""
     values: dict[str, Any] = {
         "import_wh": IMPORT_WH,
@@ -80,7 +80,7 @@ def settled(time_s: int, meter: str = METER_CODE, **changes: Any) -> Row:
     return Row(("A1", meter), time_s, tuple(values[name] for name in INTERVALS.fields))
 
 
-async def fill(world: World, rows: Iterable[Row]) -> None:
+async def fill(world: World, rows: Iterable[AnyRow]) -> None:
     """Give the series these rows of points, and the price to each of their slots."""
     rows = list(rows)
     await world.series.write(INTERVALS, rows)

@@ -6,7 +6,7 @@ import pytest
 
 from gridcore import verify
 from gridcore.batch import FLAG_LATE, MISSING, SUSPECT
-from gridseries.series import Row
+from gridseries.series import INTERVALS, SLOTS
 from gridweb.bill import (
     LINE_TITLES,
     BillLine,
@@ -78,12 +78,12 @@ def test_a_slot_without_trade_has_lines_without_a_price() -> None:
 def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> None:
     values = (1, 2, 3, 4, 5, 6)
     rows = [
-        Row(("a", "m"), 0, (*values, 0)),
-        Row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
-        Row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
-        Row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
+        INTERVALS.row(("a", "m"), 0, (*values, 0)),
+        INTERVALS.row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
+        INTERVALS.row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
+        INTERVALS.row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
     ]
-    slots = [Row(("a",), 0, (*[0] * 4, 370_000, *[0] * 9))]
+    slots = [SLOTS.row(("a",), 0, (*[0] * 4, 370_000, *[0] * 10))]
     found = intervals_of(rows, slots)
     assert found[0] == Interval(0, 1, 2, 3, 4, 370_000, 5, 6, "measured")
     assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]

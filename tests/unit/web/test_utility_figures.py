@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
-from gridseries.series import SLOTS, Row
+from gridseries.series import SLOTS, SlotRow
 from gridweb.pages.accounts import accounts_of
 from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
 from gridweb.pages.devices import voltages_of
@@ -46,12 +46,12 @@ def area_of(name: str = "a", *, meters: int = 4, days: tuple[int, ...] = (), fir
     return AreaInfo(name, "UTC", calendar, first_s, SLOT_S, RULES, meters, meters - 1)
 
 
-def slot_row(number: int, area: str = "a", /, **values: int | None) -> Row:
+def slot_row(number: int, area: str = "a", /, **values: int | None) -> SlotRow:
     """A row of slot ``number`` of the day; what is not named is None."""
-    return Row((area,), START_S + number * SLOT_S, tuple(values.get(name) for name in SLOTS.fields))
+    return SLOTS.row((area,), START_S + number * SLOT_S, (values.get(name) for name in SLOTS.fields))
 
 
-def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
+def settled_row(number: int, area: str = "a", /, **values: int | None) -> SlotRow:
     """A row of a settled slot in which everything is known."""
     known: dict[str, int | None] = {
         "expected": 4,
@@ -87,7 +87,7 @@ def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
 def test_a_slot_is_as_far_as_the_ledger_and_its_clock_say(
     values: dict[str, int], ledger_time_s: int, state: SlotState
 ) -> None:
-    row = slot_row(0, **values).values if values else ()
+    row = slot_row(0, **values).values if values else None
     assert state_of(START_S, row, area_of(), ledger_time_s) is state
 
 

@@ -23,7 +23,7 @@ from quart.wrappers import Response
 
 from gridcore.clock import ManualClock
 from gridcore.serving.metrics import Metrics
-from gridseries.series import Row, Series, SeriesUnavailable
+from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
 from gridweb.access import Role, Viewer
 from gridweb.app import create_app
 from gridweb.config import WebConfig
@@ -110,20 +110,22 @@ class MemorySeries:
     """A time series in memory. ``away``: it does not answer."""
 
     kind: str = "embedded"
-    rows: dict[str, dict[tuple[tuple[str, ...], int], Row]] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[tuple[str, ...], int], AnyRow]] = field(default_factory=dict)
     away: bool = False
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         """Keep rows."""
         self._check()
         self.rows.setdefault(series.name, {}).update({(row.tags, row.time_s): row for row in rows})
 
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+    async def read(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows of a span."""
         self._check()
         wanted = [(series.tags.index(name), value) for name, value in (tags or {}).items()]
         found = [
-            row
+            series.row(*row)
             for row in self.rows.get(series.name, {}).values()
             if start_s <= row.time_s < end_s and all(row.tags[at] == value for at, value in wanted)
         ]
