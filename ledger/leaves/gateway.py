@@ -43,4 +43,5 @@ GATEWAY: Final = Family(
         "organisation": text(1, 200),
         "protection": NAME,
     },
+    is_provable=True,
 )

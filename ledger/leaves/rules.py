@@ -60,6 +60,7 @@ RULES: Final = Family(
         "rationing": choice("pro_rata"),
         "reference_price_micro_per_kwh": integer(-REFERENCE_MICRO_PER_KWH_MAX, REFERENCE_MICRO_PER_KWH_MAX),
     },
+    is_provable=True,
 )
 
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridcore.errors import GridError, UsageError
@@ -28,6 +28,7 @@ from ledger.store.directory import load_genesis, read_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.registry_file import REGISTRY_NAME, load_registry
 from ledger.store.rows import Place
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.tiles import TileTree, empty_tree
@@ -65,7 +66,7 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
         _check_guard_is_near(guard, blocks)
         if db is not None:
             try:
-                parts = _fit(db, blocks, guard, misfit)
+                parts = _with_registry(_fit(db, blocks, guard, misfit), data_dir, files)
                 resources.push(of_db.pop_all())
                 return parts
             except GridError as error:
@@ -78,7 +79,7 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     except (sqlite3.Error, OSError) as error:
         raise StoreWriteError(f"{data_dir / DB_NAME}: cannot be made: {error}") from error
     resources.callback(db.close)
-    return _fit(db, blocks, guard, "")
+    return _with_registry(_fit(db, blocks, guard, ""), data_dir, files)
 
 
 def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None = None) -> None:
@@ -176,6 +177,11 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
         if whole.size:
             whole.leaf(whole.size - 1)  # reads the tiles of the right edge, up to the root that the header has
     return Parts(origin, guard, blocks, db, State(db, origin.chain, tree), history, tip)
+
+
+def _with_registry(parts: Parts, data_dir: Path, files: Files) -> Parts:
+    registry = load_registry(data_dir / REGISTRY_NAME, parts.db, parts.state, files)
+    return replace(parts, state=parts.state.with_registry(registry))
 
 
 def _check_guard_is_near(guard: Guard, blocks: BlockLog) -> None:
