@@ -147,9 +147,12 @@ class Registry:
             return 50
         leaf = self.leaves.get(key, {"entries": []})
         entries = leaf["entries"]
-        before = [cbor.decode(self.rows[entry[2]])[2]["organisation"] for entry in entries[-1:]]
+        related = [
+            self.leaves.get(f"{kin}/{name}", {"entries": []})["entries"] for kin in ("signer", "gateway", "party")
+        ]
+        owners = {cbor.decode(self.rows[own[-1][2]])[2]["organisation"] for own in related if own}
         allowed = self.must(f"organisation/{organisation}", ledger_time_s, height - 1)["roles"]
-        if {value["organisation"], *before} != {organisation} or not set(roles) <= set(allowed):
+        if owners | {value["organisation"]} != {organisation} or not set(roles) <= set(allowed):
             return 15
         is_again = any(entry[:2] == [from_s, height] for entry in entries)
         would_fold = len(entries) == ENTRIES_MAX and from_s <= entries[0][0]

@@ -62,7 +62,8 @@ class Twin:
 
     def contract(self, zone: str, slot: int) -> Leaf:
         """The zone as it was when the slot's gate opened: its contract and pin."""
-        opens_s = slot - self.timeline(zone)["open_before_start_s"]
+        first_s = self.leaves[f"zone/{zone}"]["entries"][0][0]
+        opens_s = max(slot - self.timeline(zone)["open_before_start_s"], first_s)
         return self.registry.must(f"zone/{zone}", opens_s, self.height - 1)
 
     def rules(self, area: str, slot: int) -> tuple[bytes, Leaf]:
