@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.twin_contracts import Order, clear, settle_point, split_by_largest_remainder
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
