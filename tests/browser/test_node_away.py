@@ -17,8 +17,9 @@ from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.observations import Observation, Observations, encode_observations
 from tests.browser.browser_world import NEEDS_CHROMIUM, BillLine, Visit
 from tests.browser.chromium import Browser, Look
-from tests.browser.rehosted import Rehosted, rehosted, wait_until
+from tests.browser.rehosted import Rehosted, rehosted
 from tests.demo.live import LiveDemo
+from tests.waiting import wait_until
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 NO_OUTAGE = "return document.querySelector('.statusbar .outage') === null"

@@ -25,7 +25,7 @@ from ledger.http.view import LedgerView
 from tests.independent import recompute
 from tests.worlds.consortium import DAYS, FIRST_S, PRICES, SLOT_S, START_S
 from tests.worlds.keys import key
-from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
@@ -386,7 +386,7 @@ async def test_waiting_for_the_clock_ends_when_it_moves(tmp_path: Path) -> None:
         assert await client.wait_clock(START_S - 1, 5) == START_S
         assert await client.wait_clock(START_S, 0) == START_S
         waiting = asyncio.create_task(client.wait_clock(START_S, 20))
-        await asyncio.sleep(0.05)
+        await wait_for_waiters(node.url, 1)
         assert not waiting.done()
         await submit_all(client, [[node.sender().clock(START_S + 900)]])
         assert await asyncio.wait_for(waiting, 5) == START_S + 900
@@ -396,7 +396,7 @@ async def test_going_down_does_not_wait_for_those_who_wait(tmp_path: Path) -> No
     async with running_node(tmp_path / "ledger") as node:
         clients = [Client(node.url) for _ in range(5)]
         waiting = [asyncio.create_task(client.wait_clock(START_S, WAIT_S_MAX)) for client in clients]
-        await asyncio.sleep(0.1)
+        await wait_for_waiters(node.url, len(waiting))
         node.stop.set()
         async with asyncio.timeout(WAIT_S_MAX / 2):
             results = await asyncio.gather(*waiting, return_exceptions=True)
