@@ -14,7 +14,7 @@ from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
-from ledger.http.door import Node
+from ledger.http.dispatcher import Node
 from ledger.http.server import serve_node
 from ledger.store.ledger import Ledger
 from settlement import statements

@@ -14,7 +14,7 @@ from gridcore.errors import InvariantError
 from gridcore.serving import asgi
 from ledger.client import NodeRefused, NodeUnreachable
 from ledger.engines.base import EngineStoppedError
-from ledger.http.door import Door
+from ledger.http.dispatcher import Dispatcher
 from ledger.http.view import LedgerView
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from settlement.contract_kit_1 import ContractInvariantError
@@ -91,7 +91,7 @@ async def test_questions_that_run_are_finished_before_the_ledger_closes(
     """The question outlasts what answers in the making get, and ends when the node waits for nothing else."""
     running, server_is_gone, ledger_is_closed = threading.Event(), threading.Event(), threading.Event()
     finished_before_the_ledger_closed: list[bool] = []
-    close_door = Door.close
+    close_door = Dispatcher.close
 
     def linger(*_: object, **__: object) -> dict[str, Any]:
         running.set()
@@ -99,12 +99,12 @@ async def test_questions_that_run_are_finished_before_the_ledger_closes(
         finished_before_the_ledger_closed.append(not ledger_is_closed.wait(0.2))
         return {}
 
-    async def say_and_close(door: Door) -> None:
+    async def say_and_close(door: Dispatcher) -> None:
         server_is_gone.set()
         await close_door(door)
 
     monkeypatch.setattr(LedgerView, "areas", property(linger))
-    monkeypatch.setattr(Door, "close", say_and_close)
+    monkeypatch.setattr(Dispatcher, "close", say_and_close)
     monkeypatch.setattr(asgi, "GRACE_S", 0.05)
     async with running_node(tmp_path / "ledger") as node:
         asking = asyncio.create_task(node.client("util").query("areas"))

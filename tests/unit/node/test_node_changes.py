@@ -10,7 +10,7 @@ import pytest
 
 from gridcore.observations import Observation, Observations, encode_observations
 from ledger.client import NodeRefused, NodeUnreachable
-from ledger.http import door
+from ledger.http import dispatcher
 from ledger.http.queries import blocks
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
@@ -142,7 +142,7 @@ async def test_who_may_not_follow_is_refused_before_it_waits(tmp_path: Path) -> 
 async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 1, "a block": 1})
+    monkeypatch.setattr(dispatcher, "WAITERS_MAX", {"the clock": 1, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         following = asyncio.create_task(follow(node, 0, wait_s=20))
         await wait_for_waiters(node.url, 1)
@@ -162,7 +162,7 @@ async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
 async def test_whoever_fills_the_room_for_the_clock_keeps_no_follower_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 0, "a block": 1})
+    monkeypatch.setattr(dispatcher, "WAITERS_MAX", {"the clock": 0, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeUnreachable, match="0 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)
