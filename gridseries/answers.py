@@ -76,7 +76,7 @@ def understood(what: str) -> Iterator[None]:
 
 
 def read_changes(answer: Json) -> Changes:
-    """The parts of ``changes`` that rows follow from. Kinds that are not known are none of ours."""
+    """The parts of ``changes`` that rows follow from. Unknown kinds are left out."""
     with understood("changes"):
         found: dict[str, set[tuple[str, int]]] = {"registers": set(), "slots": set(), "batch": set()}
         for change in answer["changes"]:
