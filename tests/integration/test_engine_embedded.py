@@ -18,6 +18,7 @@ from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
+from ledger.leaves.clearing import CLEARING
 from ledger.leaves.gateway import GATEWAY
 from ledger.state import due
 from ledger.state.due import Budget
@@ -298,7 +299,7 @@ async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: 
 
 async def all_cleared(ledger: Ledger, slots: int) -> None:
     """Wait until so many slots are cleared and nothing is left over."""
-    await until(lambda: len(ledger.leaf_keys("clearing/")) >= slots and not ledger.work_pending)
+    await until(lambda: len(ledger.leaf_keys(CLEARING.prefix)) >= slots and not ledger.work_pending)
 
 
 async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
