@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from gridcore import cbor, merkle
-from gridcore.batch import quality_words
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
+from gridcore.quality import quality_words
 from gridcore.verify import decode_trust, verify_bundle
 from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.quality import MISSING
 from gridseries import projection
 from gridseries.answers import AnswerError
 from gridseries.embedded import EmbeddedSeries
