@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gridcore.batch import FLAGS, QUALITIES
 from gridcore.errors import GridError
+from gridcore.quality import FLAGS, QUALITIES
 from gridseries.series import DIGEST_BYTES
 
 Json = Mapping[str, Any]
@@ -33,7 +33,7 @@ class Point:
 
 
 class Registers(NamedTuple):
-    """A meter's registers at a boundary, primary Wh; ``quality``: the byte of ``gridcore.batch``."""
+    """A meter's registers at a boundary, primary Wh; ``quality``: the byte of ``gridcore.quality``."""
 
     import_wh: int
     export_wh: int
@@ -76,7 +76,7 @@ def understood(what: str) -> Iterator[None]:
 
 
 def read_changes(answer: Json) -> Changes:
-    """The parts of ``changes`` that rows follow from. Kinds that are not known are none of ours."""
+    """The parts of ``changes`` that rows follow from. Unknown kinds are left out."""
     with understood("changes"):
         found: dict[str, set[tuple[str, int]]] = {"registers": set(), "slots": set(), "batch": set()}
         for change in answer["changes"]:

@@ -22,9 +22,9 @@ from gridseries.series import ObservationRow
 from ledger.client import NodeRefused, NodeStatus
 
 POINTS_MAX: Final = 200_000
-"""Installations at hand, beside the page in use; they never change. Those used last stay."""
+"""Installations in memory, beside the page in use; they never change. Those used last stay."""
 REGISTER_PAGES_MAX: Final = 4
-"""Pages of registers at hand during one answer's work: the end of a slot is the start of the next."""
+"""Pages of registers in memory during one answer's work: the end of a slot is the start of the next."""
 NOT_FOUND: Final = 404
 
 
@@ -39,7 +39,7 @@ class NodeClient(Protocol):
 
 
 class FollowedNode:
-    """A node's answers, read; what never changes is kept at hand, within bounds."""
+    """A node's answers, read; what never changes is kept in memory, within bounds."""
 
     def __init__(self, client: NodeClient) -> None:
         self._client = client

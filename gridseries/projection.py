@@ -37,7 +37,7 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 ROWS_AT_ONCE: Final = 10_000
 """Rows of a series that wait for a write; about so many are in memory, whatever the size of an area."""
 OBSERVED_ROWS_MAX: Final = 100_000
-"""Observations at hand during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
+"""Observations in memory during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
 REMEDY: Final = "drop the series and let them be made again, or bring the newer ledger back"
 
 OnSlots = Callable[[list[tuple[str, int]]], None]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from gridcore.batch import MISSING
 from gridcore.column import I64_MAX
+from gridcore.quality import MISSING
 from gridseries.answers import Changes, Json, Point, Position, Registers, understood
 from gridseries.series import (
     IntervalRow,

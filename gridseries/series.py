@@ -76,7 +76,7 @@ class IntervalValues(NamedTuple):
     """A metering point in a slot: primary Wh, None while the register at one of its ends is missing.
 
     Traded energy and money are None until the slot is settled, and for points that are not billed; ``quality`` is the quality byte
-    of the register at the slot's end, ``MISSING`` where there is none (``gridcore.batch``).
+    of the register at the slot's end, ``MISSING`` where there is none (``gridcore.quality``).
     """
 
     import_wh: int | None

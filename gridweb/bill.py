@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gridcore import verify
-from gridcore.batch import MISSING, quality_words
+from gridcore.quality import MISSING, quality_words
 from gridseries.series import IntervalRow, SlotRow
 from gridweb import format as shown
 from gridweb.i18n import N_, _

@@ -1,4 +1,4 @@
-"""Bundles at hand, the trust root that they are checked with, and the check itself: the stand-alone verifier, in a thread.
+"""Bundles in memory, the trust root that they are checked with, and the check itself: the stand-alone verifier, in a thread.
 
 A bundle once made stays as good as it was: it proves its line under the header that was the newest one then. So one that was
 fetched is kept, and page, download, check and attempts at cheating are about the same bytes.
@@ -24,7 +24,7 @@ from gridweb.points import check_slot, find_point
 from gridweb.source import Source
 
 BUNDLES_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Bundles that are kept at hand beside the newest one: about a thousand, and fewer of parties with many orders."""
+"""Bundles that are kept in memory beside the newest one: about a thousand, and fewer of parties with many orders."""
 VERIFIER_NAME: Final = "verify.py"
 TRUST_NAME: Final = "trust.json"
 

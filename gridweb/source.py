@@ -24,7 +24,7 @@ from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
-"""Bytes of answers (as received) that are kept at hand."""
+"""Bytes of answers (as received) that are kept in memory."""
 CACHE_AGE_S_MAX: Final = 10.0
 """An answer is asked for anew after this, whether or not a newer height was seen: the follower may be behind."""
 STATUS_AGE_S_MAX: Final = 1.0
@@ -163,7 +163,7 @@ class Source:
         self._areas: list[AreaInfo] | None = None
 
     async def query(self, path: str, **params: str | int) -> Any:
-        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a question that is none."""
+        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
         return _parse(await self.bytes(path, **params))
 
     async def bytes(self, path: str, **params: str | int) -> bytes:

@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
     "price_micro": "1e-6 {currency}/kWh",
     "count": "1",
     "voltage_milli": "mV",
-    "quality": "",  # a word of gridcore.batch.QUALITIES, or "missing"
+    "quality": "",  # a word of gridcore.quality.QUALITIES, or "missing"
     "share": "1e-6",  # parts per million
     "digest": "",  # lower-case hex digits
 }

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridcore.batch import KIND as READING_BATCH
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
 from gridcore.sm3 import sm3
+from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import (
     EvidenceError,
     LeafKeys,
@@ -137,14 +137,15 @@ def _reading(reader: LedgerReader, gateway: str, number: int, boundary_s: int) -
     """The row that gave a meter's register of a boundary: the first one of its gateway's batches that was not refused."""
     for transaction_id in _batches(reader, gateway, boundary_s):
         decided = _transaction(reader, transaction_id)
-        batch = decode_transaction(decided.wire)
-        columns = decode_batch(batch.attachment, batch.body["rows"])
-        exception = EXCEPTION.load(reader, gateway, batch.identity["epoch"], batch.identity["counter"])
+        transaction = decode_transaction(decided.wire)
+        batch = ReadingBatch.decode(transaction)
+        columns = decode_batch(transaction.attachment, batch.rows)
+        exception = EXCEPTION.load(reader, gateway, batch.epoch, batch.counter)
         refused = {verdict.row for verdict in exception.rows} if exception else set()
         for row in np.flatnonzero(columns.meter == number).tolist():
             if row not in refused:
-                proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.body["rows_root"], READING_BATCH)
-                return ProvenReading(_recorded(reader, decided, batch), proof)
+                proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
+                return ProvenReading(_recorded(reader, decided, transaction), proof)
     return broken(f"the register of meter {number} came in a batch")
 
 

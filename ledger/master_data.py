@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from gridcore.genesis import complete_genesis
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS
 from ledger.leaves.area import AREA, AreaLeaf
 from ledger.leaves.calendar import CALENDAR, CalendarLeaf
 from ledger.leaves.chain import CHAIN, ChainLeaf
 from ledger.leaves.family import Value
-from ledger.leaves.gateway import FIRST_PREVIOUS, GATEWAY, GatewayLeaf
+from ledger.leaves.gateway import GATEWAY, GatewayLeaf
 from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.leaves.ledger_time import TIME, TimeLeaf
 from ledger.leaves.party import PARTY, PartyLeaf

@@ -130,7 +130,7 @@ def _area_of(bundle: bytes, url: str) -> str:
     except (EncodingError, LookupError, TypeError):
         area = None
     if not isinstance(area, str):
-        raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that is none")
+        raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that cannot be decoded")
     return area
 
 

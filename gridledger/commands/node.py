@@ -117,7 +117,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     from gridcore.clock import WallClock
     from gridledger import __version__
     from ledger.engines.embedded import EmbeddedEngine
-    from ledger.http.door import Node
+    from ledger.http.dispatcher import Node
     from ledger.http.server import serve_node
     from settlement import statements
     from settlement.catalogue import CONTRACTS

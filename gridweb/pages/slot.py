@@ -13,8 +13,8 @@ from typing import Any, Final
 from quart import Blueprint
 
 from gridcore import cbor
-from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
+from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore import cbor
-from gridcore.batch import ABSENT_QUALITY
 from gridcore.errors import require
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
 from ledger.contract import Contract, SlotSettlementLike
 from ledger.leaves.account import ACCOUNT, AccountLeaf

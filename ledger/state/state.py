@@ -14,7 +14,7 @@ from ledger.state.registry import REGISTRY_PREFIXES, Registry
 from ledger.tiles import MemoryTiles, TileSource, TileTree, TreeChange, empty_tree
 
 CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Leaf bytes of the values kept at hand."""
+"""Leaf bytes of the values kept in memory."""
 CACHED_ENTRY_BYTES: Final = 1024
 """What an entry of the cache takes beside its leaf's bytes."""
 
@@ -53,7 +53,7 @@ class StateChange:
 
 
 class _Cached(NamedTuple):
-    """A leaf at hand; ``value`` None: there is no such leaf."""
+    """A leaf in memory; ``value`` None: there is no such leaf."""
 
     number: int
     value: Value | None
@@ -127,7 +127,7 @@ class State:
         return self._registry
 
     def with_registry(self, registry: Registry) -> State:
-        """This state with nothing at hand but a registry that was derived from its leaves before."""
+        """This state with nothing in memory but a registry that was derived from its leaves before."""
         state = State(self._source, self.chain, self._tree)
         state._registry = registry
         return state

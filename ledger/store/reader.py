@@ -27,7 +27,7 @@ from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
 BLOCK_TREES_MAX: Final = 8
-"""Blocks whose results are kept at hand, with the tree over them; the least recently asked for goes first."""
+"""Blocks whose results are kept in memory, with the tree over them; the least recently asked for goes first."""
 
 
 @dataclass(frozen=True)

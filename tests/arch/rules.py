@@ -34,14 +34,16 @@ GENERATED_FILES = ("gridcore/verify.py",)  # of parts that keep the limit
 FUNCTION_LINES_MAX = 60
 
 CONSENSUS = (
+    "ledger/kinds/",
     "ledger/leaves/",
     "ledger/state/",
     "settlement/contracts/",
     "settlement/contract_kit_1/",
     "gridcore/sm3/",
+    "gridcore/transactions/",
     *(
         f"gridcore/{name}.py"
-        for name in "batch cbor codes column envelope errors forms genesis header merkle rows".split()
+        for name in "cbor codes column envelope errors forms genesis header merkle quality rows".split()
     ),
 )
 

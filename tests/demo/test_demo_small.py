@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from tests.demo.demo_run import (
     run_demo,
 )
 from tests.independent import recompute, results_root
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 HOUSEHOLDS, SLOTS, KILLS = 12, 8, 10
@@ -367,9 +367,7 @@ def started(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        give_up = time.monotonic() + 60
-        while not all(read_pid(out, name) for name in ("node", "edge-1")) and time.monotonic() < give_up:
-            time.sleep(0.05)
+        wait_until(lambda: all(read_pid(out, name) for name in ("node", "edge-1")), "node and agent", 60)
         yield out, process
     finally:
         end_by_force(out, process)
@@ -405,11 +403,8 @@ def test_kill_9_of_the_demo_leaves_no_process_behind(started: tuple[Path, subpro
     process.kill()
     process.communicate(timeout=60)
 
-    deadline = time.monotonic() + 30
-    while any(parent_of(pid) is not None for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert children
-    assert [parent_of(pid) for pid in children] == [None] * len(children)
+    wait_until(lambda: all(parent_of(pid) is None for pid in children), "the end of node and agent")
 
 
 def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple[Path, subprocess.Popen[str]]) -> None:

@@ -20,6 +20,7 @@ from gridseries.projection import Projector
 from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, AnyRow, AnySeries, Row, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
+from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import running_node, submit_all
 from tests.worlds.two_areas import one_settled_slot
@@ -92,9 +93,7 @@ async def test_killed_and_restarted_while_written_nothing_is_lost_and_nothing_is
     try:
         projector = Projector(node, store, on_health=lambda name, reason: told.append(f"{name}: {reason}"))
         running = asyncio.create_task(projector.run(stop))
-        async with asyncio.timeout(120):
-            while projector.height < node.newest:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.05)
+        await until(lambda: projector.height >= node.newest, 120)
         stop.set()
         await running
         found = await everything(store)

@@ -33,6 +33,7 @@ from settlement.contract_kit_1 import ContractInvariantError
 from tests.processes import ready_line
 from tests.worlds.consortium import FIRST_S, START_S, Consortium, load
 from tests.worlds.keys import key
+from tests.worlds.nodes import wait_for_waiters
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "correct horse"
@@ -179,7 +180,7 @@ def test_sigterm_ends_it_at_once_while_others_wait(folder: Path, node: NodeProce
 
     async def wait_and_end(client: Client) -> None:
         waiting = asyncio.create_task(client.wait_clock(START_S, WAIT_S_MAX))
-        await asyncio.sleep(0.3)
+        await wait_for_waiters(node.url, 1)
         async with asyncio.timeout(PATIENCE_S):
             assert await asyncio.to_thread(node.end, signal.SIGTERM) == (0, "")
             with pytest.raises(NodeUnreachable):

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from gridcore.batch import ABSENT_QUALITY
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API

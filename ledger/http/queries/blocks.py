@@ -127,7 +127,7 @@ def block(view: LedgerView, height: int, start: int) -> Json:
 
 
 def _described(wire: bytes) -> dict[str, Any]:
-    """Kind and signer of a transaction, None for bytes that are none."""
+    """Kind and signer of a transaction, None for bytes that are no transaction."""
     try:
         transaction = decode_transaction(wire)
     except EncodingError:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gridcore import cbor, merkle
-from gridcore.batch import Reading, decode_attachment, encode_attachment, split_attachment
 from gridcore.envelope import (
     SIGNED_ITEMS_MAX,
     decode_transaction,
@@ -32,6 +31,7 @@ from gridcore.header import (
 )
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import Reading, decode_attachment, encode_attachment, split_attachment
 
 KEY = SigningKey.from_scalar(bytes(31) + b"\x05")
 CHAIN = "chain-1"

@@ -11,7 +11,7 @@ from typing import Any
 from gridcore.clock import ManualClock
 from ledger.client import API
 from ledger.http.app import create_app
-from ledger.http.door import Door, Node
+from ledger.http.dispatcher import Dispatcher, Node
 from ledger.http.openapi import openapi
 from ledger.http.roles import OWN_AREAS, OWN_ROWS
 from ledger.http.route import JSON_TYPE, Query, Service
@@ -32,7 +32,7 @@ async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> Non
     async with running_node(tmp_path / "ledger") as node:
         described = await node.client().query("openapi.json")
         engine: Any = None
-        opened = Door(Node(node.ledger, engine, CONTRACTS, statements, ManualClock(0), "0", node.stop))
+        opened = Dispatcher(Node(node.ledger, engine, CONTRACTS, statements, ManualClock(0), "0", node.stop))
         rules = list(create_app(opened).url_map.iter_rules())
         await opened.close()
     served = {

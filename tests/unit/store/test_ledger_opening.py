@@ -14,6 +14,8 @@ import pytest
 from gridcore import merkle
 from gridcore.clock import ManualClock
 from gridcore.errors import GridError, UsageError
+from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.signer import SIGNER
 from ledger.state.registry import Registry
 from ledger.store import state_db
 from ledger.store.check import check_ledger, renew_guard
@@ -201,7 +203,7 @@ def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, mon
     with closing(open_ledger(tmp_path)) as ledger:
         for height, wires in enumerate(BLOCKS, 1):
             decide(ledger, wires)
-            leaves[height] = {name: ledger.leaf(name) for name in ("gateway/gw-1", "chain", "signer/gw-2")}
+            leaves[height] = {name: ledger.leaf(name) for name in (GATEWAY.key("gw-1"), "chain", SIGNER.key("gw-2"))}
         for height in range(7, 13):
             for name, leaf in leaves[height].items():
                 proof = ledger.leaf_proof(name, height)
@@ -210,7 +212,7 @@ def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, mon
                 assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root
         rows = ledger._db._rows("SELECT MIN(height), MAX(height) FROM replaced_digests")
         assert rows == [(8, 12)], "no more is kept than the proofs need"
-        assert ledger.leaf_proof("gateway/nobody", 9) is None
+        assert ledger.leaf_proof(GATEWAY.key("nobody"), 9) is None
         with pytest.raises(UsageError, match="leaf time: is proved at the newest height alone"):
             ledger.leaf_proof("time", 9)
 
@@ -234,5 +236,5 @@ def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None
         connection.execute("UPDATE replaced_leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE height = 5")
     with closing(open_ledger(tmp_path)) as ledger:
         with pytest.raises(StoreError, match="leaf gateway/gw-1 as of height 4 is damaged"):
-            ledger.leaf_proof("gateway/gw-1", 4)
-        assert ledger.leaf_proof("gateway/gw-1", 6) is not None
+            ledger.leaf_proof(GATEWAY.key("gw-1"), 4)
+        assert ledger.leaf_proof(GATEWAY.key("gw-1"), 6) is not None

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.quality import MISSING
 from gridseries import projection
 from gridseries.answers import AnswerError
 from gridseries.embedded import EmbeddedSeries
@@ -21,7 +21,7 @@ from tests.unit.timeseries.scripted_node import FIRST_S as FIRST_S_OF_SCRIPT
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
-from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
 from tests.worlds.two_areas import one_settled_slot
 
 END_S = FIRST_S + SLOT_S
@@ -222,7 +222,7 @@ async def test_told_to_stop_it_stops_while_the_node_holds_its_question(tmp_path:
     async with running_node(tmp_path / "ledger") as node:
         store, stop = new_store(tmp_path), asyncio.Event()
         running = asyncio.create_task(Projector(node.client("util"), store).run(stop))
-        await asyncio.sleep(0.3)
+        await wait_for_waiters(node.url, 1)
         stop.set()
         async with asyncio.timeout(5):  # a question is held for 15 s
             await running

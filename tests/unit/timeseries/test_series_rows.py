@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcore.batch import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
+from gridcore.quality import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
 from gridseries.answers import (
     AnswerError,
     Changes,

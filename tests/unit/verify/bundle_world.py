@@ -23,6 +23,13 @@ GATEWAY, PARTY, NEIGHBOUR = "GW-1", "H001", "H002"
 METER, RATIO, MODULUS_WH = 17, 2, 1_000_000
 PRICE = 380_000
 HEAD, RUN_HEIGHT = 4, 3
+GATEWAY_SIGNER, PARTY_SIGNER, GATEWAY_LEAF = f"signer/{GATEWAY}", f"signer/{PARTY}", f"gateway/{GATEWAY}"
+INSTALLATION, RULES, RUN, CLEARING = (
+    f"installation/{METER}",
+    "rules/standard",
+    f"run/{SLOT}/initial",
+    f"clearing/{SLOT}",
+)
 
 KEYS = {
     name: SigningKey.from_scalar(number.to_bytes(32, "big"))
@@ -73,9 +80,9 @@ def _leaves() -> dict[str, dict[str, Any]]:
     slot |= {"price_micro_per_kwh": PRICE}
     return {
         "chain": {"clock": "simulated", "currency": "CNY", "name": "toy", "slot_s": SLOT_S},
-        f"signer/{GATEWAY}": {"public_key": KEYS[GATEWAY].public_key, "roles": ["gateway"]},
-        f"signer/{PARTY}": {"public_key": KEYS[PARTY].public_key, "roles": ["prosumer"]},
-        f"gateway/{GATEWAY}": {
+        GATEWAY_SIGNER: {"public_key": KEYS[GATEWAY].public_key, "roles": ["gateway"]},
+        PARTY_SIGNER: {"public_key": KEYS[PARTY].public_key, "roles": ["prosumer"]},
+        GATEWAY_LEAF: {
             "counter": 2,
             "epoch": 1,
             "last": bytes(32),
@@ -83,7 +90,7 @@ def _leaves() -> dict[str, dict[str, Any]]:
             "organisation": "utility",
             "protection": "software",
         },
-        "rules/standard": {
+        RULES: {
             "gate_before_start_s": 300,
             "metering_deadline_s": 900,
             "open_before_start_s": 86_400,
@@ -91,7 +98,7 @@ def _leaves() -> dict[str, dict[str, Any]]:
             "rationing": "pro_rata",
             "reference_price_micro_per_kwh": 370_000,
         },
-        f"installation/{METER}": {
+        INSTALLATION: {
             "area": AREA,
             "from_s": START_S - 86_400,
             "gateway": GATEWAY,
@@ -105,8 +112,8 @@ def _leaves() -> dict[str, dict[str, Any]]:
             "ratio": RATIO,
             "role": "household",
         },
-        f"clearing/{SLOT}": {**slot, "orders": 3},
-        f"run/{SLOT}/initial": {
+        CLEARING: {**slot, "orders": 3},
+        RUN: {
             **slot,
             "accounts": {"clearing": [0, 0]},
             "as_of_height": RUN_HEIGHT - 1,
@@ -184,10 +191,10 @@ class World:
         for batch in self.batches.values():
             rows = [struct.pack("<IiBQQ", *row) for row in batch["rows"]]
             batch["signed"]["body"]["rows_root"] = merkle.root_of_hashes(merkle.salted_leaf_hashes(batch["seed"], rows))
-        rules = sm3(cbor.encode(["rules/standard", self.leaves["rules/standard"]]))
+        rules = sm3(cbor.encode([RULES, self.leaves[RULES]]))
         for key, names in (
-            (f"run/{SLOT}/initial", ("input", "position", "line")),
-            (f"clearing/{SLOT}", ("fills", "book")),
+            (RUN, ("input", "position", "line")),
+            (CLEARING, ("fills", "book")),
         ):
             if key in self.leaves:
                 self.leaves[key]["rules"] = rules
@@ -281,7 +288,7 @@ class World:
             self.link()
         headers = self.headers()
         history = [merkle.leaf_hash(self.genesis), *(merkle.leaf_hash(sm3(header)) for header in headers[1:HEAD])]
-        gateway = {"gateway": self.state_proof(f"gateway/{GATEWAY}"), "signer": self.state_proof(f"signer/{GATEWAY}")}
+        gateway = {"gateway": self.state_proof(GATEWAY_LEAF), "signer": self.state_proof(GATEWAY_SIGNER)}
         parts: dict[str, Any] = {
             "batches": {},
             "certificate": self.certificate,
@@ -290,12 +297,12 @@ class World:
             "genesis": {"digest": self.genesis, "path": merkle.sided_path(history, 0)},
             "header": headers[HEAD],
             "input": self.row_proof("input", 0),
-            "installation": self.state_proof(f"installation/{METER}"),
+            "installation": self.state_proof(INSTALLATION),
             "line": self.row_proof("line", self.line_index),
             "orders": [],
             "position": self.row_proof("position", 0),
-            "rules": self.state_proof("rules/standard"),
-            "run": self.state_proof(f"run/{SLOT}/initial"),
+            "rules": self.state_proof(RULES),
+            "run": self.state_proof(RUN),
             "type": "gridledger-evidence",
             "version": 1,
         }
@@ -307,10 +314,10 @@ class World:
         for index in range(len(self.orders)):
             fill = self.row_proof("fills", self.fill_rows[index])
             parts["orders"].append({**self.transaction_proof(f"order{index}", headers), "fill": fill})
-        if f"clearing/{SLOT}" in self.leaves:
-            parts["clearing"] = self.state_proof(f"clearing/{SLOT}")
+        if CLEARING in self.leaves:
+            parts["clearing"] = self.state_proof(CLEARING)
         if self.orders:
-            parts["party"] = self.state_proof(f"signer/{PARTY}")
+            parts["party"] = self.state_proof(PARTY_SIGNER)
         return parts
 
     def bundle(self) -> bytes:
@@ -333,8 +340,6 @@ class World:
 
 
 # ------------------------------------------------------------------------------------------------ what the tests share
-
-RUN, CLEARING = f"run/{SLOT}/initial", f"clearing/{SLOT}"
 
 
 def trust_of(world: World, *names: str) -> verify.Trust:
@@ -364,7 +369,7 @@ def with_one_order(world: World) -> World:
     world.orders[0]["signed"]["body"] |= {"price_micro_per_kwh": PRICE, "quantity_wh": 600}
     world.rows["fills"][:2] = [[METER, 1, 0, 600, PRICE, 500]]
     world.rows["book"] = [[0, 0, 600, PRICE, 500], [1, 1, 500, 370_000, 500]]
-    world.leaves[f"clearing/{SLOT}"]["orders"] = 2
+    world.leaves[CLEARING]["orders"] = 2
     world.block_of.pop("order1")
     world.codes.pop("order1")
     world.sign()

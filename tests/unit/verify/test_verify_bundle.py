@@ -13,10 +13,9 @@ from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from tests.unit.verify.bundle_world import (
     CLEARING,
-    GATEWAY,
+    GATEWAY_LEAF,
     KEYS,
     RUN,
-    SLOT,
     World,
     claim_refuted,
     every_place,
@@ -59,10 +58,10 @@ def test_a_line_of_another_kind_is_verified(index: int, kind: str, amount_nano: 
 def test_a_party_without_orders_is_verified(has_clearing: bool) -> None:
     world = without_orders(WORLD.copy())
     if not has_clearing:
-        del world.leaves[f"clearing/{SLOT}"]
+        del world.leaves[CLEARING]
         for name in ("price_micro_per_kwh",):
-            del world.leaves[f"run/{SLOT}/initial"][name]
-        world.leaves[f"run/{SLOT}/initial"]["volume_wh"] = 0
+            del world.leaves[RUN][name]
+        world.leaves[RUN]["volume_wh"] = 0
     world.certify()
     assert claim_refuted(world, TRUST) == verify.VERIFIED
 
@@ -241,7 +240,7 @@ def test_a_missing_certificate_cannot_be_decided() -> None:
 
 def test_a_certificate_over_another_header_is_not_verified() -> None:
     world = WORLD.copy()
-    world.leaves[f"gateway/{GATEWAY}"]["counter"] = 3
+    world.leaves[GATEWAY_LEAF]["counter"] = 3
     assert claim_refuted(world, TRUST) == "certificate"
 
 

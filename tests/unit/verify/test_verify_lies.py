@@ -11,12 +11,14 @@ import pytest
 from gridcore import verify
 from tests.unit.verify.bundle_world import (
     CLEARING,
-    GATEWAY,
+    GATEWAY_SIGNER,
+    INSTALLATION,
     KEYS,
     METER,
     PARTY,
+    PARTY_SIGNER,
+    RULES,
     RUN,
-    SLOT,
     START_S,
     Lie,
     World,
@@ -62,8 +64,8 @@ def test_every_changed_value_with_all_digests_recomputed_is_not_verified() -> No
             claim = claim_refuted(world, TRUST)
         except (KeyError, IndexError, ValueError):  # what is shown no longer has a place in its tree
             continue
-        linked_again = place and (str(place[-1]).endswith("_root") or place == [f"run/{SLOT}/initial", "rules"])
-        if linked_again or place == [f"clearing/{SLOT}", "rules"]:
+        linked_again = place and (str(place[-1]).endswith("_root") or place == [RUN, "rules"])
+        if linked_again or place == [CLEARING, "rules"]:
             continue
         assert claim in verify.CLAIMS, (name, place, claim)
         refuted.setdefault(name, set()).add(claim)
@@ -124,18 +126,18 @@ LIES: dict[str, tuple[str, Lie]] = {
     "negative energy bought": ("energy", put("rows", "position", 0, 1, -500)),
     "register went back": ("energy", put("rows", "input", 0, 4, 39)),
     "negative register": ("energy", put("rows", "input", 0, 3, -1)),
-    "other ratio": ("energy", put("leaves", f"installation/{METER}", "ratio", 3)),
-    "other modulus": ("energy", put("leaves", f"installation/{METER}", "modulus_wh", 1_000_001)),
-    "other levy": ("energy", put("leaves", "rules/standard", "prices", "levy_micro_per_kwh", 40_001)),
+    "other ratio": ("energy", put("leaves", INSTALLATION, "ratio", 3)),
+    "other modulus": ("energy", put("leaves", INSTALLATION, "modulus_wh", 1_000_001)),
+    "other levy": ("energy", put("leaves", RULES, "prices", "levy_micro_per_kwh", 40_001)),
     "other registers than were signed": ("readings", _other_registers),
     "quality not as signed": ("readings", put("rows", "input", 0, 5, 0)),
-    "installation of another gateway": ("header", put("leaves", f"installation/{METER}", "gateway", "GW-2")),
-    "installation of another area": ("header", put("leaves", f"installation/{METER}", "area", "A2")),
-    "installation with another number": ("header", put("leaves", f"installation/{METER}", "number", 18)),
-    "installation from later on": ("header", put("leaves", f"installation/{METER}", "from_s", START_S + 1)),
-    "installation of a feeder": ("header", lambda world: world.leaves[f"installation/{METER}"].pop("party")),
-    "gateway's key without its role": ("header", put("leaves", f"signer/{GATEWAY}", "roles", ["clock"])),
-    "party's key without its role": ("header", put("leaves", f"signer/{PARTY}", "roles", ["gateway"])),
+    "installation of another gateway": ("header", put("leaves", INSTALLATION, "gateway", "GW-2")),
+    "installation of another area": ("header", put("leaves", INSTALLATION, "area", "A2")),
+    "installation with another number": ("header", put("leaves", INSTALLATION, "number", 18)),
+    "installation from later on": ("header", put("leaves", INSTALLATION, "from_s", START_S + 1)),
+    "installation of a feeder": ("header", lambda world: world.leaves[INSTALLATION].pop("party")),
+    "gateway's key without its role": ("header", put("leaves", GATEWAY_SIGNER, "roles", ["clock"])),
+    "party's key without its role": ("header", put("leaves", PARTY_SIGNER, "roles", ["gateway"])),
     "run of another slot under this key": ("header", put("leaves", RUN, "slot_start_s", START_S + 900)),
     "run of another area under this key": ("header", put("leaves", RUN, "area", "A2")),
     "run of another name under this key": ("header", put("leaves", RUN, "run", "final")),
@@ -165,15 +167,15 @@ LIES: dict[str, tuple[str, Lie]] = {
     "price beyond the order's limit": ("orders", dearer),
     "gateway's registered key exchanged": (
         "signatures",
-        put("leaves", f"signer/{GATEWAY}", "public_key", KEYS["stranger"].public_key),
+        put("leaves", GATEWAY_SIGNER, "public_key", KEYS["stranger"].public_key),
     ),
     "party's registered key exchanged": (
         "signatures",
-        put("leaves", f"signer/{PARTY}", "public_key", KEYS["stranger"].public_key),
+        put("leaves", PARTY_SIGNER, "public_key", KEYS["stranger"].public_key),
     ),
     "party's registered key off the curve": (
         "signatures",
-        put("leaves", f"signer/{PARTY}", "public_key", b"\x04" + bytes(64)),
+        put("leaves", PARTY_SIGNER, "public_key", b"\x04" + bytes(64)),
     ),
     "batch changed after signing": ("signatures", put("batches", "end", "signed", "body", "clock", "offset_ms", 5)),
     "order changed after signing": ("signatures", _raise_limit),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridcore import verify
-from gridcore.batch import FLAG_LATE, MISSING, SUSPECT
+from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
 from gridseries.series import INTERVALS, SLOTS
 from gridweb.bill import (
     LINE_TITLES,

@@ -23,6 +23,7 @@ from gridweb.pages.stakes import Basis, TroubleKind, read_troubles
 from gridweb.source import Source
 from gridweb.tables import Table
 from tests.unit.web.ledger_world import ledger_world
+from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S
 
 UTILITY = Viewer("util", Role.UTILITY)
@@ -266,9 +267,12 @@ async def test_a_key_that_is_not_on_the_ledger_is_one_outage_that_stays_however_
         source = Source(client, series, projector, health)
         stop = asyncio.Event()
         following = asyncio.create_task(projector.run(stop))
-        while len(refusals) < 4:
+
+        async def is_refused_often() -> bool:
             await source.status()  # as each page does, and without a key
-            await asyncio.sleep(0.01)
+            return len(refusals) >= 4
+
+        await until(is_refused_often)
         stop.set()
         await following
         await series.close()
