@@ -21,7 +21,6 @@ from quart import Quart
 from quart.typing import TestClientProtocol
 from quart.wrappers import Response
 
-from gridcore.clock import ManualClock
 from gridcore.serving.metrics import Metrics
 from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
 from gridweb.access import Role, Viewer
@@ -39,6 +38,7 @@ from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
 from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import PRICES
 
 CONTRACT = contract_answer(CATALOGUE["p2p_call_auction/1"].contract, CATALOGUE["p2p_call_auction/1"].vocabulary)
