@@ -56,4 +56,5 @@ RUN: Final = Family(
     _encode,
     optional=frozenset({"price_micro_per_kwh", "totals_wh"}),
     is_provable=True,
+    is_followed=True,
 )
