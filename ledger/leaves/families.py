@@ -31,3 +31,4 @@ _ALL: Final = (
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}
 """First those that genesis brings into being, then those that blocks do."""
+FOLLOWED_FAMILIES: Final = tuple(family for family in FAMILIES.values() if family.is_followed)

@@ -39,7 +39,7 @@ class Family(Generic[P, R]):
 
     name: first part of every key; key: of one leaf, from what names it; decode: the record of a stored map, called with the
     map's items as keyword arguments; encode: the inverse. is_provable: its leaves enter bundles, so that a store keeps what the
-    newest blocks replaced of them.
+    newest blocks replaced of them. is_followed: followers of the ledger are told of its writes.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Family(Generic[P, R]):
     decode: Callable[..., R]
     encode: Callable[[R], Value] = as_map
     is_provable: bool = False
+    is_followed: bool = False
 
     @property
     def prefix(self) -> str:

@@ -10,7 +10,6 @@ from ledger.leaves.family import Family, Leaves, Value, as_map
 
 SPAN_S_MAX: Final = 366 * 86_400
 """Longest span of a rule: opening, gate, metering deadline."""
-REFERENCE_MICRO_PER_KWH_MAX: Final = 10**9
 
 
 class RulesLeaf(NamedTuple):

@@ -18,7 +18,7 @@ from gridcore import cbor
 from gridcore.errors import require
 from gridcore.header import Certificate, decode_header
 from ledger.application import Decided
-from ledger.leaves.families import FAMILIES
+from ledger.leaves.families import FAMILIES, FOLLOWED_FAMILIES
 from ledger.origin import Origin
 from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.state.state import LeafChange, StateChange
@@ -37,8 +37,6 @@ from ledger.tiles import TileId
 
 DB_NAME: Final = "state.db"
 PAGE_BATCHES_MAX: Final = 1000
-FOLLOWED_LEAVES: Final = ("clearing", "exception", "registers", "run")
-"""First parts of the keys whose writes ``changes`` tells of."""
 PROVABLE_HEIGHTS: Final = 64
 """How many of the newest heights the state can be proved at."""
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -262,7 +260,8 @@ class StateDb:
         return (cut - 1, whole) if whole else (cut, self._changes_between(after_height, cut, -1))
 
     def _changes_between(self, after_height: int, height: int, limit: int) -> list[Change]:
-        kinds = " OR ".join(f"key BETWEEN '{kind}/' AND '{kind}0'" for kind in FOLLOWED_LEAVES)  # "0" follows "/"
+        names = [family.name for family in FOLLOWED_FAMILIES]
+        kinds = " OR ".join(f"key BETWEEN '{name}/' AND '{name}0'" for name in names)  # "0" follows "/"
         rows = self._rows(
             f"SELECT height, key FROM leaves WHERE height > ? AND height <= ? AND ({kinds}) "  # noqa: S608 - our own words
             "UNION ALL SELECT height, 'batch/' || gateway || '/' || boundary_s || '/' || observed FROM batches WHERE height > ? AND height <= ? "
