@@ -24,7 +24,7 @@ from ledger.leaves.run import RUN
 from ledger.leaves.seen import SEEN
 from ledger.registry.entries import ENTITY_FAMILIES
 
-_ALL: Final = (
+_ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, BOOK, CLEARING, FILLS, RUN, POSITIONS, ACCOUNT, BALANCE, EXCEPTION, SEEN,
 )  # fmt: skip
