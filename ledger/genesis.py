@@ -25,7 +25,6 @@ from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.contract import Contract
 from ledger.genesis_rows import GenesisRows, Stated
 
-
 _WITH_SIGNER: Final[tuple[Entity[Any], ...]] = (GATEWAY, PARTY)
 """What has the signer of the same name."""
 _OWNED: Final[tuple[Entity[Any], ...]] = (SIGNER, *_WITH_SIGNER)
