@@ -127,7 +127,7 @@ def _genesis(public_key: bytes) -> dict[str, Any]:
     rules = Rules(
         name="r",
         prices_micro_per_kwh={},
-        reference_price_micro_per_kwh=0,
+        market={"reference_price_micro_per_kwh": 0, "rationing": "pro_rata"},
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,

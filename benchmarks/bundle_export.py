@@ -143,7 +143,7 @@ def _master_data(public_key: bytes, contract: str, contract_pin: bytes) -> Maste
     rules = Rules(
         name="r",
         prices_micro_per_kwh=PRICES,
-        reference_price_micro_per_kwh=370_000,
+        market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,

@@ -171,6 +171,7 @@ INPUT_ROW: Final = struct.Struct(
 )  # meter, import at start and end, export at start and end, quality at the end
 POSITION_ROW: Final = struct.Struct("<Iqqqq")  # meter, bought, sold, pays, supplier only
 LINE_ROW: Final = struct.Struct("<IBqqq")  # meter, line kind, energy, price, amount
+PRICE_ABSENT: Final = -(1 << 63)  # in a line row: the line has no price of its own
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # meter, counter, side, quantity, limit, filled
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 
@@ -449,17 +450,55 @@ def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
 # What a settlement contract computes of one point and of one book: as much of it as a bundle shows.
 
 
+TRADE_PRICE: Final = (
+    "trade_price_micro_per_kwh"  # where the price of a line comes from that has the price of the clearing
+)
+
+
+class LineKind(NamedTuple):
+    """A kind of line. ``sign``: +1 where the party owes energy x price, -1 where it is owed; ``price``: a key of the rules'
+    prices, TRADE_PRICE, or None: the amount is a share of a sum, and the line has no price of its own.
+    """
+
+    name: str
+    sign: int
+    price: str | None
+
+
+class Point(NamedTuple):
+    """One point in one slot: Wh, and what it pays in nano; None where that is asked."""
+
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    pays_nano: int | None
+
+
+class Slot(NamedTuple):
+    """What all points of a slot rest on: the leaf of the run, and the prices of the rules."""
+
+    run: Mapping[str, Any]
+    prices: Mapping[str, int]
+
+    def price_of(self, kind: LineKind) -> int | None:
+        """The price of a kind of line, as the rules or the clearing give it; 0 where nothing was traded."""
+        if kind.price is None:
+            return None
+        return int(self.run.get("price_micro_per_kwh", 0) if kind.price == TRADE_PRICE else self.prices[kind.price])
+
+    def priced_line(self, kind: LineKind, energy_wh: int) -> PointLine:
+        """The line of a kind that has a price."""
+        price = self.price_of(kind) or 0
+        return PointLine(energy_wh, price, kind.sign * energy_wh * price)
+
+
 class PointLine(NamedTuple):
-    """One kind of line of a point. ``sign``: +1 where the party owes energy x price, -1 where it is owed."""
+    """One kind of line of a point. ``amount_nano`` > 0: the party owes."""
 
     energy_wh: int
-    price_micro_per_kwh: int
-    sign: int
-
-    @property
-    def amount_nano(self) -> int:
-        """Positive: the party owes."""
-        return self.sign * self.energy_wh * self.price_micro_per_kwh
+    price_micro_per_kwh: int | None
+    amount_nano: int
 
 
 class Cleared(NamedTuple):
@@ -473,65 +512,174 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    rules: shape of its rules' leaf. line_kinds: a kind's number in a line row is its place. rationings: those that ``clear``
-    knows. lines_of_point(taken, prices, trade price): one line a kind, in the order of the kinds; taken = (import, export,
-    bought, sold) in Wh of one point in one slot; trade price: 0 where nothing was traded. clear(orders, rules): orders =
-    (side 0 buy or 1 sell, quantity in Wh, limit) in rank order.
+    rules, run: shapes of its rules' leaf and its run's. line_kinds: a kind's number in a line row is its place. check_run: halts
+    where a run cannot be one. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where what a point
+    bought, sold and pays cannot be so. alone_of_point: what its energy would have cost with the supplier alone. rationings:
+    those that ``clear`` knows, none where the contract takes no orders. clear(orders, rules): orders = (side 0 buy or 1 sell,
+    quantity in Wh, limit) in rank order. not_checked: what the lines rest on beyond the bundle.
     """
 
     contract_id: str
     rules: Mapping[str, Any]
-    line_kinds: tuple[str, ...]
+    run: Mapping[str, Any]
+    line_kinds: tuple[LineKind, ...]
+    check_run: Callable[[Mapping[str, Any]], None]
+    lines_of_point: Callable[[Point, Slot], list[PointLine]]
+    check_point: Callable[[Point, Slot], None]
+    alone_of_point: Callable[[Point, Slot], int]
     rationings: tuple[str, ...]
-    lines_of_point: Callable[[Sequence[int], Mapping[str, int], int], list[PointLine]]
     clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared]
+    not_checked: tuple[str, ...]
+
+
+# ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
+# The arithmetic of ``mid_market_rate/1``: shares of what a community's members pay each other and the grid, and charges.
+#
+# A share is the point's part, by energy, of a sum over the community; units left over go to the largest remainders, which only
+# somebody with all members' rows can tell. So a share may be one unit above the floor.
+
+
+RETAIL_PRICE, GRID_PRICE = "residual_price_micro_per_kwh", "feed_in_price_micro_per_kwh"
+COMMUNITY_KINDS: Final = (
+    LineKind("community_buy", 1, None),
+    LineKind("community_sell", -1, None),
+    LineKind("network_traded", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", 1, "levy_micro_per_kwh"),
+)
+CHARGES: Final = COMMUNITY_KINDS[2:]
+
+
+def _check_community_run(run: Mapping[str, Any]) -> None:
+    inside_wh = min(run["totals_wh"]["demand_wh"], run["totals_wh"]["supply_wh"])
+    same("the run's volume", run["volume_wh"], inside_wh)
+    hold("price_micro_per_kwh" not in run, "a run of this contract has no one price")
+
+
+def _charges(point: Point, slot: Slot) -> list[PointLine]:
+    energies_wh = (point.bought_wh, point.import_wh - point.bought_wh, point.import_wh)
+    return [slot.priced_line(kind, energy_wh) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)]
+
+
+def _sums(point: Point, slot: Slot) -> tuple[int, int, int]:
+    """Of the point's side: its energy, the energy of all, and the money of all in nano."""
+    totals, volume_wh = slot.run["totals_wh"], slot.run["volume_wh"]
+    retail, feed_in = slot.prices[RETAIL_PRICE], slot.prices[GRID_PRICE]
+    transfer_nano = volume_wh * (retail + feed_in) // 2
+    net_wh = point.export_wh - point.import_wh
+    if net_wh < 0:
+        return -net_wh, totals["demand_wh"], transfer_nano + (totals["demand_wh"] - volume_wh) * retail
+    return net_wh, totals["supply_wh"], transfer_nano + (totals["supply_wh"] - volume_wh) * feed_in
+
+
+def share_in_community(point: Point, slot: Slot) -> list[PointLine]:
+    """A line of each of COMMUNITY_KINDS, in their order: the share is what the point pays less its charges."""
+    charges, net_wh = _charges(point, slot), point.export_wh - point.import_wh
+    if point.pays_nano is None:
+        energy_wh, all_wh, all_nano = _sums(point, slot)
+        shared_nano = all_nano * energy_wh // max(all_wh, 1) * (1 if net_wh < 0 else -1)
+    else:
+        shared_nano = point.pays_nano - sum(charge.amount_nano for charge in charges)
+    buys = PointLine(max(-net_wh, 0), None, shared_nano if net_wh < 0 else 0)
+    sells = PointLine(max(net_wh, 0), None, shared_nano if net_wh > 0 else 0)
+    return [buys, sells, *charges]
+
+
+def _hold_share(what: str, part: int, total: int, energy_wh: int, all_wh: int) -> None:
+    """Hold that ``part`` is the share of ``energy_wh`` of ``all_wh`` in ``total``, one unit more where it does not divide."""
+    floor, rest = divmod(total * energy_wh, max(all_wh, 1))
+    hold(energy_wh <= all_wh and floor <= part <= floor + (rest > 0), f"{what} is no share of the community's")
+
+
+def _check_share(point: Point, slot: Slot) -> None:
+    energy_wh, all_wh, all_nano = _sums(point, slot)
+    is_buyer, volume_wh = point.export_wh < point.import_wh, slot.run["volume_wh"]
+    traded_wh, other_wh = (point.bought_wh, point.sold_wh) if is_buyer else (point.sold_wh, point.bought_wh)
+    same("the energy traded on the other side", other_wh, 0)
+    _hold_share("the traded energy", traded_wh, volume_wh, energy_wh, all_wh)
+    buys, sells, *charges = share_in_community(point, slot)
+    _hold_share("the amount", buys.amount_nano - sells.amount_nano, all_nano, energy_wh, all_wh)
+    due_nano = buys.amount_nano + sells.amount_nano + sum(charge.amount_nano for charge in charges)
+    same("what the point pays", point.pays_nano, due_nano)
+
+
+def _alone_in_community(point: Point, slot: Slot) -> int:
+    import_price = sum(
+        slot.prices[key] for key in (RETAIL_PRICE, "network_residual_micro_per_kwh", "levy_micro_per_kwh")
+    )
+    return point.import_wh * import_price - point.export_wh * slot.prices[GRID_PRICE]
+
+
+def _clear_nothing(orders: Sequence[tuple[int, ...]], _rules: Mapping[str, Any]) -> Cleared:
+    return Cleared(0, None, [0] * len(orders))
+
+
+MID_MARKET_RATE_1: Final = Contract(
+    contract_id="mid_market_rate/1",
+    rules={
+        **RULES,
+        "prices": {RETAIL_PRICE: I64, GRID_PRICE: I64, **{str(charge.price): I64 for charge in CHARGES}},
+    },
+    run={**RUN, "totals_wh": {"demand_wh": NATURAL, "supply_wh": NATURAL}},
+    line_kinds=COMMUNITY_KINDS,
+    check_run=_check_community_run,
+    lines_of_point=share_in_community,
+    check_point=_check_share,
+    alone_of_point=_alone_in_community,
+    rationings=(),
+    clear=_clear_nothing,
+    not_checked=(
+        "that the community's supply and demand are the sums of its members' energies, and who got a unit that was left over",
+    ),
+)
 
 
 # =================================================================== gridevidence/verifier/contracts/p2p_call_auction_1
 # The arithmetic of ``p2p_call_auction/1``: nine kinds of lines, and a call auction at one price.
 
 
-LINE_KINDS: Final = (
-    "trade_buy",
-    "trade_sell",
-    "residual_import",
-    "surplus",
-    "residual_export",
-    "shortfall",
-    "network_traded",
-    "network_residual",
-    "levy",
-)
-PRICES: Final = tuple(
-    f"{name}_micro_per_kwh"
-    for name in (
-        "feed_in_price",
-        "levy",
-        "network_residual",
-        "network_traded",
-        "residual_price",
-        "shortfall_price",
-        "surplus_price",
-    )
+P2P_KINDS: Final = (
+    LineKind("trade_buy", 1, TRADE_PRICE),
+    LineKind("trade_sell", -1, TRADE_PRICE),
+    LineKind("residual_import", 1, "residual_price_micro_per_kwh"),
+    LineKind("surplus", -1, "surplus_price_micro_per_kwh"),
+    LineKind("residual_export", -1, "feed_in_price_micro_per_kwh"),
+    LineKind("shortfall", 1, "shortfall_price_micro_per_kwh"),
+    LineKind("network_traded", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", 1, "levy_micro_per_kwh"),
 )
 
 
-def lines_of_point(taken: Sequence[int], prices: Mapping[str, int], trade_price: int) -> list[PointLine]:
-    """A line of each of LINE_KINDS, in their order; see ``Contract``. Import and export are never netted."""
-    import_wh, export_wh, bought_wh, sold_wh = taken
-    feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
+def _check_auction_run(run: Mapping[str, Any]) -> None:
+    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
+
+
+def settle_traded(point: Point, slot: Slot) -> list[PointLine]:
+    """A line of each of P2P_KINDS, in their order. Import and export are never netted."""
+    import_wh, export_wh, bought_wh, sold_wh, _ = point
     traded_wh = min(import_wh, bought_wh)
-    return [
-        PointLine(bought_wh, trade_price, 1),
-        PointLine(sold_wh, trade_price, -1),
-        PointLine(max(import_wh - bought_wh, 0), residual, 1),
-        PointLine(max(bought_wh - import_wh, 0), surplus, -1),
-        PointLine(max(export_wh - sold_wh, 0), feed_in, -1),
-        PointLine(max(sold_wh - export_wh, 0), shortfall, 1),
-        PointLine(traded_wh, network_traded, 1),
-        PointLine(import_wh - traded_wh, network_residual, 1),
-        PointLine(import_wh, levy, 1),
-    ]
+    energies_wh = (
+        bought_wh,
+        sold_wh,
+        max(import_wh - bought_wh, 0),
+        max(bought_wh - import_wh, 0),
+        max(export_wh - sold_wh, 0),
+        max(sold_wh - export_wh, 0),
+        traded_wh,
+        import_wh - traded_wh,
+        import_wh,
+    )
+    return [slot.priced_line(kind, energy_wh) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
+
+
+def _check_traded(point: Point, slot: Slot) -> None:
+    pays_nano = sum(line.amount_nano for line in settle_traded(point, slot))
+    same("what the point pays", point.pays_nano, pays_nano)
+
+
+def _alone(point: Point, slot: Slot) -> int:
+    return sum(line.amount_nano for line in settle_traded(point._replace(bought_wh=0, sold_wh=0), slot))
 
 
 def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> Cleared:
@@ -582,14 +730,19 @@ P2P_CALL_AUCTION_1: Final = Contract(
     contract_id="p2p_call_auction/1",
     rules={
         **RULES,
-        "prices": dict.fromkeys(PRICES, I64),
+        "prices": {kind.price: I64 for kind in P2P_KINDS if kind.price != TRADE_PRICE},
         "rationing": str,
         "reference_price_micro_per_kwh?": I64,
     },
-    line_kinds=LINE_KINDS,
+    run=RUN,
+    line_kinds=P2P_KINDS,
+    check_run=_check_auction_run,
+    lines_of_point=settle_traded,
+    check_point=_check_traded,
+    alone_of_point=_alone,
     rationings=("pro_rata",),
-    lines_of_point=lines_of_point,
     clear=_clear,
+    not_checked=(),
 )
 
 
@@ -597,7 +750,7 @@ P2P_CALL_AUCTION_1: Final = Contract(
 # The contracts whose arithmetic the verifier knows, by id. A bundle of another one is never more than "cannot be decided".
 
 
-CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1,)}
+CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1)}
 
 
 # ========================================================================================== gridevidence/verifier/trees
@@ -684,10 +837,9 @@ class Examination:
             raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(contract_id)} is unknown here")
         return CONTRACTS[contract_id]
 
-    def lines(self, taken: Sequence[int]) -> list[PointLine]:
-        """The lines of a point by the run's contract, rules and price; ``taken`` as ``Contract`` says."""
-        trade_price = self.value["run"].get("price_micro_per_kwh", 0)
-        return self.contract().lines_of_point(taken, self.value["rules"]["prices"], trade_price)
+    def slot(self) -> Slot:
+        """What all lines of the slot rest on."""
+        return Slot(self.value["run"], self.value["rules"]["prices"])
 
 
 # ================================================================================= gridevidence/verifier/claims/metered
@@ -719,12 +871,20 @@ def check_line(of: Examination) -> str:
     """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
     row = of.row(of.bundle["line"], LINE_ROW, of.value["run"]["line_root"], "line")
     _, kind, energy_wh, price, amount_nano = row
-    kinds = of.contract().line_kinds
+    kinds, slot = of.contract().line_kinds, of.slot()
     hold(kind < len(kinds) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
-    due = of.lines((0, 0, 0, 0))[kind]._replace(energy_wh=energy_wh)
-    same("price and amount of the line", (price, amount_nano), (due.price_micro_per_kwh, due.amount_nano))
-    of.facts.update(line_kind=kinds[kind], energy_wh=energy_wh, price_micro_per_kwh=price, amount_nano=amount_nano)
-    return f"{kinds[kind]}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
+    declared, due_price = kinds[kind], slot.price_of(kinds[kind])
+    if due_price is None:  # then claim 4 says whether the amount is due
+        same("the price of the line", price, PRICE_ABSENT)
+        text = f"{declared.name}: {energy_wh} Wh, {amount_nano} nano is a line of the run, without a price of its own."
+    else:
+        due = slot.priced_line(declared, energy_wh)
+        same("price and amount of the line", (price, amount_nano), (due.price_micro_per_kwh, due.amount_nano))
+        text = f"{declared.name}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
+    of.facts.update(
+        line_kind=declared.name, energy_wh=energy_wh, price_micro_per_kwh=due_price, amount_nano=amount_nano
+    )
+    return text
 
 
 def check_energy(of: Examination) -> str:
@@ -738,11 +898,13 @@ def check_energy(of: Examination) -> str:
     spans = registers[:2], registers[2:]  # a register with a modulus may have rolled over once
     taken = [(end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"] for start, end in spans]
     hold(min(taken) >= 0, "a register went back")
-    lines, alone = (of.lines((*taken, *traded)) for traded in ((bought_wh, sold_wh), (0, 0)))
-    kind = of.contract().line_kinds.index(of.facts["line_kind"])
-    same("the energy of the line", of.facts["energy_wh"], lines[kind].energy_wh)
-    due_nano, due_alone_nano = (sum(line.amount_nano for line in which) for which in (lines, alone))
-    same("pays and supplier-only amount of the point", (pays_nano, alone_nano), (due_nano, due_alone_nano))
+    contract, slot, point = of.contract(), of.slot(), Point(taken[0], taken[1], bought_wh, sold_wh, pays_nano)
+    kind = [declared.name for declared in contract.line_kinds].index(of.facts["line_kind"])
+    line = contract.lines_of_point(point, slot)[kind]
+    same("the energy of the line", of.facts["energy_wh"], line.energy_wh)
+    same("the amount of the line", of.facts["amount_nano"], line.amount_nano)
+    contract.check_point(point, slot)
+    same("the supplier-only amount of the point", alone_nano, contract.alone_of_point(point, slot))
     of.facts.update(import_wh=taken[0], export_wh=taken[1], bought_wh=bought_wh, sold_wh=sold_wh)
     of.facts.update(slot_pays_nano=pays_nano, slot_supplier_only_nano=alone_nano)
     return (
@@ -797,8 +959,11 @@ def _check_run(of: Examination) -> None:
     same("the key of the run leaf", key, f"run/{run['area']}/{run['slot_start_s']}/{run['run']}")
     is_before = run["as_of_height"] < of.head[2] and run["slot_start_s"] % slot_s == 0
     hold(is_before, "the run is after the header, or of no slot")
-    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
-    rules = CONTRACTS[run["contract"]].rules if run["contract"] in CONTRACTS else RULES
+    known = CONTRACTS.get(run["contract"])
+    if known is not None:
+        conform(run, known.run, "run")
+        known.check_run(run)
+    rules = known.rules if known is not None else RULES
     hold(of.leaf(of.bundle["rules"], rules, "rules").startswith("rules/"), "the rules leaf holds no rules")
     hold(sm3(of.bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
 
@@ -892,6 +1057,9 @@ def check_certificate(of: Examination) -> str:
 
 def check_orders(of: Examination) -> str:
     """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
+    if not of.contract().rationings:
+        hold(not of.bundle["orders"], "there are orders under a contract that takes none")
+        return "The contract takes no orders: what the point bought and sold are its shares."
     clearing, due = of.value["clearing"], (of.facts["party"], of.facts["area"], of.facts["slot_start_s"])
     last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
     for what, _, part in of.orders():
@@ -915,7 +1083,7 @@ def check_orders(of: Examination) -> str:
 def check_book(of: Examination) -> str:
     """With the book: it is the clearing's; price, volume and every fill follow from it by the contract's rule."""
     clearing, rules, contract = of.value["clearing"], of.value["rules"], of.contract()
-    is_known = bool(clearing) and rules["rationing"] in contract.rationings
+    is_known = bool(clearing) and rules.get("rationing") in contract.rationings
     hold(is_known, "no clearing of a known rationing", CANNOT_BE_DECIDED)
     orders = [BOOK_ROW.unpack(row) for row in _book_rows(of)]
     hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
@@ -992,7 +1160,13 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
                 break
     open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
     reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
-    return Verdict(answer, reason, claims, (*open_claims, *NEVER_CHECKED), examination.facts)
+    return Verdict(answer, reason, claims, (*open_claims, *_beyond(examination), *NEVER_CHECKED), examination.facts)
+
+
+def _beyond(of: Examination) -> tuple[str, ...]:
+    """What the lines of the run's contract rest on beyond the bundle."""
+    known = CONTRACTS.get(of.value.get("run", {}).get("contract", ""))
+    return () if known is None else known.not_checked
 
 
 # ======================================================================================== gridevidence/verifier/command
@@ -1023,12 +1197,18 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
     lines += [f"{mark}: this chain's clock is simulated; no real meter stands behind its readings."] if mark else []
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
         start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
-        price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
+        amount = Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
         owes = f"{'is paid' if amount < 0 else 'owes'} {abs(amount):f} {facts['currency']}"
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']} per kWh: {owes}")
+        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh{_at_price(facts)}: {owes}")
     lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
     return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
+
+
+def _at_price(facts: Mapping[str, Any]) -> str:
+    """The price of the line in words; "" where it has none."""
+    price = facts["price_micro_per_kwh"]
+    return "" if price is None else f" at {Decimal(price).scaleb(-6):f} {facts['currency']} per kWh"
 
 
 def is_written(line: str, stream: TextIO | None) -> bool:

@@ -22,12 +22,13 @@ from gridevidence.layout import (
     INPUT_ROW,
     LINE_ROW,
     POSITION_ROW,
+    PRICE_ABSENT,
     READING_ROW,
     STATE_ROOT,
 )
 from gridevidence.verifier.answers import Halt
 from gridevidence.verifier.claims.records import decode_parts
-from gridevidence.verifier.contract import PointLine
+from gridevidence.verifier.contract import Point, PointLine, Slot
 from gridevidence.verifier.contracts import CONTRACTS
 
 Parts = dict[str, Any]
@@ -218,8 +219,15 @@ def _value(parts: Parts, name: str) -> Parts:
     return value
 
 
-def _lines(parts: Parts) -> tuple[list[PointLine], list[PointLine], int]:
-    """All lines of the point as its rows and rules give them now, those with the supplier alone, and the kind shown."""
+def _a_price(parts: Parts) -> str:
+    """The price of the last kind of line that has one in the rules: a charge of the whole import in every contract so far."""
+    kinds = CONTRACTS[_value(parts, "run")["contract"]].line_kinds
+    prices = _value(parts, "rules")["prices"]
+    return next(str(kind.price) for kind in reversed(kinds) if kind.price in prices)
+
+
+def _lines(parts: Parts) -> tuple[list[PointLine], int]:
+    """All lines of the point as its rows and rules give them now, and the amount with the supplier alone."""
     run, meter, prices = _value(parts, "run"), _value(parts, "installation"), _value(parts, "rules")["prices"]
     _, *registers, _ = INPUT_ROW.unpack(parts["input"]["row"])
     _, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
@@ -227,23 +235,21 @@ def _lines(parts: Parts) -> tuple[list[PointLine], list[PointLine], int]:
         (end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"]
         for start, end in (registers[:2], registers[2:])
     ]
-    contract, trade_price = CONTRACTS[run["contract"]], run.get("price_micro_per_kwh", 0)
-    kind = LINE_ROW.unpack(parts["line"]["row"])[1]
-    lines, alone = (
-        contract.lines_of_point((*taken, *traded), prices, trade_price) for traded in ((bought_wh, sold_wh), (0, 0))
-    )
-    return lines, alone, kind
+    contract, slot = CONTRACTS[run["contract"]], Slot(run, prices)
+    point = Point(taken[0], taken[1], bought_wh, sold_wh, None)
+    return contract.lines_of_point(point, slot), contract.alone_of_point(point, slot)
 
 
 def _settle(parts: Parts) -> None:
     """Make position and line follow from registers, trades and rules again, and the run from all its rows."""
-    lines, alone, kind = _lines(parts)
+    lines, alone_nano = _lines(parts)
     number, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
-    sums = (sum(line.amount_nano for line in which) for which in (lines, alone))
-    line = lines[kind]
+    kind = LINE_ROW.unpack(parts["line"]["row"])[1]
+    line, pays_nano = lines[kind], sum(line.amount_nano for line in lines)
+    price = PRICE_ABSENT if line.price_micro_per_kwh is None else line.price_micro_per_kwh
     rows = {
-        "position": POSITION_ROW.pack(number, bought_wh, sold_wh, *sums),
-        "line": LINE_ROW.pack(number, kind, line.energy_wh, line.price_micro_per_kwh, line.amount_nano),
+        "position": POSITION_ROW.pack(number, bought_wh, sold_wh, pays_nano, alone_nano),
+        "line": LINE_ROW.pack(number, kind, line.energy_wh, price, line.amount_nano),
     }
     roots = {f"{name}_root": _change_row([parts[name]], parts[name], row) for name, row in rows.items()}
     _change_leaf(parts, "run", **roots)
@@ -265,7 +271,7 @@ def _forge_reading(parts: Parts) -> Change:
         values = list(INPUT_ROW.unpack(original))
         values[_INPUT_ROW_END[0]] = changed
         parts["input"]["row"] = INPUT_ROW.pack(*values)
-        lines, _, kind = _lines(parts)
+        lines, kind = _lines(parts)[0], LINE_ROW.unpack(parts["line"]["row"])[1]
         if lines[kind].energy_wh > 0 and all(line.energy_wh >= 0 for line in lines) and changed >= 0:
             break
     changed_row, parts["input"]["row"] = parts["input"]["row"], original
@@ -297,9 +303,9 @@ def _forge_limit(parts: Parts) -> Change:
 
 
 def _forge_rules(parts: Parts) -> Change:
-    """Another levy in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
+    """Another price in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
     prices = _value(parts, "rules")["prices"]
-    change = _in_map(prices, "levy_micro_per_kwh", "micro")
+    change = _in_map(prices, _a_price(parts), "micro")
     digest = sm3(_change_leaf(parts, "rules", prices=prices))
     _change_leaf(parts, "run", rules=digest)
     if "clearing" in parts:
@@ -312,7 +318,7 @@ ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
     "amount": lambda parts: _in_row(parts["line"], LINE_ROW, 4, "nano"),
     "energy": lambda parts: _in_row(parts["line"], LINE_ROW, 2, "wh"),
     "price": lambda parts: _in_row(parts["line"], LINE_ROW, 3, "micro"),
-    "rules_price": lambda parts: _in_leaf(parts["rules"], ("prices", "levy_micro_per_kwh"), "micro"),
+    "rules_price": lambda parts: _in_leaf(parts["rules"], ("prices", _a_price(parts)), "micro"),
     "ratio": lambda parts: _in_leaf(parts["installation"], ("ratio",), "times"),
     "order_limit": lambda parts: _in_order(parts, "price_micro_per_kwh", "micro"),
     "filled": lambda parts: _in_row(parts["orders"][0]["fill"], FILL_ROW, 5, "wh"),

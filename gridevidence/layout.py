@@ -140,6 +140,7 @@ INPUT_ROW: Final = struct.Struct(
 )  # meter, import at start and end, export at start and end, quality at the end
 POSITION_ROW: Final = struct.Struct("<Iqqqq")  # meter, bought, sold, pays, supplier only
 LINE_ROW: Final = struct.Struct("<IBqqq")  # meter, line kind, energy, price, amount
+PRICE_ABSENT: Final = -(1 << 63)  # in a line row: the line has no price of its own
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # meter, counter, side, quantity, limit, filled
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 

@@ -26,6 +26,7 @@ from gridevidence.layout import (
     INSTALLATION,
     LINE_ROW,
     POSITION_ROW,
+    PRICE_ABSENT,
     READING_ROW,
     RUN,
     SIGNED_BATCH,
@@ -35,7 +36,7 @@ from gridevidence.layout import (
 from gridevidence.verifier.answers import Halt
 from gridevidence.verifier.cbor import decode, encode
 from gridevidence.verifier.claims.records import decode_parts
-from gridevidence.verifier.contract import Contract
+from gridevidence.verifier.contract import Contract, Point, Slot
 from gridevidence.verifier.contracts import CONTRACTS
 
 
@@ -49,17 +50,14 @@ class PathView:
 
 @dataclass(frozen=True)
 class TermView:
-    """One kind of line of the point in the slot: amount = sign x energy x price, exactly."""
+    """One kind of line of the point in the slot; where it has a price: amount = sign x energy x price, exactly."""
 
     kind: str
-    energy_wh: int
-    price_micro_per_kwh: int
     sign: int
-
-    @property
-    def amount_nano(self) -> int:
-        """Positive: the party owes."""
-        return self.sign * self.energy_wh * self.price_micro_per_kwh
+    energy_wh: int
+    price_micro_per_kwh: int | None
+    amount_nano: int
+    """Positive: the party owes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class LineView:
 
     kind: str
     energy_wh: int
-    price_micro_per_kwh: int
+    price_micro_per_kwh: int | None
     sign: int
     amount_nano: int
     path: PathView
@@ -255,14 +253,14 @@ class _Decoder:
         self.parts: Mapping[str, Any] = decode_parts(data)
         self.header: Sequence[Any] = decode(self.parts["header"], "the header", HEADER)
         self.chain = self._leaf("chain", CHAIN)[1]
-        self.run = self._leaf("run", RUN)[1]
-        self.contract = _contract(self.run["contract"])
+        self.contract = _contract(self._leaf("run", RUN)[1]["contract"])
+        self.run = self._leaf("run", self.contract.run)[1]
         self.rules_key, self.rules = self._leaf("rules", self.contract.rules)
         self.meter = self._leaf("installation", INSTALLATION)[1]
         _, kind, *self.line = LINE_ROW.unpack(self.parts["line"]["row"])
         if kind >= len(self.contract.line_kinds):
             raise EncodingError(f"no evidence bundle: its line is of the unknown kind {kind}")
-        self.kind = kind
+        self.kind = self.contract.line_kinds[kind]
 
     def _leaf(self, name: str, shape: Any) -> tuple[str, Mapping[str, Any]]:
         key, value = decode(self.parts[name]["leaf"], f"the {name} leaf", (str, shape))
@@ -290,10 +288,9 @@ class _Decoder:
 
     def _line(self) -> LineView:
         energy_wh, price, amount_nano = self.line
-        _, _, sign = self.contract.lines_of_point((0, 0, 0, 0), self.rules["prices"], 0)[self.kind]
-        return LineView(
-            self.contract.line_kinds[self.kind], energy_wh, price, sign, amount_nano, _row_path(self.parts["line"])
-        )
+        shown_price = None if price == PRICE_ABSENT else price
+        path = _row_path(self.parts["line"])
+        return LineView(self.kind.name, energy_wh, shown_price, self.kind.sign, amount_nano, path)
 
     def _run(self) -> RunView:
         run, clearing = self.run, self.parts.get("clearing")
@@ -319,14 +316,17 @@ class _Decoder:
         _, bought_wh, sold_wh, pays_nano, alone_nano = POSITION_ROW.unpack(self.parts["position"]["row"])
         _, *registers, _ = INPUT_ROW.unpack(self.parts["input"]["row"])
         spans = self._span("import", *registers[:2]), self._span("export", *registers[2:])
-        taken = (spans[0].energy_wh, spans[1].energy_wh, bought_wh, sold_wh)
-        terms = self.contract.lines_of_point(taken, self.rules["prices"], self.run.get("price_micro_per_kwh", 0))
+        point = Point(spans[0].energy_wh, spans[1].energy_wh, bought_wh, sold_wh, pays_nano)
+        lines = self.contract.lines_of_point(point, Slot(self.run, self.rules["prices"]))
+        terms = (
+            TermView(kind.name, kind.sign, *line) for kind, line in zip(self.contract.line_kinds, lines, strict=True)
+        )
         return PositionView(
             bought_wh=bought_wh,
             sold_wh=sold_wh,
             pays_nano=pays_nano,
             supplier_only_nano=alone_nano,
-            terms=tuple(TermView(kind, *term) for kind, term in zip(self.contract.line_kinds, terms, strict=True)),
+            terms=tuple(terms),
             spans=spans,
             path=_row_path(self.parts["position"]),
             input_path=_row_path(self.parts["input"]),

@@ -80,6 +80,7 @@ class SlotRows:
         self._feeders = 0
         self._is_settled = False
         self._traders_pay_nano = self._traders_alone_nano = self._traders_charge_nano = 0
+        self._bought_wh = 0
         self._voltage_milli_min: int | None = None
 
     def intervals(
@@ -115,6 +116,7 @@ class SlotRows:
             self._feeder = _added(self._feeder, energy)
         if position is not None:
             self._is_settled = True
+            self._bought_wh += position.bought_wh
             if point.trades:
                 self._traders_pay_nano += position.pays_nano
                 self._traders_alone_nano += position.supplier_only_nano
@@ -134,13 +136,15 @@ class SlotRows:
         if clearing is None and not self.committed:
             return None
         market = _market_of(clearing)
+        # what a contract without orders shares out is known with the settlement; what was traded by orders is the same then
+        volume_wh = self._bought_wh if self._is_settled else market.volume_wh
         billed = self._billed if self.committed else None
         feeder = self._feeder if self._feeders else None
         values = SlotValues(
             expected=self._expected,
             committed=self.committed,
             orders=market.orders,
-            volume_wh=market.volume_wh,
+            volume_wh=volume_wh,
             price_micro_per_kwh=market.price_micro_per_kwh,
             settled=int(self._is_settled),
             import_wh=None if billed is None else billed.import_wh,

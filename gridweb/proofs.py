@@ -66,11 +66,12 @@ _kept: WeakKeyDictionary[Source, OrderedDict[LineName, bytes]] = WeakKeyDictiona
 
 async def fetch_bundle(source: Source, line: LineName) -> bytes:
     """The bundle of a line. SourceMissing for no such party, slot or line, SourceBusy before it can be proved, SourceAway."""
-    if line.kind not in verify.LINE_KINDS:
-        raise Problem("bad-request", f"kind: one of {', '.join(verify.LINE_KINDS)}")
     kept = _kept.setdefault(source, OrderedDict())
     if line not in kept:
-        check_slot((await find_point(source, line.party)).area, line.slot_start_s)
+        area = (await find_point(source, line.party)).area
+        if line.kind not in area.contract.lines:
+            raise Problem("bad-request", f"kind: one of {', '.join(area.contract.lines)}")
+        check_slot(area, line.slot_start_s)
         kept[line] = await source.bytes(
             "evidence", party=line.party, slot_start_s=line.slot_start_s, line_kind=line.kind
         )

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
 from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
+from gridweb.contract_words import ContractWords, contract_words
 from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
@@ -113,6 +114,7 @@ class AreaInfo:
     days: tuple[int, ...]
     first_slot_start_s: int
     slot_s: int
+    contract: ContractWords
     rules: Mapping[str, Any]
     meters: int
     settling: int
@@ -253,7 +255,9 @@ class Source:
     async def _load_areas(self) -> list[AreaInfo]:
         slot_s = (await self.status()).slot_s
         found = []
-        for value in (await self.cached("areas"))["areas"]:
+        answer = await self.cached("areas")
+        contracts = {value["contract"]: contract_words(value) for value in answer["contracts"]}
+        for value in answer["areas"]:
             calendar = await self.cached(f"calendars/{value['calendar']}")
             found.append(
                 AreaInfo(
@@ -262,6 +266,7 @@ class Source:
                     days=tuple(calendar["days"]),
                     first_slot_start_s=value["first_slot_start_s"],
                     slot_s=slot_s,
+                    contract=contracts[value["contract"]],
                     rules=value["rules"],
                     meters=value["meters"],
                     settling=value["settling"],

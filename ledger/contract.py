@@ -209,11 +209,15 @@ class LineWords(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """What people read about a contract, by language: its kinds of lines, accounts and prices, each by name."""
+    """What people read about a contract, by language: its kinds of lines, accounts and prices, each by name.
+
+    ``not_checked``: what a verifier of its bundles says it has not checked, by the English text.
+    """
 
     line_kinds: Mapping[str, LineWords]
     accounts: Mapping[str, Mapping[str, str]]
     prices: Mapping[str, Mapping[str, str]]
+    not_checked: Sequence[Mapping[str, str]]
 
 
 class StatementLine(NamedTuple):
@@ -278,15 +282,18 @@ class DayTotal(NamedTuple):
 
 
 class Statements(Protocol):
-    """Settled slots as people read them. ``parties`` name neighbouring rows of a settlement; ``first``: row of the first."""
+    """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``parties``."""
 
-    def lines(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[StatementLine]:
+    def vocabulary(self, contract_id: str) -> Vocabulary:
+        """What people read about a contract."""
+
+    def lines(self, lines: Sequence[LineLike], parties: Sequence[str]) -> Sequence[StatementLine]:
         """Statement lines, by party, then in the contract's order of kinds; one exactly where energy is positive."""
 
-    def postings(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> SlotPostings:
+    def postings(self, lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
         """Both sides of the book over these lines, summed by account and never netted."""
 
-    def slot_totals(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[SlotTotal]:
+    def slot_totals(self, positions: Positions, parties: Sequence[str]) -> Sequence[SlotTotal]:
         """One total a party."""
 
     def day_totals(self, slots: Iterable[Positions], parties: Sequence[str]) -> Sequence[DayTotal]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gridcore import cbor, merkle
-from gridcore.column import decode_column, encode_column
+from gridcore.column import encode_column
 from gridcore.errors import EncodingError
 from gridcore.observations import OBSERVATIONS_BYTES_MAX
 from gridcore.sm3 import sm3
@@ -48,16 +48,9 @@ def encode_row(reading: Reading) -> bytes:
         raise EncodingError(f"reading of meter {reading.meter}: {error}") from None
 
 
-def decode_row(row: bytes) -> Reading:
-    """Inverse of encode_row. Raises EncodingError unless the row has 25 bytes."""
-    if len(row) != _ROW.size:
-        raise EncodingError(f"a reading row has {_ROW.size} bytes, not {len(row)}")
-    return Reading(*_ROW.unpack(row))
-
-
 def rows_root(seed: bytes, readings: Sequence[Reading]) -> bytes:
     """Root over the salted rows, in order."""
-    return merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [encode_row(reading) for reading in readings]))
+    return merkle.salted_root(seed, [encode_row(reading) for reading in readings])
 
 
 class Attached(NamedTuple):
@@ -99,16 +92,6 @@ def encode_attachment(seed: bytes, readings: Sequence[Reading], observations: by
         _check_size(observations)
         attachment["observations"] = observations
     return cbor.encode(attachment)
-
-
-def decode_attachment(attachment: bytes, rows: int) -> tuple[bytes, list[Reading]]:
-    """Seed and readings of a batch of ``rows`` rows. Raises EncodingError for anything but the canonical form."""
-    seed, columns, _ = split_attachment(attachment)
-    decoded = [decode_column(column, rows) for column in columns]
-    readings = [Reading(*values) for values in zip(*decoded, strict=True)]
-    for reading in readings:
-        encode_row(reading)
-    return seed, readings
 
 
 def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes], bytes]:

@@ -6,11 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from gridevidence.layout import BOOK_BYTES_MAX, CLAIMS, NEVER_CHECKED
 from gridevidence.verifier.answers import BAD_INPUT, EXIT_STATUS, NOT_VERIFIED, UNWRITABLE, Halt, plain
@@ -42,12 +42,18 @@ def render(verdict: Verdict, *, as_json: bool) -> str:
     lines += [f"{mark}: this chain's clock is simulated; no real meter stands behind its readings."] if mark else []
     if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
         start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
-        price, amount = Decimal(facts["price_micro_per_kwh"]).scaleb(-6), Decimal(facts["amount_nano"]).scaleb(-9)
+        amount = Decimal(facts["amount_nano"]).scaleb(-9)
         lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
         owes = f"{'is paid' if amount < 0 else 'owes'} {abs(amount):f} {facts['currency']}"
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh at {price:f} {facts['currency']} per kWh: {owes}")
+        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh{_at_price(facts)}: {owes}")
     lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
     return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
+
+
+def _at_price(facts: Mapping[str, Any]) -> str:
+    """The price of the line in words; "" where it has none."""
+    price = facts["price_micro_per_kwh"]
+    return "" if price is None else f" at {Decimal(price).scaleb(-6):f} {facts['currency']} per kWh"
 
 
 def is_written(line: str, stream: TextIO | None) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gridevidence.layout import STATE_ROOT
 from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain, same
 from gridevidence.verifier.cbor import decode
-from gridevidence.verifier.contract import Contract, PointLine
+from gridevidence.verifier.contract import Contract, Slot
 from gridevidence.verifier.contracts import CONTRACTS
 from gridevidence.verifier.trees import root_of_path
 from gridevidence.verifier.trust import Trust
@@ -74,7 +73,6 @@ class Examination:
             raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(contract_id)} is unknown here")
         return CONTRACTS[contract_id]
 
-    def lines(self, taken: Sequence[int]) -> list[PointLine]:
-        """The lines of a point by the run's contract, rules and price; ``taken`` as ``Contract`` says."""
-        trade_price = self.value["run"].get("price_micro_per_kwh", 0)
-        return self.contract().lines_of_point(taken, self.value["rules"]["prices"], trade_price)
+    def slot(self) -> Slot:
+        """What all lines of the slot rest on."""
+        return Slot(self.value["run"], self.value["rules"]["prices"])

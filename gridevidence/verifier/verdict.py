@@ -12,6 +12,7 @@ from gridevidence.verifier.claims.money import check_energy, check_line
 from gridevidence.verifier.claims.records import check_header, check_recorded, check_shape
 from gridevidence.verifier.claims.signed import check_certificate, check_signatures
 from gridevidence.verifier.claims.traded import check_book, check_orders
+from gridevidence.verifier.contracts import CONTRACTS
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.trust import Trust
 
@@ -58,4 +59,10 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
                 break
     open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
     reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
-    return Verdict(answer, reason, claims, (*open_claims, *NEVER_CHECKED), examination.facts)
+    return Verdict(answer, reason, claims, (*open_claims, *_beyond(examination), *NEVER_CHECKED), examination.facts)
+
+
+def _beyond(of: Examination) -> tuple[str, ...]:
+    """What the lines of the run's contract rest on beyond the bundle."""
+    known = CONTRACTS.get(of.value.get("run", {}).get("contract", ""))
+    return () if known is None else known.not_checked

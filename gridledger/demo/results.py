@@ -96,13 +96,8 @@ async def _fetch_run(
         sums[0] += posting["debit_nano"]
         sums[1] += posting["credit_nano"]
     for line in answer["lines"]:
-        terms = (
-            line["line_kind"],
-            line["energy_wh"],
-            line["price_micro_per_kwh"],
-            line["amount_nano"],
-            line["account"],
-        )
+        price = "" if line["price_micro_per_kwh"] is None else line["price_micro_per_kwh"]
+        terms = (line["line_kind"], line["energy_wh"], price, line["amount_nano"], line["account"])
         tables.rows["statements.csv"].append(("initial", line["party"], slot_start_s, *terms))
     for party in answer["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]

@@ -1,6 +1,6 @@
 """What is wrong, ordered by the money at stake: rows that the ledger refused, registers that are missing, slots that wait.
 
-**At stake** is what the affected slots are worth at the supplier's full price (residual energy, its network charge and levy):
+**At stake** is what the affected slots are worth at the supplier's full price (all that a kWh from the supplier alone costs):
 
 - a refused row, or a missing register, puts the two slots at its boundary in doubt, for one meter: 2 x the mean energy (taken
   and given) of that meter's settled slots of the day shown, or its limit per slot where none is settled yet;
@@ -101,11 +101,9 @@ class Troubles:
     is_cut: bool = False
 
 
-def full_price_micro(rules: Mapping[str, Any]) -> int:
-    """The supplier's full price of a kWh, micro: residual energy, its network charge, and the levy."""
-    prices = rules["prices"]
-    names = ("residual_price", "network_residual", "levy")
-    return sum(int(prices[f"{name}_micro_per_kwh"]) for name in names)
+def full_price_micro(area: AreaInfo) -> int:
+    """The supplier's full price of a kWh, micro, by the area's contract and rules."""
+    return area.contract.supplier_price_micro(area.rules["prices"])
 
 
 def slots_at(boundary_s: int, area: AreaInfo) -> int:
@@ -134,7 +132,7 @@ def meter_stake(trouble: Trouble, meter: Meter, area: AreaInfo, mean: int | None
     if not meter.is_billed:
         return replace(trouble, stake_nano=0, basis=Basis.NOT_BILLED)
     energy_wh, basis = (meter.limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
-    stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area.rules)
+    stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area)
     return replace(trouble, stake_nano=stake, basis=basis)
 
 
@@ -143,7 +141,7 @@ def waiting_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
     mean = area_mean_wh(day)
     limit_wh = sum(meter.limit_wh for meter in meters if meter.is_billed)
     energy_wh, basis = (limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
-    stake = energy_wh * full_price_micro(day.area.rules)
+    stake = energy_wh * full_price_micro(day.area)
     return [
         Trouble(TroubleKind.WAITING_SLOT, slot.slot_start_s, area=day.area.area, stake_nano=stake, basis=basis)
         for slot in day.slots

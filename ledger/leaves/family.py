@@ -41,7 +41,7 @@ class Family(Generic[P, R]):
     name: first part of every key; key: of one leaf, from what names it; decode: the record of a stored map, called with the
     map's items as keyword arguments; encode: the inverse. forms: what genesis checks of each field; empty for a family
     that genesis does not hold. optional: fields that a stored map may lack. is_provable: its leaves enter bundles, so that a store
-    keeps what the newest blocks replaced of them.
+    keeps what the newest blocks replaced of them. is_open: a map may hold fields without a form.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Family(Generic[P, R]):
     forms: Mapping[str, Form] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     is_provable: bool = False
+    is_open: bool = False
 
     @property
     def prefix(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -11,7 +12,8 @@ from gridcore import cbor
 from gridcore.errors import require
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
-from ledger.contract import Contract, SlotSettlementLike
+from gridevidence.layout import PRICE_ABSENT
+from ledger.contract import Contract, LineLike, SlotSettlementLike
 from ledger.leaves.account import ACCOUNT, AccountLeaf
 from ledger.leaves.balance import BALANCE, no_balance
 from ledger.leaves.clearing import CLEARING
@@ -21,6 +23,7 @@ from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.registers import REGISTERS, no_registers
 from ledger.leaves.rules import rules_of
 from ledger.leaves.run import RUN, RunLeaf
+from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of
 from ledger.state.market import salted_root
@@ -28,18 +31,6 @@ from ledger.state.postings import difference_posting
 from ledger.state.registry import Area
 
 INITIAL: Final = "initial"
-ACCOUNTS: Final = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
-LINE_KINDS: Final = (
-    "trade_buy",
-    "trade_sell",
-    "residual_import",
-    "surplus",
-    "residual_export",
-    "shortfall",
-    "network_traded",
-    "network_residual",
-    "levy",
-)
 
 
 @dataclass(frozen=True)
@@ -51,13 +42,14 @@ class Snapshot:
     seeds: tuple[bytes, ...]
 
 
-def settle_slot(draft: Draft, contract: Contract, area: Area, slot_start_s: int) -> bool:
+def settle_slot(draft: Draft, contracts: Mapping[str, Contract], area: Area, slot_start_s: int) -> bool:
     """Settle one slot as the initial run. False, and nothing written, while a register is absent."""
     start = load_snapshot(draft, area, slot_start_s)
     end = load_snapshot(draft, area, slot_start_s + draft.slot_s)
     absent = (start.quality[area.settling] == ABSENT_QUALITY) | (end.quality[area.settling] == ABSENT_QUALITY)
     if absent.any():
         return False
+    contract = contract_of_slot(draft, contracts, area.id, slot_start_s)
     write_run(draft, contract, area, slot_start_s, INITIAL, start, end)
     return True
 
@@ -104,13 +96,13 @@ def write_run(
         end_import_wh=end_import_wh,
         start_export_wh=start_export_wh,
         end_export_wh=end_export_wh,
-        bought_wh=bought_wh,
-        sold_wh=sold_wh,
+        bought_wh=settled.bought_wh,
+        sold_wh=settled.sold_wh,
         pays_nano=settled.pays_nano,
         supplier_only_nano=settled.supplier_only_nano,
     )
     leaf = RunLeaf(
-        accounts_nano={name: settled.accounts_nano.get(name, 0) for name in ACCOUNTS},
+        accounts_nano={name: settled.accounts_nano[name] for name in contract.accounts},
         area=area.id,
         as_of_height=draft.height - 1,
         contract=contract.contract_id,
@@ -119,13 +111,14 @@ def write_run(
         rules=clearing.rules,
         run=run,
         slot_start_s=slot_start_s,
-        volume_wh=clearing.volume_wh,
-        price_micro_per_kwh=clearing.price_micro_per_kwh,
+        volume_wh=settled.volume_wh,
+        price_micro_per_kwh=settled.price_micro_per_kwh,
+        totals_wh=settled.totals_wh or None,
     )
     RUN.save(draft, leaf, area.id, slot_start_s, run)
     for chunk, first, last in chunks(len(rows)):
         POSITIONS.save(draft, positions.rows(first, last), area.id, slot_start_s, run, chunk)
-    _post(draft, area, settled, seed)
+    _post(draft, area, contract.accounts, settled, seed)
 
 
 def positions_from_fills(draft: Draft, area: Area, slot_start_s: int, orders: int) -> tuple[Int64, Int64]:
@@ -151,12 +144,16 @@ def row_fields(area: Area, positions: PositionsLeaf) -> dict[str, list[tuple[str
     }
 
 
-def line_fields(area: Area, settled: SlotSettlementLike) -> list[tuple[str, Int64]]:
-    """Line rows of a run, by point, then kind, as fields of ``columns.encode_rows``; only lines with energy."""
-    energy = np.stack([line.energy_wh for line in settled.lines], axis=1)
-    amount = np.stack([line.amount_nano for line in settled.lines], axis=1)
-    price = np.array([line.price_micro_per_kwh for line in settled.lines], dtype=np.int64)
-    kind = np.array([LINE_KINDS.index(line.kind) for line in settled.lines], dtype=np.int64)
+def line_fields(area: Area, lines: Sequence[LineLike]) -> list[tuple[str, Int64]]:
+    """Line rows of a run, by point, then kind, as fields of ``columns.encode_rows``; only lines with energy.
+
+    A kind's number is its place among the contract's; ``lines`` come in that order.
+    """
+    energy = np.stack([line.energy_wh for line in lines], axis=1)
+    amount = np.stack([line.amount_nano for line in lines], axis=1)
+    prices = [line.price_micro_per_kwh for line in lines]
+    price = np.array([PRICE_ABSENT if value is None else value for value in prices], dtype=np.int64)
+    kind = np.arange(len(lines), dtype=np.int64)
     point, at = np.nonzero(energy)
     return [
         ("<u4", area.settling_numbers[point]),
@@ -179,7 +176,7 @@ class RunRoots(NamedTuple):
 def run_roots(area: Area, positions: PositionsLeaf, settled: SlotSettlementLike) -> RunRoots:
     """The roots of a run's rows; salts follow from the seed of the positions."""
     fields, seed = row_fields(area, positions), positions.seed
-    lines = line_fields(area, settled)
+    lines = line_fields(area, settled.lines)
     return RunRoots(
         input_root=salted_root(sm3(seed + b"input"), fields["input"]),
         line_root=salted_root(sm3(seed + b"line"), lines),
@@ -188,12 +185,12 @@ def run_roots(area: Area, positions: PositionsLeaf, settled: SlotSettlementLike)
     )
 
 
-def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) -> None:
+def _post(draft: Draft, area: Area, accounts: Sequence[str], settled: SlotSettlementLike, seed: bytes) -> None:
     """Double entry: what the parties owe is what the accounts receive, to the nano. The first run posts against nothing."""
     owed = sum(int(amount) for amount in settled.pays_nano)
     require(owed == sum(settled.accounts_nano.values()), f"debits equal credits in area {area.id}")
     posting = difference_posting({}, settled.accounts_nano)
-    for name in ACCOUNTS:
+    for name in accounts:
         before = ACCOUNT.load(draft, area.id, name) or AccountLeaf(0)
         ACCOUNT.save(draft, AccountLeaf(before.received_nano + posting.get(name, 0)), area.id, name)
     for chunk, first, last in chunks(len(area.settling)):

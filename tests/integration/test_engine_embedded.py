@@ -12,7 +12,6 @@ from typing import NoReturn
 import pytest
 
 from gridcore import cbor
-from gridcore.clock import ManualClock
 from gridcore.codes import Code
 from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
@@ -29,6 +28,7 @@ from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.waiting import until
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.faults import FullDisk
 from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance

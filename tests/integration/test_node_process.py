@@ -289,7 +289,7 @@ def test_a_lost_guard_is_renewed_on_demand_and_never_overwritten(folder: Path, c
     guard.unlink()
     status, _, errors = command("node", "run", "--config", folder / "node.toml")
     assert status == 1
-    assert_one_line(errors, f"gridledger node renew-guard --data {folder / 'ledger'}")
+    assert_one_line(errors, f"gridledger node renew-guard --data DIR --guard {guard}")
     status, out, _ = command("node", "renew-guard", "--data", folder / "ledger", "--json")
     assert (status, json.loads(out)["height"]) == (0, 0)
     assert guard.read_bytes() == before

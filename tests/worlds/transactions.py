@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gridcore import cbor
+from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
-from gridcore.transactions.readings import Reading, attach
+from gridcore.transactions.readings import Reading, attach, split_attachment
 from tests.worlds.keys import sign
 
 
@@ -112,3 +113,9 @@ class Sender:
 def transaction_id(wire: bytes) -> bytes:
     """SM3 of the signed bytes."""
     return sm3(cbor.decode(wire)[0])
+
+
+def readings_of(attachment: bytes, rows: int) -> list[Reading]:
+    """The readings of a batch of ``rows`` rows. EncodingError for anything but the canonical form."""
+    _, columns, _ = split_attachment(attachment)
+    return [Reading(*values) for values in zip(*(decode_column(column, rows) for column in columns), strict=True)]

@@ -74,8 +74,11 @@ def _check_run(of: Examination) -> None:
     same("the key of the run leaf", key, f"run/{run['area']}/{run['slot_start_s']}/{run['run']}")
     is_before = run["as_of_height"] < of.head[2] and run["slot_start_s"] % slot_s == 0
     hold(is_before, "the run is after the header, or of no slot")
-    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
-    rules = CONTRACTS[run["contract"]].rules if run["contract"] in CONTRACTS else RULES
+    known = CONTRACTS.get(run["contract"])
+    if known is not None:
+        conform(run, known.run, "run")
+        known.check_run(run)
+    rules = known.rules if known is not None else RULES
     hold(of.leaf(of.bundle["rules"], rules, "rules").startswith("rules/"), "the rules leaf holds no rules")
     hold(sm3(of.bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
 

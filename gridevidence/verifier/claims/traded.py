@@ -14,6 +14,9 @@ from gridevidence.verifier.trees import root_of_leaves
 
 def check_orders(of: Examination) -> str:
     """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
+    if not of.contract().rationings:
+        hold(not of.bundle["orders"], "there are orders under a contract that takes none")
+        return "The contract takes no orders: what the point bought and sold are its shares."
     clearing, due = of.value["clearing"], (of.facts["party"], of.facts["area"], of.facts["slot_start_s"])
     last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
     for what, _, part in of.orders():
@@ -37,7 +40,7 @@ def check_orders(of: Examination) -> str:
 def check_book(of: Examination) -> str:
     """With the book: it is the clearing's; price, volume and every fill follow from it by the contract's rule."""
     clearing, rules, contract = of.value["clearing"], of.value["rules"], of.contract()
-    is_known = bool(clearing) and rules["rationing"] in contract.rationings
+    is_known = bool(clearing) and rules.get("rationing") in contract.rationings
     hold(is_known, "no clearing of a known rationing", CANNOT_BE_DECIDED)
     orders = [BOOK_ROW.unpack(row) for row in _book_rows(of)]
     hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")

@@ -5,50 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gridevidence.layout import I64, RULES
-from gridevidence.verifier.contract import Cleared, Contract, PointLine
+from gridevidence.layout import I64, RULES, RUN
+from gridevidence.verifier.answers import hold, same
+from gridevidence.verifier.contract import TRADE_PRICE, Cleared, Contract, LineKind, Point, PointLine, Slot
 
-LINE_KINDS: Final = (
-    "trade_buy",
-    "trade_sell",
-    "residual_import",
-    "surplus",
-    "residual_export",
-    "shortfall",
-    "network_traded",
-    "network_residual",
-    "levy",
-)
-PRICES: Final = tuple(
-    f"{name}_micro_per_kwh"
-    for name in (
-        "feed_in_price",
-        "levy",
-        "network_residual",
-        "network_traded",
-        "residual_price",
-        "shortfall_price",
-        "surplus_price",
-    )
+P2P_KINDS: Final = (
+    LineKind("trade_buy", 1, TRADE_PRICE),
+    LineKind("trade_sell", -1, TRADE_PRICE),
+    LineKind("residual_import", 1, "residual_price_micro_per_kwh"),
+    LineKind("surplus", -1, "surplus_price_micro_per_kwh"),
+    LineKind("residual_export", -1, "feed_in_price_micro_per_kwh"),
+    LineKind("shortfall", 1, "shortfall_price_micro_per_kwh"),
+    LineKind("network_traded", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", 1, "levy_micro_per_kwh"),
 )
 
 
-def lines_of_point(taken: Sequence[int], prices: Mapping[str, int], trade_price: int) -> list[PointLine]:
-    """A line of each of LINE_KINDS, in their order; see ``Contract``. Import and export are never netted."""
-    import_wh, export_wh, bought_wh, sold_wh = taken
-    feed_in, levy, network_residual, network_traded, residual, shortfall, surplus = (prices[name] for name in PRICES)
+def _check_auction_run(run: Mapping[str, Any]) -> None:
+    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
+
+
+def settle_traded(point: Point, slot: Slot) -> list[PointLine]:
+    """A line of each of P2P_KINDS, in their order. Import and export are never netted."""
+    import_wh, export_wh, bought_wh, sold_wh, _ = point
     traded_wh = min(import_wh, bought_wh)
-    return [
-        PointLine(bought_wh, trade_price, 1),
-        PointLine(sold_wh, trade_price, -1),
-        PointLine(max(import_wh - bought_wh, 0), residual, 1),
-        PointLine(max(bought_wh - import_wh, 0), surplus, -1),
-        PointLine(max(export_wh - sold_wh, 0), feed_in, -1),
-        PointLine(max(sold_wh - export_wh, 0), shortfall, 1),
-        PointLine(traded_wh, network_traded, 1),
-        PointLine(import_wh - traded_wh, network_residual, 1),
-        PointLine(import_wh, levy, 1),
-    ]
+    energies_wh = (
+        bought_wh,
+        sold_wh,
+        max(import_wh - bought_wh, 0),
+        max(bought_wh - import_wh, 0),
+        max(export_wh - sold_wh, 0),
+        max(sold_wh - export_wh, 0),
+        traded_wh,
+        import_wh - traded_wh,
+        import_wh,
+    )
+    return [slot.priced_line(kind, energy_wh) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
+
+
+def _check_traded(point: Point, slot: Slot) -> None:
+    pays_nano = sum(line.amount_nano for line in settle_traded(point, slot))
+    same("what the point pays", point.pays_nano, pays_nano)
+
+
+def _alone(point: Point, slot: Slot) -> int:
+    return sum(line.amount_nano for line in settle_traded(point._replace(bought_wh=0, sold_wh=0), slot))
 
 
 def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> Cleared:
@@ -99,12 +101,17 @@ P2P_CALL_AUCTION_1: Final = Contract(
     contract_id="p2p_call_auction/1",
     rules={
         **RULES,
-        "prices": dict.fromkeys(PRICES, I64),
+        "prices": {kind.price: I64 for kind in P2P_KINDS if kind.price != TRADE_PRICE},
         "rationing": str,
         "reference_price_micro_per_kwh?": I64,
     },
-    line_kinds=LINE_KINDS,
+    run=RUN,
+    line_kinds=P2P_KINDS,
+    check_run=_check_auction_run,
+    lines_of_point=settle_traded,
+    check_point=_check_traded,
+    alone_of_point=_alone,
     rationings=("pro_rata",),
-    lines_of_point=lines_of_point,
     clear=_clear,
+    not_checked=(),
 )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gridcore.clock import ManualClock
 from ledger.client import API
 from ledger.http.app import create_app
 from ledger.http.dispatcher import Dispatcher, Node
@@ -19,6 +18,7 @@ from ledger.http.routes import ROUTES
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.unit.node.test_node_http import MATRIX, settled
+from tests.worlds.clocks import ManualClock
 from tests.worlds.nodes import running_node
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spec" / "http.md").read_text(encoding="utf-8")

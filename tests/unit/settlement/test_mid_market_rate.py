@@ -54,7 +54,7 @@ def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_
 
 def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_import() -> None:
     settled = settle([500, 0], [300, 100])
-    lines = statements.lines(settled, ["home", "roof"], 0)
+    lines = statements.lines(settled.lines, ["home", "roof"])
     assert [(line.party, line.line_kind, line.energy_wh, line.price_micro_per_kwh) for line in lines] == [
         ("home", "community_buy", 200, None),
         ("home", "network_traded", 100, 60_000),

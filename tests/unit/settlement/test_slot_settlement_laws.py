@@ -56,6 +56,11 @@ def settle(rows: list[Row], trade_price: int | None = 500_000, prices: Prices = 
     )
 
 
+def positions_of(rows: list[Row], settled: SlotSettlement) -> Positions:
+    import_wh, export_wh, bought_wh, sold_wh = columns(*([row[index] for row in rows] for index in range(4)))
+    return Positions(import_wh, export_wh, bought_wh, sold_wh, settled.pays_nano, settled.supplier_only_nano)
+
+
 def lines_by_text(row: Row, trade_price: int, prices: Prices) -> list[tuple[int, int]]:
     """(energy, amount) of the nine lines of one participant, as the text gives them."""
     residual_import, residual_export = row.import_wh - row.bought_wh, row.export_wh - row.sold_wh
@@ -138,7 +143,7 @@ def test_pays_may_fit_where_a_line_of_it_does_not() -> None:
 
 def test_slot_without_trade_needs_no_price_and_has_no_trade_line() -> None:
     settled = settle([Row(700, 0, 0, 0), Row(0, 300, 0, 0)], None)
-    kinds = {line.line_kind for line in statements.lines(settled, ["H001", "H002"], 0)}
+    kinds = {line.line_kind for line in statements.lines(settled.lines, ["H001", "H002"])}
     assert kinds == {"residual_import", "residual_export", "network_residual", "levy"}
 
 
@@ -182,7 +187,7 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     rows, trade_price, prices = data.draw(slots(10**6, 10**6))
     settled = settle(rows, trade_price, prices)
     parties = [f"H{number:03}" for number in range(len(rows))]
-    of_parties, of_accounts = statements.postings(settled, parties, 0)
+    of_parties, of_accounts = statements.postings(settled.lines, parties)
     postings = [*of_parties, *of_accounts]
     assert sum(posting.debit_nano for posting in postings) == sum(posting.credit_nano for posting in postings)
     assert all(posting.debit_nano >= 0 and posting.credit_nano >= 0 for posting in postings)
@@ -190,10 +195,13 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     assert [net.get(party, 0) for party in parties] == settled.pays_nano.tolist()
     for account, received in settled.accounts_nano.items():
         assert -net.get(account, 0) == received
-    statement = statements.lines(settled, parties, 0)
+    statement = statements.lines(settled.lines, parties)
     debit = {party: sum(line.amount_nano for line in statement if line.party == party) for party in parties}
     assert list(debit.values()) == settled.pays_nano.tolist()
-    assert [total.pays_nano for total in statements.slot_totals(settled, parties, 0)] == settled.pays_nano.tolist()
+    totals = statements.slot_totals(positions_of(rows, settled), parties)
+    assert [(total.pays_nano, total.supplier_only_nano) for total in totals] == list(
+        zip(settled.pays_nano.tolist(), settled.supplier_only_nano.tolist(), strict=True)
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -216,27 +224,9 @@ def test_lines_of_any_rows_follow_from_their_positions_alone(data: st.DataObject
         assert line.price_micro_per_kwh == whole.price_micro_per_kwh or not whole.energy_wh.any()
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.data())
-def test_rows_apart_say_what_all_rows_say_together(data: st.DataObject) -> None:
-    rows, trade_price, prices = data.draw(slots(10**6, 10**6))
-    settled = settle(rows, trade_price, prices)
-    parties = [f"H{number:03}" for number in range(len(rows))]
-    cut = data.draw(st.integers(0, len(rows)))
-    parts = ((parties[:cut], 0), (parties[cut:], cut))
-    for view in (statements.lines, statements.slot_totals):
-        assert [row for part in parts for row in view(settled, *part)] == view(settled, parties, 0)
-    together = statements.postings(settled, parties, 0)
-    apart = [statements.postings(settled, *part) for part in parts]
-    assert [posting for postings in apart for posting in postings.parties] == together.parties
-    for account, debit_nano, credit_nano in together.accounts:
-        sides = [posting[1:] for postings in apart for posting in postings.accounts if posting.account == account]
-        assert [sum(side) for side in zip(*sides, strict=True)] == [debit_nano, credit_nano]
-
-
 def test_both_sides_of_a_partys_book_are_kept() -> None:
     settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
-    (house, shop), accounts = statements.postings(settled, ["house", "shop"], 0)
+    (house, shop), accounts = statements.postings(settled.lines, ["house", "shop"])
     assert house.debit_nano == 50 * 500_000 + 250 * 650_000 + 50 * 60_000 + 250 * 100_000 + 300 * 20_000
     assert house.credit_nano == 450 * 500_000 + 250 * 350_000
     assert (house.account, shop.account) == ("house", "shop")
@@ -246,23 +236,26 @@ def test_both_sides_of_a_partys_book_are_kept() -> None:
 def test_a_side_of_a_book_may_leave_int64() -> None:
     large = INT64_MAX // 2 + 1
     settled = settle([Row(0, 0, large, large)], 1, Prices(0, 0, 1, 1, 0, 0, 0))
-    (posting,), accounts = statements.postings(settled, ["home"], 0)
+    (posting,), accounts = statements.postings(settled.lines, ["home"])
     assert (posting.debit_nano, posting.credit_nano) == (2 * large, 2 * large)
     assert [entry[1:] for entry in accounts] == [(large, large), (large, large)]
     smallest = settle([Row(2**62, 0, 0, 0)], None, Prices(-2, 0, 0, 0, 0, 0, 0))
-    assert statements.postings(smallest, ["home"], 0).parties == [("home", 0, 2**63)]
+    assert statements.postings(smallest.lines, ["home"]).parties == [("home", 0, 2**63)]
 
 
-@pytest.mark.parametrize(("parties", "first"), [(["a", "b"], 1), (["a"], 2), (["a"], -1)])
-def test_rows_that_a_settlement_does_not_have_stop_the_process(parties: list[str], first: int) -> None:
-    settled = settle([Row(1, 0, 0, 0), Row(1, 0, 0, 0)])
-    for view in (statements.lines, statements.postings, statements.slot_totals):
-        with pytest.raises(InvariantError, match="settlement of 2"):
-            view(settled, parties, first)
+@pytest.mark.parametrize("parties", [["a"], ["a", "b", "c"]])
+def test_parties_that_are_not_those_of_the_rows_stop_the_process(parties: list[str]) -> None:
+    rows = [Row(1, 0, 0, 0), Row(1, 0, 0, 0)]
+    settled = settle(rows)
+    for view in (statements.lines, statements.postings):
+        with pytest.raises(InvariantError, match="rows"):
+            view(settled.lines, parties)
+    with pytest.raises(InvariantError, match="rows"):
+        statements.slot_totals(positions_of(rows, settled), parties)
 
 
 def test_statement_lines_come_by_party_then_kind() -> None:
-    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]), ["roof", "home"], 0)
+    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]).lines, ["roof", "home"])
     assert [(line.party, line.line_kind, line.energy_wh, line.amount_nano, line.account) for line in lines] == [
         ("roof", "trade_sell", 1000, -500_000_000, "clearing"),
         ("home", "trade_buy", 1000, 500_000_000, "clearing"),

@@ -23,7 +23,8 @@ from gridcore.observations import (
     encode_observations,
 )
 from gridcore.sm3 import sm3
-from gridcore.transactions.readings import Reading, attach, decode_attachment, encode_attachment, split_attachment
+from gridcore.transactions.readings import Reading, attach, encode_attachment, split_attachment
+from tests.worlds.transactions import readings_of
 
 DEVICES = st.integers(0, 2**32 - 1)
 OBIS = st.tuples(*[st.integers(0, 255)] * 3).map(lambda parts: ".".join(map(str, parts)))
@@ -154,7 +155,7 @@ def test_attachment_holds_observations_beside_its_columns() -> None:
     attachment = encode_attachment(bytes(32), READINGS, observed)
     seed, columns, held = split_attachment(attachment)
     assert (seed, len(columns), held) == (bytes(32), 5, observed)
-    assert decode_attachment(attachment, 3) == (bytes(32), READINGS)
+    assert readings_of(attachment, 3) == READINGS
     assert split_attachment(encode_attachment(bytes(32), READINGS))[2] == b""
 
 

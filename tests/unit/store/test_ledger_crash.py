@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gridcore.clock import ManualClock
 from gridcore.errors import UsageError
 from gridcore.header import check_certificate, check_receipt, decode_receipt
 from gridcore.sm import SigningKey
@@ -25,6 +24,7 @@ from ledger.store.files import Files
 from ledger.store.guard import Guard
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
+from tests.worlds.clocks import ManualClock
 from tests.worlds.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key

@@ -12,7 +12,6 @@ from random import Random
 import pytest
 
 from gridcore import merkle
-from gridcore.clock import ManualClock
 from gridcore.errors import GridError, UsageError
 from ledger.leaves.gateway import GATEWAY
 from ledger.leaves.signer import SIGNER
@@ -23,6 +22,7 @@ from ledger.store.directory import init_ledger
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
+from tests.worlds.clocks import ManualClock
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key

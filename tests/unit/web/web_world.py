@@ -1,7 +1,7 @@
 """A site over a node and a time series that tests set by hand, and browsers that are signed in as anybody.
 
 world = make_world(tmp_path)
-world.node.answers["areas"] = {"areas": […]}
+world.node.answers["areas"] = {"areas": […], "contracts": [CONTRACT]}
 browser = world.browser(Role.HOUSEHOLD, party="H001")
 response = await browser.get("/households/H001")
 """
@@ -21,7 +21,6 @@ from quart import Quart
 from quart.typing import TestClientProtocol
 from quart.wrappers import Response
 
-from gridcore.clock import ManualClock
 from gridcore.serving.metrics import Metrics
 from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
 from gridweb.access import Role, Viewer
@@ -37,8 +36,13 @@ from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.http.queries.contracts import contract_answer
+from settlement.catalogue import CATALOGUE
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import PRICES
 
+CONTRACT = contract_answer(CATALOGUE["p2p_call_auction/1"].contract, CATALOGUE["p2p_call_auction/1"].vocabulary)
+"""What the node says of the contract of the areas here."""
 NOW_S = 1_800_000_000
 FIRST_S = 1_799_971_200
 """The first slot of area a-1: local midnight in Shanghai."""
@@ -203,7 +207,7 @@ def make_world(folder: Path, **config: Any) -> World:
     trust.write_text("{}")
     clock, stop = ManualClock(NOW_S), asyncio.Event()
     node, series, progress, health = FakeNode(), MemorySeries(), Standing(), Health(clock)
-    node.answers["areas"] = {"areas": [AREA]}
+    node.answers["areas"] = {"areas": [AREA], "contracts": [CONTRACT]}
     node.answers["areas/a-1/installations"] = {"installations": [], "next": None}
     node.answers["calendars/c"] = {**CALENDAR, "days": [FIRST_S + day * DAY_S for day in range(-1, 3)]}
     database = open_database(folder / "users.db")
