@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridcore.forms import DIGEST, INSTANT, NAME, text
 from ledger.leaves.family import Family
 
 
@@ -26,11 +25,4 @@ AREA: Final = Family(
     "area",
     _key,
     AreaLeaf,
-    forms={
-        "calendar": NAME,
-        "contract": text(1, 64),
-        "contract_pin": DIGEST,
-        "first_slot_start_s": INSTANT,
-        "rules": NAME,
-    },
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridcore.forms import NAME, exactly, integer, text
-from gridcore.transactions.reading_batch import FIRST_PREVIOUS
 from ledger.leaves.family import Family
 
 
@@ -33,13 +31,5 @@ GATEWAY: Final = Family(
     "gateway",
     _key,
     GatewayLeaf,
-    forms={
-        "counter": exactly(0, "0 at genesis"),
-        "epoch": integer(1, 2**32 - 1),
-        "last": exactly(FIRST_PREVIOUS, "32 zero bytes at genesis"),
-        "last_boundary_s": exactly(-1, "-1 at genesis"),
-        "organisation": text(1, 200),
-        "protection": NAME,
-    },
     is_provable=True,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridcore.forms import INSTANT, NAME, U32, choice, integer
 from ledger.leaves.family import Family
 
 RATIO_MAX: Final = 10_000
@@ -43,20 +42,5 @@ INSTALLATION: Final = Family(
     "installation",
     _key,
     InstallationLeaf,
-    forms={
-        "area": NAME,
-        "from_s": INSTANT,
-        "gateway": NAME,
-        "limit_wh": integer(1, PRIMARY_LIMIT_WH_MAX),
-        "meter": NAME,
-        "modulus_wh": integer(0, MODULUS_WH_MAX),
-        "number": U32,
-        "party": NAME,
-        "point": NAME,
-        "profile": NAME,
-        "ratio": integer(1, RATIO_MAX),
-        "role": choice("household", "load", "feeder"),
-    },
-    optional=frozenset({"party"}),
     is_provable=True,
 )

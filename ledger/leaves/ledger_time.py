@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridcore.forms import INSTANT
 from ledger.leaves.family import Family
 
 
@@ -18,4 +17,4 @@ def _key() -> str:
     return "time"
 
 
-TIME: Final = Family("time", _key, TimeLeaf, forms={"ledger_time_s": INSTANT})
+TIME: Final = Family("time", _key, TimeLeaf)

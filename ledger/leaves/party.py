@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridcore.forms import BOOL, NAME, U32
 from ledger.leaves.family import Family
 
 
@@ -20,4 +19,4 @@ def _key(party: str) -> str:
     return f"party/{party}"
 
 
-PARTY: Final = Family("party", _key, PartyLeaf, forms={"area": NAME, "meter": U32, "trades": BOOL}, is_provable=True)
+PARTY: Final = Family("party", _key, PartyLeaf, is_provable=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from gridcore.forms import Form, integer
 from ledger.leaves.area import AREA
 from ledger.leaves.family import Family, Leaves, Value, as_map
 
@@ -51,14 +50,7 @@ RULES: Final = Family(
     _key,
     _decode,
     _encode,
-    forms={
-        "gate_before_start_s": integer(0, SPAN_S_MAX),
-        "metering_deadline_s": integer(0, SPAN_S_MAX),
-        "open_before_start_s": integer(1, SPAN_S_MAX),
-        "prices": Form("a map", lambda value: isinstance(value, dict)),
-    },
     is_provable=True,
-    is_open=True,
 )
 
 

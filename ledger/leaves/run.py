@@ -49,11 +49,4 @@ def _encode(record: RunLeaf) -> Value:
     return {"accounts": {name: split_amount(amount) for name, amount in accounts_nano.items()}, **fields}
 
 
-RUN: Final = Family(
-    "run",
-    _key,
-    _decode,
-    _encode,
-    optional=frozenset({"price_micro_per_kwh", "totals_wh"}),
-    is_provable=True,
-)
+RUN: Final = Family("run", _key, _decode, _encode, is_provable=True, is_followed=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from gridcore.forms import Form
 from ledger.leaves.family import Family
 
 ROLES: Final = ("administrator", "clock", "gateway", "prosumer", "regulator", "utility")
@@ -31,10 +30,5 @@ SIGNER: Final = Family(
     "signer",
     _key,
     SignerLeaf,
-    forms={
-        # Whether the point lies on the curve is looked at by ledger.genesis: consensus code has no SM2.
-        "public_key": Form(PUBLIC_KEY_WORDS, lambda value: isinstance(value, bytes) and len(value) == 65),
-        "roles": Form(f"an ascending array of {', '.join(ROLES)}", _are_roles),
-    },
     is_provable=True,
 )

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gridcore.errors import EncodingError, UsageError
-from gridcore.genesis import decode_genesis, genesis_digest
+from gridcore.genesis import Genesis, decode_genesis
+from gridcore.header import genesis_header
 from ledger.genesis import check_genesis
+from ledger.state.genesis import genesis_change
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 
@@ -34,7 +35,7 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
     path = data_dir / GENESIS_NAME
     decoded = _decode(genesis, "genesis")
     check_genesis(decoded)
-    digest = genesis_digest(decoded)
+    digest = genesis_header(decoded, genesis_change(decoded).tree.root).digest()
     data_dir.mkdir(parents=True, exist_ok=True)
     with locked(data_dir):
         if path.exists():
@@ -67,7 +68,7 @@ def read_genesis(data_dir: Path) -> bytes:
     return data
 
 
-def load_genesis(data_dir: Path) -> dict[str, Any]:
+def load_genesis(data_dir: Path) -> Genesis:
     """The genesis of a data directory. UsageError naming the file when there is none or it is damaged."""
     path, data = data_dir / GENESIS_NAME, read_genesis(data_dir)
     try:
@@ -82,7 +83,7 @@ def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
     """Raise UsageError unless the directory's genesis is ``genesis`` (canonical bytes)."""
     path = data_dir / GENESIS_NAME
     if path.read_bytes() != genesis:
-        here, there = load_genesis(data_dir)["chain"], _decode(genesis, "genesis")["chain"]
+        here, there = load_genesis(data_dir).chain, _decode(genesis, "genesis").chain
         raise UsageError(f"{path}: of chain {here}, not {there}; give the genesis of {here} or another data directory")
 
 
@@ -111,7 +112,7 @@ def lock(data_dir: Path) -> int:
     return descriptor
 
 
-def _decode(data: bytes, where: str) -> dict[str, Any]:
+def _decode(data: bytes, where: str) -> Genesis:
     try:
         return decode_genesis(data)
     except (EncodingError, UsageError) as error:
