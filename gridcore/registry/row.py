@@ -13,8 +13,8 @@ from gridcore.sm3 import sm3
 from gridcore.sm3.rows import SALT_BYTES
 
 ROW_BYTES_MAX: Final = 4_096
-ROW_ITEMS_MAX: Final = 1_024
-"""CBOR items of a row: more than its bytes could be worth."""
+ROW_ITEMS_MAX: Final = ROW_BYTES_MAX
+"""CBOR items of a row: each has at least one byte."""
 NOT_FOLDED: Final = bytes(32)
 """``folded`` of an entity none of whose entries has been folded yet."""
 

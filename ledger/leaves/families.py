@@ -27,7 +27,7 @@ from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
 from ledger.registry.entries import ENTITY_FAMILIES
 
-_ALL: Final = (
+_ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, BOOK, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE, EXCEPTION, SEEN,
 )  # fmt: skip

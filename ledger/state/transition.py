@@ -19,6 +19,7 @@ from ledger.state.rules import Rules
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
 
+
 class Admission(NamedTuple):
     """Whether a transaction may be applied. content: what it says, where ``code`` is ACCEPTED; else None."""
 

@@ -21,10 +21,10 @@ from gridcore.sm3 import sm3
 from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
-from ledger.signatures import SignatureChecker
 from ledger.protocol import VERSIONS
 from ledger.registry.bodies import open_entry
 from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.signatures import SignatureChecker
 from ledger.state.genesis import genesis_change
 from ledger.state.rules import Rules
 from ledger.state.state import State

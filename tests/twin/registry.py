@@ -11,6 +11,7 @@ from tests.twin.forms import NAME, TIME, ZEROS, Leaf, Transaction, fits, salted_
 
 ENTRIES_MAX, ROW_BYTES_MAX = 64, 4_096
 ROLES = ["administrator", "clock", "gateway", "prosumer", "regulator", "utility"]
+KINDS = ["organisation", "signer", "gateway", "zone", "area", "rules", "party", "point", "installation"]
 SIGNER = [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}]
 
 
@@ -116,7 +117,7 @@ class Registry:
         rows = content["rows"]
         if not all(isinstance(row, bytes) and len(row) <= ROW_BYTES_MAX for row in rows):
             return 47
-        if salted_root(content["seed"], rows) != body["rows_root"]:
+        if salted_root(content["seed"], rows) != body["rows_root"] or not all(map(is_registry_row, rows)):
             return 47
         before = dict(self.leaves)
         for row, salt in zip(rows, merkle.salts(content["seed"], len(rows)), strict=True):
@@ -130,13 +131,7 @@ class Registry:
 
     def row_code(self, row: bytes, organisation: str, ledger_time_s: int, height: int) -> int:
         """What is wrong with one row after those before it, 0 if nothing is."""
-        try:
-            item = cbor.decode(row)
-        except EncodingError:
-            return 50
-        if not fits(item, [str, TIME, dict]):
-            return 50
-        key, from_s, value = item
+        key, from_s, value = cbor.decode(row)
         family, _, name = key.partition("/")
         if family != "signer" or not fits(name, NAME) or not any(fits(value, form) for form in SIGNER):
             return 50
@@ -157,6 +152,15 @@ class Registry:
         is_again = any(entry[:2] == [from_s, height] for entry in entries)
         would_fold = len(entries) == ENTRIES_MAX and from_s <= entries[0][0]
         return 51 if from_s < ledger_time_s or is_again or would_fold or from_s <= leaf.get("folded_to_s", -1) else 0
+
+
+def is_registry_row(row: bytes) -> bool:
+    """Whether these bytes are a canonical row of an entity that there is."""
+    try:
+        item = cbor.decode(row)
+    except EncodingError:
+        return False
+    return fits(item, [str, TIME, dict]) and item[0].split("/")[0] in KINDS
 
 
 def is_point(key: bytes) -> bool:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ledger.master_data import Calendar
-from tests.worlds.consortium import SLOT_S, Consortium, area, feeder, gateway
+from gridcore.genesis import Calendar
+from tests.worlds.consortium import SLOT_S, Consortium, area, feeder, gateway, zone
 
 START_S = 1_700_000_100
 FIRST_SLOT_S = START_S // SLOT_S * SLOT_S
 FEEDERS = Consortium(
     name="test",
     start_s=START_S,
-    calendar=Calendar(name="c", days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
-    areas=[area("A", first_slot_start_s=FIRST_SLOT_S)],
+    calendar=Calendar(days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
+    zones=[zone(first_slot_start_s=FIRST_SLOT_S)],
+    areas=[area("A")],
     gateways=[gateway("gw-1"), gateway("gw-2")],
     meters=[
-        feeder(1, area="A", gateway="gw-1", from_s=FIRST_SLOT_S),
-        feeder(2, area="A", gateway="gw-2", from_s=FIRST_SLOT_S),
+        feeder(1, area="A", gateway="gw-1"),
+        feeder(2, area="A", gateway="gw-2"),
     ],
 )
 ON_BLOCK_TIME = replace(FEEDERS, name="real", clock="block")

@@ -40,7 +40,7 @@ def status(view: LedgerView) -> Json:
             "header_digest": reader.digest(height).hex(),
             "height": height,
             "ledger_time_s": reader.ledger_time_s,
-            "simulated": chain.is_simulated,
+            "simulated": chain.clock == "simulated",
             "slot_s": chain.slot_s,
             "state_root": reader.state_root().hex(),
         }
