@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from ledger.leaves.columns import CHUNK_ROWS, Digests, Int64, join_columns, pack, unpack, unpack_digests
+from ledger.leaves.columns import CHUNK_ROWS, Digests, Int64, join_columns, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 BUY, SELL = 0, 1
@@ -43,14 +41,10 @@ class BookLeaf(NamedTuple):
     ids: Digests
     seeds: Digests
 
-    @property
-    def columns(self) -> tuple[Int64, ...]:
-        """The int64 columns, in the order of ``Order``."""
-        return self[: len(Order._fields)]
-
     def take(self, rows: Int64) -> BookLeaf:
         """Some of the orders."""
-        return BookLeaf(*(column[rows] for column in self))
+        columns: dict[str, Any] = {name: column[rows] for name, column in self._asdict().items()}
+        return BookLeaf(**columns)
 
 
 def _key(slot_start_s: int, zone: str, chunk: int) -> str:
@@ -58,12 +52,12 @@ def _key(slot_start_s: int, zone: str, chunk: int) -> str:
 
 
 def _decode(ids: bytes, seeds: bytes, **columns: bytes) -> BookLeaf:
-    named = {name: unpack(data) for name, data in columns.items()}
-    return BookLeaf(**named, ids=unpack_digests(ids), seeds=unpack_digests(seeds))
+    unpacked: dict[str, Any] = unpack_each(columns)
+    return BookLeaf(**unpacked, ids=unpack_digests(ids), seeds=unpack_digests(seeds))
 
 
 def _encode(record: BookLeaf) -> Value:
-    columns: dict[str, Any] = {name: pack(column) for name, column in zip(Order._fields, record.columns, strict=True)}
+    columns = pack_each({name: getattr(record, name) for name in Order._fields})
     return {**columns, "ids": record.ids.tobytes(), "seeds": record.seeds.tobytes()}
 
 
@@ -78,12 +72,10 @@ def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
         if chunk is None:
             break
         parts.append(chunk)
-    columns = (join_columns(column) for column in zip(*(part.columns for part in parts), strict=True))
-    if not parts:
-        none = np.zeros(0, dtype=np.int64)
-        return BookLeaf(none, none, none, none, none, none, unpack_digests(b""), unpack_digests(b""))
-    ids, seeds = (np.concatenate([part[index] for part in parts]) for index in (-2, -1))
-    return BookLeaf(*columns, ids=ids, seeds=seeds)
+    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in Order._fields}
+    for name in ("ids", "seeds"):
+        columns[name] = unpack_digests(b"".join(getattr(part, name).tobytes() for part in parts))
+    return BookLeaf(**columns)
 
 
 def append_order(

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import Digests, Int64, chunks, pack, unpack, unpack_digests
+from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack, unpack_digests
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
@@ -28,7 +28,8 @@ class ClearedLeaf(NamedTuple):
 
     def take(self, areas: slice) -> ClearedLeaf:
         """Those of some areas."""
-        return ClearedLeaf(*(column[areas] for column in self[:-1]), self.seed)
+        columns: dict[str, Any] = {name: getattr(self, name)[areas] for name in (*_COLUMNS, *_DIGESTS)}
+        return ClearedLeaf(**columns, seed=self.seed)
 
 
 _COLUMNS: Final = ("has_price", "orders", "price_micro_per_kwh", "volume_wh")
@@ -40,12 +41,13 @@ def _key(slot_start_s: int, zone: str, chunk: int) -> str:
 
 
 def _decode(seed: bytes, **columns: bytes) -> ClearedLeaf:
-    numbers = {name: unpack(columns[name]) for name in _COLUMNS}
-    return ClearedLeaf(**numbers, **{name: unpack_digests(columns[name]) for name in _DIGESTS}, seed=seed)
+    unpacked: dict[str, Any] = {name: unpack(columns[name]) for name in _COLUMNS}
+    unpacked |= {name: unpack_digests(columns[name]) for name in _DIGESTS}
+    return ClearedLeaf(**unpacked, seed=seed)
 
 
 def _encode(record: ClearedLeaf) -> Value:
-    columns: dict[str, Any] = {name: pack(getattr(record, name)) for name in _COLUMNS}
+    columns = pack_each({name: getattr(record, name) for name in _COLUMNS})
     return {**columns, **{name: getattr(record, name).tobytes() for name in _DIGESTS}, "seed": record.seed}
 
 
@@ -55,7 +57,10 @@ CLEARED: Final = Family("cleared", _key, _decode, _encode)
 def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf:
     """What a cleared gate came to in all ``areas`` areas of a zone, at least one."""
     parts = [CLEARED.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(areas)]
-    return ClearedLeaf(*(np.concatenate(columns) for columns in zip(*(part[:-1] for part in parts), strict=True)), parts[0].seed)
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in (*_COLUMNS, *_DIGESTS)
+    }
+    return ClearedLeaf(**columns, seed=parts[0].seed)
 
 
 def save_cleared(leaves: WritableLeaves, slot_start_s: int, zone: str, whole: ClearedLeaf) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from ledger.leaves.columns import Int64, chunks, join_columns, pack, unpack
+from ledger.leaves.columns import Int64, chunks, join_columns, pack_each, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
@@ -24,14 +24,10 @@ class FillsLeaf(NamedTuple):
     side: Int64
     seed: bytes
 
-    @property
-    def columns(self) -> tuple[Int64, ...]:
-        """The seven columns."""
-        return self[:-1]
-
     def take(self, rows: Int64 | slice) -> FillsLeaf:
         """Some of the fills."""
-        return FillsLeaf(*(column[rows] for column in self.columns), self.seed)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return FillsLeaf(**columns, seed=self.seed)
 
 
 _COLUMNS: Final = FillsLeaf._fields[:-1]
@@ -42,12 +38,12 @@ def _key(slot_start_s: int, zone: str, chunk: int) -> str:
 
 
 def _decode(seed: bytes, **columns: bytes) -> FillsLeaf:
-    return FillsLeaf(**{name: unpack(data) for name, data in columns.items()}, seed=seed)
+    unpacked: dict[str, Any] = unpack_each(columns)
+    return FillsLeaf(**unpacked, seed=seed)
 
 
 def _encode(record: FillsLeaf) -> Value:
-    columns: dict[str, Any] = {name: pack(column) for name, column in zip(_COLUMNS, record.columns, strict=True)}
-    return {**columns, "seed": record.seed}
+    return {**pack_each({name: getattr(record, name) for name in _COLUMNS}), "seed": record.seed}
 
 
 FILLS: Final = Family("fills", _key, _decode, _encode)
@@ -56,8 +52,8 @@ FILLS: Final = Family("fills", _key, _decode, _encode)
 def load_fills(leaves: Leaves, slot_start_s: int, zone: str, orders: int) -> FillsLeaf:
     """All fills of a cleared slot with this number of orders; without orders there is no seed: b""."""
     parts = [FILLS.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(orders)]
-    columns = [join_columns(part[index] for part in parts) for index in range(len(_COLUMNS))]
-    return FillsLeaf(*columns, parts[-1].seed if parts else b"")
+    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in _COLUMNS}
+    return FillsLeaf(**columns, seed=parts[-1].seed if parts else b"")
 
 
 def save_fills(leaves: WritableLeaves, slot_start_s: int, zone: str, whole: FillsLeaf) -> None:

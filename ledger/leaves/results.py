@@ -32,9 +32,7 @@ def _decode(
     totals: Mapping[str, bytes],
     totals_nano: Mapping[str, bytes],
 ) -> ResultsLeaf:
-    return ResultsLeaf(
-        unpack_each(columns), unpack_digests(rules), seed, unpack_each(totals), unpack_each(totals_nano)
-    )
+    return ResultsLeaf(unpack_each(columns), unpack_digests(rules), seed, unpack_each(totals), unpack_each(totals_nano))
 
 
 def _encode(record: ResultsLeaf) -> Value:

@@ -68,7 +68,9 @@ class Registry:
     def party_rank(self) -> Int64:
         """int64[parties]: how the ids of their orders rank, which begin with the party's name and a slash."""
         rank = np.empty(len(self.parties), dtype=np.int64)
-        rank[sorted(range(len(self.parties)), key=lambda number: f"{self.parties[number]}/".encode())] = np.arange(len(rank))
+        rank[sorted(range(len(self.parties)), key=lambda number: f"{self.parties[number]}/".encode())] = np.arange(
+            len(rank)
+        )
         return rank
 
     @cached_property

@@ -27,7 +27,9 @@ def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContrac
     first_s = ENTITY_FAMILIES[ZONE.kind].must(draft, zone.name).entries[0].from_s
     opens_s = max(slot_start_s - zone.timeline.open_before_start_s, first_s)
     named = draft.in_force(ZONE, zone.name, opens_s) or broken(f"zone {zone.name} is in force when its gates open")
-    contract = draft.contracts.get(named.contract) or broken(f"this node has contract {named.contract} of zone {zone.name}")
+    contract = draft.contracts.get(named.contract) or broken(
+        f"this node has contract {named.contract} of zone {zone.name}"
+    )
     return SlotContract(contract, named.contract_pin)
 
 

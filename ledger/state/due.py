@@ -59,9 +59,7 @@ def _run_zone(draft: Draft, zone: Zone, budget: Budget) -> bool:
 def is_due(draft: Draft) -> bool:
     """Whether ``run_due_work`` would change anything in a block without transactions."""
     slot_s, now_s = draft.slot_s, draft.ledger_time_s
-    return any(
-        _is_left(PROGRESS.must(draft, zone.name), zone.timeline, slot_s, now_s) for zone in draft.registry.zones
-    )
+    return any(_is_left(PROGRESS.must(draft, zone.name), zone.timeline, slot_s, now_s) for zone in draft.registry.zones)
 
 
 def _cost(draft: Draft, zone: Zone, slot_start_s: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore import cbor, merkle
 from gridcore.errors import require
@@ -44,9 +45,9 @@ class Snapshot(NamedTuple):
     seeds: list[bytes]
 
     @property
-    def present(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def present(self) -> NDArray[np.bool_]:
         """bool[rows]: there is a value."""
-        return self.quality != ABSENT_QUALITY
+        return np.not_equal(self.quality, ABSENT_QUALITY)
 
 
 class Slot(NamedTuple):
@@ -168,7 +169,7 @@ def traded_energy(draft: Draft, slot: Slot, orders: int) -> tuple[Int64, Int64]:
 
 def result_seed(slot: Slot, run: str) -> bytes:
     """The secret from which a run's salts follow: known to members, derived from what the gateways drew."""
-    parts = ["result-seed/2", slot.start_s, slot.zone.zone.name, run, slot.start.seeds, slot.end.seeds]
+    parts: list[Any] = ["result-seed/2", slot.start_s, slot.zone.zone.name, run, slot.start.seeds, slot.end.seeds]
     return sm3(cbor.encode(parts))
 
 
@@ -196,9 +197,7 @@ def _total_rows(accounts: Sequence[str], settled: SettlementLike) -> PackedRows:
     return encode_rows([("<u4", area), ("u1", account), ("<i8", units.ravel()), ("<u4", nano.ravel())])
 
 
-def _write_positions(
-    draft: Draft, slot: Slot, run: str, columns: Mapping[str, Int64], seed: bytes
-) -> PackedRows:
+def _write_positions(draft: Draft, slot: Slot, run: str, columns: Mapping[str, Int64], seed: bytes) -> PackedRows:
     """Write the positions of a run; returns the root of each chunk, over which the run's root stands."""
     quality = slot.end.quality
     hashes = merkle.salted_leaf_hashes(seed, position_rows(0, quality, columns))
@@ -210,9 +209,7 @@ def _write_positions(
     return PackedRows.of(roots)
 
 
-def _write_results(
-    draft: Draft, slot: Slot, run: str, rules: Digests, settled: SettlementLike, seed: bytes
-) -> None:
+def _write_results(draft: Draft, slot: Slot, run: str, rules: Digests, settled: SettlementLike, seed: bytes) -> None:
     for chunk, start, end in chunks(len(rules)):
         leaf = ResultsLeaf(
             columns={name: column[start:end] for name, column in settled.areas.items()},
@@ -241,4 +238,5 @@ def _post(draft: Draft, zone: Zone, pays_nano: Int64, settled: SettlementLike, s
 
 def _exact_nano(units: Int64, nano: Int64) -> int:
     """The sum of amounts in two limbs."""
-    return sum(units.tolist()) * NANO + int(nano.sum())
+    whole: int = sum(units.tolist())
+    return whole * NANO + int(nano.sum())

@@ -80,16 +80,20 @@ def group_sums(column: Int64Column, starts: Int64Column) -> ExactColumn:
     if magnitude(column) * column.size <= INT64_MAX:
         running = np.zeros(column.size + 1, dtype=np.int64)
         np.cumsum(column, out=running[1:])
-        return running[starts[1:]] - running[starts[:-1]]
+        sums: Int64Column = running[starts[1:]] - running[starts[:-1]]
+        return sums
     high, low = group_sums(column >> _LOW_BITS, starts), group_sums(column & _LOW_MASK, starts)
-    return (high.astype(object) << _LOW_BITS) + low.astype(object)
+    whole: ExactColumn = (high.astype(object) << _LOW_BITS) + low.astype(object)
+    return whole
 
 
 def exact_product(left: ExactColumn, right: ExactColumn) -> ExactColumn:
     """``left`` x ``right``, item by item."""
     if left.dtype == right.dtype == np.int64 and magnitude(left) * magnitude(right) <= INT64_MAX:
-        return left * right
-    return left.astype(object) * right.astype(object)
+        product: ExactColumn = left * right
+        return product
+    exact: ExactColumn = left.astype(object) * right.astype(object)
+    return exact
 
 
 def exact_total(terms: Sequence[ExactColumn], size: int) -> ExactColumn:
