@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from gridcore.genesis import ONE_DECIDES, PROTOCOL_FIRST, Activation, Calendar, Genesis, Thresholds
 from gridcore.registry.entity import Entity
@@ -30,7 +30,7 @@ class Listed(Protocol):
 class Named(NamedTuple, Generic[R]):
     """An entity with its name. from_s: UTC seconds from which it is as ``record`` says."""
 
-    entity: Entity[R]
+    entity: Entity[Any]
     name: str
     record: R
     from_s: int = 0

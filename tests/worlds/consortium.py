@@ -111,7 +111,8 @@ class Consortium:
     """A chain before its first block.
 
     roles: of signers beside those that follow from the rest (the clock, each organisation, each gateway, each party that trades),
-    or instead of them. certifier: who signs headers. more: registry rows beside all that.
+    or instead of them. organisations: of signers, where it is not that of their gateway or party, or the utility. certifier: who signs
+    headers. more: registry rows beside all that.
     """
 
     name: str = "test-"
@@ -125,6 +126,7 @@ class Consortium:
     gateways: Sequence[Named[Gateway]] = (gateway("gw-1"),)
     meters: Sequence[MeteredPoint] = ()
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    organisations: Mapping[str, str] = field(default_factory=dict)
     certifier: str = "operator"
     more: Sequence[Listed] = ()
 
@@ -146,6 +148,7 @@ class Consortium:
             **{found.record.organisation: found.record.organisation for found in self.gateways},
             **{found.name: found.record.organisation for found in self.gateways},
             **{found.party: found.organisation for found in self.meters if found.party},
+            **self.organisations,
         }
         return {name: owners.get(name, UTILITY) for name in self.signers}
 
