@@ -27,15 +27,15 @@ SELL = 1
 
 
 class ClearingLike(Protocol):
-    """The result of one gate."""
+    """The result of the gates of all areas of a zone."""
 
     @property
-    def volume_wh(self) -> int:
-        """Energy that changes hands: the sum of the buy fills, and of the sell fills."""
+    def volume_wh(self) -> Int64Column:
+        """int64[areas]: energy that changes hands: the sum of the buy fills, and of the sell fills."""
 
     @property
-    def price_micro_per_kwh(self) -> int | None:
-        """The one price of every fill; None exactly when the volume is 0."""
+    def price_micro_per_kwh(self) -> Int64Column:
+        """int64[areas]: the one price of every fill; 0 where the volume is 0."""
 
     @property
     def filled_wh(self) -> Int64Column:
@@ -86,48 +86,40 @@ class LineLike(Protocol):
         """int64[n]; positive: the party owes the counter-account. Where there is a price: plus or minus energy x price."""
 
 
-class SlotSettlementLike(Protocol):
-    """The result of settling one slot."""
+class MoneyLike(Protocol):
+    """Amounts without bound, as columns int64: whole units of the currency, and nano from 0 to 999,999,999."""
 
     @property
-    def volume_wh(self) -> int:
-        """What changed hands inside the area."""
+    def units(self) -> Int64Column:
+        """Of either sign."""
 
     @property
-    def price_micro_per_kwh(self) -> int | None:
-        """The one price of it; None without volume, or where there is no one price."""
+    def nano(self) -> Int64Column:
+        """What comes on top of the units."""
+
+
+class SettlementLike(Protocol):
+    """The result of settling one slot of all areas of a zone."""
 
     @property
-    def totals_wh(self) -> Mapping[str, int]:
-        """Sums over the area that every line rests on, by name; empty for most contracts."""
+    def positions(self) -> Mapping[str, Int64Column]:
+        """int64[n] each: the contract's ``position_columns`` of every row."""
 
     @property
-    def bought_wh(self) -> Int64Column:
-        """int64[n] >= 0: each party's part of the volume as a buyer."""
+    def areas(self) -> Mapping[str, Int64Column]:
+        """int64[areas] each: the contract's ``area_columns``, sums over the area that its rows rest on."""
 
     @property
-    def sold_wh(self) -> Int64Column:
-        """int64[n] >= 0: each party's part of the volume as a seller."""
-
-    @property
-    def lines(self) -> Sequence[LineLike]:
-        """One of each kind, in the contract's order. Raises the kit's ContractError where an amount leaves int64."""
-
-    @property
-    def pays_nano(self) -> Int64Column:
-        """int64[n]: the sum of each party's lines; positive: the party owes."""
-
-    @property
-    def supplier_only_nano(self) -> Int64Column:
-        """int64[n]: what the same metered energy would have cost with the supplier alone."""
-
-    @property
-    def accounts_nano(self) -> Mapping[str, int]:
-        """What each of the contract's accounts receives (negative: pays), Python integers."""
+    def received(self) -> Mapping[str, MoneyLike]:
+        """By each of the contract's accounts, [areas]: what it receives (negative: pays)."""
 
 
 class Contract(Protocol):
-    """A market and settlement contract, versioned by id (``p2p_call_auction/1``). It owns its words: the ledger knows none."""
+    """A market and settlement contract, versioned by id (``p2p_call_auction/1``). It owns its words: the ledger knows none.
+
+    It is called once for all areas of a zone. Rows then stand one area after the other, ascending by area number: those of area a
+    are ``area_starts[a]`` ... ``area_starts[a + 1] - 1``, ``area_starts`` int64[areas + 1].
+    """
 
     @property
     def contract_id(self) -> str:
@@ -139,22 +131,30 @@ class Contract(Protocol):
 
     @property
     def line_kinds(self) -> Sequence[LineKindLike]:
-        """The kinds of lines; a line row on the chain holds the number of its kind in this order (at most 256)."""
+        """The kinds of lines, in their order."""
 
     @property
     def accounts(self) -> Sequence[str]:
-        """The counter-accounts, in the order in which their leaves are made; no party of an area may have such a name."""
+        """The counter-accounts, in their order."""
+
+    @property
+    def position_columns(self) -> Sequence[str]:
+        """What a position has beside registers and energies: bought_wh, sold_wh, pays_nano, supplier_only_nano and more; at most 6."""
+
+    @property
+    def area_columns(self) -> Sequence[str]:
+        """Sums over an area that its positions rest on; none for most contracts."""
+
+    @property
+    def price_keys(self) -> Sequence[str]:
+        """The names of the prices of rules, exactly."""
 
     @property
     def supplier_keys(self) -> Sequence[str]:
         """The prices that a kWh from the supplier alone is made of."""
 
-    def fault_of(self, terms: Mapping[str, Any]) -> str:
-        """What is wrong with an area's terms, in words; "" where nothing is.
-
-        ``terms``: the rules without their timeline. ``prices`` among them is a map of text to whole numbers of micro per
-        kWh, which the ledger has checked.
-        """
+    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
+        """What is wrong with an area's rules, in words; "" where nothing is. ``prices``: micro per kWh, within 64 bits."""
 
     def clear(
         self,
@@ -162,11 +162,12 @@ class Contract(Protocol):
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        terms: Mapping[str, Any],
+        area_starts: Int64Column,
+        terms: Sequence[Mapping[str, Any]],
     ) -> ClearingLike:
-        """Clear one gate. Rows ascend by the UTF-8 bytes of the order id: the row number breaks ties.
+        """Clear a gate. Rows ascend by area, then by the UTF-8 bytes of the order id: the row number breaks ties.
 
-        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms`` without fault.
+        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms``: one an area, without fault.
         """
 
     def settle(
@@ -176,28 +177,28 @@ class Contract(Protocol):
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlementLike:
+        area_starts: Int64Column,
+        trade_price_micro_per_kwh: Int64Column,
+        prices: Mapping[str, Int64Column],
+    ) -> SettlementLike:
         """Settle one slot: metered import and export (never netted), then what each party's orders bought and sold.
 
-        ``trade_price_micro_per_kwh``: of the gate; may be None where nothing was traded. ``prices``: of the terms.
+        ``trade_price_micro_per_kwh``: of each area's gate, 0 where nothing was traded. ``prices``: by ``price_keys``, of each area.
         """
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
-        trade_price_micro_per_kwh: int | None,
+        positions: Mapping[str, Int64Column],
+        *,
+        trade_price_micro_per_kwh: int,
         prices: Mapping[str, int],
     ) -> Sequence[LineLike]:
-        """The lines of some rows of a settled slot, in the contract's order: they follow from the rows' positions alone.
+        """The lines of some rows of one area of a settled slot, in the contract's order: they follow from the positions alone.
 
-        Columns and price as ``settle`` gave them (``SlotSettlementLike``), of any rows of the area.
+        ``positions``: the contract's position columns of the same rows; ``trade_price_micro_per_kwh``: as ``settle`` got it.
+        Raises the kit's ContractError where an amount leaves int64.
         """
 
 

@@ -207,7 +207,7 @@ def _check_contracts(rows: GenesisRows, contracts: Mapping[str, Contract]) -> No
     for rules_name, zone_name in sorted(pairs):
         for rules in rows.of(RULES, rules_name):
             for contract in contracts_of[zone_name].values():
-                fault = contract.fault_of({**rules.record.terms, "prices": rules.record.prices})
+                fault = contract.fault_of(rules.record.prices, rules.record.terms)
                 if fault:
                     rules.fail(f"under {contract.contract_id}: {fault}")
     for name, party in rows.each(PARTY):

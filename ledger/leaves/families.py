@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ledger.leaves.account import ACCOUNT
+from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.book import BOOK
 from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN
+from ledger.leaves.cleared import CLEARED
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
@@ -20,13 +21,15 @@ from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.registers import REGISTERS
+from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN
+from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
 from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
-    REGISTERS, LATEST, BOOK, CLEARING, FILLS, RUN, POSITIONS, ACCOUNT, BALANCE, EXCEPTION, SEEN,
+    REGISTERS, LATEST, BOOK, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE, EXCEPTION, SEEN,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

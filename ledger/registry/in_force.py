@@ -65,6 +65,27 @@ class Registry:
         return {name: number for number, name in enumerate(self.parties)}
 
     @cached_property
+    def party_rank(self) -> Int64:
+        """int64[parties]: how the ids of their orders rank, which begin with the party's name and a slash."""
+        rank = np.empty(len(self.parties), dtype=np.int64)
+        rank[sorted(range(len(self.parties)), key=lambda number: f"{self.parties[number]}/".encode())] = np.arange(
+            len(rank)
+        )
+        return rank
+
+    @cached_property
+    def _area_place(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self.columns.areas)}
+
+    def zone_of_area(self, area: str) -> tuple[Zone, int] | None:
+        """The zone of an area and the area's number in it; None for a name that no area has."""
+        place = self._area_place.get(area)
+        if place is None:
+            return None
+        zone = self.zones[int(self.columns.area_zone[place])]
+        return zone, place - self.areas_of(zone.place).start
+
+    @cached_property
     def zone_place(self) -> Mapping[str, int]:
         """Place of each zone in ``zones``."""
         return {zone.name: zone.place for zone in self.zones}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from gridcore import merkle
 from gridcore.registry.entity import Entity
+from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.registry import bodies
@@ -14,22 +15,27 @@ from ledger.registry.in_force import InForce, Registry
 from ledger.state.state import State
 
 R = TypeVar("R")
+NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
 
 
 class Draft:
     """Reads through to the state, keeps writes to itself. Values are never changed in place: ``put`` a new one.
 
-    ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds.
+    ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds; contracts: by id, as the zones name
+    them; a draft in which nothing is applied needs none.
     """
 
-    def __init__(self, state: State, height: int, ledger_time_s: int) -> None:
+    def __init__(
+        self, state: State, height: int, ledger_time_s: int, contracts: Mapping[str, Contract] = NO_CONTRACTS
+    ) -> None:
         self._state = state
         self._changes: dict[str, Value] = {}
         self._bodies: dict[bytes, bytes] = {}
         self.ledger_time_s = ledger_time_s
         self.height = height
-        self.orders: dict[tuple[str, int], dict[tuple[str, int], bytes]] = {}
-        """Index of each book touched in this block: (party, counter) -> transaction id; see ``market``."""
+        self.contracts = contracts
+        self.orders: dict[tuple[str, int], dict[tuple[int, int], bytes]] = {}
+        """Index of each book touched in this block, by (zone, slot): (party number, counter) -> transaction id."""
         self.fed: set[tuple[str, int]] = set()
         """(zone, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
 

@@ -31,20 +31,22 @@ def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
     place = np.minimum(np.searchsorted(registry.numbers, meter), len(registry.numbers) - 1)
+    read_by = draft.at(boundary_s).gateway[place]
     offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
         (np.abs(columns.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
         (columns.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),
         (_repeated(meter), Code.ROW_TWICE),
-        (registry.gateway_index[place] != registry.gateway_place.get(gateway, -1), Code.ROW_OTHER_GATEWAY),
-        (registry.numbers[place] != meter, Code.ROW_UNKNOWN_METER),
+        (read_by != registry.gateway_place.get(gateway, -1), Code.ROW_OTHER_GATEWAY),
+        ((registry.numbers[place] != meter) | (read_by < 0), Code.ROW_UNKNOWN_METER),
     ):
         if wrong.any():
             verdicts[wrong] = int(code)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
-    # One chunk of one area at a time: ascending by area and chunk, rows in batch order inside it.
-    chunk_of = registry.area_index[place[open_rows]] * (1 << 32) + registry.area_row[place[open_rows]] // CHUNK_ROWS
+    # One chunk of one zone at a time: ascending by zone and chunk, rows in batch order inside it.
+    places = place[open_rows]
+    chunk_of = registry.installation_zone[places] * (1 << 32) + registry.installation_row[places] // CHUNK_ROWS
     for chunk_id in sorted(set(chunk_of.tolist())):
         rows = open_rows[chunk_of == chunk_id]
         verdicts[rows] = _keep_chunk(draft, boundary_s, columns, rows, place[rows])
@@ -69,25 +71,26 @@ def _span(indices: Int64) -> Int64 | slice:
 
 
 def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows: Int64, places: Int64) -> Int64:
-    """Judge rows that fall into one chunk of one area, and write the chunk; ``places`` are their registry indices."""
+    """Judge rows that fall into one chunk of one zone, and write the chunk; ``places`` are their registry indices."""
     registry = draft.registry
-    area = registry.areas[int(registry.area_index[places[0]])]
-    chunk = int(registry.area_row[places[0]]) // CHUNK_ROWS
-    chunk_rows = registry.area_row[places] - chunk * CHUNK_ROWS
+    zone = registry.zones[int(registry.installation_zone[places[0]])]
+    zone_rows = registry.installation_row[places]
+    chunk = int(zone_rows[0]) // CHUNK_ROWS
+    chunk_rows = zone_rows - chunk * CHUNK_ROWS
     rows, place, at = _span(batch_rows), _span(places), _span(chunk_rows)
-    size = min(len(area.numbers) - chunk * CHUNK_ROWS, CHUNK_ROWS)
-    kept = REGISTERS.load(draft, area.id, boundary_s, chunk) or no_registers(size)
-    latest = LATEST.load(draft, area.id, chunk) or no_latest(size)
+    size = min(len(zone) - chunk * CHUNK_ROWS, CHUNK_ROWS)
+    kept = REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(size)
+    latest = LATEST.load(draft, zone.name, chunk) or no_latest(size)
     shown = (kept.import_wh, kept.export_wh)
     new = (columns.import_wh[rows], columns.export_wh[rows])
     candidates = Candidates(
-        area.id,
+        zone.name,
         chunk,
         boundary_s,
         chunk_rows,
         new,
-        registry.modulus_wh[place],
-        registry.limit_wh[place],
+        registry.columns.modulus_wh[place],
+        registry.columns.limit_wh[place],
         latest.boundary_s[at],
         (latest.import_wh[at], latest.export_wh[at]),
     )
@@ -107,12 +110,12 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows
     for column, values in zip(shown, new, strict=True):
         column[into] = values[taken]
     seed = sm3(kept.seed + columns.seed)
-    REGISTERS.save(draft, kept._replace(seed=seed), area.id, boundary_s, chunk)
+    REGISTERS.save(draft, kept._replace(seed=seed), boundary_s, zone.name, chunk)
     if len(newer):
         into = _span(chunk_rows[newer])
         latest.boundary_s[into] = boundary_s
         for column, values in zip((latest.import_wh, latest.export_wh), new, strict=True):
             column[into] = values[newer]
-        LATEST.save(draft, latest._replace(seed=seed), area.id, chunk)
-    draft.fed.add((area.id, boundary_s))
+        LATEST.save(draft, latest._replace(seed=seed), zone.name, chunk)
+    draft.fed.add((zone.name, boundary_s))
     return verdicts

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ledger.contract import Contract
 from ledger.kinds.kind import Kind
 from ledger.state.draft import Draft
 
@@ -16,5 +15,5 @@ class Rules(NamedTuple):
     """
 
     kinds: Mapping[str, Kind[Any]]
-    run_due_work: Callable[[Draft, Mapping[str, Contract]], bool]
+    run_due_work: Callable[[Draft], bool]
     is_due: Callable[[Draft], bool]

@@ -43,7 +43,7 @@ def apply_block(
     ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A refusal is a result with its code and
     changes nothing.
     """
-    draft = Draft(state, block.height, ledger_time_s)
+    draft = Draft(state, block.height, ledger_time_s, contracts)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = block.time_s
     results: dict[int, Result] = {}
@@ -55,7 +55,7 @@ def apply_block(
             if transaction
             else refuse_malformed(block.transactions[position])
         )
-    work_pending = rules.run_due_work(draft, contracts)
+    work_pending = rules.run_due_work(draft)
     return Applied(
         results=tuple(results[position] for position in range(len(block.decoded))),
         changes=draft.changes,

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import numpy as np
-
-from settlement.contract_kit_1.columns import (
-    INT64_MAX,
-    Int64Column,
-    check_int64,
-    exact_products,
-    exact_sum,
-    is_int64,
-    magnitude,
-    multiply,
-    narrow,
-)
+from settlement.contract_kit_1.columns import Int64Column, check_column, multiply
 from settlement.contract_kit_1.errors import ContractError
 
 TRADE_PRICE = "trade_price_micro_per_kwh"
@@ -76,42 +64,12 @@ def shared_line(kind: LineKind, energy_wh: Int64Column, amount_nano: Int64Column
     return Line(kind.kind, kind.account, energy_wh, None, Product(amount_nano, 1))
 
 
-def check_amounts(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """Return ``lines``; ContractError where one amount leaves int64 (sums of lines may still fit: they are exact)."""
-    for line in lines:
-        line.amount_nano  # noqa: B018 - computes and checks
-    return lines
-
-
-def sum_of_products(products: Sequence[Product], rows: int, name: str) -> Int64Column:
-    """Row by row the sum of column x factor, exact at any size; ContractError where a sum does not fit into int64."""
-    if sum(magnitude(product.column) * abs(product.factor) for product in products) <= INT64_MAX:
-        total = np.zeros(rows, dtype=np.int64)
-        for column, factor in products:
-            # a factor beyond int64 (the negated smallest) passes the bound only beside columns that are all 0
-            if factor and is_int64(factor):
-                total += column * factor
-        return total
-    sums = [0] * rows
-    for product in products:
-        sums = [left + right for left, right in zip(sums, exact_products(*product), strict=True)]
-    return narrow(sums, name)
-
-
-def receipts(lines: Iterable[Line], accounts: Iterable[str]) -> dict[str, int]:
-    """What each of ``accounts`` receives: the sum of its lines' amounts over all parties, as Python integers."""
-    received = dict.fromkeys(accounts, 0)
-    for line in lines:
-        received[line.account] += exact_sum(line.product.column) * line.product.factor
-    return received
-
-
-def check_prices(prices: Mapping[str, int], keys: Sequence[str]) -> None:
-    """ContractError unless ``prices`` holds exactly ``keys``, each within int64."""
+def check_prices(prices: Mapping[str, Int64Column], keys: Sequence[str], groups: int) -> None:
+    """ContractError unless ``prices`` holds exactly ``keys``, each int64[groups]."""
     for key in keys:
         if key not in prices:
             raise ContractError(f"prices lack {key}")
-        check_int64(prices[key], key)
+        check_column(prices[key], key, length=groups)
     for key in sorted(prices):
         if key not in keys:
             raise ContractError(f"unknown price {key}: the prices are {', '.join(keys)}")

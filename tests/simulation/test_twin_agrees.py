@@ -39,15 +39,15 @@ CODES_MET_MIN = 8
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks, budget and queues so small that a small world meets their ends."""
+    """Chunks, budget and queues so small that a small world meets their ends; a chunk is a power of two of rows."""
     for module in (columns, book, metering):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+        monkeypatch.setattr(module, "CHUNK_ROWS", 4)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
     for module in (twin_market, twin_metering, twin_settlement):
-        monkeypatch.setattr(module, "CHUNK", 3)
+        monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
     monkeypatch.setattr(twin_registry, "ENTRIES_MAX", 2)

@@ -6,36 +6,35 @@ those of ``slot_settlement/1``. There are no orders: nothing is cleared at the g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
+from settlement.contract_kit_1 import (
+    GroupedClearing,
+    GroupedSettlement,
+    Int8Column,
+    Int64Column,
+    Line,
+    fault_of_keys,
+)
 from settlement.contracts.mid_market_rate_1.rate import Community, Totals, share
 from settlement.contracts.mid_market_rate_1.slot import (
     ACCOUNTS,
+    AREA_COLUMNS,
     FEED_IN_PRICE,
     LINE_KINDS,
+    POSITION_COLUMNS,
     PRICE_KEYS,
     RETAIL_PRICE,
     SUPPLIER_KEYS,
-    SlotSettlement,
+    check_no_orders,
     lines_of,
     settle,
 )
 
-__all__ = ["CONTRACT", "LINE_KINDS", "Community", "MidMarketRate", "NoClearing", "SlotSettlement", "Totals", "share"]
-
-
-@dataclass(frozen=True, slots=True)
-class NoClearing:
-    """A gate without a market: no volume, no price, nothing filled."""
-
-    filled_wh: Int64Column
-    volume_wh: int = 0
-    price_micro_per_kwh: int | None = None
+__all__ = ["CONTRACT", "LINE_KINDS", "Community", "MidMarketRate", "Totals", "share"]
 
 
 class MidMarketRate:
@@ -45,15 +44,18 @@ class MidMarketRate:
     takes_orders = False
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
+    position_columns = POSITION_COLUMNS
+    area_columns = AREA_COLUMNS
+    price_keys = PRICE_KEYS
     supplier_keys = SUPPLIER_KEYS
 
-    def fault_of(self, terms: Mapping[str, Any]) -> str:
-        """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
-        fault = fault_of_keys(terms, (PRICES,)) or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
+        """What is wrong with the rules of an area: five prices, of which the retail price is the highest of the two."""
+        fault = fault_of_keys(prices, PRICE_KEYS, "prices") or fault_of_keys(terms, (), "terms")
         if fault:
             return fault
-        retail, feed_in = terms[PRICES][RETAIL_PRICE], terms[PRICES][FEED_IN_PRICE]
-        return "" if retail >= feed_in >= 0 else f"{PRICES}: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
+        is_right = prices[RETAIL_PRICE] >= prices[FEED_IN_PRICE] >= 0
+        return "" if is_right else f"prices: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
 
     def clear(
         self,
@@ -61,10 +63,12 @@ class MidMarketRate:
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        terms: Mapping[str, Any],
-    ) -> NoClearing:
-        """Clear one gate: nothing is traded."""
-        return NoClearing(np.zeros(side.size, dtype=np.int64))
+        area_starts: Int64Column,
+        terms: Sequence[Mapping[str, Any]],
+    ) -> GroupedClearing:
+        """Nothing is traded at a gate: no volume, no price, nothing filled."""
+        nothing = np.zeros(len(terms), dtype=np.int64)
+        return GroupedClearing(nothing, nothing, np.zeros(side.size, dtype=np.int64))
 
     def settle(
         self,
@@ -73,33 +77,30 @@ class MidMarketRate:
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlement:
-        """Settle one slot: see ``slot.settle``."""
-        return settle(
-            import_wh,
-            export_wh,
-            bought_wh,
-            sold_wh,
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
-            prices=prices,
-        )
+        area_starts: Int64Column,
+        trade_price_micro_per_kwh: Int64Column,
+        prices: Mapping[str, Int64Column],
+    ) -> GroupedSettlement:
+        """Settle one slot of all areas: see ``slot.settle``. Nothing was traded by orders."""
+        check_no_orders(trade_price_micro_per_kwh, bought_wh, sold_wh)
+        return settle(import_wh, export_wh, area_starts=area_starts, prices=prices)
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
-        trade_price_micro_per_kwh: int | None,
+        positions: Mapping[str, Int64Column],
+        *,
+        trade_price_micro_per_kwh: int,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        """The lines of some rows of an area in a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
         return lines_of(
-            import_wh=import_wh, export_wh=export_wh, bought_wh=bought_wh, pays_nano=pays_nano, prices=prices
+            import_wh=import_wh,
+            export_wh=export_wh,
+            bought_wh=positions["bought_wh"],
+            community_nano=positions["community_nano"],
+            prices=prices,
         )
 
 

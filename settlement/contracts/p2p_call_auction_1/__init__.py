@@ -6,17 +6,27 @@ pure functions over columns: no state, no clock, no floats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
+import numpy as np
+
+from settlement.contract_kit_1 import (
+    GroupedClearing,
+    GroupedSettlement,
+    Int8Column,
+    Int64Column,
+    Line,
+    check_starts,
+    fault_of_keys,
+)
 from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
     LINE_KINDS,
+    POSITION_COLUMNS,
     PRICE_KEYS,
     SUPPLIER_KEYS,
-    SlotSettlement,
     lines_of,
     settle,
 )
@@ -31,7 +41,6 @@ __all__ = [
     "TIME",
     "Clearing",
     "P2pCallAuction",
-    "SlotSettlement",
     "clear",
 ]
 
@@ -47,12 +56,16 @@ class P2pCallAuction:
     takes_orders = True
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
+    position_columns = POSITION_COLUMNS
+    area_columns = ()
+    price_keys = PRICE_KEYS
     supplier_keys = SUPPLIER_KEYS
 
-    def fault_of(self, terms: Mapping[str, Any]) -> str:
-        """What is wrong with the terms of an area: seven prices, how is rationed, and the price that breaks a tie."""
-        fault = fault_of_keys(terms, (PRICES, _RATIONING, _REFERENCE_PRICE))
-        fault = fault or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
+        """What is wrong with the rules of an area: seven prices, how is rationed, and the price that breaks a tie."""
+        fault = fault_of_keys(prices, PRICE_KEYS, "prices") or fault_of_keys(
+            terms, (_RATIONING, _REFERENCE_PRICE), "terms"
+        )
         if fault:
             return fault
         if terms[_RATIONING] != PRO_RATA:
@@ -67,16 +80,25 @@ class P2pCallAuction:
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        terms: Mapping[str, Any],
-    ) -> Clearing:
-        """Clear one gate: see ``clearing.clear``."""
-        return clear(
-            side,
-            quantity_wh,
-            price_micro_per_kwh,
-            reference_price_micro_per_kwh=terms[_REFERENCE_PRICE],
-            rationing=terms[_RATIONING],
-        )
+        area_starts: Int64Column,
+        terms: Sequence[Mapping[str, Any]],
+    ) -> GroupedClearing:
+        """Clear the gates of all areas, one by one where there are orders: see ``clearing.clear``."""
+        check_starts(area_starts, side.size)
+        volume_wh, price = np.zeros(len(terms), dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
+        filled_wh = np.zeros(side.size, dtype=np.int64)
+        for area in np.flatnonzero(np.diff(area_starts)).tolist():
+            rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
+            cleared = clear(
+                side[rows],
+                quantity_wh[rows],
+                price_micro_per_kwh[rows],
+                reference_price_micro_per_kwh=terms[area][_REFERENCE_PRICE],
+                rationing=terms[area][_RATIONING],
+            )
+            volume_wh[area], price[area] = cleared.volume_wh, cleared.price_micro_per_kwh or 0
+            filled_wh[rows] = cleared.filled_wh
+        return GroupedClearing(volume_wh, price, filled_wh)
 
     def settle(
         self,
@@ -85,36 +107,36 @@ class P2pCallAuction:
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlement:
-        """Settle one slot: see ``slot.settle``."""
+        area_starts: Int64Column,
+        trade_price_micro_per_kwh: Int64Column,
+        prices: Mapping[str, Int64Column],
+    ) -> GroupedSettlement:
+        """Settle one slot of all areas: see ``slot.settle``."""
         return settle(
             import_wh,
             export_wh,
             bought_wh,
             sold_wh,
+            area_starts=area_starts,
             trade_price_micro_per_kwh=trade_price_micro_per_kwh,
             prices=prices,
         )
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
-        trade_price_micro_per_kwh: int | None,
+        positions: Mapping[str, Int64Column],
+        *,
+        trade_price_micro_per_kwh: int,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        """The lines of some rows of an area in a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
         return lines_of(
             import_wh=import_wh,
             export_wh=export_wh,
-            bought_wh=bought_wh,
-            sold_wh=sold_wh,
+            bought_wh=positions["bought_wh"],
+            sold_wh=positions["sold_wh"],
             trade_price_micro_per_kwh=trade_price_micro_per_kwh,
             prices=prices,
         )

@@ -8,27 +8,28 @@ metered goes to or comes from the balance account. Wh x micro/kWh is nano exactl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from settlement.contract_kit_1 import (
     TRADE_PRICE,
+    AccountTerm,
     ContractError,
+    GroupedSettlement,
+    GroupProduct,
     Int64Column,
     Line,
     LineKind,
-    Product,
-    check_amounts,
+    as_money,
     check_column,
-    check_int64,
     check_prices,
-    exact_sum,
+    check_starts,
+    group_sums,
+    grouped_products,
+    grouped_receipts,
     priced_line,
     promise,
-    receipts,
-    sum_of_products,
+    promise_balance,
 )
 
 RESIDUAL_PRICE = "residual_price_micro_per_kwh"
@@ -59,34 +60,10 @@ LINE_KINDS = (
     LineKind("network_residual", "network", +1, NETWORK_RESIDUAL),
     LineKind("levy", "levy", +1, LEVY),
 )
-"""The kinds of statement lines, in the order in which ``SlotSettlement.lines`` holds them; a row on the chain has the number."""
+"""The kinds of statement lines, in their order."""
 
-
-@dataclass(frozen=True)
-class SlotSettlement:
-    """The result of one slot; columns are int64[n] beside the parties.
-
-    ``volume_wh`` at ``price_micro_per_kwh`` (None without volume) is what was traded. ``pays_nano``: sum of a party's
-    lines, positive: it owes. ``supplier_only_nano``: the price of the same metered energy with the supplier alone.
-    ``residual_*_wh``: metered less traded, signed. ``accounts_nano``: what each of ACCOUNTS receives, Python integers.
-    """
-
-    volume_wh: int
-    price_micro_per_kwh: int | None
-    bought_wh: Int64Column
-    sold_wh: Int64Column
-    residual_import_wh: Int64Column
-    residual_export_wh: Int64Column
-    pays_nano: Int64Column
-    supplier_only_nano: Int64Column
-    accounts_nano: dict[str, int]
-    terms: tuple[Line, ...]
-    totals_wh: dict[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The nine lines in the order of LINE_KINDS; ContractError where one amount leaves int64."""
-        return check_amounts(self.terms)
+POSITION_COLUMNS = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+"""The columns of a position."""
 
 
 def settle(
@@ -95,45 +72,49 @@ def settle(
     bought_wh: Int64Column,
     sold_wh: Int64Column,
     *,
-    trade_price_micro_per_kwh: int | None,
-    prices: Mapping[str, int],
-) -> SlotSettlement:
-    """Settle one slot (``slot_settlement/1`` of the vectors).
+    area_starts: Int64Column,
+    trade_price_micro_per_kwh: Int64Column,
+    prices: Mapping[str, Int64Column],
+) -> GroupedSettlement:
+    """Settle one slot of any number of areas (``slot_settlement/1`` of the vectors), whose rows stand one area after the other.
 
-    Columns int64[n] >= 0: metered import and export, then what each party bought and sold. ``trade_price_micro_per_kwh``:
-    the one price of the gate, None only where nothing was traded. ``prices``: exactly PRICE_KEYS, any sign.
-    ContractError for a negative energy, bought and sold that do not sum to the same, a missing, unknown or too large
-    price, and a result outside int64. Steps in between are exact at any size.
+    Columns int64[n] >= 0: metered import and export, then what each party bought and sold. ``area_starts`` int64[areas + 1].
+    By area, int64[areas]: ``trade_price_micro_per_kwh``, the one price of the gate (0 where nothing was traded); ``prices``: exactly
+    PRICE_KEYS, any sign. ContractError for a negative energy, bought and sold of an area that do not sum to the same, a missing or
+    unknown price, and a result outside int64. Steps in between are exact at any size.
     """
-    rows = import_wh.size
+    rows, areas = import_wh.size, area_starts.size - 1
     columns = {"import_wh": import_wh, "export_wh": export_wh, "bought_wh": bought_wh, "sold_wh": sold_wh}
     for name, column in columns.items():
         check_column(column, name, length=rows, minimum=0)
-    bought, sold = exact_sum(bought_wh), exact_sum(sold_wh)
-    if bought != sold:
-        raise ContractError(f"bought {bought} Wh but sold {sold} Wh: the two must be equal")
-    if trade_price_micro_per_kwh is None and bought:
-        raise ContractError(f"{bought} Wh were traded, but there is no trade price")
-    check_int64(trade_price_micro_per_kwh or 0, TRADE_PRICE)
-    check_prices(prices, PRICE_KEYS)
-    lines = lines_of(**columns, trade_price_micro_per_kwh=trade_price_micro_per_kwh, prices=prices)
-    supplier_only = [Product(import_wh, prices[key]) for key in SUPPLIER_KEYS]
-    supplier_only.append(Product(export_wh, -prices[FEED_IN_PRICE]))
-    settlement = SlotSettlement(
-        volume_wh=bought,
-        price_micro_per_kwh=trade_price_micro_per_kwh if bought else None,
-        bought_wh=bought_wh,
-        sold_wh=sold_wh,
-        # both columns are in [0, 2^63): no difference can leave int64
-        residual_import_wh=import_wh - bought_wh,
-        residual_export_wh=export_wh - sold_wh,
-        pays_nano=sum_of_products([line.product for line in lines], rows, "pays_nano"),
-        supplier_only_nano=sum_of_products(supplier_only, rows, "supplier_only_nano"),
-        accounts_nano=receipts(lines, ACCOUNTS),
-        terms=lines,
+    check_starts(area_starts, rows)
+    check_column(trade_price_micro_per_kwh, TRADE_PRICE, length=areas)
+    check_prices(prices, PRICE_KEYS, areas)
+    bought, sold = group_sums(bought_wh, area_starts), group_sums(sold_wh, area_starts)
+    for area in np.flatnonzero(bought != sold)[:1].tolist():
+        raise ContractError(f"bought {bought[area]} Wh but sold {sold[area]} Wh: the two must be equal")
+    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh}
+    # Energies are never negative: the sign goes with them, since the smallest price has no positive twin.
+    terms = [
+        AccountTerm(kind.account, GroupProduct(kind.sign * wh, at[kind.price or ""]))
+        for kind, wh in zip(LINE_KINDS, _energies(**columns), strict=True)
+    ]
+    supplier_only = [GroupProduct(import_wh, prices[key]) for key in SUPPLIER_KEYS]
+    supplier_only.append(GroupProduct(-export_wh, prices[FEED_IN_PRICE]))
+    pays_nano = grouped_products([term.product for term in terms], area_starts, "pays_nano")
+    received = grouped_receipts(terms, ACCOUNTS, area_starts)
+    promise(not received["clearing"].any(), "the clearing account ends at 0")
+    promise_balance(pays_nano, received, area_starts)
+    return GroupedSettlement(
+        positions={
+            "bought_wh": bought_wh,
+            "sold_wh": sold_wh,
+            "pays_nano": pays_nano,
+            "supplier_only_nano": grouped_products(supplier_only, area_starts, "supplier_only_nano"),
+        },
+        areas={},
+        received={account: as_money(amount, account) for account, amount in received.items()},
     )
-    _check_promises(settlement)
-    return settlement
 
 
 def lines_of(
@@ -142,13 +123,21 @@ def lines_of(
     export_wh: Int64Column,
     bought_wh: Int64Column,
     sold_wh: Int64Column,
-    trade_price_micro_per_kwh: int | None,
+    trade_price_micro_per_kwh: int,
     prices: Mapping[str, int],
 ) -> tuple[Line, ...]:
-    """The nine lines in the order of LINE_KINDS, of any rows of a slot: no row's lines depend on another row."""
-    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh or 0}
+    """The nine lines in the order of LINE_KINDS, of any rows of an area: no row's lines depend on another row."""
+    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh}
+    energies_wh = _energies(import_wh, export_wh, bought_wh, sold_wh)
+    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
+
+
+def _energies(
+    import_wh: Int64Column, export_wh: Int64Column, bought_wh: Int64Column, sold_wh: Int64Column
+) -> tuple[Int64Column, ...]:
+    """The energy of each kind of line, in the order of LINE_KINDS. All columns are in [0, 2^63): no difference leaves int64."""
     traded_import_wh = np.minimum(import_wh, bought_wh)
-    energies_wh = (
+    return (
         bought_wh,
         sold_wh,
         np.maximum(import_wh - bought_wh, 0),
@@ -159,11 +148,3 @@ def lines_of(
         import_wh - traded_import_wh,
         import_wh,
     )
-    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
-
-
-def _check_promises(settlement: SlotSettlement) -> None:
-    """Money is conserved, or the process stops: what parties pay is what accounts receive, and clearing keeps nothing."""
-    promise(settlement.accounts_nano["clearing"] == 0, "the clearing account ends at 0")
-    received = sum(settlement.accounts_nano.values())
-    promise(exact_sum(settlement.pays_nano) == received, "the sum of pays equals the sum of receipts")
