@@ -16,7 +16,6 @@ from pathlib import Path
 from gridcore.errors import GridError, UsageError
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
-from gridcore.sm3 import sm3
 from ledger.application import Application, Tip, genesis_tip
 from ledger.contract import Contract
 from ledger.leaves.area import AREA
@@ -24,7 +23,7 @@ from ledger.origin import Origin
 from ledger.signatures import SignatureChecker
 from ledger.state.state import State, genesis_change
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
-from ledger.store.directory import load_genesis, read_genesis
+from ledger.store.directory import digest_of_genesis, load_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
@@ -55,12 +54,12 @@ class Parts:
 
 def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
     """Open guard, log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
-    genesis = read_genesis(data_dir)
+    genesis_digest = digest_of_genesis(data_dir)
     guard = Guard.open(guard_file, files)
     blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
     with ExitStack() as of_db:
-        db, reason = _open_db(data_dir / DB_NAME, sm3(genesis), guard, of_db)
+        db, reason = _open_db(data_dir / DB_NAME, genesis_digest, guard, of_db)
         misfit = _scan(blocks, db)
         blocks.accept(guard.height)
         _check_guard_is_near(guard, blocks)

@@ -38,7 +38,7 @@ def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Regist
             return Registry(columns)
         registry = Registry(columns).changed((key, state.get(key)) for key in keys)
     try:
-        _write(path, registry.columns, db, files)
+        write_registry(path, registry.columns, db, files)
     except OSError as error:
         log.warning("registry_file_not_written", file=str(path), reason=str(error))
     return registry
@@ -61,7 +61,8 @@ def _read(path: Path, db: StateDb) -> tuple[RegistryColumns, int] | None:
         return None
 
 
-def _write(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
+def write_registry(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
+    """Write the registry of the state that the database holds. OSError when the disk does not take it."""
     height, encoded = db.height(), columns.encode()
     digest = db.load_digest(height) or b""
     files.write_durably(path, _HEAD.pack(_MAGIC, height, digest, sm3(encoded)) + encoded)
