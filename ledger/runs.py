@@ -16,6 +16,7 @@ from ledger.leaves.rules import rules_of
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.state.energy import advance_of
 from ledger.state.registry import Area
+from ledger.state.runs import KEPT_COLUMNS
 from ledger.store.reader import LedgerReader
 
 
@@ -49,11 +50,9 @@ def load_run(
     positions = _as_positions(area, kept, first, end)
     contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
     lines = contract.lines(
-        import_wh=positions.import_wh,
-        export_wh=positions.export_wh,
-        bought_wh=positions.bought_wh,
-        sold_wh=positions.sold_wh,
-        pays_nano=positions.pays_nano,
+        positions.import_wh,
+        positions.export_wh,
+        {name: getattr(kept, name) for name in KEPT_COLUMNS},
         trade_price_micro_per_kwh=leaf.price_micro_per_kwh,
         prices=rules_of(reader, area.id).prices,
     )

@@ -12,7 +12,7 @@ from ledger.state.draft import Draft
 
 
 def contract_at_gate(draft: Draft, contracts: Mapping[str, Contract], area: str) -> Contract:
-    """The contract by which an area's gates open and clear. An area names one, at every instant."""
+    """The contract in force when a gate of the area opened, which clears it. An area names one, at every instant."""
     return _known(contracts, AREA.must(draft, area).contract, area)
 
 
