@@ -8,7 +8,6 @@ verify is an error here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -39,7 +38,7 @@ class ProvenLeaf(Protocol):
 
     @property
     def path(self) -> Sequence[bytes]:
-        """Sided path to the newest header's state root."""
+        """Sided path to the state root of a header."""
 
 
 class CertifiedLedger(Protocol):
@@ -49,11 +48,8 @@ class CertifiedLedger(Protocol):
     def height(self) -> int:
         """Height of the newest certified header."""
 
-    def frozen(self) -> AbstractContextManager[None]:
-        """Keep the ledger at one height meanwhile."""
-
-    def leaf_proof(self, key: str) -> ProvenLeaf | None:
-        """A leaf under the newest header, or None where there is none of that key."""
+    def leaf_proof(self, key: str, height: int) -> ProvenLeaf | None:
+        """A leaf as it was under the header of a height, one of the newest; None where there was none of that key."""
 
     def digest(self, height: int) -> bytes:
         """SM3 of the header of a height; 0: the genesis digest."""
@@ -170,13 +166,11 @@ class LineEvidence:
 
 
 def encode_bundle(ledger: CertifiedLedger, evidence: LineEvidence) -> bytes:
-    """The bundle of a line under the newest header, for which the ledger stands still meanwhile.
+    """The bundle of a line under the newest header. Blocks may be made meanwhile: all of it is of that one height.
 
     EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
-    with ledger.frozen():
-        parts = _prove(ledger, evidence)
-    return cbor.encode(parts)
+    return cbor.encode(_prove(ledger, evidence, ledger.height))
 
 
 def encode_book(rows: SaltedRows) -> bytes:
@@ -203,9 +197,13 @@ def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": TRUST_TYPE, "version": VERSION, **root}
 
 
-def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
-    height, keys = ledger.height, evidence.keys
-    gateways = {"gateway": _state(ledger, keys.gateway), "signer": _state(ledger, keys.gateway_signer)}
+def _prove(ledger: CertifiedLedger, evidence: LineEvidence, height: int) -> Proof:
+    keys = evidence.keys
+
+    def state(key: str) -> Proof:
+        return _state(ledger, key, height)
+
+    gateways = {"gateway": state(keys.gateway), "signer": state(keys.gateway_signer)}
     batches = {
         when: {**reading.batch.as_part(ledger, height), "reading": reading.row.as_part()}
         for when, reading in (("end", evidence.end), ("start", evidence.start))
@@ -213,29 +211,29 @@ def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
     parts: Proof = {
         "batches": batches,
         "certificate": [list(entry) for entry in ledger.certificate(height)],
-        "chain": _state(ledger, keys.chain),
+        "chain": state(keys.chain),
         "gateways": {"end": gateways, "start": gateways},
         "genesis": {"digest": ledger.digest(0), "path": ledger.history_path(0, height)},
         "header": ledger.header_bytes(height),
         "input": evidence.input.as_part(),
-        "installation": _state(ledger, keys.installation),
+        "installation": state(keys.installation),
         "line": evidence.line.as_part(),
         "orders": [{**one.order.as_part(ledger, height), "fill": one.fill.as_part()} for one in evidence.orders],
         "position": evidence.position.as_part(),
-        "rules": _state(ledger, keys.rules),
-        "run": _state(ledger, keys.run),
+        "rules": state(keys.rules),
+        "run": state(keys.run),
         "type": BUNDLE_TYPE,
         "version": VERSION,
     }
     if keys.clearing:
-        parts["clearing"] = _state(ledger, keys.clearing)
+        parts["clearing"] = state(keys.clearing)
     if keys.party_signer:
-        parts["party"] = _state(ledger, keys.party_signer)
+        parts["party"] = state(keys.party_signer)
     return parts
 
 
-def _state(ledger: CertifiedLedger, key: str) -> Proof:
-    found = ledger.leaf_proof(key)
+def _state(ledger: CertifiedLedger, key: str, height: int) -> Proof:
+    found = ledger.leaf_proof(key, height)
     if found is None:
         raise EvidenceError(f"this ledger has no leaf {key}")
     return {"leaf": found.leaf, "path": list(found.path)}

@@ -25,7 +25,7 @@ CHARGES: Final = COMMUNITY_KINDS[2:]
 
 
 def _check_community_run(run: Mapping[str, Any]) -> None:
-    inside_wh = min(run["totals_wh"]["demand_wh"], run["totals_wh"]["supply_wh"])
+    inside_wh = min(run["totals_wh"]["deficit_wh"], run["totals_wh"]["surplus_wh"])
     same("the run's volume", run["volume_wh"], inside_wh)
     hold("price_micro_per_kwh" not in run, "a run of this contract has no one price")
 
@@ -42,8 +42,8 @@ def _sums(point: Point, slot: Slot) -> tuple[int, int, int]:
     transfer_nano = volume_wh * (retail + feed_in) // 2
     net_wh = point.export_wh - point.import_wh
     if net_wh < 0:
-        return -net_wh, totals["demand_wh"], transfer_nano + (totals["demand_wh"] - volume_wh) * retail
-    return net_wh, totals["supply_wh"], transfer_nano + (totals["supply_wh"] - volume_wh) * feed_in
+        return -net_wh, totals["deficit_wh"], transfer_nano + (totals["deficit_wh"] - volume_wh) * retail
+    return net_wh, totals["surplus_wh"], transfer_nano + (totals["surplus_wh"] - volume_wh) * feed_in
 
 
 def share_in_community(point: Point, slot: Slot) -> list[PointLine]:
@@ -94,7 +94,7 @@ MID_MARKET_RATE_1: Final = Contract(
         **RULES,
         "prices": {RETAIL_PRICE: I64, GRID_PRICE: I64, **{str(charge.price): I64 for charge in CHARGES}},
     },
-    run={**RUN, "totals_wh": {"demand_wh": NATURAL, "supply_wh": NATURAL}},
+    run={**RUN, "totals_wh": {"deficit_wh": NATURAL, "surplus_wh": NATURAL}},
     line_kinds=COMMUNITY_KINDS,
     check_run=_check_community_run,
     lines_of_point=share_in_community,
@@ -103,6 +103,6 @@ MID_MARKET_RATE_1: Final = Contract(
     rationings=(),
     clear=_clear_nothing,
     not_checked=(
-        "that the community's supply and demand are the sums of its members' energies, and who got a unit that was left over",
+        "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
     ),
 )

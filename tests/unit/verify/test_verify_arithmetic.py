@@ -170,21 +170,25 @@ def test_shares_of_a_community_hold_and_one_that_is_a_unit_off_at_both_ends_does
     }
     taken, given_ = (np.array(column, dtype=np.int64) for column in zip(*members, strict=True))
     nothing = np.zeros_like(taken)
-    settled = contract.settle(taken, given_, nothing, nothing, trade_price_micro_per_kwh=None, prices=prices)
+    settled = contract.settle(
+        nothing, taken, given_, nothing, nothing, trade_prices_micro_per_kwh=[None], prices=[prices]
+    )
+    lines = contract.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=None, prices=prices)
     known = verify.CONTRACTS[contract.contract_id]
-    run = {"totals_wh": dict(settled.totals_wh), "volume_wh": settled.volume_wh}
+    totals_wh = {name: values[0] for name, values in settled.area_columns.items()}
+    run = {"totals_wh": totals_wh, "volume_wh": min(totals_wh.values())}
     known.check_run(run)
     slot = verify.Slot(run, prices)
-    columns = (taken, given_, settled.bought_wh, settled.sold_wh, settled.pays_nano)
+    columns = (taken, given_, *(settled.columns[name] for name in ("bought_wh", "sold_wh", "pays_nano")))
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
     assert len(rows) == len(members)
     for row, values in enumerate(rows):
         point = verify.Point(*values)
         known.check_point(point, slot)
         assert [line.amount_nano for line in known.lines_of_point(point, slot)] == [
-            int(line.amount_nano[row]) for line in settled.lines
+            int(line.amount_nano[row]) for line in lines
         ]
-        assert known.alone_of_point(point, slot) == int(settled.supplier_only_nano[row])
+        assert known.alone_of_point(point, slot) == int(settled.columns["supplier_only_nano"][row])
         for wrong in (values[4] - 2, values[4] + 2):
             with pytest.raises(verify.Halt):
                 known.check_point(point._replace(pays_nano=wrong), slot)
@@ -197,13 +201,13 @@ def test_the_nine_lines_are_those_of_the_contract(
 ) -> None:
     # The first point is the one compared; the second takes the other side, so that bought = sold.
     columns = [[import_wh, 0], [export_wh, 0], [bought_wh, sold_wh], [sold_wh, bought_wh]]
-    settled = CONTRACT.settle(
-        *(np.array(column, dtype=np.int64) for column in columns), trade_price_micro_per_kwh=trade_price, prices=PRICES
-    )
-    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled.lines]
+    area, taken, given_, *traded = (np.array(column, dtype=np.int64) for column in ([0, 0], *columns))
+    settled = CONTRACT.settle(area, taken, given_, *traded, trade_prices_micro_per_kwh=[trade_price], prices=[PRICES])
+    settled_lines = CONTRACT.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=trade_price, prices=PRICES)
+    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled_lines]
     known = verify.CONTRACTS[CONTRACT.contract_id]
     slot = verify.Slot({"price_micro_per_kwh": trade_price}, PRICES)
-    point = verify.Point(import_wh, export_wh, bought_wh, sold_wh, int(settled.pays_nano[0]))
+    point = verify.Point(import_wh, export_wh, bought_wh, sold_wh, int(settled.columns["pays_nano"][0]))
     assert [tuple(line) for line in known.lines_of_point(point, slot)] == expected
-    assert known.alone_of_point(point, slot) == int(settled.supplier_only_nano[0])
+    assert known.alone_of_point(point, slot) == int(settled.columns["supplier_only_nano"][0])
     known.check_point(point, slot)

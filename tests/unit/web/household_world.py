@@ -95,15 +95,11 @@ async def fill(world: World, rows: Iterable[AnyRow]) -> None:
 
 def statement_lines() -> list[dict[str, Any]]:
     """The lines of the household in a slot of the bundle world, as the node states them."""
-    taken = {
-        "import_wh": IMPORT_WH,
-        "export_wh": EXPORT_WH,
-        "bought_wh": BOUGHT_WH,
-        "sold_wh": 0,
-        "pays_nano": PAYS_NANO,
-    }
-    columns = {name: np.array([value], dtype=np.int64) for name, value in taken.items()}
-    lines = CONTRACTS["p2p_call_auction/1"].lines(**columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
+    kept = {"bought_wh": BOUGHT_WH, "sold_wh": 0, "pays_nano": PAYS_NANO}
+    columns = {name: np.array([value], dtype=np.int64) for name, value in kept.items()}
+    import_wh, export_wh = (np.array([value], dtype=np.int64) for value in (IMPORT_WH, EXPORT_WH))
+    contract = CONTRACTS["p2p_call_auction/1"]
+    lines = contract.lines(import_wh, export_wh, columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
     return [line._asdict() for line in statements.lines(lines, [PARTY])]
 
 
