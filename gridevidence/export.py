@@ -7,7 +7,7 @@ verify is an error here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gridcore import cbor, merkle
 from gridcore.errors import GridError, broken
-from gridcore.genesis import genesis_digest
+from gridcore.sm3 import sm3
 from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
 
 Proof = dict[str, Any]
@@ -185,22 +185,38 @@ def encode_book(rows: SaltedRows) -> bytes:
     return cbor.encode({"book": list(rows.rows), "salts": list(salts), "type": BOOK_TYPE, "version": VERSION})
 
 
-def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
-    """The trust root of a chain, to be written as JSON: chain, genesis digest, and the signers that genesis names.
+@dataclass(frozen=True)
+class TrustedSigner:
+    """A signer of headers, as a trust root names it."""
 
-    A signer is named by the ``signer/<id>`` leaf that holds its key, else by its position ("signer 1" ...).
+    name: str
+    public_key: bytes
+    power: int
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A key that whoever writes a trust root has taken from the device or the household itself."""
+
+    signer: str
+    public_key: bytes
+
+
+def trust_root(
+    chain: str, genesis_digest: bytes, signers: Iterable[TrustedSigner], pins: Iterable[Pin] = ()
+) -> dict[str, Any]:
+    """The trust root of a chain, to be written as JSON: who certifies it, and which keys are pinned.
+
+    genesis_digest: S_0, the SM3 of the header of height 0.
     """
-    registered = {
-        value["public_key"]: key.removeprefix("signer/")
-        for key, value in genesis["leaves"]
-        if key.startswith("signer/")
+    return {
+        "chain": chain,
+        "genesis": genesis_digest.hex(),
+        "pins": [{"fingerprint": sm3(pin.public_key).hex(), "signer": pin.signer} for pin in pins],
+        "signers": [{"name": one.name, "power": one.power, "public_key": one.public_key.hex()} for one in signers],
+        "type": TRUST_TYPE,
+        "version": VERSION,
     }
-    signers = [
-        {"name": registered.get(public_key, f"signer {number}"), "power": power, "public_key": public_key.hex()}
-        for number, (public_key, power) in enumerate(genesis["signers"], 1)
-    ]
-    root = {"chain": genesis["chain"], "genesis": genesis_digest(genesis).hex(), "signers": signers}
-    return {"type": TRUST_TYPE, "version": VERSION, **root}
 
 
 def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
