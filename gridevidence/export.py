@@ -7,14 +7,15 @@ verify is an error here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from gridcore import cbor, merkle
 from gridcore.errors import GridError, broken
-from gridcore.genesis import genesis_digest
+from gridcore.sm3 import sm3
 from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
 
 Proof = dict[str, Any]
@@ -38,7 +39,7 @@ class ProvenLeaf(Protocol):
 
     @property
     def path(self) -> Sequence[bytes]:
-        """Sided path to the state root of a header."""
+        """Sided path to the newest header's state root."""
 
 
 class CertifiedLedger(Protocol):
@@ -48,8 +49,11 @@ class CertifiedLedger(Protocol):
     def height(self) -> int:
         """Height of the newest certified header."""
 
-    def leaf_proof(self, key: str, height: int) -> ProvenLeaf | None:
-        """A leaf as it was under the header of a height, one of the newest; None where there was none of that key."""
+    def frozen(self) -> AbstractContextManager[None]:
+        """Keep the ledger at one height meanwhile."""
+
+    def leaf_proof(self, key: str) -> ProvenLeaf | None:
+        """A leaf under the newest header, or None where there is none of that key."""
 
     def digest(self, height: int) -> bytes:
         """SM3 of the header of a height; 0: the genesis digest."""
@@ -166,11 +170,13 @@ class LineEvidence:
 
 
 def encode_bundle(ledger: CertifiedLedger, evidence: LineEvidence) -> bytes:
-    """The bundle of a line under the newest header. Blocks may be made meanwhile: all of it is of that one height.
+    """The bundle of a line under the newest header, for which the ledger stands still meanwhile.
 
     EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
-    return cbor.encode(_prove(ledger, evidence, ledger.height))
+    with ledger.frozen():
+        parts = _prove(ledger, evidence)
+    return cbor.encode(parts)
 
 
 def encode_book(rows: SaltedRows) -> bytes:
@@ -179,31 +185,43 @@ def encode_book(rows: SaltedRows) -> bytes:
     return cbor.encode({"book": list(rows.rows), "salts": list(salts), "type": BOOK_TYPE, "version": VERSION})
 
 
-def trust_root(genesis: Mapping[str, Any]) -> dict[str, Any]:
-    """The trust root of a chain, to be written as JSON: chain, genesis digest, and the signers that genesis names.
+@dataclass(frozen=True)
+class TrustedSigner:
+    """A signer of headers, as a trust root names it."""
 
-    A signer is named by the ``signer/<id>`` leaf that holds its key, else by its position ("signer 1" ...).
+    name: str
+    public_key: bytes
+    power: int
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A key that whoever writes a trust root has taken from the device or the household itself."""
+
+    signer: str
+    public_key: bytes
+
+
+def trust_root(
+    chain: str, genesis_digest: bytes, signers: Iterable[TrustedSigner], pins: Iterable[Pin] = ()
+) -> dict[str, Any]:
+    """The trust root of a chain, to be written as JSON: who certifies it, and which keys are pinned.
+
+    genesis_digest: S_0, the SM3 of the header of height 0.
     """
-    registered = {
-        value["public_key"]: key.removeprefix("signer/")
-        for key, value in genesis["leaves"]
-        if key.startswith("signer/")
+    return {
+        "chain": chain,
+        "genesis": genesis_digest.hex(),
+        "pins": [{"fingerprint": sm3(pin.public_key).hex(), "signer": pin.signer} for pin in pins],
+        "signers": [{"name": one.name, "power": one.power, "public_key": one.public_key.hex()} for one in signers],
+        "type": TRUST_TYPE,
+        "version": VERSION,
     }
-    signers = [
-        {"name": registered.get(public_key, f"signer {number}"), "power": power, "public_key": public_key.hex()}
-        for number, (public_key, power) in enumerate(genesis["signers"], 1)
-    ]
-    root = {"chain": genesis["chain"], "genesis": genesis_digest(genesis).hex(), "signers": signers}
-    return {"type": TRUST_TYPE, "version": VERSION, **root}
 
 
-def _prove(ledger: CertifiedLedger, evidence: LineEvidence, height: int) -> Proof:
-    keys = evidence.keys
-
-    def state(key: str) -> Proof:
-        return _state(ledger, key, height)
-
-    gateways = {"gateway": state(keys.gateway), "signer": state(keys.gateway_signer)}
+def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
+    height, keys = ledger.height, evidence.keys
+    gateways = {"gateway": _state(ledger, keys.gateway), "signer": _state(ledger, keys.gateway_signer)}
     batches = {
         when: {**reading.batch.as_part(ledger, height), "reading": reading.row.as_part()}
         for when, reading in (("end", evidence.end), ("start", evidence.start))
@@ -211,29 +229,29 @@ def _prove(ledger: CertifiedLedger, evidence: LineEvidence, height: int) -> Proo
     parts: Proof = {
         "batches": batches,
         "certificate": [list(entry) for entry in ledger.certificate(height)],
-        "chain": state(keys.chain),
+        "chain": _state(ledger, keys.chain),
         "gateways": {"end": gateways, "start": gateways},
         "genesis": {"digest": ledger.digest(0), "path": ledger.history_path(0, height)},
         "header": ledger.header_bytes(height),
         "input": evidence.input.as_part(),
-        "installation": state(keys.installation),
+        "installation": _state(ledger, keys.installation),
         "line": evidence.line.as_part(),
         "orders": [{**one.order.as_part(ledger, height), "fill": one.fill.as_part()} for one in evidence.orders],
         "position": evidence.position.as_part(),
-        "rules": state(keys.rules),
-        "run": state(keys.run),
+        "rules": _state(ledger, keys.rules),
+        "run": _state(ledger, keys.run),
         "type": BUNDLE_TYPE,
         "version": VERSION,
     }
     if keys.clearing:
-        parts["clearing"] = state(keys.clearing)
+        parts["clearing"] = _state(ledger, keys.clearing)
     if keys.party_signer:
-        parts["party"] = state(keys.party_signer)
+        parts["party"] = _state(ledger, keys.party_signer)
     return parts
 
 
-def _state(ledger: CertifiedLedger, key: str, height: int) -> Proof:
-    found = ledger.leaf_proof(key, height)
+def _state(ledger: CertifiedLedger, key: str) -> Proof:
+    found = ledger.leaf_proof(key)
     if found is None:
         raise EvidenceError(f"this ledger has no leaf {key}")
     return {"leaf": found.leaf, "path": list(found.path)}

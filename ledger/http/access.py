@@ -83,7 +83,7 @@ class Authenticator:
     """Checks the ``Authorization`` header of queries. Callable from several threads."""
 
     def __init__(self, chain: str, load_signer: Callable[[str], Signer | RevokedSigner | None], clock: Clock) -> None:
-        """``load_signer``: the signer of an id, or None."""
+        """``load_signer``: the signer of an id that is in force now, or None."""
         self._chain = chain
         self._load_signer = load_signer
         self._clock = clock
@@ -110,9 +110,8 @@ class Authenticator:
         nonce = bytes.fromhex(match["nonce"])
         message = query_message(self._chain, method, path, pairs, issued_s, nonce)
         signer = self._load_signer(signer_id)
-        if not isinstance(signer, Signer) or not is_valid_signature(
-            signer.public_key, message, bytes.fromhex(match["signature"])
-        ):
+        signature = bytes.fromhex(match["signature"])
+        if not isinstance(signer, Signer) or not is_valid_signature(signer.public_key, message, signature):
             raise Problem(
                 "not-authenticated", f"no signature of {signer_id} on chain {self._chain} over this very query"
             )

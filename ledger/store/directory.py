@@ -28,7 +28,7 @@ def guard_path(data_dir: Path, guard: Path | None) -> Path:
     return data_dir / GUARD_NAME if guard is None else guard
 
 
-def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> None:
+def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> bytes:
     """Make the data directory of a new node: genesis.cbor and the guard at height 0.
 
     ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a crash left undone and changes
@@ -55,6 +55,7 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
                 place.parent.mkdir(parents=True, exist_ok=True)
                 Guard.create(place, 0, digest, files)
             files.write_durably(path, genesis)
+    return digest
 
 
 def digest_of_genesis(data_dir: Path) -> bytes:

@@ -132,6 +132,8 @@ def block(view: LedgerView, height: int, start: int) -> Json:
     return {
         "height": height,
         "time_s": header.time_s,
+        "ledger_time_s": header.ledger_time_s,
+        "protocol_version": header.protocol_version,
         "digest": header.digest().hex(),
         "previous": header.previous.hex(),
         "history_root": header.history_root.hex(),

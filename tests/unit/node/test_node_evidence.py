@@ -12,18 +12,18 @@ import pytest
 from gridcore import merkle
 from gridcore.verify import decode_trust, verify_bundle
 from gridevidence import export as bundle_export
-from gridevidence.export import trust_root
 from ledger.client import NodeBusy, NodeRefused
 from ledger.evidence import build_bundle
 from ledger.store import state_db
 from ledger.store.ledger import Ledger
+from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
-TRUST = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
+TRUST = decode_trust(json.dumps(trust_of(TWO_AREAS.genesis)).encode())
 
 
 def export(ledger: Ledger) -> bytes:

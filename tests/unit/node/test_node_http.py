@@ -16,12 +16,12 @@ from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.quality import quality_words
 from gridcore.verify import decode_trust, verify_bundle
-from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
 from ledger.genesis import signer_set
 from ledger.http import dispatcher
 from ledger.http.queries import answers
 from ledger.http.view import LedgerView
+from ledger.trust import trust_of
 from tests.independent import recompute
 from tests.worlds.consortium import DAYS, FIRST_S, PRICES, SLOT_S, START_S
 from tests.worlds.keys import key
@@ -197,7 +197,7 @@ async def test_evidence_is_a_bundle_that_verifies(tmp_path: Path) -> None:
         client = node.client("p-1")
         params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S}
         bundle = await client.fetch_bytes("evidence", **params, line_kind="trade_buy")
-        root = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
+        root = decode_trust(json.dumps(trust_of(TWO_AREAS.genesis)).encode())
         assert verify_bundle(bundle, root).answer == "verified"
         book = await node.client("reg").fetch_bytes("book", area="a-1", slot=FIRST_S)
         assert verify_bundle(bundle, root, book).answer == "verified"

@@ -10,12 +10,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from ledger.state.registry import Registry
 
 from gridcore import merkle
 from gridcore.errors import GridError, UsageError
 from ledger.leaves.gateway import GATEWAY
 from ledger.leaves.signer import SIGNER
-from ledger.state.registry import Registry
 from ledger.store import state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.directory import init_ledger
