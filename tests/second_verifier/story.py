@@ -130,7 +130,11 @@ class Story:
     enrolled_height: int = 1
     next_key_from_s: int | None = None
     gateway_revoked_s: int | None = None
+    order_signer: str = "h1"
     order_pair: str = "h1"
+    order_chain: str | None = None
+    slot_s: int = SLOT_S
+    rewritten: tuple[str, str, str | int | None] | None = None  # of a genesis row: key, field, value or absent
     batch_pair: str = "gw1"
     enrolment_pair: str = "admin"
     protocol_version: int = 2
@@ -153,13 +157,26 @@ def _installation(story: Story, meter: str, point: str) -> dict[str, Item]:
 
 
 def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
+    rows = _true_rows(story)
+    if story.rewritten is None:
+        return rows
+    wanted, field, other = story.rewritten
+    for key, _, value in rows:
+        assert isinstance(value, dict)
+        if key == wanted and field in value:
+            value.pop(field)
+            value |= {} if other is None else {field: other}
+    return rows
+
+
+def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     gateway: dict[str, Item] = {"organisation": story.gateway_organisation}
     gateway |= {"retired": True} if story.gateway_retired else {"protection": "tpm2"}
     names = [
         name for name in PRICES if story.contract != MID_MARKET or name not in ("shortfall_price", "surplus_price")
     ]
     auction: Item = {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
-    rules: Item = {
+    rules: dict[str, Item] = {
         "prices": {f"{name}_micro_per_kwh": PRICES[name] for name in names},
         "terms": {} if story.contract == MID_MARKET else auction,
     }
@@ -171,7 +188,7 @@ def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
         "metering_deadline_s": 1_800,
         "open_before_start_s": 3_600,
     }
-    party: Item = {"area": "a1", "organisation": story.party_organisation, "trades": True}
+    party: dict[str, Item] = {"area": "a1", "organisation": story.party_organisation, "trades": True}
     rows: list[tuple[str, int, Item]] = [
         ("organisation/operator", 0, {"roles": ["administrator", "gateway", "prosumer"], "title": "The operator"}),
         ("signer/admin", 0, _signer("admin", "operator", "administrator")),
@@ -180,10 +197,10 @@ def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("signer/gw1", 0, _signer("gw1", "operator", "gateway")),
         ("zone/z1", 5_000, zone),
         ("rules/r1", 0, rules),
-        ("rules/r2", 0, rules),
+        ("rules/r2", 0, dict(rules)),
         ("area/a1", 0, {"calendar": "local", "rules": "r1", "zone": "z1"}),
         ("party/h1", 0, party),
-        ("party/h2", 0, party),
+        ("party/h2", 0, dict(party)),
         ("point/p1", 0, {"area": "a1", "party": "h1", "role": "household"}),
         ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
         ("installation/1", 0, _installation(story, "M-1", "p1")),

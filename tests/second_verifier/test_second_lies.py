@@ -162,6 +162,36 @@ LIES: list[tuple[str, str, Story]] = [
     ("an order signed by a thief", "signatures", replace(HONEST, order_pair="thief")),
     ("a batch signed by a thief", "signatures", replace(HONEST, batch_pair="thief")),
     ("an enrolment signed by a thief", "signatures", replace(HONEST, enrolment_pair="thief")),
+    ("slots of a length that no chain has", "header", replace(HONEST, slot_s=600)),
+    ("a slot that starts on no boundary", "header", replace(HONEST, slot_s=3_600)),
+    ("an area of another zone", "registry", replace(HONEST, rewritten=("area/a1", "zone", "z2"))),
+    ("rules of another area", "registry", replace(HONEST, rewritten=("area/a1", "rules", "r2"))),
+    ("a point of another area", "registry", replace(HONEST, rewritten=("point/p1", "area", "a2"))),
+    ("a point of another party", "registry", replace(HONEST, rewritten=("point/p1", "party", "h2"))),
+    ("a point of no party", "registry", replace(HONEST, rewritten=("point/p1", "party", None))),
+    ("a party of another area", "registry", replace(HONEST, rewritten=("party/h1", "area", "a2"))),
+    ("an installation at another point", "registry", replace(HONEST, rewritten=("installation/1", "point", "p2"))),
+    ("an installation of another gateway", "registry", replace(HONEST, rewritten=("installation/1", "gateway", "gw2"))),
+    (
+        "a meter removed without final registers",
+        "registry",
+        replace(EXCHANGE, rewritten=("installation/1", "final_registers", None)),
+    ),
+    (
+        "a next meter without first registers",
+        "registry",
+        replace(EXCHANGE, rewritten=("installation/3", "first_registers", None)),
+    ),
+    ("a next meter at another point", "registry", replace(EXCHANGE, rewritten=("installation/3", "point", "p2"))),
+    ("an area row without the contract's columns", "position", replace(SHARED, area_columns=())),
+    (
+        "a position without the contract's columns",
+        "position",
+        replace(HONEST, position=POSITION._replace(columns=(600, 0, 1))),
+    ),
+    ("an order of another chain", "orders", replace(HONEST, order_chain="village0123456789abcdef")),
+    ("the neighbour's order", "orders", replace(HONEST, order_signer="h2", order_pair="h2")),
+    ("an order before its slot opened", "orders", replace(HONEST, rewritten=("zone/z1", "open_before_start_s", 2_699))),
 ]
 
 

@@ -13,7 +13,6 @@ from tests.second_verifier.story import (
     KEYS,
     NEW_SIGNERS,
     OLD_SIGNERS,
-    SLOT_S,
     START_S,
     FillFacts,
     PositionFacts,
@@ -94,7 +93,7 @@ class Told:
             "registry": [row.row for row in self.genesis_rows],
             "salt_seed": _SALT_SEED,
             "signers": [[key, 1] for key in sorted(signer.public for signer in OLD_SIGNERS)],
-            "slot_s": SLOT_S,
+            "slot_s": self.story.slot_s,
             "thresholds": thresholds,
             "type": "genesis",
             "version": 2,
@@ -144,7 +143,7 @@ class Told:
         facts = self.story.order
         buy = self.chain.transaction(
             "market/order",
-            "h1",
+            self.story.order_signer,
             KEYS[self.story.order_pair],
             {"counter": 1, "slot_start_s": facts.slot_start_s},
             {
@@ -153,6 +152,7 @@ class Told:
                 "quantity_wh": facts.quantity_wh,
                 "side": facts.side,
             },
+            chain=self.story.order_chain,
         )
         sell = self.chain.transaction(
             "market/order",
