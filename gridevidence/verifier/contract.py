@@ -1,4 +1,4 @@
-"""What a settlement contract computes of one point and of one book: as much of it as a bundle shows."""
+"""What a settlement contract computes of one point and of one book: as much of it as a bundle shows (docs/spec/contracts.md)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,39 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
-class PointLine(NamedTuple):
-    """One kind of line of a point. ``sign``: +1 where the party owes energy x price, -1 where it is owed."""
+class LineKind(NamedTuple):
+    """A kind of line. ``sign``: +1 where the party owes energy x price, -1 where it is owed."""
 
-    energy_wh: int
-    price_micro_per_kwh: int
+    name: str
+    account: str
     sign: int
+    price: str
+    """Key of its price in the rules; TRADE_PRICE, or "" for a line without a price."""
 
-    @property
-    def amount_nano(self) -> int:
-        """Positive: the party owes."""
-        return self.sign * self.energy_wh * self.price_micro_per_kwh
+
+TRADE_PRICE = "trade price"  # in place of a key: the clearing's price
+
+
+class PointLine(NamedTuple):
+    """A line of a point: energy x price, signed; without a price the amount is the contract's own."""
+
+    kind: LineKind
+    energy_wh: int
+    price_micro_per_kwh: int | None
+    amount_nano: int
+    """Positive: the party owes."""
+
+
+class Settled(NamedTuple):
+    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area."""
+
+    import_wh: int
+    export_wh: int
+    columns: Mapping[str, int]
+    area: Mapping[str, int]
+    prices: Mapping[str, int]
+    trade_price: int
+    """0 where nothing was cleared."""
 
 
 class Cleared(NamedTuple):
@@ -30,15 +52,32 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    rules: shape of its rules' leaf. line_kinds: a kind's number in a line row is its place. rationings: those that ``clear``
-    knows. lines_of_point(taken, prices, trade price): one line a kind, in the order of the kinds; taken = (import, export,
-    bought, sold) in Wh of one point in one slot; trade price: 0 where nothing was traded. clear(orders, rules): orders =
-    (side 0 buy or 1 sell, quantity in Wh, limit) in rank order.
+    terms: their shape in the rules. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
+    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """
 
     contract_id: str
-    rules: Mapping[str, Any]
-    line_kinds: tuple[str, ...]
-    rationings: tuple[str, ...]
-    lines_of_point: Callable[[Sequence[int], Mapping[str, int], int], list[PointLine]]
-    clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared]
+    position_columns: tuple[str, ...]
+    area_columns: tuple[str, ...]
+    line_kinds: tuple[LineKind, ...]
+    price_keys: tuple[str, ...]
+    terms: Mapping[str, Any]
+    lines_of_point: Callable[[Settled], list[PointLine]]
+    check_point: Callable[[Settled], None]
+    clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared] | None
+    not_checked: tuple[str, ...]
+    """What its lines rest on beyond the bundle."""
+
+
+def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:
+    """A line of energy x price."""
+    price = of.trade_price if kind.price == TRADE_PRICE else of.prices[kind.price]
+    return PointLine(kind, energy_wh, price, kind.sign * energy_wh * price)
+
+
+def supplier_only_nano(of: Settled) -> int:
+    """What the point would owe with the supplier alone."""
+    import_keys = ("residual_price_micro_per_kwh", "network_residual_micro_per_kwh", "levy_micro_per_kwh")
+    import_price = sum(of.prices[key] for key in import_keys)
+    return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
