@@ -6,13 +6,13 @@ A transaction is a value until it is signed and bytes from then on: whoever rece
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
-from gridcore.sm3 import sm3
+from gridcore.sm3 import sm3, sm3_each
 
 SIGNED_BYTES_MAX = 65_536
 ATTACHMENT_BYTES_MAX = 1_048_576
@@ -72,11 +72,6 @@ def encode_transaction(signed: bytes, signature: bytes, attachment: bytes = b"")
     return cbor.encode([signed, signature, attachment])
 
 
-def transaction_digest(signed: bytes, signature: bytes, attachment_digest: bytes) -> bytes:
-    """Digest under which a block records a transaction; it needs the attachment's SM3 only."""
-    return sm3(cbor.encode([signed, signature, attachment_digest]))
-
-
 def malformed_digest(wire: bytes) -> bytes:
     """Digest under which a block records bytes that are not a transaction at all."""
     return sm3(cbor.encode(["malformed", sm3(wire)]))
@@ -84,6 +79,55 @@ def malformed_digest(wire: bytes) -> bytes:
 
 def decode_transaction(wire: bytes) -> Transaction:
     """Decode and check the envelope (not body and identity). Raises EncodingError naming the field at fault."""
+    (transaction,) = _hashed([_opened(wire)])
+    return transaction
+
+
+def decode_transactions(wires: Iterable[bytes]) -> list[Transaction | None]:
+    """``decode_transaction`` of many, which are hashed together; None for bytes that are no transaction."""
+    opened: list[_Opened | None] = []
+    for wire in wires:
+        try:
+            opened.append(_opened(wire))
+        except EncodingError:
+            opened.append(None)
+    hashed = iter(_hashed([parts for parts in opened if parts is not None]))
+    return [None if parts is None else next(hashed) for parts in opened]
+
+
+class _Opened(NamedTuple):
+    """A checked envelope: the bytes as received, and ``signed`` decoded."""
+
+    signed: bytes
+    signature: bytes
+    attachment: bytes
+    value: Mapping[str, Any]
+
+
+def _hashed(opened: Sequence[_Opened]) -> list[Transaction]:
+    ids = sm3_each([parts.signed for parts in opened])
+    attachments = sm3_each([parts.attachment for parts in opened])
+    recorded = [
+        cbor.encode([parts.signed, parts.signature, digest]) for parts, digest in zip(opened, attachments, strict=True)
+    ]
+    return [
+        Transaction(
+            signed=parts.signed,
+            signature=parts.signature,
+            attachment=parts.attachment,
+            chain=parts.value["chain"],
+            kind=parts.value["kind"],
+            signer=parts.value["signer"],
+            identity=parts.value["identity"],
+            body=parts.value["body"],
+            id=signed_digest,
+            digest=digest,
+        )
+        for parts, signed_digest, digest in zip(opened, ids, sm3_each(recorded), strict=True)
+    ]
+
+
+def _opened(wire: bytes) -> _Opened:
     signed, signature, attachment = _split(wire)
     value = cbor.decode(signed, items_max=SIGNED_ITEMS_MAX)
     if not isinstance(value, dict) or set(value) != _KEYS:
@@ -95,18 +139,7 @@ def decode_transaction(wire: bytes) -> Transaction:
         raise EncodingError(f"transaction type and version are 'transaction' and {VERSION}")
     if not NAME.fullmatch(value["signer"]):
         raise EncodingError("transaction field 'signer' has 1 to 64 of A-Z a-z 0-9 . _ -")
-    return Transaction(
-        signed=signed,
-        signature=signature,
-        attachment=attachment,
-        chain=value["chain"],
-        kind=value["kind"],
-        signer=value["signer"],
-        identity=value["identity"],
-        body=value["body"],
-        id=sm3(signed),
-        digest=transaction_digest(signed, signature, sm3(attachment)),
-    )
+    return _Opened(signed, signature, attachment, value)
 
 
 def _split(wire: bytes) -> tuple[bytes, bytes, bytes]:

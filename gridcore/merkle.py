@@ -307,6 +307,12 @@ def salts(seed: bytes, count: int) -> PackedRows:
     return PackedRows(ROWS.stream(seed, (count + 1) // 2)[: SALT_BYTES * count], SALT_BYTES)
 
 
+def salt_at(seed: bytes, index: int) -> bytes:
+    """Salt ``index`` (from 0) of a seed: that of ``salts``, without the others."""
+    start = index % 2 * SALT_BYTES
+    return sm3(seed + (index // 2 + 1).to_bytes(4, "big"))[start : start + SALT_BYTES]
+
+
 def salted_leaf_hash(salt: bytes, row: bytes) -> bytes:
     """SM3(0x00 || salt || row) for a 16-byte salt."""
     if len(salt) != SALT_BYTES:

@@ -19,8 +19,10 @@ from gridcore.codes import Code
 from gridcore.errors import require
 from gridcore.header import Header, data_leaf, signers_digest
 from ledger.contract import Contract
+from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.signer import SIGNER
 from ledger.origin import Origin
-from ledger.signatures import Candidate, SignatureChecker, decode_candidate
+from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state import fields
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
@@ -98,7 +100,7 @@ class Application:
 
     def examine(self, wires: Iterable[bytes]) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter a block."""
-        candidates = [decode_candidate(wire) for wire in wires]
+        candidates = decode_candidates(list(wires))
         with self.lock:
             checks = checks_of(self.state, [candidate.transaction for candidate in candidates])
         verdicts = self._checker.check(checks)
@@ -146,16 +148,16 @@ class Application:
     def gateway_progress(self, gateway: str) -> tuple[int, int]:
         """(epoch, counter of the last applied batch) of a gateway; (0, 0) for one that is not registered."""
         with self.lock:
-            value = self.state.get(f"gateway/{gateway}")
-        return (0, 0) if value is None else (int(value["epoch"]), int(value["counter"]))
+            known = GATEWAY.load(self.state, gateway)
+        return (0, 0) if known is None else (known.epoch, known.counter)
 
     def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
         if transaction is None:
             return Examined(candidate, {}, Code.NOT_CANONICAL, None)
         code = check_admission(draft, transaction, verdicts)
-        signer = draft.get(f"signer/{transaction.signer}")
-        known = None if signer is None else (transaction.digest, signer["public_key"])
+        signer = SIGNER.load(draft, transaction.signer)
+        known = None if signer is None else (transaction.digest, signer.public_key)
         own = {} if known is None else {known: verdicts[known]}
         progress = None
         if code is Code.ACCEPTED and transaction.kind == fields.READING_BATCH:

@@ -6,10 +6,8 @@ positions by the area's contract.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -31,10 +29,23 @@ from gridevidence.export import (
     encode_bundle,
 )
 from ledger.contract import Contract
+from ledger.leaves.area import AREA
+from ledger.leaves.book import load_orders
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.clearing import CLEARING, ClearingLeaf
+from ledger.leaves.columns import Int64
+from ledger.leaves.exception import EXCEPTION
+from ledger.leaves.fills import Fill, load_fills
+from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.installation import INSTALLATION
+from ledger.leaves.party import PARTY
+from ledger.leaves.rules import RULES
+from ledger.leaves.run import RUN
+from ledger.leaves.signer import SIGNER
 from ledger.runs import SettledRun, load_run
-from ledger.state.columns import BatchColumns, Int64, chunks, decode_batch, encode_rows
+from ledger.state.columns import decode_batch, encode_rows
 from ledger.state.market import book_seed, fills_seed, gate_rows
-from ledger.state.registry import Area, Registry
+from ledger.state.registry import Area
 from ledger.state.runs import INITIAL, LINE_KINDS, line_fields, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
@@ -62,29 +73,28 @@ def build_bundle(
         EvidenceError: no such party, run or line.
         EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
     """
-    return encode_bundle(reader, _find_line(reader, contracts, reader.registry, party, slot_start_s, line_kind, run))
+    return encode_bundle(reader, _find_line(reader, contracts, party, slot_start_s, line_kind, run))
 
 
-def build_book(reader: LedgerReader, area: str, slot_start_s: int) -> bytes:
+def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared."""
-    gate = _load_gate(reader, area, slot_start_s)
+    area = next((known for known in reader.registry.areas if known.id == area_id), None)
+    gate = _load_gate(reader, area, slot_start_s) if area else None
     if gate is None:
-        raise EvidenceError(f"area {area}, slot {slot_start_s}: not cleared yet")
+        raise EvidenceError(f"area {area_id}, slot {slot_start_s}: not cleared yet")
     return encode_book(gate.book_rows())
 
 
-# ---------------------------------------------------------------------------------------------------------- rows and gates
+# ---------------------------------------------------------------------------------------------------- what a line rests on
 
 
 @dataclass(frozen=True)
 class _Gate:
-    """A cleared slot: the clearing leaf, its fills (party, counter, side, quantity, price, filled) by order id, and ids."""
+    """A cleared slot: the clearing leaf, its fills by order id, and the meter of each order's party."""
 
-    clearing: Mapping[str, Any]
-    fills: list[list[Any]]
-    transactions: dict[tuple[str, int], bytes]
-    """(party, counter) -> transaction id of each order."""
-    meters: list[int]
+    clearing: ClearingLeaf
+    fills: Sequence[Fill]
+    meters: Sequence[int]
     seed: bytes
 
     def fill_rows(self) -> SaltedRows:
@@ -96,94 +106,59 @@ class _Gate:
         return SaltedRows(gate_rows(self.meters, self.fills).book, book_seed(self.seed))
 
 
-def _load_gate(reader: LedgerReader, area: str, slot_start_s: int) -> _Gate | None:
-    clearing = reader.get(f"clearing/{area}/{slot_start_s}")
+def _load_gate(reader: LedgerReader, area: Area, slot_start_s: int) -> _Gate | None:
+    clearing = CLEARING.load(reader, area.id, slot_start_s)
     if clearing is None:
         return None
-    orders: list[list[Any]] = []
-    fills: list[list[Any]] = []
-    seed = b""
-    for chunk, _, _ in chunks(clearing["orders"]):
-        orders += reader.must(f"book/{area}/{slot_start_s}/{chunk}")["orders"]
-        cleared = reader.must(f"fills/{area}/{slot_start_s}/{chunk}")
-        fills, seed = fills + cleared["fills"], cleared["seed"]
-    meters = [reader.must(f"party/{fill[0]}")["meter"] for fill in fills]
-    return _Gate(clearing, fills, {(order[0], order[1]): order[5] for order in orders}, meters, seed)
+    whole = load_fills(reader, area.id, slot_start_s, clearing.orders)
+    rows = [area.settling_row_of[fill.party] for fill in whole.fills]
+    return _Gate(clearing, whole.fills, area.settling_numbers[rows].tolist(), whole.seed)
 
 
-# ------------------------------------------------------------------------------------------------------------- readings
-
-
-@dataclass(frozen=True)
-class _Delivery:
-    """One accepted batch: where it stands, what it holds, and which of its rows were taken."""
-
-    decided: DecidedTransaction
-    transaction: Transaction
-    columns: BatchColumns
-    taken: Int64
-    """Row indices."""
-
-
-class _Readings:
-    """Who delivered an area's registers of one boundary, as of a height: made again from the batches in the blocks."""
-
-    def __init__(self, reader: LedgerReader, registry: Registry, area: Area, boundary_s: int, height: int) -> None:
-        self.deliveries: list[_Delivery] = []
-        self._area = area
-        self._present = np.zeros(len(area.numbers), dtype=bool)
-        for decided in _batches(reader, registry, area, boundary_s, height):
-            self._take(reader, decided)
-
-    def _take(self, reader: LedgerReader, decided: DecidedTransaction) -> None:
-        transaction = decode_transaction(decided.wire)
-        columns = decode_batch(transaction.attachment, transaction.body["rows"])
-        epoch, counter = transaction.identity["epoch"], transaction.identity["counter"]
-        exception = reader.get(f"exception/{transaction.signer}/{epoch}/{counter}")
-        usable = np.ones(len(columns.meter), dtype=bool)
-        usable[[row for row, _, _ in exception["rows"]] if exception else []] = False
-        place = np.minimum(np.searchsorted(self._area.numbers, columns.meter), len(self._area.numbers) - 1)
-        usable &= self._area.numbers[place] == columns.meter
-        usable &= ~self._present[place]
-        taken = np.flatnonzero(usable)
-        self._present[place[taken]] = True
-        self.deliveries.append(_Delivery(decided, transaction, columns, taken))
-
-    def of_meter(self, number: int) -> tuple[_Delivery, int]:
-        """The batch that gave a meter's register, and the row in it."""
-        for delivery in self.deliveries:
-            rows = delivery.taken[delivery.columns.meter[delivery.taken] == number]
-            if len(rows):
-                return delivery, int(rows[0])
-        return broken(f"the register of meter {number} came in a batch")
-
-
-def _batches(
-    reader: LedgerReader, registry: Registry, area: Area, boundary_s: int, height: int
-) -> list[DecidedTransaction]:
-    """Accepted batches for a boundary by gateways that have a meter in the area, up to ``height``, in block order."""
-    of_area = registry.area_index == [known.id for known in registry.areas].index(area.id)
-    gateways = [registry.gateways[index] for index in sorted(set(registry.gateway_index[of_area].tolist()))]
-    places = sorted(
-        (block, position)
-        for gateway in gateways
-        for block, position in _places(reader, gateway, boundary_s)
-        if block <= height
+def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[ProvenOrder]:
+    """Every order of the party that was filled, ascending by counter."""
+    own = sorted(
+        (fill.counter, index) for index, fill in enumerate(gate.fills) if fill.party == party and fill.filled_wh > 0
     )
-    return [
-        decided
-        for block, of_block in groupby(places, key=lambda place: place[0])
-        for transactions in [reader.transactions(block)]
-        for decided in [transactions[position] for _, position in of_block]
-    ]
+    if not own:
+        return []
+    book = load_orders(reader, gate.clearing.area, gate.clearing.slot_start_s)
+    ids = {order.counter: order.transaction_id for order in book if order.party == party}
+    rows = gate.fill_rows()
+    orders = []
+    for counter, index in own:
+        decided = _transaction(reader, ids[counter])
+        fill = rows.proof(index, gate.clearing.fills_root, "fill")
+        orders.append(ProvenOrder(_recorded(reader, decided, decode_transaction(decided.wire)), fill))
+    return orders
 
 
-def _places(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[tuple[int, int]]:
-    """(height, position) of a gateway's accepted batches for a boundary, page by page."""
+def _reading(reader: LedgerReader, gateway: str, number: int, boundary_s: int) -> ProvenReading:
+    """The row that gave a meter's register of a boundary: the first one of its gateway's batches that was not refused."""
+    for transaction_id in _batches(reader, gateway, boundary_s):
+        decided = _transaction(reader, transaction_id)
+        batch = decode_transaction(decided.wire)
+        columns = decode_batch(batch.attachment, batch.body["rows"])
+        exception = EXCEPTION.load(reader, gateway, batch.identity["epoch"], batch.identity["counter"])
+        refused = {verdict.row for verdict in exception.rows} if exception else set()
+        for row in np.flatnonzero(columns.meter == number).tolist():
+            if row not in refused:
+                proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.body["rows_root"], READING_BATCH)
+                return ProvenReading(_recorded(reader, decided, batch), proof)
+    return broken(f"the register of meter {number} came in a batch")
+
+
+def _batches(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[bytes]:
+    """Transaction ids of a gateway's accepted batches for a boundary, in block order, page by page."""
     after = (boundary_s, 0, 0)
     while page := reader.find_batches(gateway, boundary_s, boundary_s, after):
-        yield from ((height, position) for _, height, position, _ in page)
+        yield from (transaction_id for *_, transaction_id in page)
         after = page[-1][:3]
+
+
+def _transaction(reader: LedgerReader, transaction_id: bytes) -> DecidedTransaction:
+    found = reader.transaction(transaction_id)
+    return found if found is not None else broken(f"transaction {transaction_id.hex()} stands in a block")
 
 
 # ------------------------------------------------------------------------------------------------------------- line
@@ -192,7 +167,6 @@ def _places(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[tup
 def _find_line(
     reader: LedgerReader,
     contracts: Mapping[str, Contract],
-    registry: Registry,
     party: str,
     slot_start_s: int,
     line_kind: str,
@@ -201,41 +175,35 @@ def _find_line(
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
     if line_kind not in LINE_KINDS:
         raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
-    registered = reader.get(f"party/{party}")
-    area = next((known for known in registry.areas if registered and known.id == registered["area"]), None)
+    registered = PARTY.load(reader, party)
+    area = next((known for known in reader.registry.areas if registered and known.id == registered.area), None)
     if registered is None or area is None or party not in area.settling_row_of:
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
     run = load_run(reader, contracts, area, slot_start_s, run_name)
     if run is None:
         raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run_name!r} (yet)")
-    made_in = run.leaf["as_of_height"] + 1
-    number = int(area.settling_numbers[area.settling_row_of[party]])
-    slot_s = int(reader.must("chain")["slot_s"])
-    ends = {
-        when: _Readings(reader, registry, area, boundary_s, made_in)
-        for when, boundary_s in (("start", slot_start_s), ("end", slot_start_s + slot_s))
-    }
-    gate = _load_gate(reader, area.id, slot_start_s) or broken("a settled slot was cleared")
+    gate = _load_gate(reader, area, slot_start_s) or broken("a settled slot was cleared")
     orders = _orders(reader, gate, party)
     line, input_row, position = _result_rows(area, run, party, line_kind)
-    gateway = reader.must(f"installation/{number}")["gateway"]
-    has_orders = any(fill[0] == party for fill in gate.fills)
+    number = int(area.settling_numbers[area.settling_row_of[party]])
+    gateway, slot_s = INSTALLATION.must(reader, number).gateway, CHAIN.must(reader).slot_s
+    has_orders = any(fill.party == party for fill in gate.fills)
     return LineEvidence(
         keys=LeafKeys(
-            chain="chain",
-            run=f"run/{area.id}/{slot_start_s}/{run_name}",
-            rules=f"rules/{reader.must(f'area/{area.id}')['rules']}",
-            installation=f"installation/{number}",
-            gateway=f"gateway/{gateway}",
-            gateway_signer=f"signer/{gateway}",
-            clearing=f"clearing/{area.id}/{slot_start_s}" if has_orders else "",
-            party_signer=f"signer/{party}" if orders else "",
+            chain=CHAIN.key(),
+            run=RUN.key(area.id, slot_start_s, run_name),
+            rules=RULES.key(AREA.must(reader, area.id).rules),
+            installation=INSTALLATION.key(number),
+            gateway=GATEWAY.key(gateway),
+            gateway_signer=SIGNER.key(gateway),
+            clearing=CLEARING.key(area.id, slot_start_s) if has_orders else "",
+            party_signer=SIGNER.key(party) if orders else "",
         ),
         line=line,
         input=input_row,
         position=position,
-        start=_reading(reader, ends["start"], number),
-        end=_reading(reader, ends["end"], number),
+        start=_reading(reader, gateway, number, slot_start_s),
+        end=_reading(reader, gateway, number, slot_start_s + slot_s),
         orders=orders,
     )
 
@@ -253,26 +221,6 @@ def _recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Tr
     )
 
 
-def _reading(reader: LedgerReader, readings: _Readings, number: int) -> ProvenReading:
-    delivery, row = readings.of_meter(number)
-    rows = SaltedRows(delivery.columns.rows, delivery.columns.seed)
-    proof = rows.proof(row, delivery.transaction.body["rows_root"], READING_BATCH)
-    return ProvenReading(_recorded(reader, delivery.decided, delivery.transaction), proof)
-
-
-def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[ProvenOrder]:
-    """Every order of the party that was filled, ascending by counter."""
-    own = sorted((fill[1], index) for index, fill in enumerate(gate.fills) if fill[0] == party and fill[5] > 0)
-    orders, rows = [], gate.fill_rows()
-    for counter, index in own:
-        decided = reader.transaction(gate.transactions[party, counter])
-        if decided is None:
-            broken(f"order {counter} of {party} stands in a block")
-        fill = rows.proof(index, gate.clearing["fills_root"], "fill")
-        orders.append(ProvenOrder(_recorded(reader, decided, decode_transaction(decided.wire)), fill))
-    return orders
-
-
 def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tuple[RowProof, RowProof, RowProof]:
     """Row proofs of line, input and position."""
     lines = line_fields(area, run.settled)
@@ -280,14 +228,15 @@ def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tup
     number = int(area.settling_numbers[point])
     at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
     if not len(at):
-        raise EvidenceError(
-            f"{party} has no line {line_kind} in slot {run.leaf['slot_start_s']}, run {run.leaf['run']}"
-        )
+        raise EvidenceError(f"{party} has no line {line_kind} in slot {run.leaf.slot_start_s}, run {run.leaf.run}")
 
-    def proof(name: str, fields: list[tuple[str, Int64]], index: int) -> RowProof:
-        rows = SaltedRows(encode_rows(fields), sm3(run.seed + name.encode()))
-        return rows.proof(index, run.leaf[f"{name}_root"], name)
+    def proof(name: str, fields: list[tuple[str, Int64]], index: int, root: bytes) -> RowProof:
+        rows = SaltedRows(encode_rows(fields), sm3(run.positions.seed + name.encode()))
+        return rows.proof(index, root, name)
 
-    fields = row_fields(area, run.columns, run.quality)
-    line = proof("line", lines, int(at[0]))
-    return line, proof("input", fields["input"], point), proof("position", fields["position"], point)
+    fields, leaf = row_fields(area, run.positions), run.leaf
+    return (
+        proof("line", lines, int(at[0]), leaf.line_root),
+        proof("input", fields["input"], point, leaf.input_root),
+        proof("position", fields["position"], point, leaf.position_root),
+    )

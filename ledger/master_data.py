@@ -1,7 +1,6 @@
 """Master data of a chain at its start: areas, meters, gateways, keys and prices as records, and the genesis that holds them.
 
-Whoever starts a chain lists entries. Which leaves an entry has, under which key and in which form (docs/spec/state.md), is said
-here alone. ``ledger.genesis`` checks what comes out as it checks every genesis.
+Whoever starts a chain lists entries; which leaves an entry has is said here, what a leaf looks like in ``ledger.leaves``. ``ledger.genesis`` checks what comes out as it checks every genesis.
 """
 
 from __future__ import annotations
@@ -10,10 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from gridcore.batch import FIRST_PREVIOUS
 from gridcore.genesis import complete_genesis
+from ledger.leaves.area import AREA, AreaLeaf
+from ledger.leaves.calendar import CALENDAR, CalendarLeaf
+from ledger.leaves.chain import CHAIN, ChainLeaf
+from ledger.leaves.family import Value
+from ledger.leaves.gateway import FIRST_PREVIOUS, GATEWAY, GatewayLeaf
+from ledger.leaves.installation import INSTALLATION, InstallationLeaf
+from ledger.leaves.ledger_time import TIME, TimeLeaf
+from ledger.leaves.party import PARTY, PartyLeaf
+from ledger.leaves.progress import PROGRESS, ProgressLeaf
+from ledger.leaves.rules import RULES, RulesLeaf
+from ledger.leaves.signer import SIGNER, SignerLeaf
 
-Leaf = tuple[str, dict[str, Any]]
+Leaf = tuple[str, Value]
 """Key and value of one leaf of the state."""
 
 
@@ -37,8 +46,8 @@ class Calendar:
 
     def leaves(self) -> Iterator[Leaf]:
         """One leaf."""
-        value = {"days": list(self.days), "months": list(self.months), "tz": self.tz, "tz_version": self.tz_version}
-        yield f"calendar/{self.name}", value
+        record = CalendarLeaf(list(self.days), list(self.months), self.tz, self.tz_version)
+        yield CALENDAR.key(self.name), CALENDAR.encode(record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +67,22 @@ class Rules:
 
     def leaves(self) -> Iterator[Leaf]:
         """One leaf."""
-        yield (
-            f"rules/{self.name}",
-            {
-                "gate_before_start_s": self.gate_before_start_s,
-                "metering_deadline_s": self.metering_deadline_s,
-                "open_before_start_s": self.open_before_start_s,
+        record = RulesLeaf(
+            gate_before_start_s=self.gate_before_start_s,
+            metering_deadline_s=self.metering_deadline_s,
+            open_before_start_s=self.open_before_start_s,
+            terms={
                 "prices": dict(self.prices_micro_per_kwh),
                 "rationing": self.rationing,
                 "reference_price_micro_per_kwh": self.reference_price_micro_per_kwh,
             },
         )
+        yield RULES.key(self.name), RULES.encode(record)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """Who may sign transactions. public_key: 65 bytes; roles: some of ``ledger.genesis.ROLES``."""
+    """Who may sign transactions. public_key: 65 bytes; roles: some of ``ledger.leaves.signer.ROLES``."""
 
     name: str
     public_key: bytes
@@ -81,7 +90,7 @@ class Signer:
 
     def leaves(self) -> Iterator[Leaf]:
         """One leaf."""
-        yield f"signer/{self.name}", {"public_key": self.public_key, "roles": sorted(self.roles)}
+        yield SIGNER.key(self.name), SIGNER.encode(SignerLeaf(self.public_key, sorted(self.roles)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +104,15 @@ class Gateway:
 
     def leaves(self) -> Iterator[Leaf]:
         """One leaf."""
-        progress = {"counter": 0, "epoch": self.epoch, "last": FIRST_PREVIOUS, "last_boundary_s": -1}
-        owner = {"organisation": self.organisation, "protection": self.protection}
-        yield f"gateway/{self.name}", progress | owner
+        record = GatewayLeaf(
+            counter=0,
+            epoch=self.epoch,
+            last=FIRST_PREVIOUS,
+            last_boundary_s=-1,
+            organisation=self.organisation,
+            protection=self.protection,
+        )
+        yield GATEWAY.key(self.name), GATEWAY.encode(record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,19 +128,16 @@ class Area:
 
     def leaves(self) -> Iterator[Leaf]:
         """The area, and how far its slots have come."""
-        yield (
-            f"area/{self.name}",
-            {
-                "calendar": self.calendar,
-                "contract": self.contract,
-                "contract_pin": self.contract_pin,
-                "first_slot_start_s": self.first_slot_start_s,
-                "rules": self.rules,
-            },
+        record = AreaLeaf(
+            calendar=self.calendar,
+            contract=self.contract,
+            contract_pin=self.contract_pin,
+            first_slot_start_s=self.first_slot_start_s,
+            rules=self.rules,
         )
-        first_s = self.first_slot_start_s
-        progress = {"gate_slot_start_s": first_s, "run_slot_start_s": first_s, "untried": [], "waiting": []}
-        yield f"progress/{self.name}", progress
+        yield AREA.key(self.name), AREA.encode(record)
+        progress = ProgressLeaf(self.first_slot_start_s, self.first_slot_start_s, untried=[], waiting=[])
+        yield PROGRESS.key(self.name), PROGRESS.encode(progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,24 +164,23 @@ class Installation:
 
     def leaves(self) -> Iterator[Leaf]:
         """The installation and, if it has one, its party."""
-        value = {
-            "area": self.area,
-            "from_s": self.from_s,
-            "gateway": self.gateway,
-            "limit_wh": self.limit_wh,
-            "meter": self.meter,
-            "modulus_wh": self.modulus_wh,
-            "number": self.number,
-            "point": self.point,
-            "profile": self.profile,
-            "ratio": self.ratio,
-            "role": self.role,
-        }
+        record = InstallationLeaf(
+            area=self.area,
+            from_s=self.from_s,
+            gateway=self.gateway,
+            limit_wh=self.limit_wh,
+            meter=self.meter,
+            modulus_wh=self.modulus_wh,
+            number=self.number,
+            point=self.point,
+            profile=self.profile,
+            ratio=self.ratio,
+            role=self.role,
+            party=self.party,
+        )
+        yield INSTALLATION.key(self.number), INSTALLATION.encode(record)
         if self.party is not None:
-            value["party"] = self.party
-        yield f"installation/{self.number}", value
-        if self.party is not None:
-            yield f"party/{self.party}", {"area": self.area, "meter": self.number, "trades": self.trades}
+            yield PARTY.key(self.party), PARTY.encode(PartyLeaf(self.area, self.number, self.trades))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +201,10 @@ class MasterData:
 
     def leaves(self) -> Iterator[Leaf]:
         """Every leaf of the genesis, in the order of their numbers."""
-        yield "chain", {"clock": self.clock, "currency": self.currency, "name": self.name, "slot_s": self.slot_s}
-        if self.clock == "simulated":
-            yield "time", {"ledger_time_s": self.ledger_time_s}
+        chain = ChainLeaf(self.clock, self.currency, self.name, self.slot_s)
+        yield CHAIN.key(), CHAIN.encode(chain)
+        if chain.is_simulated:
+            yield TIME.key(), TIME.encode(TimeLeaf(self.ledger_time_s))
         for entry in self.entries:
             yield from entry.leaves()
 

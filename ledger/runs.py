@@ -7,32 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-import numpy as np
 
 from gridcore.errors import broken
 from ledger.contract import Contract, Positions, SlotSettlementLike
-from ledger.state.columns import Int64, UInt8, chunks, unpack
+from ledger.leaves.columns import UInt8, chunks
+from ledger.leaves.positions import POSITIONS, PositionsLeaf, join_positions
+from ledger.leaves.rules import rules_of
+from ledger.leaves.run import RUN, RunLeaf
 from ledger.state.energy import advance_of
 from ledger.state.registry import Area
 from ledger.store.reader import LedgerReader
 
-_COLUMNS: Final = 8
-"""Of a ``positions`` leaf: four registers, bought, sold, pays, supplier only (docs/spec/state.md)."""
-
 
 @dataclass(frozen=True)
 class SettledRun:
-    """One run of one slot: its leaf, and the settlement of the area's settling rows.
+    """One run of one slot: its leaf, the positions of all its points, and their settlement by its contract."""
 
-    columns: of the ``positions`` leaves, int64[points] each; quality: uint8[points]; seed: from which the salts follow.
-    """
-
-    leaf: Mapping[str, Any]
-    columns: list[Int64]
-    quality: UInt8
-    seed: bytes
+    leaf: RunLeaf
+    positions: PositionsLeaf
     settled: SlotSettlementLike
 
 
@@ -40,60 +32,59 @@ def load_run(
     reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, slot_start_s: int, run: str
 ) -> SettledRun | None:
     """A run with its settlement computed again by the contract that it names, or None where there is no such run (yet)."""
-    leaf = reader.get(f"run/{area.id}/{slot_start_s}/{run}")
+    leaf = RUN.load(reader, area.id, slot_start_s, run)
     if leaf is None:
         return None
-    columns, quality, seed = _load_columns(reader, area, leaf, 0, leaf["points"])
-    positions = _positions(area, columns, 0, leaf["points"])
-    rules = reader.must(f"rules/{reader.must(f'area/{area.id}')['rules']}")
-    contract = contracts.get(leaf["contract"]) or broken(f"this node has contract {leaf['contract']}")
+    kept = _load_positions(reader, leaf, 0, leaf.points)
+    positions = _as_positions(area, kept, 0, leaf.points)
+    contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
     settled = contract.settle(
         positions.import_wh,
         positions.export_wh,
         positions.bought_wh,
         positions.sold_wh,
-        trade_price_micro_per_kwh=leaf.get("price_micro_per_kwh"),
-        prices=rules["prices"],
+        trade_price_micro_per_kwh=leaf.price_micro_per_kwh,
+        prices=rules_of(reader, area.id).prices,
     )
-    return SettledRun(leaf, columns, quality, seed, settled)
+    return SettledRun(leaf, kept, settled)
 
 
-def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[Mapping[str, Any]]:
+def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
     """The leaves of a run of those slots that have it."""
-    leaves = (reader.get(f"run/{area.id}/{slot_start_s}/{run}") for slot_start_s in slot_starts_s)
+    leaves = (RUN.load(reader, area.id, slot_start_s, run) for slot_start_s in slot_starts_s)
     return [leaf for leaf in leaves if leaf is not None]
 
 
-def load_positions(reader: LedgerReader, area: Area, leaf: Mapping[str, Any], first: int, end: int) -> Positions:
+def load_positions(reader: LedgerReader, area: Area, leaf: RunLeaf, first: int, end: int) -> Positions:
     """Positions of settling rows first ... end - 1 of the run with this leaf."""
     return load_metered(reader, area, leaf, first, end)[0]
 
 
-def load_metered(
-    reader: LedgerReader, area: Area, leaf: Mapping[str, Any], first: int, end: int
-) -> tuple[Positions, UInt8]:
+def load_metered(reader: LedgerReader, area: Area, leaf: RunLeaf, first: int, end: int) -> tuple[Positions, UInt8]:
     """Positions of settling rows first ... end - 1, and the quality byte of each at the slot's end."""
-    columns, quality, _ = _load_columns(reader, area, leaf, first, end)
-    return _positions(area, columns, first, end), quality
+    kept = _load_positions(reader, leaf, first, end)
+    return _as_positions(area, kept, first, end), kept.quality
 
 
-def _load_columns(
-    reader: LedgerReader, area: Area, leaf: Mapping[str, Any], first: int, end: int
-) -> tuple[list[Int64], UInt8, bytes]:
-    parts: list[list[Int64]] = [[np.zeros(0, dtype=np.int64)] for _ in range(_COLUMNS)]
-    quality = seed = b""
-    for chunk, chunk_first, chunk_end in chunks(leaf["points"]):
-        if chunk_first < end and chunk_end > first:
-            value = reader.must(f"positions/{area.id}/{leaf['slot_start_s']}/{leaf['run']}/{chunk}")
-            rows = slice(max(first - chunk_first, 0), end - chunk_first)
-            for column, data in zip(parts, value["columns"], strict=True):
-                column.append(unpack(data)[rows])
-            quality += value["quality"][rows]
-            seed = value["seed"]
-    return [np.concatenate(part) for part in parts], np.frombuffer(quality, dtype=np.uint8), seed
+def _load_positions(reader: LedgerReader, leaf: RunLeaf, first: int, end: int) -> PositionsLeaf:
+    """Rows first ... end - 1 of all chunks as one; without rows there is no seed: b""."""
+    parts = [
+        POSITIONS.must(reader, leaf.area, leaf.slot_start_s, leaf.run, chunk).rows(
+            max(first - chunk_first, 0), end - chunk_first
+        )
+        for chunk, chunk_first, chunk_end in chunks(leaf.points)
+        if chunk_first < end and chunk_end > first
+    ]
+    return join_positions(parts)
 
 
-def _positions(area: Area, columns: list[Int64], first: int, end: int) -> Positions:
+def _as_positions(area: Area, kept: PositionsLeaf, first: int, end: int) -> Positions:
     modulus_wh, ratio = area.modulus_wh[first:end], area.ratio[first:end]
-    import_wh = advance_of(columns[0], columns[1], modulus_wh) * ratio
-    return Positions(import_wh, advance_of(columns[2], columns[3], modulus_wh) * ratio, *columns[4:])
+    return Positions(
+        advance_of(kept.start_import_wh, kept.end_import_wh, modulus_wh) * ratio,
+        advance_of(kept.start_export_wh, kept.end_export_wh, modulus_wh) * ratio,
+        kept.bought_wh,
+        kept.sold_wh,
+        kept.pays_nano,
+        kept.supplier_only_nano,
+    )

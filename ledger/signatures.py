@@ -6,12 +6,11 @@ libcrypto leaves the interpreter free while it computes, so threads are enough.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from gridcore.envelope import Transaction, decode_transaction
-from gridcore.errors import EncodingError
+from gridcore.envelope import Transaction, decode_transactions
 from gridcore.sm import is_valid_signature
 from ledger.state.verdicts import SignatureCheck, Verdicts
 
@@ -24,12 +23,9 @@ class Candidate:
     transaction: Transaction | None
 
 
-def decode_candidate(wire: bytes) -> Candidate:
+def decode_candidates(wires: Sequence[bytes]) -> list[Candidate]:
     """Decode wire bytes of any kind."""
-    try:
-        return Candidate(wire, decode_transaction(wire))
-    except EncodingError:
-        return Candidate(wire, None)
+    return [Candidate(wire, transaction) for wire, transaction in zip(wires, decode_transactions(wires), strict=True)]
 
 
 class SignatureChecker:

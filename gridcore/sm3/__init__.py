@@ -11,6 +11,7 @@ The choice is made once, at import; the environment variable GRIDLEDGER_SM3 forc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gridcore.errors import UsageError
@@ -18,7 +19,10 @@ from gridcore.sm3 import native
 from gridcore.sm3.hashers import DIGEST_BYTES, HASHERS, Hasher, choose, factory
 from gridcore.sm3.rows import LoopKernel, RowKernel
 
-__all__ = ["BACKEND", "DIGEST_BYTES", "ROWS", "Hasher", "RowKernel", "hasher", "sm3"]
+__all__ = ["BACKEND", "DIGEST_BYTES", "ROWS", "Hasher", "RowKernel", "hasher", "sm3", "sm3_each"]
+
+_FEW: Final = 3
+"""Fewer messages than this are hashed one after the other: a kernel would leave most of its width empty."""
 
 BACKEND, _new = choose() if native.WANTED not in HASHERS else (native.WANTED, factory(native.WANTED))
 """Name of what hashes one message: ``hashlib``, ``cryptography`` or ``python``."""
@@ -45,6 +49,14 @@ def sm3(data: bytes) -> bytes:
     running = _EMPTY.copy()  # half the cost of a new object
     running.update(data)
     return running.digest()
+
+
+def sm3_each(messages: Sequence[bytes]) -> list[bytes]:
+    """``sm3`` of each of some messages of any lengths."""
+    if len(messages) < _FEW:
+        return [sm3(message) for message in messages]
+    digests = ROWS.messages(b"", messages)
+    return [digests[start : start + DIGEST_BYTES] for start in range(0, len(digests), DIGEST_BYTES)]
 
 
 def hasher(data: bytes = b"") -> Hasher:

@@ -74,14 +74,14 @@ def _check_line_kind(line_kind: str) -> None:
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
     from ledger.evidence import build_book, build_bundle
+    from ledger.leaves.party import PARTY
     from settlement.catalogue import CONTRACTS
 
     with _reader(args.data, args.guard) as reader:
         bundle = build_bundle(
             reader, CONTRACTS, party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
         )
-        party = reader.get(f"party/{args.party}") or {}
-        return bundle, build_book(reader, party["area"], args.slot) if args.book else b""
+        return bundle, build_book(reader, PARTY.must(reader, args.party).area, args.slot) if args.book else b""
 
 
 @contextmanager

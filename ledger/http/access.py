@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
 from gridcore.serving.problems import Problem
 from gridcore.sm import is_valid_signature
 from ledger.client import NONCE_BYTES, SCHEME, query_message
+from ledger.leaves.signer import SignerLeaf
 
 READS_ALL: Final = frozenset({"administrator", "regulator", "utility"})
 ISSUED_S_MAX: Final = 60
@@ -81,8 +82,8 @@ class Nonces:
 class Authenticator:
     """Checks the ``Authorization`` header of queries. Callable from several threads."""
 
-    def __init__(self, chain: str, load_signer: Callable[[str], Mapping[str, Any] | None], clock: Clock) -> None:
-        """``load_signer``: the value of the leaf ``signer/<id>``, or None."""
+    def __init__(self, chain: str, load_signer: Callable[[str], SignerLeaf | None], clock: Clock) -> None:
+        """``load_signer``: the signer of an id, or None."""
         self._chain = chain
         self._load_signer = load_signer
         self._clock = clock
@@ -108,10 +109,10 @@ class Authenticator:
             raise Problem("not-authenticated", detail)
         nonce = bytes.fromhex(match["nonce"])
         message = query_message(self._chain, method, path, pairs, issued_s, nonce)
-        value = self._load_signer(signer_id)
-        if value is None or not is_valid_signature(value["public_key"], message, bytes.fromhex(match["signature"])):
+        signer = self._load_signer(signer_id)
+        if signer is None or not is_valid_signature(signer.public_key, message, bytes.fromhex(match["signature"])):
             raise Problem(
                 "not-authenticated", f"no signature of {signer_id} on chain {self._chain} over this very query"
             )
         self._nonces.spend(signer_id, nonce, issued_s, now_s)
-        return Caller(signer_id, frozenset(value["roles"]))
+        return Caller(signer_id, frozenset(signer.roles))

@@ -22,6 +22,7 @@ from ledger.engines.base import Engine, Outcome
 from ledger.http.access import Authenticator
 from ledger.http.roles import Access, Arguments
 from ledger.http.view import LedgerView
+from ledger.leaves.signer import SIGNER
 from ledger.store.reader import LedgerReader
 
 QUESTION_THREADS: Final = 4
@@ -61,9 +62,7 @@ class Door:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
         self._view = LedgerView(node.ledger, node.contracts, node.statements)
-        self._authenticator = Authenticator(
-            node.ledger.chain, lambda name: node.ledger.get(f"signer/{name}"), node.clock
-        )
+        self._authenticator = Authenticator(node.ledger.chain, lambda name: SIGNER.load(node.ledger, name), node.clock)
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
         self._bodies_bytes = 0

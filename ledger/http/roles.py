@@ -5,13 +5,14 @@ A rule is kept before anything is looked up, so that a refusal does not tell wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from ledger.http.access import Caller
 from ledger.http.view import LedgerView
+from ledger.leaves.party import PARTY, PartyLeaf
 
 Arguments = dict[str, Any]
 Admit = Callable[[LedgerView, Caller, Arguments], Arguments]
@@ -61,15 +62,15 @@ def _scope_of(view: LedgerView, caller: Caller, area_id: str, only: str | None) 
     if caller.reads_all:
         return Scope(only, reads_all=True)
     own = _own_party(view, caller)
-    if own is None or own["area"] != area_id:
+    if own is None or own.area != area_id:
         raise Problem("not-authorised", f"{caller.id}: has no installation in area {area_id!r}")
     if only not in (None, caller.id):
         raise Problem("not-authorised", f"{caller.id}: a party's data is for itself, not for others to narrow to")
     return Scope(caller.id, reads_all=False)
 
 
-def _own_party(view: LedgerView, caller: Caller) -> Mapping[str, Any] | None:
-    return view.reader.get(f"party/{caller.id}") if "prosumer" in caller.roles else None
+def _own_party(view: LedgerView, caller: Caller) -> PartyLeaf | None:
+    return PARTY.load(view.reader, caller.id) if "prosumer" in caller.roles else None
 
 
 def _admit_to_rows(view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:

@@ -6,17 +6,26 @@ import sys
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
-from ledger.state.columns import Int64, UInt8, chunks
-from ledger.state.metering import load_registers
+from ledger.leaves.area import AREA
+from ledger.leaves.book import Order, load_orders
+from ledger.leaves.calendar import CALENDAR
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.clearing import CLEARING
+from ledger.leaves.columns import Int64, UInt8, chunks
+from ledger.leaves.fills import Fill, load_fills
+from ledger.leaves.installation import INSTALLATION
+from ledger.leaves.party import PARTY
+from ledger.leaves.registers import REGISTERS, no_registers
+from ledger.leaves.signer import SIGNER
 from ledger.state.registry import Area, Registry
 from ledger.store.reader import LedgerReader
 
@@ -83,7 +92,7 @@ class LedgerView:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
-        self.slot_s = int(self.reader.must("chain")["slot_s"])
+        self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
@@ -117,25 +126,25 @@ class LedgerView:
             if table is not None and registered.areas[area.id] is area:
                 registered.tables.move_to_end(area.id)
                 return table
-        installations = [self.reader.must(f"installation/{number}") for number in area.numbers.tolist()]
+        installations = [INSTALLATION.must(self.reader, number) for number in area.numbers.tolist()]
         table = AreaTable(
-            meters=tuple(value["meter"] for value in installations),
-            points=tuple(value["point"] for value in installations),
-            roles=tuple(value["role"] for value in installations),
-            gateways=tuple(sys.intern(value["gateway"]) for value in installations),
-            parties=tuple(value.get("party", "") for value in installations),
-            trades=tuple(self._trades(value) for value in installations),
-            ratio=np.array([value["ratio"] for value in installations], dtype=np.int64),
-            limit_wh=np.array([value["limit_wh"] for value in installations], dtype=np.int64),
-            modulus_wh=np.array([value["modulus_wh"] for value in installations], dtype=np.int64),
+            meters=tuple(installation.meter for installation in installations),
+            points=tuple(installation.point for installation in installations),
+            roles=tuple(installation.role for installation in installations),
+            gateways=tuple(sys.intern(installation.gateway) for installation in installations),
+            parties=tuple(installation.party or "" for installation in installations),
+            trades=tuple(self._trades(installation.party) for installation in installations),
+            ratio=np.array([installation.ratio for installation in installations], dtype=np.int64),
+            limit_wh=np.array([installation.limit_wh for installation in installations], dtype=np.int64),
+            modulus_wh=np.array([installation.modulus_wh for installation in installations], dtype=np.int64),
         )
         with self._lock:
             if registered.areas.get(area.id) is area:
                 registered.keep(area.id, table)
         return table
 
-    def _trades(self, installation: Mapping[str, Any]) -> bool:
-        return "party" in installation and bool(self.reader.must(f"party/{installation['party']}")["trades"])
+    def _trades(self, party: str | None) -> bool:
+        return party is not None and PARTY.must(self.reader, party).trades
 
     @property
     def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
@@ -146,13 +155,14 @@ class LedgerView:
     def signer_names(self) -> Mapping[bytes, str]:
         """Names of those signers of blocks that are registered under one, by public key."""
         certifying = {key for key, _ in self.reader.signers}
-        registered = [(name, self.reader.must(name)["public_key"]) for name in self.reader.leaf_keys("signer/")]
-        return {key: name.partition("/")[2] for name, key in registered if key in certifying}
+        names = (SIGNER.names(key)[0] for key in self.reader.leaf_keys(SIGNER.prefix))
+        registered = {SIGNER.must(self.reader, name).public_key: name for name in names}
+        return {key: name for key, name in registered.items() if key in certifying}
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
         """Codes of those of the installations ``numbers`` that the gateway reads."""
-        found = ((number, self.reader.get(f"installation/{number}")) for number in numbers)
-        return {number: value["meter"] for number, value in found if value is not None and value["gateway"] == gateway}
+        found = (INSTALLATION.load(self.reader, number) for number in numbers)
+        return {known.number: known.meter for known in found if known is not None and known.gateway == gateway}
 
     def transactions(self, height: int) -> tuple[bytes, ...]:
         """Wire bytes of a block's transactions."""
@@ -178,8 +188,8 @@ class LedgerView:
 
         Problem 404 for an instant at which no day of the calendar begins.
         """
-        value = self.reader.must(f"area/{area.id}")
-        days = self.reader.must(f"calendar/{value['calendar']}")["days"]
+        terms = AREA.must(self.reader, area.id)
+        days = CALENDAR.must(self.reader, terms.calendar).days
         at = bisect_right(days, day_start_s) - 1
         if not 0 <= at < len(days) - 1:
             detail = (
@@ -189,32 +199,26 @@ class LedgerView:
         if days[at] != day_start_s:
             detail = f"no local day of area {area.id!r} begins at {day_start_s}; the one around it begins at {days[at]}"
             raise Problem("not-found", detail)
-        return days[at + 1], range(max(day_start_s, value["first_slot_start_s"]), days[at + 1], self.slot_s)
+        return days[at + 1], range(max(day_start_s, terms.first_slot_start_s), days[at + 1], self.slot_s)
 
     def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
         """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""
         with self.reader.frozen():
             parts = [
-                load_registers(self.reader.get(f"registers/{area.id}/{boundary_s}/{chunk}"), end - start)
+                REGISTERS.load(self.reader, area.id, boundary_s, chunk) or no_registers(end - start)
                 for chunk, start, end in chunks(len(area.numbers))
             ]
-        empty = np.zeros(0, dtype=np.int64)
+        empty = no_registers(0)
         return (
-            np.concatenate([np.zeros(0, dtype=np.uint8), *(quality for quality, _, _ in parts)]),
-            np.concatenate([empty, *(columns[0] for _, columns, _ in parts)]),
-            np.concatenate([empty, *(columns[1] for _, columns, _ in parts)]),
+            np.concatenate([empty.quality, *(part.quality for part in parts)]),
+            np.concatenate([empty.import_wh, *(part.import_wh for part in parts)]),
+            np.concatenate([empty.export_wh, *(part.export_wh for part in parts)]),
         )
 
-    def orders(self, area: Area, slot_start_s: int) -> list[list[Any]]:
-        """[party, counter, side, quantity_wh, price, filled_wh or None] of a slot's orders: cleared, or still open."""
+    def orders(self, area: Area, slot_start_s: int) -> Sequence[Order | Fill]:
+        """A slot's orders: once it is cleared as fills, by order id; until then as given, in order of acceptance."""
         with self.reader.frozen():
-            clearing = self.reader.get(f"clearing/{area.id}/{slot_start_s}")
+            clearing = CLEARING.load(self.reader, area.id, slot_start_s)
             if clearing is not None:
-                keys = [f"fills/{area.id}/{slot_start_s}/{chunk}" for chunk, _, _ in chunks(clearing["orders"])]
-                return [fill for key in keys for fill in self.reader.must(key)["fills"]]
-            orders: list[list[Any]] = []
-            chunk = 0
-            while (book := self.reader.get(f"book/{area.id}/{slot_start_s}/{chunk}")) is not None:
-                orders += [[*order[:5], None] for order in book["orders"]]
-                chunk += 1
-            return orders
+                return load_fills(self.reader, area.id, slot_start_s, clearing.orders).fills
+            return load_orders(self.reader, area.id, slot_start_s)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from gridcore.envelope import Transaction, decode_transaction
-from gridcore.errors import EncodingError
+from gridcore.envelope import Transaction, decode_transactions
+from ledger.leaves.exception import RowVerdict
+from ledger.leaves.family import Value
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,7 @@ class Block:
     @cached_property
     def decoded(self) -> tuple[Transaction | None, ...]:
         """Each transaction decoded once, for whoever needs it; None where the envelope does not decode."""
-        return tuple(_decode(wire) for wire in self.transactions)
-
-
-def _decode(wire: bytes) -> Transaction | None:
-    try:
-        return decode_transaction(wire)
-    except EncodingError:
-        return None
+        return tuple(decode_transactions(self.transactions))
 
 
 @dataclass(frozen=True)
@@ -41,13 +34,13 @@ class Result:
     """What became of one transaction.
 
     code: gridcore.codes.Code; digest: under which the block records it; id: SM3 of the signed bytes, empty for bytes that
-    are no transaction; rows: verdicts of a batch's rows that were not used, as (row index, meter number, code).
+    are no transaction; rows: verdicts of a batch's rows that were not used.
     """
 
     code: int
     digest: bytes
     id: bytes = b""
-    rows: tuple[tuple[int, int, int], ...] = ()
+    rows: tuple[RowVerdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,5 +51,5 @@ class Applied:
     """
 
     results: tuple[Result, ...]
-    changes: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, Value]
     work_pending: bool

@@ -1,22 +1,17 @@
-"""Columns of the ledger as numpy int64 arrays; the bytes are those of gridcore.column and gridcore.batch."""
+"""Columns of batches and of rows that are hashed, as numpy arrays; the bytes are those of gridcore.column and gridcore.batch."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcore.batch import split_attachment
 from gridcore.column import HEAD_BYTES, I64_MAX, check_column, narrowest_width
 from gridcore.errors import EncodingError
 from gridcore.rows import PackedRows
-
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
-CHUNK_ROWS: Final = 1024
+from ledger.leaves.columns import Int64, UInt8
 
 _OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _ROW = np.dtype([("meter", "<u4"), ("offset", "<i4"), ("quality", "u1"), ("import", "<u8"), ("export", "<u8")])
@@ -71,21 +66,6 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
         table[name] = column
     rows = PackedRows(table.tobytes(), _ROW.itemsize)
     return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows, observations)
-
-
-def pack(column: Int64) -> bytes:
-    """int64 little-endian bytes, as state leaves hold columns."""
-    return column.astype("<i8").tobytes()
-
-
-def unpack(data: bytes) -> Int64:
-    """A fresh, writable int64 array of a leaf's column."""
-    return np.frombuffer(data, dtype="<i8").astype(np.int64)
-
-
-def chunks(count: int) -> list[tuple[int, int, int]]:
-    """(chunk, first row, end row) of ``count`` rows."""
-    return [(start // CHUNK_ROWS, start, min(start + CHUNK_ROWS, count)) for start in range(0, count, CHUNK_ROWS)]
 
 
 def encode_rows(fields: list[tuple[str, Int64]]) -> PackedRows:

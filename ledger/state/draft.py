@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from gridcore.errors import broken
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.family import Value
+from ledger.leaves.ledger_time import TIME
 from ledger.state.registry import Registry
-from ledger.state.state import State, Value
+from ledger.state.state import State
 
 
 class Draft:
@@ -27,11 +28,6 @@ class Draft:
         """The value of a leaf as of now, or None."""
         value = self._changes.get(key)
         return value if value is not None else self._state.get(key)
-
-    def must(self, key: str) -> Value:
-        """The value of a leaf that cannot be absent."""
-        value = self.get(key)
-        return value if value is not None else broken(f"leaf {key} exists")
 
     def put(self, key: str, value: Value) -> None:
         """Give a leaf a new value."""
@@ -54,21 +50,18 @@ class Draft:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether ledger time moves by clock_advance alone."""
-        return self._state.is_simulated
+        """Whether ledger time moves by clock/advance alone."""
+        return CHAIN.must(self).is_simulated
+
+    @property
+    def slot_s(self) -> int:
+        """The chain's slot length, seconds."""
+        return CHAIN.must(self).slot_s
 
     @property
     def ledger_time_s(self) -> int:
         """The only time that contracts, gates, deadlines and validity see."""
-        return int(self.must("time")["ledger_time_s"]) if self.is_simulated else self._block_time_s
-
-    def chain(self) -> Mapping[str, Any]:
-        """The chain leaf."""
-        return self.must("chain")
-
-    def rules_of(self, area: str) -> Mapping[str, Any]:
-        """The rules leaf of an area."""
-        return self.must(f"rules/{self.must(f'area/{area}')['rules']}")
+        return TIME.must(self).ledger_time_s if self.is_simulated else self._block_time_s
 
     def leaf(self, key: str) -> bytes:
         """Canonical bytes of a leaf that this block has not changed."""

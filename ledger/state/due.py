@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gridcore.errors import broken
 from ledger.contract import Contract
+from ledger.leaves.area import AREA
+from ledger.leaves.progress import PROGRESS, ProgressLeaf
+from ledger.leaves.rules import RulesLeaf, rules_of
 from ledger.state.draft import Draft
 from ledger.state.market import clear_slot
 from ledger.state.registry import Area
@@ -33,53 +36,47 @@ def run_due_work(draft: Draft, contracts: Mapping[str, Contract]) -> bool:
 
 def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budget: Budget) -> bool:
     """One area: gates, then initial runs, then waiting runs."""
-    key = f"progress/{area.id}"
-    progress = before = dict(draft.must(key))
-    rules, slot_s = draft.rules_of(area.id), draft.chain()["slot_s"]
+    before = PROGRESS.must(draft, area.id)
+    rules, slot_s = rules_of(draft, area.id), draft.slot_s
     contract = _contract(draft, contracts, area)
     now_s = draft.ledger_time_s
-    gate_s, run_s = progress["gate_slot_start_s"], progress["run_slot_start_s"]
-    waiting = list(progress["waiting"])
-    while now_s >= gate_s - rules["gate_before_start_s"] and budget.rows > 0:
+    gate_s, run_s = before.gate_slot_start_s, before.run_slot_start_s
+    waiting = list(before.waiting)
+    while now_s >= gate_s - rules.gate_before_start_s and budget.rows > 0:
         budget.rows -= max(clear_slot(draft, contract, area.id, gate_s), 1)
         gate_s += slot_s
-    run_after_s = slot_s + rules["metering_deadline_s"]
+    run_after_s = slot_s + rules.metering_deadline_s
     while now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX and budget.rows > 0:
         budget.rows -= max(len(area.settling), 1)
         if len(area.settling) and not settle_slot(draft, contract, area, run_s):
             waiting.append(run_s)
         run_s += slot_s
-    untried = [slot for slot in waiting if slot in progress["untried"] or _is_fed(draft, area.id, slot, slot_s)]
+    untried = [slot for slot in waiting if slot in before.untried or _is_fed(draft, area.id, slot, slot_s)]
     while untried and budget.rows > 0:
         slot_start_s = untried.pop(0)
         budget.rows -= max(len(area.settling), 1)
         if settle_slot(draft, contract, area, slot_start_s):
             waiting.remove(slot_start_s)
-    progress = {
-        "gate_slot_start_s": gate_s,
-        "run_slot_start_s": run_s,
-        "untried": untried,
-        "waiting": waiting,
-    }
+    progress = ProgressLeaf(gate_s, run_s, untried, waiting)
     if progress != before:
-        draft.put(key, progress)
+        PROGRESS.save(draft, progress, area.id)
     return _is_left(progress, rules, slot_s, now_s)
 
 
 def is_due(draft: Draft) -> bool:
     """Whether ``run_due_work`` would change anything in a block without transactions."""
-    slot_s, now_s = draft.chain()["slot_s"], draft.ledger_time_s
+    slot_s, now_s = draft.slot_s, draft.ledger_time_s
     return any(
-        _is_left(draft.must(f"progress/{area.id}"), draft.rules_of(area.id), slot_s, now_s)
+        _is_left(PROGRESS.must(draft, area.id), rules_of(draft, area.id), slot_s, now_s)
         for area in draft.registry.areas
     )
 
 
-def _is_left(progress: Mapping[str, Any], rules: Mapping[str, Any], slot_s: int, now_s: int) -> bool:
+def _is_left(progress: ProgressLeaf, rules: RulesLeaf, slot_s: int, now_s: int) -> bool:
     """Whether an area with this progress has a gate, a run or an untried slot to work on."""
-    gate_due = now_s >= progress["gate_slot_start_s"] - rules["gate_before_start_s"]
-    run_due = now_s >= progress["run_slot_start_s"] + slot_s + rules["metering_deadline_s"]
-    return bool(gate_due or (run_due and len(progress["waiting"]) < WAITING_SLOTS_MAX) or progress["untried"])
+    gate_due = now_s >= progress.gate_slot_start_s - rules.gate_before_start_s
+    run_due = now_s >= progress.run_slot_start_s + slot_s + rules.metering_deadline_s
+    return bool(gate_due or (run_due and len(progress.waiting) < WAITING_SLOTS_MAX) or progress.untried)
 
 
 def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:
@@ -87,6 +84,6 @@ def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:
 
 
 def _contract(draft: Draft, contracts: Mapping[str, Contract], area: Area) -> Contract:
-    contract_id = draft.must(f"area/{area.id}")["contract"]
+    contract_id = AREA.must(draft, area.id).contract
     contract = contracts.get(contract_id)
     return contract if contract is not None else broken(f"this node has contract {contract_id} of area {area.id}")

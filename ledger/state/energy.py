@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.state.columns import Int64
+from ledger.leaves.columns import Int64
 
 Bools = NDArray[np.bool_]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -14,14 +14,21 @@ from gridcore.envelope import Transaction
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import BUY, SELL, Contract
-from ledger.state.columns import CHUNK_ROWS, Int64, chunks, encode_rows
+from ledger.leaves.area import AREA
+from ledger.leaves.book import Order, append_order, load_orders
+from ledger.leaves.clearing import CLEARING, ClearingLeaf
+from ledger.leaves.columns import Int64
+from ledger.leaves.fills import Fill, FillsLeaf, save_fills
+from ledger.leaves.party import PARTY
+from ledger.leaves.rules import RULES
+from ledger.state.columns import encode_rows
 from ledger.state.draft import Draft
-from ledger.state.rules import terms_of
 
 ORDER_COUNTER_MAX: Final = 16
 QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
+OrderOrFill = TypeVar("OrderOrFill", bound=Order | Fill)
 
 
 def order_id(party: str, slot_start_s: int, counter: int) -> str:
@@ -42,39 +49,37 @@ def take_order(draft: Draft, transaction: Transaction) -> tuple[Code, tuple[()]]
         return code, ()
     if place in index:
         return Code.ORDER_REUSED, ()
-    key = f"book/{area}/{slot_start_s}/{len(index) // CHUNK_ROWS}"
-    chunk = draft.get(key)
-    order = [
+    order = Order(
         *place,
-        transaction.body["side"],
-        transaction.body["quantity_wh"],
-        transaction.body["price_micro_per_kwh"],
-        transaction.id,
-        sm3(transaction.signature),
-    ]
-    draft.put(key, {"orders": [*(chunk["orders"] if chunk else ()), order]})
+        side=transaction.body["side"],
+        quantity_wh=transaction.body["quantity_wh"],
+        price_micro_per_kwh=transaction.body["price_micro_per_kwh"],
+        transaction_id=transaction.id,
+        seed=sm3(transaction.signature),
+    )
+    append_order(draft, area, slot_start_s, len(index), order)
     index[place] = transaction.id
     return Code.ACCEPTED, ()
 
 
 def check_trader(draft: Draft, transaction: Transaction) -> Code:
     """Who may trade, and where."""
-    party = draft.get(f"party/{transaction.signer}")
-    if party is None or not party["trades"]:
+    party = PARTY.load(draft, transaction.signer)
+    if party is None or not party.trades:
         return Code.DOES_NOT_TRADE
-    return Code.ACCEPTED if transaction.body["area"] == party["area"] else Code.WRONG_AREA
+    return Code.ACCEPTED if transaction.body["area"] == party.area else Code.WRONG_AREA
 
 
 def check_order(draft: Draft, transaction: Transaction) -> Code:
     """When a trader's order may stand, and for how much."""
     body, slot_start_s = transaction.body, transaction.identity["slot_start_s"]
-    rules = draft.rules_of(body["area"])
-    first_s = draft.must(f"area/{body['area']}")["first_slot_start_s"]
-    if slot_start_s < first_s or slot_start_s % draft.chain()["slot_s"]:
+    area = AREA.must(draft, body["area"])
+    rules = RULES.must(draft, area.rules)
+    if slot_start_s < area.first_slot_start_s or slot_start_s % draft.slot_s:
         return Code.NOT_A_SLOT
-    if draft.ledger_time_s < slot_start_s - rules["open_before_start_s"]:
+    if draft.ledger_time_s < slot_start_s - rules.open_before_start_s:
         return Code.NOT_OPEN_YET
-    if draft.ledger_time_s >= slot_start_s - rules["gate_before_start_s"]:
+    if draft.ledger_time_s >= slot_start_s - rules.gate_before_start_s:
         return Code.GATE_CLOSED
     if not 1 <= transaction.identity["counter"] <= ORDER_COUNTER_MAX:
         return Code.COUNTER_OUT_OF_RANGE
@@ -87,55 +92,47 @@ def _book_index(draft: Draft, area: str, slot_start_s: int) -> dict[tuple[str, i
     """(party, counter) -> transaction id of a slot's orders; built once for each block that adds to the book."""
     index = draft.orders.get((area, slot_start_s))
     if index is None:
-        index = {(order[0], order[1]): order[5] for order in _orders(draft, area, slot_start_s)}
+        orders = load_orders(draft, area, slot_start_s)
+        index = {(order.party, order.counter): order.transaction_id for order in orders}
         draft.orders[(area, slot_start_s)] = index
     return index
 
 
-def _orders(draft: Draft, area: str, slot_start_s: int) -> list[list[Any]]:
-    orders: list[list[Any]] = []
-    while (chunk := draft.get(f"book/{area}/{slot_start_s}/{len(orders) // CHUNK_ROWS}")) is not None:
-        orders += chunk["orders"]
-        if len(chunk["orders"]) < CHUNK_ROWS:
-            break
-    return orders
-
-
 def clear_slot(draft: Draft, contract: Contract, area: str, slot_start_s: int) -> int:
     """Clear one gate and write ``clearing`` and ``fills``; returns the number of orders."""
-    orders = by_order_id(_orders(draft, area, slot_start_s), slot_start_s)
-    rules, rules_leaf = draft.rules_of(area), draft.leaf(f"rules/{draft.must(f'area/{area}')['rules']}")
-    clearing = contract.clear(
-        np.array([SIDES[order[2]] for order in orders], dtype=np.int8),
-        np.array([order[3] for order in orders], dtype=np.int64),
-        np.array([order[4] for order in orders], dtype=np.int64),
-        terms=terms_of(rules),
+    orders = by_order_id(load_orders(draft, area, slot_start_s), slot_start_s)
+    rules_id = AREA.must(draft, area).rules
+    cleared = contract.clear(
+        np.array([SIDES[order.side] for order in orders], dtype=np.int8),
+        np.array([order.quantity_wh for order in orders], dtype=np.int64),
+        np.array([order.price_micro_per_kwh for order in orders], dtype=np.int64),
+        terms=RULES.must(draft, rules_id).terms,
     )
-    filled_wh = clearing.filled_wh.tolist()
-    fills = [[*order[:5], filled] for order, filled in zip(orders, filled_wh, strict=True)]
-    seed = clearing_seed(area, slot_start_s, [order[6] for order in orders])
-    rows = gate_rows([draft.must(f"party/{order[0]}")["meter"] for order in orders], fills)
-    value: dict[str, Any] = {
-        "area": area,
-        "book_root": merkle.salted_root(book_seed(seed), rows.book),
-        "contract": contract.contract_id,
-        "fills_root": merkle.salted_root(fills_seed(seed), rows.fills),
-        "orders": len(orders),
-        "rules": sm3(rules_leaf),
-        "slot_start_s": slot_start_s,
-        "volume_wh": clearing.volume_wh,
-    }
-    if clearing.price_micro_per_kwh is not None:
-        value["price_micro_per_kwh"] = clearing.price_micro_per_kwh
-    draft.put(f"clearing/{area}/{slot_start_s}", value)
-    for chunk, start, end in chunks(len(fills)):
-        draft.put(f"fills/{area}/{slot_start_s}/{chunk}", {"fills": fills[start:end], "seed": seed})
+    fills = [
+        Fill(order.party, order.counter, order.side, order.quantity_wh, order.price_micro_per_kwh, filled_wh)
+        for order, filled_wh in zip(orders, cleared.filled_wh.tolist(), strict=True)
+    ]
+    seed = clearing_seed(area, slot_start_s, [order.seed for order in orders])
+    rows = gate_rows([PARTY.must(draft, order.party).meter for order in orders], fills)
+    clearing = ClearingLeaf(
+        area=area,
+        book_root=merkle.salted_root(book_seed(seed), rows.book),
+        contract=contract.contract_id,
+        fills_root=merkle.salted_root(fills_seed(seed), rows.fills),
+        orders=len(orders),
+        rules=sm3(draft.leaf(RULES.key(rules_id))),
+        slot_start_s=slot_start_s,
+        volume_wh=cleared.volume_wh,
+        price_micro_per_kwh=cleared.price_micro_per_kwh,
+    )
+    CLEARING.save(draft, clearing, area, slot_start_s)
+    save_fills(draft, area, slot_start_s, FillsLeaf(fills, seed))
     return len(orders)
 
 
-def by_order_id(orders: list[list[Any]], slot_start_s: int) -> list[list[Any]]:
-    """Orders of a book as clearing sees them: ascending by the bytes of their ids."""
-    return sorted(orders, key=lambda order: order_id(order[0], slot_start_s, order[1]).encode())
+def by_order_id(orders: Iterable[OrderOrFill], slot_start_s: int) -> list[OrderOrFill]:
+    """Orders or fills of a slot as clearing sees them: ascending by the bytes of their ids."""
+    return sorted(orders, key=lambda order: order_id(order.party, slot_start_s, order.counter).encode())
 
 
 @dataclass(frozen=True)
@@ -146,17 +143,19 @@ class GateRows:
     book: PackedRows
 
 
-def gate_rows(meters: list[int], fills: list[list[Any]]) -> GateRows:
-    """Row bytes of a gate. meters: of each order's party; fills: [party, counter, side, quantity, price, filled]."""
+def gate_rows(meters: Sequence[int], fills: Sequence[Fill]) -> GateRows:
+    """Row bytes of a gate. meters: of each order's party; fills: by order id."""
 
     def column(values: Iterable[int]) -> Int64:
         return np.array(list(values), dtype=np.int64)
 
     terms = [
-        ("u1", column(SIDES[fill[2]] for fill in fills)),
-        *(("<i8", column(fill[index] for fill in fills)) for index in (3, 4, 5)),
+        ("u1", column(SIDES[fill.side] for fill in fills)),
+        ("<i8", column(fill.quantity_wh for fill in fills)),
+        ("<i8", column(fill.price_micro_per_kwh for fill in fills)),
+        ("<i8", column(fill.filled_wh for fill in fills)),
     ]
-    counter, rank = column(fill[1] for fill in fills), np.arange(len(fills), dtype=np.int64)
+    counter, rank = column(fill.counter for fill in fills), np.arange(len(fills), dtype=np.int64)
     return GateRows(
         encode_rows([("<u4", column(meters)), ("<u4", counter), *terms]), encode_rows([("<u4", rank), *terms])
     )
@@ -183,12 +182,3 @@ def clearing_seed(area: str, slot_start_s: int, order_seeds: list[bytes]) -> byt
 def salted_root(seed: bytes, fields: list[tuple[str, Int64]]) -> bytes:
     """Root over salted rows packed from columns."""
     return merkle.salted_root(seed, encode_rows(fields))
-
-
-def load_fills(draft: Draft, area: str, slot_start_s: int) -> list[list[Any]]:
-    """[party, counter, side, quantity, price, filled] of every order of a cleared slot."""
-    fills: list[list[Any]] = []
-    clearing = draft.must(f"clearing/{area}/{slot_start_s}")
-    for chunk, _, _ in chunks(clearing["orders"]):
-        fills += draft.must(f"fills/{area}/{slot_start_s}/{chunk}")["fills"]
-    return fills

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ledger.state.state import State, StateChange, Value, genesis_change
+from ledger.leaves.family import Value
+from ledger.state.state import State, StateChange, genesis_change
 from ledger.tiles import MemoryTiles, TileTree
 
 

@@ -5,51 +5,53 @@ A batch is judged whole only for its chain, key, counter, boundary and bytes. A 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcore import merkle
-from gridcore.batch import ABSENT_QUALITY, FIRST_PREVIOUS, FLAG_INTERPOLATED, names_observations
+from gridcore.batch import ABSENT_QUALITY, FLAG_INTERPOLATED, names_observations
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
+from ledger.leaves.columns import CHUNK_ROWS, Int64
+from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
+from ledger.leaves.gateway import FIRST_PREVIOUS, GATEWAY, GatewayLeaf
+from ledger.leaves.latest import LATEST, no_latest
+from ledger.leaves.registers import REGISTERS, no_registers
 from ledger.state.clock import check_client_id, remember_client_id
-from ledger.state.columns import CHUNK_ROWS, BatchColumns, Int64, UInt8, decode_batch, pack, unpack
+from ledger.state.columns import BatchColumns, decode_batch
 from ledger.state.draft import Draft
 from ledger.state.ranges import Candidates, judge_late_rows, judge_rows
 
-Rows = tuple[tuple[int, int, int], ...]
+Rows = tuple[RowVerdict, ...]
 ACCEPTED, EQUAL = 0, -1
 NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
 """A reading belongs to the nearest boundary: it is at most half a slot away."""
-NO_SEED: Final = bytes(32)
-"""What a chunk's seed starts from. Chunks of small numbers hold a seed so that their leaf hashes tell a neighbour nothing."""
 
 
 def open_epoch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
     """metering/open_epoch: an organisation lets a gateway that lost its outbox start a new counter."""
     if (code := check_client_id(draft, transaction)) is not Code.ACCEPTED:
         return code, ()
-    key = f"gateway/{transaction.body['gateway']}"
-    gateway = draft.get(key)
-    if gateway is not None and gateway["organisation"] != transaction.signer:
+    gateway_id, epoch = transaction.body["gateway"], transaction.body["epoch"]
+    gateway = GATEWAY.load(draft, gateway_id)
+    if gateway is not None and gateway.organisation != transaction.signer:
         return Code.NOT_PERMITTED, ()
-    if gateway is None or transaction.body["epoch"] != gateway["epoch"] + 1:
+    if gateway is None or epoch != gateway.epoch + 1:
         return Code.EPOCH_NOT_NEXT, ()
-    draft.put(key, {**gateway, "counter": 0, "epoch": transaction.body["epoch"], "last": FIRST_PREVIOUS})
+    GATEWAY.save(draft, gateway._replace(counter=0, epoch=epoch, last=FIRST_PREVIOUS), gateway_id)
     remember_client_id(draft, transaction)
     return Code.ACCEPTED, ()
 
 
 def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
     """metering/reading_batch: check the header, judge each row, keep the accepted ones."""
-    gateway = draft.must(f"gateway/{transaction.signer}")
+    gateway = GATEWAY.must(draft, transaction.signer)
     if (code := check_header(draft, gateway, transaction)) is not Code.ACCEPTED:
         return code, ()
     try:
@@ -62,30 +64,31 @@ def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
         return Code.ROWS_MISMATCH, ()
     boundary_s = transaction.body["boundary_s"]
     verdicts = keep_rows(draft, transaction.signer, boundary_s, columns)
-    refused = tuple((int(row), int(columns.meter[row]), int(verdicts[row])) for row in np.flatnonzero(verdicts > 0))
+    refused = tuple(
+        RowVerdict(int(row), int(columns.meter[row]), int(verdicts[row])) for row in np.flatnonzero(verdicts > 0)
+    )
     counter, epoch = transaction.identity["counter"], transaction.identity["epoch"]
     if refused:
-        rows = [list(entry) for entry in refused]
-        draft.put(f"exception/{transaction.signer}/{epoch}/{counter}", {"boundary_s": boundary_s, "rows": rows})
-    last_boundary_s = max(gateway["last_boundary_s"], boundary_s)
-    progress = {"counter": counter, "last": transaction.id, "last_boundary_s": last_boundary_s}
-    draft.put(f"gateway/{transaction.signer}", {**gateway, **progress})
+        EXCEPTION.save(draft, ExceptionLeaf(boundary_s, refused), transaction.signer, epoch, counter)
+    last_boundary_s = max(gateway.last_boundary_s, boundary_s)
+    gateway = gateway._replace(counter=counter, last=transaction.id, last_boundary_s=last_boundary_s)
+    GATEWAY.save(draft, gateway, transaction.signer)
     return Code.ACCEPTED, refused
 
 
-def check_header(draft: Draft, gateway: Mapping[str, Any], transaction: Transaction) -> Code:
+def check_header(draft: Draft, gateway: GatewayLeaf, transaction: Transaction) -> Code:
     """Epoch, counter, chain of batches and boundary."""
     counter = transaction.identity["counter"]
-    if transaction.identity["epoch"] != gateway["epoch"]:
+    if transaction.identity["epoch"] != gateway.epoch:
         return Code.WRONG_EPOCH
-    if counter == gateway["counter"]:
-        return Code.EXISTS if transaction.id == gateway["last"] else Code.COUNTER_REUSED
-    if counter != gateway["counter"] + 1:
-        return Code.COUNTER_PASSED if counter < gateway["counter"] else Code.COUNTER_GAP
-    if transaction.body["previous"] != gateway["last"]:
+    if counter == gateway.counter:
+        return Code.EXISTS if transaction.id == gateway.last else Code.COUNTER_REUSED
+    if counter != gateway.counter + 1:
+        return Code.COUNTER_PASSED if counter < gateway.counter else Code.COUNTER_GAP
+    if transaction.body["previous"] != gateway.last:
         return Code.WRONG_PREVIOUS
     boundary_s = transaction.body["boundary_s"]
-    if boundary_s < draft.registry.first_boundary_s or boundary_s % draft.chain()["slot_s"]:
+    if boundary_s < draft.registry.first_boundary_s or boundary_s % draft.slot_s:
         return Code.NOT_A_BOUNDARY
     return Code.ACCEPTED if boundary_s <= draft.ledger_time_s else Code.FUTURE_BOUNDARY
 
@@ -97,7 +100,7 @@ def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
     place = np.minimum(np.searchsorted(registry.numbers, meter), len(registry.numbers) - 1)
-    offset_ms_max = draft.chain()["slot_s"] * OFFSET_MS_PER_SLOT_S
+    offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
         (np.abs(columns.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
@@ -142,10 +145,9 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows
     chunk_rows = registry.area_row[places] - chunk * CHUNK_ROWS
     rows, place, at = _span(batch_rows), _span(places), _span(chunk_rows)
     size = min(len(area.numbers) - chunk * CHUNK_ROWS, CHUNK_ROWS)
-    key = f"registers/{area.id}/{boundary_s}/{chunk}"
-    quality, shown, seed = load_registers(draft.get(key), size)
-    latest_key = f"latest/{area.id}/{chunk}"
-    latest_s, latest = _load_latest(draft.get(latest_key), size)
+    kept = REGISTERS.load(draft, area.id, boundary_s, chunk) or no_registers(size)
+    latest = LATEST.load(draft, area.id, chunk) or no_latest(size)
+    shown = (kept.import_wh, kept.export_wh)
     new = (columns.import_wh[rows], columns.export_wh[rows])
     candidates = Candidates(
         area.id,
@@ -155,11 +157,11 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows
         new,
         registry.modulus_wh[place],
         registry.limit_wh[place],
-        latest_s[at],
-        (latest[0][at], latest[1][at]),
+        latest.boundary_s[at],
+        (latest.import_wh[at], latest.export_wh[at]),
     )
     verdicts = judge_rows(draft, candidates)
-    present, is_newer = quality[at] != ABSENT_QUALITY, latest_s[at] < boundary_s
+    present, is_newer = kept.quality[at] != ABSENT_QUALITY, latest.boundary_s[at] < boundary_s
     late = np.flatnonzero(~is_newer & ~present)
     if len(late):
         verdicts[late] = judge_late_rows(draft, candidates.take(late))
@@ -170,33 +172,16 @@ def _keep_chunk(draft: Draft, boundary_s: int, columns: BatchColumns, batch_rows
     if not len(taken):
         return verdicts
     into, newer = _span(chunk_rows[taken]), taken[is_newer[taken]]
-    quality[into] = columns.quality[batch_rows[taken]]
+    kept.quality[into] = columns.quality[batch_rows[taken]]
     for column, values in zip(shown, new, strict=True):
         column[into] = values[taken]
-    seed = sm3(seed + columns.seed)
-    registers = [pack(column) for column in shown]
-    draft.put(key, {"quality": quality.tobytes(), "registers": registers, "seed": seed})
+    seed = sm3(kept.seed + columns.seed)
+    REGISTERS.save(draft, kept._replace(seed=seed), area.id, boundary_s, chunk)
     if len(newer):
         into = _span(chunk_rows[newer])
-        latest_s[into] = boundary_s
-        for column, values in zip(latest, new, strict=True):
+        latest.boundary_s[into] = boundary_s
+        for column, values in zip((latest.import_wh, latest.export_wh), new, strict=True):
             column[into] = values[newer]
-        registers = [pack(column) for column in latest]
-        draft.put(latest_key, {"boundary_s": pack(latest_s), "registers": registers, "seed": seed})
+        LATEST.save(draft, latest._replace(seed=seed), area.id, chunk)
     draft.fed.add((area.id, boundary_s))
     return verdicts
-
-
-def load_registers(value: Mapping[str, Any] | None, size: int) -> tuple[UInt8, list[Int64], bytes]:
-    """Quality uint8[size], registers 2 x int64[size] and seed of a ``registers/`` leaf; all absent where there is none."""
-    if value is None:
-        absent = np.full(size, ABSENT_QUALITY, dtype=np.uint8)
-        return absent, [np.zeros(size, dtype=np.int64) for _ in range(2)], NO_SEED
-    quality = np.frombuffer(value["quality"], dtype=np.uint8).copy()
-    return quality, [unpack(column) for column in value["registers"]], value["seed"]
-
-
-def _load_latest(value: Mapping[str, Any] | None, size: int) -> tuple[Int64, list[Int64]]:
-    if value is None:
-        return np.full(size, -1, dtype=np.int64), [np.zeros(size, dtype=np.int64) for _ in range(2)]
-    return unpack(value["boundary_s"]), [unpack(column) for column in value["registers"]]

@@ -9,7 +9,8 @@ import numpy as np
 
 from gridcore.batch import ABSENT_QUALITY, REGISTER_WH_MAX
 from gridcore.codes import Code
-from ledger.state.columns import Int64, unpack
+from ledger.leaves.columns import Int64
+from ledger.leaves.registers import REGISTERS
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of, is_in_range
 
@@ -64,7 +65,7 @@ class Neighbours:
 
 def judge_rows(draft: Draft, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose boundary is later than its meter's latest (or that has none yet)."""
-    slot_s = draft.chain()["slot_s"]
+    slot_s = draft.slot_s
     slots = np.where(rows.latest_s >= 0, (rows.boundary_s - rows.latest_s) // slot_s, 0)
     before = Neighbours(slots, rows.latest)
     return _judge(rows, before)
@@ -72,7 +73,7 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
 
 def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose meter already has a later boundary."""
-    slot_s = draft.chain()["slot_s"]
+    slot_s = draft.slot_s
     before = _neighbours(draft, rows, -1)
     near = _neighbours(draft, rows, +1)
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
@@ -118,19 +119,18 @@ def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> In
 
 def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:
     """The nearest present values before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
-    slot_s = draft.chain()["slot_s"]
+    slot_s = draft.slot_s
     slots = np.zeros(len(rows.at), dtype=np.int64)
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
         boundary_s = rows.boundary_s + direction * away * slot_s
-        value = draft.get(f"registers/{rows.area}/{boundary_s}/{rows.chunk}")
-        if value is None:
+        chunk = REGISTERS.load(draft, rows.area, boundary_s, rows.chunk)
+        if chunk is None:
             continue
-        quality = np.frombuffer(value["quality"], dtype=np.uint8)[rows.at]
-        found = (slots == 0) & (quality != ABSENT_QUALITY)
+        found = (slots == 0) & (chunk.quality[rows.at] != ABSENT_QUALITY)
         slots[found] = away
-        for column, data in zip((first, second), value["registers"], strict=True):
-            column[found] = unpack(data)[rows.at][found]
+        for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
+            column[found] = values[rows.at][found]
         if slots.all():
             break
     return Neighbours(slots, (first, second))

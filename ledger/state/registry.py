@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from gridcore.errors import broken, require
-from ledger.state.columns import Int64
+from gridcore.errors import require
+from ledger.leaves.area import AREA
+from ledger.leaves.columns import Int64
+from ledger.leaves.family import Leaves
+from ledger.leaves.installation import INSTALLATION, InstallationLeaf
+from ledger.leaves.party import PARTY
 
-INSTALLATION: Final = "installation/"
-AREA: Final = "area/"
-REGISTRY_FAMILIES: Final = (INSTALLATION, AREA, "party/")
-"""First parts of the keys that the registry, and what is worked out beside it, follow from: a change makes another registry."""
+REGISTRY_PREFIXES: Final = (INSTALLATION.prefix, AREA.prefix, PARTY.prefix)
+"""Of the keys that the registry, and what is worked out beside it, follow from: a change makes another registry."""
 
 
-class Leaves(Protocol):
+class AllLeaves(Leaves, Protocol):
     """What the registry reads of a state."""
 
     def leaf_keys(self, prefix: str) -> Iterable[str]:
         """Keys that begin with ``prefix``."""
-
-    def get(self, key: str) -> Mapping[str, Any] | None:
-        """A leaf's value."""
 
 
 @dataclass(frozen=True)
@@ -73,55 +72,46 @@ class Registry:
     """The start of the first slot of any area: no reading before it."""
 
     @classmethod
-    def from_leaves(cls, leaves: Leaves) -> Registry:
+    def from_leaves(cls, leaves: AllLeaves) -> Registry:
         """Read every installation and area leaf once."""
-        installations = sorted(
-            (_value(leaves, key) for key in leaves.leaf_keys(INSTALLATION)),
-            key=lambda v: int(v["number"]),
-        )
-        area_ids = sorted((key[len(AREA) :] for key in leaves.leaf_keys(AREA)), key=str.encode)
-        gateways = tuple(sorted({v["gateway"] for v in installations}, key=str.encode))
+        numbers = sorted(int(INSTALLATION.names(key)[0]) for key in leaves.leaf_keys(INSTALLATION.prefix))
+        installations = [INSTALLATION.must(leaves, number) for number in numbers]
+        area_ids = sorted((AREA.names(key)[0] for key in leaves.leaf_keys(AREA.prefix)), key=str.encode)
+        gateways = tuple(sorted({installation.gateway for installation in installations}, key=str.encode))
         area_place = {area: place for place, area in enumerate(area_ids)}
         gateway_place = {gateway: place for place, gateway in enumerate(gateways)}
-        members: dict[str, list[Mapping[str, Any]]] = {area: [] for area in area_ids}
+        members: dict[str, list[InstallationLeaf]] = {area: [] for area in area_ids}
         rows = []
         for installation in installations:
-            rows.append(len(members[installation["area"]]))
-            members[installation["area"]].append(installation)
+            rows.append(len(members[installation.area]))
+            members[installation.area].append(installation)
         return cls(
-            numbers=_column(v["number"] for v in installations),
-            area_index=_column(area_place[v["area"]] for v in installations),
+            numbers=_column(numbers),
+            area_index=_column(area_place[installation.area] for installation in installations),
             area_row=_column(rows),
-            gateway_index=_column(gateway_place[v["gateway"]] for v in installations),
-            modulus_wh=_column(v["modulus_wh"] for v in installations),
-            limit_wh=_column(v["limit_wh"] for v in installations),
+            gateway_index=_column(gateway_place[installation.gateway] for installation in installations),
+            modulus_wh=_column(installation.modulus_wh for installation in installations),
+            limit_wh=_column(installation.limit_wh for installation in installations),
             areas=tuple(_area(area, members[area]) for area in area_ids),
             gateways=gateways,
             gateway_place=gateway_place,
-            first_boundary_s=min(
-                (_value(leaves, f"{AREA}{area}")["first_slot_start_s"] for area in area_ids), default=0
-            ),
+            first_boundary_s=min((AREA.must(leaves, area).first_slot_start_s for area in area_ids), default=0),
         )
 
 
-def _area(area: str, members: list[Mapping[str, Any]]) -> Area:
-    settling = [(row, v) for row, v in enumerate(members) if "party" in v]
-    parties = tuple(v["party"] for _, v in settling)
+def _area(area: str, members: list[InstallationLeaf]) -> Area:
+    settling = [(row, member, member.party) for row, member in enumerate(members) if member.party is not None]
+    parties = tuple(party for _, _, party in settling)
     require(len(set(parties)) == len(parties), f"a party of area {area} has one settlement meter")
     return Area(
         id=area,
-        numbers=_column(v["number"] for v in members),
-        settling=_column(row for row, _ in settling),
-        modulus_wh=_column(v["modulus_wh"] for _, v in settling),
-        ratio=_column(v["ratio"] for _, v in settling),
+        numbers=_column(member.number for member in members),
+        settling=_column(row for row, _, _ in settling),
+        modulus_wh=_column(member.modulus_wh for _, member, _ in settling),
+        ratio=_column(member.ratio for _, member, _ in settling),
         parties=parties,
         settling_row_of={party: row for row, party in enumerate(parties)},
     )
-
-
-def _value(leaves: Leaves, key: str) -> Mapping[str, Any]:
-    value = leaves.get(key)
-    return value if value is not None else broken(f"leaf {key} exists")
 
 
 def _column(values: Iterable[int]) -> Int64:

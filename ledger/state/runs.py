@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -13,11 +12,18 @@ from gridcore.batch import ABSENT_QUALITY
 from gridcore.errors import require
 from gridcore.sm3 import sm3
 from ledger.contract import Contract, SlotSettlementLike
-from ledger.state.columns import Int64, UInt8, chunks, pack, unpack
+from ledger.leaves.account import ACCOUNT, AccountLeaf
+from ledger.leaves.balance import BALANCE, no_balance
+from ledger.leaves.clearing import CLEARING
+from ledger.leaves.columns import Int64, UInt8, chunks
+from ledger.leaves.fills import load_fills
+from ledger.leaves.positions import POSITIONS, PositionsLeaf
+from ledger.leaves.registers import REGISTERS, no_registers
+from ledger.leaves.rules import rules_of
+from ledger.leaves.run import RUN, RunLeaf
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of
-from ledger.state.market import load_fills, salted_root
-from ledger.state.metering import NO_SEED, load_registers
+from ledger.state.market import salted_root
 from ledger.state.postings import difference_posting
 from ledger.state.registry import Area
 
@@ -34,7 +40,6 @@ LINE_KINDS: Final = (
     "network_residual",
     "levy",
 )
-_NANO: Final = 10**9
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Snapshot:
 def settle_slot(draft: Draft, contract: Contract, area: Area, slot_start_s: int) -> bool:
     """Settle one slot as the initial run. False, and nothing written, while a register is absent."""
     start = load_snapshot(draft, area, slot_start_s)
-    end = load_snapshot(draft, area, slot_start_s + draft.chain()["slot_s"])
+    end = load_snapshot(draft, area, slot_start_s + draft.slot_s)
     absent = (start.quality[area.settling] == ABSENT_QUALITY) | (end.quality[area.settling] == ABSENT_QUALITY)
     if absent.any():
         return False
@@ -60,13 +65,15 @@ def settle_slot(draft: Draft, contract: Contract, area: Area, slot_start_s: int)
 def load_snapshot(draft: Draft, area: Area, boundary_s: int) -> Snapshot:
     """The registers of all rows of an area at a boundary."""
     parts = [
-        load_registers(draft.get(f"registers/{area.id}/{boundary_s}/{chunk}"), end - start)
+        REGISTERS.load(draft, area.id, boundary_s, chunk) or no_registers(end - start)
         for chunk, start, end in chunks(len(area.numbers))
     ]
-    first, second = (np.concatenate([registers[index] for _, registers, _ in parts]) for index in range(2))
-    return Snapshot(
-        np.concatenate([quality for quality, _, _ in parts]), (first, second), tuple(seed for *_, seed in parts)
+    registers = (
+        np.concatenate([part.import_wh for part in parts]),
+        np.concatenate([part.export_wh for part in parts]),
     )
+    quality = np.concatenate([part.quality for part in parts])
+    return Snapshot(quality, registers, tuple(part.seed for part in parts))
 
 
 def write_run(
@@ -74,52 +81,58 @@ def write_run(
 ) -> None:
     """Compute a run and write its leaves: run, positions, accounts, balances."""
     rows = area.settling
-    shown = [snapshot.registers[index][rows] for index in range(2) for snapshot in (start, end)]
-    import_wh = (
-        advance_of(shown[0], shown[1], area.modulus_wh) * area.ratio
-    )  # range was checked when a register was taken
-    export_wh = advance_of(shown[2], shown[3], area.modulus_wh) * area.ratio
-    clearing = draft.must(f"clearing/{area.id}/{slot_start_s}")
-    bought_wh, sold_wh = positions_from_fills(draft, area, slot_start_s)
+    start_import_wh, start_export_wh = (column[rows] for column in start.registers)
+    end_import_wh, end_export_wh = (column[rows] for column in end.registers)
+    # No range to check: that was done when a register was taken.
+    import_wh = advance_of(start_import_wh, end_import_wh, area.modulus_wh) * area.ratio
+    export_wh = advance_of(start_export_wh, end_export_wh, area.modulus_wh) * area.ratio
+    clearing = CLEARING.must(draft, area.id, slot_start_s)
+    bought_wh, sold_wh = positions_from_fills(draft, area, slot_start_s, clearing.orders)
     settled = contract.settle(
         import_wh,
         export_wh,
         bought_wh,
         sold_wh,
-        trade_price_micro_per_kwh=clearing.get("price_micro_per_kwh"),
-        prices=draft.rules_of(area.id)["prices"],
+        trade_price_micro_per_kwh=clearing.price_micro_per_kwh,
+        prices=rules_of(draft, area.id).prices,
     )
-    quality = end.quality[rows]
-    columns = [*shown, bought_wh, sold_wh, settled.pays_nano, settled.supplier_only_nano]
     seed = result_seed(area.id, slot_start_s, run, (start.seeds, end.seeds))
-    roots = run_roots(area, seed, columns, quality, settled)
-    value = {
-        "accounts": {name: two_limbs(settled.accounts_nano.get(name, 0)) for name in ACCOUNTS},
-        "area": area.id,
-        "as_of_height": draft.height - 1,
-        "contract": contract.contract_id,
-        **roots,
-        "points": len(rows),
-        "rules": clearing["rules"],
-        "run": run,
-        "slot_start_s": slot_start_s,
-        "volume_wh": clearing["volume_wh"],
-    }
-    if "price_micro_per_kwh" in clearing:
-        value["price_micro_per_kwh"] = clearing["price_micro_per_kwh"]
-    draft.put(f"run/{area.id}/{slot_start_s}/{run}", value)
+    positions = PositionsLeaf(
+        quality=end.quality[rows],
+        seed=seed,
+        start_import_wh=start_import_wh,
+        end_import_wh=end_import_wh,
+        start_export_wh=start_export_wh,
+        end_export_wh=end_export_wh,
+        bought_wh=bought_wh,
+        sold_wh=sold_wh,
+        pays_nano=settled.pays_nano,
+        supplier_only_nano=settled.supplier_only_nano,
+    )
+    leaf = RunLeaf(
+        accounts_nano={name: settled.accounts_nano.get(name, 0) for name in ACCOUNTS},
+        area=area.id,
+        as_of_height=draft.height - 1,
+        contract=contract.contract_id,
+        **run_roots(area, positions, settled)._asdict(),
+        points=len(rows),
+        rules=clearing.rules,
+        run=run,
+        slot_start_s=slot_start_s,
+        volume_wh=clearing.volume_wh,
+        price_micro_per_kwh=clearing.price_micro_per_kwh,
+    )
+    RUN.save(draft, leaf, area.id, slot_start_s, run)
     for chunk, first, last in chunks(len(rows)):
-        part = [pack(column[first:last]) for column in columns]
-        positions = {"columns": part, "quality": quality[first:last].tobytes(), "seed": seed}
-        draft.put(f"positions/{area.id}/{slot_start_s}/{run}/{chunk}", positions)
+        POSITIONS.save(draft, positions.rows(first, last), area.id, slot_start_s, run, chunk)
     _post(draft, area, settled, seed)
 
 
-def positions_from_fills(draft: Draft, area: Area, slot_start_s: int) -> tuple[Int64, Int64]:
+def positions_from_fills(draft: Draft, area: Area, slot_start_s: int, orders: int) -> tuple[Int64, Int64]:
     """bought_wh, sold_wh of each settling row: the sums of its party's fills."""
     bought, sold = np.zeros(len(area.settling), dtype=np.int64), np.zeros(len(area.settling), dtype=np.int64)
-    for party, _, side, _, _, filled_wh in load_fills(draft, area.id, slot_start_s):
-        (bought if side == "buy" else sold)[area.settling_row_of[party]] += filled_wh
+    for fill in load_fills(draft, area.id, slot_start_s, orders).fills:
+        (bought if fill.side == "buy" else sold)[area.settling_row_of[fill.party]] += fill.filled_wh
     return bought, sold
 
 
@@ -128,12 +141,12 @@ def result_seed(area: str, slot_start_s: int, run: str, seeds: tuple[tuple[bytes
     return sm3(cbor.encode(["result-seed/1", area, slot_start_s, run, list(seeds[0]), list(seeds[1])]))
 
 
-def row_fields(area: Area, columns: list[Int64], quality: UInt8) -> dict[str, list[tuple[str, Int64]]]:
-    """Input and position rows of a run as fields of ``columns.encode_rows``; ``columns`` as in a ``positions`` leaf."""
+def row_fields(area: Area, positions: PositionsLeaf) -> dict[str, list[tuple[str, Int64]]]:
+    """Input and position rows of a run as fields of ``columns.encode_rows``."""
     meter = ("<u4", area.settling_numbers)
-    wide = [("<i8", column) for column in columns]
+    wide = [("<i8", column) for column in positions.columns]
     return {
-        "input": [meter, *wide[:4], ("u1", quality.astype(np.int64))],
+        "input": [meter, *wide[:4], ("u1", positions.quality.astype(np.int64))],
         "position": [meter, *wide[4:]],
     }
 
@@ -154,23 +167,25 @@ def line_fields(area: Area, settled: SlotSettlementLike) -> list[tuple[str, Int6
     ]
 
 
-def run_roots(
-    area: Area, seed: bytes, columns: list[Int64], quality: UInt8, settled: SlotSettlementLike
-) -> dict[str, Any]:
-    """input_root, position_root, line_root and the number of lines."""
-    fields = row_fields(area, columns, quality)
+class RunRoots(NamedTuple):
+    """Roots over the salted rows of a run, and the number of its lines."""
+
+    input_root: bytes
+    line_root: bytes
+    lines: int
+    position_root: bytes
+
+
+def run_roots(area: Area, positions: PositionsLeaf, settled: SlotSettlementLike) -> RunRoots:
+    """The roots of a run's rows; salts follow from the seed of the positions."""
+    fields, seed = row_fields(area, positions), positions.seed
     lines = line_fields(area, settled)
-    return {
-        "input_root": salted_root(sm3(seed + b"input"), fields["input"]),
-        "line_root": salted_root(sm3(seed + b"line"), lines),
-        "lines": len(lines[0][1]),
-        "position_root": salted_root(sm3(seed + b"position"), fields["position"]),
-    }
-
-
-def two_limbs(amount_nano: int) -> list[int]:
-    """[units, nano] with 0 <= nano < 10^9."""
-    return list(divmod(amount_nano, _NANO))
+    return RunRoots(
+        input_root=salted_root(sm3(seed + b"input"), fields["input"]),
+        line_root=salted_root(sm3(seed + b"line"), lines),
+        lines=len(lines[0][1]),
+        position_root=salted_root(sm3(seed + b"position"), fields["position"]),
+    )
 
 
 def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) -> None:
@@ -179,19 +194,9 @@ def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) ->
     require(owed == sum(settled.accounts_nano.values()), f"debits equal credits in area {area.id}")
     posting = difference_posting({}, settled.accounts_nano)
     for name in ACCOUNTS:
-        key = f"account/{area.id}/{name}"
-        account: Mapping[str, int] = draft.get(key) or {"nano": 0, "units": 0}
-        total = account["units"] * _NANO + account["nano"] + posting.get(name, 0)
-        units, nano = two_limbs(total)
-        draft.put(key, {"nano": nano, "units": units})
+        before = ACCOUNT.load(draft, area.id, name) or AccountLeaf(0)
+        ACCOUNT.save(draft, AccountLeaf(before.received_nano + posting.get(name, 0)), area.id, name)
     for chunk, first, last in chunks(len(area.settling)):
-        key = f"balance/{area.id}/{chunk}"
-        balance = draft.get(key)
-        pays = settled.pays_nano[first:last]
-        units_due, nano_due = pays // _NANO, pays % _NANO
-        seed_before = NO_SEED
-        if balance is not None:
-            units_due, nano_due = units_due + unpack(balance["units"]), nano_due + unpack(balance["nano"])
-            seed_before = balance["seed"]
-        limbs = {"nano": pack(nano_due % _NANO), "units": pack(units_due + nano_due // _NANO)}
-        draft.put(key, {**limbs, "seed": sm3(seed_before + seed)})
+        balance = BALANCE.load(draft, area.id, chunk) or no_balance(last - first)
+        after = balance.add(settled.pays_nano[first:last], sm3(balance.seed + seed))
+        BALANCE.save(draft, after, area.id, chunk)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
-from gridcore.errors import broken
-from ledger.state.registry import REGISTRY_FAMILIES, Registry
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.family import Value
+from ledger.state.registry import REGISTRY_PREFIXES, Registry
 from ledger.tiles import MemoryTiles, TileSource, TileTree, TreeChange, empty_tree
 
 CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Leaf bytes of the values kept at hand."""
 CACHED_ENTRY_BYTES: Final = 1024
 """What an entry of the cache takes beside its leaf's bytes."""
-Value = Mapping[str, Any]
 
 
 class LeafSource(TileSource, Protocol):
@@ -129,8 +129,7 @@ class State:
     @property
     def is_simulated(self) -> bool:
         """Whether ledger time moves by clock_advance alone."""
-        chain = self.get("chain") or broken("the state has a chain leaf")
-        return bool(chain["clock"] == "simulated")
+        return CHAIN.must(self).is_simulated
 
     def changed(self, values: Mapping[str, Value]) -> StateChange:
         """What new values of leaves make of the state; nothing is changed yet. New leaves are numbered by ascending key."""
@@ -154,7 +153,7 @@ class State:
         self._tree.take(change.tree)
         for leaf in change.leaves:
             self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
-            if leaf.key.startswith(REGISTRY_FAMILIES):
+            if leaf.key.startswith(REGISTRY_PREFIXES):
                 self._registry = None
 
     def _find_number(self, key: str) -> int | None:

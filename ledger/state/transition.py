@@ -9,14 +9,15 @@ from gridcore.codes import Code
 from gridcore.envelope import Transaction, malformed_digest
 from gridcore.errors import broken
 from ledger.contract import Contract
+from ledger.leaves.exception import RowVerdict
+from ledger.leaves.signer import SIGNER
 from ledger.state import clock, due, fields, market, metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
 
-Rows = tuple[tuple[int, int, int], ...]
-Apply = Callable[[Draft, Transaction], tuple[Code, Rows]]
+Apply = Callable[[Draft, Transaction], tuple[Code, tuple[RowVerdict, ...]]]
 
 ROLE: Final[Mapping[str, str]] = {
     fields.CLOCK_ADVANCE: "clock",
@@ -71,12 +72,12 @@ def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) 
         return Code.WRONG_CHAIN
     if not known:
         return Code.UNKNOWN_KIND
-    signer = draft.get(f"signer/{transaction.signer}")
+    signer = SIGNER.load(draft, transaction.signer)
     if signer is None:
         return Code.UNKNOWN_SIGNER
-    verdict = verdicts.get((transaction.digest, signer["public_key"]))
+    verdict = verdicts.get((transaction.digest, signer.public_key))
     if verdict is None:
         broken(f"a signature verdict for transaction {transaction.id.hex()} was computed before the block")
     if not verdict:
         return Code.WRONG_SIGNATURE
-    return Code.ACCEPTED if ROLE[transaction.kind] in signer["roles"] else Code.NOT_PERMITTED
+    return Code.ACCEPTED if ROLE[transaction.kind] in signer.roles else Code.NOT_PERMITTED

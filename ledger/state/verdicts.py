@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from gridcore.envelope import Transaction
+from ledger.leaves.signer import SIGNER
 from ledger.state.state import State
 
 Verdicts: TypeAlias = Mapping[tuple[bytes, bytes], bool]
@@ -28,9 +29,9 @@ def checks_of(state: State, transactions: Iterable[Transaction | None]) -> list[
     """
     checks = []
     for transaction in transactions:
-        signer = None if transaction is None else state.get(f"signer/{transaction.signer}")
+        signer = None if transaction is None else SIGNER.load(state, transaction.signer)
         if transaction is not None and signer is not None:
             checks.append(
-                SignatureCheck(transaction.digest, signer["public_key"], transaction.signed, transaction.signature)
+                SignatureCheck(transaction.digest, signer.public_key, transaction.signed, transaction.signature)
             )
     return checks

@@ -19,9 +19,9 @@ from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
 from ledger.application import Application, Tip, genesis_tip
 from ledger.contract import Contract
+from ledger.leaves.area import AREA
 from ledger.origin import Origin
 from ledger.signatures import SignatureChecker
-from ledger.state.registry import AREA
 from ledger.state.state import State, genesis_change
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
 from ledger.store.directory import load_genesis, read_genesis
@@ -86,18 +86,16 @@ def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mappi
 
     pins: contract id -> digest over its code in this node (32 bytes), which must be the one that the area names; None: unchecked.
     """
-    for key in state.leaf_keys(AREA):
-        area = state.get(key) or {}
-        contract = area["contract"]
+    for key in state.leaf_keys(AREA.prefix):
+        area = AREA.must(state, *AREA.names(key))
+        contract = area.contract
         if contract not in contracts:
             raise UsageError(
                 f"{key} names contract {contract!r}; this node has {', '.join(sorted(contracts)) or 'none'}"
             )
-        if pins is not None and pins.get(contract) != area["contract_pin"]:
+        if pins is not None and pins.get(contract) != area.contract_pin:
             pin = pins.get(contract, b"").hex()
-            raise UsageError(
-                f"{key}: contract_pin of {contract} is {pin} in this node, not {area['contract_pin'].hex()}"
-            )
+            raise UsageError(f"{key}: contract_pin of {contract} is {pin} in this node, not {area.contract_pin.hex()}")
 
 
 def _open_log(path: Path, files: Files) -> BlockLog:

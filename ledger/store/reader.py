@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.errors import UsageError, broken, require
+from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Header, Receipt, decode_header
 from ledger.application import Application, data_hashes
+from ledger.leaves.family import Value
+from ledger.leaves.ledger_time import TIME
 from ledger.state.registry import Registry
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.rows import Change, Decision, ResultEntry, decode_results
@@ -91,20 +93,15 @@ class LedgerReader:
         """Ledger time, UTC seconds: the ``time`` leaf of a simulated chain, else the newest block's time."""
         with self._lock:
             if self.is_simulated:
-                return int(self.must("time")["ledger_time_s"])
+                return TIME.must(self).ledger_time_s
             return self.application.tip.time_s
 
     # ------------------------------------------------------------------------------------------------------- state
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
+    def get(self, key: str) -> Value | None:
         """The value of a state leaf, or None. Shared: never change it."""
         with self._lock:
             return self.application.state.get(key)
-
-    def must(self, key: str) -> Mapping[str, Any]:
-        """The value of a leaf that cannot be absent."""
-        value = self.get(key)
-        return value if value is not None else broken(f"leaf {key} exists")
 
     @property
     def registry(self) -> Registry:

@@ -34,11 +34,15 @@ GENERATED_FILES = ("gridcore/verify.py",)  # of parts that keep the limit
 FUNCTION_LINES_MAX = 60
 
 CONSENSUS = (
+    "ledger/leaves/",
     "ledger/state/",
     "settlement/contracts/",
     "settlement/contract_kit_1/",
     "gridcore/sm3/",
-    *(f"gridcore/{name}.py" for name in "batch cbor codes column envelope errors genesis header merkle rows".split()),
+    *(
+        f"gridcore/{name}.py"
+        for name in "batch cbor codes column envelope errors forms genesis header merkle rows".split()
+    ),
 )
 
 # Third-party libraries and the rooms they stay in (path prefixes). A library without a room may not be imported.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch import rules
+from tests.arch.vacuous import vacuous_tests
 
 pytestmark = pytest.mark.arch
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,10 @@ def test_every_argsort_is_stable() -> None:
 
 def test_no_assert_outside_tests() -> None:
     assert [finding for path in FILES for finding in rules.asserts(path, rules.parse(ROOT, path))] == []
+
+
+def test_no_test_passes_without_having_checked_anything() -> None:
+    assert [finding for path in TEST_FILES for finding in vacuous_tests(path, rules.parse(ROOT, path))] == []
 
 
 def test_files_and_functions_keep_their_size() -> None:

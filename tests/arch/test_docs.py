@@ -91,7 +91,9 @@ def test_console_commands_exist_and_their_arguments_parse(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=str)
 def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
-    for block in blocks(page, "python"):
+    found = blocks(page, "python")
+    assert found
+    for block in found:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch import rules
+from tests.arch.vacuous import vacuous_tests
 
 pytestmark = pytest.mark.arch
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,26 @@ def test_long_file_and_long_function_are_found_at_their_limits() -> None:
     assert found("gridcore/verify.py", "def f():\n" + "    a = 1\n" * 60) == 1
     assert found("edge/x.py", "def f():\n" + "    a = 1\n" * 59) == 0
     assert found("edge/x.py", "async def f():\n" + "    a = 1\n" * 60) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ("if a:\n        assert b", "if a:\n        assert b\n    else:\n        assert c"),
+        ("for a in b:\n        assert a", "for a in (1, 2):\n        assert a"),
+        ("for a in b:\n        assert a", "assert b\n    for a in b:\n        assert a"),
+        ("for a in f():\n        assert a", "b = [1]\n    for a in enumerate(b):\n        assert a"),
+        ("for a, b in c.items():\n        assert a", "for a, b in CASES.items():\n        assert a"),
+        ("try:\n        f()\n    except E:\n        assert a", "with pytest.raises(E):\n        f()"),
+        ("with suppress(E):\n        assert a", "with opened() as a:\n        assert a"),
+        ("if a:\n        return\n    assert b", "def f():\n        return\n    assert b"),
+        ("if a:\n        with pytest.raises(E):\n            f()", "f()"),
+    ],
+)
+def test_a_test_that_may_check_nothing_is_found_and_its_neighbour_is_not(bad: str, good: str) -> None:
+    assert len(list(vacuous_tests(Path("x.py"), ast.parse(f"def test_x():\n    {bad}\n")))) == 1
+    assert list(vacuous_tests(Path("x.py"), ast.parse(f"def test_x():\n    {good}\n"))) == []
+    assert list(vacuous_tests(Path("x.py"), ast.parse(f"def helper():\n    {bad}\n"))) == []
 
 
 def test_nameless_modules_bare_ignores_and_places_are_found() -> None:

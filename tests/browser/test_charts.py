@@ -86,7 +86,9 @@ def test_every_chart_is_drawn_and_says_what_it_shows(visit: Visit, line: BillLin
 def test_the_table_of_a_chart_shows_the_figures_of_its_csv(visit: Visit, line: BillLine, place: Any) -> None:
     browser = visit.browser
     visit.go_to(place, line, Look())
-    for chart in browser.driver.find_elements(By.CSS_SELECTOR, "figure.chart"):
+    charts = browser.driver.find_elements(By.CSS_SELECTOR, "figure.chart")
+    assert charts
+    for chart in charts:
         address = chart.get_attribute("data-src") or ""
         kinds = [column["kind"] for column in browser.fetch_json(address)["columns"]]
         link = chart.find_element(By.CSS_SELECTOR, "figcaption a[href*='format=csv']").get_attribute("href")

@@ -33,7 +33,9 @@ async def configs_of(scene: Scene, world: World, broker: Broker | None) -> list[
 async def test_voltages_are_read_at_the_busbar_and_at_line_ends_of_every_area(tmp_path: Path) -> None:
     world = build_world(households=114, slots=1, seed=7)
 
-    for number, config in enumerate(await configs_of(scene_of(tmp_path, world), world, None), 1):
+    configs = await configs_of(scene_of(tmp_path, world), world, None)
+    assert len(configs) == 2
+    for number, config in enumerate(configs, 1):
         observed = {meter.meter: meter.observe for meter in config.meters if meter.observe}
         assert set(observed.values()) == {("32.7.0",)}
         assert f"M-F{number}" in observed

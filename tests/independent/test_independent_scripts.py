@@ -187,11 +187,14 @@ def test_the_lines_of_the_script_sum_to_the_answers_of_the_conformance_cases() -
 
 
 def test_plain_sm3_gives_the_answers_of_the_conformance_cases() -> None:
+    tried = 0
     for case in cases("sm3"):
         content = tomllib.loads((case / "case.toml").read_text())
         if "expect" in content:
             message = bytes.fromhex(content["input"]["message"])
             assert results_root.plain_sm3(message).hex() == content["expect"]["digest"], case.name
+            tried += 1
+    assert tried >= 5
 
 
 def test_plain_sm3_of_the_standards_example() -> None:
@@ -202,11 +205,14 @@ def test_plain_sm3_of_the_standards_example() -> None:
 
 
 def test_the_tree_of_the_script_gives_the_answers_of_the_conformance_cases() -> None:
+    tried = 0
     for case in cases("merkle_root"):
         content = tomllib.loads((case / "case.toml").read_text())
         if "expect" in content:
             leaves = [bytes.fromhex(leaf) for leaf in content["input"]["leaves"]]
             assert results_root.root_of(leaves).hex() == content["expect"]["root"], case.name
+            tried += 1
+    assert tried >= 5
 
 
 def test_a_row_is_the_shortest_canonical_array() -> None:

@@ -18,17 +18,19 @@ from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
+from ledger.leaves.gateway import GATEWAY
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
 from ledger.store.errors import StoreError
 from ledger.store.files import Files
+from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.waiting import until
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.faults import FullDisk
 from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
-from tests.worlds.ledgers import CONTRACTS, open_ledger
+from tests.worlds.ledgers import open_ledger
 from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)
@@ -114,9 +116,8 @@ async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: 
         assert height(engine) == 0
         assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
         assert await submit(engine, *GW1[1:3]) == [Code.EXISTS, Code.EXISTS]
-        gateway = engine._ledger.get("gateway/gw-1")
-        assert gateway is not None
-        assert (gateway["counter"], gateway["last"]) == (3, transaction_id(GW1[2]))
+        gateway = GATEWAY.must(engine._ledger, "gw-1")
+        assert (gateway.counter, gateway.last) == (3, transaction_id(GW1[2]))
 
 
 async def test_a_gap_beyond_64_held_batches_is_refused_and_may_be_sent_again(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from gridcore.envelope import decode_transaction
 from gridcore.header import check_receipt, decode_receipt
 from gridcore.sm3 import sm3
 from ledger.store.check import check_ledger
+from settlement.catalogue import CONTRACTS
 from tests.integration.engine_child import WIRES
 from tests.worlds.feeders import FEEDERS
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.ledgers import decide, open_ledger
 from tests.worlds.transactions import transaction_id
 
 SIGNERS = [(key("operator").public_key, 1)]

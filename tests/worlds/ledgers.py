@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gridcore.clock import Clock, ManualClock
-from ledger.contract import Contract
 from ledger.state.block import Applied, Block
 from ledger.state.memory import MemoryState
 from ledger.state.transition import apply_block
@@ -16,13 +15,11 @@ from ledger.state.verdicts import checks_of
 from ledger.store.directory import init_ledger
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import Consortium
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS
 from tests.worlds.keys import is_cheaply_signed, key
-
-CONTRACTS: Mapping[str, Contract] = {CONTRACT.contract_id: CONTRACT}
 
 
 class MemoryLedger:

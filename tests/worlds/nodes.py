@@ -16,9 +16,10 @@ from ledger.http.door import Node
 from ledger.http.server import serve_node
 from ledger.store.ledger import Ledger
 from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import Consortium
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS, open_ledger
+from tests.worlds.ledgers import open_ledger
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS
 

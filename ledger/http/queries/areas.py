@@ -10,31 +10,36 @@ from gridcore.batch import ABSENT_QUALITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
-from ledger.http.parameters import AREA, BOUNDARY, CALENDAR, START
+from ledger.http import parameters
 from ledger.http.queries.answers import page, plain
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.leaves.area import AREA
+from ledger.leaves.calendar import CALENDAR
+from ledger.leaves.party import PARTY
+from ledger.leaves.progress import PROGRESS
+from ledger.leaves.rules import RULES
 
 
 def areas(view: LedgerView, scope: Scope) -> Json:
     """The areas that the caller has to do with, with their rules."""
-    own_area = None if scope.party is None else view.reader.must(f"party/{scope.party}")["area"]
+    own_area = None if scope.party is None else PARTY.must(view.reader, scope.party).area
     found = []
     for area in view.areas:
         if own_area not in (None, area.id):
             continue
-        value = view.reader.must(f"area/{area.id}")
-        rules = plain(view.reader.must(f"rules/{value['rules']}"))
+        terms = AREA.must(view.reader, area.id)
+        rules = {"id": terms.rules, **plain(RULES.encode(RULES.must(view.reader, terms.rules)))}
         counts = {"meters": len(area.numbers), "settling": len(area.settling)}
-        found.append({"area": area.id, **plain(value), "rules": {"id": value["rules"], **rules}, **counts})
+        found.append({"area": area.id, **plain(AREA.encode(terms)), "rules": rules, **counts})
     return {"areas": found}
 
 
 def progress(view: LedgerView, area_id: str) -> Json:
     """Which slot of an area is cleared next, and which is settled next."""
     area = view.area(area_id)
-    return {"area": area.id, **plain(view.reader.must(f"progress/{area.id}"))}
+    return {"area": area.id, **plain(PROGRESS.encode(PROGRESS.must(view.reader, area.id)))}
 
 
 def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
@@ -72,10 +77,10 @@ def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> J
 
 def calendar(view: LedgerView, calendar_id: str) -> Json:
     """The local days and months of a calendar, as UTC instants; for every signer of the chain."""
-    value = view.reader.get(f"calendar/{calendar_id}")
-    if value is None:
+    found = CALENDAR.load(view.reader, calendar_id)
+    if found is None:
         raise Problem("not-found", f"no calendar {calendar_id!r} on this chain")
-    return {"calendar": calendar_id, **plain(value)}
+    return {"calendar": calendar_id, **plain(CALENDAR.encode(found))}
 
 
 ROUTES: Final = (
@@ -85,27 +90,27 @@ ROUTES: Final = (
         summary="Metering points.",
         access=OWN_ROWS,
         query=installations,
-        parameters=(AREA, START),
+        parameters=(parameters.AREA, parameters.START),
     ),
     Query(
         rule=f"{API}/areas/<area>/progress",
         summary="Next gate and next run.",
         access=READERS,
         query=progress,
-        parameters=(AREA,),
+        parameters=(parameters.AREA,),
     ),
     Query(
         rule=f"{API}/areas/<area>/coverage",
         summary="Values there and due.",
         access=READERS,
         query=coverage,
-        parameters=(AREA, BOUNDARY),
+        parameters=(parameters.AREA, parameters.BOUNDARY),
     ),
     Query(
         rule=f"{API}/calendars/<calendar>",
         summary="Local days and months.",
         access=SIGNERS,
         query=calendar,
-        parameters=(CALENDAR,),
+        parameters=(parameters.CALENDAR,),
     ),
 )

@@ -15,6 +15,8 @@ from ledger.http.queries.answers import window
 from ledger.http.roles import READERS
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.exception import EXCEPTION
 
 CHANGES_MAX: Final = 5_000
 """Writes in one answer; more where a single block made more."""
@@ -24,16 +26,16 @@ def status(view: LedgerView) -> Json:
     """Where the chain stands."""
     reader = view.reader
     with reader.frozen():
-        chain, height = reader.must("chain"), reader.height
+        chain, height = CHAIN.must(reader), reader.height
         return {
             "chain": reader.chain,
-            "clock": chain["clock"],
-            "currency": chain["currency"],
+            "clock": chain.clock,
+            "currency": chain.currency,
             "header_digest": reader.digest(height).hex(),
             "height": height,
             "ledger_time_s": reader.ledger_time_s,
-            "simulated": chain["clock"] == "simulated",
-            "slot_s": chain["slot_s"],
+            "simulated": chain.is_simulated,
+            "slot_s": chain.slot_s,
             "state_root": reader.state_root().hex(),
         }
 
@@ -87,9 +89,9 @@ def _entry(view: LedgerView, subject: tuple[str, ...], is_observed: bool) -> Jso
         case ("batch", gateway, at_s):
             return {"kind": "batch", "gateway": gateway, "at_s": int(at_s), "observations": is_observed}
         case (_, gateway, epoch, counter):
-            at_s = view.reader.must("/".join(subject))["boundary_s"]
+            exception = EXCEPTION.must(view.reader, gateway, int(epoch), int(counter))
             known = {"kind": "exception", "gateway": gateway, "epoch": int(epoch), "counter": int(counter)}
-            return {**known, "at_s": at_s}
+            return {**known, "at_s": exception.boundary_s}
     return broken(f"{subject} is one of the things that are followed")
 
 

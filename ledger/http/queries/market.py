@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
@@ -14,6 +13,8 @@ from ledger.http.queries.answers import page, plain, settling_window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.leaves.clearing import CLEARING, ClearingLeaf
+from ledger.leaves.fills import Fill
 from ledger.state.market import by_order_id, order_id
 
 
@@ -24,19 +25,18 @@ def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, star
     view.check_slot("slot", slot_start_s)
     if party is not None:
         settling_window(area, party, 0)
-    found = [order for order in view.orders(area, slot_start_s) if party is None or order[0] == party]
-    found = by_order_id(found, slot_start_s)
-    shown, following = page(found, start)
+    found = [order for order in view.orders(area, slot_start_s) if party is None or order.party == party]
+    shown, following = page(by_order_id(found, slot_start_s), start)
     rows = [
         {
-            "order": order_id(owner, slot_start_s, counter),
-            "party": owner,
-            "side": side,
-            "quantity_wh": quantity_wh,
-            "price_micro_per_kwh": price,
-            "filled_wh": filled_wh,
+            "order": order_id(order.party, slot_start_s, order.counter),
+            "party": order.party,
+            "side": order.side,
+            "quantity_wh": order.quantity_wh,
+            "price_micro_per_kwh": order.price_micro_per_kwh,
+            "filled_wh": order.filled_wh if isinstance(order, Fill) else None,
         }
-        for owner, counter, side, quantity_wh, price, filled_wh in shown
+        for order in shown
     ]
     return {"area": area.id, "slot_start_s": slot_start_s, "orders": rows, "next": following}
 
@@ -45,7 +45,7 @@ def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
     """Price, volume and roots of a cleared gate."""
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    return {"price_micro_per_kwh": None, **plain(_cleared(view, area.id, slot_start_s))}
+    return {"price_micro_per_kwh": None, **plain(CLEARING.encode(_cleared(view, area.id, slot_start_s)))}
 
 
 def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
@@ -56,11 +56,11 @@ def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
     return build_book(view.reader, area.id, slot_start_s)
 
 
-def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> Mapping[str, Any]:
-    value = view.reader.get(f"clearing/{area_id}/{slot_start_s}")
-    if value is None:
+def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> ClearingLeaf:
+    found = CLEARING.load(view.reader, area_id, slot_start_s)
+    if found is None:
         raise Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
-    return value
+    return found
 
 
 ROUTES: Final = (

@@ -12,11 +12,13 @@ from gridcore.observations import Observation, decode_observations
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
-from ledger.http.parameters import AREA, BOUNDARY, GATEWAY, OF_GATEWAY, START
+from ledger.http import parameters
 from ledger.http.queries.answers import leaf_page, page, plain
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.leaves.exception import EXCEPTION
+from ledger.leaves.gateway import GATEWAY
 
 OBSERVED_BATCHES_MAX: Final = 64
 """Batches of one boundary whose observations are put together: a gateway sends one, and a few more when meters answer late."""
@@ -24,18 +26,19 @@ OBSERVED_BATCHES_MAX: Final = 64
 
 def gateway(view: LedgerView, gateway_id: str) -> Json:
     """Counters of a gateway: what its next batch continues from."""
-    value = view.reader.get(f"gateway/{gateway_id}")
-    if value is None:
+    found = GATEWAY.load(view.reader, gateway_id)
+    if found is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
-    return {"gateway": gateway_id, **plain(value)}
+    return {"gateway": gateway_id, **plain(GATEWAY.encode(found))}
 
 
 def gateways(view: LedgerView, start: int) -> Json:
     """Every gateway: its counters, who answers for it, how many meters it reads and in which areas."""
-    keys, following = leaf_page(view, "gateway/", start)
+    keys, following = leaf_page(view, GATEWAY.prefix, start)
     found = []
     for key in keys:
-        value, gateway_id = view.reader.must(key), key.partition("/")[2]
+        (gateway_id,) = GATEWAY.names(key)
+        value = GATEWAY.encode(GATEWAY.must(view.reader, gateway_id))
         reads = view.reads_of.get(gateway_id)
         meters, area_ids = (0, ()) if reads is None else reads
         entry = {name: plain(value[name]) for name in _GATEWAY_FIELDS}
@@ -70,16 +73,14 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
 
 def exceptions(view: LedgerView, gateway_id: str | None, start: int) -> Json:
     """Rows of batches that were not used, with the reason; of one gateway or of all."""
-    prefix = "exception/" if gateway_id is None else f"exception/{gateway_id}/"
+    prefix = EXCEPTION.prefix if gateway_id is None else f"{EXCEPTION.prefix}{gateway_id}/"
     keys, following = leaf_page(view, prefix, start)
     found = []
     for key in keys:
-        _, owner, epoch, counter = key.split("/")
-        value = view.reader.must(key)
-        rows = [
-            {"row": row, "meter": meter, "code": code, "name": Code(code).name} for row, meter, code in value["rows"]
-        ]
-        entry = {"gateway": owner, "epoch": int(epoch), "counter": int(counter), "boundary_s": value["boundary_s"]}
+        owner, epoch, counter = EXCEPTION.names(key)
+        exception = EXCEPTION.must(view.reader, owner, int(epoch), int(counter))
+        rows = [{**verdict._asdict(), "name": Code(verdict.code).name} for verdict in exception.rows]
+        entry = {"gateway": owner, "epoch": int(epoch), "counter": int(counter), "boundary_s": exception.boundary_s}
         found.append({**entry, "rows": rows})
     return {"exceptions": found, "next": following}
 
@@ -89,7 +90,7 @@ def observations(view: LedgerView, gateway_id: str, boundary_s: int) -> Json:
 
     ``unreadable``: batches whose observations are none. The ledger keeps them unread.
     """
-    if view.reader.get(f"gateway/{gateway_id}") is None:
+    if GATEWAY.load(view.reader, gateway_id) is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
     view.check_slot("boundary_s", boundary_s)
     values: dict[tuple[int, str], Observation] = {}
@@ -137,33 +138,35 @@ def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]
 _GATEWAY_FIELDS: Final = ("counter", "epoch", "last_boundary_s", "organisation", "protection")
 
 ROUTES: Final = (
-    Query(rule=f"{API}/gateways", summary="All gateways.", access=READERS, query=gateways, parameters=(START,)),
+    Query(
+        rule=f"{API}/gateways", summary="All gateways.", access=READERS, query=gateways, parameters=(parameters.START,)
+    ),
     Query(
         rule=f"{API}/gateways/<gateway>",
         summary="Epoch and counters.",
         access=GATEWAY_ITSELF,
         query=gateway,
-        parameters=(GATEWAY,),
+        parameters=(parameters.GATEWAY,),
     ),
     Query(
         rule=f"{API}/gateways/<gateway>/observations",
         summary="Values that bill nothing.",
         access=READERS,
         query=observations,
-        parameters=(GATEWAY, BOUNDARY),
+        parameters=(parameters.GATEWAY, parameters.BOUNDARY),
     ),
     Query(
         rule=f"{API}/exceptions",
         summary="Rows of batches that were not used.",
         access=READERS,
         query=exceptions,
-        parameters=(OF_GATEWAY, START),
+        parameters=(parameters.OF_GATEWAY, parameters.START),
     ),
     Query(
         rule=f"{API}/areas/<area>/registers",
         summary="Registers in primary Wh.",
         access=OWN_ROWS,
         query=registers,
-        parameters=(AREA, BOUNDARY, START),
+        parameters=(parameters.AREA, parameters.BOUNDARY, parameters.START),
     ),
 )

@@ -9,13 +9,16 @@ from gridcore.serving.problems import Problem
 from gridevidence.export import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
-from ledger.http.parameters import AREA, DAY, OF_AREA, OF_LINE, PARTY, RUN, SLOT, START
+from ledger.http import parameters
 from ledger.http.queries.answers import plain, settling_window, window
 from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
+from ledger.leaves.account import ACCOUNT
+from ledger.leaves.balance import BALANCE
+from ledger.leaves.columns import chunks
+from ledger.leaves.run import RUN
 from ledger.runs import find_runs, load_metered, load_positions, load_run
-from ledger.state.columns import chunks, unpack
 from ledger.state.runs import ACCOUNTS
 
 
@@ -34,7 +37,7 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     rows = (result.settled, area.parties[first:end], first)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
     if scope.reads_all:
-        answer["result"] = plain(result.leaf)
+        answer["result"] = plain(RUN.encode(result.leaf))
     answer["parties"] = [total._asdict() for total in view.statements.slot_totals(*rows)]
     answer["lines"] = [line._asdict() for line in view.statements.lines(*rows)]
     postings = view.statements.postings(*rows)
@@ -48,7 +51,7 @@ def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, r
     party = scope.party
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    leaf = view.reader.get(f"run/{area.id}/{slot_start_s}/{run_name}")
+    leaf = RUN.load(view.reader, area.id, slot_start_s, run_name)
     if leaf is None:
         raise _no_run(area.id, slot_start_s, run_name)
     first, end, following = settling_window(area, party, start)
@@ -98,19 +101,15 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     area = view.area(area_id)
     first, end, following = window(len(area.settling), start)
     with view.reader.frozen():
-        sums = [(name, view.reader.get(f"account/{area.id}/{name}")) for name in ACCOUNTS]
-        chunk_rows = [view.reader.get(f"balance/{area.id}/{chunk}") for chunk, _, _ in chunks(len(area.settling))]
-    limbs = [[unpack(chunk[name]).tolist() for name in ("units", "nano")] for chunk in chunk_rows if chunk is not None]
-    owed = [units * 10**9 + nano for chunk in limbs for units, nano in zip(*chunk, strict=True)]
+        sums = [(name, ACCOUNT.load(view.reader, area.id, name)) for name in ACCOUNTS]
+        parts = [BALANCE.load(view.reader, area.id, chunk) for chunk, _, _ in chunks(len(area.settling))]
+    owed = [amount for part in parts if part is not None for amount in part.owes_nano()]
     owed = owed or [0] * len(area.settling)
     balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
     if party is not None:
         own = [{"party": party, "owes_nano": owed[area.settling_row_of[party]]}]
         return {"area": area.id, "accounts": [], "balances": own, "next": None}
-    received = [
-        {"account": name, "received_nano": value["units"] * 10**9 + value["nano"] if value else 0}
-        for name, value in sums
-    ]
+    received = [{"account": name, "received_nano": account.received_nano if account else 0} for name, account in sums]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 
@@ -156,21 +155,21 @@ ROUTES: Final = (
         summary="Statement lines and postings.",
         access=OWN_ROWS,
         query=run,
-        parameters=(AREA, SLOT, RUN, PARTY, START),
+        parameters=(parameters.AREA, parameters.SLOT, parameters.RUN, parameters.PARTY, parameters.START),
     ),
     Query(
         rule=f"{API}/areas/<area>/slots/<slot>/positions",
         summary="Energy and money, point by point.",
         access=OWN_ROWS,
         query=positions,
-        parameters=(AREA, SLOT, RUN, PARTY, START),
+        parameters=(parameters.AREA, parameters.SLOT, parameters.RUN, parameters.PARTY, parameters.START),
     ),
     Query(
         rule=f"{API}/areas/<area>/days/<day>/statements",
         summary="Totals of a local day.",
         access=OWN_ROWS,
         query=day,
-        parameters=(AREA, DAY, RUN, PARTY, START),
+        parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY, parameters.START),
         schema=_DAY,
     ),
     Query(
@@ -178,14 +177,14 @@ ROUTES: Final = (
         summary="Net of accounts and parties.",
         access=OWN_ROWS,
         query=accounts,
-        parameters=(OF_AREA, START),
+        parameters=(parameters.OF_AREA, parameters.START),
     ),
     Query(
         rule=f"{API}/evidence",
         summary="The bundle (.evd) of one bill line.",
         access=PARTY_ITSELF,
         query=evidence,
-        parameters=OF_LINE,
+        parameters=parameters.OF_LINE,
         content=CBOR_TYPE,
     ),
 )

@@ -215,6 +215,7 @@ def test_plan_reads_every_point_once_within_the_limits(profile_id: str) -> None:
 def test_no_late_answer_to_another_block_fits_a_billing_block(profile_id: str) -> None:
     plan = plan_reads(load_profile(profile_id))
     telemetry = {(block.function_code, block.count) for block in plan.telemetry}
+    assert plan.billing
     for first, second in zip(plan.billing, plan.confirm, strict=True):
         assert first.count != second.count
         assert {(first.function_code, first.count), (second.function_code, second.count)}.isdisjoint(telemetry)

@@ -14,9 +14,10 @@ from gridevidence.export import EvidenceError, EvidenceNotYetError, trust_root
 from ledger.evidence import build_book, build_bundle
 from ledger.state.runs import LINE_KINDS
 from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS, ledger_with
+from tests.worlds.ledgers import ledger_with
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 GENESIS = TWO_AREAS.genesis

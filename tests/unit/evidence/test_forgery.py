@@ -69,15 +69,21 @@ def test_the_table_of_claims_is_complete() -> None:
     assert CLAIM.keys() == forgery.ALTERATIONS.keys()
 
 
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("what", CLAIM)
+POSSIBLE = {world: set(forgery.alterations(of.bundle())) for world, of in WORLDS.items()}
+
+
+def test_everything_can_be_altered_but_orders_that_are_not_there() -> None:
+    for world, of in WORLDS.items():
+        impossible = set() if cbor.decode(of.bundle())["orders"] else set(forgery.OF_ORDERS)
+        assert CLAIM.keys() - POSSIBLE[world] == impossible
+
+
+@pytest.mark.parametrize(
+    ("world", "what"), [(world, what) for world in WORLDS for what in CLAIM if what in POSSIBLE[world]]
+)
 def test_every_alteration_is_not_verified_by_the_claim_it_breaks(what: str, world: str) -> None:
     bundle, trust = WORLDS[world].bundle(), trust_of(WORLDS[world])
     assert verify.verify_bundle(bundle, trust).answer == verify.VERIFIED
-    if what not in forgery.alterations(bundle):
-        assert what in forgery.OF_ORDERS
-        assert not cbor.decode(bundle)["orders"]
-        return
     altered = forgery.alter(bundle, what)
     assert altered.data != bundle
     assert altered.change.before != altered.change.after

@@ -10,7 +10,13 @@ import pytest
 
 from gridcore import cbor, merkle
 from gridcore.batch import Reading, decode_attachment, encode_attachment, split_attachment
-from gridcore.envelope import SIGNED_ITEMS_MAX, decode_transaction, encode_signed, encode_transaction
+from gridcore.envelope import (
+    SIGNED_ITEMS_MAX,
+    decode_transaction,
+    decode_transactions,
+    encode_signed,
+    encode_transaction,
+)
 from gridcore.errors import EXCERPT_CHARACTERS_MAX, EncodingError, UsageError, excerpt
 from gridcore.genesis import complete_genesis, decode_genesis
 from gridcore.header import (
@@ -25,6 +31,7 @@ from gridcore.header import (
     signers_digest,
 )
 from gridcore.sm import SigningKey
+from gridcore.sm3 import sm3
 
 KEY = SigningKey.from_scalar(bytes(31) + b"\x05")
 CHAIN = "chain-1"
@@ -152,3 +159,13 @@ def test_an_excerpt_is_whole_up_to_its_limit() -> None:
     assert excerpt("n" * (EXCERPT_CHARACTERS_MAX - 2)) == repr("n" * (EXCERPT_CHARACTERS_MAX - 2))
     for text in ("n" * (EXCERPT_CHARACTERS_MAX - 1), "n" * 10**6, "\0" * 30):
         assert excerpt(text) == repr(text)[:EXCERPT_CHARACTERS_MAX] + "..."
+
+
+def test_many_transactions_decode_like_each_alone_and_what_is_none_is_none() -> None:
+    signed = [signed_with(signer=f"s{number}") for number in range(5)]
+    wires = [encode_transaction(data, bytes(64), bytes(number)) for number, data in enumerate(signed)]
+    expected = [decode_transaction(wire) for wire in wires]
+    assert decode_transactions([*wires[:2], b"\xff", *wires[2:], b""]) == [*expected[:2], None, *expected[2:], None]
+    assert [transaction.id for transaction in expected] == [sm3(data) for data in signed]
+    assert expected[4].digest == sm3(cbor.encode([signed[4], bytes(64), sm3(bytes(4))]))
+    assert decode_transactions([]) == []

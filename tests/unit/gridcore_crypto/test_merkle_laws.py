@@ -200,7 +200,9 @@ def test_paths_and_leaf_hashes_have_their_limits() -> None:
 def test_salts_are_the_key_derivation_stream_cut_in_halves(count: int) -> None:
     seed = b"seed"
     stream = b"".join(sm3(seed + counter.to_bytes(4, "big")) for counter in range(1, 6))
-    assert list(merkle.salts(seed, count)) == [stream[16 * index : 16 * index + 16] for index in range(count)]
+    halves = [stream[16 * index : 16 * index + 16] for index in range(count)]
+    assert list(merkle.salts(seed, count)) == halves
+    assert [merkle.salt_at(seed, index) for index in range(count)] == halves
 
 
 def test_salts_begin_with_the_standards_own_stream() -> None:

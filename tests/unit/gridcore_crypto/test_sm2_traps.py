@@ -170,11 +170,13 @@ def test_trap_01_the_distinguishing_id_is_part_of_what_is_signed(
 ) -> None:
     public_key, handle = signing_backend.open_key(SCALAR)
     ids = [b"", DISTINGUISHING_ID, "城南变电站".encode(), b"\0" * 3, b"i" * 8190]
-    for own in ids[:: 1 if backend.can_sign else 2]:
+    all_pairs = [(own, other) for own in ids for other in ids]
+    # What only verifies is slow.
+    pairs = all_pairs if backend.can_sign else [(own, other) for own in ids[::2] for other in {own, b""}]
+    assert len(pairs) >= 5
+    for own, other in pairs:
         signature = signing_backend.sign(handle, MESSAGE, own)
-        for other in ids:
-            if backend.can_sign or other in (own, b""):
-                assert backend.is_valid_signature(public_key, MESSAGE, signature, other) is (own == other)
+        assert backend.is_valid_signature(public_key, MESSAGE, signature, other) is (own == other)
 
 
 def test_trap_01_the_longest_id_of_the_standard_verifies_everywhere(backend: sm.Backend) -> None:

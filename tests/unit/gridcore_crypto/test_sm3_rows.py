@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import pinned_hashlib
 from gridcore import merkle
-from gridcore.sm3 import DIGEST_BYTES, RowKernel, native, sm3
+from gridcore.sm3 import DIGEST_BYTES, RowKernel, native, sm3, sm3_each
 from gridcore.sm3.hashers import PythonHasher, factory
 from gridcore.sm3.rows import LoopKernel
 from gridledger import build_row_kernel
@@ -77,7 +78,9 @@ def test_rows_of_every_length_and_number_have_the_digests_of_one_message_each(
 def test_all_kernels_agree_with_plain_python(prefix: bytes, messages: list[bytes], count: int, seed: bytes) -> None:
     digests = ORACLE.messages(prefix, messages)
     stream = ORACLE.stream(seed, count)
-    for kernel in installed_kernels():
+    kernels = list(installed_kernels())
+    assert len(kernels) >= len(LOOPS)
+    for kernel in kernels:
         assert kernel.messages(prefix, messages) == digests
         assert kernel.stream(seed, count) == stream
         if stream:
@@ -244,3 +247,15 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_no_library(
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot compile kernel.c: fatal error: string.h: no such file" in line
     assert list((tmp_path / "lib").iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
+def test_each_of_some_messages_has_its_own_digest(count: int) -> None:
+    messages = [DATA[: 7 * number] for number in range(count)]
+    assert sm3_each(messages) == [sm3(message) for message in messages]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 501])
+def test_the_pinned_loop_of_the_benchmark_s_bound_gives_our_roots(count: int) -> None:
+    rows = [DATA[25 * number : 25 * (number + 1)] for number in range(count)]
+    assert pinned_hashlib.salted_root(b"seed", rows) == merkle.salted_root(b"seed", rows)

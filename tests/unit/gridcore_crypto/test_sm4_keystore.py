@@ -268,10 +268,10 @@ def test_trap_15_an_altered_plaintext_never_gives_another_key(monkeypatch: pytes
     plain = bytearray(plain_info())
     plain[position % len(plain)] ^= 0x41
     try:
-        key = decode_private_key(store(monkeypatch, bytes(plain)), PASSWORD)
+        found = decode_private_key(store(monkeypatch, bytes(plain)), PASSWORD).public_key
     except KeystoreError:
-        return
-    assert key.public_key == KEY.public_key
+        found = None
+    assert found in (None, KEY.public_key)
 
 
 def test_key_without_optional_parts_and_with_attributes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ from gridcore import verify
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
 from gridcore.genesis import decode_genesis
-from ledger.genesis import CHAIN_NAME, SIGNERS_MAX, check_genesis
+from ledger.genesis import SIGNERS_MAX, check_genesis
+from ledger.leaves.chain import CHAIN_NAME_PATTERN
 from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium
 from tests.worlds.two_areas import TWO_AREAS
 
 TEXTS = st.text(max_size=70) | st.text("aZ0._-/ é\x00\x7f\x85\u2028\n", max_size=66)
 NAMES = st.from_regex(NAME, fullmatch=True)
-CHAIN_NAMES = st.from_regex(CHAIN_NAME, fullmatch=True).filter(str.isprintable)
+CHAIN_NAMES = st.from_regex(CHAIN_NAME_PATTERN, fullmatch=True).filter(str.isprintable)
 SHAPES = {
     "chain": verify.CHAIN,
     "gateway": verify.GATEWAY,
@@ -80,7 +81,9 @@ def test_a_text_that_is_no_name_is_refused_by_the_genesis(text: str) -> None:
     fits = NAME.fullmatch(text) is not None
     for consortium in (with_meter(meter=text), with_meter(point=text), with_meter(profile=text), with_protection(text)):
         assert is_genesis(consortium) is fits
-    assert is_genesis(replace(TWO_AREAS, name=text)) is (CHAIN_NAME.fullmatch(text) is not None and text.isprintable())
+    assert is_genesis(replace(TWO_AREAS, name=text)) is (
+        CHAIN_NAME_PATTERN.fullmatch(text) is not None and text.isprintable()
+    )
 
 
 @pytest.mark.parametrize("name", ["test-", "n" * 40, "上海 1"])

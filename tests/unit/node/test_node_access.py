@@ -13,6 +13,7 @@ from gridcore.sm import SigningKey
 from ledger.client import authorization, query_message
 from ledger.http import access
 from ledger.http.access import Authenticator, Caller, Nonces
+from ledger.leaves.signer import SignerLeaf
 
 NOW_S = 1_800_000_000
 PATH = "/api/v1/areas/a-1/registers"
@@ -26,7 +27,7 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def door(key: SigningKey) -> Authenticator:
-    leaf = {"public_key": key.public_key, "roles": ["prosumer", "utility"]}
+    leaf = SignerLeaf(key.public_key, ["prosumer", "utility"])
     return Authenticator("chain-1", {"util": leaf}.get, ManualClock(NOW_S))
 
 

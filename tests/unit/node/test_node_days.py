@@ -9,7 +9,7 @@ import pytest
 
 from ledger.client import NodeRefused
 from ledger.http.queries import answers
-from ledger.state import columns
+from ledger.leaves import columns
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.two_areas import one_settled_slot

@@ -9,7 +9,8 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridcore.genesis import complete_genesis, decode_genesis
-from ledger.genesis import PRICES, ROLES, check_genesis, signer_set
+from ledger.genesis import PRICES, check_genesis, signer_set
+from ledger.leaves.signer import ROLES
 from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
 from tests.worlds.consortium import FIRST_S

@@ -18,9 +18,9 @@ from ledger.http import view as view_module
 from ledger.http.queries import answers, metering
 from ledger.http.view import LedgerView
 from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot

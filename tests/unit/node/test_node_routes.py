@@ -17,8 +17,8 @@ from ledger.http.roles import OWN_AREAS, OWN_ROWS
 from ledger.http.route import JSON_TYPE, Query, Service
 from ledger.http.routes import ROUTES
 from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.unit.node.test_node_http import MATRIX, settled
-from tests.worlds.ledgers import CONTRACTS
 from tests.worlds.nodes import running_node
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spec" / "http.md").read_text(encoding="utf-8")
@@ -74,10 +74,11 @@ async def test_the_page_names_every_member_of_an_answer(tmp_path: Path) -> None:
     binary = {route.rule.rpartition("/")[2] for route in ROUTES if route.content != JSON_TYPE}
     async with running_node(tmp_path / "ledger") as node:
         await settled(node)
-        for path, params, _ in MATRIX:
-            if path.rpartition("/")[2] not in {*binary, "openapi.json"}:
-                answer = await node.client("util").query(path, **params)
-                assert (path, {name for name in _members(answer) if name not in words}) == (path, set())
+        asked = [row for row in MATRIX if row[0].rpartition("/")[2] not in {*binary, "openapi.json"}]
+        assert len(asked) > 10
+        for path, params, _ in asked:
+            answer = await node.client("util").query(path, **params)
+            assert (path, {name for name in _members(answer) if name not in words}) == (path, set())
 
 
 def _members(value: Any) -> Iterator[str]:

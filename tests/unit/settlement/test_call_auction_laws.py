@@ -107,10 +107,10 @@ def test_clearing_is_exact_where_sums_leave_int64(orders: list[Order], rationing
     if volume > INT64_MAX:
         with pytest.raises(ContractError, match="volume"):
             clear(orders, rationing)
-        return
-    cleared = clear(orders, rationing)
-    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (volume, price)
-    assert cleared.filled_wh.tolist() == fills_by_text(orders, volume, rationing)
+    else:
+        cleared = clear(orders, rationing)
+        assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (volume, price)
+        assert cleared.filled_wh.tolist() == fills_by_text(orders, volume, rationing)
 
 
 @settings(max_examples=60, deadline=None)

@@ -210,7 +210,9 @@ def test_homes_differ_and_keep_their_yearly_energy() -> None:
 
 
 def test_day_orders_permute_within_season_and_kind_of_day() -> None:
-    for order in day_orders(generator(1), 3):
+    orders = day_orders(generator(1), 3)
+    assert len(orders) == 3
+    for order in orders:
         assert sorted(order) == list(range(366))
         moments = np.datetime64("2016-01-01") + np.arange(366)
         weekday = (moments - np.datetime64("2015-12-28")).astype(int) % 7

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.state.columns import Int64
+from ledger.leaves.columns import Int64
 from ledger.state.energy import advance_of, is_in_range
 from settlement.interval_energy import interval_energy
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from gridcore.errors import InvariantError
+from ledger.leaves.area import AREA, AreaLeaf
+from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.state.registry import Registry
 
 AREAS = ("b", "a", "Z")
@@ -42,17 +44,24 @@ class Leaves:
 
 def installations(count: int, gateways: int, text: type[str] = str) -> dict[str, Mapping[str, Any]]:
     """Areas, and installations in falling order of number, each of gateway number % gateways and area number % 3."""
-    leaves: dict[str, Mapping[str, Any]] = {f"area/{area}": {"first_slot_start_s": 0} for area in AREAS}
+    terms = AREA.encode(AreaLeaf("c", "auction/1", bytes(32), first_slot_start_s=0, rules="r"))
+    leaves = {AREA.key(area): terms for area in AREAS}
     for number in reversed(range(count)):
-        leaves[f"installation/{number}"] = {
-            "area": text(AREAS[number % 3]),
-            "gateway": text(f"gw-{number % gateways:05d}"),
-            "limit_wh": 10 + number,
-            "modulus_wh": 0,
-            "number": number,
-            "party": f"p-{number}",
-            "ratio": 1,
-        }
+        installation = InstallationLeaf(
+            area=text(AREAS[number % 3]),
+            from_s=0,
+            gateway=text(f"gw-{number % gateways:05d}"),
+            limit_wh=10 + number,
+            meter=f"M-{number}",
+            modulus_wh=0,
+            number=number,
+            point=f"P-{number}",
+            profile="eastron_sdm630",
+            ratio=1,
+            role="household",
+            party=f"p-{number}",
+        )
+        leaves[INSTALLATION.key(number)] = INSTALLATION.encode(installation)
     return leaves
 
 

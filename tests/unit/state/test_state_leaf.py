@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from gridcore import cbor, merkle
+from ledger.leaves.area import AREA, AreaLeaf
+from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.state import state as state_module
 from ledger.state.memory import MemoryLeaves, MemoryState
 from ledger.state.state import State
@@ -86,13 +88,26 @@ def test_values_at_hand_are_bounded_and_read_again(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_registry_is_of_its_state_and_a_change_of_what_is_registered_makes_another() -> None:
-    area = {"first_slot_start_s": 900}
-    installation = {"area": "A", "gateway": "g", "limit_wh": 1, "modulus_wh": 0, "number": 7, "ratio": 1}
-    state = MemoryState({"chain": "c", "leaves": [["area/A", area], ["installation/7", installation], ["x", {}]]})
+    area = AREA.encode(AreaLeaf("c", "auction/1", bytes(32), first_slot_start_s=900, rules="r"))
+    meter = InstallationLeaf(
+        area="A",
+        from_s=0,
+        gateway="g",
+        limit_wh=1,
+        meter="M-7",
+        modulus_wh=0,
+        number=7,
+        point="P-7",
+        profile="sml_reader",
+        ratio=1,
+        role="feeder",
+    )
+    leaves = [[AREA.key("A"), area], [INSTALLATION.key(7), INSTALLATION.encode(meter)], ["x", {}]]
+    state = MemoryState({"chain": "c", "leaves": leaves})
     first = state.registry
     state.advance({"x": {"n": 1}})
     assert state.registry is first
-    state.advance({"installation/9": {**installation, "number": 9}})
+    state.advance({INSTALLATION.key(9): INSTALLATION.encode(meter._replace(number=9))})
     assert (first.numbers.tolist(), state.registry.numbers.tolist()) == ([7], [7, 9])
 
 

@@ -23,10 +23,11 @@ from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import Guard
 from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
 from tests.worlds.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.ledgers import decide, open_ledger
 from tests.worlds.transactions import transaction_id
 
 BLOCKS = [

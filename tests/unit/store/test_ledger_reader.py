@@ -19,10 +19,11 @@ from ledger.store import reader, state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key
-from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.ledgers import decide, open_ledger
 from tests.worlds.transactions import transaction_id
 
 GW1 = batches("gw-1", 9)

@@ -10,7 +10,7 @@ from gridcore.envelope import decode_transaction
 from ledger.application import Examined
 from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
-from ledger.signatures import decode_candidate
+from ledger.signatures import decode_candidates
 from tests.worlds.feeders import batches, clock_advance
 from tests.worlds.transactions import transaction_id
 
@@ -39,7 +39,7 @@ async def add() -> Add:
     """Puts a transaction into a pool; the ledger has seen nothing of any gateway yet (epoch 1, counter 0)."""
 
     def add(pool: Pool, wire: bytes) -> Sent:
-        candidate = decode_candidate(wire)
+        (candidate,) = decode_candidates([wire])
         assert candidate.transaction is not None
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         progress = (1, 0) if candidate.transaction.kind == "metering/reading_batch" else None

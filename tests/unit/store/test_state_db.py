@@ -13,8 +13,9 @@ from gridcore.errors import UsageError
 from ledger.store.check import check_ledger
 from ledger.store.rows import Change
 from ledger.store.schema import SCHEMA_VERSION, connect
+from settlement.catalogue import CONTRACTS
 from tests.worlds.feeders import FIRST_SLOT_S, START_S, batches, clock_advance
-from tests.worlds.ledgers import CONTRACTS, decide, open_ledger
+from tests.worlds.ledgers import decide, open_ledger
 
 VERSION_1 = """
 DROP INDEX leaves_by_height;

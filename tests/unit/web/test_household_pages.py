@@ -234,6 +234,7 @@ async def test_the_date_that_a_day_is_called_by_leads_to_that_day_whatever_zone_
     world = household_world(tmp_path)
     world.node.answers["calendars/c"]["tz"] = tz
     area = await world.site.source.area("A1")
+    assert len(area.days) > 5
     for start_s in area.days[1:5]:
         day = points.day_of(area, start_s)
         assert points.parse_day(area, day.date) == day

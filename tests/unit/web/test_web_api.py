@@ -43,7 +43,9 @@ async def test_the_document_names_every_route_of_the_api_with_its_arguments(tmp_
 
 def test_every_reference_in_the_document_leads_somewhere() -> None:
     document = openapi("1", "cookie")
-    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+    references = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document))
+    assert references
+    for reference in references:
         found: object = document
         for part in reference.split("/"):
             assert isinstance(found, Mapping)

@@ -1,0 +1,48 @@
+"""``balance/<area>/<chunk>``: what each party of an area owes from all runs, in chunks of the area's settling rows."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ledger.leaves.columns import NO_SEED, Int64, pack, unpack
+from ledger.leaves.family import Family, Value
+from ledger.leaves.money import NANO, join_amount
+
+
+class BalanceLeaf(NamedTuple):
+    """Columns int64[n]: whole units (of either sign) and nano, 0 to 999,999,999. seed: 32 bytes, replaced by each run."""
+
+    units: Int64
+    nano: Int64
+    seed: bytes
+
+    def add(self, amount_nano: Int64, seed: bytes) -> BalanceLeaf:
+        """The balances after int64[n] more, under another seed."""
+        nano = self.nano + amount_nano % NANO
+        return BalanceLeaf(self.units + amount_nano // NANO + nano // NANO, nano % NANO, seed)
+
+    def owes_nano(self) -> list[int]:
+        """What each party owes, in nano; beyond 64 bits where it must be."""
+        return [join_amount(units, nano) for units, nano in zip(self.units.tolist(), self.nano.tolist(), strict=True)]
+
+
+def _key(area: str, chunk: int) -> str:
+    return f"balance/{area}/{chunk}"
+
+
+def _decode(nano: bytes, units: bytes, seed: bytes) -> BalanceLeaf:
+    return BalanceLeaf(unpack(units), unpack(nano), seed)
+
+
+def _encode(record: BalanceLeaf) -> Value:
+    return {"nano": pack(record.nano), "units": pack(record.units), "seed": record.seed}
+
+
+BALANCE: Final = Family("balance", _key, _decode, _encode)
+
+
+def no_balance(size: int) -> BalanceLeaf:
+    """What a chunk of ``size`` parties owes before the first run."""
+    return BalanceLeaf(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), NO_SEED)

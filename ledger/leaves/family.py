@@ -1,0 +1,74 @@
+"""What leaves of one kind have in common: how a key is made, and how a record becomes the stored map and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+
+from gridcore.errors import broken
+from gridcore.forms import Form
+
+Value = Mapping[str, Any]
+"""The map that a leaf holds: canonical types only (docs/spec/state.md)."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Leaves(Protocol):
+    """Where leaves are read."""
+
+    def get(self, key: str) -> Value | None:
+        """The map of a leaf, or None. Shared: never change it."""
+
+
+class WritableLeaves(Leaves, Protocol):
+    """Where leaves are read and written."""
+
+    def put(self, key: str, value: Value) -> None:
+        """Give a leaf a new map."""
+
+
+def as_map(record: Any) -> Value:
+    """The stored map of a named tuple: its fields by name, without those that are None."""
+    return {name: item for name, item in record._asdict().items() if item is not None}
+
+
+@dataclass(frozen=True)
+class Family(Generic[P, R]):
+    """One kind of leaf.
+
+    name: first part of every key; key: of one leaf, from what names it; decode: the record of a stored map, called with the
+    map's items as keyword arguments; encode: the inverse. forms: what genesis checks of each field; empty for a family
+    that genesis does not hold. optional: fields that a stored map may lack.
+    """
+
+    name: str
+    key: Callable[P, str]
+    decode: Callable[..., R]
+    encode: Callable[[R], Value] = as_map
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def prefix(self) -> str:
+        """How every key of the family begins, where it has more than one leaf."""
+        return f"{self.name}/"
+
+    def names(self, key: str) -> list[str]:
+        """What names the leaf of ``key``: the parts after the family's name."""
+        return key.split("/")[1:]
+
+    def load(self, leaves: Leaves, /, *names: P.args, **named: P.kwargs) -> R | None:
+        """The record of a leaf, or None where there is none."""
+        value = leaves.get(self.key(*names, **named))
+        return None if value is None else self.decode(**value)
+
+    def must(self, leaves: Leaves, /, *names: P.args, **named: P.kwargs) -> R:
+        """The record of a leaf that cannot be absent."""
+        found = self.load(leaves, *names, **named)
+        return found if found is not None else broken(f"leaf {self.key(*names, **named)} exists")
+
+    def save(self, leaves: WritableLeaves, record: R, /, *names: P.args, **named: P.kwargs) -> None:
+        """Write a leaf."""
+        leaves.put(self.key(*names, **named), self.encode(record))

@@ -1,0 +1,88 @@
+"""Verifiers give the same answer and name the same claim, whatever was done to a bundle; a failing mutant is named by seed and number."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from gridcore import verify
+from tests.unit.verify.mutants import WORLDS, Mutant, mutants
+
+SEED = 1
+"""Of the mutants of every test run; `make fuzz` draws its own."""
+
+
+class Answer(NamedTuple):
+    """What is compared: the answer, and the claim that failed ("" where none did)."""
+
+    answer: str
+    failed: str
+
+
+Verifier = Callable[[bytes, bytes | None, bytes | None], Answer]
+"""(bundle, trust root, book) -> answer."""
+
+
+def generated(bundle: bytes, trust: bytes | None, book: bytes | None) -> Answer:
+    """gridcore/verify.py."""
+    try:
+        root = None if trust is None else verify.decode_trust(trust)
+    except verify.Halt as why:
+        return Answer(why.args[0], "")
+    verdict = verify.verify_bundle(bundle, root, book)
+    return Answer(verdict.answer, verdict.reason.partition(":")[0] if verdict.answer == verify.NOT_VERIFIED else "")
+
+
+VERIFIERS: dict[str, Verifier] = {
+    "generated": generated,
+}
+"""By name; another one is one more line."""
+
+
+GOOD = [(world.bundle(), json.dumps(world.trust()).encode()) for world in WORLDS]
+"""Bundles with their trust roots."""
+
+
+def check_mutants(seed: int, count: int, folder: Path) -> Counter[Answer]:
+    """Every verifier on every mutant; how often which answer was given. The files of one that fails stay in ``folder``."""
+    answers: Counter[Answer] = Counter()
+    for one in mutants(seed, count):
+        given = {name: verifier(one.bundle, one.trust, one.book) for name, verifier in VERIFIERS.items()}
+        is_good = not one.is_unkeyed or any(one.bundle == bundle for bundle, _ in GOOD)
+        is_believed = any(answer.answer == verify.VERIFIED for answer in given.values())
+        if len(set(given.values())) > 1 or (is_believed and not is_good):
+            save(one, folder)
+            pytest.fail(f"{one.what}, {'' if is_good else 'no key took part, '}kept in {folder}: {given}")
+        answers[next(iter(given.values()))] += 1
+    return answers
+
+
+def save(one: Mutant, folder: Path) -> None:
+    """The mutant's files."""
+    for name, data in (("mutant.evd", one.bundle), ("trust.json", one.trust), ("slot.book", one.book)):
+        if data is not None:
+            (folder / name).write_bytes(data)
+
+
+def test_good_bundles_are_verified_by_every_verifier() -> None:
+    for bundle, trust in GOOD:
+        for verifier in VERIFIERS.values():
+            assert verifier(bundle, trust, None) == Answer(verify.VERIFIED, "")
+
+
+def test_verifiers_agree_on_300_mutants(tmp_path: Path) -> None:
+    answers = check_mutants(SEED, 300, tmp_path)
+    assert {answer.failed for answer in answers} >= {*verify.CLAIMS, ""}
+
+
+@pytest.mark.fuzz
+def test_verifiers_agree_on_5000_mutants(tmp_path: Path) -> None:
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"mutants: seed {seed}")
+    check_mutants(seed, 5_000, tmp_path)
