@@ -402,8 +402,8 @@ def same(what: str, found: object, due: object) -> None:
 
 
 def plain(text: object) -> str:
-    """Text that is safe on a terminal: anything but printable ASCII is escaped, anything long is cut."""
-    shown = str(text)[:160]
+    """Text that is safe on a terminal: bytes in hex, anything but printable ASCII escaped, anything long cut."""
+    shown = (text.hex() if isinstance(text, bytes) else str(text))[:160]
     return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]
 
 
@@ -1505,7 +1505,8 @@ def _check_structure(of: Examination, header: Header) -> None:
         hold(is_past, "a hand-over is not in the certified header's history")
         keys = [key for key, _ in one.signers]
         hold(keys == sorted(set(keys)), "the signers of a hand-over do not ascend")
-        same("the signers of a hand-over", _digest_of_set(dict(one.signers)).hex(), placed.header.signers.hex())
+        is_named = _digest_of_set(dict(one.signers)) == placed.header.signers
+        hold(is_named, "a hand-over's header does not name these signers")
     for certificate in (bundle.certificate, *(one.certificate for one in bundle.handovers)):
         keys = [key for key, _ in certificate]
         hold(keys == sorted(set(keys)), "the keys of a certificate do not ascend")
@@ -1555,12 +1556,12 @@ def check_header(of: Examination) -> str:
     header, first = bundle.header, bundle.genesis
     same("chain and height of genesis", (first.header.chain, first.header.height), (header.chain, 0))
     hold(all(item[0] == 1 for item in first.path), "genesis is not the first leaf of the history")
-    same("the history with this genesis", first.history_root, header.history_root)
+    hold(first.history_root == header.history_root, "the header's history does not begin with this genesis")
     slot = f"{of.start_s}/{run['zone']}"
     keys = {"chain": bundle.chain, f"run/{slot}/{run['run']}": bundle.run, f"runs/{slot}": bundle.runs}
     for key, leaf in keys.items():
         same("the key of a leaf", leaf.key, key)
-        same(f"the state with the leaf {key}", leaf.root, header.state_root)
+        hold(leaf.root == header.state_root, f"the leaf {key} is not in the header's state")
     slot_s, made_at = bundle.chain.value["slot_s"], run["as_of_height"] + 1
     hold(slot_s in SLOT_LENGTHS_S and of.start_s % slot_s == 0, "no slot of this chain starts then")
     hold(made_at <= header.height, "the run was made after the header")
@@ -1610,7 +1611,7 @@ def _owner(point: Opened) -> tuple[object, object]:
 
 def hold_entity(of: Examination, entity: Entity) -> None:
     """Hold that an entity's leaf lies in the state, and that its entries are in order."""
-    same(f"the state with the leaf {entity.key}", entity.root, of.bundle.header.state_root)
+    hold(entity.root == of.bundle.header.state_root, f"{entity.key} is not in the header's state")
     hold(entity.is_in_order, f"the entries of {entity.key} do not ascend, or what is folded is not whole")
 
 
@@ -1630,8 +1631,8 @@ def _check_contract(of: Examination, opening_s: int) -> None:
     opened = of.bundle.zone_contract
     same("the zone of the contract", opened.entity.key, of.bundle.zone.entity.key)
     _hold_in_force(of, opened, "zone", max(opening_s, opened.entity.entries[0].from_s))
-    pinned = opened.row.value["contract"], opened.row.value["contract_pin"]
-    same("contract and pin of the run", (of.run["contract"], of.run["contract_pin"]), pinned)
+    same("the contract of the run", of.run["contract"], opened.row.value["contract"])
+    same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
 
 
 def _check_pieces(of: Examination) -> None:
@@ -1652,7 +1653,7 @@ def _check_pieces(of: Examination) -> None:
 
 def _removal_s(of: Examination, piece: Piece, removed: Opened) -> int:
     """When the meter of a piece was removed: by the entry that follows that of the piece, inside the slot."""
-    same("the removed installation", removed.entity, piece.installation.entity)
+    hold(removed.entity == piece.installation.entity, "another installation is removed than the piece's")
     recorded = removed.entity.recorded(of.run["as_of_height"])
     at = recorded.index(piece.installation.entry)
     following = recorded[at + 1] if at + 1 < len(recorded) else None
@@ -1669,7 +1670,7 @@ def _check_end(of: Examination, piece: Piece) -> None:
     installation, end = piece.installation, piece.end_installation
     _hold_in_force(of, piece.last_installation, "installation", of.end_s)
     if end is not None:
-        same("the installation at the slot's end", end.entity, installation.entity)
+        hold(end.entity == installation.entity, "another installation stands at the slot's end")
         hold(end.row.digest != installation.row.digest, "the installation's entry at the slot's end is no other one")
         same("the point of the installation", end.row.value["point"], of.bundle.point.entity.name)
 
@@ -1706,11 +1707,11 @@ def reading_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
 def check_position(of: Examination) -> str:
     """4: position and area row lie in the run, with the point's row, the area's number and the rules' digest."""
     bundle = of.bundle
-    same("the run with this position", bundle.position.root, of.run["rows_root"])
-    same("the run with this area", bundle.area_result.root, of.run["areas_root"])
+    hold(bundle.position.root == of.run["rows_root"], "the position is not a row of the run")
+    hold(bundle.area_result.root == of.run["areas_root"], "the area's row is not one of the run")
     same("the row of the position", of.position.row, bundle.point.entity.number)
     same("the number of the area row", of.area.area, bundle.area.entity.number)
-    same("the rules of the area row", of.area.rules.hex(), bundle.rules.row.digest.hex())
+    hold(of.area.rules == bundle.rules.row.digest, "the area was settled by other rules than these")
     contract = of.known_contract()
     widths = len(of.position.columns), len(of.area.columns)
     same("columns of the rows", widths, (len(contract.position_columns), len(contract.area_columns)))
@@ -1811,7 +1812,7 @@ def check_readings(of: Examination) -> str:
         same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
         same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
         same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
-        same(f"the rows of {batch.what} with the reading", reading.row.root, body["rows_root"])
+        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
         number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
         same(f"the meter in {batch.what}", str(number), meter)
         is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
@@ -1838,7 +1839,8 @@ def check_orders(of: Examination) -> str:
         filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
         same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
-    return f"{len(fills)} filled orders of the party, none beyond its limit or its time: all that it bought and sold."
+    count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
 
 
 def _check_order(of: Examination, order: Order) -> Fill:
@@ -1854,7 +1856,7 @@ def _check_order(of: Examination, order: Order) -> Fill:
     if row is None:
         hold(False, "there is no clearing")
         return fill
-    same(f"the clearing with the fill of {what}", order.fill.root, row.fills_root)
+    hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
     own = (bundle.party.entity.number, identity["counter"], SIDES.index(body["side"]), body["quantity_wh"])
     same(f"the fill of {what}", (*fill[:4], fill.limit), (*own, body["price_micro_per_kwh"]))
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
@@ -1869,11 +1871,10 @@ def check_clearing(of: Examination) -> str:
     if clearing is None or row is None:
         return "The party had no filled order, so no clearing is needed."
     same("the key of the clearing", clearing.leaf.key, f"clearing/{of.start_s}/{run['zone']}")
-    same("the state with the clearing", clearing.leaf.root, of.bundle.header.state_root)
-    names = ("zone", "slot_start_s", "contract", "contract_pin")
-    ours, theirs = ([one[name] for name in names] for one in (run, clearing.leaf.value))
-    same("zone, slot, contract and pin of the clearing", theirs, ours)
-    same("the clearing with the area", clearing.area.root, clearing.leaf.value["areas_root"])
+    hold(clearing.leaf.root == of.bundle.header.state_root, "the clearing is not in the header's state")
+    for name in ("zone", "slot_start_s", "contract", "contract_pin"):
+        same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
+    hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
     same("the number of the cleared area", row.area, of.bundle.area.entity.number)
     hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
     hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
@@ -2009,7 +2010,7 @@ def _hold_at_genesis(of: Examination, used: UsedKey) -> None:
         refuse(f"{row.key} is not tied to anything")
     same(f"the block that recorded the key of {row.key}", used.recorded_height, 0)
     same(f"the entity at genesis of {row.key}", genesis.key, row.key)
-    same(f"the state of genesis with {row.key}", genesis.root, of.bundle.genesis.header.state_root)
+    hold(genesis.root == of.bundle.genesis.header.state_root, f"{row.key} is not in the state of genesis")
     hold(Entry(row.from_s, 0, row.digest) in genesis.entries, f"genesis does not name this key of {row.key}")
 
 

@@ -202,7 +202,8 @@ class _Assembly:
         place = (key, entry.from_s, entry.recorded_height)
         if place in self.keys:
             return
-        self.keys[place] = opened = {"row": entry.row, "salt": entry.salt}
+        opened: Proof = {"row": entry.row, "salt": entry.salt}
+        self.keys[place] = opened
         if entry.recorded_height == 0:
             opened["genesis"] = _state_part(_found(self.ledger.genesis_proof(key), key))
         else:

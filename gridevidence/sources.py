@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from gridcore import merkle
@@ -43,19 +44,21 @@ class SaltedRows:
     rows: Sequence[bytes]
     seed: bytes
 
+    @cached_property
+    def _tree(self) -> merkle.Tree:
+        return merkle.Tree(merkle.salted_leaf_hashes(self.seed, self.rows))
+
     def proof(self, index: int, root: bytes, what: str) -> RowProof:
         """The proof of row ``index``; stops where the rows are not those of the certified ``root`` (``what``: its name)."""
-        hashes = merkle.salted_leaf_hashes(self.seed, self.rows)
-        path = merkle.sided_path(hashes, index)
-        _require_root(hashes[index], path, root, what)
-        return RowProof(self.rows[index], merkle.salts(self.seed, index + 1)[index], path)
+        _require(self._tree.root() == root, what)
+        return RowProof(self.rows[index], merkle.salt_at(self.seed, index), self._tree.sided_path(index))
 
 
 @dataclass(frozen=True)
 class ChunkedRows:
     """One chunk of the rows of a tree whose root is the RFC 9162 root over chunk roots taken as nodes.
 
-    So a proof hashes one chunk again, and of every other chunk its root alone. Each chunk but the last has ``CHUNK_ROWS`` rows.
+    So a proof hashes one chunk again, and of every other chunk its root alone. Each chunk but the last has 1,024 rows.
     """
 
     chunk: int
@@ -71,12 +74,12 @@ class ChunkedRows:
         pairs = zip(self.salts, self.rows, strict=True)
         hashes = merkle.leaf_hashes([salt + row for salt, row in pairs])
         path = [*merkle.sided_path(hashes, index), *merkle.sided_path(self.chunk_roots, self.chunk)]
-        _require_root(hashes[index], path, root, what)
+        _require(merkle.fold(hashes[index], path) == root, what)
         return RowProof(self.rows[index], self.salts[index], path)
 
 
-def _require_root(leaf_hash: bytes, path: Sequence[bytes], root: bytes, what: str) -> None:
-    if merkle.fold(leaf_hash, path) != root:
+def _require(is_certified: bool, what: str) -> None:
+    if not is_certified:
         broken(f"the {what} rows made again are those that were certified")
 
 

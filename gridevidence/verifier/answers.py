@@ -30,6 +30,6 @@ def same(what: str, found: object, due: object) -> None:
 
 
 def plain(text: object) -> str:
-    """Text that is safe on a terminal: anything but printable ASCII is escaped, anything long is cut."""
-    shown = str(text)[:160]
+    """Text that is safe on a terminal: bytes in hex, anything but printable ASCII escaped, anything long cut."""
+    shown = (text.hex() if isinstance(text, bytes) else str(text))[:160]
     return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]

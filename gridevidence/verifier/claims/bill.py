@@ -102,7 +102,7 @@ def check_readings(of: Examination) -> str:
         same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
         same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
         same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
-        same(f"the rows of {batch.what} with the reading", reading.row.root, body["rows_root"])
+        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
         number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
         same(f"the meter in {batch.what}", str(number), meter)
         is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
@@ -129,7 +129,8 @@ def check_orders(of: Examination) -> str:
         filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
         same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
-    return f"{len(fills)} filled orders of the party, none beyond its limit or its time: all that it bought and sold."
+    count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
 
 
 def _check_order(of: Examination, order: Order) -> Fill:
@@ -145,7 +146,7 @@ def _check_order(of: Examination, order: Order) -> Fill:
     if row is None:
         hold(False, "there is no clearing")
         return fill
-    same(f"the clearing with the fill of {what}", order.fill.root, row.fills_root)
+    hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
     own = (bundle.party.entity.number, identity["counter"], SIDES.index(body["side"]), body["quantity_wh"])
     same(f"the fill of {what}", (*fill[:4], fill.limit), (*own, body["price_micro_per_kwh"]))
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
@@ -160,11 +161,10 @@ def check_clearing(of: Examination) -> str:
     if clearing is None or row is None:
         return "The party had no filled order, so no clearing is needed."
     same("the key of the clearing", clearing.leaf.key, f"clearing/{of.start_s}/{run['zone']}")
-    same("the state with the clearing", clearing.leaf.root, of.bundle.header.state_root)
-    names = ("zone", "slot_start_s", "contract", "contract_pin")
-    ours, theirs = ([one[name] for name in names] for one in (run, clearing.leaf.value))
-    same("zone, slot, contract and pin of the clearing", theirs, ours)
-    same("the clearing with the area", clearing.area.root, clearing.leaf.value["areas_root"])
+    hold(clearing.leaf.root == of.bundle.header.state_root, "the clearing is not in the header's state")
+    for name in ("zone", "slot_start_s", "contract", "contract_pin"):
+        same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
+    hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
     same("the number of the cleared area", row.area, of.bundle.area.entity.number)
     hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
     hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")

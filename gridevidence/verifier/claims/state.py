@@ -15,12 +15,12 @@ def check_header(of: Examination) -> str:
     header, first = bundle.header, bundle.genesis
     same("chain and height of genesis", (first.header.chain, first.header.height), (header.chain, 0))
     hold(all(item[0] == 1 for item in first.path), "genesis is not the first leaf of the history")
-    same("the history with this genesis", first.history_root, header.history_root)
+    hold(first.history_root == header.history_root, "the header's history does not begin with this genesis")
     slot = f"{of.start_s}/{run['zone']}"
     keys = {"chain": bundle.chain, f"run/{slot}/{run['run']}": bundle.run, f"runs/{slot}": bundle.runs}
     for key, leaf in keys.items():
         same("the key of a leaf", leaf.key, key)
-        same(f"the state with the leaf {key}", leaf.root, header.state_root)
+        hold(leaf.root == header.state_root, f"the leaf {key} is not in the header's state")
     slot_s, made_at = bundle.chain.value["slot_s"], run["as_of_height"] + 1
     hold(slot_s in SLOT_LENGTHS_S and of.start_s % slot_s == 0, "no slot of this chain starts then")
     hold(made_at <= header.height, "the run was made after the header")
@@ -70,7 +70,7 @@ def _owner(point: Opened) -> tuple[object, object]:
 
 def hold_entity(of: Examination, entity: Entity) -> None:
     """Hold that an entity's leaf lies in the state, and that its entries are in order."""
-    same(f"the state with the leaf {entity.key}", entity.root, of.bundle.header.state_root)
+    hold(entity.root == of.bundle.header.state_root, f"{entity.key} is not in the header's state")
     hold(entity.is_in_order, f"the entries of {entity.key} do not ascend, or what is folded is not whole")
 
 
@@ -90,8 +90,8 @@ def _check_contract(of: Examination, opening_s: int) -> None:
     opened = of.bundle.zone_contract
     same("the zone of the contract", opened.entity.key, of.bundle.zone.entity.key)
     _hold_in_force(of, opened, "zone", max(opening_s, opened.entity.entries[0].from_s))
-    pinned = opened.row.value["contract"], opened.row.value["contract_pin"]
-    same("contract and pin of the run", (of.run["contract"], of.run["contract_pin"]), pinned)
+    same("the contract of the run", of.run["contract"], opened.row.value["contract"])
+    same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
 
 
 def _check_pieces(of: Examination) -> None:
@@ -112,7 +112,7 @@ def _check_pieces(of: Examination) -> None:
 
 def _removal_s(of: Examination, piece: Piece, removed: Opened) -> int:
     """When the meter of a piece was removed: by the entry that follows that of the piece, inside the slot."""
-    same("the removed installation", removed.entity, piece.installation.entity)
+    hold(removed.entity == piece.installation.entity, "another installation is removed than the piece's")
     recorded = removed.entity.recorded(of.run["as_of_height"])
     at = recorded.index(piece.installation.entry)
     following = recorded[at + 1] if at + 1 < len(recorded) else None
@@ -129,7 +129,7 @@ def _check_end(of: Examination, piece: Piece) -> None:
     installation, end = piece.installation, piece.end_installation
     _hold_in_force(of, piece.last_installation, "installation", of.end_s)
     if end is not None:
-        same("the installation at the slot's end", end.entity, installation.entity)
+        hold(end.entity == installation.entity, "another installation stands at the slot's end")
         hold(end.row.digest != installation.row.digest, "the installation's entry at the slot's end is no other one")
         same("the point of the installation", end.row.value["point"], of.bundle.point.entity.name)
 
@@ -166,11 +166,11 @@ def reading_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
 def check_position(of: Examination) -> str:
     """4: position and area row lie in the run, with the point's row, the area's number and the rules' digest."""
     bundle = of.bundle
-    same("the run with this position", bundle.position.root, of.run["rows_root"])
-    same("the run with this area", bundle.area_result.root, of.run["areas_root"])
+    hold(bundle.position.root == of.run["rows_root"], "the position is not a row of the run")
+    hold(bundle.area_result.root == of.run["areas_root"], "the area's row is not one of the run")
     same("the row of the position", of.position.row, bundle.point.entity.number)
     same("the number of the area row", of.area.area, bundle.area.entity.number)
-    same("the rules of the area row", of.area.rules.hex(), bundle.rules.row.digest.hex())
+    hold(of.area.rules == bundle.rules.row.digest, "the area was settled by other rules than these")
     contract = of.known_contract()
     widths = len(of.position.columns), len(of.area.columns)
     same("columns of the rows", widths, (len(contract.position_columns), len(contract.area_columns)))
