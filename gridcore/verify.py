@@ -1760,20 +1760,21 @@ def check_lines(of: Examination) -> str:
     return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
     """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
 
     start: tuple[int, ...]
     end: tuple[int, ...]
 
 
-def _spans(of: Examination) -> Iterator[_Span]:
-    for piece in of.bundle.pieces:
+def spans_of(bundle: Bundle) -> Iterator[Span]:
+    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    for piece in bundle.pieces:
         start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
         end = (
             _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
         )
-        yield _Span(tuple(start), tuple(end))
+        yield Span(tuple(start), tuple(end))
 
 
 def _registers(reading: Reading) -> tuple[int, ...]:
@@ -1782,7 +1783,7 @@ def _registers(reading: Reading) -> tuple[int, ...]:
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
-    position, spans, taken = of.position, list(_spans(of)), [0, 0]
+    position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter = piece.installation.row.value
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
@@ -1846,9 +1847,10 @@ def check_orders(of: Examination) -> str:
 def _check_order(of: Examination, order: Order) -> Fill:
     bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
     body, identity, what = transaction.body, transaction.identity, transaction.what
-    due = (bundle.header.chain, bundle.party.entity.name, bundle.area.entity.name, of.start_s)
-    found = (transaction.chain, transaction.signer, body["area"], identity["slot_start_s"])
-    same(f"chain, party, area and slot of {what}", found, due)
+    same(f"the chain of {what}", transaction.chain, bundle.header.chain)
+    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+    same(f"the area of {what}", body["area"], bundle.area.entity.name)
+    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
@@ -1857,8 +1859,11 @@ def _check_order(of: Examination, order: Order) -> Fill:
         hold(False, "there is no clearing")
         return fill
     hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
-    own = (bundle.party.entity.number, identity["counter"], SIDES.index(body["side"]), body["quantity_wh"])
-    same(f"the fill of {what}", (*fill[:4], fill.limit), (*own, body["price_micro_per_kwh"]))
+    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
+    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
+    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
+    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
+    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
     is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
     hold(is_within, f"{what} was filled beyond its limit")
@@ -2144,6 +2149,8 @@ MARK_TEXTS: Final = {
     "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
     "IMPORTED": "these values were imported from files; no meter signed them.",
 }
+ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6
 
 
@@ -2173,35 +2180,39 @@ def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The lines of the point as a table, and what they come to."""
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
     yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
-    currency = facts["currency"]
-    rows = [("line", "energy", f"{currency} per kWh", currency, "account")]
-    for line in facts["lines"]:
-        price = line["price_micro_per_kwh"]
-        shown = "" if price is None else _decimal(price, MICRO_DIGITS, 4)
-        amount = _decimal(line["amount_nano"], NANO_DIGITS, 2)
-        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", shown, amount, line["account"]))
+    currency, lines = facts["currency"], facts["lines"]
+    prices = _decimals([line["price_micro_per_kwh"] for line in lines], MICRO_DIGITS)
+    amounts = _decimals([line["amount_nano"] for line in lines], NANO_DIGITS)
+    rows = [("line", "energy", f"{currency}/kWh", currency, "account")]
+    for line, price, amount in zip(lines, prices, amounts, strict=True):
+        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", price, amount, line["account"]))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for kind, energy, price, amount, account in rows:
-        shown = f"  {kind:<{widths[0]}}  {energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}  {account}"
-        yield shown
+        right = f"{energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}"
+        yield f"  {kind:<{widths[0]}}  {right}  {account}"
     pays, alone = (_owes(facts[name], currency) for name in ("pays_nano", "supplier_only_nano"))
-    yield f"{facts['party']} {pays} for this slot. With the supplier alone it {alone.replace('owes', 'would owe')}."
+    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone.replace('owes', 'would owe')}."
 
 
-def _decimal(number: int, digits: int, least: int) -> str:
-    """A number of 10^-digits, exactly, with at least so many places."""
-    shown = f"{Decimal(number).scaleb(-digits):.{digits}f}"
-    cut = digits - least
-    return shown[: len(shown) - cut] + shown[len(shown) - cut :].rstrip("0")
+def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
+    """Numbers of 10^-digits, exactly, all with as many places as the longest needs, at least two; "" for None."""
+    shown = ["" if number is None else f"{Decimal(number).scaleb(-digits):.{digits}f}" for number in numbers]
+    spare = min((len(text) - len(text.rstrip("0")) for text in shown if text), default=0)
+    return [text[: len(text) - min(spare, digits - 2)] for text in shown]
 
 
 def _owes(amount_nano: int, currency: str) -> str:
-    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimal(abs(amount_nano), NANO_DIGITS, 2)} {currency}"
+    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
+
+
+def _tie(tie: str) -> str:
+    return TIE_WORDS.get(tie, tie)
 
 
 def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -2217,9 +2228,9 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         names = ", ".join(facts["certified_by"])
         yield f"Certified by {names} ({OWN_WORD if facts['signers_total'] == 1 else count})."
     for key in facts.get("keys", ()):
-        origin = "" if key["tie"] == key["origin"] else f", {key['origin']}"
-        yield f"Key of {key['role']} {key['signer']}: {key['tie']}{origin}"
-        yield f"  fingerprint {key['fingerprint']}"
+        origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
+        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}:"
+        yield f"  {key['fingerprint']}"
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

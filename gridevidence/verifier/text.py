@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +16,8 @@ MARK_TEXTS: Final = {
     "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
     "IMPORTED": "these values were imported from files; no meter signed them.",
 }
+ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6
 
 
@@ -45,35 +47,39 @@ def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The lines of the point as a table, and what they come to."""
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
     yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
-    currency = facts["currency"]
-    rows = [("line", "energy", f"{currency} per kWh", currency, "account")]
-    for line in facts["lines"]:
-        price = line["price_micro_per_kwh"]
-        shown = "" if price is None else _decimal(price, MICRO_DIGITS, 4)
-        amount = _decimal(line["amount_nano"], NANO_DIGITS, 2)
-        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", shown, amount, line["account"]))
+    currency, lines = facts["currency"], facts["lines"]
+    prices = _decimals([line["price_micro_per_kwh"] for line in lines], MICRO_DIGITS)
+    amounts = _decimals([line["amount_nano"] for line in lines], NANO_DIGITS)
+    rows = [("line", "energy", f"{currency}/kWh", currency, "account")]
+    for line, price, amount in zip(lines, prices, amounts, strict=True):
+        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", price, amount, line["account"]))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for kind, energy, price, amount, account in rows:
-        shown = f"  {kind:<{widths[0]}}  {energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}  {account}"
-        yield shown
+        right = f"{energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}"
+        yield f"  {kind:<{widths[0]}}  {right}  {account}"
     pays, alone = (_owes(facts[name], currency) for name in ("pays_nano", "supplier_only_nano"))
-    yield f"{facts['party']} {pays} for this slot. With the supplier alone it {alone.replace('owes', 'would owe')}."
+    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone.replace('owes', 'would owe')}."
 
 
-def _decimal(number: int, digits: int, least: int) -> str:
-    """A number of 10^-digits, exactly, with at least so many places."""
-    shown = f"{Decimal(number).scaleb(-digits):.{digits}f}"
-    cut = digits - least
-    return shown[: len(shown) - cut] + shown[len(shown) - cut :].rstrip("0")
+def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
+    """Numbers of 10^-digits, exactly, all with as many places as the longest needs, at least two; "" for None."""
+    shown = ["" if number is None else f"{Decimal(number).scaleb(-digits):.{digits}f}" for number in numbers]
+    spare = min((len(text) - len(text.rstrip("0")) for text in shown if text), default=0)
+    return [text[: len(text) - min(spare, digits - 2)] for text in shown]
 
 
 def _owes(amount_nano: int, currency: str) -> str:
-    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimal(abs(amount_nano), NANO_DIGITS, 2)} {currency}"
+    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
+
+
+def _tie(tie: str) -> str:
+    return TIE_WORDS.get(tie, tie)
 
 
 def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -89,9 +95,9 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         names = ", ".join(facts["certified_by"])
         yield f"Certified by {names} ({OWN_WORD if facts['signers_total'] == 1 else count})."
     for key in facts.get("keys", ()):
-        origin = "" if key["tie"] == key["origin"] else f", {key['origin']}"
-        yield f"Key of {key['role']} {key['signer']}: {key['tie']}{origin}"
-        yield f"  fingerprint {key['fingerprint']}"
+        origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
+        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}:"
+        yield f"  {key['fingerprint']}"
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gridevidence.layout import FILL_ROW, READING_ROW, REGISTER_CODES, REGISTER_MAX_WH, SIDES
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import Order, Reading
+from gridevidence.verifier.bundle import Bundle, Order, Reading
 from gridevidence.verifier.claims.state import reading_gateways
 from gridevidence.verifier.contract import supplier_only_nano
 from gridevidence.verifier.examination import Examination
@@ -50,20 +50,21 @@ def check_lines(of: Examination) -> str:
     return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
     """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
 
     start: tuple[int, ...]
     end: tuple[int, ...]
 
 
-def _spans(of: Examination) -> Iterator[_Span]:
-    for piece in of.bundle.pieces:
+def spans_of(bundle: Bundle) -> Iterator[Span]:
+    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    for piece in bundle.pieces:
         start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
         end = (
             _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
         )
-        yield _Span(tuple(start), tuple(end))
+        yield Span(tuple(start), tuple(end))
 
 
 def _registers(reading: Reading) -> tuple[int, ...]:
@@ -72,7 +73,7 @@ def _registers(reading: Reading) -> tuple[int, ...]:
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
-    position, spans, taken = of.position, list(_spans(of)), [0, 0]
+    position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter = piece.installation.row.value
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
@@ -136,9 +137,10 @@ def check_orders(of: Examination) -> str:
 def _check_order(of: Examination, order: Order) -> Fill:
     bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
     body, identity, what = transaction.body, transaction.identity, transaction.what
-    due = (bundle.header.chain, bundle.party.entity.name, bundle.area.entity.name, of.start_s)
-    found = (transaction.chain, transaction.signer, body["area"], identity["slot_start_s"])
-    same(f"chain, party, area and slot of {what}", found, due)
+    same(f"the chain of {what}", transaction.chain, bundle.header.chain)
+    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+    same(f"the area of {what}", body["area"], bundle.area.entity.name)
+    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
@@ -147,8 +149,11 @@ def _check_order(of: Examination, order: Order) -> Fill:
         hold(False, "there is no clearing")
         return fill
     hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
-    own = (bundle.party.entity.number, identity["counter"], SIDES.index(body["side"]), body["quantity_wh"])
-    same(f"the fill of {what}", (*fill[:4], fill.limit), (*own, body["price_micro_per_kwh"]))
+    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
+    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
+    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
+    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
+    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
     is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
     hold(is_within, f"{what} was filled beyond its limit")
