@@ -255,7 +255,7 @@ RUN: Final[dict[str, Any]] = {
 RUNS: Final = {"runs": [(NAME, NATURAL), 0, LIST_ITEMS_MAX]}
 
 ENTRIES: Final[dict[str, Any]] = {
-    "entries": [(TIME, NATURAL, 32), 1, 64],
+    "entries": [(TIME, NATURAL, 32), 0, 64],
     "folded?": 32,
     "folded_to_s?": TIME,
 }
@@ -1629,7 +1629,7 @@ def _hold_in_force(of: Examination, opened: Opened, kind: str, at_s: int, as_of_
 def _check_contract(of: Examination, opening_s: int) -> None:
     """The contract is the one in force when the slot's gate opened, or from the zone's first entry on."""
     opened = of.bundle.zone_contract
-    same("the zone of the contract", opened.entity.key, of.bundle.zone.entity.key)
+    hold(opened.entity == of.bundle.zone.entity, "the contract is of another zone than the run's")
     _hold_in_force(of, opened, "zone", max(opening_s, opened.entity.entries[0].from_s))
     same("the contract of the run", of.run["contract"], opened.row.value["contract"])
     same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
@@ -2055,6 +2055,8 @@ def check_recorded(of: Examination) -> str:
     """10: batches and orders were accepted (code 0) in blocks before the run; enrolments too, all in the header's history."""
     for transaction in of.bundle.transactions:
         block, what = transaction.block, transaction.what
+        same(f"the chain of the block of {what}", block.chain, of.bundle.header.chain)
+        hold(block.height < of.bundle.header.height, f"the block of {what} is not before the header")
         hold(transaction.data_root == block.data_root, f"{what} was not accepted in its block")
         is_past = transaction.history_root == of.bundle.header.history_root
         hold(is_past, f"the block of {what} is not in the header's history")

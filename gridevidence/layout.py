@@ -138,7 +138,7 @@ RUN: Final[dict[str, Any]] = {
 RUNS: Final = {"runs": [(NAME, NATURAL), 0, LIST_ITEMS_MAX]}
 
 ENTRIES: Final[dict[str, Any]] = {
-    "entries": [(TIME, NATURAL, 32), 1, 64],
+    "entries": [(TIME, NATURAL, 32), 0, 64],
     "folded?": 32,
     "folded_to_s?": TIME,
 }

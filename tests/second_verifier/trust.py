@@ -9,6 +9,10 @@ from tests.second_verifier.sm import is_public_key
 _MAX_BYTES = 1 << 20
 
 
+class OtherTrustVersionError(Exception):
+    """A trust file of a version that this verifier does not know."""
+
+
 class BadTrustError(Exception):
     """A trust file that is malformed."""
 
@@ -78,16 +82,18 @@ def _pins(item: Any) -> dict[str, frozenset[bytes]]:
 
 
 def read_trust(data: bytes) -> Trust:
-    """The trust root of a file; BadTrustError where it is malformed."""
+    """The trust root of a file; BadTrustError where it is malformed, OtherTrustVersionError where it is of another version."""
     if len(data) > _MAX_BYTES:
         raise BadTrustError("more than 1 MiB")
     try:
         item = json.loads(data.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise BadTrustError("not JSON in UTF-8") from None
+    if not isinstance(item, dict) or item.get("type") != "gridledger-trust" or type(item.get("version")) is not int:
+        raise BadTrustError("not a trust root")
+    if item["version"] != 2:
+        raise OtherTrustVersionError
     fields = _object(item, "chain genesis pins signers type version")
-    if fields["type"] != "gridledger-trust" or type(fields["version"]) is not int or fields["version"] != 2:
-        raise BadTrustError("not a trust root of version 2")
     return Trust(
         _text(fields["chain"]), _hex(fields["genesis"], 32), _signers(fields["signers"]), _pins(fields["pins"])
     )

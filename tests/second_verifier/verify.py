@@ -18,7 +18,7 @@ from tests.second_verifier.certificate_claim import check_certificate
 from tests.second_verifier.encoding import MalformedError
 from tests.second_verifier.signed_claims import check_keys, check_recorded, check_signatures
 from tests.second_verifier.structure_claims import check_header, check_position, check_registry
-from tests.second_verifier.trust import BadTrustError, read_trust
+from tests.second_verifier.trust import BadTrustError, OtherTrustVersionError, read_trust
 
 
 class Claim(NamedTuple):
@@ -56,9 +56,12 @@ _CHECKS: tuple[tuple[Claim, Callable[[Case], None]], ...] = (
 def verify(bundle: bytes, trust: bytes | None, book: bytes | None) -> Answer:
     """The answer to a bundle, examined with the bytes of a trust file and of a book file where there are any."""
     try:
-        case = Case(read_bundle(bundle), read_trust(trust) if trust is not None else None, book)
+        root = read_trust(trust) if trust is not None else None
+        case = Case(read_bundle(bundle), root, book)
     except BadTrustError as wrong:
         return Answer("bad_usage", None, f"trust: {wrong}")
+    except OtherTrustVersionError:
+        return Answer("cannot_be_decided", None, "a trust root of another version")
     except OtherVersionError:
         return Answer("cannot_be_decided", SHAPE, "a bundle of another version")
     except MalformedError as wrong:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridevidence.layout import ENROLMENT_KIND
-from gridevidence.verifier.answers import hold
+from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.examination import Examination
 
 
@@ -11,6 +11,8 @@ def check_recorded(of: Examination) -> str:
     """10: batches and orders were accepted (code 0) in blocks before the run; enrolments too, all in the header's history."""
     for transaction in of.bundle.transactions:
         block, what = transaction.block, transaction.what
+        same(f"the chain of the block of {what}", block.chain, of.bundle.header.chain)
+        hold(block.height < of.bundle.header.height, f"the block of {what} is not before the header")
         hold(transaction.data_root == block.data_root, f"{what} was not accepted in its block")
         is_past = transaction.history_root == of.bundle.header.history_root
         hold(is_past, f"the block of {what} is not in the header's history")

@@ -88,7 +88,7 @@ def _hold_in_force(of: Examination, opened: Opened, kind: str, at_s: int, as_of_
 def _check_contract(of: Examination, opening_s: int) -> None:
     """The contract is the one in force when the slot's gate opened, or from the zone's first entry on."""
     opened = of.bundle.zone_contract
-    same("the zone of the contract", opened.entity.key, of.bundle.zone.entity.key)
+    hold(opened.entity == of.bundle.zone.entity, "the contract is of another zone than the run's")
     _hold_in_force(of, opened, "zone", max(opening_s, opened.entity.entries[0].from_s))
     same("the contract of the run", of.run["contract"], opened.row.value["contract"])
     same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])

@@ -1,7 +1,7 @@
-"""Mutants of a good bundle, drawn from a seed: what verifiers are compared on.
+"""Mutants of honest bundles, drawn from a seed: what verifiers are compared on.
 
-A mutant is made again from its seed and number, but for signatures, which are random each time. Where the digests above a changed value are made anew, it is one that only
-a missing key can give away; where ``is_unkeyed`` is False, signers or parties took part in the lie.
+A mutant is made again from its seed and number. Where the digests above a changed value are made anew, it is one that only a missing
+key can give away; where ``is_unkeyed`` is False, signers or parties took part in the lie.
 """
 
 from __future__ import annotations
@@ -15,12 +15,26 @@ from typing import Any, NamedTuple
 from gridcore import cbor
 from gridcore.errors import EncodingError, GridError
 from gridevidence import forgery
-from tests.unit.verify.bundle_world import World, every_place, replaced, with_one_order, without_orders
+from gridevidence.digests import remade
+from tests.second_verifier.evidence import Evidence
+from tests.unit.verify.honest import (
+    ENCODED,
+    HONEST,
+    Parts,
+    at,
+    certify,
+    every_place,
+    inner_places,
+    parts_of,
+    replaced,
+    sign_all,
+    unpacked,
+    with_inner,
+)
 
-ENCODED = ("leaf", "signed", "header")
-"""Keys of a bundle whose bytes are an encoded value."""
 UNBUILDABLE = (GridError, struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a world raises whose values have no place in a bundle: a row's number too wide, a key that is no text."""
+"""What is raised where a value has no place in a bundle: a row's number too wide, a key that is no text."""
+WORLDS: list[Evidence] = list(HONEST.values())
 
 
 class Mutant(NamedTuple):
@@ -34,12 +48,12 @@ class Mutant(NamedTuple):
 
 
 class Draft:
-    """A mutant in the making: a world with its good bundle, trust root and book, each of which a mutation may replace."""
+    """A mutant in the making: honest evidence, each part of which a mutation may replace."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Evidence) -> None:
         self.world = world
-        self.bundle = world.bundle()
-        self.trust: bytes | None = json.dumps(world.trust()).encode()
+        self.bundle = world.bundle_bytes
+        self.trust: bytes | None = world.trust_bytes
         self.book: bytes | None = None
         self.is_unkeyed = True
 
@@ -51,25 +65,15 @@ class Draft:
 Mutation = Callable[[random.Random, Draft], None]
 
 
-def make_worlds() -> list[World]:
-    """Good bundles of different shapes: two orders, one, none."""
-    alone = without_orders(World())
-    alone.sign()
-    return [World(), with_one_order(World()), alone]
-
-
-WORLDS = make_worlds()
-
-
 def mutant(seed: int, number: int) -> Mutant:
     """The mutant of this number; one in eight is changed twice."""
     draw = random.Random(f"{seed}/{number}")
     world = draw.randrange(len(WORLDS))
-    draft = Draft(WORLDS[world].copy())
+    draft = Draft(WORLDS[world])
     names = draw.choices(list(MUTATIONS), weights=[weight for weight, _ in MUTATIONS.values()], k=1 + (number % 8 == 7))
     for name in sorted(names, key=list(MUTATIONS).index):
         MUTATIONS[name][1](draw, draft)
-    what = f"seed {seed}, number {number}: world {world}, {' and '.join(names)}"
+    what = f"seed {seed}, number {number}: {list(HONEST)[world]}, {' and '.join(names)}"
     return Mutant(what, draft.bundle, draft.trust, draft.book, draft.is_unkeyed)
 
 
@@ -179,8 +183,8 @@ def exchange_parts(draw: random.Random, draft: Draft) -> None:
     parts = cbor.decode(draft.bundle)
     places = [place for place in every_place(parts) if place]
     first = draw.choice(places)
-    second = draw.choice([place for place in places if type(_at(parts, place)) is type(_at(parts, first))])
-    one, two = _at(parts, first), _at(parts, second)
+    second = draw.choice([place for place in places if type(at(parts, place)) is type(at(parts, first))])
+    one, two = at(parts, first), at(parts, second)
     changed = replaced(parts, first, lambda _: two)
     if draw.random() < 0.5 and second[: len(first)] != first and first[: len(second)] != second:
         changed = replaced(changed, second, lambda _: one)
@@ -189,64 +193,57 @@ def exchange_parts(draw: random.Random, draft: Draft) -> None:
 
 def take_from_another(draw: random.Random, draft: Draft) -> None:
     """A part of another good bundle in the place of this one's."""
-    other, parts = cbor.decode(draw.choice(WORLDS).bundle()), cbor.decode(draft.bundle)
+    other, parts = parts_of(draw.choice(WORLDS)), cbor.decode(draft.bundle)
     key = draw.choice(sorted(set(other) & set(parts)))
     draft.put({**parts, key: other[key]})
-
-
-def _at(value: Any, place: tuple[Any, ...]) -> Any:
-    for step in place:
-        value = value[step]
-    return value
 
 
 # ------------------------------------------------------------------------------------- values, with all digests anew
 
 
-def _change_world(draw: random.Random, world: World) -> None:
-    """One value of a row, a leaf or a signed map."""
-    rows = [row for name in sorted(world.rows) for row in world.rows[name]]
-    rows += [row for batch in world.batches.values() for row in batch["rows"]]
-    maps = list(world.leaves.values())
-    maps += [part for one in world.transactions().values() for part in (one["signed"], one["signed"]["body"])]
-    if draw.random() < 0.5:
-        row = draw.choice(rows)
-        row[draw.randrange(len(row))] += draw.choice([1, -1, 16, 900, -900])
-    else:
-        values = draw.choice(maps)
-        key = draw.choice(sorted(values))
-        values[key] = other_value(draw, values[key])
+def _changed(draw: random.Random, parts: Parts) -> Parts:
+    """One value of a row, a leaf, a header or a signed map is another one; no digest follows."""
+    place = draw.choice(list(inner_places(parts)))
+    inner = draw.choice(list(every_place(unpacked(parts, place))))
+    return with_inner(parts, place, inner, lambda value: _moved(draw, value))
+
+
+def _moved(draw: random.Random, value: Any) -> Any:
+    """Often a number a little away, which may still have a place; else any other value."""
+    if type(value) is int and draw.random() < 0.6:
+        return value + draw.choice([1, -1, 16, 900, -900])
+    return other_value(draw, value)
 
 
 def lie(draw: random.Random, draft: Draft) -> None:
     """Values change and every digest that needs no key follows."""
-    _lie(draw, draft, lambda _: None)
+    _lie(draw, draft, lambda parts: parts)
 
 
 def lie_with_signers(draw: random.Random, draft: Draft) -> None:
     """The same, and the signers certify it."""
     draft.is_unkeyed = False
-    _lie(draw, draft, lambda world: world.certify())
+    _lie(draw, draft, certify)
 
 
 def lie_with_everybody(draw: random.Random, draft: Draft) -> None:
-    """The same, and gateway and party sign it too."""
+    """The same, and gateway, party and administrator sign it too."""
     draft.is_unkeyed = False
-    _lie(draw, draft, lambda world: world.sign())
+    _lie(draw, draft, lambda parts: certify(sign_all(parts)))
 
 
-def _lie(draw: random.Random, draft: Draft, sign: Callable[[World], None]) -> None:
-    """Draw until the changed world can be built."""
+def _lie(draw: random.Random, draft: Draft, sign: Callable[[Parts], Parts]) -> None:
+    """Draw until the changed parts can be built."""
+    before = parts_of(draft.world)
     while True:
-        world = draft.world.copy()
-        for _ in range(draw.choice([1, 1, 2])):
-            _change_world(draw, world)
         try:
-            sign(world)
-            draft.bundle, book = world.bundle(), world.book()
+            changed = _changed(draw, before)
+            if draw.random() < 0.3:
+                changed = _changed(draw, changed)
+            draft.put(sign(remade(before, changed)))
         except UNBUILDABLE:
             continue
-        draft.book = draw.choice([None, book])
+        draft.book = draw.choice([None, draft.world.book_bytes])
         return
 
 
@@ -263,18 +260,18 @@ def forge(draw: random.Random, draft: Draft) -> None:
 
 
 def distrust(draw: random.Random, draft: Draft) -> None:
-    """Another trust root, a changed one, or none."""
-    root = draft.world.trust(*draw.choice([("stranger",), ("operator", "second"), ("operator", "second", "third")]))
-    own = draft.world.trust()
+    """Another trust root, a changed one, one with a pin, or none."""
+    own, other = draft.world.trust, draw.choice(WORLDS).trust
     place = draw.choice([place for place in every_place(own) if place])
     changed = replaced(own, place, lambda value: other_value(draw, value))
-    chosen = draw.choice([None, root, changed, changed])
+    pinned = {**own, "pins": [{"signer": draw.choice(["gw1", "h1", "admin"]), "fingerprint": "ab" * 32}]}
+    chosen = draw.choice([None, other, pinned, changed, changed])
     draft.trust = None if chosen is None else json.dumps(chosen, default=repr).encode()
 
 
 def change_book(draw: random.Random, draft: Draft) -> None:
     """The slot's book, or one with a changed value or bit."""
-    good = draft.world.book()
+    good = draft.world.book_bytes
     parts = cbor.decode(good)
     place = draw.choice([place for place in every_place(parts) if place])
     changed = cbor.encode(replaced(parts, place, lambda value: other_value(draw, value)))

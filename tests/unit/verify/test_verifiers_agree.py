@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from gridcore import verify
+from tests.second_verifier import verify as second
 from tests.unit.verify.mutants import WORLDS, Mutant, mutants
 
 SEED = 1
@@ -36,16 +36,20 @@ def generated(bundle: bytes, trust: bytes | None, book: bytes | None) -> Answer:
     except verify.Halt as why:
         return Answer(why.args[0], "")
     verdict = verify.verify_bundle(bundle, root, book)
-    return Answer(verdict.answer, verdict.reason.partition(":")[0] if verdict.answer == verify.NOT_VERIFIED else "")
+    return Answer(verdict.answer, verdict.claim.word if verdict.claim is not None else "")
 
 
-VERIFIERS: dict[str, Verifier] = {
-    "generated": generated,
-}
+def independent(bundle: bytes, trust: bytes | None, book: bytes | None) -> Answer:
+    """The one in ``tests/second_verifier``, written from docs/spec alone."""
+    answer = second.verify(bundle, trust, book)
+    is_refuted = answer.answer == "not_verified" and answer.claim is not None
+    return Answer(answer.answer.replace("_", " "), answer.claim.word if is_refuted and answer.claim else "")
+
+
+VERIFIERS: dict[str, Verifier] = {"generated": generated, "independent": independent}
 """By name; another one is one more line."""
 
-
-GOOD = [(world.bundle(), json.dumps(world.trust()).encode()) for world in WORLDS]
+GOOD = [(world.bundle_bytes, world.trust_bytes) for world in WORLDS]
 """Bundles with their trust roots."""
 
 
