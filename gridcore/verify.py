@@ -2112,7 +2112,8 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
         examination = Examination(read_bundle(data), trust, book)
     except Halt as why:
         answer, reason = why.args
-        return _verdict(answer, reason, SHAPE if answer == NOT_VERIFIED else "", {}, {}, ())
+        refuted = SHAPE if answer == NOT_VERIFIED else ""
+        return _verdict(answer, f"{SHAPE}: {reason}" if refuted else reason, refuted, {}, {}, ())
     claims = {SHAPE: "The file is one canonical evidence bundle, version 2, and so is everything inside."}
     reasons: list[str] = []
     answer, refuted = VERIFIED, ""
@@ -2178,7 +2179,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    return datetime.fromtimestamp(min(seconds, TIME[-1]), UTC).strftime(form)
 
 
 def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:

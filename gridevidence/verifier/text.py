@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from gridevidence.layout import TIME
 from gridevidence.verifier.answers import NOT_VERIFIED, plain
 from gridevidence.verifier.claims.certificate import OWN_WORD
 from gridevidence.verifier.verdict import Verdict
@@ -43,7 +44,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    return datetime.fromtimestamp(min(seconds, TIME[-1]), UTC).strftime(form)
 
 
 def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -66,7 +66,8 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
         examination = Examination(read_bundle(data), trust, book)
     except Halt as why:
         answer, reason = why.args
-        return _verdict(answer, reason, SHAPE if answer == NOT_VERIFIED else "", {}, {}, ())
+        refuted = SHAPE if answer == NOT_VERIFIED else ""
+        return _verdict(answer, f"{SHAPE}: {reason}" if refuted else reason, refuted, {}, {}, ())
     claims = {SHAPE: "The file is one canonical evidence bundle, version 2, and so is everything inside."}
     reasons: list[str] = []
     answer, refuted = VERIFIED, ""

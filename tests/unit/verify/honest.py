@@ -19,6 +19,9 @@ from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, POSITION_HEAD,
 from tests.second_verifier.evidence import Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
+    BOOK,
+    BOUGHT,
+    BUY,
     END,
     EXCHANGE,
     KEYS,
@@ -46,6 +49,18 @@ STORIES: Final = {
     "a meter exchanged inside the slot": EXCHANGE,
     "a community without orders": SHARED,
 }
+BOOK_LIES: Final = {
+    "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),
+    "ranks out of order": Story(book=(BOOK[0], (2, 1, 700, 100_000, 600))),
+    "other fills": Story(book=((0, 0, 600, 300_000, 599), (1, 1, 700, 100_000, 599))),
+    "own order with another limit": Story(book=((0, 0, 600, 299_999, 600), BOOK[1])),
+    "order without a quantity": Story(book=(BOOK[0], (1, 1, 0, 100_000, 600))),
+    "order of a third side": Story(book=((0, 2, 600, 300_000, 600), BOOK[1])),
+    "own order is not there": Story(
+        order=BUY._replace(quantity_wh=601), fill=BOUGHT._replace(quantity_wh=601), book=BOOK
+    ),
+}
+"""Chains whose clearing does not follow from the book that it is shown with, nor from the orders."""
 PAIRS: Final = {pair.public: pair for pair in (*KEYS.values(), *OLD_SIGNERS, *NEW_SIGNERS)}
 
 

@@ -18,12 +18,14 @@ from gridevidence import forgery
 from gridevidence.digests import remade
 from tests.second_verifier.evidence import Evidence
 from tests.unit.verify.honest import (
+    BOOK_LIES,
     ENCODED,
     HONEST,
     Parts,
     at,
     certify,
     every_place,
+    evidence,
     inner_places,
     parts_of,
     replaced,
@@ -278,10 +280,18 @@ def change_book(draw: random.Random, draft: Draft) -> None:
     draft.book = draw.choice([good, changed, changed, _other_bytes(draw, good)])
 
 
+def lie_about_book(draw: random.Random, draft: Draft) -> None:
+    """A chain whose clearing does not follow from its book, and that book."""
+    world = evidence(draw.choice(list(BOOK_LIES.values())))
+    draft.bundle, draft.trust, draft.book = world.bundle_bytes, world.trust_bytes, world.book_bytes
+    draft.is_unkeyed = False
+
+
 MUTATIONS: dict[str, tuple[int, Mutation]] = {
     "lie": (3, lie),
     "lie with signers": (3, lie_with_signers),
     "lie with everybody": (3, lie_with_everybody),
+    "lie about the book": (1, lie_about_book),
     "forge": (1, forge),
     "change part": (4, change_part),
     "exchange parts": (2, exchange_parts),

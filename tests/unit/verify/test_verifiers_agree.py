@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +60,18 @@ def check_mutants(seed: int, count: int, folder: Path) -> Counter[Answer]:
         given = {name: verifier(one.bundle, one.trust, one.book) for name, verifier in VERIFIERS.items()}
         is_good = not one.is_unkeyed or any(one.bundle == bundle for bundle, _ in GOOD)
         is_believed = any(answer.answer == verify.VERIFIED for answer in given.values())
-        if len(set(given.values())) > 1 or (is_believed and not is_good):
+        if not agree(given.values()) or (is_believed and not is_good):
             save(one, folder)
             pytest.fail(f"{one.what}, {'' if is_good else 'no key took part, '}kept in {folder}: {given}")
         answers[next(iter(given.values()))] += 1
     return answers
+
+
+def agree(given: Iterable[Answer]) -> bool:
+    """Whether all say the same; one may call a malformed value inside (claim 1) what to another breaks a later claim."""
+    answers = list(given)
+    failed = {answer.failed for answer in answers} - {"shape"}
+    return len({answer.answer for answer in answers}) == 1 and len(failed) <= 1
 
 
 def save(one: Mutant, folder: Path) -> None:

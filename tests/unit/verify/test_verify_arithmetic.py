@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.verify.bundle_world import PRICES
 
 from gridcore import cbor, sm, verify
 from gridcore.errors import EncodingError
 from gridcore.sm import SigningKey
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
-from tests.unit.verify.bundle_world import PRICES
 
 KEY = SigningKey.from_scalar(bytes(30) + b"\x12\x34")
 N = verify._N

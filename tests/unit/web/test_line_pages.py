@@ -45,7 +45,7 @@ async def cheat(browser: Browser, what: str, **options: Any) -> str:
 def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
     assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
-    assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_INPUT}
+    assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
     assert PRICE_TITLES.keys() == set(verify.PRICES)
     assert line.ENERGY_TEXTS.keys() == LINE_TITLES.keys() == set(verify.LINE_KINDS)
