@@ -14,18 +14,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import pinned_hashlib
-from gridcore.batch import (
-    FIRST_PREVIOUS,
-    KIND,
-    REGISTER_WH_MAX,
-    Reading,
-    encode_attachment,
-    encode_body,
-    rows_root,
-    split_attachment,
-)
-from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.sm import SigningKey, is_valid_signature
+from gridcore.transactions.content import sign_content
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
+from gridcore.transactions.readings import REGISTER_WH_MAX, Reading, attach, encode_attachment, split_attachment
 from gridledger.bench import Measurement, best_seconds
 from ledger.master_data import Area, Gateway, Installation, MasterData, Rules, Signer
 
@@ -111,23 +103,22 @@ def _batches(
     wires, ids = [], []
     for gateway in range(GATEWAYS):
         readings = [_reading(gateway * METERS + meter, counter) for meter in range(METERS)]
-        seed = sm3(b"%d/%d" % (gateway, counter))
-        body = encode_body(
+        attached = attach(sm3(b"%d/%d" % (gateway, counter)), readings)
+        content = ReadingBatch(
             agent="bench",
             boundary_s=boundary_s,
-            clock={"offset_ms": 0, "state": "simulated"},
+            clock=ClockState(0, "simulated"),
             configuration=bytes(32),
+            counter=counter,
+            epoch=1,
             previous=previous[gateway],
             profiles=bytes(32),
-            rows=METERS,
-            root=rows_root(seed, readings),
-            receipt=None,
+            rows=attached.rows,
+            rows_root=attached.rows_root,
         )
-        signed = encode_signed(
-            chain=chain, kind=KIND, signer=f"g{gateway}", identity={"counter": counter, "epoch": 1}, body=body
-        )
-        wires.append(encode_transaction(signed, key.sign(signed), encode_attachment(seed, readings)))
-        ids.append(sm3(signed))
+        signed = sign_content(content, chain=chain, signer=f"g{gateway}", sign=key.sign, attachment=attached.attachment)
+        wires.append(signed.wire)
+        ids.append(signed.id)
     return tuple(wires), ids
 
 
@@ -136,7 +127,7 @@ def _genesis(public_key: bytes) -> dict[str, Any]:
     rules = Rules(
         name="r",
         prices_micro_per_kwh={},
-        reference_price_micro_per_kwh=0,
+        market={"reference_price_micro_per_kwh": 0, "rationing": "pro_rata"},
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,

@@ -13,12 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gridcore import cbor
-from gridcore.batch import FIRST_PREVIOUS, KIND, Reading, encode_attachment, encode_body, rows_root
 from gridcore.clock import WallClock
-from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.errors import require
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import SignedContent, sign_content
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
+from gridcore.transactions.readings import Reading, attach
 from gridledger.bench import Measurement, best_seconds
 from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
 
@@ -83,49 +86,52 @@ def _blocks(chain: str, key: SigningKey) -> Iterator[list[bytes]]:
     previous = [FIRST_PREVIOUS] * GATEWAYS
     for end in (0, 1):
         yield [_clock(chain, key, FIRST_S + end * SLOT_S)]
-        signed = [_batch(chain, gateway, end, previous[gateway]) for gateway in range(GATEWAYS)]
-        yield [encode_transaction(content, key.sign(content), attachment) for content, attachment in signed]
-        previous = [sm3(content) for content, _ in signed]
+        signed = [_batch(chain, key, gateway, end, previous[gateway]) for gateway in range(GATEWAYS)]
+        yield [batch.wire for batch in signed]
+        previous = [batch.id for batch in signed]
     yield [_clock(chain, key, FIRST_S + 3 * SLOT_S)]
 
 
 def _clock(chain: str, key: SigningKey, to_s: int) -> bytes:
-    identity = {"client_id": to_s.to_bytes(16, "big"), "valid_until_s": to_s}
-    signed = encode_signed(chain=chain, kind="clock/advance", signer="operator", identity=identity, body={"to_s": to_s})
-    return encode_transaction(signed, key.sign(signed), b"")
+    step = ClockAdvance(client_id=to_s.to_bytes(16, "big"), valid_until_s=to_s, to_s=to_s)
+    return sign_content(step, chain=chain, signer="operator", sign=key.sign).wire
 
 
 def _order(chain: str, key: SigningKey, number: int) -> bytes:
     """Every odd party buys, every even one sells; all limits cross."""
     side, price = ("buy", 450_000) if number % 2 else ("sell", 300_000)
-    body = {"area": "A1", "price_micro_per_kwh": price, "quantity_wh": 100 + number % 50, "side": side}
-    identity = {"counter": 1, "slot_start_s": FIRST_S}
-    signed = encode_signed(chain=chain, kind="market/order", signer=f"p{number}", identity=identity, body=body)
-    return encode_transaction(signed, key.sign(signed), b"")
+    order = MarketOrder(
+        area="A1",
+        counter=1,
+        price_micro_per_kwh=price,
+        quantity_wh=100 + number % 50,
+        side=side,
+        slot_start_s=FIRST_S,
+    )
+    return sign_content(order, chain=chain, signer=f"p{number}", sign=key.sign).wire
 
 
-def _batch(chain: str, gateway: int, end: int, previous: bytes) -> tuple[bytes, bytes]:
-    """Signed bytes and attachment of a gateway's batch at the slot's start (``end`` 0) or end (1)."""
+def _batch(chain: str, key: SigningKey, gateway: int, end: int, previous: bytes) -> SignedContent:
+    """A gateway's batch at the slot's start (``end`` 0) or end (1)."""
     first = gateway * METERS_OF_GATEWAY
     readings = [
         Reading(meter, 0, 0, 1_000_000 + 37 * meter + 250 * end, 500_000 + 11 * meter + 90 * end)
         for meter in range(first, first + METERS_OF_GATEWAY)
     ]
-    seed = sm3(b"%d/%d" % (gateway, end))
-    body = encode_body(
+    attached = attach(sm3(b"%d/%d" % (gateway, end)), readings)
+    content = ReadingBatch(
         agent="bench",
         boundary_s=FIRST_S + end * SLOT_S,
-        clock={"offset_ms": 0, "state": "simulated"},
+        clock=ClockState(0, "simulated"),
         configuration=bytes(32),
+        counter=1 + end,
+        epoch=1,
         previous=previous,
         profiles=bytes(32),
-        rows=METERS_OF_GATEWAY,
-        root=rows_root(seed, readings),
-        receipt=None,
+        rows=attached.rows,
+        rows_root=attached.rows_root,
     )
-    identity = {"counter": 1 + end, "epoch": 1}
-    signed = encode_signed(chain=chain, kind=KIND, signer=f"g{gateway}", identity=identity, body=body)
-    return signed, encode_attachment(seed, readings)
+    return sign_content(content, chain=chain, signer=f"g{gateway}", sign=key.sign, attachment=attached.attachment)
 
 
 def _master_data(public_key: bytes, contract: str, contract_pin: bytes) -> MasterData:
@@ -137,7 +143,7 @@ def _master_data(public_key: bytes, contract: str, contract_pin: bytes) -> Maste
     rules = Rules(
         name="r",
         prices_micro_per_kwh=PRICES,
-        reference_price_micro_per_kwh=370_000,
+        market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.influxd import Influxd
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement
-from gridseries.series import INTERVALS, Cursor, Row
+from gridseries.series import INTERVALS, Cursor, IntervalRow
 
 METERS, SLOTS = 1_000, 100
 ROWS_AT_ONCE, LINES_AT_ONCE = 10_000, 5_000
@@ -19,10 +19,10 @@ FIRST_S, SLOT_S = 1_781_971_200, 900
 ROUNDS = 3
 
 
-def _rows() -> list[Row]:
+def _rows() -> list[IntervalRow]:
     """Rows of a settled area, slot by slot: energies of a household, money in nano."""
     return [
-        Row(
+        INTERVALS.row(
             ("A1", f"M-H{meter:04}"),
             FIRST_S + SLOT_S * slot,
             (7 * meter % 900, slot, meter % 90, 0, 460_000 * meter, 470_001 * meter, 0),
@@ -32,7 +32,7 @@ def _rows() -> list[Row]:
     ]
 
 
-def _bare_writer(server: Influxd, bucket: str) -> Callable[[Sequence[Row]], None]:
+def _bare_writer(server: Influxd, bucket: str) -> Callable[[Sequence[IntervalRow]], None]:
     """A bare loop over the vendor's client: a line by one format for each row, nothing checked, no cursor."""
     from influxdb_client.client.influxdb_client import InfluxDBClient
     from influxdb_client.client.write_api import SYNCHRONOUS
@@ -41,7 +41,7 @@ def _bare_writer(server: Influxd, bucket: str) -> Callable[[Sequence[Row]], None
     shape = f"interval,area=%s,meter=%s {','.join(f'{field}=%di' for field in INTERVALS.fields)} %d"
     writer = InfluxDBClient(server.url, server.token, org=server.org).write_api(write_options=SYNCHRONOUS)
 
-    def write(rows: Sequence[Row]) -> None:
+    def write(rows: Sequence[IntervalRow]) -> None:
         for at in range(0, len(rows), LINES_AT_ONCE):
             lines = [shape % (*row.tags, *row.values, row.time_s) for row in rows[at : at + LINES_AT_ONCE]]
             writer.write(bucket, record="\n".join(lines), write_precision=WritePrecision.S)  # type: ignore[arg-type] # a text
@@ -49,7 +49,7 @@ def _bare_writer(server: Influxd, bucket: str) -> Callable[[Sequence[Row]], None
     return write
 
 
-async def _round(server: Influxd, rows: Sequence[Row]) -> tuple[float, float]:
+async def _round(server: Influxd, rows: Sequence[IntervalRow]) -> tuple[float, float]:
     """Seconds of our writer, saving the cursor as the projection does, and of the bare loop, into new buckets.
 
     They take turns, part by part, so that whatever else this machine does slows both.
@@ -68,7 +68,7 @@ async def _round(server: Influxd, rows: Sequence[Row]) -> tuple[float, float]:
         between = time.perf_counter()
         write_bare(part)
         ours, bare = ours + between - start, bare + time.perf_counter() - between
-    (last,) = await store.read(INTERVALS, rows[-1].time_s, rows[-1].time_s + 1, {"meter": rows[-1].tags[1]})
+    (last,) = await store.read(INTERVALS, rows[-1].time_s, rows[-1].time_s + 1, {"meter": rows[-1].tags.meter})
     require(last == rows[-1], "what was written is read")
     await store.close()
     return ours, bare

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from edge.standing import open_standing
 from edge.submit import Submitter
 from gridcore.logs import get_logger
 from gridcore.observations import encode_observations
+from gridcore.transactions.reading_batch import ClockState
 
 FIRST_PASS_ATTEMPTS = 2
 """Tries of each meter before the batch of those that answered is signed; the others get a batch of their own later."""
@@ -294,7 +295,7 @@ class _Unstored:
 
     sample: Sample
     absent: tuple[int, ...]
-    clock_state: Mapping[str, int | str]
+    clock_state: ClockState
     observations: bytes = b""
     seen: Seen | None = None
 

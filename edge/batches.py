@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edge.outbox import Progress, QueuedBatch
 from edge.sampling import MeterSample
-from gridcore import batch
-from gridcore.envelope import decode_transaction, encode_signed, encode_transaction
+from gridcore.envelope import decode_transaction
+from gridcore.quality import FLAG_LATE
 from gridcore.sm import Signer
-from gridcore.sm3 import sm3
+from gridcore.transactions.content import sign_content
+from gridcore.transactions.reading_batch import ClockState, ReadingBatch
+from gridcore.transactions.readings import SEED_BYTES, Reading, attach
 
 FLAGS_SHIFT = 4
 
@@ -34,9 +35,9 @@ class BatchMaker:
     def make(
         self,
         boundary_s: int,
-        readings: Sequence[batch.Reading],
+        readings: Sequence[Reading],
         progress: Progress,
-        clock: Mapping[str, Any],
+        clock: ClockState,
         observations: bytes = b"",
     ) -> QueuedBatch:
         """Sign ``readings`` (1 to 4,096, any order) as the batch after ``progress``; nothing is stored or sent here.
@@ -44,47 +45,48 @@ class BatchMaker:
         ``observations``: encoded (``gridcore.observations``); they ride along and bill nothing.
         """
         rows = sorted(readings, key=lambda reading: reading.meter)
-        seed = secrets.token_bytes(batch.SEED_BYTES)
-        body = batch.encode_body(
+        attached = attach(secrets.token_bytes(SEED_BYTES), rows, observations)
+        content = ReadingBatch(
             agent=self.agent,
             boundary_s=boundary_s,
             clock=clock,
             configuration=self.configuration,
+            counter=progress.counter + 1,
+            epoch=progress.epoch,
             previous=progress.previous,
             profiles=self.profiles,
-            rows=len(rows),
-            root=batch.rows_root(seed, rows),
+            rows=attached.rows,
+            rows_root=attached.rows_root,
+            observations=attached.observations,
             receipt=progress.receipt,
-            observations=observations,
         )
-        return self._signed(body, progress, batch.encode_attachment(seed, rows, observations))
+        return self._signed(content, attached.attachment)
 
     def remake(self, wire: bytes, progress: Progress) -> QueuedBatch:
         """Sign the content of an earlier batch anew, as the batch after ``progress``: another epoch, the same readings."""
         old = decode_transaction(wire)
-        body = {**old.body, "previous": progress.previous}
-        return self._signed(body, progress, old.attachment)
-
-    def _signed(self, body: Mapping[str, Any], progress: Progress, attachment: bytes) -> QueuedBatch:
-        counter = progress.counter + 1
-        signed = encode_signed(
-            chain=self.chain,
-            kind=batch.KIND,
-            signer=self.gateway,
-            identity={"counter": counter, "epoch": progress.epoch},
-            body=body,
+        content = replace(
+            ReadingBatch.decode(old),
+            counter=progress.counter + 1,
+            epoch=progress.epoch,
+            previous=progress.previous,
         )
-        wire = encode_transaction(signed, self.signer.sign(signed), attachment)
-        return QueuedBatch(counter, sm3(signed), body["boundary_s"], body["rows"], wire)
+        return self._signed(content, old.attachment)
+
+    def _signed(self, content: ReadingBatch, attachment: bytes) -> QueuedBatch:
+        signed = sign_content(
+            content, chain=self.chain, signer=self.gateway, sign=self.signer.sign, attachment=attachment
+        )
+        return QueuedBatch(content.counter, signed.id, content.boundary_s, content.rows, signed.wire)
 
 
-def readings_of(meters: Sequence[MeterSample], *, simulated: bool) -> list[batch.Reading]:
+def readings_of(meters: Sequence[MeterSample], *, simulated: bool) -> list[Reading]:
     """Rows of accepted readings. On simulated time the clock stands still while meters are read: offset 0, never late."""
     return [
-        batch.Reading(
+        Reading(
             meter=meter.number,
             offset_ms=0 if simulated else meter.offset_ms,
-            quality=meter.quality | (meter.flags & ~batch.FLAG_LATE if simulated else meter.flags) << FLAGS_SHIFT,
+            quality=meter.quality | (meter.flags & ~FLAG_LATE if simulated else meter.flags) << FLAGS_SHIFT,
             import_wh=meter.registers_wh[0],
             export_wh=meter.registers_wh[1],
         )

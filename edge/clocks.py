@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from edge.backoff import backoff_ms
 from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms, wall_ms
 from gridcore.logs import get_logger
+from gridcore.transactions.reading_batch import ClockState
 from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
 
 SLEEP_S_MAX = 10.0
@@ -53,8 +54,8 @@ class BoundaryClock(Protocol):
         """Return the boundary on the monotonic clock (``monotonic_ms``)."""
         ...
 
-    def state(self) -> Mapping[str, int | str]:
-        """Return ``offset_ms`` and ``state`` as docs/spec/batch.md has them."""
+    def state(self) -> ClockState:
+        """What a batch says of the clock."""
         ...
 
 
@@ -103,7 +104,7 @@ class WallBoundaries:
         """See ``BoundaryClock``."""
         return monotonic_ms() - (self._now_ms() - boundary_s * 1000)
 
-    def state(self) -> Mapping[str, int | str]:
+    def state(self) -> ClockState:
         """What the kernel says of its clock: "synced" with the offset it knows of, else "unsynced"."""
         return kernel_clock_state()
 
@@ -174,9 +175,9 @@ class LedgerBoundaries:
         """Now: simulated time stands still while meters are read."""
         return monotonic_ms()
 
-    def state(self) -> Mapping[str, int | str]:
+    def state(self) -> ClockState:
         """Simulated."""
-        return {"offset_ms": 0, "state": "simulated"}
+        return ClockState(0, "simulated")
 
     async def _follow(self) -> None:
         """Wait for ledger time to move, or for the node to come back."""
@@ -230,9 +231,9 @@ class _Timex(ctypes.Structure):
     ]
 
 
-def kernel_clock_state() -> Mapping[str, int | str]:
+def kernel_clock_state() -> ClockState:
     """Ask the kernel whether something disciplines its clock (adjtimex, read only). "unsynced" where it cannot tell."""
-    unsynced: Mapping[str, int | str] = {"offset_ms": 0, "state": "unsynced"}
+    unsynced = ClockState(0, "unsynced")
     try:
         timex = _Timex()
         answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
@@ -241,4 +242,4 @@ def kernel_clock_state() -> Mapping[str, int | str]:
     if answer < 0 or answer == _TIME_ERROR or timex.status & _STA_UNSYNC:
         return unsynced
     per_ms = 1_000_000 if timex.status & _STA_NANO else 1000
-    return {"offset_ms": round(timex.offset / per_ms), "state": "synced"}
+    return ClockState(round(timex.offset / per_ms), "synced")

@@ -12,7 +12,6 @@ from edge.drivers.mqtt import BrokerConfig
 from edge.meters import MeterConfig, SamplePolicy, check_unique
 from firmware_profiles import DeviceProfile, Profile, load_device_profile, load_profile
 from gridcore import cbor
-from gridcore.batch import ROWS_MAX
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
@@ -20,6 +19,7 @@ from gridcore.genesis import SLOT_S_CHOICES
 from gridcore.header import Signers
 from gridcore.signers import SCHEMES
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import ROWS_MAX
 from gridcore.verify import Halt, decode_trust
 from ledger.client import check_url
 

@@ -17,16 +17,16 @@ from edge.outbox import Outbox, OutboxDamagedError, Progress, QueuedBatch, creat
 from edge.parts import AgentParts
 from edge.standing import Standing, check_status, fetch_standing
 from gridcore.codes import Code
-from gridcore.envelope import decode_transaction, encode_signed, encode_transaction
+from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError, UsageError
 from gridcore.header import Signers, VerificationError, check_receipt
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
+from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
+from gridcore.transactions.open_epoch import REASON_CHARACTERS_MAX, OpenEpoch
 from ledger.client import Client
 
 VALID_S = 3600
-REASON_CHARACTERS_MAX = 200
-KIND = "metering/open_epoch"
 
 _log = get_logger(__name__)
 
@@ -56,14 +56,15 @@ async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reaso
     standing = await fetch_standing(client, config.gateway)
     was_open = standing.counter == 0 and old_epoch != standing.epoch
     if not was_open:
-        signed = encode_signed(
-            chain=config.chain,
-            kind=KIND,
-            signer=organisation,
-            identity={"client_id": secrets.token_bytes(16), "valid_until_s": status.ledger_time_s + VALID_S},
-            body={"epoch": standing.epoch + 1, "gateway": config.gateway, "reason": reason},
+        content = OpenEpoch(
+            client_id=secrets.token_bytes(CLIENT_ID_BYTES),
+            valid_until_s=status.ledger_time_s + VALID_S,
+            epoch=standing.epoch + 1,
+            gateway=config.gateway,
+            reason=reason,
         )
-        await _decide(client, encode_transaction(signed, signer.sign(signed)), config, parts.trust)
+        signed = sign_content(content, chain=config.chain, signer=organisation, sign=signer.sign)
+        await _decide(client, signed.wire, config, parts.trust)
         standing = await fetch_standing(client, config.gateway)
     carried, aside = _start_anew(parts, standing, waiting)
     _log.info("epoch_opened", gateway=config.gateway, epoch=standing.epoch, carried=carried)

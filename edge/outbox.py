@@ -20,10 +20,10 @@ from typing import Self
 
 from edge.config import OutboxLimits
 from gridcore import cbor
-from gridcore.batch import FIRST_PREVIOUS
 from gridcore.errors import EncodingError, GridError, UsageError, require
 from gridcore.files import locked, sync_folder
 from gridcore.sm3 import sm3
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, VerifiedHeader
 
 APPLICATION_ID = 0x474C4F42
 VERSION = 1
@@ -84,7 +84,7 @@ class Progress:
     previous: bytes = FIRST_PREVIOUS
     last_boundary_s: int = NO_BOUNDARY
     absent: tuple[int, ...] = ()
-    receipt: tuple[int, bytes] | None = None
+    receipt: VerifiedHeader | None = None
     alarm: str = ""
     seen: Seen = Seen()
 
@@ -214,8 +214,8 @@ class Outbox:
         """Delete the oldest batches, whose receipts the caller has verified; (height, digest): the newest of their headers."""
         with self._lock:
             progress = replace(self._progress, alarm="")
-            if progress.receipt is None or height > progress.receipt[0]:
-                progress = replace(progress, receipt=(height, header_digest))
+            if progress.receipt is None or height > progress.receipt.height:
+                progress = replace(progress, receipt=VerifiedHeader(height, header_digest))
             freed: list[int] = []
             with self._transaction():
                 for counter in counters:
@@ -441,7 +441,7 @@ def _decode_progress(state: bytes) -> Progress:
         **{
             **value,
             "absent": tuple(value["absent"]),
-            "receipt": (receipt[0], receipt[1]) if receipt else None,
+            "receipt": VerifiedHeader(*receipt) if receipt else None,
             "seen": Seen(tuple((name, state) for name, state in brokers), tuple((name, why) for name, why in absent)),
         }
     )

@@ -21,7 +21,6 @@ from firmware_profiles.schema import BILLING_OBIS, Identity, Point, Profile
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError
 
-VERDICTS = ("ok", "low", "high", "missing", "refused", "no_answer", "undecodable", "mismatch")
 UNANSWERED_MAX = 2
 """So many requests without an answer before the first one that has one: the meter is out of reach."""
 _PROBE_LIMIT_WH = 1_000_000
@@ -39,7 +38,7 @@ class ProbedPoint:
     value: Fraction | None
     unit: str
     verdict: str
-    """One of VERDICTS; low and high: outside of the profile's bounds."""
+    """ok, low, high (outside of the profile's bounds), missing, refused, no_answer, undecodable or mismatch."""
     required: bool
     latency_ms: float
     detail: str = ""

@@ -24,10 +24,10 @@ from edge.decode import register_wh
 from edge.drivers.modbus import LineDownError, LineError, NoAnswerError
 from edge.meters import BACKOFF_MS_MAX, Meter, MeterLine, SamplePolicy
 from firmware_profiles.schema import Point
-from gridcore.batch import FLAG_LATE, MEASURED
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError, GridError
 from gridcore.logs import get_logger
+from gridcore.quality import FLAG_LATE, MEASURED
 
 OFFSET_MS_MAX = 0xFFFF_FFFF
 SUSPECT_BOUNDARIES = 3

@@ -50,7 +50,7 @@ class Standing:
 
 
 async def fetch_standing(node: StandingNode, gateway: str) -> Standing:
-    """Ask the node. NodeUnreachable, NodeRefused; UsageError for an answer that is none."""
+    """Ask the node. NodeUnreachable, NodeRefused; UsageError for an answer of another form."""
     value = await node.query(f"gateways/{gateway}")
     try:
         return Standing(

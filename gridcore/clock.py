@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from gridcore.errors import UsageError
-
 
 class Clock(Protocol):
     """Seconds since 1970-01-01 UTC, whole, never negative."""
@@ -35,20 +33,3 @@ class WallClock:
     def now_s(self) -> int:
         """Return the machine's time in whole UTC seconds."""
         return time.time_ns() // 1_000_000_000
-
-
-class ManualClock:
-    """A clock that moves only when told to, and only forward: tests and simulated worlds."""
-
-    def __init__(self, now_s: int) -> None:
-        self._now_s = now_s
-
-    def now_s(self) -> int:
-        """Return the time last set, UTC seconds."""
-        return self._now_s
-
-    def advance_to(self, now_s: int) -> None:
-        """Move to ``now_s`` (UTC seconds); UsageError when that lies in the past."""
-        if now_s < self._now_s:
-            raise UsageError(f"clock at {self._now_s} cannot go back to {now_s}; give a time that is not earlier")
-        self._now_s = now_s

@@ -139,29 +139,6 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
 # -------------------------------------------------------------------------------------------------------- consistency
 
 
-def consistency_path(hashes: Sequence[bytes], size_old: int) -> list[bytes]:
-    """Proof that the first ``size_old`` leaves are the tree that once had that size (RFC 9162 section 2.1.4.1)."""
-    size = len(hashes)
-    require(0 <= size_old <= size, f"an earlier size {size_old} is at most the size {size}")
-    if size_old in (0, size):
-        return []
-    path: list[bytes] = []
-    # Walk down from the root to the boundary, noting what lies beside the way; the RFC lists it from the bottom up.
-    low, high, is_whole = 0, size, True
-    while size_old != high:
-        split = low + (1 << ((high - low - 1).bit_length() - 1))
-        if size_old <= split:
-            path.append(root_of_hashes(hashes[split:high]))
-            high = split
-        else:
-            path.append(root_of_hashes(hashes[low:split]))
-            low, is_whole = split, False
-    if not is_whole:
-        path.append(root_of_hashes(hashes[low:high]))
-    path.reverse()
-    return path
-
-
 def is_consistent(size_old: int, root_old: bytes, size_new: int, root_new: bytes, path: Sequence[bytes]) -> bool:
     """Whether ``path`` proves that the tree of ``size_new`` only appended to the one of ``size_old``.
 

@@ -44,7 +44,7 @@ def check_influxdb_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, a bracket that is not closed
+    except ValueError:  # a malformed port, an open bracket
         is_whole = False
     if not is_whole or not url.isprintable() or " " in url or "@" in url or parts.query or parts.fragment:
         shown = "" if "@" in url else f" {excerpt(url)}"  # a password in it stays out of logs

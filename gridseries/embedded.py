@@ -14,12 +14,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from gridcore.errors import UsageError, require
 from gridseries.config import MEBIBYTE
 from gridseries.form import FORM
-from gridseries.series import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
+from gridseries.series import (
+    ALL_SERIES,
+    ROWS_READ_MAX,
+    START,
+    AnyRow,
+    AnySeries,
+    Cursor,
+    Row,
+    Series,
+    SeriesUnavailable,
+    Tags_co,
+    Values_co,
+)
 
 APPLICATION_ID: Final = 0x474C5453
 BUSY_MS_MAX: Final = 10_000
@@ -66,7 +78,7 @@ class EmbeddedSeries:
 
         await self._run(work)
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         """Keep rows in one transaction, replacing those of the same tags and instant."""
         width = len(series.tags) + 1 + len(series.fields)
         statement = f"INSERT OR REPLACE INTO {_table(series)} VALUES ({', '.join('?' * width)})"  # noqa: S608 - names are ours
@@ -77,7 +89,9 @@ class EmbeddedSeries:
 
         await self._run(work)
 
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+    async def read(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
         wanted = dict(tags or {})
         require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
@@ -85,23 +99,14 @@ class EmbeddedSeries:
         free = [tag for tag in series.tags if tag not in wanted]
         conditions = ["time_s >= ?", "time_s < ?", *(f"{tag} = ?" for tag in wanted)]
         statement = (
-            f"SELECT time_s, {', '.join([*series.fields, *free])} FROM {_table(series)} "  # noqa: S608 - names are ours
+            f"SELECT time_s, {', '.join([*series.tags, *series.fields])} FROM {_table(series)} "  # noqa: S608 - names are ours
             f"WHERE {' AND '.join(conditions)} ORDER BY {', '.join(['time_s', *free])} LIMIT {ROWS_READ_MAX + 1}"
         )
-        end = 1 + len(series.fields)
-        fixed = tuple(wanted[tag] for tag in series.tags) if not free else ()
+        end = 1 + len(series.tags)
 
-        def row_of(values: tuple[Any, ...]) -> Row:
-            found = iter(values[end:])
-            return Row(
-                tuple(wanted[tag] if tag in wanted else next(found) for tag in series.tags), values[0], values[1:end]
-            )
-
-        def work(connection: sqlite3.Connection) -> list[Row]:
+        def work(connection: sqlite3.Connection) -> list[Row[Tags_co, Values_co]]:
             found = connection.execute(statement, (start_s, end_s, *wanted.values()))
-            if not free:
-                return [Row(fixed, values[0], values[1:]) for values in found]
-            return [row_of(values) for values in found]
+            return [series.row(values[1:end], values[0], values[end:]) for values in found]
 
         rows = await self._run(work)
         if len(rows) > ROWS_READ_MAX:
@@ -235,5 +240,5 @@ def _load_mark(connection: sqlite3.Connection) -> tuple[str, Cursor]:
     return (found[0], Cursor(found[1], found[2])) if found else ("", START)
 
 
-def _table(series: Series) -> str:
+def _table(series: AnySeries) -> str:
     return f"series_{series.name}"

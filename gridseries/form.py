@@ -9,5 +9,7 @@ from gridseries.series import ALL_SERIES
 
 TABLES: Final = 2
 """Counted up when a store keeps the same series in another way, or rows of the same series get another meaning."""
-FORM: Final = zlib.crc32(repr((TABLES, ALL_SERIES)).encode()) & 0x7FFF_FFFF
+FORM: Final = (
+    zlib.crc32(repr((TABLES, *((one.name, one.tags, one.fields) for one in ALL_SERIES))).encode()) & 0x7FFF_FFFF
+)
 """Fits SQLite's ``user_version``. A sum against our own oversight, no protection against anybody."""

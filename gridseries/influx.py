@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, Self, TypeVar
-from urllib.parse import quote, unquote
+from typing import Final, NamedTuple, Self, TypeVar
 
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.flux_csv_parser import FluxCsvParserException, FluxQueryException
@@ -30,7 +29,20 @@ from gridcore.errors import UsageError, broken, require
 from gridcore.secrets import SecretError, read_secret
 from gridseries.config import SeriesConfig
 from gridseries.form import FORM
-from gridseries.series import ALL_SERIES, ROWS_READ_MAX, START, Cursor, Row, Series, SeriesUnavailable
+from gridseries.influx_text import escaped, lines_of, quoted, rows_of
+from gridseries.series import (
+    ALL_SERIES,
+    ROWS_READ_MAX,
+    START,
+    AnyRow,
+    AnySeries,
+    Cursor,
+    Row,
+    Series,
+    SeriesUnavailable,
+    Tags_co,
+    Values_co,
+)
 
 LINES_MAX: Final = 5_000
 """Points of one request, as the vendor advises."""
@@ -45,12 +57,10 @@ DROP_TIMEOUTS_MS: Final = (3_000, 600_000)
 THREADS_MAX: Final = 4
 CURVES_ASKED_MAX: Final = 50
 """Curves that one question names; about more of them it asks by what they have in common."""
-PROJECTION: Final = Series("projection", ("chain",), ("height", "form", "digest_0", "digest_1", "digest_2", "digest_3"))
 _DIGEST: Final = struct.Struct(">4q")
 """A header's digest as four of the integers that a point holds."""
 _FIRST_S, _LAST_S = 0, 9_214_646_400  # 1970 to 2262: what nanoseconds in 64 bits reach
 _RETRY_STATUS: Final = frozenset([429, 500, 502, 503, 504])
-_TAG_ESCAPES: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 _HEADER_ONLY: Final = Dialect(header=True, annotations=[])  # type: ignore[no-untyped-call] # the vendor's
 _QUERY: Final = """\
 from(bucket: bucket)
@@ -61,6 +71,27 @@ from(bucket: bucket)
 """
 
 T = TypeVar("T")
+
+
+class ChainTag(NamedTuple):
+    """Whose ledger the bucket is a projection of."""
+
+    chain: str
+
+
+class Progress(NamedTuple):
+    """A cursor, and the form of what is kept."""
+
+    height: int | None
+    form: int | None
+    digest_0: int | None
+    digest_1: int | None
+    digest_2: int | None
+    digest_3: int | None
+
+
+PROJECTION: Final = Series("projection", ChainTag, Progress)
+"""One point: how far the projection is."""
 
 
 class _TryAgain(Exception):  # noqa: N818 - between the attempts of one request
@@ -98,15 +129,15 @@ class InfluxSeries:
         """Take the bucket for a chain. UsageError when it is another's, or when its data expire."""
         await self._run(self._check_bucket)
         claims = await self._run(partial(self._select, PROJECTION, 0, 1))
-        for other in (row.tags[0] for row in claims if row.tags[0] != chain):
+        for other in (row.tags.chain for row in claims if row.tags.chain != chain):
             raise UsageError(f"{self._place}: holds the series of chain {other}, not of {chain}; give another bucket")
-        if claims and claims[0].values[1] != FORM:
+        if claims and claims[0].values.form != FORM:
             await self.drop()
             claims = []
         if not claims:
-            await self._post(PROJECTION, [_cursor_row((chain,), START)])
+            await self._post(PROJECTION, [_cursor_row(ChainTag(chain), START)])
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         """Keep rows, request by request, replacing those of the same tags and instant."""
         for start in range(0, len(rows), LINES_MAX):
             part = rows[start : start + LINES_MAX]
@@ -114,7 +145,9 @@ class InfluxSeries:
                 await self._run(partial(self._delete, self._client, series, row.tags, row.time_s, row.time_s))
             await self._post(series, part)
 
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+    async def read(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
         wanted = dict(tags or {})
         require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
@@ -153,7 +186,7 @@ class InfluxSeries:
     def _place(self) -> str:
         return f"{self._url}, bucket {self._bucket}"
 
-    async def _losers(self, series: Series, rows: Sequence[Row]) -> list[Row]:
+    async def _losers(self, series: AnySeries, rows: Sequence[AnyRow]) -> list[AnyRow]:
         """The rows under whose None an older value would stay."""
         holes = {(row.tags, row.time_s): row for row in rows if None in row.values}
         if not holes:
@@ -176,44 +209,46 @@ class InfluxSeries:
             and any(new is None and value is not None for new, value in zip(row.values, old.values, strict=True))
         ]
 
-    async def _post(self, series: Series, rows: Sequence[Row]) -> None:
+    async def _post(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         def work() -> None:
-            self._writer.write(self._bucket, record=_lines(series, rows), write_precision=WritePrecision.S)  # type: ignore[arg-type] # texts, whatever it says
+            self._writer.write(self._bucket, record=lines_of(series, rows), write_precision=WritePrecision.S)  # type: ignore[arg-type] # texts, whatever it says
 
         await self._run(work)
 
     def _select(
         self,
-        series: Series,
+        series: Series[Tags_co, Values_co],
         start_s: int,
         end_s: int,
         wanted: Sequence[Mapping[str, str]] = (),
         *,
         fields: Sequence[str] = (),
         rows_max: int | None = None,
-    ) -> list[Row]:
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows of a span that have the tags of one of ``wanted`` (none given: all), with these ``fields`` (none: all) alone."""
         params: dict[str, object] = {"bucket": self._bucket, "measurement": series.name}
         params |= {"start": _instant(start_s), "stop": _instant(end_s)}
         curves = []
         for at, tags in enumerate(wanted):
             # As parameters of the query, values are never part of its text.
-            params |= {f"{tag}{at}": _escaped(text) for tag, text in tags.items()}
+            params |= {f"{tag}{at}": escaped(text) for tag, text in tags.items()}
             curves.append(" and ".join(f"r.{tag} == {tag}{at}" for tag in tags) or "true")
         alternatives = ["r._measurement == measurement", " or ".join(f'r._field == "{name}"' for name in fields)]
         alternatives.append(" or ".join(curves))
         query = _QUERY.format(conditions=" and ".join(f"({words})" for words in alternatives if words))
         rows = []
-        for row in _rows_of(series, self._client.query_api().query_csv(query, dialect=_HEADER_ONLY, params=params)):
+        for row in rows_of(series, self._client.query_api().query_csv(query, dialect=_HEADER_ONLY, params=params)):
             rows.append(row)
             if rows_max is not None and len(rows) > rows_max:
                 raise UsageError(f"{series.name}: more than {rows_max:,} rows; ask for a shorter span")
         rows.sort(key=lambda row: (row.time_s, row.tags))
         return rows
 
-    def _delete(self, client: InfluxDBClient, series: Series, tags: tuple[str, ...], first_s: int, last_s: int) -> None:
-        terms = [("_measurement", series.name), *zip(series.tags, map(_escaped, tags), strict=False)]
-        predicate = " AND ".join(f"{name}={_quoted(text)}" for name, text in terms)
+    def _delete(
+        self, client: InfluxDBClient, series: AnySeries, tags: tuple[str, ...], first_s: int, last_s: int
+    ) -> None:
+        terms = [("_measurement", series.name), *zip(series.tags, map(escaped, tags), strict=False)]
+        predicate = " AND ".join(f"{name}={quoted(text)}" for name, text in terms)
         client.delete_api().delete(_instant(first_s), _instant(last_s), predicate, self._bucket)
 
     def _check_bucket(self) -> None:
@@ -241,13 +276,13 @@ class InfluxSeries:
         raise SeriesUnavailable(f"{self._place}: {reason}")
 
 
-def _cursor_row(chain: tuple[str, ...], cursor: Cursor) -> Row:
+def _cursor_row(chain: ChainTag, cursor: Cursor) -> Row[ChainTag, Progress]:
     """The point that says how far the projection is."""
     digest = _DIGEST.unpack(cursor.digest) if cursor.digest else (None,) * 4
-    return Row(chain, 0, (cursor.height, FORM, *digest))
+    return Row(chain, 0, Progress(cursor.height, FORM, *digest))
 
 
-def _cursor_of(row: Row) -> Cursor:
+def _cursor_of(row: Row[ChainTag, Progress]) -> Cursor:
     """Inverse of ``_cursor_row``."""
     height, _form, *digest = row.values
     whole = [part for part in digest if part is not None]
@@ -281,72 +316,6 @@ def _reason(error: InfluxDBError) -> str:
     said = " ".join(str(said or error.message or type(error).__name__).split())
     hint = {401: "; check the token", 403: "; the token needs read and write for the bucket"}.get(status or 0, "")
     return f"{said} (status {status}){hint}" if status else said
-
-
-def _rows_of(series: Series, answer: Iterator[list[str]]) -> Iterator[Row]:
-    """Rows of an answer in CSV: blocks, each with its own header; a block has only the fields that occur in it."""
-    time_at, tags_at, fields_at = 0, [0], [0]
-    for cells in answer:
-        if len(cells) < 3:
-            continue  # between blocks
-        if cells[2] == "table":
-            time_at = cells.index("_time")
-            tags_at = [cells.index(tag) for tag in series.tags]
-            fields_at = [cells.index(field) if field in cells else -1 for field in series.fields]
-            continue
-        values = [cells[at] if at >= 0 else "" for at in fields_at]
-        yield Row(
-            tuple(_unescaped(cells[at]) for at in tags_at),
-            int(datetime.fromisoformat(cells[time_at]).timestamp()),
-            tuple(int(value) if value else None for value in values),
-        )
-
-
-def _lines(series: Series, rows: Sequence[Row]) -> bytes:
-    """Rows in line protocol, whole seconds."""
-    # A format for the row with all its values, which most are; heads (measurement and tags) come again and again.
-    whole = f" {','.join(f'{name}=%di' for name in series.fields)} %d"
-    heads: dict[tuple[str, ...], str] = {}
-    lines = []
-    for tags, time_s, values in rows:
-        head = heads.get(tags)
-        if head is None:
-            head = heads[tags] = _head(series, tags)
-        if None not in values:
-            lines.append(head + whole % (*values, time_s))
-            continue
-        fields = [f"{name}={value}i" for name, value in zip(series.fields, values, strict=True) if value is not None]
-        require(bool(fields), "a row has a value")
-        lines.append(f"{head} {','.join(fields)} {time_s}")
-    return "\n".join(lines).encode()
-
-
-def _head(series: Series, tags: tuple[str, ...]) -> str:
-    return series.name + "".join(
-        f",{name}={_escaped(text).translate(_TAG_ESCAPES)}" for name, text in zip(series.tags, tags, strict=True)
-    )
-
-
-def _escaped(text: str) -> str:
-    """A tag value that InfluxDB can hold: percent sign, backslash and control characters as %25, %5C ...; empty: "%"."""
-    if not text:
-        return "%"
-    if text.isprintable() and "%" not in text and "\\" not in text:
-        return text
-    return "".join(
-        character if character.isprintable() and character not in "%\\" else quote(character, safe="")
-        for character in text
-    )
-
-
-def _unescaped(text: str) -> str:
-    """Inverse of ``_escaped``."""
-    return unquote(text) if text != "%" else ""
-
-
-def _quoted(text: str) -> str:
-    """A text in a delete predicate."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _instant(time_s: int) -> datetime:

@@ -8,39 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, Final, Protocol
+from typing import Final
 
 from gridcore.errors import UsageError
-from gridseries.rows import (
-    AnswerError,
-    Changes,
-    Point,
-    Position,
-    Registers,
-    SlotRows,
-    observation_rows,
-    read_changes,
-    read_points,
-    read_positions,
-    read_registers,
-    touched_slots,
-    understood,
-    voltages,
-)
+from gridseries.answers import AnswerError, Changes, Point, Position
+from gridseries.followed_node import FollowedNode, NodeClient
+from gridseries.rows import SlotRows, voltages
 from gridseries.series import (
     INTERVALS,
     OBSERVATIONS,
     SLOTS,
     START,
+    AnyRow,
+    AnySeries,
     Cursor,
-    Row,
-    Series,
+    ObservationRow,
     SeriesUnavailable,
     TimeSeries,
 )
-from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeUnreachable
 
 WAIT_S: Final = 15
 """How long one question for changes is held by the node."""
@@ -48,27 +36,12 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0
 """Before the next attempt after a failure, doubled each time."""
 ROWS_AT_ONCE: Final = 10_000
 """Rows of a series that wait for a write; about so many are in memory, whatever the size of an area."""
-POINTS_MAX: Final = 200_000
-"""Installations at hand, beside the page in use; they never change. Those used last stay."""
-REGISTER_PAGES_MAX: Final = 4
-"""Pages of registers at hand during one answer's work: the end of a slot is the start of the next."""
 OBSERVED_ROWS_MAX: Final = 100_000
-"""Observations at hand during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
-NOT_FOUND: Final = 404
+"""Observations in memory during one answer's work, beside those of the boundary in use: every area at a boundary looks at them."""
 REMEDY: Final = "drop the series and let them be made again, or bring the newer ledger back"
 
 OnSlots = Callable[[list[tuple[str, int]]], None]
 OnHealth = Callable[[str, str | None], None]
-
-
-class NodeClient(Protocol):
-    """What the projection uses of ``ledger.client.Client``, which signs as somebody who reads all."""
-
-    async def status(self) -> NodeStatus:
-        """What the node says of its chain."""
-
-    async def query(self, path: str, **params: str | int) -> Any:
-        """The JSON answer of ``/api/v1/<path>``."""
 
 
 class Projector:
@@ -87,9 +60,9 @@ class Projector:
         """
         self._series = series
         self._on_slots, self._on_health = on_slots, on_health
-        self._node = _Node(client)
-        self._waiting: dict[Series, list[Row]] = {}
-        self._observed: OrderedDict[int, list[Row]] = OrderedDict()
+        self._node = FollowedNode(client)
+        self._waiting: dict[AnySeries, list[AnyRow]] = {}
+        self._observed: OrderedDict[int, list[ObservationRow]] = OrderedDict()
         self._is_open = False
         self._cursor = START
         self.newest = 0
@@ -211,7 +184,7 @@ class Projector:
                 rows.see_voltages(shared[point.meter] for point in points if point.meter in shared)
                 await self._keep(INTERVALS, rows.intervals(points, starts, ends, settled))
 
-    async def _observations(self, boundary_s: int) -> list[Row]:
+    async def _observations(self, boundary_s: int) -> list[ObservationRow]:
         """The rows of all gateways at a boundary, read once for all areas."""
         rows = self._observed.get(boundary_s)
         if rows is None:
@@ -220,7 +193,7 @@ class Projector:
                 self._observed.popitem(last=False)
         return rows
 
-    async def _keep(self, series: Series, rows: list[Row]) -> None:
+    async def _keep(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         waiting = self._waiting.setdefault(series, [])
         waiting += rows
         if len(waiting) >= ROWS_AT_ONCE:
@@ -245,110 +218,3 @@ async def _positions_of(points: Sequence[Point], positions: AsyncIterator[tuple[
                 raise AnswerError(f"positions: meter {entry[0]} stands where {point.meter} belongs")
             found[point.meter] = entry[1]
     return found
-
-
-class _Node:
-    """The node's answers, read; what never changes is kept at hand, within bounds."""
-
-    def __init__(self, client: NodeClient) -> None:
-        self._client = client
-        self._points: OrderedDict[tuple[str, int], tuple[list[Point], int | None]] = OrderedDict()
-        self._registers: OrderedDict[tuple[str, int, int], list[Registers | None]] = OrderedDict()
-        self._first_slot_start_s: dict[str, int] = {}
-        self.areas_of: dict[str, tuple[str, ...]] = {}
-        self.slot_s = 0
-
-    async def start(self) -> NodeStatus:
-        """What a genesis says once and for all: slots, areas, gateways."""
-        status = await self._client.status()
-        areas = await self._client.query("areas")
-        with understood("areas"):
-            self._first_slot_start_s = {entry["area"]: int(entry["first_slot_start_s"]) for entry in areas["areas"]}
-        areas_of: dict[str, tuple[str, ...]] = {}
-        start: int | None = 0
-        while start is not None:
-            gateways = await self._client.query("gateways", start=start)
-            with understood("gateways"):
-                areas_of |= {entry["gateway"]: tuple(entry["areas"]) for entry in gateways["gateways"]}
-            start = _next(gateways)
-        self.areas_of = areas_of
-        self.slot_s = status.slot_s
-        return status
-
-    async def changes(self, after_height: int, wait_s: int) -> Changes:
-        return read_changes(await self._client.query("changes", after_height=after_height, wait_s=wait_s))
-
-    async def touched(self, changes: Changes) -> list[tuple[str, int]]:
-        with understood("changes"):
-            return touched_slots(changes, self._first_slot_start_s, self.areas_of, self.slot_s)
-
-    async def observations(self, gateway: str, boundary_s: int) -> list[Row]:
-        answer = await self._query_or_none(f"gateways/{gateway}/observations", boundary_s=boundary_s)
-        return [] if answer is None else observation_rows(gateway, boundary_s, answer)
-
-    async def points(self, area: str) -> AsyncIterator[tuple[int, list[Point]]]:
-        """(first row, points) page by page, ascending by installation."""
-        start: int | None = 0
-        while start is not None:
-            page = self._points.get((area, start))
-            if page is None:
-                answer = await self._client.query(f"areas/{area}/installations", start=start)
-                page = (read_points(answer), _next(answer))
-                self._points[area, start] = page
-                while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
-                    self._points.popitem(last=False)
-            else:
-                self._points.move_to_end((area, start))
-            yield start, page[0]
-            start = page[1]
-
-    async def registers(
-        self, area: str, boundary_s: int, start: int, points: Sequence[Point]
-    ) -> list[Registers | None]:
-        key = (area, boundary_s, start)
-        page = self._registers.get(key)
-        if page is None:
-            answer = await self._client.query(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
-            page = read_registers(answer, points)
-            self._registers[key] = page
-            if len(self._registers) > REGISTER_PAGES_MAX:
-                self._registers.popitem(last=False)
-        return page
-
-    def forget_registers(self) -> None:
-        self._registers.clear()
-
-    async def coverage(self, area: str, boundary_s: int) -> tuple[int, int]:
-        """Meters of an area, and those with a register at a boundary."""
-        answer = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
-        with understood("coverage"):
-            return int(answer["expected"]), int(answer["committed"])
-
-    async def clearing(self, area: str, slot_start_s: int) -> Any:
-        return await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/clearing")
-
-    async def positions(self, area: str, slot_start_s: int) -> AsyncGenerator[tuple[str, Position]]:
-        """(meter, position) of the billed points of a settled slot; none before."""
-        start: int | None = 0
-        while start is not None:
-            answer = await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/positions", start=start)
-            if answer is None:
-                return
-            for entry in read_positions(answer):
-                yield entry
-            start = _next(answer)
-
-    async def _query_or_none(self, path: str, **params: int) -> Any:
-        """The answer; None where there is no such thing yet."""
-        try:
-            return await self._client.query(path, **params)
-        except NodeRefused as refused:
-            if refused.status == NOT_FOUND:
-                return None
-            raise
-
-
-def _next(answer: Any) -> int | None:
-    with understood("pages"):
-        following = answer["next"]
-        return None if following is None else int(following)

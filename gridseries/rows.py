@@ -2,110 +2,38 @@
 
 Energies are computed here as the ledger computes them (docs/spec/state.md, "Settle"), for every meter and before the slot is
 settled too. What is missing is None, never 0: a sum over something missing is missing.
-An answer of another shape than docs/spec/http.md says ends in ``AnswerError``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from gridcore.batch import FLAGS, MISSING, QUALITIES
 from gridcore.column import I64_MAX
-from gridcore.errors import GridError
-from gridseries.series import DIGEST_BYTES, Row
+from gridcore.quality import MISSING
+from gridseries.answers import Changes, Json, Point, Position, Registers, understood
+from gridseries.series import (
+    IntervalRow,
+    IntervalTags,
+    IntervalValues,
+    ObservationRow,
+    ObservationTags,
+    ObservationValues,
+    Row,
+    SlotRow,
+    SlotTags,
+    SlotValues,
+)
 
 VOLTAGES: Final = ("12.7.0", "32.7.0", "52.7.0", "72.7.0")
 """OBIS codes of a voltage: of whatever there is, of L1, L2, L3."""
 
-Json = Mapping[str, Any]
 
-
-class AnswerError(GridError):
-    """A node's answer that is not of the documented shape."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A metering point: its meter's code, whether it is billed, trades, is the feeder's; ``modulus_wh``: primary, 0 for none."""
-
-    meter: str
-    is_billed: bool
-    trades: bool
-    is_feeder: bool
-    modulus_wh: int
-
-
-class Registers(NamedTuple):
-    """A meter's registers at a boundary, primary Wh; ``quality``: the byte of ``gridcore.batch``."""
+class Energy(NamedTuple):
+    """What was taken and given, primary Wh."""
 
     import_wh: int
     export_wh: int
-    quality: int
-
-
-class Position(NamedTuple):
-    """What a settled slot gave a billed point."""
-
-    bought_wh: int
-    sold_wh: int
-    pays_nano: int
-    supplier_only_nano: int
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What was written after a height up to ``height``: slots whose rows may differ, and batches with observations.
-
-    ``digest``, ``after_digest``: of the headers at ``height`` and at the height that was asked about.
-    """
-
-    height: int
-    digest: bytes
-    after_digest: bytes
-    newest: int
-    boundaries: tuple[tuple[str, int], ...]
-    slots: tuple[tuple[str, int], ...]
-    batches: tuple[tuple[str, int], ...]
-
-
-@contextmanager
-def understood(what: str) -> Iterator[None]:
-    """Turn what a misshapen answer runs into into an AnswerError that names the answer."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise AnswerError(f"{what}: the node's answer is not of the form that this program knows ({detail})") from None
-
-
-def read_changes(answer: Json) -> Changes:
-    """The parts of ``changes`` that rows follow from. Kinds that are not known are none of ours."""
-    with understood("changes"):
-        found: dict[str, set[tuple[str, int]]] = {"registers": set(), "slots": set(), "batch": set()}
-        for change in answer["changes"]:
-            if change["kind"] in ("clearing", "run"):
-                found["slots"].add((str(change["area"]), int(change["at_s"])))
-            elif change["kind"] == "registers":
-                found["registers"].add((str(change["area"]), int(change["at_s"])))
-            elif change["kind"] == "batch" and change["observations"]:
-                found["batch"].add((str(change["gateway"]), int(change["at_s"])))
-        return Changes(
-            int(answer["height"]),
-            _digest(answer["digest"]),
-            _digest(answer["after_digest"]),
-            int(answer["newest"]),
-            *(tuple(sorted(pairs)) for pairs in found.values()),
-        )
-
-
-def _digest(text: str) -> bytes:
-    digest = bytes.fromhex(text)
-    if len(digest) != DIGEST_BYTES:
-        raise ValueError(f"a digest of {len(digest)} bytes")
-    return digest
 
 
 def touched_slots(
@@ -123,57 +51,17 @@ def touched_slots(
     return sorted((area, start_s) for area, start_s in touched if start_s >= first_slot_start_s[area])
 
 
-def read_points(answer: Json) -> list[Point]:
-    """The rows of ``areas/<a>/installations``, in their order."""
-    with understood("installations"):
-        return [
-            Point(
-                str(entry["meter"]),
-                entry["party"] is not None,
-                bool(entry["trades"]),
-                entry["role"] == "feeder",
-                int(entry["modulus_wh"]),
-            )
-            for entry in answer["installations"]
-        ]
-
-
-def read_registers(answer: Json, points: Sequence[Point]) -> list[Registers | None]:
-    """The rows of ``areas/<a>/registers``, one for each of ``points``; None: nothing there."""
-    with understood("registers"):
-        found: list[Registers | None] = []
-        for entry, point in zip(answer["registers"], points, strict=True):
-            if entry["meter"] != point.meter:
-                raise ValueError(f"meter {entry['meter']} stands where {point.meter} belongs")
-            if entry["import_wh"] is None:
-                found.append(None)
-            else:
-                flags = sum(FLAGS[flag] for flag in entry["flags"])
-                quality = QUALITIES.index(entry["quality"]) | flags << 4
-                found.append(Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality))
-        return found
-
-
-def read_positions(answer: Json) -> list[tuple[str, Position]]:
-    """(meter, position) of the rows of ``areas/<a>/slots/<s>/positions``."""
-    with understood("positions"):
-        columns = (answer[name] for name in ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano"))
-        return [
-            (str(meter), Position(*map(int, values))) for meter, *values in zip(answer["meters"], *columns, strict=True)
-        ]
-
-
 def energy_wh(start_wh: int, end_wh: int, modulus_wh: int) -> int:
     """Primary Wh between two registers; a drop is a roll-over, because range was checked when the register was taken."""
     raw_wh = end_wh - start_wh
     return raw_wh + modulus_wh if raw_wh < 0 else raw_wh
 
 
-def interval_energy(point: Point, start: Registers | None, end: Registers | None) -> tuple[int, int] | None:
-    """Import and export of a point in a slot, primary Wh; None while a register is missing."""
+def interval_energy(point: Point, start: Registers | None, end: Registers | None) -> Energy | None:
+    """A point's energy in a slot; None while a register is missing."""
     if start is None or end is None:
         return None
-    return (
+    return Energy(
         energy_wh(start.import_wh, end.import_wh, point.modulus_wh),
         energy_wh(start.export_wh, end.export_wh, point.modulus_wh),
     )
@@ -187,11 +75,12 @@ class SlotRows:
         self._area = area
         self._start_s = slot_start_s
         self._expected, self.committed = expected, committed
-        self._billed: list[int] | None = [0, 0]
-        self._feeder: list[int] | None = [0, 0]
+        self._billed: Energy | None = Energy(0, 0)
+        self._feeder: Energy | None = Energy(0, 0)
         self._feeders = 0
         self._is_settled = False
-        self._traders = [0, 0, 0]
+        self._traders_pay_nano = self._traders_alone_nano = self._traders_charge_nano = 0
+        self._bought_wh = 0
         self._voltage_milli_min: int | None = None
 
     def intervals(
@@ -200,19 +89,26 @@ class SlotRows:
         starts: Sequence[Registers | None],
         ends: Sequence[Registers | None],
         positions: Mapping[str, Position],
-    ) -> list[Row]:
+    ) -> list[IntervalRow]:
         """The rows of a page of points. ``positions`` by meter: of the billed ones once the slot is settled, else empty."""
         rows = []
         for point, start, end in zip(points, starts, ends, strict=True):
             energy = interval_energy(point, start, end)
             position = positions.get(point.meter)
             self._count(point, energy, position)
-            quality = MISSING if end is None else end.quality
-            traded = position or (None, None, None, None)
-            rows.append(Row((self._area, point.meter), self._start_s, (*(energy or (None, None)), *traded, quality)))
+            values = IntervalValues(
+                import_wh=None if energy is None else energy.import_wh,
+                export_wh=None if energy is None else energy.export_wh,
+                bought_wh=None if position is None else position.bought_wh,
+                sold_wh=None if position is None else position.sold_wh,
+                pays_nano=None if position is None else position.pays_nano,
+                supplier_only_nano=None if position is None else position.supplier_only_nano,
+                quality=MISSING if end is None else end.quality,
+            )
+            rows.append(Row(IntervalTags(self._area, point.meter), self._start_s, values))
         return rows
 
-    def _count(self, point: Point, energy: tuple[int, int] | None, position: Position | None) -> None:
+    def _count(self, point: Point, energy: Energy | None, position: Position | None) -> None:
         if point.is_billed:
             self._billed = _added(self._billed, energy)
         if point.is_feeder:
@@ -220,10 +116,11 @@ class SlotRows:
             self._feeder = _added(self._feeder, energy)
         if position is not None:
             self._is_settled = True
+            self._bought_wh += position.bought_wh
             if point.trades:
-                self._traders[0] += position.pays_nano
-                self._traders[1] += position.supplier_only_nano
-                self._traders[2] += max(0, position.supplier_only_nano)
+                self._traders_pay_nano += position.pays_nano
+                self._traders_alone_nano += position.supplier_only_nano
+                self._traders_charge_nano += max(0, position.supplier_only_nano)
 
     def see_voltages(self, voltages_milli: Iterable[int]) -> None:
         """Voltages observed in the area at the slot's end, mV."""
@@ -231,69 +128,82 @@ class SlotRows:
             if self._voltage_milli_min is None or voltage_milli < self._voltage_milli_min:
                 self._voltage_milli_min = voltage_milli
 
-    def slot(self, clearing: Json | None) -> Row | None:
+    def slot(self, clearing: Json | None) -> SlotRow | None:
         """The slot's own row; None while there is nothing of it, neither a clearing nor a register at its end.
 
         A sum that does not fit into 64 bits (of a million points at the ledger's largest amounts) is missing, not cut.
         """
         if clearing is None and not self.committed:
             return None
-        with understood("clearing"):
-            market = (None, None, None)
-            if clearing is not None:
-                market = (clearing["orders"], clearing["volume_wh"], clearing["price_micro_per_kwh"])
-        billed = _pair(self._billed if self.committed else None)
-        feeder = _pair(self._feeder if self._feeders else None)
-        values = (
-            self._expected,
-            self.committed,
-            *market,
-            int(self._is_settled),
-            *billed,
-            *feeder,
-            _loss_wh(billed, feeder),
-            self._voltage_milli_min,
-            *(self._traders if self._is_settled else (None, None, None)),
+        market = _market_of(clearing)
+        # what a contract without orders shares out is known with the settlement; what was traded by orders is the same then
+        volume_wh = self._bought_wh if self._is_settled else market.volume_wh
+        billed = self._billed if self.committed else None
+        feeder = self._feeder if self._feeders else None
+        values = SlotValues(
+            expected=self._expected,
+            committed=self.committed,
+            orders=market.orders,
+            volume_wh=volume_wh,
+            price_micro_per_kwh=market.price_micro_per_kwh,
+            settled=int(self._is_settled),
+            import_wh=None if billed is None else billed.import_wh,
+            export_wh=None if billed is None else billed.export_wh,
+            feeder_import_wh=None if feeder is None else feeder.import_wh,
+            feeder_export_wh=None if feeder is None else feeder.export_wh,
+            loss_wh=_loss_wh(billed, feeder),
+            voltage_milli_min=self._voltage_milli_min,
+            traders_pays_nano=self._traders_pay_nano if self._is_settled else None,
+            traders_supplier_only_nano=self._traders_alone_nano if self._is_settled else None,
+            traders_supplier_charge_nano=self._traders_charge_nano if self._is_settled else None,
         )
-        return Row(
-            (self._area,),
-            self._start_s,
-            tuple(None if value is None or abs(value) > I64_MAX else value for value in values),
-        )
+        whole = (None if value is None or abs(value) > I64_MAX else value for value in values)
+        return Row(SlotTags(self._area), self._start_s, SlotValues(*whole))
 
 
-def _added(sums: list[int] | None, energy: tuple[int, int] | None) -> list[int] | None:
+class _Market(NamedTuple):
+    """What a gate came to; None while it has not cleared."""
+
+    orders: int | None = None
+    volume_wh: int | None = None
+    price_micro_per_kwh: int | None = None
+
+
+def _market_of(clearing: Json | None) -> _Market:
+    if clearing is None:
+        return _Market()
+    with understood("clearing"):
+        return _Market(clearing["orders"], clearing["volume_wh"], clearing["price_micro_per_kwh"])
+
+
+def _added(sums: Energy | None, energy: Energy | None) -> Energy | None:
     """Sums with another point's energy in them; a point that is missing makes the sums missing."""
     if sums is None or energy is None:
         return None
-    return [sums[0] + energy[0], sums[1] + energy[1]]
+    return Energy(sums.import_wh + energy.import_wh, sums.export_wh + energy.export_wh)
 
 
-def _pair(sums: list[int] | None) -> tuple[int | None, int | None]:
-    return (None, None) if sums is None else (sums[0], sums[1])
-
-
-def _loss_wh(billed: Sequence[int | None], feeder: Sequence[int | None]) -> int | None:
+def _loss_wh(billed: Energy | None, feeder: Energy | None) -> int | None:
     """What went into the area and came out of no point, Wh."""
-    match (*feeder, *billed):
-        case (int(feeder_import), int(feeder_export), int(import_wh), int(export_wh)):
-            return feeder_import - feeder_export - (import_wh - export_wh)
-    return None
+    if billed is None or feeder is None:
+        return None
+    return feeder.import_wh - feeder.export_wh - (billed.import_wh - billed.export_wh)
 
 
-def observation_rows(gateway: str, boundary_s: int, answer: Json) -> list[Row]:
+def observation_rows(gateway: str, boundary_s: int, answer: Json) -> list[ObservationRow]:
     """The rows of ``gateways/<g>/observations`` at a boundary; a device without a name is called by its number."""
     with understood("observations"):
-        rows: dict[tuple[str, str], Row] = {}
+        rows: dict[ObservationTags, ObservationRow] = {}
         for entry in answer["observations"]:
             device = f"#{int(entry['device'])}" if entry["name"] is None else str(entry["name"])
-            key = (device, str(entry["obis"]))
-            rows.setdefault(key, Row((gateway, *key), boundary_s, (int(entry["value_milli"]), int(entry["offset_ms"]))))
+            tags = ObservationTags(gateway, device, str(entry["obis"]))
+            values = ObservationValues(int(entry["value_milli"]), int(entry["offset_ms"]))
+            rows.setdefault(tags, Row(tags, boundary_s, values))
         return list(rows.values())
 
 
 def voltages(
-    rows: Iterable[Row], areas_of: Mapping[str, Sequence[str]], area: str
+    rows: Iterable[ObservationRow], areas_of: Mapping[str, Sequence[str]], area: str
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Device -> lowest voltage in mV, out of observation rows at one boundary: surely in ``area``, and perhaps in it.
 
@@ -302,9 +212,9 @@ def voltages(
     own: dict[str, int] = {}
     shared: dict[str, int] = {}
     for row in rows:
-        (gateway, device, obis), value_milli = row.tags, row.values[0]
-        areas = areas_of.get(gateway, ())
-        if obis in VOLTAGES and value_milli is not None and area in areas:
+        device, value_milli = row.tags.device, row.values.value_milli
+        areas = areas_of.get(row.tags.gateway, ())
+        if row.tags.obis in VOLTAGES and value_milli is not None and area in areas:
             lowest = own if len(areas) == 1 else shared
             lowest[device] = min(lowest.get(device, value_milli), value_milli)
     return own, shared

@@ -1,15 +1,15 @@
 """What is plotted over time, and the interface of the stores that keep it: a projection of the ledger, never a source.
 
-A ``Series`` names what is kept: a measurement, the tags that tell one curve from another, and whole-number fields. A row is
-(tag values, instant, field values). Writing a row again replaces it, so that a projection which died half-way just goes on
+A ``Series`` names what is kept: a measurement, the tags that tell one curve from another, and whole-number values, each a record.
+A row is (tags, instant, values). Writing a row again replaces it, so that a projection which died half-way just goes on
 from its cursor: nothing is lost, nothing is there twice. Whatever a store holds can be dropped and made again from the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from gridcore.errors import GridError
 
@@ -21,66 +21,141 @@ class SeriesUnavailable(GridError):  # noqa: N818 - the name says what happened
     """The store does not answer, or does not take writes, now. Trying again can help."""
 
 
-@dataclass(frozen=True)
-class Series:
-    """One measurement: ``tags`` identify a curve (texts), ``fields`` are its values (64-bit integers, or None)."""
-
-    name: str
-    tags: tuple[str, ...]
-    fields: tuple[str, ...]
+Tags_co = TypeVar("Tags_co", bound=tuple[str, ...], covariant=True)
+Values_co = TypeVar("Values_co", bound=tuple[int | None, ...], covariant=True)
 
 
-class Row(NamedTuple):
-    """One instant of one curve: ``tags`` (printable texts) and ``values`` (at least one of them not None) in the order of the
-    series, ``time_s`` in UTC seconds.
+class Row(NamedTuple, Generic[Tags_co, Values_co]):
+    """One instant of one curve. ``tags``: printable texts; ``time_s``: UTC seconds; ``values``: 64-bit integers or None, at
+    least one of them not None.
     """
 
-    tags: tuple[str, ...]
+    tags: Tags_co
     time_s: int
-    values: tuple[int | None, ...]
+    values: Values_co
 
 
-INTERVALS: Final = Series(
-    "interval",
-    ("area", "meter"),
-    ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "quality"),
-)
-"""A metering point in a slot, at its start: primary Wh, None while the register at one of its ends is missing. Traded energy
-and money are None until the slot is settled, and for points that are not billed; ``quality`` is the quality byte of the
-register at the slot's end, ``MISSING`` where there is none (``gridcore.batch``). A slot gets its rows with the first register
-at its end."""
+AnyRow: TypeAlias = Row[tuple[str, ...], tuple[int | None, ...]]
+"""A row of whatever series: what stores handle."""
 
-SLOTS: Final = Series(
-    "slot",
-    ("area",),
-    (
-        "expected",
-        "committed",
-        "orders",
-        "volume_wh",
-        "price_micro_per_kwh",
-        "settled",
-        "import_wh",
-        "export_wh",
-        "feeder_import_wh",
-        "feeder_export_wh",
-        "loss_wh",
-        "voltage_milli_min",
-        "traders_pays_nano",
-        "traders_supplier_only_nano",
-        "traders_supplier_charge_nano",
-    ),
-)
-"""An area in a slot, at its start. expected, committed: readings at the slot's end; orders, volume and price: None until the
-gate has cleared (price also without volume); settled: 0, or 1 once the initial run stands; energies: sums of the billed
-points, and the feeder's own meter, None while a register is missing; loss_wh = feeder import - feeder export - (import -
-export); voltage_milli_min: lowest voltage observed at the slot's end, mV; traders_*: sums over the parties that trade of what they pay, of
-what they would pay with the supplier alone, and of the latter where it is a charge (what a seller would be paid is left out)."""
 
-OBSERVATIONS: Final = Series("observation", ("gateway", "device", "obis"), ("value_milli", "offset_ms"))
-"""An informational value at a slot boundary, in thousandths of its base unit; ``offset_ms``: when it was taken, from there."""
+@dataclass(frozen=True)
+class Series(Generic[Tags_co, Values_co]):
+    """One measurement. ``tags_type`` identifies a curve, ``values_type`` are its values: NamedTuples."""
 
-ALL_SERIES: Final = (INTERVALS, SLOTS, OBSERVATIONS)
+    name: str
+    tags_type: Callable[..., Tags_co]
+    values_type: Callable[..., Values_co]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Names of the tags."""
+        return _names(self.tags_type)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the values."""
+        return _names(self.values_type)
+
+    def row(self, tags: Iterable[str], time_s: int, values: Iterable[int | None]) -> Row[Tags_co, Values_co]:
+        """A row out of plain values, in the order of the records."""
+        return Row(self.tags_type(*tags), time_s, self.values_type(*values))
+
+
+AnySeries: TypeAlias = Series[tuple[str, ...], tuple[int | None, ...]]
+
+
+class IntervalTags(NamedTuple):
+    """Area, and the code of the meter."""
+
+    area: str
+    meter: str
+
+
+class IntervalValues(NamedTuple):
+    """A metering point in a slot: primary Wh, None while the register at one of its ends is missing.
+
+    Traded energy and money are None until the slot is settled, and for points that are not billed; ``quality`` is the quality byte
+    of the register at the slot's end, ``MISSING`` where there is none (``gridcore.quality``).
+    """
+
+    import_wh: int | None
+    export_wh: int | None
+    bought_wh: int | None
+    sold_wh: int | None
+    pays_nano: int | None
+    supplier_only_nano: int | None
+    quality: int | None
+
+
+INTERVALS: Final = Series("interval", IntervalTags, IntervalValues)
+"""At a slot's start. A slot gets its rows with the first register at its end."""
+IntervalRow: TypeAlias = Row[IntervalTags, IntervalValues]
+
+
+class SlotTags(NamedTuple):
+    """The area."""
+
+    area: str
+
+
+class SlotValues(NamedTuple):
+    """An area in a slot.
+
+    expected, committed: meters, and readings at the slot's end; orders, volume and price: None until the gate has cleared (price
+    also without volume, or where there is no one price); settled: 0, or 1 once the initial run stands; energies: sums of the billed points, and the feeder's own
+    meter, None while a register is missing; loss_wh = feeder import - feeder export - (import - export); voltage_milli_min: lowest
+    voltage observed at the slot's end, mV; traders_*: sums over the parties that trade of what they pay, of what they would pay with
+    the supplier alone, and of the latter where it is a charge (what a seller would be paid is left out).
+    """
+
+    expected: int | None
+    committed: int | None
+    orders: int | None
+    volume_wh: int | None
+    price_micro_per_kwh: int | None
+    settled: int | None
+    import_wh: int | None
+    export_wh: int | None
+    feeder_import_wh: int | None
+    feeder_export_wh: int | None
+    loss_wh: int | None
+    voltage_milli_min: int | None
+    traders_pays_nano: int | None
+    traders_supplier_only_nano: int | None
+    traders_supplier_charge_nano: int | None
+
+
+SLOTS: Final = Series("slot", SlotTags, SlotValues)
+"""At a slot's start."""
+SlotRow: TypeAlias = Row[SlotTags, SlotValues]
+
+
+class ObservationTags(NamedTuple):
+    """Gateway, device by name, and what was observed (OBIS code)."""
+
+    gateway: str
+    device: str
+    obis: str
+
+
+class ObservationValues(NamedTuple):
+    """In thousandths of the base unit; ``offset_ms``: when it was taken, from the boundary."""
+
+    value_milli: int | None
+    offset_ms: int | None
+
+
+OBSERVATIONS: Final = Series("observation", ObservationTags, ObservationValues)
+"""Informational values at slot boundaries."""
+ObservationRow: TypeAlias = Row[ObservationTags, ObservationValues]
+
+ALL_SERIES: Final[tuple[AnySeries, ...]] = (INTERVALS, SLOTS, OBSERVATIONS)
+
+
+def _names(record: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = record._fields
+    return names
 
 
 class Cursor(NamedTuple):
@@ -97,7 +172,9 @@ DIGEST_BYTES: Final = 32
 class SeriesReader(Protocol):
     """The reading side of a store of series: what pages use. SeriesUnavailable while the store is away; trying again can help."""
 
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+    async def read(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags.
 
         UsageError for more than ROWS_READ_MAX rows.
@@ -116,7 +193,7 @@ class TimeSeries(SeriesReader, Protocol):
     async def claim(self, chain: str) -> None:
         """Say whose ledger this store is a projection of, before the first write. UsageError when it is another's."""
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         """Keep rows (no two of the same tags and instant), each replacing an older one whole: a None leaves nothing of it.
 
         When a cursor survives, everything written before it has survived.

@@ -1,45 +1,20 @@
-"""A household's bill out of its curve: statement lines slot by slot, sums by kind, and the sentences that say what it comes to.
+"""A household's bill: its curve out of the time series, the ledger's statement lines, and the sentences that say what it comes to.
 
-Lines follow from what the time series holds of a point (registers' energy, trades) and from the rules of its area, with the
-arithmetic of the stand-alone verifier; they stand only where they add up to the amount that the ledger itself settled.
-Pure but for the language of the request: Wh, micro/kWh and nano, exact.
+Nothing is computed here that the ledger has settled: only sums of it. Pure but for the language of the request: Wh, micro/kWh
+and nano, exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from gridcore import verify
-from gridcore.batch import MISSING, quality_words
-from gridseries.series import SLOTS, Row
+from gridcore.quality import MISSING, quality_words
+from gridseries.series import IntervalRow, SlotRow
 from gridweb import format as shown
-from gridweb.i18n import N_, _
+from gridweb.i18n import _
 
-LINE_TITLES: Final[Mapping[str, str]] = {
-    "trade_buy": N_("Bought from the neighbourhood"),
-    "trade_sell": N_("Sold to the neighbourhood"),
-    "residual_import": N_("Bought from the supplier"),
-    "surplus": N_("Bought but not used, resold"),
-    "residual_export": N_("Fed in, sold to the offtaker"),
-    "shortfall": N_("Sold but not delivered, made up"),
-    "network_traded": N_("Network charge, traded energy"),
-    "network_residual": N_("Network charge, other energy"),
-    "levy": N_("Levy"),
-}
-"""Line kinds in the contract's order, with their message ids."""
-PRICE_TITLES: Final[Mapping[str, str]] = {
-    "feed_in_price_micro_per_kwh": N_("Feed-in price"),
-    "levy_micro_per_kwh": N_("Levy"),
-    "network_residual_micro_per_kwh": N_("Network charge, other energy"),
-    "network_traded_micro_per_kwh": N_("Network charge, traded energy"),
-    "residual_price_micro_per_kwh": N_("Supplier's price"),
-    "shortfall_price_micro_per_kwh": N_("Price of shortfall"),
-    "surplus_price_micro_per_kwh": N_("Price of surplus"),
-}
-"""Prices of an area's rules, with their message ids."""
-_PRICE_AT: Final = SLOTS.fields.index("price_micro_per_kwh")
 _QUALITY_WORDS: Final = tuple(quality_words(byte)[0] for byte in range(256))
 """The word of each quality byte."""
 
@@ -64,12 +39,12 @@ class Interval(NamedTuple):
 
 
 class BillLine(NamedTuple):
-    """A line of a statement. ``amount_nano`` > 0: the party owes."""
+    """A line of a statement. ``amount_nano`` > 0: the party owes. ``price_micro_per_kwh`` None: it has no price of its own."""
 
     slot_start_s: int
     kind: str
     energy_wh: int
-    price_micro_per_kwh: int
+    price_micro_per_kwh: int | None
     amount_nano: int
 
 
@@ -92,9 +67,9 @@ class Totals:
         return self.supplier_only_nano - self.pays_nano
 
 
-def intervals_of(rows: Iterable[Row], slots: Iterable[Row]) -> list[Interval]:
+def intervals_of(rows: Iterable[IntervalRow], slots: Iterable[SlotRow]) -> list[Interval]:
     """A point's curve, with the prices of its area's slots: rows of the series INTERVALS and SLOTS."""
-    prices = {row.time_s: row.values[_PRICE_AT] for row in slots}
+    prices = {row.time_s: row.values.price_micro_per_kwh for row in slots}
     return [
         Interval(start_s, taken, fed, bought, sold, prices.get(start_s), pays, alone, _word(quality))
         for _, start_s, (taken, fed, bought, sold, pays, alone, quality) in rows
@@ -103,26 +78,6 @@ def intervals_of(rows: Iterable[Row], slots: Iterable[Row]) -> list[Interval]:
 
 def _word(quality: int | None) -> str:
     return _QUALITY_WORDS[MISSING if quality is None else quality]
-
-
-def lines_of(interval: Interval, prices: Mapping[str, int]) -> list[BillLine] | None:
-    """The lines of a settled slot in the contract's order, or None where they do not add up to what the ledger settled.
-
-    That happens under a contract whose arithmetic is not known here; then the ledger itself has to be asked.
-    """
-    if interval.pays_nano is None or not prices.keys() >= set(verify.PRICES):
-        return None
-    taken = (interval.import_wh, interval.export_wh, interval.bought_wh, interval.sold_wh)
-    known = [value for value in taken if value is not None]
-    if len(known) < len(taken):
-        return None
-    terms = verify.lines_of_point(known, dict(prices), interval.price_micro_per_kwh or 0)
-    lines = [
-        BillLine(interval.start_s, kind, energy_wh, price, sign * energy_wh * price)
-        for kind, (energy_wh, price, sign) in zip(verify.LINE_KINDS, terms, strict=True)
-        if energy_wh > 0
-    ]
-    return lines if sum(line.amount_nano for line in lines) == interval.pays_nano else None
 
 
 def totals_of(intervals: Iterable[Interval], expected: int) -> Totals:
@@ -142,10 +97,10 @@ class KindSum:
     amount_nano: int
 
 
-def sums_by_kind(lines: Sequence[BillLine]) -> list[KindSum]:
-    """The sums of a statement by kind of line, in the contract's order."""
+def sums_by_kind(lines: Sequence[BillLine], kinds: Iterable[str]) -> list[KindSum]:
+    """The sums of a statement by kind of line, in the order of ``kinds``, the contract's."""
     found = []
-    for kind in LINE_TITLES:
+    for kind in kinds:
         of_kind = [line for line in lines if line.kind == kind]
         if of_kind:
             energy_wh = sum(line.energy_wh for line in of_kind)

@@ -1,6 +1,6 @@
 """Where a party is metered, and the local days that it is billed by.
 
-The registry of a chain never changes in this version of the ledger: what was once learnt of a party stays at hand, so that
+The registry of a chain never changes in this version of the ledger: what was once learnt of a party stays in memory, so that
 its page can be shown from the time series while the node is away.
 """
 
@@ -17,7 +17,7 @@ from gridcore.serving.problems import Problem
 from gridweb.source import AreaInfo, Source, SourceMissing
 
 PARTIES_MAX: Final = 200_000
-"""Parties that are kept at hand, about 300 bytes each; of others the list of their area is asked for anew."""
+"""Parties that are kept in memory, about 300 bytes each; of others the list of their area is asked for anew."""
 _ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""Bundles at hand, the trust root that they are checked with, and the check itself: the stand-alone verifier, in a thread.
+"""Bundles in memory, the trust root that they are checked with, and the check itself: the stand-alone verifier, in a thread.
 
 A bundle once made stays as good as it was: it proves its line under the header that was the newest one then. So one that was
 fetched is kept, and page, download, check and attempts at cheating are about the same bytes.
@@ -24,7 +24,7 @@ from gridweb.points import check_slot, find_point
 from gridweb.source import Source
 
 BUNDLES_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Bundles that are kept at hand beside the newest one: about a thousand, and fewer of parties with many orders."""
+"""Bundles that are kept in memory beside the newest one: about a thousand, and fewer of parties with many orders."""
 VERIFIER_NAME: Final = "verify.py"
 TRUST_NAME: Final = "trust.json"
 
@@ -66,11 +66,12 @@ _kept: WeakKeyDictionary[Source, OrderedDict[LineName, bytes]] = WeakKeyDictiona
 
 async def fetch_bundle(source: Source, line: LineName) -> bytes:
     """The bundle of a line. SourceMissing for no such party, slot or line, SourceBusy before it can be proved, SourceAway."""
-    if line.kind not in verify.LINE_KINDS:
-        raise Problem("bad-request", f"kind: one of {', '.join(verify.LINE_KINDS)}")
     kept = _kept.setdefault(source, OrderedDict())
     if line not in kept:
-        check_slot((await find_point(source, line.party)).area, line.slot_start_s)
+        area = (await find_point(source, line.party)).area
+        if line.kind not in area.contract.lines:
+            raise Problem("bad-request", f"kind: one of {', '.join(area.contract.lines)}")
+        check_slot(area, line.slot_start_s)
         kept[line] = await source.bytes(
             "evidence", party=line.party, slot_start_s=line.slot_start_s, line_kind=line.kind
         )

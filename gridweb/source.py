@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
-from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable
+from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
+from gridweb.contract_words import ContractWords, contract_words
 from gridweb.health import Health, Outage
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
-"""Bytes of answers (as received) that are kept at hand."""
+"""Bytes of answers (as received) that are kept in memory."""
 CACHE_AGE_S_MAX: Final = 10.0
 """An answer is asked for anew after this, whether or not a newer height was seen: the follower may be behind."""
 STATUS_AGE_S_MAX: Final = 1.0
@@ -113,6 +114,7 @@ class AreaInfo:
     days: tuple[int, ...]
     first_slot_start_s: int
     slot_s: int
+    contract: ContractWords
     rules: Mapping[str, Any]
     meters: int
     settling: int
@@ -163,7 +165,7 @@ class Source:
         self._areas: list[AreaInfo] | None = None
 
     async def query(self, path: str, **params: str | int) -> Any:
-        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a question that is none."""
+        """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
         return _parse(await self.bytes(path, **params))
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
@@ -191,7 +193,9 @@ class Source:
             start = found[-1]["next"]
         return found
 
-    async def curves(self, series: Series, start_s: int, end_s: int, **tags: str) -> list[Row]:
+    async def curves(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, **tags: str
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows of the time series with start_s <= time_s < end_s and these tags, ascending by instant, then tags. SourceAway."""
         try:
             rows = await self._series.read(series, start_s, end_s, tags)
@@ -251,7 +255,9 @@ class Source:
     async def _load_areas(self) -> list[AreaInfo]:
         slot_s = (await self.status()).slot_s
         found = []
-        for value in (await self.cached("areas"))["areas"]:
+        answer = await self.cached("areas")
+        contracts = {value["contract"]: contract_words(value) for value in answer["contracts"]}
+        for value in answer["areas"]:
             calendar = await self.cached(f"calendars/{value['calendar']}")
             found.append(
                 AreaInfo(
@@ -260,6 +266,7 @@ class Source:
                     days=tuple(calendar["days"]),
                     first_slot_start_s=value["first_slot_start_s"],
                     slot_s=slot_s,
+                    contract=contracts[value["contract"]],
                     rules=value["rules"],
                     meters=value["meters"],
                     settling=value["settling"],

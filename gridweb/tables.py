@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
     "price_micro": "1e-6 {currency}/kWh",
     "count": "1",
     "voltage_milli": "mV",
-    "quality": "",  # a word of gridcore.batch.QUALITIES, or "missing"
+    "quality": "",  # a word of gridcore.quality.QUALITIES, or "missing"
     "share": "1e-6",  # parts per million
     "digest": "",  # lower-case hex digits
 }
@@ -57,7 +57,7 @@ TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]]
 class Column:
     """One column. ``key``: its name in CSV and JSON, with unit; ``title``: a message id; ``kind``: a key of KINDS.
 
-    ``words``: message ids of its codes: a page shows those, in its language, where CSV and JSON have the code.
+    ``words``: message ids of its codes, or texts in the language of the request: a page shows those where CSV and JSON have the code.
     """
 
     key: str

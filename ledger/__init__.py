@@ -1,1 +1,1 @@
-"""The replicated ledger: ``state`` is its rules, ``store`` its disk, ``engines`` its heartbeat, ``http`` and ``client`` its door."""
+"""The replicated ledger: ``state`` holds its rules, ``store`` what is on disk, ``engines`` make blocks, ``http`` and ``client`` are its interface."""

@@ -18,12 +18,13 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import require
 from gridcore.header import Header, data_leaf, signers_digest
+from gridcore.transactions.content import Content
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.contract import Contract
 from ledger.leaves.gateway import GATEWAY
 from ledger.leaves.signer import SIGNER
 from ledger.origin import Origin
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
-from ledger.state import fields
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
 from ledger.state.due import is_due
@@ -38,12 +39,13 @@ class Examined:
     """A candidate with the verdict on its signature.
 
     code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind.
-    progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
+    content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
     """
 
     candidate: Candidate
     verdicts: Verdicts
     code: Code
+    content: Content | None
     progress: tuple[int, int] | None
 
 
@@ -154,15 +156,13 @@ class Application:
     def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
         if transaction is None:
-            return Examined(candidate, {}, Code.NOT_CANONICAL, None)
-        code = check_admission(draft, transaction, verdicts)
+            return Examined(candidate, {}, Code.NOT_CANONICAL, None, None)
+        code, content = check_admission(draft, transaction, verdicts)
         signer = SIGNER.load(draft, transaction.signer)
         known = None if signer is None else (transaction.digest, signer.public_key)
         own = {} if known is None else {known: verdicts[known]}
-        progress = None
-        if code is Code.ACCEPTED and transaction.kind == fields.READING_BATCH:
-            progress = self.gateway_progress(transaction.signer)
-        return Examined(candidate, own, code, progress)
+        progress = self.gateway_progress(transaction.signer) if isinstance(content, ReadingBatch) else None
+        return Examined(candidate, own, code, content, progress)
 
 
 def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:

@@ -128,7 +128,7 @@ def check_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         httpx.URL(url)
-    except (ValueError, httpx.InvalidURL):  # a port that is none, a bracket that is not closed, a control character
+    except (ValueError, httpx.InvalidURL):  # a malformed port, an open bracket, a control character
         is_whole = False
     if not is_whole or parts.query or parts.fragment:
         raise UsageError(f"node URL {excerpt(url)}: write http://HOST:PORT or https://HOST:PORT")
@@ -219,7 +219,7 @@ class Client:
         try:
             return decode_receipt(data)
         except EncodingError as error:
-            raise _nonsense(self.url, f"a receipt that is none: {error}") from None
+            raise _nonsense(self.url, f"a receipt that cannot be decoded: {error}") from None
 
     async def query(self, path: str, **params: str | int) -> Any:
         """The JSON answer of ``/api/v1/<path>?<params>``, signed where the client has a signer."""

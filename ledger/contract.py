@@ -86,44 +86,20 @@ class LineLike(Protocol):
         """int64[n]; positive: the party owes the counter-account. Where there is a price: plus or minus energy x price."""
 
 
-class SlotSettlementLike(Protocol):
-    """The result of settling one slot."""
+class SettlementLike(Protocol):
+    """The result of settling one slot of some areas."""
 
     @property
-    def volume_wh(self) -> int:
-        """What changed hands inside the area."""
+    def columns(self) -> Mapping[str, Int64Column]:
+        """The contract's position columns by name, in its order, int64[n]. All contracts have those of ``Positions``."""
 
     @property
-    def price_micro_per_kwh(self) -> int | None:
-        """The one price of it; None without volume, or where there is no one price."""
+    def area_columns(self) -> Mapping[str, Sequence[int]]:
+        """The contract's area columns by name, in its order: one value an area."""
 
     @property
-    def totals_wh(self) -> Mapping[str, int]:
-        """Sums over the area that every line rests on, by name; empty for most contracts."""
-
-    @property
-    def bought_wh(self) -> Int64Column:
-        """int64[n] >= 0: each party's part of the volume as a buyer."""
-
-    @property
-    def sold_wh(self) -> Int64Column:
-        """int64[n] >= 0: each party's part of the volume as a seller."""
-
-    @property
-    def lines(self) -> Sequence[LineLike]:
-        """One of each kind, in the contract's order. Raises the kit's ContractError where an amount leaves int64."""
-
-    @property
-    def pays_nano(self) -> Int64Column:
-        """int64[n]: the sum of each party's lines; positive: the party owes."""
-
-    @property
-    def supplier_only_nano(self) -> Int64Column:
-        """int64[n]: what the same metered energy would have cost with the supplier alone."""
-
-    @property
-    def accounts_nano(self) -> Mapping[str, int]:
-        """What each of the contract's accounts receives (negative: pays), Python integers."""
+    def received_nano(self) -> Mapping[str, Sequence[int]]:
+        """What each of the contract's accounts receives (negative: pays), one Python integer an area."""
 
 
 class Contract(Protocol):
@@ -149,6 +125,14 @@ class Contract(Protocol):
     def supplier_keys(self) -> Sequence[str]:
         """The prices that a kWh from the supplier alone is made of."""
 
+    @property
+    def position_columns(self) -> Sequence[str]:
+        """What is kept of each row of a settled slot beside its registers: names of int64 columns."""
+
+    @property
+    def area_columns(self) -> Sequence[str]:
+        """Sums over an area that its lines rest on, kept with the run; none for most contracts."""
+
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with an area's terms, in words; "" where nothing is.
 
@@ -171,33 +155,33 @@ class Contract(Protocol):
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlementLike:
-        """Settle one slot: metered import and export (never netted), then what each party's orders bought and sold.
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
+    ) -> SettlementLike:
+        """Settle one slot of some areas: metered import and export (never netted), then what each party's orders bought and sold.
 
-        ``trade_price_micro_per_kwh``: of the gate; may be None where nothing was traded. ``prices``: of the terms.
+        ``area`` int64[n]: each row's area, a place in the two lists. ``trade_prices_micro_per_kwh``: of each gate, micro per kWh; may be None
+        where nothing was traded. ``prices``: of each area's terms.
         """
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
+        columns: Mapping[str, Int64Column],
+        *,
         trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> Sequence[LineLike]:
-        """The lines of some rows of a settled slot, in the contract's order: they follow from the rows' positions alone.
+        """The lines of some rows of one area of a settled slot, in the contract's order: they follow from what is kept of the rows.
 
-        Columns and price as ``settle`` gave them (``SlotSettlementLike``), of any rows of the area.
+        ``columns``: position columns of these rows; ``trade_price_micro_per_kwh``: of the area's gate.
         """
 
 
@@ -209,11 +193,15 @@ class LineWords(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """What people read about a contract, by language: its kinds of lines, accounts and prices, each by name."""
+    """What people read about a contract, by language: its kinds of lines, accounts and prices, each by name.
+
+    ``not_checked``: what a verifier of its bundles says it has not checked, by the English text.
+    """
 
     line_kinds: Mapping[str, LineWords]
     accounts: Mapping[str, Mapping[str, str]]
     prices: Mapping[str, Mapping[str, str]]
+    not_checked: Sequence[Mapping[str, str]]
 
 
 class StatementLine(NamedTuple):
@@ -278,15 +266,18 @@ class DayTotal(NamedTuple):
 
 
 class Statements(Protocol):
-    """Settled slots as people read them. ``parties`` name neighbouring rows of a settlement; ``first``: row of the first."""
+    """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``parties``."""
 
-    def lines(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[StatementLine]:
+    def vocabulary(self, contract_id: str) -> Vocabulary:
+        """What people read about a contract."""
+
+    def lines(self, lines: Sequence[LineLike], parties: Sequence[str]) -> Sequence[StatementLine]:
         """Statement lines, by party, then in the contract's order of kinds; one exactly where energy is positive."""
 
-    def postings(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> SlotPostings:
+    def postings(self, lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
         """Both sides of the book over these lines, summed by account and never netted."""
 
-    def slot_totals(self, settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> Sequence[SlotTotal]:
+    def slot_totals(self, positions: Positions, parties: Sequence[str]) -> Sequence[SlotTotal]:
         """One total a party."""
 
     def day_totals(self, slots: Iterable[Positions], parties: Sequence[str]) -> Sequence[DayTotal]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridcore.batch import KIND as READING_BATCH
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
 from gridcore.sm3 import sm3
+from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import (
     EvidenceError,
     LeafKeys,
@@ -46,7 +46,7 @@ from ledger.runs import SettledRun, load_run
 from ledger.state.columns import decode_batch, encode_rows
 from ledger.state.market import book_seed, fills_seed, gate_rows
 from ledger.state.registry import Area
-from ledger.state.runs import INITIAL, LINE_KINDS, line_fields, row_fields
+from ledger.state.runs import INITIAL, line_fields, row_fields
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 
@@ -66,7 +66,7 @@ def build_bundle(
         contracts: by id; the run's contract computes the lines again.
         party: id of the party.
         slot_start_s: start of the slot, UTC seconds.
-        line_kind: one of ``LINE_KINDS``.
+        line_kind: one of the kinds of the run's contract.
         run: name of the settlement run.
 
     Raises:
@@ -137,14 +137,15 @@ def _reading(reader: LedgerReader, gateway: str, number: int, boundary_s: int) -
     """The row that gave a meter's register of a boundary: the first one of its gateway's batches that was not refused."""
     for transaction_id in _batches(reader, gateway, boundary_s):
         decided = _transaction(reader, transaction_id)
-        batch = decode_transaction(decided.wire)
-        columns = decode_batch(batch.attachment, batch.body["rows"])
-        exception = EXCEPTION.load(reader, gateway, batch.identity["epoch"], batch.identity["counter"])
+        transaction = decode_transaction(decided.wire)
+        batch = ReadingBatch.decode(transaction)
+        columns = decode_batch(transaction.attachment, batch.rows)
+        exception = EXCEPTION.load(reader, gateway, batch.epoch, batch.counter)
         refused = {verdict.row for verdict in exception.rows} if exception else set()
         for row in np.flatnonzero(columns.meter == number).tolist():
             if row not in refused:
-                proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.body["rows_root"], READING_BATCH)
-                return ProvenReading(_recorded(reader, decided, batch), proof)
+                proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
+                return ProvenReading(_recorded(reader, decided, transaction), proof)
     return broken(f"the register of meter {number} came in a batch")
 
 
@@ -173,8 +174,6 @@ def _find_line(
     run_name: str,
 ) -> LineEvidence:
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
-    if line_kind not in LINE_KINDS:
-        raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(LINE_KINDS)}")
     registered = PARTY.load(reader, party)
     area = next((known for known in reader.registry.areas if registered and known.id == registered.area), None)
     if registered is None or area is None or party not in area.settling_row_of:
@@ -223,18 +222,21 @@ def _recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Tr
 
 def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tuple[RowProof, RowProof, RowProof]:
     """Row proofs of line, input and position."""
-    lines = line_fields(area, run.settled)
+    kinds = [line.kind for line in run.lines]
+    if line_kind not in kinds:
+        raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(kinds)}")
+    lines = line_fields(area, run.lines)
     point = area.settling_row_of[party]
     number = int(area.settling_numbers[point])
-    at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == LINE_KINDS.index(line_kind)))
+    at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == kinds.index(line_kind)))
     if not len(at):
         raise EvidenceError(f"{party} has no line {line_kind} in slot {run.leaf.slot_start_s}, run {run.leaf.run}")
 
     def proof(name: str, fields: list[tuple[str, Int64]], index: int, root: bytes) -> RowProof:
-        rows = SaltedRows(encode_rows(fields), sm3(run.positions.seed + name.encode()))
+        rows = SaltedRows(encode_rows(fields), sm3(run.kept.seed + name.encode()))
         return rows.proof(index, root, name)
 
-    fields, leaf = row_fields(area, run.positions), run.leaf
+    fields, leaf = row_fields(area, run.kept), run.leaf
     return (
         proof("line", lines, int(at[0]), leaf.line_root),
         proof("input", fields["input"], point, leaf.input_root),

@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 from gridcore.errors import UsageError, excerpt
-from gridcore.forms import INSTANT, NAME, Form, integer
+from gridcore.forms import INSTANT, NAME, integer
 from gridcore.sm.curve import parse_public_key
+from ledger.contract import Contract
 from ledger.leaves.area import AREA, AreaLeaf
 from ledger.leaves.calendar import CALENDAR, CalendarLeaf
 from ledger.leaves.chain import CHAIN, CHAIN_NAME
@@ -27,23 +28,12 @@ from ledger.leaves.progress import PROGRESS
 from ledger.leaves.rules import RULES
 from ledger.leaves.signer import PUBLIC_KEY_WORDS, SIGNER
 
-ACCOUNTS: Final = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
-PRICES: Final = (
-    "feed_in_price",
-    "levy",
-    "network_residual",
-    "network_traded",
-    "residual_price",
-    "shortfall_price",
-    "surplus_price",
-)
 PRICE_MICRO_PER_KWH_MAX: Final = 10**8
 POWER_MAX: Final = 2**31
 SIGNERS_MAX: Final = 256
 """As many as one evidence bundle's certificate may hold."""
 
 _PRICE: Final = integer(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-_PRICE_FORMS: Final = {f"{name}_micro_per_kwh": _PRICE for name in PRICES}
 _POWER: Final = integer(1, POWER_MAX)
 _SINGLE: Final = (CHAIN.name, TIME.name)
 """Families of one leaf: its key is the family's name."""
@@ -66,11 +56,13 @@ class _Leaves:
         return self._records[family.name]
 
 
-def check_genesis(genesis: Mapping[str, Any], pins: Mapping[str, bytes] | None = None) -> None:
+def check_genesis(
+    genesis: Mapping[str, Any], contracts: Mapping[str, Contract] | None = None, pins: Mapping[str, bytes] | None = None
+) -> None:
     """Raise UsageError unless every leaf has its form and all references between leaves hold.
 
-    genesis: as ``decode_genesis`` returns it, or as it will be encoded. pins: contract id -> pin (32 bytes) of the contracts
-    that this node has; None leaves contracts unchecked.
+    genesis: as ``decode_genesis`` returns it, or as it will be encoded. contracts: those that this node has, by id; None leaves
+    unchecked what areas and parties owe to their contract. pins: of their code, 32 bytes, by id; None: unchecked.
     """
     _check_frame(genesis)
     values = _values_by_kind(genesis)
@@ -80,7 +72,7 @@ def check_genesis(genesis: Mapping[str, Any], pins: Mapping[str, bytes] | None =
     leaves = _Leaves(values)
     _check_chain(genesis, leaves)
     for area, terms in leaves.of(AREA).items():
-        _check_area(area, terms, leaves, genesis["slot_s"], pins)
+        _check_area(area, terms, leaves, genesis["slot_s"])
     for calendar, days in leaves.of(CALENDAR).items():
         _check_calendar(CALENDAR.key(calendar), days, genesis["slot_s"])
     for rules, market in leaves.of(RULES).items():
@@ -92,6 +84,10 @@ def check_genesis(genesis: Mapping[str, Any], pins: Mapping[str, bytes] | None =
         _check_installation(number, installation, leaves)
     for party, billed in leaves.of(PARTY).items():
         _check_party(party, billed, leaves)
+    if contracts is not None:
+        _check_contracts(leaves, contracts)
+    if pins is not None:
+        _check_pins(leaves, pins)
 
 
 def signer_set(genesis: Mapping[str, Any]) -> list[tuple[bytes, int]]:
@@ -103,26 +99,26 @@ def signer_set(genesis: Mapping[str, Any]) -> list[tuple[bytes, int]]:
 
 
 def _check_fields(key: str, value: Any, family: Family[Any, Any]) -> None:
-    """The leaf is a map of exactly its family's fields, each of its form."""
-    _check_keys(key, value, family.forms, family.optional)
-    for name, item in value.items():
-        if not family.forms[name].holds(item):
-            _fail(key, f"{name} is {family.forms[name].words}, not {_shown(item)}")
+    """The leaf is a map of exactly its family's fields, each of its form; what an open family holds beside is not looked at."""
+    _check_keys(key, value, family)
+    for name, form in family.forms.items():
+        if name in value and not form.holds(value[name]):
+            _fail(key, f"{name} is {form.words}, not {_shown(value[name])}")
     if family is RULES:
-        _check_keys(f"{key}: prices", value["prices"], _PRICE_FORMS, frozenset())
         for name, item in value["prices"].items():
             if not _PRICE.holds(item):
                 _fail(key, f"prices.{name} is {_PRICE.words}, not {_shown(item)}")
 
 
-def _check_keys(key: str, value: Any, forms: Mapping[str, Form], optional: frozenset[str]) -> None:
+def _check_keys(key: str, value: Any, family: Family[Any, Any]) -> None:
+    forms = family.forms
     if not isinstance(value, dict):
         _fail(key, "its value is a map")
     for name in value:
-        if name not in forms:
+        if name not in forms and not family.is_open:
             _fail(key, f"unknown field {_shown(name)}; its fields are {', '.join(forms)}")
     for name in forms:
-        if name not in value and name not in optional:
+        if name not in value and name not in family.optional:
             _fail(key, f"lacks the field {name}: {forms[name].words}")
 
 
@@ -187,7 +183,7 @@ def _check_chain(genesis: Mapping[str, Any], leaves: _Leaves) -> None:
         _fail(TIME.key(), f"ledger_time_s is {genesis['ledger_time_s']} as in the frame")
 
 
-def _check_area(area: str, terms: AreaLeaf, leaves: _Leaves, slot_s: int, pins: Mapping[str, bytes] | None) -> None:
+def _check_area(area: str, terms: AreaLeaf, leaves: _Leaves, slot_s: int) -> None:
     key, first_s = AREA.key(area), terms.first_slot_start_s
     _check_reference(key, "calendar", terms.calendar, leaves.of(CALENDAR))
     _check_reference(key, "rules", terms.rules, leaves.of(RULES))
@@ -202,16 +198,6 @@ def _check_area(area: str, terms: AreaLeaf, leaves: _Leaves, slot_s: int, pins: 
     ):
         if start_s != first_s:
             _fail(PROGRESS.key(area), f"{name} is the area's first_slot_start_s {first_s}, not {start_s}")
-    if pins is not None:
-        _check_contract(key, terms, pins)
-
-
-def _check_contract(key: str, terms: AreaLeaf, pins: Mapping[str, bytes]) -> None:
-    pin = pins.get(terms.contract)
-    if pin is None:
-        _fail(key, f"contract {terms.contract!r} is not in this node; it has {', '.join(sorted(pins)) or 'none'}")
-    if pin != terms.contract_pin:
-        _fail(key, f"contract_pin of {terms.contract} is {pin.hex()} in this node, not {terms.contract_pin.hex()}")
 
 
 def _check_calendar(key: str, calendar: CalendarLeaf, slot_s: int) -> None:
@@ -275,8 +261,6 @@ def _check_installation(number: str, installation: InstallationLeaf, leaves: _Le
 
 def _check_party(party: str, billed: PartyLeaf, leaves: _Leaves) -> None:
     key, meter = PARTY.key(party), INSTALLATION.key(billed.meter)
-    if party in ACCOUNTS:
-        _fail(key, f"has the name of a counter-account; {', '.join(ACCOUNTS)} are taken")
     _check_reference(key, "area", billed.area, leaves.of(AREA))
     installation = leaves.of(INSTALLATION).get(str(billed.meter))
     if installation is None:
@@ -286,6 +270,33 @@ def _check_party(party: str, billed: PartyLeaf, leaves: _Leaves) -> None:
     signer = leaves.of(SIGNER).get(party)
     if billed.trades and (signer is None or "prosumer" not in signer.roles):
         _fail(key, f"trades, but the leaf {SIGNER.key(party)} with the role prosumer is missing")
+
+
+def _check_contracts(leaves: _Leaves, contracts: Mapping[str, Contract]) -> None:
+    """Each area's contract is one that this node has, and finds no fault with the area's rules and parties."""
+    for area, named in leaves.of(AREA).items():
+        key, known = AREA.key(area), contracts.get(named.contract)
+        if known is None:
+            _fail(
+                key, f"contract {named.contract!r} is not in this node; it has {', '.join(sorted(contracts)) or 'none'}"
+            )
+        fault = known.fault_of(leaves.of(RULES)[named.rules].terms)
+        if fault:
+            _fail(RULES.key(named.rules), f"under {named.contract}: {fault}")
+    for party, billed in leaves.of(PARTY).items():
+        contract = contracts[leaves.of(AREA)[billed.area].contract]
+        if party in contract.accounts:
+            taken = ", ".join(contract.accounts)
+            _fail(PARTY.key(party), f"has the name of a counter-account; {taken} are taken")
+        if billed.trades and not contract.takes_orders:
+            _fail(PARTY.key(party), f"trades, but {contract.contract_id} takes no orders")
+
+
+def _check_pins(leaves: _Leaves, pins: Mapping[str, bytes]) -> None:
+    for area, named in leaves.of(AREA).items():
+        ours, theirs = pins.get(named.contract, b"").hex(), named.contract_pin.hex()
+        if ours != theirs:
+            _fail(AREA.key(area), f"contract_pin of {named.contract} is {ours} in this node, not {theirs}")
 
 
 def _check_reference(key: str, field: str, name: str, targets: Container[str]) -> None:

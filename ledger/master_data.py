@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from gridcore.genesis import complete_genesis
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS
 from ledger.leaves.area import AREA, AreaLeaf
 from ledger.leaves.calendar import CALENDAR, CalendarLeaf
 from ledger.leaves.chain import CHAIN, ChainLeaf
 from ledger.leaves.family import Value
-from ledger.leaves.gateway import FIRST_PREVIOUS, GATEWAY, GatewayLeaf
+from ledger.leaves.gateway import GATEWAY, GatewayLeaf
 from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.leaves.ledger_time import TIME, TimeLeaf
 from ledger.leaves.party import PARTY, PartyLeaf
@@ -54,16 +55,15 @@ class Calendar:
 class Rules:
     """An area's market: when orders and readings are due, and its prices.
 
-    prices_micro_per_kwh: by the price key of the contract, which ends in ``_micro_per_kwh``.
+    prices_micro_per_kwh: by the price key of the contract, which ends in ``_micro_per_kwh``; market: its other terms by name.
     """
 
     name: str
     prices_micro_per_kwh: Mapping[str, int]
-    reference_price_micro_per_kwh: int
+    market: Mapping[str, Any]
     gate_before_start_s: int
     metering_deadline_s: int
     open_before_start_s: int
-    rationing: str = "pro_rata"
 
     def leaves(self) -> Iterator[Leaf]:
         """One leaf."""
@@ -71,11 +71,7 @@ class Rules:
             gate_before_start_s=self.gate_before_start_s,
             metering_deadline_s=self.metering_deadline_s,
             open_before_start_s=self.open_before_start_s,
-            terms={
-                "prices": dict(self.prices_micro_per_kwh),
-                "rationing": self.rationing,
-                "reference_price_micro_per_kwh": self.reference_price_micro_per_kwh,
-            },
+            terms={"prices": dict(self.prices_micro_per_kwh), **self.market},
         )
         yield RULES.key(self.name), RULES.encode(record)
 

@@ -5,48 +5,58 @@ A run's leaves were written in one block and never change, so nothing here needs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridcore.errors import broken
-from ledger.contract import Contract, Positions, SlotSettlementLike
+from ledger.contract import Contract, LineLike, Positions
 from ledger.leaves.columns import UInt8, chunks
 from ledger.leaves.positions import POSITIONS, PositionsLeaf, join_positions
 from ledger.leaves.rules import rules_of
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.state.energy import advance_of
 from ledger.state.registry import Area
+from ledger.state.runs import KEPT_COLUMNS
 from ledger.store.reader import LedgerReader
 
 
 @dataclass(frozen=True)
 class SettledRun:
-    """One run of one slot: its leaf, the positions of all its points, and their settlement by its contract."""
+    """Neighbouring settling rows of one run of one slot: the leaf, what the ledger keeps of the rows, their positions and lines."""
 
     leaf: RunLeaf
-    positions: PositionsLeaf
-    settled: SlotSettlementLike
+    kept: PositionsLeaf
+    positions: Positions
+    lines: Sequence[LineLike]
 
 
 def load_run(
-    reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, slot_start_s: int, run: str
+    reader: LedgerReader,
+    contracts: Mapping[str, Contract],
+    area: Area,
+    slot_start_s: int,
+    run: str,
+    rows: tuple[int, int] | None = None,
 ) -> SettledRun | None:
-    """A run with its settlement computed again by the contract that it names, or None where there is no such run (yet)."""
+    """A run, or its settling rows first ... end - 1 alone, or None where there is no such run (yet).
+
+    The lines follow from the positions that the ledger keeps, by the contract that the run names.
+    """
     leaf = RUN.load(reader, area.id, slot_start_s, run)
     if leaf is None:
         return None
-    kept = _load_positions(reader, leaf, 0, leaf.points)
-    positions = _as_positions(area, kept, 0, leaf.points)
+    first, end = rows or (0, leaf.points)
+    kept = _load_positions(reader, leaf, first, end)
+    positions = _as_positions(area, kept, first, end)
     contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
-    settled = contract.settle(
+    lines = contract.lines(
         positions.import_wh,
         positions.export_wh,
-        positions.bought_wh,
-        positions.sold_wh,
+        {name: getattr(kept, name) for name in KEPT_COLUMNS},
         trade_price_micro_per_kwh=leaf.price_micro_per_kwh,
         prices=rules_of(reader, area.id).prices,
     )
-    return SettledRun(leaf, kept, settled)
+    return SettledRun(leaf, kept, positions, lines)
 
 
 def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:

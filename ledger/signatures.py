@@ -17,7 +17,7 @@ from ledger.state.verdicts import SignatureCheck, Verdicts
 
 @dataclass(frozen=True)
 class Candidate:
-    """A transaction's wire bytes, decoded. ``transaction``: None for bytes that are none."""
+    """A transaction's wire bytes, decoded. ``transaction``: None for bytes that are no transaction."""
 
     wire: bytes
     transaction: Transaction | None

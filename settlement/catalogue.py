@@ -38,7 +38,7 @@ class Entry:
         """What people read about it, by language."""
         texts = tomllib.loads((_ROOT / self.folder / "texts.toml").read_text("utf-8"))
         kinds = {kind: LineWords(**words) for kind, words in texts["line_kinds"].items()}
-        return Vocabulary(kinds, texts["accounts"], texts["prices"])
+        return Vocabulary(kinds, texts["accounts"], texts["prices"], texts.get("not_checked", ()))
 
 
 CATALOGUE: Final[Mapping[str, Entry]] = {

@@ -1,7 +1,7 @@
 """A contract's pin: the digest of every line of code that can change its results.
 
 Genesis names the pin of each area's contract, and a node whose own code has another refuses that genesis. The pin is SM3 of
-the canonical CBOR array of [path, bytes] over the Python files of the contract's folder and of its kit, sorted by path; line
+the canonical CBOR array of [path, SM3 of the bytes] over the Python files of the contract's folder and of its kit, sorted by path; line
 ends are normalised to LF, so that a checkout on another system has the same pin.
 """
 
@@ -22,7 +22,7 @@ def pin_of(folders: Iterable[Path], root: Path) -> bytes:
     """
     files = [(path.relative_to(root).as_posix(), path) for folder in folders for path in _files(folder)]
     files.sort(key=lambda entry: entry[0].encode("utf-8"))
-    return sm3(cbor.encode([[name, _normalised(path.read_bytes())] for name, path in files]))
+    return sm3(cbor.encode([[name, sm3(_normalised(path.read_bytes()))] for name, path in files]))
 
 
 def _files(folder: Path) -> list[Path]:

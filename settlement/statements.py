@@ -1,8 +1,7 @@
 """Settled slots as people read them: statement lines, the double entry behind them, totals of a slot and of a day.
 
 These functions are the ledger's ``Statements`` protocol (``ledger.contract``); the composition root passes this module in.
-All of them take ``parties``, the names of some neighbouring rows of a settlement, and ``first``, the row of the first of
-them: of a large area one party costs one row.
+Columns have one row for each of ``parties``: of a large area one party costs one row.
 """
 
 from __future__ import annotations
@@ -15,46 +14,51 @@ import numpy as np
 from gridcore.errors import require
 from ledger.contract import (
     DayTotal,
+    LineLike,
     Positions,
     Posting,
     SlotPostings,
-    SlotSettlementLike,
     SlotTotal,
     StatementLine,
+    Vocabulary,
 )
+from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import Int64Column, exact_sum
 
 _LOW_BITS: Final = 32
 _LOW_MASK: Final = (1 << _LOW_BITS) - 1
 
 
-def lines(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> list[StatementLine]:
+def vocabulary(contract_id: str) -> Vocabulary:
+    """What people read about a contract of the catalogue."""
+    return CATALOGUE[contract_id].vocabulary
+
+
+def lines(lines: Sequence[LineLike], parties: Sequence[str]) -> list[StatementLine]:
     """The statement lines of one slot, by party, then by kind in the contract's order.
 
     A line exists exactly where its energy is positive.
     """
-    rows = _rows(settlement, parties, first)
     found: list[list[StatementLine]] = [[] for _ in parties]
-    for line in settlement.lines:
-        energy_wh = line.energy_wh[rows]
-        at = np.flatnonzero(energy_wh)
-        values = zip(at.tolist(), energy_wh[at].tolist(), line.amount_nano[rows][at].tolist(), strict=True)
+    for line in lines:
+        _check_rows(line.energy_wh, parties)
+        at = np.flatnonzero(line.energy_wh)
+        values = zip(at.tolist(), line.energy_wh[at].tolist(), line.amount_nano[at].tolist(), strict=True)
         for row, wh, nano in values:
             found[row].append(StatementLine(parties[row], line.kind, wh, line.price_micro_per_kwh, nano, line.account))
     return [line for of_party in found for line in of_party]
 
 
-def postings(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> SlotPostings:
+def postings(lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
     """The double entry of the lines of one slot; debits equal credits, or the process stops.
 
     A positive amount debits the party and credits the counter-account, a negative one the other way round. Each side is
     summed by account, exact at any size, and the two are never netted, so that both sides of the book can be audited.
     """
-    rows = _rows(settlement, parties, first)
     debits, credits_ = _Sums(len(parties)), _Sums(len(parties))
     accounts: dict[str, list[int]] = {}
-    for line in settlement.lines:
-        owed, due = np.maximum(line.amount_nano[rows], 0), np.minimum(line.amount_nano[rows], 0)
+    for line in lines:
+        owed, due = np.maximum(line.amount_nano, 0), np.minimum(line.amount_nano, 0)
         debits.add(owed)
         credits_.add(due)  # negative: the smallest int64 has no positive twin
         account = accounts.setdefault(line.account, [0, 0])
@@ -72,10 +76,10 @@ def postings(settlement: SlotSettlementLike, parties: Sequence[str], first: int)
     return SlotPostings(of_parties, of_accounts)
 
 
-def slot_totals(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> list[SlotTotal]:
+def slot_totals(positions: Positions, parties: Sequence[str]) -> list[SlotTotal]:
     """What each party pays for one slot, beside the price of the supplier alone."""
-    rows = _rows(settlement, parties, first)
-    columns = (settlement.pays_nano[rows].tolist(), settlement.supplier_only_nano[rows].tolist())
+    _check_rows(positions.pays_nano, parties)
+    columns = (positions.pays_nano.tolist(), positions.supplier_only_nano.tolist())
     return [SlotTotal(*total) for total in zip(parties, *columns, strict=True)]
 
 
@@ -108,8 +112,6 @@ class _Sums:
         return [(high << _LOW_BITS) + low for high, low in limbs]
 
 
-def _rows(settlement: SlotSettlementLike, parties: Sequence[str], first: int) -> slice:
-    """The rows of ``parties``, which the settlement must have."""
-    end, rows = first + len(parties), settlement.pays_nano.size
-    require(first >= 0 and end <= rows, f"rows {first} to {end} of a settlement of {rows}")
-    return slice(first, end)
+def _check_rows(column: Int64Column, parties: Sequence[str]) -> None:
+    """A column has one row a party, or the process stops."""
+    require(column.size == len(parties), f"{len(parties)} parties beside a column of {column.size} rows")

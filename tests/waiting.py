@@ -1,8 +1,12 @@
-"""Waiting for what other tasks, threads and processes do: as long as it takes, up to a deadline that fails the test."""
+"""Waiting for what other tasks, threads and processes do: as long as it takes, up to a deadline that fails the test.
+
+No test sleeps for a time in which something else is hoped to happen: it waits until it can see that it has.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable
 
@@ -12,16 +16,20 @@ LOOK_EVERY_S = 0.005
 
 
 async def until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Let others run until ``condition`` holds; TimeoutError after ``patience_s``."""
+    """Let others run until ``condition()`` is true, itself or awaited; TimeoutError after ``patience_s``."""
     async with asyncio.timeout(patience_s):
-        while not condition():  # noqa: ASYNC110 - for what sets no event
+        while True:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-def wait_until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """The same without an event loop."""
-    deadline_s = time.monotonic() + patience_s
+def wait_until(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+    """The same without an event loop; fails, naming ``what`` was waited for."""
+    give_up_s = time.monotonic() + patience_s
     while not condition():
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"not so after {patience_s} s")
+        assert time.monotonic() < give_up_s, f"not within {patience_s:.0f} s: {what}"
         time.sleep(LOOK_EVERY_S)

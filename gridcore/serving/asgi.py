@@ -113,7 +113,7 @@ async def serve(
 
 
 def _without_websockets(app: ASGIFramework) -> ASGIFramework:
-    """``app`` behind a door that takes no WebSocket (403): none of ours speaks it, and what guards requests does not see one."""
+    """``app``, with every WebSocket refused (403): none of ours speaks it, and the guards of requests do not see one."""
 
     async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":

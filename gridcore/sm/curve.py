@@ -100,14 +100,6 @@ def check_bytes(value: bytes, what: str) -> None:
 # ------------------------------------------------------------------------------------- DER, at the edges only
 
 
-def encode_der_signature(signature: bytes) -> bytes:
-    """SEQUENCE { r INTEGER, s INTEGER } of a raw 64-byte signature. EncodingError when that is out of range."""
-    parsed = parse_signature(signature)
-    if parsed is None:
-        raise EncodingError("a raw SM2 signature is r||s, 64 bytes, with 1 <= r, s < n")
-    return der_of(*parsed)
-
-
 def der_of(r: int, s: int) -> bytes:
     """SEQUENCE { r INTEGER, s INTEGER } for integers in range."""
     body = _der_integer(r) + _der_integer(s)

@@ -64,12 +64,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_line_kind(line_kind: str) -> None:
     """UsageError for a kind of line that no bill has."""
-    from gridcore.verify import LINE_KINDS
+    from settlement.catalogue import CONTRACTS
 
-    if line_kind not in LINE_KINDS:
-        near = difflib.get_close_matches(line_kind, LINE_KINDS, n=1, cutoff=0.5)
+    kinds = list(dict.fromkeys(kind.kind for contract in CONTRACTS.values() for kind in contract.line_kinds))
+    if line_kind not in kinds:
+        near = difflib.get_close_matches(line_kind, kinds, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise UsageError(f"--line {excerpt(line_kind)}: is no kind of line; {hint}kinds: {', '.join(LINE_KINDS)}")
+        raise UsageError(f"--line {excerpt(line_kind)}: is no kind of line; {hint}kinds: {', '.join(kinds)}")
 
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
@@ -130,7 +131,7 @@ def _area_of(bundle: bytes, url: str) -> str:
     except (EncodingError, LookupError, TypeError):
         area = None
     if not isinstance(area, str):
-        raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that is none")
+        raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that cannot be decoded")
     return area
 
 

@@ -64,7 +64,7 @@ def _init(args: argparse.Namespace) -> int:
     from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
     from ledger.genesis import check_genesis
     from ledger.store.directory import GENESIS_NAME, init_ledger
-    from settlement.catalogue import pins
+    from settlement.catalogue import CONTRACTS, pins
 
     try:
         with args.genesis.open("rb") as file:
@@ -73,7 +73,7 @@ def _init(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.genesis}: cannot be read ({error.strerror}); check --genesis") from None
     try:
         genesis = decode_genesis(data)
-        check_genesis(genesis, pins())
+        check_genesis(genesis, CONTRACTS, pins())
     except (EncodingError, UsageError) as error:
         raise UsageError(f"{args.genesis}: {error}") from None
     is_new = not (args.data / GENESIS_NAME).exists()
@@ -117,7 +117,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
     from gridcore.clock import WallClock
     from gridledger import __version__
     from ledger.engines.embedded import EmbeddedEngine
-    from ledger.http.door import Node
+    from ledger.http.dispatcher import Node
     from ledger.http.server import serve_node
     from settlement import statements
     from settlement.catalogue import CONTRACTS

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Final, TypeVar
 
 from gridcore.codes import Code
-from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.errors import GridError
 from gridcore.sm import Signer
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
+from gridcore.transactions.market_order import MarketOrder
 from gridledger.demo import rules
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
@@ -77,32 +79,27 @@ class Day:
         wires = []
         for intent in orders_of_slot(self._world, self._seed, slot_index):
             area = self._world.meters[self._world.meter_of_party[intent.party]].area
-            signed = encode_signed(
-                chain=self._chain,
-                kind="market/order",
-                signer=intent.party,
-                identity={"counter": 1, "slot_start_s": slot_start_s},
-                body={
-                    "area": area,
-                    "price_micro_per_kwh": intent.price_micro_per_kwh,
-                    "quantity_wh": intent.quantity_wh,
-                    "side": intent.side,
-                },
+            order = MarketOrder(
+                area=area,
+                counter=1,
+                price_micro_per_kwh=intent.price_micro_per_kwh,
+                quantity_wh=intent.quantity_wh,
+                side=intent.side,
+                slot_start_s=slot_start_s,
             )
-            signature = self._keys[intent.party].sign(signed)
-            wires.append(encode_transaction(signed, signature))
+            wires.append(self._signed(intent.party, order))
         return wires
 
     async def _advance(self, to_s: int) -> None:
-        signed = encode_signed(
-            chain=self._chain,
-            kind="clock/advance",
-            signer="clock",
-            identity={"client_id": secrets.token_bytes(16), "valid_until_s": self._ledger_time_s + VALID_S},
-            body={"to_s": to_s},
+        step = ClockAdvance(
+            client_id=secrets.token_bytes(CLIENT_ID_BYTES), valid_until_s=self._ledger_time_s + VALID_S, to_s=to_s
         )
-        await self._submit([encode_transaction(signed, self._keys["clock"].sign(signed))])
+        await self._submit([self._signed("clock", step)])
         self._ledger_time_s = to_s
+
+    def _signed(self, signer: str, content: Content) -> bytes:
+        """Wire bytes in the name of ``signer``."""
+        return sign_content(content, chain=self._chain, signer=signer, sign=self._keys[signer].sign).wire
 
     async def _submit(self, wires: Sequence[bytes]) -> None:
         """Hand over until each transaction is decided; a node that is away is waited for."""

@@ -7,45 +7,109 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple
 
 from gridcore import cbor, merkle
 from gridledger.demo.day import patiently
 from ledger.client import Client
 from simulators.grid.world import World
 
+
+class RegisterRow(NamedTuple):
+    """A meter's registers at a boundary, primary Wh; "" where there is none. quality: a word."""
+
+    boundary_s: int
+    meter: str
+    import_wh: int | Literal[""]
+    export_wh: int | Literal[""]
+    quality: str
+
+
+class OrderRow(NamedTuple):
+    """An order as its party gave it. side: "buy" or "sell"; price_micro_per_kwh: its limit."""
+
+    slot_start_s: int
+    order: str
+    party: str
+    side: str
+    quantity_wh: int
+    price_micro_per_kwh: int
+
+
+class FillRow(NamedTuple):
+    """What an order got, at the gate's price."""
+
+    slot_start_s: int
+    order: str
+    filled_wh: int
+    price_micro_per_kwh: int
+
+
+class PostingRow(NamedTuple):
+    """What a slot's run debited and credited to one account."""
+
+    slot_start_s: int
+    account: str
+    debit_nano: int
+    credit_nano: int
+    run: str
+
+
+class StatementRow(NamedTuple):
+    """A line of a party's bill. price: "" where it has none; amount_nano: positive where the party owes ``account``."""
+
+    run: str
+    party: str
+    slot_start_s: int
+    line_kind: str
+    energy_wh: int
+    price_micro_per_kwh: int | Literal[""]
+    amount_nano: int
+    account: str
+
+
 Row = tuple[int | str, ...]
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "registers.csv": ("boundary_s", "meter", "import_wh", "export_wh", "quality"),
-    "orders.csv": ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"),
-    "fills.csv": ("slot_start_s", "order", "filled_wh", "price_micro_per_kwh"),
-    "postings.csv": ("slot_start_s", "account", "debit_nano", "credit_nano", "run"),
-    "statements.csv": (
-        "run",
-        "party",
-        "slot_start_s",
-        "line_kind",
-        "energy_wh",
-        "price_micro_per_kwh",
-        "amount_nano",
-        "account",
-    ),
-}
-ROOTED = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 
 
 @dataclass
 class Tables:
     """Rows of each result file, what each party would pay the supplier alone, and of that the charges for what it took."""
 
-    rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    registers: list[RegisterRow] = field(default_factory=list)
+    orders: list[OrderRow] = field(default_factory=list)
+    fills: list[FillRow] = field(default_factory=list)
+    postings: list[PostingRow] = field(default_factory=list)
+    statements: list[StatementRow] = field(default_factory=list)
     supplier_only_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     supplier_charge_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def sort(self) -> None:
         """Bring every file into the order of its root."""
-        for rows in self.rows.values():
-            rows.sort(key=sort_key)
+        self.registers.sort(key=sort_key)
+        self.orders.sort(key=sort_key)
+        self.fills.sort(key=sort_key)
+        self.postings.sort(key=sort_key)
+        self.statements.sort(key=sort_key)
+
+    def files(self) -> Mapping[str, Sequence[Row]]:
+        """The rows of each result file."""
+        return {
+            "registers.csv": self.registers,
+            "orders.csv": self.orders,
+            "fills.csv": self.fills,
+            "postings.csv": self.postings,
+            "statements.csv": self.statements,
+        }
+
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "registers.csv": RegisterRow._fields,
+    "orders.csv": OrderRow._fields,
+    "fills.csv": FillRow._fields,
+    "postings.csv": PostingRow._fields,
+    "statements.csv": StatementRow._fields,
+}
+ROOTED: Final = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 
 
 async def fetch_tables(client: Client, world: World) -> Tables:
@@ -54,14 +118,14 @@ async def fetch_tables(client: Client, world: World) -> Tables:
     for area in world.areas:
         for boundary_s in world.boundary_s.tolist():
             answer = await _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
-            tables.rows["registers.csv"] += [_register_row(boundary_s, entry) for entry in answer["registers"]]
+            tables.registers += [_register_row(boundary_s, entry) for entry in answer["registers"]]
     for slot_start_s in world.slot_start_s.tolist():
         postings: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for area in world.areas:
             await _fetch_market(client, tables, area, slot_start_s)
             await _fetch_run(client, tables, postings, area, slot_start_s)
-        tables.rows["postings.csv"] += [
-            (slot_start_s, account, debit, credit, "initial") for account, (debit, credit) in postings.items()
+        tables.postings += [
+            PostingRow(slot_start_s, account, debit, credit, "initial") for account, (debit, credit) in postings.items()
         ]
     tables.sort()
     return tables
@@ -71,20 +135,32 @@ async def _query(client: Client, path: str, **params: int | str) -> Any:
     return await patiently(lambda: client.query(path, **params))
 
 
-def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> Row:
-    values = ["" if entry[key] is None else entry[key] for key in ("import_wh", "export_wh")]
-    return (boundary_s, entry["meter"], *values, entry["quality"])
+def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> RegisterRow:
+    return RegisterRow(
+        boundary_s=boundary_s,
+        meter=entry["meter"],
+        import_wh="" if entry["import_wh"] is None else entry["import_wh"],
+        export_wh="" if entry["export_wh"] is None else entry["export_wh"],
+        quality=entry["quality"],
+    )
 
 
 async def _fetch_market(client: Client, tables: Tables, area: str, slot_start_s: int) -> None:
     clearing = await _query(client, f"areas/{area}/slots/{slot_start_s}/clearing")
     answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/orders")
     for order in answer["orders"]:
-        terms = (order["party"], order["side"], order["quantity_wh"], order["price_micro_per_kwh"])
-        tables.rows["orders.csv"].append((slot_start_s, order["order"], *terms))
+        row = OrderRow(
+            slot_start_s=slot_start_s,
+            order=order["order"],
+            party=order["party"],
+            side=order["side"],
+            quantity_wh=order["quantity_wh"],
+            price_micro_per_kwh=order["price_micro_per_kwh"],
+        )
+        tables.orders.append(row)
         if order["filled_wh"]:
-            fill = (slot_start_s, order["order"], order["filled_wh"], clearing["price_micro_per_kwh"])
-            tables.rows["fills.csv"].append(fill)
+            fill = FillRow(slot_start_s, row.order, order["filled_wh"], clearing["price_micro_per_kwh"])
+            tables.fills.append(fill)
 
 
 async def _fetch_run(
@@ -96,14 +172,17 @@ async def _fetch_run(
         sums[0] += posting["debit_nano"]
         sums[1] += posting["credit_nano"]
     for line in answer["lines"]:
-        terms = (
-            line["line_kind"],
-            line["energy_wh"],
-            line["price_micro_per_kwh"],
-            line["amount_nano"],
-            line["account"],
+        row = StatementRow(
+            run="initial",
+            party=line["party"],
+            slot_start_s=slot_start_s,
+            line_kind=line["line_kind"],
+            energy_wh=line["energy_wh"],
+            price_micro_per_kwh="" if line["price_micro_per_kwh"] is None else line["price_micro_per_kwh"],
+            amount_nano=line["amount_nano"],
+            account=line["account"],
         )
-        tables.rows["statements.csv"].append(("initial", line["party"], slot_start_s, *terms))
+        tables.statements.append(row)
     for party in answer["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]
         tables.supplier_charge_nano[party["party"]] += max(0, party["supplier_only_nano"])
@@ -121,7 +200,8 @@ def file_root(rows: Iterable[Row]) -> bytes:
 
 def results_root(tables: Tables) -> bytes:
     """The one digest over registers, fills, postings and statements."""
-    return merkle.root(file_root(tables.rows[name]) for name in ROOTED)
+    files = tables.files()
+    return merkle.root(file_root(files[name]) for name in ROOTED)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[int | str]]) -> None:

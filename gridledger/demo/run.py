@@ -151,8 +151,8 @@ def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected
     """Write the files that hold what was decided, and say what it came to."""
     tables, status, out = collected.tables, collected.status, plan.out
     root = results_root(tables)
-    for name, columns in COLUMNS.items():
-        write_csv(out / name, columns, tables.rows[name])
+    for name, rows in tables.files().items():
+        write_csv(out / name, COLUMNS[name], rows)
     shutil.copyfile(verify.__file__, out / "verify.py")
     profiles = {meter.profile for meter in world.meters}
     inputs = {"seed": plan.seed, "slots": plan.slots, "households": plan.households, "chain": scene.chain}
@@ -214,17 +214,21 @@ def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSE
 
 async def _save_sample(client: Client, tables: Tables, world: World, out: Path) -> str:
     """Export one bill line as ``sample.evd`` with the slot's anonymous book beside it; returns what it proves, in words."""
-    rows = tables.rows["statements.csv"]
-    kind = next(kind for kind in PREFERRED_LINES if any(row[3] == kind for row in rows))
-    run, party, slot_start_s, *_ = max((row for row in rows if row[3] == kind), key=lambda row: abs(int(row[6])))
-    bundle = await patiently(
-        lambda: client.fetch_bytes("evidence", party=party, slot_start_s=slot_start_s, line_kind=kind, run=run)
-    )
+    rows = tables.statements
+    kind = next(kind for kind in PREFERRED_LINES if any(row.line_kind == kind for row in rows))
+    line = max((row for row in rows if row.line_kind == kind), key=lambda row: abs(row.amount_nano))
+    terms: dict[str, str | int] = {
+        "party": line.party,
+        "slot_start_s": line.slot_start_s,
+        "line_kind": kind,
+        "run": line.run,
+    }
+    bundle = await patiently(lambda: client.fetch_bytes("evidence", **terms))
     (out / "sample.evd").write_bytes(bundle)
-    area = next(meter.area for meter in world.meters if meter.party == party)
-    book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=slot_start_s))
+    area = next(meter.area for meter in world.meters if meter.party == line.party)
+    book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=line.slot_start_s))
     (out / "sample.book").write_bytes(book)
-    return f"{kind} of {party}, slot {slot_start_s}"
+    return f"{kind} of {line.party}, slot {line.slot_start_s}"
 
 
 def _manifest(out: Path, *, root: bytes, profiles: Iterable[str], **inputs: Any) -> dict[str, Any]:

@@ -38,20 +38,20 @@ def summarise(
     world: World, tables: Tables, *, height: int, state_root: bytes, root: bytes, wall_s: float, out: Path
 ) -> Summary:
     """Count what the tables hold."""
-    sides = {row[1]: row[3] for row in tables.rows["orders.csv"]}
+    sides = {order.order: order.side for order in tables.orders}
     expected = len(world.meters) * len(world.boundary_s)
-    committed = sum(1 for row in tables.rows["registers.csv"] if row[2] != "")
+    committed = sum(1 for row in tables.registers if row.import_wh != "")
     return Summary(
         slots=world.slots,
         meters=len(world.meters),
         readings_expected=expected,
         readings_committed=committed,
         readings_missing=expected - committed,
-        orders=len(tables.rows["orders.csv"]),
-        fills=len(tables.rows["fills.csv"]),
-        energy_traded_wh=sum(int(row[2]) for row in tables.rows["fills.csv"] if sides[row[1]] == "buy"),
-        postings=len(tables.rows["postings.csv"]),
-        postings_sum_nano=sum(int(row[2]) - int(row[3]) for row in tables.rows["postings.csv"]),
+        orders=len(tables.orders),
+        fills=len(tables.fills),
+        energy_traded_wh=sum(fill.filled_wh for fill in tables.fills if sides[fill.order] == "buy"),
+        postings=len(tables.postings),
+        postings_sum_nano=sum(posting.debit_nano - posting.credit_nano for posting in tables.postings),
         height=height,
         state_root=state_root.hex(),
         results_root=root.hex(),
@@ -68,8 +68,8 @@ def to_json(summary: Summary) -> dict[str, object]:
 def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
     """A dozen lines that a person understands at a glance. ``claim``: which bill line the sample bundle proves."""
     paid: dict[str, int] = defaultdict(int)
-    for row in tables.rows["statements.csv"]:
-        paid[str(row[1])] += int(row[6])
+    for line in tables.statements:
+        paid[line.party] += line.amount_nano
     traders = world.traders
     pays = sum(paid[party] for party in traders)
     alone = sum(tables.supplier_only_nano[party] for party in traders)
@@ -109,7 +109,7 @@ def compare(pays_nano: int, alone_nano: int) -> str:
 
 def _mean_price(tables: Tables) -> float | None:
     """Volume-weighted price of the fills, currency per kWh; for people only."""
-    energy_wh = sum(int(row[2]) for row in tables.rows["fills.csv"])
+    energy_wh = sum(fill.filled_wh for fill in tables.fills)
     if not energy_wh:
         return None
-    return sum(int(row[2]) * int(row[3]) for row in tables.rows["fills.csv"]) / energy_wh / 1e6
+    return sum(fill.filled_wh * fill.price_micro_per_kwh for fill in tables.fills) / energy_wh / 1e6

@@ -2,7 +2,7 @@
 
 Two errors keep these apart. ``CaseError``: the case itself is broken (bad TOML, a missing key or column, a wrong type);
 it can never pass. ``CaseRefusedError``: well-formed input that the format says must be refused (an integer outside 64 bits,
-hex that is none, a duplicate id); that is what a case without ``[expect]`` asks for.
+malformed hex, a duplicate id); that is what a case without ``[expect]`` asks for.
 """
 
 from __future__ import annotations

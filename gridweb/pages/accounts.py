@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gridweb.access import READS_ALL
+from gridweb.contract_words import account_titles
 from gridweb.i18n import N_, _
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
@@ -19,22 +20,10 @@ from gridweb.tables import Column, Table, serves_table
 QUESTIONS_AT_ONCE_MAX: Final = 8
 """Areas that are asked for at the same time."""
 
-ACCOUNT_TITLES: Final[Mapping[str, str]] = {
-    "balance": N_("balance (surplus and shortfall)"),
-    "clearing": N_("clearing"),
-    "levy": N_("levy"),
-    "network": N_("network"),
-    "offtaker": N_("offtaker"),
-    "supplier": N_("supplier"),
-}
-
 PARTIES: Final = "parties"
 CONTROL: Final = "control_total"
-ROW_TITLES: Final = {**ACCOUNT_TITLES, PARTIES: N_("parties (minus: they owe)"), CONTROL: N_("Control total")}
-COLUMNS: Final = (
-    Column("account", N_("Account"), words=ROW_TITLES),
-    Column("received_nano", N_("Received"), "amount_nano"),
-)
+OWN_TITLES: Final[Mapping[str, str]] = {PARTIES: N_("parties (minus: they owe)"), CONTROL: N_("Control total")}
+"""Message ids of the rows that are no account; the accounts' titles are their contracts'."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +80,20 @@ async def accounts_table(source: Source, *, area: str | None = None) -> Table:
     """What each account has received, and what the parties owe, since the first slot; of one area or of all."""
     as_of = await source.as_of()
     areas = await source.areas() if area is None else [await source.area(area)]
-    return table_of_accounts(await read_accounts(source, areas), as_of.currency)
+    return table_of_accounts(await read_accounts(source, areas), areas, as_of.currency)
 
 
-def table_of_accounts(accounts: Accounts, currency: str) -> Table:
+def table_of_accounts(accounts: Accounts, areas: Iterable[AreaInfo], currency: str) -> Table:
     """Accounts, then the parties on the other side with a minus; the last row sums up to the control total."""
+    words = {**account_titles(area.contract for area in areas), **OWN_TITLES}
+    columns = (
+        Column("account", N_("Account"), words=words),
+        Column("received_nano", N_("Received"), "amount_nano"),
+    )
     rows = [*sorted(accounts.received_nano.items()), (PARTIES, -accounts.owed_nano)]
     return Table(
         "accounts",
-        COLUMNS,
+        columns,
         rows,
         title=_("Money per account since the first slot"),
         totals=[CONTROL, 0 - accounts.control_nano],

@@ -12,13 +12,12 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from gridcore.headline import Headline
-from gridseries.series import SLOTS, Row
+from gridseries.series import SLOTS, SlotRow, SlotValues
 from gridweb.i18n import N_
 from gridweb.points import Day, day_of, newest_day
 from gridweb.source import AreaInfo, AsOf, Source
 
 MILLION: Final = 1_000_000
-_SETTLED, _VOLUME, _IMPORT = (SLOTS.fields.index(name) for name in ("settled", "volume_wh", "import_wh"))
 
 
 class SlotState(StrEnum):
@@ -205,31 +204,32 @@ class AllDays:
         return Headline(homes, volume_wh, pays_nano, supplier_only_nano, supplier_charge_nano)
 
 
-def state_of(slot_start_s: int, row: Sequence[int | None], area: AreaInfo, ledger_time_s: int) -> SlotState:
-    """How far a slot is, by its row of the series and by ledger time.
+def state_of(slot_start_s: int, values: SlotValues | None, area: AreaInfo, ledger_time_s: int) -> SlotState:
+    """How far a slot is, by its row of the series (None: none yet) and by ledger time.
 
     A slot that is cleared and past its metering deadline waits where the sums of its billed points are missing; where they are
     there, its run is about to come.
     """
-    if row and row[_SETTLED]:
+    if values is not None and values.settled:
         return SlotState.INITIAL
-    if row and row[_VOLUME] is not None:
+    if values is not None and values.volume_wh is not None:
         due_s = slot_start_s + area.slot_s + int(area.rules["metering_deadline_s"])
-        is_waiting = ledger_time_s >= due_s and row[_IMPORT] is None
+        is_waiting = ledger_time_s >= due_s and values.import_wh is None
         return SlotState.WAITING if is_waiting else SlotState.CLEARED
     opens_s = slot_start_s - int(area.rules["open_before_start_s"])
     return SlotState.OPEN if ledger_time_s >= opens_s else SlotState.LATER
 
 
 def figures_of(
-    area: AreaInfo, slot_starts_s: Iterable[int], rows: Iterable[Row], ledger_time_s: int
+    area: AreaInfo, slot_starts_s: Iterable[int], rows: Iterable[SlotRow], ledger_time_s: int
 ) -> list[SlotFigures]:
     """A figure for each slot, whether or not the series has a row of it."""
-    values = {row.time_s: row.values for row in rows}
+    values_at = {row.time_s: row.values for row in rows}
     found = []
     for slot_start_s in slot_starts_s:
-        row = values.get(slot_start_s, ())
-        found.append(SlotFigures(slot_start_s, state_of(slot_start_s, row, area, ledger_time_s), *row))
+        values = values_at.get(slot_start_s)
+        state = state_of(slot_start_s, values, area, ledger_time_s)
+        found.append(SlotFigures(slot_start_s, state, *(values or ())))
     return found
 
 
@@ -261,7 +261,7 @@ def balance_of(slots: Iterable[SlotFigures]) -> Balance:
     return Balance(len(known), *(sum(value or 0 for value in column) for column in zip(*known, strict=True)))
 
 
-def area_day(area: AreaInfo, day: Day, rows: Iterable[Row], ledger_time_s: int) -> AreaDay:
+def area_day(area: AreaInfo, day: Day, rows: Iterable[SlotRow], ledger_time_s: int) -> AreaDay:
     """An area's day out of the rows of its slots. Money is that of the settled slots, and so is the volume beside it."""
     slots = figures_of(area, area.slots_of(day.start_s), rows, ledger_time_s)
     states: dict[SlotState, int] = {}
@@ -288,12 +288,12 @@ def area_day(area: AreaInfo, day: Day, rows: Iterable[Row], ledger_time_s: int) 
     )
 
 
-def all_days(areas: Sequence[AreaInfo], days: Sequence[Day], rows: Iterable[Row], ledger_time_s: int) -> AllDays:
+def all_days(areas: Sequence[AreaInfo], days: Sequence[Day], rows: Iterable[SlotRow], ledger_time_s: int) -> AllDays:
     """Every area's day out of the rows of all of them, those in trouble first, then by id."""
-    by_area: dict[str, list[Row]] = {area.area: [] for area in areas}
+    by_area: dict[str, list[SlotRow]] = {area.area: [] for area in areas}
     for row in rows:
-        if row.tags[0] in by_area:
-            by_area[row.tags[0]].append(row)
+        if row.tags.area in by_area:
+            by_area[row.tags.area].append(row)
     found = [area_day(area, day, by_area[area.area], ledger_time_s) for area, day in zip(areas, days, strict=True)]
     found.sort(key=lambda one: (*(-count for count in one.trouble), one.area.area))
     return AllDays(

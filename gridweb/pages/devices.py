@@ -106,7 +106,7 @@ def voltages_of(answer: Mapping[str, Any]) -> list[tuple[str, int | None, int | 
 
 
 async def read_observations(source: Source, gateway: str, boundary_s: int) -> Mapping[str, Any]:
-    """What a gateway observed at a boundary. SourceAway, SourceMissing for a gateway that is none."""
+    """What a gateway observed at a boundary. SourceAway, SourceMissing for an unknown gateway."""
     answer: Mapping[str, Any] = await source.cached(f"gateways/{gateway}/observations", boundary_s=boundary_s)
     return answer
 

@@ -14,7 +14,9 @@ from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, check_party, requires
-from gridweb.bill import LINE_TITLES, Saying, Totals, say, sums_by_kind
+from gridweb.bill import Saying, Totals, say, sums_by_kind
+from gridweb.contract_words import ContractWords
+from gridweb.health import Outage
 from gridweb.pages.household_tables import (
     DayBill,
     Lines,
@@ -59,6 +61,11 @@ class Scope:
     def tz(self) -> str:
         """The zone of the area."""
         return self.point.area.tz
+
+    @property
+    def contract(self) -> ContractWords:
+        """The words of the area's contract."""
+        return self.point.area.contract
 
     @property
     def query(self) -> str:
@@ -131,21 +138,20 @@ async def show_statement(party: str) -> str:
     check_party(viewer(), party)
     scope = await _scope(party)
     as_of = await source().as_of()
-    part = await part_of(_statement(party, scope.day))
-    bill, found = part.value or (None, Lines(()))
+    statement = await read_statement(scope)
+    bill, found = statement.bill, statement.lines
     lines = found.lines
     return await render_page(
         "household/statement.html",
         scope=scope,
         currency=as_of.currency,
         is_behind=as_of.height < as_of.newest,
-        away_part=part.away,
+        away_part=statement.away,
         bill=bill,
         lines_note=found.note(scope.tz),
         by_slot=[(start_s, list(group)) for start_s, group in groupby(lines, key=lambda line: line.slot_start_s)],
-        sums=sums_by_kind(lines),
+        sums=sums_by_kind(lines, scope.contract.lines),
         total_nano=sum(line.amount_nano for line in lines),
-        line_titles=LINE_TITLES,
         line_url=line_url,
         lines_url=table_url(household_lines_table, party=party, day=scope.day.date),
         kinds_url=table_url(household_kinds_table, party=party, day=scope.day.date),
@@ -157,9 +163,22 @@ async def _days(party: str) -> dict[str, Any]:
     return {"days": days, "days_url": table_url(household_days_table, party=party)}
 
 
-async def _statement(party: str, day: Day) -> tuple[DayBill, Lines]:
-    bill = await read_day_bill(source(), party, day.date)
-    return bill, await read_lines(source(), bill)
+@dataclass(frozen=True)
+class Statement:
+    """A day: its curve out of the time series, its lines from the node; what of both is away, and then missing."""
+
+    bill: DayBill | None
+    lines: Lines
+    away: Outage | None
+
+
+async def read_statement(scope: Scope) -> Statement:
+    """A day as far as it can be read now."""
+    bill = await part_of(read_day_bill(source(), scope.party, scope.day.date))
+    if bill.value is None:
+        return Statement(None, Lines(()), bill.away)
+    lines = await part_of(read_lines(source(), bill.value))
+    return Statement(bill.value, lines.value or Lines(()), lines.away)
 
 
 async def _scope(party: str) -> Scope:
@@ -170,10 +189,10 @@ async def _scope(party: str) -> Scope:
 
 
 async def read_figures(scope: Scope) -> dict[str, Any]:
-    """What a day came to, from the time series; from the node while that is away or behind, then without sums by kind."""
+    """What a day came to: from the time series, and from the node while that is away or behind; sums by kind from the node."""
     as_of = await source().as_of()
-    part = await part_of(_statement(scope.party, scope.day))
-    bill, found = part.value or (None, Lines(()))
+    statement = await read_statement(scope)
+    bill, found = statement.bill, statement.lines
     totals = None if bill is None else bill.totals
     is_behind = as_of.height < as_of.newest
     if totals is None or (is_behind and not totals.settled):
@@ -182,11 +201,10 @@ async def read_figures(scope: Scope) -> dict[str, Any]:
         "totals": totals,
         "saying": None if totals is None or not totals.settled else _say(totals, as_of.currency, scope.party),
         "is_behind": is_behind,
-        "sums": sums_by_kind(found.lines),
+        "sums": sums_by_kind(found.lines, scope.contract.lines),
         "lines_total_nano": sum(line.amount_nano for line in found.lines),
         "lines_note": found.note(scope.tz),
-        "line_titles": LINE_TITLES,
-        "away_part": part.away,
+        "away_part": statement.away,
     }
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from gridseries.series import INTERVALS, SLOTS
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import BillLine, Interval, Totals, intervals_of, lines_of, sums_by_kind, totals_of
+from gridweb.bill import BillLine, Interval, Totals, intervals_of, sums_by_kind, totals_of
 from gridweb.i18n import N_, _
 from gridweb.points import Day, Point, day_of, find_point, newest_day, parse_day
 from gridweb.source import AreaInfo, Source, SourceMissing
@@ -26,8 +26,6 @@ SPAN_S_MAX: Final = 367 * 86_400
 DAYS_SHOWN: Final = 31
 ROWS_IN_THREAD: Final = 2_000
 """A longer curve is put together in a thread, so that other requests go on."""
-LINES_AT_ONCE: Final = 8
-"""Questions to the node at a time, where a slot's lines have to come from there."""
 SLOTS_NAMED: Final = 4
 """Slots without lines that a note names."""
 
@@ -143,37 +141,21 @@ class Lines:
 
 
 async def read_lines(source: Source, bill: DayBill) -> Lines:
-    """The statement lines of a day.
-
-    From the curve by the verifier's arithmetic; a slot whose lines do not add up that way (another contract) is asked of
-    the node.
-    """
-    prices = bill.point.area.rules.get("prices", {})
-    settled = [interval for interval in bill.intervals if interval.is_settled]
-    by_slot = {interval.start_s: lines_of(interval, prices) for interval in settled}
-    unknown = [start_s for start_s, lines in by_slot.items() if lines is None]
-    turns = asyncio.Semaphore(LINES_AT_ONCE)
-    found = await asyncio.gather(*(_ask_lines(source, bill.point, start_s, turns) for start_s in unknown))
-    by_slot.update(zip(unknown, found, strict=True))
-    lines = tuple(line for start_s in sorted(by_slot) for line in by_slot[start_s] or ())
-    return Lines(lines, tuple(start_s for start_s in sorted(by_slot) if by_slot[start_s] is None))
+    """The statement lines of a day, as the ledger states them. SourceAway while the node is away."""
+    path = f"areas/{bill.point.area.area}/days/{bill.day.start_s}/statements"
+    try:
+        slots = (await source.cached(path, party=bill.point.party))["slots"]
+    except SourceMissing:
+        slots = []
+    lines = tuple(_line(slot["slot_start_s"], line) for slot in slots for line in slot["lines"])
+    known = {slot["slot_start_s"] for slot in slots}
+    settled = [interval.start_s for interval in bill.intervals if interval.is_settled]
+    return Lines(lines, tuple(start_s for start_s in settled if start_s not in known))
 
 
-async def _ask_lines(
-    source: Source, point: Point, slot_start_s: int, turns: asyncio.Semaphore
-) -> list[BillLine] | None:
-    """The lines of a slot as the ledger states them; None where it knows no run of that slot."""
-    path = f"areas/{point.area.area}/slots/{slot_start_s}/run"
-    async with turns:
-        try:
-            run = await source.cached(path, party=point.party)
-        except SourceMissing:
-            return None
-    return [
-        BillLine(slot_start_s, line["line_kind"], line["energy_wh"], line["price_micro_per_kwh"], line["amount_nano"])
-        for line in run["lines"]
-        if line["party"] == point.party
-    ]
+def _line(slot_start_s: int, line: Mapping[str, Any]) -> BillLine:
+    money = line["price_micro_per_kwh"], line["amount_nano"]
+    return BillLine(slot_start_s, line["line_kind"], line["energy_wh"], *money)
 
 
 # ----------------------------------------------------------------------------------------------------------------- tables
@@ -270,7 +252,7 @@ async def household_kinds_table(source: Source, viewer: Viewer, party: str, *, d
     check_party(viewer, party)
     bill = await read_day_bill(source, party, day)
     found = await read_lines(source, bill)
-    sums = sums_by_kind(found.lines)
+    sums = sums_by_kind(found.lines, bill.point.area.contract.lines)
     rows = [(one.kind, one.lines, one.energy_wh, one.amount_nano) for one in sums]
     totals = (None, sum(one.lines for one in sums), None, sum(one.amount_nano for one in sums))
     table = await _table(source, bill.point, "kinds", KIND_COLUMNS, rows, _("Sums by kind of line"), totals)

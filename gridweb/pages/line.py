@@ -18,8 +18,8 @@ from gridevidence import forgery
 from gridevidence.view import BundleView, decode_bundle
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, check_party, public, requires
-from gridweb.bill import LINE_TITLES, PRICE_TITLES
-from gridweb.i18n import N_, _, translate
+from gridweb.contract_words import ContractWords
+from gridweb.i18n import _, translate
 from gridweb.pages import line_tables
 from gridweb.pages.household_tables import line_url
 from gridweb.points import day_of, find_point
@@ -45,18 +45,6 @@ pages = Blueprint("line", __name__)
 BUNDLE_TYPE: Final = "application/cbor"
 SHOWN_DIGITS: Final = 16
 """Hex digits of a signature that are shown where it was altered: the last ones."""
-ENERGY_TEXTS: Final = {
-    "trade_buy": N_("What the orders bought, whether used or not."),
-    "trade_sell": N_("What the orders sold, whether delivered or not."),
-    "residual_import": N_("Import less what was bought: at least 0."),
-    "surplus": N_("Bought less what was imported: at least 0."),
-    "residual_export": N_("Export less what was sold: at least 0."),
-    "shortfall": N_("Sold less what was exported: at least 0."),
-    "network_traded": N_("The smaller of import and what was bought."),
-    "network_residual": N_("Import less its traded part."),
-    "levy": N_("All import."),
-}
-"""How the energy of a line follows from registers and trades."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +72,8 @@ async def verify_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
     check_party(viewer(), party)
     outcome = await check_bundle(await fetch_bundle(source(), line), site().config.trust)
     if _wants_fragment():
-        return await render_fragment("line/verdict.html", outcome=outcome, line=line, **_words())
+        words = _words((await find_point(source(), party)).area.contract)
+        return await render_fragment("line/verdict.html", outcome=outcome, line=line, **words)
     return await _show(line, outcome=outcome)
 
 
@@ -102,7 +91,8 @@ async def cheat_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
     before, after = (_value(altered.change.unit, text, currency) for text in altered.change[1:])
     attempt = Attempt(what, before, after, cheated)
     if _wants_fragment():
-        return await render_fragment("line/attempt.html", outcome=outcome, attempt=attempt, line=line, **_words())
+        words = _words((await find_point(source(), party)).area.contract)
+        return await render_fragment("line/attempt.html", outcome=outcome, attempt=attempt, line=line, **words)
     return await _show(line, outcome=outcome, attempt=attempt)
 
 
@@ -145,7 +135,7 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
     """The page; while the line cannot be proved yet, or the node is busy, it says so and asks again by itself."""
     check_party(viewer(), line.party)
     point = await find_point(source(), line.party)
-    frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words()}
+    frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words(point.area.contract)}
     day = day_of(point.area, line.slot_start_s)
     frame |= {"day": day, "line_url": line_url(line.party, line.slot_start_s, line.kind)}
     try:
@@ -203,16 +193,14 @@ def _value(unit: str, text: str, currency: str) -> str:
     return forms[unit]()
 
 
-def _words() -> dict[str, Any]:
+def _words(contract: ContractWords) -> dict[str, Any]:
     """What the templates of this page say names with."""
     return {
-        "line_titles": LINE_TITLES,
-        "energy_texts": ENERGY_TEXTS,
+        "words": contract,
         "claim_titles": line_tables.CLAIM_TITLES,
         "not_checked": line_tables.NOT_CHECKED,
         "answers": line_tables.ANSWERS,
         "alteration_titles": line_tables.ALTERATION_TITLES,
-        "price_titles": PRICE_TITLES,
         "flag_titles": line_tables.FLAG_TITLES,
         "clock_states": line_tables.CLOCK_STATES,
         "is_forgery": forgery.is_forgery,

@@ -65,7 +65,7 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "amount": N_("one digit of the amount"),
     "energy": N_("one digit of the line's energy"),
     "price": N_("one digit of the line's price"),
-    "rules_price": N_("one digit of the levy in the rules"),
+    "rules_price": N_("one digit of a price in the rules"),
     "ratio": N_("one digit of the transformer ratio"),
     "order_limit": N_("one digit of the order's limit price"),
     "filled": N_("one digit of what the order got"),
@@ -76,7 +76,7 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "forged_amount": N_("the amount, and every digest made anew"),
     "forged_reading": N_("the register at the end, and every digest and sum made anew"),
     "forged_limit": N_("the order's limit price, and every digest made anew"),
-    "forged_rules": N_("the levy in the rules, and every digest and sum made anew"),
+    "forged_rules": N_("a price in the rules, and every digest and sum made anew"),
 }
 """Names of ``gridevidence.forgery`` -> message ids."""
 CLOCK_STATES: Final[Mapping[str, str]] = {

@@ -72,7 +72,7 @@ async def _balance(scope: Scope) -> dict[str, Any]:
 async def _money(scope: Scope) -> dict[str, Any]:
     accounts = await read_accounts(source(), scope.areas)
     area = scope.chosen.area if scope.chosen else None
-    table = table_of_accounts(accounts, scope.as_of.currency)
+    table = table_of_accounts(accounts, scope.areas, scope.as_of.currency)
     return {"accounts": accounts, "table": table, "url": table_url(accounts_table, area=area)}
 
 

@@ -16,7 +16,7 @@ from gridweb.source import Source
 
 ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
 METERS_MAX: Final = 200_000
-"""Meters that are kept at hand, about 400 bytes each; beyond it an area's list is asked for anew."""
+"""Meters that are kept in memory, about 400 bytes each; beyond it an area's list is asked for anew."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def asked_query() -> str:
 
 
 DAYS_KEPT_MAX: Final = 4
-"""Days of figures that are kept at hand for whoever asks next, until a newer height was seen."""
+"""Days of figures that are kept in memory for whoever asks next, until a newer height was seen."""
 
 _kept: WeakKeyDictionary[Source, OrderedDict[tuple[object, ...], AllDays]] = WeakKeyDictionary()
 
@@ -63,7 +63,7 @@ class Scope:
 
 
 async def read_scope(source: Source, area_id: str | None, day_text: str | None) -> Scope:
-    """The scope of a request. SourceAway, SourceMissing for an unknown area, Problem 400 for a day that is none."""
+    """The scope of a request. SourceAway, SourceMissing for an unknown area, Problem 400 for a malformed day."""
     as_of = await source.as_of()
     everything = await source.areas()
     if not everything:

@@ -8,19 +8,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from quart import Blueprint
 
 from gridcore import cbor
-from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
+from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
-from gridweb.bill import LINE_TITLES, PRICE_TITLES
+from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
-from gridweb.pages.accounts import ACCOUNT_TITLES
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
 from gridweb.pages.households import POSITION_COLUMNS
 from gridweb.points import check_slot, find_point
@@ -52,14 +51,6 @@ MERIT_COLUMNS: Final = (
     Column("filled_wh", N_("Filled"), "energy_wh"),
     Column("from_wh", N_("Curve from"), "energy_wh"),
     Column("to_wh", N_("Curve to"), "energy_wh"),
-)
-MONEY_COLUMNS: Final = (
-    Column("line_kind", N_("Line"), words=LINE_TITLES),
-    Column("account", N_("Account"), words=ACCOUNT_TITLES),
-    Column("lines", N_("Lines"), "count"),
-    Column("energy_wh", N_("Energy"), "energy_wh"),
-    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
-    Column("amount_nano", N_("Parties owe"), "amount_nano"),
 )
 PARTY_COLUMNS: Final = (
     Column("party", N_("Party")),
@@ -112,21 +103,45 @@ def levels_of(orders: Iterable[tuple[int, int, int, int]]) -> list[Level]:
     return found
 
 
-def sum_lines(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, int, int, int, int]]:
-    """(kind, account, lines, energy_wh, price, amount_nano) of statement lines, in the contract's order of kinds."""
-    order = {kind: at for at, kind in enumerate(LINE_TITLES)}
-    sums: dict[tuple[int, str, str, int], list[int]] = {}
+def money_columns(contract: ContractWords) -> tuple[Column, ...]:
+    """The columns of the money of a run, with the contract's words."""
+    return (
+        Column("line_kind", N_("Line"), words=contract.line_titles),
+        Column("account", N_("Account"), words=contract.account_titles),
+        Column("lines", N_("Lines"), "count"),
+        Column("energy_wh", N_("Energy"), "energy_wh"),
+        Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+        Column("amount_nano", N_("Parties owe"), "amount_nano"),
+    )
+
+
+class MoneyRow(NamedTuple):
+    """All lines of one kind at one price: a row of ``money_columns``."""
+
+    line_kind: str
+    account: str
+    lines: int
+    energy_wh: int
+    price_micro_per_kwh: int | None
+    amount_nano: int
+
+
+def sum_lines(lines: Iterable[Mapping[str, Any]], kinds: Iterable[str]) -> list[MoneyRow]:
+    """Statement lines summed by kind, account and price, in the order of ``kinds``, the contract's."""
+    order = {kind: at for at, kind in enumerate(kinds)}
+    sums: dict[tuple[str, str, int | None], list[int]] = {}
     for line in lines:
-        kind = line["line_kind"]
-        key = (order.get(kind, len(order)), kind, line["account"], line["price_micro_per_kwh"])
-        entry = sums.setdefault(key, [0, 0, 0])
+        entry = sums.setdefault((line["line_kind"], line["account"], line["price_micro_per_kwh"]), [0, 0, 0])
         entry[0] += 1
         entry[1] += line["energy_wh"]
         entry[2] += line["amount_nano"]
-    return [
-        (kind, account, count, energy_wh, price, amount_nano)
-        for (_order, kind, account, price), (count, energy_wh, amount_nano) in sorted(sums.items())
+    rows = [
+        MoneyRow(kind, account, count, energy_wh, price, amount_nano)
+        for (kind, account, price), (count, energy_wh, amount_nano) in sums.items()
     ]
+    return sorted(
+        rows, key=lambda row: (order.get(row.line_kind, len(order)), row.account, row.price_micro_per_kwh or 0)
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- tables
@@ -156,10 +171,10 @@ async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: i
 
 def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: str) -> Table:
     """The lines of a run, summed by kind and account."""
-    rows = sum_lines(line for page in run for line in page["lines"])
-    totals = [None, None, sum(row[2] for row in rows), None, None, sum(row[5] for row in rows)]
+    rows = sum_lines((line for page in run for line in page["lines"]), area.contract.lines)
+    totals = [None, None, sum(row.lines for row in rows), None, None, sum(row.amount_nano for row in rows)]
     title = _("Money by line and account")
-    return Table("money", MONEY_COLUMNS, rows, title=title, totals=totals, tz=area.tz, currency=currency)
+    return Table("money", money_columns(area.contract), rows, title=title, totals=totals, tz=area.tz, currency=currency)
 
 
 @serves_table("/areas/<area>/slots/<slot_start_s>/positions", *EVERY_ROLE)
@@ -243,9 +258,9 @@ def times_of(area: AreaInfo, slot_start_s: int) -> Times:
 
 
 def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
-    """The prices of an area's rules, micro per kWh, by message id."""
+    """The prices of an area's rules, micro per kWh, by title."""
     for name, value in sorted(area.rules["prices"].items()):
-        yield PRICE_TITLES.get(name, name), value
+        yield area.contract.price_title(name), value
 
 
 async def _figures(area: AreaInfo, slot_start_s: int, time_s: int) -> SlotFigures:

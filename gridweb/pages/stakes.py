@@ -1,6 +1,6 @@
 """What is wrong, ordered by the money at stake: rows that the ledger refused, registers that are missing, slots that wait.
 
-**At stake** is what the affected slots are worth at the supplier's full price (residual energy, its network charge and levy):
+**At stake** is what the affected slots are worth at the supplier's full price (all that a kWh from the supplier alone costs):
 
 - a refused row, or a missing register, puts the two slots at its boundary in doubt, for one meter: 2 x the mean energy (taken
   and given) of that meter's settled slots of the day shown, or its limit per slot where none is settled yet;
@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gridcore.codes import Code
-from gridseries.series import INTERVALS, Row
+from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
 from gridweb.pages.registry import Meter, read_meters
@@ -33,7 +33,6 @@ SINGLE_METERS_MAX: Final = 12
 """Up to so many meters of an area are read one by one; more are read as the whole area's day."""
 
 _CODES: Final = {int(code): code for code in Code}
-_IMPORT, _EXPORT, _PAYS = (INTERVALS.fields.index(name) for name in ("import_wh", "export_wh", "pays_nano"))
 
 
 class TroubleKind(StrEnum):
@@ -102,11 +101,9 @@ class Troubles:
     is_cut: bool = False
 
 
-def full_price_micro(rules: Mapping[str, Any]) -> int:
-    """The supplier's full price of a kWh, micro: residual energy, its network charge, and the levy."""
-    prices = rules["prices"]
-    names = ("residual_price", "network_residual", "levy")
-    return sum(int(prices[f"{name}_micro_per_kwh"]) for name in names)
+def full_price_micro(area: AreaInfo) -> int:
+    """The supplier's full price of a kWh, micro, by the area's contract and rules."""
+    return area.contract.supplier_price_micro(area.rules["prices"])
 
 
 def slots_at(boundary_s: int, area: AreaInfo) -> int:
@@ -114,12 +111,12 @@ def slots_at(boundary_s: int, area: AreaInfo) -> int:
     return sum(slot_s >= area.first_slot_start_s for slot_s in (boundary_s - area.slot_s, boundary_s))
 
 
-def mean_wh(rows: Iterable[Row]) -> int | None:
+def mean_wh(rows: Iterable[IntervalRow]) -> int | None:
     """Mean energy, taken and given, of the settled slots among rows of the series INTERVALS; None without any."""
-    settled = [row.values for row in rows if row.values[_PAYS] is not None]
+    settled = [row.values for row in rows if row.values.pays_nano is not None]
     if not settled:
         return None
-    return sum((values[_IMPORT] or 0) + (values[_EXPORT] or 0) for values in settled) // len(settled)
+    return sum((values.import_wh or 0) + (values.export_wh or 0) for values in settled) // len(settled)
 
 
 def area_mean_wh(day: AreaDay) -> int | None:
@@ -135,7 +132,7 @@ def meter_stake(trouble: Trouble, meter: Meter, area: AreaInfo, mean: int | None
     if not meter.is_billed:
         return replace(trouble, stake_nano=0, basis=Basis.NOT_BILLED)
     energy_wh, basis = (meter.limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
-    stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area.rules)
+    stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area)
     return replace(trouble, stake_nano=stake, basis=basis)
 
 
@@ -144,7 +141,7 @@ def waiting_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
     mean = area_mean_wh(day)
     limit_wh = sum(meter.limit_wh for meter in meters if meter.is_billed)
     energy_wh, basis = (limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
-    stake = energy_wh * full_price_micro(day.area.rules)
+    stake = energy_wh * full_price_micro(day.area)
     return [
         Trouble(TroubleKind.WAITING_SLOT, slot.slot_start_s, area=day.area.area, stake_nano=stake, basis=basis)
         for slot in day.slots
@@ -228,9 +225,9 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
         return {
             meter: mean_wh(await source.curves(INTERVALS, start_s, end_s, area=area, meter=meter)) for meter in meters
         }
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[IntervalRow]] = {}
     for row in await source.curves(INTERVALS, start_s, end_s, area=area):
-        rows.setdefault(row.tags[1], []).append(row)
+        rows.setdefault(row.tags.meter, []).append(row)
     return {meter: mean_wh(rows.get(meter, [])) for meter in meters}
 
 

@@ -14,9 +14,9 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined
 from ledger.engines.base import Outcome
-from ledger.state import fields
 
 POOL_TRANSACTIONS_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -56,10 +56,10 @@ class Entry:
     @property
     def batch(self) -> tuple[str, int, int] | None:
         """(gateway, epoch, counter) of a reading batch, else None."""
-        if self.transaction.kind != fields.READING_BATCH:
+        content = self.examined.content
+        if not isinstance(content, ReadingBatch):
             return None
-        identity = self.transaction.identity
-        return self.transaction.signer, identity["epoch"], identity["counter"]
+        return self.transaction.signer, content.epoch, content.counter
 
     def answer(self, answer: Outcome) -> None:
         """Tell everyone who still waits."""

@@ -1,1 +1,1 @@
-"""The node's HTTP door (docs/spec/http.md): ``server.serve_node`` runs it, ``app`` routes, ``access`` says who may ask what."""
+"""The node's HTTP interface (docs/spec/http.md): ``server.serve_node`` runs it, ``routes`` lists its routes, ``roles`` says who may ask what."""

@@ -11,7 +11,7 @@ from gridcore.logs import get_logger
 from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.client import SUBMISSION_BYTES_MAX
 from ledger.engines.base import EngineStoppedError
-from ledger.http.door import FAULT, Door
+from ledger.http.dispatcher import FAULT, Dispatcher
 from ledger.http.route import Route
 from ledger.http.routes import ROUTES
 from ledger.store.errors import StoreError, StoreWriteError
@@ -19,8 +19,8 @@ from ledger.store.errors import StoreError, StoreWriteError
 log = get_logger(__name__)
 
 
-def create_app(door: Door) -> Quart:
-    """The ASGI application over a door."""
+def create_app(dispatcher: Dispatcher) -> Quart:
+    """The ASGI application over a dispatcher."""
     app = Quart("gridledger.node", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=SUBMISSION_BYTES_MAX, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which is the one in use
@@ -28,7 +28,7 @@ def create_app(door: Door) -> Quart:
         app.add_url_rule(
             route.rule,
             endpoint=route.rule,
-            view_func=door.guarded(_handler(door, route)),
+            view_func=dispatcher.guarded(_handler(dispatcher, route)),
             methods=[route.method],
             provide_automatic_options=False,
         )
@@ -41,7 +41,7 @@ def create_app(door: Door) -> Quart:
     @app.after_request
     async def finish(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule is not None else "none"
-        door.metrics.count_request(route, response.status_code, time.monotonic() - g.started_s)
+        dispatcher.metrics.count_request(route, response.status_code, time.monotonic() - g.started_s)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
@@ -49,11 +49,11 @@ def create_app(door: Door) -> Quart:
     return app
 
 
-def _handler(door: Door, route: Route) -> Callable[..., Awaitable[Response]]:
+def _handler(dispatcher: Dispatcher, route: Route) -> Callable[..., Awaitable[Response]]:
     """What answers requests for a route, as the framework calls it."""
 
     async def answer(**path: str) -> Response:
-        answered = await route.answer(door, route.read_arguments(path, request.args))
+        answered = await route.answer(dispatcher, route.read_arguments(path, request.args))
         if isinstance(answered, dict):
             return jsonify(answered)
         return Response(answered, content_type=route.content)

@@ -1,6 +1,6 @@
 """What a route is: one record of its address, parameters, access, answer and schema.
 
-From the record the door serves the route (``ledger.http.door``) and OpenAPI describes it (``ledger.http.openapi``). To add one: write
+From the record the application serves the route (``ledger.http.app``) and OpenAPI describes it (``ledger.http.openapi``). To add one: write
 the function that answers and its record beside it, in a module of ``ledger.http.queries``.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridcore.serving.openapi import Json
-from ledger.http.door import Door
+from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import Parameter
 from ledger.http.roles import EVERYBODY, Access, Arguments
 from ledger.http.view import LedgerView
@@ -55,7 +55,7 @@ class Route(ABC):
         }
 
     @abstractmethod
-    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes | str:
+    async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes | str:
         """The answer to a request with these arguments."""
 
 
@@ -65,22 +65,22 @@ class Query(Route):
 
     query: Callable[..., Json | bytes]
 
-    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes:
+    async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes:
         """What the query returns."""
-        return await door.ask(self.access, self.query, arguments)
+        return await dispatcher.ask(self.access, self.query, arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Route):
-    """A route that the door answers itself: ``serve(door, **arguments)`` runs in its event loop, once the access has been checked."""
+    """A route that the node answers itself: ``serve(dispatcher, **arguments)`` runs in its event loop, once the access has been checked."""
 
     serve: Callable[..., Awaitable[Json | bytes | str]]
 
-    async def answer(self, door: Door, arguments: Arguments) -> Json | bytes | str:
+    async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes | str:
         """What the service returns."""
         if self.access.admit is not None:
-            await door.ask(self.access, _nothing, arguments)
-        return await self.serve(door, **arguments)
+            await dispatcher.ask(self.access, _nothing, arguments)
+        return await self.serve(dispatcher, **arguments)
 
 
 def _nothing(_view: LedgerView, **_: object) -> None:

@@ -1,4 +1,4 @@
-"""Every route of the node: the records that its door serves and its OpenAPI document describes."""
+"""Every route of the node: the records that the application serves and the OpenAPI document describes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 from gridcore.serving.openapi import Json
 from ledger.client import API
 from ledger.http import services
-from ledger.http.door import Door
+from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
 from ledger.http.queries import areas, blocks, market, metering, settlement
 from ledger.http.route import Route, Service
 
 
-async def describe(door: Door) -> Json:
+async def describe(dispatcher: Dispatcher) -> Json:
     """This interface as OpenAPI."""
-    return openapi(door.node.version, ROUTES)
+    return openapi(dispatcher.node.version, ROUTES)
 
 
 ROUTES: Final[tuple[Route, ...]] = (

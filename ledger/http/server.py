@@ -1,4 +1,4 @@
-"""Runs the door on a socket until the node stops."""
+"""Serves a node on a socket until it stops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gridcore.serving import asgi
 from ledger.http.app import create_app
-from ledger.http.door import Door, Node
+from ledger.http.dispatcher import Dispatcher, Node
 
 
 async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str], None] | None = None) -> None:
@@ -16,9 +16,9 @@ async def serve_node(node: Node, bound: socket.socket, *, ready: Callable[[str],
     ready: called once with the URL when requests are answered. A promise that was broken in an answer sets ``node.stop``
     and is raised here.
     """
-    door = Door(node)
+    dispatcher = Dispatcher(node)
     try:
-        await asgi.serve(create_app(door), bound, node.stop, ready=ready)
+        await asgi.serve(create_app(dispatcher), bound, node.stop, ready=ready)
     finally:
-        await door.close()
-    door.check_whole()
+        await dispatcher.close()
+    dispatcher.check_whole()

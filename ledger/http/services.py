@@ -1,4 +1,4 @@
-"""The routes that the door answers itself: where the chain stands, submissions, receipts, whatever waits, health."""
+"""The routes that the node answers itself: where the chain stands, submissions, receipts, whatever waits, health."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, obje
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 from ledger.engines.base import Outcome
-from ledger.http.door import Door
+from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
 from ledger.http.queries import blocks
 from ledger.http.roles import EVERYBODY, READERS
@@ -21,21 +21,21 @@ from ledger.http.submission import decode_submission
 from ledger.http.view import LedgerView
 
 
-async def status(door: Door) -> Json:
+async def status(dispatcher: Dispatcher) -> Json:
     """Where the chain stands."""
-    return {**await door.ask(EVERYBODY, blocks.status, {}), "version": door.node.version}
+    return {**await dispatcher.ask(EVERYBODY, blocks.status, {}), "version": dispatcher.node.version}
 
 
-async def clock(door: Door, after_s: int, wait_s: float) -> Json:
+async def clock(dispatcher: Dispatcher, after_s: int, wait_s: float) -> Json:
     """Ledger time, once it is later than ``after_s`` or ``wait_s`` have passed."""
-    return {"ledger_time_s": await door.wait("the clock", door.node.engine.wait_clock(after_s, wait_s))}
+    return {"ledger_time_s": await dispatcher.wait("the clock", dispatcher.node.engine.wait_clock(after_s, wait_s))}
 
 
-async def submit(door: Door) -> Json:
+async def submit(dispatcher: Dispatcher) -> Json:
     """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
-    with door.body_room(request.content_length):
+    with dispatcher.body_room(request.content_length):
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        outcomes = await door.submit(decode_submission(body))
+        outcomes = await dispatcher.submit(decode_submission(body))
     return {"answers": [_answer_json(outcome) for outcome in outcomes]}
 
 
@@ -47,34 +47,34 @@ def receipt(view: LedgerView, transaction_id: bytes) -> bytes:
     return found
 
 
-async def changes(door: Door, after_height: int, wait_s: float) -> Json:
+async def changes(dispatcher: Dispatcher, after_height: int, wait_s: float) -> Json:
     """What was written after a height, once there is a block beyond it or ``wait_s`` have passed."""
-    await door.ask(EVERYBODY, blocks.check_height, {"after_height": after_height})
-    await door.wait("a block", door.node.engine.wait_height(after_height, wait_s))
-    return await door.ask(EVERYBODY, blocks.changes, {"after_height": after_height})
+    await dispatcher.ask(EVERYBODY, blocks.check_height, {"after_height": after_height})
+    await dispatcher.wait("a block", dispatcher.node.engine.wait_height(after_height, wait_s))
+    return await dispatcher.ask(EVERYBODY, blocks.changes, {"after_height": after_height})
 
 
-async def healthz(_door: Door) -> Json:
+async def healthz(_dispatcher: Dispatcher) -> Json:
     """The process answers."""
     return {"status": "ok"}
 
 
-async def readyz(door: Door) -> Json:
+async def readyz(dispatcher: Dispatcher) -> Json:
     """Blocks can be made: the engine takes submissions and the ledger answers."""
-    height = await door.ask(EVERYBODY, _height, {})
-    await door.node.engine.submit(())
+    height = await dispatcher.ask(EVERYBODY, _height, {})
+    await dispatcher.node.engine.submit(())
     return {"status": "ready", "height": height}
 
 
-async def metrics(door: Door) -> str:
+async def metrics(dispatcher: Dispatcher) -> str:
     """Counters and gauges as Prometheus text."""
-    height, time_s = await door.ask(EVERYBODY, _height_and_time, {})
+    height, time_s = await dispatcher.ask(EVERYBODY, _height_and_time, {})
     gauges = {
         "height": ("Height of the newest certified block.", height),
         "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
-        **door.gauges(),
+        **dispatcher.gauges(),
     }
-    return door.metrics.render(gauges)
+    return dispatcher.metrics.render(gauges)
 
 
 def _height(view: LedgerView) -> int:

@@ -30,12 +30,12 @@ from ledger.state.registry import Area, Registry
 from ledger.store.reader import LedgerReader
 
 TABLE_ROWS_MAX: Final = 400_000
-"""Installations kept at hand, about 300 bytes each, beside those of the area in use; the area asked for longest ago goes first.
+"""Installations kept in memory, about 300 bytes each, beside those of the area in use; the area asked for longest ago goes first.
 
 A follower asks for every area in turn: of tables of a hundred areas, a bound on their number below that would keep none.
 """
 BLOCKS_MAX: Final = 2
-"""Blocks whose transactions are kept at hand, each of a few MiB: who asks for one gateway's batch asks for the next one's."""
+"""Blocks whose transactions are kept in memory, each of a few MiB: who asks for one gateway's batch asks for the next one's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Registered:
         self._table_rows = 0
 
     def keep(self, area_id: str, table: AreaTable) -> None:
-        """Keep a table at hand, whatever its size, and older ones beside it while there is room."""
+        """Keep a table in memory, whatever its size, and older ones beside it while there is room."""
         replaced = self.tables.pop(area_id, None)
         self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced.meters))
         self.tables[area_id] = table

@@ -39,4 +39,5 @@ CHAIN: Final = Family(
     _key,
     ChainLeaf,
     forms={"clock": choice("block", "simulated"), "currency": text(3, 3), "name": CHAIN_NAME, "slot_s": INSTANT},
+    is_provable=True,
 )

@@ -29,4 +29,6 @@ def _key(area: str, slot_start_s: int) -> str:
     return f"clearing/{area}/{slot_start_s}"
 
 
-CLEARING: Final = Family("clearing", _key, ClearingLeaf, optional=frozenset({"price_micro_per_kwh"}))
+CLEARING: Final = Family(
+    "clearing", _key, ClearingLeaf, optional=frozenset({"price_micro_per_kwh"}), is_provable=True, is_followed=True
+)

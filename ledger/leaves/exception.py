@@ -31,4 +31,4 @@ def _decode(boundary_s: int, rows: Sequence[Sequence[int]]) -> ExceptionLeaf:
     return ExceptionLeaf(boundary_s, [RowVerdict._make(row) for row in rows])
 
 
-EXCEPTION: Final = Family("exception", _key, _decode)
+EXCEPTION: Final = Family("exception", _key, _decode, is_followed=True)

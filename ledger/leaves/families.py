@@ -36,3 +36,4 @@ _WRITTEN: Final = (
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in (*_GENESIS, *_WRITTEN)}
 """First those that genesis holds, then those that blocks bring into being."""
 GENESIS_FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _GENESIS}
+FOLLOWED_FAMILIES: Final = tuple(family for family in FAMILIES.values() if family.is_followed)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from gridcore.forms import NAME, exactly, integer, text
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS
 from ledger.leaves.family import Family
-
-FIRST_PREVIOUS: Final = bytes(32)
-"""``last`` at the start of an epoch: no batch before the first."""
 
 
 class GatewayLeaf(NamedTuple):
     """A gateway.
 
-    counter: of the last batch in ``epoch``, 0 before the first; last: id of that batch, else ``FIRST_PREVIOUS``;
+    counter: of the last batch in ``epoch``, 0 before the first; last: id of that batch, ``FIRST_PREVIOUS`` before the first;
     last_boundary_s: newest boundary of any batch, -1 before the first; organisation: a signer of role utility;
     protection: what enrolment verified of the key ("software", "tpm2", ...).
     """
@@ -43,4 +41,5 @@ GATEWAY: Final = Family(
         "organisation": text(1, 200),
         "protection": NAME,
     },
+    is_provable=True,
 )

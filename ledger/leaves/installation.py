@@ -58,4 +58,5 @@ INSTALLATION: Final = Family(
         "role": choice("household", "load", "feeder"),
     },
     optional=frozenset({"party"}),
+    is_provable=True,
 )

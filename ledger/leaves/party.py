@@ -20,4 +20,4 @@ def _key(party: str) -> str:
     return f"party/{party}"
 
 
-PARTY: Final = Family("party", _key, PartyLeaf, forms={"area": NAME, "meter": U32, "trades": BOOL})
+PARTY: Final = Family("party", _key, PartyLeaf, forms={"area": NAME, "meter": U32, "trades": BOOL}, is_provable=True)

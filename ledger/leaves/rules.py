@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from gridcore.forms import Form, choice, integer
+from gridcore.forms import Form, integer
 from ledger.leaves.area import AREA
 from ledger.leaves.family import Family, Leaves, Value, as_map
 
 SPAN_S_MAX: Final = 366 * 86_400
 """Longest span of a rule: opening, gate, metering deadline."""
-REFERENCE_MICRO_PER_KWH_MAX: Final = 10**9
 
 
 class RulesLeaf(NamedTuple):
@@ -57,9 +56,9 @@ RULES: Final = Family(
         "metering_deadline_s": integer(0, SPAN_S_MAX),
         "open_before_start_s": integer(1, SPAN_S_MAX),
         "prices": Form("a map", lambda value: isinstance(value, dict)),
-        "rationing": choice("pro_rata"),
-        "reference_price_micro_per_kwh": integer(-REFERENCE_MICRO_PER_KWH_MAX, REFERENCE_MICRO_PER_KWH_MAX),
     },
+    is_provable=True,
+    is_open=True,
 )
 
 

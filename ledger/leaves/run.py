@@ -14,7 +14,8 @@ class RunLeaf(NamedTuple):
 
     accounts_nano: what each counter-account receives (negative: pays); as_of_height: of the block before the run's; contract:
     id of the one that settled; input_root, line_root, position_root: over salted rows; lines, points: how many; rules: SM3 of
-    the rules leaf; run: its name; volume_wh: of the slot's clearing; price_micro_per_kwh: of its trades, None when the volume is 0.
+    the rules leaf; run: its name; volume_wh: what changed hands; price_micro_per_kwh: of it, None when the volume is 0 or there is
+    no one price; totals_wh: sums over the area that every line rests on, where the contract names any.
     """
 
     accounts_nano: Mapping[str, int]
@@ -31,6 +32,7 @@ class RunLeaf(NamedTuple):
     slot_start_s: int
     volume_wh: int
     price_micro_per_kwh: int | None = None
+    totals_wh: Mapping[str, int] | None = None
 
 
 def _key(area: str, slot_start_s: int, run: str) -> str:
@@ -47,4 +49,12 @@ def _encode(record: RunLeaf) -> Value:
     return {"accounts": {name: split_amount(amount) for name, amount in accounts_nano.items()}, **fields}
 
 
-RUN: Final = Family("run", _key, _decode, _encode, optional=frozenset({"price_micro_per_kwh"}))
+RUN: Final = Family(
+    "run",
+    _key,
+    _decode,
+    _encode,
+    optional=frozenset({"price_micro_per_kwh", "totals_wh"}),
+    is_provable=True,
+    is_followed=True,
+)

@@ -36,4 +36,5 @@ SIGNER: Final = Family(
         "public_key": Form(PUBLIC_KEY_WORDS, lambda value: isinstance(value, bytes) and len(value) == 65),
         "roles": Form(f"an ascending array of {', '.join(ROLES)}", _are_roles),
     },
+    is_provable=True,
 )

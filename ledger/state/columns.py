@@ -1,4 +1,4 @@
-"""Columns of batches and of rows that are hashed, as numpy arrays; the bytes are those of gridcore.column and gridcore.batch."""
+"""Columns of batches and of rows that are hashed, as numpy arrays; the bytes are those of gridcore.column and gridcore.transactions.readings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridcore.batch import split_attachment
 from gridcore.column import HEAD_BYTES, I64_MAX, check_column, narrowest_width
 from gridcore.errors import EncodingError
 from gridcore.rows import PackedRows
+from gridcore.transactions.readings import split_attachment
 from ledger.leaves.columns import Int64, UInt8
 
 _OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}

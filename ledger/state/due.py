@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gridcore.errors import broken
 from ledger.contract import Contract
-from ledger.leaves.area import AREA
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.leaves.rules import RulesLeaf, rules_of
+from ledger.state.contracts import contract_at_gate
 from ledger.state.draft import Draft
 from ledger.state.market import clear_slot
 from ledger.state.registry import Area
@@ -38,24 +37,24 @@ def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budge
     """One area: gates, then initial runs, then waiting runs."""
     before = PROGRESS.must(draft, area.id)
     rules, slot_s = rules_of(draft, area.id), draft.slot_s
-    contract = _contract(draft, contracts, area)
+    at_gate = contract_at_gate(draft, contracts, area.id)
     now_s = draft.ledger_time_s
     gate_s, run_s = before.gate_slot_start_s, before.run_slot_start_s
     waiting = list(before.waiting)
     while now_s >= gate_s - rules.gate_before_start_s and budget.rows > 0:
-        budget.rows -= max(clear_slot(draft, contract, area.id, gate_s), 1)
+        budget.rows -= max(clear_slot(draft, at_gate, area.id, gate_s), 1)
         gate_s += slot_s
     run_after_s = slot_s + rules.metering_deadline_s
     while now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX and budget.rows > 0:
         budget.rows -= max(len(area.settling), 1)
-        if len(area.settling) and not settle_slot(draft, contract, area, run_s):
+        if len(area.settling) and not settle_slot(draft, contracts, area, run_s):
             waiting.append(run_s)
         run_s += slot_s
     untried = [slot for slot in waiting if slot in before.untried or _is_fed(draft, area.id, slot, slot_s)]
     while untried and budget.rows > 0:
         slot_start_s = untried.pop(0)
         budget.rows -= max(len(area.settling), 1)
-        if settle_slot(draft, contract, area, slot_start_s):
+        if settle_slot(draft, contracts, area, slot_start_s):
             waiting.remove(slot_start_s)
     progress = ProgressLeaf(gate_s, run_s, untried, waiting)
     if progress != before:
@@ -81,9 +80,3 @@ def _is_left(progress: ProgressLeaf, rules: RulesLeaf, slot_s: int, now_s: int) 
 
 def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:
     return (area, slot_start_s) in draft.fed or (area, slot_start_s + slot_s) in draft.fed
-
-
-def _contract(draft: Draft, contracts: Mapping[str, Contract], area: Area) -> Contract:
-    contract_id = AREA.must(draft, area.id).contract
-    contract = contracts.get(contract_id)
-    return contract if contract is not None else broken(f"this node has contract {contract_id} of area {area.id}")

@@ -1,4 +1,4 @@
-"""Orders and the gate: a slot's book, and what clearing makes of it (docs/spec/state.md)."""
+"""The gate of a slot: what clearing makes of its book (docs/spec/state.md, "Clear")."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Final, TypeVar
 import numpy as np
 
 from gridcore import cbor, merkle
-from gridcore.codes import Code
-from gridcore.envelope import Transaction
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import BUY, SELL, Contract
 from ledger.leaves.area import AREA
-from ledger.leaves.book import Order, append_order, load_orders
+from ledger.leaves.book import Order, load_orders
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
 from ledger.leaves.columns import Int64
 from ledger.leaves.fills import Fill, FillsLeaf, save_fills
@@ -24,9 +22,6 @@ from ledger.leaves.rules import RULES
 from ledger.state.columns import encode_rows
 from ledger.state.draft import Draft
 
-ORDER_COUNTER_MAX: Final = 16
-QUANTITY_WH_MAX: Final = 10**8
-LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
 OrderOrFill = TypeVar("OrderOrFill", bound=Order | Fill)
 
@@ -34,68 +29,6 @@ OrderOrFill = TypeVar("OrderOrFill", bound=Order | Fill)
 def order_id(party: str, slot_start_s: int, counter: int) -> str:
     """The name of an order; its bytes break ties."""
     return f"{party}/{slot_start_s}/{counter}"
-
-
-def take_order(draft: Draft, transaction: Transaction) -> tuple[Code, tuple[()]]:
-    """market/order: put a party's order into the slot's book."""
-    area, slot_start_s = transaction.body["area"], transaction.identity["slot_start_s"]
-    if (code := check_trader(draft, transaction)) is not Code.ACCEPTED:
-        return code, ()
-    place = (transaction.signer, transaction.identity["counter"])
-    index = _book_index(draft, area, slot_start_s)
-    if index.get(place) == transaction.id:
-        return Code.EXISTS, ()
-    if (code := check_order(draft, transaction)) is not Code.ACCEPTED:
-        return code, ()
-    if place in index:
-        return Code.ORDER_REUSED, ()
-    order = Order(
-        *place,
-        side=transaction.body["side"],
-        quantity_wh=transaction.body["quantity_wh"],
-        price_micro_per_kwh=transaction.body["price_micro_per_kwh"],
-        transaction_id=transaction.id,
-        seed=sm3(transaction.signature),
-    )
-    append_order(draft, area, slot_start_s, len(index), order)
-    index[place] = transaction.id
-    return Code.ACCEPTED, ()
-
-
-def check_trader(draft: Draft, transaction: Transaction) -> Code:
-    """Who may trade, and where."""
-    party = PARTY.load(draft, transaction.signer)
-    if party is None or not party.trades:
-        return Code.DOES_NOT_TRADE
-    return Code.ACCEPTED if transaction.body["area"] == party.area else Code.WRONG_AREA
-
-
-def check_order(draft: Draft, transaction: Transaction) -> Code:
-    """When a trader's order may stand, and for how much."""
-    body, slot_start_s = transaction.body, transaction.identity["slot_start_s"]
-    area = AREA.must(draft, body["area"])
-    rules = RULES.must(draft, area.rules)
-    if slot_start_s < area.first_slot_start_s or slot_start_s % draft.slot_s:
-        return Code.NOT_A_SLOT
-    if draft.ledger_time_s < slot_start_s - rules.open_before_start_s:
-        return Code.NOT_OPEN_YET
-    if draft.ledger_time_s >= slot_start_s - rules.gate_before_start_s:
-        return Code.GATE_CLOSED
-    if not 1 <= transaction.identity["counter"] <= ORDER_COUNTER_MAX:
-        return Code.COUNTER_OUT_OF_RANGE
-    if not 1 <= body["quantity_wh"] <= QUANTITY_WH_MAX:
-        return Code.QUANTITY_OUT_OF_RANGE
-    return Code.ACCEPTED if abs(body["price_micro_per_kwh"]) <= LIMIT_MICRO_PER_KWH_MAX else Code.PRICE_OUT_OF_RANGE
-
-
-def _book_index(draft: Draft, area: str, slot_start_s: int) -> dict[tuple[str, int], bytes]:
-    """(party, counter) -> transaction id of a slot's orders; built once for each block that adds to the book."""
-    index = draft.orders.get((area, slot_start_s))
-    if index is None:
-        orders = load_orders(draft, area, slot_start_s)
-        index = {(order.party, order.counter): order.transaction_id for order in orders}
-        draft.orders[(area, slot_start_s)] = index
-    return index
 
 
 def clear_slot(draft: Draft, contract: Contract, area: str, slot_start_s: int) -> int:

@@ -1,7 +1,4 @@
-"""Reading batches: what a gateway signed becomes registers by meter and boundary (docs/spec/state.md).
-
-A batch is judged whole only for its chain, key, counter, boundary and bytes. A row that is wrong gets a verdict of its own.
-"""
+"""Rows of reading batches: each is judged, and the accepted ones become registers by meter and boundary (docs/spec/state.md)."""
 
 from __future__ import annotations
 
@@ -10,87 +7,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore import merkle
-from gridcore.batch import ABSENT_QUALITY, FLAG_INTERPOLATED, names_observations
 from gridcore.codes import Code
-from gridcore.envelope import Transaction
-from gridcore.errors import EncodingError
+from gridcore.quality import ABSENT_QUALITY, FLAG_INTERPOLATED
 from gridcore.sm3 import sm3
 from ledger.leaves.columns import CHUNK_ROWS, Int64
-from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
-from ledger.leaves.gateway import FIRST_PREVIOUS, GATEWAY, GatewayLeaf
 from ledger.leaves.latest import LATEST, no_latest
 from ledger.leaves.registers import REGISTERS, no_registers
-from ledger.state.clock import check_client_id, remember_client_id
-from ledger.state.columns import BatchColumns, decode_batch
+from ledger.state.columns import BatchColumns
 from ledger.state.draft import Draft
 from ledger.state.ranges import Candidates, judge_late_rows, judge_rows
 
-Rows = tuple[RowVerdict, ...]
 ACCEPTED, EQUAL = 0, -1
 NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
 """A reading belongs to the nearest boundary: it is at most half a slot away."""
-
-
-def open_epoch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
-    """metering/open_epoch: an organisation lets a gateway that lost its outbox start a new counter."""
-    if (code := check_client_id(draft, transaction)) is not Code.ACCEPTED:
-        return code, ()
-    gateway_id, epoch = transaction.body["gateway"], transaction.body["epoch"]
-    gateway = GATEWAY.load(draft, gateway_id)
-    if gateway is not None and gateway.organisation != transaction.signer:
-        return Code.NOT_PERMITTED, ()
-    if gateway is None or epoch != gateway.epoch + 1:
-        return Code.EPOCH_NOT_NEXT, ()
-    GATEWAY.save(draft, gateway._replace(counter=0, epoch=epoch, last=FIRST_PREVIOUS), gateway_id)
-    remember_client_id(draft, transaction)
-    return Code.ACCEPTED, ()
-
-
-def take_batch(draft: Draft, transaction: Transaction) -> tuple[Code, Rows]:
-    """metering/reading_batch: check the header, judge each row, keep the accepted ones."""
-    gateway = GATEWAY.must(draft, transaction.signer)
-    if (code := check_header(draft, gateway, transaction)) is not Code.ACCEPTED:
-        return code, ()
-    try:
-        columns = decode_batch(transaction.attachment, transaction.body["rows"])
-    except EncodingError:
-        return Code.ROWS_MISMATCH, ()
-    if not names_observations(transaction.body, columns.observations):
-        return Code.ROWS_MISMATCH, ()
-    if merkle.salted_root(columns.seed, columns.rows) != transaction.body["rows_root"]:
-        return Code.ROWS_MISMATCH, ()
-    boundary_s = transaction.body["boundary_s"]
-    verdicts = keep_rows(draft, transaction.signer, boundary_s, columns)
-    refused = tuple(
-        RowVerdict(int(row), int(columns.meter[row]), int(verdicts[row])) for row in np.flatnonzero(verdicts > 0)
-    )
-    counter, epoch = transaction.identity["counter"], transaction.identity["epoch"]
-    if refused:
-        EXCEPTION.save(draft, ExceptionLeaf(boundary_s, refused), transaction.signer, epoch, counter)
-    last_boundary_s = max(gateway.last_boundary_s, boundary_s)
-    gateway = gateway._replace(counter=counter, last=transaction.id, last_boundary_s=last_boundary_s)
-    GATEWAY.save(draft, gateway, transaction.signer)
-    return Code.ACCEPTED, refused
-
-
-def check_header(draft: Draft, gateway: GatewayLeaf, transaction: Transaction) -> Code:
-    """Epoch, counter, chain of batches and boundary."""
-    counter = transaction.identity["counter"]
-    if transaction.identity["epoch"] != gateway.epoch:
-        return Code.WRONG_EPOCH
-    if counter == gateway.counter:
-        return Code.EXISTS if transaction.id == gateway.last else Code.COUNTER_REUSED
-    if counter != gateway.counter + 1:
-        return Code.COUNTER_PASSED if counter < gateway.counter else Code.COUNTER_GAP
-    if transaction.body["previous"] != gateway.last:
-        return Code.WRONG_PREVIOUS
-    boundary_s = transaction.body["boundary_s"]
-    if boundary_s < draft.registry.first_boundary_s or boundary_s % draft.slot_s:
-        return Code.NOT_A_BOUNDARY
-    return Code.ACCEPTED if boundary_s <= draft.ledger_time_s else Code.FUTURE_BOUNDARY
 
 
 def keep_rows(draft: Draft, gateway: str, boundary_s: int, columns: BatchColumns) -> Int64:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from gridcore.errors import require
+from gridcore.errors import broken, require
 from ledger.leaves.area import AREA
 from ledger.leaves.columns import Int64
-from ledger.leaves.family import Leaves
+from ledger.leaves.family import Leaves, Value
 from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.leaves.party import PARTY
+from ledger.state.registry_columns import EMPTY, RegistryColumns
 
 REGISTRY_PREFIXES: Final = (INSTALLATION.prefix, AREA.prefix, PARTY.prefix)
 """Of the keys that the registry, and what is worked out beside it, follow from: a change makes another registry."""
@@ -41,78 +43,82 @@ class Area:
     """int64[settling rows]."""
     parties: tuple[str, ...]
     """Party of each settling row."""
-    settling_row_of: Mapping[str, int]
-    """Settling row of each party."""
 
     @property
     def settling_numbers(self) -> Int64:
         """int64[settling rows]: meter numbers."""
         return self.numbers[self.settling]
 
+    @cached_property
+    def settling_row_of(self) -> Mapping[str, int]:
+        """Settling row of each party."""
+        rows = {party: row for row, party in enumerate(self.parties)}
+        require(len(rows) == len(self.parties), f"a party of area {self.id} has one settlement meter")
+        return rows
 
-@dataclass(frozen=True)
+
 class Registry:
-    """Installations of all areas, ascending by meter number (columns of equal length), and the areas by id."""
+    """Installations of all areas, ascending by meter number (columns of equal length, int64), and the areas by id.
 
-    numbers: Int64
-    area_index: Int64
-    """Index into ``areas`` of each installation."""
-    area_row: Int64
-    gateway_index: Int64
-    """Index into ``gateways`` of each installation."""
-    modulus_wh: Int64
-    limit_wh: Int64
-    areas: tuple[Area, ...]
-    """Ascending by the bytes of their ids."""
-    gateways: tuple[str, ...]
-    """Those that read an installation, ascending by the bytes of their ids."""
-    gateway_place: Mapping[str, int]
-    """Index into ``gateways`` of each of them."""
-    first_boundary_s: int
-    """The start of the first slot of any area: no reading before it."""
+    numbers, area_index, gateway_index, modulus_wh, limit_wh, gateways: as in ``columns``; area_row: of each installation in its
+    area; areas: ascending by the bytes of their ids; gateway_place: index into ``gateways`` of each of them; first_boundary_s:
+    the start of the first slot of any area, no reading before it. Nothing of it ever changes.
+    """
+
+    def __init__(self, columns: RegistryColumns) -> None:
+        self.columns = columns
+        self.numbers = columns.numbers
+        self.area_index = columns.area_index
+        self.gateway_index = columns.gateway_index
+        self.modulus_wh = columns.modulus_wh
+        self.limit_wh = columns.limit_wh
+        self.gateways = columns.gateways
+        self.gateway_place: Mapping[str, int] = {name: place for place, name in enumerate(columns.gateways)}
+        self.first_boundary_s = min(columns.areas.values(), default=0)
+        order = np.argsort(columns.area_index, kind="stable")
+        starts = np.searchsorted(columns.area_index[order], np.arange(len(columns.areas) + 1))
+        self.area_row = np.zeros_like(columns.numbers)
+        self.area_row[order] = np.arange(len(order)) - starts[columns.area_index[order]]
+        parties = np.array(columns.parties, dtype=object)
+        self.areas = tuple(
+            _area(area, columns, parties, order[starts[place] : starts[place + 1]])
+            for place, area in enumerate(columns.areas)
+        )
 
     @classmethod
     def from_leaves(cls, leaves: AllLeaves) -> Registry:
         """Read every installation and area leaf once."""
-        numbers = sorted(int(INSTALLATION.names(key)[0]) for key in leaves.leaf_keys(INSTALLATION.prefix))
-        installations = [INSTALLATION.must(leaves, number) for number in numbers]
-        area_ids = sorted((AREA.names(key)[0] for key in leaves.leaf_keys(AREA.prefix)), key=str.encode)
-        gateways = tuple(sorted({installation.gateway for installation in installations}, key=str.encode))
-        area_place = {area: place for place, area in enumerate(area_ids)}
-        gateway_place = {gateway: place for place, gateway in enumerate(gateways)}
-        members: dict[str, list[InstallationLeaf]] = {area: [] for area in area_ids}
-        rows = []
-        for installation in installations:
-            rows.append(len(members[installation.area]))
-            members[installation.area].append(installation)
-        return cls(
-            numbers=_column(numbers),
-            area_index=_column(area_place[installation.area] for installation in installations),
-            area_row=_column(rows),
-            gateway_index=_column(gateway_place[installation.gateway] for installation in installations),
-            modulus_wh=_column(installation.modulus_wh for installation in installations),
-            limit_wh=_column(installation.limit_wh for installation in installations),
-            areas=tuple(_area(area, members[area]) for area in area_ids),
-            gateways=gateways,
-            gateway_place=gateway_place,
-            first_boundary_s=min((AREA.must(leaves, area).first_slot_start_s for area in area_ids), default=0),
-        )
+        keys = [key for prefix in (INSTALLATION.prefix, AREA.prefix) for key in leaves.leaf_keys(prefix)]
+        return cls(_with_leaves(EMPTY, ((key, leaves.get(key)) for key in keys)))
+
+    def changed(self, values: Iterable[tuple[str, Value | None]]) -> Registry:
+        """The registry after leaves (of any family) got new values."""
+        return Registry(_with_leaves(self.columns, values))
 
 
-def _area(area: str, members: list[InstallationLeaf]) -> Area:
-    settling = [(row, member, member.party) for row, member in enumerate(members) if member.party is not None]
-    parties = tuple(party for _, _, party in settling)
-    require(len(set(parties)) == len(parties), f"a party of area {area} has one settlement meter")
+def _with_leaves(columns: RegistryColumns, values: Iterable[tuple[str, Value | None]]) -> RegistryColumns:
+    areas: dict[str, int] = {}
+
+    def installations() -> Iterable[InstallationLeaf]:
+        for key, value in values:
+            if value is None:
+                broken(f"leaf {key} exists")
+            if key.startswith(INSTALLATION.prefix):
+                yield INSTALLATION.decode(**value)
+            elif key.startswith(AREA.prefix):
+                areas[AREA.names(key)[0]] = AREA.decode(**value).first_slot_start_s
+
+    return columns.with_leaves(installations(), areas)  # which has read all of them before it looks at the areas
+
+
+def _area(area: str, columns: RegistryColumns, parties: np.ndarray[Any, Any], rows: Int64) -> Area:
+    of_rows = parties[rows]
+    settling = np.flatnonzero(of_rows != "")
     return Area(
         id=area,
-        numbers=_column(member.number for member in members),
-        settling=_column(row for row, _, _ in settling),
-        modulus_wh=_column(member.modulus_wh for _, member, _ in settling),
-        ratio=_column(member.ratio for _, member, _ in settling),
-        parties=parties,
-        settling_row_of={party: row for row, party in enumerate(parties)},
+        numbers=columns.numbers[rows],
+        settling=settling,
+        modulus_wh=columns.modulus_wh[rows][settling],
+        ratio=columns.ratio[rows][settling],
+        parties=tuple(of_rows[settling]),
     )
-
-
-def _column(values: Iterable[int]) -> Int64:
-    return np.array(list(values), dtype=np.int64)

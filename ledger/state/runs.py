@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore import cbor
-from gridcore.batch import ABSENT_QUALITY
 from gridcore.errors import require
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
-from ledger.contract import Contract, SlotSettlementLike
+from gridevidence.layout import PRICE_ABSENT
+from ledger.contract import Contract, LineLike
 from ledger.leaves.account import ACCOUNT, AccountLeaf
 from ledger.leaves.balance import BALANCE, no_balance
 from ledger.leaves.clearing import CLEARING
@@ -21,6 +23,7 @@ from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.registers import REGISTERS, no_registers
 from ledger.leaves.rules import rules_of
 from ledger.leaves.run import RUN, RunLeaf
+from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of
 from ledger.state.market import salted_root
@@ -28,18 +31,8 @@ from ledger.state.postings import difference_posting
 from ledger.state.registry import Area
 
 INITIAL: Final = "initial"
-ACCOUNTS: Final = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
-LINE_KINDS: Final = (
-    "trade_buy",
-    "trade_sell",
-    "residual_import",
-    "surplus",
-    "residual_export",
-    "shortfall",
-    "network_traded",
-    "network_residual",
-    "levy",
-)
+KEPT_COLUMNS: Final = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+"""The position columns that the ledger keeps of every contract; another one of a contract's follows from these."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +44,14 @@ class Snapshot:
     seeds: tuple[bytes, ...]
 
 
-def settle_slot(draft: Draft, contract: Contract, area: Area, slot_start_s: int) -> bool:
+def settle_slot(draft: Draft, contracts: Mapping[str, Contract], area: Area, slot_start_s: int) -> bool:
     """Settle one slot as the initial run. False, and nothing written, while a register is absent."""
     start = load_snapshot(draft, area, slot_start_s)
     end = load_snapshot(draft, area, slot_start_s + draft.slot_s)
     absent = (start.quality[area.settling] == ABSENT_QUALITY) | (end.quality[area.settling] == ABSENT_QUALITY)
     if absent.any():
         return False
+    contract = contract_of_slot(draft, contracts, area.id, slot_start_s)
     write_run(draft, contract, area, slot_start_s, INITIAL, start, end)
     return True
 
@@ -88,13 +82,15 @@ def write_run(
     export_wh = advance_of(start_export_wh, end_export_wh, area.modulus_wh) * area.ratio
     clearing = CLEARING.must(draft, area.id, slot_start_s)
     bought_wh, sold_wh = positions_from_fills(draft, area, slot_start_s, clearing.orders)
+    prices = rules_of(draft, area.id).prices
     settled = contract.settle(
+        np.zeros(len(rows), dtype=np.int64),
         import_wh,
         export_wh,
         bought_wh,
         sold_wh,
-        trade_price_micro_per_kwh=clearing.price_micro_per_kwh,
-        prices=rules_of(draft, area.id).prices,
+        trade_prices_micro_per_kwh=[clearing.price_micro_per_kwh],
+        prices=[prices],
     )
     seed = result_seed(area.id, slot_start_s, run, (start.seeds, end.seeds))
     positions = PositionsLeaf(
@@ -104,28 +100,30 @@ def write_run(
         end_import_wh=end_import_wh,
         start_export_wh=start_export_wh,
         end_export_wh=end_export_wh,
-        bought_wh=bought_wh,
-        sold_wh=sold_wh,
-        pays_nano=settled.pays_nano,
-        supplier_only_nano=settled.supplier_only_nano,
+        **{name: settled.columns[name] for name in KEPT_COLUMNS},
     )
+    lines = contract.lines(
+        import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=clearing.price_micro_per_kwh, prices=prices
+    )
+    volume_wh = sum(settled.columns["bought_wh"].tolist())
     leaf = RunLeaf(
-        accounts_nano={name: settled.accounts_nano.get(name, 0) for name in ACCOUNTS},
+        accounts_nano={name: settled.received_nano[name][0] for name in contract.accounts},
         area=area.id,
         as_of_height=draft.height - 1,
         contract=contract.contract_id,
-        **run_roots(area, positions, settled)._asdict(),
+        **run_roots(area, positions, lines)._asdict(),
         points=len(rows),
         rules=clearing.rules,
         run=run,
         slot_start_s=slot_start_s,
-        volume_wh=clearing.volume_wh,
-        price_micro_per_kwh=clearing.price_micro_per_kwh,
+        volume_wh=volume_wh,
+        price_micro_per_kwh=clearing.price_micro_per_kwh if volume_wh else None,
+        totals_wh={name: values[0] for name, values in settled.area_columns.items()} or None,
     )
     RUN.save(draft, leaf, area.id, slot_start_s, run)
     for chunk, first, last in chunks(len(rows)):
         POSITIONS.save(draft, positions.rows(first, last), area.id, slot_start_s, run, chunk)
-    _post(draft, area, settled, seed)
+    _post(draft, area, leaf.accounts_nano, positions.pays_nano, seed)
 
 
 def positions_from_fills(draft: Draft, area: Area, slot_start_s: int, orders: int) -> tuple[Int64, Int64]:
@@ -151,12 +149,16 @@ def row_fields(area: Area, positions: PositionsLeaf) -> dict[str, list[tuple[str
     }
 
 
-def line_fields(area: Area, settled: SlotSettlementLike) -> list[tuple[str, Int64]]:
-    """Line rows of a run, by point, then kind, as fields of ``columns.encode_rows``; only lines with energy."""
-    energy = np.stack([line.energy_wh for line in settled.lines], axis=1)
-    amount = np.stack([line.amount_nano for line in settled.lines], axis=1)
-    price = np.array([line.price_micro_per_kwh for line in settled.lines], dtype=np.int64)
-    kind = np.array([LINE_KINDS.index(line.kind) for line in settled.lines], dtype=np.int64)
+def line_fields(area: Area, lines: Sequence[LineLike]) -> list[tuple[str, Int64]]:
+    """Line rows of a run, by point, then kind, as fields of ``columns.encode_rows``; only lines with energy.
+
+    A kind's number is its place among the contract's; ``lines`` come in that order.
+    """
+    energy = np.stack([line.energy_wh for line in lines], axis=1)
+    amount = np.stack([line.amount_nano for line in lines], axis=1)
+    prices = [line.price_micro_per_kwh for line in lines]
+    price = np.array([PRICE_ABSENT if value is None else value for value in prices], dtype=np.int64)
+    kind = np.arange(len(lines), dtype=np.int64)
     point, at = np.nonzero(energy)
     return [
         ("<u4", area.settling_numbers[point]),
@@ -176,27 +178,26 @@ class RunRoots(NamedTuple):
     position_root: bytes
 
 
-def run_roots(area: Area, positions: PositionsLeaf, settled: SlotSettlementLike) -> RunRoots:
+def run_roots(area: Area, positions: PositionsLeaf, lines: Sequence[LineLike]) -> RunRoots:
     """The roots of a run's rows; salts follow from the seed of the positions."""
     fields, seed = row_fields(area, positions), positions.seed
-    lines = line_fields(area, settled)
+    rows = line_fields(area, lines)
     return RunRoots(
         input_root=salted_root(sm3(seed + b"input"), fields["input"]),
-        line_root=salted_root(sm3(seed + b"line"), lines),
-        lines=len(lines[0][1]),
+        line_root=salted_root(sm3(seed + b"line"), rows),
+        lines=len(rows[0][1]),
         position_root=salted_root(sm3(seed + b"position"), fields["position"]),
     )
 
 
-def _post(draft: Draft, area: Area, settled: SlotSettlementLike, seed: bytes) -> None:
+def _post(draft: Draft, area: Area, received_nano: Mapping[str, int], pays_nano: Int64, seed: bytes) -> None:
     """Double entry: what the parties owe is what the accounts receive, to the nano. The first run posts against nothing."""
-    owed = sum(int(amount) for amount in settled.pays_nano)
-    require(owed == sum(settled.accounts_nano.values()), f"debits equal credits in area {area.id}")
-    posting = difference_posting({}, settled.accounts_nano)
-    for name in ACCOUNTS:
+    require(sum(pays_nano.tolist()) == sum(received_nano.values()), f"debits equal credits in area {area.id}")
+    posting = difference_posting({}, received_nano)
+    for name in received_nano:
         before = ACCOUNT.load(draft, area.id, name) or AccountLeaf(0)
         ACCOUNT.save(draft, AccountLeaf(before.received_nano + posting.get(name, 0)), area.id, name)
     for chunk, first, last in chunks(len(area.settling)):
         balance = BALANCE.load(draft, area.id, chunk) or no_balance(last - first)
-        after = balance.add(settled.pays_nano[first:last], sm3(balance.seed + seed))
+        after = balance.add(pays_nano[first:last], sm3(balance.seed + seed))
         BALANCE.save(draft, after, area.id, chunk)

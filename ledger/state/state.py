@@ -14,7 +14,7 @@ from ledger.state.registry import REGISTRY_PREFIXES, Registry
 from ledger.tiles import MemoryTiles, TileSource, TileTree, TreeChange, empty_tree
 
 CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Leaf bytes of the values kept at hand."""
+"""Leaf bytes of the values kept in memory."""
 CACHED_ENTRY_BYTES: Final = 1024
 """What an entry of the cache takes beside its leaf's bytes."""
 
@@ -53,7 +53,7 @@ class StateChange:
 
 
 class _Cached(NamedTuple):
-    """A leaf at hand; ``value`` None: there is no such leaf."""
+    """A leaf in memory; ``value`` None: there is no such leaf."""
 
     number: int
     value: Value | None
@@ -126,6 +126,12 @@ class State:
             self._registry = Registry.from_leaves(self)
         return self._registry
 
+    def with_registry(self, registry: Registry) -> State:
+        """This state with nothing in memory but a registry that was derived from its leaves before."""
+        state = State(self._source, self.chain, self._tree)
+        state._registry = registry
+        return state
+
     @property
     def is_simulated(self) -> bool:
         """Whether ledger time moves by clock_advance alone."""
@@ -153,8 +159,11 @@ class State:
         self._tree.take(change.tree)
         for leaf in change.leaves:
             self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
-            if leaf.key.startswith(REGISTRY_PREFIXES):
-                self._registry = None
+        registered = [
+            (leaf.key, change.values[leaf.key]) for leaf in change.leaves if leaf.key.startswith(REGISTRY_PREFIXES)
+        ]
+        if registered and self._registry is not None:
+            self._registry = self._registry.changed(registered)
 
     def _find_number(self, key: str) -> int | None:
         cached = self._cache.get(key)

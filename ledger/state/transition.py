@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, malformed_digest
-from gridcore.errors import broken
+from gridcore.errors import EncodingError, broken
+from gridcore.transactions.content import Content
 from ledger.contract import Contract
-from ledger.leaves.exception import RowVerdict
+from ledger.kinds.table import KINDS
 from ledger.leaves.signer import SIGNER
-from ledger.state import clock, due, fields, market, metering
+from ledger.state import due
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
 
-Apply = Callable[[Draft, Transaction], tuple[Code, tuple[RowVerdict, ...]]]
 
-ROLE: Final[Mapping[str, str]] = {
-    fields.CLOCK_ADVANCE: "clock",
-    fields.OPEN_EPOCH: "utility",
-    fields.READING_BATCH: "gateway",
-    fields.ORDER: "prosumer",
-}
-APPLY: Final[Mapping[str, Apply]] = {
-    fields.CLOCK_ADVANCE: clock.advance,
-    fields.OPEN_EPOCH: metering.open_epoch,
-    fields.READING_BATCH: metering.take_batch,
-    fields.ORDER: market.take_order,
-}
+class Admission(NamedTuple):
+    """Whether a transaction may be applied. content: what it says, where ``code`` is ACCEPTED; else None."""
+
+    code: Code
+    content: Content | None = None
 
 
 def apply_block(state: State, block: Block, contracts: Mapping[str, Contract], verdicts: Verdicts) -> Applied:
@@ -56,28 +49,32 @@ def refuse_malformed(wire: bytes) -> Result:
 
 def apply_transaction(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Result:
     """Check and apply one transaction; the first check that fails gives the code."""
-    code = check_admission(draft, transaction, verdicts)
-    if code is not Code.ACCEPTED:
+    code, content = check_admission(draft, transaction, verdicts)
+    if content is None:
         return Result(code, transaction.digest, transaction.id)
-    code, rows = APPLY[transaction.kind](draft, transaction)
+    code, rows = KINDS[transaction.kind].apply(draft, transaction, content)
     return Result(code, transaction.digest, transaction.id, rows)
 
 
-def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Code:
+def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Admission:
     """The checks that every kind shares: form, chain, kind, signer, signature, role."""
-    known = fields.is_known(transaction.kind)
-    if known and not fields.is_well_formed(transaction):
-        return Code.NOT_CANONICAL
+    kind = KINDS.get(transaction.kind)
+    try:
+        content = kind.content.decode(transaction) if kind is not None else None
+    except EncodingError:
+        return Admission(Code.NOT_CANONICAL)
     if transaction.chain != draft.chain_id:
-        return Code.WRONG_CHAIN
-    if not known:
-        return Code.UNKNOWN_KIND
+        return Admission(Code.WRONG_CHAIN)
+    if kind is None:
+        return Admission(Code.UNKNOWN_KIND)
     signer = SIGNER.load(draft, transaction.signer)
     if signer is None:
-        return Code.UNKNOWN_SIGNER
+        return Admission(Code.UNKNOWN_SIGNER)
     verdict = verdicts.get((transaction.digest, signer.public_key))
     if verdict is None:
         broken(f"a signature verdict for transaction {transaction.id.hex()} was computed before the block")
     if not verdict:
-        return Code.WRONG_SIGNATURE
-    return Code.ACCEPTED if ROLE[transaction.kind] in signer.roles else Code.NOT_PERMITTED
+        return Admission(Code.WRONG_SIGNATURE)
+    if kind.role not in signer.roles:
+        return Admission(Code.NOT_PERMITTED)
+    return Admission(Code.ACCEPTED, content)

@@ -10,13 +10,12 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridcore.errors import GridError, UsageError
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
-from gridcore.sm3 import sm3
 from ledger.application import Application, Tip, genesis_tip
 from ledger.contract import Contract
 from ledger.leaves.area import AREA
@@ -24,10 +23,11 @@ from ledger.origin import Origin
 from ledger.signatures import SignatureChecker
 from ledger.state.state import State, genesis_change
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
-from ledger.store.directory import load_genesis, read_genesis
+from ledger.store.directory import digest_of_genesis, load_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.registry_file import REGISTRY_NAME, load_registry
 from ledger.store.rows import Place
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.tiles import TileTree, empty_tree
@@ -54,18 +54,18 @@ class Parts:
 
 def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
     """Open guard, log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
-    genesis = read_genesis(data_dir)
+    genesis_digest = digest_of_genesis(data_dir)
     guard = Guard.open(guard_file, files)
     blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
     with ExitStack() as of_db:
-        db, reason = _open_db(data_dir / DB_NAME, sm3(genesis), guard, of_db)
+        db, reason = _open_db(data_dir / DB_NAME, genesis_digest, guard, of_db)
         misfit = _scan(blocks, db)
         blocks.accept(guard.height)
         _check_guard_is_near(guard, blocks)
         if db is not None:
             try:
-                parts = _fit(db, blocks, guard, misfit)
+                parts = _with_registry(_fit(db, blocks, guard, misfit), data_dir, files)
                 resources.push(of_db.pop_all())
                 return parts
             except GridError as error:
@@ -78,7 +78,7 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     except (sqlite3.Error, OSError) as error:
         raise StoreWriteError(f"{data_dir / DB_NAME}: cannot be made: {error}") from error
     resources.callback(db.close)
-    return _fit(db, blocks, guard, "")
+    return _with_registry(_fit(db, blocks, guard, ""), data_dir, files)
 
 
 def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None = None) -> None:
@@ -176,6 +176,11 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
         if whole.size:
             whole.leaf(whole.size - 1)  # reads the tiles of the right edge, up to the root that the header has
     return Parts(origin, guard, blocks, db, State(db, origin.chain, tree), history, tip)
+
+
+def _with_registry(parts: Parts, data_dir: Path, files: Files) -> Parts:
+    registry = load_registry(data_dir / REGISTRY_NAME, parts.db, parts.state, files)
+    return replace(parts, state=parts.state.with_registry(registry))
 
 
 def _check_guard_is_near(guard: Guard, blocks: BlockLog) -> None:

@@ -22,12 +22,12 @@ from ledger.leaves.ledger_time import TIME
 from ledger.state.registry import Registry
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.rows import Change, Decision, ResultEntry, decode_results
-from ledger.store.state_db import PROVABLE_HEIGHTS, PROVABLE_LEAVES, StateDb
+from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb, is_provable
 from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
 BLOCK_TREES_MAX: Final = 8
-"""Blocks whose results are kept at hand, with the tree over them; the least recently asked for goes first."""
+"""Blocks whose results are kept in memory, with the tree over them; the least recently asked for goes first."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class LedgerReader:
             raise UsageError(
                 f"height {height}: the state is proved at the newest {PROVABLE_HEIGHTS} heights before {self.height}"
             )
-        if key.partition("/")[0] not in PROVABLE_LEAVES:
+        if not is_provable(key):
             raise UsageError(f"leaf {key}: is proved at the newest height alone")
         found = self._db.leaf_at(key, height)
         if found is None:

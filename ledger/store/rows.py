@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gridcore import cbor
 from gridcore.codes import Code
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Decided
-from ledger.state import fields
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ def result_entries(decided: Decided) -> tuple[ResultEntry, ...]:
 def batch_entries(decided: Decided) -> Iterator[BatchEntry]:
     """The reading batches that a block accepted."""
     for position, (transaction, result) in enumerate(zip(decided.block.decoded, decided.results, strict=True)):
-        if result.code == Code.ACCEPTED and transaction is not None and transaction.kind == fields.READING_BATCH:
-            body = transaction.body
-            is_observed = "observations" in body
-            yield BatchEntry(transaction.signer, body["boundary_s"], position, transaction.id, is_observed)
+        if result.code == Code.ACCEPTED and transaction is not None and transaction.kind == ReadingBatch.kind:
+            batch = ReadingBatch.decode(transaction)
+            is_observed = batch.observations is not None
+            yield BatchEntry(transaction.signer, batch.boundary_s, position, transaction.id, is_observed)
 
 
 def encode_results(results: Iterable[ResultEntry]) -> bytes:

@@ -15,7 +15,7 @@ CREATE TABLE origin (digest BLOB NOT NULL, chain TEXT NOT NULL, simulated INTEGE
   signers BLOB NOT NULL, state_root BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
   certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL, leaves INTEGER NOT NULL,
-  keys_check INTEGER NOT NULL);
+  keys_check INTEGER NOT NULL, registered INTEGER NOT NULL);
 CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL, leaf BLOB NOT NULL, height INTEGER NOT NULL);
 CREATE UNIQUE INDEX leaves_by_key ON leaves (key);
 CREATE INDEX leaves_by_height ON leaves (height, key);
@@ -31,7 +31,8 @@ CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height
   id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
 CREATE INDEX batches_by_height ON batches (height);
 """
-"""``origin``: one row, what genesis says beside its leaves, and their root. ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block.
+"""``origin``: one row, what genesis says beside its leaves, and their root. ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
+``registered``: the height up to it that wrote a leaf of the registry last.
 
 ``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
 by the height that did.

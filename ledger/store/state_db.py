@@ -18,7 +18,9 @@ from gridcore import cbor
 from gridcore.errors import require
 from gridcore.header import Certificate
 from ledger.application import Decided
+from ledger.leaves.families import FAMILIES, FOLLOWED_FAMILIES
 from ledger.origin import Origin
+from ledger.state.registry import REGISTRY_PREFIXES
 from ledger.state.state import LeafChange, StateChange
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.rows import (
@@ -35,10 +37,6 @@ from ledger.tiles import TileId
 
 DB_NAME: Final = "state.db"
 PAGE_BATCHES_MAX: Final = 1000
-FOLLOWED_LEAVES: Final = ("clearing", "exception", "registers", "run")
-"""First parts of the keys whose writes ``changes`` tells of."""
-PROVABLE_LEAVES: Final = ("chain", "clearing", "gateway", "installation", "party", "rules", "run", "signer")
-"""First parts of the keys that enter bundles: what a block overwrites of them is kept for PROVABLE_HEIGHTS heights."""
 PROVABLE_HEIGHTS: Final = 64
 """How many of the newest heights the state can be proved at."""
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -127,6 +125,13 @@ class StateDb:
             start,
         )
         return [key for (key,) in rows]
+
+    def registered_after(self, height: int) -> list[str]:
+        """Keys of the registry's leaves that blocks after ``height`` wrote."""
+        if self._row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] <= height:
+            return []
+        written = self._each("SELECT key FROM leaves WHERE height > ?", height)
+        return [key for (key,) in written if key.startswith(REGISTRY_PREFIXES)]
 
     def load_tile(self, tile: TileId) -> bytes | None:
         """A tile of the tree over the leaves, or None."""
@@ -259,7 +264,8 @@ class StateDb:
         return (cut - 1, whole) if whole else (cut, self._changes_between(after_height, cut, -1))
 
     def _changes_between(self, after_height: int, height: int, limit: int) -> list[Change]:
-        kinds = " OR ".join(f"key BETWEEN '{kind}/' AND '{kind}0'" for kind in FOLLOWED_LEAVES)  # "0" follows "/"
+        names = [family.name for family in FOLLOWED_FAMILIES]
+        kinds = " OR ".join(f"key BETWEEN '{name}/' AND '{name}0'" for name in names)  # "0" follows "/"
         rows = self._rows(
             f"SELECT height, key FROM leaves WHERE height > ? AND height <= ? AND ({kinds}) "  # noqa: S608 - our own words
             "UNION ALL SELECT height, 'batch/' || gateway || '/' || boundary_s || '/' || observed FROM batches WHERE height > ? AND height <= ? "
@@ -309,16 +315,17 @@ class StateDb:
         check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
         empty = cbor.encode([])
         self._connection.execute(
-            "INSERT INTO blocks VALUES (0, 0, x'', ?, ?, ?, 0, ?, ?)",
+            "INSERT INTO blocks VALUES (0, 0, x'', ?, ?, ?, 0, ?, ?, 0)",
             (origin.digest, empty, empty, genesis.tree.size, check),
         )
 
     def _save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
         height, results = decided.header.height, result_entries(decided)
-        leaves_before, check = self._row("SELECT leaves, keys_check FROM blocks WHERE height = ?", height - 1)
+        query = "SELECT leaves, keys_check, registered FROM blocks WHERE height = ?"
+        leaves_before, check, registered = self._row(query, height - 1)
         new = [leaf for leaf in decided.state.leaves if leaf.number >= leaves_before]
         self._connection.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 height,
                 log_offset,
@@ -329,6 +336,7 @@ class StateDb:
                 int(decided.work_pending),
                 decided.state.tree.size,
                 check + sum(key_check(leaf.number, leaf.key) for leaf in new),
+                height if any(leaf.key.startswith(REGISTRY_PREFIXES) for leaf in decided.state.leaves) else registered,
             ),
         )
         self._keep_replaced_leaves(decided.state.leaves, leaves_before, height)
@@ -361,11 +369,7 @@ class StateDb:
     def _keep_replaced_leaves(self, leaves: Iterable[LeafChange], leaves_before: int, height: int) -> None:
         self._connection.executemany(
             "INSERT INTO replaced_leaves SELECT ?, number, leaf FROM leaves WHERE number = ?",
-            (
-                (height, leaf.number)
-                for leaf in leaves
-                if leaf.number < leaves_before and leaf.key.partition("/")[0] in PROVABLE_LEAVES
-            ),
+            ((height, leaf.number) for leaf in leaves if leaf.number < leaves_before and is_provable(leaf.key)),
         )
 
     def _forget_replaced(self, height: int) -> None:
@@ -379,6 +383,11 @@ def decode_origin(row: tuple[Any, ...]) -> Origin:
     return Origin(
         chain, digest, bool(is_simulated), ledger_time_s, tuple((key, power) for key, power in cbor.decode(signers))
     )
+
+
+def is_provable(key: str) -> bool:
+    """Whether a leaf enters bundles, so that what is replaced of it is kept for PROVABLE_HEIGHTS heights."""
+    return FAMILIES[key.partition("/")[0]].is_provable
 
 
 def key_check(number: int, key: str) -> int:

@@ -23,16 +23,15 @@ from settlement.contract_kit_1.columns import (
     subtract,
 )
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
-from settlement.contract_kit_1.lines import (
-    TRADE_PRICE,
-    Line,
-    LineKind,
+from settlement.contract_kit_1.groups import Groups
+from settlement.contract_kit_1.lines import TRADE_PRICE, Line, LineKind, priced_line, shared_line
+from settlement.contract_kit_1.money import (
     Product,
-    check_amounts,
+    Settlement,
+    check_conserved,
     check_prices,
-    priced_line,
+    products_of,
     receipts,
-    shared_line,
     sum_of_products,
 )
 from settlement.contract_kit_1.split import largest_remainder
@@ -45,14 +44,16 @@ __all__ = [
     "TRADE_PRICE",
     "ContractError",
     "ContractInvariantError",
+    "Groups",
     "Int8Column",
     "Int64Column",
     "Line",
     "LineKind",
     "Product",
+    "Settlement",
     "add",
-    "check_amounts",
     "check_column",
+    "check_conserved",
     "check_int64",
     "check_prices",
     "exact_products",
@@ -64,6 +65,7 @@ __all__ = [
     "multiply",
     "narrow",
     "priced_line",
+    "products_of",
     "promise",
     "receipts",
     "shared_line",

@@ -146,11 +146,6 @@ class World:
         return {meter.party: column for column, meter in enumerate(self.meters) if meter.party}
 
 
-def shown_register_wh(true_cumulative_wh: int, resolution_wh: int) -> int:
-    """What a meter shows: the true cumulative energy cut down to a multiple of its resolution (INTERFACE, Physics)."""
-    return true_cumulative_wh // resolution_wh * resolution_wh
-
-
 def build_world(*, households: int, slots: int, seed: int) -> World:
     """The world in which the first ``households`` homes trade for ``slots`` slots from 21 June 2026 00:00 in Shanghai.
 

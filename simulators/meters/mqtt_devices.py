@@ -83,20 +83,28 @@ class MqttFleet:
         self._messages = 0
         self.requests = 0
         self._client: Client | None = None
+        self._is_subscribed = False
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the devices are connected and the broker passes questions on to them."""
+        return self._client is not None and self._client.is_connected() and self._is_subscribed
 
     async def start(self, host: str, port: int) -> None:
-        """Connect, and again whenever the connection is lost; returns at once."""
+        """Connect, and again whenever the connection is lost; returns when the devices are listening."""
         require(self._client is None, "a fleet starts once")
         client = Client(CallbackAPIVersion.VERSION2, client_id=f"{_FLEETS}-{id(self):x}")
         client.reconnect_delay_set(1, 2)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_socket_open = _send_at_once
         client.connect_async(host, port)
         client.loop_start()
         self._client = client
         async with _patience():
-            while not client.is_connected():  # noqa: ASYNC110 - paho's thread connects
+            while not self.is_listening:  # noqa: ASYNC110 - paho's thread connects
                 await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
@@ -180,8 +188,18 @@ class MqttFleet:
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if not reason.is_failure and self._by_request:
+        if reason.is_failure:
+            return
+        if self._by_request:
             client.subscribe([(topic, QOS) for topic in self._by_request])
+        else:
+            self._is_subscribed = True
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._is_subscribed = True
+
+    def _on_disconnect(self, *_: object) -> None:
+        self._is_subscribed = False
 
     def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
         """Answer a question (in paho's thread)."""

@@ -34,14 +34,16 @@ GENERATED_FILES = ("gridcore/verify.py",)  # of parts that keep the limit
 FUNCTION_LINES_MAX = 60
 
 CONSENSUS = (
+    "ledger/kinds/",
     "ledger/leaves/",
     "ledger/state/",
     "settlement/contracts/",
     "settlement/contract_kit_1/",
     "gridcore/sm3/",
+    "gridcore/transactions/",
     *(
         f"gridcore/{name}.py"
-        for name in "batch cbor codes column envelope errors forms genesis header merkle rows".split()
+        for name in "cbor codes column envelope errors forms genesis header merkle quality rows".split()
     ),
 )
 
@@ -86,6 +88,12 @@ CONTRACT_STANDARD_LIBRARY = frozenset(
 
 NAMELESS_MODULES = frozenset(["utils", "util", "helpers", "helper", "common", "misc", "tools"])
 MEGA_OR_MILLI = re.compile(r"_(mw|mwh)$", re.IGNORECASE)
+
+# How the keys of the families in ledger/leaves begin.
+LEAF_KEY = re.compile(
+    r"(account|area|balance|book|calendar|clearing|exception|fills|gateway|installation|latest|party|positions|progress"
+    r"|registers|rules|run|seen|signer)/"
+)
 
 # In pieces, so that this file does not break its own rule.
 _HOSTS = ("pypi" + ".org", "python" + "hosted.org", "registry." + "npmjs", "proxy." + "golang.org", "deb." + "debian.org",
@@ -257,6 +265,13 @@ def verifier_imports(path: Path, tree: ast.AST) -> Iterator[str]:
     for line, name in imports(path, tree):
         if name.partition(".")[0] not in sys.stdlib_module_names:
             yield f"{path}:{line}: the verifier imports {name}; only the standard library is there"
+
+
+def leaf_keys(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Find keys of state leaves that are written outside ``ledger/leaves``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and LEAF_KEY.match(node.value):
+            yield f"{path}:{node.lineno}: {node.value!r} begins a leaf's key; take it from its family in ledger/leaves"
 
 
 def nameless(path: Path) -> Iterator[str]:

@@ -83,6 +83,12 @@ def test_the_verifier_needs_the_standard_library_only() -> None:
     assert list(rules.verifier_imports(path, rules.parse(ROOT, path))) == []
 
 
+def test_keys_of_leaves_are_written_by_their_families_alone() -> None:
+    files = [path for path in FILES if path.parts[0] in ("ledger", "gridledger", "settlement", "benchmarks")]
+    files = [path for path in files if not rules.is_within(path, ("ledger/leaves/",))]
+    assert [finding for path in files for finding in rules.leaf_keys(path, rules.parse(ROOT, path))] == []
+
+
 def test_module_names_say_something() -> None:
     assert [finding for path in FILES for finding in rules.nameless(path)] == []
 

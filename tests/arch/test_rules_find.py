@@ -49,6 +49,8 @@ TreeRule = Callable[[Path, ast.AST], Iterator[str]]
         (rules.contract_imports, "settlement/contract_kit_1/x.py", "import settlement.contract_kit_2", "from settlement.contract_kit_1.y import z"),
         (rules.client_imports, "ledger/client.py", "from ledger.state import x", "from gridcore import cbor"),
         (rules.client_imports, "ledger/client/http.py", "import numpy.typing", "from ledger.client.receipts import check"),
+        (rules.leaf_keys, "ledger/x.py", "key = f'party/{name}'", "key = PARTY.key(name)"),
+        (rules.leaf_keys, "ledger/x.py", "prefix = 'signer/'", "url = f'{API}/areas'"),
         (rules.verifier_imports, "gridcore/verify.py", "from gridcore import cbor", "import hashlib"),
         (rules.ways_into_ledger, "edge/x.py", "from ledger.state import State", "from ledger.client import Client"),
         (rules.ways_into_ledger, "gridweb/x.py", "from ledger import engines", "import ledger.client.http"),

@@ -8,11 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from gridcore.serving.ports import free_port
@@ -20,6 +19,7 @@ from gridcore.signers import open_signer
 from gridcore.sm import Signer
 from ledger.client import Client
 from tests.demo.live import LiveDemo
+from tests.waiting import wait_until
 
 START_S_MAX = 30.0
 
@@ -116,14 +116,6 @@ def rehosted(demo: LiveDemo, folder: Path) -> Iterator[Rehosted]:
         yield copy
     finally:
         copy.kill()
-
-
-def wait_until(holds: Callable[[], bool], what: str, patience_s: float = START_S_MAX) -> None:
-    """Wait until something holds; fails, naming it, when it does not."""
-    give_up = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < give_up, f"not within {patience_s:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def _replace(path: Path, old: str, new: str) -> None:

@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from gridcore.verify import CLAIMS
 from tests.browser.browser_world import NEEDS_CHROMIUM, BillLine, Visit
 from tests.browser.chromium import PATIENCE_S, Browser, Look
 from tests.conftest import REPOSITORY
+from tests.waiting import wait_until
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 CLICKS_MAX = 4
@@ -234,13 +234,13 @@ def press(browser: Browser, key: str) -> None:
 
 def wait_for_file(path: Path, end: str = "") -> Path:
     """A file that is being downloaded, or the first one with this ``end`` in a folder."""
-    give_up = time.monotonic() + PATIENCE_S
-    while time.monotonic() < give_up:
-        found = sorted(path.glob(f"*{end}")) if end else [path]
-        if found and found[0].is_file() and found[0].stat().st_size:
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError(f"{path}{end}: not downloaded")
+
+    def found() -> list[Path]:
+        files = sorted(path.glob(f"*{end}")) if end else [path]
+        return [file for file in files if file.is_file() and file.stat().st_size]
+
+    wait_until(found, f"{path}{end} downloaded", PATIENCE_S)
+    return found()[0]
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from gridcore.batch import MEASURED
+from gridcore.quality import MEASURED
 from gridseries.embedded import EmbeddedSeries
 from gridseries.series import INTERVALS, Row
 from tests.browser.browser_world import NEEDS_CHROMIUM, PLACES, BillLine, Visit

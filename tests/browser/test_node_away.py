@@ -12,13 +12,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from gridcore import batch
-from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.quality import MEASURED
+from gridcore.transactions.content import sign_content
+from gridcore.transactions.reading_batch import ClockState, ReadingBatch
+from gridcore.transactions.readings import SEED_BYTES, Reading, attach
 from tests.browser.browser_world import NEEDS_CHROMIUM, BillLine, Visit
 from tests.browser.chromium import Browser, Look
-from tests.browser.rehosted import Rehosted, rehosted, wait_until
+from tests.browser.rehosted import Rehosted, rehosted
 from tests.demo.live import LiveDemo
+from tests.waiting import wait_until
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 NO_OUTAGE = "return document.querySelector('.statusbar .outage') === null"
@@ -139,27 +142,25 @@ async def observe(copy: Rehosted, names: dict[int, str]) -> int:
         chain = (await client.status()).chain
         standing = await client.query(f"gateways/{GATEWAY}")
         boundary_s = standing["last_boundary_s"]
-        rows = [batch.Reading(1, 0, batch.MEASURED, 1, 1)]
+        rows = [Reading(1, 0, MEASURED, 1, 1)]
         seen = tuple(Observation(device, "32.7.0", 1_000 * device, 0) for device in names)
         observations = encode_observations(Observations(seen, names, {}))
-        seed = secrets.token_bytes(batch.SEED_BYTES)
-        body = batch.encode_body(
+        attached = attach(secrets.token_bytes(SEED_BYTES), rows, observations)
+        content = ReadingBatch(
             agent="test",
             boundary_s=boundary_s,
-            clock={"offset_ms": 0, "state": "simulated"},
+            clock=ClockState(0, "simulated"),
             configuration=bytes(32),
+            counter=standing["counter"] + 1,
+            epoch=standing["epoch"],
             previous=bytes.fromhex(standing["last"]),
             profiles=bytes(32),
-            rows=len(rows),
-            root=batch.rows_root(seed, rows),
-            receipt=None,
-            observations=observations,
+            rows=attached.rows,
+            rows_root=attached.rows_root,
+            observations=attached.observations,
         )
-        identity = {"counter": standing["counter"] + 1, "epoch": standing["epoch"]}
-        signed = encode_signed(chain=chain, kind=batch.KIND, signer=GATEWAY, identity=identity, body=body)
-        wire = encode_transaction(
-            signed, copy.signer(GATEWAY).sign(signed), batch.encode_attachment(seed, rows, observations)
-        )
+        sign = copy.signer(GATEWAY).sign
+        wire = sign_content(content, chain=chain, signer=GATEWAY, sign=sign, attachment=attached.attachment).wire
         (answer,) = await client.submit([wire])
         assert answer.name == "ACCEPTED"
         return int(boundary_s)

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ from types import ModuleType
 
 import pytest
 
+from gridcore import verify
+from gridledger.cli import main
 from tests.demo import checks
 from tests.demo.demo_run import (
     ABROAD,
@@ -32,6 +33,7 @@ from tests.demo.demo_run import (
     run_demo,
 )
 from tests.independent import recompute, results_root
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 HOUSEHOLDS, SLOTS, KILLS = 12, 8, 10
@@ -238,14 +240,12 @@ def test_every_kind_of_line_can_be_exported_from_the_data_at_rest_and_verified(d
     assert {"trade_buy", "trade_sell", "residual_import", "network_traded", "network_residual", "levy"} <= set(lines)
     for kind, row in lines.items():
         out = tmp_path / f"{kind}.evd"
-        command = [str(EXECUTABLE), "evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out)]
-        choice = ["--party", row["party"], "--slot", row["slot_start_s"], "--line", kind, "--json"]
-        done = subprocess.run([*command, *choice], capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        verdict = checks.verify_alone(demo.out, out, "--trust", demo.out / "trust.json", "--json")
-        assert verdict.returncode == 0, f"{kind}: {verdict.stdout}"
-        facts = json.loads(verdict.stdout)["facts"]
-        assert [str(facts[key]) for key in ("party", "amount_nano")] == [row["party"], row["amount_nano"]]
+        choice = ["--party", row["party"], "--slot", row["slot_start_s"], "--line", kind]
+        assert main(["evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out), *choice]) == 0
+        verdict = verify.verify_files(out, demo.out / "trust.json", None)
+        assert verdict.answer == verify.VERIFIED, f"{kind}: {verdict.reason}"
+        shown = [str(verdict.facts[key]) for key in ("party", "amount_nano")]
+        assert shown == [row["party"], row["amount_nano"]]
 
 
 def test_the_sample_is_a_line_of_the_statements(demo: Finished, bundle: Path) -> None:
@@ -367,9 +367,7 @@ def started(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        give_up = time.monotonic() + 60
-        while not all(read_pid(out, name) for name in ("node", "edge-1")) and time.monotonic() < give_up:
-            time.sleep(0.05)
+        wait_until(lambda: all(read_pid(out, name) for name in ("node", "edge-1")), "node and agent", 60)
         yield out, process
     finally:
         end_by_force(out, process)
@@ -405,11 +403,8 @@ def test_kill_9_of_the_demo_leaves_no_process_behind(started: tuple[Path, subpro
     process.kill()
     process.communicate(timeout=60)
 
-    deadline = time.monotonic() + 30
-    while any(parent_of(pid) is not None for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert children
-    assert [parent_of(pid) for pid in children] == [None] * len(children)
+    wait_until(lambda: all(parent_of(pid) is None for pid in children), "the end of node and agent")
 
 
 def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple[Path, subprocess.Popen[str]]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from gridcore.errors import GridError
 from gridledger.demo.processes import Supervised
 from tests.demo.demo_run import parent_of, read_pid
+from tests.waiting import until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 PATIENCE_S = 20.0
@@ -28,9 +29,8 @@ def run_dir(tmp_path: Path) -> Path:
 
 async def pid_other_than(run_dir: Path, before: int | None) -> int:
     """The next process id in the pid file."""
-    async with asyncio.timeout(PATIENCE_S):
-        while (pid := read_pid(run_dir.parent, "child")) in (None, before):  # noqa: ASYNC110 - written by another task
-            await asyncio.sleep(0.01)
+    await until(lambda: read_pid(run_dir.parent, "child") not in (None, before))
+    pid = read_pid(run_dir.parent, "child")
     assert pid is not None
     return pid
 

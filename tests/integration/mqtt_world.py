@@ -153,18 +153,20 @@ class Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    def cut(self) -> None:
-        """Close every connection."""
-        for writer in self._writers:
+    def cut(self) -> list[asyncio.StreamWriter]:
+        """Close every connection; returns them."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
             writer.transport.abort()
-        self._writers.clear()
+        return writers
 
     async def close(self) -> None:
         """End."""
         if self._server is not None:
             self._server.close()
-        self.cut()
-        await asyncio.sleep(0.01)  # the loop needs a moment to close the sockets
+        for writer in self.cut():
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:

@@ -62,12 +62,12 @@ class Plant:
 
     async def complete(self, boundary_s: int) -> None:
         """Wait until the ledger has every meter of the boundary."""
-        async with asyncio.timeout(30):
-            while True:
-                found = await self.node.client("reg").query(f"areas/{AREA}/coverage", boundary_s=boundary_s)
-                if found["committed"] == len(NUMBERS):
-                    return
-                await asyncio.sleep(0.01)
+
+        async def is_complete() -> bool:
+            found = await self.node.client("reg").query(f"areas/{AREA}/coverage", boundary_s=boundary_s)
+            return bool(found["committed"] == len(NUMBERS))
+
+        await until(is_complete)
 
 
 def shown(slot: int) -> list[tuple[str, int | None, int | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -12,21 +12,23 @@ from typing import NoReturn
 import pytest
 
 from gridcore import cbor
-from gridcore.clock import ManualClock
 from gridcore.codes import Code
 from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
+from ledger.leaves.clearing import CLEARING
 from ledger.leaves.gateway import GATEWAY
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
 from ledger.store.errors import StoreError
 from ledger.store.files import Files
+from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import ContractInvariantError
 from tests.waiting import until
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.faults import FullDisk
 from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
@@ -69,9 +71,8 @@ async def test_what_waits_together_becomes_one_block(tmp_path: Path) -> None:
         assert height(engine) < before + len(clocks)
 
 
-async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = open_ledger(tmp_path, ON_BLOCK_TIME)
-    wire = batches("gw-1", 1, consortium=ON_BLOCK_TIME)[0]
+def count_looks(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
+    """A wait until the block thread has looked for due work a few times more."""
     looks = 0
     is_work_due = ledger.is_work_due
 
@@ -85,6 +86,13 @@ async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         await until(lambda: looks >= enough)
 
     monkeypatch.setattr(ledger, "is_work_due", look)
+    return let_it_look
+
+
+async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME)
+    wire = batches("gw-1", 1, consortium=ON_BLOCK_TIME)[0]
+    let_it_look = count_looks(ledger, monkeypatch)
     async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
         await let_it_look()
         assert height(engine) == 1, "the gates that have closed"
@@ -289,6 +297,11 @@ async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: 
         assert height(engine) == decided
 
 
+async def all_cleared(ledger: Ledger, slots: int) -> None:
+    """Wait until so many slots are cleared and nothing is left over."""
+    await until(lambda: len(ledger.leaf_keys(CLEARING.prefix)) >= slots and not ledger.work_pending)
+
+
 async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,24 +317,23 @@ async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
         async with running(data_dir) as engine:
             if not restarted:
                 assert await submit(engine, wire) == [Code.ACCEPTED]
-            cleared = 0
-            while cleared < slots:
-                await asyncio.sleep(0.01)
-                cleared = len(engine._ledger.leaf_keys("clearing/"))
-            await asyncio.sleep(0.05)
-            codes = [len(engine._ledger.results(h)) for h in range(1, engine._ledger.height + 1)]
-            assert codes[0] == 1
-            assert set(codes[1:]) == {0}
+            await all_cleared(engine._ledger, slots)
+            assert await submit(engine, clock_advance(START_S + slots * SLOT_S + 1)) == [Code.ACCEPTED]
+            sizes = [len(engine._ledger.results(at)) for at in range(1, height(engine) + 1)]
+            assert (sizes[0], set(sizes[1:-1]), sizes[-1]) == (1, {0}, 1)
         assert check_ledger(data_dir, CONTRACTS).problems == []
 
 
-async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(tmp_path: Path) -> None:
+async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = ManualClock(START_S - SLOT_S - 600)
     ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=clock)
-    async with EmbeddedEngine(ledger, tick_s=0.01) as engine:
+    let_it_look = count_looks(ledger, monkeypatch)
+    async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
         for slots in range(1, 4):
             clock.advance_to(START_S + slots * SLOT_S)
             assert await engine.wait_clock(START_S + slots * SLOT_S - 1, 20) == START_S + slots * SLOT_S
-            await asyncio.sleep(0.05)
+            await let_it_look()
             assert height(engine) == slots, "one block, then silence"
     ledger.close()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gridcore import cbor
-from gridcore.batch import split_attachment
 from gridcore.envelope import decode_transaction
 from gridcore.header import check_receipt, decode_receipt
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import split_attachment
 from ledger.store.check import check_ledger
 from settlement.catalogue import CONTRACTS
 from tests.integration.engine_child import WIRES

@@ -17,9 +17,10 @@ from gridcore.errors import UsageError
 from gridseries.embedded import EmbeddedSeries
 from gridseries.influx import InfluxSeries
 from gridseries.projection import Projector
-from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series, SeriesUnavailable
+from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, AnyRow, AnySeries, Row, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
+from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import running_node, submit_all
 from tests.worlds.two_areas import one_settled_slot
@@ -52,7 +53,7 @@ async def opened(server: Influxd, bucket: str, token: str | None = None) -> Asyn
         await store.close()
 
 
-async def everything(store: InfluxSeries | EmbeddedSeries) -> dict[str, list[Row]]:
+async def everything(store: InfluxSeries | EmbeddedSeries) -> dict[str, list[AnyRow]]:
     return {series.name: await store.read(series, 0, FAR_S) for series in ALL_SERIES}
 
 
@@ -66,7 +67,7 @@ class DeadlySeries(InfluxSeries):
         self._starting: asyncio.Task[None] | None = None
         self.kills = 0
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         writing = asyncio.create_task(super().write(series, rows))
         is_up = self._starting is None or self._starting.done()
         if is_up and self.kills < KILLS and self._draw.random() < 0.5:
@@ -92,9 +93,7 @@ async def test_killed_and_restarted_while_written_nothing_is_lost_and_nothing_is
     try:
         projector = Projector(node, store, on_health=lambda name, reason: told.append(f"{name}: {reason}"))
         running = asyncio.create_task(projector.run(stop))
-        async with asyncio.timeout(120):
-            while projector.height < node.newest:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.05)
+        await until(lambda: projector.height >= node.newest, 120)
         stop.set()
         await running
         found = await everything(store)

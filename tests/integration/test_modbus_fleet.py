@@ -22,6 +22,7 @@ from firmware_profiles import Identity, Profile, load_profile
 from gridcore.errors import GridError
 from simulators.meters import Fault, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.registers import Quantities, RegisterImage
+from tests.waiting import until
 
 SDM = replace(load_profile("eastron_sdm630"), timeout_ms=80)
 ACREL = replace(load_profile("acrel_adl400"), timeout_ms=80)
@@ -164,10 +165,7 @@ async def test_connection_lost_in_mid_request_is_noticed_at_once() -> None:
     async with _fleet(_mixed(1)) as (fleet, lines):
         fleet.set_fault("M000", Fault(silent=True))
         request = asyncio.create_task(lines[0].line.read_words(1, 3, 0x0A, 2, timeout_ms=60_000))
-        for _ in range(1000):  # until the request is with the meter
-            if fleet.requests():
-                break
-            await asyncio.sleep(0.005)
+        await until(fleet.requests)  # the request is with the meter
         await fleet.cut_line("line-1")
         with pytest.raises(LineDownError, match="connection was lost"):
             await asyncio.wait_for(request, 5)
@@ -189,7 +187,7 @@ async def test_cancelled_request_leaves_no_answer_for_the_next_one() -> None:
         fleet.set_registers([7000, 7000], [0, 0])
         fleet.set_fault("M000", Fault(late_ms=250, late_answers=1))
         request = asyncio.create_task(lines[0].line.read_words(1, 3, 0x0A, 2, timeout_ms=5000))
-        await asyncio.sleep(0.01)
+        await until(fleet.requests)  # the request is with the meter
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request

@@ -7,15 +7,18 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from paho.mqtt.enums import MQTTErrorCode
 from structlog.testing import capture_logs
 
 from edge.drivers.mqtt import BrokerConfig, BrokerLink, open_tls
 from gridcore.serving.ports import free_port
 from simulators.meters import mosquitto_program
 from tests.integration.mqtt_world import INSTALL, skip_without_mosquitto
+from tests.waiting import until
 
 pytestmark = pytest.mark.external
 MESSAGES = 300
@@ -67,18 +70,29 @@ async def test_agent_gets_in_over_tls_and_every_message_of_a_burst_arrives(tmp_p
         link.subscribe("burst", lambda arrival: heard.append(arrival.payload))
         for each in (link, speaker):
             each.start()
-            async with asyncio.timeout(10):
-                while not await each.wait_usable(1):  # noqa: ASYNC110 - the broker may still be starting
-                    await asyncio.sleep(0.05)
+            await until(partial(each.wait_usable, 1))  # the broker may still be starting
         sent = [b"%d " % number + b"x" * 5000 for number in range(MESSAGES)]
         for payload in sent:
             speaker.publish("burst", payload)
-        async with asyncio.timeout(20):
-            while len(heard) < MESSAGES:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: len(heard) >= MESSAGES)
         assert heard == sent
         await link.close()
         await speaker.close()
+
+
+def count_attempts(link: BrokerLink) -> list[bool]:
+    """A list that grows with every attempt to connect that ends."""
+    attempts: list[bool] = []
+    reconnect = link._client.reconnect
+
+    def connect_again() -> MQTTErrorCode:
+        try:
+            return reconnect()
+        finally:
+            attempts.append(True)
+
+    link._client.reconnect = connect_again  # type: ignore[method-assign]  # watched, not changed
+    return attempts
 
 
 @pytest.mark.parametrize(
@@ -96,10 +110,9 @@ async def test_agent_that_may_not_in_says_why_once(
         with capture_logs() as lines:
             link = link_to(port, tmp_path, password=password, ca=ca)
             link.start()
-            async with asyncio.timeout(10):
-                while reason not in link.trouble:  # noqa: ASYNC110 - the broker may still be starting
-                    await asyncio.sleep(0.01)
-            await asyncio.sleep(0.5)  # several attempts
+            await until(lambda: reason in link.trouble)  # the broker may still be starting
+            attempts = count_attempts(link)
+            await until(lambda: len(attempts) >= 3)
         assert not await link.wait_usable(0.1)
         told = [line["reason"] for line in lines if line["event"] == "broker_down" and reason in line["reason"]]
         assert len(told) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from tests.integration.mqtt_world import (
     until_up,
     values,
 )
+from tests.waiting import until
 
 EM, SML = ROWS[0].number, ROWS[1].number
 TELE = "tele/sml-2/SENSOR"
@@ -271,15 +274,14 @@ async def test_device_that_answers_badly_is_absent_with_its_reason_and_comes_bac
 async def test_answer_of_another_device_under_our_question_s_id_is_nobody_s(tmp_path: Path) -> None:
     async with house(tmp_path, "amqtt", rows=ROWS[:1]) as world:
         world.fleet.set_fault("EM-1", DeviceFault(silent=True))
-        forging = asyncio.create_task(_forge(world))
         with capture_logs() as lines:
+            forging = asyncio.create_task(_forge(world, lambda: "answer_refused" in {line["event"] for line in lines}))
             assert (await world.boundary()).absent == {EM: "no_answer"}
-        await forging
-        assert "answer_refused" in {line["event"] for line in lines}
+            await forging
 
 
-async def _forge(world: House) -> None:
-    """Answer the first question that comes, in the name of another device."""
+async def _forge(world: House, is_refused: Callable[[], bool]) -> None:
+    """Answer the first question that comes in the name of another device, and wait until that is refused."""
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     forger = BrokerLink(BrokerConfig("house", world.broker.host, world.broker.port), "forger")
     forger.subscribe("shellypro3em-1/rpc", lambda arrival: heard.put_nowait(arrival.payload))
@@ -290,7 +292,7 @@ async def _forge(world: House) -> None:
     forger.publish(
         "gw-1/rpc", b'{"id":' + number + b',"src":"shellypro3em-9","result":{"total_act":1,"total_act_ret":1}}'
     )
-    await asyncio.sleep(0.2)
+    await until(is_refused)
     await forger.close()
 
 
@@ -302,9 +304,7 @@ async def test_broker_that_takes_the_connection_and_says_nothing_is_given_up(tmp
     link.start()
     assert not await link.wait_usable(5)
     assert link.trouble == "the broker does not answer"
-    async with asyncio.timeout(5):
-        while len(accepted) < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: len(accepted) >= 3)
     await link.close()
     await _end(server, accepted)
 
@@ -323,34 +323,28 @@ async def test_server_that_speaks_no_mqtt_or_refuses_us_is_tried_again(tmp_path:
     port = server.sockets[0].getsockname()[1]
     link = BrokerLink(BrokerConfig("odd", "127.0.0.1", port, connect_timeout_ms=200, retry_ms_max=200), "gw-1")
     link.start()
-    async with asyncio.timeout(10):
-        while len(accepted) < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: len(accepted) >= 3)
     await link.close()
     await _end(server, accepted)
 
 
 async def _down(link: BrokerLink) -> None:
-    async with asyncio.timeout(10):
-        while link.is_up:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: not link.is_up)
 
 
 async def _speaks_again(world: House) -> None:
     """The devices find their broker again too, and go on counting."""
-    async with asyncio.timeout(10):
-        while not (world.fleet._client is not None and world.fleet._client.is_connected()):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    await until(lambda: world.fleet.is_listening)
     await world.fleet.set_registers([30, 40], [0, 0])
 
 
 async def _end(server: asyncio.Server, accepted: list[asyncio.StreamWriter]) -> None:
-    """Close a server and its connections; the loop needs a moment to close their sockets."""
+    """Close a server and its connections."""
     server.close()
     for writer in accepted:
         writer.transport.abort()
-    await asyncio.sleep(0.01)
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def _spy(link: BrokerLink) -> list[Arrival]:

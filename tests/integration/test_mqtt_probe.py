@@ -36,12 +36,12 @@ async def test_probe_shows_each_value_and_says_whether_the_device_can_be_observe
             "1.8.0": "7654321", "2.8.0": "4", "16.7.0": "-1499",
         }  # fmt: skip
         fleet.set_fault("SML-2", DeviceFault(payload=b'{"SML":{"Total_in":"12"}}'))
-        await asyncio.sleep(0.3)
+        await fleet.speak()  # what it said before has gone through the broker then
         assert await asyncio.to_thread(main, push) == 1
         answer = json.loads(capsys.readouterr().out)
         assert [row["verdict"] for row in answer["values"]] == ["refused", "missing", "missing"]
         fleet.set_fault("SML-2", DeviceFault(silent=True))
-        await asyncio.sleep(0.3)
+        await fleet.speak()
         for words, reason in (
             ([*push, "--wait", "1"], "sml-2: has said nothing new for 1 s; wait longer with --wait"),
             ([*rpc[:2], f"{place}/nobody", *rpc[3:]], "nobody: no answer to EM.GetStatus within 1500 ms"),

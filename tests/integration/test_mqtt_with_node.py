@@ -110,9 +110,12 @@ async def test_late_meter_brings_its_voltage_late(tmp_path: Path) -> None:
     async with house(tmp_path, "amqtt", 1) as (world, _, _), agent_task(world.config):
         world.fleet.set_fault("M-2", Fault(silent=True))
         boundary_s = await world.step(0)
-        async with asyncio.timeout(30):
-            while not (found := await observations(world, boundary_s))["observations"]:  # noqa: ASYNC110 - the ledger's
-                await asyncio.sleep(0.02)
+
+        async def is_observed() -> bool:
+            return bool((await observations(world, boundary_s))["observations"])
+
+        await until(is_observed)
+        found = await observations(world, boundary_s)
         assert "M-2" in {row["name"] for row in found["absent"]}
         world.fleet.set_fault("M-2", None)
         await world.complete(boundary_s)

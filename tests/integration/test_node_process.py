@@ -33,6 +33,7 @@ from settlement.contract_kit_1 import ContractInvariantError
 from tests.processes import ready_line
 from tests.worlds.consortium import FIRST_S, START_S, Consortium, load
 from tests.worlds.keys import key
+from tests.worlds.nodes import wait_for_waiters
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "correct horse"
@@ -179,7 +180,7 @@ def test_sigterm_ends_it_at_once_while_others_wait(folder: Path, node: NodeProce
 
     async def wait_and_end(client: Client) -> None:
         waiting = asyncio.create_task(client.wait_clock(START_S, WAIT_S_MAX))
-        await asyncio.sleep(0.3)
+        await wait_for_waiters(node.url, 1)
         async with asyncio.timeout(PATIENCE_S):
             assert await asyncio.to_thread(node.end, signal.SIGTERM) == (0, "")
             with pytest.raises(NodeUnreachable):
@@ -288,7 +289,7 @@ def test_a_lost_guard_is_renewed_on_demand_and_never_overwritten(folder: Path, c
     guard.unlink()
     status, _, errors = command("node", "run", "--config", folder / "node.toml")
     assert status == 1
-    assert_one_line(errors, f"gridledger node renew-guard --data {folder / 'ledger'}")
+    assert_one_line(errors, f"gridledger node renew-guard --data DIR --guard {guard}")
     status, out, _ = command("node", "renew-guard", "--data", folder / "ledger", "--json")
     assert (status, json.loads(out)["height"]) == (0, 0)
     assert guard.read_bytes() == before

@@ -24,6 +24,7 @@ from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridevidence.export import trust_root
 from gridledger.cli import main
 from tests.processes import ready_line
+from tests.waiting import until
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node, submit_all
@@ -131,9 +132,11 @@ async def test_a_user_made_on_the_command_line_signs_in_and_sees_what_the_projec
 
 async def wait_for_height(http: httpx.AsyncClient, height: int) -> None:
     """Until the time series hold everything up to a height."""
-    async with asyncio.timeout(START_TIMEOUT_S):
-        while f"gridledger_web_projected_height {height}\n" not in (await http.get("/metrics")).text:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def is_projected() -> bool:
+        return f"gridledger_web_projected_height {height}\n" in (await http.get("/metrics")).text
+
+    await until(is_projected)
 
 
 async def test_open_pages_are_told_of_a_settled_slot_and_100_streams_end_with_the_process(
@@ -195,10 +198,13 @@ async def test_a_node_that_goes_away_is_said_on_the_page_and_the_pages_go_on(tmp
 
 async def wait_for_page(http: httpx.AsyncClient, path: str, words: str) -> None:
     """Until a page says these words."""
-    async with asyncio.timeout(START_TIMEOUT_S):
-        while words not in (page := await http.get(path, follow_redirects=True)).text:
-            assert page.status_code == 200
-            await asyncio.sleep(0.1)
+
+    async def is_said() -> bool:
+        page = await http.get(path, follow_redirects=True)
+        assert page.status_code == 200
+        return words in page.text
+
+    await until(is_said)
 
 
 @pytest.mark.parametrize(

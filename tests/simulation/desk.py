@@ -33,7 +33,13 @@ def two_meters(modulus_wh: int) -> Consortium:
 
     return Consortium(
         start_s=START - 3_600,
-        rules=[replace(RULES, prices_micro_per_kwh=PRICES, reference_price_micro_per_kwh=500_000)],
+        rules=[
+            replace(
+                RULES,
+                prices_micro_per_kwh=PRICES,
+                market={"reference_price_micro_per_kwh": 500_000, "rationing": "pro_rata"},
+            )
+        ],
         areas=[area("A", first_slot_start_s=START)],
         gateways=[gateway("gw", organisation="utility")],
         meters=[meter(ANNA, "anna"), meter(BERT, "bert")],

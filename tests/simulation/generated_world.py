@@ -93,7 +93,7 @@ def _rules(rng: random.Random, name: str, slot_s: int) -> Rules:
         metering_deadline_s=rng.choice([0, 0, 300, 900, 3 * slot_s]),
         open_before_start_s=slot_s + rng.choice([1, slot_s, 7_200, 86_400]),
         prices_micro_per_kwh={price: rng.randint(-spread // 3, spread) for price in PRICES},
-        reference_price_micro_per_kwh=rng.randint(-spread // 3, spread),
+        market={"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"},
     )
 
 

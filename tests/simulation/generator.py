@@ -187,7 +187,7 @@ class BlockMaker:
         slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
         if rng.random() < 0.05:
             slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
-        prices = [rules.reference_price_micro_per_kwh + n for n in (-5, -1, 0, 1, 7)]
+        prices = [rules.market["reference_price_micro_per_kwh"] + n for n in (-5, -1, 0, 1, 7)]
         price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
         quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
         if rng.random() < 0.04:

@@ -16,7 +16,7 @@ from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis import check_genesis
 from ledger.leaves import book, columns
-from ledger.state import clock, due, metering
+from ledger.state import client_ids, due, metering
 from ledger.state.memory import MemoryState
 from tests import twin as twin_module
 from tests.simulation.generated_world import World, outline
@@ -37,7 +37,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
-    monkeypatch.setattr(clock, "IDS_PER_HOUR_MAX", 2)
+    monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     for name, limit in (("CHUNK", 3), ("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
 

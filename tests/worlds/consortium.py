@@ -43,7 +43,7 @@ CALENDAR = Calendar(name="c", days=DAYS, months=[0], tz="UTC", tz_version="1")
 RULES = Rules(
     name="r",
     prices_micro_per_kwh=PRICES,
-    reference_price_micro_per_kwh=370_000,
+    market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
     gate_before_start_s=300,
     metering_deadline_s=900,
     open_before_start_s=86_400,

@@ -32,4 +32,4 @@ def batches(gateway: str, count: int, *, first_register_wh: int = 0, consortium:
 
 def clock_advance(to_s: int) -> bytes:
     """Move ledger time to ``to_s``; the same bytes for the same instant."""
-    return FEEDERS.sender().clock(to_s)
+    return FEEDERS.sender().clock(to_s, valid_until_s=to_s)

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gridcore.clock import Clock, ManualClock
+from gridcore.clock import Clock
 from ledger.state.block import Applied, Block
 from ledger.state.memory import MemoryState
 from ledger.state.transition import apply_block
@@ -16,6 +16,7 @@ from ledger.store.directory import init_ledger
 from ledger.store.files import Files
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import Consortium
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS

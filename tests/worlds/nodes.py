@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
-from ledger.http.door import Node
+from ledger.http.dispatcher import Node
 from ledger.http.server import serve_node
 from ledger.store.ledger import Ledger
 from settlement import statements
 from settlement.catalogue import CONTRACTS
+from tests.waiting import until
 from tests.worlds.consortium import Consortium
 from tests.worlds.keys import key
 from tests.worlds.ledgers import open_ledger
@@ -74,6 +77,16 @@ async def running_node(data_dir: Path, consortium: Consortium = TWO_AREAS) -> As
                 await running.close_clients()
                 stop.set()
                 await serving
+
+
+async def wait_for_waiters(url: str, count: int) -> None:
+    """Until ``count`` requests wait with the node at ``url`` for ledger time or for a block."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def is_so() -> bool:
+            return f"gridledger_node_waiters {count}\n" in (await http.get(f"{url}/metrics")).text
+
+        await until(is_so)
 
 
 async def submit_all(client: Client, submissions: Sequence[Sequence[bytes]]) -> None:

@@ -6,9 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridcore import batch, cbor
+from gridcore import cbor
+from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.sm3 import sm3
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import Content
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
+from gridcore.transactions.readings import Reading, attach, split_attachment
 from tests.worlds.keys import sign
 
 
@@ -26,21 +32,26 @@ class Sender:
     _clock_steps: int = 0
 
     def wire(self, kind: str, signer: str, identity: Any, body: Any, attachment: bytes = b"", key: str = "") -> bytes:
-        """A transaction in wire form; ``key``: whose key signs, if not the signer's."""
+        """A transaction of any form in wire form; ``key``: whose key signs, if not the signer's."""
         signed = encode_signed(chain=self.chain, kind=kind, signer=signer, identity=identity, body=body)
         return encode_transaction(signed, self.sign(key or signer, signed), attachment)
+
+    def signed(self, signer: str, content: Content, attachment: bytes = b"", key: str = "") -> bytes:
+        """A transaction of the form of its kind; ``key`` as in ``wire``."""
+        return self.wire(content.kind, signer, content.identity(), content.body(), attachment, key)
 
     def clock(
         self, to_s: int, *, signer: str = "clock", client_id: bytes | None = None, valid_until_s: int | None = None
     ) -> bytes:
         """clock/advance; by itself under a client id that this sender gives to nothing else, valid for an hour."""
         self._clock_steps += 1
-        identity = {
-            "client_id": client_id or sm3(b"%d/%d" % (self._clock_steps, to_s))[:16],
-            "valid_until_s": self.now_s + 3_600 if valid_until_s is None else valid_until_s,
-        }
+        content = ClockAdvance(
+            client_id=client_id or sm3(b"%d/%d" % (self._clock_steps, to_s))[:16],
+            valid_until_s=self.now_s + 3_600 if valid_until_s is None else valid_until_s,
+            to_s=to_s,
+        )
         self.now_s = to_s
-        return self.wire("clock/advance", signer, identity, {"to_s": to_s})
+        return self.signed(signer, content)
 
     def order(
         self,
@@ -55,8 +66,15 @@ class Sender:
         key: str = "",
     ) -> bytes:
         """market/order; ``key`` as in ``wire``."""
-        body = {"area": area, "price_micro_per_kwh": price_micro_per_kwh, "quantity_wh": quantity_wh, "side": side}
-        return self.wire("market/order", party, {"counter": counter, "slot_start_s": slot_start_s}, body, key=key)
+        content = MarketOrder(
+            area=area,
+            counter=counter,
+            price_micro_per_kwh=price_micro_per_kwh,
+            quantity_wh=quantity_wh,
+            side=side,
+            slot_start_s=slot_start_s,
+        )
+        return self.signed(party, content, key=key)
 
     def batch(
         self,
@@ -69,25 +87,25 @@ class Sender:
         observations: bytes = b"",
     ) -> bytes:
         """metering/reading_batch of (meter, import Wh, export Wh); by itself the gateway's next one, chained to its last."""
-        last = self._last.get(gateway, (0, batch.FIRST_PREVIOUS))
+        last = self._last.get(gateway, (0, FIRST_PREVIOUS))
         counter = last[0] + 1 if counter is None else counter
         previous = last[1] if previous is None else previous
-        readings = [batch.Reading(meter, 0, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
-        seed = sm3(f"{gateway}/{counter}".encode())
-        body = batch.encode_body(
+        readings = [Reading(meter, 0, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
+        attached = attach(sm3(f"{gateway}/{counter}".encode()), readings, observations)
+        content = ReadingBatch(
             agent="test",
             boundary_s=boundary_s,
-            clock={"offset_ms": 0, "state": "simulated"},
+            clock=ClockState(0, "simulated"),
             configuration=bytes(32),
+            counter=counter,
+            epoch=1,
             previous=previous,
             profiles=bytes(32),
-            rows=len(readings),
-            root=batch.rows_root(seed, readings),
-            receipt=None,
-            observations=observations,
+            rows=attached.rows,
+            rows_root=attached.rows_root,
+            observations=attached.observations,
         )
-        attachment = batch.encode_attachment(seed, readings, observations)
-        wire = self.wire(batch.KIND, gateway, {"counter": counter, "epoch": 1}, body, attachment)
+        wire = self.signed(gateway, content, attached.attachment)
         self._last[gateway] = (counter, transaction_id(wire))
         return wire
 
@@ -95,3 +113,9 @@ class Sender:
 def transaction_id(wire: bytes) -> bytes:
     """SM3 of the signed bytes."""
     return sm3(cbor.decode(wire)[0])
+
+
+def readings_of(attachment: bytes, rows: int) -> list[Reading]:
+    """The readings of a batch of ``rows`` rows. EncodingError for anything but the canonical form."""
+    _, columns, _ = split_attachment(attachment)
+    return [Reading(*values) for values in zip(*(decode_column(column, rows) for column in columns), strict=True)]

@@ -6,12 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from gridcore.batch import ABSENT_QUALITY
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
 from ledger.http import parameters
 from ledger.http.queries.answers import page, plain
+from ledger.http.queries.contracts import contract_answer
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
@@ -23,7 +24,7 @@ from ledger.leaves.rules import RULES
 
 
 def areas(view: LedgerView, scope: Scope) -> Json:
-    """The areas that the caller has to do with, with their rules."""
+    """The areas that the caller has to do with, with their rules, and the contracts that they name."""
     own_area = None if scope.party is None else PARTY.must(view.reader, scope.party).area
     found = []
     for area in view.areas:
@@ -33,7 +34,9 @@ def areas(view: LedgerView, scope: Scope) -> Json:
         rules = {"id": terms.rules, **plain(RULES.encode(RULES.must(view.reader, terms.rules)))}
         counts = {"meters": len(area.numbers), "settling": len(area.settling)}
         found.append({"area": area.id, **plain(AREA.encode(terms)), "rules": rules, **counts})
-    return {"areas": found}
+    named = dict.fromkeys(area["contract"] for area in found)
+    contracts = [contract_answer(view.contracts[name], view.statements.vocabulary(name)) for name in named]
+    return {"areas": found, "contracts": contracts}
 
 
 def progress(view: LedgerView, area_id: str) -> Json:

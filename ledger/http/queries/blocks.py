@@ -16,7 +16,13 @@ from ledger.http.roles import READERS
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.chain import CHAIN
+from ledger.leaves.clearing import CLEARING
 from ledger.leaves.exception import EXCEPTION
+from ledger.leaves.registers import REGISTERS
+from ledger.leaves.run import RUN
+
+Subject = tuple[str, ...]
+"""What a follower is told of: a leaf's family and what names the leaf, or a gateway's batches of a boundary."""
 
 CHANGES_MAX: Final = 5_000
 """Writes in one answer; more where a single block made more."""
@@ -51,7 +57,7 @@ def check_height(view: LedgerView, after_height: int) -> None:
 def changes(view: LedgerView, after_height: int) -> Json:
     """What was written after a height, ascending by height and without repetition, up to ``height``; ``newest``: of the ledger.
 
-    A thing that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
+    A subject that was written several times counts for its last write, so a follower that goes on from ``height`` misses none.
     ``digest`` and ``after_digest`` are of the headers at both ends: a follower sees whether it still follows the same ledger.
     """
     check_height(view, after_height)
@@ -59,10 +65,10 @@ def changes(view: LedgerView, after_height: int) -> Json:
         newest = view.reader.height
         height, found = view.reader.changes(after_height, CHANGES_MAX)
         digests = {"digest": view.reader.digest(height).hex(), "after_digest": view.reader.digest(after_height).hex()}
-    last: dict[tuple[str, ...], int] = {}
-    observed: set[tuple[str, ...]] = set()
+    last: dict[Subject, int] = {}
+    observed: set[Subject] = set()
     for change in found:
-        subject, is_observed = _thing(change.subject)
+        subject, is_observed = _split_subject(change.subject)
         last.pop(subject, None)
         last[subject] = change.height
         if is_observed:
@@ -71,28 +77,29 @@ def changes(view: LedgerView, after_height: int) -> Json:
     return {"height": height, **digests, "newest": newest, "changes": entries}
 
 
-def _thing(subject: str) -> tuple[tuple[str, ...], bool]:
-    """The parts of a subject that make it one thing, and whether it is a batch with observations.
+def _split_subject(written: str) -> tuple[Subject, bool]:
+    """What was written, and whether it is a batch with observations.
 
-    Registers of one boundary are one thing, however many chunks they take, and so are a gateway's batches of it.
+    Registers of one boundary are one subject, however many chunks they take, and so are a gateway's batches of it.
     """
-    parts = tuple(subject.split("/"))
-    return parts[:3] if parts[0] in ("registers", "batch") else parts, parts[0] == "batch" and parts[3] == "1"
+    parts = tuple(written.split("/"))
+    subject = parts[:3] if parts[0] in (REGISTERS.name, "batch") else parts
+    return subject, parts[0] == "batch" and parts[3] == "1"
 
 
-def _entry(view: LedgerView, subject: tuple[str, ...], is_observed: bool) -> Json:
+def _entry(view: LedgerView, subject: Subject, is_observed: bool) -> Json:
     match subject:
-        case ("registers" | "clearing" as kind, area, at_s):
+        case (REGISTERS.name | CLEARING.name as kind, area, at_s):
             return {"kind": kind, "area": area, "at_s": int(at_s)}
-        case ("run", area, at_s, run):
+        case (RUN.name, area, at_s, run):
             return {"kind": "run", "area": area, "at_s": int(at_s), "run": run}
         case ("batch", gateway, at_s):
             return {"kind": "batch", "gateway": gateway, "at_s": int(at_s), "observations": is_observed}
-        case (_, gateway, epoch, counter):
+        case (EXCEPTION.name, gateway, epoch, counter):
             exception = EXCEPTION.must(view.reader, gateway, int(epoch), int(counter))
             known = {"kind": "exception", "gateway": gateway, "epoch": int(epoch), "counter": int(counter)}
             return {**known, "at_s": exception.boundary_s}
-    return broken(f"{subject} is one of the things that are followed")
+    return broken(f"{subject} is one of the subjects that are followed")
 
 
 def block(view: LedgerView, height: int, start: int) -> Json:
@@ -127,7 +134,7 @@ def block(view: LedgerView, height: int, start: int) -> Json:
 
 
 def _described(wire: bytes) -> dict[str, Any]:
-    """Kind and signer of a transaction, None for bytes that are none."""
+    """Kind and signer of a transaction, None for bytes that are no transaction."""
     try:
         transaction = decode_transaction(wire)
     except EncodingError:

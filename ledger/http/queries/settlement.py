@@ -15,11 +15,12 @@ from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
 from ledger.leaves.account import ACCOUNT
+from ledger.leaves.area import AREA
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.columns import chunks
-from ledger.leaves.run import RUN
+from ledger.leaves.run import RUN, RunLeaf
 from ledger.runs import find_runs, load_metered, load_positions, load_run
-from ledger.state.runs import ACCOUNTS
+from ledger.state.registry import Area
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
@@ -30,17 +31,17 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     party = scope.party
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    result = load_run(view.reader, view.contracts, area, slot_start_s, run_name)
+    first, end, following = settling_window(area, party, start)
+    result = load_run(view.reader, view.contracts, area, slot_start_s, run_name, (first, end))
     if result is None:
         raise _no_run(area.id, slot_start_s, run_name)
-    first, end, following = settling_window(area, party, start)
-    rows = (result.settled, area.parties[first:end], first)
+    parties = area.parties[first:end]
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
     if scope.reads_all:
         answer["result"] = plain(RUN.encode(result.leaf))
-    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(*rows)]
-    answer["lines"] = [line._asdict() for line in view.statements.lines(*rows)]
-    postings = view.statements.postings(*rows)
+    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(result.positions, parties)]
+    answer["lines"] = [line._asdict() for line in view.statements.lines(result.lines, parties)]
+    postings = view.statements.postings(result.lines, parties)
     shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
     answer["postings"] = [posting._asdict() for posting in shown]
     return {**answer, "next": following}
@@ -72,7 +73,8 @@ def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, r
 def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str, start: int) -> Json:
     """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
 
-    Slots go on being settled while pages are asked for, so each page says how many it sums up.
+    Of one party there are the lines of each slot too. Slots go on being settled while pages are asked for, so each page says
+    how many it sums up.
     """
     party = scope.party
     area = view.area(area_id)
@@ -91,8 +93,17 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
+        "slots": [] if party is None else [_slot_lines(view, area, leaf, party) for leaf in settled],
         "next": following,
     }
+
+
+def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, party: str) -> Json:
+    """The lines of one party in a settled slot."""
+    row = area.settling_row_of[party]
+    own = load_run(view.reader, view.contracts, area, leaf.slot_start_s, leaf.run, (row, row + 1))
+    lines = [] if own is None else view.statements.lines(own.lines, [party])
+    return {"slot_start_s": leaf.slot_start_s, "lines": [line._asdict() for line in lines]}
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
@@ -101,7 +112,8 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     area = view.area(area_id)
     first, end, following = window(len(area.settling), start)
     with view.reader.frozen():
-        sums = [(name, ACCOUNT.load(view.reader, area.id, name)) for name in ACCOUNTS]
+        names = view.contracts[AREA.must(view.reader, area.id).contract].accounts
+        sums = [(name, ACCOUNT.load(view.reader, area.id, name)) for name in names]
         parts = [BALANCE.load(view.reader, area.id, chunk) for chunk, _, _ in chunks(len(area.settling))]
     owed = [amount for part in parts if part is not None for amount in part.owes_nano()]
     owed = owed or [0] * len(area.settling)

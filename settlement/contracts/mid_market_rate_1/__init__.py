@@ -6,27 +6,28 @@ those of ``slot_settlement/1``. There are no orders: nothing is cleared at the g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
-from settlement.contracts.mid_market_rate_1.rate import Community, Totals, share
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
+from settlement.contracts.mid_market_rate_1.rate import Communities, Totals, share
 from settlement.contracts.mid_market_rate_1.slot import (
     ACCOUNTS,
+    AREA_COLUMNS,
     FEED_IN_PRICE,
     LINE_KINDS,
+    POSITION_COLUMNS,
     PRICE_KEYS,
     RETAIL_PRICE,
     SUPPLIER_KEYS,
-    SlotSettlement,
     lines_of,
     settle,
 )
 
-__all__ = ["CONTRACT", "LINE_KINDS", "Community", "MidMarketRate", "NoClearing", "SlotSettlement", "Totals", "share"]
+__all__ = ["CONTRACT", "LINE_KINDS", "Communities", "MidMarketRate", "NoClearing", "Totals", "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class MidMarketRate:
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
     supplier_keys = SUPPLIER_KEYS
+    position_columns = POSITION_COLUMNS
+    area_columns = AREA_COLUMNS
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
@@ -68,39 +71,37 @@ class MidMarketRate:
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlement:
-        """Settle one slot: see ``slot.settle``."""
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
+    ) -> Settlement:
+        """Settle one slot of some areas: see ``slot.settle``."""
         return settle(
+            area,
             import_wh,
             export_wh,
             bought_wh,
             sold_wh,
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
+            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
             prices=prices,
         )
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
+        columns: Mapping[str, Int64Column],
+        *,
         trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
-        return lines_of(
-            import_wh=import_wh, export_wh=export_wh, bought_wh=bought_wh, pays_nano=pays_nano, prices=prices
-        )
+        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
+        return lines_of(import_wh, export_wh, columns, prices=prices)
 
 
 CONTRACT = MidMarketRate()

@@ -6,25 +6,23 @@ of an import is the member's share of the energy that stays in the community.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from settlement.contract_kit_1 import (
     ContractError,
+    Groups,
     Int64Column,
     Line,
     LineKind,
     Product,
-    check_amounts,
+    Settlement,
     check_column,
+    check_conserved,
     check_prices,
-    exact_sum,
-    largest_remainder,
     priced_line,
-    promise,
+    products_of,
     receipts,
     shared_line,
     sum_of_products,
@@ -43,120 +41,91 @@ PRICE_KEYS = (RETAIL_PRICE, FEED_IN_PRICE, NETWORK_TRADED, NETWORK_RESIDUAL, LEV
 SUPPLIER_KEYS = (RETAIL_PRICE, NETWORK_RESIDUAL, LEVY)
 """The prices that make up a kWh from the supplier alone."""
 
-ACCOUNTS = ("grid", "levy", "network")
-"""The counter-accounts. ``grid`` takes what buyers pay and gives what sellers get: it keeps the grid's part."""
+POSITION_COLUMNS = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
+"""What is kept of each member: its share of the energy that stayed inside, what it pays the community, and both totals."""
+
+AREA_COLUMNS = ("surplus_wh", "deficit_wh")
+"""The sums that every share of an area rests on."""
+
+ACCOUNTS = ("community", "levy", "network")
+"""The counter-accounts. ``community`` takes what buyers pay and gives what sellers get: it keeps the grid's part."""
 
 LINE_KINDS = (
-    LineKind("community_buy", "grid", +1, None),
-    LineKind("community_sell", "grid", -1, None),
+    LineKind("community_buy", "community", +1, None),
+    LineKind("community_sell", "community", -1, None),
     LineKind("network_traded", "network", +1, NETWORK_TRADED),
     LineKind("network_residual", "network", +1, NETWORK_RESIDUAL),
     LineKind("levy", "levy", +1, LEVY),
 )
-"""The kinds of statement lines, in the order in which ``SlotSettlement.lines`` holds them; a row on the chain has the number."""
+"""The kinds of statement lines, in the order in which ``lines_of`` gives them; a row on the chain has the number."""
 
-
-@dataclass(frozen=True)
-class SlotSettlement:
-    """The result of one slot; columns are int64[n] beside the members.
-
-    ``volume_wh``: what stayed inside; ``totals_wh``: the surpluses and deficits that every amount rests on;
-    ``bought_wh``, ``sold_wh``: each member's share of the volume. ``pays_nano``: sum of a member's lines, positive: it owes.
-    """
-
-    volume_wh: int
-    totals_wh: dict[str, int]
-    bought_wh: Int64Column
-    sold_wh: Int64Column
-    pays_nano: Int64Column
-    supplier_only_nano: Int64Column
-    accounts_nano: dict[str, int]
-    terms: tuple[Line, ...]
-    price_micro_per_kwh: int | None = None
-
-    @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines in the order of LINE_KINDS; ContractError where one amount leaves int64."""
-        return check_amounts(self.terms)
+CHARGES = LINE_KINDS[2:]
 
 
 def settle(
+    area: Int64Column,
     import_wh: Int64Column,
     export_wh: Int64Column,
     bought_wh: Int64Column,
     sold_wh: Int64Column,
     *,
-    trade_price_micro_per_kwh: int | None,
-    prices: Mapping[str, int],
-) -> SlotSettlement:
-    """Settle one slot. Columns int64[n] >= 0; ``prices``: exactly PRICE_KEYS, retail >= feed-in >= 0.
+    trade_prices_micro_per_kwh: Sequence[int | None],
+    prices: Sequence[Mapping[str, int]],
+) -> Settlement:
+    """Settle one slot of some areas, each a community.
 
-    ContractError for a negative energy, anything traded by orders (there are none under this contract), a missing, unknown
-    or too large price, and a result outside int64.
+    ``area`` int64[n]: each row's area, a place in ``prices``. Columns int64[n] >= 0; ``prices``: of each area exactly
+    PRICE_KEYS, retail >= feed-in >= 0. ContractError for a negative energy, anything traded by orders (there are none under
+    this contract), a missing, unknown or too large price, and a result outside int64.
     """
-    rows = import_wh.size
+    groups = Groups(area, len(prices))
     for name, column in {"import_wh": import_wh, "export_wh": export_wh}.items():
-        check_column(column, name, length=rows, minimum=0)
-    if trade_price_micro_per_kwh is not None or bought_wh.any() or sold_wh.any():
+        check_column(column, name, length=area.size, minimum=0)
+    if any(price is not None for price in trade_prices_micro_per_kwh) or bought_wh.any() or sold_wh.any():
         raise ContractError("nothing is traded by orders under this contract")
-    check_prices(prices, PRICE_KEYS)
-    community = share(
-        export_wh - import_wh,
-        retail_micro_per_kwh=prices[RETAIL_PRICE],
-        feed_in_micro_per_kwh=prices[FEED_IN_PRICE],
+    at = check_prices(prices, PRICE_KEYS)
+    community = share(groups, export_wh - import_wh, at[RETAIL_PRICE], at[FEED_IN_PRICE])
+    volumes_wh = [of_area.volume_wh for of_area in community.totals]
+    bought_wh = groups.split(volumes_wh, community.deficit_wh)
+    sold_wh = groups.split(volumes_wh, community.surplus_wh)
+    charges = products_of(CHARGES, _charged(import_wh, bought_wh), at)
+    products = [Product(community.community_nano, [1] * groups.count), *charges]
+    received_nano = receipts(
+        LINE_KINDS[1:], products, ACCOUNTS, groups
+    )  # both sides are of one account: one of them will do
+    alone = [Product(import_wh, at[key]) for key in SUPPLIER_KEYS]
+    alone.append(Product(export_wh, [-price for price in at[FEED_IN_PRICE]]))
+    pays_nano = sum_of_products(products, groups, "pays_nano")
+    check_conserved(pays_nano, received_nano)
+    alone_nano = sum_of_products(alone, groups, "supplier_only_nano")
+    kept = (bought_wh, sold_wh, community.community_nano, pays_nano, alone_nano)
+    sums = zip(*((of_area.surplus_wh, of_area.deficit_wh) for of_area in community.totals), strict=True)
+    return Settlement(
+        columns=dict(zip(POSITION_COLUMNS, kept, strict=True)),
+        area_columns=dict(zip(AREA_COLUMNS, map(list, sums), strict=True)),
+        received_nano=received_nano,
     )
-    totals = community.totals
-    bought_wh = largest_remainder(totals.volume_wh, community.deficit_wh)
-    sold_wh = largest_remainder(totals.volume_wh, community.surplus_wh)
-    lines = (
-        *_community_lines(export_wh - import_wh, community.pays_nano),
-        *_charges(import_wh, bought_wh, prices),
-    )
-    alone = [Product(import_wh, prices[key]) for key in SUPPLIER_KEYS]
-    settlement = SlotSettlement(
-        volume_wh=totals.volume_wh,
-        totals_wh={"demand_wh": totals.demand_wh, "supply_wh": totals.supply_wh},
-        bought_wh=bought_wh,
-        sold_wh=sold_wh,
-        pays_nano=sum_of_products([line.product for line in lines], rows, "pays_nano"),
-        supplier_only_nano=sum_of_products(
-            [*alone, Product(export_wh, -prices[FEED_IN_PRICE])], rows, "supplier_only_nano"
-        ),
-        accounts_nano=receipts(lines, ACCOUNTS),
-        terms=lines,
-    )
-    received = sum(settlement.accounts_nano.values())
-    promise(exact_sum(settlement.pays_nano) == received, "the sum of pays equals the sum of receipts")
-    return settlement
 
 
 def lines_of(
-    *,
-    import_wh: Int64Column,
-    export_wh: Int64Column,
-    bought_wh: Int64Column,
-    pays_nano: Int64Column,
-    prices: Mapping[str, int],
+    import_wh: Int64Column, export_wh: Int64Column, columns: Mapping[str, Int64Column], *, prices: Mapping[str, int]
 ) -> tuple[Line, ...]:
-    """The lines of any rows of a settled slot, in the order of LINE_KINDS: what a member pays less its charges is its share."""
-    charges = _charges(import_wh, bought_wh, prices)
-    without = [Product(charge.product.column, -charge.product.factor) for charge in charges]
-    shared_nano = sum_of_products([Product(pays_nano, 1), *without], import_wh.size, "the share of a member")
-    return (*_community_lines(export_wh - import_wh, shared_nano), *charges)
+    """The lines of any rows of one area, in the order of LINE_KINDS; ``columns``: POSITION_COLUMNS of these rows.
+
+    What a member pays less its charges is its part of the community's money.
+    """
+    charges = [
+        priced_line(kind, wh, prices)
+        for kind, wh in zip(CHARGES, _charged(import_wh, columns["bought_wh"]), strict=True)
+    ]
+    terms = [Product(columns["pays_nano"], [1]), *(Product(line.column, [-line.factor]) for line in charges)]
+    rows = Groups(np.zeros(import_wh.size, dtype=np.int64), 1)
+    shared_nano, net_wh = sum_of_products(terms, rows, "a share"), export_wh - import_wh
+    buys = shared_line(LINE_KINDS[0], np.maximum(-net_wh, 0), np.where(net_wh < 0, shared_nano, 0))
+    sells = shared_line(LINE_KINDS[1], np.maximum(net_wh, 0), np.where(net_wh > 0, shared_nano, 0))
+    return buys, sells, *charges
 
 
-def _community_lines(net_wh: Int64Column, shared_nano: Int64Column) -> tuple[Line, ...]:
-    buys, sells = LINE_KINDS[:2]
-    return (
-        shared_line(buys, np.maximum(-net_wh, 0), np.where(net_wh < 0, shared_nano, 0)),
-        shared_line(sells, np.maximum(net_wh, 0), np.where(net_wh > 0, shared_nano, 0)),
-    )
-
-
-def _charges(import_wh: Int64Column, bought_wh: Int64Column, prices: Mapping[str, int]) -> tuple[Line, ...]:
-    energies_wh = (
-        bought_wh,
-        import_wh - bought_wh,
-        import_wh,
-    )  # a deficit, and so a share of it, is no more than the import
-    return tuple(priced_line(kind, wh, prices) for kind, wh in zip(LINE_KINDS[2:], energies_wh, strict=True))
+def _charged(import_wh: Int64Column, bought_wh: Int64Column) -> tuple[Int64Column, ...]:
+    """The energy of each of CHARGES; a deficit, and so a share of it, is no more than the import."""
+    return bought_wh, import_wh - bought_wh, import_wh

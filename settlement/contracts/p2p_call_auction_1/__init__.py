@@ -6,17 +6,17 @@ pure functions over columns: no state, no clock, no floats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, fault_of_keys
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
 from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
     LINE_KINDS,
+    POSITION_COLUMNS,
     PRICE_KEYS,
     SUPPLIER_KEYS,
-    SlotSettlement,
     lines_of,
     settle,
 )
@@ -31,7 +31,6 @@ __all__ = [
     "TIME",
     "Clearing",
     "P2pCallAuction",
-    "SlotSettlement",
     "clear",
 ]
 
@@ -48,6 +47,8 @@ class P2pCallAuction:
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
     supplier_keys = SUPPLIER_KEYS
+    position_columns = POSITION_COLUMNS
+    area_columns: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: seven prices, how is rationed, and the price that breaks a tie."""
@@ -80,43 +81,38 @@ class P2pCallAuction:
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
-    ) -> SlotSettlement:
-        """Settle one slot: see ``slot.settle``."""
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
+    ) -> Settlement:
+        """Settle one slot of some areas: see ``slot.settle``."""
         return settle(
+            area,
             import_wh,
             export_wh,
             bought_wh,
             sold_wh,
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
+            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
             prices=prices,
         )
 
     def lines(
         self,
-        *,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
-        pays_nano: Int64Column,
+        columns: Mapping[str, Int64Column],
+        *,
         trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
         return lines_of(
-            import_wh=import_wh,
-            export_wh=export_wh,
-            bought_wh=bought_wh,
-            sold_wh=sold_wh,
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
-            prices=prices,
+            import_wh, export_wh, columns, trade_price_micro_per_kwh=trade_price_micro_per_kwh, prices=prices
         )
 
 

@@ -7,25 +7,25 @@ metered goes to or comes from the balance account. Wh x micro/kWh is nano exactl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from settlement.contract_kit_1 import (
     TRADE_PRICE,
     ContractError,
+    Groups,
     Int64Column,
     Line,
     LineKind,
     Product,
-    check_amounts,
+    Settlement,
     check_column,
+    check_conserved,
     check_int64,
     check_prices,
-    exact_sum,
     priced_line,
+    products_of,
     promise,
     receipts,
     sum_of_products,
@@ -45,6 +45,9 @@ PRICE_KEYS = (RESIDUAL_PRICE, FEED_IN_PRICE, SURPLUS_PRICE, SHORTFALL_PRICE, NET
 SUPPLIER_KEYS = (RESIDUAL_PRICE, NETWORK_RESIDUAL, LEVY)
 """The prices that make up a kWh from the supplier alone."""
 
+POSITION_COLUMNS = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+"""What is kept of each party: traded energy, the sum of its lines, and what the supplier alone would have asked for."""
+
 ACCOUNTS = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
 """The counter-accounts. ``clearing`` stands between buyers and sellers and always ends at 0."""
 
@@ -59,96 +62,70 @@ LINE_KINDS = (
     LineKind("network_residual", "network", +1, NETWORK_RESIDUAL),
     LineKind("levy", "levy", +1, LEVY),
 )
-"""The kinds of statement lines, in the order in which ``SlotSettlement.lines`` holds them; a row on the chain has the number."""
-
-
-@dataclass(frozen=True)
-class SlotSettlement:
-    """The result of one slot; columns are int64[n] beside the parties.
-
-    ``volume_wh`` at ``price_micro_per_kwh`` (None without volume) is what was traded. ``pays_nano``: sum of a party's
-    lines, positive: it owes. ``supplier_only_nano``: the price of the same metered energy with the supplier alone.
-    ``residual_*_wh``: metered less traded, signed. ``accounts_nano``: what each of ACCOUNTS receives, Python integers.
-    """
-
-    volume_wh: int
-    price_micro_per_kwh: int | None
-    bought_wh: Int64Column
-    sold_wh: Int64Column
-    residual_import_wh: Int64Column
-    residual_export_wh: Int64Column
-    pays_nano: Int64Column
-    supplier_only_nano: Int64Column
-    accounts_nano: dict[str, int]
-    terms: tuple[Line, ...]
-    totals_wh: dict[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The nine lines in the order of LINE_KINDS; ContractError where one amount leaves int64."""
-        return check_amounts(self.terms)
+"""The kinds of statement lines, in the order in which ``lines_of`` gives them; a row on the chain has the number."""
 
 
 def settle(
+    area: Int64Column,
     import_wh: Int64Column,
     export_wh: Int64Column,
     bought_wh: Int64Column,
     sold_wh: Int64Column,
     *,
-    trade_price_micro_per_kwh: int | None,
-    prices: Mapping[str, int],
-) -> SlotSettlement:
-    """Settle one slot (``slot_settlement/1`` of the vectors).
+    trade_prices_micro_per_kwh: Sequence[int | None],
+    prices: Sequence[Mapping[str, int]],
+) -> Settlement:
+    """Settle one slot of some areas (``slot_settlement/1`` of the vectors, area by area).
 
-    Columns int64[n] >= 0: metered import and export, then what each party bought and sold. ``trade_price_micro_per_kwh``:
-    the one price of the gate, None only where nothing was traded. ``prices``: exactly PRICE_KEYS, any sign.
-    ContractError for a negative energy, bought and sold that do not sum to the same, a missing, unknown or too large
-    price, and a result outside int64. Steps in between are exact at any size.
+    ``area`` int64[n]: each row's area, a place in ``trade_prices_micro_per_kwh`` and ``prices``. Columns int64[n] >= 0: metered import and
+    export, then what each party bought and sold. ``trade_prices_micro_per_kwh``: the one price of each gate, None only where nothing was
+    traded. ``prices``: of each area exactly PRICE_KEYS, any sign. ContractError for a negative energy, bought and sold of an
+    area that do not sum to the same, a missing, unknown or too large price, and a result outside int64. Steps in between are
+    exact at any size.
     """
-    rows = import_wh.size
+    groups = Groups(area, len(prices))
     columns = {"import_wh": import_wh, "export_wh": export_wh, "bought_wh": bought_wh, "sold_wh": sold_wh}
     for name, column in columns.items():
-        check_column(column, name, length=rows, minimum=0)
-    bought, sold = exact_sum(bought_wh), exact_sum(sold_wh)
-    if bought != sold:
-        raise ContractError(f"bought {bought} Wh but sold {sold} Wh: the two must be equal")
-    if trade_price_micro_per_kwh is None and bought:
-        raise ContractError(f"{bought} Wh were traded, but there is no trade price")
-    check_int64(trade_price_micro_per_kwh or 0, TRADE_PRICE)
-    check_prices(prices, PRICE_KEYS)
-    lines = lines_of(**columns, trade_price_micro_per_kwh=trade_price_micro_per_kwh, prices=prices)
-    supplier_only = [Product(import_wh, prices[key]) for key in SUPPLIER_KEYS]
-    supplier_only.append(Product(export_wh, -prices[FEED_IN_PRICE]))
-    settlement = SlotSettlement(
-        volume_wh=bought,
-        price_micro_per_kwh=trade_price_micro_per_kwh if bought else None,
-        bought_wh=bought_wh,
-        sold_wh=sold_wh,
-        # both columns are in [0, 2^63): no difference can leave int64
-        residual_import_wh=import_wh - bought_wh,
-        residual_export_wh=export_wh - sold_wh,
-        pays_nano=sum_of_products([line.product for line in lines], rows, "pays_nano"),
-        supplier_only_nano=sum_of_products(supplier_only, rows, "supplier_only_nano"),
-        accounts_nano=receipts(lines, ACCOUNTS),
-        terms=lines,
-    )
-    _check_promises(settlement)
-    return settlement
+        check_column(column, name, length=area.size, minimum=0)
+    at = {
+        **check_prices(prices, PRICE_KEYS),
+        TRADE_PRICE: _check_trades(groups, bought_wh, sold_wh, trade_prices_micro_per_kwh),
+    }
+    products = products_of(LINE_KINDS, _energies(import_wh, export_wh, bought_wh, sold_wh), at)
+    received_nano = receipts(LINE_KINDS, products, ACCOUNTS, groups)
+    promise(not any(received_nano["clearing"]), "the clearing account ends at 0")
+    supplier_only = [Product(import_wh, at[key]) for key in SUPPLIER_KEYS]
+    supplier_only.append(Product(export_wh, [-price for price in at[FEED_IN_PRICE]]))
+    pays_nano = sum_of_products(products, groups, "pays_nano")
+    check_conserved(pays_nano, received_nano)
+    alone_nano = sum_of_products(supplier_only, groups, "supplier_only_nano")
+    kept = (bought_wh, sold_wh, pays_nano, alone_nano)
+    return Settlement(dict(zip(POSITION_COLUMNS, kept, strict=True)), {}, received_nano)
 
 
 def lines_of(
-    *,
     import_wh: Int64Column,
     export_wh: Int64Column,
-    bought_wh: Int64Column,
-    sold_wh: Int64Column,
+    columns: Mapping[str, Int64Column],
+    *,
     trade_price_micro_per_kwh: int | None,
     prices: Mapping[str, int],
 ) -> tuple[Line, ...]:
-    """The nine lines in the order of LINE_KINDS, of any rows of a slot: no row's lines depend on another row."""
+    """The nine lines in the order of LINE_KINDS, of any rows of one area: no row's lines depend on another row.
+
+    ``columns``: POSITION_COLUMNS of these rows.
+    """
     at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh or 0}
+    energies_wh = _energies(import_wh, export_wh, columns["bought_wh"], columns["sold_wh"])
+    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
+
+
+def _energies(
+    import_wh: Int64Column, export_wh: Int64Column, bought_wh: Int64Column, sold_wh: Int64Column
+) -> tuple[Int64Column, ...]:
+    """The energy of each of LINE_KINDS; all columns are in [0, 2^63), so that no difference can leave int64."""
     traded_import_wh = np.minimum(import_wh, bought_wh)
-    energies_wh = (
+    return (
         bought_wh,
         sold_wh,
         np.maximum(import_wh - bought_wh, 0),
@@ -159,11 +136,19 @@ def lines_of(
         import_wh - traded_import_wh,
         import_wh,
     )
-    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
 
 
-def _check_promises(settlement: SlotSettlement) -> None:
-    """Money is conserved, or the process stops: what parties pay is what accounts receive, and clearing keeps nothing."""
-    promise(settlement.accounts_nano["clearing"] == 0, "the clearing account ends at 0")
-    received = sum(settlement.accounts_nano.values())
-    promise(exact_sum(settlement.pays_nano) == received, "the sum of pays equals the sum of receipts")
+def _check_trades(
+    groups: Groups, bought_wh: Int64Column, sold_wh: Int64Column, trade_prices_micro_per_kwh: Sequence[int | None]
+) -> list[int]:
+    """The price of each area's gate, 0 where nothing was traded; ContractError where bought is not sold, or has no price."""
+    if len(trade_prices_micro_per_kwh) != groups.count:
+        raise ContractError(f"{len(trade_prices_micro_per_kwh)} trade prices for {groups.count} areas")
+    for bought, sold, price in zip(
+        groups.sums(bought_wh), groups.sums(sold_wh), trade_prices_micro_per_kwh, strict=True
+    ):
+        if bought != sold:
+            raise ContractError(f"bought {bought} Wh but sold {sold} Wh: the two must be equal")
+        if price is None and bought:
+            raise ContractError(f"{bought} Wh were traded, but there is no trade price")
+    return [check_int64(price or 0, TRADE_PRICE) for price in trade_prices_micro_per_kwh]

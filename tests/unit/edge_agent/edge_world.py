@@ -15,13 +15,14 @@ from edge.meters import MeterConfig, MeterLine, build_lines
 from edge.outbox import Outbox, Progress, QueuedBatch, create_outbox
 from firmware_profiles import load_profile
 from gridcore import merkle
-from gridcore.batch import FIRST_PREVIOUS, Reading
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.header import Header, Receipt, certificate_message, data_leaf, signers_digest
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import encode_private_key
 from gridcore.sm3 import sm3
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState
+from gridcore.transactions.readings import Reading
 from ledger.client import Answer, NodeRefused, NodeStatus, NodeUnreachable
 from tests.worlds.keys import key
 
@@ -30,7 +31,7 @@ GATEWAY = "gw-1"
 SLOT_S = 900
 FIRST_S = 1_800_000_000
 METERS = 3
-CLOCK = {"offset_ms": 0, "state": "simulated"}
+CLOCK = ClockState(0, "simulated")
 
 
 def trusted() -> list[tuple[bytes, int]]:

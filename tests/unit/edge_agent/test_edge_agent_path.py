@@ -17,9 +17,9 @@ from edge.config import EdgeConfig, OutboxLimits
 from edge.meters import SamplePolicy
 from edge.outbox import Outbox, OutboxWriteError
 from edge.submit import Submitter
-from gridcore import batch
 from gridcore.config import load_config
 from gridcore.errors import GridError
+from gridcore.quality import FLAG_LATE, MEASURED
 from tests.unit.edge_agent.edge_world import (
     CHAIN,
     FIRST_S,
@@ -35,6 +35,7 @@ from tests.unit.edge_agent.edge_world import (
     write_config,
 )
 from tests.waiting import until
+from tests.worlds.transactions import readings_of
 
 POLICY = SamplePolicy(slot_s=SLOT_S, backoff_ms=1, attempts_max=4)
 LAST_S = FIRST_S + 3 * SLOT_S
@@ -85,7 +86,7 @@ class World:
         """(boundary, meters) of each accepted batch."""
         found = []
         for transaction in self.node.accepted:
-            _, readings = batch.decode_attachment(transaction.attachment, transaction.body["rows"])
+            readings = readings_of(transaction.attachment, transaction.body["rows"])
             found.append((transaction.body["boundary_s"], [reading.meter for reading in readings]))
         return found
 
@@ -113,7 +114,7 @@ async def test_each_boundary_brings_one_batch_with_all_meters_in_order(tmp_path:
         assert world.rows() == [(s, [1, 2, 3]) for s in range(FIRST_S, LAST_S + 1, SLOT_S)]
         bodies = [transaction.body for transaction in world.node.accepted]
         assert {body["clock"]["state"] for body in bodies} == {"simulated"}
-        _, readings = batch.decode_attachment(world.node.accepted[0].attachment, METERS)
+        readings = readings_of(world.node.accepted[0].attachment, METERS)
         assert [(r.meter, r.offset_ms, r.quality, r.import_wh, r.export_wh) for r in readings] == [
             (number, 0, 0, 1000 + 10 * number, 0) for number in (1, 2, 3)
         ]
@@ -279,9 +280,9 @@ async def test_restart_inside_the_window_samples_late_and_says_so(tmp_path: Path
     async with running(world):
         await world.arrived(1)
         body = world.node.accepted[0].body
-        _, readings = batch.decode_attachment(world.node.accepted[0].attachment, METERS)
+        readings = readings_of(world.node.accepted[0].attachment, METERS)
     assert body["clock"]["state"] in ("synced", "unsynced")
-    assert {reading.quality for reading in readings} == {batch.MEASURED | batch.FLAG_LATE << 4}
+    assert {reading.quality for reading in readings} == {MEASURED | FLAG_LATE << 4}
     assert all(7000 <= reading.offset_ms < 12_000 for reading in readings)
 
 

@@ -82,8 +82,8 @@ async def test_wall_clock_keeps_to_first_and_last_boundary() -> None:
 
 def test_kernel_says_synced_or_unsynced() -> None:
     state = kernel_clock_state()
-    assert state["state"] in ("synced", "unsynced")
-    assert isinstance(state["offset_ms"], int)
+    assert state.state in ("synced", "unsynced")
+    assert isinstance(state.offset_ms, int)
 
 
 async def test_ledger_time_between_boundaries_is_waited_out() -> None:

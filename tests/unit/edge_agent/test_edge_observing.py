@@ -19,9 +19,9 @@ from edge.observing import Observer
 from edge.outbox import read_outbox
 from edge.sampling import Sample
 from firmware_profiles import load_device_profile, load_profile
-from gridcore import batch
 from gridcore.observations import Observation, Observations, decode_observations
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import split_attachment
 from tests.unit.edge_agent.edge_world import FIRST_S, METERS, SLOT_S, FakeLine, fake_lines
 from tests.unit.edge_agent.test_edge_agent_path import POLICY, World, running
 from tests.waiting import until
@@ -88,7 +88,7 @@ def world_of(
 def observed(world: World, index: int) -> Observations | None:
     """The observations of the accepted batch number ``index``; None where it has none."""
     transaction = world.node.accepted[index]
-    _, _, data = batch.split_attachment(transaction.attachment)
+    _, _, data = split_attachment(transaction.attachment)
     assert transaction.body.get("observations") == (sm3(data) if data else None)
     return decode_observations(data) if data else None
 

@@ -22,8 +22,8 @@ from edge.drivers.modbus import (
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, build_lines
 from edge.sampling import OFFSET_MS_MAX, QuarantinedError, read_meter, sample_boundary
 from firmware_profiles import Profile, load_profile
-from gridcore.batch import FLAG_LATE
 from gridcore.errors import UsageError
+from gridcore.quality import FLAG_LATE
 from simulators.meters.registers import Quantities, RegisterImage
 
 SDM = load_profile("eastron_sdm630")

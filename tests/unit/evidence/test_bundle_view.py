@@ -44,7 +44,7 @@ def view() -> BundleView:
 def test_the_line_shows_energy_times_price_and_amount(view: BundleView) -> None:
     line = view.line
     assert (line.kind, line.energy_wh, line.price_micro_per_kwh) == ("trade_buy", BOUGHT_WH, PRICE)
-    assert line.amount_nano == line.sign * line.energy_wh * line.price_micro_per_kwh == BOUGHT_WH * PRICE
+    assert line.amount_nano == line.sign * line.energy_wh * PRICE == BOUGHT_WH * PRICE
 
 
 def test_what_the_view_says_is_what_the_verifier_says_of_the_same_bytes(view: BundleView) -> None:

@@ -12,9 +12,9 @@ from gridcore import cbor, verify
 from gridcore.genesis import genesis_digest
 from gridevidence.export import EvidenceError, EvidenceNotYetError, trust_root
 from ledger.evidence import build_book, build_bundle
-from ledger.state.runs import LINE_KINDS
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
+from settlement.contracts.p2p_call_auction_1 import LINE_KINDS
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.keys import key
 from tests.worlds.ledgers import ledger_with
@@ -73,7 +73,12 @@ def test_a_party_without_a_filled_order_shows_no_orders(settled: Ledger) -> None
 
 
 def test_lines_that_do_not_exist_are_refused_in_one_line(settled: Ledger) -> None:
-    missing = [(party, kind) for party in PARTIES for kind in LINE_KINDS if (party, kind) not in LINES]
+    missing = [
+        (party, kind)
+        for party in PARTIES
+        for kind in (declared.kind for declared in LINE_KINDS)
+        if (party, kind) not in LINES
+    ]
     for party, kind in missing:
         with pytest.raises(EvidenceError, match=f"{party} has no line {kind}"):
             export(settled, party, kind)

@@ -10,7 +10,7 @@ import pytest
 from gridcore import cbor, verify
 from gridcore.errors import EncodingError
 from gridevidence import forgery
-from tests.unit.verify.bundle_world import World, trust_of, with_one_order, without_orders
+from tests.unit.verify.bundle_world import CLEARING, World, trust_of, with_one_order, without_orders
 
 CLAIM = {
     "amount": "line",
@@ -39,8 +39,7 @@ def _without_orders() -> World:
 
 def _without_clearing() -> World:
     world = _without_orders()
-    for key in [key for key in world.leaves if key.startswith("clearing/")]:
-        del world.leaves[key]
+    del world.leaves[CLEARING]
     world.sign()
     return world
 

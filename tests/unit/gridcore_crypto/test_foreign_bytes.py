@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gridcore import cbor, merkle
-from gridcore.batch import Reading, decode_attachment, encode_attachment, split_attachment
 from gridcore.envelope import (
     SIGNED_ITEMS_MAX,
     decode_transaction,
@@ -32,6 +31,8 @@ from gridcore.header import (
 )
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import Reading, encode_attachment, split_attachment
+from tests.worlds.transactions import readings_of
 
 KEY = SigningKey.from_scalar(bytes(31) + b"\x05")
 CHAIN = "chain-1"
@@ -57,7 +58,7 @@ def signed_with(**changes: Any) -> bytes:
         (decode_transaction, 4),
         (lambda data: decode_transaction(encode_transaction(data, bytes(64))), SIGNED_ITEMS_MAX),
         (split_attachment, 12),
-        (lambda data: decode_attachment(data, 1), 12),
+        (lambda data: readings_of(data, 1), 12),
         (decode_header, 11),
         (decode_receipt, 1024),
     ],
@@ -81,7 +82,7 @@ def test_signed_part_at_the_limit_of_items_decodes() -> None:
 
 def test_attachment_of_a_batch_has_just_the_items_that_are_allowed() -> None:
     readings = [Reading(number, 0, 0, number, 0) for number in range(3)]
-    assert decode_attachment(encode_attachment(bytes(32), readings), 3) == (bytes(32), readings)
+    assert readings_of(encode_attachment(bytes(32), readings), 3) == readings
 
 
 @pytest.mark.parametrize("version", [True, 2, 0, "1", b"\x01", [1]])

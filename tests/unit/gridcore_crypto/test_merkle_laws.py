@@ -14,7 +14,8 @@ from gridcore.sm3 import sm3
 from gridcore.sm3.hashers import PythonHasher
 from gridcore.sm3.rows import SALT_BYTES, LoopKernel
 
-HASHES = [merkle.leaf_hash(bytes([number])) for number in range(70)]
+LEAVES = [bytes([number]) for number in range(70)]
+HASHES = [merkle.leaf_hash(leaf) for leaf in LEAVES]
 
 
 def recursive_root(leaves: list[bytes]) -> bytes:
@@ -56,8 +57,7 @@ def test_level_pairing_gives_the_rfc_tree_and_all_its_proofs(size: int) -> None:
         assert tree.path(index) == path
         assert tree.sided_path(index) == sided
     for size_old in range(1, size + 1):
-        proof = merkle.consistency_path(hashes, size_old)
-        assert proof == recursive_proof(size_old, leaves)
+        proof = recursive_proof(size_old, leaves)
         assert merkle.is_consistent(size_old, recursive_root(leaves[:size_old]), size, root, proof)
 
 
@@ -82,12 +82,10 @@ def test_no_other_leaf_index_size_path_or_root_is_included(size: int, data: st.D
 def test_no_rewritten_history_is_consistent(size: int, data: st.DataObject) -> None:
     size_old = data.draw(st.integers(1, size - 1))
     old, new = merkle.root_of_hashes(HASHES[:size_old]), merkle.root_of_hashes(HASHES[:size])
-    proof = merkle.consistency_path(HASHES[:size], size_old)
+    proof = recursive_proof(size_old, LEAVES[:size])
     assert merkle.is_consistent(size_old, old, size, new, proof)
-    changed = [merkle.leaf_hash(b"changed"), *HASHES[1:size]]
-    assert not merkle.is_consistent(
-        size_old, old, size, merkle.root_of_hashes(changed), merkle.consistency_path(changed, size_old)
-    )
+    changed = [b"changed", *LEAVES[1:size]]
+    assert not merkle.is_consistent(size_old, old, size, merkle.root(changed), recursive_proof(size_old, changed))
     assert not merkle.is_consistent(size_old, old, size, new, [])
     assert not merkle.is_consistent(size_old, old, size, new, [*proof, new])
     assert not merkle.is_consistent(size, new, size_old, old, proof)
@@ -107,7 +105,6 @@ def test_consistency_at_its_edges() -> None:
     assert not merkle.is_consistent(0, root, 0, root, [])
     assert not merkle.is_consistent(-1, root, 3, root, [])
     assert not merkle.is_consistent(3, b"", 3, b"", [])
-    assert merkle.consistency_path(HASHES[:3], 0) == merkle.consistency_path(HASHES[:3], 3) == []
 
 
 def test_trap_16_second_preimages_and_duplicated_last_leaves_have_other_roots() -> None:

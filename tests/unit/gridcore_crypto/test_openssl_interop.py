@@ -13,6 +13,7 @@ from gridcore.sm import curve, keystore
 from gridcore.sm.curve import DISTINGUISHING_ID
 from gridcore.sm.keystore import decode_private_key, encode_private_key
 from gridcore.sm3 import sm3
+from tests.unit.gridcore_crypto.test_sm2_traps import der_signature
 
 OPENSSL = shutil.which("openssl")
 pytestmark = [
@@ -54,7 +55,7 @@ def test_openssl_accepts_our_signatures_and_we_accept_openssls(
     identity = f"distid:{DISTINGUISHING_ID.decode()}"
     for name in ("libcrypto", "python"):
         signer = sm.SigningKey.from_scalar(key.reveal_scalar(), sm.load_backend(name))
-        signature_file.write_bytes(curve.encode_der_signature(signer.sign(message)))
+        signature_file.write_bytes(der_signature(signer.sign(message)))
         openssl("dgst", "-sm3", "-verify", public_file, "-sigopt", identity, "-signature", signature_file, message_file)
     signature = curve.decode_der_signature(
         openssl("dgst", "-sm3", "-sign", key_file, "-sigopt", identity, message_file)

@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gridcore.clock import ManualClock
 from gridcore.serving.problems import Problem
 from gridcore.sm import SigningKey
 from ledger.client import authorization, query_message
 from ledger.http import access
 from ledger.http.access import Authenticator, Caller, Nonces
 from ledger.leaves.signer import SignerLeaf
+from tests.worlds.clocks import ManualClock
 
 NOW_S = 1_800_000_000
 PATH = "/api/v1/areas/a-1/registers"

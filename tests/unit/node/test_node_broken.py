@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from gridcore.errors import InvariantError
+from gridcore.serving import asgi
 from ledger.client import NodeRefused, NodeUnreachable
 from ledger.engines.base import EngineStoppedError
+from ledger.http.dispatcher import Dispatcher
 from ledger.http.view import LedgerView
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
 from settlement.contract_kit_1 import ContractInvariantError
+from tests.waiting import PATIENCE_S
 from tests.worlds.consortium import START_S
 from tests.worlds.nodes import running_node
 
@@ -86,27 +88,35 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
 async def test_questions_that_run_are_finished_before_the_ledger_closes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running, stopping, finished = threading.Event(), threading.Event(), []
+    """The question outlasts what answers in the making get, and ends when the node waits for nothing else."""
+    running, server_is_gone, ledger_is_closed = threading.Event(), threading.Event(), threading.Event()
+    finished_before_the_ledger_closed: list[bool] = []
+    close_door = Dispatcher.close
 
     def linger(*_: object, **__: object) -> dict[str, Any]:
         running.set()
-        stopping.wait(20)
-        time.sleep(2.0)  # longer than answers in the making get
-        finished.append(True)
+        server_is_gone.wait(PATIENCE_S)
+        finished_before_the_ledger_closed.append(not ledger_is_closed.wait(0.2))
         return {}
 
+    async def say_and_close(door: Dispatcher) -> None:
+        server_is_gone.set()
+        await close_door(door)
+
     monkeypatch.setattr(LedgerView, "areas", property(linger))
+    monkeypatch.setattr(Dispatcher, "close", say_and_close)
+    monkeypatch.setattr(asgi, "GRACE_S", 0.05)
     async with running_node(tmp_path / "ledger") as node:
         asking = asyncio.create_task(node.client("util").query("areas"))
-        await asyncio.to_thread(running.wait, 20)
-        close = node.ledger.close
+        await asyncio.to_thread(running.wait, PATIENCE_S)
+        close_ledger = node.ledger.close
 
         def close_and_say() -> None:
-            finished.append(False)
-            close()
+            ledger_is_closed.set()
+            close_ledger()
 
         monkeypatch.setattr(node.ledger, "close", close_and_say)
-        stopping.set()
     with contextlib.suppress(NodeUnreachable):
         await asking
-    assert finished == [True, False]
+    assert ledger_is_closed.is_set()
+    assert finished_before_the_ledger_closed == [True]

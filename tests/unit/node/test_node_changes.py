@@ -10,10 +10,10 @@ import pytest
 
 from gridcore.observations import Observation, Observations, encode_observations
 from ledger.client import NodeRefused, NodeUnreachable
-from ledger.http import door
+from ledger.http import dispatcher
 from ledger.http.queries import blocks
 from tests.worlds.consortium import FIRST_S, SLOT_S
-from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import one_settled_slot
 
@@ -124,7 +124,7 @@ async def test_a_follower_of_another_ledger_is_told_so(tmp_path: Path) -> None:
 async def test_who_waits_is_answered_with_the_next_block(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         waiting = [asyncio.create_task(follow(node, 0, wait_s=20)) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        await wait_for_waiters(node.url, 3)
         assert not any(task.done() for task in waiting)
         sender = node.sender()
         await submit_all(node.client(), [[sender.clock(FIRST_S)]])
@@ -142,14 +142,14 @@ async def test_who_may_not_follow_is_refused_before_it_waits(tmp_path: Path) -> 
 async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 1, "a block": 1})
+    monkeypatch.setattr(dispatcher, "WAITERS_MAX", {"the clock": 1, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         following = asyncio.create_task(follow(node, 0, wait_s=20))
-        await asyncio.sleep(0.2)
+        await wait_for_waiters(node.url, 1)
         with pytest.raises(NodeUnreachable, match="1 requests wait for a block"):
             await follow(node, 0)
         waiting = asyncio.create_task(node.client().wait_clock(FIRST_S, 20))
-        await asyncio.sleep(0.2)
+        await wait_for_waiters(node.url, 2)
         assert not waiting.done(), "a follower keeps nobody out who waits for the clock"
         with pytest.raises(NodeUnreachable, match="1 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)
@@ -162,7 +162,7 @@ async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
 async def test_whoever_fills_the_room_for_the_clock_keeps_no_follower_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "WAITERS_MAX", {"the clock": 0, "a block": 1})
+    monkeypatch.setattr(dispatcher, "WAITERS_MAX", {"the clock": 0, "a block": 1})
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeUnreachable, match="0 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)
@@ -172,7 +172,7 @@ async def test_whoever_fills_the_room_for_the_clock_keeps_no_follower_out(
 async def test_going_down_does_not_wait_for_followers(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         waiting = asyncio.create_task(follow(node, 0, wait_s=20))
-        await asyncio.sleep(0.1)
+        await wait_for_waiters(node.url, 1)
         node.stop.set()
         with pytest.raises(NodeUnreachable):
             await asyncio.wait_for(waiting, 10)

@@ -169,7 +169,7 @@ async def test_answers_are_read_whole_or_not_at_all() -> None:
 
 async def test_a_receipt_that_is_none_is_refused() -> None:
     async with answering(lambda _: http(b"\x00", kind="application/cbor")) as url, Client(url) as client:
-        with pytest.raises(NodeRefused, match="a receipt that is none"):
+        with pytest.raises(NodeRefused, match="a receipt that cannot be decoded"):
             await client.receipt(bytes(32))
 
 

@@ -34,7 +34,7 @@ async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
         client = node.client("util")
         day = await client.query(DAY)
         runs = [await client.query(f"areas/a-1/slots/{slot}/run") for slot in (FIRST_S, FIRST_S + SLOT_S)]
-        frame = {key: value for key, value in day.items() if key != "statements"}
+        frame = {key: value for key, value in day.items() if key not in ("statements", "slots")}
         assert frame == {
             "area": "a-1",
             "day_start_s": DAYS[1],
@@ -52,7 +52,17 @@ async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
                 assert entry[name] == sum(run["parties"][row][name] for run in runs)
             assert entry["saving_nano"] == entry["supplier_only_nano"] - entry["pays_nano"]
         own = await node.client("p-2").query(DAY)
-        assert own == frame | {"statements": [entry for entry in day["statements"] if entry["party"] == "p-2"]}
+        assert own == frame | {
+            "statements": [entry for entry in day["statements"] if entry["party"] == "p-2"],
+            "slots": [
+                {
+                    "slot_start_s": run["slot_start_s"],
+                    "lines": [line for line in run["lines"] if line["party"] == "p-2"],
+                }
+                for run in runs
+            ],
+        }
+        assert day["slots"] == []
 
 
 async def test_pages_and_chunks_change_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,14 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridcore.genesis import complete_genesis, decode_genesis
-from ledger.genesis import PRICES, check_genesis, signer_set
+from ledger.genesis import check_genesis, signer_set
 from ledger.leaves.signer import ROLES
-from settlement.catalogue import contract_pin
-from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
+from settlement.catalogue import CONTRACTS, pins
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import key
 from tests.worlds.two_areas import TWO_AREAS
 
-PINS = {CONTRACT.contract_id: contract_pin(CONTRACT.contract_id)}
+KNOWN = CONTRACTS, pins()
 Leaves = dict[str, Any]
 
 
@@ -30,18 +29,17 @@ def checked(change: Callable[[Leaves], None]) -> None:
     """Check the world's genesis after a change to its leaves."""
     leaves = TWO_AREAS.leaves()
     change(leaves)
-    check_genesis(altered(leaves=[list(leaf) for leaf in leaves.items()]), PINS)
+    check_genesis(altered(leaves=[list(leaf) for leaf in leaves.items()]), *KNOWN)
 
 
 def test_a_sound_genesis_passes_as_values_and_as_bytes() -> None:
-    check_genesis(TWO_AREAS.genesis, PINS)
-    check_genesis(decode_genesis(TWO_AREAS.genesis_file), PINS)
+    check_genesis(TWO_AREAS.genesis, *KNOWN)
+    check_genesis(decode_genesis(TWO_AREAS.genesis_file), *KNOWN)
     check_genesis(TWO_AREAS.genesis)
     assert signer_set(TWO_AREAS.genesis) == [(key("operator").public_key, 1)]
 
 
 def test_names_are_those_of_contract_and_specification() -> None:
-    assert {f"{name}_micro_per_kwh" for name in PRICES} == set(PRICE_KEYS)
     assert list(ROLES) == sorted(ROLES)
 
 
@@ -81,7 +79,7 @@ def test_names_are_those_of_contract_and_specification() -> None:
         ("rules/r", "rationing", "time", "rationing is one of pro_rata"),
         ("rules/r", "gate_before_start_s", -1, "gate_before_start_s"),
         ("rules/r", "gate_before_start_s", 86_400, "open_before_start_s is more than gate_before_start_s"),
-        ("rules/r", "prices", {}, "lacks the field feed_in_price_micro_per_kwh"),
+        ("rules/r", "prices", {}, "prices lacks the field residual_price_micro_per_kwh"),
         ("rules/r", "reference_price_micro_per_kwh", 10**9 + 1, "reference_price_micro_per_kwh"),
         ("progress/a-1", "untried", [1], "untried is an empty array"),
         ("progress/a-1", "waiting", [1], "waiting is an empty array"),

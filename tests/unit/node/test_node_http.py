@@ -1,4 +1,4 @@
-"""The node's door on a real socket: who may ask what, submissions and their bounds, errors, waiting, going down."""
+"""The node's interface on a real socket: who may ask what, submissions and their bounds, errors, waiting, going down."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import httpx
 import pytest
 
 from gridcore import cbor, merkle
-from gridcore.batch import quality_words
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
+from gridcore.quality import quality_words
 from gridcore.verify import decode_trust, verify_bundle
 from gridevidence.export import trust_root
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
 from ledger.genesis import signer_set
-from ledger.http import door
+from ledger.http import dispatcher
 from ledger.http.queries import answers
 from ledger.http.view import LedgerView
 from tests.independent import recompute
 from tests.worlds.consortium import DAYS, FIRST_S, PRICES, SLOT_S, START_S
 from tests.worlds.keys import key
-from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
@@ -320,14 +320,14 @@ async def test_a_malformed_submission_is_one_line(tmp_path: Path, body: bytes) -
 
 
 async def test_a_submission_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "SUBMISSION_BYTES_MAX", 4_000)
+    monkeypatch.setattr(dispatcher, "SUBMISSION_BYTES_MAX", 4_000)
     async with running_node(tmp_path / "ledger") as node:
         many = await post(node, cbor.encode([b"x"] * (TRANSACTIONS_MAX + 1)))
         assert_problem(many, 413)
         assert "at most 1000 transactions" in many.json()["detail"]
         assert (await post(node, cbor.encode([b"x"] * TRANSACTIONS_MAX))).status_code == 200
         assert_problem(await post(node, cbor.encode([bytes(4_000)])), 413)
-        monkeypatch.setattr(door, "BODIES_BYTES_MAX", 10)
+        monkeypatch.setattr(dispatcher, "BODIES_BYTES_MAX", 10)
         busy = await post(node, cbor.encode([b"xxxxxxxxxxx"]))
         assert_problem(busy, 503)
         assert busy.headers["retry-after"] == "1"
@@ -386,7 +386,7 @@ async def test_waiting_for_the_clock_ends_when_it_moves(tmp_path: Path) -> None:
         assert await client.wait_clock(START_S - 1, 5) == START_S
         assert await client.wait_clock(START_S, 0) == START_S
         waiting = asyncio.create_task(client.wait_clock(START_S, 20))
-        await asyncio.sleep(0.05)
+        await wait_for_waiters(node.url, 1)
         assert not waiting.done()
         await submit_all(client, [[node.sender().clock(START_S + 900)]])
         assert await asyncio.wait_for(waiting, 5) == START_S + 900
@@ -396,7 +396,7 @@ async def test_going_down_does_not_wait_for_those_who_wait(tmp_path: Path) -> No
     async with running_node(tmp_path / "ledger") as node:
         clients = [Client(node.url) for _ in range(5)]
         waiting = [asyncio.create_task(client.wait_clock(START_S, WAIT_S_MAX)) for client in clients]
-        await asyncio.sleep(0.1)
+        await wait_for_waiters(node.url, len(waiting))
         node.stop.set()
         async with asyncio.timeout(WAIT_S_MAX / 2):
             results = await asyncio.gather(*waiting, return_exceptions=True)

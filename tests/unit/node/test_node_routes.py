@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gridcore.clock import ManualClock
 from ledger.client import API
 from ledger.http.app import create_app
-from ledger.http.door import Door, Node
+from ledger.http.dispatcher import Dispatcher, Node
 from ledger.http.openapi import openapi
 from ledger.http.roles import OWN_AREAS, OWN_ROWS
 from ledger.http.route import JSON_TYPE, Query, Service
@@ -19,6 +18,7 @@ from ledger.http.routes import ROUTES
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.unit.node.test_node_http import MATRIX, settled
+from tests.worlds.clocks import ManualClock
 from tests.worlds.nodes import running_node
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spec" / "http.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ async def test_openapi_describes_every_route_and_no_other(tmp_path: Path) -> Non
     async with running_node(tmp_path / "ledger") as node:
         described = await node.client().query("openapi.json")
         engine: Any = None
-        opened = Door(Node(node.ledger, engine, CONTRACTS, statements, ManualClock(0), "0", node.stop))
+        opened = Dispatcher(Node(node.ledger, engine, CONTRACTS, statements, ManualClock(0), "0", node.stop))
         rules = list(create_app(opened).url_map.iter_rules())
         await opened.close()
     served = {

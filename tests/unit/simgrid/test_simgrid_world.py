@@ -34,7 +34,6 @@ from simulators.grid.world import (
     World,
     build_world,
     shape_positions,
-    shown_register_wh,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -182,13 +181,6 @@ def test_registers_accumulate_from_the_start_values(day: World) -> None:
     for boundary in (-1, 97):
         with pytest.raises(UsageError, match=f"boundary_index {boundary}: the world has boundaries 0 to 96"):
             day.true_registers(boundary)
-
-
-@given(st.integers(0, 2**50), st.sampled_from([1, 10, 100, 400, 1200]))
-def test_shown_register_is_the_largest_multiple_not_above_the_truth(true_wh: int, resolution_wh: int) -> None:
-    shown = shown_register_wh(true_wh, resolution_wh)
-    assert shown % resolution_wh == 0
-    assert shown <= true_wh < shown + resolution_wh
 
 
 def test_shapes_are_read_by_month_day_and_time_and_skip_the_leap_day() -> None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcore import batch, cbor
-from gridcore.batch import Reading, encode_attachment, encode_body, names_observations, split_attachment
+from gridcore import cbor
 from gridcore.column import encode_column
 from gridcore.errors import EncodingError
 from gridcore.observations import (
@@ -24,6 +23,8 @@ from gridcore.observations import (
     encode_observations,
 )
 from gridcore.sm3 import sm3
+from gridcore.transactions.readings import Reading, attach, encode_attachment, split_attachment
+from tests.worlds.transactions import readings_of
 
 DEVICES = st.integers(0, 2**32 - 1)
 OBIS = st.tuples(*[st.integers(0, 255)] * 3).map(lambda parts: ".".join(map(str, parts)))
@@ -154,7 +155,7 @@ def test_attachment_holds_observations_beside_its_columns() -> None:
     attachment = encode_attachment(bytes(32), READINGS, observed)
     seed, columns, held = split_attachment(attachment)
     assert (seed, len(columns), held) == (bytes(32), 5, observed)
-    assert batch.decode_attachment(attachment, 3) == (bytes(32), READINGS)
+    assert readings_of(attachment, 3) == READINGS
     assert split_attachment(encode_attachment(bytes(32), READINGS))[2] == b""
 
 
@@ -173,13 +174,6 @@ def test_attachment_is_not_encoded_with_too_many_observations() -> None:
         encode_attachment(bytes(32), READINGS, bytes(OBSERVATIONS_BYTES_MAX + 1))
 
 
-def test_body_names_its_observations_by_digest_and_none_where_there_are_none() -> None:
-    common: dict[str, Any] = {"agent": "edge", "boundary_s": 0, "clock": {}, "configuration": bytes(32)}
-    common |= {"previous": bytes(32), "profiles": bytes(32), "rows": 1, "root": bytes(32), "receipt": None}
-    without, with_some = encode_body(**common), encode_body(**common, observations=b"some")
-    assert "observations" not in without
-    assert with_some == without | {"observations": sm3(b"some")}
-    assert names_observations(without, b"")
-    assert names_observations(with_some, b"some")
-    for body, observed in ((without, b"some"), (with_some, b""), (with_some, b"others")):
-        assert not names_observations(body, observed)
+def test_a_batch_names_its_observations_by_digest_and_none_where_there_are_none() -> None:
+    assert attach(bytes(32), READINGS).observations is None
+    assert attach(bytes(32), READINGS, b"some").observations == sm3(b"some")

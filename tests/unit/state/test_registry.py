@@ -11,6 +11,7 @@ from gridcore.errors import InvariantError
 from ledger.leaves.area import AREA, AreaLeaf
 from ledger.leaves.installation import INSTALLATION, InstallationLeaf
 from ledger.state.registry import Registry
+from ledger.state.registry_columns import EMPTY, decode_registry
 
 AREAS = ("b", "a", "Z")
 
@@ -75,6 +76,30 @@ def test_places_of_areas_and_gateways_are_those_of_their_ids() -> None:
     assert [registry.gateways[place] for place in registry.gateway_index] == [f"gw-{n % 4:05d}" for n in range(11)]
     assert [registry.areas[place].id for place in registry.area_index] == [AREAS[n % 3] for n in range(11)]
     assert registry.area_row.tolist() == [n // 3 for n in range(11)]
+
+
+def test_changed_leaves_make_the_registry_that_all_leaves_together_make() -> None:
+    first, all_later = installations(40, 5), installations(60, 3)
+    changed = {key: all_later[key] for key in all_later if key not in first or key == "installation/7"}
+    changed["area/new"] = AREA.encode(AreaLeaf("c", "auction/1", bytes(32), first_slot_start_s=-900, rules="r"))
+    stepwise = Registry.from_leaves(Leaves(first)).changed(changed.items())
+    at_once = Registry.from_leaves(Leaves({**first, **changed}))
+    assert stepwise.columns.encode() == at_once.columns.encode()
+    assert decode_registry(stepwise.columns.encode()).encode() == at_once.columns.encode()
+    assert [area.id for area in stepwise.areas] == ["Z", "a", "b", "new"]
+    assert stepwise.first_boundary_s == -900
+    assert stepwise.gateways == ("gw-00000", "gw-00001", "gw-00002", "gw-00003", "gw-00004")
+    assert Registry(EMPTY).changed(()).numbers.tolist() == []
+
+
+def test_a_gateway_without_a_meter_left_is_none_that_reads() -> None:
+    registry = Registry.from_leaves(Leaves(installations(6, 3)))
+    other = {
+        key: {**leaf, "gateway": "gw-x"}
+        for key, leaf in installations(6, 3).items()
+        if key in ("installation/2", "installation/5")
+    }
+    assert registry.changed(other.items()).gateways == ("gw-00000", "gw-00001", "gw-x")
 
 
 def test_comparisons_grow_with_installations_not_with_gateways_too() -> None:

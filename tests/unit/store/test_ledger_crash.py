@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gridcore.clock import ManualClock
 from gridcore.errors import UsageError
 from gridcore.header import check_certificate, check_receipt, decode_receipt
 from gridcore.sm import SigningKey
+from ledger.leaves.gateway import GATEWAY
 from ledger.store.check import check_ledger
 from ledger.store.directory import init_ledger
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
@@ -24,6 +24,7 @@ from ledger.store.files import Files
 from ledger.store.guard import Guard
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
+from tests.worlds.clocks import ManualClock
 from tests.worlds.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key
@@ -253,7 +254,7 @@ def test_a_database_that_is_full_keeps_the_block_for_later(
         patch.setattr(ledger._db, "save_block", refuse)
         with pytest.raises(StoreWriteError, match="database or disk is full"):
             decide(ledger, BLOCKS[1])
-        proof = ledger.leaf_proof("gateway/gw-1")
+        proof = ledger.leaf_proof(GATEWAY.key("gw-1"))
         assert proof is not None
         assert proof.header == ledger.header(1), "what can be proved is the newest certified state"
     ledger.finish()
@@ -352,7 +353,7 @@ def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
     connection.close()
     ledger = open_ledger(filled)
     with pytest.raises(StoreError, match=r"leaf gateway/gw-1 is damaged. Stop the node and remove state.db"):
-        ledger.get("gateway/gw-1")
+        ledger.get(GATEWAY.key("gw-1"))
     ledger.close()
     assert any("the first is gateway/gw-1" in line for line in check_ledger(filled, CONTRACTS).problems)
 

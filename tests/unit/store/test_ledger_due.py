@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.clock import ManualClock
 from gridcore.errors import broken
 from ledger import application
 from ledger.state import due
 from ledger.state.block import Block
 from ledger.state.due import Budget
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.feeders import FIRST_SLOT_S, ON_BLOCK_TIME
 from tests.worlds.ledgers import open_ledger

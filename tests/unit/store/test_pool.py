@@ -7,9 +7,11 @@ import pytest
 
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined
 from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
+from ledger.kinds.table import KINDS
 from ledger.signatures import decode_candidates
 from tests.worlds.feeders import batches, clock_advance
 from tests.worlds.transactions import transaction_id
@@ -42,8 +44,9 @@ async def add() -> Add:
         (candidate,) = decode_candidates([wire])
         assert candidate.transaction is not None
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        progress = (1, 0) if candidate.transaction.kind == "metering/reading_batch" else None
-        pool.add(Examined(candidate, {}, Code.ACCEPTED, progress), candidate.transaction, waiter)
+        content = KINDS[candidate.transaction.kind].content.decode(candidate.transaction)
+        progress = (1, 0) if isinstance(content, ReadingBatch) else None
+        pool.add(Examined(candidate, {}, Code.ACCEPTED, content, progress), candidate.transaction, waiter)
         return Sent(waiter)
 
     return add

@@ -10,7 +10,7 @@ from typing import Any
 
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
-from gridseries.series import ALL_SERIES, Cursor, Row, Series, SeriesUnavailable
+from gridseries.series import ALL_SERIES, AnyRow, AnySeries, Cursor, SeriesUnavailable
 from tests.worlds.consortium import FIRST_S, SLOT_S
 
 FAR_S = FIRST_S + 10_000 * SLOT_S
@@ -21,7 +21,7 @@ def new_store(tmp_path: Path, name: str = "series") -> EmbeddedSeries:
     return EmbeddedSeries(tmp_path / f"{name}.sqlite", 1024)
 
 
-async def everything(store: Any) -> dict[str, list[Row]]:
+async def everything(store: Any) -> dict[str, list[AnyRow]]:
     """All rows by series."""
     return {series.name: await store.read(series, 0, FAR_S) for series in ALL_SERIES}
 
@@ -53,11 +53,11 @@ class FaultyStore:
     async def claim(self, chain: str) -> None:
         await self._call("claim", chain)
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         await self._call("write", series, rows)
 
-    async def read(self, *arguments: Any) -> list[Row]:
-        found: list[Row] = await self._call("read", *arguments)
+    async def read(self, *arguments: Any) -> list[Any]:
+        found: list[Any] = await self._call("read", *arguments)
         return found
 
     async def load_cursor(self) -> Cursor:

@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 from gridcore.sm3 import sm3
-from gridseries.series import Cursor, Row
+from gridseries.series import AnyRow, Cursor
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 SLOT_S = 900
@@ -183,7 +183,7 @@ def cursor(height: int) -> Cursor:
     return Cursor(height, sm3(str(height).encode()))
 
 
-def by_key(rows: list[Row]) -> dict[tuple[tuple[str, ...], int], tuple[int | None, ...]]:
+def by_key(rows: list[AnyRow]) -> dict[tuple[tuple[str, ...], int], tuple[int | None, ...]]:
     """Rows by tags and instant; each may be there once only."""
     found = {(row.tags, row.time_s): row.values for row in rows}
     assert len(found) == len(rows)

@@ -8,30 +8,30 @@ from typing import Any
 
 import pytest
 
-from gridcore.batch import MISSING
 from gridcore.observations import Observation, Observations, encode_observations
+from gridcore.quality import MISSING
 from gridseries import projection
+from gridseries.answers import AnswerError
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
-from gridseries.rows import AnswerError
-from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, Row, Series
+from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, AnyRow, AnySeries, Row
 from ledger.http.queries import answers
 from tests.unit.timeseries.projection_world import FAR_S, FaultyStore, catch_up, everything, new_store
 from tests.unit.timeseries.scripted_node import FIRST_S as FIRST_S_OF_SCRIPT
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
-from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.nodes import RunningNode, running_node, submit_all, wait_for_waiters
 from tests.worlds.two_areas import one_settled_slot
 
 END_S = FIRST_S + SLOT_S
 
 
-def values_of(series: Series, row: Row) -> dict[str, int | None]:
+def values_of(series: AnySeries, row: AnyRow) -> dict[str, int | None]:
     return dict(zip(series.fields, row.values, strict=True))
 
 
-async def projected(node: RunningNode, store: EmbeddedSeries) -> dict[str, list[Row]]:
+async def projected(node: RunningNode, store: EmbeddedSeries) -> dict[str, list[AnyRow]]:
     await catch_up(Projector(node.client("util"), store))
     return await everything(store)
 
@@ -125,8 +125,8 @@ async def test_pages_and_small_writes_make_the_same_rows(tmp_path: Path, monkeyp
         whole = await projected(node, first := new_store(tmp_path, "whole"))
         monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
         monkeypatch.setattr("gridseries.projection.ROWS_AT_ONCE", 1)
-        monkeypatch.setattr("gridseries.projection.POINTS_MAX", 2)
-        monkeypatch.setattr("gridseries.projection.REGISTER_PAGES_MAX", 1)
+        monkeypatch.setattr("gridseries.followed_node.POINTS_MAX", 2)
+        monkeypatch.setattr("gridseries.followed_node.REGISTER_PAGES_MAX", 1)
         second = new_store(tmp_path, "pages")
         assert await projected(node, second) == whole
         await first.close()
@@ -162,7 +162,7 @@ class CountingStore(FaultyStore):
         super().__init__(inner, -1, is_done=False)
         self.reads: list[tuple[str, int]] = []
 
-    async def read(self, *arguments: Any) -> list[Row]:
+    async def read(self, *arguments: Any) -> list[Any]:
         self.reads.append((arguments[0].name, arguments[1]))
         return await super().read(*arguments)
 
@@ -197,7 +197,7 @@ async def test_rows_are_durable_before_anybody_hears_of_their_slots(tmp_path: Pa
         heard.extend(slots)
         looked.append(asyncio.ensure_future(outside.read(SLOTS, 0, FAR_S)))
 
-    looked: list[asyncio.Future[list[Row]]] = []
+    looked: list[asyncio.Future[list[AnyRow]]] = []
     projector = Projector(node, store, on_slots=on_slots)
     await projector.step()
     seen = {(row.tags[0], row.time_s) for row in await looked[0]}
@@ -222,7 +222,7 @@ async def test_told_to_stop_it_stops_while_the_node_holds_its_question(tmp_path:
     async with running_node(tmp_path / "ledger") as node:
         store, stop = new_store(tmp_path), asyncio.Event()
         running = asyncio.create_task(Projector(node.client("util"), store).run(stop))
-        await asyncio.sleep(0.3)
+        await wait_for_waiters(node.url, 1)
         stop.set()
         async with asyncio.timeout(5):  # a question is held for 15 s
             await running

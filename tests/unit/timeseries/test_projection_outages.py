@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gridseries.answers import AnswerError
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
-from gridseries.rows import AnswerError
 from gridseries.series import SLOTS, Row, SeriesUnavailable
 from ledger.client import NodeRefused
 from tests.unit.timeseries.projection_world import FaultyStore, catch_up, everything, new_store, running

@@ -16,7 +16,7 @@ import pytest
 from gridcore.errors import UsageError
 from gridseries.config import SeriesConfig
 from gridseries.embedded import EmbeddedSeries
-from gridseries.series import INTERVALS, SLOTS, START, Row, SeriesUnavailable
+from gridseries.series import INTERVALS, SLOTS, START, AnyRow, Row, SeriesUnavailable
 from tests.unit.timeseries.scripted_node import cursor
 
 YEAR_SLOTS = 35_040
@@ -77,7 +77,7 @@ async def opened(path: Path, size_mib_max: int = 1024) -> AsyncIterator[Embedded
         await store.close()
 
 
-def slot_rows(count: int, *, value: int = 1) -> list[Row]:
+def slot_rows(count: int, *, value: int = 1) -> list[AnyRow]:
     return [Row(("a",), 900 * at, (value,) * len(SLOTS.fields)) for at in range(count)]
 
 

@@ -10,25 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcore.batch import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
-from gridseries.rows import (
+from gridcore.quality import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
+from gridseries.answers import (
     AnswerError,
     Changes,
     Point,
     Position,
     Registers,
-    SlotRows,
-    energy_wh,
-    interval_energy,
-    observation_rows,
     read_changes,
     read_points,
     read_positions,
     read_registers,
-    touched_slots,
-    voltages,
 )
-from gridseries.series import INTERVALS, SLOTS, Row
+from gridseries.rows import SlotRows, energy_wh, interval_energy, observation_rows, touched_slots, voltages
+from gridseries.series import INTERVALS, OBSERVATIONS, SLOTS, AnyRow, IntervalRow, Row, SlotRow
 from ledger.state.energy import advance_of
 
 SLOT_S = 900
@@ -45,7 +40,7 @@ ENDS = (Registers(1900, 0, 0), Registers(50, 600, FLAG_ROLLOVER << 4), Registers
 CLEARING = {"orders": 3, "volume_wh": 300, "price_micro_per_kwh": 375_000}
 
 
-def fields(row: Row) -> Mapping[str, int | None]:
+def fields(row: AnyRow) -> Mapping[str, int | None]:
     series = SLOTS if len(row.tags) == 1 else INTERVALS
     return dict(zip(series.fields, row.values, strict=True))
 
@@ -55,7 +50,7 @@ def slot_rows(
     ends: tuple[Registers | None, ...] = ENDS,
     positions: Mapping[str, Position] | None = None,
     clearing: Any = CLEARING,
-) -> tuple[list[Row], Row | None]:
+) -> tuple[list[IntervalRow], SlotRow | None]:
     """Interval rows and slot row of the four points, page by page of two."""
     rows = SlotRows("a", 900, len(POINTS), sum(end is not None for end in ends))
     found = []
@@ -197,7 +192,7 @@ def test_the_lowest_voltage_of_a_device_counts_in_the_areas_of_its_gateway() -> 
         ("h", "M-1", "12.7.0"),
         ("x", "M-9", "32.7.0"),
     ]
-    rows = [Row(tags, 900, (value, 0)) for tags, value in zip(seen, (229, 228, 5, 227, 1), strict=True)]
+    rows = [OBSERVATIONS.row(tags, 900, (value, 0)) for tags, value in zip(seen, (229, 228, 5, 227, 1), strict=True)]
     areas_of = {"g": ("a",), "h": ("a", "b"), "x": ("b",)}
     assert voltages(rows, areas_of, "a") == ({"plug": 228}, {"M-1": 227})
     assert voltages(rows, areas_of, "b") == ({"M-9": 1}, {"M-1": 227})

@@ -10,7 +10,18 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridseries.config import SeriesConfig
-from gridseries.series import ALL_SERIES, INTERVALS, OBSERVATIONS, SLOTS, START, Cursor, Row, Series, TimeSeries
+from gridseries.series import (
+    ALL_SERIES,
+    INTERVALS,
+    OBSERVATIONS,
+    SLOTS,
+    START,
+    AnyRow,
+    AnySeries,
+    Cursor,
+    Row,
+    TimeSeries,
+)
 from gridseries.stores import open_series
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
 from tests.unit.timeseries.scripted_node import cursor
@@ -58,18 +69,18 @@ async def store(opener: Opener) -> AsyncIterator[TimeSeries]:
     await opened.close()
 
 
-def interval(meter: str, slot: int, *values: int | None, area: str = "a-1") -> Row:
+def interval(meter: str, slot: int, *values: int | None, area: str = "a-1") -> AnyRow:
     return Row((area, meter), 900 * slot, (*values, *(None for _ in range(7 - len(values)))))
 
 
-def full(series: Series, number: int) -> Row:
+def full(series: AnySeries, number: int) -> AnyRow:
     """A row with a value in every field."""
     tags = tuple(f"{tag}-{number}" for tag in series.tags)
     return Row(tags, 900 * number, tuple(range(number, number + len(series.fields))))
 
 
 @pytest.mark.parametrize("series", ALL_SERIES, ids=lambda series: series.name)
-async def test_what_is_written_is_read(store: TimeSeries, series: Series) -> None:
+async def test_what_is_written_is_read(store: TimeSeries, series: AnySeries) -> None:
     rows = [full(series, number) for number in range(5)]
     await store.write(series, rows)
     assert await store.read(series, 0, 4500) == rows

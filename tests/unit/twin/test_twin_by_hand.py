@@ -8,7 +8,7 @@ import pytest
 
 from gridcore import cbor, merkle
 from gridcore.sm3 import sm3
-from ledger.state import clock as ledger_clock
+from ledger.state import client_ids
 from tests import twin as twin_module
 from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
 from tests.twin import data_root, decode_column, fits, header, leaf_bytes, signers_digest, transaction_digest
@@ -143,7 +143,7 @@ def test_client_ids_are_remembered_until_they_expire(desk: Desk, monkeypatch: py
     assert desk.apply(once, once, desk.clock(now + 2, 1, now + 60), desk.clock(now + 1, 2)) == [0, 1, 20, 30]
     assert desk.apply(desk.clock(now + 9, 3, now), desk.clock(now + 9, 3, now + 86_402)) == [18, 19]
     monkeypatch.setattr(twin_module, "IDS_MAX", 1)
-    monkeypatch.setattr(ledger_clock, "IDS_PER_HOUR_MAX", 1)
+    monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 1)
     assert desk.apply(desk.clock(now + 9, 4, now + 60)) == [21]
 
 

@@ -16,6 +16,8 @@ from tests.unit.verify.bundle_world import PRICES
 from gridcore import cbor, sm, verify
 from gridcore.errors import EncodingError
 from gridcore.sm import SigningKey
+from ledger.contract import Contract
+from settlement.catalogue import CONTRACTS
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
 
 KEY = SigningKey.from_scalar(bytes(30) + b"\x12\x34")
@@ -141,6 +143,57 @@ def test_any_auction_gives_what_the_contract_gives(orders: list[tuple[int, int, 
 ENERGY = st.integers(0, 2_000)
 
 
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+def test_kinds_of_lines_are_those_that_the_contract_declares(contract: Contract) -> None:
+    known = verify.CONTRACTS[contract.contract_id]
+    assert [tuple(kind) for kind in known.line_kinds] == [
+        (kind.kind, kind.sign, kind.price) for kind in contract.line_kinds
+    ]
+    assert bool(known.rationings) == contract.takes_orders
+
+
+MEMBERS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 2_000)), min_size=1, max_size=6)
+
+
+@given(MEMBERS, st.integers(0, 9), st.integers(0, 9))
+@settings(max_examples=100)
+def test_shares_of_a_community_hold_and_one_that_is_a_unit_off_at_both_ends_does_not(
+    members: list[tuple[int, int]], feed_in: int, more: int
+) -> None:
+    contract = CONTRACTS["mid_market_rate/1"]
+    prices = {
+        "residual_price_micro_per_kwh": feed_in + more,
+        "feed_in_price_micro_per_kwh": feed_in,
+        "network_traded_micro_per_kwh": 6,
+        "network_residual_micro_per_kwh": 10,
+        "levy_micro_per_kwh": 2,
+    }
+    taken, given_ = (np.array(column, dtype=np.int64) for column in zip(*members, strict=True))
+    nothing = np.zeros_like(taken)
+    settled = contract.settle(
+        nothing, taken, given_, nothing, nothing, trade_prices_micro_per_kwh=[None], prices=[prices]
+    )
+    lines = contract.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=None, prices=prices)
+    known = verify.CONTRACTS[contract.contract_id]
+    totals_wh = {name: values[0] for name, values in settled.area_columns.items()}
+    run = {"totals_wh": totals_wh, "volume_wh": min(totals_wh.values())}
+    known.check_run(run)
+    slot = verify.Slot(run, prices)
+    columns = (taken, given_, *(settled.columns[name] for name in ("bought_wh", "sold_wh", "pays_nano")))
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    assert len(rows) == len(members)
+    for row, values in enumerate(rows):
+        point = verify.Point(*values)
+        known.check_point(point, slot)
+        assert [line.amount_nano for line in known.lines_of_point(point, slot)] == [
+            int(line.amount_nano[row]) for line in lines
+        ]
+        assert known.alone_of_point(point, slot) == int(settled.columns["supplier_only_nano"][row])
+        for wrong in (values[4] - 2, values[4] + 2):
+            with pytest.raises(verify.Halt):
+                known.check_point(point._replace(pays_nano=wrong), slot)
+
+
 @given(ENERGY, ENERGY, ENERGY, ENERGY, st.integers(-500_000, 500_000))
 @settings(max_examples=100)
 def test_the_nine_lines_are_those_of_the_contract(
@@ -148,10 +201,13 @@ def test_the_nine_lines_are_those_of_the_contract(
 ) -> None:
     # The first point is the one compared; the second takes the other side, so that bought = sold.
     columns = [[import_wh, 0], [export_wh, 0], [bought_wh, sold_wh], [sold_wh, bought_wh]]
-    settled = CONTRACT.settle(
-        *(np.array(column, dtype=np.int64) for column in columns), trade_price_micro_per_kwh=trade_price, prices=PRICES
-    )
-    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled.lines]
-    lines = verify.lines_of_point((import_wh, export_wh, bought_wh, sold_wh), PRICES, trade_price)
-    assert [(energy_wh, price, sign * energy_wh * price) for energy_wh, price, sign in lines] == expected
-    assert [line.kind for line in settled.lines] == list(verify.LINE_KINDS)
+    area, taken, given_, *traded = (np.array(column, dtype=np.int64) for column in ([0, 0], *columns))
+    settled = CONTRACT.settle(area, taken, given_, *traded, trade_prices_micro_per_kwh=[trade_price], prices=[PRICES])
+    settled_lines = CONTRACT.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=trade_price, prices=PRICES)
+    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled_lines]
+    known = verify.CONTRACTS[CONTRACT.contract_id]
+    slot = verify.Slot({"price_micro_per_kwh": trade_price}, PRICES)
+    point = verify.Point(import_wh, export_wh, bought_wh, sold_wh, int(settled.columns["pays_nano"][0]))
+    assert [tuple(line) for line in known.lines_of_point(point, slot)] == expected
+    assert known.alone_of_point(point, slot) == int(settled.columns["supplier_only_nano"][0])
+    known.check_point(point, slot)

@@ -16,9 +16,10 @@ from gridseries.projection import Projector
 from gridweb.app import create_app
 from gridweb.source import Source
 from tests.unit.web.web_world import World, make_world
+from tests.worlds.consortium import Consortium
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
-from tests.worlds.two_areas import one_settled_slot
+from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 
 @dataclass
@@ -48,10 +49,12 @@ class LedgerWorld:
 
 
 @asynccontextmanager
-async def ledger_world(folder: Path, *, is_settled: bool = True) -> AsyncIterator[LedgerWorld]:
-    """A site over a fresh chain; ``is_settled``: with the first slot traded, metered and settled."""
+async def ledger_world(
+    folder: Path, *, consortium: Consortium = TWO_AREAS, is_settled: bool = True
+) -> AsyncIterator[LedgerWorld]:
+    """A site over a fresh chain; ``is_settled``: with the first slot traded, metered and settled, as that of two areas."""
     web = make_world(folder)
-    async with running_node(folder / "ledger") as node:
+    async with running_node(folder / "ledger", consortium) as node:
         series = EmbeddedSeries(folder / "series.db", 64)
         try:
             health = web.site.health

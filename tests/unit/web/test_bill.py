@@ -1,26 +1,24 @@
-"""A bill out of a curve: lines that add up to what the ledger settled, and sentences that are right whoever pays whom."""
+"""A bill: sums of the ledger's lines and of the curve, and sentences that are right whoever pays whom."""
 
 from __future__ import annotations
 
 import pytest
 
-from gridcore import verify
-from gridcore.batch import FLAG_LATE, MISSING, SUSPECT
-from gridseries.series import Row
+from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
+from gridseries.series import INTERVALS, SLOTS
 from gridweb.bill import (
-    LINE_TITLES,
     BillLine,
     Interval,
+    KindSum,
     Totals,
     intervals_of,
-    lines_of,
     round_to_cents,
     say,
     sums_by_kind,
     totals_of,
 )
 from gridweb.i18n import speaking
-from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE, PRICES
+from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
 SETTLED = Interval(900, IMPORT_WH, EXPORT_WH, BOUGHT_WH, 0, PRICE, PAYS_NANO, ALONE_NANO, "measured")
 YUAN = 10**9
@@ -30,60 +28,15 @@ def totals(pays_nano: int, alone_nano: int, bought_wh: int = 3_250, sold_wh: int
     return Totals(96, 96, 5_000, 2_000, bought_wh, sold_wh, pays_nano, alone_nano)
 
 
-def test_the_titles_are_those_of_the_verifiers_kinds_in_their_order() -> None:
-    assert tuple(LINE_TITLES) == verify.LINE_KINDS
-
-
-def test_lines_are_those_of_the_contract_and_add_up_to_the_settled_amount() -> None:
-    lines = lines_of(SETTLED, PRICES)
-    assert lines is not None
-    assert lines[0] == BillLine(900, "trade_buy", BOUGHT_WH, PRICE, BOUGHT_WH * PRICE)
-    kinds = [line.kind for line in lines]
-    assert kinds == [
-        "trade_buy",
-        "residual_import",
-        "residual_export",
-        "network_traded",
-        "network_residual",
-        "levy",
-    ]
-    assert sum(line.amount_nano for line in lines) == PAYS_NANO
-
-
-@pytest.mark.parametrize(
-    "interval",
-    [
-        SETTLED._replace(pays_nano=PAYS_NANO + 1),
-        SETTLED._replace(pays_nano=None),
-        SETTLED._replace(import_wh=None),
-        SETTLED._replace(sold_wh=None),
-        SETTLED._replace(price_micro_per_kwh=PRICE + 1),
-    ],
-)
-def test_lines_that_do_not_add_up_to_the_ledgers_amount_are_not_shown(interval: Interval) -> None:
-    assert lines_of(interval, PRICES) is None
-
-
-def test_rules_of_another_contract_give_no_lines() -> None:
-    assert lines_of(SETTLED, {"flat_price_micro_per_kwh": 1}) is None
-
-
-def test_a_slot_without_trade_has_lines_without_a_price() -> None:
-    alone = SETTLED._replace(bought_wh=0, price_micro_per_kwh=None, pays_nano=ALONE_NANO)
-    lines = lines_of(alone, PRICES)
-    assert lines is not None
-    assert "trade_buy" not in [line.kind for line in lines]
-
-
 def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> None:
     values = (1, 2, 3, 4, 5, 6)
     rows = [
-        Row(("a", "m"), 0, (*values, 0)),
-        Row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
-        Row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
-        Row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
+        INTERVALS.row(("a", "m"), 0, (*values, 0)),
+        INTERVALS.row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
+        INTERVALS.row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
+        INTERVALS.row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
     ]
-    slots = [Row(("a",), 0, (*[0] * 4, 370_000, *[0] * 9))]
+    slots = [SLOTS.row(("a",), 0, (*[0] * 4, 370_000, *[0] * 10))]
     found = intervals_of(rows, slots)
     assert found[0] == Interval(0, 1, 2, 3, 4, 370_000, 5, 6, "measured")
     assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]
@@ -99,12 +52,9 @@ def test_totals_count_settled_slots_alone() -> None:
     assert totals_of([], 96) == Totals(96, 0, 0, 0, 0, 0, 0, 0)
 
 
-def test_sums_by_kind_hold_every_line_once() -> None:
-    lines = [*(lines_of(SETTLED, PRICES) or []), *(lines_of(SETTLED._replace(start_s=0), PRICES) or [])]
-    sums = sums_by_kind(lines)
-    assert sum(one.amount_nano for one in sums) == 2 * PAYS_NANO
-    assert sum(one.lines for one in sums) == len(lines)
-    assert [one.kind for one in sums] == [kind for kind in LINE_TITLES if any(line.kind == kind for line in lines)]
+def test_sums_by_kind_hold_every_line_once_in_the_contracts_order() -> None:
+    lines = [BillLine(900, "levy", 5, 2, 10), BillLine(0, "share", 4, None, -3), BillLine(0, "levy", 1, 2, 2)]
+    assert sums_by_kind(lines, ["share", "other", "levy"]) == [KindSum("share", 1, 4, -3), KindSum("levy", 2, 6, 12)]
 
 
 CASES = {

@@ -18,9 +18,9 @@ from gridevidence import forgery
 from gridevidence.view import decode_bundle
 from gridweb import proofs
 from gridweb.access import Role
-from gridweb.bill import LINE_TITLES, PRICE_TITLES
-from gridweb.pages import line, line_tables
+from gridweb.pages import line_tables
 from ledger.client import NodeBusy
+from settlement.catalogue import CATALOGUE
 from tests.conftest import REPOSITORY
 from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
 from tests.unit.verify.bundle_world import World as BundleWorld
@@ -47,8 +47,9 @@ def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
     assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
-    assert PRICE_TITLES.keys() == set(verify.PRICES)
-    assert line.ENERGY_TEXTS.keys() == LINE_TITLES.keys() == set(verify.LINE_KINDS)
+    for contract_id, known in verify.CONTRACTS.items():
+        words = CATALOGUE[contract_id].vocabulary
+        assert list(known.not_checked) == [text["en"] for text in words.not_checked]
 
 
 async def test_the_page_shows_the_integer_arithmetic_down_to_registers_signatures_and_blocks(world: World) -> None:

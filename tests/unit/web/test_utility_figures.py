@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
-from gridseries.series import SLOTS, Row
+from gridseries.series import SLOTS, SlotRow
+from gridweb.contract_words import contract_words
 from gridweb.pages.accounts import accounts_of
 from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
 from gridweb.pages.devices import voltages_of
@@ -23,6 +24,7 @@ from gridweb.pages.slot import decode_book, levels_of, sum_lines
 from gridweb.pages.stakes import Basis, Trouble, TroubleKind, meter_stake, ranked, refused_rows, waiting_troubles
 from gridweb.points import Day
 from gridweb.source import AreaInfo, AsOf
+from tests.unit.web.web_world import CONTRACT
 
 SLOT_S = 900
 DAY_S = 86_400
@@ -43,15 +45,15 @@ DAY = Day(START_S, START_S + DAY_S, "2027-01-15")
 def area_of(name: str = "a", *, meters: int = 4, days: tuple[int, ...] = (), first_s: int = START_S) -> AreaInfo:
     """An area whose local days are UTC days."""
     calendar = days or (START_S, START_S + DAY_S, START_S + 2 * DAY_S)
-    return AreaInfo(name, "UTC", calendar, first_s, SLOT_S, RULES, meters, meters - 1)
+    return AreaInfo(name, "UTC", calendar, first_s, SLOT_S, contract_words(CONTRACT), RULES, meters, meters - 1)
 
 
-def slot_row(number: int, area: str = "a", /, **values: int | None) -> Row:
+def slot_row(number: int, area: str = "a", /, **values: int | None) -> SlotRow:
     """A row of slot ``number`` of the day; what is not named is None."""
-    return Row((area,), START_S + number * SLOT_S, tuple(values.get(name) for name in SLOTS.fields))
+    return SLOTS.row((area,), START_S + number * SLOT_S, (values.get(name) for name in SLOTS.fields))
 
 
-def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
+def settled_row(number: int, area: str = "a", /, **values: int | None) -> SlotRow:
     """A row of a settled slot in which everything is known."""
     known: dict[str, int | None] = {
         "expected": 4,
@@ -87,7 +89,7 @@ def settled_row(number: int, area: str = "a", /, **values: int | None) -> Row:
 def test_a_slot_is_as_far_as_the_ledger_and_its_clock_say(
     values: dict[str, int], ledger_time_s: int, state: SlotState
 ) -> None:
-    row = slot_row(0, **values).values if values else ()
+    row = slot_row(0, **values).values if values else None
     assert state_of(START_S, row, area_of(), ledger_time_s) is state
 
 
@@ -356,7 +358,7 @@ def test_a_book_is_read_row_by_row_and_refused_when_it_is_none() -> None:
 
 
 def test_lines_are_summed_by_kind_account_and_price_in_the_contracts_order() -> None:
-    def line(kind: str, energy_wh: int, price: int, nano: int) -> dict[str, Any]:
+    def line(kind: str, energy_wh: int, price: int | None, nano: int) -> dict[str, Any]:
         return {
             "line_kind": kind,
             "account": "x",
@@ -365,5 +367,6 @@ def test_lines_are_summed_by_kind_account_and_price_in_the_contracts_order() -> 
             "amount_nano": nano,
         }
 
-    found = sum_lines([line("levy", 5, 4, 20), line("trade_buy", 3, 2, 6), line("levy", 1, 4, 4), line("new", 1, 1, 1)])
-    assert found == [("trade_buy", "x", 1, 3, 2, 6), ("levy", "x", 2, 6, 4, 24), ("new", "x", 1, 1, 1, 1)]
+    lines = [line("levy", 5, 4, 20), line("share", 3, None, 6), line("levy", 1, 4, 4), line("new", 1, 1, 1)]
+    found = sum_lines(lines, ["share", "levy"])
+    assert found == [("share", "x", 1, 3, None, 6), ("levy", "x", 2, 6, 4, 24), ("new", "x", 1, 1, 1, 1)]

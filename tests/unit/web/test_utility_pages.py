@@ -11,7 +11,7 @@ import pytest
 from gridseries.series import OBSERVATIONS, SLOTS, Row
 from gridweb.access import Role
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX
-from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world
+from tests.unit.web.web_world import CONTRACT, DAY_S, FIRST_S, NOW_S, World, make_world
 
 SLOT_S = 900
 RULES = {
@@ -77,7 +77,7 @@ async def utility_world(folder: Path, areas: list[str]) -> World:
     """A world of these areas, each with one settled slot in which 300 Wh were traded, and a node that answers everything."""
     world = make_world(folder)
     answers = world.node.answers
-    answers["areas"] = {"areas": [area_answer(name) for name in areas]}
+    answers["areas"] = {"areas": [area_answer(name) for name in areas], "contracts": [CONTRACT]}
     answers["exceptions"] = {"exceptions": [], "next": None}
     gateway = {"gateway": "gw", "organisation": "util", "protection": "software", "epoch": 1, "counter": 9}
     answers["gateways"] = {

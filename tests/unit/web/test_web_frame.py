@@ -12,7 +12,7 @@ from quart import Blueprint, render_template_string
 from gridcore.errors import InvariantError, UsageError
 from gridcore.serving.problems import PROBLEM_TYPE, TITLES
 from gridledger.commands import doctor
-from gridseries.series import Row
+from gridseries.series import AnyRow
 from gridweb import app as app_module
 from gridweb import static_files
 from gridweb.access import Role, public
@@ -128,7 +128,7 @@ async def test_a_value_that_the_node_does_not_take_is_the_askers_error_not_a_fau
 async def test_a_span_with_too_many_rows_is_the_askers_error_not_a_fault(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def read(*_: object) -> list[Row]:
+    async def read(*_: object) -> list[AnyRow]:
         raise UsageError("slot: more than 3 rows; ask for a shorter span")
 
     monkeypatch.setattr(world.series, "read", read)

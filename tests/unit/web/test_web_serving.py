@@ -20,7 +20,8 @@ from gridweb import source
 from gridweb.config import ListenConfig, WebConfig
 from gridweb.feed import Feed
 from ledger.client import NodeUnreachable
-from tests.unit.web.web_world import FakeNode, Standing, make_world
+from tests.unit.web.web_world import FakeNode, make_world
+from tests.waiting import until
 
 PATIENCE_S = 30.0
 
@@ -87,12 +88,12 @@ async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
     monkeypatch.setattr(source, "STATUS_AGE_S_MAX", 0.0)
     world, stop = make_world(tmp_path), asyncio.Event()
     probing = asyncio.create_task(probe(world.site.source, stop))
+    world.node.away = world.series.away = True
+    await until(lambda: len(world.site.source.outages()) == 2)
+    world.node.away = world.series.away = False
+    await until(lambda: world.site.source.outages() == [])
+    stop.set()
     async with asyncio.timeout(PATIENCE_S):
-        for is_away in (True, False):
-            world.node.away = world.series.away = is_away
-            while len(world.site.source.outages()) != 2 * is_away:  # noqa: ASYNC110 - the probe's own pause
-                await asyncio.sleep(0.01)
-        stop.set()
         await probing
 
 
@@ -100,7 +101,8 @@ async def test_a_node_that_starts_beside_the_pages_is_not_called_away_before_any
     world, stop = make_world(tmp_path), asyncio.Event()
     world.node.away = world.series.away = True
     probing = asyncio.create_task(probe(world.site.source, stop))
-    await asyncio.sleep(0.05)
+    for _ in range(20):  # far enough for a question that nothing holds up
+        await asyncio.sleep(0)
     assert world.site.source.outages() == []
     stop.set()
     async with asyncio.timeout(PATIENCE_S):
@@ -120,9 +122,23 @@ async def test_a_broken_promise_of_the_projection_ends_the_process_and_comes_out
             await serve_pages(parts, open_socket("127.0.0.1", 0), asyncio.Event())
 
 
+class Progress:
+    """Where a projection stands; counts how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.newest = 1
+        self.looks = 0
+
+    @property
+    def height(self) -> int:
+        """Always the same."""
+        self.looks += 1
+        return 1
+
+
 async def test_open_pages_are_told_of_a_new_height_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "STATUS_EVERY_S", 0.001)
-    stop, progress = asyncio.Event(), Standing()
+    stop, progress = asyncio.Event(), Progress()
     feed = Feed(stop)
     telling = asyncio.create_task(serving._tell_heights(progress, feed, stop))  # type: ignore[arg-type]  # it has what is used
     stream = feed.open(None)
@@ -131,7 +147,8 @@ async def test_open_pages_are_told_of_a_new_height_once(monkeypatch: pytest.Monk
         assert (await anext(stream)).endswith(b"event: status\ndata: {}\n\n")
         progress.newest += 1
         assert (await anext(stream)).startswith(b"id: 2\n")
-    await asyncio.sleep(0.02)
+    looks = progress.looks
+    await until(lambda: progress.looks > looks + 5)
     stop.set()
     await telling
     assert [piece async for piece in stream] == []

@@ -1,7 +1,7 @@
 """A site over a node and a time series that tests set by hand, and browsers that are signed in as anybody.
 
 world = make_world(tmp_path)
-world.node.answers["areas"] = {"areas": […]}
+world.node.answers["areas"] = {"areas": […], "contracts": [CONTRACT]}
 browser = world.browser(Role.HOUSEHOLD, party="H001")
 response = await browser.get("/households/H001")
 """
@@ -21,9 +21,8 @@ from quart import Quart
 from quart.typing import TestClientProtocol
 from quart.wrappers import Response
 
-from gridcore.clock import ManualClock
 from gridcore.serving.metrics import Metrics
-from gridseries.series import Row, Series, SeriesUnavailable
+from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
 from gridweb.access import Role, Viewer
 from gridweb.app import create_app
 from gridweb.config import WebConfig
@@ -37,8 +36,13 @@ from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
 from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.http.queries.contracts import contract_answer
+from settlement.catalogue import CATALOGUE
+from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import PRICES
 
+CONTRACT = contract_answer(CATALOGUE["p2p_call_auction/1"].contract, CATALOGUE["p2p_call_auction/1"].vocabulary)
+"""What the node says of the contract of the areas here."""
 NOW_S = 1_800_000_000
 FIRST_S = 1_799_971_200
 """The first slot of area a-1: local midnight in Shanghai."""
@@ -110,20 +114,22 @@ class MemorySeries:
     """A time series in memory. ``away``: it does not answer."""
 
     kind: str = "embedded"
-    rows: dict[str, dict[tuple[tuple[str, ...], int], Row]] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[tuple[str, ...], int], AnyRow]] = field(default_factory=dict)
     away: bool = False
 
-    async def write(self, series: Series, rows: Sequence[Row]) -> None:
+    async def write(self, series: AnySeries, rows: Sequence[AnyRow]) -> None:
         """Keep rows."""
         self._check()
         self.rows.setdefault(series.name, {}).update({(row.tags, row.time_s): row for row in rows})
 
-    async def read(self, series: Series, start_s: int, end_s: int, tags: Mapping[str, str] | None = None) -> list[Row]:
+    async def read(
+        self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> list[Row[Tags_co, Values_co]]:
         """Rows of a span."""
         self._check()
         wanted = [(series.tags.index(name), value) for name, value in (tags or {}).items()]
         found = [
-            row
+            series.row(*row)
             for row in self.rows.get(series.name, {}).values()
             if start_s <= row.time_s < end_s and all(row.tags[at] == value for at, value in wanted)
         ]
@@ -201,7 +207,7 @@ def make_world(folder: Path, **config: Any) -> World:
     trust.write_text("{}")
     clock, stop = ManualClock(NOW_S), asyncio.Event()
     node, series, progress, health = FakeNode(), MemorySeries(), Standing(), Health(clock)
-    node.answers["areas"] = {"areas": [AREA]}
+    node.answers["areas"] = {"areas": [AREA], "contracts": [CONTRACT]}
     node.answers["areas/a-1/installations"] = {"installations": [], "next": None}
     node.answers["calendars/c"] = {**CALENDAR, "days": [FIRST_S + day * DAY_S for day in range(-1, 3)]}
     database = open_database(folder / "users.db")

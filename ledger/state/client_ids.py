@@ -1,4 +1,4 @@
-"""Ledger time and client ids (docs/spec/state.md, "Client ids", "clock/advance")."""
+"""Client ids: a transaction that its sender names takes effect once (docs/spec/state.md, "Client ids")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
-from ledger.leaves.ledger_time import TIME, TimeLeaf
+from gridcore.transactions.content import ClientNamed
 from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
 from ledger.state.draft import Draft
 
@@ -16,40 +16,25 @@ IDS_PER_HOUR_MAX: Final = 4096
 _HOUR_S: Final = 3600
 
 
-def advance(draft: Draft, transaction: Transaction) -> tuple[Code, tuple[()]]:
-    """clock/advance: move the ledger time of a simulated chain."""
-    if not draft.is_simulated:
-        return Code.CLOCK_IS_BLOCK_TIME, ()
-    if (code := check_client_id(draft, transaction)) is not Code.ACCEPTED:
-        return code, ()
-    to_s = transaction.body["to_s"]
-    if to_s <= draft.ledger_time_s:
-        return Code.CLOCK_NOT_AHEAD, ()
-    TIME.save(draft, TimeLeaf(to_s))
-    remember_client_id(draft, transaction)
-    return Code.ACCEPTED, ()
-
-
-def check_client_id(draft: Draft, transaction: Transaction) -> Code:
+def check_client_id(draft: Draft, transaction: Transaction, content: ClientNamed) -> Code:
     """ACCEPTED for a client id that is valid and new, EXISTS for the same transaction again, else why not."""
-    valid_until_s = transaction.identity["valid_until_s"]
+    valid_until_s = content.valid_until_s
     if valid_until_s < draft.ledger_time_s:
         return Code.EXPIRED
     if valid_until_s > draft.ledger_time_s + VALID_S_MAX:
         return Code.VALID_TOO_LONG
     own = [seen for seen in _seen_ids(draft, valid_until_s) if seen.signer == transaction.signer]
     for seen in own:
-        if seen.client_id == transaction.identity["client_id"]:
+        if seen.client_id == content.client_id:
             return Code.EXISTS if seen.transaction_id == transaction.id else Code.ID_REUSED
     return Code.TOO_MANY_IDS if len(own) >= IDS_PER_HOUR_MAX else Code.ACCEPTED
 
 
-def remember_client_id(draft: Draft, transaction: Transaction) -> None:
+def remember_client_id(draft: Draft, transaction: Transaction, content: ClientNamed) -> None:
     """Keep an accepted transaction's client id until it has expired."""
-    valid_until_s = transaction.identity["valid_until_s"]
-    hour = valid_until_s // _HOUR_S
-    new = SeenId(transaction.signer, transaction.identity["client_id"], transaction.id)
-    SEEN.save(draft, SeenLeaf(hour, [*_seen_ids(draft, valid_until_s), new]), hour)
+    hour = content.valid_until_s // _HOUR_S
+    new = SeenId(transaction.signer, content.client_id, transaction.id)
+    SEEN.save(draft, SeenLeaf(hour, [*_seen_ids(draft, content.valid_until_s), new]), hour)
 
 
 def _seen_ids(draft: Draft, valid_until_s: int) -> Sequence[SeenId]:

@@ -1,34 +1,27 @@
-"""Reading batches: one gateway, one slot boundary, one signature, columns of readings (docs/spec/batch.md).
+"""Readings as they travel beside a signed batch: rows that are hashed, columns that are sent (docs/spec/batch.md).
 
-The encoder of the gateway; pure Python, no numpy. The ledger checks the same bytes as columns (``ledger.state.metering``).
+The encoder of the gateway; pure Python, no numpy. The ledger decodes the same bytes as columns (``ledger.state.columns``).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcore import cbor, merkle
-from gridcore.column import decode_column, encode_column
+from gridcore.column import encode_column
 from gridcore.errors import EncodingError
 from gridcore.observations import OBSERVATIONS_BYTES_MAX
 from gridcore.sm3 import sm3
 
-KIND = "metering/reading_batch"
 REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 ROWS_MAX = 4096
 REGISTER_WH_MAX = 10**13
 SEED_BYTES = 32
 ATTACHMENT_ITEMS_MAX = 12
 """CBOR items of an attachment: a map of three keys, an array of five columns, a seed, the observations."""
-ABSENT_QUALITY = 0xFF
-FIRST_PREVIOUS = bytes(32)
-MEASURED, ESTIMATED, CORRECTED, SUSPECT, MISSING = range(5)
-QUALITIES = ("measured", "estimated", "corrected", "suspect", "missing")
-FLAG_LATE, FLAG_INTERPOLATED, FLAG_FROZEN, FLAG_ROLLOVER = 1, 2, 4, 8
-FLAGS = {"late": FLAG_LATE, "interpolated": FLAG_INTERPOLATED, "frozen": FLAG_FROZEN, "rollover": FLAG_ROLLOVER}
 _ROW = struct.Struct("<IiBQQ")
 
 
@@ -47,15 +40,6 @@ class Reading:
     export_wh: int
 
 
-def quality_words(quality: int) -> tuple[str, tuple[str, ...]]:
-    """The word and the flags of a quality byte; an absent value is "missing"."""
-    if quality == ABSENT_QUALITY:
-        return "missing", ()
-    code = quality & 15
-    word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
-    return word, tuple(name for name, flag in FLAGS.items() if quality >> 4 & flag)
-
-
 def encode_row(reading: Reading) -> bytes:
     """The 25 bytes of one reading that a salted leaf covers. Raises EncodingError for a value out of its width."""
     try:
@@ -64,16 +48,29 @@ def encode_row(reading: Reading) -> bytes:
         raise EncodingError(f"reading of meter {reading.meter}: {error}") from None
 
 
-def decode_row(row: bytes) -> Reading:
-    """Inverse of encode_row. Raises EncodingError unless the row has 25 bytes."""
-    if len(row) != _ROW.size:
-        raise EncodingError(f"a reading row has {_ROW.size} bytes, not {len(row)}")
-    return Reading(*_ROW.unpack(row))
-
-
 def rows_root(seed: bytes, readings: Sequence[Reading]) -> bytes:
     """Root over the salted rows, in order."""
     return merkle.salted_root(seed, [encode_row(reading) for reading in readings])
+
+
+class Attached(NamedTuple):
+    """Readings beside a batch. The batch says rows, rows_root and observations (their digest, None without); attachment travels."""
+
+    rows: int
+    rows_root: bytes
+    observations: bytes | None
+    attachment: bytes
+
+
+def attach(seed: bytes, readings: Sequence[Reading], observations: bytes = b"") -> Attached:
+    """Salt (32 bytes ``seed``) and encode readings in their order. Limits and EncodingError as of ``encode_attachment``."""
+    attachment = encode_attachment(seed, readings, observations)
+    return Attached(len(readings), rows_root(seed, readings), observations_digest(observations), attachment)
+
+
+def observations_digest(observations: bytes) -> bytes | None:
+    """How a batch names the encoded observations beside it; None where there are none."""
+    return sm3(observations) if observations else None
 
 
 def encode_attachment(seed: bytes, readings: Sequence[Reading], observations: bytes = b"") -> bytes:
@@ -95,16 +92,6 @@ def encode_attachment(seed: bytes, readings: Sequence[Reading], observations: by
         _check_size(observations)
         attachment["observations"] = observations
     return cbor.encode(attachment)
-
-
-def decode_attachment(attachment: bytes, rows: int) -> tuple[bytes, list[Reading]]:
-    """Seed and readings of a batch of ``rows`` rows. Raises EncodingError for anything but the canonical form."""
-    seed, columns, _ = split_attachment(attachment)
-    decoded = [decode_column(column, rows) for column in columns]
-    readings = [Reading(*values) for values in zip(*decoded, strict=True)]
-    for reading in readings:
-        encode_row(reading)
-    return seed, readings
 
 
 def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -134,43 +121,3 @@ def split_attachment(attachment: bytes) -> tuple[bytes, list[bytes], bytes]:
 def _check_size(observations: bytes) -> None:
     if len(observations) > OBSERVATIONS_BYTES_MAX:
         raise EncodingError(f"observations take {len(observations)} bytes, more than {OBSERVATIONS_BYTES_MAX}")
-
-
-def names_observations(body: Mapping[str, Any], observations: bytes) -> bool:
-    """Whether the signed ``body`` names just these encoded ``observations`` by their digest; none where they are empty."""
-    return body.get("observations") == (sm3(observations) if observations else None)
-
-
-def encode_body(
-    *,
-    agent: str,
-    boundary_s: int,
-    clock: Mapping[str, Any],
-    configuration: bytes,
-    previous: bytes,
-    profiles: bytes,
-    rows: int,
-    root: bytes,
-    receipt: tuple[int, bytes] | None,
-    observations: bytes = b"",
-) -> dict[str, Any]:
-    """The body of a reading batch's envelope; ``receipt`` is (height, header digest) of the newest verified header.
-
-    observations: their encoded bytes, as the attachment holds them; empty where there are none.
-    """
-    body: dict[str, Any] = {
-        "agent": agent,
-        "boundary_s": boundary_s,
-        "clock": dict(clock),
-        "configuration": configuration,
-        "previous": previous,
-        "profiles": profiles,
-        "registers": list(REGISTERS),
-        "rows": rows,
-        "rows_root": root,
-    }
-    if receipt is not None:
-        body["receipt"] = list(receipt)
-    if observations:
-        body["observations"] = sm3(observations)
-    return body

@@ -1,4 +1,4 @@
-"""The door of a node: questions answered in threads, submissions and waiting requests kept within bounds."""
+"""Between routes and a node: questions are answered in threads, submissions and waiting requests kept within bounds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Node:
-    """What the door opens to. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
+    """What the routes of a node work on. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
 
     ``statements``: how settled slots become statements and postings.
     """
@@ -55,7 +55,7 @@ class Node:
     stop: asyncio.Event
 
 
-class Door:
+class Dispatcher:
     """One node as its routes see it, and the bounds that they keep."""
 
     def __init__(self, node: Node) -> None:

@@ -1,0 +1,151 @@
+"""The node that the projection follows: its questions, and what is kept of the answers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Final, Protocol
+
+from gridseries.answers import (
+    Changes,
+    Point,
+    Position,
+    Registers,
+    read_changes,
+    read_points,
+    read_positions,
+    read_registers,
+    understood,
+)
+from gridseries.rows import observation_rows, touched_slots
+from gridseries.series import ObservationRow
+from ledger.client import NodeRefused, NodeStatus
+
+POINTS_MAX: Final = 200_000
+"""Installations in memory, beside the page in use; they never change. Those used last stay."""
+REGISTER_PAGES_MAX: Final = 4
+"""Pages of registers in memory during one answer's work: the end of a slot is the start of the next."""
+NOT_FOUND: Final = 404
+
+
+class NodeClient(Protocol):
+    """What the projection uses of ``ledger.client.Client``, which signs as somebody who reads all."""
+
+    async def status(self) -> NodeStatus:
+        """What the node says of its chain."""
+
+    async def query(self, path: str, **params: str | int) -> Any:
+        """The JSON answer of ``/api/v1/<path>``."""
+
+
+class FollowedNode:
+    """A node's answers, read; what never changes is kept in memory, within bounds."""
+
+    def __init__(self, client: NodeClient) -> None:
+        self._client = client
+        self._points: OrderedDict[tuple[str, int], tuple[list[Point], int | None]] = OrderedDict()
+        self._registers: OrderedDict[tuple[str, int, int], list[Registers | None]] = OrderedDict()
+        self._first_slot_start_s: dict[str, int] = {}
+        self.areas_of: dict[str, tuple[str, ...]] = {}
+        self.slot_s = 0
+
+    async def start(self) -> NodeStatus:
+        """What a genesis says once and for all: slots, areas, gateways."""
+        status = await self._client.status()
+        areas = await self._client.query("areas")
+        with understood("areas"):
+            self._first_slot_start_s = {entry["area"]: int(entry["first_slot_start_s"]) for entry in areas["areas"]}
+        areas_of: dict[str, tuple[str, ...]] = {}
+        start: int | None = 0
+        while start is not None:
+            gateways = await self._client.query("gateways", start=start)
+            with understood("gateways"):
+                areas_of |= {entry["gateway"]: tuple(entry["areas"]) for entry in gateways["gateways"]}
+            start = _next(gateways)
+        self.areas_of = areas_of
+        self.slot_s = status.slot_s
+        return status
+
+    async def changes(self, after_height: int, wait_s: int) -> Changes:
+        """What was written after a height, once there is something or ``wait_s`` have passed."""
+        return read_changes(await self._client.query("changes", after_height=after_height, wait_s=wait_s))
+
+    async def touched(self, changes: Changes) -> list[tuple[str, int]]:
+        """(area, start) of the slots whose rows may be different now, ascending."""
+        with understood("changes"):
+            return touched_slots(changes, self._first_slot_start_s, self.areas_of, self.slot_s)
+
+    async def observations(self, gateway: str, boundary_s: int) -> list[ObservationRow]:
+        """The observation rows of a gateway at a boundary."""
+        answer = await self._query_or_none(f"gateways/{gateway}/observations", boundary_s=boundary_s)
+        return [] if answer is None else observation_rows(gateway, boundary_s, answer)
+
+    async def points(self, area: str) -> AsyncIterator[tuple[int, list[Point]]]:
+        """(first row, points) page by page, ascending by installation."""
+        start: int | None = 0
+        while start is not None:
+            page = self._points.get((area, start))
+            if page is None:
+                answer = await self._client.query(f"areas/{area}/installations", start=start)
+                page = (read_points(answer), _next(answer))
+                self._points[area, start] = page
+                while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
+                    self._points.popitem(last=False)
+            else:
+                self._points.move_to_end((area, start))
+            yield start, page[0]
+            start = page[1]
+
+    async def registers(
+        self, area: str, boundary_s: int, start: int, points: Sequence[Point]
+    ) -> list[Registers | None]:
+        """Registers of a page of points at a boundary; the page begins at row ``start``."""
+        key = (area, boundary_s, start)
+        page = self._registers.get(key)
+        if page is None:
+            answer = await self._client.query(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
+            page = read_registers(answer, points)
+            self._registers[key] = page
+            if len(self._registers) > REGISTER_PAGES_MAX:
+                self._registers.popitem(last=False)
+        return page
+
+    def forget_registers(self) -> None:
+        """Ask for registers anew: they may have been written since."""
+        self._registers.clear()
+
+    async def coverage(self, area: str, boundary_s: int) -> tuple[int, int]:
+        """Meters of an area, and those with a register at a boundary."""
+        answer = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
+        with understood("coverage"):
+            return int(answer["expected"]), int(answer["committed"])
+
+    async def clearing(self, area: str, slot_start_s: int) -> Any:
+        """The clearing of a slot, None before."""
+        return await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/clearing")
+
+    async def positions(self, area: str, slot_start_s: int) -> AsyncGenerator[tuple[str, Position]]:
+        """(meter, position) of the billed points of a settled slot; none before."""
+        start: int | None = 0
+        while start is not None:
+            answer = await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/positions", start=start)
+            if answer is None:
+                return
+            for entry in read_positions(answer):
+                yield entry
+            start = _next(answer)
+
+    async def _query_or_none(self, path: str, **params: int) -> Any:
+        """The answer; None where there is no such thing yet."""
+        try:
+            return await self._client.query(path, **params)
+        except NodeRefused as refused:
+            if refused.status == NOT_FOUND:
+                return None
+            raise
+
+
+def _next(answer: Any) -> int | None:
+    with understood("pages"):
+        following = answer["next"]
+        return None if following is None else int(following)

@@ -1,0 +1,33 @@
+"""What the state machine knows of a kind of transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from gridcore.codes import Code
+from gridcore.envelope import Transaction
+from gridcore.transactions.content import Content
+from ledger.leaves.exception import RowVerdict
+from ledger.state.draft import Draft
+
+C = TypeVar("C", bound=Content)
+
+
+class Answer(NamedTuple):
+    """What became of an admitted transaction. rows: those of a reading batch that were not used."""
+
+    code: Code
+    rows: tuple[RowVerdict, ...] = ()
+
+
+class Kind(NamedTuple, Generic[C]):
+    """A kind of transaction.
+
+    role: of the signers that may send it; content: the record of what it says; apply: change the draft, or answer with the
+    code of the first check that fails and change nothing.
+    """
+
+    role: str
+    content: type[C]
+    apply: Callable[[Draft, Transaction, C], Answer]

@@ -1,0 +1,23 @@
+"""The one table of transaction kinds: a new kind is its record, what it does, and its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.open_epoch import OpenEpoch
+from gridcore.transactions.reading_batch import ReadingBatch
+from ledger.kinds.clock_advance import advance_clock
+from ledger.kinds.kind import Kind
+from ledger.kinds.market_order import take_order
+from ledger.kinds.open_epoch import open_epoch
+from ledger.kinds.reading_batch import take_batch
+
+KINDS: Final[Mapping[str, Kind[Any]]] = {
+    ClockAdvance.kind: Kind("clock", ClockAdvance, advance_clock),
+    OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
+    ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch),
+    MarketOrder.kind: Kind("prosumer", MarketOrder, take_order),
+}

@@ -1,0 +1,111 @@
+"""Transactions: what a record says comes back from what was signed, and nothing of another form does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gridcore.envelope import Transaction, decode_transaction, encode_signed, encode_transaction
+from gridcore.errors import EncodingError
+from gridcore.forms import TIME_S_MAX
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import Content, sign_content
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.open_epoch import OpenEpoch
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
+from ledger.kinds.table import KINDS
+
+ADVANCE = ClockAdvance(client_id=bytes(16), valid_until_s=900, to_s=0)
+EPOCH = OpenEpoch(client_id=bytes(16), valid_until_s=-1, epoch=2, gateway="gw-1", reason="outbox lost")
+ORDER = MarketOrder(area="A", counter=0, price_micro_per_kwh=-5, quantity_wh=2**63 - 1, side="sell", slot_start_s=-900)
+BATCH = ReadingBatch(
+    agent="",
+    boundary_s=900,
+    clock=ClockState(-3, "holdover"),
+    configuration=bytes(32),
+    counter=1,
+    epoch=1,
+    previous=FIRST_PREVIOUS,
+    profiles=bytes(32),
+    rows=4096,
+    rows_root=bytes(32),
+)
+FULL_BATCH = replace(BATCH, observations=b"o" * 32, receipt=VerifiedHeader(7, b"h" * 32))
+CONTENTS = [ADVANCE, EPOCH, ORDER, BATCH, FULL_BATCH]
+
+
+def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:
+    """The transaction of a content; ``changes``: another identity or body."""
+    parts: dict[str, Any] = {"identity": content.identity(), "body": content.body(), **(changes or {})}
+    signed = encode_signed(chain="c", kind=content.kind, signer="s", **parts)
+    return decode_transaction(encode_transaction(signed, bytes(64), attachment))
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: type(content).__name__)
+def test_a_record_comes_back_from_what_was_signed(content: Content) -> None:
+    signed = sign_content(content, chain="c", signer="s", sign=lambda message: bytes(64))
+    transaction = decode_transaction(signed.wire)
+    assert type(content).decode(transaction) == content
+    assert (transaction.id, transaction.kind, transaction.signer) == (signed.id, content.kind, "s")
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: type(content).__name__)
+@pytest.mark.parametrize("part", ["identity", "body"])
+def test_a_field_too_many_or_too_few_is_refused(content: Content, part: str) -> None:
+    fields = dict(getattr(content, part)())
+    decode = type(content).decode
+    with pytest.raises(EncodingError, match="its fields are"):
+        decode(transaction_of(content, {part: fields | {"more": 1}}))
+    for name in fields.keys() - {"observations", "receipt"}:
+        less = {key: value for key, value in fields.items() if key != name}
+        with pytest.raises(EncodingError, match="its fields are"):
+            decode(transaction_of(content, {part: less}))
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: type(content).__name__)
+@pytest.mark.parametrize("value", [None, True, [], {}, 2**63, -(2**63) - 1], ids=repr)
+def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) -> None:
+    value = "x" * 201 if value is None else value
+    fields = [(part, name) for part in ("identity", "body") for name in getattr(content, part)()]
+    assert len(fields) > 2
+    for part, name in fields:
+        changes = {part: {**getattr(content, part)(), name: value}}
+        with pytest.raises(EncodingError, match=f"{name} is|clock: its fields"):
+            type(content).decode(transaction_of(content, changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "value"),
+    [
+        (ADVANCE, "to_s", -1),
+        (ADVANCE, "to_s", TIME_S_MAX + 1),
+        (EPOCH, "reason", ""),
+        (ORDER, "side", "hold"),
+        (ORDER, "area", ""),
+        (BATCH, "rows", 0),
+        (BATCH, "rows", 4097),
+        (BATCH, "registers", ["1-0:2.8.0", "1-0:1.8.0"]),
+        (BATCH, "clock", {"offset_ms": 0, "state": "wrong"}),
+        (BATCH, "clock", {"offset_ms": 0}),
+        (BATCH, "receipt", [1]),
+        (BATCH, "receipt", [1, bytes(31)]),
+        (BATCH, "observations", b""),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(content: Content, name: str, value: Any) -> None:
+    with pytest.raises(EncodingError, match=name if name != "clock" else "clock: "):
+        type(content).decode(transaction_of(content, {"body": {**content.body(), name: value}}))
+
+
+@pytest.mark.parametrize("content", [ADVANCE, EPOCH, ORDER], ids=lambda content: type(content).__name__)
+def test_an_attachment_is_refused_where_a_kind_has_none(content: Content) -> None:
+    with pytest.raises(EncodingError, match="no attachment"):
+        type(content).decode(transaction_of(content, attachment=b"x"))
+
+
+def test_the_table_of_kinds_names_each_record_by_its_kind() -> None:
+    assert {kind: entry.content.kind for kind, entry in KINDS.items()} == {kind: kind for kind in KINDS}
+    assert {type(content) for content in CONTENTS} == {entry.content for entry in KINDS.values()}

@@ -1,0 +1,60 @@
+"""Certificates: one node's signature behind its guard, and those of a set put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import UsageError
+from gridcore.header import certificate_message
+from gridcore.sm import SigningKey
+from ledger.certifier import Certifier, check_alone, combine
+from ledger.store.errors import GuardError
+from ledger.store.guard import Guard
+from tests.worlds.faults import UnsyncedFiles
+
+KEYS = sorted((SigningKey.from_scalar(bytes(31) + bytes([n])) for n in range(1, 5)), key=lambda key: key.public_key)
+SIGNERS = [(key.public_key, 1) for key in KEYS]
+CHAIN, DIGEST = "chain", bytes([7]) * 32
+
+
+def signatures(count: int, digest: bytes = DIGEST) -> dict[bytes, bytes]:
+    return {key.public_key: key.sign(certificate_message(CHAIN, 3, digest)) for key in KEYS[:count]}
+
+
+@pytest.mark.parametrize(("count", "is_enough"), [(0, False), (2, False), (3, True), (4, True)])
+def test_more_than_two_thirds_of_the_power_make_a_certificate(count: int, is_enough: bool) -> None:
+    given = signatures(count)
+    found = combine(CHAIN, 3, DIGEST, given, SIGNERS)
+    assert found == (sorted(given.items()) if is_enough else None)
+
+
+def test_signatures_of_strangers_and_of_other_headers_count_for_nothing() -> None:
+    stranger = SigningKey.from_scalar(bytes(31) + b"\x63")
+    given = signatures(2) | {stranger.public_key: stranger.sign(certificate_message(CHAIN, 3, DIGEST))}
+    given[KEYS[2].public_key] = signatures(3, bytes(32))[KEYS[2].public_key]
+    assert combine(CHAIN, 3, DIGEST, given, SIGNERS) is None
+    given[KEYS[3].public_key] = signatures(4)[KEYS[3].public_key]
+    assert [key for key, _ in combine(CHAIN, 3, DIGEST, given, SIGNERS) or []] == [
+        KEYS[place].public_key for place in (0, 1, 3)
+    ]
+
+
+def test_power_counts_not_heads() -> None:
+    signers = [(KEYS[0].public_key, 5), (KEYS[1].public_key, 1), (KEYS[2].public_key, 1)]
+    assert combine(CHAIN, 3, DIGEST, signatures(1), signers) is not None
+    check_alone(signers, KEYS[0].public_key)
+    for key in KEYS[1:]:
+        with pytest.raises(UsageError, match="no power to certify alone"):
+            check_alone(signers, key.public_key)
+
+
+def test_a_node_signs_one_header_of_a_height_and_gives_the_same_bytes_again(tmp_path: Path) -> None:
+    guard = Guard.create(tmp_path / "guard", 0, bytes(32), UnsyncedFiles())
+    certifier = Certifier(CHAIN, [(KEYS[0].public_key, 1)], KEYS[0], guard, UnsyncedFiles())
+    first = certifier.certify(1, DIGEST)
+    assert certifier.certify(1, DIGEST) == first
+    assert certifier.sign(1, DIGEST) == first[0][1]
+    with pytest.raises(GuardError, match="refuses header"):
+        certifier.sign(1, bytes(32))

@@ -1,0 +1,240 @@
+"""What a start compares before anything is signed: one flipped bit anywhere, empty files, a guard elsewhere, the registry's file."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from gridcore import merkle
+from gridcore.errors import GridError, UsageError
+from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.signer import SIGNER
+from ledger.state.registry import Registry
+from ledger.store import state_db
+from ledger.store.check import check_ledger, renew_guard
+from ledger.store.directory import init_ledger
+from ledger.store.errors import StoreError
+from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
+from tests.worlds.clocks import ManualClock
+from tests.worlds.faults import UnsyncedFiles
+from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
+from tests.worlds.keys import key
+from tests.worlds.ledgers import decide, open_ledger
+
+CLOCK = [clock_advance(START_S + 10 + step) for step in range(12)]
+GW1, GW2 = batches("gw-1", 12), batches("gw-2", 12)
+BLOCKS = list(zip(GW1, GW2, CLOCK, strict=True))
+FLIPS = 60
+
+
+def go_on(data_dir: Path) -> bytes:
+    """S_h after the last blocks."""
+    with closing(open_ledger(data_dir)) as ledger:
+        for wires in BLOCKS[ledger.height :]:
+            assert decide(ledger, wires) == [0, 0, 0]
+        return ledger.digest(ledger.height)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with eight blocks, closed."""
+    data_dir = tmp_path_factory.mktemp("filled") / "ledger"
+    with closing(open_ledger(data_dir)) as ledger:
+        for wires in BLOCKS[:8]:
+            assert decide(ledger, wires) == [0, 0, 0]
+    return data_dir
+
+
+@pytest.fixture
+def copied(filled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(filled, tmp_path / "copy"))
+
+
+def flip(path: Path, random: Random) -> int:
+    """Change one bit; returns the byte's place."""
+    data = bytearray(path.read_bytes())
+    place = random.randrange(len(data))
+    data[place] ^= 1 << random.randrange(8)
+    path.write_bytes(data)
+    return place
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flipped_bit_in_the_database_never_leads_to_another_header(filled: Path, tmp_path: Path, seed: int) -> None:
+    expected = go_on(Path(shutil.copytree(filled, tmp_path / "calm")))
+    random, told = Random(seed), list[str]()
+    for number in range(FLIPS // 3):
+        data_dir = Path(shutil.copytree(filled, tmp_path / str(number)))
+        place = flip(data_dir / "state.db", random)
+        try:
+            assert go_on(data_dir) == expected, f"bit of byte {place}"
+        except StoreError as error:
+            told.append(str(error))
+    assert len(told) < FLIPS // 3
+    assert all("\n" not in line and "state.db" in line for line in told)
+
+
+@pytest.mark.parametrize("height", [1, 4, 7])
+def test_a_flipped_bit_in_a_middle_block_of_the_log_is_named_with_both_heights(copied: Path, height: int) -> None:
+    with closing(open_ledger(copied)) as ledger:
+        offset = ledger._db.log_offset(height) or 0
+    path = copied / "blocks.log"
+    data = bytearray(path.read_bytes())
+    data[offset + 90] ^= 4
+    path.write_bytes(data)
+    said = rf"block {height} at byte {offset} is damaged: its checksum does not hold; .* signed block 8 .*put back a blocks.log"
+    with pytest.raises(StoreError, match=said):
+        open_ledger(copied)
+    assert path.read_bytes() == bytes(data)
+
+
+def test_a_leaf_and_a_tile_that_lie_in_a_blocks_way_stop_it_before_anything_is_signed(copied: Path) -> None:
+    for statement, what in (
+        ("UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'gateway/gw-1'", "leaf gateway/gw-1"),
+        ("UPDATE leaves SET number = number + 100000 WHERE key = 'area/A'", "leaves by key"),
+    ):
+        data_dir = Path(shutil.copytree(copied, copied.with_name(what.replace("/", "-"))))
+        with closing(sqlite3.connect(data_dir / "state.db")) as connection, connection:
+            connection.execute(statement)
+        before = (data_dir / "guard").read_bytes()
+        if what == "leaves by key":  # the start sees it and makes the database again
+            assert go_on(data_dir)
+            continue
+        with (
+            closing(open_ledger(data_dir)) as ledger,
+            pytest.raises(StoreError, match=rf"{what} is damaged.*remove state.db"),
+        ):
+            decide(ledger, BLOCKS[8])
+        assert (data_dir / "guard").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("guard", StoreError, r"guard: empty, so it is not known .* put it back or remove it.* node renew-guard"),
+        ("genesis.cbor", UsageError, r"genesis.cbor: empty; put back the genesis that this ledger was made from"),
+    ],
+)
+def test_an_empty_file_is_told_with_its_way_out(copied: Path, name: str, error: type[GridError], said: str) -> None:
+    (copied / name).write_bytes(b"")
+    with pytest.raises(error, match=said) as told:
+        Ledger.open(copied, CONTRACTS, key("operator"), ManualClock(START_S))
+    assert "\n" not in str(told.value)
+
+
+def test_a_genesis_with_a_flipped_bit_is_told_with_its_way_out(copied: Path) -> None:
+    flip(copied / "genesis.cbor", Random(3))
+    with pytest.raises(UsageError, match=r"genesis.cbor: .*put back the genesis"):
+        Ledger.open(copied, CONTRACTS, key("operator"), ManualClock(START_S))
+
+
+def test_the_guard_may_lie_outside_the_data_directory(tmp_path: Path) -> None:
+    data_dir, guard = tmp_path / "ledger", tmp_path / "elsewhere" / "guard"
+    init_ledger(data_dir, FEEDERS.genesis_file, guard=guard)
+
+    def open_there() -> Ledger:
+        return Ledger.open(
+            data_dir, CONTRACTS, key("operator"), ManualClock(START_S), guard=guard, files=UnsyncedFiles()
+        )
+
+    with closing(open_there()) as ledger:
+        decide(ledger, BLOCKS[0])
+    assert [path.name for path in data_dir.iterdir() if path.name.startswith("guard")] == []
+    assert check_ledger(data_dir, CONTRACTS, guard=guard).holds
+    with pytest.raises(StoreError, match="ledger/guard: missing"):
+        Ledger.open(data_dir, CONTRACTS, key("operator"), ManualClock(START_S))
+    guard.unlink()
+    with pytest.raises(StoreError, match=rf"renew-guard --data DIR --guard {guard}"):
+        open_there()
+    assert renew_guard(data_dir, CONTRACTS, guard=guard).height == 1
+    with closing(open_there()) as ledger:
+        assert ledger.height == 1
+
+
+# ------------------------------------------------------------------------------------------------- the registry's file
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_last(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut, flip_last, lambda path: path.write_bytes(b"")])
+def test_a_registry_file_that_does_not_fit_is_made_again(copied: Path, spoil: Callable[[Path], object]) -> None:
+    whole = (copied / "registry").read_bytes()
+    spoil(copied / "registry")
+    open_ledger(copied).close()
+    again = (copied / "registry").read_bytes()
+    assert again[76:] == whole[76:]
+
+
+def test_a_start_with_a_registry_file_decodes_no_installation(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "from_leaves", lambda *_: pytest.fail("leaves were read"))
+    with closing(open_ledger(copied)) as ledger:
+        assert ledger.registry.numbers.tolist() == [1, 2]
+
+
+def test_the_registry_file_of_another_ledger_is_not_believed(copied: Path, tmp_path: Path) -> None:
+    with closing(open_ledger(tmp_path / "other")) as other:
+        decide(other, [CLOCK[5]])
+    open_ledger(tmp_path / "other").close()
+    shutil.copy(tmp_path / "other" / "registry", copied / "registry")
+    with closing(open_ledger(copied)) as ledger:
+        assert ledger.registry.numbers.tolist() == [1, 2]
+
+
+# ---------------------------------------------------------------------------------------------- proofs at earlier heights
+
+
+def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_db, "PROVABLE_HEIGHTS", 5)
+    leaves = {}
+    with closing(open_ledger(tmp_path)) as ledger:
+        for height, wires in enumerate(BLOCKS, 1):
+            decide(ledger, wires)
+            leaves[height] = {name: ledger.leaf(name) for name in (GATEWAY.key("gw-1"), "chain", SIGNER.key("gw-2"))}
+        for height in range(7, 13):
+            for name, leaf in leaves[height].items():
+                proof = ledger.leaf_proof(name, height)
+                assert proof is not None
+                assert (proof.leaf, proof.header) == (leaf, ledger.header(height))
+                assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root
+        rows = ledger._db._rows("SELECT MIN(height), MAX(height) FROM replaced_digests")
+        assert rows == [(8, 12)], "no more is kept than the proofs need"
+        assert ledger.leaf_proof(GATEWAY.key("nobody"), 9) is None
+        with pytest.raises(UsageError, match="leaf time: is proved at the newest height alone"):
+            ledger.leaf_proof("time", 9)
+
+
+def test_a_height_that_is_too_old_to_be_proved_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.store.reader.PROVABLE_HEIGHTS", 3)
+    with closing(open_ledger(tmp_path)) as ledger:
+        for wires in BLOCKS[:6]:
+            decide(ledger, wires)
+        with pytest.raises(UsageError, match="height 2: the state is proved at the newest 3 heights before 6"):
+            ledger.leaf_proof("chain", 2)
+
+
+def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None:
+    with closing(open_ledger(tmp_path)) as ledger:
+        for wires in BLOCKS[:6]:
+            decide(ledger, wires)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
+        connection.execute("UPDATE replaced_leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE height = 5")
+    with closing(open_ledger(tmp_path)) as ledger:
+        with pytest.raises(StoreError, match="leaf gateway/gw-1 as of height 4 is damaged"):
+            ledger.leaf_proof(GATEWAY.key("gw-1"), 4)
+        assert ledger.leaf_proof(GATEWAY.key("gw-1"), 6) is not None
