@@ -5,20 +5,19 @@ from __future__ import annotations
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.transactions.clock_advance import ClockAdvance
-from ledger.kinds.kind import Answer
 from ledger.leaves.ledger_time import TIME, TimeLeaf
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 
 
-def advance_clock(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Answer:
+def advance_clock(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Code:
     """Ledger time never goes back, and moves by transactions on a simulated chain alone."""
     if not draft.is_simulated:
-        return Answer(Code.CLOCK_IS_BLOCK_TIME)
+        return Code.CLOCK_IS_BLOCK_TIME
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     if content.to_s <= draft.ledger_time_s:
-        return Answer(Code.CLOCK_NOT_AHEAD)
+        return Code.CLOCK_NOT_AHEAD
     TIME.save(draft, TimeLeaf(content.to_s))
     remember_client_id(draft, transaction, content)
-    return Answer(Code.ACCEPTED)
+    return Code.ACCEPTED

@@ -8,7 +8,6 @@ from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
-from ledger.kinds.kind import Answer
 from ledger.leaves.area import AREA
 from ledger.leaves.book import Order, append_order, load_orders
 from ledger.leaves.party import PARTY
@@ -20,18 +19,18 @@ QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 
 
-def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Answer:
+def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Code:
     """An order stands once; what stands already is told before what would be wrong with it by now."""
     if (code := check_trader(draft, transaction.signer, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     place = (transaction.signer, content.counter)
     index = _book_index(draft, content.area, content.slot_start_s)
     if index.get(place) == transaction.id:
-        return Answer(Code.EXISTS)
+        return Code.EXISTS
     if (code := check_order(draft, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     if place in index:
-        return Answer(Code.ORDER_REUSED)
+        return Code.ORDER_REUSED
     order = Order(
         party=transaction.signer,
         counter=content.counter,
@@ -43,7 +42,7 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
     )
     append_order(draft, content.area, content.slot_start_s, len(index), order)
     index[place] = transaction.id
-    return Answer(Code.ACCEPTED)
+    return Code.ACCEPTED
 
 
 def check_trader(draft: Draft, signer: str, content: MarketOrder) -> Code:

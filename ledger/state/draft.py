@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.leaves.ledger_time import TIME
+from ledger.state.columns import Batch
 from ledger.state.registry import Registry
 from ledger.state.state import State
 
@@ -21,6 +22,8 @@ class Draft:
         self.height = height
         self.orders: dict[tuple[str, int], dict[tuple[str, int], bytes]] = {}
         """Index of each book touched in this block: (party, counter) -> transaction id; see ``market``."""
+        self.batches: list[Batch] = []
+        """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()
         """(area, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from gridcore.codes import Code
@@ -11,8 +12,9 @@ from gridcore.errors import EncodingError, broken
 from gridcore.transactions.content import Content
 from ledger.contract import Contract
 from ledger.kinds.table import KINDS
+from ledger.leaves.exception import RowVerdict
 from ledger.leaves.signer import SIGNER
-from ledger.state import due
+from ledger.state import due, metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.state import State
@@ -34,12 +36,19 @@ def apply_block(state: State, block: Block, contracts: Mapping[str, Contract], v
     invariant, never "false". A refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, block.time_s)
-    results = tuple(
+    results = [
         apply_transaction(draft, transaction, verdicts) if transaction else refuse_malformed(wire)
         for wire, transaction in zip(block.transactions, block.decoded, strict=True)
-    )
+    ]
+    refused = metering.keep_batches(draft, draft.batches)
     work_pending = due.run_due_work(draft, contracts)
-    return Applied(results, draft.changes, work_pending)
+    return Applied(tuple(with_rows(result, refused) for result in results), draft.changes, work_pending)
+
+
+def with_rows(result: Result, refused: Mapping[bytes, Sequence[RowVerdict]]) -> Result:
+    """The result of an accepted batch with the verdicts on its rows that were refused."""
+    rows = refused.get(result.id, ()) if result.code == Code.ACCEPTED else ()
+    return replace(result, rows=tuple(rows)) if rows else result
 
 
 def refuse_malformed(wire: bytes) -> Result:
@@ -52,8 +61,7 @@ def apply_transaction(draft: Draft, transaction: Transaction, verdicts: Verdicts
     code, content = check_admission(draft, transaction, verdicts)
     if content is None:
         return Result(code, transaction.digest, transaction.id)
-    code, rows = KINDS[transaction.kind].apply(draft, transaction, content)
-    return Result(code, transaction.digest, transaction.id, rows)
+    return Result(KINDS[transaction.kind].apply(draft, transaction, content), transaction.digest, transaction.id)
 
 
 def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Admission:
