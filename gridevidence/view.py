@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridcore import merkle
-from gridcore.batch import quality_words
 from gridcore.errors import EncodingError
+from gridcore.quality import quality_words
 from gridcore.sm3 import sm3
 from gridevidence.layout import FILL_ROW, READING_ROW
 from gridevidence.verifier.answers import Halt, plain

@@ -86,5 +86,7 @@ MID_MARKET_RATE_1: Final = Contract(
     lines_of_point=lines_of_member,
     check_point=_check_member,
     clear=None,
-    not_checked=("that the area's surplus and deficit are the sums of all its points' energies",),
+    not_checked=(
+        "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
+    ),
 )

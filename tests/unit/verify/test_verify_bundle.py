@@ -194,7 +194,8 @@ def _without(value: Any, key: Any) -> Any:
 
 def test_malformed_bytes_inside_leaves_and_signed_maps_are_refused_without_a_traceback() -> None:
     parts = parts_of(TRADE)
-    wrong = [b"", b"\xff", b"\x80", b"\xf5", *(cbor.encode(value) for value in (["chain"], [1, 2], {}, 7)), bytes(60)]
+    maps: list[Any] = [["chain"], [1, 2], {}, 7]
+    wrong = [b"", b"\xff", b"\x80", b"\xf5", *(cbor.encode(value) for value in maps), bytes(60)]
     for place in inner_places(parts):
         for data in wrong:
             changed = cbor.encode(replaced(parts, place, _always(data)))
