@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
-from gridweb.access import Role
-from settlement import statements
-from settlement.catalogue import CONTRACTS
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,
     BOUGHT_WH,
@@ -28,6 +23,11 @@ from tests.unit.verify.bundle_world import (
     START_S,
 )
 from tests.unit.verify.bundle_world import World as BundleWorld
+
+from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
+from gridweb.access import Role
+from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.unit.web.web_world import CONTRACT, DAY_S, NOW_S, Browser, World, make_world
 
 DAY_START_S = START_S - START_S % DAY_S + 16 * 3600 - DAY_S  # local midnight in Shanghai before START_S
