@@ -31,7 +31,7 @@ from ledger.evidence_ledger import ReaderEvidence, recorded
 from ledger.gates import load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
-from ledger.leaves.columns import CHUNK_ROWS, Int64, chunks
+from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.positions import HEAD, POSITIONS
 from ledger.leaves.results import RESULTS
@@ -151,11 +151,11 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
 
 def _position(reader: LedgerReader, contract: Contract, leaf: RunLeaf, row: int) -> RowProof:
     """The row of a point, out of its chunk alone; of the other chunks their roots."""
-    chunk, at = divmod(row, CHUNK_ROWS)
+    chunk, at = split_row(row)
     parts = [
         POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, number) for number, _, _ in chunks(leaf.rows)
     ]
-    own, first = parts[chunk], chunk * CHUNK_ROWS
+    own, first = parts[chunk], row - at
     columns = {name: own.columns[name] for name in (*HEAD, *contract.position_columns)}
     rows = ChunkedRows(
         chunk=chunk,

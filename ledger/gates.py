@@ -11,7 +11,7 @@ from gridcore.rows import PackedRows
 from ledger.leaves.book import SIDES, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.columns import CHUNK_ROWS
+from ledger.leaves.columns import split_row
 from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
 from ledger.registry.areas import Area
@@ -65,7 +65,7 @@ class GateOrders:
 
 def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate:
     """What a cleared gate came to in the area of this number."""
-    chunk, at = divmod(number, CHUNK_ROWS)
+    chunk, at = split_row(number)
     cleared = CLEARED.must(leaves, leaf.slot_start_s, leaf.zone, chunk)
     has_price = bool(cleared.has_price[at])
     return AreaGate(

@@ -14,7 +14,7 @@ from gridcore.errors import broken
 from gridcore.registry.rules import RULES
 from ledger.contract import Contract, LineLike, Positions
 from ledger.leaves.cleared import CLEARED
-from ledger.leaves.columns import CHUNK_ROWS, Int64, UInt8
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
@@ -63,10 +63,10 @@ def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
     """The rows of the zone ``rows`` of a run; only the chunks that hold them are read."""
     columns: dict[str, Int64] = {}
     quality = np.zeros(len(rows), dtype=np.uint8)
-    for chunk in np.unique(rows // CHUNK_ROWS).tolist() or [0]:
+    for chunk in np.unique(chunks_of(rows)).tolist() or [0]:
         part = POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
-        own = np.flatnonzero(rows // CHUNK_ROWS == chunk)
-        at = rows[own] - chunk * CHUNK_ROWS
+        own = np.flatnonzero(chunks_of(rows) == chunk)
+        at = rows[own] - chunk_bounds(chunk)[0]
         quality[own] = part.quality[at]
         for name, column in part.columns.items():
             columns.setdefault(name, np.zeros(len(rows), dtype=np.int64))[own] = column[at]
@@ -75,7 +75,7 @@ def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
 
 def area_result(reader: LedgerReader, leaf: RunLeaf, number: int) -> AreaResult:
     """What a run says of the area of this number."""
-    chunk, at = divmod(number, CHUNK_ROWS)
+    chunk, at = split_row(number)
     results = RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
     cleared = CLEARED.must(reader, leaf.slot_start_s, leaf.zone, chunk)
     return AreaResult(

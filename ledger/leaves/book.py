@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ledger.leaves.columns import CHUNK_ROWS, Digests, Int64, join_columns, pack_each, unpack_digests, unpack_each
+from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, split_row, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 BUY, SELL = 0, 1
@@ -67,10 +67,7 @@ BOOK: Final = Family("book", _key, _decode, _encode)
 def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
     """All orders of a slot."""
     parts: list[BookLeaf] = []
-    while not parts or len(parts[-1].area) == CHUNK_ROWS:
-        chunk = BOOK.load(leaves, slot_start_s, zone, len(parts))
-        if chunk is None:
-            break
+    while (chunk := BOOK.load(leaves, slot_start_s, zone, len(parts))) is not None:
         parts.append(chunk)
     columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in Order._fields}
     for name in ("ids", "seeds"):
@@ -82,7 +79,7 @@ def append_order(
     leaves: WritableLeaves, slot_start_s: int, zone: str, place: int, order: Order, transaction_id: bytes, seed: bytes
 ) -> None:
     """Put the order number ``place`` (from 0) of a slot behind the others; those are not decoded."""
-    key = BOOK.key(slot_start_s, zone, place // CHUNK_ROWS)
+    key = BOOK.key(slot_start_s, zone, split_row(place)[0])
     before = leaves.get(key) or dict.fromkeys(BookLeaf._fields, b"")
     new = {name: value.to_bytes(8, "little", signed=True) for name, value in order._asdict().items()}
     new |= {"ids": transaction_id, "seeds": seed}

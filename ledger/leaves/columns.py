@@ -59,6 +59,21 @@ def unpack_quality(data: bytes) -> UInt8:
     return np.frombuffer(data, dtype=np.uint8).copy()
 
 
+def split_row(row: int) -> tuple[int, int]:
+    """The chunk of a row, and its place in it."""
+    return divmod(row, CHUNK_ROWS)
+
+
+def chunk_bounds(chunk: int) -> tuple[int, int]:
+    """The first row of a chunk, and the first one behind it."""
+    return chunk * CHUNK_ROWS, (chunk + 1) * CHUNK_ROWS
+
+
+def chunks_of(rows: Int64) -> Int64:
+    """int64[n]: the chunk of each of some rows."""
+    return rows // CHUNK_ROWS
+
+
 def chunks(count: int) -> list[tuple[int, int, int]]:
     """(chunk, first row, end row) of ``count`` rows."""
     return [(start // CHUNK_ROWS, start, min(start + CHUNK_ROWS, count)) for start in range(0, count, CHUNK_ROWS)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gridcore.codes import Code
 from gridcore.quality import ABSENT_QUALITY, FLAG_INTERPOLATED
 from gridcore.sm3 import sm3
-from ledger.leaves.columns import CHUNK_ROWS, Int64, UInt8
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
 from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
@@ -121,7 +121,7 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
         return verdicts
     # One chunk of one zone at a time: ascending by zone and chunk, rows in block order inside it.
     places = place[open_rows]
-    chunk_of = registry.installation_zone[places] * (1 << 32) + registry.installation_row[places] // CHUNK_ROWS
+    chunk_of = registry.installation_zone[places] * (1 << 32) + chunks_of(registry.installation_row[places])
     order = np.argsort(chunk_of, kind="stable")
     for rows in np.split(open_rows[order], np.flatnonzero(np.diff(chunk_of[order])) + 1):
         verdicts[rows] = _keep_chunk(draft, readings, rows, place[rows])
@@ -159,8 +159,9 @@ def _load_chunk(draft: Draft, boundary_s: int, place: int) -> _Chunk:
     """The chunk of the installation at ``place`` in the registry."""
     registry = draft.registry
     zone = registry.zones[int(registry.installation_zone[place])]
-    number = int(registry.installation_row[place]) // CHUNK_ROWS
-    size = min(len(zone) - number * CHUNK_ROWS, CHUNK_ROWS)
+    number, _ = split_row(int(registry.installation_row[place]))
+    first, end = chunk_bounds(number)
+    size = min(len(zone), end) - first
     kept = REGISTERS.load(draft, boundary_s, zone.name, number) or no_registers(size)
     return _Chunk(zone.name, number, boundary_s, kept, LATEST.load(draft, zone.name, number) or no_latest(size))
 
@@ -168,7 +169,7 @@ def _load_chunk(draft: Draft, boundary_s: int, place: int) -> _Chunk:
 def _keep_chunk(draft: Draft, readings: _Readings, rows: Int64, places: Int64) -> Int64:
     """Judge rows that fall into one chunk of one zone, and write the chunk; ``places`` are their registry indices."""
     chunk = _load_chunk(draft, readings.boundary_s, int(places[0]))
-    chunk_rows = draft.registry.installation_row[places] - chunk.number * CHUNK_ROWS
+    chunk_rows = draft.registry.installation_row[places] - chunk_bounds(chunk.number)[0]
     verdicts = _judge_chunk(draft, chunk, chunk_rows, readings, rows, places)
     taken = np.flatnonzero(verdicts == ACCEPTED)
     if len(taken):

@@ -15,9 +15,9 @@ import pytest
 from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis import check_genesis
-from ledger.leaves import book, columns
+from ledger.leaves import columns
 from ledger.registry import entries
-from ledger.state import client_ids, due, metering
+from ledger.state import client_ids, due
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
@@ -40,8 +40,7 @@ CODES_MET_MIN = 8
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, budget and queues so small that a small world meets their ends; a chunk is a power of two of rows."""
-    for module in (columns, book, metering):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 4)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)

@@ -18,7 +18,7 @@ from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
-from ledger.leaves.columns import CHUNK_ROWS
+from ledger.leaves.columns import chunk_bounds
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
@@ -89,8 +89,8 @@ def _subjects(view: LedgerView, written: str) -> Iterable[Subject]:
     registry = view.reader.registry
     match tuple(written.split("/")):
         case (REGISTERS.name, at_s, zone, chunk):
-            first = int(chunk) * CHUNK_ROWS
-            return [(REGISTERS.name, area, at_s) for area in registry.areas_of_rows(zone, first, first + CHUNK_ROWS)]
+            areas = registry.areas_of_rows(zone, *chunk_bounds(int(chunk)))
+            return [(REGISTERS.name, area, at_s) for area in areas]
         case (CLEARING.name, at_s, zone):
             return [(CLEARING.name, area, at_s) for area in registry.zone(zone).areas]
         case (RUN.name, at_s, zone, run):
@@ -118,6 +118,8 @@ def _entry(view: LedgerView, subject: Subject, is_observed: bool) -> Json:
 def block(view: LedgerView, height: int, start: int) -> Json:
     """A block: its header, who certified it, and what became of each of its transactions."""
     reader = view.reader
+    if height == 0:
+        raise Problem("not-found", "height 0: is genesis, which is no block")
     try:
         header = reader.header(height)
     except UsageError as error:

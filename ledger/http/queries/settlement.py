@@ -16,7 +16,7 @@ from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
 from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
 from ledger.leaves.balance import BALANCE
-from ledger.leaves.columns import CHUNK_ROWS, Int64
+from ledger.leaves.columns import Int64, chunks_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.registry.areas import Area
@@ -132,14 +132,14 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
 
 
 def _owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
-    chunks = {chunk: BALANCE.load(view.reader, area.zone.name, chunk) for chunk in set((rows // CHUNK_ROWS).tolist())}
+    chunks = {chunk: BALANCE.load(view.reader, area.zone.name, chunk) for chunk in set(chunks_of(rows).tolist())}
     owed = {chunk: None if balance is None else balance.owes_nano() for chunk, balance in chunks.items()}
-    found = ((owed[row // CHUNK_ROWS], row % CHUNK_ROWS) for row in rows.tolist())
-    return [0 if chunk is None else chunk[at] for chunk, at in found]
+    found = ((owed[chunk], at) for chunk, at in map(split_row, rows.tolist()))
+    return [0 if part is None else part[at] for part, at in found]
 
 
 def _received(view: LedgerView, area: Area) -> list[Json]:
-    chunk, at = divmod(area.number, CHUNK_ROWS)
+    chunk, at = split_row(area.number)
     received = ACCOUNTS.load(view.reader, area.zone.name, chunk) or NO_ACCOUNTS
     names = view.contracts[view.registered(area)[1].contract].accounts
     return [

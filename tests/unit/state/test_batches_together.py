@@ -35,8 +35,7 @@ WORLD = replace(
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of three rows: a batch reaches into several, several batches meet in one."""
-    for module in (columns, metering):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 3)
 
 
 def wires_of(draw: random.Random, world: Consortium, count: int) -> list[bytes]:
