@@ -20,12 +20,16 @@ def _measure(meters: int) -> Measurement:
     bought_wh = random.integers(0, 1000, meters)
     sold_wh = random.permutation(bought_wh)
     prices = dict(zip(PRICE_KEYS, PRICES, strict=True))
+    area = np.zeros(meters, dtype=np.int64)
 
     def work() -> int:
         settled = CONTRACT.settle(
-            import_wh, export_wh, bought_wh, sold_wh, trade_price_micro_per_kwh=TRADE_PRICE, prices=prices
+            area, import_wh, export_wh, bought_wh, sold_wh, trade_prices_micro_per_kwh=[TRADE_PRICE], prices=[prices]
         )
-        return min(line.amount_nano.size for line in settled.lines)
+        lines = CONTRACT.lines(
+            import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=TRADE_PRICE, prices=prices
+        )
+        return min(line.amount_nano.size for line in lines)
 
     require(work() == meters, "every line has an amount for every meter")
     return Measurement(meters, best_seconds(work, ROUNDS))

@@ -22,248 +22,18 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import re
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
-
-# ================================================================================================== gridevidence/layout
-# The layout of a bundle: limits, shapes, rows and claims (docs/spec/bundle.md). What reads or writes bundles takes it from here.
-#
-# A shape says what a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a
-# pattern = a text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys. In a map, "key?" may be absent
-# and "*" lets others stand beside those named, in leaves and signed bodies: the state root or the signature covers them.
-
-
-# ------------------------------------------------------------------------------------------------------------- limits
-BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
-DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
-LIST_ITEMS_MAX: Final = 256
-SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
-
-# ------------------------------------------------------------------------------------------------------------- shapes
-BUNDLE_TYPE, BOOK_TYPE, TRUST_TYPE = "gridledger-evidence", "gridledger-book", "gridledger-trust"
-VERSION: Final = 1  # of each of the three
-ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
-NATURAL, I64 = range(1 << 63), range(-(1 << 63), 1 << 63)
-TIME: Final = range(250_000_000_000)  # UTC seconds, 1970 to 9892
-PATH: Final = [33]
-STATE_PROOF: Final = {"leaf": bytes, "path": PATH}
-ROW_PROOF: Final = {"path": PATH, "row": bytes, "salt": 16}
-TRANSACTION: Final[dict[str, Any]] = {
-    "attachment_digest": 32,
-    "data_path": PATH,
-    "header": bytes,
-    "history_path": PATH,
-    "signature": 64,
-    "signed": bytes,
-}
-BATCH: Final = {**TRANSACTION, "reading": ROW_PROOF}
-KEY_OF_GATEWAY: Final = {"gateway": STATE_PROOF, "signer": STATE_PROOF}
-BUNDLE: Final[dict[str, Any]] = {
-    "batches": {"end": BATCH, "start": BATCH},
-    "certificate?": [(65, 64)],
-    "chain": STATE_PROOF,
-    "clearing?": STATE_PROOF,
-    "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY},
-    "genesis": {"digest": 32, "path": PATH},
-    "header": bytes,
-    "input": ROW_PROOF,
-    "installation": STATE_PROOF,
-    "line": ROW_PROOF,
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF}],
-    "party?": STATE_PROOF,
-    "position": ROW_PROOF,
-    "rules": STATE_PROOF,
-    "run": STATE_PROOF,
-    "type": str,
-    "version": int,
-}
-BOOK: Final = {"book": list, "salts": list, "type": str, "version": int}
-TRUST: Final[dict[str, Any]] = {
-    "chain": str,
-    "genesis": re.compile("[0-9a-fA-F]{64}"),
-    "signers": [{"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}],
-    "type": str,
-    "version": int,
-}
-
-# Type, chain, height, time, previous, history root, data root, state root, signer set, reserved.
-HEADER: Final = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
-HISTORY_ROOT, DATA_ROOT, STATE_ROOT, SIGNER_SET = 5, 6, 7, 8
-
-CHAIN: Final[dict[str, Any]] = {
-    "*": 0,
-    "clock": re.compile("block|simulated"),
-    "currency": re.compile("[A-Z]{3}"),
-    "slot_s": range(300, 3601),
-}
-GATEWAY: Final = {"*": 0, "protection": NAME}
-SIGNER: Final[dict[str, Any]] = {"*": 0, "public_key": 65, "roles": [str]}
-INSTALLATION: Final[dict[str, Any]] = {
-    "*": 0,
-    "area": NAME,
-    "from_s": TIME,
-    "gateway": ID,
-    "meter": NAME,
-    "modulus_wh": NATURAL,
-    "number": NATURAL,
-    "party": ID,
-    "ratio": range(1, 1 << 31),
-}
-RULES: Final = {"*": 0, "prices": dict}  # what those of every contract have; a contract's own shape says more
-OF_SLOT: Final[dict[str, Any]] = {
-    "area": NAME,
-    "contract": str,
-    "price_micro_per_kwh?": I64,
-    "rules": 32,
-    "slot_start_s": TIME,
-    "volume_wh": NATURAL,
-}
-RUN: Final[dict[str, Any]] = {
-    **OF_SLOT,
-    "*": 0,
-    "as_of_height": NATURAL,
-    "input_root": 32,
-    "line_root": 32,
-    "position_root": 32,
-    "run": NAME,
-}
-CLEARING: Final[dict[str, Any]] = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
-
-BATCH_KIND, ORDER_KIND = "metering/reading_batch", "market/order"
-SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
-SIGNED: Final[dict[str, Any]] = {
-    "chain": str,
-    "kind": str,
-    "signer": ID,
-    "type": re.compile("transaction"),
-    "version": range(1, 2),
-}
-SIGNED_BATCH: Final[dict[str, Any]] = {
-    **SIGNED,
-    "identity": dict,
-    "body": {
-        "*": 0,
-        "boundary_s": TIME,
-        "clock": {"offset_ms": int, "state": NAME},
-        "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")),
-        "rows_root": 32,
-    },
-}
-SIGNED_ORDER: Final[dict[str, Any]] = {
-    **SIGNED,
-    "identity": {"counter": range(1, 17), "slot_start_s": TIME},
-    "body": {"area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")},
-}
-
-# --------------------------------------------------------------------------------------------------------------- rows
-READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
-INPUT_ROW: Final = struct.Struct(
-    "<IqqqqB"
-)  # meter, import at start and end, export at start and end, quality at the end
-POSITION_ROW: Final = struct.Struct("<Iqqqq")  # meter, bought, sold, pays, supplier only
-LINE_ROW: Final = struct.Struct("<IBqqq")  # meter, line kind, energy, price, amount
-PRICE_ABSENT: Final = -(1 << 63)  # in a line row: the line has no price of its own
-FILL_ROW: Final = struct.Struct("<IIBqqq")  # meter, counter, side, quantity, limit, filled
-BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
-
-# ------------------------------------------------------------------------------------------------------------- claims
-CLAIMS: Final = {  # in the order of checking, each with what an answer without it leaves open
-    "shape": "that the file is one whole bundle",
-    "header": "that all records are of one state of the ledger, and belong here",
-    "line": "that energy times price gives the amount",
-    "energy": "that registers and trades give the energy",
-    "readings": "that the registers were read at this meter, for this slot",
-    "recorded": "that the ledger accepted what it shows",
-    "orders": "that the filled orders are the party's, within their limits, and all that it traded",
-    "book": "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
-    "signatures": "that gateway and party signed",
-    "certificate": "that signers whom you trust certified it (--trust FILE)",
-}
-ARITHMETIC: Final = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
-NEVER_CHECKED: Final = (
-    "that the meter measured right, and that the gateway read it right",
-    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
-)
-
-
-# ======================================================================================== gridevidence/verifier/answers
-# The answers of the verifier, and how a claim that does not hold gives one.
-
-
-VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_INPUT = "verified", "not verified", "cannot be decided", "bad input"
-EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_INPUT: 2, CANNOT_BE_DECIDED: 3}
-UNWRITABLE: Final = "the answer cannot be written to the standard output"
-
-
-class Halt(Exception):  # noqa: N818  (an answer, not an error of this program)
-    """Why a claim does not hold, cannot be decided, or an input is bad: ``args`` = (the answer, the reason)."""
-
-
-def hold(condition: bool, otherwise: str, answer: str = NOT_VERIFIED) -> None:
-    """Halt with ``answer`` and the reason ``otherwise`` unless ``condition`` holds."""
-    if not condition:
-        raise Halt(answer, otherwise)
-
-
-def same(what: str, found: object, due: object) -> None:
-    """Hold that ``what`` was ``found`` as it is ``due``."""
-    hold(found == due, f"{what} is {plain(found)}, not {plain(due)}")
-
-
-def plain(text: object) -> str:
-    """Text that is safe on a terminal: anything but printable ASCII is escaped, anything long is cut."""
-    shown = str(text)[:160]
-    return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]
-
-
-# ========================================================================================= gridevidence/verifier/shapes
-# What a decoded value must look like; ``gridevidence.layout`` says how shapes are written.
-
-
-def conform(value: Any, shape: Any, where: str) -> None:
-    """Halt, naming the place, unless ``value`` has this shape."""
-    if isinstance(shape, dict):
-        hold(isinstance(value, dict), f"{where} is not a map")
-        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?", "*"))]
-        hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
-        for key in shape:
-            name = key.rstrip("?")
-            hold(name in value or key != name or key == "*", f"{where} lacks {name}")
-            if name in value:
-                conform(value[name], shape[key], f"{where}.{name}")
-    elif isinstance(shape, list | tuple):
-        hold(isinstance(value, list) and len(value) <= LIST_ITEMS_MAX, f"{where} is not a list, or too long a one")
-        shapes = shape if isinstance(shape, tuple) else shape * len(value)
-        hold(len(value) == len(shapes), f"{where} has not {len(shapes)} items")
-        for item, item_shape in zip(value, shapes, strict=True):
-            conform(item, item_shape, where)
-    elif isinstance(shape, int):
-        hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
-    elif isinstance(shape, range):
-        hold(type(value) is int and value in shape, f"{where} is not an integer in its range")
-    elif isinstance(shape, re.Pattern):
-        hold(isinstance(value, str) and bool(shape.fullmatch(value)), f"{where} is not the text it should be")
-    else:
-        hold(type(value) is shape, f"{where} is of another type than it should be")
-
-
-def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
-    """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not VERSION."""
-    hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
-    conform(value.get("version"), int, f"the version of {what}")
-    known = f"{what} is of version {plain(value['version'])}; known is {VERSION}"
-    hold(value["version"] == VERSION, known, CANNOT_BE_DECIDED)
-    return dict(value)
-
+from typing import Any, Final, NamedTuple, NoReturn, TextIO, TypeVar
 
 # ============================================================================================ gridevidence/verifier/sm3
 # SM3 (GB/T 32905-2016).
@@ -352,39 +122,289 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
     return point is not None and (e + point[0]) % _N == r
 
 
-# ========================================================================================== gridevidence/verifier/trust
-# The trust root: whose word counts, read from a file that comes from outside and never out of a bundle.
+# ================================================================================================== gridevidence/layout
+# The layout of a bundle: limits, shapes, rows and claims (docs/spec/bundle.md). What reads or writes bundles takes it from here.
+#
+# A shape says what a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a
+# pattern = such a text or bytes, a function = what it holds for, [shape, least, most] = so many of it, (shapes) = exactly these,
+# a map = exactly these keys; "key?" may be absent.
 
 
-class Trust(NamedTuple):
-    """Whose word counts: the chain, the digest of its genesis, and its signers as (public key, power, name)."""
+# ------------------------------------------------------------------------------------------------------------- limits
+BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
+DEPTH_MAX: Final = 8  # arrays and maps inside one another, the outermost included
+LIST_ITEMS_MAX: Final = 256
+REGISTER_MAX_WH: Final = 10**13
+SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
+ENROLMENTS_MAX: Final = 8  # between a key and genesis
+PROTOCOL_VERSION: Final = 2
 
-    chain: str
-    genesis: bytes
-    signers: tuple[tuple[bytes, int, str], ...]
+# -------------------------------------------------------------------------------------------------------------- values
+NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TEXT_64: Final = re.compile(r".{1,64}", re.DOTALL)
+NATURAL, I64, U32 = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
+TIME: Final = range(253_402_300_800)  # UTC seconds to the end of the year 9999
+POWER: Final = range(1, (1 << 31) + 1)
+
+# ------------------------------------------------------------------------------------------------- a bundle's own parts
+BUNDLE_TYPE, BOOK_TYPE, TRUST_TYPE = "gridledger-evidence", "gridledger-book", "gridledger-trust"
+VERSION: Final = 2  # of each of the three
+PATH: Final = [re.compile(rb"[\x00\x01].{32}", re.DOTALL), 0, 64]
+STATE_PROOF: Final = {"leaf": bytes, "path": PATH}
+OPENED: Final = {**STATE_PROOF, "row": bytes, "salt": 16}
+ROW_PROOF: Final = {"path": PATH, "row": bytes, "salt": 16}
+PLACED: Final = {"header": bytes, "path": PATH}
+TRANSACTION: Final[dict[str, Any]] = {
+    "attachment_digest": 32,
+    "data_path": PATH,
+    "header": bytes,
+    "history_path": PATH,
+    "signature": 64,
+    "signed": bytes,
+}
+READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
+PIECE: Final = {
+    "end?": READING,
+    "end_installation?": OPENED,
+    "installation": OPENED,
+    "removed?": OPENED,
+    "start?": READING,
+}
+KEY_ENTRY: Final = {
+    "enrolment?": {**TRANSACTION, "row_path": PATH},
+    "genesis?": STATE_PROOF,
+    "row": bytes,
+    "salt": 16,
+}
+CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
+SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
+BUNDLE: Final[dict[str, Any]] = {
+    "area": OPENED,
+    "area_result": ROW_PROOF,
+    "certificate": CERTIFICATE,
+    "certified?": PLACED,
+    "chain": STATE_PROOF,
+    "clearing?": {**STATE_PROOF, "area": ROW_PROOF},
+    "gateways": [OPENED, 0, 8],
+    "genesis": PLACED,
+    "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
+    "header": bytes,
+    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
+    "orders": [{**TRANSACTION, "fill": ROW_PROOF}, 0, 16],
+    "party": OPENED,
+    "pieces": [PIECE, 1, 4],
+    "point": OPENED,
+    "position": ROW_PROOF,
+    "rules": OPENED,
+    "run": STATE_PROOF,
+    "runs": STATE_PROOF,
+    "type": str,
+    "version": int,
+    "zone": OPENED,
+    "zone_contract": OPENED,
+}
+BOOK: Final = {"book": [bytes, 0, BOOK_BYTES_MAX], "salts": [16, 0, BOOK_BYTES_MAX], "type": str, "version": int}
+HEX_DIGEST: Final = re.compile("[0-9a-fA-F]{64}")
+TRUST: Final[dict[str, Any]] = {
+    "chain": str,
+    "genesis": HEX_DIGEST,
+    "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
+    "signers": [
+        {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
+        1,
+        TRUST_BYTES_MAX,
+    ],
+    "type": str,
+    "version": int,
+}
+
+# ------------------------------------------------------------------------------------------- headers, leaves, registry
+# Type, chain, height, time, ledger time, previous, history, data and state root, signers, signers pending, protocol.
+HEADER: Final = (
+    re.compile("header/2"),
+    re.compile(r".{17,56}", re.DOTALL),
+    *(NATURAL, TIME, TIME, 32, 32, 32, 32, 32),
+    re.compile(rb"(?:.{32})?", re.DOTALL),
+    NATURAL,
+)
+CHAIN: Final[dict[str, Any]] = {
+    "clock": re.compile("block|simulated|imported"),
+    "currency": re.compile("[A-Z]{3}"),
+    "name": re.compile(r"[^/\x00-\x1f\x7f]{1,40}"),
+    "slot_s": NATURAL,
+    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), NATURAL),
+}
+OF_SLOT: Final[dict[str, Any]] = {
+    "areas": NATURAL,
+    "areas_root": 32,
+    "contract": TEXT_64,
+    "contract_pin": 32,
+    "slot_start_s": TIME,
+    "zone": NAME,
+}
+CLEARING: Final = OF_SLOT
+RUN: Final[dict[str, Any]] = {
+    **OF_SLOT,
+    "as_of_height": NATURAL,
+    "points": NATURAL,
+    "rows": NATURAL,
+    "rows_root": 32,
+    "run": NAME,
+    "totals_root": 32,
+}
+RUNS: Final = {"runs": [(NAME, NATURAL), 0, LIST_ITEMS_MAX]}
+
+ENTRIES: Final[dict[str, Any]] = {
+    "entries": [(TIME, NATURAL, 32), 0, 64],
+    "folded?": 32,
+    "folded_to_s?": TIME,
+}
+BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
+WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
+ROLES: Final = re.compile("administrator|clock|gateway|prosumer|regulator|utility")
+REGISTERS: Final = (range(REGISTER_MAX_WH + 1), range(REGISTER_MAX_WH + 1))  # import, export
+ENTITIES: Final[dict[str, dict[str, Any]]] = {
+    "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
+    "gateway": {"organisation": NAME, "protection": NAME},
+    "installation": {
+        "first_registers?": REGISTERS,
+        "gateway": NAME,
+        "limit_wh": range(1, 10**9 + 1),
+        "meter": NAME,
+        "modulus_wh": range((1 << 53) + 1),
+        "point": NAME,
+        "profile": NAME,
+        "ratio": range(1, 10_001),
+    },
+    "party": {"area": NAME, "organisation": NAME, "trades": bool},
+    "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder")},
+    "rules": {"prices": dict, "terms": dict},
+    "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 0, 6]},
+    "zone": {
+        "contract": TEXT_64,
+        "contract_pin": 32,
+        "first_slot_start_s": TIME,
+        "gate_before_start_s": WITHIN,
+        "metering_deadline_s": WITHIN,
+        "open_before_start_s": WITHIN,
+    },
+}
+"""Values of registry rows, by the word that their keys begin with."""
+ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "gateway": ("retired", {"organisation": NAME, "retired": bool}),
+    "installation": ("removed", {"final_registers?": REGISTERS, "point": NAME, "removed": bool}),
+    "signer": ("revoked", {"organisation": NAME, "revoked": bool}),
+}
+"""The values of entities that have come to an end, by the same word: the key that says so, always true."""
+
+# -------------------------------------------------------------------------------------------------------- transactions
+BATCH_KIND, ORDER_KIND, ENROLMENT_KIND = "metering/reading_batch", "market/order", "registry/register"
+ROLE_OF_KIND: Final = {BATCH_KIND: "gateway", ORDER_KIND: "prosumer", ENROLMENT_KIND: "administrator"}
+REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
+SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    BATCH_KIND: {
+        "agent": re.compile(r".{0,64}", re.DOTALL),
+        "boundary_s": I64,
+        "clock": {"offset_ms": I64, "state": re.compile("synced|holdover|unsynced|simulated")},
+        "configuration": 32,
+        "observations?": 32,
+        "previous": 32,
+        "profiles": 32,
+        "receipt?": (I64, 32),
+        "registers": [str, 1, 3],
+        "rows": range(1, 4097),
+        "rows_root": 32,
+    },
+    ORDER_KIND: {
+        "area": TEXT_64,
+        "price_micro_per_kwh": I64,
+        "quantity_wh": I64,
+        "side": re.compile("buy|sell"),
+    },
+    ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
+}
+IDENTITIES: Final[dict[str, dict[str, Any]]] = {
+    BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
+    ORDER_KIND: {"counter": I64, "slot_start_s": I64},
+    ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
+}
+SIGNED: Final[dict[str, Any]] = {
+    "chain": str,
+    "kind": str,
+    "signer": NAME,
+    "type": re.compile("transaction"),
+    "version": range(1, 2),
+}
+
+# --------------------------------------------------------------------------------------------------------------- rows
+READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
+POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
+AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
+CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
+FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
+BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
+
+# ------------------------------------------------------------------------------------------------------------- claims
+CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer without it leaves open
+    "shape": "that the file is one whole bundle",
+    "header": "that run, chain and genesis are of one state of the ledger",
+    "registry": "that zone, area, rules, party, point, meter and gateway were in force, and belong together",
+    "position": "that point and area stand in the run",
+    "lines": "that energies and prices give the amounts",
+    "energy": "that the registers give the energies, within the meter's limits",
+    "readings": "that the registers were read at this meter, for this slot",
+    "orders": "that the filled orders are the party's, for this slot and within their limits, and all that it traded",
+    "clearing": "that the price is the one that was cleared",
+    "recorded": "that the ledger accepted readings and orders before the run",
+    "keys": "that the keys of gateway and party were in force, and how they are tied",
+    "signatures": "that gateway and party signed",
+    "certificate": "that signers whom you trust certified it (--trust FILE)",
+    "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+}
+OF_CONTRACT: Final = ("lines", "orders", "clearing")  # unchecked where the contract is unknown
+NEVER_CHECKED: Final = (
+    "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
+    "that the meter measured right, and that the gateway read it right",
+    "that the clock that the gateway stated was right",
+    "that no two thirds of an earlier set of signers made another history",
+)
+IMPORTED_UNSIGNED: Final = "no meter signed these values"
 
 
-def decode_trust(data: bytes) -> Trust:
-    """Read a trust root (JSON); halts with "bad input" where it is malformed, "cannot be decided" at an unknown version."""
+# ======================================================================================== gridevidence/verifier/answers
+# The answers of the verifier, and how a claim that does not hold gives one.
 
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        hold(len(dict(pairs)) == len(pairs), f"a key stands twice: {plain(', '.join(key for key, _ in pairs))}")
-        return dict(pairs)
 
-    try:
-        root = json.loads(data[:TRUST_BYTES_MAX].decode(), object_pairs_hook=distinct)
-        root = known_version(root, TRUST_TYPE, "the trust root")
-        conform(root, TRUST, "trust")
-        signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
-        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
-        hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
-    except (ValueError, RecursionError, Halt) as why:
-        if why.args[0] == CANNOT_BE_DECIDED:
-            raise
-        place = f", at line {why.lineno}, column {why.colno}" if isinstance(why, json.JSONDecodeError) else ""
-        reason = why.args[1] if isinstance(why, Halt) else f"it cannot be read as JSON in UTF-8{place}"
-        raise Halt(BAD_INPUT, f"the trust file is malformed: {reason}") from None
-    return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers)
+VERIFIED, NOT_VERIFIED, CANNOT_BE_DECIDED, BAD_USAGE = "verified", "not verified", "cannot be decided", "bad usage"
+EXIT_STATUS: Final = {VERIFIED: 0, NOT_VERIFIED: 1, BAD_USAGE: 2, CANNOT_BE_DECIDED: 3}
+UNWRITABLE: Final = "the answer cannot be written to the standard output"
+
+
+class Halt(Exception):  # noqa: N818  (an answer, not an error of this program)
+    """Why a claim does not hold, cannot be decided, or a file cannot be used: ``args`` = (the answer, the reason)."""
+
+
+def hold(condition: bool, otherwise: str, answer: str = NOT_VERIFIED) -> None:
+    """Halt with ``answer`` and the reason ``otherwise`` unless ``condition`` holds."""
+    if not condition:
+        raise Halt(answer, otherwise)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Halt: not verified."""
+    raise Halt(NOT_VERIFIED, reason)
+
+
+def same(what: str, found: object, due: object) -> None:
+    """Hold that ``what`` was ``found`` as it is ``due``."""
+    hold(found == due, f"{what} is {plain(found)}, not {plain(due)}")
+
+
+def plain(text: object) -> str:
+    """Text that is safe on a terminal: bytes in hex, anything but printable ASCII escaped, anything long cut."""
+    shown = (text.hex() if isinstance(text, bytes) else str(text))[:160]
+    return shown if shown.isascii() and shown.isprintable() else ascii(shown)[1:-1]
 
 
 # =========================================================================================== gridevidence/verifier/cbor
@@ -403,102 +423,695 @@ def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     return bytes((major << 5 | (23 + width.bit_length()),)) + argument.to_bytes(width, "big") + content
 
 
-def decode(data: bytes, what: str, shape: Any = None) -> Any:
-    """The one canonical item in ``data``, of any or this shape; halts, naming ``what`` and the offset, where it is not."""
+def decode(data: bytes, what: str, *, has_booleans: bool = False, items_max: int = LIST_ITEMS_MAX) -> Any:
+    """The one canonical item in ``data``; halts, naming ``what`` and the offset, where it is not.
+
+    has_booleans: leaves and registry rows may hold them, nothing else. items_max: of an array.
+    """
     hold(bool(data), f"{what} is empty")
     try:
-        value, end = _item(data, 0, 0)
+        value, end = _Reader(data, has_booleans, items_max).item(0, 1)
         same("the length of its one item", end, len(data))
     except (Halt, UnicodeDecodeError) as why:
         reason = why.args[1] if isinstance(why, Halt) else "a text that is not UTF-8"
         raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {reason}") from None
-    conform(value, shape or type(value), what)
     return value
 
 
-def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
-    hold(depth <= DEPTH_MAX and start < len(data), f"cut short, or nested too deep, at offset {start}")
-    hold(data[start] < 0xC0 and data[start] & 31 <= 27, f"of a type that no bundle holds, at offset {start}")
-    major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
-    if argument >= 24:
-        width = 1 << (argument - 24)
-        argument, offset = int.from_bytes(data[offset : offset + width], "big"), offset + width
-        hold(argument >= (24 if width == 1 else 1 << (4 * width)), "cut short, or not the shortest form")
-    if major < 2:
-        return (argument if major == 0 else -1 - argument), offset
-    hold(argument <= len(data) - offset, f"a length past the end, at offset {start}")
-    if major < 4:
-        end = offset + argument
-        return (data[offset:end] if major == 2 else data[offset:end].decode()), end
-    items: list[Any] = []
-    entries: dict[str, Any] = {}
-    last = b""
-    for _ in range(argument):
-        item, end = _item(data, offset, depth + 1)
-        if major == 4:
+class _Reader:
+    def __init__(self, data: bytes, has_booleans: bool, items_max: int) -> None:
+        self.data, self.has_booleans, self.items_max = data, has_booleans, items_max
+
+    def item(self, start: int, depth: int) -> tuple[Any, int]:
+        """The item at an offset, and where it ends. ``depth``: that of an array or map that begins here."""
+        hold(start < len(self.data), f"cut short, at offset {start}")
+        first = self.data[start]
+        if self.has_booleans and first in (0xF4, 0xF5):
+            return first == 0xF5, start + 1
+        hold(first < 0xC0 and first & 31 <= 27, f"of a type that does not belong here, at offset {start}")
+        major, argument, offset = first >> 5, first & 31, start + 1
+        if argument >= 24:
+            width = 1 << (argument - 24)
+            argument, offset = int.from_bytes(self.data[offset : offset + width], "big"), offset + width
+            is_shortest = argument >= (24 if width == 1 else 1 << (4 * width)) and offset <= len(self.data)
+            hold(is_shortest, f"cut short, or not the shortest form, at offset {start}")
+        if major < 2:
+            return (argument if major == 0 else -1 - argument), offset
+        hold(argument <= len(self.data) - offset, f"a length past the end, at offset {start}")
+        if major < 4:
+            end = offset + argument
+            return (self.data[offset:end] if major == 2 else self.data[offset:end].decode()), end
+        hold(depth <= DEPTH_MAX, f"nested too deep, at offset {start}")
+        return self._array(argument, offset, depth) if major == 4 else self._map(argument, offset, depth)
+
+    def _array(self, count: int, offset: int, depth: int) -> tuple[list[Any], int]:
+        hold(count <= self.items_max, f"an array of more than {self.items_max} items")
+        items: list[Any] = []
+        for _ in range(count):
+            item, offset = self.item(offset, depth + 1)
             items.append(item)
-        else:
-            hold(isinstance(item, str), "a map key that is no text")
-            hold(data[offset:end] > last, "a map key twice or out of order")
-            last = data[offset:end]
-            entries[item], end = _item(data, end, depth + 1)
-        offset = end
-    return (items if major == 4 else entries), offset
+        return items, offset
+
+    def _map(self, count: int, offset: int, depth: int) -> tuple[dict[str, Any], int]:
+        entries: dict[str, Any] = {}
+        last = b""
+        for _ in range(count):
+            key, end = self.item(offset, depth + 1)
+            hold(isinstance(key, str), "a map key that is no text")
+            hold(self.data[offset:end] > last, "a map key twice or out of order")
+            last = self.data[offset:end]
+            entries[key], offset = self.item(end, depth + 1)
+        return entries, offset
+
+
+# ========================================================================================= gridevidence/verifier/shapes
+# What a decoded value must look like; ``gridevidence.layout`` says how shapes are written.
+
+
+def conform(value: Any, shape: Any, where: str) -> None:
+    """Halt, naming the place, unless ``value`` has this shape."""
+    if isinstance(shape, dict):
+        hold(isinstance(value, dict), f"{where} is not a map")
+        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?"))]
+        hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
+        for key, inner in shape.items():
+            name = key.rstrip("?")
+            hold(name in value or key != name, f"{where} lacks {name}")
+            if name in value:
+                conform(value[name], inner, f"{where}.{name}")
+    elif isinstance(shape, list | tuple):
+        hold(isinstance(value, list), f"{where} is not an array")
+        least, most = (len(shape), len(shape)) if isinstance(shape, tuple) else shape[1:]
+        hold(least <= len(value) <= most, f"{where} has {len(value)} items")
+        shapes = shape if isinstance(shape, tuple) else shape[:1] * len(value)
+        for item, item_shape in zip(value, shapes, strict=True):
+            conform(item, item_shape, where)
+    else:
+        conform_scalar(value, shape, where)
+
+
+def conform_scalar(value: Any, shape: Any, where: str) -> None:
+    """The same for what is no map and no array."""
+    if isinstance(shape, int):
+        hold(isinstance(value, bytes) and len(value) == shape, f"{where} is not {shape} bytes")
+    elif isinstance(shape, range):
+        hold(type(value) is int and value in shape, f"{where} is not an integer in its range")
+    elif isinstance(shape, re.Pattern):
+        is_such = type(value) is type(shape.pattern) and shape.fullmatch(value)
+        hold(bool(is_such), f"{where} is not what it should be")
+    elif isinstance(shape, type):
+        hold(type(value) is shape, f"{where} is of another type than it should be")
+    else:
+        hold(isinstance(value, bytes) and shape(value), f"{where} is not a public key")
+
+
+def known_version(value: Any, kind: str, what: str) -> dict[str, Any]:
+    """A map of this ``type``; halts with "cannot be decided" where its ``version`` is not VERSION."""
+    hold(isinstance(value, dict) and value.get("type") == kind, f"{what} is no {kind}")
+    version = value.get("version")
+    hold(type(version) is int, f"the version of {what} is not an integer")
+    if version != VERSION:
+        who = "; release 0.1 of GridLedger knows it" if version == 1 else ""
+        raise Halt(CANNOT_BE_DECIDED, f"{what} is of version {plain(version)}, known here is {VERSION}{who}")
+    return dict(value)
+
+
+# ========================================================================================== gridevidence/verifier/trees
+# Hash trees (RFC 9162 section 2.1 over SM3).
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of a leaf; that of a salted row: of salt || row."""
+    return sm3(b"\x00" + leaf)
+
+
+def root_of_path(leaf: bytes, path: Sequence[bytes]) -> bytes:
+    """The root that ``leaf`` and its path lead to."""
+    return fold_path(leaf_hash(leaf), path)
+
+
+def fold_path(current: bytes, path: Sequence[bytes]) -> bytes:
+    """The root above a hash: each item of a path is the sibling's side (00 left, 01 right) and its digest."""
+    for item in path:
+        current = sm3(b"\x01" + (current + item[1:] if item[0] else item[1:] + current))
+    return current
+
+
+def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
+    """Root of a whole tree; an odd last node is handed up unchanged."""
+    level = [leaf_hash(leaf) for leaf in leaves]
+    while len(level) > 1:
+        level = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)] + level[len(level) & ~1 :]
+    return level[0] if level else sm3(b"")
+
+
+# ======================================================================================== gridevidence/verifier/records
+# The records inside a bundle: headers, leaves, registry entries, transactions, rows, each with the roots that its paths lead to.
+
+
+_NUMBER: Final = re.compile("0|[1-9][0-9]{0,9}")
+
+
+class Header(NamedTuple):
+    """A block's header; ``digest`` is what its signers sign, and its leaf in the history of later ones."""
+
+    chain: str
+    height: int
+    time_s: int
+    ledger_time_s: int
+    history_root: bytes
+    data_root: bytes
+    state_root: bytes
+    signers: bytes
+    protocol_version: int
+    digest: bytes
+
+
+class Placed(NamedTuple):
+    """A header, and the history root that its path (or the path beside it) leads to."""
+
+    header: Header
+    path: Sequence[bytes]
+    history_root: bytes
+
+
+class Leaf(NamedTuple):
+    """A state leaf, and the state root that its path leads to."""
+
+    key: str
+    value: dict[str, Any]
+    root: bytes
+
+
+class Entry(NamedTuple):
+    """One item of an entity's ``entries``: when it begins, in which block it was recorded, the digest of its row."""
+
+    from_s: int
+    recorded_height: int
+    digest: bytes
+
+
+class Entity(NamedTuple):
+    """The leaf of a registered entity: its key is kind/name."""
+
+    kind: str
+    name: str
+    number: int
+    """What the leaf shows beside its entries: number of an area or party, row of a point; else 0."""
+    entries: tuple[Entry, ...]
+    is_in_order: bool
+    """Entries ascend strictly, and what is folded is whole."""
+    root: bytes
+
+    @property
+    def key(self) -> str:
+        """Key of the leaf."""
+        return f"{self.kind}/{self.name}"
+
+    def recorded(self, as_of_height: int) -> list[Entry]:
+        """Its entries that a block up to this height had recorded."""
+        return [entry for entry in self.entries if entry.recorded_height <= as_of_height]
+
+    def in_force(self, at_s: int, as_of_height: int) -> Entry | None:
+        """The entry in force at a time, as of a height (docs/spec/registry.md)."""
+        begun = [entry for entry in self.recorded(as_of_height) if entry.from_s <= at_s]
+        return begun[-1] if begun else None
+
+    def entry_of(self, row: RegistryRow) -> Entry:
+        """The entry of a row; halts where it is none of the entity's."""
+        found = [entry for entry in self.entries if row.is_of(entry)]
+        hold(row.key == self.key and bool(found), f"the row of {self.key} is none of its entries'")
+        return found[0]
+
+
+class RegistryRow(NamedTuple):
+    """An opened registry row: which entity it is of, from when on, and what it says."""
+
+    key: str
+    from_s: int
+    value: dict[str, Any]
+    digest: bytes
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it says that the entity is retired, removed or revoked."""
+        return ENDED.get(self.key.partition("/")[0], ("", {}))[0] in self.value
+
+    def is_of(self, entry: Entry | None) -> bool:
+        """Whether it is the row of this entry."""
+        return entry is not None and (entry.from_s, entry.digest) == (self.from_s, self.digest)
+
+
+class Opened(NamedTuple):
+    """An entity, and the row of one of its entries."""
+
+    entity: Entity
+    row: RegistryRow
+
+    @property
+    def entry(self) -> Entry:
+        """The entry whose row is shown; halts where it is none of the entity's."""
+        return self.entity.entry_of(self.row)
+
+
+class Row(NamedTuple):
+    """A salted row, and the root that its path leads to."""
+
+    row: bytes
+    root: bytes
+
+
+class Transaction(NamedTuple):
+    """A recorded transaction: what was signed, by whom, and the roots that its paths lead to."""
+
+    what: str
+    chain: str
+    kind: str
+    signer: str
+    identity: dict[str, Any]
+    body: dict[str, Any]
+    signed: bytes
+    signature: bytes
+    block: Header
+    data_root: bytes
+    history_root: bytes
+
+
+class PositionRow(NamedTuple):
+    """A point's position: its row in the zone, quality at the slot's end, registers, energies, the contract's columns."""
+
+    row: int
+    quality: int
+    start_import: int
+    end_import: int
+    start_export: int
+    end_export: int
+    import_wh: int
+    export_wh: int
+    columns: tuple[int, ...]
+
+
+class AreaRow(NamedTuple):
+    """An area's result: its number, the digest of its rules' entry, the contract's columns."""
+
+    area: int
+    rules: bytes
+    columns: tuple[int, ...]
+
+
+def read_header(data: bytes, what: str) -> Header:
+    """A header from its canonical bytes."""
+    items = decode(data, what)
+    conform(items, HEADER, what)
+    _, chain, height, time_s, ledger_time_s, _, history, data_root, state, signers, _, protocol = items
+    return Header(chain, height, time_s, ledger_time_s, history, data_root, state, signers, protocol, sm3(data))
+
+
+def read_leaf(part: Mapping[str, Any], what: str, shape: Any) -> Leaf:
+    """A state proof whose value has this shape."""
+    leaf = decode(part["leaf"], f"the leaf of {what}", has_booleans=True)
+    conform(leaf, (str, shape), f"the leaf of {what}")
+    return Leaf(leaf[0], leaf[1], root_of_path(part["leaf"], part["path"]))
+
+
+def read_entity(part: Mapping[str, Any], what: str) -> Entity:
+    """A state proof of a registered entity."""
+    leaf = decode(part["leaf"], f"the leaf of {what}", has_booleans=True)
+    conform(leaf, (str, dict), f"the leaf of {what}")
+    key, value = leaf
+    kind, name = _kind_and_name(key, f"the leaf of {what}")
+    conform(value, {**ENTRIES, **BESIDE_ENTRIES.get(kind, {})}, f"the leaf of {what}")
+    entries = tuple(Entry(*entry) for entry in value["entries"])
+    return Entity(
+        kind=kind,
+        name=name,
+        number=value.get("number", value.get("row", 0)),
+        entries=entries,
+        is_in_order=("folded" in value) == ("folded_to_s" in value)
+        and all(one[:2] < two[:2] for one, two in itertools.pairwise(entries)),
+        root=root_of_path(part["leaf"], part["path"]),
+    )
+
+
+def _kind_and_name(key: str, what: str) -> tuple[str, str]:
+    kind, _, name = key.partition("/")
+    is_number = bool(_NUMBER.fullmatch(name)) and int(name) in U32
+    is_known = kind in ENTITIES and bool(NAME.fullmatch(name)) and (kind != "installation" or is_number)
+    hold(is_known, f"{what} is of no entity that belongs in a bundle: {plain(key)}")
+    return kind, name
+
+
+def read_registry_row(row: bytes, salt: bytes, what: str) -> RegistryRow:
+    """A registry row: canonical [key, from_s, value]."""
+    items = decode(row, f"the row of {what}", has_booleans=True)
+    conform(items, (str, TIME, dict), f"the row of {what}")
+    key, from_s, value = items
+    kind, _ = _kind_and_name(key, f"the row of {what}")
+    ends, ended_shape = ENDED.get(kind, ("", {}))
+    conform(value, ended_shape if ends in value else ENTITIES[kind], f"the row of {what}")
+    hold(ends not in value or value[ends], f"the row of {what} says that it is not {ends}")
+    if ends not in value:
+        _hold_together(kind, value, f"the row of {what}")
+    return RegistryRow(key, from_s, value, leaf_hash(salt + row))
+
+
+def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
+    """What a row's values are to one another."""
+    if kind == "signer":
+        hold(value["roles"] == sorted(set(value["roles"])), f"{what}: roles do not ascend")
+    elif kind == "zone":
+        hold(value["gate_before_start_s"] < value["open_before_start_s"], f"{what}: the gate closes before it opens")
+    elif kind == "installation":
+        hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
+        is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]
+        hold(is_above, f"{what}: the modulus is not above twice the limit")
+    elif kind == "rules":
+        for key, price in value["prices"].items():
+            conform(price, I64, f"{what}.prices.{plain(key)}")
+
+
+def read_opened(part: Mapping[str, Any], what: str) -> Opened:
+    """An opened entry."""
+    return Opened(read_entity(part, what), read_registry_row(part["row"], part["salt"], what))
+
+
+def read_row(part: Mapping[str, Any], what: str, layout: struct.Struct) -> Row:
+    """A row proof whose row has the length of its layout."""
+    hold(len(part["row"]) == layout.size, f"the row of {what} has not {layout.size} bytes")
+    return _row(part)
+
+
+def _row(part: Mapping[str, Any]) -> Row:
+    return Row(part["row"], root_of_path(part["salt"] + part["row"], part["path"]))
+
+
+def read_headed_row(part: Mapping[str, Any], what: str, head: struct.Struct) -> Row:
+    """A row proof whose row is a head and then the contract's columns of eight bytes."""
+    columns_bytes = len(part["row"]) - head.size
+    hold(columns_bytes >= 0 and columns_bytes % 8 == 0, f"the row of {what} has a length that no such row has")
+    return _row(part)
+
+
+def unpack_position(row: bytes) -> PositionRow:
+    """The integers of a position row."""
+    return PositionRow._make((*POSITION_HEAD.unpack_from(row), _columns(row, POSITION_HEAD.size)))
+
+
+def unpack_area(row: bytes) -> AreaRow:
+    """The items of an area row."""
+    return AreaRow._make((*AREA_HEAD.unpack_from(row), _columns(row, AREA_HEAD.size)))
+
+
+def _columns(row: bytes, head_bytes: int) -> tuple[int, ...]:
+    return struct.unpack_from(f"<{(len(row) - head_bytes) // 8}q", row, head_bytes)
+
+
+def read_transaction(part: Mapping[str, Any], what: str, kind: str) -> Transaction:
+    """A transaction proof of this kind."""
+    signed = decode(part["signed"], what)
+    conform(signed, {**SIGNED, "body": BODIES[kind], "identity": IDENTITIES[kind]}, what)
+    hold(signed["kind"] == kind, f"{what} is of the kind {plain(signed['kind'])}")
+    digest = sm3(encode([part["signed"], part["signature"], part["attachment_digest"]]))
+    block = read_header(part["header"], f"the header of {what}")
+    return Transaction(
+        what=what,
+        chain=signed["chain"],
+        kind=kind,
+        signer=signed["signer"],
+        identity=signed["identity"],
+        body=signed["body"],
+        signed=part["signed"],
+        signature=part["signature"],
+        block=block,
+        data_root=root_of_path(encode([digest, 0]), part["data_path"]),
+        history_root=root_of_path(block.digest, part["history_path"]),
+    )
+
+
+# ========================================================================================= gridevidence/verifier/bundle
+# A bundle as records. Reading one is claim 1: its form, and that of everything inside.
+
+
+_Read = TypeVar("_Read")
+
+
+class Reading(NamedTuple):
+    """A batch, and its row of the meter."""
+
+    batch: Transaction
+    row: Row
+
+
+class Order(NamedTuple):
+    """A filled order, and its fill."""
+
+    order: Transaction
+    fill: Row
+
+
+class Piece(NamedTuple):
+    """One meter's part of the slot."""
+
+    installation: Opened
+    end_installation: Opened | None
+    removed: Opened | None
+    start: Reading | None
+    end: Reading | None
+
+    @property
+    def last_installation(self) -> Opened:
+        """The entry in force at the piece's end."""
+        return self.end_installation or self.installation
+
+
+class Enrolled(NamedTuple):
+    """The transaction that enrolled a key, and the rows root that the path of the key's row leads to."""
+
+    transaction: Transaction
+    rows_root: bytes
+
+
+class KeyEntry(NamedTuple):
+    """An entry of a signer, and one of its origins: the entity at genesis, or its enrolment."""
+
+    row: RegistryRow
+    genesis: Entity | None
+    enrolment: Enrolled | None
+
+
+class Key(NamedTuple):
+    """A signer, and those of its entries that the bundle rests on."""
+
+    entity: Entity
+    entries: tuple[KeyEntry, ...]
+
+
+class Clearing(NamedTuple):
+    """The slot's clearing, and its row of the area."""
+
+    leaf: Leaf
+    area: Row
+
+
+class HandOver(NamedTuple):
+    """A header that names another signer set; the history root that its path leads to; its certificate; the set."""
+
+    placed: Placed
+    certificate: tuple[tuple[bytes, bytes], ...]
+    signers: tuple[tuple[bytes, int], ...]
+
+
+class Bundle(NamedTuple):
+    """All of it, by the names of docs/spec/bundle.md."""
+
+    area: Opened
+    area_result: Row
+    certificate: tuple[tuple[bytes, bytes], ...]
+    certified: Placed | None
+    chain: Leaf
+    clearing: Clearing | None
+    gateways: tuple[Opened, ...]
+    genesis: Placed
+    handovers: tuple[HandOver, ...]
+    header: Header
+    keys: tuple[Key, ...]
+    orders: tuple[Order, ...]
+    party: Opened
+    pieces: tuple[Piece, ...]
+    point: Opened
+    position: Row
+    rules: Opened
+    run: Leaf
+    runs: Leaf
+    zone: Opened
+    zone_contract: Opened
+
+    @property
+    def readings(self) -> Iterator[Reading]:
+        """The start reading, then the end reading."""
+        return (one for one in (self.pieces[0].start, self.pieces[-1].end) if one is not None)
+
+    @property
+    def enrolments(self) -> Iterator[Enrolled]:
+        """Those of all keys."""
+        entries = (entry for key in self.keys for entry in key.entries)
+        return (entry.enrolment for entry in entries if entry.enrolment is not None)
+
+    @property
+    def transactions(self) -> Iterator[Transaction]:
+        """Batches, orders, enrolments."""
+        yield from (reading.batch for reading in self.readings)
+        yield from (order.order for order in self.orders)
+        yield from (enrolled.transaction for enrolled in self.enrolments)
+
+
+def decode_parts(data: bytes) -> dict[str, Any]:
+    """The parts of a bundle; halts unless ``data`` is a canonical map of a known version with just the parts of a bundle."""
+    hold(len(data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
+    parts = known_version(decode(data, "the bundle"), BUNDLE_TYPE, "the bundle")
+    conform(parts, BUNDLE, "bundle")
+    return parts
+
+
+def read_bundle(data: bytes) -> Bundle:
+    """The records of a bundle; halts where the file, or anything inside, has not the form that it should have."""
+    parts = decode_parts(data)
+    header = read_header(parts["header"], "the header")
+    opened = {
+        name: read_opened(parts[name], name.replace("_", " "))
+        for name in ("area", "party", "point", "rules", "zone", "zone_contract")
+    }
+    bundle = Bundle(
+        **opened,
+        area_result=read_headed_row(parts["area_result"], "the area's result", AREA_HEAD),
+        certificate=_pairs(parts["certificate"]),
+        certified=_optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
+        chain=read_leaf(parts["chain"], "the chain", CHAIN),
+        clearing=_optional(parts, "clearing", _read_clearing),
+        gateways=tuple(read_opened(part, "a gateway") for part in parts["gateways"]),
+        genesis=_placed(parts["genesis"], "the header of genesis"),
+        handovers=tuple(_read_handover(part) for part in parts["handovers"]),
+        header=header,
+        keys=tuple(_read_key(part) for part in parts["keys"]),
+        orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
+        pieces=tuple(_read_piece(part) for part in parts["pieces"]),
+        position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
+        run=read_leaf(parts["run"], "the run", RUN),
+        runs=read_leaf(parts["runs"], "the runs", RUNS),
+    )
+    _hold_pieces(bundle.pieces)
+    hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    return bundle
+
+
+def _optional(parts: Mapping[str, Any], name: str, read: Callable[[Mapping[str, Any]], _Read]) -> _Read | None:
+    return read(parts[name]) if name in parts else None
+
+
+def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((key, other) for key, other in items)
+
+
+def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Placed:
+    """A header, and the path beside it: from ``leaf``, or from the header's own digest."""
+    header = read_header(part["header"], what)
+    return Placed(header, part["path"], root_of_path(header.digest if leaf is None else leaf, part["path"]))
+
+
+def _read_clearing(part: Mapping[str, Any]) -> Clearing:
+    row = read_row(part["area"], "the cleared area", CLEARED_ROW)
+    return Clearing(read_leaf(part, "the clearing", CLEARING), row)
+
+
+def _read_handover(part: Mapping[str, Any]) -> HandOver:
+    return HandOver(_placed(part, "a hand-over"), _pairs(part["certificate"]), _pairs(part["signers"]))
+
+
+def _read_order(part: Mapping[str, Any], number: int) -> Order:
+    what = f"order {number}"
+    return Order(read_transaction(part, what, ORDER_KIND), read_row(part["fill"], f"the fill of {what}", FILL_ROW))
+
+
+def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
+    batch = read_transaction(part, f"the {when} batch", BATCH_KIND)
+    return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
+
+
+def _read_piece(part: Mapping[str, Any]) -> Piece:
+    return Piece(
+        installation=read_opened(part["installation"], "the installation"),
+        end_installation=_optional(part, "end_installation", lambda one: read_opened(one, "the installation's end")),
+        removed=_optional(part, "removed", lambda one: read_opened(one, "the removed installation")),
+        start=_optional(part, "start", lambda one: _read_reading(one, "start")),
+        end=_optional(part, "end", lambda one: _read_reading(one, "end")),
+    )
+
+
+def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
+    for place, piece in enumerate(pieces, 1):
+        is_first, is_last = place == 1, place == len(pieces)
+        readings = (piece.start is not None, piece.end is not None)
+        hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
+        hold((piece.removed is None) == is_last, "every meter but the last one is removed")
+        hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
+
+
+def _read_key(part: Mapping[str, Any]) -> Key:
+    return Key(read_entity(part, "a signer"), tuple(_read_key_entry(entry) for entry in part["entries"]))
+
+
+def _read_key_entry(part: Mapping[str, Any]) -> KeyEntry:
+    hold(("genesis" in part) != ("enrolment" in part), "a key is of genesis or was enrolled, one of both")
+    row = read_registry_row(part["row"], part["salt"], "a signer")
+    return KeyEntry(
+        row=row,
+        genesis=_optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
+        enrolment=_optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
+    )
+
+
+def _read_enrolment(part: Mapping[str, Any], row: RegistryRow) -> Enrolled:
+    transaction = read_transaction(part, f"the enrolment of {row.key}", ENROLMENT_KIND)
+    return Enrolled(transaction, fold_path(row.digest, part["row_path"]))
 
 
 # ======================================================================================= gridevidence/verifier/contract
-# What a settlement contract computes of one point and of one book: as much of it as a bundle shows.
-
-
-TRADE_PRICE: Final = (
-    "trade_price_micro_per_kwh"  # where the price of a line comes from that has the price of the clearing
-)
+# What a settlement contract computes of one point and of one book: as much of it as a bundle shows (docs/spec/contracts.md).
 
 
 class LineKind(NamedTuple):
-    """A kind of line. ``sign``: +1 where the party owes energy x price, -1 where it is owed; ``price``: a key of the rules'
-    prices, TRADE_PRICE, or None: the amount is a share of a sum, and the line has no price of its own.
-    """
+    """A kind of line. ``sign``: +1 where the party owes energy x price, -1 where it is owed."""
 
     name: str
+    account: str
     sign: int
-    price: str | None
+    price: str
+    """Key of its price in the rules; TRADE_PRICE, or "" for a line without a price."""
 
 
-class Point(NamedTuple):
-    """One point in one slot: Wh, and what it pays in nano; None where that is asked."""
-
-    import_wh: int
-    export_wh: int
-    bought_wh: int
-    sold_wh: int
-    pays_nano: int | None
-
-
-class Slot(NamedTuple):
-    """What all points of a slot rest on: the leaf of the run, and the prices of the rules."""
-
-    run: Mapping[str, Any]
-    prices: Mapping[str, int]
-
-    def price_of(self, kind: LineKind) -> int | None:
-        """The price of a kind of line, as the rules or the clearing give it; 0 where nothing was traded."""
-        if kind.price is None:
-            return None
-        return int(self.run.get("price_micro_per_kwh", 0) if kind.price == TRADE_PRICE else self.prices[kind.price])
-
-    def priced_line(self, kind: LineKind, energy_wh: int) -> PointLine:
-        """The line of a kind that has a price."""
-        price = self.price_of(kind) or 0
-        return PointLine(energy_wh, price, kind.sign * energy_wh * price)
+TRADE_PRICE = "trade price"  # in place of a key: the clearing's price
 
 
 class PointLine(NamedTuple):
-    """One kind of line of a point. ``amount_nano`` > 0: the party owes."""
+    """A line of a point: energy x price, signed; without a price the amount is the contract's own."""
 
+    kind: LineKind
     energy_wh: int
     price_micro_per_kwh: int | None
     amount_nano: int
+    """Positive: the party owes."""
+
+
+class Settled(NamedTuple):
+    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area."""
+
+    import_wh: int
+    export_wh: int
+    columns: Mapping[str, int]
+    area: Mapping[str, int]
+    prices: Mapping[str, int]
+    trade_price: int
+    """0 where nothing was cleared."""
 
 
 class Cleared(NamedTuple):
@@ -512,124 +1125,122 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    rules, run: shapes of its rules' leaf and its run's. line_kinds: a kind's number in a line row is its place. check_run: halts
-    where a run cannot be one. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where what a point
-    bought, sold and pays cannot be so. alone_of_point: what its energy would have cost with the supplier alone. rationings:
-    those that ``clear`` knows, none where the contract takes no orders. clear(orders, rules): orders = (side 0 buy or 1 sell,
-    quantity in Wh, limit) in rank order. not_checked: what the lines rest on beyond the bundle.
+    terms: their shape in the rules. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
+    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """
 
     contract_id: str
-    rules: Mapping[str, Any]
-    run: Mapping[str, Any]
+    position_columns: tuple[str, ...]
+    area_columns: tuple[str, ...]
     line_kinds: tuple[LineKind, ...]
-    check_run: Callable[[Mapping[str, Any]], None]
-    lines_of_point: Callable[[Point, Slot], list[PointLine]]
-    check_point: Callable[[Point, Slot], None]
-    alone_of_point: Callable[[Point, Slot], int]
-    rationings: tuple[str, ...]
-    clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared]
+    price_keys: tuple[str, ...]
+    terms: Mapping[str, Any]
+    lines_of_point: Callable[[Settled], list[PointLine]]
+    check_point: Callable[[Settled], None]
+    clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared] | None
     not_checked: tuple[str, ...]
+    """What its lines rest on beyond the bundle."""
+
+
+def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:
+    """A line of energy x price."""
+    price = of.trade_price if kind.price == TRADE_PRICE else of.prices[kind.price]
+    return PointLine(kind, energy_wh, price, kind.sign * energy_wh * price)
+
+
+def supplier_only_nano(of: Settled) -> int:
+    """What the point would owe with the supplier alone."""
+    import_keys = ("residual_price_micro_per_kwh", "network_residual_micro_per_kwh", "levy_micro_per_kwh")
+    import_price = sum(of.prices[key] for key in import_keys)
+    return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
 
 
 # ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
-# The arithmetic of ``mid_market_rate/1``: shares of what a community's members pay each other and the grid, and charges.
-#
-# A share is the point's part, by energy, of a sum over the community; units left over go to the largest remainders, which only
-# somebody with all members' rows can tell. So a share may be one unit above the floor.
+# The arithmetic of ``mid_market_rate/1``: a community shares its energy after the fact, at the mean of two prices.
 
 
-RETAIL_PRICE, GRID_PRICE = "residual_price_micro_per_kwh", "feed_in_price_micro_per_kwh"
+RETAIL_PRICE, FEED_IN_PRICE = "residual_price_micro_per_kwh", "feed_in_price_micro_per_kwh"
 COMMUNITY_KINDS: Final = (
-    LineKind("community_buy", 1, None),
-    LineKind("community_sell", -1, None),
-    LineKind("network_traded", 1, "network_traded_micro_per_kwh"),
-    LineKind("network_residual", 1, "network_residual_micro_per_kwh"),
-    LineKind("levy", 1, "levy_micro_per_kwh"),
+    LineKind("community_buy", "community", 1, ""),
+    LineKind("community_sell", "community", -1, ""),
+    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
 )
 CHARGES: Final = COMMUNITY_KINDS[2:]
 
 
-def _check_community_run(run: Mapping[str, Any]) -> None:
-    inside_wh = min(run["totals_wh"]["demand_wh"], run["totals_wh"]["supply_wh"])
-    same("the run's volume", run["volume_wh"], inside_wh)
-    hold("price_micro_per_kwh" not in run, "a run of this contract has no one price")
+class Side(NamedTuple):
+    """One side of the community's exchange: what a point adds to it, and what all of it come to."""
+
+    energy_wh: int
+    all_wh: int
+    all_nano: int
+    """What the buyers owe together, or the sellers get."""
 
 
-def _charges(point: Point, slot: Slot) -> list[PointLine]:
-    energies_wh = (point.bought_wh, point.import_wh - point.bought_wh, point.import_wh)
-    return [slot.priced_line(kind, energy_wh) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)]
+def _sides(of: Settled) -> tuple[Side, Side, int]:
+    """Buyers, sellers, and the energy that is shared: the smaller of all surpluses and all deficits."""
+    surplus_wh, deficit_wh = of.area["surplus_wh"], of.area["deficit_wh"]
+    shared_wh, retail, feed_in = min(surplus_wh, deficit_wh), of.prices[RETAIL_PRICE], of.prices[FEED_IN_PRICE]
+    transfer_nano = shared_wh * (retail + feed_in) // 2
+    net_wh = of.import_wh - of.export_wh
+    buyers = Side(max(net_wh, 0), deficit_wh, transfer_nano + (deficit_wh - shared_wh) * retail)
+    sellers = Side(max(-net_wh, 0), surplus_wh, transfer_nano + (surplus_wh - shared_wh) * feed_in)
+    return buyers, sellers, shared_wh
 
 
-def _sums(point: Point, slot: Slot) -> tuple[int, int, int]:
-    """Of the point's side: its energy, the energy of all, and the money of all in nano."""
-    totals, volume_wh = slot.run["totals_wh"], slot.run["volume_wh"]
-    retail, feed_in = slot.prices[RETAIL_PRICE], slot.prices[GRID_PRICE]
-    transfer_nano = volume_wh * (retail + feed_in) // 2
-    net_wh = point.export_wh - point.import_wh
-    if net_wh < 0:
-        return -net_wh, totals["demand_wh"], transfer_nano + (totals["demand_wh"] - volume_wh) * retail
-    return net_wh, totals["supply_wh"], transfer_nano + (totals["supply_wh"] - volume_wh) * feed_in
+def lines_of_member(of: Settled) -> list[PointLine]:
+    """A line of each of COMMUNITY_KINDS, in their order; the community's amount is the position's own."""
+    buys, sells = COMMUNITY_KINDS[:2]
+    buyers, sellers, _ = _sides(of)
+    community_nano, bought_wh = of.columns["community_nano"], of.columns["bought_wh"]
+    energies_wh = (bought_wh, of.import_wh - bought_wh, of.import_wh)
+    return [
+        PointLine(buys, buyers.energy_wh, None, community_nano if buyers.energy_wh > 0 else 0),
+        PointLine(sells, sellers.energy_wh, None, community_nano if sellers.energy_wh > 0 else 0),
+        *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)),
+    ]
 
 
-def share_in_community(point: Point, slot: Slot) -> list[PointLine]:
-    """A line of each of COMMUNITY_KINDS, in their order: the share is what the point pays less its charges."""
-    charges, net_wh = _charges(point, slot), point.export_wh - point.import_wh
-    if point.pays_nano is None:
-        energy_wh, all_wh, all_nano = _sums(point, slot)
-        shared_nano = all_nano * energy_wh // max(all_wh, 1) * (1 if net_wh < 0 else -1)
-    else:
-        shared_nano = point.pays_nano - sum(charge.amount_nano for charge in charges)
-    buys = PointLine(max(-net_wh, 0), None, shared_nano if net_wh < 0 else 0)
-    sells = PointLine(max(net_wh, 0), None, shared_nano if net_wh > 0 else 0)
-    return [buys, sells, *charges]
+def _hold_share(what: str, share: int, total: int, side: Side) -> None:
+    """Hold that ``share`` is what largest remainder gives: the floor, or one more where the division leaves a rest."""
+    floor, rest = divmod(total * side.energy_wh, side.all_wh) if side.all_wh else (0, 0)
+    hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
 
 
-def _hold_share(what: str, part: int, total: int, energy_wh: int, all_wh: int) -> None:
-    """Hold that ``part`` is the share of ``energy_wh`` of ``all_wh`` in ``total``, one unit more where it does not divide."""
-    floor, rest = divmod(total * energy_wh, max(all_wh, 1))
-    hold(energy_wh <= all_wh and floor <= part <= floor + (rest > 0), f"{what} is no share of the community's")
-
-
-def _check_share(point: Point, slot: Slot) -> None:
-    energy_wh, all_wh, all_nano = _sums(point, slot)
-    is_buyer, volume_wh = point.export_wh < point.import_wh, slot.run["volume_wh"]
-    traded_wh, other_wh = (point.bought_wh, point.sold_wh) if is_buyer else (point.sold_wh, point.bought_wh)
-    same("the energy traded on the other side", other_wh, 0)
-    _hold_share("the traded energy", traded_wh, volume_wh, energy_wh, all_wh)
-    buys, sells, *charges = share_in_community(point, slot)
-    _hold_share("the amount", buys.amount_nano - sells.amount_nano, all_nano, energy_wh, all_wh)
-    due_nano = buys.amount_nano + sells.amount_nano + sum(charge.amount_nano for charge in charges)
-    same("what the point pays", point.pays_nano, due_nano)
-
-
-def _alone_in_community(point: Point, slot: Slot) -> int:
-    import_price = sum(
-        slot.prices[key] for key in (RETAIL_PRICE, "network_residual_micro_per_kwh", "levy_micro_per_kwh")
+def _check_member(of: Settled) -> None:
+    hold(
+        0 <= of.prices[FEED_IN_PRICE] <= of.prices[RETAIL_PRICE], "the feed-in price is not from 0 to the retail price"
     )
-    return point.import_wh * import_price - point.export_wh * slot.prices[GRID_PRICE]
-
-
-def _clear_nothing(orders: Sequence[tuple[int, ...]], _rules: Mapping[str, Any]) -> Cleared:
-    return Cleared(0, None, [0] * len(orders))
+    buyers, sellers, shared_wh = _sides(of)
+    hold(min(of.area.values()) >= 0, "a sum of the area is negative")
+    within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
+    hold(within, "the point has more surplus or deficit than its area")
+    _hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
+    _hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
+    community_nano = of.columns["community_nano"]
+    if buyers.energy_wh > 0:
+        _hold_share("what the community gets", community_nano, buyers.all_nano, buyers)
+    elif sellers.energy_wh > 0:
+        _hold_share("what the community pays", -community_nano, sellers.all_nano, sellers)
+    else:
+        same("what a point without surplus and deficit pays the community", community_nano, 0)
 
 
 MID_MARKET_RATE_1: Final = Contract(
     contract_id="mid_market_rate/1",
-    rules={
-        **RULES,
-        "prices": {RETAIL_PRICE: I64, GRID_PRICE: I64, **{str(charge.price): I64 for charge in CHARGES}},
-    },
-    run={**RUN, "totals_wh": {"demand_wh": NATURAL, "supply_wh": NATURAL}},
+    position_columns=("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano"),
+    area_columns=("surplus_wh", "deficit_wh"),
     line_kinds=COMMUNITY_KINDS,
-    check_run=_check_community_run,
-    lines_of_point=share_in_community,
-    check_point=_check_share,
-    alone_of_point=_alone_in_community,
-    rationings=(),
-    clear=_clear_nothing,
+    price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
+    terms={},
+    lines_of_point=lines_of_member,
+    check_point=_check_member,
+    clear=None,
     not_checked=(
-        "that the community's supply and demand are the sums of its members' energies, and who got a unit that was left over",
+        "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
     ),
 )
 
@@ -639,50 +1250,41 @@ MID_MARKET_RATE_1: Final = Contract(
 
 
 P2P_KINDS: Final = (
-    LineKind("trade_buy", 1, TRADE_PRICE),
-    LineKind("trade_sell", -1, TRADE_PRICE),
-    LineKind("residual_import", 1, "residual_price_micro_per_kwh"),
-    LineKind("surplus", -1, "surplus_price_micro_per_kwh"),
-    LineKind("residual_export", -1, "feed_in_price_micro_per_kwh"),
-    LineKind("shortfall", 1, "shortfall_price_micro_per_kwh"),
-    LineKind("network_traded", 1, "network_traded_micro_per_kwh"),
-    LineKind("network_residual", 1, "network_residual_micro_per_kwh"),
-    LineKind("levy", 1, "levy_micro_per_kwh"),
+    LineKind("trade_buy", "clearing", 1, TRADE_PRICE),
+    LineKind("trade_sell", "clearing", -1, TRADE_PRICE),
+    LineKind("residual_import", "supplier", 1, "residual_price_micro_per_kwh"),
+    LineKind("surplus", "balance", -1, "surplus_price_micro_per_kwh"),
+    LineKind("residual_export", "offtaker", -1, "feed_in_price_micro_per_kwh"),
+    LineKind("shortfall", "balance", 1, "shortfall_price_micro_per_kwh"),
+    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
 )
 
 
-def _check_auction_run(run: Mapping[str, Any]) -> None:
-    hold(("price_micro_per_kwh" in run) == (run["volume_wh"] > 0), "a run has a price where it has a volume")
-
-
-def settle_traded(point: Point, slot: Slot) -> list[PointLine]:
+def lines_of_trader(of: Settled) -> list[PointLine]:
     """A line of each of P2P_KINDS, in their order. Import and export are never netted."""
-    import_wh, export_wh, bought_wh, sold_wh, _ = point
-    traded_wh = min(import_wh, bought_wh)
+    bought_wh, sold_wh = of.columns["bought_wh"], of.columns["sold_wh"]
+    traded_wh = min(of.import_wh, bought_wh)
     energies_wh = (
         bought_wh,
         sold_wh,
-        max(import_wh - bought_wh, 0),
-        max(bought_wh - import_wh, 0),
-        max(export_wh - sold_wh, 0),
-        max(sold_wh - export_wh, 0),
+        max(of.import_wh - bought_wh, 0),
+        max(bought_wh - of.import_wh, 0),
+        max(of.export_wh - sold_wh, 0),
+        max(sold_wh - of.export_wh, 0),
         traded_wh,
-        import_wh - traded_wh,
-        import_wh,
+        of.import_wh - traded_wh,
+        of.import_wh,
     )
-    return [slot.priced_line(kind, energy_wh) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
+    return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
 
 
-def _check_traded(point: Point, slot: Slot) -> None:
-    pays_nano = sum(line.amount_nano for line in settle_traded(point, slot))
-    same("what the point pays", point.pays_nano, pays_nano)
+def _check_trader(_of: Settled) -> None:
+    """Every column but the sums is a sum of fills: the claim about orders."""
 
 
-def _alone(point: Point, slot: Slot) -> int:
-    return sum(line.amount_nano for line in settle_traded(point._replace(bought_wh=0, sold_wh=0), slot))
-
-
-def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None) -> Cleared:
+def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cleared:
     """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
 
     The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
@@ -704,7 +1306,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None)
     if volume == 0:
         return Cleared(0, None, fills)
     lowest, highest = kept[0][0], kept[-1][0]
-    price = min(max((lowest + highest) // 2 if reference_price is None else reference_price, lowest), highest)
+    price = min(max(reference_price, lowest), highest)
     if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
         price = highest if kept[0][1] > 0 else lowest
     for side in (0, 1):
@@ -722,25 +1324,19 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int | None)
     return Cleared(volume, price, fills)
 
 
-def _clear(orders: Sequence[tuple[int, ...]], rules: Mapping[str, Any]) -> Cleared:
-    return call_auction(orders, rules.get("reference_price_micro_per_kwh"))
+def _clear(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
+    return call_auction(orders, terms["reference_price_micro_per_kwh"])
 
 
 P2P_CALL_AUCTION_1: Final = Contract(
     contract_id="p2p_call_auction/1",
-    rules={
-        **RULES,
-        "prices": {kind.price: I64 for kind in P2P_KINDS if kind.price != TRADE_PRICE},
-        "rationing": str,
-        "reference_price_micro_per_kwh?": I64,
-    },
-    run=RUN,
+    position_columns=("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano"),
+    area_columns=(),
     line_kinds=P2P_KINDS,
-    check_run=_check_auction_run,
-    lines_of_point=settle_traded,
-    check_point=_check_traded,
-    alone_of_point=_alone,
-    rationings=("pro_rata",),
+    price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
+    terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": I64},
+    lines_of_point=lines_of_trader,
+    check_point=_check_trader,
     clear=_clear,
     not_checked=(),
 )
@@ -753,420 +1349,896 @@ P2P_CALL_AUCTION_1: Final = Contract(
 CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1)}
 
 
-# ========================================================================================== gridevidence/verifier/trees
-# Hash trees (RFC 9162 section 2.1 over SM3).
+# ========================================================================================== gridevidence/verifier/trust
+# The trust root: whose word counts, read from a file that comes from outside and never out of a bundle.
 
 
-def root_of_path(leaf: bytes, path: Sequence[bytes]) -> bytes:
-    """The root that ``leaf`` and its path lead to: each item is the sibling's side (00 left, 01 right) and its digest."""
-    current = sm3(b"\x00" + leaf)
-    for item in path:
-        hold(item[0] <= 1, "a path item that is neither left nor right")
-        current = sm3(b"\x01" + (current + item[1:] if item[0] else item[1:] + current))
-    return current
+class Trust(NamedTuple):
+    """Whose word counts: the chain, the digest of its genesis, its signers, and the keys that are pinned."""
+
+    chain: str
+    genesis: bytes
+    signers: tuple[tuple[bytes, int, str], ...]
+    """(public key, power, name)."""
+    pins: tuple[tuple[str, str], ...]
+    """(signer, fingerprint in lower-case hex digits); several of one signer: each of these keys will do."""
+
+    def is_of(self, chain: str, genesis: bytes) -> bool:
+        """Whether it is the trust root of this chain and this genesis."""
+        return (self.chain, self.genesis) == (chain, genesis)
 
 
-def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
-    """Root of a whole tree; an odd last node is handed up unchanged."""
-    level = [sm3(b"\x00" + leaf) for leaf in leaves]
-    while len(level) > 1:
-        level = [sm3(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)] + level[len(level) & ~1 :]
-    return level[0] if level else sm3(b"")
+def decode_trust(data: bytes) -> Trust:
+    """Read a trust root (JSON); halts with "bad usage" where it is malformed, "cannot be decided" at an unknown version."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        hold(len(dict(pairs)) == len(pairs), f"a key stands twice: {plain(', '.join(key for key, _ in pairs))}")
+        return dict(pairs)
+
+    try:
+        hold(len(data) <= TRUST_BYTES_MAX, f"it has more than {TRUST_BYTES_MAX} bytes")
+        root = json.loads(data.decode(), object_pairs_hook=distinct)
+        root = known_version(root, TRUST_TYPE, "the trust root")
+        conform(root, TRUST, "trust")
+        signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
+        hold(len({key for key, _, _ in signers}) == len(signers), "it names one key twice")
+        hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
+    except (ValueError, RecursionError, Halt) as why:
+        if why.args[0] == CANNOT_BE_DECIDED:
+            raise
+        place = f", at line {why.lineno}, column {why.colno}" if isinstance(why, json.JSONDecodeError) else ""
+        reason = why.args[1] if isinstance(why, Halt) else f"it cannot be read as JSON in UTF-8{place}"
+        raise Halt(BAD_USAGE, f"the trust file is malformed: {reason}") from None
+    pins = tuple((pin["signer"], pin["fingerprint"].lower()) for pin in root["pins"])
+    return Trust(root["chain"], bytes.fromhex(root["genesis"]), signers, pins)
 
 
 # ==================================================================================== gridevidence/verifier/examination
-# One bundle under examination: its bytes, what was found in them so far, and how its parts are looked at.
+# One bundle under examination: its records, and what the claims found in them so far.
 
 
-class SignedPart(NamedTuple):
-    """A transaction of the bundle: what it is, which leaf has its signer's key, and its proof."""
+class ClearedArea(NamedTuple):
+    """The area's row of the clearing."""
 
-    what: str
-    signer: str
-    part: dict[str, Any]
+    area: int
+    orders: int
+    volume_wh: int
+    has_price: int
+    price: int
+    rules: bytes
+    book_root: bytes
+    fills_root: bytes
+
+
+class UsedKey(NamedTuple):
+    """The key that was in force for a transaction, and the height that recorded it."""
+
+    transaction: Transaction
+    entry: KeyEntry
+    recorded_height: int
 
 
 class Examination:
     """What the claims are checked on, in their order: each finds here what those before it have found."""
 
-    def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
-        self.data, self.trust, self.book_data = data, trust, book
+    def __init__(self, bundle: Bundle, trust: Trust | None, book: bytes | None) -> None:
+        self.bundle, self.trust, self.book_data = bundle, trust, book
         self.facts: dict[str, Any] = {}
-        self.bundle: dict[str, Any] = {}
-        self.head: list[Any] = []  # the certified header's items
-        self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
-        self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
+        self.run: dict[str, Any] = bundle.run.value
+        self.start_s: int = self.run["slot_start_s"]
+        self.end_s: int = self.start_s + bundle.chain.value["slot_s"]
+        self.position: PositionRow = unpack_position(bundle.position.row)
+        self.area: AreaRow = unpack_area(bundle.area_result.row)
+        self.cleared = (
+            ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None
+        )
+        self.used_keys: list[UsedKey] = []  # one for each transaction
 
-    def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
-        """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
-        leaf = decode(part["leaf"], f"the {name} leaf", (str, shape))
-        is_in_state = root_of_path(part["leaf"], part["path"]) == self.head[STATE_ROOT]
-        hold(is_in_state, f"the {name} leaf is not in the header's state")
-        same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
-        self.value[name] = leaf[1]
-        return str(leaf[0])
+    @property
+    def contract(self) -> Contract | None:
+        """The arithmetic of the run's contract; None where it is unknown here."""
+        return CONTRACTS.get(self.run["contract"])
 
-    def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
-        """The integers of a salted row that lies under ``root``."""
-        same(f"the length of the {what} row", len(part["row"]), layout.size)
-        hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
-        return layout.unpack(part["row"])
+    def known_contract(self) -> Contract:
+        """The same; halts where it is unknown."""
+        contract = self.contract
+        if contract is None:
+            raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(self.run['contract'])} is unknown here")
+        return contract
 
-    def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
-        """The signed map of a transaction of this chain and this kind."""
-        signed: dict[str, Any] = decode(part["signed"], what, shape)
-        same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
-        return signed
-
-    def batches(self) -> list[SignedPart]:
-        """The batches of the slot's end and start."""
-        return [
-            SignedPart(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()
-        ]
-
-    def orders(self) -> list[SignedPart]:
-        """The party's filled orders."""
-        return [
-            SignedPart(f"order {number}", "party signer", part) for number, part in enumerate(self.bundle["orders"], 1)
-        ]
-
-    def contract(self) -> Contract:
-        """The arithmetic of the run's contract; halts where it is unknown here."""
-        contract_id = self.value["run"]["contract"]
-        if contract_id not in CONTRACTS:
-            raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(contract_id)} is unknown here")
-        return CONTRACTS[contract_id]
-
-    def slot(self) -> Slot:
-        """What all lines of the slot rest on."""
-        return Slot(self.value["run"], self.value["rules"]["prices"])
+    def settled(self) -> Settled:
+        """What the lines of the point rest on; halts unless rules and rows have exactly what the contract declares."""
+        contract, rules = self.known_contract(), self.bundle.rules.row.value
+        hold(rules["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        return Settled(
+            import_wh=self.position.import_wh,
+            export_wh=self.position.export_wh,
+            columns=dict(zip(contract.position_columns, self.position.columns, strict=True)),
+            area=dict(zip(contract.area_columns, self.area.columns, strict=True)),
+            prices=rules["prices"],
+            trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
+        )
 
 
-# ================================================================================= gridevidence/verifier/claims/metered
-# Claim 5: the registers are what the meter's gateway read at the slot's start and end.
+# ============================================================================= gridevidence/verifier/claims/certificate
+# Claim 13: signers whom the trust root names, or a set that they handed over to, certified the state.
 
 
-def check_readings(of: Examination) -> str:
-    """5: both readings, rows of signed batches of this chain, gateway, boundary and meter, show the input's registers."""
-    number, *registers, end_quality = INPUT_ROW.unpack(of.bundle["input"]["row"])
-    for when, part in of.bundle["batches"].items():
-        batch = of.signed(part, SIGNED_BATCH, BATCH_KIND, f"the {when} batch")
-        body, used = batch["body"], registers[when == "end" :: 2]
-        same(f"the gateway of the {when} batch", batch["signer"], of.facts["gateway"])
-        same(f"the boundary of the {when} batch", body["boundary_s"], of.facts[f"slot_{when}_s"])
-        row = of.row(part["reading"], READING_ROW, body["rows_root"], f"{when} reading")
-        same(f"the {when} reading of meter and registers", (row[0], *row[3:]), (number, *used))
-        measured = row[2] & 0x2F == 0 and abs(row[1]) <= 500 * of.value["chain"]["slot_s"]  # within half a slot
-        hold(measured, f"the {when} reading is not one measured at its boundary")
-        hold(when == "start" or row[2] == end_quality, "the end reading's quality is not as the settlement noted")
-        of.facts.update({f"{when}_registers_wh": used, f"{when}_clock": body["clock"]["state"]})
-    return f"The registers are measured readings of meter {number} at the slot's start and end."
+OWN_WORD: Final = "1 of 1 signer: the operator's own word"
 
-
-# =================================================================================== gridevidence/verifier/claims/money
-# Claims 3 and 4: the amount of the line, and its energy.
-
-
-def check_line(of: Examination) -> str:
-    """3: the bill line, under the run's line root; the price is the one due for its kind, amount = energy x price."""
-    row = of.row(of.bundle["line"], LINE_ROW, of.value["run"]["line_root"], "line")
-    _, kind, energy_wh, price, amount_nano = row
-    kinds, slot = of.contract().line_kinds, of.slot()
-    hold(kind < len(kinds) and energy_wh > 0, "the line is of an unknown kind, or has no energy")
-    declared, due_price = kinds[kind], slot.price_of(kinds[kind])
-    if due_price is None:  # then claim 4 says whether the amount is due
-        same("the price of the line", price, PRICE_ABSENT)
-        text = f"{declared.name}: {energy_wh} Wh, {amount_nano} nano is a line of the run, without a price of its own."
-    else:
-        due = slot.priced_line(declared, energy_wh)
-        same("price and amount of the line", (price, amount_nano), (due.price_micro_per_kwh, due.amount_nano))
-        text = f"{declared.name}: {energy_wh} Wh x {price} micro/kWh = {amount_nano} nano is a line of the run."
-    of.facts.update(
-        line_kind=declared.name, energy_wh=energy_wh, price_micro_per_kwh=due_price, amount_nano=amount_nano
-    )
-    return text
-
-
-def check_energy(of: Examination) -> str:
-    """4: energy from registers and trades, and the sum of all lines of the point."""
-    run, meter = of.value["run"], of.value["meter"]
-    number, *registers, _ = of.row(of.bundle["input"], INPUT_ROW, run["input_root"], "input")
-    position = of.row(of.bundle["position"], POSITION_ROW, run["position_root"], "position")
-    same("the meter of input and position", (number, position[0]), (meter["number"], meter["number"]))
-    _, bought_wh, sold_wh, pays_nano, alone_nano = position
-    hold(min(bought_wh, sold_wh, *registers) >= 0, "an energy or a register is negative")
-    spans = registers[:2], registers[2:]  # a register with a modulus may have rolled over once
-    taken = [(end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"] for start, end in spans]
-    hold(min(taken) >= 0, "a register went back")
-    contract, slot, point = of.contract(), of.slot(), Point(taken[0], taken[1], bought_wh, sold_wh, pays_nano)
-    kind = [declared.name for declared in contract.line_kinds].index(of.facts["line_kind"])
-    line = contract.lines_of_point(point, slot)[kind]
-    same("the energy of the line", of.facts["energy_wh"], line.energy_wh)
-    same("the amount of the line", of.facts["amount_nano"], line.amount_nano)
-    contract.check_point(point, slot)
-    same("the supplier-only amount of the point", alone_nano, contract.alone_of_point(point, slot))
-    of.facts.update(import_wh=taken[0], export_wh=taken[1], bought_wh=bought_wh, sold_wh=sold_wh)
-    of.facts.update(slot_pays_nano=pays_nano, slot_supplier_only_nano=alone_nano)
-    return (
-        f"{taken[0]} Wh in, {taken[1]} Wh out by the registers, {bought_wh} Wh bought, {sold_wh} Wh sold give the line."
-    )
-
-
-# ================================================================================= gridevidence/verifier/claims/records
-# Claims 1, 2 and 6: one whole bundle, whose records are of one state of the ledger and in its history.
-
-
-def decode_parts(data: bytes) -> dict[str, Any]:
-    """The parts of a bundle; halts unless ``data`` is a canonical map of a known version with just the parts of a bundle."""
-    hold(len(data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
-    parts = known_version(decode(data, "the bundle"), BUNDLE_TYPE, "the bundle")
-    conform(parts, BUNDLE, "bundle")
-    return parts
-
-
-def check_shape(of: Examination) -> str:
-    """1: canonical bytes, a known version, exactly the parts of a bundle, each of its type."""
-    of.bundle = decode_parts(of.data)
-    return f"The file is one canonical evidence bundle, version {VERSION}."
-
-
-def check_header(of: Examination) -> str:
-    """2: the header, and under its state root the records that belong to this line, each under the key it must have."""
-    first = of.bundle["genesis"]
-    of.head = decode(of.bundle["header"], "the header", HEADER)
-    hold(all(item[0] == 1 for item in first["path"]), "the genesis is not the first leaf of the history")
-    same("the history with this genesis", root_of_path(first["digest"], first["path"]), of.head[HISTORY_ROOT])
-    _check_run(of)
-    _check_meter(of)
-    _check_keys(of)
-    _check_clearing(of)
-    chain, run, meter = of.value["chain"], of.value["run"], of.value["meter"]
-    of.facts.update(chain=of.head[1], height=of.head[2], area=run["area"], run=run["run"], currency=chain["currency"])
-    of.facts.update(meter=meter["meter"], party=meter["party"], gateway=meter["gateway"])
-    of.facts.update(protection=of.value["end gateway"]["protection"], simulated=chain["clock"] == "simulated")
-    of.facts.update(slot_start_s=run["slot_start_s"], slot_end_s=run["slot_start_s"] + chain["slot_s"])
-    of.contract()
-    return f"Run, rules, meter, gateway and keys are those that belong here, in the state of header {of.head[2]}."
-
-
-def _check_run(of: Examination) -> None:
-    """The chain, the run of one of its slots, and the rules that it was settled by."""
-    of.leaf(of.bundle["chain"], CHAIN, "chain", "chain")
-    slot_s = of.value["chain"]["slot_s"]
-    hold(slot_s in SLOT_LENGTHS_S, "the chain's slots have no length that a slot may have")
-    key = of.leaf(of.bundle["run"], RUN, "run")
-    run = of.value["run"]
-    same("the key of the run leaf", key, f"run/{run['area']}/{run['slot_start_s']}/{run['run']}")
-    is_before = run["as_of_height"] < of.head[2] and run["slot_start_s"] % slot_s == 0
-    hold(is_before, "the run is after the header, or of no slot")
-    known = CONTRACTS.get(run["contract"])
-    if known is not None:
-        conform(run, known.run, "run")
-        known.check_run(run)
-    rules = known.rules if known is not None else RULES
-    hold(of.leaf(of.bundle["rules"], rules, "rules").startswith("rules/"), "the rules leaf holds no rules")
-    hold(sm3(of.bundle["rules"]["leaf"]) == run["rules"], "the run was settled by other rules than these")
-
-
-def _check_meter(of: Examination) -> None:
-    """The installation that the line is about, of the run's area, and in use at the slot's start."""
-    number = int.from_bytes(of.bundle["line"]["row"][:4], "little")
-    of.leaf(of.bundle["installation"], INSTALLATION, "meter", f"installation/{number}")
-    meter, run = of.value["meter"], of.value["run"]
-    same("number and area of the installation", (meter["number"], meter["area"]), (number, run["area"]))
-    hold(meter["from_s"] <= run["slot_start_s"], "the installation came into use after the slot's start")
-
-
-def _check_keys(of: Examination) -> None:
-    """The keys of the installation's gateway and of its party, each with the role that it needs."""
-    meter = of.value["meter"]
-    for when, proofs in of.bundle["gateways"].items():
-        of.leaf(proofs["gateway"], GATEWAY, f"{when} gateway", f"gateway/{meter['gateway']}")
-        of.leaf(proofs["signer"], SIGNER, f"{when} signer", f"signer/{meter['gateway']}")
-        hold("gateway" in of.value[f"{when} signer"]["roles"], "the gateway's key may not sign readings")
-    has_orders = bool(of.bundle["orders"])
-    hold(("party" in of.bundle) == has_orders, "the party's key belongs to orders, and only to them")
-    if has_orders:
-        of.leaf(of.bundle["party"], SIGNER, "party signer", f"signer/{meter['party']}")
-        hold("prosumer" in of.value["party signer"]["roles"], "the party's key may not sign orders")
-
-
-def _check_clearing(of: Examination) -> None:
-    """The clearing that the orders were filled by: of the run's slot, at its price."""
-    run = of.value["run"]
-    hold("clearing" in of.bundle or not of.bundle["orders"], "there are orders but no clearing")
-    if "clearing" in of.bundle:
-        of.leaf(of.bundle["clearing"], CLEARING, "clearing", f"clearing/{run['area']}/{run['slot_start_s']}")
-        ours, theirs = ([one.get(name.rstrip("?")) for name in OF_SLOT] for one in (run, of.value["clearing"]))
-        same("the clearing", theirs, ours)
-
-
-def check_recorded(of: Examination) -> str:
-    """6: batches and orders were accepted (code 0) in blocks before the run, in the history of the header."""
-    for what, _, part in (*of.batches(), *of.orders()):
-        block = decode(part["header"], f"the header of {what}", HEADER)
-        hold(block[2] <= of.value["run"]["as_of_height"] + 1, f"{what} was recorded after the run")
-        leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
-        hold(root_of_path(leaf, part["data_path"]) == block[DATA_ROOT], f"{what} was not accepted in its block")
-        past = root_of_path(sm3(part["header"]), part["history_path"])
-        hold(past == of.head[HISTORY_ROOT], f"the block of {what} is not in the header's history")
-    return "Both batches and each order were accepted in blocks before the run, in the header's history."
-
-
-# ================================================================================== gridevidence/verifier/claims/signed
-# Claims 8 and 9: who signed the readings and orders, and who certified the state.
-
-
-def check_signatures(of: Examination) -> str:
-    """8: the batches are signed with the gateway's registered key, the orders with the party's."""
-    for what, signer, part in (*of.batches(), *of.orders()):
-        valid = is_valid_signature(of.value[signer]["public_key"], part["signed"], part["signature"])
-        hold(valid, f"{what} is not signed with its signer's registered key")
-    return "Both readings are signed with their gateway's registered key, each order with its party's."
+_Certificate = tuple[tuple[bytes, bytes], ...]
+_Set = dict[bytes, int]  # public key -> power
 
 
 def check_certificate(of: Examination) -> str:
-    """9: signers of the trust root, with more than two thirds of its power, signed this header; nobody else did."""
-    certificate, trust, chain = of.bundle.get("certificate", []), of.trust, of.head[1]
-    keys = [key for key, _ in certificate]
-    hold(keys == sorted(set(keys)), "the certificate's keys do not ascend")
+    """13: more than two thirds of the power of the set that the trust root yields signed the certified header; nobody else did."""
+    bundle, trust = of.bundle, of.trust
+    header = bundle.certified.header if bundle.certified is not None else bundle.header
+    _check_structure(of, header)
     if trust is None:
         raise Halt(CANNOT_BE_DECIDED, "no trust root was given (--trust FILE)")
-    signers = {key: (power, plain(name)) for key, power, name in trust.signers}
-    message = encode(["certificate/1", chain, of.head[2], sm3(of.bundle["header"])])
+    is_of_chain = trust.is_of(header.chain, bundle.genesis.header.digest)
+    other = f"the trust root is of another chain than the bundle's, {plain(header.chain)}"
+    hold(is_of_chain, other, CANNOT_BE_DECIDED)
+    hold(bool(bundle.certificate), "the certificate of the header is absent", CANNOT_BE_DECIDED)
+    signers = _handed_over(bundle.handovers, {key: power for key, power, _ in trust.signers})
+    signed = _signed_power(bundle.certificate, header, signers)
+    if signed is None or 3 * signed <= 2 * sum(signers.values()):
+        is_own_set = header.signers == _digest_of_set(signers)
+        outdated = "the header's signers are another set: a change of signers is absent, or the trust root is outdated"
+        hold(is_own_set, outdated, CANNOT_BE_DECIDED)
+        refuse("the certificate is not by more than two thirds of the power, or holds another's signature")
+    return _certified(of, trust, signers, signed)
+
+
+def _check_structure(of: Examination, header: Header) -> None:
+    """Hold that certified header, hand-overs and certificate are in order, whoever signed them."""
+    bundle = of.bundle
+    if bundle.certified is not None:
+        same("the chain of the certified header", header.chain, bundle.header.chain)
+        is_later = header.height > bundle.header.height
+        hold(is_later and bundle.certified.history_root == header.history_root, "the certified header is no later one")
+    heights = [one.placed.header.height for one in bundle.handovers]
+    hold(heights == sorted(set(heights)), "the hand-overs do not ascend")
+    for one in bundle.handovers:
+        placed = one.placed
+        same("the chain of a hand-over", placed.header.chain, header.chain)
+        is_past = placed.header.height < header.height and placed.history_root == header.history_root
+        hold(is_past, "a hand-over is not in the certified header's history")
+        keys = [key for key, _ in one.signers]
+        hold(keys == sorted(set(keys)), "the signers of a hand-over do not ascend")
+        is_named = _digest_of_set(dict(one.signers)) == placed.header.signers
+        hold(is_named, "a hand-over's header does not name these signers")
+    for certificate in (bundle.certificate, *(one.certificate for one in bundle.handovers)):
+        keys = [key for key, _ in certificate]
+        hold(keys == sorted(set(keys)), "the keys of a certificate do not ascend")
+
+
+def _digest_of_set(signers: _Set) -> bytes:
+    return sm3(encode(["signers/1", [list(pair) for pair in sorted(signers.items())]]))
+
+
+def _handed_over(handovers: tuple[HandOver, ...], signers: _Set) -> _Set:
+    """The set after every hand-over since the one that the trust root names."""
+    known = [place for place, one in enumerate(handovers, 1) if dict(one.signers) == signers]
+    for one in handovers[known[-1] if known else 0 :]:
+        signed = _signed_power(one.certificate, one.placed.header, signers)
+        is_held = signed is not None and 3 * signed > 2 * sum(signers.values())
+        hold(is_held, "a change of signers is not certified by the set before it", CANNOT_BE_DECIDED)
+        signers = dict(one.signers)
+    return signers
+
+
+def _signed_power(certificate: _Certificate, header: Header, signers: _Set) -> int | None:
+    """The power of a certificate's signers, None where one is not in the set; halts where one of the set did not sign this."""
+    message = encode(["certificate/1", header.chain, header.height, header.digest])
     for key, signature in certificate:
-        valid = key not in signers or is_valid_signature(key, message, signature)
-        hold(valid, f"the signature by {key.hex()[:20]}... is not one over this header")
-    is_of_chain = (trust.chain, trust.genesis) == (chain, of.bundle["genesis"]["digest"])
-    hold(is_of_chain, f"the trust root is of another chain than the bundle's, {plain(chain)}", CANNOT_BE_DECIDED)
-    hold(bool(certificate), "the certificate of the header is absent", CANNOT_BE_DECIDED)
-    hold(signers.keys() >= set(keys), "a signature is by a key that the trust root does not name")
-    own_set = sm3(encode(["signers/1", sorted([key, power] for key, (power, _) in signers.items())]))
-    is_own_set = own_set == of.head[SIGNER_SET]
-    hold(is_own_set, "the header's signer set is not the trust root's: outdated?", CANNOT_BE_DECIDED)
-    signed, total = sum(signers[key][0] for key in keys), sum(power for power, _ in signers.values())
-    hold(3 * signed > 2 * total, f"{signed} of {total} of the power signed; more than two thirds are needed")
-    of.facts.update(signers=len(keys), signers_total=len(signers), power=signed, power_total=total)
-    kind = "signer: the operator's own word" if len(signers) == 1 else "signers"
-    return f"Certified by {', '.join(signers[key][1] for key in keys)} ({len(keys)} of {len(signers)} {kind})."
+        is_valid = key not in signers or is_valid_signature(key, message, signature)
+        hold(is_valid, f"the signature by {key.hex()[:20]}... is not one over header {header.height}")
+    keys = [key for key, _ in certificate]
+    return sum(signers[key] for key in keys) if signers.keys() >= set(keys) else None
 
 
-# ================================================================================== gridevidence/verifier/claims/traded
-# Claim 7, and with the book one more: the party's filled orders, and the price that follows from all orders of the slot.
+def _certified(of: Examination, trust: Trust, signers: _Set, signed: int) -> str:
+    names = {key: plain(name) for key, _, name in trust.signers}
+    shown = [names.get(key, f"{key.hex()[:16]}...") for key, _ in of.bundle.certificate]
+    of.facts.update(certified_by=shown, signers=len(shown), signers_total=len(signers))
+    of.facts.update(power=signed, power_total=sum(signers.values()))
+    count = OWN_WORD if len(signers) == 1 else f"{len(shown)} of {len(signers)} signers"
+    return f"Certified by {', '.join(shown)} ({count})."
+
+
+# =================================================================================== gridevidence/verifier/claims/state
+# Claims 2 to 4: one state of the ledger, the entities in force in it, and the point's place in the run.
+
+
+def check_header(of: Examination) -> str:
+    """2: the header; under its state root chain, run and runs of this slot; genesis is the first leaf of its history."""
+    bundle, run = of.bundle, of.run
+    header, first = bundle.header, bundle.genesis
+    same("chain and height of genesis", (first.header.chain, first.header.height), (header.chain, 0))
+    hold(all(item[0] == 1 for item in first.path), "genesis is not the first leaf of the history")
+    hold(first.history_root == header.history_root, "the header's history does not begin with this genesis")
+    slot = f"{of.start_s}/{run['zone']}"
+    keys = {"chain": bundle.chain, f"run/{slot}/{run['run']}": bundle.run, f"runs/{slot}": bundle.runs}
+    for key, leaf in keys.items():
+        same("the key of a leaf", leaf.key, key)
+        hold(leaf.root == header.state_root, f"the leaf {key} is not in the header's state")
+    slot_s, made_at = bundle.chain.value["slot_s"], run["as_of_height"] + 1
+    hold(slot_s in SLOT_LENGTHS_S and of.start_s % slot_s == 0, "no slot of this chain starts then")
+    hold(made_at <= header.height, "the run was made after the header")
+    runs = bundle.runs.value["runs"]
+    hold(runs.count([run["run"], made_at]) == 1, "the run does not stand once in the list of the slot's runs")
+    later = [name for name, _ in runs[runs.index([run["run"], made_at]) + 1 :]]
+    clock, currency = bundle.chain.value["clock"], bundle.chain.value["currency"]
+    of.facts.update(chain=header.chain, height=header.height, header_time_s=header.time_s, clock=clock)
+    of.facts.update(currency=currency, run=run["run"], later_runs=later, contract=run["contract"], zone=run["zone"])
+    of.facts.update(slot_start_s=of.start_s, slot_end_s=of.end_s)
+    protocols = sorted({one.protocol_version for one in _headers(bundle)} - {PROTOCOL_VERSION})
+    hold(not protocols, f"the protocol version {plain(protocols)} of a header is unknown here", CANNOT_BE_DECIDED)
+    return f"Run {run['run']} of the slot stands in the state of header {header.height}."
+
+
+def _headers(bundle: Bundle) -> list[Header]:
+    placed = [bundle.genesis, *(one.placed for one in bundle.handovers)]
+    placed += [bundle.certified] if bundle.certified is not None else []
+    blocks = [transaction.block for transaction in bundle.transactions]
+    return [bundle.header, *(one.header for one in placed), *blocks]
+
+
+def check_registry(of: Examination) -> str:
+    """3: zone, area, rules, party, point, installation and gateways were in force, belong together, and none has ended."""
+    bundle = of.bundle
+    for kind in ("area", "party", "point", "rules", "zone"):
+        _hold_in_force(of, getattr(bundle, kind), kind, of.start_s)
+    zone, area, party, point = bundle.zone.row.value, bundle.area, bundle.party, bundle.point
+    same("the zone of the run", bundle.zone.entity.name, of.run["zone"])
+    same("the zone of the area", area.row.value["zone"], bundle.zone.entity.name)
+    same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
+    same("the area of the party", party.row.value["area"], area.entity.name)
+    same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_contract(of, of.start_s - zone["open_before_start_s"])
+    _check_pieces(of)
+    _check_gateways(of)
+    meters = [piece.installation.row.value["meter"] for piece in bundle.pieces]
+    protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
+    of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
+    of.facts.update(gateway=" ".join(protections), protection=" ".join(protections.values()))
+    return "Zone, area, rules, party, point, meter and gateway are those in force for the slot, and belong together."
+
+
+def _owner(point: Opened) -> tuple[object, object]:
+    return point.row.value["area"], point.row.value.get("party")
+
+
+def hold_entity(of: Examination, entity: Entity) -> None:
+    """Hold that an entity's leaf lies in the state, and that its entries are in order."""
+    hold(entity.root == of.bundle.header.state_root, f"{entity.key} is not in the header's state")
+    hold(entity.is_in_order, f"the entries of {entity.key} do not ascend, or what is folded is not whole")
+
+
+def _hold_in_force(of: Examination, opened: Opened, kind: str, at_s: int, as_of_height: int | None = None) -> None:
+    """Hold that it is of this kind, lies in the state, and that its row is the one in force (as of the run's height)."""
+    entity = opened.entity
+    same("the kind of an entity", entity.kind, kind)
+    hold_entity(of, entity)
+    as_of_height = of.run["as_of_height"] if as_of_height is None else as_of_height
+    is_in_force = opened.row.key == entity.key and opened.row.is_of(entity.in_force(at_s, as_of_height))
+    hold(is_in_force, f"the row of {entity.key} is not the one in force")
+    hold(not opened.row.has_ended, f"{entity.key} had ended")
+
+
+def _check_contract(of: Examination, opening_s: int) -> None:
+    """The contract is the one in force when the slot's gate opened, or from the zone's first entry on."""
+    opened = of.bundle.zone_contract
+    hold(opened.entity == of.bundle.zone.entity, "the contract is of another zone than the run's")
+    _hold_in_force(of, opened, "zone", max(opening_s, opened.entity.entries[0].from_s))
+    same("the contract of the run", of.run["contract"], opened.row.value["contract"])
+    same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
+
+
+def _check_pieces(of: Examination) -> None:
+    begin_s = of.start_s
+    for place, piece in enumerate(of.bundle.pieces):
+        installation = piece.installation
+        if place > 0:
+            is_after = begin_s <= installation.row.from_s < of.end_s
+            hold(is_after, "a meter begins before the one before it is removed, or behind the slot")
+            hold("first_registers" in installation.row.value, "a meter that begins in the slot has no first registers")
+            begin_s = installation.row.from_s
+        _hold_in_force(of, installation, "installation", begin_s)
+        same("the point of the installation", installation.row.value["point"], of.bundle.point.entity.name)
+        if piece.removed is not None:
+            begin_s = _removal_s(of, piece, piece.removed)
+    _check_end(of, of.bundle.pieces[-1])
+
+
+def _removal_s(of: Examination, piece: Piece, removed: Opened) -> int:
+    """When the meter of a piece was removed: by the entry that follows that of the piece, inside the slot."""
+    hold(removed.entity == piece.installation.entity, "another installation is removed than the piece's")
+    recorded = removed.entity.recorded(of.run["as_of_height"])
+    at = recorded.index(piece.installation.entry)
+    following = recorded[at + 1] if at + 1 < len(recorded) else None
+    is_next = removed.row.key == removed.entity.key and removed.row.is_of(following)
+    hold(is_next and removed.row.has_ended, "the meter is not removed by the entry that follows")
+    same("the point of the removed installation", removed.row.value["point"], of.bundle.point.entity.name)
+    hold("final_registers" in removed.row.value, "a removed meter has no final registers")
+    hold(of.start_s < removed.row.from_s < of.end_s, "the meter is not removed inside the slot")
+    return removed.row.from_s
+
+
+def _check_end(of: Examination, piece: Piece) -> None:
+    """The installation's entry in force at the slot's end is shown a second time only where it is another one."""
+    installation, end = piece.installation, piece.end_installation
+    _hold_in_force(of, piece.last_installation, "installation", of.end_s)
+    if end is not None:
+        hold(end.entity == installation.entity, "another installation stands at the slot's end")
+        hold(end.row.digest != installation.row.digest, "the installation's entry at the slot's end is no other one")
+        same("the point of the installation", end.row.value["point"], of.bundle.point.entity.name)
+
+
+def _check_gateways(of: Examination) -> None:
+    """Exactly the gateways' entries that the readings rest on, each once, ascending; none of them has ended."""
+    shown = [(opened.entity.key, *opened.entry[:2]) for opened in of.bundle.gateways]
+    hold(shown == sorted(set(shown)), "the gateways do not ascend")
+    needed = {_needed_gateway(of, batch, name) for batch, name in reading_gateways(of.bundle)}
+    hold(needed == set(shown), "a gateway is shown that no reading rests on")
+
+
+def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str, int, int]:
+    """The entry of a gateway that was in force when a batch was recorded: it is shown, and holds."""
+    block = batch.block
+    for opened in of.bundle.gateways:
+        in_force = opened.entity.in_force(block.ledger_time_s, block.height - 1)
+        if opened.entity.name == name and opened.row.is_of(in_force):
+            _hold_in_force(of, opened, "gateway", block.ledger_time_s, block.height - 1)
+            return (opened.entity.key, *opened.entry[:2])
+    hold(False, f"the entry of gateway {plain(name)} in force when {batch.what} was recorded is not shown")
+    return "", 0, 0
+
+
+def reading_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
+    """The batch of each reading, and the gateway that its installation hung on at its boundary."""
+    installations = bundle.pieces[0].installation, bundle.pieces[-1].last_installation
+    return [
+        (reading.batch, opened.row.value.get("gateway", ""))
+        for reading, opened in zip(bundle.readings, installations, strict=True)
+    ]
+
+
+def check_position(of: Examination) -> str:
+    """4: position and area row lie in the run, with the point's row, the area's number and the rules' digest."""
+    bundle = of.bundle
+    hold(bundle.position.root == of.run["rows_root"], "the position is not a row of the run")
+    hold(bundle.area_result.root == of.run["areas_root"], "the area's row is not one of the run")
+    same("the row of the position", of.position.row, bundle.point.entity.number)
+    same("the number of the area row", of.area.area, bundle.area.entity.number)
+    hold(of.area.rules == bundle.rules.row.digest, "the area was settled by other rules than these")
+    contract = of.known_contract()
+    widths = len(of.position.columns), len(of.area.columns)
+    same("columns of the rows", widths, (len(contract.position_columns), len(contract.area_columns)))
+    of.facts.update(import_wh=of.position.import_wh, export_wh=of.position.export_wh)
+    return f"The position of point {bundle.point.entity.name} is row {of.position.row} of the run."
+
+
+# ==================================================================================== gridevidence/verifier/claims/bill
+# Claims 5 to 9: the lines of the bill, and what gives their energies and prices: registers, readings, orders, clearing.
+
+
+MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
+
+
+class Fill(NamedTuple):
+    """A row of the clearing: what an order got."""
+
+    party: int
+    counter: int
+    side: int
+    quantity_wh: int
+    limit: int
+    filled_wh: int
+
+
+def check_lines(of: Examination) -> str:
+    """5: every column of the position follows from energies, fills, prices and the area's row."""
+    contract, settled = of.known_contract(), of.settled()
+    conform(of.bundle.rules.row.value["terms"], contract.terms, "the terms of the rules")
+    contract.check_point(settled)
+    lines, columns = contract.lines_of_point(settled), settled.columns
+    same("what the point pays", columns["pays_nano"], sum(line.amount_nano for line in lines))
+    same("the amount with the supplier alone", columns["supplier_only_nano"], supplier_only_nano(settled))
+    of.facts["lines"] = [
+        {
+            "line_kind": line.kind.name,
+            "energy_wh": line.energy_wh,
+            "price_micro_per_kwh": line.price_micro_per_kwh,
+            "amount_nano": line.amount_nano,
+            "account": line.kind.account,
+        }
+        for line in lines
+        if line.energy_wh != 0
+    ]
+    of.facts.update(pays_nano=columns["pays_nano"], supplier_only_nano=columns["supplier_only_nano"])
+    return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
+
+
+class Span(NamedTuple):
+    """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
+
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+
+
+def spans_of(bundle: Bundle) -> Iterator[Span]:
+    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    for piece in bundle.pieces:
+        start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
+        end = (
+            _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
+        )
+        yield Span(tuple(start), tuple(end))
+
+
+def _registers(reading: Reading) -> tuple[int, ...]:
+    return READING_ROW.unpack(reading.row.row)[3:]
+
+
+def check_energy(of: Examination) -> str:
+    """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
+    position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
+    for piece, span in zip(of.bundle.pieces, spans, strict=True):
+        meter = piece.installation.row.value
+        modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
+        beyond_wh = modulus_wh or REGISTER_MAX_WH + 1
+        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_MAX_WH + 1), "a register is out of its range")
+        for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
+            advance_wh = end - start + (modulus_wh if end < start else 0)
+            hold(
+                0 <= advance_wh <= meter["limit_wh"],
+                f"a register advanced by {advance_wh} Wh, beyond the meter's limit",
+            )
+            taken[place] += advance_wh * ratio
+    same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
+    shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
+    same("the registers of the position", shown, (spans[0].start, spans[-1].end))
+    of.facts.update(start_registers_wh=list(shown[0]), end_registers_wh=list(shown[1]))
+    return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
+
+
+def check_readings(of: Examination) -> str:
+    """7: both readings, rows of signed batches of this chain, gateway, boundary and meter, were measured there."""
+    pieces, clocks = of.bundle.pieces, []
+    meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
+    boundaries = zip(of.bundle.readings, (of.start_s, of.end_s), meters, reading_gateways(of.bundle), strict=True)
+    for reading, boundary_s, meter, (batch, gateway) in boundaries:
+        body = batch.body
+        same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
+        same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
+        same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
+        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
+        number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
+        same(f"the meter in {batch.what}", str(number), meter)
+        is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
+        hold(is_measured, f"the reading in {batch.what} is not one measured at its boundary")
+        hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
+        clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
+    of.facts["clocks"] = clocks
+    return (
+        f"The registers are measured readings of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+    )
 
 
 def check_orders(of: Examination) -> str:
-    """7: each order is the party's, for this area and slot, filled within its limit; the fills are all it bought and sold."""
-    if not of.contract().rationings:
-        hold(not of.bundle["orders"], "there are orders under a contract that takes none")
-        return "The contract takes no orders: what the point bought and sold are its shares."
-    clearing, due = of.value["clearing"], (of.facts["party"], of.facts["area"], of.facts["slot_start_s"])
-    last_counter, price = 0, clearing.get("price_micro_per_kwh", 0)
-    for what, _, part in of.orders():
-        order = of.signed(part, SIGNED_ORDER, ORDER_KIND, what)
-        body, identity, counter = order["body"], order["identity"], order["identity"]["counter"]
-        same(f"party, area and slot of {what}", (order["signer"], body["area"], identity["slot_start_s"]), due)
-        hold(counter > last_counter, "the orders do not ascend by their counters")
-        last_counter, side = counter, SIDES.index(body["side"])
-        fill = of.row(part["fill"], FILL_ROW, clearing["fills_root"], f"fill of {what}")
-        own = (of.value["meter"]["number"], counter, side, body["quantity_wh"], body["price_micro_per_kwh"])
-        same(f"the fill of {what}", fill[:5], own)
-        hold(0 < fill[5] <= fill[3], f"{what} was filled with nothing, or with more than its quantity")
-        hold(price <= fill[4] if side == 0 else price >= fill[4], f"{what} was filled beyond its limit")
-        of.fills.append(fill)
-    filled_wh = [sum(fill[5] for fill in of.fills if fill[2] == side) for side in (0, 1)]
-    same("the sum of fills bought and sold", filled_wh, [of.facts["bought_wh"], of.facts["sold_wh"]])
-    what = "1 filled order" if len(of.fills) == 1 else f"{len(of.fills)} filled orders"
-    return f"{what} of the party, none beyond its limit: all that it bought and sold."
+    """8: each order is the party's, for this area and slot, in time, within its limit; the fills are all that it traded."""
+    orders, contract = of.bundle.orders, of.known_contract()
+    if contract.clear is None:
+        hold(not orders, "the contract takes no orders, and there are some")
+        return "The contract takes no orders."
+    fills = [_check_order(of, order) for order in orders]
+    counters = [fill.counter for fill in fills]
+    hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
+    volume_wh = of.cleared.volume_wh if of.cleared is not None else 0
+    for side, column in enumerate(("bought_wh", "sold_wh")):
+        filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
+        same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
+        hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+    count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+
+
+def _check_order(of: Examination, order: Order) -> Fill:
+    bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
+    body, identity, what = transaction.body, transaction.identity, transaction.what
+    same(f"the chain of {what}", transaction.chain, bundle.header.chain)
+    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+    same(f"the area of {what}", body["area"], bundle.area.entity.name)
+    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
+    zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
+    opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
+    hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
+    row = of.cleared
+    if row is None:
+        hold(False, "there is no clearing")
+        return fill
+    hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
+    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
+    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
+    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
+    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
+    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
+    hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
+    is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
+    hold(is_within, f"{what} was filled beyond its limit")
+    return fill
+
+
+def check_clearing(of: Examination) -> str:
+    """9: the clearing is the slot's, by the contract of the run; the area has a volume and a price in it."""
+    clearing, row, run = of.bundle.clearing, of.cleared, of.run
+    if clearing is None or row is None:
+        return "The party had no filled order, so no clearing is needed."
+    same("the key of the clearing", clearing.leaf.key, f"clearing/{of.start_s}/{run['zone']}")
+    hold(clearing.leaf.root == of.bundle.header.state_root, "the clearing is not in the header's state")
+    for name in ("zone", "slot_start_s", "contract", "contract_pin"):
+        same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
+    hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
+    same("the number of the cleared area", row.area, of.bundle.area.entity.number)
+    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
+    hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
+    return f"{row.volume_wh} Wh were cleared in the area at {row.price} micro/kWh."
+
+
+# ==================================================================================== gridevidence/verifier/claims/book
+# Claim 14, only with a book: the price that follows from all orders of the area in the slot.
+
+
+class BookRow(NamedTuple):
+    """An order of the anonymous book."""
+
+    rank: int
+    side: int
+    quantity_wh: int
+    limit: int
+    filled_wh: int
 
 
 def check_book(of: Examination) -> str:
-    """With the book: it is the clearing's; price, volume and every fill follow from it by the contract's rule."""
-    clearing, rules, contract = of.value["clearing"], of.value["rules"], of.contract()
-    is_known = bool(clearing) and rules.get("rationing") in contract.rationings
-    hold(is_known, "no clearing of a known rationing", CANNOT_BE_DECIDED)
-    orders = [BOOK_ROW.unpack(row) for row in _book_rows(of)]
-    hold(all(order[0] == rank for rank, order in enumerate(orders)), "the book is not in rank order")
-    hold(all(order[1] <= 1 and order[2] > 0 for order in orders), "an order has no known side or no quantity")
-    volume_wh, price, fills = contract.clear([order[1:4] for order in orders], rules)
-    cleared = [clearing["volume_wh"], clearing.get("price_micro_per_kwh")]
-    same("the clearing's volume and price", cleared, [volume_wh, price])
-    hold(fills == [order[4] for order in orders], "the rule gives other fills than the book states")
-    own, listed = Counter(fill[2:] for fill in of.fills), Counter(order[1:] for order in orders)
-    hold(own <= listed, "an order of the party does not stand in the book with its fill")
+    """14: the book is the clearing's; price, volume and every fill follow from it by the contract's rule."""
+    rows, cleared, contract = _book_rows(of), of.cleared, of.known_contract()
+    if cleared is None or contract.clear is None:
+        raise Halt(CANNOT_BE_DECIDED, "book: the bundle has no clearing")
+    hold(all(len(row) == BOOK_ROW.size for row in rows), "a row of the book has another length than such a row")
+    orders = [BookRow(*BOOK_ROW.unpack(row)) for row in rows]
+    hold(all(order.rank == rank for rank, order in enumerate(orders)), "the book is not in rank order")
+    hold(all(order.side <= 1 and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
+    due = contract.clear([order[1:4] for order in orders], of.bundle.rules.row.value["terms"])
+    same("the clearing's volume and price", (cleared.volume_wh, cleared.price), due[:2])
+    hold(due.filled_wh == [order.filled_wh for order in orders], "the rule gives other fills than the book states")
+    own = Counter(FILL_ROW.unpack(order.fill.row)[2:] for order in of.bundle.orders)
+    hold(
+        own <= Counter(order[1:] for order in orders), "an order of the party does not stand in the book with its fill"
+    )
     return f"Price, volume and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
 
 
 def _book_rows(of: Examination) -> list[bytes]:
-    """The rows of the book file, all of them under the clearing's book root."""
-    clearing, data = of.value["clearing"], of.book_data or b""
-    other = "the book file is another slot's, or altered"
-    hold(len(data) <= min(BOOK_BYTES_MAX, 100 + 48 * clearing["orders"]), f"{other}: it is too large")
-    book = known_version(decode(data, "the book file"), BOOK_TYPE, "the book file")
-    conform(book, BOOK, "book")
-    rows, salts = book["book"], book["salts"]
-    hold(len(rows) == len(salts) == clearing["orders"], f"{other}: it has not {clearing['orders']} rows")
-    for row, salt in zip(rows, salts, strict=True):
-        conform([row, salt], (BOOK_ROW.size, 16), "row of the book")
-    leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
-    hold(root_of_leaves(leaves) == clearing["book_root"], f"{other}: it is not the one that was cleared")
-    return list(rows)
+    """The rows of the book file; "cannot be decided" unless it is the book of the clearing, made by the run's rules."""
+    try:
+        of.known_contract()
+        cleared, data = of.cleared, of.book_data or b""
+        if cleared is None:
+            raise Halt(CANNOT_BE_DECIDED, "the bundle has no clearing")
+        hold(cleared.rules == of.bundle.rules.row.digest, "the slot was cleared by other rules than those of the run")
+        hold(len(data) <= BOOK_BYTES_MAX, "the file is too large")
+        book = known_version(decode(data, "the file", items_max=BOOK_BYTES_MAX), BOOK_TYPE, "the file")
+        conform(book, BOOK, "the file")
+        rows, salts = list(book["book"]), book["salts"]
+        hold(len(rows) == len(salts) == cleared.orders, f"the file has not {cleared.orders} rows")
+        leaves = [salt + row for salt, row in zip(salts, rows, strict=True)]
+        hold(root_of_leaves(leaves) == cleared.book_root, "the file is not the book that was cleared")
+    except Halt as why:
+        raise Halt(CANNOT_BE_DECIDED, f"book: {why.args[1]}; the file is another slot's, or altered") from None
+    return rows
+
+
+# ==================================================================================== gridevidence/verifier/claims/keys
+# Claims 11 and 12: whose keys signed readings, orders and enrolments, how they are tied, and that they did sign.
+
+
+def check_keys(of: Examination) -> str:
+    """11: each transaction's key was in force, not revoked, with the role it needs, and is tied to genesis; no key too many."""
+    names = [key.entity.key for key in of.bundle.keys]
+    hold(names == sorted(set(names)), "the keys do not ascend")
+    for key in of.bundle.keys:
+        same("the kind of a key", key.entity.kind, "signer")
+        hold_entity(of, key.entity)
+        opened = [key.entity.entry_of(entry.row)[:2] for entry in key.entries]
+        hold(opened == sorted(set(opened)), f"the opened entries of {key.entity.key} do not ascend")
+    keys = {key.entity.name: key for key in of.bundle.keys}
+    of.used_keys = [_used_key(keys, transaction) for transaction in of.bundle.transactions]
+    needed = {used.entry.row.digest for used in of.used_keys}
+    shown = {entry.row.digest for key in of.bundle.keys for entry in key.entries}
+    hold(needed == shown, "a key is shown that signed nothing here")
+    _check_organisations(of)
+    for used in of.used_keys:
+        _count_enrolments(of, used)
+    distinct = {used.entry.row.digest: used for used in of.used_keys}
+    of.facts["keys"] = [_key_fact(of, used) for used in distinct.values()]
+    return "Each key was in force, not revoked, with its role; how it is tied is shown."
+
+
+def _used_key(keys: dict[str, Key], transaction: Transaction) -> UsedKey:
+    """The entry of the signer that was in force for a transaction: as of the block before, at its own block's time."""
+    block, what = transaction.block, transaction.what
+    key = keys.get(transaction.signer) or refuse(f"the key of {plain(transaction.signer)} is not shown")
+    in_force = key.entity.in_force(block.ledger_time_s, block.height - 1)
+    entry = next((one for one in key.entries if one.row.is_of(in_force)), None)
+    if in_force is None or entry is None:
+        refuse(f"the key of {transaction.signer} in force when {what} was recorded is not shown")
+    hold(not entry.row.has_ended, f"the key of {transaction.signer} was revoked when {what} was recorded")
+    role = ROLE_OF_KIND[transaction.kind]
+    hold(role in entry.row.value["roles"], f"{transaction.signer} has not the role {role}")
+    return UsedKey(transaction, entry, in_force.recorded_height)
+
+
+def _check_organisations(of: Examination) -> None:
+    """A gateway's key is of the gateway's organisation, a party's of the party's."""
+    party = of.bundle.party.row.value["organisation"]
+    gateways = {(one.entity.name, one.row.value["organisation"]) for one in of.bundle.gateways}
+    for used in of.used_keys:
+        signer, organisation = used.transaction.signer, used.entry.row.value["organisation"]
+        if used.transaction.kind == BATCH_KIND:
+            hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
+        elif used.transaction.kind == ORDER_KIND:
+            same(f"the organisation of the key of {signer}", organisation, party)
+
+
+def _count_enrolments(of: Examination, used: UsedKey) -> int:
+    """How many enrolments lie between a key and genesis; halts where it is not tied so."""
+    entry, key = used.entry, used.entry.row.key
+    if entry.enrolment is None:
+        _hold_at_genesis(of, used)
+        return 0
+    enroller = _enroller(of, entry.enrolment)
+    enrolment = enroller.transaction
+    same(f"the block that recorded the key of {key}", used.recorded_height, enrolment.block.height)
+    hold(entry.enrolment.rows_root == enrolment.body["rows_root"], f"{enrolment.what} has no such row")
+    organisations = [one.row.value["organisation"] for one in (entry, enroller.entry)]
+    hold(organisations[0] == organisations[1], f"{key} was enrolled by another organisation")
+    enrolments = _count_enrolments(of, enroller) + 1  # ends: each was recorded before the key that it enrolled
+    hold(enrolments <= ENROLMENTS_MAX, f"more than {ENROLMENTS_MAX} enrolments lie between {key} and genesis")
+    return enrolments
+
+
+def _hold_at_genesis(of: Examination, used: UsedKey) -> None:
+    """Hold that genesis names the key."""
+    row, genesis = used.entry.row, used.entry.genesis
+    if genesis is None:
+        refuse(f"{row.key} is not tied to anything")
+    same(f"the block that recorded the key of {row.key}", used.recorded_height, 0)
+    same(f"the entity at genesis of {row.key}", genesis.key, row.key)
+    hold(genesis.root == of.bundle.genesis.header.state_root, f"{row.key} is not in the state of genesis")
+    hold(Entry(row.from_s, 0, row.digest) in genesis.entries, f"genesis does not name this key of {row.key}")
+
+
+def _enroller(of: Examination, enrolled: Enrolled) -> UsedKey:
+    """The key that signed an enrolment."""
+    return next(used for used in of.used_keys if used.transaction is enrolled.transaction)
+
+
+def _key_fact(of: Examination, used: UsedKey) -> dict[str, str]:
+    """Whose key it is, its fingerprint, and how it is tied; halts where the trust root pins its signer to other keys."""
+    signer, row = used.transaction.signer, used.entry.row
+    fingerprint, trust, bundle = sm3(row.value["public_key"]).hex(), of.trust, of.bundle
+    tie = "genesis"
+    if used.entry.enrolment is not None:
+        enrolment = used.entry.enrolment.transaction
+        tie = f"enrolled by {enrolment.signer} at height {enrolment.block.height}"
+    is_of_chain = trust is not None and trust.is_of(bundle.header.chain, bundle.genesis.header.digest)
+    pins = [one for name, one in trust.pins if name == signer] if trust is not None and is_of_chain else []
+    hold(not pins or fingerprint in pins, f"the trust file pins {signer} to another key than {fingerprint[:16]}...")
+    role = ROLE_OF_KIND[used.transaction.kind]
+    return {"signer": signer, "role": role, "fingerprint": fingerprint, "tie": "pinned" if pins else tie, "origin": tie}
+
+
+def check_signatures(of: Examination) -> str:
+    """12: batches, orders and enrolments are signed with these keys."""
+    for transaction, entry, _ in of.used_keys:
+        is_valid = is_valid_signature(entry.row.value["public_key"], transaction.signed, transaction.signature)
+        hold(is_valid, f"{transaction.what} is not signed with the key of {transaction.signer}")
+    return "Readings are signed with their gateway's key, orders with the party's, enrolments with the administrator's."
+
+
+# ================================================================================ gridevidence/verifier/claims/recorded
+# Claim 10: the ledger accepted what the bundle shows.
+
+
+def check_recorded(of: Examination) -> str:
+    """10: batches and orders were accepted (code 0) in blocks before the run; enrolments too, all in the header's history."""
+    for transaction in of.bundle.transactions:
+        block, what = transaction.block, transaction.what
+        same(f"the chain of the block of {what}", block.chain, of.bundle.header.chain)
+        hold(block.height < of.bundle.header.height, f"the block of {what} is not before the header")
+        hold(transaction.data_root == block.data_root, f"{what} was not accepted in its block")
+        is_past = transaction.history_root == of.bundle.header.history_root
+        hold(is_past, f"the block of {what} is not in the header's history")
+        is_in_time = transaction.kind == ENROLMENT_KIND or block.height <= of.run["as_of_height"] + 1
+        hold(is_in_time, f"{what} was recorded after the run")
+    return "Readings and orders were accepted in blocks before the run, in the header's history."
 
 
 # ======================================================================================== gridevidence/verifier/verdict
 # The verdict on a bundle: every claim in its order, trust last.
 
 
+SHAPE, BOOK_CLAIM = "shape", "book"
 CHECKS: Final[dict[str, Callable[[Examination], str]]] = {
-    "shape": check_shape,
     "header": check_header,
-    "line": check_line,
+    "registry": check_registry,
+    "position": check_position,
+    "lines": check_lines,
     "energy": check_energy,
     "readings": check_readings,
-    "recorded": check_recorded,
     "orders": check_orders,
-    "book": check_book,
+    "clearing": check_clearing,
+    "recorded": check_recorded,
+    "keys": check_keys,
     "signatures": check_signatures,
     "certificate": check_certificate,
+    "book": check_book,
 }
+"""Of each claim behind the first, in their order."""
+
+
+class RefutedClaim(NamedTuple):
+    """The first claim that does not hold."""
+
+    number: int
+    word: str
 
 
 class Verdict(NamedTuple):
-    """The answer, why, the claims that hold (name: text), what was not checked, and the facts that the bundle shows."""
+    """The answer, why, the claim that fails, those that hold (word: text), what was not checked, what the bundle shows."""
 
     answer: str
     reason: str
+    claim: RefutedClaim | None
     claims: dict[str, str]
     not_checked: tuple[str, ...]
     facts: dict[str, Any]
 
 
 def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -> Verdict:
-    """Check every claim of a bundle, and of its slot's anonymous order book where one is given. Never raises for bad bytes."""
-    examination = Examination(data, trust, book)
-    claims: dict[str, str] = {}
+    """Check every claim of a bundle, and of its area's anonymous order book where one is given. Never raises for bad bytes."""
+    try:
+        examination = Examination(read_bundle(data), trust, book)
+    except Halt as why:
+        answer, reason = why.args
+        refuted = SHAPE if answer == NOT_VERIFIED else ""
+        return _verdict(answer, f"{SHAPE}: {reason}" if refuted else reason, refuted, {}, {}, ())
+    claims = {SHAPE: "The file is one canonical evidence bundle, version 2, and so is everything inside."}
     reasons: list[str] = []
     answer, refuted = VERIFIED, ""
-    for name in CLAIMS:
-        if (name == "book" and book is None) or (name in ARITHMETIC and reasons):
+    for word, check in CHECKS.items():
+        if (word == BOOK_CLAIM and book is None) or (word in OF_CONTRACT and examination.contract is None):
             continue
         try:
-            claims[name] = CHECKS[name](examination)
+            claims[word] = check(examination)
         except Halt as why:
             answer, reason = why.args
-            refuted = name if answer == NOT_VERIFIED else ""
-            reasons = [f"{name}: {reason}"] if refuted else [*reasons, reason]
-            if refuted or name == "shape":  # where nothing is refuted a later claim still may be
+            if answer == NOT_VERIFIED:
+                refuted, reasons = word, [f"{word}: {reason}"]
                 break
-    open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
+            reasons.append(reason)  # a later claim may still be refuted
     reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
-    return Verdict(answer, reason, claims, (*open_claims, *_beyond(examination), *NEVER_CHECKED), examination.facts)
+    contract = examination.contract
+    beyond = contract.not_checked if contract is not None else ()
+    return _verdict(answer, reason, refuted, claims, examination.facts, beyond)
 
 
-def _beyond(of: Examination) -> tuple[str, ...]:
-    """What the lines of the run's contract rest on beyond the bundle."""
-    known = CONTRACTS.get(of.value.get("run", {}).get("contract", ""))
-    return () if known is None else known.not_checked
+def _verdict(
+    answer: str, reason: str, refuted: str, claims: dict[str, str], facts: dict[str, Any], beyond: tuple[str, ...]
+) -> Verdict:
+    claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
+    imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
+    open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
+    return Verdict(answer, reason, claim, claims, (*imported, *open_claims, *beyond, *NEVER_CHECKED), facts)
+
+
+# =========================================================================================== gridevidence/verifier/text
+# The verdict as a household reads it.
+
+
+MARKS: Final = {"simulated": "SIMULATED", "imported": "IMPORTED"}
+MARK_TEXTS: Final = {
+    "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
+    "IMPORTED": "these values were imported from files; no meter signed them.",
+}
+ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
+NANO_DIGITS, MICRO_DIGITS = 9, 6
+
+
+def mark_of(facts: dict[str, Any]) -> str:
+    """SIMULATED, IMPORTED, or "" for values of real meters."""
+    return MARKS.get(facts.get("clock", ""), "")
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """The answer; the bill; state, certificate and keys; what was checked, and what was not."""
+    facts, mark = verdict.facts, mark_of(verdict.facts)
+    yield f"{verdict.answer.upper()}: {verdict.reason}"
+    if mark:
+        yield f"{mark}: {MARK_TEXTS[mark]}"
+    if verdict.answer != NOT_VERIFIED and "party" in facts:
+        yield from _bill_lines(facts)
+        yield from _origin_lines(facts)
+    if verdict.claims:
+        yield from ("", "Checked:")
+        yield from (f"  {word}: {text}" for word, text in verdict.claims.items())
+    yield from ("", "Not checked:")
+    yield from (f"  {text}" for text in verdict.not_checked)
+
+
+def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    return datetime.fromtimestamp(min(seconds, TIME[-1]), UTC).strftime(form)
+
+
+def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The lines of the point as a table, and what they come to."""
+    start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
+    yield ""
+    yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
+    if "lines" not in facts:
+        return
+    currency, lines = facts["currency"], facts["lines"]
+    prices = _decimals([line["price_micro_per_kwh"] for line in lines], MICRO_DIGITS)
+    amounts = _decimals([line["amount_nano"] for line in lines], NANO_DIGITS)
+    rows = [("line", "energy", f"{currency}/kWh", currency, "account")]
+    for line, price, amount in zip(lines, prices, amounts, strict=True):
+        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", price, amount, line["account"]))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for kind, energy, price, amount, account in rows:
+        right = f"{energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}"
+        yield f"  {kind:<{widths[0]}}  {right}  {account}"
+    pays, alone = (_owes(facts[name], currency) for name in ("pays_nano", "supplier_only_nano"))
+    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone.replace('owes', 'would owe')}."
+
+
+def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
+    """Numbers of 10^-digits, exactly, all with as many places as the longest needs, at least two; "" for None."""
+    shown = ["" if number is None else f"{Decimal(number).scaleb(-digits):.{digits}f}" for number in numbers]
+    spare = min((len(text) - len(text.rstrip("0")) for text in shown if text), default=0)
+    return [text[: len(text) - min(spare, digits - 2)] for text in shown]
+
+
+def _owes(amount_nano: int, currency: str) -> str:
+    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
+
+
+def _tie(tie: str) -> str:
+    return TIE_WORDS.get(tie, tie)
+
+
+def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """Where it stands, who certified it, whose keys signed, and which clocks the gateways stated."""
+    later = ", ".join(facts["later_runs"])
+    yield ""
+    yield f"Ledger {facts['chain']}, block {facts['height']} of {_time(facts['header_time_s'])} UTC."
+    yield f"A later run of this slot was known then: {later}." if later else "No later run of this slot was known then."
+    if "signers" in facts:
+        count = (
+            f"{facts['signers']} of {facts['signers_total']} signers, {facts['power']} of {facts['power_total']} power"
+        )
+        names = ", ".join(facts["certified_by"])
+        yield f"Certified by {names} ({OWN_WORD if facts['signers_total'] == 1 else count})."
+    for key in facts.get("keys", ()):
+        origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
+        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}:"
+        yield f"  {key['fingerprint']}"
+    for clock in facts.get("clocks", ()):
+        stated = f"{clock['state']}, {clock['offset_ms']} ms off"
+        yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."
 
 
 # ======================================================================================== gridevidence/verifier/command
@@ -1174,7 +2246,7 @@ def _beyond(of: Examination) -> tuple[str, ...]:
 
 
 def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict:
-    """Read the files and answer; "bad input" when one cannot be read or the trust file is malformed."""
+    """Read the files and answer; "bad usage" when one cannot be read or the trust file is malformed."""
     contents: dict[Path, bytes] = {}
     try:
         for path in filter(None, (bundle, trust, book)):
@@ -1182,33 +2254,20 @@ def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict
                 contents[path] = file.read(BOOK_BYTES_MAX + 1)
         root = None if trust is None else decode_trust(contents[trust])
     except OSError as why:
-        return Verdict(BAD_INPUT, f"cannot read {plain(path)}: {plain(why.strerror)}", {}, (), {})
+        return Verdict(BAD_USAGE, f"cannot read {plain(path)}: {plain(why.strerror)}", None, {}, (), {})
     except Halt as why:
-        return Verdict(why.args[0], f"{plain(trust)}: {why.args[1]}", {}, (*CLAIMS.values(), *NEVER_CHECKED), {})
+        answer, reason = why.args
+        return Verdict(answer, f"{plain(trust)}: {reason}", None, {}, (*CLAIMS.values(), *NEVER_CHECKED), {})
     return verify_bundle(contents[bundle], root, None if book is None else contents[book])
 
 
 def render(verdict: Verdict, *, as_json: bool) -> str:
     """The verdict as one JSON object, or as text for a person."""
-    facts, mark = verdict.facts, "SIMULATED" if verdict.facts.get("simulated") else ""
-    if as_json:
-        return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer], "mark": mark})
-    lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
-    lines += [f"{mark}: this chain's clock is simulated; no real meter stands behind its readings."] if mark else []
-    if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
-        start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
-        amount = Decimal(facts["amount_nano"]).scaleb(-9)
-        lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
-        owes = f"{'is paid' if amount < 0 else 'owes'} {abs(amount):f} {facts['currency']}"
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh{_at_price(facts)}: {owes}")
-    lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
-    return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
-
-
-def _at_price(facts: Mapping[str, Any]) -> str:
-    """The price of the line in words; "" where it has none."""
-    price = facts["price_micro_per_kwh"]
-    return "" if price is None else f" at {Decimal(price).scaleb(-6):f} {facts['currency']} per kWh"
+    if not as_json:
+        return "\n".join(verdict_lines(verdict))
+    claim = verdict.claim._asdict() if verdict.claim is not None else None
+    answer = {**verdict._asdict(), "claim": claim, "exit": EXIT_STATUS[verdict.answer], "mark": mark_of(verdict.facts)}
+    return json.dumps(answer)
 
 
 def is_written(line: str, stream: TextIO | None) -> bool:
@@ -1223,18 +2282,18 @@ def is_written(line: str, stream: TextIO | None) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand-alone command; returns the exit status."""
-    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description="Check the evidence of a bill line, offline.")
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description="Check the evidence of a bill, offline.")
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the evidence bundle (.evd)")
     parser.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON), from a source you trust")
     parser.add_argument("--with-book", type=Path, metavar="FILE", help="the slot's anonymous book: recompute the price")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     verdict = verify_files(options.bundle, options.trust, options.with_book)
-    is_bad = verdict.answer == BAD_INPUT
+    is_bad = verdict.answer == BAD_USAGE
     if not is_bad and is_written(render(verdict, as_json=options.json), sys.stdout):
         return EXIT_STATUS[verdict.answer]
     is_written(f"verify: {verdict.reason if is_bad else UNWRITABLE}", sys.stderr)
-    return EXIT_STATUS[BAD_INPUT]
+    return EXIT_STATUS[BAD_USAGE]
 
 
 if __name__ == "__main__":

@@ -1,188 +1,34 @@
-"""Evidence bundles: the proof of one bill line under the newest certified header (docs/spec/bundle.md).
+"""Evidence bundles: what one point was billed in one slot, proved under the newest certified header (docs/spec/bundle.md).
 
-Nothing is stored for this. The ledger hands in what a line rests on (rows, transactions, keys of leaves) and gives paths and
-headers through ``CertifiedLedger``. Each row is compared with the certified root before it leaves: a bundle that would not
-verify is an error here.
+Nothing is stored for this. The ledger hands in a ``SettledPoint`` and answers as an ``EvidenceLedger``; here entries are opened, the
+signers' keys are followed to genesis, and the parts are put together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from gridcore import cbor, merkle
-from gridcore.errors import GridError, broken
 from gridcore.sm3 import sm3
 from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
+from gridevidence.sources import (
+    EvidenceError,
+    EvidenceLedger,
+    EvidenceNotYetError,
+    ProvenReading,
+    RecordedTransaction,
+    RegistryEntry,
+    RowProof,
+    SaltedRows,
+    SettledPoint,
+    StateProof,
+)
 
+_Found = TypeVar("_Found")
 Proof = dict[str, Any]
 """A part of a bundle, as docs/spec/bundle.md names its keys."""
-
-
-class EvidenceError(GridError):
-    """There is no such line, party, slot or book in this ledger; the text says which."""
-
-
-class EvidenceNotYetError(EvidenceError):
-    """The ledger cannot prove it yet: the next block, or the certificate of the newest one, makes it possible."""
-
-
-class ProvenLeaf(Protocol):
-    """A state leaf and its path."""
-
-    @property
-    def leaf(self) -> bytes:
-        """Canonical [key, value]."""
-
-    @property
-    def path(self) -> Sequence[bytes]:
-        """Sided path to the newest header's state root."""
-
-
-class CertifiedLedger(Protocol):
-    """What an export asks of a ledger."""
-
-    @property
-    def height(self) -> int:
-        """Height of the newest certified header."""
-
-    def frozen(self) -> AbstractContextManager[None]:
-        """Keep the ledger at one height meanwhile."""
-
-    def leaf_proof(self, key: str) -> ProvenLeaf | None:
-        """A leaf under the newest header, or None where there is none of that key."""
-
-    def digest(self, height: int) -> bytes:
-        """SM3 of the header of a height; 0: the genesis digest."""
-
-    def header_bytes(self, height: int) -> bytes:
-        """The canonical header of a height."""
-
-    def certificate(self, height: int) -> Sequence[tuple[bytes, bytes]]:
-        """(public key, signature) over the header of a height, ascending by key."""
-
-    def history_path(self, height: int, of_height: int) -> list[bytes]:
-        """Sided path from the digest of ``height`` to the history root of header ``of_height``."""
-
-
-@dataclass(frozen=True)
-class RowProof:
-    """One salted row and its sided path to the root of its tree."""
-
-    row: bytes
-    salt: bytes
-    path: Sequence[bytes]
-
-    def as_part(self) -> Proof:
-        """As a bundle holds it."""
-        return {"path": self.path, "row": self.row, "salt": self.salt}
-
-
-@dataclass(frozen=True)
-class SaltedRows:
-    """All rows of one tree, and the 32-byte seed from which their salts follow."""
-
-    rows: Sequence[bytes]
-    seed: bytes
-
-    @cached_property
-    def _tree(self) -> merkle.Tree:
-        return merkle.Tree(merkle.salted_leaf_hashes(self.seed, self.rows))
-
-    def proof(self, index: int, root: bytes, what: str) -> RowProof:
-        """The proof of row ``index``; stops where the rows are not those of the certified ``root`` (``what``: its name)."""
-        if self._tree.root() != root:
-            broken(f"the {what} rows made again are those that were certified")
-        return RowProof(self.rows[index], merkle.salt_at(self.seed, index), self._tree.sided_path(index))
-
-
-@dataclass(frozen=True)
-class RecordedTransaction:
-    """A signed transaction that was accepted in a block, with its path to the block's data root."""
-
-    height: int
-    signed: bytes
-    signature: bytes
-    attachment_digest: bytes
-    header: bytes
-    """Canonical bytes of the block's header."""
-    data_path: Sequence[bytes]
-
-    def as_part(self, ledger: CertifiedLedger, height: int) -> Proof:
-        """As a bundle under the header of ``height`` holds it. EvidenceNotYetError where no header covers its block yet."""
-        if self.height >= height:
-            raise EvidenceNotYetError(f"block {self.height} is the newest; the next block makes its content provable")
-        return {
-            "attachment_digest": self.attachment_digest,
-            "data_path": self.data_path,
-            "header": self.header,
-            "history_path": ledger.history_path(self.height, height),
-            "signature": self.signature,
-            "signed": self.signed,
-        }
-
-
-@dataclass(frozen=True)
-class ProvenReading:
-    """The register reading of a meter at one boundary: a row of a recorded batch."""
-
-    batch: RecordedTransaction
-    row: RowProof
-
-
-@dataclass(frozen=True)
-class ProvenOrder:
-    """A filled order and its row under the clearing's fills root."""
-
-    order: RecordedTransaction
-    fill: RowProof
-
-
-@dataclass(frozen=True)
-class LeafKeys:
-    """Keys of the state leaves that a line rests on; "" where it needs none."""
-
-    chain: str
-    run: str
-    rules: str
-    installation: str
-    gateway: str
-    gateway_signer: str
-    clearing: str
-    party_signer: str
-
-
-@dataclass(frozen=True)
-class LineEvidence:
-    """One bill line and what it rests on. Nothing of it changes any more; only its leaves are proved as they are now."""
-
-    keys: LeafKeys
-    line: RowProof
-    input: RowProof
-    position: RowProof
-    start: ProvenReading
-    end: ProvenReading
-    orders: Sequence[ProvenOrder]
-    """Of the party, ascending by counter."""
-
-
-def encode_bundle(ledger: CertifiedLedger, evidence: LineEvidence) -> bytes:
-    """The bundle of a line under the newest header, for which the ledger stands still meanwhile.
-
-    EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
-    """
-    with ledger.frozen():
-        parts = _prove(ledger, evidence)
-    return cbor.encode(parts)
-
-
-def encode_book(rows: SaltedRows) -> bytes:
-    """The anonymous order book of a cleared slot, in rank order, as ``verify --with-book`` reads it."""
-    salts = merkle.salts(rows.seed, len(rows.rows))
-    return cbor.encode({"book": list(rows.rows), "salts": list(salts), "type": BOOK_TYPE, "version": VERSION})
 
 
 @dataclass(frozen=True)
@@ -202,6 +48,26 @@ class Pin:
     public_key: bytes
 
 
+def encode_bundle(ledger: EvidenceLedger, point: SettledPoint) -> bytes:
+    """The bundle of a point in a slot under the newest header, for which the ledger stands still meanwhile.
+
+    Raises:
+        EvidenceError: the ledger has no such leaf or entry.
+        EvidenceNotYetError: something that it rests on stands in the newest block; one block later it can be proved.
+    """
+    with ledger.frozen():
+        if point.as_of_height + 1 > ledger.height:
+            raise EvidenceNotYetError(f"no certified header has the run of block {point.as_of_height + 1} yet")
+        parts = _Assembly(ledger, point).parts()
+    return cbor.encode(parts)
+
+
+def encode_book(rows: SaltedRows) -> bytes:
+    """The anonymous order book of an area in a cleared slot, in rank order, as ``verify --with-book`` reads it."""
+    salts = merkle.salts(rows.seed, len(rows.rows))
+    return cbor.encode({"book": list(rows.rows), "salts": list(salts), "type": BOOK_TYPE, "version": VERSION})
+
+
 def trust_root(
     chain: str, genesis_digest: bytes, signers: Iterable[TrustedSigner], pins: Iterable[Pin] = ()
 ) -> dict[str, Any]:
@@ -219,39 +85,152 @@ def trust_root(
     }
 
 
-def _prove(ledger: CertifiedLedger, evidence: LineEvidence) -> Proof:
-    height, keys = ledger.height, evidence.keys
-    gateways = {"gateway": _state(ledger, keys.gateway), "signer": _state(ledger, keys.gateway_signer)}
-    batches = {
-        when: {**reading.batch.as_part(ledger, height), "reading": reading.row.as_part()}
-        for when, reading in (("end", evidence.end), ("start", evidence.start))
-    }
-    parts: Proof = {
-        "batches": batches,
-        "certificate": [list(entry) for entry in ledger.certificate(height)],
-        "chain": _state(ledger, keys.chain),
-        "gateways": {"end": gateways, "start": gateways},
-        "genesis": {"digest": ledger.digest(0), "path": ledger.history_path(0, height)},
-        "header": ledger.header_bytes(height),
-        "input": evidence.input.as_part(),
-        "installation": _state(ledger, keys.installation),
-        "line": evidence.line.as_part(),
-        "orders": [{**one.order.as_part(ledger, height), "fill": one.fill.as_part()} for one in evidence.orders],
-        "position": evidence.position.as_part(),
-        "rules": _state(ledger, keys.rules),
-        "run": _state(ledger, keys.run),
-        "type": BUNDLE_TYPE,
-        "version": VERSION,
-    }
-    if keys.clearing:
-        parts["clearing"] = _state(ledger, keys.clearing)
-    if keys.party_signer:
-        parts["party"] = _state(ledger, keys.party_signer)
-    return parts
+def _state_part(proof: StateProof) -> Proof:
+    return {"leaf": proof.leaf, "path": list(proof.path)}
 
 
-def _state(ledger: CertifiedLedger, key: str) -> Proof:
-    found = ledger.leaf_proof(key)
+def _row_part(proof: RowProof) -> Proof:
+    return {"path": list(proof.path), "row": proof.row, "salt": proof.salt}
+
+
+@dataclass
+class _Assembly:
+    """A bundle while it is put together."""
+
+    ledger: EvidenceLedger
+    point: SettledPoint
+    keys: dict[tuple[str, int, int], Proof] = field(default_factory=dict)
+    """Opened entries of signers by (leaf key, from_s, recorded height)."""
+
+    def parts(self) -> Proof:
+        """All parts."""
+        point, height = self.point, self.ledger.height
+        slot, start_s = f"{point.slot_start_s}/{point.zone}", point.slot_start_s
+        opening_s = max(start_s - point.open_before_start_s, self._first(f"zone/{point.zone}").from_s)
+        of_slot = {
+            "area": point.area,
+            "party": point.party,
+            "point": point.point,
+            "rules": point.rules,
+            "zone": point.zone,
+        }
+        parts: Proof = {
+            **{kind: self._opened(f"{kind}/{name}", start_s) for kind, name in of_slot.items()},
+            "area_result": _row_part(point.area_result),
+            "certificate": [list(pair) for pair in self.ledger.certificate(height)],
+            "chain": self._state("chain"),
+            "gateways": self._gateways(),
+            "genesis": {"header": self.ledger.header_bytes(0), "path": self.ledger.history_path(0, height)},
+            "handovers": self._handovers(height),
+            "header": self.ledger.header_bytes(height),
+            "orders": [{**self._transaction(one.order), "fill": _row_part(one.fill)} for one in point.orders],
+            "pieces": [self._piece()],
+            "position": _row_part(point.position),
+            "run": self._state(f"run/{slot}/{point.run}"),
+            "runs": self._state(f"runs/{slot}"),
+            "type": BUNDLE_TYPE,
+            "version": VERSION,
+            "zone_contract": self._opened(f"zone/{point.zone}", opening_s),
+        }
+        if point.cleared_area is not None:
+            parts["clearing"] = {"area": _row_part(point.cleared_area), **self._state(f"clearing/{slot}")}
+        return {**parts, "keys": self._keys()}
+
+    def _state(self, key: str) -> Proof:
+        found = self.ledger.state_proof(key)
+        if found is None:
+            raise EvidenceError(f"this ledger has no leaf {key}")
+        return _state_part(found)
+
+    def _first(self, key: str) -> RegistryEntry:
+        return _found(self.ledger.first_entry(key), key)
+
+    def _entry(self, key: str, at_s: int, as_of_height: int) -> RegistryEntry:
+        return _found(self.ledger.entry_in_force(key, at_s, as_of_height), key)
+
+    def _opened(self, key: str, at_s: int, as_of_height: int | None = None) -> Proof:
+        """The entry in force at a time, as of the run unless another height is given."""
+        height = self.point.as_of_height if as_of_height is None else as_of_height
+        return self._open(key, self._entry(key, at_s, height))
+
+    def _open(self, key: str, entry: RegistryEntry) -> Proof:
+        return {**self._state(key), "row": entry.row, "salt": entry.salt}
+
+    def _piece(self) -> Proof:
+        """The one meter of the slot; its entry at the slot's end where that is another one."""
+        point, key = self.point, f"installation/{self.point.installation}"
+        end_s = point.slot_start_s + point.slot_s
+        start, end = (self._entry(key, at_s, point.as_of_height) for at_s in (point.slot_start_s, end_s))
+        piece = {
+            "end": self._reading(point.end),
+            "installation": self._open(key, start),
+            "start": self._reading(point.start),
+        }
+        return piece if start == end else {**piece, "end_installation": self._open(key, end)}
+
+    def _gateways(self) -> list[Proof]:
+        """Those in force when the batches were recorded, each entry once."""
+        opened: dict[tuple[str, int, int], Proof] = {}
+        for batch in (self.point.start.batch, self.point.end.batch):
+            key = f"gateway/{batch.signer}"
+            entry = self._entry(key, batch.ledger_time_s, batch.height - 1)
+            opened[key, entry.from_s, entry.recorded_height] = self._open(key, entry)
+        return [opened[place] for place in sorted(opened)]
+
+    def _reading(self, reading: ProvenReading) -> Proof:
+        return {**self._transaction(reading.batch), "reading": _row_part(reading.row)}
+
+    def _transaction(self, transaction: RecordedTransaction) -> Proof:
+        """As the bundle holds it; its signer's key is noted."""
+        height = self.ledger.height
+        if transaction.height >= height:
+            raise EvidenceNotYetError(f"block {transaction.height} is the newest; the next one makes it provable")
+        self._note_key(transaction)
+        return {
+            "attachment_digest": transaction.attachment_digest,
+            "data_path": list(transaction.data_path),
+            "header": transaction.header,
+            "history_path": self.ledger.history_path(transaction.height, height),
+            "signature": transaction.signature,
+            "signed": transaction.signed,
+        }
+
+    def _note_key(self, transaction: RecordedTransaction) -> None:
+        """The signer's entry in force, and with it the key that enrolled it, and so on to genesis."""
+        key = f"signer/{transaction.signer}"
+        entry = self._entry(key, transaction.ledger_time_s, transaction.height - 1)
+        place = (key, entry.from_s, entry.recorded_height)
+        if place in self.keys:
+            return
+        opened: Proof = {"row": entry.row, "salt": entry.salt}
+        self.keys[place] = opened
+        if entry.recorded_height == 0:
+            opened["genesis"] = _state_part(_found(self.ledger.genesis_proof(key), key))
+        else:
+            enrolment = self.ledger.enrolment(key, entry)
+            opened["enrolment"] = {**self._transaction(enrolment.transaction), "row_path": list(enrolment.row_path)}
+
+    def _keys(self) -> list[Proof]:
+        """Every signer that was noted, ascending, with its entries, ascending."""
+        names = sorted({key for key, _, _ in self.keys}, key=str.encode)
+        return [
+            {**self._state(name), "entries": [self.keys[place] for place in sorted(self.keys) if place[0] == name]}
+            for name in names
+        ]
+
+    def _handovers(self, height: int) -> Sequence[Proof]:
+        return [
+            {
+                "certificate": [list(pair) for pair in self.ledger.certificate(one.height)],
+                "header": self.ledger.header_bytes(one.height),
+                "path": self.ledger.history_path(one.height, height),
+                "signers": [list(pair) for pair in one.signers],
+            }
+            for one in self.ledger.handovers(height)
+        ]
+
+
+def _found(found: _Found | None, key: str) -> _Found:
     if found is None:
-        raise EvidenceError(f"this ledger has no leaf {key}")
-    return {"leaf": found.leaf, "path": list(found.path)}
+        raise EvidenceError(f"this ledger has no entry of {key} in force then")
+    return found

@@ -6,35 +6,29 @@ out, no key anywhere.
 
 from __future__ import annotations
 
+import copy
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gridcore import cbor, merkle
+from gridcore import cbor
 from gridcore.errors import EncodingError
-from gridcore.header import data_leaf
-from gridcore.sm3 import sm3
-from gridevidence.layout import (
-    DATA_ROOT,
-    FILL_ROW,
-    HISTORY_ROOT,
-    INPUT_ROW,
-    LINE_ROW,
-    POSITION_ROW,
-    PRICE_ABSENT,
-    READING_ROW,
-    STATE_ROOT,
-)
+from gridevidence.digests import remade
+from gridevidence.layout import FILL_ROW, POSITION_HEAD, READING_ROW
 from gridevidence.verifier.answers import Halt
-from gridevidence.verifier.claims.records import decode_parts
-from gridevidence.verifier.contract import Point, PointLine, Slot
-from gridevidence.verifier.contracts import CONTRACTS
+from gridevidence.verifier.bundle import decode_parts, read_bundle
+from gridevidence.verifier.contract import Contract, supplier_only_nano
+from gridevidence.verifier.examination import Examination
 
 Parts = dict[str, Any]
 
-_BATCH_ROW_IMPORT, _INPUT_ROW_END = 3, (2, 4)
-"""Fields of a reading row and of the input row: import register; end import, end export."""
+_IMPORT_REGISTER, _LIMIT, _FILLED = 3, 4, 5
+"""Fields of a reading row and of a fill row."""
+_END_IMPORT, _IMPORT_WH = 3, 6
+"""Fields of a position row's head."""
+_CHARGE: Final = "levy_micro_per_kwh"
+"""A price that every contract has: a charge on all import."""
 
 
 class Change(NamedTuple):
@@ -56,7 +50,7 @@ class Altered:
 def alterations(data: bytes) -> tuple[str, ...]:
     """The names of what ``alter`` can do to this bundle, one digit first. EncodingError for bytes that are no bundle."""
     parts = _decode(data)
-    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts.get("certificate")))
+    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts["certificate"]))
     impossible = {name for names, needed in needs if not needed for name in names}
     return tuple(name for name in ALTERATIONS if name not in impossible)
 
@@ -73,12 +67,14 @@ def alter(data: bytes, what: str) -> Altered:
     """
     if what not in alterations(data):
         raise KeyError(what)
-    parts = _decode(data)
+    before = _decode(data)
+    parts = copy.deepcopy(before)
     try:
         change = ALTERATIONS[what](parts)
-    except (LookupError, TypeError, ValueError, ArithmeticError, struct.error) as error:
+        altered = remade(before, parts) if is_forgery(what) else parts
+    except (Halt, LookupError, TypeError, ValueError, ArithmeticError, struct.error) as error:
         raise EncodingError(f"no evidence bundle: a part of it is not what it should be ({error})") from None
-    return Altered(cbor.encode(parts), change)
+    return Altered(cbor.encode(altered), change)
 
 
 def _decode(data: bytes) -> Parts:
@@ -99,12 +95,22 @@ def other_digit(number: int) -> int:
     return -changed if number < 0 else changed
 
 
-def _in_row(part: Parts, layout: struct.Struct, field: int, unit: str) -> Change:
-    values = list(layout.unpack(part["row"]))
-    before = values[field]
-    values[field] = other_digit(before)
-    part["row"] = layout.pack(*values)
-    return Change(unit, str(before), str(values[field]))
+def _in_row(part: Parts, layout: struct.Struct, place: int, unit: str) -> Change:
+    """One digit of a field of a row; what stands behind the layout stays."""
+    values = list(layout.unpack_from(part["row"]))
+    before = values[place]
+    values[place] = other_digit(before)
+    part["row"] = layout.pack(*values) + part["row"][layout.size :]
+    return Change(unit, str(before), str(values[place]))
+
+
+def _in_position(parts: Parts, column: str) -> Change:
+    """One digit of a column of the contract in the position."""
+    examination = _examined(parts)
+    place = examination.known_contract().position_columns.index(column)
+    before = examination.position.columns[place]
+    _put_columns(parts, {column: other_digit(before)}, examination)
+    return Change("nano", str(before), str(other_digit(before)))
 
 
 def _in_map(value: Parts, key: str, unit: str) -> Change:
@@ -113,21 +119,13 @@ def _in_map(value: Parts, key: str, unit: str) -> Change:
     return Change(unit, str(before), str(value[key]))
 
 
-def _in_leaf(part: Parts, place: Sequence[str], unit: str) -> Change:
-    leaf = cbor.decode(part["leaf"])
-    value = leaf[1]
-    for key in place[:-1]:
-        value = value[key]
-    change = _in_map(value, place[-1], unit)
-    part["leaf"] = cbor.encode(leaf)
-    return change
-
-
-def _in_order(parts: Parts, key: str, unit: str) -> Change:
-    part = parts["orders"][0]
-    signed = cbor.decode(part["signed"])
-    change = _in_map(signed["body"], key, unit)
-    part["signed"] = cbor.encode(signed)
+def _in_encoded(part: Parts, key: str, unit: str, *place: int | str) -> Change:
+    """One digit of a value at a place inside an encoded part."""
+    value = whole = cbor.decode(part[key])
+    for step in place[:-1]:
+        value = value[step]
+    change = _in_map(value, place[-1], unit)  # type: ignore[arg-type]
+    part[key] = cbor.encode(whole)
     return change
 
 
@@ -138,153 +136,46 @@ def _in_signature(holder: Any, key: Any) -> Change:
     return Change("hex", before.hex(), holder[key].hex())
 
 
-# --------------------------------------------------------------------------------------------- all unkeyed digests anew
+# --------------------------------------------------------------------------------------------------- with all that follows
 
 
-def _reroot(proofs: Sequence[tuple[bytes, list[bytes]]], changed: int, leaf_hash: bytes) -> bytes:
-    """The root after the leaf of proof ``changed`` hashes to ``leaf_hash``; mends all ``proofs`` of the tree in place.
-
-    proofs: (leaf hash, sided path). The nodes above the leaf stand as siblings in the other paths: they are renamed there.
-    """
-    before, path = proofs[changed]
-    after, renamed = leaf_hash, {before: leaf_hash}
-    for item in path:
-        before, after = merkle.fold(before, [item]), merkle.fold(after, [item])
-        renamed[before] = after
-    for _, siblings in proofs:
-        siblings[:] = [item[:1] + renamed.get(item[1:], item[1:]) for item in siblings]
-    return after
+def _examined(parts: Parts) -> Examination:
+    return Examination(read_bundle(cbor.encode(parts)), None, None)
 
 
-def _change_row(parts: Sequence[Parts], changed: Parts, row: bytes) -> bytes:
-    """Put a row into one of the row proofs ``parts`` of a tree; returns the new root."""
-    proofs = [(merkle.salted_leaf_hash(part["salt"], part["row"]), part["path"]) for part in parts]
-    changed["row"] = row
-    index = next(index for index, part in enumerate(parts) if part is changed)
-    return _reroot(proofs, index, merkle.salted_leaf_hash(changed["salt"], row))
-
-
-def _state_proofs(parts: Parts) -> Iterator[Parts]:
-    for name in ("chain", "clearing", "installation", "party", "rules", "run"):
-        if name in parts:
-            yield parts[name]
-    for keys in parts["gateways"].values():
-        yield from keys.values()
-
-
-def _change_leaf(parts: Parts, name: str, **values: Any) -> bytes:
-    """Change values of a state leaf and with it the state root of the header; returns the leaf."""
-    proofs = list(_state_proofs(parts))
-    key, value = cbor.decode(parts[name]["leaf"])
-    index = next(index for index, proof in enumerate(proofs) if proof is parts[name])
-    hashed = [(merkle.leaf_hash(proof["leaf"]), proof["path"]) for proof in proofs]
-    parts[name]["leaf"] = leaf = cbor.encode([key, {**value, **values}])
-    _change_header(parts, STATE_ROOT, _reroot(hashed, index, merkle.leaf_hash(leaf)))
-    return leaf
-
-
-def _change_header(part: Parts, item: int, root: bytes) -> None:
-    header = cbor.decode(part["header"])
-    header[item] = root
-    part["header"] = cbor.encode(header)
-
-
-def _transactions(parts: Parts) -> list[Parts]:
-    return [*parts["batches"].values(), *parts["orders"]]
-
-
-def _data_hash(part: Parts) -> bytes:
-    digest = sm3(cbor.encode([part["signed"], part["signature"], part["attachment_digest"]]))
-    return merkle.leaf_hash(data_leaf(digest, 0))
-
-
-def _change_signed(parts: Parts, part: Parts, signed: Parts) -> None:
-    """Put other signed bytes under the old signature, into the block that holds them, and that block into the history."""
-    in_block = [other for other in _transactions(parts) if other["header"] == part["header"]]
-    hashed = [(_data_hash(other), other["data_path"]) for other in in_block]
-    part["signed"] = cbor.encode(signed)
-    index = next(index for index, other in enumerate(in_block) if other is part)
-    root = _reroot(hashed, index, _data_hash(part))
-    history = [(merkle.leaf_hash(parts["genesis"]["digest"]), parts["genesis"]["path"])]
-    history += [(merkle.leaf_hash(sm3(other["header"])), other["history_path"]) for other in _transactions(parts)]
-    before = merkle.leaf_hash(sm3(part["header"]))
-    for other in in_block:
-        _change_header(other, DATA_ROOT, root)
-    changed = next(index for index, (leaf, _) in enumerate(history) if leaf == before)
-    _change_header(parts, HISTORY_ROOT, _reroot(history, changed, merkle.leaf_hash(sm3(part["header"]))))
-
-
-def _value(parts: Parts, name: str) -> Parts:
-    value: Parts = cbor.decode(parts[name]["leaf"])[1]
-    return value
-
-
-def _a_price(parts: Parts) -> str:
-    """The price of the last kind of line that has one in the rules: a charge of the whole import in every contract so far."""
-    kinds = CONTRACTS[_value(parts, "run")["contract"]].line_kinds
-    prices = _value(parts, "rules")["prices"]
-    return next(str(kind.price) for kind in reversed(kinds) if kind.price in prices)
-
-
-def _lines(parts: Parts) -> tuple[list[PointLine], int]:
-    """All lines of the point as its rows and rules give them now, and the amount with the supplier alone."""
-    run, meter, prices = _value(parts, "run"), _value(parts, "installation"), _value(parts, "rules")["prices"]
-    _, *registers, _ = INPUT_ROW.unpack(parts["input"]["row"])
-    _, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
-    taken = [
-        (end - start + (meter["modulus_wh"] if end < start else 0)) * meter["ratio"]
-        for start, end in (registers[:2], registers[2:])
-    ]
-    contract, slot = CONTRACTS[run["contract"]], Slot(run, prices)
-    point = Point(taken[0], taken[1], bought_wh, sold_wh, None)
-    return contract.lines_of_point(point, slot), contract.alone_of_point(point, slot)
+def _put_columns(parts: Parts, columns: dict[str, int], of: Examination) -> None:
+    """Put columns of the contract, by name, into the position."""
+    names = of.known_contract().position_columns
+    merged = {**dict(zip(names, of.position.columns, strict=True)), **columns}
+    row: bytes = parts["position"]["row"]
+    parts["position"]["row"] = row[: POSITION_HEAD.size] + struct.pack(f"<{len(names)}q", *merged.values())
 
 
 def _settle(parts: Parts) -> None:
-    """Make position and line follow from registers, trades and rules again, and the run from all its rows."""
-    lines, alone_nano = _lines(parts)
-    number, bought_wh, sold_wh, _, _ = POSITION_ROW.unpack(parts["position"]["row"])
-    kind = LINE_ROW.unpack(parts["line"]["row"])[1]
-    line, pays_nano = lines[kind], sum(line.amount_nano for line in lines)
-    price = PRICE_ABSENT if line.price_micro_per_kwh is None else line.price_micro_per_kwh
-    rows = {
-        "position": POSITION_ROW.pack(number, bought_wh, sold_wh, pays_nano, alone_nano),
-        "line": LINE_ROW.pack(number, kind, line.energy_wh, price, line.amount_nano),
-    }
-    roots = {f"{name}_root": _change_row([parts[name]], parts[name], row) for name, row in rows.items()}
-    _change_leaf(parts, "run", **roots)
-
-
-def _forge_amount(parts: Parts) -> Change:
-    change = _in_row(copy := {**parts["line"]}, LINE_ROW, 4, "nano")
-    _change_leaf(parts, "run", line_root=_change_row([parts["line"]], parts["line"], copy["row"]))
-    return change
+    """Make the sums of the position follow from energies, trades and prices again."""
+    of = _examined(parts)
+    contract: Contract = of.known_contract()
+    settled = of.settled()
+    pays_nano = sum(line.amount_nano for line in contract.lines_of_point(settled))
+    _put_columns(parts, {"pays_nano": pays_nano, "supplier_only_nano": supplier_only_nano(settled)}, of)
 
 
 def _forge_reading(parts: Parts) -> Change:
-    """Less import at the end of the slot (or more, where less would leave no line), and all that follows from it."""
-    start, end = (INPUT_ROW.unpack(parts["input"]["row"])[index] for index in (1, 2))
-    span = end - start + (_value(parts, "installation")["modulus_wh"] if end < start else 0)
-    tenth = max(1, span // 10)
-    original = parts["input"]["row"]
-    for changed in (end - tenth, end + tenth):
-        values = list(INPUT_ROW.unpack(original))
-        values[_INPUT_ROW_END[0]] = changed
-        parts["input"]["row"] = INPUT_ROW.pack(*values)
-        lines, kind = _lines(parts)[0], LINE_ROW.unpack(parts["line"]["row"])[1]
-        if lines[kind].energy_wh > 0 and all(line.energy_wh >= 0 for line in lines) and changed >= 0:
-            break
-    changed_row, parts["input"]["row"] = parts["input"]["row"], original
-    _change_leaf(parts, "run", input_root=_change_row([parts["input"]], parts["input"], changed_row))
-    batch = parts["batches"]["end"]
-    reading = list(READING_ROW.unpack(batch["reading"]["row"]))
-    reading[_BATCH_ROW_IMPORT] = changed
-    root = _change_row([batch["reading"]], batch["reading"], READING_ROW.pack(*reading))
-    signed = cbor.decode(batch["signed"])
-    signed["body"]["rows_root"] = root
-    _change_signed(parts, batch, signed)
+    """A tenth less import at the end of the slot (at least 1 Wh; more where there was none), and all that follows from it."""
+    of = _examined(parts)
+    meter = of.bundle.pieces[-1].installation.row.value
+    position, reading = list(POSITION_HEAD.unpack_from(parts["position"]["row"])), parts["pieces"][-1]["end"]["reading"]
+    values = list(READING_ROW.unpack(reading["row"]))
+    before = values[_IMPORT_REGISTER]
+    advance_wh = position[_IMPORT_WH] // meter["ratio"]
+    less_wh = max(1, advance_wh // 10) if advance_wh else -1
+    after = (before - less_wh) % (meter["modulus_wh"] or 1 << 53)
+    values[_IMPORT_REGISTER] = position[_END_IMPORT] = after
+    position[_IMPORT_WH] -= less_wh * meter["ratio"]
+    reading["row"] = READING_ROW.pack(*values)
+    parts["position"]["row"] = POSITION_HEAD.pack(*position) + parts["position"]["row"][POSITION_HEAD.size :]
     _settle(parts)
-    return Change("wh", str(end), str(changed))
+    return Change("wh", str(before), str(after))
 
 
 def _forge_limit(parts: Parts) -> Change:
@@ -293,40 +184,35 @@ def _forge_limit(parts: Parts) -> Change:
     signed = cbor.decode(part["signed"])
     body = signed["body"]
     before = body["price_micro_per_kwh"]
-    body["price_micro_per_kwh"] = before + (1_000 if body["side"] == "buy" else -1_000)
+    body["price_micro_per_kwh"] = after = before + (1_000 if body["side"] == "buy" else -1_000)
+    part["signed"] = cbor.encode(signed)
     fill = list(FILL_ROW.unpack(part["fill"]["row"]))
-    fill[4] = body["price_micro_per_kwh"]
-    fills = [order["fill"] for order in parts["orders"]]
-    _change_leaf(parts, "clearing", fills_root=_change_row(fills, part["fill"], FILL_ROW.pack(*fill)))
-    _change_signed(parts, part, signed)
-    return Change("micro", str(before), str(body["price_micro_per_kwh"]))
+    fill[_LIMIT] = after
+    part["fill"]["row"] = FILL_ROW.pack(*fill)
+    return Change("micro", str(before), str(after))
 
 
 def _forge_rules(parts: Parts) -> Change:
-    """Another price in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
-    prices = _value(parts, "rules")["prices"]
-    change = _in_map(prices, _a_price(parts), "micro")
-    digest = sm3(_change_leaf(parts, "rules", prices=prices))
-    _change_leaf(parts, "run", rules=digest)
-    if "clearing" in parts:
-        _change_leaf(parts, "clearing", rules=digest)
+    """Another charge in the rules, and all money that follows from it: nothing of it was signed by gateway or party."""
+    change = _in_encoded(parts["rules"], "row", "micro", 2, "prices", _CHARGE)
     _settle(parts)
     return change
 
 
 ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
-    "amount": lambda parts: _in_row(parts["line"], LINE_ROW, 4, "nano"),
-    "energy": lambda parts: _in_row(parts["line"], LINE_ROW, 2, "wh"),
-    "price": lambda parts: _in_row(parts["line"], LINE_ROW, 3, "micro"),
-    "rules_price": lambda parts: _in_leaf(parts["rules"], ("prices", _a_price(parts)), "micro"),
-    "ratio": lambda parts: _in_leaf(parts["installation"], ("ratio",), "times"),
-    "order_limit": lambda parts: _in_order(parts, "price_micro_per_kwh", "micro"),
-    "filled": lambda parts: _in_row(parts["orders"][0]["fill"], FILL_ROW, 5, "wh"),
-    "start_register": lambda parts: _in_row(parts["batches"]["start"]["reading"], READING_ROW, 3, "wh"),
-    "end_register": lambda parts: _in_row(parts["batches"]["end"]["reading"], READING_ROW, 3, "wh"),
-    "gateway_signature": lambda parts: _in_signature(parts["batches"]["end"], "signature"),
+    "amount": lambda parts: _in_position(parts, "pays_nano"),
+    "energy": lambda parts: _in_row(parts["position"], POSITION_HEAD, _IMPORT_WH, "wh"),
+    "rules_price": lambda parts: _in_encoded(parts["rules"], "row", "micro", 2, "prices", _CHARGE),
+    "ratio": lambda parts: _in_encoded(parts["pieces"][0]["installation"], "row", "times", 2, "ratio"),
+    "order_limit": lambda parts: _in_encoded(parts["orders"][0], "signed", "micro", "body", "price_micro_per_kwh"),
+    "filled": lambda parts: _in_row(parts["orders"][0]["fill"], FILL_ROW, _FILLED, "wh"),
+    "start_register": lambda parts: _in_row(
+        parts["pieces"][0]["start"]["reading"], READING_ROW, _IMPORT_REGISTER, "wh"
+    ),
+    "end_register": lambda parts: _in_row(parts["pieces"][-1]["end"]["reading"], READING_ROW, _IMPORT_REGISTER, "wh"),
+    "gateway_signature": lambda parts: _in_signature(parts["pieces"][-1]["end"], "signature"),
     "signer_signature": lambda parts: _in_signature(parts["certificate"][0], 1),
-    "forged_amount": _forge_amount,
+    "forged_amount": lambda parts: _in_position(parts, "pays_nano"),
     "forged_reading": _forge_reading,
     "forged_limit": _forge_limit,
     "forged_rules": _forge_rules,

@@ -1,8 +1,8 @@
 """The layout of a bundle: limits, shapes, rows and claims (docs/spec/bundle.md). What reads or writes bundles takes it from here.
 
 A shape says what a decoded value must look like: an integer n = n bytes, a range = an integer in it, a type = that type, a
-pattern = a text, [shape] = any number of it, (shapes) = exactly these, a map = exactly these keys. In a map, "key?" may be absent
-and "*" lets others stand beside those named, in leaves and signed bodies: the state root or the signature covers them.
+pattern = such a text or bytes, a function = what it holds for, [shape, least, most] = so many of it, (shapes) = exactly these,
+a map = exactly these keys; "key?" may be absent.
 """
 
 from __future__ import annotations
@@ -11,21 +11,32 @@ import re
 import struct
 from typing import Any, Final
 
+from gridevidence.verifier.sm2 import is_public_key
+
 # ------------------------------------------------------------------------------------------------------------- limits
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
-DEPTH_MAX: Final = 8  # arrays and maps inside one another; a bundle needs five
+DEPTH_MAX: Final = 8  # arrays and maps inside one another, the outermost included
 LIST_ITEMS_MAX: Final = 256
+REGISTER_MAX_WH: Final = 10**13
 SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
+ENROLMENTS_MAX: Final = 8  # between a key and genesis
+PROTOCOL_VERSION: Final = 2
 
-# ------------------------------------------------------------------------------------------------------------- shapes
+# -------------------------------------------------------------------------------------------------------------- values
+NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TEXT_64: Final = re.compile(r".{1,64}", re.DOTALL)
+NATURAL, I64, U32 = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
+TIME: Final = range(253_402_300_800)  # UTC seconds to the end of the year 9999
+POWER: Final = range(1, (1 << 31) + 1)
+
+# ------------------------------------------------------------------------------------------------- a bundle's own parts
 BUNDLE_TYPE, BOOK_TYPE, TRUST_TYPE = "gridledger-evidence", "gridledger-book", "gridledger-trust"
-VERSION: Final = 1  # of each of the three
-ID, NAME = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
-NATURAL, I64 = range(1 << 63), range(-(1 << 63), 1 << 63)
-TIME: Final = range(250_000_000_000)  # UTC seconds, 1970 to 9892
-PATH: Final = [33]
+VERSION: Final = 2  # of each of the three
+PATH: Final = [re.compile(rb"[\x00\x01].{32}", re.DOTALL), 0, 64]
 STATE_PROOF: Final = {"leaf": bytes, "path": PATH}
+OPENED: Final = {**STATE_PROOF, "row": bytes, "salt": 16}
 ROW_PROOF: Final = {"path": PATH, "row": bytes, "salt": 16}
+PLACED: Final = {"header": bytes, "path": PATH}
 TRANSACTION: Final[dict[str, Any]] = {
     "attachment_digest": 32,
     "data_path": PATH,
@@ -34,131 +45,211 @@ TRANSACTION: Final[dict[str, Any]] = {
     "signature": 64,
     "signed": bytes,
 }
-BATCH: Final = {**TRANSACTION, "reading": ROW_PROOF}
-KEY_OF_GATEWAY: Final = {"gateway": STATE_PROOF, "signer": STATE_PROOF}
+READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
+PIECE: Final = {
+    "end?": READING,
+    "end_installation?": OPENED,
+    "installation": OPENED,
+    "removed?": OPENED,
+    "start?": READING,
+}
+KEY_ENTRY: Final = {
+    "enrolment?": {**TRANSACTION, "row_path": PATH},
+    "genesis?": STATE_PROOF,
+    "row": bytes,
+    "salt": 16,
+}
+CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
+SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
 BUNDLE: Final[dict[str, Any]] = {
-    "batches": {"end": BATCH, "start": BATCH},
-    "certificate?": [(65, 64)],
+    "area": OPENED,
+    "area_result": ROW_PROOF,
+    "certificate": CERTIFICATE,
+    "certified?": PLACED,
     "chain": STATE_PROOF,
-    "clearing?": STATE_PROOF,
-    "gateways": {"end": KEY_OF_GATEWAY, "start": KEY_OF_GATEWAY},
-    "genesis": {"digest": 32, "path": PATH},
+    "clearing?": {**STATE_PROOF, "area": ROW_PROOF},
+    "gateways": [OPENED, 0, 8],
+    "genesis": PLACED,
+    "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
     "header": bytes,
-    "input": ROW_PROOF,
-    "installation": STATE_PROOF,
-    "line": ROW_PROOF,
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF}],
-    "party?": STATE_PROOF,
+    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
+    "orders": [{**TRANSACTION, "fill": ROW_PROOF}, 0, 16],
+    "party": OPENED,
+    "pieces": [PIECE, 1, 4],
+    "point": OPENED,
     "position": ROW_PROOF,
-    "rules": STATE_PROOF,
+    "rules": OPENED,
     "run": STATE_PROOF,
+    "runs": STATE_PROOF,
     "type": str,
     "version": int,
+    "zone": OPENED,
+    "zone_contract": OPENED,
 }
-BOOK: Final = {"book": list, "salts": list, "type": str, "version": int}
+BOOK: Final = {"book": [bytes, 0, BOOK_BYTES_MAX], "salts": [16, 0, BOOK_BYTES_MAX], "type": str, "version": int}
+HEX_DIGEST: Final = re.compile("[0-9a-fA-F]{64}")
 TRUST: Final[dict[str, Any]] = {
     "chain": str,
-    "genesis": re.compile("[0-9a-fA-F]{64}"),
-    "signers": [{"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")}],
+    "genesis": HEX_DIGEST,
+    "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
+    "signers": [
+        {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
+        1,
+        TRUST_BYTES_MAX,
+    ],
     "type": str,
     "version": int,
 }
 
-# Type, chain, height, time, previous, history root, data root, state root, signer set, reserved.
-HEADER: Final = (re.compile("header/1"), re.compile(r".{1,40}[0-9a-f]{16}"), NATURAL, TIME, 32, 32, 32, 32, 32, bytes)
-HISTORY_ROOT, DATA_ROOT, STATE_ROOT, SIGNER_SET = 5, 6, 7, 8
-
+# ------------------------------------------------------------------------------------------- headers, leaves, registry
+# Type, chain, height, time, ledger time, previous, history, data and state root, signers, signers pending, protocol.
+HEADER: Final = (
+    re.compile("header/2"),
+    re.compile(r".{17,56}", re.DOTALL),
+    *(NATURAL, TIME, TIME, 32, 32, 32, 32, 32),
+    re.compile(rb"(?:.{32})?", re.DOTALL),
+    NATURAL,
+)
 CHAIN: Final[dict[str, Any]] = {
-    "*": 0,
-    "clock": re.compile("block|simulated"),
+    "clock": re.compile("block|simulated|imported"),
     "currency": re.compile("[A-Z]{3}"),
-    "slot_s": range(300, 3601),
+    "name": re.compile(r"[^/\x00-\x1f\x7f]{1,40}"),
+    "slot_s": NATURAL,
+    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), NATURAL),
 }
-GATEWAY: Final = {"*": 0, "protection": NAME}
-SIGNER: Final[dict[str, Any]] = {"*": 0, "public_key": 65, "roles": [str]}
-INSTALLATION: Final[dict[str, Any]] = {
-    "*": 0,
-    "area": NAME,
-    "from_s": TIME,
-    "gateway": ID,
-    "meter": NAME,
-    "modulus_wh": NATURAL,
-    "number": NATURAL,
-    "party": ID,
-    "ratio": range(1, 1 << 31),
-}
-RULES: Final = {"*": 0, "prices": dict}  # what those of every contract have; a contract's own shape says more
 OF_SLOT: Final[dict[str, Any]] = {
-    "area": NAME,
-    "contract": str,
-    "price_micro_per_kwh?": I64,
-    "rules": 32,
+    "areas": NATURAL,
+    "areas_root": 32,
+    "contract": TEXT_64,
+    "contract_pin": 32,
     "slot_start_s": TIME,
-    "volume_wh": NATURAL,
+    "zone": NAME,
 }
+CLEARING: Final = OF_SLOT
 RUN: Final[dict[str, Any]] = {
     **OF_SLOT,
-    "*": 0,
     "as_of_height": NATURAL,
-    "input_root": 32,
-    "line_root": 32,
-    "position_root": 32,
+    "points": NATURAL,
+    "rows": NATURAL,
+    "rows_root": 32,
     "run": NAME,
+    "totals_root": 32,
 }
-CLEARING: Final[dict[str, Any]] = {**OF_SLOT, "*": 0, "book_root": 32, "fills_root": 32, "orders": NATURAL}
+RUNS: Final = {"runs": [(NAME, NATURAL), 0, LIST_ITEMS_MAX]}
 
-BATCH_KIND, ORDER_KIND = "metering/reading_batch", "market/order"
+ENTRIES: Final[dict[str, Any]] = {
+    "entries": [(TIME, NATURAL, 32), 0, 64],
+    "folded?": 32,
+    "folded_to_s?": TIME,
+}
+BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
+WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
+ROLES: Final = re.compile("administrator|clock|gateway|prosumer|regulator|utility")
+REGISTERS: Final = (range(REGISTER_MAX_WH + 1), range(REGISTER_MAX_WH + 1))  # import, export
+ENTITIES: Final[dict[str, dict[str, Any]]] = {
+    "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
+    "gateway": {"organisation": NAME, "protection": NAME},
+    "installation": {
+        "first_registers?": REGISTERS,
+        "gateway": NAME,
+        "limit_wh": range(1, 10**9 + 1),
+        "meter": NAME,
+        "modulus_wh": range((1 << 53) + 1),
+        "point": NAME,
+        "profile": NAME,
+        "ratio": range(1, 10_001),
+    },
+    "party": {"area": NAME, "organisation": NAME, "trades": bool},
+    "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder")},
+    "rules": {"prices": dict, "terms": dict},
+    "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 0, 6]},
+    "zone": {
+        "contract": TEXT_64,
+        "contract_pin": 32,
+        "first_slot_start_s": TIME,
+        "gate_before_start_s": WITHIN,
+        "metering_deadline_s": WITHIN,
+        "open_before_start_s": WITHIN,
+    },
+}
+"""Values of registry rows, by the word that their keys begin with."""
+ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "gateway": ("retired", {"organisation": NAME, "retired": bool}),
+    "installation": ("removed", {"final_registers?": REGISTERS, "point": NAME, "removed": bool}),
+    "signer": ("revoked", {"organisation": NAME, "revoked": bool}),
+}
+"""The values of entities that have come to an end, by the same word: the key that says so, always true."""
+
+# -------------------------------------------------------------------------------------------------------- transactions
+BATCH_KIND, ORDER_KIND, ENROLMENT_KIND = "metering/reading_batch", "market/order", "registry/register"
+ROLE_OF_KIND: Final = {BATCH_KIND: "gateway", ORDER_KIND: "prosumer", ENROLMENT_KIND: "administrator"}
+REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    BATCH_KIND: {
+        "agent": re.compile(r".{0,64}", re.DOTALL),
+        "boundary_s": I64,
+        "clock": {"offset_ms": I64, "state": re.compile("synced|holdover|unsynced|simulated")},
+        "configuration": 32,
+        "observations?": 32,
+        "previous": 32,
+        "profiles": 32,
+        "receipt?": (I64, 32),
+        "registers": [str, 1, 3],
+        "rows": range(1, 4097),
+        "rows_root": 32,
+    },
+    ORDER_KIND: {
+        "area": TEXT_64,
+        "price_micro_per_kwh": I64,
+        "quantity_wh": I64,
+        "side": re.compile("buy|sell"),
+    },
+    ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
+}
+IDENTITIES: Final[dict[str, dict[str, Any]]] = {
+    BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
+    ORDER_KIND: {"counter": I64, "slot_start_s": I64},
+    ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
+}
 SIGNED: Final[dict[str, Any]] = {
     "chain": str,
     "kind": str,
-    "signer": ID,
+    "signer": NAME,
     "type": re.compile("transaction"),
     "version": range(1, 2),
-}
-SIGNED_BATCH: Final[dict[str, Any]] = {
-    **SIGNED,
-    "identity": dict,
-    "body": {
-        "*": 0,
-        "boundary_s": TIME,
-        "clock": {"offset_ms": int, "state": NAME},
-        "registers": (re.compile(r"1-0:1\.8\.0"), re.compile(r"1-0:2\.8\.0")),
-        "rows_root": 32,
-    },
-}
-SIGNED_ORDER: Final[dict[str, Any]] = {
-    **SIGNED,
-    "identity": {"counter": range(1, 17), "slot_start_s": TIME},
-    "body": {"area": NAME, "price_micro_per_kwh": I64, "quantity_wh": NATURAL, "side": re.compile("buy|sell")},
 }
 
 # --------------------------------------------------------------------------------------------------------------- rows
 READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
-INPUT_ROW: Final = struct.Struct(
-    "<IqqqqB"
-)  # meter, import at start and end, export at start and end, quality at the end
-POSITION_ROW: Final = struct.Struct("<Iqqqq")  # meter, bought, sold, pays, supplier only
-LINE_ROW: Final = struct.Struct("<IBqqq")  # meter, line kind, energy, price, amount
-PRICE_ABSENT: Final = -(1 << 63)  # in a line row: the line has no price of its own
-FILL_ROW: Final = struct.Struct("<IIBqqq")  # meter, counter, side, quantity, limit, filled
+POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
+AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
+CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
+FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 
 # ------------------------------------------------------------------------------------------------------------- claims
-CLAIMS: Final = {  # in the order of checking, each with what an answer without it leaves open
+CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer without it leaves open
     "shape": "that the file is one whole bundle",
-    "header": "that all records are of one state of the ledger, and belong here",
-    "line": "that energy times price gives the amount",
-    "energy": "that registers and trades give the energy",
+    "header": "that run, chain and genesis are of one state of the ledger",
+    "registry": "that zone, area, rules, party, point, meter and gateway were in force, and belong together",
+    "position": "that point and area stand in the run",
+    "lines": "that energies and prices give the amounts",
+    "energy": "that the registers give the energies, within the meter's limits",
     "readings": "that the registers were read at this meter, for this slot",
-    "recorded": "that the ledger accepted what it shows",
-    "orders": "that the filled orders are the party's, within their limits, and all that it traded",
-    "book": "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
+    "orders": "that the filled orders are the party's, for this slot and within their limits, and all that it traded",
+    "clearing": "that the price is the one that was cleared",
+    "recorded": "that the ledger accepted readings and orders before the run",
+    "keys": "that the keys of gateway and party were in force, and how they are tied",
     "signatures": "that gateway and party signed",
     "certificate": "that signers whom you trust certified it (--trust FILE)",
+    "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
 }
-ARITHMETIC: Final = ("line", "energy", "readings", "orders", "book")  # unchecked where the contract is unknown
+OF_CONTRACT: Final = ("lines", "orders", "clearing")  # unchecked where the contract is unknown
 NEVER_CHECKED: Final = (
-    "that the meter measured right, and that the gateway read it right",
     "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
+    "that the meter measured right, and that the gateway read it right",
+    "that the clock that the gateway stated was right",
+    "that no two thirds of an earlier set of signers made another history",
 )
+IMPORTED_UNSIGNED: Final = "no meter signed these values"

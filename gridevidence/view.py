@@ -1,6 +1,6 @@
-"""An evidence bundle as a person reads it, level by level: bill line, run, trade, readings, signed batches, blocks, certificate.
+"""An evidence bundle as a person reads it, level by level: lines, run, trades, readings, signed batches, keys, blocks, certificate.
 
-Everything here is decoded from the bundle's bytes alone, with the layout that the stand-alone verifier has too: what a page
+Everything here is decoded from the bundle's bytes alone, by the records that the stand-alone verifier has too: what a page
 shows is what the proof covers. Nothing is checked beyond its form; whether it holds is ``gridcore.verify``'s to say. Pure
 functions: bytes in, frozen values out. Energies in Wh (registers as the meter shows them, before the CT/VT ratio), prices in
 micro/kWh, amounts in nano of the currency, instants in UTC seconds.
@@ -8,7 +8,6 @@ micro/kWh, amounts in nano of the currency, instants in UTC seconds.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,27 +16,13 @@ from gridcore import merkle
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.sm3 import sm3
-from gridevidence.layout import (
-    CHAIN,
-    FILL_ROW,
-    GATEWAY,
-    HEADER,
-    INPUT_ROW,
-    INSTALLATION,
-    LINE_ROW,
-    POSITION_ROW,
-    PRICE_ABSENT,
-    READING_ROW,
-    RUN,
-    SIGNED_BATCH,
-    SIGNED_ORDER,
-    SIGNER,
-)
-from gridevidence.verifier.answers import Halt
-from gridevidence.verifier.cbor import decode, encode
-from gridevidence.verifier.claims.records import decode_parts
-from gridevidence.verifier.contract import Contract, Point, Slot
-from gridevidence.verifier.contracts import CONTRACTS
+from gridevidence.layout import FILL_ROW, READING_ROW
+from gridevidence.verifier.answers import Halt, plain
+from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, Reading, decode_parts, read_bundle
+from gridevidence.verifier.cbor import decode
+from gridevidence.verifier.claims.bill import Span, spans_of
+from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.records import Transaction
 
 
 @dataclass(frozen=True)
@@ -58,36 +43,28 @@ class TermView:
     price_micro_per_kwh: int | None
     amount_nano: int
     """Positive: the party owes."""
-
-
-@dataclass(frozen=True)
-class LineView:
-    """The bill line that the bundle proves."""
-
-    kind: str
-    energy_wh: int
-    price_micro_per_kwh: int | None
-    sign: int
-    amount_nano: int
-    path: PathView
-    """To the run's line root."""
+    account: str
 
 
 @dataclass(frozen=True)
 class RunView:
     """The settlement run of the slot, and the rules it went by."""
 
+    zone: str
     area: str
     slot_start_s: int
     slot_end_s: int
     run: str
+    later_runs: tuple[str, ...]
+    """Runs of the slot that stood behind this one in the state of the header."""
     contract: str
     as_of_height: int
     volume_wh: int
     price_micro_per_kwh: int | None
-    """The clearing price; None where nothing was traded."""
+    """The clearing price; None where the party had no filled order."""
     rules: str
     rules_digest: bytes
+    """Of the entry of the rules that was in force."""
     prices: tuple[tuple[str, int], ...]
     """(name, micro/kWh) of the rules."""
     roots: tuple[tuple[str, bytes], ...]
@@ -99,8 +76,9 @@ class RunView:
 
 @dataclass(frozen=True)
 class SpanView:
-    """A register over the slot: energy = (end - start, plus modulus where it rolled over) x ratio."""
+    """A register over one meter's part of the slot: energy = (end - start, plus modulus where it rolled over) x ratio."""
 
+    meter: str
     register: str
     """"import" or "export"."""
     start_wh: int
@@ -119,16 +97,19 @@ class SpanView:
 class PositionView:
     """What the point took and traded in the slot, and all that follows from it."""
 
+    row: int
+    import_wh: int
+    export_wh: int
     bought_wh: int
     sold_wh: int
     pays_nano: int
     supplier_only_nano: int
     terms: tuple[TermView, ...]
     """Of each kind, in the contract's order."""
-    spans: tuple[SpanView, SpanView]
-    """Import, export."""
+    spans: tuple[SpanView, ...]
+    """Import and export of each meter, one after the other."""
     path: PathView
-    input_path: PathView
+    """To the run's rows_root."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +139,7 @@ class TransactionView:
     signature: bytes
     public_key: bytes
     protection: str
-    """Where the signer keeps its key, as enrolment verified it; "" where the ledger does not say."""
+    """Where a gateway keeps its key, as enrolment verified it; "" of other signers."""
     block: BlockView
 
 
@@ -198,226 +179,259 @@ class OrderView:
 
 
 @dataclass(frozen=True)
+class KeyView:
+    """A key that signed something in the bundle, and what ties it to the chain."""
+
+    signer: str
+    fingerprint: str
+    """SM3 of the public key, hex digits."""
+    enrolled_by: str
+    """Who enrolled it; "" for a key of genesis."""
+    enrolled_height: int
+    """Height of the block that recorded the enrolment; 0 for a key of genesis."""
+
+
+@dataclass(frozen=True)
 class HeaderView:
-    """The certified header."""
+    """The header under whose roots everything lies, and the certified one: the same, or a later one."""
 
     chain: str
     height: int
     time_s: int
     digest: bytes
-    previous: bytes
     history_root: bytes
     data_root: bytes
     state_root: bytes
     signers: bytes
+    certified_height: int
+    certified_digest: bytes
 
 
 @dataclass(frozen=True)
 class BundleView:
-    """A whole bundle, from the bill line down to the certificate."""
+    """A whole bundle, from the lines down to the certificate."""
 
     party: str
+    point: str
     meter: str
+    """Several, one after the other, where meters were exchanged."""
     number: int
     ratio: int
     gateway: str
     currency: str
-    simulated: bool
-    line: LineView
+    clock: str
+    """"block", "simulated" or "imported"."""
     run: RunView
     position: PositionView
-    readings: tuple[ReadingView, ReadingView]
+    readings: tuple[ReadingView, ...]
     """Start, end."""
     orders: tuple[OrderView, ...]
+    keys: tuple[KeyView, ...]
     header: HeaderView
     certificate: tuple[tuple[bytes, bytes], ...]
     """(public key, signature), ascending by key."""
     size: int
     """Bytes of the bundle."""
 
+    def term(self, kind: str) -> TermView | None:
+        """The line of a kind; None where the point has none in the slot."""
+        return next((term for term in self.position.terms if term.kind == kind and term.energy_wh), None)
+
 
 def decode_bundle(data: bytes) -> BundleView:
-    """What a bundle shows. EncodingError where the bytes have not the form of one."""
+    """What a bundle shows. EncodingError where the bytes have not the form of one, or its contract is unknown here."""
     try:
         return _Decoder(data).view()
-    except (Halt, struct.error) as why:
-        reason = why.args[-1]
-        raise EncodingError(f"no evidence bundle: {reason}") from None
+    except Halt as why:
+        raise EncodingError(f"no evidence bundle that can be shown: {why.args[1]}") from None
+    except (LookupError, ValueError, TypeError) as why:
+        raise EncodingError(
+            f"no evidence bundle that can be shown: its records do not belong together ({why})"
+        ) from None
 
 
 class _Decoder:
-    """One bundle, its leaves decoded."""
+    """One bundle, its records read."""
 
     def __init__(self, data: bytes) -> None:
         self.size = len(data)
         self.parts: Mapping[str, Any] = decode_parts(data)
-        self.header: Sequence[Any] = decode(self.parts["header"], "the header", HEADER)
-        self.chain = self._leaf("chain", CHAIN)[1]
-        self.contract = _contract(self._leaf("run", RUN)[1]["contract"])
-        self.run = self._leaf("run", self.contract.run)[1]
-        self.rules_key, self.rules = self._leaf("rules", self.contract.rules)
-        self.meter = self._leaf("installation", INSTALLATION)[1]
-        _, kind, *self.line = LINE_ROW.unpack(self.parts["line"]["row"])
-        if kind >= len(self.contract.line_kinds):
-            raise EncodingError(f"no evidence bundle: its line is of the unknown kind {kind}")
-        self.kind = self.contract.line_kinds[kind]
-
-    def _leaf(self, name: str, shape: Any) -> tuple[str, Mapping[str, Any]]:
-        key, value = decode(self.parts[name]["leaf"], f"the {name} leaf", (str, shape))
-        return key, value
+        self.bundle: Bundle = read_bundle(data)
+        self.of = Examination(self.bundle, None, None)
+        self.keys = {(key.entity.name, entry.row.digest): entry for key in self.bundle.keys for entry in key.entries}
 
     def view(self) -> BundleView:
         """All of it."""
+        bundle, chain = self.bundle, self.bundle.chain.value
+        meter = bundle.pieces[0].installation
         return BundleView(
-            party=self.meter["party"],
-            meter=self.meter["meter"],
-            number=self.meter["number"],
-            ratio=self.meter["ratio"],
-            gateway=self.meter["gateway"],
-            currency=self.chain["currency"],
-            simulated=self.chain["clock"] == "simulated",
-            line=self._line(),
+            party=bundle.party.entity.name,
+            point=bundle.point.entity.name,
+            meter=" ".join(piece.installation.row.value["meter"] for piece in bundle.pieces),
+            number=int(meter.entity.name),
+            ratio=meter.row.value["ratio"],
+            gateway=bundle.pieces[-1].last_installation.row.value["gateway"],
+            currency=chain["currency"],
+            clock=chain["clock"],
             run=self._run(),
             position=self._position(),
-            readings=(self._reading("start"), self._reading("end")),
-            orders=tuple(self._order(number, part) for number, part in enumerate(self.parts["orders"], 1)),
+            readings=tuple(self._readings()),
+            orders=tuple(
+                self._order(order, part) for order, part in zip(bundle.orders, self.parts["orders"], strict=True)
+            ),
+            keys=tuple(_key(name, entry) for (name, _), entry in self.keys.items()),
             header=self._header(),
-            certificate=tuple((key, signature) for key, signature in self.parts.get("certificate", ())),
+            certificate=bundle.certificate,
             size=self.size,
         )
 
-    def _line(self) -> LineView:
-        energy_wh, price, amount_nano = self.line
-        shown_price = None if price == PRICE_ABSENT else price
-        path = _row_path(self.parts["line"])
-        return LineView(self.kind.name, energy_wh, shown_price, self.kind.sign, amount_nano, path)
-
     def _run(self) -> RunView:
-        run, clearing = self.run, self.parts.get("clearing")
+        run, bundle, cleared = self.of.run, self.bundle, self.of.cleared
+        runs = [name for name, _ in bundle.runs.value["runs"]]
         return RunView(
-            area=run["area"],
-            slot_start_s=run["slot_start_s"],
-            slot_end_s=run["slot_start_s"] + self.chain["slot_s"],
+            zone=run["zone"],
+            area=bundle.area.entity.name,
+            slot_start_s=self.of.start_s,
+            slot_end_s=self.of.end_s,
             run=run["run"],
+            later_runs=tuple(runs[runs.index(run["run"]) + 1 :]),
             contract=run["contract"],
             as_of_height=run["as_of_height"],
-            volume_wh=run["volume_wh"],
-            price_micro_per_kwh=run.get("price_micro_per_kwh"),
-            rules=self.rules_key.partition("/")[2],
-            rules_digest=run["rules"],
-            prices=tuple(sorted(self.rules["prices"].items())),
-            roots=tuple((name, run[name]) for name in ("line_root", "position_root", "input_root")),
+            volume_wh=cleared.volume_wh if cleared is not None else 0,
+            price_micro_per_kwh=cleared.price if cleared is not None and cleared.has_price else None,
+            rules=bundle.rules.entity.name,
+            rules_digest=bundle.rules.row.digest,
+            prices=tuple(sorted(bundle.rules.row.value["prices"].items())),
+            roots=tuple((name, run[name]) for name in ("rows_root", "areas_root")),
             path=_leaf_path(self.parts["run"]),
             rules_path=_leaf_path(self.parts["rules"]),
-            clearing_path=None if clearing is None else _leaf_path(clearing),
+            clearing_path=_leaf_path(self.parts["clearing"]) if "clearing" in self.parts else None,
         )
 
     def _position(self) -> PositionView:
-        _, bought_wh, sold_wh, pays_nano, alone_nano = POSITION_ROW.unpack(self.parts["position"]["row"])
-        _, *registers, _ = INPUT_ROW.unpack(self.parts["input"]["row"])
-        spans = self._span("import", *registers[:2]), self._span("export", *registers[2:])
-        point = Point(spans[0].energy_wh, spans[1].energy_wh, bought_wh, sold_wh, pays_nano)
-        lines = self.contract.lines_of_point(point, Slot(self.run, self.rules["prices"]))
-        terms = (
-            TermView(kind.name, kind.sign, *line) for kind, line in zip(self.contract.line_kinds, lines, strict=True)
-        )
+        position, settled = self.of.position, self.of.settled()
+        lines = self.of.known_contract().lines_of_point(settled)
         return PositionView(
-            bought_wh=bought_wh,
-            sold_wh=sold_wh,
-            pays_nano=pays_nano,
-            supplier_only_nano=alone_nano,
-            terms=tuple(terms),
-            spans=spans,
+            row=position.row,
+            import_wh=position.import_wh,
+            export_wh=position.export_wh,
+            bought_wh=settled.columns["bought_wh"],
+            sold_wh=settled.columns["sold_wh"],
+            pays_nano=settled.columns["pays_nano"],
+            supplier_only_nano=settled.columns["supplier_only_nano"],
+            terms=tuple(
+                TermView(kind.name, kind.sign, energy_wh, price, amount_nano, kind.account)
+                for kind, energy_wh, price, amount_nano in lines
+            ),
+            spans=tuple(self._spans()),
             path=_row_path(self.parts["position"]),
-            input_path=_row_path(self.parts["input"]),
         )
 
-    def _span(self, register: str, start_wh: int, end_wh: int) -> SpanView:
-        modulus_wh = self.meter["modulus_wh"] if end_wh < start_wh else 0
-        return SpanView(register, start_wh, end_wh, modulus_wh, self.meter["ratio"])
+    def _spans(self) -> Iterator[SpanView]:
+        for piece, span in zip(self.bundle.pieces, spans_of(self.bundle), strict=True):
+            yield from _span_views(piece.installation.row.value, span)
 
-    def _reading(self, when: str) -> ReadingView:
-        part, keys = self.parts["batches"][when], self.parts["gateways"][when]
-        batch = decode(part["signed"], f"the {when} batch", SIGNED_BATCH)
-        gateway = decode(keys["gateway"]["leaf"], f"the {when} gateway", (str, GATEWAY))[1]
-        _, offset_ms, quality, import_wh, export_wh = READING_ROW.unpack(part["reading"]["row"])
+    def _readings(self) -> Iterator[ReadingView]:
+        pieces = self.parts["pieces"]
+        parts = pieces[0]["start"], pieces[-1]["end"]
+        for when, reading, part in zip(("start", "end"), self.bundle.readings, parts, strict=True):
+            yield self._reading(when, reading, part)
+
+    def _reading(self, when: str, reading: Reading, part: Mapping[str, Any]) -> ReadingView:
+        batch, body = reading.batch, reading.batch.body
+        _, offset_ms, quality, import_wh, export_wh = READING_ROW.unpack(reading.row.row)
         word, flags = quality_words(quality)
-        clock = batch["body"]["clock"]
-        numbers = [batch["identity"].get(name, 0) for name in ("epoch", "counter")]
         return ReadingView(
             when=when,
-            boundary_s=batch["body"]["boundary_s"],
+            boundary_s=body["boundary_s"],
             import_wh=import_wh,
             export_wh=export_wh,
             quality=word,
             flags=flags,
             offset_ms=offset_ms,
-            clock_state=clock["state"],
-            clock_offset_ms=clock["offset_ms"],
-            epoch=numbers[0],
-            counter=numbers[1],
+            clock_state=body["clock"]["state"],
+            clock_offset_ms=body["clock"]["offset_ms"],
+            epoch=batch.identity["epoch"],
+            counter=batch.identity["counter"],
             path=_row_path(part["reading"]),
-            batch=_transaction(when, part, batch, keys["signer"], gateway["protection"]),
+            batch=self._transaction(batch, part),
         )
 
-    def _order(self, number: int, part: Mapping[str, Any]) -> OrderView:
-        what = f"order {number}"
-        order = decode(part["signed"], what, SIGNED_ORDER)
-        if "party" not in self.parts:
-            raise EncodingError("no evidence bundle: it shows orders without their party's key")
-        filled_wh = FILL_ROW.unpack(part["fill"]["row"])[5]
-        identity, body = order["identity"], order["body"]
+    def _order(self, order: Order, part: Mapping[str, Any]) -> OrderView:
+        transaction = order.order
+        identity, body = transaction.identity, transaction.body
         return OrderView(
-            order=f"{order['signer']}/{identity['slot_start_s']}/{identity['counter']}",
+            order=f"{transaction.signer}/{identity['slot_start_s']}/{identity['counter']}",
             side=body["side"],
             quantity_wh=body["quantity_wh"],
             limit_micro_per_kwh=body["price_micro_per_kwh"],
-            filled_wh=filled_wh,
+            filled_wh=FILL_ROW.unpack(order.fill.row)[-1],
             path=_row_path(part["fill"]),
-            transaction=_transaction(what, part, order, self.parts["party"], ""),
+            transaction=self._transaction(transaction, part),
         )
 
+    def _transaction(self, transaction: Transaction, part: Mapping[str, Any]) -> TransactionView:
+        protections = {one.entity.name: one.row.value.get("protection", "") for one in self.bundle.gateways}
+        block = transaction.block
+        return TransactionView(
+            what=transaction.what,
+            kind=transaction.kind,
+            signer=transaction.signer,
+            signed=transaction.signed,
+            fields=tuple(_flat(decode(transaction.signed, transaction.what), "")),
+            id=sm3(transaction.signed),
+            signature=transaction.signature,
+            public_key=self._public_key(transaction),
+            protection=protections.get(transaction.signer, ""),
+            block=BlockView(
+                height=block.height,
+                time_s=block.time_s,
+                digest=block.digest,
+                data_root=block.data_root,
+                data_path=PathView(len(part["data_path"]), transaction.data_root),
+                history_path=PathView(len(part["history_path"]), transaction.history_root),
+            ),
+        )
+
+    def _public_key(self, transaction: Transaction) -> bytes:
+        """The signer's key that was in force for a transaction."""
+        block = transaction.block
+        for key in self.bundle.keys:
+            in_force = key.entity.in_force(block.ledger_time_s, block.height - 1)
+            if key.entity.name == transaction.signer and in_force is not None:
+                return bytes(self.keys[transaction.signer, in_force.digest].row.value["public_key"])
+        raise EncodingError(f"no evidence bundle that can be shown: the key of {plain(transaction.signer)} is absent")
+
     def _header(self) -> HeaderView:
-        _, chain, height, time_s, previous, history_root, data_root, state_root, signers, _ = self.header
-        digest = sm3(self.parts["header"])
-        return HeaderView(chain, height, time_s, digest, previous, history_root, data_root, state_root, signers)
+        header = self.bundle.header
+        certified = self.bundle.certified.header if self.bundle.certified is not None else header
+        return HeaderView(
+            chain=header.chain,
+            height=header.height,
+            time_s=header.time_s,
+            digest=header.digest,
+            history_root=header.history_root,
+            data_root=header.data_root,
+            state_root=header.state_root,
+            signers=header.signers,
+            certified_height=certified.height,
+            certified_digest=certified.digest,
+        )
 
 
-def _contract(contract_id: str) -> Contract:
-    if contract_id not in CONTRACTS:
-        raise EncodingError(f"no evidence bundle that can be shown: its contract {contract_id[:64]} is unknown here")
-    return CONTRACTS[contract_id]
+def _span_views(installation: Mapping[str, Any], span: Span) -> Iterator[SpanView]:
+    for register, start_wh, end_wh in zip(("import", "export"), span.start, span.end, strict=True):
+        modulus_wh = installation["modulus_wh"] if end_wh < start_wh else 0
+        yield SpanView(installation["meter"], register, start_wh, end_wh, modulus_wh, installation["ratio"])
 
 
-def _transaction(
-    what: str, part: Mapping[str, Any], signed: Mapping[str, Any], signer: Mapping[str, Any], protection: str
-) -> TransactionView:
-    key = decode(signer["leaf"], f"the signer of {what}", (str, SIGNER))[1]["public_key"]
-    return TransactionView(
-        what=what,
-        kind=signed["kind"],
-        signer=signed["signer"],
-        signed=part["signed"],
-        fields=tuple(_flat(signed, "")),
-        id=sm3(part["signed"]),
-        signature=part["signature"],
-        public_key=key,
-        protection=protection,
-        block=_block(what, part),
-    )
-
-
-def _block(what: str, part: Mapping[str, Any]) -> BlockView:
-    header = decode(part["header"], f"the header of {what}", HEADER)
-    digest = sm3(part["header"])
-    leaf = encode([sm3(encode([part["signed"], part["signature"], part["attachment_digest"]])), 0])
-    return BlockView(
-        height=header[2],
-        time_s=header[3],
-        digest=digest,
-        data_root=header[6],
-        data_path=_path(leaf, part["data_path"]),
-        history_path=_path(digest, part["history_path"]),
+def _key(name: str, entry: KeyEntry) -> KeyView:
+    enrolment = entry.enrolment.transaction if entry.enrolment is not None else None
+    return KeyView(
+        signer=name,
+        fingerprint=sm3(entry.row.value.get("public_key", b"")).hex(),
+        enrolled_by=enrolment.signer if enrolment is not None else "",
+        enrolled_height=enrolment.block.height if enrolment is not None else 0,
     )
 
 

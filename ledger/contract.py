@@ -27,15 +27,15 @@ SELL = 1
 
 
 class ClearingLike(Protocol):
-    """The result of the gates of all areas of a zone."""
+    """The result of one gate."""
 
     @property
-    def volume_wh(self) -> Int64Column:
-        """int64[areas]: energy that changes hands: the sum of the buy fills, and of the sell fills."""
+    def volume_wh(self) -> int:
+        """Energy that changes hands: the sum of the buy fills, and of the sell fills."""
 
     @property
-    def price_micro_per_kwh(self) -> Int64Column:
-        """int64[areas]: the one price of every fill; 0 where the volume is 0."""
+    def price_micro_per_kwh(self) -> int | None:
+        """The one price of every fill; None exactly when the volume is 0."""
 
     @property
     def filled_wh(self) -> Int64Column:
@@ -86,40 +86,24 @@ class LineLike(Protocol):
         """int64[n]; positive: the party owes the counter-account. Where there is a price: plus or minus energy x price."""
 
 
-class MoneyLike(Protocol):
-    """Amounts without bound, as columns int64: whole units of the currency, and nano from 0 to 999,999,999."""
-
-    @property
-    def units(self) -> Int64Column:
-        """Of either sign."""
-
-    @property
-    def nano(self) -> Int64Column:
-        """What comes on top of the units."""
-
-
 class SettlementLike(Protocol):
-    """The result of settling one slot of all areas of a zone."""
+    """The result of settling one slot of some areas."""
 
     @property
-    def positions(self) -> Mapping[str, Int64Column]:
-        """int64[n] each: the contract's ``position_columns`` of every row."""
+    def columns(self) -> Mapping[str, Int64Column]:
+        """The contract's position columns by name, in its order, int64[n]. All contracts have those of ``Positions``."""
 
     @property
-    def areas(self) -> Mapping[str, Int64Column]:
-        """int64[areas] each: the contract's ``area_columns``, sums over the area that its rows rest on."""
+    def area_columns(self) -> Mapping[str, Sequence[int]]:
+        """The contract's area columns by name, in its order: one value an area."""
 
     @property
-    def received(self) -> Mapping[str, MoneyLike]:
-        """By each of the contract's accounts, [areas]: what it receives (negative: pays)."""
+    def received_nano(self) -> Mapping[str, Sequence[int]]:
+        """What each of the contract's accounts receives (negative: pays), one Python integer an area."""
 
 
 class Contract(Protocol):
-    """A market and settlement contract, versioned by id (``p2p_call_auction/1``). It owns its words: the ledger knows none.
-
-    It is called once for all areas of a zone. Rows then stand one area after the other, ascending by area number: those of area a
-    are ``area_starts[a]`` ... ``area_starts[a + 1] - 1``, ``area_starts`` int64[areas + 1].
-    """
+    """A market and settlement contract, versioned by id (``p2p_call_auction/1``). It owns its words: the ledger knows none."""
 
     @property
     def contract_id(self) -> str:
@@ -131,30 +115,30 @@ class Contract(Protocol):
 
     @property
     def line_kinds(self) -> Sequence[LineKindLike]:
-        """The kinds of lines, in their order."""
+        """The kinds of lines; a line row on the chain holds the number of its kind in this order (at most 256)."""
 
     @property
     def accounts(self) -> Sequence[str]:
-        """The counter-accounts, in their order."""
-
-    @property
-    def position_columns(self) -> Sequence[str]:
-        """What a position has beside registers and energies: bought_wh, sold_wh, pays_nano, supplier_only_nano and more; at most 6."""
-
-    @property
-    def area_columns(self) -> Sequence[str]:
-        """Sums over an area that its positions rest on; none for most contracts."""
-
-    @property
-    def price_keys(self) -> Sequence[str]:
-        """The names of the prices of rules, exactly."""
+        """The counter-accounts, in the order in which their leaves are made; no party of an area may have such a name."""
 
     @property
     def supplier_keys(self) -> Sequence[str]:
         """The prices that a kWh from the supplier alone is made of."""
 
-    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
-        """What is wrong with an area's rules, in words; "" where nothing is. ``prices``: micro per kWh, within 64 bits."""
+    @property
+    def position_columns(self) -> Sequence[str]:
+        """What is kept of each row of a settled slot beside its registers: names of int64 columns."""
+
+    @property
+    def area_columns(self) -> Sequence[str]:
+        """Sums over an area that its lines rest on, kept with the run; none for most contracts."""
+
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with an area's terms, in words; "" where nothing is.
+
+        ``terms``: the rules without their timeline. ``prices`` among them is a map of text to whole numbers of micro per
+        kWh, which the ledger has checked.
+        """
 
     def clear(
         self,
@@ -162,43 +146,42 @@ class Contract(Protocol):
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        area_starts: Int64Column,
-        terms: Sequence[Mapping[str, Any]],
+        terms: Mapping[str, Any],
     ) -> ClearingLike:
-        """Clear a gate. Rows ascend by area, then by the UTF-8 bytes of the order id: the row number breaks ties.
+        """Clear one gate. Rows ascend by the UTF-8 bytes of the order id: the row number breaks ties.
 
-        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms``: one an area, without fault.
+        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms`` without fault.
         """
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        area_starts: Int64Column,
-        trade_price_micro_per_kwh: Int64Column,
-        prices: Mapping[str, Int64Column],
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
     ) -> SettlementLike:
-        """Settle one slot: metered import and export (never netted), then what each party's orders bought and sold.
+        """Settle one slot of some areas: metered import and export (never netted), then what each party's orders bought and sold.
 
-        ``trade_price_micro_per_kwh``: of each area's gate, 0 where nothing was traded. ``prices``: by ``price_keys``, of each area.
+        ``area`` int64[n]: each row's area, a place in the two lists. ``trade_prices_micro_per_kwh``: of each gate, micro per kWh; may be None
+        where nothing was traded. ``prices``: of each area's terms.
         """
 
     def lines(
         self,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        positions: Mapping[str, Int64Column],
+        columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int,
+        trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> Sequence[LineLike]:
-        """The lines of some rows of one area of a settled slot, in the contract's order: they follow from the positions alone.
+        """The lines of some rows of one area of a settled slot, in the contract's order: they follow from what is kept of the rows.
 
-        ``positions``: the contract's position columns of the same rows; ``trade_price_micro_per_kwh``: as ``settle`` got it.
-        Raises the kit's ContractError where an amount leaves int64.
+        ``columns``: position columns of these rows; ``trade_price_micro_per_kwh``: of the area's gate.
         """
 
 

@@ -24,6 +24,7 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.contract import Contract
 from ledger.genesis_rows import GenesisRows, Stated
+from ledger.state.contracts import contract_terms
 
 _WITH_SIGNER: Final[tuple[Entity[Any], ...]] = (GATEWAY, PARTY)
 """What has the signer of the same name."""
@@ -207,7 +208,7 @@ def _check_contracts(rows: GenesisRows, contracts: Mapping[str, Contract]) -> No
     for rules_name, zone_name in sorted(pairs):
         for rules in rows.of(RULES, rules_name):
             for contract in contracts_of[zone_name].values():
-                fault = contract.fault_of(rules.record.prices, rules.record.terms)
+                fault = contract.fault_of(contract_terms(rules.record))
                 if fault:
                     rules.fail(f"under {contract.contract_id}: {fault}")
     for name, party in rows.each(PARTY):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gridevidence.layout import DEPTH_MAX
+from gridevidence.layout import DEPTH_MAX, LIST_ITEMS_MAX
 from gridevidence.verifier.answers import NOT_VERIFIED, Halt, hold, same
-from gridevidence.verifier.shapes import conform
 
 
 def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
@@ -22,44 +21,62 @@ def encode(value: int | bytes | str | Sequence[Any]) -> bytes:
     return bytes((major << 5 | (23 + width.bit_length()),)) + argument.to_bytes(width, "big") + content
 
 
-def decode(data: bytes, what: str, shape: Any = None) -> Any:
-    """The one canonical item in ``data``, of any or this shape; halts, naming ``what`` and the offset, where it is not."""
+def decode(data: bytes, what: str, *, has_booleans: bool = False, items_max: int = LIST_ITEMS_MAX) -> Any:
+    """The one canonical item in ``data``; halts, naming ``what`` and the offset, where it is not.
+
+    has_booleans: leaves and registry rows may hold them, nothing else. items_max: of an array.
+    """
     hold(bool(data), f"{what} is empty")
     try:
-        value, end = _item(data, 0, 0)
+        value, end = _Reader(data, has_booleans, items_max).item(0, 1)
         same("the length of its one item", end, len(data))
     except (Halt, UnicodeDecodeError) as why:
         reason = why.args[1] if isinstance(why, Halt) else "a text that is not UTF-8"
         raise Halt(NOT_VERIFIED, f"{what} cannot be parsed: {reason}") from None
-    conform(value, shape or type(value), what)
     return value
 
 
-def _item(data: bytes, start: int, depth: int) -> tuple[Any, int]:
-    hold(depth <= DEPTH_MAX and start < len(data), f"cut short, or nested too deep, at offset {start}")
-    hold(data[start] < 0xC0 and data[start] & 31 <= 27, f"of a type that no bundle holds, at offset {start}")
-    major, argument, offset = data[start] >> 5, data[start] & 31, start + 1
-    if argument >= 24:
-        width = 1 << (argument - 24)
-        argument, offset = int.from_bytes(data[offset : offset + width], "big"), offset + width
-        hold(argument >= (24 if width == 1 else 1 << (4 * width)), "cut short, or not the shortest form")
-    if major < 2:
-        return (argument if major == 0 else -1 - argument), offset
-    hold(argument <= len(data) - offset, f"a length past the end, at offset {start}")
-    if major < 4:
-        end = offset + argument
-        return (data[offset:end] if major == 2 else data[offset:end].decode()), end
-    items: list[Any] = []
-    entries: dict[str, Any] = {}
-    last = b""
-    for _ in range(argument):
-        item, end = _item(data, offset, depth + 1)
-        if major == 4:
+class _Reader:
+    def __init__(self, data: bytes, has_booleans: bool, items_max: int) -> None:
+        self.data, self.has_booleans, self.items_max = data, has_booleans, items_max
+
+    def item(self, start: int, depth: int) -> tuple[Any, int]:
+        """The item at an offset, and where it ends. ``depth``: that of an array or map that begins here."""
+        hold(start < len(self.data), f"cut short, at offset {start}")
+        first = self.data[start]
+        if self.has_booleans and first in (0xF4, 0xF5):
+            return first == 0xF5, start + 1
+        hold(first < 0xC0 and first & 31 <= 27, f"of a type that does not belong here, at offset {start}")
+        major, argument, offset = first >> 5, first & 31, start + 1
+        if argument >= 24:
+            width = 1 << (argument - 24)
+            argument, offset = int.from_bytes(self.data[offset : offset + width], "big"), offset + width
+            is_shortest = argument >= (24 if width == 1 else 1 << (4 * width)) and offset <= len(self.data)
+            hold(is_shortest, f"cut short, or not the shortest form, at offset {start}")
+        if major < 2:
+            return (argument if major == 0 else -1 - argument), offset
+        hold(argument <= len(self.data) - offset, f"a length past the end, at offset {start}")
+        if major < 4:
+            end = offset + argument
+            return (self.data[offset:end] if major == 2 else self.data[offset:end].decode()), end
+        hold(depth <= DEPTH_MAX, f"nested too deep, at offset {start}")
+        return self._array(argument, offset, depth) if major == 4 else self._map(argument, offset, depth)
+
+    def _array(self, count: int, offset: int, depth: int) -> tuple[list[Any], int]:
+        hold(count <= self.items_max, f"an array of more than {self.items_max} items")
+        items: list[Any] = []
+        for _ in range(count):
+            item, offset = self.item(offset, depth + 1)
             items.append(item)
-        else:
-            hold(isinstance(item, str), "a map key that is no text")
-            hold(data[offset:end] > last, "a map key twice or out of order")
-            last = data[offset:end]
-            entries[item], end = _item(data, end, depth + 1)
-        offset = end
-    return (items if major == 4 else entries), offset
+        return items, offset
+
+    def _map(self, count: int, offset: int, depth: int) -> tuple[dict[str, Any], int]:
+        entries: dict[str, Any] = {}
+        last = b""
+        for _ in range(count):
+            key, end = self.item(offset, depth + 1)
+            hold(isinstance(key, str), "a map key that is no text")
+            hold(self.data[offset:end] > last, "a map key twice or out of order")
+            last = self.data[offset:end]
+            entries[key], offset = self.item(end, depth + 1)
+        return entries, offset

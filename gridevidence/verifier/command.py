@@ -6,20 +6,19 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from gridevidence.layout import BOOK_BYTES_MAX, CLAIMS, NEVER_CHECKED
-from gridevidence.verifier.answers import BAD_INPUT, EXIT_STATUS, NOT_VERIFIED, UNWRITABLE, Halt, plain
+from gridevidence.verifier.answers import BAD_USAGE, EXIT_STATUS, UNWRITABLE, Halt, plain
+from gridevidence.verifier.text import mark_of, verdict_lines
 from gridevidence.verifier.trust import decode_trust
 from gridevidence.verifier.verdict import Verdict, verify_bundle
 
 
 def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict:
-    """Read the files and answer; "bad input" when one cannot be read or the trust file is malformed."""
+    """Read the files and answer; "bad usage" when one cannot be read or the trust file is malformed."""
     contents: dict[Path, bytes] = {}
     try:
         for path in filter(None, (bundle, trust, book)):
@@ -27,33 +26,20 @@ def verify_files(bundle: Path, trust: Path | None, book: Path | None) -> Verdict
                 contents[path] = file.read(BOOK_BYTES_MAX + 1)
         root = None if trust is None else decode_trust(contents[trust])
     except OSError as why:
-        return Verdict(BAD_INPUT, f"cannot read {plain(path)}: {plain(why.strerror)}", {}, (), {})
+        return Verdict(BAD_USAGE, f"cannot read {plain(path)}: {plain(why.strerror)}", None, {}, (), {})
     except Halt as why:
-        return Verdict(why.args[0], f"{plain(trust)}: {why.args[1]}", {}, (*CLAIMS.values(), *NEVER_CHECKED), {})
+        answer, reason = why.args
+        return Verdict(answer, f"{plain(trust)}: {reason}", None, {}, (*CLAIMS.values(), *NEVER_CHECKED), {})
     return verify_bundle(contents[bundle], root, None if book is None else contents[book])
 
 
 def render(verdict: Verdict, *, as_json: bool) -> str:
     """The verdict as one JSON object, or as text for a person."""
-    facts, mark = verdict.facts, "SIMULATED" if verdict.facts.get("simulated") else ""
-    if as_json:
-        return json.dumps({**verdict._asdict(), "exit": EXIT_STATUS[verdict.answer], "mark": mark})
-    lines = [f"{verdict.answer.upper()}: {verdict.reason}"]
-    lines += [f"{mark}: this chain's clock is simulated; no real meter stands behind its readings."] if mark else []
-    if "amount_nano" in facts and verdict.answer != NOT_VERIFIED:
-        start, end = (datetime.fromtimestamp(facts[f"slot_{when}_s"], UTC) for when in ("start", "end"))
-        amount = Decimal(facts["amount_nano"]).scaleb(-9)
-        lines.append(f"{facts['party']}, meter {plain(facts['meter'])}, {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC:")
-        owes = f"{'is paid' if amount < 0 else 'owes'} {abs(amount):f} {facts['currency']}"
-        lines.append(f"{facts['line_kind']}, {facts['energy_wh']} Wh{_at_price(facts)}: {owes}")
-    lines += ["", "Checked:", *(f"  {name}: {text}" for name, text in verdict.claims.items())] if verdict.claims else []
-    return "\n".join([*lines, "", "Not checked:", *(f"  {text}" for text in verdict.not_checked)])
-
-
-def _at_price(facts: Mapping[str, Any]) -> str:
-    """The price of the line in words; "" where it has none."""
-    price = facts["price_micro_per_kwh"]
-    return "" if price is None else f" at {Decimal(price).scaleb(-6):f} {facts['currency']} per kWh"
+    if not as_json:
+        return "\n".join(verdict_lines(verdict))
+    claim = verdict.claim._asdict() if verdict.claim is not None else None
+    answer = {**verdict._asdict(), "claim": claim, "exit": EXIT_STATUS[verdict.answer], "mark": mark_of(verdict.facts)}
+    return json.dumps(answer)
 
 
 def is_written(line: str, stream: TextIO | None) -> bool:
@@ -68,15 +54,15 @@ def is_written(line: str, stream: TextIO | None) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand-alone command; returns the exit status."""
-    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description="Check the evidence of a bill line, offline.")
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description="Check the evidence of a bill, offline.")
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the evidence bundle (.evd)")
     parser.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON), from a source you trust")
     parser.add_argument("--with-book", type=Path, metavar="FILE", help="the slot's anonymous book: recompute the price")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     verdict = verify_files(options.bundle, options.trust, options.with_book)
-    is_bad = verdict.answer == BAD_INPUT
+    is_bad = verdict.answer == BAD_USAGE
     if not is_bad and is_written(render(verdict, as_json=options.json), sys.stdout):
         return EXIT_STATUS[verdict.answer]
     is_written(f"verify: {verdict.reason if is_bad else UNWRITABLE}", sys.stderr)
-    return EXIT_STATUS[BAD_INPUT]
+    return EXIT_STATUS[BAD_USAGE]

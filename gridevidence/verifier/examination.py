@@ -1,78 +1,76 @@
-"""One bundle under examination: its bytes, what was found in them so far, and how its parts are looked at."""
+"""One bundle under examination: its records, and what the claims found in them so far."""
 
 from __future__ import annotations
 
-import struct
 from typing import Any, NamedTuple
 
-from gridevidence.layout import STATE_ROOT
-from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain, same
-from gridevidence.verifier.cbor import decode
-from gridevidence.verifier.contract import Contract, Slot
+from gridevidence.layout import CLEARED_ROW
+from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain
+from gridevidence.verifier.bundle import Bundle, KeyEntry
+from gridevidence.verifier.contract import Contract, Settled
 from gridevidence.verifier.contracts import CONTRACTS
-from gridevidence.verifier.trees import root_of_path
+from gridevidence.verifier.records import AreaRow, PositionRow, Transaction, unpack_area, unpack_position
 from gridevidence.verifier.trust import Trust
 
 
-class SignedPart(NamedTuple):
-    """A transaction of the bundle: what it is, which leaf has its signer's key, and its proof."""
+class ClearedArea(NamedTuple):
+    """The area's row of the clearing."""
 
-    what: str
-    signer: str
-    part: dict[str, Any]
+    area: int
+    orders: int
+    volume_wh: int
+    has_price: int
+    price: int
+    rules: bytes
+    book_root: bytes
+    fills_root: bytes
+
+
+class UsedKey(NamedTuple):
+    """The key that was in force for a transaction, and the height that recorded it."""
+
+    transaction: Transaction
+    entry: KeyEntry
+    recorded_height: int
 
 
 class Examination:
     """What the claims are checked on, in their order: each finds here what those before it have found."""
 
-    def __init__(self, data: bytes, trust: Trust | None, book: bytes | None) -> None:
-        self.data, self.trust, self.book_data = data, trust, book
+    def __init__(self, bundle: Bundle, trust: Trust | None, book: bytes | None) -> None:
+        self.bundle, self.trust, self.book_data = bundle, trust, book
         self.facts: dict[str, Any] = {}
-        self.bundle: dict[str, Any] = {}
-        self.head: list[Any] = []  # the certified header's items
-        self.value: dict[str, dict[str, Any]] = {"clearing": {}}  # values of the leaves run, rules, meter, clearing ...
-        self.fills: list[tuple[int, ...]] = []  # rows of the party's filled orders
+        self.run: dict[str, Any] = bundle.run.value
+        self.start_s: int = self.run["slot_start_s"]
+        self.end_s: int = self.start_s + bundle.chain.value["slot_s"]
+        self.position: PositionRow = unpack_position(bundle.position.row)
+        self.area: AreaRow = unpack_area(bundle.area_result.row)
+        self.cleared = (
+            ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None
+        )
+        self.used_keys: list[UsedKey] = []  # one for each transaction
 
-    def leaf(self, part: dict[str, Any], shape: Any, name: str, key: str = "") -> str:
-        """Key of a state proof that lies under the header's state root (and is ``key``); its value is kept under ``name``."""
-        leaf = decode(part["leaf"], f"the {name} leaf", (str, shape))
-        is_in_state = root_of_path(part["leaf"], part["path"]) == self.head[STATE_ROOT]
-        hold(is_in_state, f"the {name} leaf is not in the header's state")
-        same(f"the key of the {name} leaf", leaf[0], key or leaf[0])
-        self.value[name] = leaf[1]
-        return str(leaf[0])
+    @property
+    def contract(self) -> Contract | None:
+        """The arithmetic of the run's contract; None where it is unknown here."""
+        return CONTRACTS.get(self.run["contract"])
 
-    def row(self, part: dict[str, Any], layout: struct.Struct, root: bytes, what: str) -> tuple[int, ...]:
-        """The integers of a salted row that lies under ``root``."""
-        same(f"the length of the {what} row", len(part["row"]), layout.size)
-        hold(root_of_path(part["salt"] + part["row"], part["path"]) == root, f"the {what} row is not under its root")
-        return layout.unpack(part["row"])
+    def known_contract(self) -> Contract:
+        """The same; halts where it is unknown."""
+        contract = self.contract
+        if contract is None:
+            raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(self.run['contract'])} is unknown here")
+        return contract
 
-    def signed(self, part: dict[str, Any], shape: Any, kind: str, what: str) -> dict[str, Any]:
-        """The signed map of a transaction of this chain and this kind."""
-        signed: dict[str, Any] = decode(part["signed"], what, shape)
-        same(f"kind and chain of {what}", (signed["kind"], signed["chain"]), (kind, self.head[1]))
-        return signed
-
-    def batches(self) -> list[SignedPart]:
-        """The batches of the slot's end and start."""
-        return [
-            SignedPart(f"the {when} batch", f"{when} signer", part) for when, part in self.bundle["batches"].items()
-        ]
-
-    def orders(self) -> list[SignedPart]:
-        """The party's filled orders."""
-        return [
-            SignedPart(f"order {number}", "party signer", part) for number, part in enumerate(self.bundle["orders"], 1)
-        ]
-
-    def contract(self) -> Contract:
-        """The arithmetic of the run's contract; halts where it is unknown here."""
-        contract_id = self.value["run"]["contract"]
-        if contract_id not in CONTRACTS:
-            raise Halt(CANNOT_BE_DECIDED, f"the contract {plain(contract_id)} is unknown here")
-        return CONTRACTS[contract_id]
-
-    def slot(self) -> Slot:
-        """What all lines of the slot rest on."""
-        return Slot(self.value["run"], self.value["rules"]["prices"])
+    def settled(self) -> Settled:
+        """What the lines of the point rest on; halts unless rules and rows have exactly what the contract declares."""
+        contract, rules = self.known_contract(), self.bundle.rules.row.value
+        hold(rules["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        return Settled(
+            import_wh=self.position.import_wh,
+            export_wh=self.position.export_wh,
+            columns=dict(zip(contract.position_columns, self.position.columns, strict=True)),
+            area=dict(zip(contract.area_columns, self.area.columns, strict=True)),
+            prices=rules["prices"],
+            trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
+        )

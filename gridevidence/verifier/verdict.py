@@ -5,64 +5,93 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from gridevidence.layout import ARITHMETIC, CLAIMS, NEVER_CHECKED
+from gridevidence.layout import CLAIMS, IMPORTED_UNSIGNED, NEVER_CHECKED, OF_CONTRACT
 from gridevidence.verifier.answers import NOT_VERIFIED, VERIFIED, Halt
-from gridevidence.verifier.claims.metered import check_readings
-from gridevidence.verifier.claims.money import check_energy, check_line
-from gridevidence.verifier.claims.records import check_header, check_recorded, check_shape
-from gridevidence.verifier.claims.signed import check_certificate, check_signatures
-from gridevidence.verifier.claims.traded import check_book, check_orders
-from gridevidence.verifier.contracts import CONTRACTS
+from gridevidence.verifier.bundle import read_bundle
+from gridevidence.verifier.claims.bill import (
+    check_clearing,
+    check_energy,
+    check_lines,
+    check_orders,
+    check_readings,
+)
+from gridevidence.verifier.claims.book import check_book
+from gridevidence.verifier.claims.certificate import check_certificate
+from gridevidence.verifier.claims.keys import check_keys, check_signatures
+from gridevidence.verifier.claims.recorded import check_recorded
+from gridevidence.verifier.claims.state import check_header, check_position, check_registry
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.trust import Trust
 
+SHAPE, BOOK_CLAIM = "shape", "book"
 CHECKS: Final[dict[str, Callable[[Examination], str]]] = {
-    "shape": check_shape,
     "header": check_header,
-    "line": check_line,
+    "registry": check_registry,
+    "position": check_position,
+    "lines": check_lines,
     "energy": check_energy,
     "readings": check_readings,
-    "recorded": check_recorded,
     "orders": check_orders,
-    "book": check_book,
+    "clearing": check_clearing,
+    "recorded": check_recorded,
+    "keys": check_keys,
     "signatures": check_signatures,
     "certificate": check_certificate,
+    "book": check_book,
 }
+"""Of each claim behind the first, in their order."""
+
+
+class RefutedClaim(NamedTuple):
+    """The first claim that does not hold."""
+
+    number: int
+    word: str
 
 
 class Verdict(NamedTuple):
-    """The answer, why, the claims that hold (name: text), what was not checked, and the facts that the bundle shows."""
+    """The answer, why, the claim that fails, those that hold (word: text), what was not checked, what the bundle shows."""
 
     answer: str
     reason: str
+    claim: RefutedClaim | None
     claims: dict[str, str]
     not_checked: tuple[str, ...]
     facts: dict[str, Any]
 
 
 def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -> Verdict:
-    """Check every claim of a bundle, and of its slot's anonymous order book where one is given. Never raises for bad bytes."""
-    examination = Examination(data, trust, book)
-    claims: dict[str, str] = {}
+    """Check every claim of a bundle, and of its area's anonymous order book where one is given. Never raises for bad bytes."""
+    try:
+        examination = Examination(read_bundle(data), trust, book)
+    except Halt as why:
+        answer, reason = why.args
+        refuted = SHAPE if answer == NOT_VERIFIED else ""
+        return _verdict(answer, f"{SHAPE}: {reason}" if refuted else reason, refuted, {}, {}, ())
+    claims = {SHAPE: "The file is one canonical evidence bundle, version 2, and so is everything inside."}
     reasons: list[str] = []
     answer, refuted = VERIFIED, ""
-    for name in CLAIMS:
-        if (name == "book" and book is None) or (name in ARITHMETIC and reasons):
+    for word, check in CHECKS.items():
+        if (word == BOOK_CLAIM and book is None) or (word in OF_CONTRACT and examination.contract is None):
             continue
         try:
-            claims[name] = CHECKS[name](examination)
+            claims[word] = check(examination)
         except Halt as why:
             answer, reason = why.args
-            refuted = name if answer == NOT_VERIFIED else ""
-            reasons = [f"{name}: {reason}"] if refuted else [*reasons, reason]
-            if refuted or name == "shape":  # where nothing is refuted a later claim still may be
+            if answer == NOT_VERIFIED:
+                refuted, reasons = word, [f"{word}: {reason}"]
                 break
-    open_claims = [text for name, text in CLAIMS.items() if name not in claims and name != refuted]
+            reasons.append(reason)  # a later claim may still be refuted
     reason = "; ".join(dict.fromkeys(reasons)) or "every claim holds"
-    return Verdict(answer, reason, claims, (*open_claims, *_beyond(examination), *NEVER_CHECKED), examination.facts)
+    contract = examination.contract
+    beyond = contract.not_checked if contract is not None else ()
+    return _verdict(answer, reason, refuted, claims, examination.facts, beyond)
 
 
-def _beyond(of: Examination) -> tuple[str, ...]:
-    """What the lines of the run's contract rest on beyond the bundle."""
-    known = CONTRACTS.get(of.value.get("run", {}).get("contract", ""))
-    return () if known is None else known.not_checked
+def _verdict(
+    answer: str, reason: str, refuted: str, claims: dict[str, str], facts: dict[str, Any], beyond: tuple[str, ...]
+) -> Verdict:
+    claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
+    imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
+    open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
+    return Verdict(answer, reason, claim, claims, (*imported, *open_claims, *beyond, *NEVER_CHECKED), facts)

@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
     UsageError: an unreadable file, a malformed trust root.
     """
     verdict = verify.verify_files(args.bundle, args.trust, args.with_book)
-    if verdict.answer == verify.BAD_INPUT:
+    if verdict.answer == verify.BAD_USAGE:
         raise UsageError(f"gridledger verify: {verdict.reason}")
     if not verify.is_written(verify.render(verdict, as_json=args.json), sys.stdout):
         verify.is_written(f"gridledger verify: {verify.UNWRITABLE}", sys.stderr)
-        raise SystemExit(verify.EXIT_STATUS[verify.BAD_INPUT])  # no return, after which stdout would be flushed
+        raise SystemExit(verify.EXIT_STATUS[verify.BAD_USAGE])  # no return, after which stdout would be flushed
     return verify.EXIT_STATUS[verdict.answer]

@@ -100,15 +100,23 @@ class CaseInput:
         """A list of tables whose values are whole numbers of 64 bits."""
         return [_integer_table(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
 
-    def csv(self, key: str, columns: Iterable[str]) -> list[dict[str, str]]:
-        """The rows of the CSV file that ``key`` names, by column; blank lines and columns not asked for are left out."""
+    def file(self, key: str) -> bytes:
+        """The bytes of the file that ``key`` names."""
         name = self.text(key)
         if name != Path(name).name or not name:
             raise CaseError(f"input.{key}", "the name of a file beside case.toml", name)
         try:
-            text = (self._folder / name).read_bytes().decode("utf-8-sig")
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise CaseError(name, "a file that can be read", _reason(error)) from error
+
+    def csv(self, key: str, columns: Iterable[str]) -> list[dict[str, str]]:
+        """The rows of the CSV file that ``key`` names, by column; blank lines and columns not asked for are left out."""
+        name = self.text(key)
+        try:
+            text = self.file(key).decode("utf-8-sig")
             lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (UnicodeDecodeError, csv.Error) as error:
             raise CaseError(name, "a CSV file in UTF-8", _reason(error)) from error
         header = lines[0] if lines else []
         for column in columns:

@@ -17,6 +17,7 @@ from gridledger.vectors.cases import (
     csv_integers,
 )
 from ledger.state.postings import difference_posting
+from settlement.contract_kit_1 import Groups
 from settlement.contracts import mid_market_rate_1
 from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, PRICE_KEYS, SELL, TIME, clear
 from settlement.interval_energy import interval_energy
@@ -97,26 +98,30 @@ def slot_settlement(case: CaseInput) -> dict[str, object]:
     import_wh, export_wh, bought_wh, sold_wh = (
         np.array(csv_integers(rows, column), dtype=np.int64) for column in _ROW_COLUMNS[1:]
     )
-    settlement = CONTRACT.settle(
+    trade_price, prices = case.integer(TRADE_PRICE_KEY), {key: case.integer(key) for key in PRICE_KEYS}
+    settled = CONTRACT.settle(
+        np.zeros(len(rows), dtype=np.int64),
         import_wh,
         export_wh,
         bought_wh,
         sold_wh,
-        trade_price_micro_per_kwh=case.integer(TRADE_PRICE_KEY),
-        prices={key: case.integer(key) for key in PRICE_KEYS},
+        trade_prices_micro_per_kwh=[trade_price],
+        prices=[prices],
     )
+    lines = CONTRACT.lines(import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=trade_price, prices=prices)
+    energy_wh = {line.kind: line.energy_wh for line in lines}
     columns = {
-        "residual_import_wh": settlement.residual_import_wh,
-        "residual_export_wh": settlement.residual_export_wh,
-        "pays_nano": settlement.pays_nano,
-        "supplier_only_nano": settlement.supplier_only_nano,
+        "residual_import_wh": energy_wh["residual_import"] - energy_wh["surplus"],
+        "residual_export_wh": energy_wh["residual_export"] - energy_wh["shortfall"],
+        "pays_nano": settled.columns["pays_nano"],
+        "supplier_only_nano": settled.columns["supplier_only_nano"],
     }
     output: dict[str, object] = {
         key: dict(zip(participants, column.tolist(), strict=True)) for key, column in columns.items()
     }
     # the clearing account stands between buyers and sellers and always ends at 0: the format does not list it
     output["accounts_nano"] = {
-        account: amount for account, amount in settlement.accounts_nano.items() if account != "clearing"
+        account: received for account, (received,) in settled.received_nano.items() if account != "clearing"
     }
     return output
 
@@ -131,14 +136,15 @@ def mid_market_rate(case: CaseInput) -> dict[str, object]:
     """``mid_market_rate/1``: by the contract of that name, members brought into the order of their names."""
     net_wh = case.integer_table("net_wh")
     members = sorted(net_wh, key=lambda name: name.encode("utf-8"))
-    community = mid_market_rate_1.share(
+    communities = mid_market_rate_1.share(
+        Groups(np.zeros(len(members), dtype=np.int64), 1),
         np.array([net_wh[member] for member in members], dtype=np.int64),
-        retail_micro_per_kwh=case.integer("retail_price_micro_per_kwh"),
-        feed_in_micro_per_kwh=case.integer("feed_in_price_micro_per_kwh"),
+        [case.integer("retail_price_micro_per_kwh")],
+        [case.integer("feed_in_price_micro_per_kwh")],
     )
-    totals = community.totals
+    (totals,) = communities.totals
     output: dict[str, object] = {
-        "pays_nano": dict(zip(members, community.pays_nano.tolist(), strict=True)),
+        "pays_nano": dict(zip(members, communities.community_nano.tolist(), strict=True)),
         "grid_receives_nano": totals.buyers_nano - totals.sellers_nano,
     }
     for key, price in (("price_sell", totals.price_sell), ("price_buy", totals.price_buy)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gridledger.vectors import byte_handlers, energy_handlers
+from gridledger.vectors import byte_handlers, energy_handlers, evidence_handlers
 from gridledger.vectors.cases import CaseInput
 from settlement.contracts.p2p_call_auction_1 import PRICE_KEYS
 
@@ -45,5 +45,6 @@ HANDLERS: dict[str, Handler] = {
         energy_handlers.mid_market_rate,
         ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh", "net_wh"),
     ),
+    "bundle_verify/1": Handler(evidence_handlers.bundle_verify, ("bundle",), ("trust", "book")),
     "difference_posting/1": Handler(energy_handlers.difference_posting_case, ("runs",)),
 }

@@ -6,19 +6,18 @@ from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.genesis import BLOCK_TIME
 from gridcore.transactions.clock_advance import ClockAdvance
-from ledger.kinds.kind import Answer
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 
 
-def advance_clock(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Answer:
+def advance_clock(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Code:
     """Ledger time never goes back, and moves by transactions where it is not block time."""
     if draft.clock == BLOCK_TIME:
-        return Answer(Code.CLOCK_IS_BLOCK_TIME)
+        return Code.CLOCK_IS_BLOCK_TIME
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     if content.to_s <= draft.ledger_time_s:
-        return Answer(Code.CLOCK_NOT_AHEAD)
+        return Code.CLOCK_NOT_AHEAD
     draft.ledger_time_s = content.to_s
     remember_client_id(draft, transaction, content)
-    return Answer(Code.ACCEPTED)
+    return Code.ACCEPTED

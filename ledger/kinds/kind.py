@@ -8,17 +8,9 @@ from typing import Generic, NamedTuple, TypeVar
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.transactions.content import Content
-from ledger.leaves.exception import RowVerdict
 from ledger.state.draft import Draft
 
 C = TypeVar("C", bound=Content)
-
-
-class Answer(NamedTuple):
-    """What became of an admitted transaction. rows: those of a reading batch that were not used."""
-
-    code: Code
-    rows: tuple[RowVerdict, ...] = ()
 
 
 class Kind(NamedTuple, Generic[C]):
@@ -30,4 +22,4 @@ class Kind(NamedTuple, Generic[C]):
 
     role: str
     content: type[C]
-    apply: Callable[[Draft, Transaction, C], Answer]
+    apply: Callable[[Draft, Transaction, C], Code]

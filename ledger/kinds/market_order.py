@@ -10,7 +10,6 @@ from gridcore.errors import broken
 from gridcore.registry.party import PARTY
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
-from ledger.kinds.kind import Answer
 from ledger.leaves.book import SIDES, Order, append_order, load_orders
 from ledger.registry.zones import Zone
 from ledger.state.contracts import contract_of_slot
@@ -21,23 +20,23 @@ QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 
 
-def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Answer:
+def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Code:
     """An order stands once; what stands already is told before what would be wrong with it by now."""
     party = draft.in_force(PARTY, transaction.signer, content.slot_start_s)
     if party is None or not party.trades:
-        return Answer(Code.DOES_NOT_TRADE)
+        return Code.DOES_NOT_TRADE
     if content.area != party.area:
-        return Answer(Code.WRONG_AREA)
+        return Code.WRONG_AREA
     zone, area = draft.registry.zone_of_area(party.area) or broken(f"area {party.area} of a party is registered")
     number = draft.registry.party_number[transaction.signer]
     place = (number, content.counter)
     index = _book_index(draft, zone.name, content.slot_start_s)
     if index.get(place) == transaction.id:
-        return Answer(Code.EXISTS)
+        return Code.EXISTS
     if (code := check_order(draft, zone, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     if place in index:
-        return Answer(Code.ORDER_REUSED)
+        return Code.ORDER_REUSED
     order = Order(
         area=area,
         counter=content.counter,
@@ -49,7 +48,7 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
     seed = sm3(transaction.signature)
     append_order(draft, content.slot_start_s, zone.name, len(index), order, transaction.id, seed)
     index[place] = transaction.id
-    return Answer(Code.ACCEPTED)
+    return Code.ACCEPTED
 
 
 def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:

@@ -1,11 +1,10 @@
-"""metering/reading_batch: check the signed part, judge each row, keep the accepted ones.
+"""metering/reading_batch: check the signed part and that the attachment is what it says.
 
-A batch is refused whole for its counter, boundary and bytes alone. A row that is wrong gets a verdict of its own.
+A batch is refused whole for its counter, boundary and bytes alone. A row that is wrong gets a verdict of its own, when the block's
+batches are judged together (``ledger.state.metering``).
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 from gridcore import merkle
 from gridcore.codes import Code
@@ -14,35 +13,28 @@ from gridcore.errors import EncodingError
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.readings import observations_digest
-from ledger.kinds.kind import Answer
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
-from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
-from ledger.state.columns import BatchColumns, decode_batch
+from ledger.state.columns import Batch, BatchColumns, decode_batch
 from ledger.state.draft import Draft
-from ledger.state.metering import keep_rows
 
 
-def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) -> Answer:
+def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) -> Code:
     """Take a gateway's next batch."""
     delivery, gateway = DELIVERY.load(draft, transaction.signer), draft.in_force(GATEWAY, transaction.signer)
     if delivery is None or not isinstance(gateway, Gateway):
-        return Answer(Code.NOT_PERMITTED)
+        return Code.NOT_PERMITTED
     if (code := check_order_of_batches(draft, delivery, transaction, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     columns = decode_attached(transaction, content)
     if columns is None:
-        return Answer(Code.ROWS_MISMATCH)
-    verdicts = keep_rows(draft, transaction.signer, content.boundary_s, columns)
-    refused = tuple(
-        RowVerdict(int(row), int(columns.meter[row]), int(verdicts[row])) for row in np.flatnonzero(verdicts > 0)
-    )
-    if refused:
-        exception = ExceptionLeaf(content.boundary_s, refused)
-        EXCEPTION.save(draft, exception, transaction.signer, content.epoch, content.counter)
+        return Code.ROWS_MISMATCH
     last_boundary_s = max(delivery.last_boundary_s, content.boundary_s)
     taken = DeliveryLeaf(content.counter, content.epoch, transaction.id, last_boundary_s)
     DELIVERY.save(draft, taken, transaction.signer)
-    return Answer(Code.ACCEPTED, refused)
+    draft.batches.append(
+        Batch(transaction.id, transaction.signer, content.epoch, content.counter, content.boundary_s, columns)
+    )
+    return Code.ACCEPTED
 
 
 def check_order_of_batches(

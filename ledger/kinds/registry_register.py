@@ -17,7 +17,6 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.row import Row, decode_row, salt_rows
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
-from ledger.kinds.kind import Answer
 from ledger.registry.bodies import newest
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.state.client_ids import check_client_id, remember_client_id
@@ -35,27 +34,27 @@ class SaltedRow(NamedTuple):
     salted: bytes
 
 
-def register(draft: Draft, transaction: Transaction, content: RegistryRegister) -> Answer:
+def register(draft: Draft, transaction: Transaction, content: RegistryRegister) -> Code:
     """Rows are judged one after the other, each after those before it."""
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
-        return Answer(code)
+        return code
     rows = read_rows(transaction, content)
     if rows is None:
-        return Answer(Code.ROWS_MISMATCH)
+        return Code.ROWS_MISMATCH
     organisation = _organisation_of(draft, transaction.signer)
     leaves: dict[str, EntityLeaf] = {}
     for row, salted in rows:
         name = row.key.partition("/")[2]
         leaf = leaves.get(name) or _FAMILY.load(draft, name) or EntityLeaf(())
         if (code := check_row(draft, row, leaf, organisation)) is not Code.ACCEPTED:
-            return Answer(code)
+            return code
         leaves[name] = leaf.added(Entry(row.from_s, draft.height, merkle.leaf_hash(salted)))
     for _, salted in rows:
         draft.put_body(salted)
     for name, leaf in leaves.items():
         _FAMILY.save(draft, leaf, name)
     remember_client_id(draft, transaction, content)
-    return Answer(Code.ACCEPTED)
+    return Code.ACCEPTED
 
 
 def read_rows(transaction: Transaction, content: RegistryRegister) -> Sequence[SaltedRow] | None:

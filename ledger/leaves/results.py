@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from ledger.leaves.columns import Digests, Int64, pack_each, unpack_digests, unpack_each
-from ledger.leaves.family import Family, Value
+from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack_digests, unpack_each
+from ledger.leaves.family import Family, Value, WritableLeaves
 
 
 class ResultsLeaf(NamedTuple):
@@ -19,6 +19,14 @@ class ResultsLeaf(NamedTuple):
     seed: bytes
     totals: Mapping[str, Int64]
     totals_nano: Mapping[str, Int64]
+
+    def take(self, areas: slice) -> ResultsLeaf:
+        """Those of some areas."""
+
+        def part(columns: Mapping[str, Int64]) -> dict[str, Int64]:
+            return {name: column[areas] for name, column in columns.items()}
+
+        return ResultsLeaf(part(self.columns), self.rules[areas], self.seed, part(self.totals), part(self.totals_nano))
 
 
 def _key(slot_start_s: int, zone: str, run: str, chunk: int) -> str:
@@ -46,3 +54,9 @@ def _encode(record: ResultsLeaf) -> Value:
 
 
 RESULTS: Final = Family("results", _key, _decode, _encode)
+
+
+def save_results(leaves: WritableLeaves, slot_start_s: int, zone: str, run: str, whole: ResultsLeaf) -> None:
+    """Write what a run says of all areas, chunk by chunk."""
+    for chunk, start, end in chunks(len(whole.rules)):
+        RESULTS.save(leaves, whole.take(slice(start, end)), slot_start_s, zone, run, chunk)

@@ -90,6 +90,16 @@ class Registry:
         """Place of each zone in ``zones``."""
         return {zone.name: zone.place for zone in self.zones}
 
+    def zone(self, name: str) -> Zone:
+        """The zone of that name."""
+        return self.zones[self.zone_place[name]]
+
+    def areas_of_rows(self, zone: str, first: int, end: int) -> list[str]:
+        """The areas that have rows ``first`` ... ``end`` - 1 of a zone, by number."""
+        points = self.points_of(self.zone_place[zone])
+        own = self.columns.point_area[points][first:end]
+        return [self.columns.areas[place] for place in np.unique(own).tolist()]
+
     @cached_property
     def installation_zone(self) -> Int64:
         """int64[installations]: place of the zone of each."""

@@ -62,6 +62,12 @@ class ZoneInForce:
         return np.flatnonzero(self.party >= 0)
 
     @cached_property
+    def rows_by_area(self) -> tuple[Int64, Int64]:
+        """All rows ordered by area number, then row, and int64[areas + 1]: where each area's begin in them."""
+        order = np.argsort(self.area, kind="stable")
+        return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
+
+    @cached_property
     def settling_by_area(self) -> tuple[Int64, Int64]:
         """The settling rows ordered by area number, then row, and int64[areas + 1]: where each area's begin in them."""
         order = self.settling[np.argsort(self.area[self.settling], kind="stable")]

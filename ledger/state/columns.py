@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,17 @@ class BatchColumns:
     """Each row's 25 bytes, as a salted leaf covers them."""
     observations: bytes
     """Encoded observations beside the rows, not looked into; empty without."""
+
+
+class Batch(NamedTuple):
+    """A batch whose header holds and whose rows are those that its gateway signed. ``id``: of its transaction."""
+
+    id: bytes
+    gateway: str
+    epoch: int
+    counter: int
+    boundary_s: int
+    columns: BatchColumns
 
 
 def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int64:

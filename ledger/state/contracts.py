@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gridcore.errors import broken
 from gridcore.registry.rules import RULES, Rules
@@ -37,3 +37,8 @@ def rules_of_areas(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
     """The rules of each area of a zone, by area number."""
     distinct = [RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests]
     return [distinct[rules] for rules in zone.rules.tolist()]
+
+
+def contract_terms(rules: Rules) -> Mapping[str, Any]:
+    """Rules as contracts read them: the terms, and the prices among them."""
+    return {**rules.terms, "prices": rules.prices}

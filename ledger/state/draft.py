@@ -12,6 +12,7 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.in_force import InForce, Registry
+from ledger.state.columns import Batch
 from ledger.state.state import State
 
 R = TypeVar("R")
@@ -36,6 +37,8 @@ class Draft:
         self.contracts = contracts
         self.orders: dict[tuple[str, int], dict[tuple[int, int], bytes]] = {}
         """Index of each book touched in this block, by (zone, slot): (party number, counter) -> transaction id."""
+        self.batches: list[Batch] = []
+        """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()
         """(zone, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
 

@@ -10,16 +10,16 @@ import numpy as np
 from gridcore import cbor, merkle
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from ledger.contract import ClearingLike
-from ledger.leaves.book import load_orders
+from ledger.contract import Contract
+from ledger.leaves.book import BookLeaf, load_orders
 from ledger.leaves.cleared import ClearedLeaf, save_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
 from ledger.leaves.columns import Digests, Int64, digests
 from ledger.leaves.fills import FillsLeaf, save_fills
 from ledger.registry.in_force import Registry
-from ledger.registry.zones import Zone
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.columns import Field, encode_rows
-from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
+from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, rules_of_areas
 from ledger.state.draft import Draft
 
 ORDER_COUNTER_MAX: Final = 16
@@ -43,13 +43,7 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
     book = load_orders(draft, slot_start_s, zone.name)
     book = book.take(by_order_id(draft.registry, book.area, book.party, book.counter))
     area_starts = np.searchsorted(book.area, np.arange(len(zone.areas) + 1))
-    result = by_contract.contract.clear(
-        book.side.astype(np.int8),
-        book.quantity_wh,
-        book.price_micro_per_kwh,
-        area_starts=area_starts,
-        terms=[rules.terms for rules in rules_of_areas(draft, in_force)],
-    )
+    result = _clear_areas(draft, by_contract.contract, in_force, book, area_starts)
     order_seeds = [bytes(seed) for seed in book.seeds]
     fills = FillsLeaf(
         area=book.area,
@@ -67,6 +61,32 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
     _write(draft, by_contract, zone, slot_start_s, cleared)
     save_fills(draft, slot_start_s, zone.name, fills)
     return len(order_seeds)
+
+
+class _Cleared(NamedTuple):
+    """The gates of all areas: volume_wh and price_micro_per_kwh (0 without volume) int64[areas], filled_wh beside the orders."""
+
+    volume_wh: Int64
+    price_micro_per_kwh: Int64
+    filled_wh: Int64
+
+
+def _clear_areas(draft: Draft, contract: Contract, zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> _Cleared:
+    """Call the contract for each area that has orders."""
+    areas = len(area_starts) - 1
+    cleared = _Cleared(*(np.zeros(size, dtype=np.int64) for size in (areas, areas, len(book.area))))
+    rules = rules_of_areas(draft, zone)
+    for area in np.flatnonzero(np.diff(area_starts)).tolist():
+        rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
+        result = contract.clear(
+            book.side[rows].astype(np.int8),
+            book.quantity_wh[rows],
+            book.price_micro_per_kwh[rows],
+            terms=contract_terms(rules[area]),
+        )
+        cleared.volume_wh[area], cleared.price_micro_per_kwh[area] = result.volume_wh, result.price_micro_per_kwh or 0
+        cleared.filled_wh[rows] = result.filled_wh
+    return cleared
 
 
 class _GateRoots(NamedTuple):
@@ -89,14 +109,12 @@ def _gate_roots(
     return _GateRoots(digests(fills_roots), digests(book_roots))
 
 
-def _cleared(
-    result: ClearingLike, orders: Int64, roots: _GateRoots, rules_digests: Digests, seed: bytes
-) -> ClearedLeaf:
+def _cleared(result: _Cleared, orders: Int64, roots: _GateRoots, rules_digests: Digests, seed: bytes) -> ClearedLeaf:
     has_price = (result.volume_wh > 0).astype(np.int64)
     return ClearedLeaf(
         has_price=has_price,
         orders=orders,
-        price_micro_per_kwh=result.price_micro_per_kwh * has_price,
+        price_micro_per_kwh=result.price_micro_per_kwh,
         volume_wh=result.volume_wh,
         book_roots=roots.book,
         fills_roots=roots.fills,

@@ -19,10 +19,10 @@ from ledger.leaves.balance import BALANCE, no_balance
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
-from ledger.leaves.money import NANO
+from ledger.leaves.money import NANO, Money
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.registers import REGISTERS, no_registers
-from ledger.leaves.results import RESULTS, ResultsLeaf
+from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.zones import Zone, ZoneInForce
@@ -93,18 +93,19 @@ def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> 
     """Compute a run and write its leaves."""
     head = head_columns(slot)
     settled = _settle(draft, by_contract.contract, slot, head)
-    zone, order = slot.zone, slot.zone.settling_by_area[0]
+    zone, order = slot.zone, slot.zone.settling
     columns = dict(zip(HEAD, head, strict=True))
     for name in by_contract.contract.position_columns:
         columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
-        columns[name][order] = settled.positions[name]
+        columns[name][order] = settled.columns[name]
     seed = result_seed(slot, run)
     rules = digests(zone.rules_digests)[zone.rules]
-    area_columns = [settled.areas[name] for name in by_contract.contract.area_columns]
+    area_columns = {name: np.array(values, dtype=np.int64) for name, values in settled.area_columns.items()}
+    received = {account: Money.of(settled.received_nano[account]) for account in by_contract.contract.accounts}
     roots = _write_positions(draft, slot, run, columns, seed)
     leaf = RunLeaf(
         areas=len(zone.rules),
-        areas_root=merkle.salted_root(areas_seed(seed), area_rows(rules, area_columns)),
+        areas_root=merkle.salted_root(areas_seed(seed), area_rows(rules, [*area_columns.values()])),
         as_of_height=draft.height - 1,
         contract=by_contract.contract.contract_id,
         contract_pin=by_contract.pin,
@@ -113,14 +114,21 @@ def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> 
         rows_root=merkle.root_of_hashes(roots),
         run=run,
         slot_start_s=slot.start_s,
-        totals_root=merkle.salted_root(sm3(seed + b"totals"), _total_rows(by_contract.contract.accounts, settled)),
+        totals_root=merkle.salted_root(sm3(seed + b"totals"), _total_rows(received)),
         zone=zone.zone.name,
     )
     RUN.save(draft, leaf, slot.start_s, zone.zone.name, run)
     before = RUNS.load(draft, slot.start_s, zone.zone.name) or RunsLeaf([])
     RUNS.save(draft, RunsLeaf([*before.runs, (run, draft.height)]), slot.start_s, zone.zone.name)
-    _write_results(draft, slot, run, rules, settled, seed)
-    _post(draft, zone.zone, columns["pays_nano"], settled, seed)
+    results = ResultsLeaf(
+        columns=area_columns,
+        rules=rules,
+        seed=seed,
+        totals={account: money.units for account, money in received.items()},
+        totals_nano={account: money.nano for account, money in received.items()},
+    )
+    save_results(draft, slot.start_s, zone.zone.name, run, results)
+    _post(draft, zone.zone, columns["pays_nano"], results)
 
 
 def head_columns(slot: Slot) -> tuple[Int64, ...]:
@@ -138,23 +146,20 @@ def head_columns(slot: Slot) -> tuple[Int64, ...]:
 
 
 def _settle(draft: Draft, contract: Contract, slot: Slot, head: Sequence[Int64]) -> SettlementLike:
-    """Call the contract for the settling rows, ordered by area."""
-    zone, (order, area_starts) = slot.zone, slot.zone.settling_by_area
+    """Call the contract once for all settling rows."""
+    zone, order = slot.zone, slot.zone.settling
     import_wh, export_wh = head[-2:]
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
     bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()))
-    rules = rules_of_areas(draft, zone)
+    trade_prices = zip(cleared.has_price.tolist(), cleared.price_micro_per_kwh.tolist(), strict=True)
     return contract.settle(
+        zone.area[order],
         import_wh[order],
         export_wh[order],
         bought_wh[order],
         sold_wh[order],
-        area_starts=area_starts,
-        trade_price_micro_per_kwh=cleared.price_micro_per_kwh,
-        prices={
-            key: np.array([area_rules.prices[key] for area_rules in rules], dtype=np.int64)
-            for key in contract.price_keys
-        },
+        trade_prices_micro_per_kwh=[price if has_price else None for has_price, price in trade_prices],
+        prices=[rules.prices for rules in rules_of_areas(draft, zone)],
     )
 
 
@@ -188,12 +193,11 @@ def area_rows(rules: Digests, columns: Sequence[Int64]) -> PackedRows:
     return encode_rows([("<u4", number), ("32u1", rules), *(("<i8", column) for column in columns)])
 
 
-def _total_rows(accounts: Sequence[str], settled: SettlementLike) -> PackedRows:
+def _total_rows(received: Mapping[str, Money]) -> PackedRows:
     """Rows of what each account received, by area, then by account in the contract's order."""
-    received = [settled.received[account] for account in accounts]
-    units = np.stack([money.units for money in received], axis=1)
-    nano = np.stack([money.nano for money in received], axis=1)
-    area, account = np.divmod(np.arange(units.size, dtype=np.int64), len(accounts))
+    units = np.stack([money.units for money in received.values()], axis=1)
+    nano = np.stack([money.nano for money in received.values()], axis=1)
+    area, account = np.divmod(np.arange(units.size, dtype=np.int64), len(received))
     return encode_rows([("<u4", area), ("u1", account), ("<i8", units.ravel()), ("<u4", nano.ravel())])
 
 
@@ -209,34 +213,21 @@ def _write_positions(draft: Draft, slot: Slot, run: str, columns: Mapping[str, I
     return PackedRows.of(roots)
 
 
-def _write_results(draft: Draft, slot: Slot, run: str, rules: Digests, settled: SettlementLike, seed: bytes) -> None:
-    for chunk, start, end in chunks(len(rules)):
-        leaf = ResultsLeaf(
-            columns={name: column[start:end] for name, column in settled.areas.items()},
-            rules=rules[start:end],
-            seed=seed,
-            totals={account: money.units[start:end] for account, money in settled.received.items()},
-            totals_nano={account: money.nano[start:end] for account, money in settled.received.items()},
-        )
-        RESULTS.save(draft, leaf, slot.start_s, slot.zone.zone.name, run, chunk)
-
-
-def _post(draft: Draft, zone: Zone, pays_nano: Int64, settled: SettlementLike, seed: bytes) -> None:
+def _post(draft: Draft, zone: Zone, pays_nano: Int64, results: ResultsLeaf) -> None:
     """Double entry: what the points owe is what the accounts receive, to the nano. The first run posts against nothing."""
-    owed = _exact_nano(pays_nano // NANO, pays_nano % NANO)
-    received = sum(_exact_nano(money.units, money.nano) for money in settled.received.values())
-    require(owed == received, f"debits equal credits in zone {zone.name}")
+    received = sum(_sum_nano(units, results.totals_nano[account]) for account, units in results.totals.items())
+    require(_sum_nano(pays_nano // NANO, pays_nano % NANO) == received, f"debits equal credits in zone {zone.name}")
     for chunk, first, last in chunks(len(zone)):
         balance = BALANCE.load(draft, zone.name, chunk) or no_balance(last - first)
-        BALANCE.save(draft, balance.add(pays_nano[first:last], sm3(balance.seed + seed)), zone.name, chunk)
+        BALANCE.save(draft, balance.add(pays_nano[first:last], sm3(balance.seed + results.seed)), zone.name, chunk)
     for chunk, first, last in chunks(len(zone.areas)):
-        units = {account: money.units[first:last] for account, money in settled.received.items()}
-        nano = {account: money.nano[first:last] for account, money in settled.received.items()}
+        part = results.take(slice(first, last))
         accounts = ACCOUNTS.load(draft, zone.name, chunk) or NO_ACCOUNTS
-        ACCOUNTS.save(draft, accounts.add(units, nano, sm3(accounts.seed + seed)), zone.name, chunk)
+        after = accounts.add(part.totals, part.totals_nano, sm3(accounts.seed + results.seed))
+        ACCOUNTS.save(draft, after, zone.name, chunk)
 
 
-def _exact_nano(units: Int64, nano: Int64) -> int:
+def _sum_nano(units: Int64, nano: Int64) -> int:
     """The sum of amounts in two limbs."""
     whole: int = sum(units.tolist())
     return whole * NANO + int(nano.sum())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from gridcore.codes import Code
@@ -13,6 +14,8 @@ from gridcore.registry.signer import SIGNER, RevokedSigner
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from ledger.contract import Contract
+from ledger.leaves.exception import RowVerdict
+from ledger.state import metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.rules import Rules
@@ -55,14 +58,21 @@ def apply_block(
             if transaction
             else refuse_malformed(block.transactions[position])
         )
+    refused = metering.keep_batches(draft, draft.batches)
     work_pending = rules.run_due_work(draft)
     return Applied(
-        results=tuple(results[position] for position in range(len(block.decoded))),
+        results=tuple(with_rows(results[position], refused) for position in range(len(block.decoded))),
         changes=draft.changes,
         bodies=draft.bodies,
         ledger_time_s=draft.ledger_time_s,
         work_pending=work_pending,
     )
+
+
+def with_rows(result: Result, refused: Mapping[bytes, Sequence[RowVerdict]]) -> Result:
+    """The result of an accepted batch with the verdicts on its rows that were refused."""
+    rows = refused.get(result.id, ()) if result.code == Code.ACCEPTED else ()
+    return replace(result, rows=tuple(rows)) if rows else result
 
 
 def refuse_malformed(wire: bytes) -> Result:
@@ -75,8 +85,8 @@ def apply_transaction(draft: Draft, transaction: Transaction, rules: Rules, verd
     code, content = check_admission(draft, transaction, rules, verdicts)
     if content is None:
         return Result(code, transaction.digest, transaction.id)
-    code, rows = rules.kinds[transaction.kind].apply(draft, transaction, content)
-    return Result(code, transaction.digest, transaction.id, rows)
+    code = rules.kinds[transaction.kind].apply(draft, transaction, content)
+    return Result(code, transaction.digest, transaction.id)
 
 
 def check_admission(draft: Draft, transaction: Transaction, rules: Rules, verdicts: Verdicts) -> Admission:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gridcore.errors import EncodingError, UsageError
 from gridcore.genesis import Genesis, decode_genesis
 from gridcore.header import genesis_header
+from gridcore.sm3 import hasher
 from ledger.genesis import check_genesis
 from ledger.state.genesis import genesis_change
 from ledger.store.files import Files
@@ -18,6 +19,8 @@ from ledger.store.guard import GUARD_NAME, Guard
 
 GENESIS_NAME = "genesis.cbor"
 LOCK_NAME = "lock"
+_PIECE_BYTES = 1 << 20
+_GENESIS_WAY_OUT = "put back the genesis that this ledger was made from, it is the same on every node"
 
 
 def guard_path(data_dir: Path, guard: Path | None) -> Path:
@@ -55,29 +58,32 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
     return digest
 
 
-def read_genesis(data_dir: Path) -> bytes:
-    """The bytes of a data directory's genesis. UsageError naming the file when there is none."""
-    path = data_dir / GENESIS_NAME
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"{path}: missing; make the data directory with: gridledger node init") from None
-    if not data:
-        raise UsageError(
-            f"{path}: empty; put back the genesis that this ledger was made from, it is the same on every node"
-        )
-    return data
+def digest_of_genesis(data_dir: Path) -> bytes:
+    """SM3 of the genesis file of a data directory, read piece by piece. UsageError naming the file when there is none."""
+    path = _present_genesis(data_dir)
+    running = hasher()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            running.update(piece)
+    return running.digest()
 
 
 def load_genesis(data_dir: Path) -> Genesis:
     """The genesis of a data directory. UsageError naming the file when there is none or it is damaged."""
-    path, data = data_dir / GENESIS_NAME, read_genesis(data_dir)
+    path = _present_genesis(data_dir)
     try:
-        return _decode(data, str(path))
+        return _decode(path.read_bytes(), str(path))
     except UsageError as error:
-        raise UsageError(
-            f"{error}; put back the genesis that this ledger was made from, it is the same on every node"
-        ) from None
+        raise UsageError(f"{error}; {_GENESIS_WAY_OUT}") from None
+
+
+def _present_genesis(data_dir: Path) -> Path:
+    path = data_dir / GENESIS_NAME
+    if not path.exists():
+        raise UsageError(f"{path}: missing; make the data directory with: gridledger node init")
+    if not path.stat().st_size:
+        raise UsageError(f"{path}: empty; {_GENESIS_WAY_OUT}")
+    return path
 
 
 def check_same_genesis(data_dir: Path, genesis: bytes) -> None:

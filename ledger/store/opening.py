@@ -17,7 +17,6 @@ from gridcore.errors import GridError, UsageError
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
 from gridcore.registry.zone import ZONE
-from gridcore.sm3 import sm3
 from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
@@ -29,7 +28,7 @@ from ledger.state.genesis import genesis_change
 from ledger.state.rules import Rules
 from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
-from ledger.store.directory import load_genesis, read_genesis
+from ledger.store.directory import digest_of_genesis, load_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
@@ -64,12 +63,12 @@ class Parts:
 
 def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
     """Open guard, log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
-    genesis = read_genesis(data_dir)
+    genesis_digest = digest_of_genesis(data_dir)
     guard = Guard.open(guard_file, files)
     blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
     with ExitStack() as of_db:
-        db, reason = _open_db(data_dir / DB_NAME, sm3(genesis), guard, of_db)
+        db, reason = _open_db(data_dir / DB_NAME, genesis_digest, guard, of_db)
         misfit = _scan(blocks, db)
         blocks.accept(guard.height)
         _check_guard_is_near(guard, blocks)

@@ -21,6 +21,7 @@ from ledger.application import Application, data_hashes
 from ledger.leaves.family import Value
 from ledger.registry.bodies import in_force
 from ledger.registry.in_force import Registry
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.rows import Change, Decision, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb, is_provable
@@ -125,6 +126,11 @@ class LedgerReader:
             at_s = self.ledger_time_s if time_s is None else time_s
             found = in_force(self, entity, name, at_s, self.height)
         return None if found is None else found.record
+
+    def zone_at(self, zone: Zone, time_s: int, as_of_height: int) -> ZoneInForce:
+        """A zone as it is at ``time_s`` (UTC seconds) as of ``as_of_height``."""
+        with self._lock:
+            return self.registry.at(time_s, as_of_height).zone(zone)
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
         """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""

@@ -34,7 +34,7 @@ def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Regist
         return Registry(found[0])
     registry = Registry.from_state(state)
     try:
-        _write(path, registry.columns, db, files)
+        write_registry(path, registry.columns, db, files)
     except OSError as error:
         log.warning("registry_file_not_written", file=str(path), reason=str(error))
     return registry
@@ -57,7 +57,8 @@ def _read(path: Path, db: StateDb) -> tuple[RegistryColumns, int] | None:
         return None
 
 
-def _write(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
+def write_registry(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
+    """Write the registry of the state that the database holds. OSError when the disk does not take it."""
     height, encoded = db.height(), encode_columns(columns)
     digest = db.load_digest(height) or b""
     files.write_durably(path, _HEAD.pack(_MAGIC, height, digest, sm3(encoded)) + encoded)

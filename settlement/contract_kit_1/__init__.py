@@ -23,67 +23,52 @@ from settlement.contract_kit_1.columns import (
     subtract,
 )
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
-from settlement.contract_kit_1.groups import (
-    AccountTerm,
-    GroupedClearing,
-    GroupedSettlement,
-    GroupProduct,
-    Money,
-    as_money,
-    check_starts,
-    group_sums,
-    grouped_products,
-    grouped_receipts,
-    promise_balance,
-)
-from settlement.contract_kit_1.lines import (
-    TRADE_PRICE,
-    Line,
-    LineKind,
+from settlement.contract_kit_1.groups import Groups
+from settlement.contract_kit_1.lines import TRADE_PRICE, Line, LineKind, priced_line, shared_line
+from settlement.contract_kit_1.money import (
     Product,
+    Settlement,
+    check_conserved,
     check_prices,
-    priced_line,
-    shared_line,
+    products_of,
+    receipts,
+    sum_of_products,
 )
 from settlement.contract_kit_1.split import largest_remainder
-from settlement.contract_kit_1.terms import fault_of_keys
+from settlement.contract_kit_1.terms import PRICES, fault_of_keys
 
 __all__ = [
     "INT64_MAX",
     "INT64_MIN",
+    "PRICES",
     "TRADE_PRICE",
-    "AccountTerm",
     "ContractError",
     "ContractInvariantError",
-    "GroupProduct",
-    "GroupedClearing",
-    "GroupedSettlement",
+    "Groups",
     "Int8Column",
     "Int64Column",
     "Line",
     "LineKind",
-    "Money",
     "Product",
+    "Settlement",
     "add",
-    "as_money",
     "check_column",
+    "check_conserved",
     "check_int64",
     "check_prices",
-    "check_starts",
     "exact_products",
     "exact_sum",
     "fault_of_keys",
-    "group_sums",
-    "grouped_products",
-    "grouped_receipts",
     "is_int64",
     "largest_remainder",
     "magnitude",
     "multiply",
     "narrow",
     "priced_line",
+    "products_of",
     "promise",
-    "promise_balance",
+    "receipts",
     "shared_line",
     "subtract",
+    "sum_of_products",
 ]

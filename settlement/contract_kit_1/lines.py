@@ -1,14 +1,13 @@
-"""What a contract declares of its statement lines, and the lines themselves: one kind of line for every party at once."""
+"""What a contract declares of its statement lines, and the lines of rows of one area: one kind of line for every party at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from settlement.contract_kit_1.columns import Int64Column, check_column, multiply
-from settlement.contract_kit_1.errors import ContractError
+from settlement.contract_kit_1.columns import Int64Column, multiply
 
 TRADE_PRICE = "trade_price_micro_per_kwh"
 """Where the price of a line comes from that is settled at the price of the gate; every other name is one of the rules' prices."""
@@ -27,49 +26,32 @@ class LineKind(NamedTuple):
     price: str | None
 
 
-class Product(NamedTuple):
-    """A column times a whole number: one term of a sum of money."""
-
-    column: Int64Column
-    factor: int
-
-
 @dataclass(frozen=True)
 class Line:
     """One kind of line for every party: int64[n] >= 0 of energy. A line exists for a party exactly where it is positive.
 
-    ``price_micro_per_kwh``: as the rules state it, None where the line has none; ``product``: what the amount is.
+    ``price_micro_per_kwh``: as the rules state it, None where the line has none. The amount is ``column`` x ``factor``.
     """
 
     kind: str
     account: str
     energy_wh: Int64Column
     price_micro_per_kwh: int | None
-    product: Product
+    column: Int64Column
+    factor: int
 
     @cached_property
     def amount_nano(self) -> Int64Column:
         """int64[n]; positive: the party owes. ContractError where an amount does not fit into int64."""
-        return multiply(*self.product, f"amount_nano of {self.kind}")
+        return multiply(self.column, self.factor, f"amount_nano of {self.kind}")
 
 
 def priced_line(kind: LineKind, energy_wh: Int64Column, prices: Mapping[str, int]) -> Line:
     """The line of a kind that has a price, out of ``prices`` (TRADE_PRICE among them): amount = sign x energy x price."""
     price = prices[kind.price or ""]
-    return Line(kind.kind, kind.account, energy_wh, price, Product(energy_wh, kind.sign * price))
+    return Line(kind.kind, kind.account, energy_wh, price, energy_wh, kind.sign * price)
 
 
 def shared_line(kind: LineKind, energy_wh: Int64Column, amount_nano: Int64Column) -> Line:
     """The line of a kind without a price: ``amount_nano`` is each party's part of a sum that was shared out."""
-    return Line(kind.kind, kind.account, energy_wh, None, Product(amount_nano, 1))
-
-
-def check_prices(prices: Mapping[str, Int64Column], keys: Sequence[str], groups: int) -> None:
-    """ContractError unless ``prices`` holds exactly ``keys``, each int64[groups]."""
-    for key in keys:
-        if key not in prices:
-            raise ContractError(f"prices lack {key}")
-        check_column(prices[key], key, length=groups)
-    for key in sorted(prices):
-        if key not in keys:
-            raise ContractError(f"unknown price {key}: the prices are {', '.join(keys)}")
+    return Line(kind.kind, kind.account, energy_wh, None, amount_nano, 1)

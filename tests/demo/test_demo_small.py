@@ -17,6 +17,8 @@ from types import ModuleType
 
 import pytest
 
+from gridcore import verify
+from gridledger.cli import main
 from tests.demo import checks
 from tests.demo.demo_run import (
     ABROAD,
@@ -238,14 +240,12 @@ def test_every_kind_of_line_can_be_exported_from_the_data_at_rest_and_verified(d
     assert {"trade_buy", "trade_sell", "residual_import", "network_traded", "network_residual", "levy"} <= set(lines)
     for kind, row in lines.items():
         out = tmp_path / f"{kind}.evd"
-        command = [str(EXECUTABLE), "evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out)]
-        choice = ["--party", row["party"], "--slot", row["slot_start_s"], "--line", kind, "--json"]
-        done = subprocess.run([*command, *choice], capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        verdict = checks.verify_alone(demo.out, out, "--trust", demo.out / "trust.json", "--json")
-        assert verdict.returncode == 0, f"{kind}: {verdict.stdout}"
-        facts = json.loads(verdict.stdout)["facts"]
-        assert [str(facts[key]) for key in ("party", "amount_nano")] == [row["party"], row["amount_nano"]]
+        choice = ["--party", row["party"], "--slot", row["slot_start_s"], "--line", kind]
+        assert main(["evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out), *choice]) == 0
+        verdict = verify.verify_files(out, demo.out / "trust.json", None)
+        assert verdict.answer == verify.VERIFIED, f"{kind}: {verdict.reason}"
+        shown = [str(verdict.facts[key]) for key in ("party", "amount_nano")]
+        assert shown == [row["party"], row["amount_nano"]]
 
 
 def test_the_sample_is_a_line_of_the_statements(demo: Finished, bundle: Path) -> None:

@@ -28,47 +28,46 @@ OBSERVED_BATCHES_MAX: Final = 64
 
 def gateway(view: LedgerView, gateway_id: str) -> Json:
     """Counters of a gateway: what its next batch continues from."""
-    with view.reader.frozen():
-        delivery = DELIVERY.load(view.reader, gateway_id)
-        if delivery is None:
-            raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
-        return {"gateway": gateway_id, **plain(delivery._asdict()), **_registered(view, gateway_id)}
-
-
-def _registered(view: LedgerView, gateway_id: str) -> Json:
-    """Who answers for a gateway now and how its key is kept; None for what is not in force, as of one that is retired."""
-    found = view.reader.in_force(GATEWAY, gateway_id)
-    protection = found.protection if isinstance(found, Gateway) else None
-    return {"organisation": None if found is None else found.organisation, "protection": protection}
+    delivery = DELIVERY.load(view.reader, gateway_id)
+    if delivery is None:
+        raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
+    return {"gateway": gateway_id, **plain(DELIVERY.encode(delivery)), **_registered(view, gateway_id)}
 
 
 def gateways(view: LedgerView, start: int) -> Json:
     """Every gateway: its counters, who answers for it, how many meters it reads and in which areas."""
     keys, following = leaf_page(view, DELIVERY.prefix, start)
+    reads_of = view.reads_of
     found = []
     for key in keys:
         (gateway_id,) = DELIVERY.names(key)
-        counters = plain(DELIVERY.must(view.reader, gateway_id)._asdict())
-        del counters["last"]
-        reads = view.reads_of.get(gateway_id)
-        meters, area_ids = (0, ()) if reads is None else reads
+        delivery = DELIVERY.must(view.reader, gateway_id)
+        meters, area_ids = reads_of.get(gateway_id, (0, ()))
+        counters = {name: getattr(delivery, name) for name in ("counter", "epoch", "last_boundary_s")}
         entry = {"gateway": gateway_id, **counters, **_registered(view, gateway_id)}
         found.append({**entry, "meters": meters, "areas": list(area_ids)})
     return {"gateways": found, "next": following}
 
 
+def _registered(view: LedgerView, gateway_id: str) -> Json:
+    """Who answers for a gateway, and how its key is kept; None for one that is retired."""
+    found = view.reader.in_force(GATEWAY, gateway_id)
+    protection = found.protection if isinstance(found, Gateway) else None
+    return {"organisation": None if found is None else found.organisation, "protection": protection}
+
+
 def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, start: int) -> Json:
-    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), ascending by installation number."""
+    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), in the order of their rows."""
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
-    table = view.table(area)
+    table, ratio = view.table(area), area.in_force.ratio[area.rows]
     quality, import_wh, export_wh = view.registers(area, boundary_s)
-    rows = [row for row in range(len(area.numbers)) if scope.party in (None, table.parties[row])]
+    rows = [row for row in range(len(area.rows)) if scope.party in (None, table.parties[row])]
     shown, following = page(rows, start)
     found = []
     for row in shown:
         absent = int(quality[row]) == ABSENT_QUALITY
-        primary = [None if absent else int(column[row]) * int(table.ratio[row]) for column in (import_wh, export_wh)]
+        primary = [None if absent else int(column[row]) * int(ratio[row]) for column in (import_wh, export_wh)]
         word, flags = quality_words(int(quality[row]))
         found.append(
             {

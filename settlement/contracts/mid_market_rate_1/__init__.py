@@ -7,19 +7,13 @@ those of ``slot_settlement/1``. There are no orders: nothing is cleared at the g
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import (
-    GroupedClearing,
-    GroupedSettlement,
-    Int8Column,
-    Int64Column,
-    Line,
-    fault_of_keys,
-)
-from settlement.contracts.mid_market_rate_1.rate import Community, Totals, share
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
+from settlement.contracts.mid_market_rate_1.rate import Communities, Totals, share
 from settlement.contracts.mid_market_rate_1.slot import (
     ACCOUNTS,
     AREA_COLUMNS,
@@ -29,12 +23,20 @@ from settlement.contracts.mid_market_rate_1.slot import (
     PRICE_KEYS,
     RETAIL_PRICE,
     SUPPLIER_KEYS,
-    check_no_orders,
     lines_of,
     settle,
 )
 
-__all__ = ["CONTRACT", "LINE_KINDS", "Community", "MidMarketRate", "Totals", "share"]
+__all__ = ["CONTRACT", "LINE_KINDS", "Communities", "MidMarketRate", "NoClearing", "Totals", "share"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoClearing:
+    """A gate without a market: no volume, no price, nothing filled."""
+
+    filled_wh: Int64Column
+    volume_wh: int = 0
+    price_micro_per_kwh: int | None = None
 
 
 class MidMarketRate:
@@ -44,18 +46,17 @@ class MidMarketRate:
     takes_orders = False
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
+    supplier_keys = SUPPLIER_KEYS
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
-    price_keys = PRICE_KEYS
-    supplier_keys = SUPPLIER_KEYS
 
-    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
-        """What is wrong with the rules of an area: five prices, of which the retail price is the highest of the two."""
-        fault = fault_of_keys(prices, PRICE_KEYS, "prices") or fault_of_keys(terms, (), "terms")
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
+        fault = fault_of_keys(terms, (PRICES,)) or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
         if fault:
             return fault
-        is_right = prices[RETAIL_PRICE] >= prices[FEED_IN_PRICE] >= 0
-        return "" if is_right else f"prices: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
+        retail, feed_in = terms[PRICES][RETAIL_PRICE], terms[PRICES][FEED_IN_PRICE]
+        return "" if retail >= feed_in >= 0 else f"{PRICES}: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
 
     def clear(
         self,
@@ -63,45 +64,44 @@ class MidMarketRate:
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        area_starts: Int64Column,
-        terms: Sequence[Mapping[str, Any]],
-    ) -> GroupedClearing:
-        """Nothing is traded at a gate: no volume, no price, nothing filled."""
-        nothing = np.zeros(len(terms), dtype=np.int64)
-        return GroupedClearing(nothing, nothing, np.zeros(side.size, dtype=np.int64))
+        terms: Mapping[str, Any],
+    ) -> NoClearing:
+        """Clear one gate: nothing is traded."""
+        return NoClearing(np.zeros(side.size, dtype=np.int64))
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        area_starts: Int64Column,
-        trade_price_micro_per_kwh: Int64Column,
-        prices: Mapping[str, Int64Column],
-    ) -> GroupedSettlement:
-        """Settle one slot of all areas: see ``slot.settle``. Nothing was traded by orders."""
-        check_no_orders(trade_price_micro_per_kwh, bought_wh, sold_wh)
-        return settle(import_wh, export_wh, area_starts=area_starts, prices=prices)
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
+    ) -> Settlement:
+        """Settle one slot of some areas: see ``slot.settle``."""
+        return settle(
+            area,
+            import_wh,
+            export_wh,
+            bought_wh,
+            sold_wh,
+            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
+            prices=prices,
+        )
 
     def lines(
         self,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        positions: Mapping[str, Int64Column],
+        columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int,
+        trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of an area in a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
-        return lines_of(
-            import_wh=import_wh,
-            export_wh=export_wh,
-            bought_wh=positions["bought_wh"],
-            community_nano=positions["community_nano"],
-            prices=prices,
-        )
+        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
+        return lines_of(import_wh, export_wh, columns, prices=prices)
 
 
 CONTRACT = MidMarketRate()

@@ -9,17 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from settlement.contract_kit_1 import (
-    GroupedClearing,
-    GroupedSettlement,
-    Int8Column,
-    Int64Column,
-    Line,
-    check_starts,
-    fault_of_keys,
-)
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
 from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
@@ -56,16 +46,14 @@ class P2pCallAuction:
     takes_orders = True
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
-    position_columns = POSITION_COLUMNS
-    area_columns = ()
-    price_keys = PRICE_KEYS
     supplier_keys = SUPPLIER_KEYS
+    position_columns = POSITION_COLUMNS
+    area_columns: tuple[str, ...] = ()
 
-    def fault_of(self, prices: Mapping[str, int], terms: Mapping[str, Any]) -> str:
-        """What is wrong with the rules of an area: seven prices, how is rationed, and the price that breaks a tie."""
-        fault = fault_of_keys(prices, PRICE_KEYS, "prices") or fault_of_keys(
-            terms, (_RATIONING, _REFERENCE_PRICE), "terms"
-        )
+    def fault_of(self, terms: Mapping[str, Any]) -> str:
+        """What is wrong with the terms of an area: seven prices, how is rationed, and the price that breaks a tie."""
+        fault = fault_of_keys(terms, (PRICES, _RATIONING, _REFERENCE_PRICE))
+        fault = fault or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
         if fault:
             return fault
         if terms[_RATIONING] != PRO_RATA:
@@ -80,45 +68,36 @@ class P2pCallAuction:
         quantity_wh: Int64Column,
         price_micro_per_kwh: Int64Column,
         *,
-        area_starts: Int64Column,
-        terms: Sequence[Mapping[str, Any]],
-    ) -> GroupedClearing:
-        """Clear the gates of all areas, one by one where there are orders: see ``clearing.clear``."""
-        check_starts(area_starts, side.size)
-        volume_wh, price = np.zeros(len(terms), dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
-        filled_wh = np.zeros(side.size, dtype=np.int64)
-        for area in np.flatnonzero(np.diff(area_starts)).tolist():
-            rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
-            cleared = clear(
-                side[rows],
-                quantity_wh[rows],
-                price_micro_per_kwh[rows],
-                reference_price_micro_per_kwh=terms[area][_REFERENCE_PRICE],
-                rationing=terms[area][_RATIONING],
-            )
-            volume_wh[area], price[area] = cleared.volume_wh, cleared.price_micro_per_kwh or 0
-            filled_wh[rows] = cleared.filled_wh
-        return GroupedClearing(volume_wh, price, filled_wh)
+        terms: Mapping[str, Any],
+    ) -> Clearing:
+        """Clear one gate: see ``clearing.clear``."""
+        return clear(
+            side,
+            quantity_wh,
+            price_micro_per_kwh,
+            reference_price_micro_per_kwh=terms[_REFERENCE_PRICE],
+            rationing=terms[_RATIONING],
+        )
 
     def settle(
         self,
+        area: Int64Column,
         import_wh: Int64Column,
         export_wh: Int64Column,
         bought_wh: Int64Column,
         sold_wh: Int64Column,
         *,
-        area_starts: Int64Column,
-        trade_price_micro_per_kwh: Int64Column,
-        prices: Mapping[str, Int64Column],
-    ) -> GroupedSettlement:
-        """Settle one slot of all areas: see ``slot.settle``."""
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        prices: Sequence[Mapping[str, int]],
+    ) -> Settlement:
+        """Settle one slot of some areas: see ``slot.settle``."""
         return settle(
+            area,
             import_wh,
             export_wh,
             bought_wh,
             sold_wh,
-            area_starts=area_starts,
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
+            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
             prices=prices,
         )
 
@@ -126,19 +105,14 @@ class P2pCallAuction:
         self,
         import_wh: Int64Column,
         export_wh: Int64Column,
-        positions: Mapping[str, Int64Column],
+        columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int,
+        trade_price_micro_per_kwh: int | None,
         prices: Mapping[str, int],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of an area in a settled slot, out of what the ledger keeps of them: see ``slot.lines_of``."""
+        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
         return lines_of(
-            import_wh=import_wh,
-            export_wh=export_wh,
-            bought_wh=positions["bought_wh"],
-            sold_wh=positions["sold_wh"],
-            trade_price_micro_per_kwh=trade_price_micro_per_kwh,
-            prices=prices,
+            import_wh, export_wh, columns, trade_price_micro_per_kwh=trade_price_micro_per_kwh, prices=prices
         )
 
 

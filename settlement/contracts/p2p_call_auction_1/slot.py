@@ -7,29 +7,28 @@ metered goes to or comes from the balance account. Wh x micro/kWh is nano exactl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from settlement.contract_kit_1 import (
     TRADE_PRICE,
-    AccountTerm,
     ContractError,
-    GroupedSettlement,
-    GroupProduct,
+    Groups,
     Int64Column,
     Line,
     LineKind,
-    as_money,
+    Product,
+    Settlement,
     check_column,
+    check_conserved,
+    check_int64,
     check_prices,
-    check_starts,
-    group_sums,
-    grouped_products,
-    grouped_receipts,
     priced_line,
+    products_of,
     promise,
-    promise_balance,
+    receipts,
+    sum_of_products,
 )
 
 RESIDUAL_PRICE = "residual_price_micro_per_kwh"
@@ -46,6 +45,9 @@ PRICE_KEYS = (RESIDUAL_PRICE, FEED_IN_PRICE, SURPLUS_PRICE, SHORTFALL_PRICE, NET
 SUPPLIER_KEYS = (RESIDUAL_PRICE, NETWORK_RESIDUAL, LEVY)
 """The prices that make up a kWh from the supplier alone."""
 
+POSITION_COLUMNS = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+"""What is kept of each party: traded energy, the sum of its lines, and what the supplier alone would have asked for."""
+
 ACCOUNTS = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
 """The counter-accounts. ``clearing`` stands between buyers and sellers and always ends at 0."""
 
@@ -60,82 +62,68 @@ LINE_KINDS = (
     LineKind("network_residual", "network", +1, NETWORK_RESIDUAL),
     LineKind("levy", "levy", +1, LEVY),
 )
-"""The kinds of statement lines, in their order."""
-
-POSITION_COLUMNS = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
-"""The columns of a position."""
+"""The kinds of statement lines, in the order in which ``lines_of`` gives them; a row on the chain has the number."""
 
 
 def settle(
+    area: Int64Column,
     import_wh: Int64Column,
     export_wh: Int64Column,
     bought_wh: Int64Column,
     sold_wh: Int64Column,
     *,
-    area_starts: Int64Column,
-    trade_price_micro_per_kwh: Int64Column,
-    prices: Mapping[str, Int64Column],
-) -> GroupedSettlement:
-    """Settle one slot of any number of areas (``slot_settlement/1`` of the vectors), whose rows stand one area after the other.
+    trade_prices_micro_per_kwh: Sequence[int | None],
+    prices: Sequence[Mapping[str, int]],
+) -> Settlement:
+    """Settle one slot of some areas (``slot_settlement/1`` of the vectors, area by area).
 
-    Columns int64[n] >= 0: metered import and export, then what each party bought and sold. ``area_starts`` int64[areas + 1].
-    By area, int64[areas]: ``trade_price_micro_per_kwh``, the one price of the gate (0 where nothing was traded); ``prices``: exactly
-    PRICE_KEYS, any sign. ContractError for a negative energy, bought and sold of an area that do not sum to the same, a missing or
-    unknown price, and a result outside int64. Steps in between are exact at any size.
+    ``area`` int64[n]: each row's area, a place in ``trade_prices_micro_per_kwh`` and ``prices``. Columns int64[n] >= 0: metered import and
+    export, then what each party bought and sold. ``trade_prices_micro_per_kwh``: the one price of each gate, None only where nothing was
+    traded. ``prices``: of each area exactly PRICE_KEYS, any sign. ContractError for a negative energy, bought and sold of an
+    area that do not sum to the same, a missing, unknown or too large price, and a result outside int64. Steps in between are
+    exact at any size.
     """
-    rows, areas = import_wh.size, area_starts.size - 1
+    groups = Groups(area, len(prices))
     columns = {"import_wh": import_wh, "export_wh": export_wh, "bought_wh": bought_wh, "sold_wh": sold_wh}
     for name, column in columns.items():
-        check_column(column, name, length=rows, minimum=0)
-    check_starts(area_starts, rows)
-    check_column(trade_price_micro_per_kwh, TRADE_PRICE, length=areas)
-    check_prices(prices, PRICE_KEYS, areas)
-    bought, sold = group_sums(bought_wh, area_starts), group_sums(sold_wh, area_starts)
-    for area in np.flatnonzero(bought != sold)[:1].tolist():
-        raise ContractError(f"bought {bought[area]} Wh but sold {sold[area]} Wh: the two must be equal")
-    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh}
-    # Energies are never negative: the sign goes with them, since the smallest price has no positive twin.
-    terms = [
-        AccountTerm(kind.account, GroupProduct(kind.sign * wh, at[kind.price or ""]))
-        for kind, wh in zip(LINE_KINDS, _energies(**columns), strict=True)
-    ]
-    supplier_only = [GroupProduct(import_wh, prices[key]) for key in SUPPLIER_KEYS]
-    supplier_only.append(GroupProduct(-export_wh, prices[FEED_IN_PRICE]))
-    pays_nano = grouped_products([term.product for term in terms], area_starts, "pays_nano")
-    received = grouped_receipts(terms, ACCOUNTS, area_starts)
-    promise(not received["clearing"].any(), "the clearing account ends at 0")
-    promise_balance(pays_nano, received, area_starts)
-    return GroupedSettlement(
-        positions={
-            "bought_wh": bought_wh,
-            "sold_wh": sold_wh,
-            "pays_nano": pays_nano,
-            "supplier_only_nano": grouped_products(supplier_only, area_starts, "supplier_only_nano"),
-        },
-        areas={},
-        received={account: as_money(amount, account) for account, amount in received.items()},
-    )
+        check_column(column, name, length=area.size, minimum=0)
+    at = {
+        **check_prices(prices, PRICE_KEYS),
+        TRADE_PRICE: _check_trades(groups, bought_wh, sold_wh, trade_prices_micro_per_kwh),
+    }
+    products = products_of(LINE_KINDS, _energies(import_wh, export_wh, bought_wh, sold_wh), at)
+    received_nano = receipts(LINE_KINDS, products, ACCOUNTS, groups)
+    promise(not any(received_nano["clearing"]), "the clearing account ends at 0")
+    supplier_only = [Product(import_wh, at[key]) for key in SUPPLIER_KEYS]
+    supplier_only.append(Product(export_wh, [-price for price in at[FEED_IN_PRICE]]))
+    pays_nano = sum_of_products(products, groups, "pays_nano")
+    check_conserved(pays_nano, received_nano)
+    alone_nano = sum_of_products(supplier_only, groups, "supplier_only_nano")
+    kept = (bought_wh, sold_wh, pays_nano, alone_nano)
+    return Settlement(dict(zip(POSITION_COLUMNS, kept, strict=True)), {}, received_nano)
 
 
 def lines_of(
-    *,
     import_wh: Int64Column,
     export_wh: Int64Column,
-    bought_wh: Int64Column,
-    sold_wh: Int64Column,
-    trade_price_micro_per_kwh: int,
+    columns: Mapping[str, Int64Column],
+    *,
+    trade_price_micro_per_kwh: int | None,
     prices: Mapping[str, int],
 ) -> tuple[Line, ...]:
-    """The nine lines in the order of LINE_KINDS, of any rows of an area: no row's lines depend on another row."""
-    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh}
-    energies_wh = _energies(import_wh, export_wh, bought_wh, sold_wh)
+    """The nine lines in the order of LINE_KINDS, of any rows of one area: no row's lines depend on another row.
+
+    ``columns``: POSITION_COLUMNS of these rows.
+    """
+    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh or 0}
+    energies_wh = _energies(import_wh, export_wh, columns["bought_wh"], columns["sold_wh"])
     return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
 
 
 def _energies(
     import_wh: Int64Column, export_wh: Int64Column, bought_wh: Int64Column, sold_wh: Int64Column
 ) -> tuple[Int64Column, ...]:
-    """The energy of each kind of line, in the order of LINE_KINDS. All columns are in [0, 2^63): no difference leaves int64."""
+    """The energy of each of LINE_KINDS; all columns are in [0, 2^63), so that no difference can leave int64."""
     traded_import_wh = np.minimum(import_wh, bought_wh)
     return (
         bought_wh,
@@ -148,3 +136,19 @@ def _energies(
         import_wh - traded_import_wh,
         import_wh,
     )
+
+
+def _check_trades(
+    groups: Groups, bought_wh: Int64Column, sold_wh: Int64Column, trade_prices_micro_per_kwh: Sequence[int | None]
+) -> list[int]:
+    """The price of each area's gate, 0 where nothing was traded; ContractError where bought is not sold, or has no price."""
+    if len(trade_prices_micro_per_kwh) != groups.count:
+        raise ContractError(f"{len(trade_prices_micro_per_kwh)} trade prices for {groups.count} areas")
+    for bought, sold, price in zip(
+        groups.sums(bought_wh), groups.sums(sold_wh), trade_prices_micro_per_kwh, strict=True
+    ):
+        if bought != sold:
+            raise ContractError(f"bought {bought} Wh but sold {sold} Wh: the two must be equal")
+        if price is None and bought:
+            raise ContractError(f"{bought} Wh were traded, but there is no trade price")
+    return [check_int64(price or 0, TRADE_PRICE) for price in trade_prices_micro_per_kwh]

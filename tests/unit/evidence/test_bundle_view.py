@@ -5,11 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-
-from gridcore import cbor, verify
-from gridcore.errors import EncodingError
-from gridcore.sm3 import sm3
-from gridevidence.view import BundleView, decode_bundle
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,
     BOUGHT_WH,
@@ -31,6 +26,11 @@ from tests.unit.verify.bundle_world import (
     trust_of,
     without_orders,
 )
+
+from gridcore import cbor, verify
+from gridcore.errors import EncodingError
+from gridcore.sm3 import sm3
+from gridevidence.view import BundleView, decode_bundle
 
 WORLD = World()
 BUNDLE = WORLD.bundle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -10,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ledger.contract import ClearingLike, Contract, SlotSettlementLike
+from ledger.contract import ClearingLike, Contract, LineLike, SettlementLike
 from settlement import statements
-from settlement.contract_kit_1 import ContractError
-from settlement.contracts.mid_market_rate_1 import CONTRACT, LINE_KINDS, NoClearing, SlotSettlement, share
+from settlement.contract_kit_1 import ContractError, Groups, Settlement
+from settlement.contracts.mid_market_rate_1 import CONTRACT, LINE_KINDS, Communities, NoClearing, share
 
 # the concrete classes fit the protocols that the ledger calls: mypy checks these three lines
 _contract: Contract = CONTRACT
 _clearing: type[ClearingLike] = NoClearing
-_settlement: type[SlotSettlementLike] = SlotSettlement
+_settlement: type[SettlementLike] = Settlement
 
 PRICES = {
     "residual_price_micro_per_kwh": 600_000,
@@ -33,28 +34,51 @@ def column(values: list[int]) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-def settle(import_wh: list[int], export_wh: list[int]) -> SlotSettlement:
-    nothing = column([0] * len(import_wh))
+Member = tuple[int, int]
+"""Import and export, Wh."""
+
+
+def settle(*communities: Sequence[Member]) -> Settlement:
+    """Several areas at once, their rows one after the other."""
+    members = [member for community in communities for member in community]
+    nothing = column([0] * len(members))
     return CONTRACT.settle(
-        column(import_wh), column(export_wh), nothing, nothing, trade_price_micro_per_kwh=None, prices=PRICES
+        column([place for place, community in enumerate(communities) for _ in community]),
+        column([taken for taken, _ in members]),
+        column([given for _, given in members]),
+        nothing,
+        nothing,
+        trade_prices_micro_per_kwh=[None] * len(communities),
+        prices=[PRICES] * len(communities),
+    )
+
+
+def lines_of(community: Sequence[Member], settled: Settlement, rows: slice = slice(None)) -> Sequence[LineLike]:
+    return CONTRACT.lines(
+        column([taken for taken, _ in community])[rows],
+        column([given for _, given in community])[rows],
+        {name: kept[rows] for name, kept in settled.columns.items()},
+        trade_price_micro_per_kwh=None,
+        prices=PRICES,
     )
 
 
 def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_import() -> None:
-    settled = settle([0, 400, 600], [600, 0, 0])  # 600 Wh inside, 400 Wh from the grid
-    home_share = Fraction(600 * 500_000 + 400 * 600_000, 1000) * 400
-    home_charges = 240 * 60_000 + 160 * 100_000 + 400 * 20_000
-    assert settled.pays_nano.tolist()[:2] == [-600 * 500_000, home_share + home_charges]
-    assert settled.bought_wh.tolist() == [0, 240, 360]
-    assert settled.sold_wh.tolist() == [600, 0, 0]
-    assert (settled.volume_wh, settled.totals_wh) == (600, {"demand_wh": 1000, "supply_wh": 600})
-    assert settled.accounts_nano["grid"] == 400 * 600_000
-    assert settled.supplier_only_nano.tolist()[:2] == [-600 * 400_000, 400 * 720_000]
+    settled = settle([(0, 600), (400, 0), (600, 0)])  # 600 Wh inside, 400 Wh from the grid
+    flat_share = Fraction(600 * 500_000 + 400 * 600_000, 1000) * 400
+    flat_charges = 240 * 60_000 + 160 * 100_000 + 400 * 20_000
+    kept = {name: values.tolist() for name, values in settled.columns.items()}
+    assert kept["community_nano"][:2] == [-600 * 500_000, flat_share]
+    assert kept["pays_nano"][:2] == [-600 * 500_000, flat_share + flat_charges]
+    assert (kept["bought_wh"], kept["sold_wh"]) == ([0, 240, 360], [600, 0, 0])
+    assert kept["supplier_only_nano"][:2] == [-600 * 400_000, 400 * 720_000]
+    assert settled.area_columns == {"surplus_wh": [600], "deficit_wh": [1000]}
+    assert settled.received_nano["community"] == [400 * 600_000]
 
 
 def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_import() -> None:
-    settled = settle([500, 0], [300, 100])
-    lines = statements.lines(settled.lines, ["home", "roof"])
+    community = [(500, 300), (0, 100)]
+    lines = statements.lines(lines_of(community, settle(community)), ["home", "roof"])
     assert [(line.party, line.line_kind, line.energy_wh, line.price_micro_per_kwh) for line in lines] == [
         ("home", "community_buy", 200, None),
         ("home", "network_traded", 100, 60_000),
@@ -64,53 +88,66 @@ def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_i
     ]
 
 
-ENERGIES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=6)
+COMMUNITY = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=6)
 
 
 @settings(max_examples=100, deadline=None)
-@given(ENERGIES, st.data())
-def test_money_is_conserved_and_lines_of_any_rows_follow_from_their_positions(
-    energies: list[tuple[int, int]], data: st.DataObject
+@given(COMMUNITY, st.data())
+def test_money_is_conserved_and_lines_of_any_rows_follow_from_what_is_kept(
+    community: list[Member], data: st.DataObject
 ) -> None:
-    settled = settle([taken for taken, _ in energies], [given for _, given in energies])
-    assert sum(settled.pays_nano.tolist()) == sum(settled.accounts_nano.values())
-    assert sum(settled.bought_wh.tolist()) == sum(settled.sold_wh.tolist()) == settled.volume_wh
-    assert sum(line.amount_nano for line in settled.lines).tolist() == settled.pays_nano.tolist()  # type: ignore[union-attr]
-    cut = slice(*sorted(data.draw(st.lists(st.integers(0, len(energies)), min_size=2, max_size=2))))
-    rows = CONTRACT.lines(
-        import_wh=column([taken for taken, _ in energies[cut]]),
-        export_wh=column([given for _, given in energies[cut]]),
-        bought_wh=settled.bought_wh[cut],
-        sold_wh=settled.sold_wh[cut],
-        pays_nano=settled.pays_nano[cut],
-        trade_price_micro_per_kwh=None,
-        prices=PRICES,
-    )
-    assert [line.kind for line in rows] == [kind.kind for kind in LINE_KINDS]
-    for line, whole in zip(rows, settled.lines, strict=True):
-        assert line.energy_wh.tolist() == whole.energy_wh[cut].tolist()
-        assert line.amount_nano.tolist() == whole.amount_nano[cut].tolist()
+    settled = settle(community)
+    kept = {name: values.tolist() for name, values in settled.columns.items()}
+    assert sum(kept["pays_nano"]) == sum(received for (received,) in settled.received_nano.values())
+    inside_wh = min(values[0] for values in settled.area_columns.values())
+    assert sum(kept["bought_wh"]) == sum(kept["sold_wh"]) == inside_wh
+    whole = lines_of(community, settled)
+    assert [line.kind for line in whole] == [kind.kind for kind in LINE_KINDS]
+    assert [sum(row) for row in zip(*(line.amount_nano.tolist() for line in whole), strict=True)] == kept["pays_nano"]
+    cut = slice(*sorted(data.draw(st.lists(st.integers(0, len(community)), min_size=2, max_size=2))))
+    for line, of_all in zip(lines_of(community, settled, cut), whole, strict=True):
+        assert line.energy_wh.tolist() == of_all.energy_wh[cut].tolist()
+        assert line.amount_nano.tolist() == of_all.amount_nano[cut].tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(COMMUNITY, min_size=2, max_size=4))
+def test_communities_together_are_settled_as_each_alone(communities: list[list[Member]]) -> None:
+    together, alone = settle(*communities), [settle(community) for community in communities]
+    columns = {
+        name: [value for one in alone for value in one.columns[name].tolist()] for name in CONTRACT.position_columns
+    }
+    assert {name: values.tolist() for name, values in together.columns.items()} == columns
+    sums = {name: [one.area_columns[name][0] for one in alone] for name in CONTRACT.area_columns}
+    assert together.area_columns == sums
+    received = {account: [one.received_nano[account][0] for one in alone] for account in CONTRACT.accounts}
+    assert together.received_nano == received
+
+
+def share_one(net_wh: list[int], retail: int, feed_in: int) -> Communities:
+    """One area alone."""
+    return share(Groups(column([0] * len(net_wh)), 1), column(net_wh), [retail], [feed_in])
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=6), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_shares_follow_the_text(net_wh: list[int], low: int, more: int) -> None:
     retail, feed_in = low + more, low
-    community = share(column(net_wh), retail_micro_per_kwh=retail, feed_in_micro_per_kwh=feed_in)
-    supply = sum(value for value in net_wh if value > 0)
-    demand = -sum(value for value in net_wh if value < 0)
-    inside = min(supply, demand)
+    communities = share_one(net_wh, retail, feed_in)
+    (totals,) = communities.totals
+    surplus = sum(value for value in net_wh if value > 0)
+    deficit = -sum(value for value in net_wh if value < 0)
+    inside = min(surplus, deficit)
     transfer = int(inside * Fraction(retail + feed_in, 2))
-    assert community.totals.sellers_nano == transfer + (supply - inside) * feed_in
-    assert community.totals.buyers_nano == transfer + (demand - inside) * retail
-    grid_nano = community.totals.buyers_nano - community.totals.sellers_nano
-    assert sum(community.pays_nano.tolist()) == grid_nano
+    assert totals.sellers_nano == transfer + (surplus - inside) * feed_in
+    assert totals.buyers_nano == transfer + (deficit - inside) * retail
+    assert sum(communities.community_nano.tolist()) == totals.buyers_nano - totals.sellers_nano
 
 
 @pytest.mark.parametrize(("retail", "feed_in"), [(399_999, 400_000), (1, -1)])
 def test_prices_the_wrong_way_round_are_refused_and_named(retail: int, feed_in: int) -> None:
     with pytest.raises(ContractError, match="retail"):
-        share(column([1, -1]), retail_micro_per_kwh=retail, feed_in_micro_per_kwh=feed_in)
+        share_one([1, -1], retail, feed_in)
     prices = PRICES | {"residual_price_micro_per_kwh": retail, "feed_in_price_micro_per_kwh": feed_in}
     assert "does not hold" in CONTRACT.fault_of({"prices": prices})
 
@@ -123,6 +160,6 @@ def test_terms_without_a_price_or_with_one_too_many_are_named() -> None:
 
 
 def test_energy_traded_by_orders_is_refused() -> None:
-    one = column([1])
+    none, one = column([0]), column([1])
     with pytest.raises(ContractError, match="orders"):
-        CONTRACT.settle(one, one, one, one, trade_price_micro_per_kwh=None, prices=PRICES)
+        CONTRACT.settle(none, one, one, one, one, trade_prices_micro_per_kwh=[None], prices=[PRICES])

@@ -55,10 +55,10 @@ def export(ledger: Ledger, party: str, kind: str) -> bytes:
 
 def test_the_run_holds_what_every_share_rests_on(settled: Ledger) -> None:
     run = RUN.must(settled, "a-1", FIRST_S, "initial")
-    assert run.totals_wh == {"demand_wh": 1000, "supply_wh": 601}
+    assert run.totals_wh == {"surplus_wh": 601, "deficit_wh": 1000}
     assert (run.volume_wh, run.price_micro_per_kwh, run.lines) == (601, None, len(LINES))
-    assert run.accounts_nano["grid"] == BUYERS_NANO - 601 * 500_000
-    assert list(run.accounts_nano) == ["grid", "levy", "network"]
+    assert run.accounts_nano["community"] == BUYERS_NANO - 601 * 500_000
+    assert list(run.accounts_nano) == ["community", "levy", "network"]
 
 
 @pytest.mark.parametrize(("party", "kind"), LINES)
@@ -112,9 +112,9 @@ async def test_pages_show_the_lines_with_their_words(tmp_path: Path) -> None:
             (f"/households/house/statement?day={FIRST_S}", "Bought through the community"),
             (f"/households/house?day={FIRST_S}", "Network charge, community energy"),
             (f"/slots/a-1/{FIRST_S}", "The contract of this area takes no orders."),
-            (f"/slots/a-1/{FIRST_S}", "grid (what the community buys and sells)"),
+            (f"/slots/a-1/{FIRST_S}", "community (what it buys and sells)"),
             (f"/households/house/lines/{FIRST_S}/community_buy", "a share: energy and amount"),
-            ("/overview", "grid (what the community buys and sells)"),
+            ("/overview", "community (what it buys and sells)"),
         ):
             assert words in unescape(await clerk.text(address)), address
         rows = (await (await clerk.get(f"/api/v1/households/house/lines?day={FIRST_S}")).get_json())["rows"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -12,15 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcore.errors import InvariantError
-from ledger.contract import ClearingLike, Contract, Positions, SlotSettlementLike, Statements
+from ledger.contract import ClearingLike, Contract, LineLike, Positions, SettlementLike, Statements
 from settlement import statements
-from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, is_int64
-from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing, SlotSettlement
+from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, Settlement, is_int64
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing
 
 # the concrete classes fit the protocols that the ledger calls: mypy checks these four lines
 _contract: Contract = CONTRACT
 _clearing: type[ClearingLike] = Clearing
-_settlement: type[SlotSettlementLike] = SlotSettlement
+_settlement: type[SettlementLike] = Settlement
 _statements: Statements = statements
 
 
@@ -48,17 +50,60 @@ def columns(*values: list[int]) -> list[NDArray[np.int64]]:
     return [np.array(column, dtype=np.int64) for column in values]
 
 
-def settle(rows: list[Row], trade_price: int | None = 500_000, prices: Prices = PRICES) -> SlotSettlement:
+@dataclass(frozen=True)
+class Slot:
+    """One slot of one area as a test settled it."""
+
+    rows: list[Row]
+    trade_price: int | None
+    prices: dict[str, int]
+    settlement: Settlement
+
+    @property
+    def pays_nano(self) -> list[int]:
+        return [int(amount) for amount in self.settlement.columns["pays_nano"]]
+
+    @property
+    def alone_nano(self) -> list[int]:
+        return [int(amount) for amount in self.settlement.columns["supplier_only_nano"]]
+
+    @property
+    def received_nano(self) -> dict[str, int]:
+        return {account: received for account, (received,) in self.settlement.received_nano.items()}
+
+    @property
+    def positions(self) -> Positions:
+        import_wh, export_wh, *_ = energies(self.rows)
+        return Positions(import_wh, export_wh, **self.settlement.columns)
+
+    def lines(self, rows: slice = slice(None)) -> Sequence[LineLike]:
+        """The lines of some rows."""
+        import_wh, export_wh, *_ = (column[rows] for column in energies(self.rows))
+        columns = {name: column[rows] for name, column in self.settlement.columns.items()}
+        return CONTRACT.lines(
+            import_wh, export_wh, columns, trade_price_micro_per_kwh=self.trade_price, prices=self.prices
+        )
+
+
+def energies(rows: list[Row]) -> list[NDArray[np.int64]]:
+    return columns(*([row[index] for row in rows] for index in range(4)))
+
+
+def settle(rows: list[Row], trade_price: int | None = 500_000, prices: Prices = PRICES) -> Slot:
+    by_key = dict(zip(PRICE_KEYS, prices, strict=True))
+    settlement = settle_areas([(rows, trade_price, by_key)])
+    return Slot(rows, trade_price, by_key, settlement)
+
+
+def settle_areas(areas: Sequence[tuple[list[Row], int | None, dict[str, int]]]) -> Settlement:
+    """Several areas at once, their rows one after the other."""
+    area = [place for place, (rows, _, _) in enumerate(areas) for _ in rows]
     return CONTRACT.settle(
-        *columns(*([row[index] for row in rows] for index in range(4))),
-        trade_price_micro_per_kwh=trade_price,
-        prices=dict(zip(PRICE_KEYS, prices, strict=True)),
+        np.array(area, dtype=np.int64),
+        *energies([row for rows, _, _ in areas for row in rows]),
+        trade_prices_micro_per_kwh=[trade_price for _, trade_price, _ in areas],
+        prices=[prices for _, _, prices in areas],
     )
-
-
-def positions_of(rows: list[Row], settled: SlotSettlement) -> Positions:
-    import_wh, export_wh, bought_wh, sold_wh = columns(*([row[index] for row in rows] for index in range(4)))
-    return Positions(import_wh, export_wh, bought_wh, sold_wh, settled.pays_nano, settled.supplier_only_nano)
 
 
 def lines_by_text(row: Row, trade_price: int, prices: Prices) -> list[tuple[int, int]]:
@@ -107,43 +152,41 @@ def test_settlement_follows_the_text_and_conserves_money(data: st.DataObject, si
     ]
     if all(is_int64(value) for value in (*pays, *alone)):
         settled = settle(rows, trade_price, prices)
-        assert settled.pays_nano.tolist() == pays
-        assert settled.supplier_only_nano.tolist() == alone
-        assert settled.residual_import_wh.tolist() == [row.import_wh - row.bought_wh for row in rows]
-        assert settled.residual_export_wh.tolist() == [row.export_wh - row.sold_wh for row in rows]
-        assert sum(settled.accounts_nano.values()) == sum(pays)
-        assert settled.accounts_nano["clearing"] == 0
+        assert settled.pays_nano == pays
+        assert settled.alone_nano == alone
+        assert sum(settled.received_nano.values()) == sum(pays)
+        assert settled.received_nano["clearing"] == 0
         check_lines(settled, by_text)
     else:
         with pytest.raises(ContractError):
             settle(rows, trade_price, prices)
 
 
-def check_lines(settled: SlotSettlement, by_text: Sequence[Sequence[tuple[int, int]]]) -> None:
+def check_lines(settled: Slot, by_text: Sequence[Sequence[tuple[int, int]]]) -> None:
     """The lines are those of the text, unless one of their amounts leaves int64."""
     if all(is_int64(amount) for lines in by_text for _, amount in lines):
-        assert len(settled.lines) == len(LINE_KINDS)
-        for number, (line, declared) in enumerate(zip(settled.lines, LINE_KINDS, strict=True)):
+        assert len(settled.lines()) == len(LINE_KINDS)
+        for number, (line, declared) in enumerate(zip(settled.lines(), LINE_KINDS, strict=True)):
             assert (line.kind, line.account) == (declared.kind, declared.account)
             assert line.energy_wh.tolist() == [lines[number][0] for lines in by_text]
             assert line.amount_nano.tolist() == [lines[number][1] for lines in by_text]
     else:
         with pytest.raises(ContractError, match="amount_nano"):
-            settled.lines  # noqa: B018
+            [line.amount_nano for line in settled.lines()]
 
 
 def test_pays_may_fit_where_a_line_of_it_does_not() -> None:
     """Steps in between are exact at any size: bought and sold by one party at a price that takes each beyond int64."""
     row = Row(0, 0, INT64_MAX, INT64_MAX)
     settled = settle([row], INT64_MIN, Prices(0, 0, 0, 0, 0, 0, 0))
-    assert settled.pays_nano.tolist() == [0]
+    assert settled.pays_nano == [0]
     with pytest.raises(ContractError, match="trade_buy"):
-        settled.lines  # noqa: B018
+        settled.lines()[0].amount_nano  # noqa: B018
 
 
 def test_slot_without_trade_needs_no_price_and_has_no_trade_line() -> None:
     settled = settle([Row(700, 0, 0, 0), Row(0, 300, 0, 0)], None)
-    kinds = {line.line_kind for line in statements.lines(settled.lines, ["H001", "H002"])}
+    kinds = {line.line_kind for line in statements.lines(settled.lines(), ["H001", "H002"])}
     assert kinds == {"residual_import", "residual_export", "network_residual", "levy"}
 
 
@@ -170,15 +213,14 @@ def test_prices_must_be_exactly_the_known_ones(change: str) -> None:
         del prices["levy_micro_per_kwh"]
     else:
         prices["levy" if change == "unknown" else "levy_micro_per_kwh"] = 2**63
-    none = np.zeros(0, dtype=np.int64)
     with pytest.raises(ContractError, match=change):
-        CONTRACT.settle(none, none, none, none, trade_price_micro_per_kwh=1, prices=prices)
+        settle_areas([([], 1, prices)])
 
 
 def test_import_and_export_of_one_slot_are_never_netted() -> None:
     settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
-    assert settled.residual_import_wh.tolist() == [250, 0]
-    assert settled.residual_export_wh.tolist() == [250, 0]
+    residual = {line.kind: line.energy_wh.tolist() for line in settled.lines() if line.kind.startswith("residual")}
+    assert residual == {"residual_import": [250, 0], "residual_export": [250, 0]}
 
 
 @settings(max_examples=50, deadline=None)
@@ -187,20 +229,20 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     rows, trade_price, prices = data.draw(slots(10**6, 10**6))
     settled = settle(rows, trade_price, prices)
     parties = [f"H{number:03}" for number in range(len(rows))]
-    of_parties, of_accounts = statements.postings(settled.lines, parties)
+    of_parties, of_accounts = statements.postings(settled.lines(), parties)
     postings = [*of_parties, *of_accounts]
     assert sum(posting.debit_nano for posting in postings) == sum(posting.credit_nano for posting in postings)
     assert all(posting.debit_nano >= 0 and posting.credit_nano >= 0 for posting in postings)
     net = {posting.account: posting.debit_nano - posting.credit_nano for posting in postings}
-    assert [net.get(party, 0) for party in parties] == settled.pays_nano.tolist()
-    for account, received in settled.accounts_nano.items():
+    assert [net.get(party, 0) for party in parties] == settled.pays_nano
+    for account, received in settled.received_nano.items():
         assert -net.get(account, 0) == received
-    statement = statements.lines(settled.lines, parties)
+    statement = statements.lines(settled.lines(), parties)
     debit = {party: sum(line.amount_nano for line in statement if line.party == party) for party in parties}
-    assert list(debit.values()) == settled.pays_nano.tolist()
-    totals = statements.slot_totals(positions_of(rows, settled), parties)
+    assert list(debit.values()) == settled.pays_nano
+    totals = statements.slot_totals(settled.positions, parties)
     assert [(total.pays_nano, total.supplier_only_nano) for total in totals] == list(
-        zip(settled.pays_nano.tolist(), settled.supplier_only_nano.tolist(), strict=True)
+        zip(settled.pays_nano, settled.alone_nano, strict=True)
     )
 
 
@@ -210,23 +252,65 @@ def test_lines_of_any_rows_follow_from_their_positions_alone(data: st.DataObject
     rows, trade_price, prices = data.draw(slots(10**6, 10**6))
     settled = settle(rows, trade_price, prices)
     cut = slice(*sorted(data.draw(st.lists(st.integers(0, len(rows)), min_size=2, max_size=2))))
-    taken = columns(*([row[index] for row in rows[cut]] for index in range(4)))
-    lines = CONTRACT.lines(
-        **dict(zip(Row._fields, taken, strict=True)),
-        pays_nano=settled.pays_nano[cut],
-        trade_price_micro_per_kwh=settled.price_micro_per_kwh,
-        prices=dict(zip(PRICE_KEYS, prices, strict=True)),
+    lines, whole = settled.lines(cut), settled.lines()
+    assert len(lines) == len(whole) == len(LINE_KINDS)
+    for line, of_all in zip(lines, whole, strict=True):
+        assert (line.kind, line.energy_wh.tolist()) == (of_all.kind, of_all.energy_wh[cut].tolist())
+        assert line.amount_nano.tolist() == of_all.amount_nano[cut].tolist()
+        assert line.price_micro_per_kwh == of_all.price_micro_per_kwh
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), st.randoms(use_true_random=False))
+def test_areas_together_are_settled_as_each_alone(data: st.DataObject, random: Random) -> None:
+    drawn = [data.draw(slots(10**6, 10**6)) for _ in range(data.draw(st.integers(2, 4)))]
+    check_together(drawn, random)
+
+
+def test_areas_together_are_exact_beyond_int64() -> None:
+    """Bought and sold by one party: each amount leaves int64, the sum does not."""
+    large = [Row(0, 0, INT64_MAX, INT64_MAX)]
+    none = Prices(0, 0, 0, 0, 0, 0, 0)
+    check_together([(large, 3, none), ([Row(5, 0, 0, 0)], 1, PRICES), (large, -7, none), ([], 1, PRICES)], Random(1))
+
+
+def check_together(drawn: Sequence[tuple[list[Row], int, Prices]], random: Random) -> None:
+    """Rows of all areas in any order come to what each area comes to alone."""
+    alone = [settle(rows, trade_price, prices) for rows, trade_price, prices in drawn]
+    places = [(place, row) for place, slot in enumerate(alone) for row in slot.rows]
+    random.shuffle(places)
+    together = CONTRACT.settle(
+        np.array([place for place, _ in places], dtype=np.int64),
+        *energies([row for _, row in places]),
+        trade_prices_micro_per_kwh=[slot.trade_price for slot in alone],
+        prices=[slot.prices for slot in alone],
     )
-    assert len(lines) == len(settled.lines)
-    for line, whole in zip(lines, settled.lines, strict=True):
-        assert (line.kind, line.energy_wh.tolist()) == (whole.kind, whole.energy_wh[cut].tolist())
-        assert line.amount_nano.tolist() == whole.amount_nano[cut].tolist()
-        assert line.price_micro_per_kwh == whole.price_micro_per_kwh or not whole.energy_wh.any()
+    received = {name: [slot.received_nano[name] for slot in alone] for name in CONTRACT.accounts}
+    assert together.received_nano == received
+    money = (together.columns[name].tolist() for name in ("pays_nano", "supplier_only_nano"))
+    apart = [
+        (place, row, pays, alone_nano)
+        for place, slot in enumerate(alone)
+        for row, pays, alone_nano in zip(slot.rows, slot.pays_nano, slot.alone_nano, strict=True)
+    ]
+    assert sorted((*place, *nano) for place, *nano in zip(places, *money, strict=True)) == sorted(apart)
+
+
+def test_a_row_of_an_area_that_there_is_not_is_refused() -> None:
+    none = np.zeros(1, dtype=np.int64)
+    for area in (1, -1):
+        with pytest.raises(ContractError, match="area"):
+            CONTRACT.settle(
+                np.array([area], dtype=np.int64),
+                *(none for _ in Row._fields),
+                trade_prices_micro_per_kwh=[1],
+                prices=[dict.fromkeys(PRICE_KEYS, 1)],
+            )
 
 
 def test_both_sides_of_a_partys_book_are_kept() -> None:
     settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
-    (house, shop), accounts = statements.postings(settled.lines, ["house", "shop"])
+    (house, shop), accounts = statements.postings(settled.lines(), ["house", "shop"])
     assert house.debit_nano == 50 * 500_000 + 250 * 650_000 + 50 * 60_000 + 250 * 100_000 + 300 * 20_000
     assert house.credit_nano == 450 * 500_000 + 250 * 350_000
     assert (house.account, shop.account) == ("house", "shop")
@@ -236,11 +320,11 @@ def test_both_sides_of_a_partys_book_are_kept() -> None:
 def test_a_side_of_a_book_may_leave_int64() -> None:
     large = INT64_MAX // 2 + 1
     settled = settle([Row(0, 0, large, large)], 1, Prices(0, 0, 1, 1, 0, 0, 0))
-    (posting,), accounts = statements.postings(settled.lines, ["home"])
+    (posting,), accounts = statements.postings(settled.lines(), ["home"])
     assert (posting.debit_nano, posting.credit_nano) == (2 * large, 2 * large)
     assert [entry[1:] for entry in accounts] == [(large, large), (large, large)]
     smallest = settle([Row(2**62, 0, 0, 0)], None, Prices(-2, 0, 0, 0, 0, 0, 0))
-    assert statements.postings(smallest.lines, ["home"]).parties == [("home", 0, 2**63)]
+    assert statements.postings(smallest.lines(), ["home"]).parties == [("home", 0, 2**63)]
 
 
 @pytest.mark.parametrize("parties", [["a"], ["a", "b", "c"]])
@@ -249,13 +333,13 @@ def test_parties_that_are_not_those_of_the_rows_stop_the_process(parties: list[s
     settled = settle(rows)
     for view in (statements.lines, statements.postings):
         with pytest.raises(InvariantError, match="rows"):
-            view(settled.lines, parties)
+            view(settled.lines(), parties)
     with pytest.raises(InvariantError, match="rows"):
-        statements.slot_totals(positions_of(rows, settled), parties)
+        statements.slot_totals(settled.positions, parties)
 
 
 def test_statement_lines_come_by_party_then_kind() -> None:
-    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]).lines, ["roof", "home"])
+    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]).lines(), ["roof", "home"])
     assert [(line.party, line.line_kind, line.energy_wh, line.amount_nano, line.account) for line in lines] == [
         ("roof", "trade_sell", 1000, -500_000_000, "clearing"),
         ("home", "trade_buy", 1000, 500_000_000, "clearing"),
@@ -268,8 +352,7 @@ def test_statement_lines_come_by_party_then_kind() -> None:
 
 def test_daily_total_shows_a_negative_saving_too() -> None:
     dear = settle([Row(1000, 0, 1000, 0), Row(0, 1000, 0, 1000)], 900_000)
-    buys, sells = columns([1000, 0], [0, 1000])
-    slot = Positions(buys, sells, buys, sells, dear.pays_nano, dear.supplier_only_nano)
+    slot = dear.positions
     buyer, seller = statements.day_totals([slot, slot], ["buyer", "seller"])
     assert buyer == ("buyer", 2000, 0, 2000, 0, 2 * 980_000_000, 2 * 770_000_000, 2 * (770_000_000 - 980_000_000))
     assert seller == ("seller", 0, 2000, 0, 2000, -2 * 900_000_000, -2 * 350_000_000, 2 * (900_000_000 - 350_000_000))

@@ -18,15 +18,25 @@ from gridcore.sm import SigningKey
 from ledger.contract import Contract
 from settlement.catalogue import CONTRACTS
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
-from tests.unit.verify.bundle_world import PRICES
 
+PRICES = {
+    "feed_in_price_micro_per_kwh": 280_000,
+    "levy_micro_per_kwh": 40_000,
+    "network_residual_micro_per_kwh": 180_000,
+    "network_traded_micro_per_kwh": 150_000,
+    "residual_price_micro_per_kwh": 460_000,
+    "shortfall_price_micro_per_kwh": 450_000,
+    "surplus_price_micro_per_kwh": 270_000,
+}
 KEY = SigningKey.from_scalar(bytes(30) + b"\x12\x34")
 N = verify._N
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "call_auction"
 AUCTIONS = sorted(
     case.parent
     for case in VECTORS.glob("*/case.toml")
-    if (data := tomllib.loads(case.read_text()))["input"].get("rationing") == "pro_rata" and "expect" in data
+    if (data := tomllib.loads(case.read_text()))["input"].get("rationing") == "pro_rata"
+    and {"reference_price_micro_per_kwh"} <= data["input"].keys()
+    and "expect" in data
 )
 
 
@@ -115,7 +125,7 @@ def test_published_call_auctions_give_the_expected_price_and_fills(case: Path) -
     rows = list(csv.DictReader((case / data["input"]["orders"]).read_text().splitlines()))
     rows.sort(key=lambda row: row["order_id"].encode())
     orders = [(int(row["side"] == "sell"), int(row["quantity_wh"]), int(row["price_micro_per_kwh"])) for row in rows]
-    volume, price, fills = verify.call_auction(orders, data["input"].get("reference_price_micro_per_kwh"))
+    volume, price, fills = verify.call_auction(orders, data["input"]["reference_price_micro_per_kwh"])
     expect = data["expect"]
     assert volume == expect["volume_wh"]
     assert price == expect.get("price_micro_per_kwh")
@@ -144,12 +154,13 @@ ENERGY = st.integers(0, 2_000)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
-def test_kinds_of_lines_are_those_that_the_contract_declares(contract: Contract) -> None:
+def test_what_the_verifier_knows_of_a_contract_is_what_it_declares(contract: Contract) -> None:
     known = verify.CONTRACTS[contract.contract_id]
-    assert [tuple(kind) for kind in known.line_kinds] == [
-        (kind.kind, kind.sign, kind.price) for kind in contract.line_kinds
-    ]
-    assert bool(known.rationings) == contract.takes_orders
+    declared = [(kind.kind, kind.account, kind.sign, kind.price or "") for kind in contract.line_kinds]
+    assert [tuple(kind) for kind in known.line_kinds] == declared
+    assert known.position_columns == tuple(contract.position_columns)
+    assert known.area_columns == tuple(contract.area_columns)
+    assert (known.clear is not None) == contract.takes_orders
 
 
 MEMBERS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 2_000)), min_size=1, max_size=6)
@@ -157,7 +168,7 @@ MEMBERS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 2_000)), min_
 
 @given(MEMBERS, st.integers(0, 9), st.integers(0, 9))
 @settings(max_examples=100)
-def test_shares_of_a_community_hold_and_one_that_is_a_unit_off_at_both_ends_does_not(
+def test_shares_of_a_community_hold_and_one_that_is_two_units_off_does_not(
     members: list[tuple[int, int]], feed_in: int, more: int
 ) -> None:
     contract = CONTRACTS["mid_market_rate/1"]
@@ -170,24 +181,25 @@ def test_shares_of_a_community_hold_and_one_that_is_a_unit_off_at_both_ends_does
     }
     taken, given_ = (np.array(column, dtype=np.int64) for column in zip(*members, strict=True))
     nothing = np.zeros_like(taken)
-    settled = contract.settle(taken, given_, nothing, nothing, trade_price_micro_per_kwh=None, prices=prices)
+    settled = contract.settle(
+        nothing, taken, given_, nothing, nothing, trade_prices_micro_per_kwh=[None], prices=[prices]
+    )
+    lines = contract.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=None, prices=prices)
     known = verify.CONTRACTS[contract.contract_id]
-    run = {"totals_wh": dict(settled.totals_wh), "volume_wh": settled.volume_wh}
-    known.check_run(run)
-    slot = verify.Slot(run, prices)
-    columns = (taken, given_, settled.bought_wh, settled.sold_wh, settled.pays_nano)
-    rows = list(zip(*(column.tolist() for column in columns), strict=True))
-    assert len(rows) == len(members)
-    for row, values in enumerate(rows):
-        point = verify.Point(*values)
-        known.check_point(point, slot)
-        assert [line.amount_nano for line in known.lines_of_point(point, slot)] == [
-            int(line.amount_nano[row]) for line in settled.lines
-        ]
-        assert known.alone_of_point(point, slot) == int(settled.supplier_only_nano[row])
-        for wrong in (values[4] - 2, values[4] + 2):
+    area = {name: values[0] for name, values in settled.area_columns.items()}
+    for row in range(len(members)):
+        columns = {name: int(column[row]) for name, column in settled.columns.items()}
+        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0)
+        known.check_point(point)
+        amounts = [line.amount_nano for line in known.lines_of_point(point)]
+        assert amounts == [int(line.amount_nano[row]) for line in lines]
+        assert sum(amounts) == columns["pays_nano"]
+        assert verify.supplier_only_nano(point) == columns["supplier_only_nano"]
+        for wrong in (-2, 2):
             with pytest.raises(verify.Halt):
-                known.check_point(point._replace(pays_nano=wrong), slot)
+                known.check_point(
+                    point._replace(columns={**columns, "community_nano": columns["community_nano"] + wrong})
+                )
 
 
 @given(ENERGY, ENERGY, ENERGY, ENERGY, st.integers(-500_000, 500_000))
@@ -197,13 +209,13 @@ def test_the_nine_lines_are_those_of_the_contract(
 ) -> None:
     # The first point is the one compared; the second takes the other side, so that bought = sold.
     columns = [[import_wh, 0], [export_wh, 0], [bought_wh, sold_wh], [sold_wh, bought_wh]]
-    settled = CONTRACT.settle(
-        *(np.array(column, dtype=np.int64) for column in columns), trade_price_micro_per_kwh=trade_price, prices=PRICES
-    )
-    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled.lines]
-    known = verify.CONTRACTS[CONTRACT.contract_id]
-    slot = verify.Slot({"price_micro_per_kwh": trade_price}, PRICES)
-    point = verify.Point(import_wh, export_wh, bought_wh, sold_wh, int(settled.pays_nano[0]))
-    assert [tuple(line) for line in known.lines_of_point(point, slot)] == expected
-    assert known.alone_of_point(point, slot) == int(settled.supplier_only_nano[0])
-    known.check_point(point, slot)
+    area, taken, given_, *traded = (np.array(column, dtype=np.int64) for column in ([0, 0], *columns))
+    settled = CONTRACT.settle(area, taken, given_, *traded, trade_prices_micro_per_kwh=[trade_price], prices=[PRICES])
+    settled_lines = CONTRACT.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=trade_price, prices=PRICES)
+    expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled_lines]
+    of_first = {name: int(column[0]) for name, column in settled.columns.items()}
+    point = verify.Settled(import_wh, export_wh, of_first, {}, PRICES, trade_price)
+    lines = verify.CONTRACTS[CONTRACT.contract_id].lines_of_point(point)
+    assert [tuple(line)[1:] for line in lines] == expected
+    assert sum(line.amount_nano for line in lines) == of_first["pays_nano"]
+    assert verify.supplier_only_nano(point) == of_first["supplier_only_nano"]

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gridcore import cbor, verify
 from gridcore.sm3.hashers import PythonHasher
 from gridledger.cli import main
-from tests.unit.verify.bundle_world import World
+from tests.unit.verify.honest import TRADE
 
-WORLD = World()
+
+def trust() -> dict[str, Any]:
+    """A copy of the trust root, to be changed."""
+    return copy.deepcopy(dict(TRADE.trust))
+
+
+SIGNER = trust()["signers"][0]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a bundle, its trust root and book, and the verifier, and nothing else."""
-    (tmp_path / "sample.evd").write_bytes(WORLD.bundle())
-    (tmp_path / "sample.book").write_bytes(WORLD.book())
-    (tmp_path / "trust.json").write_text(json.dumps(WORLD.trust()))
+    (tmp_path / "sample.evd").write_bytes(TRADE.bundle_bytes)
+    (tmp_path / "sample.book").write_bytes(TRADE.book_bytes)
+    (tmp_path / "trust.json").write_bytes(TRADE.trust_bytes)
     shutil.copyfile(verify.__file__, tmp_path / "verify.py")
     return tmp_path
 
@@ -37,10 +45,11 @@ def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
     done = run_alone(folder, "sample.evd", "--trust", "trust.json", "--with-book", "sample.book")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("VERIFIED: every claim holds\nSIMULATED")
-    assert "trade_buy, 500 Wh at 0.380000 CNY per kWh: owes 0.190000000 CNY\n" in done.stdout
+    assert done.stdout.startswith("VERIFIED: every claim holds\n\nh1, meter M-1, 1970-01-01 02:30 to 02:45 UTC")
+    assert "  trade_buy          600 Wh     0.10  0.060  clearing\n" in done.stdout
+    assert "h1 owes 0.226 CNY for this slot; with the supplier alone it would owe 0.37 CNY.\n" in done.stdout
     report = json.loads(run_alone(folder, "sample.evd", "--trust", "trust.json", "--json").stdout)
-    assert (report["answer"], report["exit"], report["facts"]["simulated"]) == ("verified", 0, True)
+    assert (report["answer"], report["exit"], report["claim"], report["mark"]) == ("verified", 0, None, "")
     assert list(report["claims"]) == [name for name in verify.CLAIMS if name != "book"]
 
 
@@ -53,7 +62,7 @@ def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
         (["sample.evd", "--trust", "absent.json"], 2, "verify: cannot read absent.json"),
         (["sample.evd", "--trust", "."], 2, "verify: cannot read ."),
         (["sample.evd", "--trust", "sample.evd"], 2, "verify: sample.evd: the trust file is malformed"),
-        (["sample.evd", "--trust", "trust.json", "--with-book", "trust.json"], 1, "NOT VERIFIED: book: the book file"),
+        (["sample.evd", "--trust", "trust.json", "--with-book", "trust.json"], 3, "CANNOT BE DECIDED: book: "),
         ([], 2, "verify.py: error:"),
         (["sample.evd", "--nonsense"], 2, "verify.py: error:"),
     ],
@@ -80,7 +89,7 @@ def test_gridledger_verify_gives_the_same_answers(folder: Path, capsys: pytest.C
 
 
 def test_names_with_control_characters_never_reach_the_terminal(folder: Path) -> None:
-    root = WORLD.trust()
+    root = trust()
     root["signers"][0]["name"] = "op\x1b[2J\nVERIFIED\ud800"
     (folder / "trust.json").write_text(json.dumps(root))
     done = run_alone(folder, "sample.evd", "--trust", "trust.json")
@@ -100,35 +109,31 @@ MALFORMED: dict[str, Callable[[dict[str, object]], object]] = {
     "genesis that is no hex": lambda root: root.update(genesis="0x" + "00" * 31),
     "no signers": lambda root: root.update(signers=[]),
     "signers that are no list": lambda root: root.update(signers={}),
-    "power 0": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 0}]),
-    "power true": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": True}]),
-    "power 1.0": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 1.0}]),
-    "power beyond 63 bits": lambda root: root.update(signers=[{**WORLD.trust()["signers"][0], "power": 1 << 63}]),
-    "one key twice": lambda root: root.update(signers=2 * WORLD.trust()["signers"]),
-    "key off the curve": lambda root: root.update(
-        signers=[{**WORLD.trust()["signers"][0], "public_key": "04" + "01" * 64}]
-    ),
-    "compressed key": lambda root: root.update(
-        signers=[{**WORLD.trust()["signers"][0], "public_key": "02" + "01" * 32}]
-    ),
+    "power 0": lambda root: root.update(signers=[{**SIGNER, "power": 0}]),
+    "power true": lambda root: root.update(signers=[{**SIGNER, "power": True}]),
+    "power 1.0": lambda root: root.update(signers=[{**SIGNER, "power": 1.0}]),
+    "power beyond 63 bits": lambda root: root.update(signers=[{**SIGNER, "power": 1 << 63}]),
+    "one key twice": lambda root: root.update(signers=[SIGNER, SIGNER]),
+    "key off the curve": lambda root: root.update(signers=[{**SIGNER, "public_key": "04" + "01" * 64}]),
+    "compressed key": lambda root: root.update(signers=[{**SIGNER, "public_key": "02" + "01" * 32}]),
     "signer without a name": lambda root: root.update(signers=[{"power": 1, "public_key": "04" + "01" * 64}]),
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_trust_root_is_bad_input(name: str) -> None:
-    root = WORLD.trust()
+def test_a_malformed_trust_root_is_bad_usage(name: str) -> None:
+    root = trust()
     MALFORMED[name](root)
     with pytest.raises(verify.Halt) as halted:
         verify.decode_trust(json.dumps(root).encode())
-    assert halted.value.args[0] == verify.BAD_INPUT
+    assert halted.value.args[0] == verify.BAD_USAGE
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b"9" * 5_000, b'{"a": NaN}'])
-def test_a_trust_file_that_is_no_trust_root_is_bad_input(data: bytes) -> None:
+def test_a_trust_file_that_is_no_trust_root_is_bad_usage(data: bytes) -> None:
     with pytest.raises(verify.Halt) as halted:
         verify.decode_trust(data)
-    assert halted.value.args[0] == verify.BAD_INPUT
+    assert halted.value.args[0] == verify.BAD_USAGE
     for word in ("byte", "recursion", "digits", "codec", "char", "NoneType", "dict"):
         assert word not in halted.value.args[1]
 
@@ -141,19 +146,20 @@ def test_a_trust_file_that_is_no_json_is_shown_where_it_breaks() -> None:
 
 @pytest.mark.parametrize("key", ["version", "chain", "signers", "power", "public_key"])
 def test_a_key_twice_in_a_trust_file_is_refused(key: str) -> None:
-    text = json.dumps(WORLD.trust())
+    text = json.dumps(trust())
     verify.decode_trust(text.encode())
     with pytest.raises(verify.Halt, match="a key stands twice") as halted:
         verify.decode_trust(text.replace(f'"{key}":', f'"{key}": 1, "{key}":').encode())
-    assert halted.value.args[0] == verify.BAD_INPUT
+    assert halted.value.args[0] == verify.BAD_USAGE
     assert key in halted.value.args[1]
 
 
-def test_a_trust_root_of_an_unknown_version_cannot_decide(folder: Path) -> None:
-    (folder / "trust.json").write_text(json.dumps({**WORLD.trust(), "version": 2, "novelty": 1}))
+@pytest.mark.parametrize(("version", "said"), [(1, "version 1, known here is 2; release 0.1"), (3, "version 3")])
+def test_a_trust_root_of_an_unknown_version_cannot_decide(folder: Path, version: int, said: str) -> None:
+    (folder / "trust.json").write_text(json.dumps({**trust(), "version": version, "novelty": 1}))
     done = run_alone(folder, "sample.evd", "--trust", "trust.json")
     assert done.returncode == 3
-    assert done.stdout.startswith("CANNOT BE DECIDED: trust.json: the trust root is of version 2")
+    assert done.stdout.startswith(f"CANNOT BE DECIDED: trust.json: the trust root is of {said}")
     assert all(text in done.stdout for text in verify.CLAIMS.values())
 
 
@@ -165,17 +171,19 @@ def test_sm3_without_a_library_gives_the_same_digests() -> None:
 
 
 def test_a_slot_at_the_end_of_time_is_shown_without_a_traceback() -> None:
-    facts = {"amount_nano": -1, "price_micro_per_kwh": 1, "energy_wh": 1, "currency": "CNY", "line_kind": "levy"}
-    facts |= {
-        "party": "p",
-        "meter": "m\x1b",
-        "slot_start_s": verify.TIME.stop - 1,
-        "slot_end_s": verify.TIME.stop + 3_600,
-    }
-    text = verify.render(verify.Verdict(verify.VERIFIED, "", {}, (), facts), as_json=False)
+    facts = {**verify.verify_bundle(TRADE.bundle_bytes, None).facts, "meter": "m\x1b", "pays_nano": -1}
+    facts |= {"slot_start_s": verify.TIME.stop - 1, "slot_end_s": verify.TIME.stop + 3_600}
+    verdict = verify.Verdict(verify.VERIFIED, "", None, {}, (), facts)
+    text = verify.render(verdict, as_json=False)
     assert "UTC" in text
-    assert "levy, 1 Wh at 0.000001 CNY per kWh: is paid 0.000000001 CNY\n" in text
+    assert "h1 is paid 0.000000001 CNY for this slot" in text
     assert "\x1b" not in text
+
+
+def test_a_refuted_claim_is_named_by_number_and_word(folder: Path) -> None:
+    (folder / "bad.evd").write_bytes(TRADE.bundle_bytes.replace(b"h1", b"h2"))
+    report = json.loads(run_alone(folder, "bad.evd", "--trust", "trust.json", "--json").stdout)
+    assert (report["answer"], report["exit"], report["claim"]) == ("not verified", 1, {"number": 3, "word": "registry"})
 
 
 def test_a_deep_or_wide_item_is_refused_at_once() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gridcore import verify
-from tests.unit.verify.bundle_world import World
+from tests.unit.verify.honest import TRADE
 
 ALONE = [sys.executable, "-I", "-S", "verify.py"]
 COMMAND = [sys.executable, "-m", "gridledger.cli", "verify"]
@@ -24,9 +23,8 @@ ROOT = Path(verify.__file__).parents[1]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a good bundle, its trust root, and the verifier."""
     folder = tmp_path_factory.mktemp("output")
-    world = World()
-    (folder / "sample.evd").write_bytes(world.bundle())
-    (folder / "trust.json").write_text(json.dumps(world.trust()))
+    (folder / "sample.evd").write_bytes(TRADE.bundle_bytes)
+    (folder / "trust.json").write_bytes(TRADE.trust_bytes)
     shutil.copyfile(verify.__file__, folder / "verify.py")
     return folder
 

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
-from gridweb.access import Role
-from settlement import statements
-from settlement.catalogue import CONTRACTS
 from tests.unit.verify.bundle_world import (
     ALONE_NANO,
     BOUGHT_WH,
@@ -28,6 +23,11 @@ from tests.unit.verify.bundle_world import (
     START_S,
 )
 from tests.unit.verify.bundle_world import World as BundleWorld
+
+from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
+from gridweb.access import Role
+from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.unit.web.web_world import CONTRACT, DAY_S, NOW_S, Browser, World, make_world
 
 DAY_START_S = START_S - START_S % DAY_S + 16 * 3600 - DAY_S  # local midnight in Shanghai before START_S
@@ -95,15 +95,11 @@ async def fill(world: World, rows: Iterable[AnyRow]) -> None:
 
 def statement_lines() -> list[dict[str, Any]]:
     """The lines of the household in a slot of the bundle world, as the node states them."""
-    taken = {
-        "import_wh": IMPORT_WH,
-        "export_wh": EXPORT_WH,
-        "bought_wh": BOUGHT_WH,
-        "sold_wh": 0,
-        "pays_nano": PAYS_NANO,
-    }
-    columns = {name: np.array([value], dtype=np.int64) for name, value in taken.items()}
-    lines = CONTRACTS["p2p_call_auction/1"].lines(**columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
+    kept = {"bought_wh": BOUGHT_WH, "sold_wh": 0, "pays_nano": PAYS_NANO}
+    columns = {name: np.array([value], dtype=np.int64) for name, value in kept.items()}
+    import_wh, export_wh = (np.array([value], dtype=np.int64) for value in (IMPORT_WH, EXPORT_WH))
+    contract = CONTRACTS["p2p_call_auction/1"]
+    lines = contract.lines(import_wh, export_wh, columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
     return [line._asdict() for line in statements.lines(lines, [PARTY])]
 
 

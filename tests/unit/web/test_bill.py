@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
 from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
 from gridseries.series import INTERVALS, SLOTS
@@ -18,7 +19,6 @@ from gridweb.bill import (
     totals_of,
 )
 from gridweb.i18n import speaking
-from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
 SETTLED = Interval(900, IMPORT_WH, EXPORT_WH, BOUGHT_WH, 0, PRICE, PAYS_NANO, ALONE_NANO, "measured")
 YUAN = 10**9

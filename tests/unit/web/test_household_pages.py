@@ -8,11 +8,11 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S
 
 from gridseries.series import INTERVALS, SLOTS, Row
 from gridweb import points
 from gridweb.access import Role
-from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S
 from tests.unit.web.household_world import (
     DAY_START_S,
     LINE,

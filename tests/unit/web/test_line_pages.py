@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
+from tests.unit.verify.bundle_world import World as BundleWorld
 
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
@@ -22,8 +24,6 @@ from gridweb.pages import line_tables
 from ledger.client import NodeBusy
 from settlement.catalogue import CATALOGUE
 from tests.conftest import REPOSITORY
-from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
-from tests.unit.verify.bundle_world import World as BundleWorld
 from tests.unit.web.household_world import LINE, household, household_world
 from tests.unit.web.web_world import DAY_S, Browser, World
 
@@ -45,7 +45,7 @@ async def cheat(browser: Browser, what: str, **options: Any) -> str:
 def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
     assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
-    assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_INPUT}
+    assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
     for contract_id, known in verify.CONTRACTS.items():
         words = CATALOGUE[contract_id].vocabulary

@@ -1,0 +1,354 @@
+"""Worlds of a million metering points: a ledger's data directory made fast, for ``node_open`` and ``slot_million``.
+
+``python -m benchmarks.million make|open|slot DIR AREAS POINTS`` is what they run, each step in a process of its own, so that the
+memory it reports is its own. What ``make`` writes is what a node would have made of the same genesis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gridcore import cbor
+from gridcore.clock import WallClock
+from gridcore.errors import require
+from gridcore.sm import SigningKey
+from gridcore.sm3 import sm3
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import SignedContent, sign_content
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
+from gridcore.transactions.readings import Reading, attach
+from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
+
+if TYPE_CHECKING:
+    from ledger.state.registry_columns import RegistryColumns
+
+METERS_OF_GATEWAY = 500
+SLOT_S = 900
+FIRST_S = 1_800_000_000
+FIRST_NUMBER = 1_000_000
+"""Meter numbers of seven digits, so that every leaf is as long as the next."""
+KEY = SigningKey.from_scalar(bytes(31) + b"\x51")
+CONTRACT = "p2p_call_auction/1"
+PRICES = {
+    "feed_in_price_micro_per_kwh": 280_000,
+    "levy_micro_per_kwh": 40_000,
+    "network_residual_micro_per_kwh": 180_000,
+    "network_traded_micro_per_kwh": 150_000,
+    "residual_price_micro_per_kwh": 460_000,
+    "shortfall_price_micro_per_kwh": 460_000,
+    "surplus_price_micro_per_kwh": 280_000,
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """``areas`` grid areas of ``points`` households each; gateways read 500 meters, whatever their areas."""
+
+    areas: int
+    points: int
+
+    @property
+    def meters(self) -> int:
+        """All metering points."""
+        return self.areas * self.points
+
+    @property
+    def gateways(self) -> int:
+        """Gateways that it takes to read them."""
+        return -(-self.meters // METERS_OF_GATEWAY)
+
+
+# ---------------------------------------------------------------------------------------------------------- the genesis
+
+
+def _household(index: int, area: str, gateway: str) -> Installation:
+    number = FIRST_NUMBER + index
+    return Installation(
+        number=number,
+        area=area,
+        gateway=gateway,
+        meter=f"M{number}",
+        point=f"P{number}",
+        profile="eastron_sdm630",
+        role="household",
+        limit_wh=11_000,
+        from_s=FIRST_S,
+        party=f"p{number}",
+    )
+
+
+def _household_leaves(world: World) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of every household's leaves, from one that was encoded."""
+    sample = [(key, cbor.encode([key, value])) for key, value in _household(0, "A00000", "g0000").leaves()]
+    templates = []
+    for key, leaf in sample:
+        form = leaf.replace(b"%", b"%%").replace(b"1000000", b"%(text)b").replace(b"A00000", b"%(area)b")
+        number = cbor.encode(FIRST_NUMBER).replace(b"%", b"%%")
+        templates.append((key, form.replace(b"g0000", b"%(gateway)b").replace(number, b"%(number)b")))
+    for index in range(world.meters):
+        text = str(FIRST_NUMBER + index)
+        filled = {
+            b"text": text.encode(),
+            b"number": cbor.encode(FIRST_NUMBER + index),
+            b"area": b"A%05d" % (index // world.points),
+            b"gateway": b"g%04d" % (index // METERS_OF_GATEWAY),
+        }
+        for key, form in templates:
+            yield key.replace("1000000", text), form % filled
+
+
+def _other_entries(world: World, pin: bytes) -> MasterData:
+    day_s = FIRST_S // 86_400 * 86_400
+    rules = Rules(
+        name="r",
+        prices_micro_per_kwh=PRICES,
+        market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
+        gate_before_start_s=300,
+        metering_deadline_s=900,
+        open_before_start_s=86_400,
+    )
+    areas = [
+        Area(
+            name=f"A{number:05d}",
+            contract=CONTRACT,
+            contract_pin=pin,
+            first_slot_start_s=FIRST_S,
+            calendar="c",
+            rules="r",
+        )
+        for number in range(world.areas)
+    ]
+    names = [f"g{number:04d}" for number in range(world.gateways)]
+    return MasterData(
+        name="million",
+        clock="simulated",
+        ledger_time_s=FIRST_S,
+        slot_s=SLOT_S,
+        certifiers=[(KEY.public_key, 1)],
+        entries=[
+            Calendar(name="c", days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1"),
+            rules,
+            Signer(name="operator", public_key=KEY.public_key, roles=["clock", "utility"]),
+            *(Signer(name=name, public_key=KEY.public_key, roles=["gateway"]) for name in names),
+            *(Gateway(name=name, organisation="operator") for name in names),
+            *areas,
+        ],
+    )
+
+
+def _genesis_bytes(frame: dict[str, Any], leaves: list[bytes]) -> bytes:
+    """The canonical genesis: the leaves in the place of the empty array that ``frame`` has."""
+    head = cbor.encode([0] * len(leaves))[: -len(leaves)]  # each item of that array is one byte
+    before, _, after = cbor.encode({**frame, "leaves": []}).partition(b"\x66leaves\x80")
+    return b"".join([before, b"\x66leaves", head, *leaves, after])
+
+
+def _registry(world: World) -> RegistryColumns:
+    """The columns that a first start would read from the leaves, which takes a minute of them."""
+    from ledger.leaves.installation import InstallationLeaf
+    from ledger.state.registry_columns import EMPTY
+
+    number = FIRST_NUMBER
+    return EMPTY.with_leaves(
+        (
+            InstallationLeaf(
+                area=f"A{index // world.points:05d}",
+                from_s=FIRST_S,
+                gateway=f"g{index // METERS_OF_GATEWAY:04d}",
+                limit_wh=11_000,
+                meter="",
+                modulus_wh=0,
+                number=number + index,
+                point="",
+                profile="",
+                ratio=1,
+                role="household",
+                party=f"p{number + index}",
+            )
+            for index in range(world.meters)
+        ),
+        {f"A{area:05d}": FIRST_S for area in range(world.areas)},
+    )
+
+
+def make(data_dir: Path, world: World) -> None:
+    """The data directory of a node that has opened this world once."""
+    from gridcore.genesis import complete_genesis
+    from gridcore.merkle import leaf_hashes
+    from ledger.origin import Origin
+    from ledger.state.state import LeafChange, StateChange
+    from ledger.store.directory import GENESIS_NAME
+    from ledger.store.files import Files
+    from ledger.store.guard import GUARD_NAME, Guard
+    from ledger.store.registry_file import REGISTRY_NAME, write_registry
+    from ledger.store.state_db import DB_NAME, StateDb
+    from ledger.tiles import MemoryTiles, empty_tree
+    from settlement.catalogue import pins
+
+    others = _other_entries(world, pins()[CONTRACT])
+    encoded = [(key, cbor.encode([key, value])) for key, value in others.leaves()]
+    encoded += _household_leaves(world)
+    frame = {name: value for name, value in others.genesis().items() if name not in ("chain", "leaves")}
+    leaves = [leaf for _, leaf in encoded]
+    frame["chain"] = frame["name"] + sm3(_genesis_bytes(frame, leaves)).hex()[:16]
+    require(complete_genesis({**frame, "leaves": []})["name"] == frame["name"], "the frame is a genesis without leaves")
+    data = _genesis_bytes(frame, leaves)
+    data_dir.mkdir(parents=True)
+    (data_dir / GENESIS_NAME).write_bytes(data)
+    digest = sm3(data)
+    Guard.create(data_dir / GUARD_NAME, 0, digest, Files())
+    origin = Origin(frame["chain"], digest, is_simulated=True, ledger_time_s=FIRST_S, signers=((KEY.public_key, 1),))
+    tree = empty_tree(MemoryTiles()).changed({}, leaf_hashes(leaves))
+    changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
+    with closing(StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree))) as db:
+        write_registry(data_dir / REGISTRY_NAME, _registry(world), db, Files())
+    _say("made", leaves=len(leaves), genesis_mib=len(data) >> 20)
+
+
+# ------------------------------------------------------------------------------------------------------ transactions
+
+
+def clock(chain: str, to_s: int) -> bytes:
+    """Move ledger time."""
+    step = ClockAdvance(client_id=to_s.to_bytes(16, "big"), valid_until_s=to_s, to_s=to_s)
+    return sign_content(step, chain=chain, signer="operator", sign=KEY.sign).wire
+
+
+def batch(world: World, chain: str, gateway: int, counter: int, previous: bytes) -> SignedContent:
+    """A gateway's batch number ``counter``, one boundary later each."""
+    first = gateway * METERS_OF_GATEWAY
+    readings = [
+        Reading(FIRST_NUMBER + meter, 0, 0, 1_000_000 + 250 * counter + meter % 97, 500_000 + 90 * counter)
+        for meter in range(first, min(first + METERS_OF_GATEWAY, world.meters))
+    ]
+    attached = attach(sm3(b"%d/%d" % (gateway, counter)), readings)
+    content = ReadingBatch(
+        agent="bench",
+        boundary_s=FIRST_S + (counter - 1) * SLOT_S,
+        clock=ClockState(0, "simulated"),
+        configuration=bytes(32),
+        counter=counter,
+        epoch=1,
+        previous=previous,
+        profiles=bytes(32),
+        rows=attached.rows,
+        rows_root=attached.rows_root,
+    )
+    return sign_content(content, chain=chain, signer=f"g{gateway:04d}", sign=KEY.sign, attachment=attached.attachment)
+
+
+# ------------------------------------------------------------------------------------------------------------- steps
+
+
+def open_node(data_dir: Path) -> None:
+    """Open the node as ``node run`` does, and say how long that took."""
+    from ledger.store.ledger import Ledger
+    from settlement.catalogue import CONTRACTS, pins
+
+    start = time.perf_counter()
+    with closing(Ledger.open(data_dir, CONTRACTS, KEY, WallClock(), pins=pins())) as ledger:
+        _say("open", seconds=time.perf_counter() - start, points=len(ledger.registry.numbers), height=ledger.height)
+
+
+def slot(data_dir: Path, world: World) -> None:
+    """One slot over the engine's submit interface; the registers at its start are there before the clock starts."""
+    asyncio.run(_slot(data_dir, world))
+
+
+async def _slot(data_dir: Path, world: World) -> None:
+    from ledger.engines.embedded import EmbeddedEngine
+    from ledger.store.files import Files
+    from ledger.store.ledger import Ledger
+    from settlement.catalogue import CONTRACTS
+
+    class Watched(Files):
+        """Says how long each step of a block took."""
+
+        def __init__(self) -> None:
+            self.last = time.perf_counter()
+            self.seconds: dict[str, float] = {}
+
+        def reach(self, point: str) -> None:
+            now = time.perf_counter()
+            self.seconds[point] = self.seconds.get(point, 0.0) + now - self.last
+            self.last = now
+
+    files = Watched()
+    ledger = Ledger.open(data_dir, CONTRACTS, KEY, WallClock(), files=files)
+
+    def decide(wires: list[bytes]) -> None:
+        results = ledger.make_block(ledger.examine(wires)).results
+        require(not any(result.code or result.rows for result in results), "the benchmark's transactions are accepted")
+
+    first = [batch(world, ledger.chain, gateway, 1, FIRST_PREVIOUS) for gateway in range(world.gateways)]
+    decide([content.wire for content in first])
+    decide([clock(ledger.chain, FIRST_S + SLOT_S)])
+    second = [batch(world, ledger.chain, gateway, 2, content.id).wire for gateway, content in enumerate(first)]
+    async with EmbeddedEngine(ledger) as engine:
+        files.seconds.clear()
+        height, start = ledger.height, time.perf_counter()
+        files.last = start
+        shares = [second[at : at + 100] for at in range(0, len(second), 100)]
+        for answers in await asyncio.gather(*(engine.submit(share) for share in shares)):
+            require(not any(answer.code or answer.rows for answer in answers), "every row is accepted")
+        taken = time.perf_counter()
+        await engine.submit([clock(ledger.chain, FIRST_S + 2 * SLOT_S + 900)])
+        while ledger.work_pending:
+            await engine.wait_height(ledger.height, 1.0)
+        done = time.perf_counter()
+    _say(
+        "slot",
+        seconds=done - start,
+        received_s=taken - start,
+        settled_s=done - taken,
+        blocks=ledger.height - height,
+        **{f"{point}_s": seconds for point, seconds in files.seconds.items()},
+        log_mib=(data_dir / "blocks.log").stat().st_size >> 20,
+        state_db_mib=(data_dir / "state.db").stat().st_size >> 20,
+    )
+    ledger.close()
+
+
+def _say(step: str, **figures: float) -> None:
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(json.dumps({"step": step, **figures, "peak_mib": peak_mib}))  # noqa: T201
+
+
+def run_step(step: str, data_dir: Path, world: World) -> dict[str, Any]:
+    """A step in a process of its own; its figures, which are printed to stderr as well."""
+    command = [sys.executable, "-m", "benchmarks.million", step, str(data_dir), str(world.areas), str(world.points)]
+    folder = Path(__file__).resolve().parent.parent
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    shown = ", ".join(
+        f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+    )
+    print(shown, file=sys.stderr, flush=True)  # noqa: T201
+    return figures
+
+
+def main() -> None:
+    """One step, as ``run_step`` calls it."""
+    step, data_dir, areas, points = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    world = World(areas, points)
+    match step:
+        case "make":
+            make(data_dir, world)
+        case "open":
+            open_node(data_dir)
+        case _:
+            slot(data_dir, world)
+
+
+if __name__ == "__main__":
+    main()

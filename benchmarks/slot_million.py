@@ -1,0 +1,31 @@
+"""slot_1m_embedded: one slot of a million metering points through the embedded engine, in the two worlds that count.
+
+Two thousand signed batches of 500 readings go in over the engine's submit interface: checked, applied, durable; then ledger time
+passes the deadline and every area is settled. ``areas``: ten areas of 100,000; ``feeders``: 6,494 areas of 154. Nobody trades.
+Setting up the world and the registers at the slot's start are outside the clock; stages and peak memory go to stderr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.million import World, run_step
+from gridledger.bench import Benchmark, Measurement
+
+
+def _benchmark(world: World) -> Benchmark:
+    def measure() -> Measurement:
+        with TemporaryDirectory() as folder:
+            data_dir = Path(folder) / "ledger"
+            run_step("make", data_dir, world)
+            figures = run_step("slot", data_dir, world)
+        return Measurement(world.meters, figures["seconds"])
+
+    return measure
+
+
+BENCHMARKS = {
+    "slot_1m_embedded/areas": _benchmark(World(areas=10, points=100_000)),
+    "slot_1m_embedded/feeders": _benchmark(World(areas=6_494, points=154)),
+}

@@ -1,0 +1,268 @@
+"""A bundle as records. Reading one is claim 1: its form, and that of everything inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from gridevidence.layout import (
+    AREA_HEAD,
+    BATCH_KIND,
+    BUNDLE,
+    BUNDLE_BYTES_MAX,
+    BUNDLE_TYPE,
+    CHAIN,
+    CLEARED_ROW,
+    CLEARING,
+    ENROLMENT_KIND,
+    FILL_ROW,
+    ORDER_KIND,
+    POSITION_HEAD,
+    READING_ROW,
+    RUN,
+    RUNS,
+)
+from gridevidence.verifier.answers import hold
+from gridevidence.verifier.cbor import decode
+from gridevidence.verifier.records import (
+    Entity,
+    Header,
+    Leaf,
+    Opened,
+    Placed,
+    RegistryRow,
+    Row,
+    Transaction,
+    read_entity,
+    read_headed_row,
+    read_header,
+    read_leaf,
+    read_opened,
+    read_registry_row,
+    read_row,
+    read_transaction,
+)
+from gridevidence.verifier.shapes import conform, known_version
+from gridevidence.verifier.trees import fold_path, root_of_path
+
+_Read = TypeVar("_Read")
+
+
+class Reading(NamedTuple):
+    """A batch, and its row of the meter."""
+
+    batch: Transaction
+    row: Row
+
+
+class Order(NamedTuple):
+    """A filled order, and its fill."""
+
+    order: Transaction
+    fill: Row
+
+
+class Piece(NamedTuple):
+    """One meter's part of the slot."""
+
+    installation: Opened
+    end_installation: Opened | None
+    removed: Opened | None
+    start: Reading | None
+    end: Reading | None
+
+    @property
+    def last_installation(self) -> Opened:
+        """The entry in force at the piece's end."""
+        return self.end_installation or self.installation
+
+
+class Enrolled(NamedTuple):
+    """The transaction that enrolled a key, and the rows root that the path of the key's row leads to."""
+
+    transaction: Transaction
+    rows_root: bytes
+
+
+class KeyEntry(NamedTuple):
+    """An entry of a signer, and one of its origins: the entity at genesis, or its enrolment."""
+
+    row: RegistryRow
+    genesis: Entity | None
+    enrolment: Enrolled | None
+
+
+class Key(NamedTuple):
+    """A signer, and those of its entries that the bundle rests on."""
+
+    entity: Entity
+    entries: tuple[KeyEntry, ...]
+
+
+class Clearing(NamedTuple):
+    """The slot's clearing, and its row of the area."""
+
+    leaf: Leaf
+    area: Row
+
+
+class HandOver(NamedTuple):
+    """A header that names another signer set; the history root that its path leads to; its certificate; the set."""
+
+    placed: Placed
+    certificate: tuple[tuple[bytes, bytes], ...]
+    signers: tuple[tuple[bytes, int], ...]
+
+
+class Bundle(NamedTuple):
+    """All of it, by the names of docs/spec/bundle.md."""
+
+    area: Opened
+    area_result: Row
+    certificate: tuple[tuple[bytes, bytes], ...]
+    certified: Placed | None
+    chain: Leaf
+    clearing: Clearing | None
+    gateways: tuple[Opened, ...]
+    genesis: Placed
+    handovers: tuple[HandOver, ...]
+    header: Header
+    keys: tuple[Key, ...]
+    orders: tuple[Order, ...]
+    party: Opened
+    pieces: tuple[Piece, ...]
+    point: Opened
+    position: Row
+    rules: Opened
+    run: Leaf
+    runs: Leaf
+    zone: Opened
+    zone_contract: Opened
+
+    @property
+    def readings(self) -> Iterator[Reading]:
+        """The start reading, then the end reading."""
+        return (one for one in (self.pieces[0].start, self.pieces[-1].end) if one is not None)
+
+    @property
+    def enrolments(self) -> Iterator[Enrolled]:
+        """Those of all keys."""
+        entries = (entry for key in self.keys for entry in key.entries)
+        return (entry.enrolment for entry in entries if entry.enrolment is not None)
+
+    @property
+    def transactions(self) -> Iterator[Transaction]:
+        """Batches, orders, enrolments."""
+        yield from (reading.batch for reading in self.readings)
+        yield from (order.order for order in self.orders)
+        yield from (enrolled.transaction for enrolled in self.enrolments)
+
+
+def decode_parts(data: bytes) -> dict[str, Any]:
+    """The parts of a bundle; halts unless ``data`` is a canonical map of a known version with just the parts of a bundle."""
+    hold(len(data) <= BUNDLE_BYTES_MAX, f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
+    parts = known_version(decode(data, "the bundle"), BUNDLE_TYPE, "the bundle")
+    conform(parts, BUNDLE, "bundle")
+    return parts
+
+
+def read_bundle(data: bytes) -> Bundle:
+    """The records of a bundle; halts where the file, or anything inside, has not the form that it should have."""
+    parts = decode_parts(data)
+    header = read_header(parts["header"], "the header")
+    opened = {
+        name: read_opened(parts[name], name.replace("_", " "))
+        for name in ("area", "party", "point", "rules", "zone", "zone_contract")
+    }
+    bundle = Bundle(
+        **opened,
+        area_result=read_headed_row(parts["area_result"], "the area's result", AREA_HEAD),
+        certificate=_pairs(parts["certificate"]),
+        certified=_optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
+        chain=read_leaf(parts["chain"], "the chain", CHAIN),
+        clearing=_optional(parts, "clearing", _read_clearing),
+        gateways=tuple(read_opened(part, "a gateway") for part in parts["gateways"]),
+        genesis=_placed(parts["genesis"], "the header of genesis"),
+        handovers=tuple(_read_handover(part) for part in parts["handovers"]),
+        header=header,
+        keys=tuple(_read_key(part) for part in parts["keys"]),
+        orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
+        pieces=tuple(_read_piece(part) for part in parts["pieces"]),
+        position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
+        run=read_leaf(parts["run"], "the run", RUN),
+        runs=read_leaf(parts["runs"], "the runs", RUNS),
+    )
+    _hold_pieces(bundle.pieces)
+    hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    return bundle
+
+
+def _optional(parts: Mapping[str, Any], name: str, read: Callable[[Mapping[str, Any]], _Read]) -> _Read | None:
+    return read(parts[name]) if name in parts else None
+
+
+def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((key, other) for key, other in items)
+
+
+def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Placed:
+    """A header, and the path beside it: from ``leaf``, or from the header's own digest."""
+    header = read_header(part["header"], what)
+    return Placed(header, part["path"], root_of_path(header.digest if leaf is None else leaf, part["path"]))
+
+
+def _read_clearing(part: Mapping[str, Any]) -> Clearing:
+    row = read_row(part["area"], "the cleared area", CLEARED_ROW)
+    return Clearing(read_leaf(part, "the clearing", CLEARING), row)
+
+
+def _read_handover(part: Mapping[str, Any]) -> HandOver:
+    return HandOver(_placed(part, "a hand-over"), _pairs(part["certificate"]), _pairs(part["signers"]))
+
+
+def _read_order(part: Mapping[str, Any], number: int) -> Order:
+    what = f"order {number}"
+    return Order(read_transaction(part, what, ORDER_KIND), read_row(part["fill"], f"the fill of {what}", FILL_ROW))
+
+
+def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
+    batch = read_transaction(part, f"the {when} batch", BATCH_KIND)
+    return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
+
+
+def _read_piece(part: Mapping[str, Any]) -> Piece:
+    return Piece(
+        installation=read_opened(part["installation"], "the installation"),
+        end_installation=_optional(part, "end_installation", lambda one: read_opened(one, "the installation's end")),
+        removed=_optional(part, "removed", lambda one: read_opened(one, "the removed installation")),
+        start=_optional(part, "start", lambda one: _read_reading(one, "start")),
+        end=_optional(part, "end", lambda one: _read_reading(one, "end")),
+    )
+
+
+def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
+    for place, piece in enumerate(pieces, 1):
+        is_first, is_last = place == 1, place == len(pieces)
+        readings = (piece.start is not None, piece.end is not None)
+        hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
+        hold((piece.removed is None) == is_last, "every meter but the last one is removed")
+        hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
+
+
+def _read_key(part: Mapping[str, Any]) -> Key:
+    return Key(read_entity(part, "a signer"), tuple(_read_key_entry(entry) for entry in part["entries"]))
+
+
+def _read_key_entry(part: Mapping[str, Any]) -> KeyEntry:
+    hold(("genesis" in part) != ("enrolment" in part), "a key is of genesis or was enrolled, one of both")
+    row = read_registry_row(part["row"], part["salt"], "a signer")
+    return KeyEntry(
+        row=row,
+        genesis=_optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
+        enrolment=_optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
+    )
+
+
+def _read_enrolment(part: Mapping[str, Any], row: RegistryRow) -> Enrolled:
+    transaction = read_transaction(part, f"the enrolment of {row.key}", ENROLMENT_KIND)
+    return Enrolled(transaction, fold_path(row.digest, part["row_path"]))

@@ -1,0 +1,176 @@
+"""Claims 5 to 9: the lines of the bill, and what gives their energies and prices: registers, readings, orders, clearing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gridevidence.layout import FILL_ROW, READING_ROW, REGISTER_CODES, REGISTER_MAX_WH, SIDES
+from gridevidence.verifier.answers import hold, same
+from gridevidence.verifier.bundle import Bundle, Order, Reading
+from gridevidence.verifier.claims.state import reading_gateways
+from gridevidence.verifier.contract import supplier_only_nano
+from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.shapes import conform
+
+MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
+
+
+class Fill(NamedTuple):
+    """A row of the clearing: what an order got."""
+
+    party: int
+    counter: int
+    side: int
+    quantity_wh: int
+    limit: int
+    filled_wh: int
+
+
+def check_lines(of: Examination) -> str:
+    """5: every column of the position follows from energies, fills, prices and the area's row."""
+    contract, settled = of.known_contract(), of.settled()
+    conform(of.bundle.rules.row.value["terms"], contract.terms, "the terms of the rules")
+    contract.check_point(settled)
+    lines, columns = contract.lines_of_point(settled), settled.columns
+    same("what the point pays", columns["pays_nano"], sum(line.amount_nano for line in lines))
+    same("the amount with the supplier alone", columns["supplier_only_nano"], supplier_only_nano(settled))
+    of.facts["lines"] = [
+        {
+            "line_kind": line.kind.name,
+            "energy_wh": line.energy_wh,
+            "price_micro_per_kwh": line.price_micro_per_kwh,
+            "amount_nano": line.amount_nano,
+            "account": line.kind.account,
+        }
+        for line in lines
+        if line.energy_wh != 0
+    ]
+    of.facts.update(pays_nano=columns["pays_nano"], supplier_only_nano=columns["supplier_only_nano"])
+    return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
+
+
+class Span(NamedTuple):
+    """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
+
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+
+
+def spans_of(bundle: Bundle) -> Iterator[Span]:
+    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    for piece in bundle.pieces:
+        start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
+        end = (
+            _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
+        )
+        yield Span(tuple(start), tuple(end))
+
+
+def _registers(reading: Reading) -> tuple[int, ...]:
+    return READING_ROW.unpack(reading.row.row)[3:]
+
+
+def check_energy(of: Examination) -> str:
+    """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
+    position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
+    for piece, span in zip(of.bundle.pieces, spans, strict=True):
+        meter = piece.installation.row.value
+        modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
+        beyond_wh = modulus_wh or REGISTER_MAX_WH + 1
+        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_MAX_WH + 1), "a register is out of its range")
+        for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
+            advance_wh = end - start + (modulus_wh if end < start else 0)
+            hold(
+                0 <= advance_wh <= meter["limit_wh"],
+                f"a register advanced by {advance_wh} Wh, beyond the meter's limit",
+            )
+            taken[place] += advance_wh * ratio
+    same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
+    shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
+    same("the registers of the position", shown, (spans[0].start, spans[-1].end))
+    of.facts.update(start_registers_wh=list(shown[0]), end_registers_wh=list(shown[1]))
+    return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
+
+
+def check_readings(of: Examination) -> str:
+    """7: both readings, rows of signed batches of this chain, gateway, boundary and meter, were measured there."""
+    pieces, clocks = of.bundle.pieces, []
+    meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
+    boundaries = zip(of.bundle.readings, (of.start_s, of.end_s), meters, reading_gateways(of.bundle), strict=True)
+    for reading, boundary_s, meter, (batch, gateway) in boundaries:
+        body = batch.body
+        same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
+        same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
+        same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
+        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
+        number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
+        same(f"the meter in {batch.what}", str(number), meter)
+        is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
+        hold(is_measured, f"the reading in {batch.what} is not one measured at its boundary")
+        hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
+        clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
+    of.facts["clocks"] = clocks
+    return (
+        f"The registers are measured readings of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+    )
+
+
+def check_orders(of: Examination) -> str:
+    """8: each order is the party's, for this area and slot, in time, within its limit; the fills are all that it traded."""
+    orders, contract = of.bundle.orders, of.known_contract()
+    if contract.clear is None:
+        hold(not orders, "the contract takes no orders, and there are some")
+        return "The contract takes no orders."
+    fills = [_check_order(of, order) for order in orders]
+    counters = [fill.counter for fill in fills]
+    hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
+    volume_wh = of.cleared.volume_wh if of.cleared is not None else 0
+    for side, column in enumerate(("bought_wh", "sold_wh")):
+        filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
+        same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
+        hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+    count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+
+
+def _check_order(of: Examination, order: Order) -> Fill:
+    bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
+    body, identity, what = transaction.body, transaction.identity, transaction.what
+    same(f"the chain of {what}", transaction.chain, bundle.header.chain)
+    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+    same(f"the area of {what}", body["area"], bundle.area.entity.name)
+    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
+    zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
+    opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
+    hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
+    row = of.cleared
+    if row is None:
+        hold(False, "there is no clearing")
+        return fill
+    hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
+    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
+    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
+    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
+    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
+    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
+    hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
+    is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
+    hold(is_within, f"{what} was filled beyond its limit")
+    return fill
+
+
+def check_clearing(of: Examination) -> str:
+    """9: the clearing is the slot's, by the contract of the run; the area has a volume and a price in it."""
+    clearing, row, run = of.bundle.clearing, of.cleared, of.run
+    if clearing is None or row is None:
+        return "The party had no filled order, so no clearing is needed."
+    same("the key of the clearing", clearing.leaf.key, f"clearing/{of.start_s}/{run['zone']}")
+    hold(clearing.leaf.root == of.bundle.header.state_root, "the clearing is not in the header's state")
+    for name in ("zone", "slot_start_s", "contract", "contract_pin"):
+        same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
+    hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
+    same("the number of the cleared area", row.area, of.bundle.area.entity.number)
+    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
+    hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
+    return f"{row.volume_wh} Wh were cleared in the area at {row.price} micro/kWh."

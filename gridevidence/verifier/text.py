@@ -1,0 +1,104 @@
+"""The verdict as a household reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from gridevidence.layout import TIME
+from gridevidence.verifier.answers import NOT_VERIFIED, plain
+from gridevidence.verifier.claims.certificate import OWN_WORD
+from gridevidence.verifier.verdict import Verdict
+
+MARKS: Final = {"simulated": "SIMULATED", "imported": "IMPORTED"}
+MARK_TEXTS: Final = {
+    "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
+    "IMPORTED": "these values were imported from files; no meter signed them.",
+}
+ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
+NANO_DIGITS, MICRO_DIGITS = 9, 6
+
+
+def mark_of(facts: dict[str, Any]) -> str:
+    """SIMULATED, IMPORTED, or "" for values of real meters."""
+    return MARKS.get(facts.get("clock", ""), "")
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """The answer; the bill; state, certificate and keys; what was checked, and what was not."""
+    facts, mark = verdict.facts, mark_of(verdict.facts)
+    yield f"{verdict.answer.upper()}: {verdict.reason}"
+    if mark:
+        yield f"{mark}: {MARK_TEXTS[mark]}"
+    if verdict.answer != NOT_VERIFIED and "party" in facts:
+        yield from _bill_lines(facts)
+        yield from _origin_lines(facts)
+    if verdict.claims:
+        yield from ("", "Checked:")
+        yield from (f"  {word}: {text}" for word, text in verdict.claims.items())
+    yield from ("", "Not checked:")
+    yield from (f"  {text}" for text in verdict.not_checked)
+
+
+def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    return datetime.fromtimestamp(min(seconds, TIME[-1]), UTC).strftime(form)
+
+
+def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The lines of the point as a table, and what they come to."""
+    start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
+    yield ""
+    yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
+    if "lines" not in facts:
+        return
+    currency, lines = facts["currency"], facts["lines"]
+    prices = _decimals([line["price_micro_per_kwh"] for line in lines], MICRO_DIGITS)
+    amounts = _decimals([line["amount_nano"] for line in lines], NANO_DIGITS)
+    rows = [("line", "energy", f"{currency}/kWh", currency, "account")]
+    for line, price, amount in zip(lines, prices, amounts, strict=True):
+        rows.append((line["line_kind"], f"{line['energy_wh']} Wh", price, amount, line["account"]))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for kind, energy, price, amount, account in rows:
+        right = f"{energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}"
+        yield f"  {kind:<{widths[0]}}  {right}  {account}"
+    pays, alone = (_owes(facts[name], currency) for name in ("pays_nano", "supplier_only_nano"))
+    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone.replace('owes', 'would owe')}."
+
+
+def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
+    """Numbers of 10^-digits, exactly, all with as many places as the longest needs, at least two; "" for None."""
+    shown = ["" if number is None else f"{Decimal(number).scaleb(-digits):.{digits}f}" for number in numbers]
+    spare = min((len(text) - len(text.rstrip("0")) for text in shown if text), default=0)
+    return [text[: len(text) - min(spare, digits - 2)] for text in shown]
+
+
+def _owes(amount_nano: int, currency: str) -> str:
+    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
+
+
+def _tie(tie: str) -> str:
+    return TIE_WORDS.get(tie, tie)
+
+
+def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """Where it stands, who certified it, whose keys signed, and which clocks the gateways stated."""
+    later = ", ".join(facts["later_runs"])
+    yield ""
+    yield f"Ledger {facts['chain']}, block {facts['height']} of {_time(facts['header_time_s'])} UTC."
+    yield f"A later run of this slot was known then: {later}." if later else "No later run of this slot was known then."
+    if "signers" in facts:
+        count = (
+            f"{facts['signers']} of {facts['signers_total']} signers, {facts['power']} of {facts['power_total']} power"
+        )
+        names = ", ".join(facts["certified_by"])
+        yield f"Certified by {names} ({OWN_WORD if facts['signers_total'] == 1 else count})."
+    for key in facts.get("keys", ()):
+        origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
+        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}:"
+        yield f"  {key['fingerprint']}"
+    for clock in facts.get("clocks", ()):
+        stated = f"{clock['state']}, {clock['offset_ms']} ms off"
+        yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

@@ -1,0 +1,148 @@
+"""Claims 5 to 9: the bill's lines, the energy, the readings, the orders and the clearing."""
+
+from tests.second_verifier.auction import BUY, SELL
+from tests.second_verifier.case import Case, LieError, require, value_of
+from tests.second_verifier.contracts import DoesNotFollowError, Facts
+from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
+from tests.second_verifier.proofs import Order, Reading
+from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Registers
+from tests.second_verifier.rows import Cleared, Fill
+
+_DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
+_INTERPOLATED = 0x20
+
+
+def check_lines(case: Case) -> None:
+    """Claim 5."""
+    if case.contract is None:
+        return
+    position = case.position
+    facts = Facts(
+        import_wh=position.import_wh,
+        export_wh=position.export_wh,
+        trade_price=case.cleared.price_micro_per_kwh if case.cleared else 0,
+        rules=case.rules,
+        area_columns=case.area_result.columns,
+        columns=position.columns,
+    )
+    try:
+        case.contract.check_rules(case.rules)
+        bill = case.contract.bill(facts)
+    except (MalformedError, DoesNotFollowError) as wrong:
+        raise LieError(str(wrong)) from None
+    require(bill.columns == position.columns, "a column of the position does not follow from the contract")
+    require(all(I64_MIN <= column <= I64_MAX for column in bill.columns), "a column is no i64")
+
+
+def _first_registers(case: Case, index: int) -> Registers:
+    installation = case.installations[index]
+    start = case.bundle.pieces[index].start
+    first = start.import_export if start else installation.first_registers
+    require(first is not None, "a piece without first registers")
+    return first or (0, 0)
+
+
+def _last_registers(case: Case, index: int) -> Registers:
+    piece = case.bundle.pieces[index]
+    last = piece.end.import_export if piece.end else None
+    if piece.removed:
+        last = value_of(piece.removed, Ended).final_registers
+    require(last is not None, "a piece without final registers")
+    return last or (0, 0)
+
+
+def _advance(start_wh: int, end_wh: int, installation: Installation) -> int:
+    for register in (start_wh, end_wh):
+        require(0 <= register <= REGISTER_MAX, "a register out of range")
+        require(installation.modulus_wh == 0 or register < installation.modulus_wh, "a register above its modulus")
+    advance = end_wh - start_wh
+    if advance < 0:
+        advance += installation.modulus_wh
+    require(0 <= advance <= installation.limit_wh, "a register advances by less than 0 or more than its limit")
+    return advance * installation.ratio
+
+
+def check_energy(case: Case) -> None:
+    """Claim 6."""
+    energies = [0, 0]
+    for index, installation in enumerate(case.installations):
+        starts, ends = _first_registers(case, index), _last_registers(case, index)
+        for direction in (0, 1):
+            energies[direction] += _advance(starts[direction], ends[direction], installation)
+    require(tuple(energies) == case.position.energies, "the energies are not the registers' advances")
+    require(case.position.start == _first_registers(case, 0), "the position starts with other registers")
+    require(case.position.end == _last_registers(case, len(case.installations) - 1), "it ends with other registers")
+
+
+def _check_reading(case: Case, reading: Reading, opened: Opened, boundary_s: int) -> None:
+    transaction = reading.transaction
+    require(reading.boundary_s == boundary_s, "a reading of another boundary")
+    require(reading.proof.root == reading.rows_root, "a reading does not lie under its batch's rows")
+    require(transaction.chain == case.bundle.header.chain, "a batch of another chain")
+    gateway = value_of(opened, Installation).gateway
+    require(transaction.signer == gateway, "a batch of another gateway")
+    require(reading.registers == _DEFAULT_REGISTERS, "a batch of other registers")
+    require(str(reading.meter) == opened.entity.name, "a reading of another meter")
+    require(reading.quality & 0x0F == 0 and not reading.quality & _INTERPOLATED, "a reading that was not measured")
+    require(abs(reading.offset_ms) <= 500 * case.bundle.chain.slot_s, "a reading too far from its boundary")
+
+
+def check_readings(case: Case) -> None:
+    """Claim 7. That the readings show the pieces' registers is how claim 6 took them."""
+    start, end = case.bundle.readings
+    _check_reading(case, start, case.bundle.pieces[0].installation, case.slot_start_s)
+    _check_reading(case, end, case.last_installation, case.slot_end_s)
+    require(end.quality == case.position.quality, "the end reading has another quality")
+
+
+def _check_order(case: Case, order: Order, fill: Fill, cleared: Cleared) -> None:
+    transaction = order.transaction
+    require(transaction.chain == case.bundle.header.chain, "an order of another chain")
+    require(transaction.signer == case.bundle.party.entity.name, "an order of another party")
+    require(order.area == case.bundle.area.entity.name, "an order in another area")
+    require(order.slot_start_s == case.slot_start_s, "an order of another slot")
+    before_start_s = case.slot_start_s - transaction.header.ledger_time_s
+    require(case.zone.gate_before_start_s < before_start_s, "an order behind its gate")
+    require(before_start_s <= case.zone.open_before_start_s, "an order before its slot opened")
+    require(order.fill.root == cleared.fills_root, "a fill does not lie under the area's fills")
+    ordered = (order.counter, order.side, order.quantity_wh, order.price_micro_per_kwh)
+    repeated = (fill.counter, fill.side, fill.quantity_wh, fill.price_micro_per_kwh)
+    require(fill.party == case.bundle.party.entity.number and ordered == repeated, "a fill of another order")
+    require(0 < fill.filled_wh <= order.quantity_wh, "a fill of nothing, or of more than was ordered")
+    limit, price = order.price_micro_per_kwh, cleared.price_micro_per_kwh
+    require(price <= limit if order.side == BUY else price >= limit, "a price beyond the order's limit")
+
+
+def check_orders(case: Case) -> None:
+    """Claim 8."""
+    if case.contract is None:
+        return
+    if not case.contract.takes_orders:
+        require(not case.bundle.orders, "orders of a contract that takes none")
+        return
+    volume_wh = 0
+    if case.cleared:
+        volume_wh = case.cleared.volume_wh
+        for order, fill in zip(case.bundle.orders, case.fills, strict=True):
+            _check_order(case, order, fill, case.cleared)
+    counters = [order.counter for order in case.bundle.orders]
+    require(counters == sorted(set(counters)), "the orders' counters do not ascend")
+    for side, traded in zip((BUY, SELL), case.position.columns[:2], strict=True):
+        filled = sum(fill.filled_wh for fill in case.fills if fill.side == side)
+        require(filled == traded, "the fills are not what the position bought and sold")
+        require(filled <= volume_wh, "more was filled than the volume")
+
+
+def check_clearing(case: Case) -> None:
+    """Claim 9."""
+    clearing, cleared, run = case.bundle.clearing, case.cleared, case.bundle.run
+    if case.contract is None or clearing is None or cleared is None:
+        return
+    require(clearing.leaf.key == f"clearing/{run.slot_start_s}/{run.zone}", "a clearing of another slot or zone")
+    require(clearing.leaf.root == case.bundle.header.state_root, "the clearing does not lie under the state root")
+    of_clearing = (clearing.zone, clearing.slot_start_s, clearing.contract, clearing.contract_pin)
+    require(of_clearing == (run.zone, run.slot_start_s, run.contract, run.contract_pin), "not the run's clearing")
+    require(clearing.area.root == clearing.areas_root, "the area does not lie under the clearing's areas")
+    require(cleared.number == case.bundle.area.entity.number, "the clearing of another area")
+    require(cleared.volume_wh > 0 and cleared.has_price == 1, "a clearing with fills and without volume or price")
+    require(cleared.orders >= len(case.bundle.orders), "more orders than were cleared")

@@ -1,0 +1,235 @@
+"""An evidence bundle as typed records: the table of docs/spec/bundle.md. Reading one is claim 1, *shape*."""
+
+from dataclasses import dataclass
+
+from tests.second_verifier.encoding import (
+    Item,
+    MalformedError,
+    as_array,
+    as_bytes,
+    as_int,
+    as_map,
+    decode,
+)
+from tests.second_verifier.leaves import Chain, Clearing, Run, Runs, as_chain, as_clearing, as_run, as_runs
+from tests.second_verifier.proofs import (
+    Enrolment,
+    Header,
+    Order,
+    Reading,
+    RowProof,
+    Transaction,
+    as_enrolment,
+    as_header,
+    as_order,
+    as_reading,
+    as_row_proof,
+)
+from tests.second_verifier.registry import Entity, Opened, RegistryRow, as_entity, as_opened, as_registry_row
+from tests.second_verifier.rows import read_area_result, read_position
+from tests.second_verifier.sm import is_public_key
+from tests.second_verifier.trees import Path, as_path
+
+MAX_BYTES = 1_048_576
+
+
+class OtherVersionError(Exception):
+    """A bundle of a version that this verifier does not know."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    installation: Opened
+    start: Reading | None
+    end: Reading | None
+    end_installation: Opened | None
+    removed: Opened | None
+
+
+def _piece(item: Item) -> Piece:
+    fields = as_map(item, "installation", "end end_installation removed start")
+    return Piece(
+        installation=as_opened(fields["installation"]),
+        start=as_reading(fields["start"]) if "start" in fields else None,
+        end=as_reading(fields["end"]) if "end" in fields else None,
+        end_installation=as_opened(fields["end_installation"]) if "end_installation" in fields else None,
+        removed=as_opened(fields["removed"]) if "removed" in fields else None,
+    )
+
+
+def _pieces(item: Item) -> tuple[Piece, ...]:
+    pieces = tuple(_piece(piece) for piece in as_array(item, 1, 4))
+    for i, piece in enumerate(pieces):
+        first, last = i == 0, i == len(pieces) - 1
+        if (piece.start is not None) != first or (piece.end is not None) != last:
+            raise MalformedError("readings that are not of the first and the last piece")
+        if (piece.removed is None) != last or (piece.end_installation is not None and not last):
+            raise MalformedError("a piece with parts of another place")
+    return pieces
+
+
+@dataclass(frozen=True)
+class KeyEntry:
+    row: RegistryRow
+    genesis: Entity | None
+    enrolment: Enrolment | None
+
+
+@dataclass(frozen=True)
+class Key:
+    entity: Entity
+    entries: tuple[KeyEntry, ...]
+
+
+def _key_entry(item: Item) -> KeyEntry:
+    fields = as_map(item, "row salt", "genesis enrolment")
+    if ("genesis" in fields) == ("enrolment" in fields):
+        raise MalformedError("a key's entry needs one of genesis and enrolment")
+    row = as_registry_row(fields["row"], fields["salt"])
+    if "enrolment" in fields:
+        return KeyEntry(row, None, as_enrolment(fields["enrolment"]))
+    proof = as_map(fields["genesis"], "leaf path")
+    return KeyEntry(row, as_entity(proof["leaf"], proof["path"]), None)
+
+
+def _key(item: Item) -> Key:
+    fields = as_map(item, "entries leaf path")
+    entries = tuple(_key_entry(entry) for entry in as_array(fields["entries"], 1, 4))
+    return Key(as_entity(fields["leaf"], fields["path"]), entries)
+
+
+@dataclass(frozen=True)
+class Signature:
+    public_key: bytes
+    signature: bytes
+
+
+def _certificate(item: Item) -> tuple[Signature, ...]:
+    pairs = [as_array(pair, 2, 2) for pair in as_array(item)]
+    return tuple(Signature(as_public_key(key), as_bytes(signature, 64)) for key, signature in pairs)
+
+
+def as_public_key(item: Item) -> bytes:
+    key = as_bytes(item, 65)
+    if not is_public_key(key):
+        raise MalformedError("not a public key")
+    return key
+
+
+@dataclass(frozen=True)
+class HandOver:
+    certificate: tuple[Signature, ...]
+    header: Header
+    path: Path
+    signers: tuple[tuple[bytes, int], ...]
+
+
+def _hand_over(item: Item) -> HandOver:
+    fields = as_map(item, "certificate header path signers")
+    pairs = [as_array(pair, 2, 2) for pair in as_array(fields["signers"], 1)]
+    signers = tuple((as_public_key(key), as_int(power, 1, 2**31)) for key, power in pairs)
+    return HandOver(_certificate(fields["certificate"]), as_header(fields["header"]), as_path(fields["path"]), signers)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A header and the path from its digest to the history_root of another one (genesis), or of it (certified)."""
+
+    header: Header
+    path: Path
+
+
+def _placed(item: Item) -> Placed:
+    fields = as_map(item, "header path")
+    return Placed(as_header(fields["header"]), as_path(fields["path"]))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    area: Opened
+    area_result: RowProof
+    certificate: tuple[Signature, ...]
+    certified: Placed | None
+    chain: Chain
+    clearing: Clearing | None
+    gateways: tuple[Opened, ...]
+    genesis: Placed
+    handovers: tuple[HandOver, ...]
+    header: Header
+    keys: tuple[Key, ...]
+    orders: tuple[Order, ...]
+    party: Opened
+    pieces: tuple[Piece, ...]
+    point: Opened
+    position: RowProof
+    rules: Opened
+    run: Run
+    runs: Runs
+    zone: Opened
+    zone_contract: Opened
+
+    @property
+    def readings(self) -> list[Reading]:
+        """The start reading, then the end reading."""
+        ends = (self.pieces[0].start, self.pieces[-1].end)
+        return [reading for reading in ends if reading is not None]
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        enrolments = [entry.enrolment for key in self.keys for entry in key.entries if entry.enrolment is not None]
+        return [
+            *(reading.transaction for reading in self.readings),
+            *(order.transaction for order in self.orders),
+            *(enrolment.transaction for enrolment in enrolments),
+        ]
+
+    @property
+    def certified_header(self) -> Header:
+        return self.certified.header if self.certified else self.header
+
+
+_KEYS = (
+    "area area_result certificate chain gateways genesis handovers header keys orders party pieces point position rules "
+    "run runs type version zone zone_contract"
+)
+
+
+def read_bundle(data: bytes) -> Bundle:
+    """The records of a bundle; MalformedError where it is none, OtherVersionError where its version is unknown."""
+    if len(data) > MAX_BYTES:
+        raise MalformedError("more than 1,048,576 bytes")
+    item = decode(data)
+    if not isinstance(item, dict) or item.get("type") != "gridledger-evidence":
+        raise MalformedError("no evidence bundle")
+    if as_int(item.get("version", ""), -(2**64), 2**64) != 2:
+        raise OtherVersionError
+    fields = as_map(item, _KEYS, "certified clearing")
+    orders = tuple(as_order(order) for order in as_array(fields["orders"], 0, 16))
+    if ("clearing" in fields) != bool(orders):
+        raise MalformedError("a clearing without orders, or orders without one")
+    position, area_result = as_row_proof(fields["position"]), as_row_proof(fields["area_result"])
+    read_position(position.row)
+    read_area_result(area_result.row)
+    return Bundle(
+        area=as_opened(fields["area"]),
+        area_result=area_result,
+        certificate=_certificate(fields["certificate"]),
+        certified=_placed(fields["certified"]) if "certified" in fields else None,
+        chain=as_chain(fields["chain"]),
+        clearing=as_clearing(fields["clearing"]) if "clearing" in fields else None,
+        gateways=tuple(as_opened(gateway) for gateway in as_array(fields["gateways"], 0, 8)),
+        genesis=_placed(fields["genesis"]),
+        handovers=tuple(_hand_over(change) for change in as_array(fields["handovers"], 0, 64)),
+        header=as_header(fields["header"]),
+        keys=tuple(_key(key) for key in as_array(fields["keys"], 1, 16)),
+        orders=orders,
+        party=as_opened(fields["party"]),
+        pieces=_pieces(fields["pieces"]),
+        point=as_opened(fields["point"]),
+        position=position,
+        rules=as_opened(fields["rules"]),
+        run=as_run(fields["run"]),
+        runs=as_runs(fields["runs"]),
+        zone=as_opened(fields["zone"]),
+        zone_contract=as_opened(fields["zone_contract"]),
+    )

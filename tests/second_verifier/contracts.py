@@ -1,0 +1,150 @@
+"""The arithmetic of each contract for one point: docs/spec/contracts.md."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.second_verifier.encoding import MalformedError, as_int, as_map, as_word
+from tests.second_verifier.registry import Rules
+
+UNIT = "_micro_per_kwh"
+
+
+@dataclass(frozen=True)
+class Line:
+    kind: str
+    energy_wh: int
+    price_micro_per_kwh: int | None
+    amount_nano: int
+    account: str
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The position columns by name of one point, and the lines that they sum up."""
+
+    columns: tuple[int, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a contract computes a point's bill from; `area_columns` are certified, `columns` are the claimed ones."""
+
+    import_wh: int
+    export_wh: int
+    trade_price: int
+    rules: Rules
+    area_columns: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    def price(self, name: str) -> int:
+        return self.rules.prices[name + UNIT]
+
+
+class DoesNotFollowError(Exception):
+    """The claimed columns are not those of the contract's arithmetic."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    position_columns: int
+    area_columns: int
+    takes_orders: bool
+    check_rules: Callable[[Rules], None]  # MalformedError where the contract refuses them
+    bill: Callable[[Facts], Bill]  # DoesNotFollowError
+
+
+def _require_prices(rules: Rules, names: str) -> None:
+    if set(rules.prices) != {name + UNIT for name in names.split()}:
+        raise MalformedError("the rules do not have the contract's prices")
+
+
+def _supplier_only(facts: Facts) -> int:
+    per_import = facts.price("residual_price") + facts.price("network_residual") + facts.price("levy")
+    return facts.import_wh * per_import - facts.export_wh * facts.price("feed_in_price")
+
+
+def _owed(kind: str, energy_wh: int, price: int, account: str) -> Line:
+    return Line(kind, energy_wh, price, energy_wh * price, account)
+
+
+def _due(kind: str, energy_wh: int, price: int, account: str) -> Line:
+    return Line(kind, energy_wh, price, -energy_wh * price, account)
+
+
+def _auction_rules(rules: Rules) -> None:
+    _require_prices(
+        rules,
+        "feed_in_price levy network_residual network_traded residual_price shortfall_price surplus_price",
+    )
+    terms = as_map(rules.terms, f"rationing reference_price{UNIT}")
+    as_word(terms["rationing"], "pro_rata")
+    as_int(terms["reference_price" + UNIT])
+
+
+def _auction_bill(facts: Facts) -> Bill:
+    bought, sold, _, _ = facts.columns  # claim 8: the sums of the fills
+    traded = min(facts.import_wh, bought)
+    lines = (
+        _owed("trade_buy", bought, facts.trade_price, "clearing"),
+        _due("trade_sell", sold, facts.trade_price, "clearing"),
+        _owed("residual_import", max(facts.import_wh - bought, 0), facts.price("residual_price"), "supplier"),
+        _due("surplus", max(bought - facts.import_wh, 0), facts.price("surplus_price"), "balance"),
+        _due("residual_export", max(facts.export_wh - sold, 0), facts.price("feed_in_price"), "offtaker"),
+        _owed("shortfall", max(sold - facts.export_wh, 0), facts.price("shortfall_price"), "balance"),
+        _owed("network_traded", traded, facts.price("network_traded"), "network"),
+        _owed("network_residual", facts.import_wh - traded, facts.price("network_residual"), "network"),
+        _owed("levy", facts.import_wh, facts.price("levy"), "levy"),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, pays, _supplier_only(facts)), lines)
+
+
+def _mid_market_rules(rules: Rules) -> None:
+    _require_prices(rules, "feed_in_price levy network_residual network_traded residual_price")
+    if not 0 <= rules.prices["feed_in_price" + UNIT] <= rules.prices["residual_price" + UNIT]:
+        raise MalformedError("the rules do not have 0 <= feed_in_price <= residual_price")
+    as_map(rules.terms, "")
+
+
+def _require_share(share: int, total: int, weight: int, weights: int) -> None:
+    """`share` is what a split of `total` by largest remainder may give to `weight` of the sum `weights`."""
+    if weight == 0:
+        if share != 0:
+            raise DoesNotFollowError("a share without a weight")
+        return
+    floor, remainder = divmod(total * weight, weights)
+    if share != floor and not (remainder and share == floor + 1):
+        raise DoesNotFollowError("a share is not that of a split by largest remainder")
+
+
+def _mid_market_bill(facts: Facts) -> Bill:
+    bought, sold, community, _, _ = facts.columns
+    surplus, deficit = facts.area_columns
+    e, d = max(facts.export_wh - facts.import_wh, 0), max(facts.import_wh - facts.export_wh, 0)
+    if e > surplus or d > deficit:
+        raise DoesNotFollowError("the point's surplus or deficit is more than the area's")
+    feed_in, residual = facts.price("feed_in_price"), facts.price("residual_price")
+    m = min(surplus, deficit)
+    transfer = m * (feed_in + residual) // 2
+    _require_share(sold, m, e, surplus)
+    _require_share(bought, m, d, deficit)
+    if d:
+        _require_share(community, transfer + (deficit - m) * residual, d, deficit)
+    else:
+        _require_share(-community, transfer + (surplus - m) * feed_in, e, surplus)
+    lines = (
+        Line("community_buy", d, None, community if d else 0, "community"),
+        Line("community_sell", e, None, community if e else 0, "community"),
+        _owed("network_traded", bought, facts.price("network_traded"), "network"),
+        _owed("network_residual", facts.import_wh - bought, facts.price("network_residual"), "network"),
+        _owed("levy", facts.import_wh, facts.price("levy"), "levy"),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, community, pays, _supplier_only(facts)), lines)
+
+
+CONTRACTS = {
+    "p2p_call_auction/1": Contract(4, 0, True, _auction_rules, _auction_bill),
+    "mid_market_rate/1": Contract(5, 2, False, _mid_market_rules, _mid_market_bill),
+}

@@ -1,0 +1,249 @@
+"""Headers, leaves, rows and signed maps as a bundle carries them: docs/spec/header.md, envelope.md, batch.md, bundle.md.
+
+Everything here has its form checked when it is read (claim 1); that it is true is what the other claims say.
+"""
+
+from dataclasses import dataclass
+
+from tests.second_verifier.encoding import (
+    Item,
+    MalformedError,
+    as_array,
+    as_bytes,
+    as_digest,
+    as_int,
+    as_map,
+    as_name,
+    as_natural,
+    as_text,
+    as_time,
+    as_word,
+    decode,
+    encode,
+)
+from tests.second_verifier.sm import sm3
+from tests.second_verifier.trees import Path, as_path, fold, leaf_hash, salted_hash
+
+
+@dataclass(frozen=True)
+class Header:
+    chain: str
+    height: int
+    time_s: int
+    ledger_time_s: int
+    previous: bytes
+    history_root: bytes
+    data_root: bytes
+    state_root: bytes
+    signers: bytes
+    protocol_version: int
+    digest: bytes  # S_h
+
+
+def as_header(item: Item) -> Header:
+    data = as_bytes(item)
+    parts = as_array(decode(data), 12, 12)
+    as_word(parts[0], "header/2")
+    if parts[10] != b"":
+        as_digest(parts[10])
+    return Header(
+        chain=as_text(parts[1], 17, 56),
+        height=as_natural(parts[2]),
+        time_s=as_time(parts[3]),
+        ledger_time_s=as_time(parts[4]),
+        previous=as_digest(parts[5]),
+        history_root=as_digest(parts[6]),
+        data_root=as_digest(parts[7]),
+        state_root=as_digest(parts[8]),
+        signers=as_digest(parts[9]),
+        protocol_version=as_natural(parts[11]),
+        digest=sm3(data),
+    )
+
+
+@dataclass(frozen=True)
+class RowProof:
+    path: Path
+    row: bytes
+    salt: bytes
+
+    @property
+    def root(self) -> bytes:
+        return fold(salted_hash(self.salt, self.row), self.path)
+
+
+def as_row_proof(item: Item, size: int | None = None) -> RowProof:
+    """A row proof whose row has `size` bytes, where its layout is known."""
+    fields = as_map(item, "path row salt")
+    return RowProof(as_path(fields["path"]), as_bytes(fields["row"], size), as_bytes(fields["salt"], 16))
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A state leaf and its path; `value` still has its raw form."""
+
+    key: str
+    value: Item
+    path: Path
+    digest: bytes
+
+    @property
+    def root(self) -> bytes:
+        return fold(self.digest, self.path)
+
+
+def as_leaf(leaf: Item, path: Item) -> Leaf:
+    data = as_bytes(leaf)
+    key, value = as_array(decode(data, booleans=True), 2, 2)
+    return Leaf(as_text(key, 1, 256), value, as_path(path), leaf_hash(data))
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A signed map, and the proof that it stands in a block with code 0."""
+
+    chain: str
+    signer: str
+    identity: dict[str, Item]
+    body: dict[str, Item]
+    signed: bytes
+    signature: bytes
+    attachment_digest: bytes
+    header: Header
+    data_path: Path
+    history_path: Path
+
+    @property
+    def data_leaf(self) -> bytes:
+        digest = sm3(encode([self.signed, self.signature, self.attachment_digest]))
+        return encode([digest, 0])
+
+
+def as_transaction(fields: dict[str, Item], kind: str) -> Transaction:
+    """The transaction of a proof; `fields` may hold more keys than those of a transaction proof."""
+    signed = as_bytes(fields["signed"])
+    if len(signed) > 65_536:
+        raise MalformedError("a signed map of more than 65,536 bytes")
+    parts = as_map(decode(signed), "body chain identity kind signer type version")
+    as_word(parts["type"], "transaction")
+    as_int(parts["version"], 1, 1)
+    as_word(parts["kind"], kind)
+    identity, body = parts["identity"], parts["body"]
+    if not isinstance(identity, dict) or not isinstance(body, dict):
+        raise MalformedError("identity or body is no map")
+    return Transaction(
+        chain=as_text(parts["chain"], 1, 65_536),
+        signer=as_name(parts["signer"]),
+        identity=identity,
+        body=body,
+        signed=signed,
+        signature=as_bytes(fields["signature"], 64),
+        attachment_digest=as_digest(fields["attachment_digest"]),
+        header=as_header(fields["header"]),
+        data_path=as_path(fields["data_path"]),
+        history_path=as_path(fields["history_path"]),
+    )
+
+
+TRANSACTION_KEYS = "attachment_digest data_path header history_path signature signed "
+
+
+@dataclass(frozen=True)
+class Reading:
+    transaction: Transaction
+    boundary_s: int
+    clock_state: str
+    registers: tuple[str, ...]
+    rows_root: bytes
+    proof: RowProof
+
+    @property
+    def meter(self) -> int:
+        return int.from_bytes(self.proof.row[:4], "little")
+
+    @property
+    def offset_ms(self) -> int:
+        return int.from_bytes(self.proof.row[4:8], "little", signed=True)
+
+    @property
+    def quality(self) -> int:
+        return self.proof.row[8]
+
+    @property
+    def import_export(self) -> tuple[int, int]:
+        return int.from_bytes(self.proof.row[9:17], "little"), int.from_bytes(self.proof.row[17:25], "little")
+
+
+def as_reading(item: Item) -> Reading:
+    fields = as_map(item, TRANSACTION_KEYS + "reading")
+    transaction = as_transaction(fields, "metering/reading_batch")
+    identity = as_map(transaction.identity, "counter epoch")
+    as_int(identity["counter"], 1)
+    as_int(identity["epoch"], 1)
+    keys = "agent boundary_s clock configuration previous profiles registers rows rows_root"
+    body = as_map(transaction.body, keys, "observations receipt")
+    as_text(body["agent"], 0)
+    for key in {"configuration", "previous", "profiles", "observations"} & set(body):
+        as_digest(body[key])
+    if "receipt" in body:
+        height, digest = as_array(body["receipt"], 2, 2)
+        as_int(height)
+        as_digest(digest)
+    clock = as_map(body["clock"], "offset_ms state")
+    as_int(clock["offset_ms"])
+    as_int(body["rows"], 1, 4096)
+    return Reading(
+        transaction=transaction,
+        boundary_s=as_int(body["boundary_s"]),
+        clock_state=as_word(clock["state"], "synced holdover unsynced simulated"),
+        registers=tuple(as_text(code) for code in as_array(body["registers"], 1, 3)),
+        rows_root=as_digest(body["rows_root"]),
+        proof=as_row_proof(fields["reading"], 25),
+    )
+
+
+@dataclass(frozen=True)
+class Order:
+    transaction: Transaction
+    counter: int
+    slot_start_s: int
+    area: str
+    price_micro_per_kwh: int
+    quantity_wh: int
+    side: int  # 0 buy, 1 sell
+    fill: RowProof
+
+
+def as_order(item: Item) -> Order:
+    fields = as_map(item, TRANSACTION_KEYS + "fill")
+    transaction = as_transaction(fields, "market/order")
+    identity = as_map(transaction.identity, "counter slot_start_s")
+    body = as_map(transaction.body, "area price_micro_per_kwh quantity_wh side")
+    return Order(
+        transaction=transaction,
+        counter=as_int(identity["counter"]),
+        slot_start_s=as_int(identity["slot_start_s"]),
+        area=as_text(body["area"]),
+        price_micro_per_kwh=as_int(body["price_micro_per_kwh"]),
+        quantity_wh=as_int(body["quantity_wh"]),
+        side=("buy", "sell").index(as_word(body["side"], "buy sell")),
+        fill=as_row_proof(fields["fill"], 33),
+    )
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    transaction: Transaction
+    rows_root: bytes
+    row_path: Path
+
+
+def as_enrolment(item: Item) -> Enrolment:
+    fields = as_map(item, TRANSACTION_KEYS + "row_path")
+    transaction = as_transaction(fields, "registry/register")
+    identity = as_map(transaction.identity, "client_id valid_until_s")
+    as_bytes(identity["client_id"], 16)
+    as_int(identity["valid_until_s"])
+    body = as_map(transaction.body, "rows rows_root")
+    as_int(body["rows"], 1, 4096)
+    return Enrolment(transaction, as_digest(body["rows_root"]), as_path(fields["row_path"]))

@@ -1,0 +1,298 @@
+"""Registered entities, their dated entries and what is in force: docs/spec/registry.md."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from tests.second_verifier.encoding import (
+    U32_MAX,
+    Item,
+    MalformedError,
+    as_array,
+    as_bool,
+    as_bytes,
+    as_digest,
+    as_int,
+    as_map,
+    as_name,
+    as_natural,
+    as_text,
+    as_time,
+    as_u32,
+    as_word,
+    decode,
+)
+from tests.second_verifier.proofs import Leaf, as_leaf
+from tests.second_verifier.sm import is_public_key
+from tests.second_verifier.trees import salted_hash
+
+REGISTER_MAX = 10**13
+_LONGEST_ZONE_TIME_S = 31_622_400
+Registers: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Area:
+    rules: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class Gateway:
+    organisation: str
+    protection: str
+
+
+@dataclass(frozen=True)
+class Installation:
+    gateway: str
+    limit_wh: int
+    modulus_wh: int
+    point: str
+    ratio: int
+    first_registers: Registers | None
+
+
+@dataclass(frozen=True)
+class Party:
+    area: str
+    organisation: str
+
+
+@dataclass(frozen=True)
+class PointOfSupply:
+    area: str
+    party: str | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    prices: dict[str, int]
+    terms: dict[str, Item]
+
+
+@dataclass(frozen=True)
+class Signer:
+    organisation: str
+    public_key: bytes
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Zone:
+    contract: str
+    contract_pin: bytes
+    gate_before_start_s: int
+    open_before_start_s: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A revoked signer, a retired gateway or a removed installation."""
+
+    final_registers: Registers | None = None
+    point: str | None = None
+
+
+Value: TypeAlias = Area | Gateway | Installation | Party | PointOfSupply | Rules | Signer | Zone | Ended
+
+
+def _ended(item: Item, word: str) -> Ended | None:
+    if not isinstance(item, dict) or word not in item:
+        return None
+    fields = as_map(item, f"organisation {word}")
+    as_name(fields["organisation"])
+    if as_bool(fields[word]) is not True:
+        raise MalformedError(f"{word} is not true")
+    return Ended()
+
+
+def _area(item: Item) -> Area:
+    fields = as_map(item, "calendar rules zone")
+    as_name(fields["calendar"])
+    return Area(as_name(fields["rules"]), as_name(fields["zone"]))
+
+
+def _gateway(item: Item) -> Gateway | Ended:
+    ended = _ended(item, "retired")
+    if ended:
+        return ended
+    fields = as_map(item, "organisation protection")
+    return Gateway(as_name(fields["organisation"]), as_name(fields["protection"]))
+
+
+def _registers(item: Item) -> Registers:
+    read_import, read_export = as_array(item, 2, 2)
+    return as_int(read_import, 0, REGISTER_MAX), as_int(read_export, 0, REGISTER_MAX)
+
+
+def _removed(item: dict[str, Item]) -> Ended:
+    fields = as_map(item, "point removed", "final_registers")
+    if as_bool(fields["removed"]) is not True:
+        raise MalformedError("removed is not true")
+    final = fields.get("final_registers")
+    return Ended(None if final is None else _registers(final), as_name(fields["point"]))
+
+
+def _installation(item: Item) -> Installation | Ended:
+    if isinstance(item, dict) and "removed" in item:
+        return _removed(item)
+    fields = as_map(item, "gateway limit_wh meter modulus_wh point profile ratio", "first_registers")
+    as_name(fields["meter"])
+    as_name(fields["profile"])
+    limit_wh, ratio = as_int(fields["limit_wh"], 1, 10**9), as_int(fields["ratio"], 1, 10_000)
+    modulus_wh = as_int(fields["modulus_wh"], 0, 2**53)
+    if limit_wh * ratio > 10**9 or 0 < modulus_wh <= 2 * limit_wh:
+        raise MalformedError("an installation's limit is out of range")
+    first = fields.get("first_registers")
+    return Installation(
+        gateway=as_name(fields["gateway"]),
+        limit_wh=limit_wh,
+        modulus_wh=modulus_wh,
+        point=as_name(fields["point"]),
+        ratio=ratio,
+        first_registers=None if first is None else _registers(first),
+    )
+
+
+def _party(item: Item) -> Party:
+    fields = as_map(item, "area organisation trades")
+    as_bool(fields["trades"])
+    return Party(as_name(fields["area"]), as_name(fields["organisation"]))
+
+
+def _point(item: Item) -> PointOfSupply:
+    fields = as_map(item, "area role", "party")
+    as_word(fields["role"], "household load feeder")
+    return PointOfSupply(as_name(fields["area"]), as_name(fields["party"]) if "party" in fields else None)
+
+
+def _rules(item: Item) -> Rules:
+    fields = as_map(item, "prices terms")
+    prices, terms = fields["prices"], fields["terms"]
+    if not isinstance(prices, dict) or not isinstance(terms, dict):
+        raise MalformedError("prices or terms are no map")
+    return Rules({key: as_int(price) for key, price in prices.items()}, terms)
+
+
+def _signer(item: Item) -> Signer | Ended:
+    ended = _ended(item, "revoked")
+    if ended:
+        return ended
+    fields = as_map(item, "organisation public_key roles")
+    key = as_bytes(fields["public_key"], 65)
+    if not is_public_key(key):
+        raise MalformedError("not a public key")
+    words = "administrator clock gateway prosumer regulator utility"
+    roles = [as_word(role, words) for role in as_array(fields["roles"])]
+    if roles != sorted(set(roles)):
+        raise MalformedError("roles do not ascend")
+    return Signer(as_name(fields["organisation"]), key, frozenset(roles))
+
+
+def _zone(item: Item) -> Zone:
+    times = "first_slot_start_s gate_before_start_s metering_deadline_s open_before_start_s"
+    fields = as_map(item, "contract contract_pin " + times)
+    as_natural(fields["first_slot_start_s"])
+    as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
+    gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)
+    opening = as_int(fields["open_before_start_s"], gate + 1, _LONGEST_ZONE_TIME_S)
+    return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening)
+
+
+_FORMS: dict[str, Callable[[Item], Value]] = {
+    "area": _area,
+    "gateway": _gateway,
+    "installation": _installation,
+    "party": _party,
+    "point": _point,
+    "rules": _rules,
+    "signer": _signer,
+    "zone": _zone,
+}
+_NUMBERS = {"area": "number", "party": "number", "point": "row"}
+
+
+def _split(key: str) -> tuple[str, str]:
+    kind, _, name = key.partition("/")
+    if kind not in _FORMS:
+        raise MalformedError(f"no such entity: {kind}")
+    if kind == "installation" and not (name.isascii() and name.isdigit() and str(int(name)) == name):
+        raise MalformedError("an installation's key does not end with a number")
+    if kind == "installation" and int(name) > U32_MAX:
+        raise MalformedError("an installation's number is no u32")
+    return kind, as_name(name)
+
+
+class Entry(NamedTuple):
+    from_s: int
+    recorded_height: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Entity:
+    leaf: Leaf
+    kind: str
+    name: str
+    entries: tuple[Entry, ...]
+    number: int  # of an area or party, or a point's row; -1 for other entities
+
+    def in_force(self, at_s: int, as_of_height: int) -> Entry | None:
+        known = [entry for entry in self.entries if entry.from_s <= at_s and entry.recorded_height <= as_of_height]
+        return known[-1] if known else None
+
+    def after(self, entry: Entry, as_of_height: int) -> Entry | None:
+        """The next entry that was recorded by then."""
+        later = self.entries[self.entries.index(entry) + 1 :]
+        return next((entry for entry in later if entry.recorded_height <= as_of_height), None)
+
+    def entries_ascend(self) -> bool:
+        places = [(entry.from_s, entry.recorded_height) for entry in self.entries]
+        return bool(places) and places == sorted(set(places))
+
+
+def as_entity(leaf: Item, path: Item) -> Entity:
+    proof = as_leaf(leaf, path)
+    kind, name = _split(proof.key)
+    number = _NUMBERS.get(kind)
+    fields = as_map(proof.value, f"entries {number or ''}", "folded folded_to_s")
+    if "folded" in fields:
+        as_digest(fields["folded"])
+    if "folded_to_s" in fields:
+        as_time(fields["folded_to_s"])
+    if ("folded" in fields) != ("folded_to_s" in fields):
+        raise MalformedError("of folded and folded_to_s one is missing")
+    entries = []
+    for item in as_array(fields["entries"], 0, 64):
+        from_s, recorded_height, digest = as_array(item, 3, 3)
+        entries.append(Entry(as_time(from_s), as_natural(recorded_height), as_digest(digest)))
+    return Entity(proof, kind, name, tuple(entries), as_u32(fields[number]) if number else -1)
+
+
+@dataclass(frozen=True)
+class RegistryRow:
+    key: str
+    from_s: int
+    value: Value
+    digest: bytes  # the salted hash of the row
+
+
+def as_registry_row(row: Item, salt: Item) -> RegistryRow:
+    data = as_bytes(row)
+    key, from_s, value = as_array(decode(data, booleans=True), 3, 3)
+    kind, _ = _split(as_text(key, 1, 128))
+    return RegistryRow(
+        as_text(key, 1, 128), as_time(from_s), _FORMS[kind](value), salted_hash(as_bytes(salt, 16), data)
+    )
+
+
+@dataclass(frozen=True)
+class Opened:
+    entity: Entity
+    row: RegistryRow
+
+
+def as_opened(item: Item) -> Opened:
+    fields = as_map(item, "leaf path row salt")
+    return Opened(as_entity(fields["leaf"], fields["path"]), as_registry_row(fields["row"], fields["salt"]))

@@ -1,0 +1,251 @@
+"""A small community, told block by block, and the evidence for its first household.
+
+One zone, one area, two households behind one gateway. h1 buys 600 Wh of h2, imports 1,000 Wh and owes 226,000,000 nano:
+600 x 100,000 traded, 400 x 300,000 residual, 600 x 20,000 and 400 x 60,000 network, 1,000 x 10,000 levy.
+
+| block | ledger time | what happens |
+| --- | --- | --- |
+| 1 | 6,000 | an administrator enrols the key of h1 |
+| 2 | 6,300 | the orders for the slot 9,000 to 9,900, open from 5,400 to 8,100 |
+| 3 | 8,100 | the gate closes: 600 Wh at 100,000 |
+| 4 | 9,010 | the batch of the boundary 9,000 |
+| 5 | 9,910 | the batch of the boundary 9,900 |
+| 6 | 11,700 | the slot is settled, as of the height 5 |
+| 7 | 11,800 | nothing: the header of the bundle |
+| 8 | 11,900 | three signers hand over to three others |
+| 9 | 12,000 | nothing, certified by the new signers |
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.second_verifier.chain_builder import RecordedRow
+from tests.second_verifier.encoding import Item
+from tests.second_verifier.signing import key_pair
+from tests.second_verifier.sm import sm3
+
+SLOT_S, START_S, END_S = 900, 9_000, 9_900
+OLD_SIGNERS = tuple(key_pair(f"signer {n}") for n in (1, 2, 3))
+NEW_SIGNERS = tuple(key_pair(f"signer {n}") for n in (4, 5, 6))
+KEYS = {name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "thief")}
+AUCTION, MID_MARKET = "p2p_call_auction/1", "mid_market_rate/1"
+PRICES = {
+    "feed_in_price": 50_000,
+    "levy": 10_000,
+    "network_residual": 60_000,
+    "network_traded": 20_000,
+    "residual_price": 300_000,
+    "shortfall_price": 350_000,
+    "surplus_price": 40_000,
+}
+
+
+class ReadingFacts(NamedTuple):
+    boundary_s: int
+    import_wh: int
+    export_wh: int = 0
+    offset_ms: int = 120
+    quality: int = 0
+    meter: int = 1
+
+
+class PositionFacts(NamedTuple):
+    row: int
+    quality: int
+    start_import: int
+    end_import: int
+    start_export: int
+    end_export: int
+    import_wh: int
+    export_wh: int
+    columns: tuple[int, ...]  # of the contract, in its order
+
+
+class FillFacts(NamedTuple):
+    party: int = 0
+    counter: int = 1
+    side: int = 0
+    quantity_wh: int = 600
+    price: int = 300_000
+    filled_wh: int = 600
+
+
+class OrderFacts(NamedTuple):
+    slot_start_s: int = START_S
+    area: str = "a1"
+    price: int = 300_000
+    quantity_wh: int = 600
+    side: str = "buy"
+
+
+BUY = OrderFacts()
+BOUGHT = FillFacts()
+BOOK = ((0, 0, 600, 300_000, 600), (1, 1, 700, 100_000, 600))  # rank, side, quantity_wh, limit, filled_wh
+START = ReadingFacts(START_S, 50_000)
+END = ReadingFacts(END_S, 51_000, offset_ms=-80, quality=0x10)
+POSITION = PositionFacts(0, 0x10, 50_000, 51_000, 0, 0, 1_000, 0, (600, 0, 226_000_000, 370_000_000))
+NEIGHBOUR = PositionFacts(1, 0, 20_000, 20_000, 7_000, 7_800, 0, 800, (0, 600, -70_000_000, -40_000_000))
+
+
+@dataclass(frozen=True)
+class Story:
+    """The facts as they are; a lie is a story in which one of them is another than the rest says."""
+
+    order: OrderFacts = BUY
+    order_time_s: int = 6_300
+    fill: FillFacts = BOUGHT
+    book: tuple[tuple[int, int, int, int, int], ...] = BOOK
+    volume_wh: int = 600
+    clearing_price: int = 100_000
+    cleared_area: int = 0
+    cleared_zone: str = "z1"
+    start: ReadingFacts = START
+    end: ReadingFacts = END
+    batch_registers: tuple[str, ...] = ("1-0:1.8.0", "1-0:2.8.0")
+    batch_chain: str | None = None
+    batch_signer: str = "gw1"
+    position: PositionFacts = POSITION
+    neighbour: PositionFacts = NEIGHBOUR
+    area_columns: tuple[int, ...] = ()
+    contract: str = AUCTION
+    settled_area: int = 0
+    settled_rules: str = "rules/r1"
+    as_of_height: int = 5
+    runs_height: int = 6
+    later_run: bool = False
+    modulus_wh: int = 0
+    limit_wh: int = 5_000
+    ratio: int = 1
+    removed_s: int | None = None
+    next_meter_s: int | None = None
+    installation_gateway: str = "gw1"
+    gateway_organisation: str = "operator"
+    gateway_retired: bool = False
+    party_organisation: str = "operator"
+    zone_pin: bytes = sm3(b"the contract's code")
+    enroller: str = "admin"
+    enrolled_roles: tuple[str, ...] = ("prosumer",)
+    enrolled_organisation: str = "operator"
+    enrolled_from_s: int = 6_000
+    enrolled_height: int = 1
+    next_key_from_s: int | None = None
+    gateway_revoked_s: int | None = None
+    order_signer: str = "h1"
+    order_pair: str = "h1"
+    order_chain: str | None = None
+    slot_s: int = SLOT_S
+    rewritten: tuple[str, str, str | int | None] | None = None  # of a genesis row: key, field, value or absent
+    batch_pair: str = "gw1"
+    enrolment_pair: str = "admin"
+    protocol_version: int = 2
+
+
+def _signer(name: str, organisation: str, *roles: str) -> Item:
+    return {"organisation": organisation, "public_key": KEYS[name].public, "roles": list[Item](sorted(roles))}
+
+
+def _installation(story: Story, meter: str, point: str) -> dict[str, Item]:
+    return {
+        "gateway": story.installation_gateway,
+        "limit_wh": story.limit_wh,
+        "meter": meter,
+        "modulus_wh": story.modulus_wh,
+        "point": point,
+        "profile": "din-rail",
+        "ratio": story.ratio,
+    }
+
+
+def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
+    rows = _true_rows(story)
+    if story.rewritten is None:
+        return rows
+    wanted, field, other = story.rewritten
+    for key, _, value in rows:
+        assert isinstance(value, dict)
+        if key == wanted and field in value:
+            value.pop(field)
+            value |= {} if other is None else {field: other}
+    return rows
+
+
+def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
+    gateway: dict[str, Item] = {"organisation": story.gateway_organisation}
+    gateway |= {"retired": True} if story.gateway_retired else {"protection": "tpm2"}
+    names = [
+        name for name in PRICES if story.contract != MID_MARKET or name not in ("shortfall_price", "surplus_price")
+    ]
+    auction: Item = {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
+    rules: dict[str, Item] = {
+        "prices": {f"{name}_micro_per_kwh": PRICES[name] for name in names},
+        "terms": {} if story.contract == MID_MARKET else auction,
+    }
+    zone: Item = {
+        "contract": story.contract,
+        "contract_pin": story.zone_pin,
+        "first_slot_start_s": START_S,
+        "gate_before_start_s": 900,
+        "metering_deadline_s": 1_800,
+        "open_before_start_s": 3_600,
+    }
+    party: dict[str, Item] = {"area": "a1", "organisation": story.party_organisation, "trades": True}
+    rows: list[tuple[str, int, Item]] = [
+        ("organisation/operator", 0, {"roles": ["administrator", "gateway", "prosumer"], "title": "The operator"}),
+        ("signer/admin", 0, _signer("admin", "operator", "administrator")),
+        ("signer/other-admin", 0, _signer("other-admin", "rival", "administrator")),
+        ("gateway/gw1", 0, gateway),
+        ("signer/gw1", 0, _signer("gw1", "operator", "gateway")),
+        ("zone/z1", 5_000, zone),
+        ("rules/r1", 0, rules),
+        ("rules/r2", 0, dict(rules)),
+        ("area/a1", 0, {"calendar": "local", "rules": "r1", "zone": "z1"}),
+        ("party/h1", 0, party),
+        ("party/h2", 0, dict(party)),
+        ("point/p1", 0, {"area": "a1", "party": "h1", "role": "household"}),
+        ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
+        ("installation/1", 0, _installation(story, "M-1", "p1")),
+        ("installation/2", 0, _installation(story, "M-2", "p2")),
+        ("signer/h2", 0, _signer("h2", "operator", "prosumer")),
+    ]
+    if story.removed_s is not None and story.next_meter_s is not None:
+        removed: Item = {"final_registers": [50_400, 0], "point": "p1", "removed": True}
+        rows.append(("installation/1", story.removed_s, removed))
+        rows.append(
+            ("installation/3", story.next_meter_s, _installation(story, "M-3", "p1") | {"first_registers": [100, 0]})
+        )
+    if story.gateway_revoked_s is not None:
+        revoked: Item = {"organisation": "operator", "revoked": True}
+        rows.append(("signer/gw1", story.gateway_revoked_s, revoked))
+    return rows
+
+
+_BESIDE: dict[str, dict[str, Item]] = {
+    "area/a1": {"number": 0},
+    "party/h1": {"number": 0},
+    "party/h2": {"number": 1},
+    "point/p1": {"row": 0},
+    "point/p2": {"row": 1},
+}
+
+
+def entity_leaves(rows: list[RecordedRow]) -> dict[str, Item]:
+    leaves: dict[str, Item] = {}
+    for key in dict.fromkeys(row.key for row in rows):
+        leaves[key] = {"entries": [row.entry for row in rows if row.key == key], **_BESIDE.get(key, {})}
+    return leaves
+
+
+EXCHANGE = Story(
+    removed_s=9_400,
+    next_meter_s=9_401,
+    end=END._replace(import_wh=700, meter=3),
+    position=POSITION._replace(end_import=700),
+)
+# The community's surplus is 800 Wh of h2, its deficit 1,000 Wh of h1. h1 owes 800 x 175,000 + 200 x 300,000 for energy,
+# 800 x 20,000 + 200 x 60,000 + 1,000 x 10,000 for network and levy.
+SHARED = Story(
+    contract=MID_MARKET,
+    position=POSITION._replace(columns=(800, 0, 200_000_000, 238_000_000, 370_000_000)),
+    neighbour=NEIGHBOUR._replace(columns=(0, 800, -140_000_000, -140_000_000, -40_000_000)),
+    area_columns=(800, 1_000),
+)

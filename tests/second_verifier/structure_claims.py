@@ -1,0 +1,173 @@
+"""Claims 2 to 4: the header, the registry and the position."""
+
+from tests.second_verifier.case import Case, UnsureError, require, value_of
+from tests.second_verifier.registry import Area, Ended, Gateway, Installation, Opened, Party, PointOfSupply, Rules, Zone
+from tests.second_verifier.trees import RIGHT, fold, leaf_hash
+
+_SLOT_LENGTHS_S = (300, 900, 1800, 3600)
+
+
+def check_header(case: Case) -> None:
+    """Claim 2."""
+    bundle, run = case.bundle, case.bundle.run
+    genesis, header = bundle.genesis, bundle.header
+    require(genesis.header.chain == header.chain, "the genesis header is of another chain")
+    require(genesis.header.height == 0 and header.height > 0, "a header of an impossible height")
+    require(all(step[0] == RIGHT for step in genesis.path), "genesis is not the first leaf of the history")
+    in_history = fold(leaf_hash(genesis.header.digest), genesis.path) == header.history_root
+    require(in_history, "genesis is not in the history of the header")
+    for leaf, key in (
+        (bundle.chain.leaf, "chain"),
+        (run.leaf, f"run/{run.slot_start_s}/{run.zone}/{run.name}"),
+        (bundle.runs.leaf, f"runs/{run.slot_start_s}/{run.zone}"),
+    ):
+        require(leaf.key == key, f"a leaf {leaf.key} stands for {key}")
+        require(leaf.root == header.state_root, f"{key} does not lie under the state root")
+    require(bundle.chain.slot_s in _SLOT_LENGTHS_S, "a slot length that no chain has")
+    require(run.slot_start_s % bundle.chain.slot_s == 0, "the run's slot does not start on a boundary")
+    require(run.as_of_height + 1 <= header.height, "the run is later than the header")
+    require(bundle.runs.runs.count((run.name, run.as_of_height + 1)) == 1, "the run does not stand once in the runs")
+    headers = [header, *(transaction.header for transaction in bundle.transactions)]
+    if any(header.protocol_version != 2 for header in headers):
+        raise UnsureError("a header of an unknown protocol version")
+
+
+def opens_in_force(opened: Opened, at_s: int, as_of_height: int) -> bool:
+    """Whether the opened row is that of its entity's entry in force at `at_s` as of the height."""
+    entry, row = opened.entity.in_force(at_s, as_of_height), opened.row
+    return entry is not None and (row.key, row.from_s, row.digest) == (
+        opened.entity.leaf.key,
+        entry.from_s,
+        entry.digest,
+    )
+
+
+def require_in_force(case: Case, opened: Opened, kind: str, at_s: int, as_of_height: int) -> None:
+    """An entity of this kind, of this state, and the row of its entry in force."""
+    entity = opened.entity
+    require(entity.kind == kind, f"{entity.leaf.key} stands for an entity of the kind {kind}")
+    require(entity.leaf.root == case.bundle.header.state_root, f"{entity.leaf.key} does not lie under the state root")
+    require(entity.entries_ascend(), f"the entries of {entity.leaf.key} do not ascend")
+    in_force = opens_in_force(opened, at_s, as_of_height)
+    require(in_force, f"the row opened of {entity.leaf.key} is not that of the entry in force")
+
+
+def _check_zone(case: Case) -> None:
+    bundle, run = case.bundle, case.bundle.run
+    require_in_force(case, bundle.zone, "zone", run.slot_start_s, run.as_of_height)
+    entity = bundle.zone_contract.entity
+    require(entity.leaf.digest == bundle.zone.entity.leaf.digest, "zone and zone_contract are two entities")
+    opening_s = max(run.slot_start_s - case.zone.open_before_start_s, entity.entries[0].from_s)
+    require_in_force(case, bundle.zone_contract, "zone", opening_s, run.as_of_height)
+    contract = value_of(bundle.zone_contract, Zone)
+    same = (contract.contract, contract.contract_pin) == (run.contract, run.contract_pin)
+    require(same, "the run's contract is not the zone's")
+    require(bundle.zone.entity.name == run.zone, "the zone is not the run's")
+
+
+def _check_owners(case: Case) -> None:
+    bundle, run = case.bundle, case.bundle.run
+    for opened, kind in (
+        (bundle.area, "area"),
+        (bundle.party, "party"),
+        (bundle.point, "point"),
+        (bundle.rules, "rules"),
+    ):
+        require_in_force(case, opened, kind, run.slot_start_s, run.as_of_height)
+    area, point = value_of(bundle.area, Area), value_of(bundle.point, PointOfSupply)
+    value_of(bundle.rules, Rules)
+    require(area.zone == run.zone, "the area is of another zone")
+    require(area.rules == bundle.rules.entity.name, "the rules are not the area's")
+    require(point.area == bundle.area.entity.name, "the point is of another area")
+    require(point.party == bundle.party.entity.name, "the point is another party's")
+    require(value_of(bundle.party, Party).area == bundle.area.entity.name, "the party is of another area")
+
+
+def _check_pieces(case: Case) -> None:
+    """Each piece's entries, and that removals and next pieces follow one another inside the slot."""
+    as_of, since_s = case.bundle.run.as_of_height, case.slot_start_s
+    for i, piece in enumerate(case.bundle.pieces):
+        opened = piece.installation
+        begin_s = case.slot_start_s if i == 0 else opened.row.from_s
+        require_in_force(case, opened, "installation", begin_s, as_of)
+        installation = value_of(opened, Installation)
+        require(installation.point == case.bundle.point.entity.name, "the installation measures another point")
+        if i > 0:
+            require(since_s <= begin_s < case.slot_end_s, "a piece begins before the one before ends")
+            require(installation.first_registers is not None, "a piece without first registers")
+        if piece.removed:
+            since_s = _removed_at(case, opened, piece.removed)
+    _check_last_piece(case)
+
+
+def _removed_at(case: Case, opened: Opened, removed: Opened) -> int:
+    as_of = case.bundle.run.as_of_height
+    entry = opened.entity.in_force(opened.row.from_s, as_of)
+    following = opened.entity.after(entry, as_of) if entry else None
+    same = removed.entity.leaf.digest == opened.entity.leaf.digest
+    require(same and following is not None, "a removal of another installation")
+    require_in_force(case, removed, "installation", removed.row.from_s, as_of)
+    require(following == removed.entity.in_force(removed.row.from_s, as_of), "the removal does not follow")
+    require(
+        max(case.slot_start_s, opened.row.from_s) < removed.row.from_s < case.slot_end_s, "removed outside the slot"
+    )
+    ended = value_of(removed, Ended)
+    require(ended.final_registers is not None, "a removal without final registers")
+    require(ended.point == case.bundle.point.entity.name, "a removal at another point")
+    return removed.row.from_s
+
+
+def _check_last_piece(case: Case) -> None:
+    last, changed = case.bundle.pieces[-1].installation, case.bundle.pieces[-1].end_installation
+    require_in_force(case, case.last_installation, "installation", case.slot_end_s, case.bundle.run.as_of_height)
+    at_end = value_of(case.last_installation, Installation)
+    require(at_end.point == case.bundle.point.entity.name, "the last installation measures another point")
+    if changed:
+        same = changed.entity.leaf.digest == last.entity.leaf.digest
+        require(same and changed.row.digest != last.row.digest, "end_installation is not another entry of the last one")
+
+
+def _check_gateways(case: Case) -> None:
+    """The gateway of each reading, in force when its batch was recorded; no other one, in order."""
+    shown, used = case.bundle.gateways, set()
+    ends = (case.bundle.pieces[0].installation, case.last_installation)
+    for reading, installation in zip(case.bundle.readings, ends, strict=True):
+        header = reading.transaction.header
+        key = f"gateway/{value_of(installation, Installation).gateway}"
+        at_s, as_of = header.ledger_time_s, header.height - 1
+        found = [gateway for gateway in shown if gateway.row.key == key and opens_in_force(gateway, at_s, as_of)]
+        require(len(found) == 1, f"the entry of {key} in force at its batch is not shown once")
+        require_in_force(case, found[0], "gateway", at_s, as_of)
+        value_of(found[0], Gateway)
+        used.add(found[0].row.digest)
+    require(len(used) == len(shown), "a gateway's entry that no reading rests on")
+    places = [_place(gateway) for gateway in shown]
+    require(places == sorted(places), "the gateways do not ascend")
+
+
+def _place(opened: Opened) -> tuple[str, int, int]:
+    row = opened.row
+    heights = [entry.recorded_height for entry in opened.entity.entries if entry.digest == row.digest]
+    return row.key, row.from_s, heights[0]
+
+
+def check_registry(case: Case) -> None:
+    """Claim 3."""
+    _check_zone(case)
+    _check_owners(case)
+    _check_pieces(case)
+    _check_gateways(case)
+
+
+def check_position(case: Case) -> None:
+    """Claim 4."""
+    bundle, run = case.bundle, case.bundle.run
+    require(bundle.position.root == run.rows_root, "the position does not lie under the run's rows")
+    require(bundle.area_result.root == run.areas_root, "the area row does not lie under the run's areas")
+    require(case.position.row == bundle.point.entity.number, "the position is another point's")
+    require(case.area_result.number == bundle.area.entity.number, "the area row is another area's")
+    require(case.area_result.rules == bundle.rules.row.digest, "the run settled by other rules")
+    if case.contract is None:
+        raise UnsureError(f"the contract {run.contract} is unknown")
+    require(len(case.position.columns) == case.contract.position_columns, "the position has not the contract's columns")
+    require(len(case.area_result.columns) == case.contract.area_columns, "the area row has not the contract's columns")

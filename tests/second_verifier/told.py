@@ -1,0 +1,260 @@
+"""A story as a chain: what stands in each block, from docs/spec/state.md and batch.md.
+
+Leaves that no bundle shows are left as genesis made them, and the roots that no bundle proves a row under are made up.
+"""
+
+from dataclasses import dataclass
+
+from tests.second_verifier.chain_builder import NO_DIGEST, ChainBuilder, RecordedRow, Rows, SignedTransaction, record
+from tests.second_verifier.encoding import Item, encode
+from tests.second_verifier.sm import sm3
+from tests.second_verifier.story import (
+    END_S,
+    KEYS,
+    NEW_SIGNERS,
+    OLD_SIGNERS,
+    START_S,
+    FillFacts,
+    PositionFacts,
+    ReadingFacts,
+    Story,
+    entity_leaves,
+    genesis_rows,
+)
+from tests.second_verifier.trees import NO_LEAVES, salted_hash
+
+_SALT_SEED = sm3(b"salts of genesis")
+
+
+def u32(value: int) -> bytes:
+    return value.to_bytes(4, "little")
+
+
+def i64(*values: int) -> bytes:
+    return b"".join(value.to_bytes(8, "little", signed=True) for value in values)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A transaction, and the height of its block."""
+
+    transaction: SignedTransaction
+    height: int
+
+
+def _fill_row(fill: FillFacts) -> bytes:
+    head = u32(fill.party) + u32(fill.counter) + bytes([fill.side])
+    return head + i64(fill.quantity_wh, fill.price, fill.filled_wh)
+
+
+def _position_row(facts: PositionFacts) -> bytes:
+    registers = (facts.start_import, facts.end_import, facts.start_export, facts.end_export)
+    head = u32(facts.row) + bytes([facts.quality])
+    return head + i64(*registers, facts.import_wh, facts.export_wh, *facts.columns)
+
+
+def _reading_row(facts: ReadingFacts) -> bytes:
+    head = u32(facts.meter) + facts.offset_ms.to_bytes(4, "little", signed=True) + bytes([facts.quality])
+    return head + i64(facts.import_wh, facts.export_wh)
+
+
+class Told:
+    """The chain of a story, and what its evidence shows of it."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.genesis_rows = record(_SALT_SEED, genesis_rows(story), 0)
+        self.chain = self._genesis()
+        self.enrolled, self.enrolled_rows, self.enrolment = self._enrol()
+        self.orders = self._order()
+        self.fills, self.book, self.cleared = self._clear()
+        self.readings = self._readings(story.start, 1), self._readings(story.end, 2)
+        first = self._batch(story.start, 1, NO_DIGEST)
+        self.batches = first, self._batch(story.end, 2, sm3(first.transaction.signed))
+        self.positions, self.area_results = self._settle()
+        self.chain.block(11_800)
+        self.chain.block(11_900, next_signers=NEW_SIGNERS)
+        self.chain.block(12_000)
+
+    def row(self, key: str) -> RecordedRow:
+        """The first row of genesis of an entity."""
+        return next(row for row in self.genesis_rows if row.key == key)
+
+    def _genesis(self) -> ChainBuilder:
+        thresholds: Item = {"contract": 1, "protocol": 1, "registry": 1, "signers": 1}
+        calendar: Item = {"days": [0], "months": [0], "tz": "UTC", "tz_version": "2026a"}
+        genesis: dict[str, Item] = {
+            "calendars": {"local": calendar},
+            "clock": "block",
+            "currency": "CNY",
+            "ledger_time_s": 5_000,
+            "name": "village",
+            "protocol": [[2, 0]],
+            "registry": [row.row for row in self.genesis_rows],
+            "salt_seed": _SALT_SEED,
+            "signers": [[key, 1] for key in sorted(signer.public for signer in OLD_SIGNERS)],
+            "slot_s": self.story.slot_s,
+            "thresholds": thresholds,
+            "type": "genesis",
+            "version": 2,
+        }
+        leaves: dict[str, Item] = {
+            "chain": {key: genesis[key] for key in ("clock", "currency", "name", "slot_s", "thresholds")},
+            "protocol": {"versions": genesis["protocol"]},
+            "calendar/local": calendar,
+            **entity_leaves(self.genesis_rows),
+            "delivery/gw1": {"counter": 0, "epoch": 1, "last": NO_DIGEST, "last_boundary_s": -1},
+            "progress/z1": {"gate_slot_start_s": START_S, "run_slot_start_s": START_S, "untried": [], "waiting": []},
+        }
+        return ChainBuilder(genesis, leaves, OLD_SIGNERS)
+
+    def _enrol(self) -> tuple[RecordedRow, Rows, Recorded]:
+        """Block 1: the key of h1, beside one of nobody's."""
+        story, seed = self.story, sm3(b"salts of the enrolment")
+        value: Item = {
+            "organisation": story.enrolled_organisation,
+            "public_key": KEYS["h1"].public,
+            "roles": list[Item](sorted(story.enrolled_roles)),
+        }
+        rows: list[tuple[str, int, Item]] = [
+            ("signer/h1", story.enrolled_from_s, value),
+            ("signer/h3", 6_000, {"organisation": "operator", "public_key": KEYS["h2"].public, "roles": ["prosumer"]}),
+        ]
+        recorded = record(seed, rows, story.enrolled_height)
+        attachment = encode({"rows": [row.row for row in recorded], "seed": seed})
+        under = Rows(seed, tuple(row.row for row in recorded))
+        transaction = self.chain.transaction(
+            "registry/register",
+            story.enroller,
+            KEYS[story.enrolment_pair],
+            {"client_id": bytes(16), "valid_until_s": 8_000},
+            {"rows": 2, "rows_root": under.root},
+            attachment,
+        )
+        changes = entity_leaves(recorded)
+        if story.next_key_from_s is not None:
+            following: Item = [story.next_key_from_s, 1, sm3(b"the next key of h1")]
+            changes["signer/h1"] = {"entries": [recorded[0].entry, following]}
+        self.chain.block(6_000, [transaction], changes)
+        return recorded[0], under, Recorded(transaction, 1)
+
+    def _order(self) -> tuple[Recorded, Recorded]:
+        """Block 2: h1 buys, h2 sells 700 Wh from 100,000 on."""
+        facts = self.story.order
+        buy = self.chain.transaction(
+            "market/order",
+            self.story.order_signer,
+            KEYS[self.story.order_pair],
+            {"counter": 1, "slot_start_s": facts.slot_start_s},
+            {
+                "area": facts.area,
+                "price_micro_per_kwh": facts.price,
+                "quantity_wh": facts.quantity_wh,
+                "side": facts.side,
+            },
+            chain=self.story.order_chain,
+        )
+        sell = self.chain.transaction(
+            "market/order",
+            "h2",
+            KEYS["h2"],
+            {"counter": 1, "slot_start_s": START_S},
+            {"area": "a1", "price_micro_per_kwh": 100_000, "quantity_wh": 700, "side": "sell"},
+        )
+        self.chain.protocol_version = self.story.protocol_version
+        self.chain.block(self.story.order_time_s, [buy, sell])
+        self.chain.protocol_version = 2
+        return Recorded(buy, 2), Recorded(sell, 2)
+
+    def _clear(self) -> tuple[Rows, Rows, Rows]:
+        """Block 3: the fills, the book and the areas of the clearing."""
+        story = self.story
+        seeds: list[Item] = [sm3(order.transaction.signature) for order in self.orders]
+        seed_a = sm3(encode(["clearing-seed/2", 0, START_S, "z1", seeds]))
+        seed_c = sm3(encode(["clearing-seed/2", START_S, "z1", seeds]))
+        sold = FillFacts(1, 1, 1, 700, 100_000, 600)
+        fills = Rows(sm3(seed_a + b"fills"), (_fill_row(story.fill), _fill_row(sold)))
+        book_rows = tuple(u32(rank) + bytes([side]) + i64(*numbers) for rank, side, *numbers in story.book)
+        book = Rows(sm3(seed_a + b"book"), book_rows)
+        row = u32(story.cleared_area) + u32(2) + i64(story.volume_wh) + b"\x01" + i64(story.clearing_price)
+        row += self._digest("rules/r1") + book.root + fills.root
+        cleared = Rows(sm3(seed_c + b"areas"), (row,))
+        clearing: Item = {
+            "areas": 1,
+            "areas_root": cleared.root,
+            "contract": story.contract,
+            "contract_pin": sm3(b"the contract's code"),
+            "slot_start_s": START_S,
+            "zone": story.cleared_zone,
+        }
+        self.chain.block(max(8_100, story.order_time_s), (), {f"clearing/{START_S}/z1": clearing})
+        return fills, book, cleared
+
+    def _digest(self, key: str) -> bytes:
+        row = self.row(key)
+        return salted_hash(row.salt, row.row)
+
+    def _readings(self, facts: ReadingFacts, counter: int) -> Rows:
+        """The household's row and one of its neighbour."""
+        exported = 7_000 if counter == 1 else 7_800
+        neighbour = ReadingFacts(facts.boundary_s, 20_000, exported, meter=2)
+        return Rows(sm3(b"batch %d" % counter), (_reading_row(facts), _reading_row(neighbour)))
+
+    def _batch(self, facts: ReadingFacts, counter: int, previous: bytes) -> Recorded:
+        """Blocks 4 and 5."""
+        story, rows = self.story, self.readings[counter - 1]
+        transaction = self.chain.transaction(
+            "metering/reading_batch",
+            story.batch_signer,
+            KEYS[story.batch_pair],
+            {"counter": counter, "epoch": 1},
+            {
+                "agent": "builder",
+                "boundary_s": facts.boundary_s,
+                "clock": {"offset_ms": 3, "state": "synced"},
+                "configuration": sm3(b"configuration"),
+                "previous": previous,
+                "profiles": sm3(b"profiles"),
+                "registers": list[Item](story.batch_registers),
+                "rows": 2,
+                "rows_root": rows.root,
+            },
+            b"its columns",
+            story.batch_chain,
+        )
+        height = len(self.chain.blocks)
+        self.chain.block((9_010, 9_910)[counter - 1], [transaction])
+        return Recorded(transaction, height)
+
+    def _settle(self) -> tuple[Rows, Rows]:
+        """Block 6: the positions and the areas of the run."""
+        story = self.story
+        chunk_seeds: list[list[Item]] = [[sm3(bytes(32) + rows.seed)] for rows in self.readings]
+        seed_r = sm3(encode(["result-seed/2", START_S, "z1", "initial", chunk_seeds[0], chunk_seeds[1]]))
+        positions = Rows(seed_r, (_position_row(story.position), _position_row(story.neighbour)))
+        area_row = u32(story.settled_area) + self._digest(story.settled_rules) + i64(*story.area_columns)
+        area_results = Rows(sm3(seed_r + b"areas"), (area_row,))
+        run: Item = {
+            "areas": 1,
+            "areas_root": area_results.root,
+            "as_of_height": story.as_of_height,
+            "contract": story.contract,
+            "contract_pin": sm3(b"the contract's code"),
+            "points": 2,
+            "rows": 2,
+            "rows_root": positions.root,
+            "run": "initial",
+            "slot_start_s": START_S,
+            "totals_root": NO_LEAVES,
+            "zone": "z1",
+        }
+        runs: list[Item] = [["initial", story.runs_height]]
+        if story.later_run:
+            runs.append(["corrected", 7])
+        changes: dict[str, Item] = {
+            f"run/{START_S}/z1/initial": run,
+            f"runs/{START_S}/z1": {"runs": runs},
+            f"runs/{END_S}/z1": {"runs": [["initial", story.runs_height]]},
+        }
+        self.chain.block(11_700, (), changes)
+        return positions, area_results
