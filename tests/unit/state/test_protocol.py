@@ -15,7 +15,7 @@ from gridcore.envelope import Transaction
 from gridcore.genesis import Activation
 from gridcore.transactions.clock_advance import ClockAdvance
 from ledger.engines.embedded import EmbeddedEngine
-from ledger.kinds.kind import Answer, Kind
+from ledger.kinds.kind import Kind
 from ledger.kinds.table import KINDS
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.protocol import VERSIONS, ProtocolError, rules_at
@@ -40,10 +40,10 @@ GENESIS = replace(FEEDERS.genesis, protocol=PROTOCOL)
 STEP_S = 60
 
 
-def advance_by_minutes(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Answer:
+def advance_by_minutes(draft: Draft, transaction: Transaction, content: ClockAdvance) -> Code:
     """Version 3 as this test plants it: the clock moves to whole minutes alone."""
     if content.to_s % STEP_S:
-        return Answer(Code.CLOCK_NOT_AHEAD)
+        return Code.CLOCK_NOT_AHEAD
     return KINDS[ClockAdvance.kind].apply(draft, transaction, content)
 
 
