@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.twin.contracts import Order, split_by_largest_remainder
+from tests.twin.contracts import CallAuction, Member, Order, clear_auction, split_by_largest_remainder
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 REFUSED = ("refused-",)
