@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -183,6 +183,18 @@ class LedgerReader:
         if merkle.fold(merkle.leaf_hash(leaf), path) != header.state_root:
             raise self._db.damage(f"leaf {key} as of height {height}")
         return LeafProof(leaf, tuple(path), header, self.certificate(height))
+
+    def genesis_leaf_proof(self, key: str) -> tuple[bytes, Sequence[bytes]] | None:
+        """A provable leaf as it was at genesis and its sided path to the state root of header 0; None when there was no such leaf."""
+        with self._lock:
+            found = self._db.genesis_leaf(key)
+            if found is None:
+                return None
+            number, leaf = found
+            path = sided_path(self._db.genesis_tile, self._db.leaf_count(0), number)
+        if merkle.fold(merkle.leaf_hash(leaf), path) != self.application.origin.header.state_root:
+            raise self._db.damage(f"leaf {key} of genesis")
+        return leaf, path
 
     # ------------------------------------------------------------------------------------------- headers and blocks
 

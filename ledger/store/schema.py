@@ -9,7 +9,7 @@ from typing import Final
 
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL, signers BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
@@ -25,6 +25,9 @@ CREATE TABLE replaced_digests (height INTEGER NOT NULL, tile INTEGER NOT NULL, s
   PRIMARY KEY (height, tile)) WITHOUT ROWID;
 CREATE TABLE replaced_leaves (height INTEGER NOT NULL, number INTEGER NOT NULL, leaf BLOB NOT NULL,
   PRIMARY KEY (height, number)) WITHOUT ROWID;
+CREATE TABLE genesis_digests (tile INTEGER NOT NULL, slot INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (tile, slot)) WITHOUT ROWID;
+CREATE TABLE genesis_leaves (number INTEGER PRIMARY KEY, leaf BLOB NOT NULL);
 CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL,
   code INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -36,7 +39,7 @@ CREATE INDEX batches_by_height ON batches (height);
 ``registered``: the height up to it that wrote an entity of the registry's columns last.
 
 ``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
-by the height that did.
+by the height that did. ``genesis_...``: what was overwritten of genesis, for ever: a key that it names is proved under it.
 """
 
 _DISK_REFUSALS = (

@@ -174,6 +174,18 @@ class StateDb:
         replaced = self._first(query, found[0])
         return (found[0], bytes(replaced[0])) if replaced else found
 
+    def genesis_tile(self, tile: TileId) -> bytes:
+        """A tile as it was at genesis; longer if digests were added since."""
+        return self._tiles.load_genesis(tile)
+
+    def genesis_leaf(self, key: str) -> tuple[int, bytes] | None:
+        """Number and body of a provable leaf as they were at genesis, or None when there was no such leaf."""
+        found = self.load_leaf(key)
+        if found is None or found[0] >= self.leaf_count(0):
+            return None
+        replaced = self._first("SELECT leaf FROM genesis_leaves WHERE number = ?", found[0])
+        return (found[0], bytes(replaced[0])) if replaced else found
+
     # ----------------------------------------------------------------------------------------------------- blocks
 
     def save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
@@ -337,10 +349,13 @@ class StateDb:
             ),
         )
         self._keep_replaced_leaves(decided.state.leaves, leaves_before, height)
+        genesis_size = self.leaf_count(0)
+        self._keep_genesis_leaves(decided.state.leaves, genesis_size)
         self._save_leaves(decided.state.leaves, height)
         self._save_bodies(decided.state)
         self._tiles.save(decided.state.tree)
         self._tiles.save_replaced(decided.state.tree, height)
+        self._tiles.save_genesis(decided.state.tree, genesis_size)
         self.history.save(decided.history)
         # An accepted transaction (code 0) keeps its place for ever; of refusals the latest counts.
         self._connection.executemany(
@@ -371,6 +386,12 @@ class StateDb:
         self._connection.executemany(
             "INSERT INTO replaced_leaves SELECT ?, number, leaf FROM leaves WHERE number = ?",
             ((height, leaf.number) for leaf in leaves if leaf.number < leaves_before and is_provable(leaf.key)),
+        )
+
+    def _keep_genesis_leaves(self, leaves: Iterable[LeafChange], genesis_size: int) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO genesis_leaves SELECT number, leaf FROM leaves WHERE number = ?",
+            ((leaf.number,) for leaf in leaves if leaf.number < genesis_size and is_provable(leaf.key)),
         )
 
     def _forget_replaced(self, height: int) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
-from gridevidence.export import EvidenceError, EvidenceNotYetError
+from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
 from ledger.http import parameters

@@ -10,7 +10,7 @@ import pytest
 
 from gridcore import cbor, verify
 from gridcore.genesis import genesis_digest
-from gridevidence.export import EvidenceError, EvidenceNotYetError
+from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.evidence import build_book, build_bundle
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
