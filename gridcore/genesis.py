@@ -131,7 +131,7 @@ def decode_genesis(data: bytes) -> Genesis:
         raise UsageError(f"genesis: {error}") from None
     if not isinstance(fields, dict) or fields.get("type") != "genesis":
         raise UsageError("genesis: a map of type 'genesis'")
-    if fields.get("version") == 1:
+    if type(fields.get("version")) is int and fields["version"] == 1:
         raise UsageError(
             "genesis: of version 1, which release 0.1 reads; this release reads version 2: make a new chain"
         )

@@ -20,7 +20,7 @@ class MemoryLeaves(MemoryTiles):
     def __init__(self) -> None:
         super().__init__()
         self._leaves: dict[str, tuple[int, bytes]] = {}
-        self._bodies: dict[bytes, bytes] = {}
+        self.bodies: dict[bytes, bytes] = {}
 
     def load_leaf(self, key: str) -> tuple[int, bytes] | None:
         """See LeafSource."""
@@ -37,12 +37,12 @@ class MemoryLeaves(MemoryTiles):
 
     def load_body(self, digest: bytes) -> bytes | None:
         """See LeafSource."""
-        return self._bodies.get(digest)
+        return self.bodies.get(digest)
 
     def save(self, change: StateChange) -> None:
         """Keep what a block changed."""
         self._leaves.update((leaf.key, (leaf.number, leaf.leaf)) for leaf in change.leaves)
-        self._bodies.update(change.bodies)
+        self.bodies.update(change.bodies)
         self.tiles.update(change.tree.tiles)
 
 

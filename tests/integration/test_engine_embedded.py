@@ -18,7 +18,7 @@ from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
 from ledger.leaves.clearing import CLEARING
-from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.delivery import DELIVERY
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
@@ -124,7 +124,7 @@ async def test_a_batch_ahead_waits_and_is_applied_when_the_gap_closes(tmp_path: 
         assert height(engine) == 0
         assert await submit(engine, GW1[0]) == [Code.ACCEPTED]
         assert await submit(engine, *GW1[1:3]) == [Code.EXISTS, Code.EXISTS]
-        gateway = GATEWAY.must(engine._ledger, "gw-1")
+        gateway = DELIVERY.must(engine._ledger, "gw-1")
         assert (gateway.counter, gateway.last) == (3, transaction_id(GW1[2]))
 
 

@@ -23,12 +23,9 @@ GATEWAYS, METERS, BOUNDARIES = 4, 26, 3
 WORLD = replace(
     FEEDERS,
     start_s=FIRST_SLOT_S + BOUNDARIES * SLOT_S,
-    areas=[area(name, first_slot_start_s=FIRST_SLOT_S) for name in ("A", "B")],
+    areas=[area(name) for name in ("A", "B")],
     gateways=[gateway(f"gw-{number}") for number in range(GATEWAYS)],
-    meters=[
-        feeder(number, area="AB"[number % 2], gateway=f"gw-{number // 3 % GATEWAYS}", from_s=FIRST_SLOT_S)
-        for number in range(METERS)
-    ],
+    meters=[feeder(number, area="AB"[number % 2], gateway=f"gw-{number // 3 % GATEWAYS}") for number in range(METERS)],
 )
 
 

@@ -111,7 +111,7 @@ def test_a_registry_row_with_one_bit_changed_is_not_read() -> None:
     state = MemoryState(TWO_AREAS.genesis)
     digest = (state.get("rules/r") or {})["entries"][0][2]
     body = state.body(digest)
-    state.leaves._bodies[digest] = body[:-1] + bytes([body[-1] ^ 1])
+    state.leaves.bodies[digest] = body[:-1] + bytes([body[-1] ^ 1])
     with pytest.raises(RuntimeError, match=f"registry row {digest.hex()}"):
         state.body(digest)
     with pytest.raises(RuntimeError, match="registry row 0000"):
