@@ -264,7 +264,8 @@ def trust_root() -> dict[str, Any]:
     """The content of trust.json."""
     return {
         "type": "gridledger-trust",
-        "version": 1,
+        "version": 2,
+        "pins": [],
         "chain": CHAIN,
         "genesis": "00" * 32,
         "signers": [{"public_key": key("operator").public_key.hex(), "power": 1, "name": "operator"}],
