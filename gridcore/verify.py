@@ -232,7 +232,7 @@ CHAIN: Final[dict[str, Any]] = {
     "currency": re.compile("[A-Z]{3}"),
     "name": re.compile(r"[^/\x00-\x1f\x7f]{1,40}"),
     "slot_s": NATURAL,
-    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), NATURAL),
+    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), range(1, 1 << 63)),
 }
 OF_SLOT: Final[dict[str, Any]] = {
     "areas": NATURAL,
