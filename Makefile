@@ -70,12 +70,12 @@ bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 	@$(BIN)/gridledger bench run $(ARGS)
 
 soak: $(STAMP) ## long runs: a full day with 50 kills
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 $(ARGS)
 
 fuzz: $(STAMP) ## property tests again and again, each round from a printed seed; ROUNDS=20
 	@for round in $$(seq $(ROUNDS)); do \
 	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "fuzz: round $$round of $(ROUNDS), --hypothesis-seed=$$seed"; \
-	  GRIDLEDGER_HYPOTHESIS=fuzz $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis or fuzz" --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	  GRIDLEDGER_HYPOTHESIS=fuzz $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis or fuzz" -o faulthandler_timeout=0 --hypothesis-seed=$$seed $(ARGS) || exit 1; \
 	done
 
 format: $(STAMP) ## bring the code into its form

@@ -12,9 +12,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gridcore import cbor
 from gridcore.clock import WallClock
 from gridcore.errors import require
+from gridcore.genesis import Calendar
+from gridcore.master_data import MasterData, MeteredPoint, Named
+from gridcore.registry.area import AREA, Area
+from gridcore.registry.gateway import GATEWAY, Gateway
+from gridcore.registry.organisation import ORGANISATION, Organisation
+from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
@@ -23,7 +30,6 @@ from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
 from gridledger.bench import Measurement, best_seconds
-from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
 
 POINTS, ORDERS, METERS_OF_GATEWAY = 50_000, 10_000, 500
 GATEWAYS = POINTS // METERS_OF_GATEWAY
@@ -59,9 +65,9 @@ def bundle_export() -> Measurement:
     bundles: list[bytes] = []
     with TemporaryDirectory() as folder:
         data_dir = Path(folder) / "ledger"
-        init_ledger(data_dir, cbor.encode(genesis))
+        init_ledger(data_dir, genesis.encode())
         with closing(Ledger.open(data_dir, contracts, key, WallClock())) as ledger:
-            for wires in _blocks(genesis["chain"], key):
+            for wires in _blocks(genesis.chain, key):
                 results = ledger.make_block(ledger.examine(wires)).results
                 require(not any(result.code for result in results), "the benchmark's transactions are accepted")
             while ledger.make_block([]).work_pending:
@@ -137,39 +143,40 @@ def _batch(chain: str, key: SigningKey, gateway: int, end: int, previous: bytes)
 def _master_data(public_key: bytes, contract: str, contract_pin: bytes) -> MasterData:
     """One area of households; the first ORDERS of them trade. Everybody has the same key."""
     day_s = FIRST_S // 86_400 * 86_400
-    people = [Signer(name="operator", public_key=public_key, roles=["clock", "utility"])]
-    people += [Signer(name=f"g{number}", public_key=public_key, roles=["gateway"]) for number in range(GATEWAYS)]
-    people += [Signer(name=f"p{number}", public_key=public_key, roles=["prosumer"]) for number in range(ORDERS)]
-    rules = Rules(
-        name="r",
-        prices_micro_per_kwh=PRICES,
-        market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
+    roles = {"operator": ["clock", "utility"]}
+    roles |= {f"g{number}": ["gateway"] for number in range(GATEWAYS)}
+    roles |= {f"p{number}": ["prosumer"] for number in range(ORDERS)}
+    zone = Zone(
+        contract=contract,
+        contract_pin=contract_pin,
+        first_slot_start_s=FIRST_S,
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,
     )
-    area = Area(
-        name="A1",
-        contract=contract,
-        contract_pin=contract_pin,
-        first_slot_start_s=FIRST_S,
-        calendar="c",
-        rules="r",
-    )
-    calendar = Calendar(name="c", days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")
-    gateways = [Gateway(name=f"g{number}", organisation="operator") for number in range(GATEWAYS)]
+    terms = {"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"}
     return MasterData(
         name="bench",
         clock="simulated",
         ledger_time_s=OPEN_S,
         slot_s=SLOT_S,
         certifiers=[(public_key, 1)],
-        entries=[calendar, rules, *people, *gateways, area, *map(_household, range(POINTS))],
+        calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
+        listed=[
+            Named(ORGANISATION, "o", Organisation(["clock", "gateway", "prosumer", "utility"], "Benchmark")),
+            Named(RULES, "r", Rules(PRICES, terms)),
+            *(Named(SIGNER, name, Signer("o", public_key, own)) for name, own in roles.items()),
+            *(Named(GATEWAY, f"g{number}", Gateway("o", "software")) for number in range(GATEWAYS)),
+            Named(ZONE, "Z", zone),
+            Named(AREA, "A1", Area(calendar="c", rules="r", zone="Z")),
+            *map(_household, range(POINTS)),
+        ],
+        salt_seed=bytes(32),
     )
 
 
-def _household(number: int) -> Installation:
-    return Installation(
+def _household(number: int) -> MeteredPoint:
+    return MeteredPoint(
         number=number,
         area="A1",
         gateway=f"g{number // METERS_OF_GATEWAY}",
@@ -178,7 +185,7 @@ def _household(number: int) -> Installation:
         profile="eastron_sdm630",
         role="household",
         limit_wh=11_000,
-        from_s=0,
+        organisation="o",
         party=f"p{number}",
         trades=number < ORDERS,
     )

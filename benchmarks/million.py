@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
+
 from gridcore import cbor
 from gridcore.clock import WallClock
 from gridcore.errors import require
@@ -27,7 +29,6 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import SignedContent, sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
-from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
 
 if TYPE_CHECKING:
     from ledger.state.registry_columns import RegistryColumns
@@ -155,8 +156,9 @@ def _genesis_bytes(frame: dict[str, Any], leaves: list[bytes]) -> bytes:
 
 def _registry(world: World) -> RegistryColumns:
     """The columns that a first start would read from the leaves, which takes a minute of them."""
-    from ledger.leaves.installation import InstallationLeaf
     from ledger.state.registry_columns import EMPTY
+
+    from ledger.leaves.installation import InstallationLeaf
 
     number = FIRST_NUMBER
     return EMPTY.with_leaves(

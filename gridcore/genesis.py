@@ -1,68 +1,240 @@
-"""Genesis: the first state of a chain, and the name that follows from its digest (docs/spec/header.md)."""
+"""Genesis: what a chain starts from, and its name that follows from its digest (docs/spec/header.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 from gridcore import cbor
 from gridcore.errors import EncodingError, UsageError, excerpt
+from gridcore.forms import INSTANT, TIME_S_MAX, Form, choice, exactly, integer, octets, text
+from gridcore.public_key import point_of
 from gridcore.sm3 import sm3
 
-SLOT_S_CHOICES = (300, 900, 1800, 3600)
-GENESIS_BYTES_MAX = 256 * 1024 * 1024
-GENESIS_ITEMS_MAX = 1 << 25
-"""CBOR items of a genesis; an installation with its party and their signer has about 70."""
+VERSION: Final = 2
+SLOT_S_CHOICES: Final = (300, 900, 1800, 3600)
+BLOCK_TIME: Final = "block"
+"""The clock of a chain whose ledger time is the time of its blocks; with every other one it is moved by clock/advance."""
+CLOCKS: Final = (BLOCK_TIME, "simulated", "imported")
+GENESIS_BYTES_MAX: Final = 1 << 30
+GENESIS_ITEMS_MAX: Final = (1 << 25) + (1 << 21)
+"""CBOR items of a genesis: its registry rows, its calendars, and what stands around them."""
+ROWS_MAX: Final = 1 << 25
+SIGNERS_MAX: Final = 256
+"""As many as one certificate may hold."""
+POWER_MAX: Final = 2**31
+INSTANTS_MAX: Final = 40_000
+"""Local days, or months, of one calendar."""
+PROTOCOL_FIRST: Final = 2
+CHAIN_NAME_PATTERN: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,40}")
 
 
-def chain_id(genesis: Mapping[str, Any]) -> str:
-    """Name followed by the first 16 hex digits of SM3 of the genesis without ``chain``."""
-    without = {key: value for key, value in genesis.items() if key != "chain"}
-    return str(genesis["name"]) + sm3(cbor.encode(without)).hex()[:16]
+class Calendar(NamedTuple):
+    """days, months: where they begin, UTC seconds, ascending; tz, tz_version: where that comes from."""
+
+    days: Sequence[int]
+    months: Sequence[int]
+    tz: str
+    tz_version: str
 
 
-def complete_genesis(genesis: Mapping[str, Any]) -> dict[str, Any]:
-    """The genesis with its chain id filled in."""
-    return {**genesis, "chain": chain_id(genesis)}
+class Thresholds(NamedTuple):
+    """How many organisations approve a change: of a contract, the protocol, the registry, the signers."""
+
+    contract: int = 1
+    protocol: int = 1
+    registry: int = 1
+    signers: int = 1
 
 
-def genesis_digest(genesis: Mapping[str, Any]) -> bytes:
-    """S_0, the digest that header 1 names as its previous one."""
-    return sm3(cbor.encode(genesis))
+ONE_DECIDES: Final = Thresholds()
+"""One organisation decides."""
 
 
-def decode_genesis(data: bytes) -> dict[str, Any]:
-    """Decode a genesis file and check its frame. Raises UsageError naming the key at fault (leaves: ledger.genesis)."""
+class Activation(NamedTuple):
+    """From ``height`` on, blocks are applied by the rules of ``version``."""
+
+    version: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Genesis:
+    """What a chain starts from.
+
+    calendars: by name; clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before the first block,
+    UTC seconds; protocol: ascending, the first (2, 0); registry: encoded rows (``gridcore.registry.row``); salt_seed: 32
+    bytes, of the salts of ``registry``; signers: (public key, power) of those who certify header 1, ascending; slot_s: length of a slot.
+    """
+
+    name: str
+    clock: str
+    currency: str
+    ledger_time_s: int
+    slot_s: int
+    signers: Sequence[tuple[bytes, int]]
+    calendars: Mapping[str, Calendar]
+    registry: Sequence[bytes]
+    salt_seed: bytes
+    thresholds: Thresholds = ONE_DECIDES
+    protocol: Sequence[Activation] = (Activation(PROTOCOL_FIRST, 0),)
+
+    @cached_property
+    def chain(self) -> str:
+        """The chain id: the name followed by the first 16 hex digits of SM3 of the genesis without it."""
+        return chain_id(self._fields())
+
+    def encode(self) -> bytes:
+        """Canonical bytes."""
+        return cbor.encode({**self._fields(), "chain": self.chain})
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SM3 of the canonical bytes."""
+        return sm3(self.encode())
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "calendars": {name: calendar._asdict() for name, calendar in self.calendars.items()},
+            "clock": self.clock,
+            "currency": self.currency,
+            "ledger_time_s": self.ledger_time_s,
+            "name": self.name,
+            "protocol": [list(activation) for activation in self.protocol],
+            "registry": list(self.registry),
+            "salt_seed": self.salt_seed,
+            "signers": [list(signer) for signer in self.signers],
+            "slot_s": self.slot_s,
+            "thresholds": self.thresholds._asdict(),
+            "type": "genesis",
+            "version": VERSION,
+        }
+
+
+def chain_id(fields: Mapping[str, Any]) -> str:
+    """Name followed by the first 16 hex digits of SM3 of the genesis map without ``chain``."""
+    without = {key: value for key, value in fields.items() if key != "chain"}
+    return str(fields["name"]) + sm3(cbor.encode(without)).hex()[:16]
+
+
+def decode_genesis(data: bytes) -> Genesis:
+    """Decode a genesis file and check everything but its registry (``ledger.genesis``). UsageError naming the key at fault."""
     if len(data) > GENESIS_BYTES_MAX:
         raise UsageError(f"genesis: at most {GENESIS_BYTES_MAX} bytes")
     try:
-        genesis = cbor.decode(data, items_max=GENESIS_ITEMS_MAX)
+        fields = cbor.decode(data, items_max=GENESIS_ITEMS_MAX)
     except EncodingError as error:
         raise UsageError(f"genesis: {error}") from None
-    shape: dict[str, type] = {
-        "chain": str,
-        "clock": str,
-        "currency": str,
-        "leaves": list,
-        "ledger_time_s": int,
-        "name": str,
-        "signers": list,
-        "slot_s": int,
-        "type": str,
-        "version": int,
-    }
-    if not isinstance(genesis, dict) or set(genesis) != set(shape):
-        raise UsageError(f"genesis: has exactly the keys {', '.join(shape)}")
-    for key, kind in shape.items():
-        if not isinstance(genesis[key], kind) or isinstance(genesis[key], bool):
-            raise UsageError(f"genesis: {key} is a {kind.__name__}")
-    if genesis["type"] != "genesis" or genesis["version"] != 1:
-        raise UsageError("genesis: type is 'genesis' and version 1")
-    if genesis["clock"] not in ("block", "simulated"):
-        raise UsageError(f"genesis: clock is 'block' or 'simulated', not {excerpt(genesis['clock'])}")
-    if genesis["slot_s"] not in SLOT_S_CHOICES:
-        raise UsageError(f"genesis: slot_s is one of {SLOT_S_CHOICES}, not {genesis['slot_s']}")
-    if genesis["chain"] != chain_id(genesis):
-        due, found = excerpt(chain_id(genesis)), excerpt(genesis["chain"])
+    if not isinstance(fields, dict) or fields.get("type") != "genesis":
+        raise UsageError("genesis: a map of type 'genesis'")
+    if type(fields.get("version")) is int and fields["version"] == 1:
+        raise UsageError(
+            "genesis: of version 1, which release 0.1 reads; this release reads version 2: make a new chain"
+        )
+    if set(fields) != set(_FORMS):
+        raise UsageError(f"genesis: has exactly the keys {', '.join(_FORMS)}")
+    for key, form in _FORMS.items():
+        if not form.holds(fields[key]):
+            raise UsageError(f"genesis: {key} is {form.words}")
+    if fields["chain"] != chain_id(fields):
+        due, found = excerpt(chain_id(fields)), excerpt(fields["chain"])
         raise UsageError(f"genesis: chain is {due} for this content, not {found}")
-    return genesis
+    return Genesis(
+        name=fields["name"],
+        clock=fields["clock"],
+        currency=fields["currency"],
+        ledger_time_s=fields["ledger_time_s"],
+        slot_s=fields["slot_s"],
+        signers=tuple((key, power) for key, power in fields["signers"]),
+        calendars={name: Calendar(**calendar) for name, calendar in fields["calendars"].items()},
+        registry=tuple(fields["registry"]),
+        salt_seed=fields["salt_seed"],
+        thresholds=Thresholds(**fields["thresholds"]),
+        protocol=tuple(Activation(*activation) for activation in fields["protocol"]),
+    )
+
+
+def _are_instants(value: Any) -> bool:
+    if not isinstance(value, list) or not 1 <= len(value) <= INSTANTS_MAX:
+        return False
+    if not all(type(item) is int and 0 <= item <= TIME_S_MAX for item in value):
+        return False
+    return all(first < second for first, second in pairwise(value))
+
+
+def _are_calendars(value: Any) -> bool:
+    tz = text(1, 64)
+    return isinstance(value, dict) and all(
+        isinstance(calendar, dict)
+        and set(calendar) == set(Calendar._fields)
+        and _are_instants(calendar["days"])
+        and _are_instants(calendar["months"])
+        and tz.holds(calendar["tz"])
+        and tz.holds(calendar["tz_version"])
+        for calendar in value.values()
+    )
+
+
+def _are_activations(value: Any) -> bool:
+    if not isinstance(value, list) or value[:1] != [[PROTOCOL_FIRST, 0]]:
+        return False
+    if not all(isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair) for pair in value):
+        return False
+    return all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(value))
+
+
+def _are_signers(value: Any) -> bool:
+    if not isinstance(value, list) or not 1 <= len(value) <= SIGNERS_MAX:
+        return False
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return False
+    power = integer(1, POWER_MAX)
+    if not all(isinstance(key, bytes) and point_of(key) is not None and power.holds(of) for key, of in value):
+        return False
+    return all(before[0] < after[0] for before, after in pairwise(value))
+
+
+def _are_thresholds(value: Any) -> bool:
+    count = integer(1)
+    return isinstance(value, dict) and set(value) == set(Thresholds._fields) and all(map(count.holds, value.values()))
+
+
+_FORMS: Final[Mapping[str, Form]] = {
+    "calendars": Form(
+        f"a map of calendars: days and months (1 to {INSTANTS_MAX} instants each, UTC seconds, ascending), tz, tz_version "
+        "(texts of 1 to 64 characters)",
+        _are_calendars,
+    ),
+    "chain": Form("a text", lambda value: isinstance(value, str)),
+    "clock": choice(*CLOCKS),
+    "currency": Form(
+        "three capital letters, ISO 4217",
+        lambda value: isinstance(value, str) and re.fullmatch("[A-Z]{3}", value) is not None,
+    ),
+    "ledger_time_s": INSTANT,
+    "name": Form(
+        "a printable text of 1 to 40 characters without a slash",
+        lambda value: (
+            isinstance(value, str) and value.isprintable() and CHAIN_NAME_PATTERN.fullmatch(value) is not None
+        ),
+    ),
+    "protocol": Form("an array of [version, height], both ascending, the first [2, 0]", _are_activations),
+    "registry": Form(
+        f"an array of at most {ROWS_MAX} registry rows, each as bytes",
+        lambda value: (
+            isinstance(value, list) and len(value) <= ROWS_MAX and all(isinstance(row, bytes) for row in value)
+        ),
+    ),
+    "salt_seed": octets(32),
+    "signers": Form(
+        f"1 to {SIGNERS_MAX} pairs [public key, power], ascending by key, power 1 to {POWER_MAX}", _are_signers
+    ),
+    "slot_s": Form(f"one of {', '.join(map(str, SLOT_S_CHOICES))}", lambda v: type(v) is int and v in SLOT_S_CHOICES),
+    "thresholds": Form(f"a map of {', '.join(Thresholds._fields)}, each at least 1", _are_thresholds),
+    "type": exactly("genesis", "'genesis'"),
+    "version": exactly(VERSION, f"{VERSION}"),
+}

@@ -8,12 +8,14 @@ from typing import Any
 
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError, GridError, excerpt
+from gridcore.genesis import PROTOCOL_FIRST, Genesis
 from gridcore.sm import is_valid_signature
 from gridcore.sm3 import sm3
 
-TYPE = "header/1"
-HEADER_ITEMS_MAX = 11
-"""CBOR items of a header: an array of ten."""
+TYPE = "header/2"
+HEADER_ITEMS_MAX = 13
+"""CBOR items of a header: an array of twelve."""
+RECEIPT_VERSION = 2
 RECEIPT_ITEMS_MAX = 1024
 """CBOR items of a receipt: 256 signers with three each, a path of 64, and what is around them."""
 Signers = Sequence[tuple[bytes, int]]
@@ -26,17 +28,19 @@ class VerificationError(GridError):
 
 @dataclass(frozen=True)
 class Header:
-    """One block's header; field meanings and order are those of docs/spec/header.md."""
+    """One block's header; field meanings and order are those of docs/spec/header.md. Times are UTC seconds."""
 
     chain: str
     height: int
     time_s: int
+    ledger_time_s: int
     previous: bytes
     history_root: bytes
     data_root: bytes
     state_root: bytes
     signers: bytes
-    signers_pending: bytes = b""
+    signers_pending: bytes
+    protocol_version: int
 
     def encode(self) -> bytes:
         """The canonical array whose SM3 is S_h."""
@@ -46,12 +50,14 @@ class Header:
                 self.chain,
                 self.height,
                 self.time_s,
+                self.ledger_time_s,
                 self.previous,
                 self.history_root,
                 self.data_root,
                 self.state_root,
                 self.signers,
                 self.signers_pending,
+                self.protocol_version,
             ]
         )
 
@@ -63,14 +69,31 @@ class Header:
 def decode_header(data: bytes) -> Header:
     """Inverse of Header.encode. Raises EncodingError for anything else."""
     value = cbor.decode(data, items_max=HEADER_ITEMS_MAX)
-    if not isinstance(value, list) or len(value) != 10 or value[0] != TYPE:
-        raise EncodingError(f"a header is an array of ten items that begins with {TYPE!r}")
-    kinds = (str, int, int, bytes, bytes, bytes, bytes, bytes, bytes)
+    if not isinstance(value, list) or len(value) != 12 or value[0] != TYPE:
+        raise EncodingError(f"a header is an array of twelve items that begins with {TYPE!r}")
+    kinds = (str, int, int, int, bytes, bytes, bytes, bytes, bytes, bytes, int)
     if any(type(item) is not kind for item, kind in zip(value[1:], kinds, strict=True)):
         raise EncodingError("a header's items are of the types in docs/spec/header.md")
-    if any(len(item) != 32 for item in value[4:9]) or len(value[9]) not in (0, 32):
+    if any(len(item) != 32 for item in value[5:10]) or len(value[10]) not in (0, 32):
         raise EncodingError("a header's digests have 32 bytes")
     return Header(*value[1:])
+
+
+def genesis_header(genesis: Genesis, state_root: bytes) -> Header:
+    """The header of height 0, whose digest is S_0. state_root: over the leaves of genesis."""
+    return Header(
+        chain=genesis.chain,
+        height=0,
+        time_s=genesis.ledger_time_s,
+        ledger_time_s=genesis.ledger_time_s,
+        previous=bytes(32),
+        history_root=merkle.root_of_hashes([]),
+        data_root=genesis.digest,
+        state_root=state_root,
+        signers=signers_digest(genesis.signers),
+        signers_pending=b"",
+        protocol_version=PROTOCOL_FIRST,
+    )
 
 
 def signers_digest(signers: Signers) -> bytes:
@@ -127,7 +150,7 @@ class Receipt:
                 "header": self.header.encode(),
                 "path": list(self.path),
                 "type": "receipt",
-                "version": 1,
+                "version": RECEIPT_VERSION,
             }
         )
 
@@ -137,8 +160,8 @@ def decode_receipt(data: bytes) -> Receipt:
     value = cbor.decode(data, items_max=RECEIPT_ITEMS_MAX)
     keys = {"certificate", "code", "digest", "header", "path", "type", "version"}
     is_receipt = isinstance(value, dict) and set(value) == keys and value["type"] == "receipt"
-    if not is_receipt or type(value["version"]) is not int or value["version"] != 1:
-        raise EncodingError("a receipt is a map of type 'receipt', version 1")
+    if not is_receipt or type(value["version"]) is not int or value["version"] != RECEIPT_VERSION:
+        raise EncodingError(f"a receipt is a map of type 'receipt', version {RECEIPT_VERSION}")
     _check_receipt_types(value)
     return Receipt(
         header=decode_header(value["header"]),

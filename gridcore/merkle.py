@@ -275,13 +275,19 @@ def _rehash_parents(level: bytearray, above: bytearray, parents: list[int]) -> N
 # -------------------------------------------------------------------------------------------------------- salted rows
 
 
-def salts(seed: bytes, count: int) -> PackedRows:
-    """``count`` salts of 16 bytes: the GB/T 32918.4 key-derivation stream SM3(seed || counter), two salts per digest.
+def salts(seed: bytes, count: int, first: int = 0) -> PackedRows:
+    """``count`` salts of 16 bytes from number ``first`` on: the GB/T 32918.4 key-derivation stream SM3(seed || counter), two per digest.
 
     The counter is 32 bits big-endian and starts at 1.
     """
-    require(0 <= count <= 0x1_FFFF_FFFE, "a seed gives 0 to 2^33 - 2 salts")
-    return PackedRows(ROWS.stream(seed, (count + 1) // 2)[: SALT_BYTES * count], SALT_BYTES)
+    require(0 <= first <= first + count <= 0x1_FFFF_FFFE, "a seed gives 0 to 2^33 - 2 salts")
+    counters = range(first // 2 + 1, (first + count + 1) // 2 + 1)
+    if first:
+        stream = ROWS.messages(seed, [counter.to_bytes(4, "big") for counter in counters])
+    else:
+        stream = ROWS.stream(seed, len(counters))
+    start = first % 2 * SALT_BYTES
+    return PackedRows(stream[start : start + SALT_BYTES * count], SALT_BYTES)
 
 
 def salt_at(seed: bytes, index: int) -> bytes:

@@ -211,7 +211,7 @@ TRUST: Final[dict[str, Any]] = {
     "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
     "signers": [
         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
-        1,
+        0,
         TRUST_BYTES_MAX,
     ],
     "type": str,
@@ -1381,7 +1381,7 @@ def decode_trust(data: bytes) -> Trust:
         root = known_version(root, TRUST_TYPE, "the trust root")
         conform(root, TRUST, "trust")
         signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
-        hold(len({key for key, _, _ in signers}) == len(signers), "it names one key twice")
+        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
         hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
     except (ValueError, RecursionError, Halt) as why:
         if why.args[0] == CANNOT_BE_DECIDED:

@@ -94,7 +94,7 @@ TRUST: Final[dict[str, Any]] = {
     "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
     "signers": [
         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
-        1,
+        0,
         TRUST_BYTES_MAX,
     ],
     "type": str,

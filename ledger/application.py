@@ -17,20 +17,22 @@ from dataclasses import dataclass
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import require
+from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.contract import Contract
-from ledger.leaves.gateway import GATEWAY
-from ledger.leaves.signer import SIGNER
+from ledger.leaves.delivery import DELIVERY
+from ledger.leaves.protocol import PROTOCOL
 from ledger.origin import Origin
+from ledger.protocol import VERSIONS, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
-from ledger.state.due import is_due
+from ledger.state.rules import Rules
 from ledger.state.state import State, StateChange
 from ledger.state.transition import apply_block, check_admission
-from ledger.state.verdicts import Verdicts, checks_of
+from ledger.state.verdicts import Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
 
@@ -51,7 +53,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class Tip:
-    """The newest block: its height (0: none, only genesis), digest S_h, block time (UTC seconds), and what it left to do.
+    """The newest block: its height (0: none, only genesis), digest S_h, block time and ledger time (UTC seconds), what it left to do.
 
     work_pending: due work is left over, so that another block should follow at once.
     """
@@ -59,7 +61,13 @@ class Tip:
     height: int
     digest: bytes
     time_s: int
+    ledger_time_s: int
     work_pending: bool
+
+    @classmethod
+    def of(cls, header: Header, *, work_pending: bool = False) -> Tip:
+        """The newest block, by its header."""
+        return cls(header.height, header.digest(), header.time_s, header.ledger_time_s, work_pending)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class Decided:
 class Application:
     """The state machine at one height. ``apply`` and ``commit`` are called by one thread at a time, the rest by any.
 
-    state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has.
+    state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has. versions: the
+    rules that this program has, by protocol version.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Application:
         state: State,
         history: TileTree,
         tip: Tip,
+        versions: Mapping[int, Rules] = VERSIONS,
     ) -> None:
         self.origin = origin
         self.state = state
@@ -98,37 +108,51 @@ class Application:
         self.lock = threading.RLock()
         self._contracts = contracts
         self._checker = checker
+        self._versions = versions
         self._signers_digest = signers_digest(origin.signers)
 
-    def examine(self, wires: Iterable[bytes]) -> list[Examined]:
-        """Decode transactions, check their signatures in parallel, and say which may enter a block."""
+    def rules(self) -> Rules:
+        """The rules of the next block. ProtocolError where this program does not have them: nothing may be signed any more."""
+        with self.lock:
+            return rules_at(self._versions, PROTOCOL.must(self.state), self.tip.height + 1)
+
+    def examine(self, wires: Iterable[bytes], time_s: int) -> list[Examined]:
+        """Decode transactions, check their signatures in parallel, and say which may enter the next block, of ``time_s``."""
         candidates = decode_candidates(list(wires))
         with self.lock:
-            checks = checks_of(self.state, [candidate.transaction for candidate in candidates])
+            now_s = self._ledger_time_s(time_s)
+            checks = checks_of(self.state, [candidate.transaction for candidate in candidates], now_s, now_s)
         verdicts = self._checker.check(checks)
         with self.lock:
-            draft = Draft(self.state, 0, 0)
-            return [self._examine(candidate, draft, verdicts) for candidate in candidates]
+            draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
+            return [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
 
     def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
-        """What the next block does. ``known``: verdicts on signatures that were checked before, for the keys as they are now."""
+        """What the next block does. ``known``: verdicts on signatures that were checked before."""
         require(block.height == self.tip.height + 1, f"block {block.height} follows block {self.tip.height}")
+        before_s = self._ledger_time_s(block.time_s)
         with self.lock:
-            checks = checks_of(self.state, block.decoded)
+            rules, protocol = self.rules(), PROTOCOL.must(self.state)
+            checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
         verdicts = self._checker.check(checks, known)
         with self.lock:
-            applied = apply_block(self.state, block, self._contracts, verdicts)
-            state = self.state.changed(applied.changes)
+            applied = apply_block(
+                self.state, block, rules, ledger_time_s=before_s, contracts=self._contracts, verdicts=verdicts
+            )
+            state = self.state.changed(applied.changes, applied.bodies)
             history = self.history.changed({}, [merkle.leaf_hash(self.tip.digest)])
         header = Header(
             chain=self.origin.chain,
             height=block.height,
             time_s=block.time_s,
+            ledger_time_s=applied.ledger_time_s,
             previous=self.tip.digest,
             history_root=history.root,
             data_root=merkle.root_of_hashes(data_hashes((entry.digest, entry.code) for entry in applied.results)),
             state_root=state.tree.root,
             signers=self._signers_digest,
+            signers_pending=b"",
+            protocol_version=protocol.version_at(block.height),
         )
         return Decided(block, applied.results, header, header.digest(), state, history, applied.work_pending)
 
@@ -137,30 +161,32 @@ class Application:
         with self.lock:
             self.state.commit(decided.state)
             self.history.take(decided.history)
-            header = decided.header
-            self.tip = Tip(header.height, decided.digest, header.time_s, decided.work_pending)
+            self.tip = Tip.of(decided.header, work_pending=decided.work_pending)
 
     def is_work_due(self, time_s: int) -> bool:
         """Whether a block of ``time_s`` without transactions would do something: work left over, or fallen due since."""
-        if self.tip.work_pending or self.origin.is_simulated:
+        if self.tip.work_pending or self.origin.clock != BLOCK_TIME:
             return self.tip.work_pending
         with self.lock:
-            return is_due(Draft(self.state, self.tip.height + 1, time_s))
+            return self.rules().is_due(Draft(self.state, self.tip.height + 1, time_s))
 
     def gateway_progress(self, gateway: str) -> tuple[int, int]:
         """(epoch, counter of the last applied batch) of a gateway; (0, 0) for one that is not registered."""
         with self.lock:
-            known = GATEWAY.load(self.state, gateway)
+            known = DELIVERY.load(self.state, gateway)
         return (0, 0) if known is None else (known.epoch, known.counter)
 
-    def _examine(self, candidate: Candidate, draft: Draft, verdicts: Verdicts) -> Examined:
+    def _ledger_time_s(self, time_s: int) -> int:
+        """Ledger time at the beginning of the next block, if it is of ``time_s``."""
+        return time_s if self.origin.clock == BLOCK_TIME else self.tip.ledger_time_s
+
+    def _examine(self, candidate: Candidate, draft: Draft, rules: Rules, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
         if transaction is None:
             return Examined(candidate, {}, Code.NOT_CANONICAL, None, None)
-        code, content = check_admission(draft, transaction, verdicts)
-        signer = SIGNER.load(draft, transaction.signer)
-        known = None if signer is None else (transaction.digest, signer.public_key)
-        own = {} if known is None else {known: verdicts[known]}
+        code, content = check_admission(draft, transaction, rules, verdicts)
+        keys = keys_of(draft, transaction.signer, draft.ledger_time_s, draft.ledger_time_s)
+        own = {(transaction.digest, key): verdicts[transaction.digest, key] for key in keys}
         progress = self.gateway_progress(transaction.signer) if isinstance(content, ReadingBatch) else None
         return Examined(candidate, own, code, content, progress)
 
@@ -168,8 +194,3 @@ class Application:
 def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:
     """Leaf hashes of the tree under a header's data_root, from the (digest, code) of each transaction."""
     return merkle.leaf_hashes([data_leaf(digest, code) for digest, code in decisions])
-
-
-def genesis_tip(origin: Origin) -> Tip:
-    """Where a chain without blocks stands. The first block's time is not before genesis where ledger time is block time."""
-    return Tip(0, origin.digest, 0 if origin.is_simulated else origin.ledger_time_s, work_pending=False)

@@ -1,52 +1,47 @@
-"""What a bill line rests on, gathered from a ledger's blocks and newest state for ``gridevidence.export``.
+"""What a bill rests on, gathered from a ledger's blocks and newest state for ``gridevidence.export``.
 
-Rows, salts and paths are made again from what the ledger keeps: the readings from the batches in the blocks, lines from the
-positions by the area's contract.
+Rows, salts and paths are made again from what the ledger keeps: the readings from the batches in the blocks, the position from
+one chunk of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gridcore.codes import Code
-from gridcore.envelope import Transaction, decode_transaction
+from gridcore import merkle
+from gridcore.envelope import decode_transaction
 from gridcore.errors import broken
-from gridcore.sm3 import sm3
+from gridcore.registry.area import AREA
+from gridcore.registry.party import PARTY
 from gridcore.transactions.reading_batch import ReadingBatch
-from gridevidence.export import (
+from gridevidence.export import encode_book, encode_bundle
+from gridevidence.sources import (
+    ChunkedRows,
     EvidenceError,
-    LeafKeys,
-    LineEvidence,
     ProvenOrder,
     ProvenReading,
-    RecordedTransaction,
     RowProof,
     SaltedRows,
-    encode_book,
-    encode_bundle,
+    SettledPoint,
 )
 from ledger.contract import Contract
-from ledger.leaves.area import AREA
-from ledger.leaves.book import load_orders
+from ledger.evidence_ledger import ReaderEvidence, recorded
+from ledger.gates import load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
-from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.columns import Int64
+from ledger.leaves.clearing import CLEARING
+from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.exception import EXCEPTION
-from ledger.leaves.fills import Fill, load_fills
-from ledger.leaves.gateway import GATEWAY
-from ledger.leaves.installation import INSTALLATION
-from ledger.leaves.party import PARTY
-from ledger.leaves.rules import RULES
-from ledger.leaves.run import RUN
-from ledger.leaves.signer import SIGNER
-from ledger.runs import SettledRun, load_run
-from ledger.state.columns import decode_batch, encode_rows
-from ledger.state.market import book_seed, fills_seed, gate_rows
-from ledger.state.registry import Area
-from ledger.state.runs import INITIAL, line_fields, row_fields
+from ledger.leaves.positions import HEAD, POSITIONS
+from ledger.leaves.results import RESULTS
+from ledger.leaves.run import RUN, RunLeaf
+from ledger.registry.areas import Area
+from ledger.registry.bodies import in_force
+from ledger.runs import lines_of, load_rows
+from ledger.state.columns import decode_batch
+from ledger.state.market import areas_seed, book_seed, cleared_rows, fills_seed
+from ledger.state.runs import INITIAL, area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 
@@ -59,82 +54,157 @@ def build_bundle(
     line_kind: str,
     run: str = INITIAL,
 ) -> bytes:
-    """The bundle of one line of a party's bill, under the newest header.
+    """The bundle of what a party was billed in a slot, under the newest header.
 
     Args:
         reader: the ledger; kept at one height only while the paths to its newest header are taken.
-        contracts: by id; the run's contract computes the lines again.
+        contracts: by id; the run's contract says which lines there are.
         party: id of the party.
         slot_start_s: start of the slot, UTC seconds.
-        line_kind: one of the kinds of the run's contract.
+        line_kind: the line that is asked about: a kind of the run's contract that the party has in this slot.
         run: name of the settlement run.
 
     Raises:
         EvidenceError: no such party, run or line.
-        EvidenceNotYetError: what the line rests on stands in the newest block; one block later it can be proved.
+        EvidenceNotYetError: what the bill rests on stands in the newest block; one block later it can be proved.
     """
-    return encode_bundle(reader, _find_line(reader, contracts, party, slot_start_s, line_kind, run))
+    area, leaf = _find_run(reader, party, slot_start_s, run)
+    row = int(area.settling[area.settling_row_of[party]])
+    _check_line(reader, contracts, area, leaf, row, line_kind)
+    return encode_bundle(ReaderEvidence(reader), _settled_point(reader, contracts[leaf.contract], area, leaf, row))
 
 
 def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared."""
-    area = next((known for known in reader.registry.areas if known.id == area_id), None)
-    gate = _load_gate(reader, area, slot_start_s) if area else None
-    if gate is None:
+    found = reader.registry.zone_of_area(area_id)
+    clearing = None if found is None else CLEARING.load(reader, slot_start_s, found[0].name)
+    if found is None or clearing is None:
         raise EvidenceError(f"area {area_id}, slot {slot_start_s}: not cleared yet")
-    return encode_book(gate.book_rows())
+    orders = load_gate_orders(reader, found[0], slot_start_s, found[1])
+    return encode_book(SaltedRows(orders.book_rows, book_seed(orders.seed)))
 
 
-# ---------------------------------------------------------------------------------------------------- what a line rests on
+# ------------------------------------------------------------------------------------------------------ run and line
 
 
-@dataclass(frozen=True)
-class _Gate:
-    """A cleared slot: the clearing leaf, its fills by order id, and the meter of each order's party."""
-
-    clearing: ClearingLeaf
-    fills: Sequence[Fill]
-    meters: Sequence[int]
-    seed: bytes
-
-    def fill_rows(self) -> SaltedRows:
-        """The rows of ``fills_root``."""
-        return SaltedRows(gate_rows(self.meters, self.fills).fills, fills_seed(self.seed))
-
-    def book_rows(self) -> SaltedRows:
-        """The rows of ``book_root``."""
-        return SaltedRows(gate_rows(self.meters, self.fills).book, book_seed(self.seed))
-
-
-def _load_gate(reader: LedgerReader, area: Area, slot_start_s: int) -> _Gate | None:
-    clearing = CLEARING.load(reader, area.id, slot_start_s)
-    if clearing is None:
-        return None
-    whole = load_fills(reader, area.id, slot_start_s, clearing.orders)
-    rows = [area.settling_row_of[fill.party] for fill in whole.fills]
-    return _Gate(clearing, whole.fills, area.settling_numbers[rows].tolist(), whole.seed)
+def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> tuple[Area, RunLeaf]:
+    """The party's area as it was in the slot, and the run."""
+    registered = in_force(reader, PARTY, party, slot_start_s, reader.height) if slot_start_s >= 0 else None
+    known = registered or in_force(reader, PARTY, party, reader.ledger_time_s, reader.height)
+    found = None if known is None else reader.registry.zone_of_area(known.record.area)
+    if known is None or found is None:
+        raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
+    zone, number = found
+    leaf = RUN.load(reader, slot_start_s, zone.name, run)
+    if leaf is None:
+        raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no run {run!r} (yet)")
+    zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
+    area = Area(known.record.area, number, zone_then, reader.registry)
+    if party not in area.settling_row_of:
+        raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
+    return area, leaf
 
 
-def _orders(reader: LedgerReader, gate: _Gate, party: str) -> list[ProvenOrder]:
-    """Every order of the party that was filled, ascending by counter."""
-    own = sorted(
-        (fill.counter, index) for index, fill in enumerate(gate.fills) if fill.party == party and fill.filled_wh > 0
+def _check_line(
+    reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, leaf: RunLeaf, row: int, line_kind: str
+) -> None:
+    """EvidenceError unless the row has a line of this kind in the run."""
+    lines = lines_of(reader, contracts, area, leaf, load_rows(reader, leaf, np.array([row])))
+    if line_kind not in [line.kind for line in lines]:
+        raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(line.kind for line in lines)}")
+    if not any(line.kind == line_kind and line.energy_wh[0] for line in lines):
+        party, slot_start_s = area.party_of(row), leaf.slot_start_s
+        raise EvidenceError(f"{party} has no line {line_kind} in slot {slot_start_s}, run {leaf.run}")
+
+
+# ---------------------------------------------------------------------------------------------------- what it rests on
+
+
+def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: RunLeaf, row: int) -> SettledPoint:
+    """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
+    zone, slot_start_s, slot_s = area.zone, leaf.slot_start_s, CHAIN.must(reader).slot_s
+    party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
+    registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
+    place = int(area.in_force.installation[row])
+    number = int(reader.registry.numbers[place])
+    orders = _orders(reader, area, slot_start_s, party)
+    return SettledPoint(
+        zone=zone.name,
+        area=area.id,
+        rules=registered.record.rules if registered is not None else broken(f"area {area.id} was in force in the slot"),
+        party=party,
+        point=zone.points[row],
+        installation=number,
+        run=leaf.run,
+        slot_start_s=slot_start_s,
+        slot_s=slot_s,
+        as_of_height=leaf.as_of_height,
+        open_before_start_s=zone.timeline.open_before_start_s,
+        position=_position(reader, contract, leaf, row),
+        area_result=_area_result(reader, contract, leaf, area.number),
+        start=_reading(reader, place, slot_start_s, leaf.as_of_height),
+        end=_reading(reader, place, slot_start_s + slot_s, leaf.as_of_height),
+        orders=orders,
+        cleared_area=_cleared_area(reader, area, slot_start_s) if orders else None,
     )
-    if not own:
+
+
+def _position(reader: LedgerReader, contract: Contract, leaf: RunLeaf, row: int) -> RowProof:
+    """The row of a point, out of its chunk alone; of the other chunks their roots."""
+    chunk, at = split_row(row)
+    parts = [
+        POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, number) for number, _, _ in chunks(leaf.rows)
+    ]
+    own, first = parts[chunk], row - at
+    columns = {name: own.columns[name] for name in (*HEAD, *contract.position_columns)}
+    rows = ChunkedRows(
+        chunk=chunk,
+        rows=position_rows(first, own.quality, columns),
+        salts=merkle.salts(own.seed, len(own.quality), first),
+        chunk_roots=[part.root for part in parts],
+    )
+    return rows.proof(at, leaf.rows_root, "position")
+
+
+def _area_result(reader: LedgerReader, contract: Contract, leaf: RunLeaf, number: int) -> RowProof:
+    parts = [RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk) for chunk, _, _ in chunks(leaf.areas)]
+    rules = np.concatenate([part.rules for part in parts])
+    columns: list[Int64] = [np.concatenate([part.columns[name] for part in parts]) for name in contract.area_columns]
+    rows = SaltedRows(area_rows(rules, columns), areas_seed(parts[0].seed))
+    return rows.proof(number, leaf.areas_root, "area")
+
+
+def _cleared_area(reader: LedgerReader, area: Area, slot_start_s: int) -> RowProof:
+    clearing = CLEARING.must(reader, slot_start_s, area.zone.name)
+    cleared = load_areas(reader, area.zone, slot_start_s)
+    return SaltedRows(cleared_rows(cleared), areas_seed(cleared.seed)).proof(
+        area.number, clearing.areas_root, "cleared area"
+    )
+
+
+def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> list[ProvenOrder]:
+    """Every order of the party that was filled, ascending by counter."""
+    gate = load_gate(reader, CLEARING.must(reader, slot_start_s, area.zone.name), area.number)
+    if not gate.orders:
         return []
-    book = load_orders(reader, gate.clearing.area, gate.clearing.slot_start_s)
-    ids = {order.counter: order.transaction_id for order in book if order.party == party}
-    rows = gate.fill_rows()
-    orders = []
-    for counter, index in own:
-        decided = _transaction(reader, ids[counter])
-        fill = rows.proof(index, gate.clearing.fills_root, "fill")
-        orders.append(ProvenOrder(_recorded(reader, decided, decode_transaction(decided.wire)), fill))
-    return orders
+    orders = load_gate_orders(reader, area.zone, slot_start_s, area.number)
+    fills, number = orders.fills, reader.registry.party_number[party]
+    own = np.flatnonzero((fills.party == number) & (fills.filled_wh > 0))
+    rows = SaltedRows(orders.fill_rows, fills_seed(orders.seed))
+    proven = []
+    for at in own[np.argsort(fills.counter[own])].tolist():
+        decided = _transaction(reader, orders.ids[at])
+        fill = rows.proof(at, gate.fills_root, "fill")
+        proven.append(ProvenOrder(recorded(reader, decided, decode_transaction(decided.wire)), fill))
+    return proven
 
 
-def _reading(reader: LedgerReader, gateway: str, number: int, boundary_s: int) -> ProvenReading:
+def _reading(reader: LedgerReader, place: int, boundary_s: int, as_of_height: int) -> ProvenReading:
     """The row that gave a meter's register of a boundary: the first one of its gateway's batches that was not refused."""
+    registry = reader.registry
+    with reader.frozen():
+        gateway = registry.gateways[int(registry.at(boundary_s, as_of_height).gateway[place])]
+    number = int(registry.numbers[place])
     for transaction_id in _batches(reader, gateway, boundary_s):
         decided = _transaction(reader, transaction_id)
         transaction = decode_transaction(decided.wire)
@@ -145,7 +215,7 @@ def _reading(reader: LedgerReader, gateway: str, number: int, boundary_s: int) -
         for row in np.flatnonzero(columns.meter == number).tolist():
             if row not in refused:
                 proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
-                return ProvenReading(_recorded(reader, decided, transaction), proof)
+                return ProvenReading(recorded(reader, decided, transaction), proof)
     return broken(f"the register of meter {number} came in a batch")
 
 
@@ -160,85 +230,3 @@ def _batches(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[by
 def _transaction(reader: LedgerReader, transaction_id: bytes) -> DecidedTransaction:
     found = reader.transaction(transaction_id)
     return found if found is not None else broken(f"transaction {transaction_id.hex()} stands in a block")
-
-
-# ------------------------------------------------------------------------------------------------------------- line
-
-
-def _find_line(
-    reader: LedgerReader,
-    contracts: Mapping[str, Contract],
-    party: str,
-    slot_start_s: int,
-    line_kind: str,
-    run_name: str,
-) -> LineEvidence:
-    """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
-    registered = PARTY.load(reader, party)
-    area = next((known for known in reader.registry.areas if registered and known.id == registered.area), None)
-    if registered is None or area is None or party not in area.settling_row_of:
-        raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
-    run = load_run(reader, contracts, area, slot_start_s, run_name)
-    if run is None:
-        raise EvidenceError(f"slot {slot_start_s} of area {area.id}: no run {run_name!r} (yet)")
-    gate = _load_gate(reader, area, slot_start_s) or broken("a settled slot was cleared")
-    orders = _orders(reader, gate, party)
-    line, input_row, position = _result_rows(area, run, party, line_kind)
-    number = int(area.settling_numbers[area.settling_row_of[party]])
-    gateway, slot_s = INSTALLATION.must(reader, number).gateway, CHAIN.must(reader).slot_s
-    has_orders = any(fill.party == party for fill in gate.fills)
-    return LineEvidence(
-        keys=LeafKeys(
-            chain=CHAIN.key(),
-            run=RUN.key(area.id, slot_start_s, run_name),
-            rules=RULES.key(AREA.must(reader, area.id).rules),
-            installation=INSTALLATION.key(number),
-            gateway=GATEWAY.key(gateway),
-            gateway_signer=SIGNER.key(gateway),
-            clearing=CLEARING.key(area.id, slot_start_s) if has_orders else "",
-            party_signer=SIGNER.key(party) if orders else "",
-        ),
-        line=line,
-        input=input_row,
-        position=position,
-        start=_reading(reader, gateway, number, slot_start_s),
-        end=_reading(reader, gateway, number, slot_start_s + slot_s),
-        orders=orders,
-    )
-
-
-def _recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction) -> RecordedTransaction:
-    if decided.code != Code.ACCEPTED:
-        broken(f"transaction {decided.id.hex()} was accepted")
-    return RecordedTransaction(
-        height=decided.height,
-        signed=transaction.signed,
-        signature=transaction.signature,
-        attachment_digest=sm3(transaction.attachment),
-        header=reader.header_bytes(decided.height),
-        data_path=reader.data_path(decided.height, decided.position),
-    )
-
-
-def _result_rows(area: Area, run: SettledRun, party: str, line_kind: str) -> tuple[RowProof, RowProof, RowProof]:
-    """Row proofs of line, input and position."""
-    kinds = [line.kind for line in run.lines]
-    if line_kind not in kinds:
-        raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(kinds)}")
-    lines = line_fields(area, run.lines)
-    point = area.settling_row_of[party]
-    number = int(area.settling_numbers[point])
-    at = np.flatnonzero((lines[0][1] == number) & (lines[1][1] == kinds.index(line_kind)))
-    if not len(at):
-        raise EvidenceError(f"{party} has no line {line_kind} in slot {run.leaf.slot_start_s}, run {run.leaf.run}")
-
-    def proof(name: str, fields: list[tuple[str, Int64]], index: int, root: bytes) -> RowProof:
-        rows = SaltedRows(encode_rows(fields), sm3(run.kept.seed + name.encode()))
-        return rows.proof(index, root, name)
-
-    fields, leaf = row_fields(area, run.kept), run.leaf
-    return (
-        proof("line", lines, int(at[0]), leaf.line_root),
-        proof("input", fields["input"], point, leaf.input_root),
-        proof("position", fields["position"], point, leaf.position_root),
-    )

@@ -1,315 +1,224 @@
-"""The leaves of a genesis: which there are, what form they have, and that they fit together (docs/spec/state.md).
+"""The registry of a genesis: that its rows fit together, and that its contracts find no fault with them (docs/spec/registry.md).
 
-``gridcore.genesis.decode_genesis`` checks the frame of the file; this module checks what the state machine relies on
-without looking again, and what the stand-alone verifier of evidence (``gridcore.verify``) expects of names, times and the signer
-set: whatever passes here can be verified there. The first thing that is wrong ends in one line that names the leaf, the field and what would be right.
+``gridcore.genesis.decode_genesis`` checks all the rest of the file; this module checks what the state machine relies on without
+looking again. The first thing that is wrong ends in one line that names the row, the field and what would be right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+from typing import Any, Final
 
-from gridcore.errors import UsageError, excerpt
-from gridcore.forms import INSTANT, NAME, integer
-from gridcore.sm.curve import parse_public_key
+from gridcore.errors import UsageError
+from gridcore.genesis import Genesis
+from gridcore.registry.area import AREA
+from gridcore.registry.entity import Entity
+from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.organisation import ORGANISATION
+from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
+from gridcore.registry.rules import RULES
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.contract import Contract
-from ledger.leaves.area import AREA, AreaLeaf
-from ledger.leaves.calendar import CALENDAR, CalendarLeaf
-from ledger.leaves.chain import CHAIN, CHAIN_NAME
-from ledger.leaves.families import GENESIS_FAMILIES
-from ledger.leaves.family import Family, Value
-from ledger.leaves.gateway import GATEWAY
-from ledger.leaves.installation import INSTALLATION, PRIMARY_LIMIT_WH_MAX, InstallationLeaf
-from ledger.leaves.ledger_time import TIME
-from ledger.leaves.party import PARTY, PartyLeaf
-from ledger.leaves.progress import PROGRESS
-from ledger.leaves.rules import RULES
-from ledger.leaves.signer import PUBLIC_KEY_WORDS, SIGNER
+from ledger.genesis_rows import GenesisRows, Stated
+from ledger.state.contracts import contract_terms
 
-PRICE_MICRO_PER_KWH_MAX: Final = 10**8
-POWER_MAX: Final = 2**31
-SIGNERS_MAX: Final = 256
-"""As many as one evidence bundle's certificate may hold."""
-
-_PRICE: Final = integer(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-_POWER: Final = integer(1, POWER_MAX)
-_SINGLE: Final = (CHAIN.name, TIME.name)
-"""Families of one leaf: its key is the family's name."""
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class _Leaves:
-    """The leaves of a genesis whose forms were checked: records by what names them."""
-
-    def __init__(self, values: Mapping[str, Mapping[str, Value]]) -> None:
-        self._records: dict[str, dict[str, Any]] = {
-            kind: {name: GENESIS_FAMILIES[kind].decode(**value) for name, value in members.items()}
-            for kind, members in values.items()
-        }
-
-    def of(self, family: Family[P, R]) -> Mapping[str, R]:
-        """The records of one family; the name of a family's only leaf is empty."""
-        return self._records[family.name]
+_WITH_SIGNER: Final[tuple[Entity[Any], ...]] = (GATEWAY, PARTY)
+"""What has the signer of the same name."""
+_OWNED: Final[tuple[Entity[Any], ...]] = (SIGNER, *_WITH_SIGNER)
 
 
 def check_genesis(
-    genesis: Mapping[str, Any], contracts: Mapping[str, Contract] | None = None, pins: Mapping[str, bytes] | None = None
+    genesis: Genesis, contracts: Mapping[str, Contract] | None = None, pins: Mapping[str, bytes] | None = None
 ) -> None:
-    """Raise UsageError unless every leaf has its form and all references between leaves hold.
+    """Raise UsageError unless every registry row has its form and all references between rows hold.
 
-    genesis: as ``decode_genesis`` returns it, or as it will be encoded. contracts: those that this node has, by id; None leaves
-    unchecked what areas and parties owe to their contract. pins: of their code, 32 bytes, by id; None: unchecked.
+    contracts: those that this node has, by id; None leaves unchecked what zones, rules and parties owe to their contract. pins: of
+    their code, 32 bytes, by id; None: unchecked.
     """
-    _check_frame(genesis)
-    values = _values_by_kind(genesis)
-    for kind, members in values.items():
-        for name, value in members.items():
-            _check_fields(f"{kind}/{name}" if name else kind, value, GENESIS_FAMILIES[kind])
-    leaves = _Leaves(values)
-    _check_chain(genesis, leaves)
-    for area, terms in leaves.of(AREA).items():
-        _check_area(area, terms, leaves, genesis["slot_s"])
-    for calendar, days in leaves.of(CALENDAR).items():
-        _check_calendar(CALENDAR.key(calendar), days, genesis["slot_s"])
-    for rules, market in leaves.of(RULES).items():
-        if market.open_before_start_s <= market.gate_before_start_s:
-            _fail(RULES.key(rules), "open_before_start_s is more than gate_before_start_s, else nobody can ever order")
-    _check_signers(leaves)
-    _check_gateways(leaves)
-    for number, installation in leaves.of(INSTALLATION).items():
-        _check_installation(number, installation, leaves)
-    for party, billed in leaves.of(PARTY).items():
-        _check_party(party, billed, leaves)
+    rows = GenesisRows(genesis.registry)
+    organisations = len(rows.names(ORGANISATION))
+    for name, count in genesis.thresholds._asdict().items():
+        if count > organisations:
+            raise UsageError(f"genesis: thresholds.{name} is at most {organisations}, the number of organisations")
+    _check_calendars(genesis)
+    _check_organisations(rows)
+    _check_zones(rows, genesis)
+    for _, area in rows.each(AREA):
+        rows.check_reference(area, "zone", ZONE, area.record.zone)
+        rows.check_reference(area, "rules", RULES, area.record.rules)
+        if area.record.calendar not in genesis.calendars:
+            area.fail(f"calendar: there is no calendar {area.record.calendar} in this genesis")
+    _check_areas(rows)
+    for _, party in rows.each(PARTY):
+        rows.check_reference(party, "area", AREA, party.record.area)
+    for _, point in rows.each(POINT):
+        rows.check_reference(point, "area", AREA, point.record.area)
+        if point.record.party is not None:
+            rows.check_reference(point, "party", PARTY, point.record.party)
+    _check_points(rows)
+    _check_parties(rows)
+    _check_installations(rows, genesis.slot_s)
     if contracts is not None:
-        _check_contracts(leaves, contracts)
+        _check_contracts(rows, contracts)
     if pins is not None:
-        _check_pins(leaves, pins)
+        _check_pins(rows, pins)
 
 
-def signer_set(genesis: Mapping[str, Any]) -> list[tuple[bytes, int]]:
-    """The set that certifies header 1: (public key, power), ascending by key."""
-    return [(key, power) for key, power in genesis["signers"]]
-
-
-# ------------------------------------------------------------------------------------------------- forms and frame
-
-
-def _check_fields(key: str, value: Any, family: Family[Any, Any]) -> None:
-    """The leaf is a map of exactly its family's fields, each of its form; what an open family holds beside is not looked at."""
-    _check_keys(key, value, family)
-    for name, form in family.forms.items():
-        if name in value and not form.holds(value[name]):
-            _fail(key, f"{name} is {form.words}, not {_shown(value[name])}")
-    if family is RULES:
-        for name, item in value["prices"].items():
-            if not _PRICE.holds(item):
-                _fail(key, f"prices.{name} is {_PRICE.words}, not {_shown(item)}")
-
-
-def _check_keys(key: str, value: Any, family: Family[Any, Any]) -> None:
-    forms = family.forms
-    if not isinstance(value, dict):
-        _fail(key, "its value is a map")
-    for name in value:
-        if name not in forms and not family.is_open:
-            _fail(key, f"unknown field {_shown(name)}; its fields are {', '.join(forms)}")
-    for name in forms:
-        if name not in value and name not in family.optional:
-            _fail(key, f"lacks the field {name}: {forms[name].words}")
-
-
-def _check_frame(genesis: Mapping[str, Any]) -> None:
-    if not CHAIN_NAME.holds(genesis["name"]):
-        raise UsageError(f"genesis: name is {CHAIN_NAME.words}, not {_shown(genesis['name'])}")
-    currency = genesis["currency"]
-    if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
-        raise UsageError(f"genesis: currency is an ISO 4217 code such as CNY, not {_shown(currency)}")
-    if not INSTANT.holds(genesis["ledger_time_s"]):
-        raise UsageError(f"genesis: ledger_time_s is {INSTANT.words}, not {_shown(genesis['ledger_time_s'])}")
-    signers = genesis["signers"]
-    if not 1 <= len(signers) <= SIGNERS_MAX:
-        raise UsageError(f"genesis: signers holds 1 to {SIGNERS_MAX} entries, not {len(signers)}")
-    for index, signer in enumerate(signers):
-        if not isinstance(signer, list | tuple) or len(signer) != 2:
-            raise UsageError(f"genesis: signers[{index}] is an array of public key and power")
-        if not _is_public_key(signer[0]):
-            raise UsageError(f"genesis: signers[{index}]: the public key is {PUBLIC_KEY_WORDS}")
-        if not _POWER.holds(signer[1]):
-            raise UsageError(f"genesis: signers[{index}]: the power is 1 to {POWER_MAX}, not {_shown(signer[1])}")
-    if any(first[0] >= second[0] for first, second in pairwise(signers)):
-        raise UsageError("genesis: signers ascend by public key, each key once")
-
-
-def _is_public_key(value: Any) -> bool:
-    return isinstance(value, bytes) and parse_public_key(value) is not None
-
-
-def _values_by_kind(genesis: Mapping[str, Any]) -> dict[str, dict[str, Value]]:
-    """Leaves by family and name, none twice and none of an unknown family."""
-    values: dict[str, dict[str, Value]] = {kind: {} for kind in GENESIS_FAMILIES}
-    for index, leaf in enumerate(genesis["leaves"]):
-        if not isinstance(leaf, list | tuple) or len(leaf) != 2 or not isinstance(leaf[0], str):
-            raise UsageError(f"genesis: leaves[{index}] is an array of a text key and a map")
-        key, value = leaf
-        kind, slash, name = key.partition("/")
-        if kind not in values or bool(slash) == (kind in _SINGLE):
-            _fail(key, f"no leaf of genesis; they are {', '.join(k if k in _SINGLE else f'{k}/…' for k in values)}")
-        if slash and not NAME.holds(name):
-            _fail(key, f"the name after the slash has {NAME.words}")
-        if name in values[kind]:
-            _fail(key, "stands twice")
-        values[kind][name] = value
-    return values
-
-
-# ------------------------------------------------------------------------------------------- leaves beside one another
-
-
-def _check_chain(genesis: Mapping[str, Any], leaves: _Leaves) -> None:
-    """The chain and time leaves repeat the frame."""
-    chain, time = leaves.of(CHAIN).get(""), leaves.of(TIME).get("")
-    if chain is None:
-        raise UsageError("genesis: the leaf chain is missing")
-    for name, found in chain._asdict().items():
-        if found != genesis[name]:
-            _fail(CHAIN.key(), f"{name} is {_shown(genesis[name])} as in the frame, not {_shown(found)}")
-    if chain.is_simulated != (time is not None):
-        raise UsageError("genesis: the leaf time stands in a chain with clock 'simulated', and in no other")
-    if time is not None and time.ledger_time_s != genesis["ledger_time_s"]:
-        _fail(TIME.key(), f"ledger_time_s is {genesis['ledger_time_s']} as in the frame")
-
-
-def _check_area(area: str, terms: AreaLeaf, leaves: _Leaves, slot_s: int) -> None:
-    key, first_s = AREA.key(area), terms.first_slot_start_s
-    _check_reference(key, "calendar", terms.calendar, leaves.of(CALENDAR))
-    _check_reference(key, "rules", terms.rules, leaves.of(RULES))
-    if first_s % slot_s:
-        _fail(key, f"first_slot_start_s is a multiple of the slot length {slot_s}, not {first_s}")
-    progress = leaves.of(PROGRESS).get(area)
-    if progress is None:
-        _fail(key, f"the leaf {PROGRESS.key(area)} is missing")
-    for name, start_s in (
-        ("gate_slot_start_s", progress.gate_slot_start_s),
-        ("run_slot_start_s", progress.run_slot_start_s),
-    ):
-        if start_s != first_s:
-            _fail(PROGRESS.key(area), f"{name} is the area's first_slot_start_s {first_s}, not {start_s}")
-
-
-def _check_calendar(key: str, calendar: CalendarLeaf, slot_s: int) -> None:
-    for name, instants in (("days", calendar.days), ("months", calendar.months)):
-        if any(instant % slot_s for instant in instants):
-            _fail(key, f"{name}: a local day begins with a slot; choose a shorter slot_s than {slot_s}")
-
-
-def _check_signers(leaves: _Leaves) -> None:
-    """A key is a point of the curve, and a signer of role gateway is a gateway; progress belongs to an area."""
-    for signer_id, signer in leaves.of(SIGNER).items():
-        key = SIGNER.key(signer_id)
-        if not _is_public_key(signer.public_key):
-            _fail(key, f"public_key is {PUBLIC_KEY_WORDS}, not {_shown(signer.public_key)}")
-        if "gateway" in signer.roles and signer_id not in leaves.of(GATEWAY):
-            _fail(key, f"has the role gateway, but the leaf {GATEWAY.key(signer_id)} is missing")
-    for area in leaves.of(PROGRESS):
-        if area not in leaves.of(AREA):
-            _fail(PROGRESS.key(area), f"the leaf {AREA.key(area)} is missing")
-
-
-def _check_gateways(leaves: _Leaves) -> None:
-    """A gateway signs for itself, and an organisation answers for it."""
-    for gateway_id, gateway in leaves.of(GATEWAY).items():
-        for field, signer_id, role in (
-            ("", gateway_id, "gateway"),
-            ("organisation: ", gateway.organisation, "utility"),
-        ):
-            signer = leaves.of(SIGNER).get(signer_id)
-            if signer is None or role not in signer.roles:
-                missing = f"the leaf {SIGNER.key(signer_id)} with the role {role} is missing"
-                _fail(GATEWAY.key(gateway_id), field + missing)
-
-
-def _check_installation(number: str, installation: InstallationLeaf, leaves: _Leaves) -> None:
-    key = INSTALLATION.key(installation.number)
-    if number != str(installation.number):
-        _fail(f"{INSTALLATION.prefix}{number}", f"its key ends with its number {installation.number}")
-    _check_reference(key, "area", installation.area, leaves.of(AREA))
-    _check_reference(key, "gateway", installation.gateway, leaves.of(GATEWAY))
-    primary_limit_wh = installation.limit_wh * installation.ratio
-    if primary_limit_wh > PRIMARY_LIMIT_WH_MAX:
-        _fail(key, f"limit_wh x ratio is at most {PRIMARY_LIMIT_WH_MAX} Wh, not {primary_limit_wh}")
-    first_s = leaves.of(AREA)[installation.area].first_slot_start_s
-    if installation.from_s > first_s:
-        _fail(key, f"from_s is at most {first_s}, where its area's slots begin, not {installation.from_s}")
-    if 0 < installation.modulus_wh <= 2 * installation.limit_wh:
-        least = f"modulus_wh is 0 or more than twice limit_wh {installation.limit_wh}"
-        _fail(key, f"{least}, else a roll-over cannot be told")
-    if (installation.role == "feeder") != (installation.party is None):
-        _fail(key, "a feeder has no party, every other installation has one")
-    if installation.party is not None:
-        _check_reference(key, "party", installation.party, leaves.of(PARTY))
-        party = leaves.of(PARTY)[installation.party]
-        if party.meter != installation.number:
-            _fail(
-                key,
-                f"party {installation.party} settles by meter {party.meter}; a party has one settlement meter",
+def _check_calendars(genesis: Genesis) -> None:
+    for name, calendar in genesis.calendars.items():
+        if any(instant % genesis.slot_s for instant in (*calendar.days, *calendar.months)):
+            raise UsageError(
+                f"genesis: calendars.{name}: a local day begins with a slot; choose a shorter slot_s than {genesis.slot_s}"
             )
 
 
-def _check_party(party: str, billed: PartyLeaf, leaves: _Leaves) -> None:
-    key, meter = PARTY.key(party), INSTALLATION.key(billed.meter)
-    _check_reference(key, "area", billed.area, leaves.of(AREA))
-    installation = leaves.of(INSTALLATION).get(str(billed.meter))
-    if installation is None:
-        _fail(key, f"meter: the leaf {meter} is missing")
-    if installation.party != party or installation.area != billed.area:
-        _fail(key, f"meter: {meter} names another party or area")
-    signer = leaves.of(SIGNER).get(party)
-    if billed.trades and (signer is None or "prosumer" not in signer.roles):
-        _fail(key, f"trades, but the leaf {SIGNER.key(party)} with the role prosumer is missing")
+def _check_constant(rows: Iterable[Stated[Any]], *fields: str) -> None:
+    """Fail where a later row of an entity changes what never changes of it."""
+    for before, after in pairwise(rows):
+        for field in fields:
+            if getattr(before.record, field) != getattr(after.record, field):
+                after.fail(f"{field} is {getattr(before.record, field)} as in the row before of it: it never changes")
 
 
-def _check_contracts(leaves: _Leaves, contracts: Mapping[str, Contract]) -> None:
-    """Each area's contract is one that this node has, and finds no fault with the area's rules and parties."""
-    for area, named in leaves.of(AREA).items():
-        key, known = AREA.key(area), contracts.get(named.contract)
-        if known is None:
-            _fail(
-                key, f"contract {named.contract!r} is not in this node; it has {', '.join(sorted(contracts)) or 'none'}"
+def _check_organisations(rows: GenesisRows) -> None:
+    """Signers, gateways and parties are of organisations, for ever; a signer has roles that its organisation may have."""
+    for entity in _OWNED:
+        for name in rows.names(entity):
+            _check_constant(rows.of(entity, name), "organisation")
+        for _, stated in rows.each(entity):
+            rows.check_reference(stated, "organisation", ORGANISATION, stated.record.organisation)
+    for name, signer in rows.each(SIGNER):
+        organisation = signer.record.organisation
+        for entity in _WITH_SIGNER:
+            for other in rows.of(entity, name)[:1]:
+                if other.record.organisation != organisation:
+                    signer.fail(f"organisation is {other.record.organisation}, that of {other.key}, not {organisation}")
+        if isinstance(signer.record, Signer):
+            owner = rows.in_force(ORGANISATION, organisation, signer.from_s)
+            foreign = [role for role in signer.record.roles if owner is None or role not in owner.roles]
+            if foreign:
+                signer.fail(f"roles: {', '.join(foreign)} is none that the organisation {organisation} may have")
+
+
+def _check_zones(rows: GenesisRows, genesis: Genesis) -> None:
+    """Slots begin at multiples of their length; a zone's timeline never changes, and it has no more rows than there may be."""
+    counts: dict[str, int] = {}
+    for _, zone in rows.each(ZONE):
+        if zone.record.first_slot_start_s % genesis.slot_s:
+            zone.fail(
+                f"first_slot_start_s is a multiple of slot_s {genesis.slot_s}, not {zone.record.first_slot_start_s}"
             )
-        fault = known.fault_of(leaves.of(RULES)[named.rules].terms)
-        if fault:
-            _fail(RULES.key(named.rules), f"under {named.contract}: {fault}")
-    for party, billed in leaves.of(PARTY).items():
-        contract = contracts[leaves.of(AREA)[billed.area].contract]
-        if party in contract.accounts:
-            taken = ", ".join(contract.accounts)
-            _fail(PARTY.key(party), f"has the name of a counter-account; {taken} are taken")
-        if billed.trades and not contract.takes_orders:
-            _fail(PARTY.key(party), f"trades, but {contract.contract_id} takes no orders")
+    for name in rows.names(ZONE):
+        timeline = [field for field in rows.of(ZONE, name)[0].record._fields if not field.startswith("contract")]
+        _check_constant(rows.of(ZONE, name), *timeline)
+    for name in rows.names(POINT):
+        point = rows.of(POINT, name)[0]
+        area = rows.of(AREA, point.record.area)
+        zone_name = area[0].record.zone if area else ""
+        counts[zone_name] = counts.get(zone_name, 0) + 1
+        if counts[zone_name] > ROWS_MAX:
+            point.fail(f"area: zone {zone_name} has {ROWS_MAX} points already")
 
 
-def _check_pins(leaves: _Leaves, pins: Mapping[str, bytes]) -> None:
-    for area, named in leaves.of(AREA).items():
-        ours, theirs = pins.get(named.contract, b"").hex(), named.contract_pin.hex()
+def _check_areas(rows: GenesisRows) -> None:
+    """An area keeps its zone, and is there when the zone's slots begin."""
+    for name in rows.names(AREA):
+        own = rows.of(AREA, name)
+        _check_constant(own, "zone")
+        first_slot_s = rows.of(ZONE, own[0].record.zone)[0].record.first_slot_start_s
+        if own[0].from_s > first_slot_s:
+            own[0].fail(f"from_s is at most {first_slot_s}, where the slots of its zone begin, not {own[0].from_s}")
+
+
+def _check_points(rows: GenesisRows) -> None:
+    """A point keeps its area; who is billed there is of the same area."""
+    for name in rows.names(POINT):
+        _check_constant(rows.of(POINT, name), "area")
+    for _, point in rows.each(POINT):
+        if point.record.party is not None:
+            party = rows.in_force(PARTY, point.record.party, point.from_s)
+            if party is None or party.area != point.record.area:
+                point.fail(f"party: {PARTY.key(point.record.party)} is not of area {point.record.area}")
+
+
+def _check_parties(rows: GenesisRows) -> None:
+    """At any time a party has at most one point that settles, and one that trades has one in its area."""
+    points_of: dict[str, set[str]] = {}
+    for name, point in rows.each(POINT):
+        if point.record.party is not None:
+            points_of.setdefault(point.record.party, set()).add(name)
+    for name, party in rows.each(PARTY):
+        points = sorted(points_of.get(name, ()))
+        changes = {row.from_s for row in rows.of(PARTY, name)} | {
+            row.from_s for point in points for row in rows.of(POINT, point)
+        }
+        for time_s in sorted(change for change in changes if change >= party.from_s):
+            now, billed = rows.in_force(PARTY, name, time_s), []
+            for point_name in points:
+                at = rows.in_force(POINT, point_name, time_s)
+                billed += [at] if at is not None and at.party == name else []
+            if len(billed) > 1:
+                party.fail(f"at {time_s} it has {len(billed)} points; a party has one point that settles")
+            if now is not None and now.trades and [point.area for point in billed] != [now.area]:
+                party.fail(f"trades: at {time_s} there is no point of it in area {now.area}")
+
+
+def _check_installations(rows: GenesisRows, slot_s: int) -> None:
+    """A meter hangs at one point until it is removed; one meter at a time; changes lie inside a slot, one in each."""
+    by_point: dict[str, list[str]] = {}
+    for name in rows.names(INSTALLATION):
+        own = rows.of(INSTALLATION, name)
+        if not isinstance(own[0].record, Installation):
+            own[0].fail("removed: nothing was installed before")
+        by_point.setdefault(own[0].record.point, []).append(name)
+        _check_constant(own, "point")
+        for before, after in pairwise(own):
+            if isinstance(before.record, RemovedInstallation):
+                after.fail("an installation that was removed does not come back: give the meter another number")
+            if isinstance(after.record, Installation):
+                kept = [field for field in Installation._fields if field not in ("gateway", "profile")]
+                _check_constant((before, after), *kept)
+            if not after.from_s % slot_s or before.from_s // slot_s == after.from_s // slot_s:
+                after.fail(f"from_s {after.from_s}: a change lies inside a slot of {slot_s} s, one in each")
+    for _, stated in rows.each(INSTALLATION):
+        rows.check_reference(stated, "point", POINT, stated.record.point)
+        if isinstance(stated.record, Installation):
+            rows.check_reference(stated, "gateway", GATEWAY, stated.record.gateway)
+    for point, names in by_point.items():
+        for stated in (row for name in names for row in rows.of(INSTALLATION, name)) if len(names) > 1 else ():
+            at = [rows.in_force(INSTALLATION, name, stated.from_s) for name in names]
+            if sum(isinstance(record, Installation) for record in at) > 1:
+                stated.fail(f"point: at {stated.from_s} another meter hangs at {POINT.key(point)}")
+
+
+def _check_contracts(rows: GenesisRows, contracts: Mapping[str, Contract]) -> None:
+    """Each zone's contracts are ones that this node has, and find no fault with the rules and parties of the zone's areas."""
+    contracts_of: dict[str, dict[str, Contract]] = {}
+    for name, zone in rows.each(ZONE):
+        found = contracts.get(zone.record.contract)
+        if found is None:
+            known = ", ".join(sorted(contracts)) or "none"
+            zone.fail(f"contract {zone.record.contract!r} is not in this node; it has {known}")
+        contracts_of.setdefault(name, {})[found.contract_id] = found
+    pairs = {(a.record.rules, a.record.zone) for _, a in rows.each(AREA)}
+    for rules_name, zone_name in sorted(pairs):
+        for rules in rows.of(RULES, rules_name):
+            for contract in contracts_of[zone_name].values():
+                fault = contract.fault_of(contract_terms(rules.record))
+                if fault:
+                    rules.fail(f"under {contract.contract_id}: {fault}")
+    for name, party in rows.each(PARTY):
+        for contract in contracts_of[rows.of(AREA, party.record.area)[0].record.zone].values():
+            if name in contract.accounts:
+                party.fail(f"has the name of a counter-account; {', '.join(contract.accounts)} are taken")
+
+
+def _check_pins(rows: GenesisRows, pins: Mapping[str, bytes]) -> None:
+    for _, zone in rows.each(ZONE):
+        ours, theirs = pins.get(zone.record.contract, b"").hex(), zone.record.contract_pin.hex()
         if ours != theirs:
-            _fail(AREA.key(area), f"contract_pin of {named.contract} is {ours} in this node, not {theirs}")
-
-
-def _check_reference(key: str, field: str, name: str, targets: Container[str]) -> None:
-    if name not in targets:
-        _fail(key, f"{field}: the leaf {field}/{name} is missing")
-
-
-def _fail(key: str, what: str) -> NoReturn:
-    raise UsageError(f"genesis: leaf {key if len(key) <= 80 and key.isprintable() else excerpt(key)}: {what}")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return excerpt(value)
-    text = value[:31].hex() if isinstance(value, bytes) else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+            zone.fail(f"contract_pin of {zone.record.contract} is {ours} in this node, not {theirs}")

@@ -1,36 +1,31 @@
-"""What a chain starts from, as far as blocks need it: its name, its clock, the signers of its first header."""
+"""What a chain starts from, as far as blocks need it: its name, its clock, the header of genesis and who signs the first block."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from gridcore.genesis import genesis_digest
-from ledger.genesis import signer_set
+from gridcore.genesis import Genesis
+from gridcore.header import Header, genesis_header
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A genesis without its leaves.
+    """A genesis without its registry.
 
-    chain: chain id; digest: S_0; is_simulated: ledger time moves by clock/advance alone, else it is block time; ledger_time_s:
-    UTC seconds before the first block; signers: (public key, power) of those who certify, ascending by key.
+    clock: what moves ledger time (``gridcore.genesis.CLOCKS``); header: of height 0; signers: (public key, power) of those who
+    certify, ascending by key.
     """
 
-    chain: str
-    digest: bytes
-    is_simulated: bool
-    ledger_time_s: int
+    clock: str
+    header: Header
     signers: tuple[tuple[bytes, int], ...]
 
     @classmethod
-    def of(cls, genesis: Mapping[str, Any]) -> Origin:
-        """The origin of a genesis that ``check_genesis`` has passed."""
-        return cls(
-            chain=genesis["chain"],
-            digest=genesis_digest(genesis),
-            is_simulated=genesis["clock"] == "simulated",
-            ledger_time_s=genesis["ledger_time_s"],
-            signers=tuple(signer_set(genesis)),
-        )
+    def of(cls, genesis: Genesis, state_root: bytes) -> Origin:
+        """The origin of a genesis that ``check_genesis`` has passed. state_root: over its leaves."""
+        return cls(genesis.clock, genesis_header(genesis, state_root), tuple(genesis.signers))
+
+    @property
+    def chain(self) -> str:
+        """The chain id."""
+        return self.header.chain

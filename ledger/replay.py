@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ledger.application import Application, Decided, genesis_tip
+from gridcore.genesis import Genesis
+from ledger.application import Application, Decided, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
+from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from ledger.state.memory import MemoryState
+from ledger.state.rules import Rules
 from ledger.tiles import MemoryTiles, empty_tree
 
 
@@ -18,10 +20,14 @@ class Replay:
     """The state machine of a genesis with everything that it keeps. ``state``, ``history``: of the newest block."""
 
     def __init__(
-        self, genesis: Mapping[str, Any], contracts: Mapping[str, Contract], checker: SignatureChecker
+        self,
+        genesis: Genesis,
+        contracts: Mapping[str, Contract],
+        checker: SignatureChecker,
+        versions: Mapping[int, Rules] = VERSIONS,
     ) -> None:
-        origin = Origin.of(genesis)
         self.state = MemoryState(genesis)
+        origin = Origin.of(genesis, self.state.root())
         self.history = MemoryTiles()
         self.application = Application(
             origin,
@@ -29,7 +35,8 @@ class Replay:
             checker,
             state=self.state,
             history=empty_tree(self.history),
-            tip=genesis_tip(origin),
+            tip=Tip.of(origin.header),
+            versions=versions,
         )
 
     def advance(self, block: Block) -> Decided:

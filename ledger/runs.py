@@ -1,4 +1,4 @@
-"""What the ledger keeps of settled slots: positions as columns. Statements follow from them by the area's contract, each time.
+"""What the ledger keeps of settled slots: positions as columns. Statements follow from them by the slot's contract, each time.
 
 A run's leaves were written in one block and never change, so nothing here needs the ledger to stand still.
 """
@@ -8,93 +8,99 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from gridcore.errors import broken
+from gridcore.registry.rules import RULES
 from ledger.contract import Contract, LineLike, Positions
-from ledger.leaves.columns import UInt8, chunks
-from ledger.leaves.positions import POSITIONS, PositionsLeaf, join_positions
-from ledger.leaves.rules import rules_of
+from ledger.leaves.cleared import CLEARED
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
+from ledger.leaves.money import join_amount
+from ledger.leaves.positions import POSITIONS
+from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
-from ledger.state.energy import advance_of
-from ledger.state.registry import Area
-from ledger.state.runs import KEPT_COLUMNS
+from ledger.registry.areas import Area
+from ledger.registry.bodies import row_of
+from ledger.registry.zones import Zone
 from ledger.store.reader import LedgerReader
 
 
 @dataclass(frozen=True)
-class SettledRun:
-    """Neighbouring settling rows of one run of one slot: the leaf, what the ledger keeps of the rows, their positions and lines."""
+class SettledRows:
+    """Some rows of a run: the columns that the ledger keeps of them, by name, and their quality bytes."""
 
-    leaf: RunLeaf
-    kept: PositionsLeaf
-    positions: Positions
-    lines: Sequence[LineLike]
+    columns: Mapping[str, Int64]
+    quality: UInt8
+
+    @property
+    def positions(self) -> Positions:
+        """Energy and money, as statements read them."""
+        return Positions(*(self.columns[name] for name in Positions._fields))
 
 
-def load_run(
-    reader: LedgerReader,
-    contracts: Mapping[str, Contract],
-    area: Area,
-    slot_start_s: int,
-    run: str,
-    rows: tuple[int, int] | None = None,
-) -> SettledRun | None:
-    """A run, or its settling rows first ... end - 1 alone, or None where there is no such run (yet).
+@dataclass(frozen=True)
+class AreaResult:
+    """What a run says of one area.
 
-    The lines follow from the positions that the ledger keeps, by the contract that the run names.
+    rules: entry digest of the area's rules, 32 bytes; volume_wh, price_micro_per_kwh: of the gate, price 0 without volume;
+    sums: the contract's area columns by name; accounts_nano: what each account received in this run.
     """
-    leaf = RUN.load(reader, area.id, slot_start_s, run)
-    if leaf is None:
-        return None
-    first, end = rows or (0, leaf.points)
-    kept = _load_positions(reader, leaf, first, end)
-    positions = _as_positions(area, kept, first, end)
-    contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
-    lines = contract.lines(
-        positions.import_wh,
-        positions.export_wh,
-        {name: getattr(kept, name) for name in KEPT_COLUMNS},
-        trade_price_micro_per_kwh=leaf.price_micro_per_kwh,
-        prices=rules_of(reader, area.id).prices,
-    )
-    return SettledRun(leaf, kept, positions, lines)
+
+    rules: bytes
+    volume_wh: int
+    price_micro_per_kwh: int
+    sums: Mapping[str, int]
+    accounts_nano: Mapping[str, int]
 
 
-def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
+def find_runs(reader: LedgerReader, zone: Zone, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
     """The leaves of a run of those slots that have it."""
-    leaves = (RUN.load(reader, area.id, slot_start_s, run) for slot_start_s in slot_starts_s)
+    leaves = (RUN.load(reader, slot_start_s, zone.name, run) for slot_start_s in slot_starts_s)
     return [leaf for leaf in leaves if leaf is not None]
 
 
-def load_positions(reader: LedgerReader, area: Area, leaf: RunLeaf, first: int, end: int) -> Positions:
-    """Positions of settling rows first ... end - 1 of the run with this leaf."""
-    return load_metered(reader, area, leaf, first, end)[0]
+def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
+    """The rows of the zone ``rows`` of a run; only the chunks that hold them are read."""
+    columns: dict[str, Int64] = {}
+    quality = np.zeros(len(rows), dtype=np.uint8)
+    for chunk in np.unique(chunks_of(rows)).tolist() or [0]:
+        part = POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
+        own = np.flatnonzero(chunks_of(rows) == chunk)
+        at = rows[own] - chunk_bounds(chunk)[0]
+        quality[own] = part.quality[at]
+        for name, column in part.columns.items():
+            columns.setdefault(name, np.zeros(len(rows), dtype=np.int64))[own] = column[at]
+    return SettledRows(columns, quality)
 
 
-def load_metered(reader: LedgerReader, area: Area, leaf: RunLeaf, first: int, end: int) -> tuple[Positions, UInt8]:
-    """Positions of settling rows first ... end - 1, and the quality byte of each at the slot's end."""
-    kept = _load_positions(reader, leaf, first, end)
-    return _as_positions(area, kept, first, end), kept.quality
+def area_result(reader: LedgerReader, leaf: RunLeaf, number: int) -> AreaResult:
+    """What a run says of the area of this number."""
+    chunk, at = split_row(number)
+    results = RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
+    cleared = CLEARED.must(reader, leaf.slot_start_s, leaf.zone, chunk)
+    return AreaResult(
+        rules=results.rules[at].tobytes(),
+        volume_wh=int(cleared.volume_wh[at]),
+        price_micro_per_kwh=int(cleared.price_micro_per_kwh[at]),
+        sums={name: int(column[at]) for name, column in results.columns.items()},
+        accounts_nano={
+            account: join_amount(int(units[at]), int(results.totals_nano[account][at]))
+            for account, units in results.totals.items()
+        },
+    )
 
 
-def _load_positions(reader: LedgerReader, leaf: RunLeaf, first: int, end: int) -> PositionsLeaf:
-    """Rows first ... end - 1 of all chunks as one; without rows there is no seed: b""."""
-    parts = [
-        POSITIONS.must(reader, leaf.area, leaf.slot_start_s, leaf.run, chunk).rows(
-            max(first - chunk_first, 0), end - chunk_first
-        )
-        for chunk, chunk_first, chunk_end in chunks(leaf.points)
-        if chunk_first < end and chunk_end > first
-    ]
-    return join_positions(parts)
-
-
-def _as_positions(area: Area, kept: PositionsLeaf, first: int, end: int) -> Positions:
-    modulus_wh, ratio = area.modulus_wh[first:end], area.ratio[first:end]
-    return Positions(
-        advance_of(kept.start_import_wh, kept.end_import_wh, modulus_wh) * ratio,
-        advance_of(kept.start_export_wh, kept.end_export_wh, modulus_wh) * ratio,
-        kept.bought_wh,
-        kept.sold_wh,
-        kept.pays_nano,
-        kept.supplier_only_nano,
+def lines_of(
+    reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, leaf: RunLeaf, rows: SettledRows
+) -> Sequence[LineLike]:
+    """The lines of rows of an area: they follow from the positions that the ledger keeps, by the contract that the run names."""
+    contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
+    result = area_result(reader, leaf, area.number)
+    rules = RULES.record_of(row_of(reader, result.rules).value)
+    return contract.lines(
+        rows.columns["import_wh"],
+        rows.columns["export_wh"],
+        {name: rows.columns[name] for name in contract.position_columns},
+        trade_price_micro_per_kwh=result.price_micro_per_kwh,
+        prices=rules.prices,
     )

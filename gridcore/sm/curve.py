@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from gridcore.errors import EncodingError
+from gridcore.public_key import A, B, point_of
 from gridcore.sm3 import sm3
 
-P: Final = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
-A: Final = P - 3
-B: Final = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 N: Final = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 G: Final = (
     0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
@@ -27,10 +25,8 @@ DISTINGUISHING_ID_BYTES_MAX: Final = 8191
 """The length stands in bits in two bytes."""
 
 SCALAR_BYTES: Final = 32
-PUBLIC_KEY_BYTES: Final = 65
 SIGNATURE_BYTES: Final = 64
 
-_UNCOMPRESSED = 0x04
 _DER_SIGNATURE_BYTES_MAX = 72
 _CURVE_BYTES = b"".join(value.to_bytes(32, "big") for value in (A, B, *G))
 
@@ -38,13 +34,7 @@ _CURVE_BYTES = b"".join(value.to_bytes(32, "big") for value in (A, B, *G))
 def parse_public_key(public_key: bytes) -> tuple[int, int] | None:
     """(x, y) of a 65-byte 04||x||y key, or None unless it is a point of the curve (never infinity, never compressed)."""
     check_bytes(public_key, "public key")
-    if len(public_key) != PUBLIC_KEY_BYTES or public_key[0] != _UNCOMPRESSED:
-        return None
-    x = int.from_bytes(public_key[1:33], "big")
-    y = int.from_bytes(public_key[33:], "big")
-    if x >= P or y >= P or (y * y - (x * x + A) * x - B) % P:
-        return None
-    return x, y
+    return point_of(public_key)
 
 
 def parse_signature(signature: bytes) -> tuple[int, int] | None:

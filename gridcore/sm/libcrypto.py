@@ -15,6 +15,7 @@ from ctypes import POINTER, c_char_p, c_int, c_long, c_size_t, c_ulong, c_void_p
 from typing import Any, Final
 
 from gridcore.errors import EncodingError
+from gridcore.public_key import PUBLIC_KEY_BYTES
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache, SmBackendError
 from gridcore.sm.curve import DISTINGUISHING_ID
@@ -130,7 +131,7 @@ class LibcryptoBackend:
         key = self._parse(_PKCS8_PREFIX + scalar, self._lib.d2i_AutoPrivateKey)
         if key is None:
             raise SmBackendError(f"{self.version} does not load an SM2 private key (built without SM2?)")
-        buffer = ctypes.create_string_buffer(len(_SPKI_PREFIX) + curve.PUBLIC_KEY_BYTES)
+        buffer = ctypes.create_string_buffer(len(_SPKI_PREFIX) + PUBLIC_KEY_BYTES)
         length: int = self._lib.i2d_PUBKEY(key.pointer, None)
         if length == len(buffer):
             self._lib.i2d_PUBKEY(key.pointer, ctypes.byref(c_void_p(ctypes.addressof(buffer))))

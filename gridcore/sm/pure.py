@@ -16,9 +16,10 @@ import secrets
 from typing import Final, TypeAlias
 
 from gridcore.errors import EncodingError
+from gridcore.public_key import P
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache
-from gridcore.sm.curve import DISTINGUISHING_ID, G, N, P
+from gridcore.sm.curve import DISTINGUISHING_ID, G, N
 from gridcore.sm3 import sm3
 
 Affine: TypeAlias = tuple[int, int]

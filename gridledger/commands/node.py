@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _init(args: argparse.Namespace) -> int:
     from gridcore.errors import EncodingError, UsageError
-    from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis, genesis_digest
+    from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis
     from ledger.genesis import check_genesis
     from ledger.store.directory import GENESIS_NAME, init_ledger
     from settlement.catalogue import CONTRACTS, pins
@@ -77,11 +77,10 @@ def _init(args: argparse.Namespace) -> int:
     except (EncodingError, UsageError) as error:
         raise UsageError(f"{args.genesis}: {error}") from None
     is_new = not (args.data / GENESIS_NAME).exists()
-    init_ledger(args.data, data, guard=args.guard)
-    digest = genesis_digest(genesis).hex()
-    result = {"chain": genesis["chain"], "genesis": digest, "data": str(args.data), "new": is_new}
+    digest = init_ledger(args.data, data, guard=args.guard).hex()
+    result = {"chain": genesis.chain, "genesis": digest, "data": str(args.data), "new": is_new}
     words = "a new ledger" if is_new else "nothing changed, already the ledger"
-    print_result(args, result, f"{args.data}: {words} of chain {genesis['chain']}, genesis {digest}")
+    print_result(args, result, f"{args.data}: {words} of chain {genesis.chain}, genesis {digest}")
     return 0
 
 

@@ -64,12 +64,12 @@ class Day:
                     if index + 1 < world.slots:
                         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
                     await self._submit(wires)
-                await self._advance(boundary_s - rules.RULES.gate_before_start_s)
+                await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
                 await self._show(index)
                 await self._advance(boundary_s)
                 await self._readings_decided(boundary_s)
                 progress(index)
-            await self._advance(int(world.boundary_s[-1]) + rules.RULES.metering_deadline_s)
+            await self._advance(int(world.boundary_s[-1]) + rules.METERING_DEADLINE_S)
         finally:
             signing.cancel()
 

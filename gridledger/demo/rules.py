@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from ledger.master_data import Rules
+from gridcore.registry.rules import Rules
 
 SLOT_S: Final = 900
+GATE_BEFORE_START_S: Final = 300
+METERING_DEADLINE_S: Final = 900
+OPEN_BEFORE_START_S: Final = 86_400
 RULES: Final = Rules(
-    name="demo",
-    prices_micro_per_kwh={
+    prices={
         "residual_price_micro_per_kwh": 460_000,
         "feed_in_price_micro_per_kwh": 280_000,
         "surplus_price_micro_per_kwh": 280_000,
@@ -19,18 +21,15 @@ RULES: Final = Rules(
         "network_residual_micro_per_kwh": 180_000,
         "levy_micro_per_kwh": 40_000,
     },
-    market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
-    gate_before_start_s=300,
-    metering_deadline_s=900,
-    open_before_start_s=86_400,
+    terms={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
 )
 
 
 def rules_toml() -> str:
     """The same as the file ``rules.toml`` of a results folder."""
-    prices = "".join(f"{key} = {value}\n" for key, value in RULES.prices_micro_per_kwh.items())
-    market = "".join(f"{key} = {json.dumps(value)}\n" for key, value in RULES.market.items())
-    timeline = f"gate_before_start_s = {RULES.gate_before_start_s}\nmetering_deadline_s = {RULES.metering_deadline_s}\n"
+    prices = "".join(f"{key} = {value}\n" for key, value in RULES.prices.items())
+    market = "".join(f"{key} = {json.dumps(value)}\n" for key, value in RULES.terms.items())
+    timeline = f"gate_before_start_s = {GATE_BEFORE_START_S}\nmetering_deadline_s = {METERING_DEADLINE_S}\n"
     return (
         f"# Illustrative prices, no utility's tariff.\n[prices]\n{prices}\n[market]\n{market}\n[timeline]\n{timeline}"
     )

@@ -22,7 +22,6 @@ from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
-from gridevidence.export import trust_root
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
@@ -34,6 +33,7 @@ from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
 from ledger.client import Client, NodeStatus
+from ledger.trust import trust_of
 from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from simulators.grid.feeder import EXTRACT_NAME
@@ -99,7 +99,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world(households=plan.households, slots=plan.slots, seed=plan.seed)
     scene = lay_out(plan.out, world, plan.pages_port)
-    (plan.out / "trust.json").write_text(json.dumps(trust_root(scene.genesis), indent=2) + "\n")
+    (plan.out / "trust.json").write_text(json.dumps(trust_of(scene.genesis), indent=2) + "\n")
     write_world(plan.out, world)
     (plan.out / "rules.toml").write_text(rules_toml())
     if scene.pages_url is not None:

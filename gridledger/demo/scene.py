@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gridcore import cbor
 from gridcore.files import save_new
+from gridcore.genesis import Genesis
 from gridcore.serving.ports import HOST, check_free, free_port
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
@@ -26,7 +25,7 @@ class Scene:
     out: Path
     run_dir: Path
     data_dir: Path
-    genesis: dict[str, Any]
+    genesis: Genesis
     keys: dict[str, SigningKey]
     url: str
     pages_url: str | None  # None: headless
@@ -34,7 +33,7 @@ class Scene:
     @property
     def chain(self) -> str:
         """The chain id."""
-        return str(self.genesis["chain"])
+        return self.genesis.chain
 
     @property
     def node_config(self) -> Path:
@@ -65,9 +64,9 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
     names = ["operator", "clock", "utility", "regulator", "web", *gateways]
     keys = {name: SigningKey.generate() for name in (*names, *world.traders)}
     public_keys = {name: key.public_key for name, key in keys.items()}
-    genesis = build_genesis(world, public_keys, contract_pin(CONTRACT.contract_id), CONTRACT.contract_id)
-    data = cbor.encode(genesis)
-    init_ledger(out / "ledger", data)
+    pin, contract_id = contract_pin(CONTRACT.contract_id), CONTRACT.contract_id
+    genesis = build_genesis(world, public_keys, pin, contract_id, secrets.token_bytes(32))
+    init_ledger(out / "ledger", genesis.encode())
     for name in names:
         _save_key(run_dir, name, keys[name])
     pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from gridcore.codes import Code
+from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined
 from ledger.engines.base import EngineStoppedError, Outcome
 from ledger.engines.pool import Entry, Limits, Pool
+from ledger.protocol import ProtocolError
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
 from ledger.store.ledger import Ledger
@@ -88,7 +90,7 @@ class EmbeddedEngine:
         self._ledger = ledger
         self._pool = Pool(limits)
         self._retry_s = retry_s
-        self._tick_s = None if ledger.is_simulated else tick_s
+        self._tick_s = tick_s if ledger.clock == BLOCK_TIME else None
         self._wake = asyncio.Event()
         self._time_s = _Rising(ledger.ledger_time_s)
         self._height = _Rising(ledger.height)
@@ -162,6 +164,7 @@ class EmbeddedEngine:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            self._check_protocol()
             await self._wait_for_work()
             entries = self._pool.take()
             making = loop.run_in_executor(self._block_thread, self._make, entries, self._pool.gateways())
@@ -182,6 +185,13 @@ class EmbeddedEngine:
             self._publish(entries, done)
             await self._time_s.reach(done.ledger_time_s)
             await self._height.reach(done.height)
+
+    def _check_protocol(self) -> None:
+        try:
+            self._ledger.check_protocol()
+        except ProtocolError as error:
+            self._break([], error)
+            raise
 
     async def _let_finish(self, entries: Sequence[Entry], making: asyncio.Future[_Round]) -> None:
         """The thread cannot be stopped half-way: let it finish, tell who waits. What breaks there passes through."""

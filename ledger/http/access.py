@@ -11,10 +11,10 @@ from typing import Final
 
 from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
+from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
 from gridcore.sm import is_valid_signature
 from ledger.client import NONCE_BYTES, SCHEME, query_message
-from ledger.leaves.signer import SignerLeaf
 
 READS_ALL: Final = frozenset({"administrator", "regulator", "utility"})
 ISSUED_S_MAX: Final = 60
@@ -82,8 +82,8 @@ class Nonces:
 class Authenticator:
     """Checks the ``Authorization`` header of queries. Callable from several threads."""
 
-    def __init__(self, chain: str, load_signer: Callable[[str], SignerLeaf | None], clock: Clock) -> None:
-        """``load_signer``: the signer of an id, or None."""
+    def __init__(self, chain: str, load_signer: Callable[[str], Signer | RevokedSigner | None], clock: Clock) -> None:
+        """``load_signer``: the signer of an id that is in force now, or None."""
         self._chain = chain
         self._load_signer = load_signer
         self._clock = clock
@@ -110,7 +110,8 @@ class Authenticator:
         nonce = bytes.fromhex(match["nonce"])
         message = query_message(self._chain, method, path, pairs, issued_s, nonce)
         signer = self._load_signer(signer_id)
-        if signer is None or not is_valid_signature(signer.public_key, message, bytes.fromhex(match["signature"])):
+        signature = bytes.fromhex(match["signature"])
+        if not isinstance(signer, Signer) or not is_valid_signature(signer.public_key, message, signature):
             raise Problem(
                 "not-authenticated", f"no signature of {signer_id} on chain {self._chain} over this very query"
             )

@@ -14,6 +14,7 @@ from quart import Response, request
 
 from gridcore.clock import Clock
 from gridcore.logs import get_logger
+from gridcore.registry.signer import SIGNER
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
 from ledger.client import SUBMISSION_BYTES_MAX
@@ -22,7 +23,6 @@ from ledger.engines.base import Engine, Outcome
 from ledger.http.access import Authenticator
 from ledger.http.roles import Access, Arguments
 from ledger.http.view import LedgerView
-from ledger.leaves.signer import SIGNER
 from ledger.store.reader import LedgerReader
 
 QUESTION_THREADS: Final = 4
@@ -62,7 +62,9 @@ class Dispatcher:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
         self._view = LedgerView(node.ledger, node.contracts, node.statements)
-        self._authenticator = Authenticator(node.ledger.chain, lambda name: SIGNER.load(node.ledger, name), node.clock)
+        self._authenticator = Authenticator(
+            node.ledger.chain, lambda name: node.ledger.in_force(SIGNER, name), node.clock
+        )
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
         self._bodies_bytes = 0

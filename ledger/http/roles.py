@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridcore.registry.party import PARTY, Party
 from gridcore.serving.problems import Problem
 from ledger.http.access import Caller
 from ledger.http.view import LedgerView
-from ledger.leaves.party import PARTY, PartyLeaf
 
 Arguments = dict[str, Any]
 Admit = Callable[[LedgerView, Caller, Arguments], Arguments]
@@ -69,8 +69,8 @@ def _scope_of(view: LedgerView, caller: Caller, area_id: str, only: str | None) 
     return Scope(caller.id, reads_all=False)
 
 
-def _own_party(view: LedgerView, caller: Caller) -> PartyLeaf | None:
-    return PARTY.load(view.reader, caller.id) if "prosumer" in caller.roles else None
+def _own_party(view: LedgerView, caller: Caller) -> Party | None:
+    return view.reader.in_force(PARTY, caller.id) if "prosumer" in caller.roles else None
 
 
 def _admit_to_rows(view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:

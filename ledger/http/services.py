@@ -7,6 +7,7 @@ from typing import Final
 from quart import request
 
 from gridcore.codes import RETRY
+from gridcore.genesis import CLOCKS
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
@@ -120,7 +121,7 @@ _STATUS: Final = Schema(
     object_of(
         {
             "chain": TEXT,
-            "clock": {"enum": ["block", "simulated"]},
+            "clock": {"enum": list(CLOCKS)},
             "currency": TEXT,
             "header_digest": HEX,
             "height": WHOLE,

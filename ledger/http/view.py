@@ -1,8 +1,7 @@
-"""The state as queries see it: areas with their installations in row order, registers, fills; nothing here changes anything."""
+"""The state as queries see it: areas with their rows, registers, days; nothing here changes anything."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -13,20 +12,24 @@ from typing import Final
 
 import numpy as np
 
+from gridcore.registry.area import AREA
+from gridcore.registry.area import Area as RegisteredArea
+from gridcore.registry.installation import INSTALLATION, Installation
+from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
+from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
-from ledger.leaves.area import AREA
-from ledger.leaves.book import Order, load_orders
 from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN
-from ledger.leaves.clearing import CLEARING
 from ledger.leaves.columns import Int64, UInt8, chunks
-from ledger.leaves.fills import Fill, load_fills
-from ledger.leaves.installation import INSTALLATION
-from ledger.leaves.party import PARTY
-from ledger.leaves.registers import REGISTERS, no_registers
-from ledger.leaves.signer import SIGNER
-from ledger.state.registry import Area, Registry
+from ledger.leaves.registers import REGISTERS
+from ledger.registry.areas import Area
+from ledger.registry.bodies import newest, open_entry
+from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.in_force import Registry
 from ledger.store.reader import LedgerReader
 
 TABLE_ROWS_MAX: Final = 400_000
@@ -40,9 +43,9 @@ BLOCKS_MAX: Final = 2
 
 @dataclass(frozen=True)
 class AreaTable:
-    """What genesis says of the rows of an area, row by row: ``meters`` their codes, ``parties`` "" for a feeder.
+    """What is registered of the rows of an area, row by row: ``meters`` their codes, ``parties`` "" for a feeder.
 
-    ``trades``: whether the party may give orders and settles by this very meter; ``limit_wh``, ``modulus_wh``: as the meter shows them.
+    ``trades``: whether the party may give orders.
     """
 
     meters: tuple[str, ...]
@@ -51,9 +54,6 @@ class AreaTable:
     gateways: tuple[str, ...]
     parties: tuple[str, ...]
     trades: tuple[bool, ...]
-    ratio: Int64
-    limit_wh: Int64
-    modulus_wh: Int64
 
 
 class _Registered:
@@ -61,28 +61,16 @@ class _Registered:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.areas = {area.id: area for area in registry.areas}
-        self.tables: OrderedDict[str, AreaTable] = OrderedDict()
+        self.tables: OrderedDict[str, tuple[Area, AreaTable]] = OrderedDict()
         self._table_rows = 0
 
-    def keep(self, area_id: str, table: AreaTable) -> None:
+    def keep(self, area: Area, table: AreaTable) -> None:
         """Keep a table in memory, whatever its size, and older ones beside it while there is room."""
-        replaced = self.tables.pop(area_id, None)
-        self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced.meters))
-        self.tables[area_id] = table
+        replaced = self.tables.pop(area.id, None)
+        self._table_rows += len(table.meters) - (0 if replaced is None else len(replaced[1].meters))
+        self.tables[area.id] = (area, table)
         while self._table_rows > TABLE_ROWS_MAX and len(self.tables) > 1:
-            self._table_rows -= len(self.tables.popitem(last=False)[1].meters)
-
-    @cached_property
-    def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
-        """How many meters each gateway reads, and in which areas, for those that read any."""
-        registry = self.registry
-        counts = np.bincount(registry.gateway_index, minlength=len(registry.gateways)).tolist()
-        areas: list[list[str]] = [[] for _ in counts]
-        pairs = np.unique(np.stack([registry.gateway_index, registry.area_index]), axis=1)
-        for gateway, area in pairs.T.tolist():
-            areas[gateway].append(registry.areas[area].id)
-        return {name: (counts[place], tuple(areas[place])) for place, name in enumerate(registry.gateways)}
+            self._table_rows -= len(self.tables.popitem(last=False)[1][1].meters)
 
 
 class LedgerView:
@@ -97,17 +85,32 @@ class LedgerView:
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def area(self, area_id: str) -> Area:
-        """An area's rows. Problem 404 when there is no such area."""
-        area = self._registered.areas.get(area_id)
-        if area is None:
-            raise Problem("not-found", f"no area {area_id!r} on this chain")
-        return area
+    def area(self, area_id: str, time_s: int | None = None, as_of_height: int | None = None) -> Area:
+        """An area at ``time_s`` (by itself ledger time) as of a height (the newest). Problem 404 when there is no such area."""
+        with self.reader.frozen():
+            registry = self.reader.registry
+            found = registry.zone_of_area(area_id)
+            if found is None:
+                raise Problem("not-found", f"no area {area_id!r} on this chain")
+            zone, number = found
+            at_s = self.reader.ledger_time_s if time_s is None else time_s
+            height = self.reader.height if as_of_height is None else as_of_height
+            return Area(area_id, number, self.reader.zone_at(zone, at_s, height), registry)
 
     @property
-    def areas(self) -> tuple[Area, ...]:
-        """All areas, ascending by the bytes of their ids."""
-        return self._registered.registry.areas
+    def area_ids(self) -> Sequence[str]:
+        """All areas, ascending by the bytes of their names."""
+        return sorted(self.reader.registry.columns.areas, key=str.encode)
+
+    def registered(self, area: Area, time_s: int | None = None) -> tuple[RegisteredArea, Zone, Rules]:
+        """What an area, its zone and its rules are at ``time_s``, by itself ledger time."""
+        with self.reader.frozen():
+            own = self.reader.in_force(AREA, area.id, time_s)
+            zone = self.reader.in_force(ZONE, area.zone.name, time_s)
+            rules = None if own is None else self.reader.in_force(RULES, own.rules, time_s)
+        if own is None or zone is None or rules is None:
+            raise Problem("not-found", f"area {area.id!r} is not in force at that time")
+        return own, zone, rules
 
     @property
     def _registered(self) -> _Registered:
@@ -119,50 +122,85 @@ class LedgerView:
         return known
 
     def table(self, area: Area) -> AreaTable:
-        """Meter codes, ratios and parties of an area's rows."""
+        """Meter codes, roles and parties of an area's rows."""
         registered = self._registered
         with self._lock:
-            table = registered.tables.get(area.id)
-            if table is not None and registered.areas[area.id] is area:
+            kept = registered.tables.get(area.id)
+            if kept is not None and kept[0].in_force is area.in_force:
                 registered.tables.move_to_end(area.id)
-                return table
-        installations = [INSTALLATION.must(self.reader, number) for number in area.numbers.tolist()]
-        table = AreaTable(
-            meters=tuple(installation.meter for installation in installations),
-            points=tuple(installation.point for installation in installations),
-            roles=tuple(installation.role for installation in installations),
-            gateways=tuple(sys.intern(installation.gateway) for installation in installations),
-            parties=tuple(installation.party or "" for installation in installations),
-            trades=tuple(self._trades(installation.party) for installation in installations),
-            ratio=np.array([installation.ratio for installation in installations], dtype=np.int64),
-            limit_wh=np.array([installation.limit_wh for installation in installations], dtype=np.int64),
-            modulus_wh=np.array([installation.modulus_wh for installation in installations], dtype=np.int64),
-        )
+                return kept[1]
+        table = self._make_table(area)
         with self._lock:
-            if registered.areas.get(area.id) is area:
-                registered.keep(area.id, table)
+            if registered.registry is area.registry:
+                registered.keep(area, table)
         return table
 
-    def _trades(self, party: str | None) -> bool:
-        return party is not None and PARTY.must(self.reader, party).trades
+    def _make_table(self, area: Area) -> AreaTable:
+        points = [area.zone.points[row] for row in area.rows.tolist()]
+        parties = [area.party_of(row) or "" for row in area.rows.tolist()]
+        return AreaTable(
+            meters=tuple(self._meter(number) for number in area.numbers.tolist()),
+            points=tuple(points),
+            roles=tuple(self._role(point) for point in points),
+            gateways=tuple(self._gateways(area)),
+            parties=tuple(parties),
+            trades=tuple(self._trades(party) for party in parties),
+        )
+
+    def _gateways(self, area: Area) -> list[str]:
+        """Which gateway reads each row of an area now; "" for a meter that was removed since."""
+        with self.reader.frozen():
+            now = area.registry.at(self.reader.ledger_time_s, self.reader.height)
+        places = now.gateway[area.in_force.installation[area.rows]].tolist()
+        return ["" if place < 0 else area.registry.gateways[place] for place in places]
+
+    def _meter(self, number: int) -> str:
+        """The code of an installation's meter, which never changes; its removal does not name it."""
+        leaf = ENTITY_FAMILIES[INSTALLATION.kind].must(self.reader, str(number))
+        found = (open_entry(self.reader, INSTALLATION, entry).record for entry in leaf.entries)
+        return next((record.meter for record in found if isinstance(record, Installation)), str(number))
+
+    def _role(self, point: str) -> str:
+        now = self.reader.in_force(POINT, point)
+        last = newest(self.reader, POINT, point)
+        return now.role if now is not None else "" if last is None else last.record.role
+
+    def _trades(self, party: str) -> bool:
+        found = self.reader.in_force(PARTY, party) if party else None
+        return found is not None and found.trades
 
     @property
     def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
-        """How many meters each gateway reads, and in which areas, for those that read any."""
-        return self._registered.reads_of
+        """How many meters each gateway reads now, and in which areas, for those that read any."""
+        with self.reader.frozen():
+            registry = self.reader.registry
+            place = registry.at(self.reader.ledger_time_s, self.reader.height).gateway
+        read = np.flatnonzero(place >= 0)
+        area_of = registry.columns.point_area[registry.columns.installation_point[read]]
+        counts = np.bincount(place[read], minlength=len(registry.gateways)).tolist()
+        areas: list[list[str]] = [[] for _ in counts]
+        for gateway, area in np.unique(np.stack([place[read], area_of]), axis=1).T.tolist():
+            areas[gateway].append(registry.columns.areas[area])
+        return {name: (counts[at], tuple(areas[at])) for at, name in enumerate(registry.gateways) if counts[at]}
 
     @cached_property
     def signer_names(self) -> Mapping[bytes, str]:
         """Names of those signers of blocks that are registered under one, by public key."""
         certifying = {key for key, _ in self.reader.signers}
-        names = (SIGNER.names(key)[0] for key in self.reader.leaf_keys(SIGNER.prefix))
-        registered = {SIGNER.must(self.reader, name).public_key: name for name in names}
+        family = ENTITY_FAMILIES[SIGNER.kind]
+        names = (family.names(key)[0] for key in self.reader.leaf_keys(family.prefix))
+        found = ((name, self.reader.in_force(SIGNER, name)) for name in names)
+        registered = {signer.public_key: name for name, signer in found if isinstance(signer, Signer)}
         return {key: name for key, name in registered.items() if key in certifying}
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
         """Codes of those of the installations ``numbers`` that the gateway reads."""
-        found = (INSTALLATION.load(self.reader, number) for number in numbers)
-        return {known.number: known.meter for known in found if known is not None and known.gateway == gateway}
+        found = {number: self.reader.in_force(INSTALLATION, str(number)) for number in numbers}
+        return {
+            number: known.meter
+            for number, known in found.items()
+            if isinstance(known, Installation) and known.gateway == gateway
+        }
 
     def transactions(self, height: int) -> tuple[bytes, ...]:
         """Wire bytes of a block's transactions."""
@@ -188,8 +226,7 @@ class LedgerView:
 
         Problem 404 for an instant at which no day of the calendar begins.
         """
-        terms = AREA.must(self.reader, area.id)
-        days = CALENDAR.must(self.reader, terms.calendar).days
+        days = CALENDAR.must(self.reader, self.registered(area)[0].calendar).days
         at = bisect_right(days, day_start_s) - 1
         if not 0 <= at < len(days) - 1:
             detail = (
@@ -199,26 +236,21 @@ class LedgerView:
         if days[at] != day_start_s:
             detail = f"no local day of area {area.id!r} begins at {day_start_s}; the one around it begins at {days[at]}"
             raise Problem("not-found", detail)
-        return days[at + 1], range(max(day_start_s, terms.first_slot_start_s), days[at + 1], self.slot_s)
+        return days[at + 1], range(max(day_start_s, area.zone.timeline.first_slot_start_s), days[at + 1], self.slot_s)
 
     def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
         """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""
+        quality = np.full(len(area.rows), 0xFF, dtype=np.uint8)
+        import_wh, export_wh = np.zeros(len(area.rows), dtype=np.int64), np.zeros(len(area.rows), dtype=np.int64)
         with self.reader.frozen():
-            parts = [
-                REGISTERS.load(self.reader, area.id, boundary_s, chunk) or no_registers(end - start)
-                for chunk, start, end in chunks(len(area.numbers))
-            ]
-        empty = no_registers(0)
-        return (
-            np.concatenate([empty.quality, *(part.quality for part in parts)]),
-            np.concatenate([empty.import_wh, *(part.import_wh for part in parts)]),
-            np.concatenate([empty.export_wh, *(part.export_wh for part in parts)]),
-        )
-
-    def orders(self, area: Area, slot_start_s: int) -> Sequence[Order | Fill]:
-        """A slot's orders: once it is cleared as fills, by order id; until then as given, in order of acceptance."""
-        with self.reader.frozen():
-            clearing = CLEARING.load(self.reader, area.id, slot_start_s)
-            if clearing is not None:
-                return load_fills(self.reader, area.id, slot_start_s, clearing.orders).fills
-            return load_orders(self.reader, area.id, slot_start_s)
+            for chunk, start, end in chunks(len(area.zone)):
+                own = np.flatnonzero((area.rows >= start) & (area.rows < end))
+                part = REGISTERS.load(self.reader, boundary_s, area.zone.name, chunk) if len(own) else None
+                if part is not None:
+                    at = area.rows[own] - start
+                    quality[own], import_wh[own], export_wh[own] = (
+                        part.quality[at],
+                        part.import_wh[at],
+                        part.export_wh[at],
+                    )
+        return quality, import_wh, export_wh

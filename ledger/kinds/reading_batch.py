@@ -10,39 +10,44 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
+from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.readings import observations_digest
-from ledger.leaves.gateway import GATEWAY, GatewayLeaf
+from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
 from ledger.state.columns import Batch, BatchColumns, decode_batch
 from ledger.state.draft import Draft
 
 
 def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) -> Code:
     """Take a gateway's next batch."""
-    gateway = GATEWAY.must(draft, transaction.signer)
-    if (code := check_order_of_batches(draft, gateway, transaction, content)) is not Code.ACCEPTED:
+    delivery, gateway = DELIVERY.load(draft, transaction.signer), draft.in_force(GATEWAY, transaction.signer)
+    if delivery is None or not isinstance(gateway, Gateway):
+        return Code.NOT_PERMITTED
+    if (code := check_order_of_batches(draft, delivery, transaction, content)) is not Code.ACCEPTED:
         return code
     columns = decode_attached(transaction, content)
     if columns is None:
         return Code.ROWS_MISMATCH
-    last_boundary_s = max(gateway.last_boundary_s, content.boundary_s)
-    taken = gateway._replace(counter=content.counter, last=transaction.id, last_boundary_s=last_boundary_s)
-    GATEWAY.save(draft, taken, transaction.signer)
+    last_boundary_s = max(delivery.last_boundary_s, content.boundary_s)
+    taken = DeliveryLeaf(content.counter, content.epoch, transaction.id, last_boundary_s)
+    DELIVERY.save(draft, taken, transaction.signer)
     draft.batches.append(
         Batch(transaction.id, transaction.signer, content.epoch, content.counter, content.boundary_s, columns)
     )
     return Code.ACCEPTED
 
 
-def check_order_of_batches(draft: Draft, gateway: GatewayLeaf, transaction: Transaction, content: ReadingBatch) -> Code:
+def check_order_of_batches(
+    draft: Draft, delivery: DeliveryLeaf, transaction: Transaction, content: ReadingBatch
+) -> Code:
     """Epoch, counter, chain of batches and boundary."""
-    if content.epoch != gateway.epoch:
+    if content.epoch != delivery.epoch:
         return Code.WRONG_EPOCH
-    if content.counter == gateway.counter:
-        return Code.EXISTS if transaction.id == gateway.last else Code.COUNTER_REUSED
-    if content.counter != gateway.counter + 1:
-        return Code.COUNTER_PASSED if content.counter < gateway.counter else Code.COUNTER_GAP
-    if content.previous != gateway.last:
+    if content.counter == delivery.counter:
+        return Code.EXISTS if transaction.id == delivery.last else Code.COUNTER_REUSED
+    if content.counter != delivery.counter + 1:
+        return Code.COUNTER_PASSED if content.counter < delivery.counter else Code.COUNTER_GAP
+    if content.previous != delivery.last:
         return Code.WRONG_PREVIOUS
     if content.boundary_s < draft.registry.first_boundary_s or content.boundary_s % draft.slot_s:
         return Code.NOT_A_BOUNDARY

@@ -9,15 +9,18 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.clock_advance import advance_clock
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
 from ledger.kinds.reading_batch import take_batch
+from ledger.kinds.registry_register import register
 
 KINDS: Final[Mapping[str, Kind[Any]]] = {
     ClockAdvance.kind: Kind("clock", ClockAdvance, advance_clock),
     OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch),
+    RegistryRegister.kind: Kind("administrator", RegistryRegister, register),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order),
 }

@@ -1,4 +1,4 @@
-"""``balance/<area>/<chunk>``: what each party of an area owes from all runs, in chunks of the area's settling rows."""
+"""``balance/<zone>/<chunk>``: what each point of a zone owes from all runs, in chunks of the zone's rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ledger.leaves.columns import NO_SEED, Int64, pack, unpack
 from ledger.leaves.family import Family, Value
-from ledger.leaves.money import NANO, join_amount
+from ledger.leaves.money import NANO, add_limbs, join_amount
 
 
 class BalanceLeaf(NamedTuple):
@@ -20,16 +20,16 @@ class BalanceLeaf(NamedTuple):
 
     def add(self, amount_nano: Int64, seed: bytes) -> BalanceLeaf:
         """The balances after int64[n] more, under another seed."""
-        nano = self.nano + amount_nano % NANO
-        return BalanceLeaf(self.units + amount_nano // NANO + nano // NANO, nano % NANO, seed)
+        units, nano = add_limbs(self.units, self.nano, amount_nano // NANO, amount_nano % NANO)
+        return BalanceLeaf(units, nano, seed)
 
     def owes_nano(self) -> list[int]:
-        """What each party owes, in nano; beyond 64 bits where it must be."""
+        """What each point owes, in nano; beyond 64 bits where it must be."""
         return [join_amount(units, nano) for units, nano in zip(self.units.tolist(), self.nano.tolist(), strict=True)]
 
 
-def _key(area: str, chunk: int) -> str:
-    return f"balance/{area}/{chunk}"
+def _key(zone: str, chunk: int) -> str:
+    return f"balance/{zone}/{chunk}"
 
 
 def _decode(nano: bytes, units: bytes, seed: bytes) -> BalanceLeaf:
@@ -44,5 +44,5 @@ BALANCE: Final = Family("balance", _key, _decode, _encode)
 
 
 def no_balance(size: int) -> BalanceLeaf:
-    """What a chunk of ``size`` parties owes before the first run."""
+    """What a chunk of ``size`` points owes before the first run."""
     return BalanceLeaf(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), NO_SEED)

@@ -1,59 +1,86 @@
-"""``book/<area>/<slot_start_s>/<chunk>``: the orders of a slot in order of acceptance, in chunks."""
+"""``book/<slot_start_s>/<zone>/<chunk>``: the orders of a slot in order of acceptance, as columns, in chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
-from ledger.leaves.columns import CHUNK_ROWS
-from ledger.leaves.family import Family, Leaves, WritableLeaves
+from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, split_row, unpack_digests, unpack_each
+from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
+
+BUY, SELL = 0, 1
+SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
 
 
 class Order(NamedTuple):
     """One order as its party gave it.
 
-    side: "buy" or "sell"; price_micro_per_kwh: its limit; transaction_id: of the transaction that gave it; seed: SM3 of
-    that transaction's signature, 32 bytes: random, bound to the order, known to members only.
+    area, party: numbers, in the zone and on the chain; price_micro_per_kwh: its limit; side: ``BUY`` or ``SELL``.
     """
 
-    party: str
+    area: int
     counter: int
-    side: str
-    quantity_wh: int
+    party: int
     price_micro_per_kwh: int
-    transaction_id: bytes
-    seed: bytes
+    quantity_wh: int
+    side: int
 
 
 class BookLeaf(NamedTuple):
-    """orders: at most ``CHUNK_ROWS``, in order of acceptance."""
+    """Orders in order of acceptance: columns int64[n] as in ``Order``; ids, seeds: uint8[n, 32].
 
-    orders: Sequence[Order]
+    ids: of the transactions; seeds: SM3 of each one's signature: random, bound to the order, known to members only.
+    """
+
+    area: Int64
+    counter: Int64
+    party: Int64
+    price_micro_per_kwh: Int64
+    quantity_wh: Int64
+    side: Int64
+    ids: Digests
+    seeds: Digests
+
+    def take(self, rows: Int64) -> BookLeaf:
+        """Some of the orders."""
+        columns: dict[str, Any] = {name: column[rows] for name, column in self._asdict().items()}
+        return BookLeaf(**columns)
 
 
-def _key(area: str, slot_start_s: int, chunk: int) -> str:
-    return f"book/{area}/{slot_start_s}/{chunk}"
+def _key(slot_start_s: int, zone: str, chunk: int) -> str:
+    return f"book/{slot_start_s}/{zone}/{chunk}"
 
 
-def _decode(orders: Iterable[Sequence[object]]) -> BookLeaf:
-    return BookLeaf([Order._make(order) for order in orders])
+def _decode(ids: bytes, seeds: bytes, **columns: bytes) -> BookLeaf:
+    unpacked: dict[str, Any] = unpack_each(columns)
+    return BookLeaf(**unpacked, ids=unpack_digests(ids), seeds=unpack_digests(seeds))
 
 
-BOOK: Final = Family("book", _key, _decode)
+def _encode(record: BookLeaf) -> Value:
+    columns = pack_each({name: getattr(record, name) for name in Order._fields})
+    return {**columns, "ids": record.ids.tobytes(), "seeds": record.seeds.tobytes()}
 
 
-def load_orders(leaves: Leaves, area: str, slot_start_s: int) -> list[Order]:
+BOOK: Final = Family("book", _key, _decode, _encode)
+
+
+def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
     """All orders of a slot."""
-    orders: list[Order] = []
-    while (chunk := BOOK.load(leaves, area, slot_start_s, len(orders) // CHUNK_ROWS)) is not None:
-        orders += chunk.orders
-        if len(chunk.orders) < CHUNK_ROWS:
-            break
-    return orders
+    parts: list[BookLeaf] = []
+    while (chunk := BOOK.load(leaves, slot_start_s, zone, len(parts))) is not None:
+        parts.append(chunk)
+    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in Order._fields}
+    for name in ("ids", "seeds"):
+        columns[name] = unpack_digests(b"".join(getattr(part, name).tobytes() for part in parts))
+    return BookLeaf(**columns)
 
 
-def append_order(leaves: WritableLeaves, area: str, slot_start_s: int, place: int, order: Order) -> None:
+def append_order(
+    leaves: WritableLeaves, slot_start_s: int, zone: str, place: int, order: Order, transaction_id: bytes, seed: bytes
+) -> None:
     """Put the order number ``place`` (from 0) of a slot behind the others; those are not decoded."""
-    key = BOOK.key(area, slot_start_s, place // CHUNK_ROWS)
-    chunk = leaves.get(key)
-    leaves.put(key, {"orders": [*(chunk["orders"] if chunk else ()), order]})
+    key = BOOK.key(slot_start_s, zone, split_row(place)[0])
+    before = leaves.get(key) or dict.fromkeys(BookLeaf._fields, b"")
+    new = {name: value.to_bytes(8, "little", signed=True) for name, value in order._asdict().items()}
+    new |= {"ids": transaction_id, "seeds": seed}
+    leaves.put(key, {name: before[name] + data for name, data in new.items()})

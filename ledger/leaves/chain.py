@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
-from gridcore.forms import INSTANT, Form, choice, text
-from ledger.leaves.family import Family
-
-CHAIN_NAME_PATTERN: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,40}")
-CHAIN_NAME: Final = Form(
-    "a printable text of 1 to 40 characters without a slash",
-    lambda value: isinstance(value, str) and value.isprintable() and CHAIN_NAME_PATTERN.fullmatch(value) is not None,
-)
-"""The chain's name, which begins the chain id."""
+from gridcore.genesis import Thresholds
+from ledger.leaves.family import Family, Value, as_map
 
 
 class ChainLeaf(NamedTuple):
-    """clock: "block" or "simulated"; currency: ISO 4217; name: begins the chain id; slot_s: length of a slot, seconds."""
+    """clock: what moves ledger time, "block", "simulated" or "imported"; currency: ISO 4217; name: begins the chain id;
+    slot_s: length of a slot, seconds; thresholds: how many organisations approve a change.
+    """
 
     clock: str
     currency: str
     name: str
     slot_s: int
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether ledger time moves by clock/advance alone."""
-        return self.clock == "simulated"
+    thresholds: Thresholds
 
 
 def _key() -> str:
     return "chain"
 
 
-CHAIN: Final = Family(
-    "chain",
-    _key,
-    ChainLeaf,
-    forms={"clock": choice("block", "simulated"), "currency": text(3, 3), "name": CHAIN_NAME, "slot_s": INSTANT},
-    is_provable=True,
-)
+def _decode(*, thresholds: Mapping[str, int], **rest: Any) -> ChainLeaf:
+    return ChainLeaf(thresholds=Thresholds(**thresholds), **rest)
+
+
+def _encode(record: ChainLeaf) -> Value:
+    return {**as_map(record), "thresholds": record.thresholds._asdict()}
+
+
+CHAIN: Final = Family("chain", _key, _decode, _encode, is_provable=True)

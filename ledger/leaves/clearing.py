@@ -1,4 +1,4 @@
-"""``clearing/<area>/<slot_start_s>``: what one gate came to."""
+"""``clearing/<slot_start_s>/<zone>``: what one gate came to, area by area under one root."""
 
 from __future__ import annotations
 
@@ -8,27 +8,18 @@ from ledger.leaves.family import Family
 
 
 class ClearingLeaf(NamedTuple):
-    """A cleared gate.
+    """A cleared gate. areas: how many; areas_root: over the salted rows of the areas; contract, contract_pin: of what cleared it."""
 
-    book_root, fills_root: over its salted rows; contract: id of the one that cleared it; orders: how many; rules: SM3 of the
-    rules leaf; volume_wh: energy that changes hands; price_micro_per_kwh: of every fill, None when the volume is 0.
-    """
-
-    area: str
-    book_root: bytes
+    areas: int
+    areas_root: bytes
     contract: str
-    fills_root: bytes
-    orders: int
-    rules: bytes
+    contract_pin: bytes
     slot_start_s: int
-    volume_wh: int
-    price_micro_per_kwh: int | None = None
+    zone: str
 
 
-def _key(area: str, slot_start_s: int) -> str:
-    return f"clearing/{area}/{slot_start_s}"
+def _key(slot_start_s: int, zone: str) -> str:
+    return f"clearing/{slot_start_s}/{zone}"
 
 
-CLEARING: Final = Family(
-    "clearing", _key, ClearingLeaf, optional=frozenset({"price_micro_per_kwh"}), is_provable=True, is_followed=True
-)
+CLEARING: Final = Family("clearing", _key, ClearingLeaf, is_provable=True, is_followed=True)

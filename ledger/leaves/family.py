@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from gridcore.errors import broken
-from gridcore.forms import Form
 
 Value = Mapping[str, Any]
 """The map that a leaf holds: canonical types only (docs/spec/state.md)."""
@@ -39,21 +38,16 @@ class Family(Generic[P, R]):
     """One kind of leaf.
 
     name: first part of every key; key: of one leaf, from what names it; decode: the record of a stored map, called with the
-    map's items as keyword arguments; encode: the inverse. forms: what genesis checks of each field; empty for a family
-    that genesis does not hold. optional: fields that a stored map may lack. is_provable: its leaves enter bundles, so that a store
-    keeps what the newest blocks replaced of them. is_followed: followers of the ledger are told of its writes. is_open: a map
-    may hold fields without a form.
+    map's items as keyword arguments; encode: the inverse. is_provable: its leaves enter bundles, so that a store keeps what the
+    newest blocks replaced of them. is_followed: followers of the ledger are told of its writes.
     """
 
     name: str
     key: Callable[P, str]
     decode: Callable[..., R]
     encode: Callable[[R], Value] = as_map
-    forms: Mapping[str, Form] = field(default_factory=dict)
-    optional: frozenset[str] = frozenset()
     is_provable: bool = False
     is_followed: bool = False
-    is_open: bool = False
 
     @property
     def prefix(self) -> str:

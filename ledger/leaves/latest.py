@@ -1,4 +1,4 @@
-"""``latest/<area>/<chunk>``: the newest value of each meter of an area, in chunks of the area's rows."""
+"""``latest/<zone>/<chunk>``: the newest value of each meter of a zone, in chunks of the zone's rows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class LatestLeaf(NamedTuple):
     seed: bytes
 
 
-def _key(area: str, chunk: int) -> str:
-    return f"latest/{area}/{chunk}"
+def _key(zone: str, chunk: int) -> str:
+    return f"latest/{zone}/{chunk}"
 
 
 def _decode(boundary_s: bytes, registers: list[bytes], seed: bytes) -> LatestLeaf:

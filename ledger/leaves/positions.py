@@ -1,71 +1,47 @@
-"""``positions/<area>/<slot_start_s>/<run>/<chunk>``: what a run says of each point, in chunks of the area's settling rows."""
+"""``positions/<slot_start_s>/<zone>/<run>/<chunk>``: what a run says of each point, in chunks of the zone's rows; written once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import numpy as np
-
-from ledger.leaves.columns import Int64, UInt8, pack, unpack, unpack_quality
+from ledger.leaves.columns import Int64, UInt8, pack_each, unpack_each, unpack_quality
 from ledger.leaves.family import Family, Value
 
-COLUMNS: Final = 8
-"""int64 columns of a leaf."""
+REGISTERS: Final = ("start_import", "end_import", "start_export", "end_export")
+ENERGIES: Final = ("import_wh", "export_wh")
+HEAD: Final = (*REGISTERS, *ENERGIES)
+"""The columns of every position, in the order of its row; those that the contract declares come behind them."""
 
 
 class PositionsLeaf(NamedTuple):
-    """Columns int64[n] of n points, quality uint8[n]; written once.
+    """Points of a zone. columns: int64[n] by name: ``HEAD``, then the contract's; quality: uint8[n], bytes of the values at the slot's end.
 
-    quality: byte of the value at the slot's end; seed: 32 bytes, from which the salts of the run's rows follow;
-    start_..., end_...: registers at the slot's start and end as the meter shows them; bought_wh, sold_wh: traded energy;
-    pays_nano: what the party owes (negative: receives); supplier_only_nano: what the same energy would have cost with the
-    supplier alone.
+    start_..., end_...: registers as the meter shows them, -1 where absent; import_wh, export_wh: primary energy; root: of the chunk's
+    salted rows; seed: 32 bytes, from which the salts of the whole run follow.
     """
 
+    columns: Mapping[str, Int64]
     quality: UInt8
+    root: bytes
     seed: bytes
-    start_import_wh: Int64
-    end_import_wh: Int64
-    start_export_wh: Int64
-    end_export_wh: Int64
-    bought_wh: Int64
-    sold_wh: Int64
-    pays_nano: Int64
-    supplier_only_nano: Int64
-
-    @property
-    def columns(self) -> tuple[Int64, ...]:
-        """The eight int64 columns in the order in which they are stored."""
-        return self[-COLUMNS:]
-
-    def rows(self, first: int, end: int) -> PositionsLeaf:
-        """Those of rows first ... end - 1."""
-        return PositionsLeaf(self.quality[first:end], self.seed, *(column[first:end] for column in self.columns))
 
 
-def _key(area: str, slot_start_s: int, run: str, chunk: int) -> str:
-    return f"positions/{area}/{slot_start_s}/{run}/{chunk}"
+def _key(slot_start_s: int, zone: str, run: str, chunk: int) -> str:
+    return f"positions/{slot_start_s}/{zone}/{run}/{chunk}"
 
 
-def _decode(columns: list[bytes], quality: bytes, seed: bytes) -> PositionsLeaf:
-    return PositionsLeaf(unpack_quality(quality), seed, *(unpack(column) for column in columns))
+def _decode(columns: Mapping[str, bytes], quality: bytes, root: bytes, seed: bytes) -> PositionsLeaf:
+    return PositionsLeaf(unpack_each(columns), unpack_quality(quality), root, seed)
 
 
 def _encode(record: PositionsLeaf) -> Value:
     return {
-        "columns": [pack(column) for column in record.columns],
+        "columns": pack_each(record.columns),
         "quality": record.quality.tobytes(),
+        "root": record.root,
         "seed": record.seed,
     }
 
 
 POSITIONS: Final = Family("positions", _key, _decode, _encode)
-
-
-def join_positions(parts: Sequence[PositionsLeaf]) -> PositionsLeaf:
-    """Neighbouring parts as one; of none: no rows and no seed (b"")."""
-    none = np.zeros(0, dtype=np.int64)
-    columns = [np.concatenate([none, *(part.columns[index] for part in parts)]) for index in range(COLUMNS)]
-    quality = np.concatenate([np.zeros(0, dtype=np.uint8), *(part.quality for part in parts)])
-    return PositionsLeaf(quality, parts[-1].seed if parts else b"", *columns)

@@ -1,11 +1,10 @@
-"""``progress/<area>``: how far an area's gates and runs have come."""
+"""``progress/<zone>``: how far a zone's gates and runs have come."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from gridcore.forms import INSTANT, exactly
 from ledger.leaves.family import Family
 
 
@@ -22,18 +21,8 @@ class ProgressLeaf(NamedTuple):
     waiting: Sequence[int] = ()
 
 
-def _key(area: str) -> str:
-    return f"progress/{area}"
+def _key(zone: str) -> str:
+    return f"progress/{zone}"
 
 
-PROGRESS: Final = Family(
-    "progress",
-    _key,
-    ProgressLeaf,
-    forms={
-        "gate_slot_start_s": INSTANT,
-        "run_slot_start_s": INSTANT,
-        "untried": exactly([], "an empty array at genesis"),
-        "waiting": exactly([], "an empty array at genesis"),
-    },
-)
+PROGRESS: Final = Family("progress", _key, ProgressLeaf)

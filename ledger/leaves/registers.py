@@ -1,4 +1,4 @@
-"""``registers/<area>/<boundary_s>/<chunk>``: what the meters of an area showed at one boundary, in chunks of the area's rows."""
+"""``registers/<boundary_s>/<zone>/<chunk>``: what the meters of a zone showed at one boundary, in chunks of the zone's rows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class RegistersLeaf(NamedTuple):
     seed: bytes
 
 
-def _key(area: str, boundary_s: int, chunk: int) -> str:
-    return f"registers/{area}/{boundary_s}/{chunk}"
+def _key(boundary_s: int, zone: str, chunk: int) -> str:
+    return f"registers/{boundary_s}/{zone}/{chunk}"
 
 
 def _decode(quality: bytes, registers: list[bytes], seed: bytes) -> RegistersLeaf:

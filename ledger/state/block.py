@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gridcore.envelope import Transaction, decode_transactions
+from gridcore.transactions.clock_advance import ClockAdvance
 from ledger.leaves.exception import RowVerdict
 from ledger.leaves.family import Value
 
@@ -28,6 +29,12 @@ class Block:
         """Each transaction decoded once, for whoever needs it; None where the envelope does not decode."""
         return tuple(decode_transactions(self.transactions))
 
+    @property
+    def steps_to_s(self) -> int:
+        """The latest ledger time to which its steps of the clock, accepted or not, could lead; -1 without any."""
+        steps = (t.body.get("to_s") for t in self.decoded if t is not None and t.kind == ClockAdvance.kind)
+        return max((to_s for to_s in steps if isinstance(to_s, int)), default=-1)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -47,9 +54,12 @@ class Result:
 class Applied:
     """What a block does to the state: one result for each transaction, and the leaves' new values by key.
 
-    work_pending: due work is left over, so another block should follow at once.
+    bodies: the salted registry rows that it recorded, by digest; ledger_time_s: after the block, UTC seconds; work_pending: due
+    work is left over, so another block should follow at once.
     """
 
     results: tuple[Result, ...]
     changes: Mapping[str, Value]
+    bodies: Mapping[bytes, bytes]
+    ledger_time_s: int
     work_pending: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ _COLUMNS = (
     ("export", 0, I64_MAX + 1),
 )
 """Name, lowest value and end of each column of a batch."""
+
+
+Field = tuple[str, Int64 | UInt8]
+"""A part of a row: numpy's code for its type (u1, <u4, <i8; 32u1 for a digest), and its column."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
     return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows, observations)
 
 
-def encode_rows(fields: list[tuple[str, Int64]]) -> PackedRows:
-    """Row bytes of equally long columns, packed in order; a field is (numpy type code, column): u1, <u4 or <i8."""
+def encode_rows(fields: Sequence[Field]) -> PackedRows:
+    """Row bytes of equally long columns, packed in order."""
     table = np.empty(len(fields[0][1]), dtype=[(f"f{index}", code) for index, (code, _) in enumerate(fields)])
     for index, (_, column) in enumerate(fields):
         table[f"f{index}"] = column

@@ -1,26 +1,44 @@
-"""Which contract a slot belongs to: the version that was in force when its gate opened, from clearing to the last run."""
+"""Which contract and which rules a slot has: those in force when its gate opened, from clearing to the last run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gridcore.errors import broken
+from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
-from ledger.leaves.area import AREA
-from ledger.leaves.clearing import CLEARING
+from ledger.registry.bodies import row_of
+from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
 
 
-def contract_at_gate(draft: Draft, contracts: Mapping[str, Contract], area: str) -> Contract:
-    """The contract in force when a gate of the area opened, which clears it. An area names one, at every instant."""
-    return _known(contracts, AREA.must(draft, area).contract, area)
+class SlotContract(NamedTuple):
+    """The contract of a slot, and its pin as the zone names it."""
+
+    contract: Contract
+    pin: bytes
 
 
-def contract_of_slot(draft: Draft, contracts: Mapping[str, Contract], area: str, slot_start_s: int) -> Contract:
-    """The contract that a cleared slot is settled by: the one that its clearing names, whatever the area names by now."""
-    return _known(contracts, CLEARING.must(draft, area, slot_start_s).contract, area)
+def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContract:
+    """The contract by which a slot is cleared and settled, as it was when its gate opened."""
+    first_s = ENTITY_FAMILIES[ZONE.kind].must(draft, zone.name).entries[0].from_s
+    opens_s = max(slot_start_s - zone.timeline.open_before_start_s, first_s)
+    named = draft.in_force(ZONE, zone.name, opens_s) or broken(f"zone {zone.name} is in force when its gates open")
+    contract = draft.contracts.get(named.contract) or broken(
+        f"this node has contract {named.contract} of zone {zone.name}"
+    )
+    return SlotContract(contract, named.contract_pin)
 
 
-def _known(contracts: Mapping[str, Contract], contract_id: str, area: str) -> Contract:
-    contract = contracts.get(contract_id)
-    return contract if contract is not None else broken(f"this node has contract {contract_id} of area {area}")
+def rules_of_areas(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
+    """The rules of each area of a zone, by area number."""
+    distinct = [RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests]
+    return [distinct[rules] for rules in zone.rules.tolist()]
+
+
+def contract_terms(rules: Rules) -> Mapping[str, Any]:
+    """Rules as contracts read them: the terms, and the prices among them."""
+    return {**rules.terms, "prices": rules.prices}

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final, TypeVar
 
+from gridcore import merkle
+from gridcore.registry.entity import Entity
+from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
-from ledger.leaves.ledger_time import TIME
+from ledger.registry import bodies
+from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
-from ledger.state.registry import Registry
 from ledger.state.state import State
+
+R = TypeVar("R")
+NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
 
 
 class Draft:
-    """Reads through to the state, keeps writes to itself. Values are never changed in place: ``put`` a new one."""
+    """Reads through to the state, keeps writes to itself. Values are never changed in place: ``put`` a new one.
 
-    def __init__(self, state: State, height: int, block_time_s: int) -> None:
+    ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds; contracts: by id, as the zones name
+    them; a draft in which nothing is applied needs none.
+    """
+
+    def __init__(
+        self, state: State, height: int, ledger_time_s: int, contracts: Mapping[str, Contract] = NO_CONTRACTS
+    ) -> None:
         self._state = state
         self._changes: dict[str, Value] = {}
-        self._block_time_s = block_time_s
+        self._bodies: dict[bytes, bytes] = {}
+        self.ledger_time_s = ledger_time_s
         self.height = height
-        self.orders: dict[tuple[str, int], dict[tuple[str, int], bytes]] = {}
-        """Index of each book touched in this block: (party, counter) -> transaction id; see ``market``."""
+        self.contracts = contracts
+        self.orders: dict[tuple[str, int], dict[tuple[int, int], bytes]] = {}
+        """Index of each book touched in this block, by (zone, slot): (party number, counter) -> transaction id."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()
-        """(area, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
+        """(zone, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
 
     def get(self, key: str) -> Value | None:
         """The value of a leaf as of now, or None."""
@@ -47,25 +62,43 @@ class Draft:
         return self._state.chain
 
     @property
-    def registry(self) -> Registry:
-        """Installations and areas as columns."""
-        return self._state.registry
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether ledger time moves by clock/advance alone."""
-        return CHAIN.must(self).is_simulated
+    def clock(self) -> str:
+        """What moves ledger time: see ``gridcore.genesis.CLOCKS``."""
+        return CHAIN.must(self).clock
 
     @property
     def slot_s(self) -> int:
         """The chain's slot length, seconds."""
         return CHAIN.must(self).slot_s
 
-    @property
-    def ledger_time_s(self) -> int:
-        """The only time that contracts, gates, deadlines and validity see."""
-        return TIME.must(self).ledger_time_s if self.is_simulated else self._block_time_s
+    # ---------------------------------------------------------------------------------------------------- registry
 
-    def leaf(self, key: str) -> bytes:
-        """Canonical bytes of a leaf that this block has not changed."""
-        return self._state.leaf(key)
+    @property
+    def registry(self) -> Registry:
+        """Who and what was registered before this block, as columns."""
+        return self._state.registry
+
+    def at(self, time_s: int) -> InForce:
+        """The columns of what is in force at ``time_s`` (UTC seconds) for this block: what it records itself does not count."""
+        return self.registry.at(time_s, self.height - 1)
+
+    def in_force(self, entity: Entity[R], name: str, time_s: int | None = None) -> R | None:
+        """The record of an entity in force at ``time_s`` (by itself ledger time) for this block, or None."""
+        at_s = self.ledger_time_s if time_s is None else time_s
+        found = bodies.in_force(self, entity, name, at_s, self.height - 1)
+        return None if found is None else found.record
+
+    def body(self, digest: bytes) -> bytes:
+        """The salted registry row whose digest a leaf holds."""
+        return self._bodies.get(digest) or self._state.body(digest)
+
+    def put_body(self, body: bytes) -> bytes:
+        """Keep a salted registry row; returns its digest."""
+        digest = merkle.leaf_hash(body)
+        self._bodies[digest] = body
+        return digest
+
+    @property
+    def bodies(self) -> Mapping[bytes, bytes]:
+        """The salted registry rows that were put so far, by digest."""
+        return self._bodies

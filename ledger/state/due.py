@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.contract import Contract
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
-from ledger.leaves.rules import RulesLeaf, rules_of
-from ledger.state.contracts import contract_at_gate
+from ledger.registry.zones import Timeline, Zone
 from ledger.state.draft import Draft
 from ledger.state.market import clear_slot
-from ledger.state.registry import Area
 from ledger.state.runs import settle_slot
 
 SETTLEMENT_ROWS_PER_BLOCK: Final = 131_072
@@ -26,57 +22,57 @@ class Budget:
     rows: int = SETTLEMENT_ROWS_PER_BLOCK
 
 
-def run_due_work(draft: Draft, contracts: Mapping[str, Contract]) -> bool:
-    """Do what has fallen due, area by area, within the block's budget; returns whether due work is left over."""
+def run_due_work(draft: Draft) -> bool:
+    """Do what has fallen due, zone by zone, within the block's budget; returns whether due work is left over."""
     budget = Budget()
-    pending = [_run_area(draft, contracts, area, budget) for area in draft.registry.areas]
+    pending = [_run_zone(draft, zone, budget) for zone in draft.registry.zones]
     return any(pending)
 
 
-def _run_area(draft: Draft, contracts: Mapping[str, Contract], area: Area, budget: Budget) -> bool:
-    """One area: gates, then initial runs, then waiting runs."""
-    before = PROGRESS.must(draft, area.id)
-    rules, slot_s = rules_of(draft, area.id), draft.slot_s
-    at_gate = contract_at_gate(draft, contracts, area.id)
-    now_s = draft.ledger_time_s
+def _run_zone(draft: Draft, zone: Zone, budget: Budget) -> bool:
+    """One zone: gates, then initial runs, then waiting runs."""
+    before = PROGRESS.must(draft, zone.name)
+    timeline, slot_s, now_s = zone.timeline, draft.slot_s, draft.ledger_time_s
     gate_s, run_s = before.gate_slot_start_s, before.run_slot_start_s
     waiting = list(before.waiting)
-    while now_s >= gate_s - rules.gate_before_start_s and budget.rows > 0:
-        budget.rows -= max(clear_slot(draft, at_gate, area.id, gate_s), 1)
+    while now_s >= gate_s - timeline.gate_before_start_s and budget.rows > 0:
+        budget.rows -= max(clear_slot(draft, zone, gate_s), 1)
         gate_s += slot_s
-    run_after_s = slot_s + rules.metering_deadline_s
+    run_after_s = slot_s + timeline.metering_deadline_s
     while now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX and budget.rows > 0:
-        budget.rows -= max(len(area.settling), 1)
-        if len(area.settling) and not settle_slot(draft, contracts, area, run_s):
+        budget.rows -= _cost(draft, zone, run_s)
+        if not settle_slot(draft, zone, run_s):
             waiting.append(run_s)
         run_s += slot_s
-    untried = [slot for slot in waiting if slot in before.untried or _is_fed(draft, area.id, slot, slot_s)]
+    untried = [slot for slot in waiting if slot in before.untried or _is_fed(draft, zone.name, slot, slot_s)]
     while untried and budget.rows > 0:
         slot_start_s = untried.pop(0)
-        budget.rows -= max(len(area.settling), 1)
-        if settle_slot(draft, contracts, area, slot_start_s):
+        budget.rows -= _cost(draft, zone, slot_start_s)
+        if settle_slot(draft, zone, slot_start_s):
             waiting.remove(slot_start_s)
     progress = ProgressLeaf(gate_s, run_s, untried, waiting)
     if progress != before:
-        PROGRESS.save(draft, progress, area.id)
-    return _is_left(progress, rules, slot_s, now_s)
+        PROGRESS.save(draft, progress, zone.name)
+    return _is_left(progress, timeline, slot_s, now_s)
 
 
 def is_due(draft: Draft) -> bool:
     """Whether ``run_due_work`` would change anything in a block without transactions."""
     slot_s, now_s = draft.slot_s, draft.ledger_time_s
-    return any(
-        _is_left(PROGRESS.must(draft, area.id), rules_of(draft, area.id), slot_s, now_s)
-        for area in draft.registry.areas
-    )
+    return any(_is_left(PROGRESS.must(draft, zone.name), zone.timeline, slot_s, now_s) for zone in draft.registry.zones)
 
 
-def _is_left(progress: ProgressLeaf, rules: RulesLeaf, slot_s: int, now_s: int) -> bool:
-    """Whether an area with this progress has a gate, a run or an untried slot to work on."""
-    gate_due = now_s >= progress.gate_slot_start_s - rules.gate_before_start_s
-    run_due = now_s >= progress.run_slot_start_s + slot_s + rules.metering_deadline_s
+def _cost(draft: Draft, zone: Zone, slot_start_s: int) -> int:
+    """What trying to settle a slot takes from the budget: its settling rows."""
+    return max(len(draft.at(slot_start_s).zone(zone).settling), 1)
+
+
+def _is_left(progress: ProgressLeaf, timeline: Timeline, slot_s: int, now_s: int) -> bool:
+    """Whether a zone with this progress has a gate, a run or an untried slot to work on."""
+    gate_due = now_s >= progress.gate_slot_start_s - timeline.gate_before_start_s
+    run_due = now_s >= progress.run_slot_start_s + slot_s + timeline.metering_deadline_s
     return bool(gate_due or (run_due and len(progress.waiting) < WAITING_SLOTS_MAX) or progress.untried)
 
 
-def _is_fed(draft: Draft, area: str, slot_start_s: int, slot_s: int) -> bool:
-    return (area, slot_start_s) in draft.fed or (area, slot_start_s + slot_s) in draft.fed
+def _is_fed(draft: Draft, zone: str, slot_start_s: int, slot_s: int) -> bool:
+    return (zone, slot_start_s) in draft.fed or (zone, slot_start_s + slot_s) in draft.fed

@@ -1,29 +1,30 @@
-"""The gate of a slot: what clearing makes of its book (docs/spec/state.md, "Clear")."""
+"""The gate of a slot: what clearing makes of the book of a zone (docs/spec/state.md, "Clear")."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore import cbor, merkle
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from ledger.contract import BUY, SELL, Contract
-from ledger.leaves.area import AREA
-from ledger.leaves.book import Order, load_orders
+from ledger.contract import Contract
+from ledger.leaves.book import BookLeaf, load_orders
+from ledger.leaves.cleared import ClearedLeaf, save_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.columns import Int64
-from ledger.leaves.fills import Fill, FillsLeaf, save_fills
-from ledger.leaves.party import PARTY
-from ledger.leaves.rules import RULES
-from ledger.state.columns import encode_rows
+from ledger.leaves.columns import Digests, Int64, digests
+from ledger.leaves.fills import FillsLeaf, save_fills
+from ledger.registry.in_force import Registry
+from ledger.registry.zones import Zone, ZoneInForce
+from ledger.state.columns import Field, encode_rows
+from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, rules_of_areas
 from ledger.state.draft import Draft
 
-SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
-OrderOrFill = TypeVar("OrderOrFill", bound=Order | Fill)
+ORDER_COUNTER_MAX: Final = 16
+_COUNTER_RANK: Final = np.argsort(np.argsort([str(counter) for counter in range(ORDER_COUNTER_MAX + 1)]))
+"""How counters rank as the ends of order ids: 10 comes before 2."""
 
 
 def order_id(party: str, slot_start_s: int, counter: int) -> str:
@@ -31,87 +32,159 @@ def order_id(party: str, slot_start_s: int, counter: int) -> str:
     return f"{party}/{slot_start_s}/{counter}"
 
 
-def clear_slot(draft: Draft, contract: Contract, area: str, slot_start_s: int) -> int:
-    """Clear one gate and write ``clearing`` and ``fills``; returns the number of orders."""
-    orders = by_order_id(load_orders(draft, area, slot_start_s), slot_start_s)
-    rules_id = AREA.must(draft, area).rules
-    cleared = contract.clear(
-        np.array([SIDES[order.side] for order in orders], dtype=np.int8),
-        np.array([order.quantity_wh for order in orders], dtype=np.int64),
-        np.array([order.price_micro_per_kwh for order in orders], dtype=np.int64),
-        terms=RULES.must(draft, rules_id).terms,
+def by_order_id(registry: Registry, area: Int64, party: Int64, counter: Int64) -> Int64:
+    """int64[n]: orders of one slot as clearing sees them, ascending by area, then by the bytes of their ids."""
+    return np.lexsort((_COUNTER_RANK[counter], registry.party_rank[party], area))
+
+
+def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
+    """Clear the gate of all areas of a zone and write ``clearing``, ``cleared`` and ``fills``; returns the number of orders."""
+    by_contract, in_force = contract_of_slot(draft, zone, slot_start_s), draft.at(slot_start_s).zone(zone)
+    book = load_orders(draft, slot_start_s, zone.name)
+    book = book.take(by_order_id(draft.registry, book.area, book.party, book.counter))
+    area_starts = np.searchsorted(book.area, np.arange(len(zone.areas) + 1))
+    result = _clear_areas(draft, by_contract.contract, in_force, book, area_starts)
+    order_seeds = [bytes(seed) for seed in book.seeds]
+    fills = FillsLeaf(
+        area=book.area,
+        counter=book.counter,
+        filled_wh=result.filled_wh,
+        party=book.party,
+        price_micro_per_kwh=book.price_micro_per_kwh,
+        quantity_wh=book.quantity_wh,
+        side=book.side,
+        seed=sm3(cbor.encode(["clearing-seed/2", slot_start_s, zone.name, order_seeds])),
     )
-    fills = [
-        Fill(order.party, order.counter, order.side, order.quantity_wh, order.price_micro_per_kwh, filled_wh)
-        for order, filled_wh in zip(orders, cleared.filled_wh.tolist(), strict=True)
-    ]
-    seed = clearing_seed(area, slot_start_s, [order.seed for order in orders])
-    rows = gate_rows([PARTY.must(draft, order.party).meter for order in orders], fills)
-    clearing = ClearingLeaf(
-        area=area,
-        book_root=merkle.salted_root(book_seed(seed), rows.book),
-        contract=contract.contract_id,
-        fills_root=merkle.salted_root(fills_seed(seed), rows.fills),
-        orders=len(orders),
-        rules=sm3(draft.leaf(RULES.key(rules_id))),
+    roots = _gate_roots(zone.name, slot_start_s, area_starts, fills, order_seeds)
+    rules_digests = digests(in_force.rules_digests)[in_force.rules]
+    cleared = _cleared(result, np.diff(area_starts), roots, rules_digests, fills.seed)
+    _write(draft, by_contract, zone, slot_start_s, cleared)
+    save_fills(draft, slot_start_s, zone.name, fills)
+    return len(order_seeds)
+
+
+class _Cleared(NamedTuple):
+    """The gates of all areas: volume_wh and price_micro_per_kwh (0 without volume) int64[areas], filled_wh beside the orders."""
+
+    volume_wh: Int64
+    price_micro_per_kwh: Int64
+    filled_wh: Int64
+
+
+def _clear_areas(draft: Draft, contract: Contract, zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> _Cleared:
+    """Call the contract for each area that has orders."""
+    areas = len(area_starts) - 1
+    cleared = _Cleared(*(np.zeros(size, dtype=np.int64) for size in (areas, areas, len(book.area))))
+    rules = rules_of_areas(draft, zone)
+    for area in np.flatnonzero(np.diff(area_starts)).tolist():
+        rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
+        result = contract.clear(
+            book.side[rows].astype(np.int8),
+            book.quantity_wh[rows],
+            book.price_micro_per_kwh[rows],
+            terms=contract_terms(rules[area]),
+        )
+        cleared.volume_wh[area], cleared.price_micro_per_kwh[area] = result.volume_wh, result.price_micro_per_kwh or 0
+        cleared.filled_wh[rows] = result.filled_wh
+    return cleared
+
+
+class _GateRoots(NamedTuple):
+    """uint8[areas, 32]: roots over the rows of each area's fills and of its book."""
+
+    fills: Digests
+    book: Digests
+
+
+def _gate_roots(
+    zone: str, slot_start_s: int, area_starts: Int64, fills: FillsLeaf, order_seeds: Sequence[bytes]
+) -> _GateRoots:
+    areas = len(area_starts) - 1
+    fills_roots, book_roots = [merkle.EMPTY_ROOT] * areas, [merkle.EMPTY_ROOT] * areas
+    for area in np.flatnonzero(np.diff(area_starts)).tolist():
+        rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
+        seed, own = area_seed(area, slot_start_s, zone, order_seeds[rows]), fills.take(rows)
+        fills_roots[area] = merkle.salted_root(fills_seed(seed), fill_rows(own))
+        book_roots[area] = merkle.salted_root(book_seed(seed), book_rows(own))
+    return _GateRoots(digests(fills_roots), digests(book_roots))
+
+
+def _cleared(result: _Cleared, orders: Int64, roots: _GateRoots, rules_digests: Digests, seed: bytes) -> ClearedLeaf:
+    has_price = (result.volume_wh > 0).astype(np.int64)
+    return ClearedLeaf(
+        has_price=has_price,
+        orders=orders,
+        price_micro_per_kwh=result.price_micro_per_kwh,
+        volume_wh=result.volume_wh,
+        book_roots=roots.book,
+        fills_roots=roots.fills,
+        rules=rules_digests,
+        seed=seed,
+    )
+
+
+def _write(draft: Draft, by_contract: SlotContract, zone: Zone, slot_start_s: int, cleared: ClearedLeaf) -> None:
+    leaf = ClearingLeaf(
+        areas=len(zone.areas),
+        areas_root=merkle.salted_root(areas_seed(cleared.seed), cleared_rows(cleared)),
+        contract=by_contract.contract.contract_id,
+        contract_pin=by_contract.pin,
         slot_start_s=slot_start_s,
-        volume_wh=cleared.volume_wh,
-        price_micro_per_kwh=cleared.price_micro_per_kwh,
+        zone=zone.name,
     )
-    CLEARING.save(draft, clearing, area, slot_start_s)
-    save_fills(draft, area, slot_start_s, FillsLeaf(fills, seed))
-    return len(orders)
+    CLEARING.save(draft, leaf, slot_start_s, zone.name)
+    save_cleared(draft, slot_start_s, zone.name, cleared)
 
 
-def by_order_id(orders: Iterable[OrderOrFill], slot_start_s: int) -> list[OrderOrFill]:
-    """Orders or fills of a slot as clearing sees them: ascending by the bytes of their ids."""
-    return sorted(orders, key=lambda order: order_id(order.party, slot_start_s, order.counter).encode())
+# ------------------------------------------------------------------------------------------------- rows and their salts
 
 
-@dataclass(frozen=True)
-class GateRows:
-    """The rows of a cleared gate, by order id: ``fills`` are shown one by one to their parties, ``book`` names nobody."""
-
-    fills: PackedRows
-    book: PackedRows
+def fill_rows(fills: FillsLeaf) -> PackedRows:
+    """Rows of the fills of an area, by order id: each is shown to its party."""
+    return encode_rows([("<u4", fills.party), ("<u4", fills.counter), *_terms(fills)])
 
 
-def gate_rows(meters: Sequence[int], fills: Sequence[Fill]) -> GateRows:
-    """Row bytes of a gate. meters: of each order's party; fills: by order id."""
+def book_rows(fills: FillsLeaf) -> PackedRows:
+    """Rows of the book of an area, by order id: they name nobody."""
+    return encode_rows([("<u4", np.arange(len(fills.area), dtype=np.int64)), *_terms(fills)])
 
-    def column(values: Iterable[int]) -> Int64:
-        return np.array(list(values), dtype=np.int64)
 
-    terms = [
-        ("u1", column(SIDES[fill.side] for fill in fills)),
-        ("<i8", column(fill.quantity_wh for fill in fills)),
-        ("<i8", column(fill.price_micro_per_kwh for fill in fills)),
-        ("<i8", column(fill.filled_wh for fill in fills)),
-    ]
-    counter, rank = column(fill.counter for fill in fills), np.arange(len(fills), dtype=np.int64)
-    return GateRows(
-        encode_rows([("<u4", column(meters)), ("<u4", counter), *terms]), encode_rows([("<u4", rank), *terms])
+def _terms(fills: FillsLeaf) -> list[Field]:
+    wide = (fills.quantity_wh, fills.price_micro_per_kwh, fills.filled_wh)
+    return [("u1", fills.side), *(("<i8", column) for column in wide)]
+
+
+def cleared_rows(cleared: ClearedLeaf) -> PackedRows:
+    """Rows of all areas of a cleared gate, by area number."""
+    return encode_rows(
+        [
+            ("<u4", np.arange(len(cleared.orders), dtype=np.int64)),
+            ("<u4", cleared.orders),
+            ("<i8", cleared.volume_wh),
+            ("u1", cleared.has_price),
+            ("<i8", cleared.price_micro_per_kwh),
+            ("32u1", cleared.rules),
+            ("32u1", cleared.book_roots),
+            ("32u1", cleared.fills_roots),
+        ]
     )
+
+
+def area_seed(area: int, slot_start_s: int, zone: str, order_seeds: Sequence[bytes]) -> bytes:
+    """The secret from which the salts of an area's book and fills follow; ``order_seeds`` in the order of the order ids."""
+    return sm3(cbor.encode(["clearing-seed/2", area, slot_start_s, zone, list(order_seeds)]))
 
 
 def fills_seed(seed: bytes) -> bytes:
-    """Salt seed of the fill rows, from the clearing seed."""
+    """Salt seed of the fill rows, from the area's seed."""
     return sm3(seed + b"fills")
 
 
 def book_seed(seed: bytes) -> bytes:
-    """Salt seed of the book rows, from the clearing seed."""
+    """Salt seed of the book rows, from the area's seed."""
     return sm3(seed + b"book")
 
 
-def clearing_seed(area: str, slot_start_s: int, order_seeds: list[bytes]) -> bytes:
-    """The secret from which the salts of a slot's book and fills follow; ``order_seeds`` in the order of the order ids.
-
-    An order's seed is the SM3 of its signature: random, bound to the order, and known to members only.
-    """
-    return sm3(cbor.encode(["clearing-seed/1", area, slot_start_s, order_seeds]))
-
-
-def salted_root(seed: bytes, fields: list[tuple[str, Int64]]) -> bytes:
-    """Root over salted rows packed from columns."""
-    return merkle.salted_root(seed, encode_rows(fields))
+def areas_seed(seed: bytes) -> bytes:
+    """Salt seed of the rows of areas, from the seed of a gate or a run."""
+    return sm3(seed + b"areas")

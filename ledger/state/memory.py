@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Final
 
+from gridcore.genesis import Genesis
 from ledger.leaves.family import Value
-from ledger.state.state import State, StateChange, genesis_change
+from ledger.state.genesis import genesis_change
+from ledger.state.state import State, StateChange
 from ledger.tiles import MemoryTiles, TileTree
+
+NO_BODIES: Final[Mapping[bytes, bytes]] = {}
 
 
 class MemoryLeaves(MemoryTiles):
@@ -16,6 +20,7 @@ class MemoryLeaves(MemoryTiles):
     def __init__(self) -> None:
         super().__init__()
         self._leaves: dict[str, tuple[int, bytes]] = {}
+        self.bodies: dict[bytes, bytes] = {}
 
     def load_leaf(self, key: str) -> tuple[int, bytes] | None:
         """See LeafSource."""
@@ -30,24 +35,29 @@ class MemoryLeaves(MemoryTiles):
         """See LeafSource; leaves stand here in order of creation."""
         return [key for key in self._leaves if key.startswith(prefix)]
 
+    def load_body(self, digest: bytes) -> bytes | None:
+        """See LeafSource."""
+        return self.bodies.get(digest)
+
     def save(self, change: StateChange) -> None:
         """Keep what a block changed."""
         self._leaves.update((leaf.key, (leaf.number, leaf.leaf)) for leaf in change.leaves)
+        self.bodies.update(change.bodies)
         self.tiles.update(change.tree.tiles)
 
 
 class MemoryState(State):
     """The state of a genesis, to be moved on block by block. ``leaves``: where it is kept."""
 
-    def __init__(self, genesis: Mapping[str, Any]) -> None:
+    def __init__(self, genesis: Genesis) -> None:
         change = genesis_change(genesis)
         self.leaves = MemoryLeaves()
         self.leaves.save(change)
-        super().__init__(self.leaves, genesis["chain"], TileTree(self.leaves, change.tree.size, change.tree.root))
+        super().__init__(self.leaves, genesis.chain, TileTree(self.leaves, change.tree.size, change.tree.root))
 
-    def advance(self, values: Mapping[str, Value]) -> StateChange:
-        """Take over what a block changed, values by key."""
-        change = self.changed(values)
+    def advance(self, values: Mapping[str, Value], bodies: Mapping[bytes, bytes] = NO_BODIES) -> StateChange:
+        """Take over what a block changed: values by key, and the registry rows that it recorded, by digest."""
+        change = self.changed(values, bodies)
         self.leaves.save(change)
         self.commit(change)
         return change

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gridcore.codes import Code
 from gridcore.quality import ABSENT_QUALITY, FLAG_INTERPOLATED
 from gridcore.sm3 import sm3
-from ledger.leaves.columns import CHUNK_ROWS, Int64, UInt8
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
 from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
@@ -104,22 +104,24 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
     place = np.minimum(np.searchsorted(registry.numbers, meter), len(registry.numbers) - 1)
+    read_by = draft.at(readings.boundary_s).gateway[place]
     offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
         (np.abs(readings.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
         (readings.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),
         (_repeated(meter), Code.ROW_TWICE),
-        (registry.gateway_index[place] != readings.gateway, Code.ROW_OTHER_GATEWAY),
-        (registry.numbers[place] != meter, Code.ROW_UNKNOWN_METER),
+        (read_by != readings.gateway, Code.ROW_OTHER_GATEWAY),
+        ((registry.numbers[place] != meter) | (read_by < 0), Code.ROW_UNKNOWN_METER),
     ):
         if wrong.any():
             verdicts[wrong] = int(code)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
     if not len(open_rows):
         return verdicts
-    # One chunk of one area at a time: ascending by area and chunk, rows in block order inside it.
-    chunk_of = registry.area_index[place[open_rows]] * (1 << 32) + registry.area_row[place[open_rows]] // CHUNK_ROWS
+    # One chunk of one zone at a time: ascending by zone and chunk, rows in block order inside it.
+    places = place[open_rows]
+    chunk_of = registry.installation_zone[places] * (1 << 32) + chunks_of(registry.installation_row[places])
     order = np.argsort(chunk_of, kind="stable")
     for rows in np.split(open_rows[order], np.flatnonzero(np.diff(chunk_of[order])) + 1):
         verdicts[rows] = _keep_chunk(draft, readings, rows, place[rows])
@@ -144,9 +146,9 @@ def _span(indices: Int64) -> Int64 | slice:
 
 
 class _Chunk(NamedTuple):
-    """One chunk of one area at one boundary: what it holds, and the newest value of each of its meters."""
+    """One chunk of one zone at one boundary: what it holds, and the newest value of each of its meters."""
 
-    area: str
+    zone: str
     number: int
     boundary_s: int
     kept: RegistersLeaf
@@ -156,17 +158,18 @@ class _Chunk(NamedTuple):
 def _load_chunk(draft: Draft, boundary_s: int, place: int) -> _Chunk:
     """The chunk of the installation at ``place`` in the registry."""
     registry = draft.registry
-    area = registry.areas[int(registry.area_index[place])]
-    number = int(registry.area_row[place]) // CHUNK_ROWS
-    size = min(len(area.numbers) - number * CHUNK_ROWS, CHUNK_ROWS)
-    kept = REGISTERS.load(draft, area.id, boundary_s, number) or no_registers(size)
-    return _Chunk(area.id, number, boundary_s, kept, LATEST.load(draft, area.id, number) or no_latest(size))
+    zone = registry.zones[int(registry.installation_zone[place])]
+    number, _ = split_row(int(registry.installation_row[place]))
+    first, end = chunk_bounds(number)
+    size = min(len(zone), end) - first
+    kept = REGISTERS.load(draft, boundary_s, zone.name, number) or no_registers(size)
+    return _Chunk(zone.name, number, boundary_s, kept, LATEST.load(draft, zone.name, number) or no_latest(size))
 
 
 def _keep_chunk(draft: Draft, readings: _Readings, rows: Int64, places: Int64) -> Int64:
-    """Judge rows that fall into one chunk of one area, and write the chunk; ``places`` are their registry indices."""
+    """Judge rows that fall into one chunk of one zone, and write the chunk; ``places`` are their registry indices."""
     chunk = _load_chunk(draft, readings.boundary_s, int(places[0]))
-    chunk_rows = draft.registry.area_row[places] - chunk.number * CHUNK_ROWS
+    chunk_rows = draft.registry.installation_row[places] - chunk_bounds(chunk.number)[0]
     verdicts = _judge_chunk(draft, chunk, chunk_rows, readings, rows, places)
     taken = np.flatnonzero(verdicts == ACCEPTED)
     if len(taken):
@@ -181,13 +184,13 @@ def _judge_chunk(
     at, place, where = _span(chunk_rows), _span(places), _span(rows)
     new = (readings.import_wh[where], readings.export_wh[where])
     candidates = Candidates(
-        chunk.area,
+        chunk.zone,
         chunk.number,
         chunk.boundary_s,
         chunk_rows,
         new,
-        registry.modulus_wh[place],
-        registry.limit_wh[place],
+        registry.columns.modulus_wh[place],
+        registry.columns.limit_wh[place],
         latest.boundary_s[at],
         (latest.import_wh[at], latest.export_wh[at]),
     )
@@ -212,15 +215,15 @@ def _write_chunk(draft: Draft, chunk: _Chunk, chunk_rows: Int64, readings: _Read
     kept.import_wh[at] = readings.import_wh[where]
     kept.export_wh[at] = readings.export_wh[where]
     kept = kept._replace(seed=seeds[int(readings.batch[rows[-1]])])
-    REGISTERS.save(draft, kept, chunk.area, chunk.boundary_s, chunk.number)
+    REGISTERS.save(draft, kept, chunk.boundary_s, chunk.zone, chunk.number)
     if len(newer):
         at, where = _span(chunk_rows[newer]), _span(rows[newer])
         latest.boundary_s[at] = chunk.boundary_s
         latest.import_wh[at] = readings.import_wh[where]
         latest.export_wh[at] = readings.export_wh[where]
         latest = latest._replace(seed=seeds[int(readings.batch[rows[newer[-1]]])])
-        LATEST.save(draft, latest, chunk.area, chunk.number)
-    draft.fed.add((chunk.area, chunk.boundary_s))
+        LATEST.save(draft, latest, chunk.zone, chunk.number)
+    draft.fed.add((chunk.zone, chunk.boundary_s))
 
 
 def _reseeded(seed: bytes, readings: _Readings, rows: Int64) -> Mapping[int, bytes]:

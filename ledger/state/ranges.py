@@ -25,13 +25,13 @@ EXCEEDS_LIMIT: Final = int(Code.ROW_EXCEEDS_LIMIT)
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of one chunk of one area that are to be judged; columns of equal length n.
+    """Rows of one chunk of one zone that are to be judged; columns of equal length n.
 
     at: int64[n], positions in the chunk; registers: import and export, int64[n], 0 ... 2^63 - 1; modulus_wh (0: none) and
     limit_wh (of one slot): of each row's meter; latest_s (-1: none) and latest: the meter's latest boundary and registers.
     """
 
-    area: str
+    zone: str
     chunk: int
     boundary_s: int
     at: Int64
@@ -44,7 +44,7 @@ class Candidates:
     def take(self, rows: Int64) -> Candidates:
         """Some of the rows."""
         return Candidates(
-            self.area,
+            self.zone,
             self.chunk,
             self.boundary_s,
             self.at[rows],
@@ -125,7 +125,7 @@ def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
         boundary_s = rows.boundary_s + direction * away * slot_s
-        chunk = REGISTERS.load(draft, rows.area, boundary_s, rows.chunk)
+        chunk = REGISTERS.load(draft, boundary_s, rows.zone, rows.chunk)
         if chunk is None:
             continue
         found = (slots == 0) & (chunk.quality[rows.at] != ABSENT_QUALITY)

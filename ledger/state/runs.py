@@ -1,203 +1,233 @@
-"""Settlement runs: registers and fills of one slot become positions, lines, postings and their roots (docs/spec/state.md)."""
+"""Settlement runs: registers and fills of one slot of a zone become positions, results and postings (docs/spec/state.md, "Settle")."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gridcore import cbor
+from gridcore import cbor, merkle
 from gridcore.errors import require
 from gridcore.quality import ABSENT_QUALITY
+from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from gridevidence.layout import PRICE_ABSENT
-from ledger.contract import Contract, LineLike
-from ledger.leaves.account import ACCOUNT, AccountLeaf
+from ledger.contract import Contract, SettlementLike
+from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
 from ledger.leaves.balance import BALANCE, no_balance
-from ledger.leaves.clearing import CLEARING
-from ledger.leaves.columns import Int64, UInt8, chunks
+from ledger.leaves.cleared import load_cleared
+from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
-from ledger.leaves.positions import POSITIONS, PositionsLeaf
+from ledger.leaves.money import NANO, Money
+from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.registers import REGISTERS, no_registers
-from ledger.leaves.rules import rules_of
+from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
-from ledger.state.contracts import contract_of_slot
+from ledger.leaves.runs import RUNS, RunsLeaf
+from ledger.registry.zones import Zone, ZoneInForce
+from ledger.state.columns import encode_rows
+from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of
-from ledger.state.market import salted_root
-from ledger.state.postings import difference_posting
-from ledger.state.registry import Area
+from ledger.state.market import areas_seed
 
 INITIAL: Final = "initial"
-KEPT_COLUMNS: Final = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
-"""The position columns that the ledger keeps of every contract; another one of a contract's follows from these."""
+ABSENT_REGISTER: Final = -1
+"""A register that was not read, in a position."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """An area's registers at one boundary: quality uint8[rows], registers 2 x int64[rows], one seed a chunk."""
+class Snapshot(NamedTuple):
+    """A zone's registers at one boundary: quality uint8[rows], registers 2 x int64[rows], one seed a chunk."""
 
     quality: UInt8
     registers: tuple[Int64, Int64]
-    seeds: tuple[bytes, ...]
+    seeds: list[bytes]
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """bool[rows]: there is a value."""
+        return np.not_equal(self.quality, ABSENT_QUALITY)
 
 
-def settle_slot(draft: Draft, contracts: Mapping[str, Contract], area: Area, slot_start_s: int) -> bool:
-    """Settle one slot as the initial run. False, and nothing written, while a register is absent."""
-    start = load_snapshot(draft, area, slot_start_s)
-    end = load_snapshot(draft, area, slot_start_s + draft.slot_s)
-    absent = (start.quality[area.settling] == ABSENT_QUALITY) | (end.quality[area.settling] == ABSENT_QUALITY)
-    if absent.any():
+class Slot(NamedTuple):
+    """A slot of a zone that is settled: what is in force in it, and the registers at its ends."""
+
+    start_s: int
+    zone: ZoneInForce
+    start: Snapshot
+    end: Snapshot
+
+
+def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> bool:
+    """Settle one slot as the initial run. False, and nothing written, while a register of a settling row is absent.
+
+    A zone without settling rows is settled without a run.
+    """
+    in_force = draft.at(slot_start_s).zone(zone)
+    if not len(in_force.settling):
+        return True
+    start = load_snapshot(draft, zone, slot_start_s)
+    end = load_snapshot(draft, zone, slot_start_s + draft.slot_s)
+    if not (start.present & end.present)[in_force.settling].all():
         return False
-    contract = contract_of_slot(draft, contracts, area.id, slot_start_s)
-    write_run(draft, contract, area, slot_start_s, INITIAL, start, end)
+    by_contract = contract_of_slot(draft, zone, slot_start_s)
+    write_run(draft, by_contract, Slot(slot_start_s, in_force, start, end), INITIAL)
     return True
 
 
-def load_snapshot(draft: Draft, area: Area, boundary_s: int) -> Snapshot:
-    """The registers of all rows of an area at a boundary."""
+def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
+    """The registers of all rows of a zone at a boundary."""
     parts = [
-        REGISTERS.load(draft, area.id, boundary_s, chunk) or no_registers(end - start)
-        for chunk, start, end in chunks(len(area.numbers))
+        REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(end - start)
+        for chunk, start, end in chunks(len(zone))
     ]
     registers = (
         np.concatenate([part.import_wh for part in parts]),
         np.concatenate([part.export_wh for part in parts]),
     )
-    quality = np.concatenate([part.quality for part in parts])
-    return Snapshot(quality, registers, tuple(part.seed for part in parts))
+    return Snapshot(np.concatenate([part.quality for part in parts]), registers, [part.seed for part in parts])
 
 
-def write_run(
-    draft: Draft, contract: Contract, area: Area, slot_start_s: int, run: str, start: Snapshot, end: Snapshot
-) -> None:
-    """Compute a run and write its leaves: run, positions, accounts, balances."""
-    rows = area.settling
-    start_import_wh, start_export_wh = (column[rows] for column in start.registers)
-    end_import_wh, end_export_wh = (column[rows] for column in end.registers)
-    # No range to check: that was done when a register was taken.
-    import_wh = advance_of(start_import_wh, end_import_wh, area.modulus_wh) * area.ratio
-    export_wh = advance_of(start_export_wh, end_export_wh, area.modulus_wh) * area.ratio
-    clearing = CLEARING.must(draft, area.id, slot_start_s)
-    bought_wh, sold_wh = positions_from_fills(draft, area, slot_start_s, clearing.orders)
-    prices = rules_of(draft, area.id).prices
-    settled = contract.settle(
-        np.zeros(len(rows), dtype=np.int64),
-        import_wh,
-        export_wh,
-        bought_wh,
-        sold_wh,
-        trade_prices_micro_per_kwh=[clearing.price_micro_per_kwh],
-        prices=[prices],
-    )
-    seed = result_seed(area.id, slot_start_s, run, (start.seeds, end.seeds))
-    positions = PositionsLeaf(
-        quality=end.quality[rows],
-        seed=seed,
-        start_import_wh=start_import_wh,
-        end_import_wh=end_import_wh,
-        start_export_wh=start_export_wh,
-        end_export_wh=end_export_wh,
-        **{name: settled.columns[name] for name in KEPT_COLUMNS},
-    )
-    lines = contract.lines(
-        import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=clearing.price_micro_per_kwh, prices=prices
-    )
-    volume_wh = sum(settled.columns["bought_wh"].tolist())
+def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> None:
+    """Compute a run and write its leaves."""
+    head = head_columns(slot)
+    settled = _settle(draft, by_contract.contract, slot, head)
+    zone, order = slot.zone, slot.zone.settling
+    columns = dict(zip(HEAD, head, strict=True))
+    for name in by_contract.contract.position_columns:
+        columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
+        columns[name][order] = settled.columns[name]
+    seed = result_seed(slot, run)
+    rules = digests(zone.rules_digests)[zone.rules]
+    area_columns = {name: np.array(values, dtype=np.int64) for name, values in settled.area_columns.items()}
+    received = {account: Money.of(settled.received_nano[account]) for account in by_contract.contract.accounts}
+    roots = _write_positions(draft, slot, run, columns, seed)
     leaf = RunLeaf(
-        accounts_nano={name: settled.received_nano[name][0] for name in contract.accounts},
-        area=area.id,
+        areas=len(zone.rules),
+        areas_root=merkle.salted_root(areas_seed(seed), area_rows(rules, [*area_columns.values()])),
         as_of_height=draft.height - 1,
-        contract=contract.contract_id,
-        **run_roots(area, positions, lines)._asdict(),
-        points=len(rows),
-        rules=clearing.rules,
+        contract=by_contract.contract.contract_id,
+        contract_pin=by_contract.pin,
+        points=len(order),
+        rows=len(zone.zone),
+        rows_root=merkle.root_of_hashes(roots),
         run=run,
-        slot_start_s=slot_start_s,
-        volume_wh=volume_wh,
-        price_micro_per_kwh=clearing.price_micro_per_kwh if volume_wh else None,
-        totals_wh={name: values[0] for name, values in settled.area_columns.items()} or None,
+        slot_start_s=slot.start_s,
+        totals_root=merkle.salted_root(sm3(seed + b"totals"), _total_rows(received)),
+        zone=zone.zone.name,
     )
-    RUN.save(draft, leaf, area.id, slot_start_s, run)
-    for chunk, first, last in chunks(len(rows)):
-        POSITIONS.save(draft, positions.rows(first, last), area.id, slot_start_s, run, chunk)
-    _post(draft, area, leaf.accounts_nano, positions.pays_nano, seed)
+    RUN.save(draft, leaf, slot.start_s, zone.zone.name, run)
+    before = RUNS.load(draft, slot.start_s, zone.zone.name) or RunsLeaf([])
+    RUNS.save(draft, RunsLeaf([*before.runs, (run, draft.height)]), slot.start_s, zone.zone.name)
+    results = ResultsLeaf(
+        columns=area_columns,
+        rules=rules,
+        seed=seed,
+        totals={account: money.units for account, money in received.items()},
+        totals_nano={account: money.nano for account, money in received.items()},
+    )
+    save_results(draft, slot.start_s, zone.zone.name, run, results)
+    _post(draft, zone.zone, columns["pays_nano"], results)
 
 
-def positions_from_fills(draft: Draft, area: Area, slot_start_s: int, orders: int) -> tuple[Int64, Int64]:
-    """bought_wh, sold_wh of each settling row: the sums of its party's fills."""
-    bought, sold = np.zeros(len(area.settling), dtype=np.int64), np.zeros(len(area.settling), dtype=np.int64)
-    for fill in load_fills(draft, area.id, slot_start_s, orders).fills:
-        (bought if fill.side == "buy" else sold)[area.settling_row_of[fill.party]] += fill.filled_wh
-    return bought, sold
+def head_columns(slot: Slot) -> tuple[Int64, ...]:
+    """The columns of ``HEAD`` of every row: registers at both ends, -1 where absent, and the energy, 0 where it is not known."""
+    is_known = slot.start.present & slot.end.present
+    registers: list[Int64] = []
+    energies: list[Int64] = []
+    for start, end in zip(slot.start.registers, slot.end.registers, strict=True):
+        # No range to check: that was done when a register was taken.
+        energy = advance_of(start, end, slot.zone.modulus_wh) * slot.zone.ratio
+        energies.append(np.where(is_known, energy, 0))
+        registers.append(np.where(slot.start.present, start, ABSENT_REGISTER))
+        registers.append(np.where(slot.end.present, end, ABSENT_REGISTER))
+    return (*registers, *energies)
 
 
-def result_seed(area: str, slot_start_s: int, run: str, seeds: tuple[tuple[bytes, ...], tuple[bytes, ...]]) -> bytes:
+def _settle(draft: Draft, contract: Contract, slot: Slot, head: Sequence[Int64]) -> SettlementLike:
+    """Call the contract once for all settling rows."""
+    zone, order = slot.zone, slot.zone.settling
+    import_wh, export_wh = head[-2:]
+    cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
+    bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()))
+    trade_prices = zip(cleared.has_price.tolist(), cleared.price_micro_per_kwh.tolist(), strict=True)
+    return contract.settle(
+        zone.area[order],
+        import_wh[order],
+        export_wh[order],
+        bought_wh[order],
+        sold_wh[order],
+        trade_prices_micro_per_kwh=[price if has_price else None for has_price, price in trade_prices],
+        prices=[rules.prices for rules in rules_of_areas(draft, zone)],
+    )
+
+
+def traded_energy(draft: Draft, slot: Slot, orders: int) -> tuple[Int64, Int64]:
+    """bought_wh, sold_wh of each row: the sums of its party's fills."""
+    fills = load_fills(draft, slot.start_s, slot.zone.zone.name, orders)
+    traded = np.zeros((2, len(slot.zone.zone)), dtype=np.int64)
+    if orders:
+        np.add.at(traded, (fills.side, slot.zone.rows_of_parties(fills.party)), fills.filled_wh)
+    return traded[0], traded[1]
+
+
+def result_seed(slot: Slot, run: str) -> bytes:
     """The secret from which a run's salts follow: known to members, derived from what the gateways drew."""
-    return sm3(cbor.encode(["result-seed/1", area, slot_start_s, run, list(seeds[0]), list(seeds[1])]))
+    parts: list[Any] = ["result-seed/2", slot.start_s, slot.zone.zone.name, run, slot.start.seeds, slot.end.seeds]
+    return sm3(cbor.encode(parts))
 
 
-def row_fields(area: Area, positions: PositionsLeaf) -> dict[str, list[tuple[str, Int64]]]:
-    """Input and position rows of a run as fields of ``columns.encode_rows``."""
-    meter = ("<u4", area.settling_numbers)
-    wide = [("<i8", column) for column in positions.columns]
-    return {
-        "input": [meter, *wide[:4], ("u1", positions.quality.astype(np.int64))],
-        "position": [meter, *wide[4:]],
-    }
+# ------------------------------------------------------------------------------------------------------- rows and leaves
 
 
-def line_fields(area: Area, lines: Sequence[LineLike]) -> list[tuple[str, Int64]]:
-    """Line rows of a run, by point, then kind, as fields of ``columns.encode_rows``; only lines with energy.
-
-    A kind's number is its place among the contract's; ``lines`` come in that order.
-    """
-    energy = np.stack([line.energy_wh for line in lines], axis=1)
-    amount = np.stack([line.amount_nano for line in lines], axis=1)
-    prices = [line.price_micro_per_kwh for line in lines]
-    price = np.array([PRICE_ABSENT if value is None else value for value in prices], dtype=np.int64)
-    kind = np.arange(len(lines), dtype=np.int64)
-    point, at = np.nonzero(energy)
-    return [
-        ("<u4", area.settling_numbers[point]),
-        ("u1", kind[at]),
-        ("<i8", energy[point, at]),
-        ("<i8", price[at]),
-        ("<i8", amount[point, at]),
-    ]
+def position_rows(first_row: int, quality: UInt8, columns: Mapping[str, Int64]) -> PackedRows:
+    """Rows of neighbouring points, from row ``first_row`` of the zone on; columns in their order."""
+    number = np.arange(first_row, first_row + len(quality), dtype=np.int64)
+    return encode_rows([("<u4", number), ("u1", quality), *(("<i8", column) for column in columns.values())])
 
 
-class RunRoots(NamedTuple):
-    """Roots over the salted rows of a run, and the number of its lines."""
-
-    input_root: bytes
-    line_root: bytes
-    lines: int
-    position_root: bytes
+def area_rows(rules: Digests, columns: Sequence[Int64]) -> PackedRows:
+    """Rows of all areas of a zone, by number."""
+    number = np.arange(len(rules), dtype=np.int64)
+    return encode_rows([("<u4", number), ("32u1", rules), *(("<i8", column) for column in columns)])
 
 
-def run_roots(area: Area, positions: PositionsLeaf, lines: Sequence[LineLike]) -> RunRoots:
-    """The roots of a run's rows; salts follow from the seed of the positions."""
-    fields, seed = row_fields(area, positions), positions.seed
-    rows = line_fields(area, lines)
-    return RunRoots(
-        input_root=salted_root(sm3(seed + b"input"), fields["input"]),
-        line_root=salted_root(sm3(seed + b"line"), rows),
-        lines=len(rows[0][1]),
-        position_root=salted_root(sm3(seed + b"position"), fields["position"]),
-    )
+def _total_rows(received: Mapping[str, Money]) -> PackedRows:
+    """Rows of what each account received, by area, then by account in the contract's order."""
+    units = np.stack([money.units for money in received.values()], axis=1)
+    nano = np.stack([money.nano for money in received.values()], axis=1)
+    area, account = np.divmod(np.arange(units.size, dtype=np.int64), len(received))
+    return encode_rows([("<u4", area), ("u1", account), ("<i8", units.ravel()), ("<u4", nano.ravel())])
 
 
-def _post(draft: Draft, area: Area, received_nano: Mapping[str, int], pays_nano: Int64, seed: bytes) -> None:
-    """Double entry: what the parties owe is what the accounts receive, to the nano. The first run posts against nothing."""
-    require(sum(pays_nano.tolist()) == sum(received_nano.values()), f"debits equal credits in area {area.id}")
-    posting = difference_posting({}, received_nano)
-    for name in received_nano:
-        before = ACCOUNT.load(draft, area.id, name) or AccountLeaf(0)
-        ACCOUNT.save(draft, AccountLeaf(before.received_nano + posting.get(name, 0)), area.id, name)
-    for chunk, first, last in chunks(len(area.settling)):
-        balance = BALANCE.load(draft, area.id, chunk) or no_balance(last - first)
-        after = balance.add(pays_nano[first:last], sm3(balance.seed + seed))
-        BALANCE.save(draft, after, area.id, chunk)
+def _write_positions(draft: Draft, slot: Slot, run: str, columns: Mapping[str, Int64], seed: bytes) -> PackedRows:
+    """Write the positions of a run; returns the root of each chunk, over which the run's root stands."""
+    quality = slot.end.quality
+    hashes = merkle.salted_leaf_hashes(seed, position_rows(0, quality, columns))
+    roots = [merkle.root_of_hashes(hashes[start:end]) for _, start, end in chunks(len(quality))]
+    for chunk, start, end in chunks(len(quality)):
+        part = {name: column[start:end] for name, column in columns.items()}
+        leaf = PositionsLeaf(part, quality[start:end], roots[chunk], seed)
+        POSITIONS.save(draft, leaf, slot.start_s, slot.zone.zone.name, run, chunk)
+    return PackedRows.of(roots)
+
+
+def _post(draft: Draft, zone: Zone, pays_nano: Int64, results: ResultsLeaf) -> None:
+    """Double entry: what the points owe is what the accounts receive, to the nano. The first run posts against nothing."""
+    received = sum(_sum_nano(units, results.totals_nano[account]) for account, units in results.totals.items())
+    require(_sum_nano(pays_nano // NANO, pays_nano % NANO) == received, f"debits equal credits in zone {zone.name}")
+    for chunk, first, last in chunks(len(zone)):
+        balance = BALANCE.load(draft, zone.name, chunk) or no_balance(last - first)
+        BALANCE.save(draft, balance.add(pays_nano[first:last], sm3(balance.seed + results.seed)), zone.name, chunk)
+    for chunk, first, last in chunks(len(zone.areas)):
+        part = results.take(slice(first, last))
+        accounts = ACCOUNTS.load(draft, zone.name, chunk) or NO_ACCOUNTS
+        after = accounts.add(part.totals, part.totals_nano, sm3(accounts.seed + results.seed))
+        ACCOUNTS.save(draft, after, zone.name, chunk)
+
+
+def _sum_nano(units: Int64, nano: Int64) -> int:
+    """The sum of amounts in two limbs."""
+    whole: int = sum(units.tolist())
+    return whole * NANO + int(nano.sum())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
-from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
-from ledger.state.registry import REGISTRY_PREFIXES, Registry
-from ledger.tiles import MemoryTiles, TileSource, TileTree, TreeChange, empty_tree
+from ledger.registry.columns import COLUMN_PREFIXES
+from ledger.registry.in_force import Registry
+from ledger.tiles import TileSource, TileTree, TreeChange
 
 CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Leaf bytes of the values kept in memory."""
@@ -34,6 +34,10 @@ class LeafSource(TileSource, Protocol):
         """Keys that begin with ``prefix``, in number order."""
         ...
 
+    def load_body(self, digest: bytes) -> bytes | None:
+        """The salted registry row of a digest, or None."""
+        ...
+
 
 class LeafChange(NamedTuple):
     """One leaf as a block left it. ``leaf``: canonical [key, value]."""
@@ -45,11 +49,15 @@ class LeafChange(NamedTuple):
 
 @dataclass(frozen=True)
 class StateChange:
-    """What a block makes of the state: leaves in ascending order of their keys' bytes, their values, and the tree over all."""
+    """What a block makes of the state: leaves in ascending order of their keys' bytes, their values, and the tree over all.
+
+    bodies: the salted registry rows that it recorded, by digest.
+    """
 
     leaves: tuple[LeafChange, ...]
     values: Mapping[str, Value]
     tree: TreeChange
+    bodies: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 class _Cached(NamedTuple):
@@ -100,6 +108,13 @@ class State:
         """Canonical [key, value] of a leaf that exists, compared with the tree. KeyError when there is none."""
         return self._load_leaf(key)[1]
 
+    def body(self, digest: bytes) -> bytes:
+        """The salted registry row whose digest a leaf holds, compared with it."""
+        body = self._source.load_body(digest)
+        if body is None or merkle.leaf_hash(body) != digest:
+            raise self._source.damage(f"registry row {digest.hex()}")
+        return body
+
     def number(self, key: str) -> int:
         """The permanent number of a leaf that exists. KeyError when there is none."""
         number = self._find_number(key)
@@ -121,9 +136,9 @@ class State:
 
     @property
     def registry(self) -> Registry:
-        """Installations, areas and gateways of this state as columns."""
+        """Who and what is registered, as columns."""
         if self._registry is None:
-            self._registry = Registry.from_leaves(self)
+            self._registry = Registry.from_state(self)
         return self._registry
 
     def with_registry(self, registry: Registry) -> State:
@@ -132,12 +147,7 @@ class State:
         state._registry = registry
         return state
 
-    @property
-    def is_simulated(self) -> bool:
-        """Whether ledger time moves by clock_advance alone."""
-        return CHAIN.must(self).is_simulated
-
-    def changed(self, values: Mapping[str, Value]) -> StateChange:
+    def changed(self, values: Mapping[str, Value], bodies: Mapping[bytes, bytes]) -> StateChange:
         """What new values of leaves make of the state; nothing is changed yet. New leaves are numbered by ascending key."""
         keys = sorted(values, key=str.encode)
         encoded = [cbor.encode([key, values[key]]) for key in keys]
@@ -152,18 +162,15 @@ class State:
             else:
                 updates[number] = leaf_hash
             leaves.append(LeafChange(number, key, leaf))
-        return StateChange(tuple(leaves), values, self._tree.changed(updates, appended))
+        return StateChange(tuple(leaves), values, self._tree.changed(updates, appended), bodies)
 
     def commit(self, change: StateChange) -> None:
         """Take over a change of this very state; the source holds it from now on."""
         self._tree.take(change.tree)
         for leaf in change.leaves:
             self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
-        registered = [
-            (leaf.key, change.values[leaf.key]) for leaf in change.leaves if leaf.key.startswith(REGISTRY_PREFIXES)
-        ]
-        if registered and self._registry is not None:
-            self._registry = self._registry.changed(registered)
+        if any(leaf.key.startswith(COLUMN_PREFIXES) for leaf in change.leaves):
+            self._registry = None
 
     def _find_number(self, key: str) -> int | None:
         cached = self._cache.get(key)
@@ -196,13 +203,3 @@ class State:
         self._cache[key] = cached
         while self._cached_bytes + len(self._cache) * CACHED_ENTRY_BYTES > CACHED_BYTES_MAX:
             self._cached_bytes -= self._cache.popitem(last=False)[1].size
-
-
-def genesis_change(genesis: Mapping[str, Any]) -> StateChange:
-    """What a genesis makes of the empty state; its leaves are numbered in its order."""
-    leaves, values = [], {}
-    for number, (key, value) in enumerate(genesis["leaves"]):
-        leaves.append(LeafChange(number, key, cbor.encode([key, value])))
-        values[key] = value
-    hashes = merkle.leaf_hashes([leaf.leaf for leaf in leaves])
-    return StateChange(tuple(leaves), values, empty_tree(MemoryTiles()).changed({}, hashes))

@@ -9,14 +9,16 @@ from typing import NamedTuple
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, malformed_digest
 from gridcore.errors import EncodingError, broken
+from gridcore.genesis import BLOCK_TIME
+from gridcore.registry.signer import SIGNER, RevokedSigner
+from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from ledger.contract import Contract
-from ledger.kinds.table import KINDS
 from ledger.leaves.exception import RowVerdict
-from ledger.leaves.signer import SIGNER
-from ledger.state import due, metering
+from ledger.state import metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
+from ledger.state.rules import Rules
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
 
@@ -28,21 +30,43 @@ class Admission(NamedTuple):
     content: Content | None = None
 
 
-def apply_block(state: State, block: Block, contracts: Mapping[str, Contract], verdicts: Verdicts) -> Applied:
-    """What ``block`` does to ``state``: every transaction in order, then the work that has fallen due.
+def apply_block(
+    state: State,
+    block: Block,
+    rules: Rules,
+    *,
+    ledger_time_s: int,
+    contracts: Mapping[str, Contract],
+    verdicts: Verdicts,
+) -> Applied:
+    """What ``block`` does to ``state``: steps of the clock, then every other transaction, then the work that has fallen due.
 
-    Pure: ``state`` is not changed, nothing outside the arguments is read. contracts: by contract id, as the areas name
-    them. verdicts: for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken
-    invariant, never "false". A refusal is a result with its code and changes nothing.
+    Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height. ledger_time_s: after
+    the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts: for every (digest, key) that
+    ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A refusal is a result with its code and
+    changes nothing.
     """
-    draft = Draft(state, block.height, block.time_s)
-    results = [
-        apply_transaction(draft, transaction, verdicts) if transaction else refuse_malformed(wire)
-        for wire, transaction in zip(block.transactions, block.decoded, strict=True)
-    ]
+    draft = Draft(state, block.height, ledger_time_s, contracts)
+    if draft.clock == BLOCK_TIME:
+        draft.ledger_time_s = block.time_s
+    results: dict[int, Result] = {}
+    # Every other transaction, and the work that is due, sees the ledger time that the block's header states.
+    for position in sorted(range(len(block.decoded)), key=lambda position: not _is_clock(block.decoded[position])):
+        transaction = block.decoded[position]
+        results[position] = (
+            apply_transaction(draft, transaction, rules, verdicts)
+            if transaction
+            else refuse_malformed(block.transactions[position])
+        )
     refused = metering.keep_batches(draft, draft.batches)
-    work_pending = due.run_due_work(draft, contracts)
-    return Applied(tuple(with_rows(result, refused) for result in results), draft.changes, work_pending)
+    work_pending = rules.run_due_work(draft)
+    return Applied(
+        results=tuple(with_rows(results[position], refused) for position in range(len(block.decoded))),
+        changes=draft.changes,
+        bodies=draft.bodies,
+        ledger_time_s=draft.ledger_time_s,
+        work_pending=work_pending,
+    )
 
 
 def with_rows(result: Result, refused: Mapping[bytes, Sequence[RowVerdict]]) -> Result:
@@ -56,17 +80,18 @@ def refuse_malformed(wire: bytes) -> Result:
     return Result(Code.NOT_CANONICAL, malformed_digest(wire))
 
 
-def apply_transaction(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Result:
+def apply_transaction(draft: Draft, transaction: Transaction, rules: Rules, verdicts: Verdicts) -> Result:
     """Check and apply one transaction; the first check that fails gives the code."""
-    code, content = check_admission(draft, transaction, verdicts)
+    code, content = check_admission(draft, transaction, rules, verdicts)
     if content is None:
         return Result(code, transaction.digest, transaction.id)
-    return Result(KINDS[transaction.kind].apply(draft, transaction, content), transaction.digest, transaction.id)
+    code = rules.kinds[transaction.kind].apply(draft, transaction, content)
+    return Result(code, transaction.digest, transaction.id)
 
 
-def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) -> Admission:
+def check_admission(draft: Draft, transaction: Transaction, rules: Rules, verdicts: Verdicts) -> Admission:
     """The checks that every kind shares: form, chain, kind, signer, signature, role."""
-    kind = KINDS.get(transaction.kind)
+    kind = rules.kinds.get(transaction.kind)
     try:
         content = kind.content.decode(transaction) if kind is not None else None
     except EncodingError:
@@ -75,9 +100,11 @@ def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) 
         return Admission(Code.WRONG_CHAIN)
     if kind is None:
         return Admission(Code.UNKNOWN_KIND)
-    signer = SIGNER.load(draft, transaction.signer)
+    signer = draft.in_force(SIGNER, transaction.signer)
     if signer is None:
         return Admission(Code.UNKNOWN_SIGNER)
+    if isinstance(signer, RevokedSigner):
+        return Admission(Code.REVOKED)
     verdict = verdicts.get((transaction.digest, signer.public_key))
     if verdict is None:
         broken(f"a signature verdict for transaction {transaction.id.hex()} was computed before the block")
@@ -86,3 +113,7 @@ def check_admission(draft: Draft, transaction: Transaction, verdicts: Verdicts) 
     if kind.role not in signer.roles:
         return Admission(Code.NOT_PERMITTED)
     return Admission(Code.ACCEPTED, content)
+
+
+def _is_clock(transaction: Transaction | None) -> bool:
+    return transaction is not None and transaction.kind == ClockAdvance.kind

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from gridcore.envelope import Transaction
-from ledger.leaves.signer import SIGNER
-from ledger.state.state import State
+from gridcore.registry.signer import SIGNER, Signer
+from ledger.registry.bodies import Registered, open_entry
+from ledger.registry.entries import ENTITY_FAMILIES
 
 Verdicts: TypeAlias = Mapping[tuple[bytes, bytes], bool]
 """(transaction digest, public key) -> whether the signature holds; computed before a block is applied, never there."""
@@ -22,16 +23,29 @@ class SignatureCheck(NamedTuple):
     signature: bytes
 
 
-def checks_of(state: State, transactions: Iterable[Transaction | None]) -> list[SignatureCheck]:
+def checks_of(
+    registered: Registered, transactions: Iterable[Transaction | None], from_s: int, to_s: int
+) -> list[SignatureCheck]:
     """Every (transaction, key) that applying these may ask for, None standing for bytes that are no transaction.
 
-    No transaction kind changes a key yet, so the key that the state has is the one.
+    from_s, to_s: the earliest and the latest ledger time (UTC seconds) at which a transaction may be judged. What the block itself
+    records does not count in it, so the keys are those that the state has.
     """
-    checks = []
-    for transaction in transactions:
-        signer = None if transaction is None else SIGNER.load(state, transaction.signer)
-        if transaction is not None and signer is not None:
-            checks.append(
-                SignatureCheck(transaction.digest, signer.public_key, transaction.signed, transaction.signature)
-            )
-    return checks
+    return [
+        SignatureCheck(transaction.digest, public_key, transaction.signed, transaction.signature)
+        for transaction in transactions
+        if transaction is not None
+        for public_key in keys_of(registered, transaction.signer, from_s, to_s)
+    ]
+
+
+def keys_of(registered: Registered, signer: str, from_s: int, to_s: int) -> Iterator[bytes]:
+    """The public keys that a signer has at any time from ``from_s`` to ``to_s``."""
+    leaf = ENTITY_FAMILIES[SIGNER.kind].load(registered, signer)
+    if leaf is None:
+        return
+    begun = [entry for entry in leaf.entries if entry.from_s <= from_s]
+    for entry in (*begun[-1:], *(entry for entry in leaf.entries if from_s < entry.from_s <= to_s)):
+        record = open_entry(registered, SIGNER, entry).record
+        if isinstance(record, Signer):
+            yield record.public_key

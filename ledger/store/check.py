@@ -78,7 +78,7 @@ def check_ledger(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Pa
         check_contracts(replay.state, contracts)
         report.digest, report.state_root = replay.application.tip.digest, replay.state.root()
         known = _open_guard(guard_path(data_dir, guard), report)
-        db = _open_db(data_dir, report.digest, report)
+        db = _open_db(data_dir, genesis.digest, report)
         if db is not None:
             resources.callback(db.close)
             _compare_tables(report, replay, db)
@@ -156,6 +156,9 @@ def _compare_tables(report: CheckReport, replay: Replay, db: StateDb) -> None:
             what = "their number differs" if wrong is None else f"the first is {wrong[1]}"
             report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
         db.check_keys()
+        for digest, body in replay.state.leaves.bodies.items():
+            if db.load_body(digest) != body:
+                report.problems.append(f"{DB_NAME}: registry row {digest.hex()} differs from the replayed one")
         for name, found, tiles in (
             ("state", db, replay.state.leaves.tiles),
             ("headers", db.history, replay.history.tiles),
@@ -199,12 +202,12 @@ def _open_guard(path: Path, report: CheckReport) -> Guard | None:
         return None
 
 
-def _open_db(data_dir: Path, digest: bytes, report: CheckReport) -> StateDb | None:
+def _open_db(data_dir: Path, genesis_digest: bytes, report: CheckReport) -> StateDb | None:
     if not (data_dir / DB_NAME).exists():
         report.notes.append(f"{DB_NAME}: missing; the next start makes it again from {LOG_NAME}")
         return None
     try:
-        return StateDb.open(data_dir / DB_NAME, digest)
+        return StateDb.open(data_dir / DB_NAME, genesis_digest)
     except OlderDatabaseError as error:
         report.notes.append(f"{error}; the next start makes it again from {LOG_NAME}")
         return None

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gridcore.errors import EncodingError, UsageError
-from gridcore.genesis import decode_genesis, genesis_digest
+from gridcore.genesis import Genesis, decode_genesis
+from gridcore.header import genesis_header
 from gridcore.sm3 import hasher
 from ledger.genesis import check_genesis
+from ledger.state.genesis import genesis_change
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 
@@ -27,7 +28,7 @@ def guard_path(data_dir: Path, guard: Path | None) -> Path:
     return data_dir / GUARD_NAME if guard is None else guard
 
 
-def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> None:
+def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> bytes:
     """Make the data directory of a new node: genesis.cbor and the guard at height 0.
 
     ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a crash left undone and changes
@@ -37,7 +38,7 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
     path = data_dir / GENESIS_NAME
     decoded = _decode(genesis, "genesis")
     check_genesis(decoded)
-    digest = genesis_digest(decoded)
+    digest = genesis_header(decoded, genesis_change(decoded).tree.root).digest()
     data_dir.mkdir(parents=True, exist_ok=True)
     with locked(data_dir):
         if path.exists():
@@ -54,10 +55,11 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
                 place.parent.mkdir(parents=True, exist_ok=True)
                 Guard.create(place, 0, digest, files)
             files.write_durably(path, genesis)
+    return digest
 
 
 def digest_of_genesis(data_dir: Path) -> bytes:
-    """S_0 of a data directory: SM3 of its genesis, read piece by piece. UsageError naming the file when there is none."""
+    """SM3 of the genesis file of a data directory, read piece by piece. UsageError naming the file when there is none."""
     path = _present_genesis(data_dir)
     running = hasher()
     with path.open("rb") as file:
@@ -66,7 +68,7 @@ def digest_of_genesis(data_dir: Path) -> bytes:
     return running.digest()
 
 
-def load_genesis(data_dir: Path) -> dict[str, Any]:
+def load_genesis(data_dir: Path) -> Genesis:
     """The genesis of a data directory. UsageError naming the file when there is none or it is damaged."""
     path = _present_genesis(data_dir)
     try:
@@ -88,7 +90,7 @@ def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
     """Raise UsageError unless the directory's genesis is ``genesis`` (canonical bytes)."""
     path = data_dir / GENESIS_NAME
     if path.read_bytes() != genesis:
-        here, there = load_genesis(data_dir)["chain"], _decode(genesis, "genesis")["chain"]
+        here, there = load_genesis(data_dir).chain, _decode(genesis, "genesis").chain
         raise UsageError(f"{path}: of chain {here}, not {there}; give the genesis of {here} or another data directory")
 
 
@@ -117,7 +119,7 @@ def lock(data_dir: Path) -> int:
     return descriptor
 
 
-def _decode(data: bytes, where: str) -> dict[str, Any]:
+def _decode(data: bytes, where: str) -> Genesis:
     try:
         return decode_genesis(data)
     except (EncodingError, UsageError) as error:

@@ -28,8 +28,10 @@ from gridcore.sm import Signer
 from ledger.application import Application, Decided, Examined
 from ledger.certifier import Certifier, check_alone
 from ledger.contract import Contract
+from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block, Result
+from ledger.state.rules import Rules
 from ledger.store.block_log import LOG_NAME, BlockRecord, StoredRecord
 from ledger.store.directory import check_same_genesis, guard_path, lock
 from ledger.store.errors import StoreError, StoreWriteError
@@ -84,11 +86,12 @@ class Ledger(LedgerReader):
         pins: Mapping[str, bytes] | None = None,
         guard: Path | None = None,
         files: Files | None = None,
+        versions: Mapping[int, Rules] = VERSIONS,
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and bring its last block to an end.
 
-        contracts: by id, at least those that the areas name. signer: the node's key, which genesis must let certify alone.
-        genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see ``guard_path``. UsageError (another genesis, key, or a second
+        contracts: by id, at least those that the zones name. signer: the node's key, which genesis must let certify alone.
+        genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see ``guard_path``. versions: the rules that this program has. UsageError (another genesis, key, or a second
         node on the directory), StoreError (files damaged, missing, or not fitting one another), StoreWriteError (disk).
         """
         files = files or Files()
@@ -103,8 +106,9 @@ class Ledger(LedgerReader):
             checker = SignatureChecker()
             resources.callback(checker.close)
             certifier = Certifier(origin.chain, origin.signers, signer, parts.guard, files)
-            self = cls(parts.application(contracts, checker), parts, certifier, clock, files)
+            self = cls(parts.application(contracts, checker, versions), parts, certifier, clock, files)
             self._catch_up()
+            self.check_protocol()
             self._resources = resources.pop_all()
         return self
 
@@ -117,7 +121,11 @@ class Ledger(LedgerReader):
 
     def examine(self, wires: Iterable[bytes]) -> list[Examined]:
         """See ``Application.examine``."""
-        return self.application.examine(wires)
+        return self.application.examine(wires, self._next_time_s())
+
+    def check_protocol(self) -> None:
+        """Raise ProtocolError where this program does not have the rules of the next block."""
+        self.application.rules()
 
     @property
     def work_pending(self) -> bool:

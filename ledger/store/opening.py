@@ -16,12 +16,17 @@ from pathlib import Path
 from gridcore.errors import GridError, UsageError
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
-from ledger.application import Application, Tip, genesis_tip
+from gridcore.registry.zone import ZONE
+from ledger.application import Application, Tip
 from ledger.contract import Contract
-from ledger.leaves.area import AREA
 from ledger.origin import Origin
+from ledger.protocol import VERSIONS
+from ledger.registry.bodies import open_entry
+from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.signatures import SignatureChecker
-from ledger.state.state import State, genesis_change
+from ledger.state.genesis import genesis_change
+from ledger.state.rules import Rules
+from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
 from ledger.store.directory import digest_of_genesis, load_genesis
 from ledger.store.errors import StoreError, StoreWriteError
@@ -47,9 +52,13 @@ class Parts:
     history: TileTree
     tip: Tip
 
-    def application(self, contracts: Mapping[str, Contract], checker: SignatureChecker) -> Application:
+    def application(
+        self, contracts: Mapping[str, Contract], checker: SignatureChecker, versions: Mapping[int, Rules] = VERSIONS
+    ) -> Application:
         """The state machine where the database stands."""
-        return Application(self.origin, contracts, checker, state=self.state, history=self.history, tip=self.tip)
+        return Application(
+            self.origin, contracts, checker, state=self.state, history=self.history, tip=self.tip, versions=versions
+        )
 
 
 def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
@@ -73,8 +82,9 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     if blocks.height or (data_dir / DB_NAME).exists():
         log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
     decoded = load_genesis(data_dir)
+    change = genesis_change(decoded)
     try:
-        db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded), genesis_change(decoded))
+        db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded, change.tree.root), change)
     except (sqlite3.Error, OSError) as error:
         raise StoreWriteError(f"{data_dir / DB_NAME}: cannot be made: {error}") from error
     resources.callback(db.close)
@@ -82,20 +92,21 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
 
 
 def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None = None) -> None:
-    """Raise UsageError unless the node has the contract that each area names.
+    """Raise UsageError unless the node has the contracts that each zone names.
 
-    pins: contract id -> digest over its code in this node (32 bytes), which must be the one that the area names; None: unchecked.
+    pins: contract id -> digest over its code in this node (32 bytes), which must be the one that the zone names; None: unchecked.
     """
-    for key in state.leaf_keys(AREA.prefix):
-        area = AREA.must(state, *AREA.names(key))
-        contract = area.contract
-        if contract not in contracts:
-            raise UsageError(
-                f"{key} names contract {contract!r}; this node has {', '.join(sorted(contracts)) or 'none'}"
-            )
-        if pins is not None and pins.get(contract) != area.contract_pin:
-            pin = pins.get(contract, b"").hex()
-            raise UsageError(f"{key}: contract_pin of {contract} is {pin} in this node, not {area.contract_pin.hex()}")
+    family = ENTITY_FAMILIES[ZONE.kind]
+    for key in state.leaf_keys(family.prefix):
+        for entry in family.must(state, *family.names(key)).entries:
+            zone = open_entry(state, ZONE, entry).record
+            if zone.contract not in contracts:
+                known = ", ".join(sorted(contracts)) or "none"
+                raise UsageError(f"{key} names contract {zone.contract!r}; this node has {known}")
+            pin = b"" if pins is None else pins.get(zone.contract, b"")
+            if pins is not None and pin != zone.contract_pin:
+                expected = zone.contract_pin.hex()
+                raise UsageError(f"{key}: contract_pin of {zone.contract} is {pin.hex()} in this node, not {expected}")
 
 
 def _open_log(path: Path, files: Files) -> BlockLog:
@@ -159,8 +170,8 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
         raise StoreError(f"it has block {height}, {LOG_NAME} ends with block {blocks.height}")
     db.check_keys()
     if height == 0:
-        size = db.leaf_count(0)
-        tree, history, tip = TileTree(db, size, db.genesis_root()), empty_tree(db.history), genesis_tip(origin)
+        tree = TileTree(db, db.leaf_count(0), origin.header.state_root)
+        history, tip = empty_tree(db.history), Tip.of(origin.header)
     else:
         header = decode_header(db.load_header(height) or b"")
         check_certificate(header, db.load_certificate(height) or [], origin.signers)
@@ -171,7 +182,7 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
             raise StoreError(f"its block {height} is not the one that {GUARD_NAME} has")
         tree = TileTree(db, db.leaf_count(height), header.state_root)
         history = TileTree(db.history, height, header.history_root)
-        tip = Tip(height, digest, header.time_s, db.is_work_pending())
+        tip = Tip.of(header, work_pending=db.is_work_pending())
     for whole in (tree, history):
         if whole.size:
             whole.leaf(whole.size - 1)  # reads the tiles of the right edge, up to the root that the header has

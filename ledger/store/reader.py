@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -16,16 +16,19 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Header, Receipt, decode_header
+from gridcore.registry.entity import Entity
 from ledger.application import Application, data_hashes
 from ledger.leaves.family import Value
-from ledger.leaves.ledger_time import TIME
-from ledger.state.registry import Registry
+from ledger.registry.bodies import in_force
+from ledger.registry.in_force import Registry
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.rows import Change, Decision, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb, is_provable
 from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
+E = TypeVar("E")
 BLOCK_TREES_MAX: Final = 8
 """Blocks whose results are kept in memory, with the tree over them; the least recently asked for goes first."""
 
@@ -63,13 +66,13 @@ class _BlockTree:
 class LedgerReader:
     """The reading side of a ledger. ``chain``: its id; ``signers``: (public key, power) of genesis.
 
-    ``is_simulated``: ledger time moves by clock/advance alone; otherwise it is the block time.
+    ``clock``: what moves ledger time (``gridcore.genesis.CLOCKS``).
     """
 
     def __init__(self, application: Application, db: StateDb, log: BlockLog) -> None:
         self.application = application
         self.chain: str = application.origin.chain
-        self.is_simulated: bool = application.origin.is_simulated
+        self.clock: str = application.origin.clock
         self.signers: list[tuple[bytes, int]] = list(application.origin.signers)
         self._lock = application.lock
         self._db = db
@@ -90,11 +93,8 @@ class LedgerReader:
 
     @property
     def ledger_time_s(self) -> int:
-        """Ledger time, UTC seconds: the ``time`` leaf of a simulated chain, else the newest block's time."""
-        with self._lock:
-            if self.is_simulated:
-                return TIME.must(self).ledger_time_s
-            return self.application.tip.time_s
+        """Ledger time after the newest block, UTC seconds."""
+        return self.application.tip.ledger_time_s
 
     # ------------------------------------------------------------------------------------------------------- state
 
@@ -105,7 +105,7 @@ class LedgerReader:
 
     @property
     def registry(self) -> Registry:
-        """Installations, areas and gateways of the newest state. It never changes: a later state has another one."""
+        """Who and what is registered in the newest state. It never changes: a later state has another one."""
         with self._lock:
             return self.application.state.registry
 
@@ -114,6 +114,23 @@ class LedgerReader:
         with self._lock:
             state = self.application.state
             return state.leaf(key) if key in state else None
+
+    def body(self, digest: bytes) -> bytes:
+        """The salted registry row whose digest a leaf holds."""
+        with self._lock:
+            return self.application.state.body(digest)
+
+    def in_force(self, entity: Entity[E], name: str, time_s: int | None = None) -> E | None:
+        """The record of an entity in force at ``time_s`` (by itself ledger time) for the next block, or None."""
+        with self.frozen():
+            at_s = self.ledger_time_s if time_s is None else time_s
+            found = in_force(self, entity, name, at_s, self.height)
+        return None if found is None else found.record
+
+    def zone_at(self, zone: Zone, time_s: int, as_of_height: int) -> ZoneInForce:
+        """A zone as it is at ``time_s`` (UTC seconds) as of ``as_of_height``."""
+        with self._lock:
+            return self.registry.at(time_s, as_of_height).zone(zone)
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
         """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""
@@ -167,10 +184,22 @@ class LedgerReader:
             raise self._db.damage(f"leaf {key} as of height {height}")
         return LeafProof(leaf, tuple(path), header, self.certificate(height))
 
+    def genesis_leaf_proof(self, key: str) -> tuple[bytes, Sequence[bytes]] | None:
+        """A provable leaf as it was at genesis and its sided path to the state root of header 0; None when there was no such leaf."""
+        with self._lock:
+            found = self._db.genesis_leaf(key)
+            if found is None:
+                return None
+            number, leaf = found
+            path = sided_path(self._db.genesis_tile, self._db.leaf_count(0), number)
+        if merkle.fold(merkle.leaf_hash(leaf), path) != self.application.origin.header.state_root:
+            raise self._db.damage(f"leaf {key} of genesis")
+        return leaf, path
+
     # ------------------------------------------------------------------------------------------- headers and blocks
 
     def digest(self, height: int) -> bytes:
-        """S_h; height 0: the genesis digest."""
+        """S_h."""
         self._check_height(height, first=0)
         with self._lock:
             return (
@@ -180,12 +209,12 @@ class LedgerReader:
             )
 
     def header(self, height: int) -> Header:
-        """The header of ``height`` (1 ... newest)."""
+        """The header of ``height`` (0 ... newest)."""
         return decode_header(self.header_bytes(height))
 
     def header_bytes(self, height: int) -> bytes:
         """The canonical header whose SM3 is S_h."""
-        self._check_height(height)
+        self._check_height(height, first=0)
         with self._lock:
             return self._found(self._db.load_header(height), "header", height)
 

@@ -1,7 +1,7 @@
-"""``registry``: the registry's columns in a file, so that a start decodes no installation. Derived: it is made again when it does not fit.
+"""``registry``: the registry's columns in a file, so that a start decodes no registry row. Derived: it is made again when it does not fit.
 
-Layout: magic ``GLR1``, height h (u64, big-endian), S_h, SM3 of the columns, then the columns (``ledger.state.registry_columns``).
-It holds the registry after block h; what later blocks registered is read from their leaves.
+Layout: magic ``GLR2``, height h (u64, big-endian), S_h, SM3 of the columns, then the columns (``ledger.registry.columns_file``).
+It holds the registry after block h; where a later block wrote an entity of the columns, it is read again from the leaves.
 """
 
 from __future__ import annotations
@@ -13,30 +13,26 @@ from typing import Final
 from gridcore.errors import EncodingError
 from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
-from ledger.state.registry import Registry
-from ledger.state.registry_columns import RegistryColumns, decode_registry
+from ledger.registry.columns import RegistryColumns
+from ledger.registry.columns_file import decode_columns, encode_columns
+from ledger.registry.in_force import Registry
 from ledger.state.state import State
 from ledger.store.files import Files
 from ledger.store.state_db import StateDb
 
 REGISTRY_NAME: Final = "registry"
 _HEAD: Final = struct.Struct(">4sQ32s32s")
-_MAGIC: Final = b"GLR1"
+_MAGIC: Final = b"GLR2"
 
 log = get_logger(__name__)
 
 
 def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Registry:
-    """The registry of ``state``, from the file as far as it fits; afterwards the file fits, unless the disk refuses it."""
+    """The registry of ``state``, from the file where it fits; afterwards the file fits, unless the disk refuses it."""
     found = _read(path, db)
-    if found is None:
-        registry = Registry.from_leaves(state)
-    else:
-        columns, height = found
-        keys = db.registered_after(height)
-        if not keys:
-            return Registry(columns)
-        registry = Registry(columns).changed((key, state.get(key)) for key in keys)
+    if found is not None and not db.is_registered_after(found[1]):
+        return Registry(found[0])
+    registry = Registry.from_state(state)
     try:
         write_registry(path, registry.columns, db, files)
     except OSError as error:
@@ -56,13 +52,13 @@ def _read(path: Path, db: StateDb) -> tuple[RegistryColumns, int] | None:
         log.warning("registry_file_rebuilt", file=str(path))
         return None
     try:
-        return decode_registry(columns), height
+        return decode_columns(columns), height
     except EncodingError:
         return None
 
 
 def write_registry(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
     """Write the registry of the state that the database holds. OSError when the disk does not take it."""
-    height, encoded = db.height(), columns.encode()
+    height, encoded = db.height(), encode_columns(columns)
     digest = db.load_digest(height) or b""
     files.write_durably(path, _HEAD.pack(_MAGIC, height, digest, sm3(encoded)) + encoded)

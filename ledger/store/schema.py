@@ -9,33 +9,37 @@ from typing import Final
 
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 6
 SCHEMA: Final = """
-CREATE TABLE origin (digest BLOB NOT NULL, chain TEXT NOT NULL, simulated INTEGER NOT NULL, ledger_time_s INTEGER NOT NULL,
-  signers BLOB NOT NULL, state_root BLOB NOT NULL);
+CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL, signers BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
   certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL, leaves INTEGER NOT NULL,
   keys_check INTEGER NOT NULL, registered INTEGER NOT NULL);
 CREATE TABLE leaves (number INTEGER PRIMARY KEY, key TEXT NOT NULL, leaf BLOB NOT NULL, height INTEGER NOT NULL);
 CREATE UNIQUE INDEX leaves_by_key ON leaves (key);
 CREATE INDEX leaves_by_height ON leaves (height, key);
+CREATE TABLE bodies (digest BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE state_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE history_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE replaced_digests (height INTEGER NOT NULL, tile INTEGER NOT NULL, slots BLOB NOT NULL,
   PRIMARY KEY (height, tile)) WITHOUT ROWID;
 CREATE TABLE replaced_leaves (height INTEGER NOT NULL, number INTEGER NOT NULL, leaf BLOB NOT NULL,
   PRIMARY KEY (height, number)) WITHOUT ROWID;
+CREATE TABLE genesis_digests (tile INTEGER NOT NULL, slot INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (tile, slot)) WITHOUT ROWID;
+CREATE TABLE genesis_leaves (number INTEGER PRIMARY KEY, leaf BLOB NOT NULL);
 CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL,
   code INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
   id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
 CREATE INDEX batches_by_height ON batches (height);
 """
-"""``origin``: one row, what genesis says beside its leaves, and their root. ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
-``registered``: the height up to it that wrote a leaf of the registry last.
+"""``origin``: one row: digest of the genesis file, its clock and signers, the header of height 0. ``bodies``: salted registry rows.
+``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
+``registered``: the height up to it that wrote an entity of the registry's columns last.
 
 ``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
-by the height that did.
+by the height that did. ``genesis_...``: what was overwritten of genesis, for ever: a key that it names is proved under it.
 """
 
 _DISK_REFUSALS = (

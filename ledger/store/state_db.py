@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from gridcore import cbor
 from gridcore.errors import require
-from gridcore.header import Certificate
+from gridcore.header import Certificate, decode_header
 from ledger.application import Decided
 from ledger.leaves.families import FAMILIES, FOLLOWED_FAMILIES
 from ledger.origin import Origin
-from ledger.state.registry import REGISTRY_PREFIXES
+from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.state.state import LeafChange, StateChange
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.rows import (
@@ -76,12 +76,10 @@ class StateDb:
                 connection = connect(path)
                 resources.callback(connection.close)
                 check_version(path, connection)
-                row = connection.execute(
-                    "SELECT chain, digest, simulated, ledger_time_s, signers FROM origin"
-                ).fetchone()
-                if row is None or row[1] != genesis_digest:
+                row = connection.execute("SELECT genesis, clock, header, signers FROM origin").fetchone()
+                if row is None or row[0] != genesis_digest:
                     raise StoreError(f"{path}: of another genesis")
-                origin = decode_origin(row)
+                origin = decode_origin(*row[1:])
             except sqlite3.Error as error:
                 if is_disk_refusal(error):
                     raise StoreWriteError(f"{path}: cannot be opened: {error}") from None
@@ -126,12 +124,14 @@ class StateDb:
         )
         return [key for (key,) in rows]
 
-    def registered_after(self, height: int) -> list[str]:
-        """Keys of the registry's leaves that blocks after ``height`` wrote."""
-        if self._row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] <= height:
-            return []
-        written = self._each("SELECT key FROM leaves WHERE height > ?", height)
-        return [key for (key,) in written if key.startswith(REGISTRY_PREFIXES)]
+    def load_body(self, digest: bytes) -> bytes | None:
+        """The salted registry row of a digest, or None; whoever asks compares it."""
+        found = self._first("SELECT body FROM bodies WHERE digest = ?", digest)
+        return None if found is None else bytes(found[0])
+
+    def is_registered_after(self, height: int) -> bool:
+        """Whether a block after ``height`` wrote an entity of the registry's columns."""
+        return bool(self._row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] > height)
 
     def load_tile(self, tile: TileId) -> bytes | None:
         """A tile of the tree over the leaves, or None."""
@@ -144,10 +144,6 @@ class StateDb:
     def leaf_count(self, height: int) -> int:
         """How many leaves the state had after the block of ``height``."""
         return int(self._row("SELECT leaves FROM blocks WHERE height = ?", height)[0])
-
-    def genesis_root(self) -> bytes:
-        """Root of the state of genesis."""
-        return bytes(self._row("SELECT state_root FROM origin")[0])
 
     def check_keys(self) -> None:
         """StoreError unless the index holds exactly the keys that blocks have written, so that one it lacks is no leaf."""
@@ -176,6 +172,18 @@ class StateDb:
             "ORDER BY height LIMIT 1"
         )
         replaced = self._first(query, found[0])
+        return (found[0], bytes(replaced[0])) if replaced else found
+
+    def genesis_tile(self, tile: TileId) -> bytes:
+        """A tile as it was at genesis; longer if digests were added since."""
+        return self._tiles.load_genesis(tile)
+
+    def genesis_leaf(self, key: str) -> tuple[int, bytes] | None:
+        """Number and body of a provable leaf as they were at genesis, or None when there was no such leaf."""
+        found = self.load_leaf(key)
+        if found is None or found[0] >= self.leaf_count(0):
+            return None
+        replaced = self._first("SELECT leaf FROM genesis_leaves WHERE number = ?", found[0])
         return (found[0], bytes(replaced[0])) if replaced else found
 
     # ----------------------------------------------------------------------------------------------------- blocks
@@ -306,17 +314,18 @@ class StateDb:
 
     def _save_genesis(self, genesis: StateChange) -> None:
         origin, signers = self.origin, cbor.encode([list(signer) for signer in self.origin.signers])
+        header = origin.header.encode()
         self._connection.execute(
-            "INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?)",
-            (origin.digest, origin.chain, int(origin.is_simulated), origin.ledger_time_s, signers, genesis.tree.root),
+            "INSERT INTO origin VALUES (?, ?, ?, ?)", (origin.header.data_root, origin.clock, header, signers)
         )
         self._save_leaves(genesis.leaves, 0)
+        self._save_bodies(genesis)
         self._tiles.save(genesis.tree)
         check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
         empty = cbor.encode([])
         self._connection.execute(
-            "INSERT INTO blocks VALUES (0, 0, x'', ?, ?, ?, 0, ?, ?, 0)",
-            (origin.digest, empty, empty, genesis.tree.size, check),
+            "INSERT INTO blocks VALUES (0, 0, ?, ?, ?, ?, 0, ?, ?, 0)",
+            (header, origin.header.digest(), empty, empty, genesis.tree.size, check),
         )
 
     def _save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
@@ -336,13 +345,17 @@ class StateDb:
                 int(decided.work_pending),
                 decided.state.tree.size,
                 check + sum(key_check(leaf.number, leaf.key) for leaf in new),
-                height if any(leaf.key.startswith(REGISTRY_PREFIXES) for leaf in decided.state.leaves) else registered,
+                height if any(leaf.key.startswith(COLUMN_PREFIXES) for leaf in decided.state.leaves) else registered,
             ),
         )
         self._keep_replaced_leaves(decided.state.leaves, leaves_before, height)
+        genesis_size = self.leaf_count(0)
+        self._keep_genesis_leaves(decided.state.leaves, genesis_size)
         self._save_leaves(decided.state.leaves, height)
+        self._save_bodies(decided.state)
         self._tiles.save(decided.state.tree)
         self._tiles.save_replaced(decided.state.tree, height)
+        self._tiles.save_genesis(decided.state.tree, genesis_size)
         self.history.save(decided.history)
         # An accepted transaction (code 0) keeps its place for ever; of refusals the latest counts.
         self._connection.executemany(
@@ -366,10 +379,19 @@ class StateDb:
             ((*leaf, height) for leaf in leaves),
         )
 
+    def _save_bodies(self, change: StateChange) -> None:
+        self._connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", sorted(change.bodies.items()))
+
     def _keep_replaced_leaves(self, leaves: Iterable[LeafChange], leaves_before: int, height: int) -> None:
         self._connection.executemany(
             "INSERT INTO replaced_leaves SELECT ?, number, leaf FROM leaves WHERE number = ?",
             ((height, leaf.number) for leaf in leaves if leaf.number < leaves_before and is_provable(leaf.key)),
+        )
+
+    def _keep_genesis_leaves(self, leaves: Iterable[LeafChange], genesis_size: int) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO genesis_leaves SELECT number, leaf FROM leaves WHERE number = ?",
+            ((leaf.number,) for leaf in leaves if leaf.number < genesis_size and is_provable(leaf.key)),
         )
 
     def _forget_replaced(self, height: int) -> None:
@@ -377,12 +399,9 @@ class StateDb:
             self._connection.execute(f"DELETE FROM {table} WHERE height <= ?", (height,))  # noqa: S608 - our own names
 
 
-def decode_origin(row: tuple[Any, ...]) -> Origin:
-    """The origin out of its row: chain, digest, simulated, ledger_time_s, signers."""
-    chain, digest, is_simulated, ledger_time_s, signers = row
-    return Origin(
-        chain, digest, bool(is_simulated), ledger_time_s, tuple((key, power) for key, power in cbor.decode(signers))
-    )
+def decode_origin(clock: str, header: bytes, signers: bytes) -> Origin:
+    """The origin out of its columns."""
+    return Origin(clock, decode_header(header), tuple((key, power) for key, power in cbor.decode(signers)))
 
 
 def is_provable(key: str) -> bool:

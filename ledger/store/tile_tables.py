@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from gridcore.sm3 import DIGEST_BYTES
-from ledger.tiles import Replaced, TileId, TreeChange
+from ledger.tiles import Replaced, TileId, TreeChange, digests_in
 
 _LEVEL_BITS: Final = 48
 _SLOT_BYTES: Final = 1 + DIGEST_BYTES
@@ -62,6 +62,28 @@ class StateTiles(_Tiles):
                 slot = replaced[0][start]
                 digests[slot * DIGEST_BYTES : (slot + 1) * DIGEST_BYTES] = replaced[0][start + 1 : start + _SLOT_BYTES]
         return bytes(digests)
+
+    def load_genesis(self, tile: TileId) -> bytes:
+        """A tile as it was at genesis; digests that were added since may follow."""
+        found = self.load_tile(tile)
+        if found is None:
+            raise self.damage(f"tile {tile.level}/{tile.number} of the state tree")
+        digests = bytearray(found)
+        query = "SELECT slot, digest FROM genesis_digests WHERE tile = ?"
+        for slot, digest in self._connection.execute(query, (row_of(tile),)):
+            digests[slot * DIGEST_BYTES : (slot + 1) * DIGEST_BYTES] = digest
+        return bytes(digests)
+
+    def save_genesis(self, change: TreeChange, genesis_size: int) -> None:
+        """Keep what a block is the first to replace of genesis, a tree of ``genesis_size``. sqlite3.Error when the disk does not take it."""
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO genesis_digests VALUES (?, ?, ?)",
+            (
+                (row_of(replaced.tile), replaced.slot, replaced.digest)
+                for replaced in change.replaced
+                if replaced.slot < digests_in(replaced.tile, genesis_size)
+            ),
+        )
 
     def save_replaced(self, change: TreeChange, height: int) -> None:
         """Keep what the block of ``height`` replaced. sqlite3.Error when the disk does not take it."""

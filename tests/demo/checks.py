@@ -9,14 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from gridcore.genesis import genesis_digest
+from gridcore import cbor
 from gridcore.header import decode_header
 from gridcore.sm import is_valid_signature
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.directory import load_genesis
 from ledger.store.state_db import DB_NAME, StateDb
 from tests.demo.demo_run import EXECUTABLE, Finished, processes_of
-from tests.twin import Twin
+from tests.twin.twin import Twin
 
 INDEPENDENT = Path(__file__).resolve().parent.parent / "independent"
 
@@ -113,8 +113,8 @@ def check_replay_by_twin(demo: Finished) -> None:
     """The slow twin comes from the stored blocks to the stored state root at every height."""
     data = demo.out / "ledger"
     genesis = load_genesis(data)
-    twin = Twin(genesis)
-    db = StateDb.open(data / DB_NAME, genesis_digest(genesis))
+    twin = Twin(cbor.decode(genesis.encode()))
+    db = StateDb.open(data / DB_NAME, genesis.digest)
     log = BlockLog.inspect(data / LOG_NAME)
     try:
         for scanned in log.scan():
@@ -122,6 +122,7 @@ def check_replay_by_twin(demo: Finished) -> None:
             stored = db.load_header(record.height)
             assert stored is not None
             codes = twin.apply_block(record.height, record.time_s, record.transactions, is_valid_signature)
+            assert twin.ledger_time_s == decode_header(stored).ledger_time_s
             assert twin.state_root() == decode_header(stored).state_root, f"block {record.height}, codes {codes}"
         assert log.damage is None
         assert log.height == demo.json["height"]

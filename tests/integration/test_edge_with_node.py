@@ -18,9 +18,9 @@ from edge.agent import run_agent
 from edge.outbox import read_outbox
 from firmware_profiles import load_profile
 from gridcore.errors import UsageError
-from gridcore.genesis import genesis_digest
 from gridcore.sm.keystore import encode_private_key
 from gridledger.cli import main
+from ledger.trust import trust_of
 from simulators.meters import MeterFleet, assign_lines
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -86,9 +86,7 @@ async def plant(folder: Path, slots: int) -> AsyncIterator[Plant]:
         (folder / "util.pem").write_bytes(encode_private_key(key("util"), b"hush", iterations=1024))
         (folder / "password").write_text("hush")
         (folder / "password").chmod(0o600)
-        signer = {"public_key": key("operator").public_key.hex(), "power": 1, "name": "operator"}
-        trust = {"type": "gridledger-trust", "version": 1, "chain": node.chain, "signers": [signer]}
-        (folder / "trust.json").write_text(json.dumps(trust | {"genesis": genesis_digest(TWO_AREAS.genesis).hex()}))
+        (folder / "trust.json").write_text(json.dumps(trust_of(TWO_AREAS.genesis)))
         text = (
             f'gateway = "gw-1"\nchain = "{node.chain}"\nnode = "{node.url}"\ntrust = "trust.json"\nclock = "ledger"\n'
             f'key = "file:gateway.pem"\nkey_password = "file:password"\noutbox = "outbox.sqlite"\n'

@@ -19,6 +19,7 @@ from gridseries.influx import InfluxSeries
 from gridseries.projection import Projector
 from gridseries.series import ALL_SERIES, INTERVALS, SLOTS, AnyRow, AnySeries, Row, SeriesUnavailable
 from tests.external import NEEDS_INFLUXD, Influxd, influxd
+from tests.unit.timeseries.projection_world import catch_up
 from tests.unit.timeseries.scripted_node import ScriptedNode, by_key
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -104,9 +105,7 @@ async def test_killed_and_restarted_while_written_nothing_is_lost_and_nothing_is
     assert any(re.search(r"series: .*no InfluxDB answers there", line) for line in told)
     assert told[-1] in ("series: None", "projection: None")
     embedded = EmbeddedSeries(tmp_path / "beside.sqlite", 1024)
-    beside = Projector(node, embedded)
-    while beside.height < node.newest:
-        await beside.step()
+    await catch_up(Projector(node, embedded))
     assert found == await everything(embedded)
     await embedded.close()
     assert len(by_key(found["interval"])) > 1_000
@@ -124,15 +123,11 @@ async def test_dropped_and_rebuilt_equals_the_first(influxd: Influxd) -> None:
     async with opened(influxd, influxd.make_bucket()) as store:
         for _ in range(4):  # values change, and vanish, between the rounds
             node.write_history(5)
-            projector = Projector(node, store)
-            while projector.height < node.newest:
-                await projector.step()
+            await catch_up(Projector(node, store))
         first = await everything(store)
         await store.drop()
         assert await everything(store) == {series.name: [] for series in ALL_SERIES}
-        projector = Projector(node, store)
-        while projector.height < node.newest:
-            await projector.step()
+        await catch_up(Projector(node, store))
         assert await everything(store) == first
         assert len(first["interval"]) == 160
 
@@ -150,10 +145,7 @@ async def test_the_documented_query_through_the_vendors_client_gives_the_ledgers
     bucket = influxd.make_bucket()
     async with running_node(tmp_path / "ledger") as node, opened(influxd, bucket) as store:
         await submit_all(node.client(), one_settled_slot(node.sender()))
-        projector = Projector(node.client("util"), store)
-        await projector.step()
-        while projector.height < projector.newest:
-            await projector.step()
+        await catch_up(Projector(node.client("util"), store))
         positions = await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/positions")
         clearing = await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/clearing")
     instant = datetime.fromtimestamp(FIRST_S, UTC).isoformat()

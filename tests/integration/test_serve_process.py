@@ -21,8 +21,8 @@ import pytest
 
 from gridcore.serving import asgi
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
-from gridevidence.export import trust_root
 from gridledger.cli import main
+from ledger.trust import trust_of
 from tests.processes import ready_line
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S
@@ -39,7 +39,7 @@ FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 def write_config(folder: Path, node_url: str, web: str = "") -> Path:
     """``web.toml`` of pages that ask as the regulator, with everything it refers to."""
-    (folder / "trust.json").write_text(json.dumps(trust_root(TWO_AREAS.genesis)))
+    (folder / "trust.json").write_text(json.dumps(trust_of(TWO_AREAS.genesis)))
     (folder / "reg.pem").write_bytes(encode_private_key(key("reg"), b"secret", iterations=ITERATIONS_MIN))
     (folder / "reg.password").write_text("secret\n")
     (folder / "reg.password").chmod(0o600)

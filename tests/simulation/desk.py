@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from ledger.master_data import Installation
-from tests.twin import Twin
-from tests.worlds.consortium import RULES, SLOT_S, Consortium, area, gateway, household
+from gridcore import cbor
+from gridcore.master_data import MeteredPoint
+from tests.twin.twin import Twin
+from tests.worlds.consortium import SLOT_S, Consortium, area, gateway, household, rules, zone
 from tests.worlds.keys import is_cheaply_signed, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
@@ -26,23 +25,19 @@ PRICES = {
 
 
 def two_meters(modulus_wh: int) -> Consortium:
-    """Area A with Anna and Bert under one gateway, an hour before the first slot."""
+    """Area A of zone Z with Anna and Bert under one gateway, an hour before the first slot."""
 
-    def meter(number: int, party: str) -> Installation:
-        return household(number, party, area="A", gateway="gw", limit_wh=5_000, modulus_wh=modulus_wh, from_s=START)
+    def meter(number: int, party: str) -> MeteredPoint:
+        return household(number, party, area="A", gateway="gw", limit_wh=5_000, modulus_wh=modulus_wh)
 
     return Consortium(
         start_s=START - 3_600,
-        rules=[
-            replace(
-                RULES,
-                prices_micro_per_kwh=PRICES,
-                market={"reference_price_micro_per_kwh": 500_000, "rationing": "pro_rata"},
-            )
-        ],
-        areas=[area("A", first_slot_start_s=START)],
-        gateways=[gateway("gw", organisation="utility")],
+        rules=[rules(prices=PRICES, terms={"reference_price_micro_per_kwh": 500_000, "rationing": "pro_rata"})],
+        zones=[zone("Z", first_slot_start_s=START)],
+        areas=[area("A", zone="Z")],
+        gateways=[gateway("gw")],
         meters=[meter(ANNA, "anna"), meter(BERT, "bert")],
+        roles={"admin": ["administrator"]},
     )
 
 
@@ -52,7 +47,7 @@ class Desk:
     def __init__(self, modulus_wh: int = 10_000) -> None:
         consortium = two_meters(modulus_wh)
         self.sender = Sender(consortium.chain, consortium.start_s, sign_cheaply)
-        self.twin = Twin(consortium.genesis)
+        self.twin = Twin(cbor.decode(consortium.genesis_file))
         self.ledger = MemoryLedger(consortium.genesis)
 
     def apply(self, *wires: bytes) -> list[int]:

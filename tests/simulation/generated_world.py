@@ -7,11 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ledger.master_data import Area, Calendar, Gateway, Installation, Rules
-from tests.worlds.consortium import PRICES, RULES, Consortium, area, feeder, gateway
+from gridcore.genesis import Calendar
+from gridcore.master_data import Listed, MeteredPoint, Named
+from gridcore.registry.area import Area
+from gridcore.registry.gateway import Gateway
+from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.rules import Rules
+from gridcore.registry.zone import Zone
+from tests.worlds.consortium import PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
+AUCTION, COMMUNITY = "p2p_call_auction/1", "mid_market_rate/1"
+COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
 class World:
@@ -22,13 +32,20 @@ class World:
         self.rng = random.Random(seed)
         self.consortium = draw_consortium(self.rng)
         self.slot_s = self.consortium.slot_s
-        self.simulated = self.consortium.clock == "simulated"
+        self.simulated = self.consortium.clock != "block"
         self.time_s = self.consortium.start_s
-        self.start_s = self.consortium.areas[0].first_slot_start_s
+        zones = {found.name: found.record for found in self.consortium.zones}
+        self.start_s = min(found.first_slot_start_s for found in zones.values())
         self.areas = [found.name for found in self.consortium.areas]
         self.gateways = [found.name for found in self.consortium.gateways if found.name != SILENT]
-        rules = {found.name: found for found in self.consortium.rules}
-        self.rules = {found.name: rules[found.rules] for found in self.consortium.areas}
+        self.zone = {found.name: zones[found.record.zone] for found in self.consortium.areas}
+        """By area."""
+        terms = {found.name: found.record.terms for found in self.consortium.rules}
+        self.reference = {
+            found.name: terms[found.record.rules].get("reference_price_micro_per_kwh", 0)
+            for found in self.consortium.areas
+        }
+        """By area: the price around which its orders lie."""
         self.meters = {found.number: found for found in self.consortium.meters}
         self.parties = {found.party: found.area for found in self.consortium.meters if found.party}
         self._truth: dict[int, list[tuple[int, int]]] = {}
@@ -54,50 +71,63 @@ class World:
 
 
 def draw_consortium(rng: random.Random) -> Consortium:
-    """Areas with rules of their own, gateways of two organisations, and meters of every kind."""
+    """Zones of both contracts, areas with rules of their own, gateways of two organisations, meters of every kind, and changes."""
     slot_s = rng.choice([300, 900, 1800, 3600])
     first_s = 1_700_000_000 // slot_s * slot_s + rng.randrange(3) * slot_s
+    zones = [_zone(rng, name, slot_s, first_s) for name in rng.sample(["z", "Z", "z-2"], rng.choice([1, 1, 2, 3]))]
     areas = [
-        area(name, first_slot_start_s=first_s, rules=f"rules-{name}", contract_pin=bytes(32))
+        area(name, rules=f"rules-{name}", zone=rng.choice(zones).name)
         for name in rng.sample(["A", "B", "B2", "b", "_.-"], rng.choice([1, 1, 1, 2, 3]))
     ]
+    contracts = {found.name: found.record.contract for found in zones}
     gateways = _gateways(rng)
-    meters = _meters(rng, areas, gateways, first_s)
+    meters = _meters(rng, areas, gateways)
     return Consortium(
         name="twin",
-        clock="simulated" if rng.random() < 0.75 else "block",
+        clock=rng.choice(["simulated", "simulated", "imported", "block"]),
         start_s=first_s - rng.choice([0, 1, slot_s, 2 * slot_s, 7_200]),
         slot_s=slot_s,
-        calendar=Calendar(name="c", days=[first_s], months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
-        rules=[_rules(rng, found.rules, slot_s) for found in areas],
+        calendar=Calendar(days=[first_s], months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
+        rules=[_rules(rng, found.record.rules, contracts[found.record.zone]) for found in areas],
+        zones=zones,
         areas=areas,
         gateways=gateways,
         meters=meters,
         roles=_roles(rng, gateways, meters),
+        organisations={"dso-admin": "dso", "dso": "dso"},
+        more=_changes(rng, meters, gateways, areas, contracts, first_s, slot_s),
     )
 
 
-def _gateways(rng: random.Random) -> list[Gateway]:
-    names = [*(f"gw-{number}" for number in range(1, rng.choice([1, 1, 2, 3]) + 1)), SILENT]
-    return [
-        gateway(name, epoch=rng.choice([1, 1, 5]), organisation=rng.choice(["utility"] * 9 + ["dso"])) for name in names
-    ]
-
-
-def _rules(rng: random.Random, name: str, slot_s: int) -> Rules:
-    spread = rng.choice([0, 10, 1_000, 1_000_000])
-    return replace(
-        RULES,
-        name=name,
+def _zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named[Zone]:
+    return zone(
+        name,
+        contract=rng.choice([AUCTION, AUCTION, AUCTION, COMMUNITY]),
+        contract_pin=bytes(32),
+        first_slot_start_s=first_s + rng.choice([0, 0, slot_s]),
         gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
         metering_deadline_s=rng.choice([0, 0, 300, 900, 3 * slot_s]),
         open_before_start_s=slot_s + rng.choice([1, slot_s, 7_200, 86_400]),
-        prices_micro_per_kwh={price: rng.randint(-spread // 3, spread) for price in PRICES},
-        market={"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"},
     )
 
 
-def _meters(rng: random.Random, areas: Sequence[Area], gateways: Sequence[Gateway], first_s: int) -> list[Installation]:
+def _gateways(rng: random.Random) -> list[Named[Gateway]]:
+    names = [*(f"gw-{number}" for number in range(1, rng.choice([1, 1, 2, 3]) + 1)), SILENT]
+    return [gateway(name, organisation=rng.choice([UTILITY] * 9 + ["dso"])) for name in names]
+
+
+def _rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
+    spread = rng.choice([0, 10, 1_000, 1_000_000])
+    if contract == COMMUNITY:
+        prices = {price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}
+        low, high = sorted(rng.randint(0, spread) for _ in range(2))
+        prices |= {"feed_in_price_micro_per_kwh": low, "residual_price_micro_per_kwh": high}
+        return rules(name, prices=prices, terms={})
+    terms = {"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"}
+    return rules(name, prices={price: rng.randint(-spread // 3, spread) for price in PRICES}, terms=terms)
+
+
+def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence[Named[Gateway]]) -> list[MeteredPoint]:
     count = rng.choice([2, 3, 5, 8, 13, 40])
     numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
     meters = []
@@ -106,7 +136,6 @@ def _meters(rng: random.Random, areas: Sequence[Area], gateways: Sequence[Gatewa
             number,
             area=rng.choice(areas).name,
             gateway=rng.choice(gateways[:-1]).name,
-            from_s=first_s,
             limit_wh=rng.choice([1, 250, 5_000, 5_000, 200_000]),
             modulus_wh=rng.choice([0, 0, 500_001, 10_000_000]),
             ratio=rng.choice([1, 1, 1, 40, 2_000]),
@@ -117,13 +146,57 @@ def _meters(rng: random.Random, areas: Sequence[Area], gateways: Sequence[Gatewa
             trades = role == "household" or rng.random() < 0.7
             meter = replace(meter, role=role, party=party, trades=trades)
         meters.append(meter)
-    return sorted(meters, key=lambda meter: meter.number)
+    return meters
 
 
-def _roles(rng: random.Random, gateways: Sequence[Gateway], meters: Sequence[Installation]) -> dict[str, Sequence[str]]:
+def _changes(
+    rng: random.Random,
+    meters: Sequence[MeteredPoint],
+    gateways: Sequence[Named[Gateway]],
+    areas: Sequence[Named[Area]],
+    contracts: Mapping[str, str],
+    first_s: int,
+    slot_s: int,
+) -> list[Listed]:
+    """What genesis knows of the hours to come: other prices, people who move out, meters under another gateway or removed."""
+    changes: list[Listed] = []
+    for found in areas:
+        if rng.random() < 0.3:
+            begins_s = first_s + rng.randrange(12 * slot_s)
+            changes.append(_rules(rng, found.record.rules, contracts[found.record.zone])._replace(from_s=begins_s))
+    for meter in meters:
+        inside_s = first_s + rng.randrange(12) * slot_s + rng.randrange(1, slot_s)
+        match rng.randrange(14):
+            case 0:
+                moved = Installation(
+                    gateway=rng.choice(gateways).name,
+                    limit_wh=meter.limit_wh,
+                    meter=meter.meter,
+                    modulus_wh=meter.modulus_wh,
+                    point=meter.point,
+                    profile="other",
+                    ratio=meter.ratio,
+                )
+                changes.append(Named(INSTALLATION, str(meter.number), moved, inside_s))
+            case 1:
+                final = rng.choice([None, [5, 6]])
+                removed = RemovedInstallation(meter.point, final)
+                changes.append(Named(INSTALLATION, str(meter.number), removed, inside_s))
+            case 2 if meter.party is not None:
+                gone = Party(meter.area, meter.organisation, trades=False)
+                changes.append(Named(PARTY, meter.party, gone, inside_s))
+                changes.append(Named(POINT, meter.point, Point(meter.area, meter.role), inside_s))
+    return changes
+
+
+def _roles(
+    rng: random.Random, gateways: Sequence[Named[Gateway]], meters: Sequence[MeteredPoint]
+) -> dict[str, Sequence[str]]:
     """Who may do more than follows from the rest: some gateways trade, some parties without a trading meter sign."""
     return {
-        "utility": ["utility", "regulator"],
+        UTILITY: ["utility", "regulator"],
+        "admin": ["administrator"],
+        "dso-admin": ["administrator"],
         "observer": ["regulator"],
         "dso": ["utility"],
         "guest": ["prosumer"],
@@ -135,9 +208,10 @@ def _roles(rng: random.Random, gateways: Sequence[Gateway], meters: Sequence[Ins
 def outline(world: World) -> Mapping[str, Any]:
     """A few words about a world, for the message of a failure."""
     return {
+        "zones": len(world.consortium.zones),
         "areas": len(world.areas),
         "gateways": len(world.gateways),
         "meters": len(world.meters),
         "slot_s": world.slot_s,
-        "clock": "simulated" if world.simulated else "block",
+        "clock": world.consortium.clock,
     }

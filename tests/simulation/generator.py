@@ -12,10 +12,13 @@ from typing import Any
 
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
+from gridcore.registry.organisation import ROLES
+from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
 from tests.simulation.generated_world import SILENT, World
-from tests.twin import Twin
-from tests.worlds.keys import sign_cheaply
+from tests.twin.twin import Twin
+from tests.worlds.consortium import UTILITY
+from tests.worlds.keys import key, sign_cheaply
 
 Wire = bytes
 Content = dict[str, Any]
@@ -32,8 +35,13 @@ class BlockMaker:
         self.block_s = world.time_s
         self.now_s = world.time_s
         self.history: list[Wire] = []
+        self.keys: dict[bytes, str] = {key(name).public_key: name for name in world.consortium.signers}
+        """The name of every key that was ever used, by the key."""
+        self.hands: dict[str, str] = {}
+        """By signer: the name of the key that the chain has of it now."""
         self.gateways: dict[str, Content] = {}
         self.silent_epoch = 0
+        self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
         """The boundary up to which a gateway has sent."""
 
@@ -46,9 +54,10 @@ class BlockMaker:
             step = rng.choice([20, 110]) * world.slot_s
         if not world.simulated or rng.random() < 0.5:
             self.block_s += step
-        self.now_s = twin.leaves["time"]["ledger_time_s"] if world.simulated else self.block_s
-        self.silent_epoch = twin.leaves[f"gateway/{SILENT}"]["epoch"]
-        self.gateways = {name: dict(twin.leaves[f"gateway/{name}"]) for name in world.gateways}
+        self.now_s = twin.ledger_time_s if world.simulated else self.block_s
+        self.silent_epoch = twin.leaves[f"delivery/{SILENT}"]["epoch"]
+        self.gateways = {name: dict(twin.leaves[f"delivery/{name}"]) for name in world.gateways}
+        self.learn_keys(twin)
         wires: list[Wire] = []
         if rng.random() < (0.8 if world.simulated else 0.05):
             wires.append(self.clock(self.now_s + step))
@@ -60,6 +69,8 @@ class BlockMaker:
             wires.append(self.order())
         if rng.random() < 0.1:
             wires.append(self.epoch())
+        if rng.random() < 0.2:
+            wires.append(self.registration())
         if rng.random() < 0.05:
             wires += self.id_storm()
         if self.history and rng.random() < 0.3:
@@ -81,8 +92,8 @@ class BlockMaker:
             self.damage(content)
         signed = cbor.encode(content)
         named = content.get("signer")
-        is_known = isinstance(named, str) and named in self.world.consortium.signers
-        who = str(named) if is_known and self.rng.random() >= 0.02 else "observer"
+        is_known = isinstance(named, str) and named in self.hands
+        who = self.hands[str(named)] if is_known and self.rng.random() >= 0.02 else "observer"
         return cbor.encode([signed, sign_cheaply(who, signed), attachment])
 
     def damage(self, content: Content) -> None:
@@ -101,7 +112,7 @@ class BlockMaker:
             case 3:
                 content["kind"] = rng.choice(["", "market/cancel", "clock/advance", "market/order", "clock/advance "])
             case 4:
-                names = ["observer", "utility", "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]
+                names = ["observer", UTILITY, "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]
                 content["signer"] = rng.choice([*names, *self.world.consortium.signers])
             case _:
                 # A clock that jumps by centuries is legal, and then every slot of them falls due: not in a quick test.
@@ -163,16 +174,66 @@ class BlockMaker:
         name = rng.choice([*self.world.gateways, SILENT, "gw-unknown"])
         state = self.gateways.get(name, {"epoch": 1})
         body = {"epoch": state["epoch"] + rng.choice([1, 1, 1, 0, 2]), "gateway": name}
-        if body["epoch"] == state["epoch"] + 1 and state.get("organisation") == "utility":
+        if body["epoch"] == state["epoch"] + 1 and name in self.own_gateways:
             state |= {"epoch": body["epoch"], "counter": 0, "last": bytes(32)}
         reason = rng.choice(["disk lost", "丢失", "x" * 200, "x" * 201, ""])
-        return self.wire("metering/open_epoch", "utility", self.identity(), body | {"reason": reason})
+        return self.wire("metering/open_epoch", UTILITY, self.identity(), body | {"reason": reason})
+
+    def learn_keys(self, twin: Twin) -> None:
+        """Who signs with which key by now; a signer that was revoked goes on with its old one."""
+        for leaf_key in twin.leaves:
+            if leaf_key.startswith("signer/"):
+                value = twin.registry.value(leaf_key, self.now_s, self.height - 1) or {}
+                if "public_key" in value:
+                    self.hands[leaf_key.removeprefix("signer/")] = self.keys[value["public_key"]]
+
+    def registration(self) -> Wire:
+        """New keys, roles and revocations of signers; now and then of what is none, or not the administrator's to say."""
+        rng = self.rng
+        rows = [self.registry_row() for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        if rng.random() < 0.1:
+            rows.append(rng.choice([rows[0], b"", b"\x80", cbor.encode(["signer/x", 0]), bytes(4_097)]))
+        seed = rng.randbytes(32)
+        root = rows_root(seed, rows) if rng.random() < 0.97 else bytes(32)
+        count = len(rows) if rng.random() < 0.97 else rng.choice([0, len(rows) + 1, 4_097])
+        attached: Any = {"rows": rows, "seed": seed if rng.random() < 0.97 else seed[:31]}
+        if rng.random() < 0.03:
+            attached["extra"] = 1
+        bulk = cbor.encode(attached) if rng.random() < 0.97 else rng.randbytes(9)
+        who = rng.choice(["admin", "admin", "admin", "dso-admin", UTILITY])
+        return self.wire("registry/register", who, self.identity(), {"rows": count, "rows_root": root}, bulk)
+
+    def registry_row(self) -> Wire:
+        """A row that says who a signer is, mostly in good form."""
+        rng, world = self.rng, self.world
+        names = [*world.gateways, SILENT, *world.parties, "admin", "clock", "guest", f"new-{rng.randrange(5)}"]
+        name = rng.choice(names)
+        hand = f"{name}+{rng.randrange(3)}"
+        self.keys[key(hand).public_key] = hand
+        organisation = world.consortium.organisation_of.get(name, UTILITY)
+        if rng.random() < 0.05:
+            organisation = rng.choice(["dso", "nobody"])
+        roles = sorted(rng.sample(ROLES, rng.choice([1, 1, 2])))
+        usual = [*world.consortium.signers.get(name, ["prosumer"])]
+        value: Content = {
+            "organisation": organisation,
+            "public_key": key(hand).public_key,
+            "roles": usual if rng.random() < 0.8 else roles,
+        }
+        if rng.random() < 0.15:
+            value = {"organisation": organisation, "revoked": True}
+        if rng.random() < 0.05:
+            place = rng.choice(sorted(value))
+            value[place] = rng.choice([bytes(65), [], ["king"], "x y", False, 1, {}])
+        kind = rng.choice(["signer"] * 20 + ["gateway", "party", "weather", "signer/"])
+        from_s = self.now_s + rng.choice([0, 0, 0, 1, world.slot_s, 2 * world.slot_s, -1])
+        return cbor.encode([f"{kind}/{name}", from_s if rng.random() < 0.97 else -1, value])
 
     def id_storm(self) -> list[Wire]:
         """Several transactions that share a client id."""
         identity, epoch = self.identity(), self.silent_epoch
         bodies = [{"epoch": epoch + n, "gateway": SILENT, "reason": str(n // 3)} for n in (1, 1, 2, 4)]
-        return [self.wire("metering/open_epoch", "utility", identity, body) for body in bodies]
+        return [self.wire("metering/open_epoch", UTILITY, identity, body) for body in bodies]
 
     # ------------------------------------------------------------------------------------------------ orders
 
@@ -182,12 +243,12 @@ class BlockMaker:
         traders = [party for party in world.parties if party in world.consortium.signers] or ["guest"]
         name = rng.choice(traders) if rng.random() < 0.97 else rng.choice(["guest", *world.gateways])
         area = world.parties.get(name, world.areas[0])
-        rules = world.rules[area]
-        first = self.now_s + rules.gate_before_start_s
+        reference = world.reference[area]
+        first = self.now_s + world.zone[area].gate_before_start_s
         slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
         if rng.random() < 0.05:
             slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
-        prices = [rules.market["reference_price_micro_per_kwh"] + n for n in (-5, -1, 0, 1, 7)]
+        prices = [reference + n for n in (-5, -1, 0, 1, 7)]
         price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
         quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
         if rng.random() < 0.04:

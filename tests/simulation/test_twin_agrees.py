@@ -15,13 +15,20 @@ import pytest
 from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis import check_genesis
-from ledger.leaves import book, columns
-from ledger.state import client_ids, due, metering
+from ledger.leaves import columns
+from ledger.registry import entries
+from ledger.state import client_ids, due
 from ledger.state.memory import MemoryState
-from tests import twin as twin_module
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
-from tests.twin import Twin, leaf_bytes, transaction_digest
+from tests.twin import market as twin_market
+from tests.twin import metering as twin_metering
+from tests.twin import registry as twin_registry
+from tests.twin import settlement as twin_settlement
+from tests.twin import twin as twin_module
+from tests.twin.forms import leaf_bytes
+from tests.twin.headers import transaction_digest
+from tests.twin.twin import Twin
 from tests.worlds.keys import is_cheaply_signed
 from tests.worlds.ledgers import MemoryLedger
 
@@ -32,14 +39,17 @@ CODES_MET_MIN = 8
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks, budget and queues so small that a small world meets their ends."""
-    for module in (columns, book, metering):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    """Chunks, budget and queues so small that a small world meets their ends; a chunk is a power of two of rows."""
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 4)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
-    for name, limit in (("CHUNK", 3), ("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
+    monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
+    for module in (twin_market, twin_metering, twin_settlement):
+        monkeypatch.setattr(module, "CHUNK", 4)
+    for name, limit in (("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
+    monkeypatch.setattr(twin_registry, "ENTRIES_MAX", 2)
 
 
 def seeds(otherwise: range) -> range:
@@ -78,7 +88,7 @@ def run_seed(seed: int) -> None:
     world = World(seed)
     genesis = world.consortium.genesis
     check_genesis(genesis)
-    maker, twin, ledger = BlockMaker(world), Twin(genesis), MemoryLedger(genesis)
+    maker, twin, ledger = BlockMaker(world), Twin(cbor.decode(genesis.encode())), MemoryLedger(genesis)
     state = ledger.state
     where = f"seed {seed} {outline(world)}\n  again: {reproduce(seed)}"
     assert state.root() == twin.state_root(), f"genesis of {where}\n  {difference(state, twin)}"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from settlement.catalogue import contract_pin
 from settlement.contracts.mid_market_rate_1 import CONTRACT
-from tests.worlds.consortium import FIRST_S, RULES, SLOT_S, Consortium, area, feeder, gateway, load
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, load, rules, zone
 from tests.worlds.transactions import Sender
 
 PRICES = {
@@ -17,8 +14,9 @@ PRICES = {
     "levy_micro_per_kwh": 20_000,
 }
 COMMUNITY = Consortium(
-    rules=[replace(RULES, name="shared", prices_micro_per_kwh=PRICES, market={})],
-    areas=[area("a-1", contract=CONTRACT.contract_id, contract_pin=contract_pin(CONTRACT.contract_id), rules="shared")],
+    rules=[rules("shared", prices=PRICES, terms={})],
+    zones=[zone(contract=CONTRACT.contract_id)],
+    areas=[area("a-1", rules="shared")],
     gateways=[gateway("gw-1")],
     meters=[load(1, "roof"), load(2, "house"), load(3, "shop"), feeder(4)],
     roles={"reg": ["regulator"]},

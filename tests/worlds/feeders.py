@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ledger.master_data import Calendar
-from tests.worlds.consortium import SLOT_S, Consortium, area, feeder, gateway
+from gridcore.genesis import Calendar
+from gridcore.master_data import Named
+from gridcore.registry.signer import SIGNER, Signer
+from tests.worlds.consortium import SLOT_S, UTILITY, Consortium, area, feeder, gateway, zone
+from tests.worlds.keys import key
 
 START_S = 1_700_000_100
 FIRST_SLOT_S = START_S // SLOT_S * SLOT_S
 FEEDERS = Consortium(
     name="test",
     start_s=START_S,
-    calendar=Calendar(name="c", days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
-    areas=[area("A", first_slot_start_s=FIRST_SLOT_S)],
+    calendar=Calendar(days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
+    zones=[zone(first_slot_start_s=FIRST_SLOT_S)],
+    areas=[area("A")],
     gateways=[gateway("gw-1"), gateway("gw-2")],
+    roles={"admin": ["administrator"]},
     meters=[
-        feeder(1, area="A", gateway="gw-1", from_s=FIRST_SLOT_S),
-        feeder(2, area="A", gateway="gw-2", from_s=FIRST_SLOT_S),
+        feeder(1, area="A", gateway="gw-1"),
+        feeder(2, area="A", gateway="gw-2"),
     ],
 )
 ON_BLOCK_TIME = replace(FEEDERS, name="real", clock="block")
@@ -33,3 +38,10 @@ def batches(gateway: str, count: int, *, first_register_wh: int = 0, consortium:
 def clock_advance(to_s: int) -> bytes:
     """Move ledger time to ``to_s``; the same bytes for the same instant."""
     return FEEDERS.sender().clock(to_s, valid_until_s=to_s)
+
+
+def new_key(signer: str, number: int, from_s: int) -> bytes:
+    """Enrol key ``number`` of a signer of the utility, in force from ``from_s``; the same bytes for the same key and instant."""
+    roles = sorted(FEEDERS.signers[signer])
+    row = Named(SIGNER, signer, Signer(UTILITY, key(f"{signer}+{number}").public_key, roles), from_s)
+    return FEEDERS.sender().register([*row.rows()], valid_until_s=from_s)

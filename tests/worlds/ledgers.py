@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from gridcore.clock import Clock
+from gridcore.genesis import BLOCK_TIME, Genesis
+from ledger.leaves.protocol import PROTOCOL
+from ledger.protocol import VERSIONS, rules_at
 from ledger.state.block import Applied, Block
 from ledger.state.memory import MemoryState
+from ledger.state.rules import Rules
 from ledger.state.transition import apply_block
 from ledger.state.verdicts import checks_of
 from ledger.store.directory import init_ledger
@@ -24,25 +27,34 @@ from tests.worlds.keys import is_cheaply_signed, key
 
 
 class MemoryLedger:
-    """The state machine alone. is_signed: (public key, signed bytes, signature) -> verdict."""
+    """The state machine alone. is_signed: (public key, signed bytes, signature) -> verdict; versions: the rules that it has."""
 
     def __init__(
-        self, genesis: Mapping[str, Any], is_signed: Callable[[bytes, bytes, bytes], bool] = is_cheaply_signed
+        self,
+        genesis: Genesis,
+        is_signed: Callable[[bytes, bytes, bytes], bool] = is_cheaply_signed,
+        versions: Mapping[int, Rules] = VERSIONS,
     ) -> None:
         self.state = MemoryState(genesis)
         self.height = 0
+        self.ledger_time_s = genesis.ledger_time_s
+        self._is_block_time = genesis.clock == BLOCK_TIME
         self._is_signed = is_signed
+        self._versions = versions
 
     def apply(self, wires: Sequence[bytes], time_s: int = 0) -> Applied:
         """Apply the next block and keep its state."""
         self.height += 1
         block = Block(self.height, time_s, tuple(wires))
+        before_s = time_s if self._is_block_time else self.ledger_time_s
         verdicts = {
             (check.digest, check.public_key): self._is_signed(check.public_key, check.signed, check.signature)
-            for check in checks_of(self.state, block.decoded)
+            for check in checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
         }
-        applied = apply_block(self.state, block, CONTRACTS, verdicts)
-        self.state.advance(applied.changes)
+        rules = rules_at(self._versions, PROTOCOL.must(self.state), self.height)
+        applied = apply_block(self.state, block, rules, ledger_time_s=before_s, contracts=CONTRACTS, verdicts=verdicts)
+        self.state.advance(applied.changes, applied.bodies)
+        self.ledger_time_s = applied.ledger_time_s
         return applied
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from gridcore import cbor
 from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach, split_attachment
+from gridcore.transactions.registry_register import register_rows
 from tests.worlds.keys import sign
 
 
@@ -52,6 +54,17 @@ class Sender:
         )
         self.now_s = to_s
         return self.signed(signer, content)
+
+    def register(self, rows: Sequence[Row], *, signer: str = "admin", valid_until_s: int | None = None) -> bytes:
+        """registry/register of these rows, under an id that follows from them, valid for an hour."""
+        digest = sm3(b"".join(row.encode() for row in rows))
+        content, attachment = register_rows(
+            rows,
+            seed=digest,
+            client_id=digest[:16],
+            valid_until_s=self.now_s + 3_600 if valid_until_s is None else valid_until_s,
+        )
+        return self.signed(signer, content, attachment)
 
     def order(
         self,

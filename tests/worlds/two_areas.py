@@ -1,12 +1,13 @@
-"""Two areas with a gateway each, three households, a load with current transformers and a feeder; and one slot that settles."""
+"""Two areas, each in a zone of its own, with a gateway each, three households, a load with current transformers and a feeder; and one slot that settles."""
 
 from __future__ import annotations
 
-from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, load
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, load, zone
 from tests.worlds.transactions import Sender
 
 TWO_AREAS = Consortium(
-    areas=[area("a-1"), area("a-2")],
+    zones=[zone("z-1"), zone("z-2")],
+    areas=[area("a-1"), area("a-2", zone="z-2")],
     gateways=[gateway("gw-1"), gateway("gw-2")],
     meters=[
         household(1, "p-1"),

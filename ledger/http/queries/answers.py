@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from gridcore.serving.problems import Problem
 from ledger.http.view import LedgerView
-from ledger.state.registry import Area
+from ledger.registry.areas import Area
 
 PAGE_ROWS_MAX: Final = 20_000
 

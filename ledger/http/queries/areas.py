@@ -1,4 +1,4 @@
-"""Areas, their installations and calendars: what genesis registered, and how far each area has come."""
+"""Areas, their installations and calendars: what is registered, and how far each area has come."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from gridcore.quality import ABSENT_QUALITY
+from gridcore.registry.party import PARTY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API
@@ -16,33 +17,42 @@ from ledger.http.queries.contracts import contract_answer
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
-from ledger.leaves.area import AREA
 from ledger.leaves.calendar import CALENDAR
-from ledger.leaves.party import PARTY
 from ledger.leaves.progress import PROGRESS
-from ledger.leaves.rules import RULES
 
 
 def areas(view: LedgerView, scope: Scope) -> Json:
     """The areas that the caller has to do with, with their rules, and the contracts that they name."""
-    own_area = None if scope.party is None else PARTY.must(view.reader, scope.party).area
-    found = []
-    for area in view.areas:
-        if own_area not in (None, area.id):
-            continue
-        terms = AREA.must(view.reader, area.id)
-        rules = {"id": terms.rules, **plain(RULES.encode(RULES.must(view.reader, terms.rules)))}
-        counts = {"meters": len(area.numbers), "settling": len(area.settling)}
-        found.append({"area": area.id, **plain(AREA.encode(terms)), "rules": rules, **counts})
+    own = None if scope.party is None else view.reader.in_force(PARTY, scope.party)
+    ids = view.area_ids if scope.party is None else [] if own is None else [own.area]
+    found = [_area(view, area_id) for area_id in ids]
     named = dict.fromkeys(area["contract"] for area in found)
     contracts = [contract_answer(view.contracts[name], view.statements.vocabulary(name)) for name in named]
     return {"areas": found, "contracts": contracts}
 
 
-def progress(view: LedgerView, area_id: str) -> Json:
-    """Which slot of an area is cleared next, and which is settled next."""
+def _area(view: LedgerView, area_id: str) -> Json:
     area = view.area(area_id)
-    return {"area": area.id, **plain(PROGRESS.encode(PROGRESS.must(view.reader, area.id)))}
+    own, zone, rules = view.registered(area)
+    timeline = area.zone.timeline._asdict()
+    first_slot_start_s = timeline.pop("first_slot_start_s")
+    return {
+        "area": area_id,
+        "calendar": own.calendar,
+        "contract": zone.contract,
+        "contract_pin": zone.contract_pin.hex(),
+        "first_slot_start_s": first_slot_start_s,
+        "zone": own.zone,
+        "rules": {"id": own.rules, "prices": dict(rules.prices), **timeline, **plain(rules.terms)},
+        "meters": len(area.rows),
+        "settling": len(area.settling),
+    }
+
+
+def progress(view: LedgerView, area_id: str) -> Json:
+    """Which slot of an area is cleared next, and which is settled next: those of its zone."""
+    area = view.area(area_id)
+    return {"area": area.id, **plain(PROGRESS.encode(PROGRESS.must(view.reader, area.zone.name)))}
 
 
 def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
@@ -51,30 +61,33 @@ def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
     view.check_slot("boundary_s", boundary_s)
     quality, _, _ = view.registers(area, boundary_s)
     committed = int(np.count_nonzero(quality != ABSENT_QUALITY))
-    return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.numbers), "committed": committed}
+    return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.rows), "committed": committed}
 
 
 def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
-    """Metering points of an area, ascending by number; limit and modulus in primary Wh; a party sees its own."""
+    """Metering points of an area, in the order of their rows; limit and modulus in primary Wh; a party sees its own."""
     area = view.area(area_id)
-    table = view.table(area)
-    rows = [row for row in range(len(area.numbers)) if scope.party in (None, table.parties[row])]
+    table, columns = view.table(area), area.registry.columns
+    rows = [row for row in range(len(area.rows)) if scope.party in (None, table.parties[row])]
     shown, following = page(rows, start)
-    found = [
-        {
-            "number": int(area.numbers[row]),
-            "meter": table.meters[row],
-            "point": table.points[row],
-            "party": table.parties[row] or None,
-            "role": table.roles[row],
-            "gateway": table.gateways[row],
-            "ratio": int(table.ratio[row]),
-            "limit_wh": int(table.limit_wh[row]) * int(table.ratio[row]),
-            "modulus_wh": int(table.modulus_wh[row]) * int(table.ratio[row]),
-            "trades": table.trades[row],
-        }
-        for row in shown
-    ]
+    found = []
+    for row in shown:
+        place = int(area.in_force.installation[area.rows[row]])
+        ratio = int(columns.ratio[place])
+        found.append(
+            {
+                "number": int(area.numbers[row]),
+                "meter": table.meters[row],
+                "point": table.points[row],
+                "party": table.parties[row] or None,
+                "role": table.roles[row],
+                "gateway": table.gateways[row],
+                "ratio": ratio,
+                "limit_wh": int(columns.limit_wh[place]) * ratio,
+                "modulus_wh": int(columns.modulus_wh[place]) * ratio,
+                "trades": table.trades[row],
+            }
+        )
     return {"area": area.id, "installations": found, "next": following}
 
 

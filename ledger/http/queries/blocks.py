@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from gridcore.codes import Code
@@ -17,6 +18,7 @@ from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
+from ledger.leaves.columns import chunk_bounds
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
@@ -24,6 +26,8 @@ from ledger.leaves.run import RUN
 Subject = tuple[str, ...]
 """What a follower is told of: a leaf's family and what names the leaf, or a gateway's batches of a boundary."""
 
+BATCH: Final = "batch"
+"""How a gateway's accepted batch is called among what was written: it is no leaf."""
 CHANGES_MAX: Final = 5_000
 """Writes in one answer; more where a single block made more."""
 
@@ -40,7 +44,7 @@ def status(view: LedgerView) -> Json:
             "header_digest": reader.digest(height).hex(),
             "height": height,
             "ledger_time_s": reader.ledger_time_s,
-            "simulated": chain.is_simulated,
+            "simulated": chain.clock == "simulated",
             "slot_s": chain.slot_s,
             "state_root": reader.state_root().hex(),
         }
@@ -68,23 +72,32 @@ def changes(view: LedgerView, after_height: int) -> Json:
     last: dict[Subject, int] = {}
     observed: set[Subject] = set()
     for change in found:
-        subject, is_observed = _split_subject(change.subject)
-        last.pop(subject, None)
-        last[subject] = change.height
-        if is_observed:
-            observed.add(subject)
+        for subject in _subjects(view, change.subject):
+            last.pop(subject, None)
+            last[subject] = change.height
+            if subject[0] == BATCH and change.subject.endswith("/1"):
+                observed.add(subject)
     entries = [{**_entry(view, subject, subject in observed), "height": written} for subject, written in last.items()]
     return {"height": height, **digests, "newest": newest, "changes": entries}
 
 
-def _split_subject(written: str) -> tuple[Subject, bool]:
-    """What was written, and whether it is a batch with observations.
+def _subjects(view: LedgerView, written: str) -> Iterable[Subject]:
+    """What was written, as followers are told: of a zone, each of its areas; of a chunk of rows, each area that has rows in it.
 
-    Registers of one boundary are one subject, however many chunks they take, and so are a gateway's batches of it.
+    Registers of one area and boundary are one subject, however many chunks they take, and so are a gateway's batches of it.
     """
-    parts = tuple(written.split("/"))
-    subject = parts[:3] if parts[0] in (REGISTERS.name, "batch") else parts
-    return subject, parts[0] == "batch" and parts[3] == "1"
+    registry = view.reader.registry
+    match tuple(written.split("/")):
+        case (REGISTERS.name, at_s, zone, chunk):
+            areas = registry.areas_of_rows(zone, *chunk_bounds(int(chunk)))
+            return [(REGISTERS.name, area, at_s) for area in areas]
+        case (CLEARING.name, at_s, zone):
+            return [(CLEARING.name, area, at_s) for area in registry.zone(zone).areas]
+        case (RUN.name, at_s, zone, run):
+            return [(RUN.name, area, at_s, run) for area in registry.zone(zone).areas]
+        case (family, *names):
+            return [(family, *names[:2])] if family == BATCH else [(family, *names)]
+    return broken(f"{written} is one of the subjects that are followed")
 
 
 def _entry(view: LedgerView, subject: Subject, is_observed: bool) -> Json:
@@ -93,8 +106,8 @@ def _entry(view: LedgerView, subject: Subject, is_observed: bool) -> Json:
             return {"kind": kind, "area": area, "at_s": int(at_s)}
         case (RUN.name, area, at_s, run):
             return {"kind": "run", "area": area, "at_s": int(at_s), "run": run}
-        case ("batch", gateway, at_s):
-            return {"kind": "batch", "gateway": gateway, "at_s": int(at_s), "observations": is_observed}
+        case (family, gateway, at_s) if family == BATCH:
+            return {"kind": BATCH, "gateway": gateway, "at_s": int(at_s), "observations": is_observed}
         case (EXCEPTION.name, gateway, epoch, counter):
             exception = EXCEPTION.must(view.reader, gateway, int(epoch), int(counter))
             known = {"kind": "exception", "gateway": gateway, "epoch": int(epoch), "counter": int(counter)}
@@ -105,6 +118,8 @@ def _entry(view: LedgerView, subject: Subject, is_observed: bool) -> Json:
 def block(view: LedgerView, height: int, start: int) -> Json:
     """A block: its header, who certified it, and what became of each of its transactions."""
     reader = view.reader
+    if height == 0:
+        raise Problem("not-found", "height 0: is genesis, which is no block")
     try:
         header = reader.header(height)
     except UsageError as error:
@@ -119,6 +134,8 @@ def block(view: LedgerView, height: int, start: int) -> Json:
     return {
         "height": height,
         "time_s": header.time_s,
+        "ledger_time_s": header.ledger_time_s,
+        "protocol_version": header.protocol_version,
         "digest": header.digest().hex(),
         "previous": header.previous.hex(),
         "history_root": header.history_root.hex(),

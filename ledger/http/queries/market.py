@@ -8,59 +8,63 @@ from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
+from ledger.gates import ShownOrder, load_gate, load_shown_orders
 from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
 from ledger.http.queries.answers import page, plain, settling_window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
-from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.fills import Fill
-from ledger.state.market import by_order_id, order_id
+from ledger.leaves.clearing import CLEARING
 
 
 def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, start: int) -> Json:
     """Orders of a slot, perhaps of one party only, ascending by the bytes of their ids; ``filled_wh`` is None until the gate has cleared."""
     party = scope.party
-    area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
+    area = view.area(area_id, slot_start_s)
     if party is not None:
         settling_window(area, party, 0)
-    found = [order for order in view.orders(area, slot_start_s) if party is None or order.party == party]
-    shown, following = page(by_order_id(found, slot_start_s), start)
-    rows = [
-        {
-            "order": order_id(order.party, slot_start_s, order.counter),
-            "party": order.party,
-            "side": order.side,
-            "quantity_wh": order.quantity_wh,
-            "price_micro_per_kwh": order.price_micro_per_kwh,
-            "filled_wh": order.filled_wh if isinstance(order, Fill) else None,
-        }
-        for order in shown
-    ]
-    return {"area": area.id, "slot_start_s": slot_start_s, "orders": rows, "next": following}
+    with view.reader.frozen():
+        found = load_shown_orders(view.reader, area, slot_start_s)
+    shown, following = page([order for order in found if party in (None, order.party)], start)
+    return {"area": area.id, "slot_start_s": slot_start_s, "orders": list(map(_shown, shown)), "next": following}
+
+
+def _shown(order: ShownOrder) -> Json:
+    return order._asdict()
 
 
 def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
-    """Price, volume and roots of a cleared gate."""
+    """Price, volume and roots of a cleared gate: what its zone's clearing says of the area, and the leaf."""
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    return {"price_micro_per_kwh": None, **plain(CLEARING.encode(_cleared(view, area.id, slot_start_s)))}
+    leaf = CLEARING.load(view.reader, slot_start_s, area.zone.name)
+    gate = None if leaf is None else load_gate(view.reader, leaf, area.number)
+    if leaf is None or gate is None:
+        raise _not_cleared(area_id, slot_start_s)
+    return {
+        **plain(CLEARING.encode(leaf)),
+        "area": area.id,
+        "book_root": gate.book_root.hex(),
+        "fills_root": gate.fills_root.hex(),
+        "orders": gate.orders,
+        "price_micro_per_kwh": gate.price_micro_per_kwh,
+        "rules": gate.rules.hex(),
+        "volume_wh": gate.volume_wh,
+    }
 
 
 def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous book of a cleared gate as ``verify --with-book`` reads it (docs/spec/bundle.md, "Book")."""
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    _cleared(view, area.id, slot_start_s)
+    if CLEARING.load(view.reader, slot_start_s, area.zone.name) is None:
+        raise _not_cleared(area_id, slot_start_s)
     return build_book(view.reader, area.id, slot_start_s)
 
 
-def _cleared(view: LedgerView, area_id: str, slot_start_s: int) -> ClearingLeaf:
-    found = CLEARING.load(view.reader, area_id, slot_start_s)
-    if found is None:
-        raise Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
-    return found
+def _not_cleared(area_id: str, slot_start_s: int) -> Problem:
+    return Problem("not-found", f"slot {slot_start_s} of area {area_id!r} is not cleared yet")
 
 
 ROUTES: Final = (

@@ -9,6 +9,7 @@ from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
 from gridcore.observations import Observation, decode_observations
 from gridcore.quality import ABSENT_QUALITY, quality_words
+from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from gridcore.transactions.readings import split_attachment
@@ -18,8 +19,8 @@ from ledger.http.queries.answers import leaf_page, page, plain
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
-from ledger.leaves.gateway import GATEWAY
 
 OBSERVED_BATCHES_MAX: Final = 64
 """Batches of one boundary whose observations are put together: a gateway sends one, and a few more when meters answer late."""
@@ -27,38 +28,46 @@ OBSERVED_BATCHES_MAX: Final = 64
 
 def gateway(view: LedgerView, gateway_id: str) -> Json:
     """Counters of a gateway: what its next batch continues from."""
-    found = GATEWAY.load(view.reader, gateway_id)
-    if found is None:
+    delivery = DELIVERY.load(view.reader, gateway_id)
+    if delivery is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
-    return {"gateway": gateway_id, **plain(GATEWAY.encode(found))}
+    return {"gateway": gateway_id, **plain(DELIVERY.encode(delivery)), **_registered(view, gateway_id)}
 
 
 def gateways(view: LedgerView, start: int) -> Json:
     """Every gateway: its counters, who answers for it, how many meters it reads and in which areas."""
-    keys, following = leaf_page(view, GATEWAY.prefix, start)
+    keys, following = leaf_page(view, DELIVERY.prefix, start)
+    reads_of = view.reads_of
     found = []
     for key in keys:
-        (gateway_id,) = GATEWAY.names(key)
-        value = GATEWAY.encode(GATEWAY.must(view.reader, gateway_id))
-        reads = view.reads_of.get(gateway_id)
-        meters, area_ids = (0, ()) if reads is None else reads
-        entry = {name: plain(value[name]) for name in _GATEWAY_FIELDS}
-        found.append({"gateway": gateway_id, **entry, "meters": meters, "areas": list(area_ids)})
+        (gateway_id,) = DELIVERY.names(key)
+        delivery = DELIVERY.must(view.reader, gateway_id)
+        meters, area_ids = reads_of.get(gateway_id, (0, ()))
+        counters = {name: getattr(delivery, name) for name in ("counter", "epoch", "last_boundary_s")}
+        entry = {"gateway": gateway_id, **counters, **_registered(view, gateway_id)}
+        found.append({**entry, "meters": meters, "areas": list(area_ids)})
     return {"gateways": found, "next": following}
 
 
+def _registered(view: LedgerView, gateway_id: str) -> Json:
+    """Who answers for a gateway, and how its key is kept; None for one that is retired."""
+    found = view.reader.in_force(GATEWAY, gateway_id)
+    protection = found.protection if isinstance(found, Gateway) else None
+    return {"organisation": None if found is None else found.organisation, "protection": protection}
+
+
 def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, start: int) -> Json:
-    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), ascending by installation number."""
+    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), in the order of their rows."""
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
-    table = view.table(area)
+    table, ratio = view.table(area), area.in_force.ratio[area.rows]
     quality, import_wh, export_wh = view.registers(area, boundary_s)
-    rows = [row for row in range(len(area.numbers)) if scope.party in (None, table.parties[row])]
+    rows = [row for row in range(len(area.rows)) if scope.party in (None, table.parties[row])]
     shown, following = page(rows, start)
     found = []
     for row in shown:
         absent = int(quality[row]) == ABSENT_QUALITY
-        primary = [None if absent else int(column[row]) * int(table.ratio[row]) for column in (import_wh, export_wh)]
+        primary = [None if absent else int(column[row]) * int(ratio[row]) for column in (import_wh, export_wh)]
         word, flags = quality_words(int(quality[row]))
         found.append(
             {
@@ -91,7 +100,7 @@ def observations(view: LedgerView, gateway_id: str, boundary_s: int) -> Json:
 
     ``unreadable``: batches whose observations are none. The ledger keeps them unread.
     """
-    if GATEWAY.load(view.reader, gateway_id) is None:
+    if DELIVERY.load(view.reader, gateway_id) is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
     view.check_slot("boundary_s", boundary_s)
     values: dict[tuple[int, str], Observation] = {}
@@ -135,8 +144,6 @@ def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]
     observed = (split_attachment(decode_transaction(wire).attachment)[2] for wire in wires)
     return [data for data in observed if data]
 
-
-_GATEWAY_FIELDS: Final = ("counter", "epoch", "last_boundary_s", "organisation", "protection")
 
 ROUTES: Final = (
     Query(

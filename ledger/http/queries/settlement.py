@@ -6,66 +6,79 @@ from typing import Final
 
 from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
-from gridevidence.export import EvidenceError, EvidenceNotYetError
+from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
 from ledger.http import parameters
-from ledger.http.queries.answers import plain, settling_window, window
+from ledger.http.queries.answers import plain, settling_window
 from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
-from ledger.leaves.account import ACCOUNT
-from ledger.leaves.area import AREA
+from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
 from ledger.leaves.balance import BALANCE
-from ledger.leaves.columns import chunks
+from ledger.leaves.columns import Int64, chunks_of, split_row
+from ledger.leaves.money import join_amount
 from ledger.leaves.run import RUN, RunLeaf
-from ledger.runs import find_runs, load_metered, load_positions, load_run
-from ledger.state.registry import Area
+from ledger.registry.areas import Area
+from ledger.runs import area_result, find_runs, lines_of, load_rows
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
-    """A settlement run: its leaf, and of one page of settling rows the totals, statement lines and postings.
+    """A settlement run: its leaf and the area's part in it, and of one page of settling rows totals, statement lines and postings.
 
     Counter-accounts in ``postings`` sum up the page; of one party there are its own lines and no postings of others.
     """
     party = scope.party
-    area = view.area(area_id)
-    view.check_slot("slot", slot_start_s)
+    area, leaf = _settled(view, area_id, slot_start_s, run_name)
     first, end, following = settling_window(area, party, start)
-    result = load_run(view.reader, view.contracts, area, slot_start_s, run_name, (first, end))
-    if result is None:
-        raise _no_run(area.id, slot_start_s, run_name)
-    parties = area.parties[first:end]
+    rows = load_rows(view.reader, leaf, area.settling[first:end])
+    lines, parties = lines_of(view.reader, view.contracts, area, leaf, rows), area.parties[first:end]
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
     if scope.reads_all:
-        answer["result"] = plain(RUN.encode(result.leaf))
-    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(result.positions, parties)]
-    answer["lines"] = [line._asdict() for line in view.statements.lines(result.lines, parties)]
-    postings = view.statements.postings(result.lines, parties)
+        answer["result"] = {**plain(RUN.encode(leaf)), **_area_result(view, area, leaf)}
+    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(rows.positions, parties)]
+    answer["lines"] = [line._asdict() for line in view.statements.lines(lines, parties)]
+    postings = view.statements.postings(lines, parties)
     shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
     answer["postings"] = [posting._asdict() for posting in shown]
     return {**answer, "next": following}
 
 
+def _area_result(view: LedgerView, area: Area, leaf: RunLeaf) -> Json:
+    result = area_result(view.reader, leaf, area.number)
+    return {
+        "area": area.id,
+        "accounts": dict(result.accounts_nano),
+        "price_micro_per_kwh": result.price_micro_per_kwh,
+        "rules": result.rules.hex(),
+        "sums": dict(result.sums),
+        "volume_wh": result.volume_wh,
+    }
+
+
+def _settled(view: LedgerView, area_id: str, slot_start_s: int, run_name: str) -> tuple[Area, RunLeaf]:
+    """An area as it was in a settled slot, and the run. Problem 404 where there is no such run."""
+    view.check_slot("slot", slot_start_s)
+    leaf = RUN.load(view.reader, slot_start_s, view.area(area_id).zone.name, run_name)
+    if leaf is None:
+        raise Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
+    return view.area(area_id, slot_start_s, leaf.as_of_height), leaf
+
+
 def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
     """What a run came to, point by point, as columns of equal length: primary Wh, traded energy, money, quality bytes."""
-    party = scope.party
-    area = view.area(area_id)
-    view.check_slot("slot", slot_start_s)
-    leaf = RUN.load(view.reader, area.id, slot_start_s, run_name)
-    if leaf is None:
-        raise _no_run(area.id, slot_start_s, run_name)
-    first, end, following = settling_window(area, party, start)
-    found, quality = load_metered(view.reader, area, leaf, first, end)
-    meters = view.table(area).meters
+    area, leaf = _settled(view, area_id, slot_start_s, run_name)
+    first, end, following = settling_window(area, scope.party, start)
+    found = load_rows(view.reader, leaf, area.settling[first:end])
+    meters = dict(zip(area.rows.tolist(), view.table(area).meters, strict=True))
     return {
         "area": area.id,
         "slot_start_s": slot_start_s,
         "run": run_name,
         "parties": list(area.parties[first:end]),
         "meters": [meters[row] for row in area.settling[first:end].tolist()],
-        **{name: column.tolist() for name, column in found._asdict().items()},
-        "quality": quality.tolist(),
+        **{name: column.tolist() for name, column in found.positions._asdict().items()},
+        "quality": found.quality.tolist(),
         "next": following,
     }
 
@@ -74,16 +87,17 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
 
     Of one party there are the lines of each slot too. Slots go on being settled while pages are asked for, so each page says
-    how many it sums up.
+    how many it sums up. Parties are those whom the points were billed to in the day's first settled slot.
     """
     party = scope.party
-    area = view.area(area_id)
-    day_end_s, slots = view.day_slots(area, day_start_s)
-    first, end, following = settling_window(area, party, start)
-    settled = find_runs(view.reader, area, slots, run_name)
+    day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
+    settled = find_runs(view.reader, view.area(area_id).zone, slots, run_name)
     if not settled:
         raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
-    positions = (load_positions(view.reader, area, leaf, first, end) for leaf in settled)
+    area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
+    first, end, following = settling_window(area, party, start)
+    rows = area.settling[first:end]
+    positions = (load_rows(view.reader, leaf, rows).positions for leaf in settled)
     totals = view.statements.day_totals(positions, area.parties[first:end])
     return {
         "area": area.id,
@@ -93,36 +107,50 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
-        "slots": [] if party is None else [_slot_lines(view, area, leaf, party) for leaf in settled],
+        "slots": [] if party is None else [_slot_lines(view, area, leaf, rows, party) for leaf in settled],
         "next": following,
     }
 
 
-def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, party: str) -> Json:
+def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64, party: str) -> Json:
     """The lines of one party in a settled slot."""
-    row = area.settling_row_of[party]
-    own = load_run(view.reader, view.contracts, area, leaf.slot_start_s, leaf.run, (row, row + 1))
-    lines = [] if own is None else view.statements.lines(own.lines, [party])
-    return {"slot_start_s": leaf.slot_start_s, "lines": [line._asdict() for line in lines]}
+    lines = lines_of(view.reader, view.contracts, area, leaf, load_rows(view.reader, leaf, rows))
+    shown = view.statements.lines(lines, [party])
+    return {"slot_start_s": leaf.slot_start_s, "lines": [line._asdict() for line in shown]}
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
-    party = scope.party
-    area = view.area(area_id)
-    first, end, following = window(len(area.settling), start)
     with view.reader.frozen():
-        names = view.contracts[AREA.must(view.reader, area.id).contract].accounts
-        sums = [(name, ACCOUNT.load(view.reader, area.id, name)) for name in names]
-        parts = [BALANCE.load(view.reader, area.id, chunk) for chunk, _, _ in chunks(len(area.settling))]
-    owed = [amount for part in parts if part is not None for amount in part.owes_nano()]
-    owed = owed or [0] * len(area.settling)
-    balances = [{"party": area.parties[row], "owes_nano": owed[row]} for row in range(first, end)]
-    if party is not None:
-        own = [{"party": party, "owes_nano": owed[area.settling_row_of[party]]}]
-        return {"area": area.id, "accounts": [], "balances": own, "next": None}
-    received = [{"account": name, "received_nano": account.received_nano if account else 0} for name, account in sums]
+        area = view.area(area_id)
+        first, end, following = settling_window(area, scope.party, start)
+        owed = _owed_nano(view, area, area.settling[first:end])
+        received = [] if scope.party is not None else _received(view, area)
+    shown = zip(area.parties[first:end], owed, strict=True)
+    balances = [{"party": party, "owes_nano": owes_nano} for party, owes_nano in shown]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
+
+
+def _owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
+    chunks = {chunk: BALANCE.load(view.reader, area.zone.name, chunk) for chunk in set(chunks_of(rows).tolist())}
+    owed = {chunk: None if balance is None else balance.owes_nano() for chunk, balance in chunks.items()}
+    found = ((owed[chunk], at) for chunk, at in map(split_row, rows.tolist()))
+    return [0 if part is None else part[at] for part, at in found]
+
+
+def _received(view: LedgerView, area: Area) -> list[Json]:
+    chunk, at = split_row(area.number)
+    received = ACCOUNTS.load(view.reader, area.zone.name, chunk) or NO_ACCOUNTS
+    names = view.contracts[view.registered(area)[1].contract].accounts
+    return [
+        {
+            "account": name,
+            "received_nano": join_amount(int(received.units[name][at]), int(received.nano[name][at]))
+            if name in received.units
+            else 0,
+        }
+        for name in dict.fromkeys((*names, *received.units))
+    ]
 
 
 def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
@@ -141,10 +169,6 @@ def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, ru
         raise Problem("not-yet", f"{error}; ask again later") from None
     except EvidenceError as error:
         raise Problem("not-found", str(error)) from None
-
-
-def _no_run(area_id: str, slot_start_s: int, run_name: str) -> Problem:
-    return Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
 
 
 _SUMS: Final = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")

@@ -187,7 +187,8 @@ class FakeNode:
         self.height += 1
         root = merkle.leaf_hash(data_leaf(transaction.digest, Code.ACCEPTED))
         public_key = self.operator.public_key
-        header = Header(CHAIN, self.height, 0, bytes(32), bytes(32), root, bytes(32), signers_digest([(public_key, 1)]))
+        signers = signers_digest([(public_key, 1)])
+        header = Header(CHAIN, self.height, 0, 0, bytes(32), bytes(32), root, bytes(32), signers, b"", 2)
         signature = self.operator.sign(certificate_message(CHAIN, self.height, header.digest()))
         self._receipts[transaction.id] = Receipt(header, [(public_key, signature)], transaction.digest, 0, ())
 
@@ -265,8 +266,8 @@ def trust_root() -> dict[str, Any]:
     return {
         "type": "gridledger-trust",
         "version": 2,
-        "pins": [],
         "chain": CHAIN,
         "genesis": "00" * 32,
+        "pins": [],
         "signers": [{"public_key": key("operator").public_key.hex(), "power": 1, "name": "operator"}],
     }

@@ -10,9 +10,10 @@ import pytest
 
 from gridcore import cbor, verify
 from gridcore.genesis import genesis_digest
-from gridevidence.export import EvidenceError, EvidenceNotYetError, trust_root
+from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.evidence import build_book, build_bundle
 from ledger.store.ledger import Ledger
+from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
 from settlement.contracts.p2p_call_auction_1 import LINE_KINDS
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -21,7 +22,7 @@ from tests.worlds.ledgers import ledger_with
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 GENESIS = TWO_AREAS.genesis
-TRUST = verify.decode_trust(json.dumps(trust_root(GENESIS)).encode())
+TRUST = verify.decode_trust(json.dumps(trust_of(GENESIS)).encode())
 PARTIES = ("p-1", "p-2", "l-1")
 # p-1 imports 900 Wh of which it bought 300; p-2 exports 500 Wh of which it sold 300; the load with ratio 40 imports 80 Wh.
 LINES = {
@@ -130,8 +131,8 @@ def test_what_stands_in_the_newest_block_can_be_proved_one_block_later(tmp_path:
 
 
 def test_the_trust_root_names_the_signers_of_genesis() -> None:
-    root = trust_root(GENESIS)
+    root = trust_of(GENESIS)
     assert root["genesis"] == genesis_digest(GENESIS).hex()
     assert [signer["name"] for signer in root["signers"]] == ["signer 1"]
     named = {**GENESIS, "signers": [[key("util").public_key, 3]]}
-    assert [(signer["name"], signer["power"]) for signer in trust_root(named)["signers"]] == [("util", 3)]
+    assert [(signer["name"], signer["power"]) for signer in trust_of(named)["signers"]] == [("util", 3)]

@@ -17,7 +17,7 @@ from gridcore.envelope import (
     encode_transaction,
 )
 from gridcore.errors import EXCERPT_CHARACTERS_MAX, EncodingError, UsageError, excerpt
-from gridcore.genesis import complete_genesis, decode_genesis
+from gridcore.genesis import decode_genesis
 from gridcore.header import (
     Header,
     Receipt,
@@ -32,6 +32,7 @@ from gridcore.header import (
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridcore.transactions.readings import Reading, encode_attachment, split_attachment
+from tests.worlds.feeders import FEEDERS
 from tests.worlds.transactions import readings_of
 
 KEY = SigningKey.from_scalar(bytes(31) + b"\x05")
@@ -59,7 +60,7 @@ def signed_with(**changes: Any) -> bytes:
         (lambda data: decode_transaction(encode_transaction(data, bytes(64))), SIGNED_ITEMS_MAX),
         (split_attachment, 12),
         (lambda data: readings_of(data, 1), 12),
-        (decode_header, 11),
+        (decode_header, 13),
         (decode_receipt, 1024),
     ],
     ids=["wire", "signed part", "attachment", "attachment of an evidence bundle", "header", "receipt"],
@@ -89,7 +90,11 @@ def test_attachment_of_a_batch_has_just_the_items_that_are_allowed() -> None:
 def test_a_version_that_is_not_the_integer_one_is_refused(version: Any) -> None:
     with pytest.raises(EncodingError, match="type and version"):
         decode_transaction(encode_transaction(signed_with(version=version), bytes(64)))
-    with pytest.raises(EncodingError, match="version 1"):
+
+
+@pytest.mark.parametrize("version", [True, 1, 3, "2", b"\x02", [2]])
+def test_a_version_of_a_receipt_that_is_not_the_integer_two_is_refused(version: Any) -> None:
+    with pytest.raises(EncodingError, match="version 2"):
         decode_receipt(cbor.encode(cbor.decode(make_receipt().encode()) | {"version": version}))
 
 
@@ -97,7 +102,7 @@ def make_receipt() -> Receipt:
     """A receipt that holds: one signer, a block of two transactions."""
     hashes = [merkle.leaf_hash(data_leaf(digest, 0)) for digest in (DIGEST, bytes(32))]
     root = merkle.root_of_hashes(hashes)
-    header = Header(CHAIN, 1, 5, bytes(32), bytes(32), root, bytes(32), signers_digest(SIGNERS))
+    header = Header(CHAIN, 1, 5, 4, bytes(32), bytes(32), root, bytes(32), signers_digest(SIGNERS), b"", 2)
     signature = KEY.sign(certificate_message(CHAIN, 1, header.digest()))
     return Receipt(header, [(KEY.public_key, signature)], DIGEST, 0, tuple(merkle.sided_path(hashes, 0)))
 
@@ -128,10 +133,8 @@ def test_a_receipt_of_a_chain_with_an_endless_name_is_refused_in_one_short_line(
 
 
 def genesis(**changes: Any) -> bytes:
-    """A genesis whose frame is right but for the changes."""
-    frame: dict[str, Any] = {"clock": "block", "currency": "CNY", "leaves": [], "ledger_time_s": 0, "name": "n"}
-    frame |= {"signers": [], "slot_s": 900, "type": "genesis", "version": 1}
-    return cbor.encode(complete_genesis(frame) | changes)
+    """A genesis that is right but for the changes."""
+    return cbor.encode(cbor.decode(FEEDERS.genesis_file) | changes)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +142,14 @@ def genesis(**changes: Any) -> bytes:
     [
         (b"", "not canonical CBOR at offset 0"),
         (genesis() + b"\x00", "1 bytes after the item"),
-        (genesis(clock="x\n" * 100_000), "clock is 'block' or 'simulated'"),
-        (genesis(chain="x\n" * 100_000), "chain is 'n"),
-        (genesis(version=True), "version is a int"),
+        (genesis(clock="x\n" * 100_000), "clock is one of block, simulated, imported"),
+        (genesis(chain="x\n" * 100_000), "chain is 'test"),
+        (genesis(version=True), "version is 2"),
     ],
     ids=["empty", "tail", "clock", "chain", "version"],
 )
 def test_a_genesis_that_does_not_decode_is_a_users_mistake_told_in_one_short_line(data: bytes, words: str) -> None:
-    assert decode_genesis(genesis())["name"] == "n"
+    assert decode_genesis(genesis()) == FEEDERS.genesis
     with pytest.raises(UsageError) as raised:
         decode_genesis(data)
     line = str(raised.value)

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gridcore import sm, verify
 from gridcore.errors import EncodingError
+from gridcore.public_key import P
 from gridcore.sm import curve
-from gridcore.sm.curve import DISTINGUISHING_ID, G, N, P
+from gridcore.sm.curve import DISTINGUISHING_ID, G, N
 from gridcore.sm.libcrypto import LibcryptoBackend
 from gridcore.sm3 import sm3
 

@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 
 import pytest
 
+from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
 from gridcore.sm import SigningKey
 from ledger.client import authorization, query_message
 from ledger.http import access
 from ledger.http.access import Authenticator, Caller, Nonces
-from ledger.leaves.signer import SignerLeaf
 from tests.worlds.clocks import ManualClock
 
 NOW_S = 1_800_000_000
@@ -27,8 +27,8 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def door(key: SigningKey) -> Authenticator:
-    leaf = SignerLeaf(key.public_key, ["prosumer", "utility"])
-    return Authenticator("chain-1", {"util": leaf}.get, ManualClock(NOW_S))
+    signers = {"util": Signer("util", key.public_key, ["prosumer", "utility"]), "gone": RevokedSigner("util")}
+    return Authenticator("chain-1", signers.get, ManualClock(NOW_S))
 
 
 def signed(key: SigningKey, **changes: Any) -> str:

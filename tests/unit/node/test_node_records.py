@@ -12,11 +12,11 @@ import pytest
 from gridcore.observations import Observation, Observations, encode_observations
 from gridcore.sm3 import sm3
 from gridcore.verify import decode_trust, verify_bundle
-from gridevidence.export import trust_root
 from ledger.client import NodeRefused
 from ledger.http import view as view_module
 from ledger.http.queries import answers, metering
 from ledger.http.view import LedgerView
+from ledger.trust import trust_of
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
@@ -278,6 +278,6 @@ async def test_a_bill_line_over_batches_with_observations_verifies_offline(
         await submit_all(node.client(), one_settled_slot(sender))
         params: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
         bundle = await node.client("p-1").fetch_bytes("evidence", **params)
-        root = decode_trust(json.dumps(trust_root(TWO_AREAS.genesis)).encode())
+        root = decode_trust(json.dumps(trust_of(TWO_AREAS.genesis)).encode())
         assert verify_bundle(bundle, root).answer == "verified"
         assert sm3(observed) in bundle

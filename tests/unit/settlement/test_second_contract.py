@@ -12,13 +12,13 @@ import pytest
 from gridcore import verify
 from gridcore.errors import UsageError
 from gridevidence import forgery
-from gridevidence.export import trust_root
 from gridevidence.view import decode_bundle
 from gridweb.access import Role
 from ledger.evidence import build_bundle
 from ledger.genesis import check_genesis
 from ledger.leaves.run import RUN
 from ledger.store.ledger import Ledger
+from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS, pins
 from tests.unit.web.ledger_world import ledger_world
 from tests.worlds.community import BUYERS_NANO, COMMUNITY, PRICES, one_shared_slot
@@ -26,7 +26,7 @@ from tests.worlds.consortium import FIRST_S
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.two_areas import TWO_AREAS
 
-TRUST = verify.decode_trust(json.dumps(trust_root(COMMUNITY.genesis)).encode())
+TRUST = verify.decode_trust(json.dumps(trust_of(COMMUNITY.genesis)).encode())
 # Of 601 Wh 240.4 are house's and 360.6 shop's: the unit left over is shop's. 539,900,000 nano divide by 1000 Wh.
 LINES = {
     ("roof", "community_sell"): (601, -601 * 500_000),
@@ -106,7 +106,7 @@ def test_a_genesis_is_refused_that_does_not_fit_its_contract() -> None:
 async def test_pages_show_the_lines_with_their_words(tmp_path: Path) -> None:
     async with ledger_world(tmp_path, consortium=COMMUNITY, is_settled=False) as world:
         await world.submit(*one_shared_slot(world.sender))
-        world.web.site.config.trust.write_text(json.dumps(trust_root(COMMUNITY.genesis)))
+        world.web.site.config.trust.write_text(json.dumps(trust_of(COMMUNITY.genesis)))
         clerk = world.web.browser(Role.UTILITY)
         for address, words in (
             (f"/households/house/statement?day={FIRST_S}", "Bought through the community"),

@@ -23,20 +23,16 @@ GATEWAYS, METERS, BOUNDARIES = 4, 26, 3
 WORLD = replace(
     FEEDERS,
     start_s=FIRST_SLOT_S + BOUNDARIES * SLOT_S,
-    areas=[area(name, first_slot_start_s=FIRST_SLOT_S) for name in ("A", "B")],
+    areas=[area(name) for name in ("A", "B")],
     gateways=[gateway(f"gw-{number}") for number in range(GATEWAYS)],
-    meters=[
-        feeder(number, area="AB"[number % 2], gateway=f"gw-{number // 3 % GATEWAYS}", from_s=FIRST_SLOT_S)
-        for number in range(METERS)
-    ],
+    meters=[feeder(number, area="AB"[number % 2], gateway=f"gw-{number // 3 % GATEWAYS}") for number in range(METERS)],
 )
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of three rows: a batch reaches into several, several batches meet in one."""
-    for module in (columns, metering):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(columns, "CHUNK_ROWS", 3)
 
 
 def wires_of(draw: random.Random, world: Consortium, count: int) -> list[bytes]:

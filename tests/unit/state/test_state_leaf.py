@@ -7,21 +7,41 @@ from collections.abc import Mapping
 import pytest
 
 from gridcore import cbor, merkle
-from ledger.leaves.area import AREA, AreaLeaf
-from ledger.leaves.installation import INSTALLATION, InstallationLeaf
+from ledger.leaves.family import Value
 from ledger.state import state as state_module
 from ledger.state.memory import MemoryLeaves, MemoryState
 from ledger.state.state import State
-from ledger.tiles import TileId, TileTree
+from ledger.tiles import TileId, TileTree, empty_tree
+from tests.worlds.two_areas import TWO_AREAS
 
 NAMES = [f"a/{number}" for number in range(200)]
 
 
-def state_of(*names: str) -> MemoryState:
-    return MemoryState({"chain": "c", "leaves": [[name, {"n": 1}] for name in names]})
+def state_of(*names: str) -> KeptState:
+    """A state of these leaves, in this order."""
+    leaves = MemoryLeaves()
+    state = KeptState(leaves, "c", empty_tree(leaves))
+    for name in names:
+        state.advance({name: {"n": 1}})
+    return state
 
 
-def reread(state: MemoryState) -> State:
+class KeptState(State):
+    """A state with the place where it is kept."""
+
+    leaves: MemoryLeaves
+
+    def __init__(self, leaves: MemoryLeaves, chain: str, tree: TileTree) -> None:
+        super().__init__(leaves, chain, tree)
+        self.leaves = leaves
+
+    def advance(self, values: Mapping[str, Value]) -> None:
+        change = self.changed(values, {})
+        self.leaves.save(change)
+        self.commit(change)
+
+
+def reread(state: KeptState) -> State:
     """The same state with nothing at hand."""
     return State(state.leaves, "c", TileTree(state.leaves, len(state), state.root()))
 
@@ -33,7 +53,7 @@ def leaf_hashes(values: Mapping[str, int]) -> list[bytes]:
 def test_what_a_change_makes_is_known_before_anything_changes() -> None:
     state = state_of("a", "b")
     before = state.root()
-    change = state.changed({"d": {"n": 4}, "c": {"n": 3}, "a": {"n": 2}})
+    change = state.changed({"d": {"n": 4}, "c": {"n": 3}, "a": {"n": 2}}, {})
     assert (state.root(), len(state), state.get("a"), state.get("c")) == (before, 2, {"n": 1}, None)
     assert [(leaf.number, leaf.key) for leaf in change.leaves] == [(0, "a"), (2, "c"), (3, "d")]
     state.leaves.save(change)
@@ -66,7 +86,7 @@ def test_a_leaf_or_a_tile_with_one_bit_changed_is_not_read() -> None:
         with pytest.raises(RuntimeError, match=f"tile {tile.level}/{tile.number}"):
             reread(state).get("a/70")
         with pytest.raises(RuntimeError, match=f"tile {tile.level}/{tile.number}"):
-            reread(state).changed({"a/70": {"n": 5}})
+            reread(state).changed({"a/70": {"n": 5}}, {})
         state.leaves.tiles[tile] = digests
 
 
@@ -78,7 +98,7 @@ def test_a_leaf_that_stands_under_another_key_is_not_read() -> None:
 
 
 def test_values_at_hand_are_bounded_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = state_of(*NAMES)
+    state = reread(state_of(*NAMES))
     monkeypatch.setattr(state_module, "CACHED_BYTES_MAX", 10 * 1050)
     for name in NAMES:
         state.get(name)
@@ -87,31 +107,27 @@ def test_values_at_hand_are_bounded_and_read_again(monkeypatch: pytest.MonkeyPat
     assert state.get(NAMES[0]) == {"n": 1}
 
 
-def test_a_registry_is_of_its_state_and_a_change_of_what_is_registered_makes_another() -> None:
-    area = AREA.encode(AreaLeaf("c", "auction/1", bytes(32), first_slot_start_s=900, rules="r"))
-    meter = InstallationLeaf(
-        area="A",
-        from_s=0,
-        gateway="g",
-        limit_wh=1,
-        meter="M-7",
-        modulus_wh=0,
-        number=7,
-        point="P-7",
-        profile="sml_reader",
-        ratio=1,
-        role="feeder",
-    )
-    leaves = [[AREA.key("A"), area], [INSTALLATION.key(7), INSTALLATION.encode(meter)], ["x", {}]]
-    state = MemoryState({"chain": "c", "leaves": leaves})
+def test_a_registry_row_with_one_bit_changed_is_not_read() -> None:
+    state = MemoryState(TWO_AREAS.genesis)
+    digest = (state.get("rules/r") or {})["entries"][0][2]
+    body = state.body(digest)
+    state.leaves.bodies[digest] = body[:-1] + bytes([body[-1] ^ 1])
+    with pytest.raises(RuntimeError, match=f"registry row {digest.hex()}"):
+        state.body(digest)
+    with pytest.raises(RuntimeError, match="registry row 0000"):
+        state.body(bytes(32))
+
+
+def test_columns_are_of_their_state_and_a_change_of_an_entity_in_them_makes_others() -> None:
+    state = MemoryState(TWO_AREAS.genesis)
     first = state.registry
-    state.advance({"x": {"n": 1}})
+    state.advance({"signer/util": state.get("signer/util") or {}})
     assert state.registry is first
-    state.advance({INSTALLATION.key(9): INSTALLATION.encode(meter._replace(number=9))})
-    assert (first.numbers.tolist(), state.registry.numbers.tolist()) == ([7], [7, 9])
+    state.advance({"point/P-1": state.get("point/P-1") or {}})
+    assert state.registry is not first
 
 
 def test_memory_leaves_are_listed_by_prefix() -> None:
     leaves = MemoryLeaves()
-    leaves.save(state_of("a/1", "b/1", "a/2").changed({"a/3": {}}))
+    leaves.save(state_of("a/1", "b/1", "a/2").changed({"a/3": {}}, {}))
     assert list(leaves.leaf_keys("a/")) == ["a/3"]

@@ -16,6 +16,7 @@ from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
+from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.table import KINDS
 
 ADVANCE = ClockAdvance(client_id=bytes(16), valid_until_s=900, to_s=0)
@@ -34,7 +35,8 @@ BATCH = ReadingBatch(
     rows_root=bytes(32),
 )
 FULL_BATCH = replace(BATCH, observations=b"o" * 32, receipt=VerifiedHeader(7, b"h" * 32))
-CONTENTS = [ADVANCE, EPOCH, ORDER, BATCH, FULL_BATCH]
+REGISTRATION = RegistryRegister(client_id=bytes(16), valid_until_s=0, rows=4096, rows_root=bytes(32))
+CONTENTS = [ADVANCE, EPOCH, ORDER, BATCH, FULL_BATCH, REGISTRATION]
 
 
 def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:
@@ -93,6 +95,9 @@ def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) ->
         (BATCH, "receipt", [1]),
         (BATCH, "receipt", [1, bytes(31)]),
         (BATCH, "observations", b""),
+        (REGISTRATION, "rows", 0),
+        (REGISTRATION, "rows", 4_097),
+        (REGISTRATION, "rows_root", bytes(31)),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(content: Content, name: str, value: Any) -> None:

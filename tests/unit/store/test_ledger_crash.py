@@ -16,7 +16,7 @@ import pytest
 from gridcore.errors import UsageError
 from gridcore.header import check_certificate, check_receipt, decode_receipt
 from gridcore.sm import SigningKey
-from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.delivery import DELIVERY
 from ledger.store.check import check_ledger
 from ledger.store.directory import init_ledger
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
@@ -254,7 +254,7 @@ def test_a_database_that_is_full_keeps_the_block_for_later(
         patch.setattr(ledger._db, "save_block", refuse)
         with pytest.raises(StoreWriteError, match="database or disk is full"):
             decide(ledger, BLOCKS[1])
-        proof = ledger.leaf_proof(GATEWAY.key("gw-1"))
+        proof = ledger.leaf_proof(DELIVERY.key("gw-1"))
         assert proof is not None
         assert proof.header == ledger.header(1), "what can be proved is the newest certified state"
     ledger.finish()
@@ -348,14 +348,14 @@ def test_a_missing_guard_refuses_to_start(filled: Path) -> None:
 
 def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
     connection = sqlite3.connect(filled / "state.db")
-    connection.execute("UPDATE leaves SET leaf = x'00' WHERE key = 'gateway/gw-1'")
+    connection.execute("UPDATE leaves SET leaf = x'00' WHERE key = 'delivery/gw-1'")
     connection.commit()
     connection.close()
     ledger = open_ledger(filled)
-    with pytest.raises(StoreError, match=r"leaf gateway/gw-1 is damaged. Stop the node and remove state.db"):
-        ledger.get(GATEWAY.key("gw-1"))
+    with pytest.raises(StoreError, match=r"leaf delivery/gw-1 is damaged. Stop the node and remove state.db"):
+        ledger.get(DELIVERY.key("gw-1"))
     ledger.close()
-    assert any("the first is gateway/gw-1" in line for line in check_ledger(filled, CONTRACTS).problems)
+    assert any("the first is delivery/gw-1" in line for line in check_ledger(filled, CONTRACTS).problems)
 
 
 @pytest.mark.parametrize(
@@ -363,13 +363,13 @@ def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
     [
         "UPDATE state_tiles SET digests = zeroblob(32) WHERE tile = 0",
         "UPDATE history_tiles SET digests = zeroblob(32) WHERE tile = 0",
-        "UPDATE leaves SET key = 'timf' WHERE key = 'time'",
-        "DELETE FROM leaves WHERE key = 'time'",
+        "UPDATE leaves SET key = 'protocom' WHERE key = 'protocol'",
+        "DELETE FROM leaves WHERE key = 'protocol'",
         "DELETE FROM blocks WHERE height = 2",
         "UPDATE blocks SET certificate = x'80' WHERE height = 3",
         "UPDATE blocks SET header = x'80' WHERE height = 3",
         "PRAGMA user_version = 99",
-        "UPDATE origin SET digest = zeroblob(32)",
+        "UPDATE origin SET genesis = zeroblob(32)",
         "DROP TABLE leaves",
     ],
 )
@@ -437,7 +437,7 @@ def test_a_key_without_the_power_to_certify_is_refused(filled: Path) -> None:
 
 
 def test_a_missing_contract_is_refused(filled: Path) -> None:
-    with pytest.raises(UsageError, match="area/A names contract 'p2p_call_auction/1'; this node has none"):
+    with pytest.raises(UsageError, match="zone/z-1 names contract 'p2p_call_auction/1'; this node has none"):
         Ledger.open(filled, {}, key("operator"), ManualClock(START_S))
 
 

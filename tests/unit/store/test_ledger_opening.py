@@ -13,9 +13,8 @@ import pytest
 
 from gridcore import merkle
 from gridcore.errors import GridError, UsageError
-from ledger.leaves.gateway import GATEWAY
-from ledger.leaves.signer import SIGNER
-from ledger.state.registry import Registry
+from ledger.leaves.delivery import DELIVERY
+from ledger.registry.in_force import Registry
 from ledger.store import state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.directory import init_ledger
@@ -24,13 +23,14 @@ from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
 from tests.worlds.clocks import ManualClock
 from tests.worlds.faults import UnsyncedFiles
-from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
+from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
 from tests.worlds.keys import key
 from tests.worlds.ledgers import decide, open_ledger
 
 CLOCK = [clock_advance(START_S + 10 + step) for step in range(12)]
 GW1, GW2 = batches("gw-1", 12), batches("gw-2", 12)
-BLOCKS = list(zip(GW1, GW2, CLOCK, strict=True))
+KEYS = [new_key("util", step, START_S + 10 + step) for step in range(12)]
+BLOCKS = list(zip(GW1, GW2, CLOCK, KEYS, strict=True))
 FLIPS = 60
 
 
@@ -38,7 +38,7 @@ def go_on(data_dir: Path) -> bytes:
     """S_h after the last blocks."""
     with closing(open_ledger(data_dir)) as ledger:
         for wires in BLOCKS[ledger.height :]:
-            assert decide(ledger, wires) == [0, 0, 0]
+            assert decide(ledger, wires) == [0, 0, 0, 0]
         return ledger.digest(ledger.height)
 
 
@@ -48,7 +48,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("filled") / "ledger"
     with closing(open_ledger(data_dir)) as ledger:
         for wires in BLOCKS[:8]:
-            assert decide(ledger, wires) == [0, 0, 0]
+            assert decide(ledger, wires) == [0, 0, 0, 0]
     return data_dir
 
 
@@ -97,7 +97,7 @@ def test_a_flipped_bit_in_a_middle_block_of_the_log_is_named_with_both_heights(c
 
 def test_a_leaf_and_a_tile_that_lie_in_a_blocks_way_stop_it_before_anything_is_signed(copied: Path) -> None:
     for statement, what in (
-        ("UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'gateway/gw-1'", "leaf gateway/gw-1"),
+        ("UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'delivery/gw-1'", "leaf delivery/gw-1"),
         ("UPDATE leaves SET number = number + 100000 WHERE key = 'area/A'", "leaves by key"),
     ):
         data_dir = Path(shutil.copytree(copied, copied.with_name(what.replace("/", "-"))))
@@ -179,8 +179,8 @@ def test_a_registry_file_that_does_not_fit_is_made_again(copied: Path, spoil: Ca
     assert again[76:] == whole[76:]
 
 
-def test_a_start_with_a_registry_file_decodes_no_installation(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry, "from_leaves", lambda *_: pytest.fail("leaves were read"))
+def test_a_start_with_a_registry_file_decodes_no_registry_row(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("leaves were read"))
     with closing(open_ledger(copied)) as ledger:
         assert ledger.registry.numbers.tolist() == [1, 2]
 
@@ -203,7 +203,7 @@ def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, mon
     with closing(open_ledger(tmp_path)) as ledger:
         for height, wires in enumerate(BLOCKS, 1):
             decide(ledger, wires)
-            leaves[height] = {name: ledger.leaf(name) for name in (GATEWAY.key("gw-1"), "chain", SIGNER.key("gw-2"))}
+            leaves[height] = {name: ledger.leaf(name) for name in ("signer/util", "chain", "signer/gw-2")}
         for height in range(7, 13):
             for name, leaf in leaves[height].items():
                 proof = ledger.leaf_proof(name, height)
@@ -212,9 +212,9 @@ def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, mon
                 assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root
         rows = ledger._db._rows("SELECT MIN(height), MAX(height) FROM replaced_digests")
         assert rows == [(8, 12)], "no more is kept than the proofs need"
-        assert ledger.leaf_proof(GATEWAY.key("nobody"), 9) is None
-        with pytest.raises(UsageError, match="leaf time: is proved at the newest height alone"):
-            ledger.leaf_proof("time", 9)
+        assert ledger.leaf_proof("signer/nobody", 9) is None
+        with pytest.raises(UsageError, match="leaf delivery/gw-1: is proved at the newest height alone"):
+            ledger.leaf_proof(DELIVERY.key("gw-1"), 9)
 
 
 def test_a_height_that_is_too_old_to_be_proved_is_refused_in_one_line(
@@ -235,6 +235,6 @@ def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
         connection.execute("UPDATE replaced_leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE height = 5")
     with closing(open_ledger(tmp_path)) as ledger:
-        with pytest.raises(StoreError, match="leaf gateway/gw-1 as of height 4 is damaged"):
-            ledger.leaf_proof(GATEWAY.key("gw-1"), 4)
-        assert ledger.leaf_proof(GATEWAY.key("gw-1"), 6) is not None
+        with pytest.raises(StoreError, match="leaf signer/util as of height 4 is damaged"):
+            ledger.leaf_proof("signer/util", 4)
+        assert ledger.leaf_proof("signer/util", 6) is not None

@@ -15,7 +15,7 @@ from gridcore.codes import Code
 from gridcore.errors import InvariantError, UsageError
 from gridcore.header import check_certificate, data_leaf, decode_receipt
 from ledger.application import data_hashes
-from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.delivery import DELIVERY
 from ledger.store import reader, state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
@@ -65,11 +65,11 @@ def test_every_transaction_is_under_the_data_root_with_its_code(ledger: Ledger) 
 
 
 def test_a_leaf_proof_leads_to_a_certified_header(ledger: Ledger) -> None:
-    proof = ledger.leaf_proof(GATEWAY.key("gw-1"))
+    proof = ledger.leaf_proof(DELIVERY.key("gw-1"))
     assert proof is not None
     assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root == ledger.state_root()
     check_certificate(proof.header, proof.certificate, [(key("operator").public_key, 1)])
-    assert ledger.leaf_proof(GATEWAY.key("nobody")) is None
+    assert ledger.leaf_proof(DELIVERY.key("nobody")) is None
 
 
 def test_a_transaction_is_found_where_it_was_applied_not_where_it_was_refused_later(ledger: Ledger) -> None:
@@ -134,27 +134,29 @@ def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: 
 
 
 def test_heights_that_are_not_there_are_refused_in_one_line(ledger: Ledger) -> None:
-    for ask in (ledger.header, ledger.certificate, ledger.block, ledger.results, ledger.transactions):
+    for ask in (ledger.certificate, ledger.block, ledger.results, ledger.transactions):
         for height in (0, 9, -1):
             with pytest.raises(UsageError, match=rf"height {height}: this ledger has heights 1 to 8"):
                 ask(height)
-    with pytest.raises(UsageError, match="heights 0 to 8"):
-        ledger.digest(9)
+    assert ledger.header(0).digest() == ledger.digest(0)
+    for ask_from_genesis in (ledger.header, ledger.digest):
+        with pytest.raises(UsageError, match="heights 0 to 8"):
+            ask_from_genesis(9)
 
 
 def test_leaves_are_listed_by_prefix_in_number_order(ledger: Ledger) -> None:
-    assert ledger.leaf_keys(GATEWAY.prefix) == [GATEWAY.key(gateway.name) for gateway in FEEDERS.gateways]
-    assert ledger.leaf(GATEWAY.key("nobody")) is None
-    assert ledger.get(GATEWAY.key("nobody")) is None
+    assert ledger.leaf_keys(DELIVERY.prefix) == [DELIVERY.key(gateway.name) for gateway in FEEDERS.gateways]
+    assert ledger.leaf(DELIVERY.key("nobody")) is None
+    assert ledger.get(DELIVERY.key("nobody")) is None
     assert len(ledger.leaf_keys()) == len(set(ledger.leaf_keys()))
     everything = list(ledger.application.state.leaf_keys())
     assert ledger.leaf_keys() == everything
     assert [ledger.leaf_keys("", start, 5) for start in (0, 5)] == [everything[:5], everything[5:10]]
     assert ledger.leaf_keys("", len(everything), 5) == []
-    assert ledger.leaf_keys(GATEWAY.key("gw-2")) == [GATEWAY.key("gw-2")]
+    assert ledger.leaf_keys(DELIVERY.key("gw-2")) == [DELIVERY.key("gw-2")]
     said: list[str] = []
     ledger._db._connection.set_trace_callback(said.append)
-    ledger.leaf_keys(GATEWAY.prefix, 0, 5)
+    ledger.leaf_keys(DELIVERY.prefix, 0, 5)
     ledger._db._connection.set_trace_callback(None)
     plan = [detail for *_, detail in ledger._db._rows(f"EXPLAIN QUERY PLAN {said[0]}")]
     assert plan[0].startswith("SEARCH leaves USING COVERING INDEX"), "a page looks at the keys of its prefix alone"
@@ -193,8 +195,8 @@ def test_a_missing_database_and_a_torn_tail_are_notes(ledger: Ledger, tmp_path: 
         ),
         ("UPDATE blocks SET results = x'80' WHERE height = 3", "results of block 3 differ"),
         ("DELETE FROM transactions WHERE height = 4", "block 4 is not indexed"),
-        ("UPDATE leaves SET leaf = x'80' WHERE key = 'time'", "the first is time"),
-        ("UPDATE leaves SET number = 10000 WHERE key = 'time'", "leaves differ from the replayed state"),
+        ("UPDATE leaves SET leaf = x'80' WHERE key = 'protocol'", "the first is protocol"),
+        ("UPDATE leaves SET number = 10000 WHERE key = 'protocol'", "leaves differ from the replayed state"),
         ("UPDATE state_tiles SET digests = zeroblob(32) WHERE tile = 0", "tile 0/0 of the state differs"),
         ("DELETE FROM history_tiles", "tile 0/0 of the headers differs"),
     ],

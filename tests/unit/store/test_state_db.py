@@ -11,7 +11,7 @@ import pytest
 
 from gridcore.errors import UsageError
 from ledger.leaves.clearing import CLEARING
-from ledger.leaves.gateway import GATEWAY
+from ledger.leaves.delivery import DELIVERY
 from ledger.store.check import check_ledger
 from ledger.store.rows import Change
 from ledger.store.schema import SCHEMA_VERSION, connect
@@ -26,7 +26,7 @@ ALTER TABLE leaves DROP COLUMN height;
 PRAGMA user_version = 1;
 """
 GW1, GW2 = batches("gw-1", 3), batches("gw-2", 1)
-REGISTERS = f"registers/A/{FIRST_SLOT_S}/0"
+REGISTERS = f"registers/{FIRST_SLOT_S}/z-1/0"
 
 
 def batch(height: int, gateway: str) -> Change:
@@ -63,15 +63,15 @@ def test_each_leaf_knows_the_block_that_wrote_it_last(tmp_path: Path) -> None:
     fill(tmp_path)
     heights = dict(rows(tmp_path, "SELECT key, height FROM leaves"))
     assert heights["chain"] == 0
-    assert heights["time"] == 4
-    assert heights[GATEWAY.key("gw-1")] == 3
+    assert heights["progress/z-1"] == 1
+    assert heights[DELIVERY.key("gw-1")] == 3
     assert heights[REGISTERS] == 3
 
 
 def test_changes_are_told_up_to_the_newest_height_or_to_one_that_is_whole(tmp_path: Path) -> None:
     fill(tmp_path)
     with closing(open_ledger(tmp_path)) as ledger:
-        first, second = [Change(1, CLEARING.key("A", FIRST_SLOT_S))], [batch(2, "gw-1")]
+        first, second = [Change(1, CLEARING.key(FIRST_SLOT_S, "z-1"))], [batch(2, "gw-1")]
         third = [batch(3, "gw-1"), batch(3, "gw-2"), Change(3, REGISTERS)]
         for after, most, height, expected in (
             (0, 10, 4, first + second + third),

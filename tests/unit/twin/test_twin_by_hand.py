@@ -7,11 +7,15 @@ import struct
 import pytest
 
 from gridcore import cbor, merkle
+from gridcore.header import genesis_header
+from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from ledger.state import client_ids
-from tests import twin as twin_module
 from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
-from tests.twin import data_root, decode_column, fits, header, leaf_bytes, signers_digest, transaction_digest
+from tests.twin import twin as twin_module
+from tests.twin.forms import decode_column, fits, leaf_bytes
+from tests.twin.headers import data_root, header, signers_digest, transaction_digest
+from tests.worlds.keys import key
 from tests.worlds.transactions import transaction_id
 
 
@@ -26,34 +30,46 @@ def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) ->
     assert desk.apply(*orders) == [0, 0]
     assert desk.apply(desk.clock(START)) == [0]
     # Between the limits demand is 1,000 and supply 600 everywhere: demand is long, so the highest limit is the price.
-    assert leaves[f"clearing/A/{START}"]["price_micro_per_kwh"] == 600_000
-    assert leaves[f"clearing/A/{START}"]["volume_wh"] == 600
-    filled = [["anna", 1, "buy", 1_000, 600_000, 600], ["bert", 1, "sell", 600, 400_000, 600]]
-    assert leaves[f"fills/A/{START}/0"]["fills"] == filled
+    cleared, fills = leaves[f"cleared/{START}/Z/0"], leaves[f"fills/{START}/Z/0"]
+    assert (cleared["has_price"], cleared["price_micro_per_kwh"], cleared["volume_wh"]) == ([1], [600_000], [600])
+    assert (cleared["orders"], leaves[f"clearing/{START}/Z"]["areas"]) == ([2], 1)
+    assert (fills["party"], fills["side"], fills["quantity_wh"]) == ([0, 1], [0, 1], [1_000, 600])
+    assert fills["filled_wh"] == [600, 600]
 
     first = desk.batch(START, [(ANNA, 9_500, 0), (BERT, 100, 100)], 1, bytes(32))
     assert desk.apply(first, desk.clock(START + 2 * SLOT)) == [0, 0]
-    assert leaves["progress/A"]["waiting"] == [START]
+    assert leaves["progress/Z"]["waiting"] == [START]
     # Anna's register rolls over at 10,000: 9,500 -> 300 is 800 Wh. Bert gives 500 of the 600 Wh that he sold.
     second = desk.batch(START + SLOT, [(ANNA, 300, 0), (BERT, 100, 600)], 2, transaction_id(first))
     assert desk.apply(second) == [0]
-    run = leaves[f"run/A/{START}/initial"]
+    run = leaves[f"run/{START}/Z/initial"]
     # Anna: 600 x 0.60 traded, 200 x 0.65 residual, network 600 x 0.06 + 200 x 0.10, levy 800 x 0.02 (Wh x micro = nano).
     anna = 360_000_000 + 130_000_000 + 36_000_000 + 20_000_000 + 16_000_000
     # Bert: 600 x 0.60 received, 100 Wh short x 0.80.
     bert = -360_000_000 + 80_000_000
-    balance = leaves["balance/A/0"]
+    balance = leaves["balance/Z/0"]
     assert [u * 10**9 + n for u, n in zip(balance["units"], balance["nano"], strict=True)] == [anna, bert]
     assert balance["units"] == [0, -1]
     accounts = {"balance": 80, "clearing": 0, "levy": 16, "network": 56, "offtaker": 0, "supplier": 130}
-    assert run["accounts"] == {name: [0, millions * 1_000_000] for name, millions in accounts.items()}
+    results = leaves[f"results/{START}/Z/initial/0"]
+    assert results["totals_nano"] == {name: [millions * 1_000_000] for name, millions in accounts.items()}
+    assert results["totals"] == {name: [0] for name in accounts}
     assert sum(millions for millions in accounts.values()) * 1_000_000 == anna + bert
-    assert (run["lines"], run["points"], run["as_of_height"]) == (7, 2, 3)
-    columns = leaves[f"positions/A/{START}/initial/0"]["columns"]
-    alone = [800 * 770_000, -500 * 350_000]
-    expected = [[9_500, 100], [300, 100], [0, 100], [0, 600], [600, 0], [0, 600], [anna, bert], alone]
-    assert columns == expected
-    assert leaves["progress/A"]["waiting"] == []
+    assert (run["rows"], run["points"], run["as_of_height"]) == (2, 2, 3)
+    assert leaves[f"runs/{START}/Z"] == {"runs": [["initial", 4]]}
+    assert leaves[f"positions/{START}/Z/initial/0"]["columns"] == {
+        "start_import": [9_500, 100],
+        "end_import": [300, 100],
+        "start_export": [0, 100],
+        "end_export": [0, 600],
+        "import_wh": [800, 0],
+        "export_wh": [0, 500],
+        "bought_wh": [600, 0],
+        "sold_wh": [0, 600],
+        "pays_nano": [anna, bert],
+        "supplier_only_nano": [800 * 770_000, -500 * 350_000],
+    }
+    assert leaves["progress/Z"]["waiting"] == []
 
 
 def test_an_account_that_paid_holds_negative_units_and_a_positive_rest(desk: Desk) -> None:
@@ -61,7 +77,8 @@ def test_an_account_that_paid_holds_negative_units_and_a_positive_rest(desk: Des
     readings.append(desk.batch(START + SLOT, [(BERT, 0, 4_000), (ANNA, 0, 0)], 2, transaction_id(readings[0])))
     assert desk.apply(desk.clock(START + 2 * SLOT), *readings) == [0, 0, 0]
     # 4,000 Wh x 0.35 = 1.4: the offtaker has received -1.4 = -2 units and 600,000,000 nano.
-    assert desk.twin.leaves["account/A/offtaker"] == {"units": -2, "nano": 600_000_000}
+    accounts = desk.twin.leaves["accounts/Z/0"]
+    assert (accounts["units"]["offtaker"], accounts["nano"]["offtaker"]) == ([-2], [600_000_000])
 
 
 def test_rows_get_verdicts_of_their_own_and_the_batch_stands(desk: Desk) -> None:
@@ -91,7 +108,7 @@ def test_a_late_row_fits_between_its_neighbours_or_is_refused(desk: Desk) -> Non
     assert leaves["exception/gw/1/3"]["rows"] == [[0, ANNA, 83]]
     assert leaves["exception/gw/1/4"]["rows"] == [[0, ANNA, 83]]
     assert "exception/gw/1/5" not in leaves
-    assert leaves["latest/A/0"]["boundary_s"] == [START + 2 * SLOT, -1]
+    assert leaves["latest/Z/0"]["boundary_s"] == [START + 2 * SLOT, -1]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +182,7 @@ def test_orders_outside_their_time_and_range_are_refused(desk: Desk) -> None:
 
 def test_new_leaves_are_numbered_by_key_and_old_numbers_stay(desk: Desk) -> None:
     before = list(desk.twin.numbered)
-    assert before == list(two_meters(10_000).leaves())
+    assert before == list(desk.ledger.state.leaf_keys())
     desk.apply(desk.order("anna", "buy", 1, 1), desk.clock(START - 3_599))
     new = desk.twin.numbered[len(before) :]
     assert desk.twin.numbered[: len(before)] == before
@@ -207,10 +224,38 @@ def test_forms_take_neither_booleans_for_numbers_nor_other_keys() -> None:
 def test_a_header_chains_all_headers_before_it() -> None:
     digests = [sm3(b"0"), sm3(b"1")]
     data, signers = data_root([b"\xff"], [10]), signers_digest([(b"k", 1)])
-    items = cbor.decode(header("hand0", 5, digests, data, bytes(32), signers))
-    assert items[:5] == ["header/1", "hand0", 2, 5, digests[1]]
-    assert items[5] == merkle.root(digests)
+    items = cbor.decode(header("hand0", 5, 4, digests, data, bytes(32), signers, 2))
+    assert items[:6] == ["header/2", "hand0", 2, 5, 4, digests[1]]
+    assert items[6] == merkle.root(digests)
     malformed = sm3(cbor.encode(["malformed", sm3(b"\xff")]))
     assert transaction_digest(b"\xff") == malformed
-    assert items[6] == merkle.leaf_hash(cbor.encode([malformed, 10]))
-    assert items[9] == b""
+    assert items[7] == merkle.leaf_hash(cbor.encode([malformed, 10]))
+    assert items[10:] == [b"", 2]
+
+
+def test_the_header_of_genesis_is_the_ledgers_own() -> None:
+    genesis = two_meters(10_000).genesis
+    twin = Desk().twin
+    of_genesis = header(
+        genesis.chain,
+        genesis.ledger_time_s,
+        genesis.ledger_time_s,
+        [],
+        sm3(genesis.encode()),
+        twin.state_root(),
+        signers_digest(genesis.signers),
+        2,
+    )
+    assert of_genesis == genesis_header(genesis, Desk().ledger.state.root()).encode()
+
+
+def test_a_key_is_enrolled_and_counts_from_the_next_block(desk: Desk) -> None:
+    value = {"organisation": "util", "public_key": key("new").public_key, "roles": ["gateway"]}
+    enrolled = desk.sender.register([Row("signer/gw", START - 3_600, value)])
+    batch = desk.batch(START, [(ANNA, 1, 0)], 1, bytes(32))
+    assert desk.apply(enrolled, batch) == [0, 45]
+    assert desk.apply(batch) == [14]
+    assert desk.apply(
+        desk.sender.register([Row("signer/gw", START - 3_600, {"organisation": "util", "revoked": True})])
+    ) == [0]
+    assert desk.apply(batch) == [16]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.twin_contracts import Order, clear, settle_point, split_by_largest_remainder
+from tests.twin.contracts import CallAuction, Member, Order, clear_auction, split_by_largest_remainder
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 REFUSED = ("refused-",)
@@ -32,9 +32,21 @@ def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder:
     given, rows, expect = load(folder, "orders")
     rows.sort(key=lambda row: row["order_id"].encode())
     orders = [
-        Order(r["order_id"], 1, r["side"], int(r["quantity_wh"]), int(r["price_micro_per_kwh"]), b"", b"") for r in rows
+        Order(
+            area=0,
+            party=row["order_id"],
+            number=number,
+            counter=1,
+            side=["buy", "sell"].index(row["side"]),
+            quantity_wh=int(row["quantity_wh"]),
+            price=int(row["price_micro_per_kwh"]),
+            transaction_id=b"",
+            seed=b"",
+        )
+        for number, row in enumerate(rows)
     ]
-    price, volume, fills = clear(orders, given.get("reference_price_micro_per_kwh"))
+    terms = {"reference_price_micro_per_kwh": given.get("reference_price_micro_per_kwh")}
+    price, volume, fills = clear_auction(orders, terms)
     assert volume == expect["volume_wh"]
     assert price == expect.get("price_micro_per_kwh", 0)
     if given.get("rationing") == "pro_rata":
@@ -45,17 +57,12 @@ def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder:
 def test_settled_amounts_and_accounts_are_those_of_the_vector(folder: Path) -> None:
     given, rows, expect = load(folder, "rows")
     prices = {key: value for key, value in given.items() if key not in ("rows", "trade_price_micro_per_kwh")}
-    received = dict.fromkeys(("balance", "clearing", "levy", "network", "offtaker", "supplier"), 0)
-    for row in rows:
-        energies = [int(row[name]) for name in ("import_wh", "export_wh", "bought_wh", "sold_wh")]
-        imported, exported, bought, sold = energies
-        trade_price = given["trade_price_micro_per_kwh"]
-        lines, pays, alone = settle_point(imported, exported, bought, sold, trade_price, prices)
-        assert pays == expect["pays_nano"][row["participant"]]
-        assert alone == expect["supplier_only_nano"][row["participant"]]
-        for _, energy, price, amount, account in lines:
-            assert abs(amount) == energy * abs(price)
-            received[account] += amount
+    members = [Member(*(int(row[name]) for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))) for row in rows]
+    settled = CallAuction.settle(members, given["trade_price_micro_per_kwh"], prices)
+    names = [row["participant"] for row in rows]
+    assert dict(zip(names, (own[2] for own in settled.positions), strict=True)) == expect["pays_nano"]
+    assert dict(zip(names, (own[3] for own in settled.positions), strict=True)) == expect["supplier_only_nano"]
+    received = dict(settled.received)
     assert received.pop("clearing") == 0
     assert received == expect["accounts_nano"]
 

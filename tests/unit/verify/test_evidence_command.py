@@ -10,8 +10,8 @@ import pytest
 
 from gridcore import verify
 from gridcore.sm.keystore import encode_private_key
-from gridevidence.export import trust_root
 from gridledger.cli import main
+from ledger.trust import trust_of
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import key
 from tests.worlds.ledgers import ledger_with
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A node's data directory with one settled slot, and the chain's trust root."""
     folder = tmp_path_factory.mktemp("evidence")
     with ledger_with(folder / "ledger", TWO_AREAS, one_settled_slot(TWO_AREAS.sender())):
-        (folder / "trust.json").write_text(json.dumps(trust_root(TWO_AREAS.genesis)))
+        (folder / "trust.json").write_text(json.dumps(trust_of(TWO_AREAS.genesis)))
     return folder
 
 

@@ -15,6 +15,7 @@ from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridweb.app import create_app
 from gridweb.source import Source
+from tests.unit.timeseries.projection_world import catch_up
 from tests.unit.web.web_world import World, make_world
 from tests.worlds.consortium import Consortium
 from tests.worlds.nodes import RunningNode, running_node, submit_all
@@ -43,9 +44,7 @@ class LedgerWorld:
 
     async def follow(self) -> None:
         """Let the series catch up with the node."""
-        await self.projector.step()
-        while self.projector.height < self.projector.newest:
-            await self.projector.step()
+        await catch_up(self.projector)
 
 
 @asynccontextmanager

@@ -1,0 +1,28 @@
+"""All kinds of entities: a new one is its file and its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gridcore.registry.area import AREA
+from gridcore.registry.entity import Entity
+from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.installation import INSTALLATION
+from gridcore.registry.organisation import ORGANISATION
+from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
+from gridcore.registry.rules import RULES
+from gridcore.registry.signer import SIGNER
+from gridcore.registry.zone import ZONE
+
+_ALL: Final = (ORGANISATION, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, POINT, INSTALLATION)
+ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
+"""By the first part of their keys."""
+
+
+def entity_of(key: str) -> tuple[Entity[Any], str] | None:
+    """The kind of entity and the name that a key says; None unless it is the key of an entity."""
+    kind, _, name = key.partition("/")
+    entity = ENTITIES.get(kind)
+    return None if entity is None or not entity.name_form.holds(name) else (entity, name)

@@ -1,0 +1,24 @@
+"""``point/<name>``: where energy is measured, and who is billed for it. It has a row of its zone for ever."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from gridcore.forms import NAME, choice
+from gridcore.registry.entity import Entity, Shape
+
+POINT_ROLES: Final = ("feeder", "household", "load")
+
+
+class Point(NamedTuple):
+    """area: name, never changes; party: name, None where nobody is billed; role: one of ``POINT_ROLES``."""
+
+    area: str
+    role: str
+    party: str | None = None
+
+
+POINT: Final[Entity[Point]] = Entity(
+    "point",
+    Shape(Point, {"area": NAME, "party": NAME, "role": choice(*POINT_ROLES)}, optional=frozenset({"party"})),
+)

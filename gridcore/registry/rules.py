@@ -1,0 +1,35 @@
+"""``rules/<name>``: prices and terms of areas; what stands in them is declared by the contract of their zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gridcore.column import I64_MAX, I64_MIN
+from gridcore.forms import Form
+from gridcore.registry.entity import Entity, Shape
+
+
+class Rules(NamedTuple):
+    """prices: by the contract's name for each, in 1e-6 of the currency per kWh; terms: what else the contract declares."""
+
+    prices: Mapping[str, int]
+    terms: Mapping[str, Any]
+
+
+def _are_prices(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        type(price) is int and I64_MIN <= price <= I64_MAX for price in value.values()
+    )
+
+
+RULES: Final[Entity[Rules]] = Entity(
+    "rules",
+    Shape(
+        Rules,
+        {
+            "prices": Form("a map of whole numbers of 64 bits", _are_prices),
+            "terms": Form("a map", lambda value: isinstance(value, dict)),
+        },
+    ),
+)

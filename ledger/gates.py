@@ -1,0 +1,122 @@
+"""What the ledger keeps of the gates of slots: orders while they stand, and what clearing made of them, area by area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from gridcore.rows import PackedRows
+from ledger.leaves.book import SIDES, load_orders
+from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
+from ledger.leaves.clearing import CLEARING, ClearingLeaf
+from ledger.leaves.columns import split_row
+from ledger.leaves.family import Leaves
+from ledger.leaves.fills import FillsLeaf, load_fills
+from ledger.registry.areas import Area
+from ledger.registry.zones import Zone
+from ledger.state.market import area_seed, book_rows, by_order_id, fill_rows, order_id
+from ledger.store.reader import LedgerReader
+
+_SIDE_NAMES = {side: name for name, side in SIDES.items()}
+
+
+class ShownOrder(NamedTuple):
+    """One order as queries show it; filled_wh: None until the gate has cleared."""
+
+    order: str
+    party: str
+    side: str
+    quantity_wh: int
+    price_micro_per_kwh: int
+    filled_wh: int | None
+
+
+class AreaGate(NamedTuple):
+    """What a cleared gate came to in one area. price_micro_per_kwh: None without volume; rules: entry digest of its rules."""
+
+    orders: int
+    volume_wh: int
+    price_micro_per_kwh: int | None
+    rules: bytes
+    book_root: bytes
+    fills_root: bytes
+
+
+@dataclass(frozen=True)
+class GateOrders:
+    """The orders of one area in a cleared gate, by order id; seed: from which the salts of their rows follow; ids: of transactions."""
+
+    fills: FillsLeaf
+    seed: bytes
+    ids: tuple[bytes, ...]
+
+    @property
+    def fill_rows(self) -> PackedRows:
+        """The rows of the area's fills root."""
+        return fill_rows(self.fills)
+
+    @property
+    def book_rows(self) -> PackedRows:
+        """The rows of the area's book root."""
+        return book_rows(self.fills)
+
+
+def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate:
+    """What a cleared gate came to in the area of this number."""
+    chunk, at = split_row(number)
+    cleared = CLEARED.must(leaves, leaf.slot_start_s, leaf.zone, chunk)
+    has_price = bool(cleared.has_price[at])
+    return AreaGate(
+        orders=int(cleared.orders[at]),
+        volume_wh=int(cleared.volume_wh[at]),
+        price_micro_per_kwh=int(cleared.price_micro_per_kwh[at]) if has_price else None,
+        rules=cleared.rules[at].tobytes(),
+        book_root=cleared.book_roots[at].tobytes(),
+        fills_root=cleared.fills_roots[at].tobytes(),
+    )
+
+
+def load_areas(leaves: Leaves, zone: Zone, slot_start_s: int) -> ClearedLeaf:
+    """What a cleared gate came to in every area of a zone."""
+    return load_cleared(leaves, slot_start_s, zone.name, len(zone.areas))
+
+
+def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number: int) -> GateOrders:
+    """The orders of the area of this number in a cleared gate."""
+    cleared = load_areas(reader, zone, slot_start_s)
+    fills = load_fills(reader, slot_start_s, zone.name, int(cleared.orders.sum()))
+    first, end = np.searchsorted(fills.area, [number, number + 1]).tolist()
+    book = load_orders(reader, slot_start_s, zone.name)
+    own = book.take(by_order_id(reader.registry, book.area, book.party, book.counter)[first:end])
+    seed = area_seed(number, slot_start_s, zone.name, [bytes(seed) for seed in own.seeds])
+    return GateOrders(fills.take(slice(first, end)), seed, tuple(bytes(identity) for identity in own.ids))
+
+
+def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> list[ShownOrder]:
+    """All orders of an area in a slot, ascending by the bytes of their ids."""
+    registry, zone = reader.registry, area.zone
+    if CLEARING.load(reader, slot_start_s, zone.name) is not None:
+        fills = load_gate_orders(reader, zone, slot_start_s, area.number).fills
+        columns = (fills.party, fills.counter, fills.side, fills.quantity_wh, fills.price_micro_per_kwh)
+        filled_wh: list[int | None] = list(fills.filled_wh.tolist())
+    else:
+        book = load_orders(reader, slot_start_s, zone.name)
+        order = by_order_id(registry, book.area, book.party, book.counter)
+        own = book.take(order[book.area[order] == area.number])
+        columns = (own.party, own.counter, own.side, own.quantity_wh, own.price_micro_per_kwh)
+        filled_wh = [None] * len(own.area)
+    return [
+        ShownOrder(
+            order=order_id(registry.parties[party], slot_start_s, counter),
+            party=registry.parties[party],
+            side=_SIDE_NAMES[side],
+            quantity_wh=quantity_wh,
+            price_micro_per_kwh=price,
+            filled_wh=filled,
+        )
+        for party, counter, side, quantity_wh, price, filled in zip(
+            *(column.tolist() for column in columns), filled_wh, strict=True
+        )
+    ]

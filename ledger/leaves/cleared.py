@@ -1,0 +1,69 @@
+"""``cleared/<slot_start_s>/<zone>/<chunk>``: what a gate came to in each area, as columns, in chunks of area numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack, unpack_digests
+from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
+
+
+class ClearedLeaf(NamedTuple):
+    """Columns by area number, int64[n]; digests uint8[n, 32].
+
+    has_price: 1 where energy changes hands, else 0 and so is price_micro_per_kwh; orders: how many; book_roots, fills_roots: over each
+    area's salted rows; rules: entry digest of each area's rules; seed: 32 bytes, of the whole slot.
+    """
+
+    has_price: Int64
+    orders: Int64
+    price_micro_per_kwh: Int64
+    volume_wh: Int64
+    book_roots: Digests
+    fills_roots: Digests
+    rules: Digests
+    seed: bytes
+
+    def take(self, areas: slice) -> ClearedLeaf:
+        """Those of some areas."""
+        columns: dict[str, Any] = {name: getattr(self, name)[areas] for name in (*_COLUMNS, *_DIGESTS)}
+        return ClearedLeaf(**columns, seed=self.seed)
+
+
+_COLUMNS: Final = ("has_price", "orders", "price_micro_per_kwh", "volume_wh")
+_DIGESTS: Final = ("book_roots", "fills_roots", "rules")
+
+
+def _key(slot_start_s: int, zone: str, chunk: int) -> str:
+    return f"cleared/{slot_start_s}/{zone}/{chunk}"
+
+
+def _decode(seed: bytes, **columns: bytes) -> ClearedLeaf:
+    unpacked: dict[str, Any] = {name: unpack(columns[name]) for name in _COLUMNS}
+    unpacked |= {name: unpack_digests(columns[name]) for name in _DIGESTS}
+    return ClearedLeaf(**unpacked, seed=seed)
+
+
+def _encode(record: ClearedLeaf) -> Value:
+    columns = pack_each({name: getattr(record, name) for name in _COLUMNS})
+    return {**columns, **{name: getattr(record, name).tobytes() for name in _DIGESTS}, "seed": record.seed}
+
+
+CLEARED: Final = Family("cleared", _key, _decode, _encode)
+
+
+def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf:
+    """What a cleared gate came to in all ``areas`` areas of a zone, at least one."""
+    parts = [CLEARED.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(areas)]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in (*_COLUMNS, *_DIGESTS)
+    }
+    return ClearedLeaf(**columns, seed=parts[0].seed)
+
+
+def save_cleared(leaves: WritableLeaves, slot_start_s: int, zone: str, whole: ClearedLeaf) -> None:
+    """Write what a gate came to, chunk by chunk."""
+    for chunk, start, end in chunks(len(whole.orders)):
+        CLEARED.save(leaves, whole.take(slice(start, end)), slot_start_s, zone, chunk)

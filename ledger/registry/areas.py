@@ -1,0 +1,61 @@
+"""One area as it is at one time, with its rows in the zone: what queries show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ledger.leaves.columns import Int64
+from ledger.registry.in_force import Registry
+from ledger.registry.zones import Zone, ZoneInForce
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area. id: its name; number: in its zone; zone: as it is at that time."""
+
+    id: str
+    number: int
+    in_force: ZoneInForce
+    registry: Registry
+
+    @property
+    def zone(self) -> Zone:
+        """Its zone."""
+        return self.in_force.zone
+
+    @cached_property
+    def _own(self) -> Int64:
+        order, starts = self.in_force.rows_by_area
+        return order[starts[self.number] : starts[self.number + 1]]
+
+    @cached_property
+    def rows(self) -> Int64:
+        """int64[rows]: rows of the zone at whose points a meter hangs, ascending."""
+        return self._own[self.in_force.installation[self._own] >= 0]
+
+    @cached_property
+    def numbers(self) -> Int64:
+        """int64[rows]: numbers of the installations there."""
+        return self.registry.numbers[self.in_force.installation[self.rows]]
+
+    @cached_property
+    def settling(self) -> Int64:
+        """int64[settling rows]: rows of the zone whose points are billed to a party, ascending."""
+        return self._own[self.in_force.party[self._own] >= 0]
+
+    @cached_property
+    def parties(self) -> tuple[str, ...]:
+        """The party of each settling row."""
+        return tuple(self.registry.parties[number] for number in self.in_force.party[self.settling].tolist())
+
+    @cached_property
+    def settling_row_of(self) -> Mapping[str, int]:
+        """Index into ``settling`` of each party's row."""
+        return {party: row for row, party in enumerate(self.parties)}
+
+    def party_of(self, row: int) -> str | None:
+        """The party of a row of the zone, or None where nobody is billed."""
+        number = int(self.in_force.party[row])
+        return None if number < 0 else self.registry.parties[number]

@@ -1,0 +1,177 @@
+"""The registry: what never changes, and what is in force at a time as of a height (docs/spec/registry.md)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from ledger.leaves.columns import Int64
+from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
+from ledger.registry.zones import Zone, ZoneInForce
+
+VIEWS_MAX: Final = 4
+"""How many points in time are kept at hand; between two changes of the registry all times are one."""
+
+
+class Registry:
+    """All that is registered, at any time.
+
+    zones: ascending by the bytes of their names; parties: names by number; gateways: names, ascending; first_boundary_s: the
+    start of the first slot of any zone, no reading before it; numbers: int64[installations], ascending. Nothing of it changes.
+    """
+
+    def __init__(self, columns: RegistryColumns) -> None:
+        self.columns = columns
+        self.parties = columns.parties
+        self.gateways = columns.gateways
+        self.numbers = columns.numbers
+        self.gateway_place: Mapping[str, int] = {name: place for place, name in enumerate(columns.gateways)}
+        self.first_boundary_s = min((timeline.first_slot_start_s for timeline in columns.timelines), default=0)
+        self._area_starts = np.searchsorted(columns.area_zone, np.arange(len(columns.zones) + 1))
+        self._point_zone = columns.area_zone[columns.point_area] if len(columns.points) else columns.point_area
+        self._point_starts = np.searchsorted(self._point_zone, np.arange(len(columns.zones) + 1))
+        self.zones = tuple(self._zone(place) for place in range(len(columns.zones)))
+        entries = (
+            columns.rules_entries, columns.area_entries, columns.point_entries, columns.installation_entries,
+        )  # fmt: skip
+        self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
+        self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))
+        self._views: OrderedDict[tuple[int, int], InForce] = OrderedDict()
+
+    @classmethod
+    def from_state(cls, source: AllRegistered) -> Registry:
+        """Read every entity of a state once."""
+        return cls(read_columns(source))
+
+    def at(self, time_s: int, height: int) -> InForce:
+        """What is in force at ``time_s`` (UTC seconds) as of ``height``."""
+        moment = (
+            int(np.searchsorted(self._times_s, time_s, side="right")),
+            int(np.searchsorted(self._heights, height, side="right")),
+        )
+        view = self._views.pop(moment, None) or InForce(self, time_s, height)
+        self._views[moment] = view
+        if len(self._views) > VIEWS_MAX:
+            self._views.popitem(last=False)
+        return view
+
+    @cached_property
+    def party_number(self) -> Mapping[str, int]:
+        """Number of each party."""
+        return {name: number for number, name in enumerate(self.parties)}
+
+    @cached_property
+    def party_rank(self) -> Int64:
+        """int64[parties]: how the ids of their orders rank, which begin with the party's name and a slash."""
+        rank = np.empty(len(self.parties), dtype=np.int64)
+        rank[sorted(range(len(self.parties)), key=lambda number: f"{self.parties[number]}/".encode())] = np.arange(
+            len(rank)
+        )
+        return rank
+
+    @cached_property
+    def _area_place(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self.columns.areas)}
+
+    def zone_of_area(self, area: str) -> tuple[Zone, int] | None:
+        """The zone of an area and the area's number in it; None for a name that no area has."""
+        place = self._area_place.get(area)
+        if place is None:
+            return None
+        zone = self.zones[int(self.columns.area_zone[place])]
+        return zone, place - self.areas_of(zone.place).start
+
+    @cached_property
+    def zone_place(self) -> Mapping[str, int]:
+        """Place of each zone in ``zones``."""
+        return {zone.name: zone.place for zone in self.zones}
+
+    def zone(self, name: str) -> Zone:
+        """The zone of that name."""
+        return self.zones[self.zone_place[name]]
+
+    def areas_of_rows(self, zone: str, first: int, end: int) -> list[str]:
+        """The areas that have rows ``first`` ... ``end`` - 1 of a zone, by number."""
+        points = self.points_of(self.zone_place[zone])
+        own = self.columns.point_area[points][first:end]
+        return [self.columns.areas[place] for place in np.unique(own).tolist()]
+
+    @cached_property
+    def installation_zone(self) -> Int64:
+        """int64[installations]: place of the zone of each."""
+        return self._point_zone[self.columns.installation_point]
+
+    @cached_property
+    def installation_row(self) -> Int64:
+        """int64[installations]: row in its zone of the point of each."""
+        return self.columns.installation_point - self._point_starts[self.installation_zone]
+
+    def points_of(self, zone: int) -> slice:
+        """The points of a zone among all points."""
+        return slice(int(self._point_starts[zone]), int(self._point_starts[zone + 1]))
+
+    def areas_of(self, zone: int) -> slice:
+        """The areas of a zone among all areas."""
+        return slice(int(self._area_starts[zone]), int(self._area_starts[zone + 1]))
+
+    def _zone(self, place: int) -> Zone:
+        columns = self.columns
+        areas, points = columns.areas[self.areas_of(place)], columns.points[self.points_of(place)]
+        return Zone(place, columns.zones[place], columns.timelines[place], areas, points)
+
+
+class InForce:
+    """The registry at one time, as of one height.
+
+    gateway: int64[installations], place of the gateway that reads each, -1 where none is in force.
+    """
+
+    def __init__(self, registry: Registry, time_s: int, height: int) -> None:
+        self._registry = registry
+        columns = registry.columns
+        entry = columns.installation_entries.in_force(len(columns.numbers), time_s, height)
+        self.gateway = _taken(columns.installation_gateway, entry)
+        self._installation_at = np.full(len(columns.points), -1, dtype=np.int64)
+        hanging = np.flatnonzero(self.gateway >= 0)
+        self._installation_at[columns.installation_point[hanging]] = hanging
+        entry = columns.point_entries.in_force(len(columns.points), time_s, height)
+        self._party = _taken(columns.point_party, entry)
+        entry = columns.area_entries.in_force(len(columns.areas), time_s, height)
+        rules = _taken(columns.area_rules, entry)
+        in_force = columns.rules_entries.in_force(len(columns.rules), time_s, height)
+        self._rules_entry = np.where(rules >= 0, _taken(in_force, rules), -1)
+        self._zones: dict[int, ZoneInForce] = {}
+
+    def zone(self, zone: Zone) -> ZoneInForce:
+        """One zone of it."""
+        if zone.place not in self._zones:
+            self._zones[zone.place] = self._make_zone(zone)
+        return self._zones[zone.place]
+
+    def _make_zone(self, zone: Zone) -> ZoneInForce:
+        registry, columns = self._registry, self._registry.columns
+        points, areas = registry.points_of(zone.place), registry.areas_of(zone.place)
+        installation = self._installation_at[points]
+        entries, rules = np.unique(self._rules_entry[areas], return_inverse=True)
+        return ZoneInForce(
+            zone=zone,
+            area=columns.point_area[points] - areas.start,
+            party=self._party[points],
+            installation=installation,
+            modulus_wh=_taken(columns.modulus_wh, installation, absent=0),
+            limit_wh=_taken(columns.limit_wh, installation, absent=0),
+            ratio=_taken(columns.ratio, installation, absent=0),
+            rules=rules.astype(np.int64),
+            rules_digests=[columns.rules_digests[entry] for entry in entries.tolist()],
+        )
+
+
+def _taken(column: Int64, places: Int64, absent: int = -1) -> Int64:
+    """``column`` at ``places``, ``absent`` where a place is -1."""
+    if not len(column):
+        return np.full(len(places), absent, dtype=np.int64)
+    return np.where(places >= 0, column[places], absent)

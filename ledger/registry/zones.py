@@ -1,0 +1,85 @@
+"""One zone: what never changes of it, and what is in force in it at a time, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from gridcore.errors import require
+from ledger.leaves.columns import Int64
+
+
+class Timeline(NamedTuple):
+    """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change."""
+
+    first_slot_start_s: int
+    gate_before_start_s: int
+    metering_deadline_s: int
+    open_before_start_s: int
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A zone at any time. place: among the zones by name; areas: names by number; points: names by row."""
+
+    place: int
+    name: str
+    timeline: Timeline
+    areas: Sequence[str]
+    points: Sequence[str]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class ZoneInForce:
+    """A zone as it is at one time, as of one height.
+
+    Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); installation (place
+    among all, -1 where there is no meter), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter).
+    rules: int64[areas], which of ``rules_digests`` (entry digests) each area has.
+    """
+
+    zone: Zone
+    area: Int64
+    party: Int64
+    installation: Int64
+    modulus_wh: Int64
+    limit_wh: Int64
+    ratio: Int64
+    rules: Int64
+    rules_digests: Sequence[bytes]
+
+    @cached_property
+    def settling(self) -> Int64:
+        """int64[settling rows]: the rows whose point has a party, ascending."""
+        return np.flatnonzero(self.party >= 0)
+
+    @cached_property
+    def rows_by_area(self) -> tuple[Int64, Int64]:
+        """All rows ordered by area number, then row, and int64[areas + 1]: where each area's begin in them."""
+        order = np.argsort(self.area, kind="stable")
+        return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
+
+    @cached_property
+    def settling_by_area(self) -> tuple[Int64, Int64]:
+        """The settling rows ordered by area number, then row, and int64[areas + 1]: where each area's begin in them."""
+        order = self.settling[np.argsort(self.area[self.settling], kind="stable")]
+        return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
+
+    def rows_of_parties(self, parties: Int64) -> Int64:
+        """int64[n]: the settling row of each of some party numbers; every one of them has one."""
+        order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
+        known = self.party[order]
+        place = np.searchsorted(known, parties)
+        require(
+            bool((place < len(known)).all()) and bool((known[np.minimum(place, len(known) - 1)] == parties).all()),
+            f"a party with orders has a settling point in zone {self.zone.name}",
+        )
+        return order[place]

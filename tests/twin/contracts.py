@@ -1,0 +1,218 @@
+"""The slow twin of the contracts: how a slot's orders are cleared and how its energy is settled (docs/spec/contracts.md).
+
+Written from the rules alone, candidate by candidate and member by member, in whole numbers and fractions. ``market`` and
+``settlement`` say when they are called and what becomes of the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+# --------------------------------------------------------------------------------------------- the call auction
+
+
+class Order(NamedTuple):
+    """A standing order, as the book holds it."""
+
+    area: int
+    party: str
+    number: int
+    counter: int
+    side: int
+    """0 buy, 1 sell."""
+    quantity_wh: int
+    price: int
+    transaction_id: bytes
+    seed: bytes
+
+    def id(self, slot_start_s: int) -> bytes:
+        """``<party>/<slot>/<counter>``, whose UTF-8 bytes break ties."""
+        return f"{self.party}/{slot_start_s}/{self.counter}".encode()
+
+
+def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    """``total`` in proportion to ``weights``; odd units to the largest remainders, equal ones in the order given."""
+    shares = [Fraction(total * weight, sum(weights)) for weight in weights]
+    parts = [int(share) for share in shares]
+    order = sorted(range(len(weights)), key=lambda i: (parts[i] - shares[i], i))
+    for i in order[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
+
+
+def clearing_price(orders: Sequence[Order], reference: int | None) -> tuple[int, int]:
+    """(price, volume) of the uniform price that trades most."""
+    candidates = []
+    for price in sorted({order.price for order in orders}):
+        demand = sum(o.quantity_wh for o in orders if o.side == 0 and o.price >= price)
+        supply = sum(o.quantity_wh for o in orders if o.side == 1 and o.price <= price)
+        candidates.append((min(demand, supply), demand - supply, price))
+    volume = max((volume for volume, _, _ in candidates), default=0)
+    candidates = [c for c in candidates if c[0] == volume]
+    least = min((abs(excess) for _, excess, _ in candidates), default=0)
+    candidates = [c for c in candidates if abs(c[1]) == least]
+    if not candidates:
+        return 0, 0
+    low, high = candidates[0][2], candidates[-1][2]
+    if all(excess > 0 for _, excess, _ in candidates):
+        return high, volume
+    if all(excess < 0 for _, excess, _ in candidates):
+        return low, volume
+    return (low + high) // 2 if reference is None else min(max(reference, low), high), volume
+
+
+def ration(orders: Sequence[Order], volume: int, best_first: Callable[[Order], int]) -> dict[Order, int]:
+    """Whole price levels, the best first, while they fit; the one that does not is shared pro rata of what is left."""
+    fills: dict[Order, int] = {}
+    for level in sorted({best_first(order) for order in orders}):
+        members = [order for order in orders if best_first(order) == level]
+        quantities = [order.quantity_wh for order in members]
+        parts = quantities if sum(quantities) <= volume else split_by_largest_remainder(volume, quantities)
+        fills |= dict(zip(members, parts, strict=True))
+        volume -= sum(parts)
+    return fills
+
+
+def clear_auction(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:
+    """(price, volume, filled Wh of each order). Orders come ascending by order id."""
+    reference = terms["reference_price_micro_per_kwh"]
+    price, volume = clearing_price(orders, reference)
+    if volume == 0:
+        return 0, 0, [0 for _ in orders]
+    buys = [order for order in orders if order.side == 0 and order.price >= price]
+    sells = [order for order in orders if order.side == 1 and order.price <= price]
+    fills = ration(buys, volume, lambda order: -order.price) | ration(sells, volume, lambda order: order.price)
+    return price, volume, [fills.get(order, 0) for order in orders]
+
+
+# ------------------------------------------------------------------------------------------------- slot settlement
+
+
+class Member(NamedTuple):
+    """A point that settles: what it metered and traded, in Wh."""
+
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+
+
+class Settled(NamedTuple):
+    """The contract's position columns of each member, its area columns, and what each account receives in nano."""
+
+    positions: Sequence[tuple[int, ...]]
+    area: tuple[int, ...]
+    received: dict[str, int]
+
+
+class Line(NamedTuple):
+    """One kind of line of one member; a positive amount is owed by the member to the account."""
+
+    amount_nano: int
+    account: str
+
+
+def named(prices: Mapping[str, int]) -> dict[str, int]:
+    """The prices by their short names."""
+    return {name.removesuffix("_micro_per_kwh"): price for name, price in prices.items()}
+
+
+def supplier_only(member: Member, p: Mapping[str, int]) -> int:
+    """What the same energy would cost with the supplier alone."""
+    own = member.import_wh * (p["residual_price"] + p["network_residual"] + p["levy"])
+    return own - member.export_wh * p["feed_in_price"]
+
+
+def received_by(accounts: Sequence[str], lines: Sequence[Line]) -> dict[str, int]:
+    """The sum of the lines of each account."""
+    return {account: sum(line.amount_nano for line in lines if line.account == account) for account in accounts}
+
+
+def auction_lines(member: Member, trade_price: int, p: Mapping[str, int]) -> list[Line]:
+    """``slot_settlement/1`` of one member."""
+    over_import, over_export = member.import_wh - member.bought_wh, member.export_wh - member.sold_wh
+    traded = min(member.import_wh, member.bought_wh)
+    return [
+        Line(+member.bought_wh * trade_price, "clearing"),
+        Line(-member.sold_wh * trade_price, "clearing"),
+        Line(+max(over_import, 0) * p["residual_price"], "supplier"),
+        Line(-max(-over_import, 0) * p["surplus_price"], "balance"),
+        Line(-max(over_export, 0) * p["feed_in_price"], "offtaker"),
+        Line(+max(-over_export, 0) * p["shortfall_price"], "balance"),
+        Line(+traded * p["network_traded"], "network"),
+        Line(+(member.import_wh - traded) * p["network_residual"], "network"),
+        Line(+member.import_wh * p["levy"], "levy"),
+    ]
+
+
+class CallAuction:
+    """``p2p_call_auction/1``."""
+
+    takes_orders = True
+    accounts = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
+    position_columns = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+    area_columns: tuple[str, ...] = ()
+    clear = staticmethod(clear_auction)
+
+    @classmethod
+    def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
+        """Each member for itself."""
+        p = named(prices)
+        bills = [auction_lines(member, trade_price, p) for member in members]
+        positions = [
+            (member.bought_wh, member.sold_wh, sum(line.amount_nano for line in bill), supplier_only(member, p))
+            for member, bill in zip(members, bills, strict=True)
+        ]
+        return Settled(positions, (), received_by(cls.accounts, [line for bill in bills for line in bill]))
+
+
+class MidMarketRate:
+    """``mid_market_rate/1``: what the community makes and uses itself changes hands in the middle of both prices."""
+
+    takes_orders = False
+    accounts = ("community", "levy", "network")
+    position_columns = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
+    area_columns = ("surplus_wh", "deficit_wh")
+
+    @staticmethod
+    def clear(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:
+        """No order is taken, so none is filled."""
+        return 0, 0, [0 for _ in orders]
+
+    @classmethod
+    def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
+        """The whole area at once."""
+        p = named(prices)
+        surplus = [max(member.export_wh - member.import_wh, 0) for member in members]
+        deficit = [max(member.import_wh - member.export_wh, 0) for member in members]
+        shared = min(sum(surplus), sum(deficit))
+        transfer = shared * (p["feed_in_price"] + p["residual_price"]) // 2
+        paid = split(transfer + (sum(deficit) - shared) * p["residual_price"], deficit)
+        earned = split(transfer + (sum(surplus) - shared) * p["feed_in_price"], surplus)
+        bought, sold = split(shared, deficit), split(shared, surplus)
+        positions, lines = [], []
+        for i, member in enumerate(members):
+            community = paid[i] - earned[i]
+            bill = [
+                Line(community, "community"),
+                Line(bought[i] * p["network_traded"], "network"),
+                Line((member.import_wh - bought[i]) * p["network_residual"], "network"),
+                Line(member.import_wh * p["levy"], "levy"),
+            ]
+            pays = sum(line.amount_nano for line in bill)
+            positions.append((bought[i], sold[i], community, pays, supplier_only(member, p)))
+            lines += bill
+        return Settled(positions, (sum(surplus), sum(deficit)), received_by(cls.accounts, lines))
+
+
+def split(total: int, weights: Sequence[int]) -> list[int]:
+    """By largest remainder; nothing among those who have no weight."""
+    return split_by_largest_remainder(total, weights) if sum(weights) else [0 for _ in weights]
+
+
+MARKETS: Mapping[str, type[CallAuction | MidMarketRate]] = {
+    "p2p_call_auction/1": CallAuction,
+    "mid_market_rate/1": MidMarketRate,
+}

@@ -1,0 +1,201 @@
+"""Bytes, and the forms of what is signed: transactions and their parts (docs/spec/encoding.md, envelope.md, batch.md)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gridcore import cbor, merkle
+from gridcore.errors import EncodingError
+from gridcore.sm3 import sm3
+
+Leaf = dict[str, Any]
+ZEROS = bytes(32)
+NAME = re.compile("[A-Za-z0-9._-]{1,64}")
+I64, FROM_1, U32, TIME = range(-(2**63), 2**63), range(1, 2**63), range(2**32), range(253_402_300_800)
+
+
+def pack(layout: str, *values: int) -> bytes:
+    """A row: little-endian, no gaps. I u32, i i32, B u8, q i64, Q u64."""
+    return struct.pack("<" + layout, *values)
+
+
+class Column(list[int]):
+    """i64 x n: in the state a list of numbers, in a leaf their bytes."""
+
+
+def leaf_bytes(key: str, value: Leaf) -> bytes:
+    """What a leaf of the state tree hashes: canonical ``[key, value]``."""
+
+    def packed(item: Any) -> Any:
+        if isinstance(item, Column):
+            return pack(f"{len(item)}q", *item)
+        if isinstance(item, bytearray):
+            return bytes(item)
+        if isinstance(item, dict):
+            return {name: packed(part) for name, part in item.items()}
+        return [packed(part) for part in item] if isinstance(item, list) else item
+
+    return cbor.encode([key, packed(value)])
+
+
+def salted_root(seed: bytes, rows: Sequence[bytes], part: slice = slice(None)) -> bytes:
+    """The root over salted rows, or over a part of them with the salts that they have in the whole."""
+    salted = [salt + row for salt, row in zip(merkle.salts(seed, len(rows)), rows, strict=True)]
+    return merkle.root(salted[part])
+
+
+def first(*checks: tuple[bool, int]) -> int:
+    """The code of the first check that fails, 0 if none does."""
+    return next((code for failed, code in checks if failed), 0)
+
+
+def fits(value: Any, form: Any) -> bool:
+    """Whether a decoded value has a form: a number = bytes of that length; a range of integers; a pattern of text; a type; one
+    constant text or truth; an array of forms; a map of exactly these keys (one that ends in ``?`` may be absent)."""
+    if isinstance(form, bool):
+        return value is form
+    if isinstance(form, int):
+        return isinstance(value, bytes) and len(value) == form
+    if isinstance(form, range):
+        return isinstance(value, int) and not isinstance(value, bool) and value in form
+    if isinstance(form, str):
+        return isinstance(value, str) and value == form
+    if isinstance(form, re.Pattern):
+        return isinstance(value, str) and form.fullmatch(value) is not None
+    if isinstance(form, list):
+        return isinstance(value, list) and len(value) == len(form) and all(map(fits, value, form))
+    if isinstance(form, dict):
+        forms = {key.rstrip("?"): form[key] for key in form}
+        missing = isinstance(value, dict) and [key for key in form if key not in value and not key.endswith("?")]
+        return missing == [] and all(key in forms and fits(value[key], forms[key]) for key in value)
+    return isinstance(value, form)
+
+
+ANY_NAME = re.compile(".{1,64}", re.DOTALL)
+ONCE = {"client_id": 16, "valid_until_s": I64}
+
+KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, attachment
+    "clock/advance": ("clock", ONCE, {"to_s": TIME}, 0),
+    "registry/register": ("administrator", ONCE, {"rows": range(1, 4_097), "rows_root": 32}, bytes),
+    "metering/open_epoch": (
+        "utility",
+        ONCE,
+        {"epoch": I64, "gateway": ANY_NAME, "reason": re.compile(".{1,200}", re.DOTALL)},
+        0,
+    ),
+    "market/order": (
+        "prosumer",
+        {"counter": I64, "slot_start_s": I64},
+        {"area": ANY_NAME, "price_micro_per_kwh": I64, "quantity_wh": I64, "side": re.compile("buy|sell")},
+        0,
+    ),
+    "metering/reading_batch": (
+        "gateway",
+        {"counter": FROM_1, "epoch": FROM_1},
+        {
+            "agent": re.compile(".{0,64}", re.DOTALL),
+            "boundary_s": I64,
+            "clock": {"offset_ms": I64, "state": re.compile("synced|holdover|unsynced|simulated")},
+            "configuration": 32,
+            "observations?": 32,
+            "previous": 32,
+            "profiles": 32,
+            "receipt?": [I64, 32],
+            "registers": ["1-0:1.8.0", "1-0:2.8.0"],
+            "rows": range(1, 4_097),
+            "rows_root": 32,
+        },
+        bytes,  # its content is judged last: code 47
+    ),
+}
+
+ENVELOPE = {"body": dict, "chain": str, "identity": dict, "kind": str, "signer": NAME}
+ENVELOPE |= {"type": "transaction", "version": range(1, 2)}
+
+
+class Transaction(NamedTuple):
+    """A transaction of good form; ``content`` is the decoded signed map. The signature is no part of its id."""
+
+    id: bytes
+    signed: bytes
+    signature: bytes
+    attachment: bytes
+    content: Leaf
+
+    @property
+    def signer(self) -> str:
+        """The name of who signed."""
+        name: str = self.content["signer"]
+        return name
+
+
+def decode_envelope(wire: bytes) -> Transaction | None:
+    """A transaction whose frame is good, or None; identity and body are not looked at."""
+    try:
+        parts = cbor.decode(wire, items_max=4)
+        if not fits(parts, [bytes, 64, bytes]) or len(parts[0]) > 65_536 or len(parts[2]) > 1_048_576:
+            return None
+        content = cbor.decode(parts[0], items_max=256)
+    except EncodingError:
+        return None
+    signed, signature, attachment = parts
+    return Transaction(sm3(signed), signed, signature, attachment, content) if fits(content, ENVELOPE) else None
+
+
+def has_form(tx: Transaction) -> bool:
+    """Whether identity, body and attachment of a known kind are as they should be."""
+    _, *forms = KINDS.get(tx.content["kind"], ("", dict, dict, bytes))
+    return all(map(fits, (tx.content["identity"], tx.content["body"], tx.attachment), forms))
+
+
+# ---------------------------------------------------------------------------------------------------- reading batch
+
+
+class Row(NamedTuple):
+    """One row of a batch, as the meter shows it."""
+
+    meter: int
+    offset_ms: int
+    quality: int
+    registers: tuple[int, int]
+
+
+ROW_RANGES = [(0, 2**32 - 1), (-(2**31), 2**31 - 1), (0, 255), (0, 2**63 - 1), (0, 2**63 - 1)]
+
+
+def decode_column(data: bytes, count: int) -> list[int] | None:
+    """``count`` integers of ``base (i64) || width (u8) || count x unsigned``; None where any other choice was canonical."""
+    if len(data) < 9:
+        return None
+    base, width = struct.unpack("<qB", data[:9])
+    if width not in (1, 2, 4, 8) or len(data) != 9 + count * width:
+        return None
+    above = [int.from_bytes(data[at : at + width], "little") for at in range(9, len(data), width)]
+    narrowest = next(w for w in (1, 2, 4, 8) if max(above) < 1 << (8 * w))
+    return [base + a for a in above] if min(above) == 0 and width == narrowest else None
+
+
+def decode_rows(attachment: bytes, body: Leaf) -> tuple[bytes, list[Row]] | None:
+    """The seed and the rows that the body names; None where the attachment does not hold them, or other observations (47)."""
+    try:
+        content = cbor.decode(attachment, items_max=12)
+    except EncodingError:
+        return None
+    if not fits(content, {"columns": [bytes] * 5, "observations?": bytes, "seed": 32}):
+        return None
+    observed = content.get("observations")
+    if body.get("observations") != (None if observed is None else sm3(observed)):
+        return None
+    if observed is not None and not 1 <= len(observed) <= 65_536:
+        return None
+    columns = [decode_column(column, body["rows"]) for column in content["columns"]]
+    for column, (low, high) in zip(columns, ROW_RANGES, strict=True):
+        if column is None or not all(low <= value <= high for value in column):
+            return None
+    flat = list(zip(*[column for column in columns if column is not None], strict=True))
+    if salted_root(content["seed"], [pack("IiBQQ", *values) for values in flat]) != body["rows_root"]:
+        return None
+    return content["seed"], [Row(meter, offset, quality, (a, b)) for meter, offset, quality, a, b in flat]

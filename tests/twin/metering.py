@@ -1,0 +1,190 @@
+"""Reading batches: each row gets a verdict, accepted values go into the columns of their zone (docs/spec/state.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gridcore.sm3 import sm3
+from tests.twin.forms import ZEROS, Column, Leaf, Row, Transaction, decode_rows, first
+
+if TYPE_CHECKING:
+    from tests.twin.twin import Twin
+
+CHUNK, NEIGHBOURS, REGISTER_WH_MAX = 1_024, 96, 10**13
+ABSENT, INTERPOLATED = 0xFF, 2
+Registers = tuple[int, int]
+
+
+def advance(old: int, new: int, modulus_wh: int) -> int:
+    """How far a register went, over its rollover where it has one."""
+    return new - old + (modulus_wh if new < old else 0)
+
+
+def advance_verdict(old: int, new: int, slots: int, limit_wh: int, modulus_wh: int) -> int:
+    """0, 83 or 84: may a register have gone from ``old`` to ``new`` in so many slots?"""
+    wh = advance(old, new, modulus_wh)
+    most = min(slots * limit_wh, modulus_wh // 2) if modulus_wh else slots * limit_wh
+    return first((wh < 0, 83), (wh > most, 83 if new < old else 84))
+
+
+def open_epoch(twin: Twin, content: Leaf) -> int:
+    """A gateway that lost its outbox starts again at counter 1, if its organisation says so; the hole stays visible."""
+    body = content["body"]
+    gateway = twin.in_force("gateway/" + body["gateway"])
+    if gateway is not None and gateway["organisation"] != twin.in_force_signer(content["signer"])["organisation"]:
+        return 15
+    key = "delivery/" + body["gateway"]
+    delivery = twin.leaves.get(key)
+    if delivery is None or body["epoch"] != delivery["epoch"] + 1:
+        return 49
+    twin.leaves[key] = delivery | {"epoch": body["epoch"], "counter": 0, "last": ZEROS}
+    return 0
+
+
+def take_batch(twin: Twin, tx: Transaction) -> int:
+    """A batch stands or falls as a whole by its chain of counters; each of its rows gets a verdict of its own."""
+    identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
+    gateway, delivery = twin.in_force("gateway/" + name), twin.leaves.get("delivery/" + name)
+    if gateway is None or "retired" in gateway or delivery is None:
+        return 15
+    counter, boundary = identity["counter"], body["boundary_s"]
+    code = first(
+        (identity["epoch"] != delivery["epoch"], 40),
+        (counter == delivery["counter"], 1 if tx.id == delivery["last"] else 42),
+        (counter < delivery["counter"], 43),
+        (counter > delivery["counter"] + 1, 41),
+        (body["previous"] != delivery["last"], 44),
+        (boundary < twin.first_boundary_s or boundary % twin.slot_s != 0, 46),
+        (boundary > twin.ledger_time_s, 45),
+    )
+    if code:
+        return code
+    held = decode_rows(tx.attachment, body)
+    if held is None:
+        return 47
+    take_rows(twin, name, boundary, *held, f"exception/{name}/{identity['epoch']}/{counter}")
+    last_boundary_s = max(delivery["last_boundary_s"], boundary)
+    twin.leaves["delivery/" + name] = delivery | {
+        "counter": counter,
+        "last": tx.id,
+        "last_boundary_s": last_boundary_s,
+    }
+    return 0
+
+
+def take_rows(twin: Twin, gateway: str, boundary: int, seed: bytes, rows: Sequence[Row], exception_key: str) -> None:
+    """Verdict by verdict; accepted values are written at the end, so that no row of a batch judges by another."""
+    exceptions: list[list[int]] = []
+    accepted: list[Row] = []
+    met: set[int] = set()
+    for index, row in enumerate(rows):
+        verdict = row_verdict(twin, row, gateway, boundary, met)
+        met.add(row.meter)
+        if verdict is None:
+            accepted.append(row)
+        elif verdict != 0:
+            exceptions.append([index, row.meter, verdict])
+    if exceptions:
+        twin.leaves[exception_key] = {"boundary_s": boundary, "rows": exceptions}
+    reseeded: set[str] = set()
+    for row in accepted:
+        write_row(twin, row, boundary, seed, reseeded)
+
+
+def row_verdict(twin: Twin, row: Row, gateway: str, boundary: int, met: set[int]) -> int | None:
+    """81 to 88; 0 for a value that already stands; None for a row to accept."""
+    installation = twin.registry.value(f"installation/{row.meter}", boundary, twin.height - 1)
+    if installation is None or "removed" in installation:
+        return 82
+    zone, place = twin.place(installation["point"])
+    standing = row_at(twin, zone, place, boundary)
+    code = first(
+        (installation["gateway"] != gateway, 86),
+        (row.meter in met, 85),
+        (row.quality % 16 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
+        (abs(row.offset_ms) > 500 * twin.slot_s, 88),
+        (standing is not None and standing[0] != row.registers, 81),
+    )
+    if code or standing is not None:
+        return code
+    for register in (0, 1):
+        verdict = range_verdict(twin, installation, boundary, register, row.registers[register])
+        if verdict:
+            return verdict
+    return None
+
+
+def range_verdict(twin: Twin, installation: Leaf, boundary: int, register: int, new: int) -> int:
+    """0, 83 or 84 for one register of a row: against the newest value, or for a late row against its neighbours."""
+    limit, modulus = installation["limit_wh"], installation["modulus_wh"]
+    zone, place = twin.place(installation["point"])
+    if new > REGISTER_WH_MAX or (modulus > 0 and new >= modulus):
+        return 84
+    latest = latest_of(twin, zone, place)
+    if latest is not None and latest[0] < boundary:
+        slots = (boundary - latest[0]) // twin.slot_s
+        return advance_verdict(latest[1][register], new, slots, limit, modulus)
+    verdicts = []
+    for direction in (-1, +1):
+        around = [row_at(twin, zone, place, boundary + direction * k * twin.slot_s) for k in range(NEIGHBOURS + 1)]
+        for slots, neighbour in enumerate(around):
+            if neighbour is not None:
+                value = neighbour[0][register]
+                old, later = (value, new) if direction < 0 else (new, value)
+                verdicts.append(advance_verdict(old, later, slots, limit, modulus))
+                break
+        else:
+            if direction > 0 and latest is not None:
+                slots = (latest[0] - boundary) // twin.slot_s
+                verdicts.append(advance_verdict(new, latest[1][register], slots, limit, modulus))
+    return next((verdict for verdict in verdicts if verdict), 0)
+
+
+def row_at(twin: Twin, zone: str, row: int, boundary: int) -> tuple[Registers, int] | None:
+    """(registers, quality) that stand for a row of a zone at a boundary; missing is never zero."""
+    chunk, index = divmod(row, CHUNK)
+    leaf = twin.leaves.get(f"registers/{boundary}/{zone}/{chunk}")
+    if leaf is None or leaf["quality"][index] == ABSENT:
+        return None
+    return (leaf["registers"][0][index], leaf["registers"][1][index]), leaf["quality"][index]
+
+
+def latest_of(twin: Twin, zone: str, row: int) -> tuple[int, Registers] | None:
+    """A row's newest boundary, with the registers there."""
+    chunk, index = divmod(row, CHUNK)
+    leaf = twin.leaves.get(f"latest/{zone}/{chunk}")
+    if leaf is None or leaf["boundary_s"][index] == -1:
+        return None
+    return leaf["boundary_s"][index], (leaf["registers"][0][index], leaf["registers"][1][index])
+
+
+def write_row(twin: Twin, row: Row, boundary: int, seed: bytes, reseeded: set[str]) -> None:
+    """Put an accepted value into its chunks; the batch's seed goes into a chunk's seed once."""
+    installation = twin.registry.must(f"installation/{row.meter}", boundary, twin.height - 1)
+    zone, place = twin.place(installation["point"])
+    chunk, index = divmod(place, CHUNK)
+    size = min(CHUNK, len(twin.registry.points[zone]) - chunk * CHUNK)
+    key = f"registers/{boundary}/{zone}/{chunk}"
+    registers = [Column([0] * size), Column([0] * size)]
+    new: Leaf = {"quality": bytearray([ABSENT] * size), "registers": registers, "seed": ZEROS}
+    leaf = twin.leaves.setdefault(key, new)
+    if key not in reseeded:
+        leaf["seed"] = sm3(leaf["seed"] + seed)
+        reseeded.add(key)
+    leaf["quality"][index] = row.quality
+    leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
+    twin.touched.add((zone, boundary))
+    registers = [Column([0] * size), Column([0] * size)]
+    new = {"boundary_s": Column([-1] * size), "registers": registers, "seed": ZEROS}
+    leaf = twin.leaves.setdefault(f"latest/{zone}/{chunk}", new)
+    if boundary > leaf["boundary_s"][index]:
+        leaf["boundary_s"][index], leaf["seed"] = boundary, twin.leaves[key]["seed"]
+        leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
+
+
+def chunk_seeds(twin: Twin, zone: str, boundary: int) -> list[bytes]:
+    """The seeds of all chunks of a zone at a boundary; 32 zero bytes for one that was never written."""
+    count = (len(twin.registry.points[zone]) + CHUNK - 1) // CHUNK
+    keys = [f"registers/{boundary}/{zone}/{chunk}" for chunk in range(count)]
+    return [twin.leaves[key]["seed"] if key in twin.leaves else ZEROS for key in keys]

@@ -1,0 +1,212 @@
+"""Runs: what the points of a zone used in a slot, what they pay, and what the accounts receive (docs/spec/state.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from gridcore import cbor
+from gridcore.sm3 import sm3
+from tests.twin.contracts import MARKETS, Member
+from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
+from tests.twin.market import chunks
+from tests.twin.metering import ABSENT, advance, chunk_seeds, row_at
+
+if TYPE_CHECKING:
+    from tests.twin.twin import Twin
+
+CHUNK = 1_024
+NANO = 10**9
+
+
+class Point(NamedTuple):
+    """One row of a zone in a slot; registers: start and end of import, of export, -1 where absent."""
+
+    area: int
+    party: str
+    quality: int
+    registers: tuple[int, int, int, int]
+    import_wh: int
+    export_wh: int
+
+
+def settling_rows(twin: Twin, zone: str, slot: int) -> list[int]:
+    """The rows whose point has a party in the slot."""
+    rows = []
+    for row, name in enumerate(twin.registry.points[zone]):
+        point = twin.registry.value("point/" + name, slot, twin.height - 1)
+        if point is not None and "party" in point:
+            rows.append(row)
+    return rows
+
+
+def is_complete(twin: Twin, zone: str, slot: int) -> bool:
+    """Whether every settling row has a value at the slot's start and at its end."""
+    ends = (slot, slot + twin.slot_s)
+    return all(row_at(twin, zone, row, end) is not None for row in settling_rows(twin, zone, slot) for end in ends)
+
+
+def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
+    """What a row shows for a slot."""
+    name = twin.registry.points[zone][row]
+    point = twin.registry.value("point/" + name, slot, twin.height - 1) or {}
+    installed = twin.registry.installation_at(name, slot, twin.height - 1)
+    start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
+    shown = [-1 if reading is None else reading[0][index] for index in (0, 1) for reading in (start, end)]
+    energies = [0, 0]
+    if start is not None and end is not None and installed is not None:
+        _, meter = installed
+        energies = [advance(start[0][i], end[0][i], meter["modulus_wh"]) * meter["ratio"] for i in (0, 1)]
+    area = twin.leaves["area/" + point["area"]]["number"] if point else 0
+    quality = ABSENT if end is None else end[1]
+    registers = (shown[0], shown[1], shown[2], shown[3])
+    return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
+
+
+def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
+    """The initial run of a complete slot: positions, what each point owes and each account receives."""
+    settling = settling_rows(twin, zone, slot)
+    if not settling:
+        return
+    contract = twin.contract(zone, slot)
+    market = MARKETS[contract["contract"]]
+    points = [read_point(twin, zone, row, slot) for row in range(len(twin.registry.points[zone]))]
+    filled: dict[tuple[str, int], int] = {}
+    for chunk in chunks(twin, f"fills/{slot}/{zone}"):
+        for number, side, wh in zip(chunk["party"], chunk["side"], chunk["filled_wh"], strict=True):
+            party = twin.registry.parties[number]
+            filled[party, side] = filled.get((party, side), 0) + wh
+    columns = [[0] * len(market.position_columns) for _ in points]
+    area_columns, received, rules_digests = [], [], []
+    prices = trade_prices(twin, zone, slot)
+    for number, area in enumerate(twin.registry.areas[zone]):
+        rules_digest, rules = twin.rules(area, slot)
+        rows = [row for row in settling if points[row].area == number]
+        members = [
+            Member(
+                points[row].import_wh, points[row].export_wh, *(filled.get((points[row].party, s), 0) for s in (0, 1))
+            )
+            for row in rows
+        ]
+        settled = market.settle(members, prices[number], rules["prices"])
+        for row, own in zip(rows, settled.positions, strict=True):
+            columns[row] = list(own)
+        area_columns.append(settled.area)
+        received.append(settled.received)
+        rules_digests.append(rules_digest)
+    seeds = [chunk_seeds(twin, zone, boundary) for boundary in (slot, slot + twin.slot_s)]
+    seed = sm3(cbor.encode(["result-seed/2", slot, zone, run, *seeds]))
+    rows_bytes = [
+        pack("IB", row, point.quality)
+        + pack(f"{6 + len(own)}q", *point.registers, point.import_wh, point.export_wh, *own)
+        for row, (point, own) in enumerate(zip(points, columns, strict=True))
+    ]
+    area_rows = [
+        pack("I", number) + digest + pack(f"{len(own)}q", *own)
+        for number, (digest, own) in enumerate(zip(rules_digests, area_columns, strict=True))
+    ]
+    totals = [
+        pack("IBqI", number, index, *divmod(amounts[account], NANO))
+        for number, amounts in enumerate(received)
+        for index, account in enumerate(market.accounts)
+    ]
+    twin.leaves[f"run/{slot}/{zone}/{run}"] = {
+        "areas": len(area_rows),
+        "areas_root": salted_root(sm3(seed + b"areas"), area_rows),
+        "as_of_height": twin.height - 1,
+        "contract": contract["contract"],
+        "contract_pin": contract["contract_pin"],
+        "points": len(settling),
+        "rows": len(rows_bytes),
+        "rows_root": salted_root(seed, rows_bytes),
+        "run": run,
+        "slot_start_s": slot,
+        "totals_root": salted_root(sm3(seed + b"totals"), totals),
+        "zone": zone,
+    }
+    runs = twin.leaves.get(f"runs/{slot}/{zone}", {"runs": []})["runs"]
+    twin.leaves[f"runs/{slot}/{zone}"] = {"runs": [*runs, [run, twin.height]]}
+    write_positions(twin, f"positions/{slot}/{zone}/{run}", seed, points, columns, market.position_columns)
+    own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
+    write_results(twin, f"results/{slot}/{zone}/{run}", seed, rules_digests, own_columns, received)
+    pays = market.position_columns.index("pays_nano")
+    post(twin, zone, [own[pays] for own in columns], received, seed)
+
+
+def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:
+    """By area number: the price at which the slot was cleared, 0 where nothing was."""
+    cleared = chunks(twin, f"cleared/{slot}/{zone}")
+    return [price for leaf in cleared for price in leaf["price_micro_per_kwh"]]
+
+
+def write_positions(
+    twin: Twin, prefix: str, seed: bytes, points: Sequence[Point], columns: Sequence[list[int]], names: Sequence[str]
+) -> None:
+    """The rows of a run by chunks, each with the root of its rows."""
+    heads = ("start_import", "end_import", "start_export", "end_export", "import_wh", "export_wh")
+    table = [
+        (*point.registers, point.import_wh, point.export_wh, *own) for point, own in zip(points, columns, strict=True)
+    ]
+    rows = [
+        pack("IB", row, point.quality) + pack(f"{len(values)}q", *values)
+        for row, (point, values) in enumerate(zip(points, table, strict=True))
+    ]
+    for number, at in enumerate(range(0, len(table), CHUNK)):
+        part = slice(at, at + CHUNK)
+        by_name = zip((*heads, *names), zip(*table[part], strict=True), strict=True)
+        twin.leaves[f"{prefix}/{number}"] = {
+            "columns": {name: Column(column) for name, column in by_name},
+            "quality": bytes(point.quality for point in points[part]),
+            "root": salted_root(seed, rows, part),
+            "seed": seed,
+        }
+
+
+def write_results(
+    twin: Twin,
+    prefix: str,
+    seed: bytes,
+    rules_digests: Sequence[bytes],
+    area_columns: Sequence[Mapping[str, int]],
+    received: Sequence[Mapping[str, int]],
+) -> None:
+    """What the areas of a zone came to, by chunks of area numbers."""
+    for chunk, at in enumerate(range(0, len(received), CHUNK)):
+        part = slice(at, at + CHUNK)
+        values, accounts = area_columns[part], received[part]
+        leaf: Leaf = {
+            "columns": {name: Column(own[name] for own in values) for name in values[0]},
+            "rules": b"".join(rules_digests[part]),
+            "seed": seed,
+            "totals": {name: Column(own[name] // NANO for own in accounts) for name in accounts[0]},
+            "totals_nano": {name: Column(own[name] % NANO for own in accounts) for name in accounts[0]},
+        }
+        twin.leaves[f"{prefix}/{chunk}"] = leaf
+
+
+def post(twin: Twin, zone: str, owed: Sequence[int], received: Sequence[Mapping[str, int]], seed: bytes) -> None:
+    """What each point owes more, and what each account has received more: the two sides of one sum."""
+    assert sum(owed) == sum(sum(accounts.values()) for accounts in received)
+    for number, at in enumerate(range(0, len(owed), CHUNK)):
+        key, more = f"balance/{zone}/{number}", owed[at : at + CHUNK]
+        none = [0] * len(more)
+        old = twin.leaves.get(key, {"nano": none, "units": none, "seed": ZEROS})
+        units, nano = added(old["units"], old["nano"], more)
+        twin.leaves[key] = {"nano": nano, "units": units, "seed": sm3(old["seed"] + seed)}
+    for number, at in enumerate(range(0, len(received), CHUNK)):
+        key, areas = f"accounts/{zone}/{number}", received[at : at + CHUNK]
+        names = list(areas[0])
+        none = [0] * len(areas)
+        old = twin.leaves.get(key, {"nano": {}, "units": {}, "seed": ZEROS})
+        names = sorted({*names, *old["units"]}, key=str.encode)
+        leaf: Leaf = {"nano": {}, "units": {}, "seed": sm3(old["seed"] + seed)}
+        for name in names:
+            before = old["units"].get(name, none), old["nano"].get(name, none)
+            leaf["units"][name], leaf["nano"][name] = added(*before, [own.get(name, 0) for own in areas])
+        twin.leaves[key] = leaf
+
+
+def added(units: Sequence[int], nano: Sequence[int], more: Sequence[int]) -> tuple[Column, Column]:
+    """Two limbs, row by row, plus amounts in nano."""
+    totals = [u * NANO + n + amount for u, n, amount in zip(units, nano, more, strict=True)]
+    return Column(total // NANO for total in totals), Column(total % NANO for total in totals)

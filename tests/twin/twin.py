@@ -1,0 +1,210 @@
+"""The whole state, and what a block does to it (docs/spec/state.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gridcore import merkle
+from tests.twin import market, metering, settlement
+from tests.twin.forms import KINDS, ZEROS, Leaf, Transaction, decode_envelope, first, has_form, leaf_bytes
+from tests.twin.registry import Registry
+
+IsSigned = Callable[[bytes, bytes, bytes], bool]
+"""(public key, signed bytes, signature) -> whether the signature is good."""
+
+BUDGET, WAITING_MAX, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 4_096, 86_400
+
+
+class Twin:
+    """See the package."""
+
+    def __init__(self, genesis: Mapping[str, Any]) -> None:
+        self.chain: str = genesis["chain"]
+        self.leaves: dict[str, Leaf] = {}
+        self.registry = Registry(self.leaves)
+        self.height = 0
+        self.ledger_time_s: int = genesis["ledger_time_s"]
+        self.budget = 0
+        self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
+        self.touched: set[tuple[str, int]] = set()  # (zone, boundary) that got an accepted row in this block
+        self.slot_s: int = genesis["slot_s"]
+        self.clock: str = genesis["clock"]
+        self._start(genesis)
+        self.numbered: list[str] = list(self.leaves)  # a leaf's place in it is its number, for ever
+        self.zones = sorted(self.registry.zones, key=str.encode)
+        starts = [self.timeline(zone)["first_slot_start_s"] for zone in self.zones]
+        self.first_boundary_s: int = min(starts, default=0)
+
+    def _start(self, genesis: Mapping[str, Any]) -> None:
+        """The leaves of genesis, in their order."""
+        names = ("clock", "currency", "name", "slot_s", "thresholds")
+        self.leaves["chain"] = {name: genesis[name] for name in names}
+        self.leaves["protocol"] = {"versions": [list(entry) for entry in genesis["protocol"]]}
+        for name in sorted(genesis["calendars"], key=str.encode):
+            self.leaves[f"calendar/{name}"] = dict(genesis["calendars"][name])
+        self.registry.record(genesis["registry"], genesis["salt_seed"], 0)
+        gateways = [key.split("/", 1)[1] for key in self.leaves if key.startswith("gateway/")]
+        for name in sorted(gateways, key=str.encode):
+            delivery = {"counter": 0, "epoch": 1, "last": ZEROS, "last_boundary_s": -1}
+            self.leaves[f"delivery/{name}"] = delivery
+        for zone in sorted(self.registry.zones, key=str.encode):
+            first_s = self.timeline(zone)["first_slot_start_s"]
+            cursors = {"gate_slot_start_s": first_s, "run_slot_start_s": first_s}
+            self.leaves[f"progress/{zone}"] = cursors | {"untried": [], "waiting": []}
+
+    # -------------------------------------------------------------------------------------------- what is in force
+
+    def timeline(self, zone: str) -> Leaf:
+        """The zone's spans, which never change."""
+        entry = self.leaves[f"zone/{zone}"]["entries"][0]
+        return self.registry.must(f"zone/{zone}", entry[0], entry[1])
+
+    def contract(self, zone: str, slot: int) -> Leaf:
+        """The zone as it was when the slot's gate opened: its contract and pin."""
+        first_s = self.leaves[f"zone/{zone}"]["entries"][0][0]
+        opens_s = max(slot - self.timeline(zone)["open_before_start_s"], first_s)
+        return self.registry.must(f"zone/{zone}", opens_s, self.height - 1)
+
+    def rules(self, area: str, slot: int) -> tuple[bytes, Leaf]:
+        """Entry digest and value of the rules of an area in a slot."""
+        name = self.registry.must(f"area/{area}", slot, self.height - 1)["rules"]
+        found = self.registry.entry(f"rules/{name}", slot, self.height - 1)
+        assert found is not None
+        return found
+
+    def place(self, point: str) -> tuple[str, int]:
+        """Zone and row of a point."""
+        entry = self.leaves[f"point/{point}"]["entries"][0]
+        area = self.registry.must(f"point/{point}", entry[0], entry[1])["area"]
+        return self.registry.zone_of(area), self.leaves[f"point/{point}"]["row"]
+
+    def in_force(self, key: str) -> Leaf | None:
+        """The value of an entity as this block's transactions see it."""
+        return self.registry.value(key, self.ledger_time_s, self.height - 1)
+
+    def in_force_signer(self, name: str) -> Leaf:
+        """The signer of an admitted transaction."""
+        return self.registry.must("signer/" + name, self.ledger_time_s, self.height - 1)
+
+    # ---------------------------------------------------------------------------------------------------- a block
+
+    def state_root(self) -> bytes:
+        """The tree over all leaves in number order, from nothing."""
+        return merkle.root(leaf_bytes(key, self.leaves[key]) for key in self.numbered)
+
+    def apply_block(self, height: int, time_s: int, transactions: Sequence[bytes], is_signed: IsSigned) -> list[int]:
+        """One code for each transaction, the clock's first; then what has fallen due."""
+        self.height, self.budget, self.touched = height, BUDGET, set()
+        self.work_left = False
+        if self.clock == "block":
+            self.ledger_time_s = time_s
+        codes = [0] * len(transactions)
+        decoded = [decode_envelope(wire) for wire in transactions]
+        is_clock = [tx is not None and tx.content["kind"] == "clock/advance" for tx in decoded]
+        for turn in (True, False):
+            for index, tx in enumerate(decoded):
+                if is_clock[index] is turn:
+                    codes[index] = self.apply_transaction(tx, is_signed)
+        for zone in self.zones:
+            self.do_due_work(zone)
+        new = self.leaves.keys() - set(self.numbered)
+        self.numbered += sorted(new, key=str.encode)
+        return codes
+
+    def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int:
+        """The first check that fails is the code."""
+        if tx is None or not has_form(tx):
+            return 10
+        if tx.content["chain"] != self.chain:
+            return 11
+        if tx.content["kind"] not in KINDS:
+            return 12
+        signer = self.in_force("signer/" + tx.signer)
+        if signer is None:
+            return 13
+        if "revoked" in signer:
+            return 16
+        if not is_signed(signer["public_key"], tx.signed, tx.signature):
+            return 14
+        if KINDS[tx.content["kind"]][0] not in signer["roles"]:
+            return 15
+        if tx.content["kind"] == "market/order":
+            return market.take_order(self, tx)
+        if tx.content["kind"] == "metering/reading_batch":
+            return metering.take_batch(self, tx)
+        return self.apply_once(tx, signer["organisation"])
+
+    def apply_once(self, tx: Transaction, organisation: str) -> int:
+        """A transaction known by its client id: applied at most once, and only while it is valid."""
+        is_clock = tx.content["kind"] == "clock/advance"
+        client_id, valid_until_s = tx.content["identity"]["client_id"], tx.content["identity"]["valid_until_s"]
+        hour = valid_until_s // 3_600
+        key = f"seen/{hour % 48}"
+        bucket = self.leaves.get(key, {"hour": hour, "ids": []})
+        ids = bucket["ids"] if bucket["hour"] == hour else []
+        own = [entry for entry in ids if entry[0] == tx.signer]
+        seen = {client: transaction for _, client, transaction in own}
+        code = first(
+            (is_clock and self.clock == "block", 31),
+            (valid_until_s < self.ledger_time_s, 18),
+            (valid_until_s > self.ledger_time_s + VALID_AHEAD_MAX_S, 19),
+            (client_id in seen, 1 if seen.get(client_id) == tx.id else 20),
+            (len(own) >= IDS_MAX, 21),
+        )
+        if code:
+            return code
+        if is_clock:
+            code = self.advance_clock(tx.content["body"])
+        elif tx.content["kind"] == "registry/register":
+            code = self.registry.register(tx, organisation, self.ledger_time_s, self.height)
+        else:
+            code = metering.open_epoch(self, tx.content)
+        if code == 0:
+            self.leaves[key] = {"hour": hour, "ids": [*ids, [tx.signer, client_id, tx.id]]}
+        return code
+
+    def advance_clock(self, body: Leaf) -> int:
+        """Simulated time moves by signed steps alone."""
+        if body["to_s"] <= self.ledger_time_s:
+            return 30
+        self.ledger_time_s = body["to_s"]
+        return 0
+
+    # ---------------------------------------------------------------------------------------------------- due work
+
+    def do_due_work(self, zone: str) -> None:
+        """Gates, then initial runs, then waiting slots, while the block's budget lasts."""
+        timeline, now = self.timeline(zone), self.ledger_time_s
+        progress = dict(self.leaves[f"progress/{zone}"])
+        waiting: list[int] = list(progress["waiting"])
+        ahead_s = self.slot_s + timeline["metering_deadline_s"]
+
+        while self.budget > 0 and now >= progress["gate_slot_start_s"] - timeline["gate_before_start_s"]:
+            self.budget -= max(1, market.clear_slot(self, zone, progress["gate_slot_start_s"]))
+            progress["gate_slot_start_s"] += self.slot_s
+
+        while self.budget > 0 and len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s:
+            if not self.try_to_settle(zone, progress["run_slot_start_s"]):
+                waiting.append(progress["run_slot_start_s"])
+            progress["run_slot_start_s"] += self.slot_s
+
+        untried: list[int] = []
+        for slot in sorted(waiting):
+            if slot in progress["untried"] or {(zone, slot), (zone, slot + self.slot_s)} & self.touched:
+                if self.budget <= 0:
+                    untried.append(slot)
+                elif self.try_to_settle(zone, slot):
+                    waiting.remove(slot)
+        self.leaves[f"progress/{zone}"] = progress | {"untried": untried, "waiting": waiting}
+        is_gate_due = now >= progress["gate_slot_start_s"] - timeline["gate_before_start_s"]
+        is_run_due = len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s
+        self.work_left = self.work_left or is_gate_due or is_run_due or bool(untried)
+
+    def try_to_settle(self, zone: str, slot: int) -> bool:
+        """Settle a slot if it is complete; the budget pays for the attempt."""
+        self.budget -= max(1, len(settlement.settling_rows(self, zone, slot)))
+        if not settlement.is_complete(self, zone, slot):
+            return False
+        settlement.settle_slot(self, zone, slot)
+        return True

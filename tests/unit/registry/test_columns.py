@@ -1,0 +1,120 @@
+"""The registry as columns: what is in force at a time, the same as entity by entity, and the same again out of a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridcore.errors import EncodingError
+from gridcore.master_data import Named
+from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.rules import RULES
+from ledger.registry.bodies import in_force
+from ledger.registry.columns_file import decode_columns, encode_columns
+from ledger.registry.in_force import Registry
+from ledger.state.memory import MemoryState
+from tests.simulation.generated_world import World
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, load, zone
+from tests.worlds.two_areas import TWO_AREAS
+
+SEEDS = range(40)
+
+
+def times_of(state: MemoryState) -> list[int]:
+    """Before and at every instant at which something changes."""
+    instants = {0, FIRST_S}
+    for kind in ("installation", "point", "party", "rules"):
+        for key in state.leaf_keys(f"{kind}/"):
+            value = state.get(key) or {}
+            instants |= {entry[0] for entry in value["entries"]}
+    return sorted({moment for instant in instants for moment in (max(instant - 1, 0), instant)})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_columns_say_what_the_entities_say_one_by_one(seed: int) -> None:
+    state = MemoryState(World(seed).consortium.genesis)
+    registry = state.registry
+    for time_s in times_of(state):
+        view = registry.at(time_s, 0)
+        found: dict[str, str] = {}
+        for place, number in enumerate(registry.numbers.tolist()):
+            opened = in_force(state, INSTALLATION, str(number), time_s, 0)
+            record = None if opened is None else opened.record
+            gateway_place = int(view.gateway[place])
+            if isinstance(record, Installation):
+                found[record.point] = str(number)
+                assert registry.gateways[gateway_place] == record.gateway
+            else:
+                assert gateway_place == -1
+        for zone_ in registry.zones:
+            rows = view.zone(zone_)
+            for row, name in enumerate(zone_.points):
+                point = in_force(state, POINT, name, time_s, 0)
+                party = None if point is None else point.record.party
+                number = int(rows.party[row])
+                assert (registry.parties[number] if number >= 0 else None) == party
+                meter = int(rows.installation[row])
+                assert (str(registry.numbers[meter]) if meter >= 0 else None) == found.get(name)
+            for number, name in enumerate(zone_.areas):
+                rules = in_force(state, RULES, f"rules-{name}", time_s, 0)
+                digest = rows.rules_digests[int(rows.rules[number])]
+                assert digest == (b"" if rules is None else rules.entry.digest)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_columns_come_back_from_their_bytes(seed: int) -> None:
+    registry = MemoryState(World(seed).consortium.genesis).registry
+    encoded = encode_columns(registry.columns)
+    again = Registry(decode_columns(encoded))
+    assert encode_columns(again.columns) == encoded
+    assert again.zones == registry.zones
+
+
+def test_bytes_that_are_no_columns_are_refused() -> None:
+    with pytest.raises(EncodingError):
+        decode_columns(b"\x80")
+
+
+def test_a_zone_has_its_areas_by_number_and_its_points_by_row() -> None:
+    consortium = Consortium(
+        zones=[zone("b"), zone("a")],
+        areas=[area("x", zone="b"), area("y", zone="a"), area("z", zone="b")],
+        gateways=[gateway("gw-1")],
+        meters=[feeder(9, area="z"), household(3, "p", area="y"), load(7, "q", area="x"), feeder(1, area="z")],
+    )
+    registry = MemoryState(consortium.genesis).registry
+    assert [(zone_.name, *zone_.areas) for zone_ in registry.zones] == [("a", "y"), ("b", "x", "z")]
+    assert [list(zone_.points) for zone_ in registry.zones] == [["P-3"], ["P-9", "P-7", "P-1"]]
+    assert registry.numbers.tolist() == [1, 3, 7, 9]
+    assert registry.installation_zone.tolist() == [1, 0, 1, 1]
+    assert registry.installation_row.tolist() == [2, 0, 1, 0]
+    rows = registry.at(FIRST_S, 0).zone(registry.zones[1])
+    assert rows.area.tolist() == [1, 0, 1]
+    assert (rows.party.tolist(), rows.settling.tolist()) == ([-1, 1, -1], [1])
+    order, starts = rows.settling_by_area
+    assert (order.tolist(), starts.tolist()) == ([1], [0, 1, 1])
+
+
+def test_a_meter_that_is_exchanged_is_another_installation_at_the_same_row() -> None:
+    at_s = FIRST_S + 37
+    new = Installation("gw-2", 5_000, "M-9", 20_000, "P-1", "other", 3, [0, 0])
+    consortium = Consortium(
+        gateways=[gateway("gw-1"), gateway("gw-2")],
+        meters=[feeder(1)],
+        more=[
+            Named(INSTALLATION, "1", RemovedInstallation("P-1", [5, 6]), at_s),
+            Named(INSTALLATION, "9", new, at_s),
+            Named(POINT, "P-1", Point("a-1", "feeder"), FIRST_S + SLOT_S),
+        ],
+    )
+    registry = MemoryState(consortium.genesis).registry
+    before, after = (registry.at(time_s, 0).zone(registry.zones[0]) for time_s in (at_s - 1, at_s))
+    assert (before.installation.tolist(), after.installation.tolist()) == ([0], [1])
+    assert (before.ratio.tolist(), after.ratio.tolist(), after.modulus_wh.tolist()) == ([1], [3], [20_000])
+    assert registry.at(at_s - 1, 0).gateway.tolist() == [0, -1]
+    assert registry.at(at_s, 0).gateway.tolist() == [-1, 1]
+
+
+def test_what_is_in_force_between_two_changes_is_worked_out_once() -> None:
+    registry = MemoryState(TWO_AREAS.genesis).registry
+    assert registry.at(FIRST_S, 0) is registry.at(FIRST_S + SLOT_S, 5)
