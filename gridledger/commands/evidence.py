@@ -74,15 +74,16 @@ def _check_line_kind(line_kind: str) -> None:
 
 
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
+    from gridcore.registry.party import PARTY
     from ledger.evidence import build_book, build_bundle
-    from ledger.leaves.party import PARTY
     from settlement.catalogue import CONTRACTS
 
     with _reader(args.data, args.guard) as reader:
         bundle = build_bundle(
             reader, CONTRACTS, party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
         )
-        return bundle, build_book(reader, PARTY.must(reader, args.party).area, args.slot) if args.book else b""
+        party = reader.in_force(PARTY, args.party, args.slot)
+        return bundle, build_book(reader, party.area, args.slot) if args.book and party is not None else b""
 
 
 @contextmanager
@@ -125,14 +126,17 @@ def _area_of(bundle: bytes, url: str) -> str:
     """The area that a node's bundle is about. GridError for bytes that are no bundle: what answers at ``url`` is no node."""
     from gridcore import cbor
     from gridcore.errors import EncodingError, GridError
+    from gridcore.registry.area import AREA
+    from gridcore.registry.entities import entity_of
+    from gridcore.registry.row import decode_row
 
     try:
-        area = cbor.decode(cbor.decode(bundle)["run"]["leaf"])[1]["area"]
+        entity, name = entity_of(decode_row(cbor.decode(bundle)["area"]["row"]).key) or (None, "")
     except (EncodingError, LookupError, TypeError):
-        area = None
-    if not isinstance(area, str):
+        entity, name = None, ""
+    if entity is not AREA:
         raise GridError(f"{url}: does not answer like a GridLedger node: a bundle that cannot be decoded")
-    return area
+    return name
 
 
 def _open_signer(args: argparse.Namespace) -> Signer:

@@ -27,7 +27,7 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def door(key: SigningKey) -> Authenticator:
-    signers: dict[str, Signer | RevokedSigner] = {"util": Signer("util", key.public_key, ["prosumer", "utility"])}
+    signers = {"util": Signer("util", key.public_key, ["prosumer", "utility"]), "gone": RevokedSigner("util")}
     return Authenticator("chain-1", signers.get, ManualClock(NOW_S))
 
 
