@@ -211,7 +211,7 @@ TRUST: Final[dict[str, Any]] = {
     "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
     "signers": [
         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
-        1,
+        0,
         TRUST_BYTES_MAX,
     ],
     "type": str,
@@ -232,7 +232,7 @@ CHAIN: Final[dict[str, Any]] = {
     "currency": re.compile("[A-Z]{3}"),
     "name": re.compile(r"[^/\x00-\x1f\x7f]{1,40}"),
     "slot_s": NATURAL,
-    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), NATURAL),
+    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), range(1, 1 << 63)),
 }
 OF_SLOT: Final[dict[str, Any]] = {
     "areas": NATURAL,
@@ -1089,7 +1089,7 @@ class LineKind(NamedTuple):
     """Key of its price in the rules; TRADE_PRICE, or "" for a line without a price."""
 
 
-TRADE_PRICE = "trade price"  # in place of a key: the clearing's price
+TRADE_PRICE = "trade_price_micro_per_kwh"  # the clearing's price, in place of one of the rules
 
 
 class PointLine(NamedTuple):
@@ -1381,7 +1381,7 @@ def decode_trust(data: bytes) -> Trust:
         root = known_version(root, TRUST_TYPE, "the trust root")
         conform(root, TRUST, "trust")
         signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
-        hold(len({key for key, _, _ in signers}) == len(signers), "it names one key twice")
+        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
         hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
     except (ValueError, RecursionError, Halt) as why:
         if why.args[0] == CANNOT_BE_DECIDED:
@@ -2001,6 +2001,7 @@ def _count_enrolments(of: Examination, used: UsedKey) -> int:
         return 0
     enroller = _enroller(of, entry.enrolment)
     enrolment = enroller.transaction
+    same(f"the chain of {enrolment.what}", enrolment.chain, of.bundle.header.chain)
     same(f"the block that recorded the key of {key}", used.recorded_height, enrolment.block.height)
     hold(entry.enrolment.rows_root == enrolment.body["rows_root"], f"{enrolment.what} has no such row")
     organisations = [one.row.value["organisation"] for one in (entry, enroller.entry)]

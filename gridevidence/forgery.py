@@ -113,18 +113,18 @@ def _in_position(parts: Parts, column: str) -> Change:
     return Change("nano", str(before), str(other_digit(before)))
 
 
-def _in_map(value: Parts, key: str, unit: str) -> Change:
+def _in_map(value: Any, key: Any, unit: str) -> Change:
     before = value[key]
     value[key] = other_digit(before)
     return Change(unit, str(before), str(value[key]))
 
 
-def _in_encoded(part: Parts, key: str, unit: str, *place: int | str) -> Change:
+def _in_encoded(part: Parts, key: str, unit: str, *place: Any) -> Change:
     """One digit of a value at a place inside an encoded part."""
     value = whole = cbor.decode(part[key])
     for step in place[:-1]:
         value = value[step]
-    change = _in_map(value, place[-1], unit)  # type: ignore[arg-type]
+    change = _in_map(value, place[-1], unit)
     part[key] = cbor.encode(whole)
     return change
 

@@ -94,7 +94,7 @@ TRUST: Final[dict[str, Any]] = {
     "pins": [{"fingerprint": HEX_DIGEST, "signer": str}, 0, TRUST_BYTES_MAX],
     "signers": [
         {"name": str, "power": range(1, 1 << 63), "public_key": re.compile("[0-9a-fA-F]{130}")},
-        1,
+        0,
         TRUST_BYTES_MAX,
     ],
     "type": str,
@@ -115,7 +115,7 @@ CHAIN: Final[dict[str, Any]] = {
     "currency": re.compile("[A-Z]{3}"),
     "name": re.compile(r"[^/\x00-\x1f\x7f]{1,40}"),
     "slot_s": NATURAL,
-    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), NATURAL),
+    "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), range(1, 1 << 63)),
 }
 OF_SLOT: Final[dict[str, Any]] = {
     "areas": NATURAL,

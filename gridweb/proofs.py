@@ -89,9 +89,7 @@ async def check_bundle(data: bytes, trust: Path) -> Outcome:
 def _check(data: bytes, trust: Path) -> Outcome:
     root = load_trust(trust)
     verdict = verify.verify_bundle(data, root)
-    claim = verdict.reason.partition(":")[0]
-    is_named = verdict.answer == verify.NOT_VERIFIED and claim in verify.CLAIMS
-    return Outcome(verdict, claim if is_named else "")
+    return Outcome(verdict, verdict.claim.word if verdict.claim is not None else "")
 
 
 def load_trust(path: Path) -> verify.Trust:

@@ -16,7 +16,7 @@ class LineKind(NamedTuple):
     """Key of its price in the rules; TRADE_PRICE, or "" for a line without a price."""
 
 
-TRADE_PRICE = "trade price"  # in place of a key: the clearing's price
+TRADE_PRICE = "trade_price_micro_per_kwh"  # the clearing's price, in place of one of the rules
 
 
 class PointLine(NamedTuple):

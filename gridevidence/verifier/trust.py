@@ -39,7 +39,7 @@ def decode_trust(data: bytes) -> Trust:
         root = known_version(root, TRUST_TYPE, "the trust root")
         conform(root, TRUST, "trust")
         signers = tuple((bytes.fromhex(one["public_key"]), one["power"], one["name"]) for one in root["signers"])
-        hold(len({key for key, _, _ in signers}) == len(signers), "it names one key twice")
+        hold(len({key for key, _, _ in signers}) == len(signers) > 0, "it names no signer, or one key twice")
         hold(all(is_public_key(key) for key, _, _ in signers), "a public key is no point of the SM2 curve")
     except (ValueError, RecursionError, Halt) as why:
         if why.args[0] == CANNOT_BE_DECIDED:

@@ -14,6 +14,7 @@ from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
 
 from gridcore.serving.problems import Problem
+from gridcore.verify import Trust
 from gridevidence import forgery
 from gridevidence.view import BundleView, decode_bundle
 from gridweb import format as shown
@@ -36,7 +37,7 @@ from gridweb.proofs import (
     verifier_source,
 )
 from gridweb.site import site, source, viewer
-from gridweb.source import SourceBusy, SourceNotYet
+from gridweb.source import SourceBusy, SourceMissing, SourceNotYet
 from gridweb.tables import table_url
 from gridweb.views import render_fragment, render_page
 
@@ -144,13 +145,15 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
         page = await render_page("line/waiting.html", reason=str(busy), is_new=isinstance(busy, SourceNotYet), **frame)
         return Response(page, status=503, headers={"Retry-After": "2"})
     trust = await asyncio.to_thread(load_trust, site().config.trust)
-    return await render_page("line/line.html", **frame, **_contents(data, trust.signers))
+    return await render_page("line/line.html", **frame, **_contents(data, line.kind, trust))
 
 
-def _contents(data: bytes, signers: Any) -> dict[str, Any]:
-    """What the page shows of a bundle. ``signers``: those of the trust root."""
+def _contents(data: bytes, kind: str, trust: Trust) -> dict[str, Any]:
+    """What the page shows of a bundle, and of one kind of line in it. SourceMissing where the slot has no such line."""
     view = decode_bundle(data)
-    party, slot, kind = view.party, view.run.slot_start_s, view.line.kind
+    party, slot, term = view.party, view.run.slot_start_s, view.term(kind)
+    if term is None:
+        raise SourceMissing(f"{party} has no line {kind} in slot {slot}")
     functions = {
         "terms": line_tables.line_terms_table,
         "orders": line_tables.line_orders_table,
@@ -158,10 +161,12 @@ def _contents(data: bytes, signers: Any) -> dict[str, Any]:
     }
     return {
         "view": view,
+        "term": term,
+        "ties": [(key, line_tables.tie_of(key, view, trust)) for key in view.keys],
         "urls": {name: table_url(function, party=party, slot=slot, kind=kind) for name, function in functions.items()},
         "alterations": forgery.alterations(data),
-        "certifiers": _certifiers(view, signers),
-        "signers_total": len(signers),
+        "certifiers": _certifiers(view, trust.signers),
+        "signers_total": len(trust.signers),
         "verifier_digest": verifier_digest(),
     }
 

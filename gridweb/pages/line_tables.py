@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gridevidence.view import BundleView, ReadingView, decode_bundle
+from gridcore.verify import Trust
+from gridevidence.view import BundleView, KeyView, ReadingView, decode_bundle
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.i18n import N_, _
 from gridweb.points import find_point
@@ -15,46 +16,67 @@ from gridweb.tables import Column, Table, serves_table
 
 CLAIM_TITLES: Final[Mapping[str, str]] = {
     "shape": N_("The file is one whole bundle, no byte too many"),
-    "header": N_("All records are of one state of the ledger, and belong to this line"),
-    "line": N_("Energy times price gives the amount"),
-    "energy": N_("Registers and trades give the energy"),
+    "header": N_("Run, chain and genesis are of one state of the ledger"),
+    "registry": N_("Zone, area, rules, party, point, meter and gateway were in force, and belong together"),
+    "position": N_("Point and area stand in the run"),
+    "lines": N_("Energies and prices give the amounts"),
+    "energy": N_("The registers give the energies, within the meter's limits"),
     "readings": N_("The registers were read at this meter, for this slot"),
-    "recorded": N_("The ledger accepted readings and orders before the settlement"),
-    "orders": N_("The filled orders are the party's, within their limits, and all that it traded"),
-    "book": N_("The clearing price follows from all orders of the slot"),
+    "orders": N_("The filled orders are the party's, in time and within their limits, and all that it traded"),
+    "clearing": N_("The price is the one that was cleared"),
+    "recorded": N_("The ledger accepted readings and orders before the run"),
+    "keys": N_("The keys were in force, and are tied as shown"),
     "signatures": N_("Gateway and party signed"),
     "certificate": N_("Signers whom the trust root names certified this state"),
+    "book": N_("The clearing price follows from all orders of the slot"),
 }
-"""The verifier's claims by name, as message ids."""
+"""The verifier's claims by word, as message ids."""
 NOT_CHECKED: Final[Mapping[str, str]] = {
     "that the file is one whole bundle": N_("that the file is one whole bundle"),
-    "that all records are of one state of the ledger, and belong here": N_(
-        "that all records are of one state of the ledger, and belong here"
+    "that run, chain and genesis are of one state of the ledger": N_(
+        "that run, chain and genesis are of one state of the ledger"
     ),
-    "that energy times price gives the amount": N_("that energy times price gives the amount"),
-    "that registers and trades give the energy": N_("that registers and trades give the energy"),
+    "that zone, area, rules, party, point, meter and gateway were in force, and belong together": N_(
+        "that zone, area, rules, party, point, meter and gateway were in force, and belong together"
+    ),
+    "that point and area stand in the run": N_("that point and area stand in the run"),
+    "that energies and prices give the amounts": N_("that energies and prices give the amounts"),
+    "that the registers give the energies, within the meter's limits": N_(
+        "that the registers give the energies, within the meter's limits"
+    ),
     "that the registers were read at this meter, for this slot": N_(
         "that the registers were read at this meter, for this slot"
     ),
-    "that the ledger accepted what it shows": N_("that the ledger accepted what it shows"),
-    "that the filled orders are the party's, within their limits, and all that it traded": N_(
-        "that the filled orders are the party's, within their limits, and all that it traded"
+    "that the filled orders are the party's, for this slot and within their limits, and all that it traded": N_(
+        "that the filled orders are the party's, for this slot and within their limits, and all that it traded"
     ),
-    "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)": N_(
-        "that the clearing price follows from all orders of the slot (--with-book FILE adds the anonymous order book)"
+    "that the price is the one that was cleared": N_("that the price is the one that was cleared"),
+    "that the ledger accepted readings and orders before the run": N_(
+        "that the ledger accepted readings and orders before the run"
+    ),
+    "that the keys of gateway and party were in force, and how they are tied": N_(
+        "that the keys of gateway and party were in force, and how they are tied"
     ),
     "that gateway and party signed": N_("that gateway and party signed"),
     "that signers whom you trust certified it (--trust FILE)": N_(
         "that signers whom you trust certified it (--trust FILE)"
     ),
-    "that the meter measured right, and that the gateway read it right": N_(
-        "that the meter measured right, and that the gateway read it right"
+    "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)": N_(
+        "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)"
     ),
     "that rules, ratio, meter and keys in the ledger are those that the parties agreed on": N_(
         "that rules, ratio, meter and keys in the ledger are those that the parties agreed on"
     ),
+    "that the meter measured right, and that the gateway read it right": N_(
+        "that the meter measured right, and that the gateway read it right"
+    ),
+    "that the clock that the gateway stated was right": N_("that the clock that the gateway stated was right"),
+    "that no two thirds of an earlier set of signers made another history": N_(
+        "that no two thirds of an earlier set of signers made another history"
+    ),
+    "no meter signed these values": N_("no meter signed these values"),
 }
-"""What the verifier says it has not checked -> message id: its own words, all of them."""
+"""What the verifier says it has not checked -> message id: its own words, all but a contract's."""
 ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
     "verified": (N_("Verified"), "good"),
     "not verified": (N_("Not verified"), "bad"),
@@ -62,9 +84,8 @@ ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The verifier's answers: message id and state."""
 ALTERATION_TITLES: Final[Mapping[str, str]] = {
-    "amount": N_("one digit of the amount"),
-    "energy": N_("one digit of the line's energy"),
-    "price": N_("one digit of the line's price"),
+    "amount": N_("one digit of what the point pays"),
+    "energy": N_("one digit of the imported energy"),
     "rules_price": N_("one digit of a price in the rules"),
     "ratio": N_("one digit of the transformer ratio"),
     "order_limit": N_("one digit of the order's limit price"),
@@ -73,7 +94,7 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "end_register": N_("one digit of the register at the end"),
     "gateway_signature": N_("one digit of the gateway's signature"),
     "signer_signature": N_("one digit of the signer's signature under the header"),
-    "forged_amount": N_("the amount, and every digest made anew"),
+    "forged_amount": N_("what the point pays, and every digest made anew"),
     "forged_reading": N_("the register at the end, and every digest and sum made anew"),
     "forged_limit": N_("the order's limit price, and every digest made anew"),
     "forged_rules": N_("a price in the rules, and every digest and sum made anew"),
@@ -117,6 +138,17 @@ READING_COLUMNS: Final = (
     Column("clock", N_("Gateway's clock")),
     Column("clock_offset_ms", N_("Clock offset, ms"), "count"),
 )
+
+
+def tie_of(key: KeyView, view: BundleView, trust: Trust) -> str:
+    """What a key is tied to, in words; a pin counts where the trust root is of the bundle's chain and names this key."""
+    origin = (
+        _("enrolled by %(enroller)s in block %(height)s", enroller=key.enrolled_by, height=key.enrolled_height)
+        if key.enrolled_by
+        else _("named by genesis")
+    )
+    is_pinned = (key.signer, key.fingerprint) in trust.pins and trust.chain == view.header.chain
+    return _("pinned in the trust root; %(origin)s", origin=origin) if is_pinned else origin
 
 
 async def read_view(source: Source, party: str, slot: int, kind: str) -> BundleView:

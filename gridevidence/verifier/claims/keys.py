@@ -68,6 +68,7 @@ def _count_enrolments(of: Examination, used: UsedKey) -> int:
         return 0
     enroller = _enroller(of, entry.enrolment)
     enrolment = enroller.transaction
+    same(f"the chain of {enrolment.what}", enrolment.chain, of.bundle.header.chain)
     same(f"the block that recorded the key of {key}", used.recorded_height, enrolment.block.height)
     hold(entry.enrolment.rows_root == enrolment.body["rows_root"], f"{enrolment.what} has no such row")
     organisations = [one.row.value["organisation"] for one in (entry, enroller.entry)]

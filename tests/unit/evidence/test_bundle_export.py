@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -75,8 +76,8 @@ class ToldLedger:
         return self.chain.blocks[height].header
 
     def certificate(self, height: int) -> Sequence[tuple[bytes, bytes]]:
-        pairs = self.chain.certificate(height, OLD_SIGNERS if height < LATER else NEW_SIGNERS)
-        return [(key, signature) for key, signature in pairs]  # type: ignore[misc]
+        pairs: list[Any] = self.chain.certificate(height, OLD_SIGNERS if height < LATER else NEW_SIGNERS)
+        return [(key, signature) for key, signature in pairs]
 
     def history_path(self, height: int, of_height: int) -> list[bytes]:
         hashes = [merkle.leaf_hash(block.digest) for block in self.chain.blocks[:of_height]]

@@ -32,6 +32,7 @@ def test_enough_of_them_are_not_verified_and_every_claim_fails_somewhere() -> No
 
 
 def test_the_second_verifier_answers_each_as_it_expects() -> None:
+    assert len(made()) > NEGATIVE_MIN
     for case in made():
         answer = verify_independently(case.bundle, case.trust, case.book)
         assert answer.answer == case.answer, case.title

@@ -196,7 +196,9 @@ def test_malformed_bytes_inside_leaves_and_signed_maps_are_refused_without_a_tra
     parts = parts_of(TRADE)
     maps: list[Any] = [["chain"], [1, 2], {}, 7]
     wrong = [b"", b"\xff", b"\x80", b"\xf5", *(cbor.encode(value) for value in maps), bytes(60)]
-    for place in inner_places(parts):
+    places = list(inner_places(parts))
+    assert len(places) > 40
+    for place in places:
         for data in wrong:
             changed = cbor.encode(replaced(parts, place, _always(data)))
             assert verify.verify_bundle(changed, TRUST).answer == verify.NOT_VERIFIED, place

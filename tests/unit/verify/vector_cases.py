@@ -184,13 +184,20 @@ INSIDES: Final[list[tuple[str, str, tuple[Any, ...], tuple[Any, ...], Any]]] = [
     ("an order of a third side", "shape", ("orders", 0, "signed"), ("body", "side"), "lend"),
     ("an order of another kind", "shape", ("orders", 0, "signed"), ("kind",), "clock/advance"),
     ("a batch of envelope version 2", "shape", ("pieces", 0, "end", "signed"), ("version",), 2),
+    (
+        "an enrolment for another chain",
+        "keys",
+        ("keys", 2, "entries", 0, "enrolment", "signed"),
+        ("chain",),
+        "village0123456789abcdef",
+    ),
     ("a clearing of another contract", "clearing", ("clearing", "leaf"), (1, "contract"), "mid_market_rate/1"),
 ]
 """(what, the claim that fails, place of the bytes, place inside, value): certified by all who have a key."""
 
 
 def _inside(parts: Parts, place: tuple[Any, ...], inner: tuple[Any, ...], value: Any) -> Parts:
-    if place[0] == "keys":
+    if place[0] == "keys" and len(place) == 3:
         place = (*place[:2], "entries", 0, place[2])
     *parent, key = inner
     return with_inner(parts, place, tuple(parent), lambda whole: _put(whole, key, value))

@@ -1,35 +1,34 @@
-"""A site with one household, H001, whose curve and bundle tests set: area A1 and slot of ``tests.unit.verify.bundle_world``."""
+"""A site with one household, H001 of area A1, whose curve tests set; and one whose household has a bundle made by hand."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.unit.verify.bundle_world import (
-    ALONE_NANO,
-    BOUGHT_WH,
-    EXPORT_WH,
-    IMPORT_WH,
-    METER,
-    PARTY,
-    PAYS_NANO,
-    PRICE,
-    PRICES,
-    RATIO,
-    SLOT_S,
-    START_S,
-)
-from tests.unit.verify.bundle_world import World as BundleWorld
 
 from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
 from gridweb.access import Role
 from settlement import statements
 from settlement.catalogue import CONTRACTS
+from tests.second_verifier.evidence import Evidence
 from tests.unit.web.web_world import CONTRACT, DAY_S, NOW_S, Browser, World, make_world
 
+PARTY, METER, RATIO = "H001", 17, 2
+SLOT_S, START_S, PRICE = 900, 1_718_902_800, 380_000
+PRICES = {
+    "feed_in_price_micro_per_kwh": 280_000,
+    "levy_micro_per_kwh": 40_000,
+    "network_residual_micro_per_kwh": 180_000,
+    "network_traded_micro_per_kwh": 150_000,
+    "residual_price_micro_per_kwh": 460_000,
+    "shortfall_price_micro_per_kwh": 450_000,
+    "surplus_price_micro_per_kwh": 270_000,
+}
+IMPORT_WH, EXPORT_WH, BOUGHT_WH = 1_200, 10, 500
+PAYS_NANO = BOUGHT_WH * PRICE + 700 * 460_000 - 10 * 280_000 + 500 * 150_000 + 700 * 180_000 + 1_200 * 40_000
+ALONE_NANO = IMPORT_WH * (460_000 + 180_000 + 40_000) - EXPORT_WH * 280_000
 DAY_START_S = START_S - START_S % DAY_S + 16 * 3600 - DAY_S  # local midnight in Shanghai before START_S
 if DAY_START_S + DAY_S <= START_S:
     DAY_START_S += DAY_S
@@ -44,30 +43,47 @@ def installation(party: str | None, number: int, meter: str) -> dict[str, Any]:
     return {**names, "gateway": "GW-1", "ratio": RATIO, "limit_wh": 10_000, "trades": True}
 
 
-def household_world(folder: Path, bundle: BundleWorld | None = None, **config: Any) -> World:
-    """The site. ``bundle``: whose bundle the node hands out, and whose trust root the pages have."""
+def household_world(folder: Path, **config: Any) -> World:
+    """The site."""
     world = make_world(folder, **config)
-    bundle = bundle or BundleWorld()
-    area = {"area": "A1", "calendar": "c", "contract": CONTRACT["contract"]}
-    area |= {"first_slot_start_s": DAY_START_S, "meters": 3, "settling": 2}
-    rules = {"id": "r", "prices": PRICES, "metering_deadline_s": 900}
+    rows = [
+        installation(PARTY, METER, METER_CODE),
+        installation(NEIGHBOUR, METER + 1, NEIGHBOURS_METER),
+        installation(None, METER + 2, "M-F"),
+    ]
     # Ledger time of the fake node is NOW_S: the day of the slot is not the newest one.
     days = [DAY_START_S + day * DAY_S for day in range(-1, (NOW_S - DAY_START_S) // DAY_S + 3)]
-    world.node.answers |= {
-        "areas": {"areas": [{**area, "rules": rules}], "contracts": [CONTRACT]},
-        "calendars/c": {"calendar": "c", "tz": "Asia/Shanghai", "tz_version": "1", "months": [0], "days": days},
-        "areas/A1/installations": {
-            "installations": [
-                installation(PARTY, METER, METER_CODE),
-                installation(NEIGHBOUR, METER + 1, NEIGHBOURS_METER),
-                installation(None, METER + 2, "M-F"),
-            ],
-            "next": None,
-        },
-        "evidence": bundle.bundle(),
-    }
-    world.site.config.trust.write_text(json.dumps(bundle.trust()))
+    world.node.answers |= _answers("A1", rows, days, "Asia/Shanghai", DAY_START_S)
     return world
+
+
+def evidence_world(folder: Path, evidence: Evidence, contract: Mapping[str, Any] = CONTRACT) -> World:
+    """A site whose household h1 of area a1 has one slot, on the first day of 1970, with this bundle and trust root."""
+    world = make_world(folder)
+    rows = [installation("h1", 1, "M-1"), installation("h2", 2, "M-2")]
+    world.node.answers |= _answers("a1", rows, [0, DAY_S, 2 * DAY_S], "UTC", 0, contract)
+    world.node.answers["evidence"] = evidence.bundle_bytes
+    world.site.config.trust.write_bytes(evidence.trust_bytes)
+    return world
+
+
+def _answers(
+    name: str,
+    rows: list[dict[str, Any]],
+    days: list[int],
+    tz: str,
+    first_slot_start_s: int,
+    contract: Mapping[str, Any] = CONTRACT,
+) -> dict[str, Any]:
+    """What the node says of an area, its installations and its calendar."""
+    area = {"area": name, "calendar": "c", "contract": contract["contract"]}
+    area |= {"first_slot_start_s": first_slot_start_s, "meters": 3, "settling": 2}
+    rules = {"id": "r", "prices": PRICES, "metering_deadline_s": 900}
+    return {
+        "areas": {"areas": [{**area, "rules": rules}], "contracts": [contract]},
+        "calendars/c": {"calendar": "c", "tz": tz, "tz_version": "1", "months": [0], "days": days},
+        f"areas/{name}/installations": {"installations": rows, "next": None},
+    }
 
 
 def settled(time_s: int, meter: str = METER_CODE, **changes: Any) -> AnyRow:
@@ -94,7 +110,7 @@ async def fill(world: World, rows: Iterable[AnyRow]) -> None:
 
 
 def statement_lines() -> list[dict[str, Any]]:
-    """The lines of the household in a slot of the bundle world, as the node states them."""
+    """The lines of the household in a slot, as the node states them."""
     kept = {"bought_wh": BOUGHT_WH, "sold_wh": 0, "pays_nano": PAYS_NANO}
     columns = {name: np.array([value], dtype=np.int64) for name, value in kept.items()}
     import_wh, export_wh = (np.array([value], dtype=np.int64) for value in (IMPORT_WH, EXPORT_WH))
@@ -126,6 +142,6 @@ async def fill_day(world: World) -> None:
     await fill(world, [settled(slot, NEIGHBOURS_METER, import_wh=777_777) for slot in slots])
 
 
-def household(world: World, language: str = "en") -> Browser:
+def household(world: World, language: str = "en", party: str = PARTY) -> Browser:
     """The browser of the household."""
-    return world.browser(Role.HOUSEHOLD, PARTY, language)
+    return world.browser(Role.HOUSEHOLD, party, language)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.verify.bundle_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
 from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
 from gridseries.series import INTERVALS, SLOTS
@@ -19,6 +18,7 @@ from gridweb.bill import (
     totals_of,
 )
 from gridweb.i18n import speaking
+from tests.unit.web.household_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
 SETTLED = Interval(900, IMPORT_WH, EXPORT_WH, BOUGHT_WH, 0, PRICE, PAYS_NANO, ALONE_NANO, "measured")
 YUAN = 10**9

@@ -8,16 +8,21 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from tests.unit.verify.bundle_world import ALONE_NANO, PARTY, PAYS_NANO, PRICE, SLOT_S, START_S
 
 from gridseries.series import INTERVALS, SLOTS, Row
 from gridweb import points
 from gridweb.access import Role
 from tests.unit.web.household_world import (
+    ALONE_NANO,
     DAY_START_S,
     LINE,
     NEIGHBOUR,
     NEIGHBOURS_METER,
+    PARTY,
+    PAYS_NANO,
+    PRICE,
+    SLOT_S,
+    START_S,
     fill,
     fill_day,
     household,
@@ -35,9 +40,6 @@ OWN_PAGES = (
     f"/households/{PARTY}/day?day={DAY}",
     f"/households/{PARTY}/days",
     f"/households/{PARTY}/year?year={DAY[:4]}",
-    LINE,
-    f"{LINE}/bundle",
-    f"{LINE}/altered?what=amount",
     *(
         f"/api/v1/households/{PARTY}/{name}"
         for name in (
@@ -45,9 +47,6 @@ OWN_PAGES = (
             f"days?start_s={DAY_START_S}&end_s={DAY_START_S + DAY_S}",
             f"lines?day={DAY}",
             f"kinds?day={DAY}",
-            f"lines/{START_S}/trade_buy/terms",
-            f"lines/{START_S}/trade_buy/orders",
-            f"lines/{START_S}/trade_buy/readings",
         )
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.verify.bundle_world import BOUGHT_WH, PARTY, PRICE, START_S, without_orders
-from tests.unit.verify.bundle_world import World as BundleWorld
 
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
@@ -22,18 +21,30 @@ from gridweb import proofs
 from gridweb.access import Role
 from gridweb.pages import line_tables
 from ledger.client import NodeBusy
+from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
 from tests.conftest import REPOSITORY
-from tests.unit.web.household_world import LINE, household, household_world
+from tests.second_verifier.evidence import Evidence
+from tests.unit.verify.honest import HONEST, ROLLED, TRADE, evidence
+from tests.unit.web.household_world import evidence_world
+from tests.unit.web.household_world import household as browser_of
 from tests.unit.web.web_world import DAY_S, Browser, World
 
-BUNDLE = BundleWorld()
+MID_MARKET = contract_answer(CATALOGUE["mid_market_rate/1"].contract, CATALOGUE["mid_market_rate/1"].vocabulary)
+PARTY, START_S = "h1", 9_000
+LINE = f"/households/{PARTY}/lines/{START_S}/trade_buy"
+BUNDLE = TRADE.bundle_bytes
 API_LINE = f"/api/v1{LINE}"
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return household_world(tmp_path, BUNDLE)
+    return evidence_world(tmp_path, TRADE)
+
+
+def household(world: World, language: str = "en") -> Browser:
+    """The browser of the household that the bundle is about."""
+    return browser_of(world, language, PARTY)
 
 
 async def cheat(browser: Browser, what: str, **options: Any) -> str:
@@ -44,7 +55,7 @@ async def cheat(browser: Browser, what: str, **options: Any) -> str:
 
 def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
-    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED]
+    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED, verify.IMPORTED_UNSIGNED]
     assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
     for contract_id, known in verify.CONTRACTS.items():
@@ -54,9 +65,9 @@ def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
 
 async def test_the_page_shows_the_integer_arithmetic_down_to_registers_signatures_and_blocks(world: World) -> None:
     page = unescape(await household(world).text(LINE)).replace("\N{NO-BREAK SPACE}", " ")
-    view = decode_bundle(BUNDLE.bundle())
-    assert f"{BOUGHT_WH} Wh × {PRICE} µCNY/kWh = {BOUGHT_WH * PRICE} nCNY" in page
-    assert "(300 − 999700 + 1000000) × 2 = 1200 Wh" in page
+    view = decode_bundle(BUNDLE)
+    assert "600 Wh × 100000 µCNY/kWh = 60000000 nCNY" in page
+    assert "(51000 − 50000) × 1 = 1000 Wh" in page
     summary = re.search(r"([\d.]+) kWh × ([\d.]+) CNY/kWh = <strong>([\d.]+) CNY", page)
     assert summary is not None
     assert Decimal(summary[1]) * Decimal(summary[2]) == Decimal(summary[3]) != 0
@@ -65,28 +76,74 @@ async def test_the_page_shows_the_integer_arithmetic_down_to_registers_signature
         view.readings[0].batch.signature.hex(),
         view.readings[1].batch.signed.hex(),
         view.readings[1].batch.public_key.hex(),
-        view.orders[1].transaction.id.hex(),
+        view.orders[0].transaction.id.hex(),
         view.header.state_root.hex(),
         view.run.contract,
         view.readings[0].batch.block.digest.hex()[:12],
     ):
         assert shown in page
-    assert "SIMULATED" in page
     assert page.count(f"{view.position.pays_nano} nCNY") == 1
+
+
+async def test_the_page_says_whose_the_keys_are_and_which_clock_the_gateway_stated(world: World) -> None:
+    page = unescape(await household(world).text(LINE))
+    for key in decode_bundle(BUNDLE).keys:
+        assert key.fingerprint in page
+    assert "enrolled by admin in block 1" in page
+    assert "named by genesis" in page
+    assert "the gateway states itself" in page
+    trust = world.site.config.trust
+    pins = [
+        {"signer": "h1", "fingerprint": key.fingerprint} for key in decode_bundle(BUNDLE).keys if key.signer == "h1"
+    ]
+    trust.write_text(json.dumps({**TRADE.trust, "pins": pins}))
+    assert "pinned in the trust root; enrolled by admin in block 1" in await household(world).text(LINE)
+
+
+@pytest.mark.parametrize(
+    ("of", "sums"),
+    [
+        (evidence(ROLLED), ["M-1, Import: (500 − 99500 + 100000) × 1 = 1000 Wh"]),
+        (
+            HONEST["a meter exchanged inside the slot"],
+            ["M-1, Import: (50400 − 50000) × 1 = 400 Wh", "M-3, Import: (700 − 100) × 1 = 600 Wh"],
+        ),
+    ],
+    ids=["rolled over", "exchanged"],
+)
+async def test_a_register_that_rolled_over_and_an_exchanged_meter_are_shown(
+    tmp_path: Path, of: Evidence, sums: list[str]
+) -> None:
+    page = unescape(await household(evidence_world(tmp_path, of)).text(LINE)).replace("\N{NO-BREAK SPACE}", " ")
+    shown = re.sub(r"<[^>]*>", "", page)
+    assert [text for text in sums if text in shown] == sums
+
+
+async def test_a_later_run_is_told_of(tmp_path: Path) -> None:
+    world = evidence_world(tmp_path, HONEST["a later run"])
+    assert "<dt>Later runs</dt><dd>corrected</dd>" in await household(world).text(LINE)
+
+
+async def test_nothing_of_a_neighbour_stands_in_what_a_household_gets(world: World) -> None:
+    browser = household(world)
+    for address in (LINE, f"{LINE}/bundle", f"{LINE}/altered?what=amount", f"{API_LINE}/terms", f"{API_LINE}/orders"):
+        response = await browser.get(address)
+        body = await response.get_data(as_text=False)
+        assert response.status_code == 200, address
+        assert not [name for name in (b"party/h2", b"signer/h2", b"h2/9000", b"M-2") if name in body], address
 
 
 async def test_links_to_blocks_and_slots_are_for_those_who_may_open_them(world: World) -> None:
     assert "/blocks/" not in await household(world).text(LINE)
     page = await world.browser(Role.UTILITY).text(LINE)
-    assert f'href="/slots/A1/{START_S}"' in page
+    assert f'href="/slots/a1/{START_S}"' in page
     assert 'href="/blocks/4"' in page
 
 
 async def test_a_line_without_orders_says_so(tmp_path: Path) -> None:
-    bundle = without_orders(BundleWorld())
-    bundle.sign()
-    world = household_world(tmp_path, bundle)
-    page = await household(world).text(LINE)
+    shared: Evidence = HONEST["a community without orders"]
+    world = evidence_world(tmp_path, shared, MID_MARKET)
+    page = await household(world).text(LINE.replace("trade_buy", "community_buy"))
     assert "No order of the party was filled in this slot." in page
     assert "forged_limit" not in page
 
@@ -108,7 +165,7 @@ async def test_verify_now_lists_what_was_checked_and_what_was_not_in_both_langua
 @pytest.mark.parametrize("what", list(forgery.ALTERATIONS))
 async def test_trying_to_cheat_shows_both_verdicts_and_names_the_claim_that_failed(world: World, what: str) -> None:
     page = await cheat(household(world), what)
-    altered = forgery.alter(BUNDLE.bundle(), what)
+    altered = forgery.alter(BUNDLE, what)
     verdict = verify.verify_bundle(altered.data, verify.decode_trust(world.site.config.trust.read_bytes()))
     claim = verdict.reason.partition(":")[0]
     assert re.findall(r'data-answer="([\w ]+)"', page) == ["verified", "not verified"]
@@ -145,7 +202,7 @@ async def test_the_altered_copy_can_be_taken_home_and_fails_there(world: World, 
 async def test_a_script_gets_the_verdict_alone(world: World) -> None:
     page = await cheat(household(world), "amount", headers={"HX-Request": "true"})
     assert "<html" not in page
-    assert re.findall(r'data-failed="(\w+)"', page) == ["line"]
+    assert re.findall(r'data-failed="(\w+)"', page) == ["position"]
 
 
 async def test_an_alteration_that_there_is_not_is_a_bad_request(world: World) -> None:
@@ -162,7 +219,7 @@ async def test_page_download_check_and_cheat_are_about_the_same_bytes_asked_once
     await browser.text(LINE)
     world.node.answers["evidence"] = b"another bundle, made later"
     response = await browser.get(f"{LINE}/bundle")
-    assert await response.get_data(as_text=False) == BUNDLE.bundle()
+    assert await response.get_data(as_text=False) == BUNDLE
     assert response.headers["Content-Disposition"] == f'attachment; filename="{PARTY}-{START_S}-trade_buy.evd"'
     assert (await browser.post(f"{LINE}/verify")).status_code == 200
     assert [path for path, _ in world.node.asked].count("evidence") == 1
@@ -172,7 +229,7 @@ async def test_page_download_check_and_cheat_are_about_the_same_bytes_asked_once
 async def test_bundles_are_kept_at_hand_while_there_is_room(
     world: World, monkeypatch: pytest.MonkeyPatch, room: int, asked: int
 ) -> None:
-    monkeypatch.setattr(proofs, "BUNDLES_BYTES_MAX", room * len(BUNDLE.bundle()))
+    monkeypatch.setattr(proofs, "BUNDLES_BYTES_MAX", room * len(BUNDLE))
     browser = household(world)
     for kind in ("trade_buy", "levy", "levy", "trade_buy"):
         assert (await browser.get(LINE.replace("trade_buy", kind) + "/bundle")).status_code == 200
@@ -247,7 +304,7 @@ async def test_an_instant_at_which_no_slot_begins_is_not_found_and_not_asked_of_
 
 
 async def test_another_household_gets_nothing_of_a_line_in_any_way(world: World) -> None:
-    stranger = world.browser(Role.HOUSEHOLD, "H002")
+    stranger = world.browser(Role.HOUSEHOLD, "h2")
     addresses = [LINE, f"{LINE}/bundle", f"{LINE}/altered?what=amount"]
     addresses += [f"{API_LINE}/{name}" for name in ("terms", "orders", "readings")]
     statuses = [(await stranger.get(address)).status_code for address in addresses]
@@ -259,12 +316,12 @@ async def test_another_household_gets_nothing_of_a_line_in_any_way(world: World)
 async def test_the_tables_of_a_line_are_exact(world: World) -> None:
     browser = household(world)
     terms = await (await browser.get(f"{API_LINE}/terms")).get_json()
-    assert ["trade_buy", BOUGHT_WH, PRICE, BOUGHT_WH * PRICE] in terms["rows"]
-    assert terms["totals"][3] == decode_bundle(BUNDLE.bundle()).position.pays_nano
+    assert ["trade_buy", 600, 100_000, 60_000_000] in terms["rows"]
+    assert terms["totals"][3] == decode_bundle(BUNDLE).position.pays_nano
     orders = await (await browser.get(f"{API_LINE}/orders")).get_json()
-    assert orders["rows"][1] == [f"{PARTY}/{START_S}/3", "buy", 300, PRICE, 200, PRICE]
+    assert orders["rows"][0] == [f"{PARTY}/{START_S}/1", "buy", 600, 300_000, 600, 100_000]
     readings = await (await browser.get(f"{API_LINE}/readings?format=csv")).get_data(as_text=True)
-    assert readings.splitlines()[2] == f"{START_S + 900},300,45,2,measured,late,80,simulated,0"
+    assert readings.splitlines()[2] == f"{START_S + 900},51000,0,1,measured,late,-80,synced,3"
 
 
 async def test_the_verifier_handed_out_is_the_one_of_the_repository_and_its_digest_is_shown(world: World) -> None:
@@ -280,7 +337,7 @@ async def test_a_trust_root_of_another_chain_cannot_decide_and_a_broken_one_is_a
     browser = household(world)
     trust = world.site.config.trust
     good = trust.read_text()
-    trust.write_text(good.replace(BUNDLE.chain, "toy" + "f" * 16))
+    trust.write_text(good.replace(str(TRADE.trust["chain"]), "village" + "f" * 16))
     response = await browser.post(f"{LINE}/verify")
     assert 'data-answer="cannot be decided"' in await response.get_data(as_text=True)
     for broken in ("{", "{}"):
@@ -293,17 +350,17 @@ async def test_a_trust_root_of_another_chain_cannot_decide_and_a_broken_one_is_a
 
 
 async def test_a_node_that_hands_out_a_broken_bundle_is_found_out_and_does_not_break_the_page(tmp_path: Path) -> None:
-    world = household_world(tmp_path, BUNDLE)
+    world = evidence_world(tmp_path, TRADE)
     browser = household(world)
-    parts = cbor.decode(BUNDLE.bundle())
-    parts["line"]["row"] = parts["line"]["row"][:-1] + b"\x01"
+    parts = cbor.decode(BUNDLE)
+    parts["position"]["row"] = parts["position"]["row"][:-1] + b"\x01"
     world.node.answers["evidence"] = cbor.encode(parts)
     response = await browser.post(f"{LINE}/verify")
-    assert 'data-failed="line"' in await response.get_data(as_text=True)
+    assert 'data-failed="position"' in await response.get_data(as_text=True)
 
 
 async def test_bytes_from_the_node_that_are_no_bundle_are_no_traceback(tmp_path: Path) -> None:
-    world = household_world(tmp_path, BUNDLE)
+    world = evidence_world(tmp_path, TRADE)
     world.node.answers["evidence"] = b"nonsense"
     response = await household(world).get(LINE)
     assert response.status_code == 500

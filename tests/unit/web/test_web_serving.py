@@ -44,7 +44,7 @@ class OneNode(FakeNode):
 def parts(tmp_path: Path) -> Parts:
     """A demonstration's configuration."""
     key = SigningKey.generate()
-    trust = Trust("test-0123456789abcdef", bytes(32), ((key.public_key, 1, "operator"),))
+    trust = Trust("test-0123456789abcdef", bytes(32), ((key.public_key, 1, "operator"),), ())
     web = WebConfig(tmp_path / "trust.json", tmp_path / "users.db", demo=True, listen=ListenConfig(port=0))
     config = ServeConfig(
         "http://127.0.0.1:1", KeyConfig("web", "file:x"), web, SeriesConfig(path=tmp_path / "series.db")
