@@ -192,7 +192,7 @@ def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> 
     own = np.flatnonzero((fills.party == number) & (fills.filled_wh > 0))
     rows = SaltedRows(orders.fill_rows, fills_seed(orders.seed))
     proven = []
-    for at in own[np.argsort(fills.counter[own])].tolist():
+    for at in own[np.argsort(fills.counter[own], kind="stable")].tolist():
         decided = _transaction(reader, orders.ids[at])
         fill = rows.proof(at, gate.fills_root, "fill")
         proven.append(ProvenOrder(recorded(reader, decided, decode_transaction(decided.wire)), fill))

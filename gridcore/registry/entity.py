@@ -21,7 +21,7 @@ class Shape(NamedTuple):
     is wrong with a record whose fields all have their forms, "" where nothing is.
     """
 
-    record: Callable[..., Any]
+    record: type[Any]
     forms: Mapping[str, Form]
     optional: frozenset[str] = frozenset()
     rule: Callable[[Any], str] = lambda _: ""
@@ -74,14 +74,19 @@ class Entity(Generic[R]):
 
     def encode(self, record: R) -> Value:
         """The map of a record."""
-        fields = {name: item for name, item in record._asdict().items() if item is not None}  # type: ignore[attr-defined]
-        if self.ending is not None and isinstance(record, self.ending[1].record):  # type: ignore[arg-type]
+        fields = _fields_of(record)
+        if self.ending is not None and isinstance(record, self.ending[1].record):
             fields[self.ending[0]] = True
         return fields
 
     def _shape_of(self, value: Value) -> tuple[str, Shape]:
         """The marker of an ending, "" without, and the shape of the other fields."""
         return self.ending if self.ending is not None and self.ending[0] in value else ("", self.shape)
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a named tuple by name, without those that are None."""
+    return {name: item for name, item in record._asdict().items() if item is not None}
 
 
 def shown(value: Any) -> str:

@@ -23,7 +23,8 @@ from ledger.state.contracts import SlotContract, contract_of_slot, contract_term
 from ledger.state.draft import Draft
 
 ORDER_COUNTER_MAX: Final = 16
-_COUNTER_RANK: Final = np.argsort(np.argsort([str(counter) for counter in range(ORDER_COUNTER_MAX + 1)]))
+_COUNTER_NAMES: Final = [str(counter) for counter in range(ORDER_COUNTER_MAX + 1)]
+_COUNTER_RANK: Final = np.argsort(np.argsort(_COUNTER_NAMES, kind="stable"), kind="stable")
 """How counters rank as the ends of order ids: 10 comes before 2."""
 
 

@@ -71,11 +71,7 @@ def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
     contract = twin.contract(zone, slot)
     market = MARKETS[contract["contract"]]
     points = [read_point(twin, zone, row, slot) for row in range(len(twin.registry.points[zone]))]
-    filled: dict[tuple[str, int], int] = {}
-    for chunk in chunks(twin, f"fills/{slot}/{zone}"):
-        for number, side, wh in zip(chunk["party"], chunk["side"], chunk["filled_wh"], strict=True):
-            party = twin.registry.parties[number]
-            filled[party, side] = filled.get((party, side), 0) + wh
+    filled = filled_wh(twin, zone, slot)
     columns = [[0] * len(market.position_columns) for _ in points]
     area_columns, received, rules_digests = [], [], []
     prices = trade_prices(twin, zone, slot)
@@ -105,11 +101,7 @@ def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
         pack("I", number) + digest + pack(f"{len(own)}q", *own)
         for number, (digest, own) in enumerate(zip(rules_digests, area_columns, strict=True))
     ]
-    totals = [
-        pack("IBqI", number, index, *divmod(amounts[account], NANO))
-        for number, amounts in enumerate(received)
-        for index, account in enumerate(market.accounts)
-    ]
+    totals = total_rows(received, market.accounts)
     twin.leaves[f"run/{slot}/{zone}/{run}"] = {
         "areas": len(area_rows),
         "areas_root": salted_root(sm3(seed + b"areas"), area_rows),
@@ -131,6 +123,25 @@ def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
     write_results(twin, f"results/{slot}/{zone}/{run}", seed, rules_digests, own_columns, received)
     pays = market.position_columns.index("pays_nano")
     post(twin, zone, [own[pays] for own in columns], received, seed)
+
+
+def total_rows(received: Sequence[Mapping[str, int]], accounts: Sequence[str]) -> list[bytes]:
+    """What each account of each area receives in this run, as salted rows."""
+    return [
+        pack("IBqI", number, index, *divmod(amounts[account], NANO))
+        for number, amounts in enumerate(received)
+        for index, account in enumerate(accounts)
+    ]
+
+
+def filled_wh(twin: Twin, zone: str, slot: int) -> dict[tuple[str, int], int]:
+    """What each party's orders got, by party and side."""
+    filled: dict[tuple[str, int], int] = {}
+    for chunk in chunks(twin, f"fills/{slot}/{zone}"):
+        for number, side, wh in zip(chunk["party"], chunk["side"], chunk["filled_wh"], strict=True):
+            party = twin.registry.parties[number]
+            filled[party, side] = filled.get((party, side), 0) + wh
+    return filled
 
 
 def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:

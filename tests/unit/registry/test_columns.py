@@ -34,6 +34,7 @@ def times_of(state: MemoryState) -> list[int]:
 def test_columns_say_what_the_entities_say_one_by_one(seed: int) -> None:
     state = MemoryState(World(seed).consortium.genesis)
     registry = state.registry
+    assert len(registry.numbers) > 1
     for time_s in times_of(state):
         view = registry.at(time_s, 0)
         found: dict[str, str] = {}
