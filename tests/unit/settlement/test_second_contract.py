@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from gridweb.access import Role
 from ledger.evidence import build_bundle
 from ledger.genesis import check_genesis
 from ledger.leaves.run import RUN
+from ledger.runs import area_result
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS, pins
 from tests.unit.web.ledger_world import ledger_world
 from tests.worlds.community import BUYERS_NANO, COMMUNITY, PRICES, one_shared_slot
-from tests.worlds.consortium import FIRST_S
+from tests.worlds.consortium import FIRST_S, rules, zone
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.two_areas import TWO_AREAS
 
@@ -54,11 +56,12 @@ def export(ledger: Ledger, party: str, kind: str) -> bytes:
 
 
 def test_the_run_holds_what_every_share_rests_on(settled: Ledger) -> None:
-    run = RUN.must(settled, "a-1", FIRST_S, "initial")
-    assert run.totals_wh == {"surplus_wh": 601, "deficit_wh": 1000}
-    assert (run.volume_wh, run.price_micro_per_kwh, run.lines) == (601, None, len(LINES))
-    assert run.accounts_nano["community"] == BUYERS_NANO - 601 * 500_000
-    assert list(run.accounts_nano) == ["community", "levy", "network"]
+    run = RUN.must(settled, FIRST_S, "z-1", "initial")
+    result = area_result(settled, run, 0)
+    assert result.sums == {"surplus_wh": 601, "deficit_wh": 1000}
+    assert (run.points, run.rows, result.volume_wh, result.price_micro_per_kwh) == (3, 4, 0, 0)
+    assert result.accounts_nano["community"] == BUYERS_NANO - 601 * 500_000
+    assert sorted(result.accounts_nano) == ["community", "levy", "network"]
 
 
 @pytest.mark.parametrize(("party", "kind"), LINES)
@@ -67,11 +70,11 @@ def test_every_line_is_verified(settled: Ledger, party: str, kind: str) -> None:
     verdict = verify.verify_bundle(data, TRUST)
     assert verdict.answer == verify.VERIFIED, verdict.reason
     energy_wh, amount_nano = LINES[party, kind]
-    assert (verdict.facts["energy_wh"], verdict.facts["amount_nano"]) == (energy_wh, amount_nano)
-    assert (verdict.facts["price_micro_per_kwh"] is None) == ((party, kind) in SHARED)
-    assert any("left over" in text for text in verdict.not_checked)
+    (line,) = (line for line in verdict.facts["lines"] if line["line_kind"] == kind)
+    assert (line["energy_wh"], line["amount_nano"]) == (energy_wh, amount_nano)
+    assert (line["price_micro_per_kwh"] is None) == ((party, kind) in SHARED)
+    assert any("sums of all its points" in text for text in verdict.not_checked)
     view = decode_bundle(data)
-    assert (view.line.kind, view.line.energy_wh, view.line.amount_nano) == (kind, energy_wh, amount_nano)
     assert sum(term.amount_nano for term in view.position.terms) == view.position.pays_nano
 
 
@@ -92,15 +95,14 @@ def test_no_alteration_of_a_bundle_is_verified(settled: Ledger, party: str, kind
 
 def test_a_genesis_is_refused_that_does_not_fit_its_contract() -> None:
     check_genesis(COMMUNITY.genesis, CONTRACTS, pins())
-    for key, change, words in (
-        ("rules/shared", {"rationing": "pro_rata"}, "unknown field 'rationing'"),
-        ("rules/shared", {"prices": {**PRICES, "feed_in_price_micro_per_kwh": 600_001}}, "does not hold"),
-        ("party/house", {"trades": True}, "prosumer"),
-        ("area/a-1", {"contract_pin": bytes(32)}, "contract_pin of mid_market_rate/1"),
+    dear = {**PRICES, "feed_in_price_micro_per_kwh": 600_001}
+    for changed, words in (
+        (replace(COMMUNITY, rules=[rules("shared", prices=PRICES, terms={"rationing": "pro_rata"})]), "'rationing'"),
+        (replace(COMMUNITY, rules=[rules("shared", prices=dear, terms={})]), "does not hold"),
+        (replace(COMMUNITY, zones=[zone(contract="mid_market_rate/1", contract_pin=bytes(32))]), "contract_pin"),
     ):
-        leaves = [[name, {**value, **change} if name == key else value] for name, value in COMMUNITY.leaves().items()]
         with pytest.raises(UsageError, match=words):
-            check_genesis({**COMMUNITY.genesis, "leaves": leaves}, CONTRACTS, pins())
+            check_genesis(changed.genesis, CONTRACTS, pins())
 
 
 async def test_pages_show_the_lines_with_their_words(tmp_path: Path) -> None:
