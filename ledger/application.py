@@ -103,10 +103,13 @@ class Application:
     def examine(self, wires: Iterable[bytes]) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter a block."""
         candidates = decode_candidates(list(wires))
+        transactions = [candidate.transaction for candidate in candidates]
         with self.lock:
-            checks = checks_of(self.state, [candidate.transaction for candidate in candidates])
+            checks = checks_of(self.state, transactions)
         verdicts = self._checker.check(checks)
         with self.lock:
+            # Once more for those to whom a block that was committed meanwhile has given another key.
+            verdicts = self._checker.check(checks_of(self.state, transactions), verdicts)
             draft = Draft(self.state, 0, 0)
             return [self._examine(candidate, draft, verdicts) for candidate in candidates]
 

@@ -27,6 +27,7 @@ from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
 from tests.worlds.keys import key
 from tests.worlds.ledgers import decide, open_ledger
+from tests.worlds.transactions import transaction_id
 
 CLOCK = [clock_advance(START_S + 10 + step) for step in range(12)]
 GW1, GW2 = batches("gw-1", 12), batches("gw-2", 12)
@@ -238,3 +239,41 @@ def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None
         with pytest.raises(StoreError, match="leaf gateway/gw-1 as of height 4 is damaged"):
             ledger.leaf_proof(GATEWAY.key("gw-1"), 4)
         assert ledger.leaf_proof(GATEWAY.key("gw-1"), 6) is not None
+
+
+# ---------------------------------------------------------------------------------------------- rows beside the trees
+
+
+@pytest.mark.parametrize(
+    ("statement", "ask", "said"),
+    [
+        (
+            "UPDATE blocks SET header = CAST(header || x'00' AS BLOB) WHERE height = 3",
+            lambda ledger: ledger.header(3),
+            "header of height 3",
+        ),
+        (
+            "UPDATE blocks SET results = x'80' WHERE height = 3",
+            lambda ledger: ledger.results(3),
+            "what became of block 3",
+        ),
+        (
+            "UPDATE transactions SET position = position + 1 WHERE height = 3",
+            lambda ledger: ledger.find_transaction(transaction_id(BLOCKS[2][0])),
+            "the index of transactions",
+        ),
+        (
+            "UPDATE transactions SET height = 300 WHERE height = 3",
+            lambda ledger: ledger.receipt(transaction_id(BLOCKS[2][0])),
+            "the index of transactions",
+        ),
+    ],
+)
+def test_what_is_told_of_blocks_is_compared_with_the_headers_too(
+    copied: Path, statement: str, ask: Callable[[Ledger], object], said: str
+) -> None:
+    with closing(open_ledger(copied)) as ledger:
+        with closing(sqlite3.connect(copied / "state.db")) as connection, connection:
+            connection.execute(statement)
+        with pytest.raises(StoreError, match=f"{said} is damaged. Stop the node and remove state.db"):
+            ask(ledger)
