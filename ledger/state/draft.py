@@ -17,11 +17,12 @@ class Draft:
 
     def __init__(self, state: State, height: int, block_time_s: int) -> None:
         self._state = state
+        self._chain = CHAIN.must(state)  # no transaction changes it
         self._changes: dict[str, Value] = {}
         self._block_time_s = block_time_s
         self.height = height
         self.orders: dict[tuple[str, int], dict[tuple[str, int], bytes]] = {}
-        """Index of each book touched in this block: (party, counter) -> transaction id; see ``market``."""
+        """Index of each book touched in this block: (party, counter) -> transaction id; see ``kinds.market_order``."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()
@@ -54,12 +55,12 @@ class Draft:
     @property
     def is_simulated(self) -> bool:
         """Whether ledger time moves by clock/advance alone."""
-        return CHAIN.must(self).is_simulated
+        return self._chain.is_simulated
 
     @property
     def slot_s(self) -> int:
         """The chain's slot length, seconds."""
-        return CHAIN.must(self).slot_s
+        return self._chain.slot_s
 
     @property
     def ledger_time_s(self) -> int:
