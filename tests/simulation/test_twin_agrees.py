@@ -16,7 +16,7 @@ from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis import check_genesis
 from ledger.leaves import book, columns
-from ledger.state import client_ids, due, metering
+from ledger.state import chunks, client_ids, due, metering
 from ledger.state.memory import MemoryState
 from tests import twin as twin_module
 from tests.simulation.generated_world import World, outline
@@ -33,7 +33,7 @@ CODES_MET_MIN = 8
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, budget and queues so small that a small world meets their ends."""
-    for module in (columns, book, metering):
+    for module in (columns, book, metering, chunks):
         monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)

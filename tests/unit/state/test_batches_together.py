@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcore.codes import Code
 from ledger.leaves import columns
-from ledger.state import metering
+from ledger.state import chunks, metering
 from tests.worlds.consortium import SLOT_S, Consortium, area, feeder, gateway
 from tests.worlds.feeders import FEEDERS, FIRST_SLOT_S
 from tests.worlds.keys import sign_cheaply
@@ -35,7 +35,7 @@ WORLD = replace(
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of three rows: a batch reaches into several, several batches meet in one."""
-    for module in (columns, metering):
+    for module in (columns, metering, chunks):
         monkeypatch.setattr(module, "CHUNK_ROWS", 3)
 
 
