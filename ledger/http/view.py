@@ -94,6 +94,7 @@ class LedgerView:
         self.statements = statements
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
+        self._signer_names: tuple[int, Mapping[bytes, str]] = (-1, {})
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -151,13 +152,20 @@ class LedgerView:
         """How many meters each gateway reads, and in which areas, for those that read any."""
         return self._registered.reads_of
 
-    @cached_property
+    @property
     def signer_names(self) -> Mapping[bytes, str]:
         """Names of those signers of blocks that are registered under one, by public key."""
-        certifying = {key for key, _ in self.reader.signers}
-        names = (SIGNER.names(key)[0] for key in self.reader.leaf_keys(SIGNER.prefix))
-        registered = {SIGNER.must(self.reader, name).public_key: name for name in names}
-        return {key: name for key, name in registered.items() if key in certifying}
+        reader, (height, known) = self.reader, self._signer_names
+        certifying = {key for key, _ in reader.signers}
+        is_whole = height == reader.height or len(known) == len(certifying)
+        if is_whole and all(SIGNER.must(reader, name).public_key == key for key, name in known.items()):
+            return known
+        with reader.frozen():
+            names = (SIGNER.names(key)[0] for key in reader.leaf_keys(SIGNER.prefix))
+            registered = {SIGNER.must(reader, name).public_key: name for name in names}
+            found = {key: name for key, name in registered.items() if key in certifying}
+            self._signer_names = reader.height, found
+        return found
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
         """Codes of those of the installations ``numbers`` that the gateway reads."""
