@@ -1,8 +1,8 @@
-"""A whole ledger in memory, moved on block by block: what checks, benchmarks and tests replay with."""
+"""A ledger that is moved on block by block from genesis, without log, guard or key: what checks and benchmarks replay with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger.application import Application, Decided, genesis_tip
@@ -15,27 +15,31 @@ from ledger.tiles import MemoryTiles, empty_tree
 
 
 class Replay:
-    """The state machine of a genesis with everything that it keeps. ``state``, ``history``: of the newest block."""
+    """A state machine and ``keep``, which saves leaves and tiles of a decided block where the state machine reads them."""
 
-    def __init__(
-        self, genesis: Mapping[str, Any], contracts: Mapping[str, Contract], checker: SignatureChecker
-    ) -> None:
-        origin = Origin.of(genesis)
-        self.state = MemoryState(genesis)
-        self.history = MemoryTiles()
-        self.application = Application(
-            origin,
-            contracts,
-            checker,
-            state=self.state,
-            history=empty_tree(self.history),
-            tip=genesis_tip(origin),
-        )
+    def __init__(self, application: Application, keep: Callable[[Decided], None]) -> None:
+        self.application = application
+        self._keep = keep
 
     def advance(self, block: Block) -> Decided:
         """Apply the next block and take it over."""
         decided = self.application.apply(block)
-        self.state.leaves.save(decided.state)
-        self.history.tiles.update(decided.history.tiles)
+        self._keep(decided)
         self.application.commit(decided)
         return decided
+
+
+def replay_in_memory(
+    genesis: Mapping[str, Any], contracts: Mapping[str, Contract], checker: SignatureChecker
+) -> Replay:
+    """A replay that keeps everything in memory."""
+    origin, state, history = Origin.of(genesis), MemoryState(genesis), MemoryTiles()
+
+    def keep(decided: Decided) -> None:
+        state.leaves.save(decided.state)
+        history.tiles.update(decided.history.tiles)
+
+    application = Application(
+        origin, contracts, checker, state=state, history=empty_tree(history), tip=genesis_tip(origin)
+    )
+    return Replay(application, keep)

@@ -45,14 +45,14 @@ _LAST_CHARACTER: Final = "\U0010ffff"
 class StateDb:
     """The open database: a LeafSource, and look-ups by height, transaction id, gateway. sqlite3.Error passes through ``save_block``.
 
-    origin: of the chain; history: the tiles over S_0 ... S_(h-1). Its owner lets one thread in at a time.
+    origin: of the chain; tiles: of the tree over the leaves; history: of that over S_0 ... S_(h-1). Its owner lets one thread in at a time.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, origin: Origin) -> None:
         self.origin = origin
         self._path = path
         self._connection = connection
-        self._tiles = StateTiles(connection, self.damage)
+        self.tiles = StateTiles(connection, self.damage)
         self.history = HistoryTiles(connection, self.damage)
 
     @classmethod
@@ -135,7 +135,7 @@ class StateDb:
 
     def load_tile(self, tile: TileId) -> bytes | None:
         """A tile of the tree over the leaves, or None."""
-        return self._tiles.load_tile(tile)
+        return self.tiles.load_tile(tile)
 
     def leaves(self) -> Iterator[tuple[int, str, bytes]]:
         """(number, key, canonical [key, value]) of every leaf, in number order."""
@@ -163,7 +163,7 @@ class StateDb:
 
     def tile_at(self, tile: TileId, height: int) -> bytes:
         """A tile as it was after the block of ``height``, at most PROVABLE_HEIGHTS ago; longer if digests were added since."""
-        return self._tiles.load_at(tile, height, self.height())
+        return self.tiles.load_at(tile, height, self.height())
 
     def leaf_at(self, key: str, height: int) -> tuple[int, bytes] | None:
         """Number and body of a provable leaf as they were after the block of ``height``, or None when there was no such leaf."""
@@ -311,7 +311,7 @@ class StateDb:
             (origin.digest, origin.chain, int(origin.is_simulated), origin.ledger_time_s, signers, genesis.tree.root),
         )
         self._save_leaves(genesis.leaves, 0)
-        self._tiles.save(genesis.tree)
+        self.tiles.save(genesis.tree)
         check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
         empty = cbor.encode([])
         self._connection.execute(
@@ -341,8 +341,8 @@ class StateDb:
         )
         self._keep_replaced_leaves(decided.state.leaves, leaves_before, height)
         self._save_leaves(decided.state.leaves, height)
-        self._tiles.save(decided.state.tree)
-        self._tiles.save_replaced(decided.state.tree, height)
+        self.tiles.save(decided.state.tree)
+        self.tiles.save_replaced(decided.state.tree, height)
         self.history.save(decided.history)
         # An accepted transaction (code 0) keeps its place for ever; of refusals the latest counts.
         self._connection.executemany(

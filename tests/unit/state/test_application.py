@@ -10,7 +10,7 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import InvariantError
 from ledger.application import Application
-from ledger.replay import Replay
+from ledger.replay import Replay, replay_in_memory
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from settlement.catalogue import CONTRACTS
@@ -24,7 +24,7 @@ CLOCK = clock_advance(START_S + 5)
 @pytest.fixture
 def replay() -> Iterator[Replay]:
     checker = SignatureChecker(threads=1)
-    yield Replay(FEEDERS.genesis, CONTRACTS, checker)
+    yield replay_in_memory(FEEDERS.genesis, CONTRACTS, checker)
     checker.close()
 
 
