@@ -284,14 +284,19 @@ class StateDb:
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise self._unreadable(error) from error
 
     def _first(self, query: str, *values: int | str | bytes) -> tuple[Any, ...] | None:
         try:
             found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise self._unreadable(error) from error
         return found
+
+    def _unreadable(self, error: sqlite3.Error) -> StoreError:
+        if is_disk_refusal(error):
+            return StoreError(f"{self._path}: cannot be read: {error}")
+        return self.damage(f"the file ({error})")
 
     def _row(self, query: str, *values: int | str | bytes) -> tuple[Any, ...]:
         found = self._first(query, *values)
