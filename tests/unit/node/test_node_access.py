@@ -75,7 +75,9 @@ def test_another_chains_signature_does_not_count(door: Authenticator, key: Signi
         door.authenticate(signed(key, chain="chain-2"), "GET", PATH, PAIRS)
 
 
-def test_an_unknown_signer_a_revoked_one_and_a_wrong_key_are_answered_alike(door: Authenticator, key: SigningKey) -> None:
+def test_an_unknown_signer_a_revoked_one_and_a_wrong_key_are_answered_alike(
+    door: Authenticator, key: SigningKey
+) -> None:
     lines = set()
     for signer_id, used in (("nobody", key), ("util", SigningKey.generate()), ("gone", key)):
         with pytest.raises(Problem) as raised:
