@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack, unpack_digests
+from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
@@ -40,10 +40,10 @@ def _key(slot_start_s: int, zone: str, chunk: int) -> str:
     return f"cleared/{slot_start_s}/{zone}/{chunk}"
 
 
-def _decode(seed: bytes, **columns: bytes) -> ClearedLeaf:
-    unpacked: dict[str, Any] = {name: unpack(columns[name]) for name in _COLUMNS}
-    unpacked |= {name: unpack_digests(columns[name]) for name in _DIGESTS}
-    return ClearedLeaf(**unpacked, seed=seed)
+def _decode(book_roots: bytes, fills_roots: bytes, rules: bytes, seed: bytes, **columns: bytes) -> ClearedLeaf:
+    unpacked: dict[str, Any] = unpack_each(columns)
+    roots = (unpack_digests(book_roots), unpack_digests(fills_roots))
+    return ClearedLeaf(**unpacked, book_roots=roots[0], fills_roots=roots[1], rules=unpack_digests(rules), seed=seed)
 
 
 def _encode(record: ClearedLeaf) -> Value:

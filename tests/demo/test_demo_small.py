@@ -245,17 +245,21 @@ def test_every_kind_of_line_can_be_exported_from_the_data_at_rest_and_verified(d
         assert main(["evidence", "export", "--data", str(demo.out / "ledger"), "--out", str(out), *choice]) == 0
         verdict = verify.verify_files(out, demo.out / "trust.json", None)
         assert verdict.answer == verify.VERIFIED, f"{kind}: {verdict.reason}"
-        shown = [str(verdict.facts[key]) for key in ("party", "amount_nano")]
-        assert shown == [row["party"], row["amount_nano"]]
+        amounts = {line["line_kind"]: line["amount_nano"] for line in verdict.facts["lines"]}
+        assert (verdict.facts["party"], str(amounts[kind])) == (row["party"], row["amount_nano"])
 
 
 def test_the_sample_is_a_line_of_the_statements(demo: Finished, bundle: Path) -> None:
     done = checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json", "--json")
     facts = json.loads(done.stdout)["facts"]
 
-    keys = ("run", "party", "slot_start_s", "line_kind", "energy_wh", "price_micro_per_kwh", "amount_nano")
-    proved = tuple(str(facts[key]) for key in keys)
-    assert proved in {tuple(row[key] for key in keys) for row in demo.rows("statements.csv")}
+    of_slot, of_line = (
+        ("run", "party", "slot_start_s"),
+        ("line_kind", "energy_wh", "price_micro_per_kwh", "amount_nano"),
+    )
+    proved = {(*(str(facts[key]) for key in of_slot), *(str(line[key]) for key in of_line)) for line in facts["lines"]}
+    lines = [tuple(row[key] for key in (*of_slot, *of_line)) for row in demo.rows("statements.csv")]
+    assert proved == {line for line in lines if line[:3] == tuple(str(facts[key]) for key in of_slot)}
 
 
 def test_without_a_trust_root_or_with_anothers_it_cannot_be_decided(

@@ -1,0 +1,189 @@
+"""Leaves: a record comes back from the map that is stored, and each family's key is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ledger.leaves
+from gridcore import cbor
+from gridcore.errors import InvariantError
+from gridcore.genesis import Activation, Calendar, Thresholds
+from ledger.leaves.accounts import NO_ACCOUNTS, AccountsLeaf
+from ledger.leaves.balance import BalanceLeaf, no_balance
+from ledger.leaves.book import BOOK, BookLeaf, Order, append_order, load_orders
+from ledger.leaves.chain import ChainLeaf
+from ledger.leaves.cleared import ClearedLeaf, load_cleared, save_cleared
+from ledger.leaves.clearing import ClearingLeaf
+from ledger.leaves.columns import CHUNK_ROWS, digests
+from ledger.leaves.delivery import DeliveryLeaf
+from ledger.leaves.exception import ExceptionLeaf, RowVerdict
+from ledger.leaves.families import FAMILIES
+from ledger.leaves.family import Value
+from ledger.leaves.fills import FillsLeaf, load_fills, save_fills
+from ledger.leaves.latest import LatestLeaf
+from ledger.leaves.positions import PositionsLeaf
+from ledger.leaves.progress import ProgressLeaf
+from ledger.leaves.protocol import ProtocolLeaf
+from ledger.leaves.registers import RegistersLeaf
+from ledger.leaves.results import ResultsLeaf, save_results
+from ledger.leaves.run import RunLeaf
+from ledger.leaves.runs import RunsLeaf
+from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
+from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
+
+COLUMN = np.array([-(2**63), 0, 2**63 - 1], dtype=np.int64)
+QUALITY = np.array([0, 0x15, 0xFF], dtype=np.uint8)
+SEED, DIGEST = b"s" * 32, b"d" * 32
+DIGESTS = digests([DIGEST, SEED, bytes(32)])
+
+
+def of_columns(record: Callable[..., Any], *parts: Any) -> Any:
+    """A record out of its columns, in their order."""
+    return record(*parts)
+
+
+RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
+    "chain": ((), ChainLeaf("simulated", "CNY", "demo-", 900, Thresholds(1, 1, 2, 1))),
+    "protocol": ((), ProtocolLeaf([Activation(2, 0), Activation(3, 7)])),
+    "calendar": (("c",), Calendar([0, 86_400], [0], "Asia/Shanghai", "2026a")),
+    **{
+        kind: (("7",), EntityLeaf([Entry(0, 0, DIGEST)], DIGEST, 5, 7 if kind in ("area", "party", "point") else None))
+        for kind in ENTITY_FAMILIES
+    },
+    "delivery": (("gw-1",), DeliveryLeaf(3, 1, DIGEST, 900)),
+    "progress": (("Z",), ProgressLeaf(900, 1800, [0], [0, 900])),
+    "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
+    "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
+    "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 5, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
+    "clearing": ((900, "Z"), ClearingLeaf(3, DIGEST, "auction/1", DIGEST, 900, "Z")),
+    "fills": ((900, "Z", 0), of_columns(FillsLeaf, *[COLUMN] * 6, COLUMN[::-1], SEED)),
+    "cleared": (
+        (900, "Z", 0),
+        of_columns(ClearedLeaf, *[COLUMN] * 3, COLUMN[::-1], *[DIGESTS] * 2, DIGESTS[::-1], SEED),
+    ),
+    "run": (
+        (900, "Z", "initial"),
+        RunLeaf(3, DIGEST, 4, "auction/1", DIGEST, 2, 5, DIGEST, "initial", 900, DIGEST, "Z"),
+    ),
+    "runs": ((900, "Z"), RunsLeaf([("initial", 5)])),
+    "positions": ((900, "Z", "initial", 0), PositionsLeaf({"b": COLUMN, "a": COLUMN[::-1]}, QUALITY, DIGEST, SEED)),
+    "results": (
+        (900, "Z", "initial", 0),
+        ResultsLeaf({"sum_wh": COLUMN}, DIGESTS, SEED, {"levy": COLUMN}, {"levy": COLUMN[::-1]}),
+    ),
+    "accounts": (("Z", 0), AccountsLeaf({"levy": COLUMN}, {"levy": np.array([0, 1, 999_999_999])}, SEED)),
+    "balance": (("Z", 0), BalanceLeaf(COLUMN, np.array([0, 1, 999_999_999]), SEED)),
+    "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [RowVerdict(0, 7, 83)])),
+    "seen": ((48,), SeenLeaf(48, [SeenId("s", bytes(16), DIGEST)])),
+}
+"""One record of each family, with what names its leaf."""
+OPTIONAL = {
+    **{kind: {"folded", "folded_to_s"} for kind in ENTITY_FAMILIES},
+    "delivery": {"counter", "epoch", "last", "last_boundary_s"},
+}
+"""Fields that a stored map may lack: those of entities, and what a gateway or zone starts with."""
+
+
+class Leaves:
+    """Leaves held in memory as they are stored: encoded."""
+
+    def __init__(self) -> None:
+        self._leaves: dict[str, bytes] = {}
+
+    def get(self, key: str) -> Value | None:
+        leaf = self._leaves.get(key)
+        return None if leaf is None else dict(cbor.decode(leaf, items_max=len(leaf)))
+
+    def put(self, key: str, value: Value) -> None:
+        self._leaves[key] = cbor.encode(value)
+
+
+def as_plain(value: Any) -> Any:
+    """A record with its arrays as lists, so that records can be compared."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: as_plain(item) for name, item in value.items()}
+    return [as_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def test_there_is_a_record_here_of_every_family_and_every_file_has_one() -> None:
+    folder = Path(ledger.leaves.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "columns", "families", "family", "money"}
+    assert FAMILIES.keys() == RECORDS.keys()
+    assert FAMILIES.keys() - ENTITY_FAMILIES.keys() == files
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_comes_back_from_the_stored_map(name: str) -> None:
+    leaves, family, (names, record) = Leaves(), FAMILIES[name], RECORDS[name]
+    assert family.load(leaves, *names) is None
+    with pytest.raises(InvariantError, match="exists"):
+        family.must(leaves, *names)
+    family.save(leaves, record, *names)
+    assert as_plain(family.must(leaves, *names)) == as_plain(record)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_stored_map_of_another_shape_is_not_read(name: str) -> None:
+    family, (_, record) = FAMILIES[name], RECORDS[name]
+    value = dict(family.encode(record))
+    with pytest.raises(TypeError):
+        family.decode(**value, more=1)
+    for first in sorted(value.keys() - OPTIONAL.get(name, set()))[:1]:
+        with pytest.raises((TypeError, KeyError)):
+            family.decode(**{field: item for field, item in value.items() if field != first})
+
+
+def test_keys_tell_families_and_leaves_apart() -> None:
+    keys = {name: FAMILIES[name].key(*names) for name, (names, _) in RECORDS.items()}
+    assert len(set(keys.values())) == len(keys)
+    several = {name: key for name, key in keys.items() if name not in ("chain", "protocol", "seen")}
+    assert all(FAMILIES[name].names(key) == [str(part) for part in RECORDS[name][0]] for name, key in several.items())
+    assert SEEN.key(48) == SEEN.key(0) == "seen/0"
+    assert BOOK.prefix == "book/"
+
+
+def test_orders_and_fills_go_on_in_the_next_chunk() -> None:
+    leaves, count = Leaves(), CHUNK_ROWS + 1
+    for place in range(count):
+        append_order(leaves, 900, "Z", place, Order(0, place, 1, -3, 5, 0), DIGEST, SEED)
+    book = load_orders(leaves, 900, "Z")
+    assert book.counter.tolist() == list(range(count))
+    assert {bytes(one) for one in book.ids} == {DIGEST}
+    assert BOOK.must(leaves, 900, "Z", 1).counter.tolist() == [CHUNK_ROWS]
+    assert load_orders(leaves, 901, "Z").counter.tolist() == []
+    fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 7, SEED)
+    save_fills(leaves, 900, "Z", fills)
+    assert as_plain(load_fills(leaves, 900, "Z", count)) == as_plain(fills)
+    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 7, b""]
+
+
+def test_results_of_areas_go_on_in_the_next_chunk() -> None:
+    leaves, count = Leaves(), CHUNK_ROWS + 1
+    numbers, roots = np.arange(count, dtype=np.int64), digests([DIGEST] * count)
+    cleared = of_columns(ClearedLeaf, *[numbers] * 4, *[roots] * 3, SEED)
+    save_cleared(leaves, 900, "Z", cleared)
+    assert as_plain(load_cleared(leaves, 900, "Z", count)) == as_plain(cleared)
+    save_results(leaves, 900, "Z", "initial", ResultsLeaf({}, roots, SEED, {"levy": numbers}, {"levy": numbers}))
+    assert FAMILIES["results"].must(leaves, 900, "Z", "initial", 1).totals["levy"].tolist() == [CHUNK_ROWS]
+
+
+def test_balances_and_accounts_carry_from_nano_into_units() -> None:
+    owed = no_balance(2).add(np.array([-1, 1_999_999_999]), SEED)
+    assert (owed.units.tolist(), owed.nano.tolist()) == ([-1, 1], [999_999_999, 999_999_999])
+    more = owed.add(np.array([-(2**62), 1]), DIGEST)
+    assert more.owes_nano() == [-1 - 2**62, 2_000_000_000]
+    assert more.seed == DIGEST
+    one = {"levy": np.array([1, 0])}
+    twice = NO_ACCOUNTS.add(one, {"levy": np.array([999_999_999, 0])}, SEED).add(
+        one, {"levy": np.array([1, 5])}, DIGEST
+    )
+    assert (twice.units["levy"].tolist(), twice.nano["levy"].tolist()) == ([3, 0], [0, 5])
+    both = twice.add({"grid": np.array([7, 7])}, {"grid": np.array([0, 0])}, SEED)
+    assert sorted(both.units) == ["grid", "levy"], "an account that another contract had stays"
