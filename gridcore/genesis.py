@@ -66,9 +66,10 @@ class Activation(NamedTuple):
 class Genesis:
     """What a chain starts from.
 
-    calendars: by name; clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before the first block,
-    UTC seconds; protocol: ascending, the first (2, 0); registry: encoded rows (``gridcore.registry.row``); salt_seed: 32
-    bytes, of the salts of ``registry``; signers: (public key, power) of those who certify header 1, ascending; slot_s: length of a slot.
+    calendars: by name; clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before
+    the first block, UTC seconds; protocol: ascending, the first (2, 0); registry: encoded rows
+    (``gridcore.registry.row``); salt_seed: 32 bytes, of the salts of ``registry``; signers: (public key, power) of
+    those who certify header 1, ascending; slot_s: length of a slot.
     """
 
     name: str

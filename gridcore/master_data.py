@@ -1,7 +1,7 @@
 """Master data of a chain at its start: entities by name with their records, and the genesis that they make.
 
-Whoever founds a chain lists entities; how a row is encoded is said by ``gridcore.registry``. ``ledger.genesis`` checks what comes out as
-it checks every genesis.
+Whoever founds a chain lists entities; how a row is encoded is said by ``gridcore.registry``. ``ledger.genesis``
+checks what comes out as it checks every genesis.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Named(NamedTuple, Generic[R]):
 class MeteredPoint:
     """A point with the meter at it, and the party that is billed by it.
 
-    number: of the installation; limit_wh, modulus_wh: of the register, before ``ratio`` (modulus 0: it never rolls over); party: None
-    for a feeder; organisation: the one that may enrol the party's key; trades: whether the party may place orders; from_s: UTC
-    seconds from which all of it holds.
+    number: of the installation; limit_wh, modulus_wh: of the register, before ``ratio`` (modulus 0: it never rolls
+    over); party: None for a feeder; organisation: the one that may enrol the party's key; trades: whether the party
+    may place orders; from_s: UTC seconds from which all of it holds.
     """
 
     number: int
@@ -86,8 +86,9 @@ class MeteredPoint:
 class MasterData:
     """All that a chain has from the start.
 
-    ledger_time_s: at genesis, UTC seconds. certifiers: (public key of 65 bytes, power) of those who sign headers, ascending by key.
-    listed: in the order in which areas, parties and points are numbered. salt_seed: 32 bytes that nobody can guess.
+    ledger_time_s: at genesis, UTC seconds. certifiers: (public key of 65 bytes, power) of those who sign headers,
+    ascending by key. listed: in the order in which areas, parties and points are numbered. salt_seed: 32 bytes that
+    nobody can guess.
     """
 
     name: str

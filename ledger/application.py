@@ -1,11 +1,13 @@
-"""The ledger as a state machine without disk, key or clock: ``examine``, ``apply``, ``commit``. Every engine drives this object.
+"""The ledger as a state machine without disk, key or clock: ``examine``, ``apply``, ``commit``. Every engine drives
+this object.
 
     examine(wires)      before a block: decoded, signatures checked, which of them may enter one        (ABCI: CheckTx)
-    apply(block)        what a decided block does, up to the header that states it; nothing changes yet   (FinalizeBlock)
-    commit(decided)     take it over, once it is where it cannot be lost                                  (Commit)
+    apply(block)        what a decided block does, up to the header that states it; nothing changes yet
+    (FinalizeBlock) commit(decided)     take it over, once it is where it cannot be lost
+    (Commit)
 
-Replay is ``apply`` and ``commit`` of stored blocks, whoever does it. The owner saves leaves and tiles of a decided block before
-``commit``: from then on the state is read from where they were saved.
+Replay is ``apply`` and ``commit`` of stored blocks, whoever does it. The owner saves leaves and tiles of a decided
+block before ``commit``: from then on the state is read from where they were saved.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ from ledger.tiles import TileTree, TreeChange
 class Examined:
     """A candidate with the verdict on its signature.
 
-    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind.
-    content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
+    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the
+    kind. content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has
+    of its gateway; else None.
     """
 
     candidate: Candidate
@@ -53,7 +56,8 @@ class Examined:
 
 @dataclass(frozen=True)
 class Tip:
-    """The newest block: its height (0: none, only genesis), digest S_h, block time and ledger time (UTC seconds), what it left to do.
+    """The newest block: its height (0: none, only genesis), digest S_h, block time and ledger time (UTC seconds),
+    what it left to do.
 
     work_pending: due work is left over, so that another block should follow at once.
     """
@@ -86,8 +90,8 @@ class Decided:
 class Application:
     """The state machine at one height. ``apply`` and ``commit`` are called by one thread at a time, the rest by any.
 
-    state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has. versions: the
-    rules that this program has, by protocol version.
+    state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has.
+    versions: the rules that this program has, by protocol version.
     """
 
     def __init__(

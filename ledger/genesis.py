@@ -1,7 +1,9 @@
-"""The registry of a genesis: that its rows fit together, and that its contracts find no fault with them (docs/spec/registry.md).
+"""The registry of a genesis: that its rows fit together, and that its contracts find no fault with them
+(docs/spec/registry.md).
 
-``gridcore.genesis.decode_genesis`` checks all the rest of the file; this module checks what the state machine relies on without
-looking again. The first thing that is wrong ends in one line that names the row, the field and what would be right.
+``gridcore.genesis.decode_genesis`` checks all the rest of the file; this module checks what the state machine relies
+on without looking again. The first thing that is wrong ends in one line that names the row, the field and what would
+be right.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ def check_genesis(
 ) -> None:
     """Raise UsageError unless every registry row has its form and all references between rows hold.
 
-    contracts: those that this node has, by id; None leaves unchecked what zones, rules and parties owe to their contract. pins: of
-    their code, 32 bytes, by id; None: unchecked.
+    contracts: those that this node has, by id; None leaves unchecked what zones, rules and parties owe to their
+    contract. pins: of their code, 32 bytes, by id; None: unchecked.
     """
     rows = GenesisRows(genesis.registry)
     organisations = len(rows.names(ORGANISATION))

@@ -17,8 +17,8 @@ R = TypeVar("R")
 class Shape(NamedTuple):
     """One map that a value may be.
 
-    record: a named tuple of exactly the ``forms``' fields; optional: those that the map may lack, None in the record; rule: what
-    is wrong with a record whose fields all have their forms, "" where nothing is.
+    record: a named tuple of exactly the ``forms``' fields; optional: those that the map may lack, None in the record;
+    rule: what is wrong with a record whose fields all have their forms, "" where nothing is.
     """
 
     record: type[Any]
@@ -31,8 +31,8 @@ class Shape(NamedTuple):
 class Entity(Generic[R]):
     """One kind of entity. Its key is ``<kind>/<name>``.
 
-    shape: of its values; ending: the key whose value ``true`` marks a value that ends the entity, and the shape of the rest of
-    that value; name_form: of the name.
+    shape: of its values; ending: the key whose value ``true`` marks a value that ends the entity, and the shape of
+    the rest of that value; name_form: of the name.
     """
 
     kind: str

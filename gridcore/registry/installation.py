@@ -22,8 +22,8 @@ class Installation(NamedTuple):
     """A meter at a point; registers as the meter shows them, before ``ratio``.
 
     gateway, point: names; limit_wh: most that a register may advance in one slot; meter: its code; modulus_wh: at which
-    registers start again from 0, 0 where they never do; profile: the id of its device profile; first_registers: import and
-    export at the moment it was put up.
+    registers start again from 0, 0 where they never do; profile: the id of its device profile; first_registers:
+    import and export at the moment it was put up.
     """
 
     gateway: str

@@ -159,6 +159,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
+    from gridcore.genesis import BLOCK_TIME
     from ledger.client import run_with_client
 
     status = run_with_client(args.url, lambda client: client.status(), timeout_s=10.0)
@@ -171,7 +172,7 @@ def _status(args: argparse.Namespace) -> int:
         "simulated": status.simulated,
         "version": status.version,
     }
-    kind = "SIMULATED" if status.simulated else "block time"
+    kind = "block time" if status.clock == BLOCK_TIME else status.clock.upper()
     text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
     print_result(args, result, text)
     return 0

@@ -39,8 +39,8 @@ class AllRegistered(Registered, Protocol):
 class RegistryColumns:
     """Everything registered but organisations and signers.
 
-    Entities of a kind have places: zones, rules and gateways ascending by the bytes of their names, areas by zone and number, points
-    by zone and row, parties by number, installations by number.
+    Entities of a kind have places: zones, rules and gateways ascending by the bytes of their names, areas by zone and
+    number, points by zone and row, parties by number, installations by number.
     """
 
     zones: tuple[str, ...]

@@ -23,9 +23,9 @@ class Entry(NamedTuple):
 class EntityLeaf(NamedTuple):
     """An entity.
 
-    entries: ascending by (from_s, recorded_height), at most 64; folded: digest over those before them, ``NOT_FOLDED`` while
-    there are none; folded_to_s: from_s of the last of these, -1 while there are none; number: of an area in its zone, of a party in
-    the chain, of a point (its row) in its zone; None for other entities.
+    entries: ascending by (from_s, recorded_height), at most 64; folded: digest over those before them, ``NOT_FOLDED``
+    while there are none; folded_to_s: from_s of the last of these, -1 while there are none; number: of an area in its
+    zone, of a party in the chain, of a point (its row) in its zone; None for other entities.
     """
 
     entries: Sequence[Entry]

@@ -20,8 +20,9 @@ VIEWS_MAX: Final = 4
 class Registry:
     """All that is registered, at any time.
 
-    zones: ascending by the bytes of their names; parties: names by number; gateways: names, ascending; first_boundary_s: the
-    start of the first slot of any zone, no reading before it; numbers: int64[installations], ascending. Nothing of it changes.
+    zones: ascending by the bytes of their names; parties: names by number; gateways: names, ascending;
+    first_boundary_s: the start of the first slot of any zone, no reading before it; numbers: int64[installations],
+    ascending. Nothing of it changes.
     """
 
     def __init__(self, columns: RegistryColumns) -> None:

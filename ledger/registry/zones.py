@@ -41,9 +41,9 @@ class Zone:
 class ZoneInForce:
     """A zone as it is at one time, as of one height.
 
-    Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); installation (place
-    among all, -1 where there is no meter), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter).
-    rules: int64[areas], which of ``rules_digests`` (entry digests) each area has.
+    Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed);
+    installation (place among all, -1 where there is no meter), and of that meter modulus_wh (0: none), limit_wh and
+    ratio (0 where there is no meter). rules: int64[areas], which of ``rules_digests`` (entry digests) each area has.
     """
 
     zone: Zone

@@ -22,8 +22,8 @@ NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
 class Draft:
     """Reads through to the state, keeps writes to itself. Values are never changed in place: ``put`` a new one.
 
-    ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds; contracts: by id, as the zones name
-    them; a draft in which nothing is applied needs none.
+    ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds; contracts: by id, as
+    the zones name them; a draft in which nothing is applied needs none.
     """
 
     def __init__(

@@ -39,12 +39,13 @@ def apply_block(
     contracts: Mapping[str, Contract],
     verdicts: Verdicts,
 ) -> Applied:
-    """What ``block`` does to ``state``: steps of the clock, then every other transaction, then the work that has fallen due.
+    """What ``block`` does to ``state``: steps of the clock, then every other transaction, then the work that has
+    fallen due.
 
-    Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height. ledger_time_s: after
-    the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts: for every (digest, key) that
-    ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A refusal is a result with its code and
-    changes nothing.
+    Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height.
+    ledger_time_s: after the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts:
+    for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A
+    refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, ledger_time_s, contracts)
     if draft.clock == BLOCK_TIME:

@@ -28,8 +28,8 @@ def checks_of(
 ) -> list[SignatureCheck]:
     """Every (transaction, key) that applying these may ask for, None standing for bytes that are no transaction.
 
-    from_s, to_s: the earliest and the latest ledger time (UTC seconds) at which a transaction may be judged. What the block itself
-    records does not count in it, so the keys are those that the state has.
+    from_s, to_s: the earliest and the latest ledger time (UTC seconds) at which a transaction may be judged. What the
+    block itself records does not count in it, so the keys are those that the state has.
     """
     return [
         SignatureCheck(transaction.digest, public_key, transaction.signed, transaction.signature)

@@ -6,6 +6,7 @@ import pytest
 
 from gridcore import cbor
 from gridcore.errors import GridError, UsageError
+from gridcore.registry.row import Row
 from gridledger.cli import main
 from gridledger.commands.evidence import _area_of
 from ledger.client import Client, check_url
@@ -46,9 +47,9 @@ def test_url_of_a_node_is_taken_apart() -> None:
     [
         b"<html>",
         cbor.encode([1]),
-        cbor.encode({"run": 1}),
-        cbor.encode({"run": {"leaf": cbor.encode([])}}),
-        cbor.encode({"run": {"leaf": cbor.encode(["run/1", {"area": 7}])}}),
+        cbor.encode({"area": 1}),
+        cbor.encode({"area": {"row": cbor.encode([])}}),
+        cbor.encode({"area": {"row": Row("zone/Z", 0, {}).encode()}}),
     ],
 )
 def test_bundle_that_is_none_names_the_node(answer: bytes) -> None:
@@ -57,5 +58,5 @@ def test_bundle_that_is_none_names_the_node(answer: bytes) -> None:
 
 
 def test_bundle_says_its_area() -> None:
-    bundle = cbor.encode({"run": {"leaf": cbor.encode(["run/1", {"area": "A"}])}})
+    bundle = cbor.encode({"area": {"row": Row("area/A", 0, {}).encode()}})
     assert _area_of(bundle, "http://h:1") == "A"

@@ -1,0 +1,82 @@
+"""What the node tells of its registry is that of the newest state: nothing is kept as if genesis had the last word."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from gridcore import merkle
+from gridcore.registry.row import Row
+from ledger.http.view import LedgerView
+from ledger.leaves.family import Value
+from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
+from ledger.state.block import Block
+from ledger.store.ledger import Ledger
+from settlement import statements
+from settlement.catalogue import CONTRACTS
+from tests.worlds.consortium import START_S, Consortium, household
+from tests.worlds.keys import key
+from tests.worlds.ledgers import decide, open_ledger
+
+NUMBER = 2
+"""What a further party and point get in a world that has two of each."""
+
+
+def register(ledger: Ledger, *rows: Row) -> None:
+    """A block that recorded these rows, as one with registry transactions of every entity will."""
+    application, height = ledger.application, ledger.height + 1
+    values: dict[str, Value] = {}
+    bodies: dict[bytes, bytes] = {}
+    for row in rows:
+        kind, _, name = row.key.partition("/")
+        family, body = ENTITY_FAMILIES[kind], bytes(16) + row.encode()
+        number = NUMBER if kind in ("party", "point") else None
+        leaf = family.load(ledger, name) or EntityLeaf((), number=number)
+        bodies[merkle.leaf_hash(body)] = body
+        values[row.key] = family.encode(leaf.added(Entry(row.from_s, height, merkle.leaf_hash(body))))
+    decided = application.apply(Block(height, START_S, ()))
+    state = application.state.changed(values, bodies)
+    decided = replace(decided, state=state, header=replace(decided.header, state_root=state.tree.root))
+    ledger._db.save_block(decided, [], 0)
+    application.commit(decided)
+
+
+def party(trades: bool) -> Row:
+    return Row("party/p-3", START_S, {"area": "a-1", "organisation": "util", "trades": trades})
+
+
+def test_areas_tables_and_gateways_follow_what_a_block_registers(tmp_path: Path) -> None:
+    consortium = Consortium(meters=[household(1, "p-1"), household(2, "p-2")])
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        view = LedgerView(ledger, CONTRACTS, statements)
+        before = view.area("a-1")
+        assert view.table(before).trades == (True, True)
+        assert view.reads_of["gw-1"] == (2, ("a-1",))
+        installation = next(row.value for row in consortium.rows() if row.key == "installation/2")
+        register(
+            ledger,
+            party(False),
+            Row("point/P-3", START_S, {"area": "a-1", "party": "p-3", "role": "household"}),
+            Row("installation/3", START_S, {**installation, "meter": "M-3", "point": "P-3"}),
+        )
+        after = view.area("a-1")
+        assert view.table(after).meters == ("M-1", "M-2", "M-3")
+        assert view.table(after).trades == (True, True, False)
+        assert view.reads_of["gw-1"] == (3, ("a-1",))
+        assert view.table(before).meters == ("M-1", "M-2"), "who still holds the earlier area gets its rows"
+        register(ledger, party(True))
+        assert view.table(view.area("a-1")).trades == (True, True, True)
+
+
+def test_the_name_of_a_signer_of_blocks_is_the_one_that_its_key_has_now(tmp_path: Path) -> None:
+    consortium = Consortium(meters=[household(1, "p-1")], roles={"operator": ["administrator"]})
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        view, sender = LedgerView(ledger, CONTRACTS, statements), consortium.sender()
+        certifier = key("operator").public_key
+        assert view.signer_names == {certifier: "operator"}
+        value = {"organisation": "util", "public_key": certifier, "roles": ["administrator"]}
+        other = {**value, "public_key": key("p-1").public_key}
+        assert decide(ledger, [sender.register([Row("signer/board", START_S, value)], signer="operator")]) == [0]
+        assert decide(ledger, [sender.register([Row("signer/operator", START_S, other)], signer="operator")]) == [0]
+        assert view.signer_names == {certifier: "board"}
