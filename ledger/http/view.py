@@ -28,7 +28,7 @@ from ledger.leaves.registers import REGISTERS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import newest, open_entry
 from ledger.registry.entries import ENTITY_FAMILIES
-from ledger.registry.in_force import Registry
+from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
 
 TABLE_ROWS_MAX: Final = 400_000
@@ -53,6 +53,21 @@ class AreaTable:
     gateways: tuple[str, ...]
     parties: tuple[str, ...]
     trades: tuple[bool, ...]
+
+
+Reads = Mapping[str, tuple[int, tuple[str, ...]]]
+"""How many meters each gateway reads, and in which areas."""
+
+
+def _reads_of(registry: Registry, now: InForce) -> Reads:
+    read = np.flatnonzero(now.gateway >= 0)
+    gateways, columns = now.gateway[read], registry.columns
+    counts = np.bincount(gateways, minlength=len(registry.gateways)).tolist()
+    areas: list[list[str]] = [[] for _ in counts]
+    pairs = np.unique(gateways * len(columns.areas) + columns.point_area[columns.installation_point[read]])
+    for gateway, area in zip(*(part.tolist() for part in np.divmod(pairs, max(len(columns.areas), 1))), strict=True):
+        areas[gateway].append(columns.areas[area])
+    return {name: (counts[at], tuple(areas[at])) for at, name in enumerate(registry.gateways) if counts[at]}
 
 
 class _Registered:
@@ -82,6 +97,7 @@ class LedgerView:
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
         self._signer_names: tuple[int, Mapping[bytes, str]] = (-1, {})
+        self._reads: tuple[InForce, Reads] | None = None
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -170,18 +186,15 @@ class LedgerView:
         return found is not None and found.trades
 
     @property
-    def reads_of(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
+    def reads_of(self) -> Reads:
         """How many meters each gateway reads now, and in which areas, for those that read any."""
         with self.reader.frozen():
             registry = self.reader.registry
-            place = registry.at(self.reader.ledger_time_s, self.reader.height).gateway
-        read = np.flatnonzero(place >= 0)
-        area_of = registry.columns.point_area[registry.columns.installation_point[read]]
-        counts = np.bincount(place[read], minlength=len(registry.gateways)).tolist()
-        areas: list[list[str]] = [[] for _ in counts]
-        for gateway, area in np.unique(np.stack([place[read], area_of]), axis=1).T.tolist():
-            areas[gateway].append(registry.columns.areas[area])
-        return {name: (counts[at], tuple(areas[at])) for at, name in enumerate(registry.gateways) if counts[at]}
+            now = registry.at(self.reader.ledger_time_s, self.reader.height)
+        kept = self._reads
+        if kept is None or kept[0] is not now:
+            kept = self._reads = (now, _reads_of(registry, now))
+        return kept[1]
 
     @property
     def signer_names(self) -> Mapping[bytes, str]:

@@ -21,7 +21,7 @@ NO_SEED: Final = bytes(32)
 
 def pack(column: Int64) -> bytes:
     """int64 little-endian bytes."""
-    return column.astype("<i8").tobytes()
+    return column.astype("<i8", copy=False).tobytes()
 
 
 def unpack(data: bytes) -> Int64:

@@ -68,15 +68,14 @@ class ZoneInForce:
         return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
 
     @cached_property
-    def settling_by_area(self) -> tuple[Int64, Int64]:
-        """The settling rows ordered by area number, then row, and int64[areas + 1]: where each area's begin in them."""
-        order = self.settling[np.argsort(self.area[self.settling], kind="stable")]
-        return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
+    def _settling_by_party(self) -> tuple[Int64, Int64]:
+        """The settling rows ordered by party number, and the party of each."""
+        order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
+        return order, self.party[order]
 
     def rows_of_parties(self, parties: Int64) -> Int64:
         """int64[n]: the settling row of each of some party numbers; every one of them has one."""
-        order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
-        known = self.party[order]
+        order, known = self._settling_by_party
         place = np.searchsorted(known, parties)
         require(
             bool((place < len(known)).all()) and bool((known[np.minimum(place, len(known) - 1)] == parties).all()),

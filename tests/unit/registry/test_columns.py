@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from gridcore.errors import EncodingError
@@ -92,8 +93,9 @@ def test_a_zone_has_its_areas_by_number_and_its_points_by_row() -> None:
     rows = registry.at(FIRST_S, 0).zone(registry.zones[1])
     assert rows.area.tolist() == [1, 0, 1]
     assert (rows.party.tolist(), rows.settling.tolist()) == ([-1, 1, -1], [1])
-    order, starts = rows.settling_by_area
-    assert (order.tolist(), starts.tolist()) == ([1], [0, 1, 1])
+    order, starts = rows.rows_by_area
+    assert (order.tolist(), starts.tolist()) == ([1, 0, 2], [0, 1, 3])
+    assert rows.rows_of_parties(np.array([1, 1])).tolist() == [1, 1]
 
 
 def test_a_meter_that_is_exchanged_is_another_installation_at_the_same_row() -> None:
