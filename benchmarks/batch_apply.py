@@ -36,7 +36,7 @@ FIRST_S = 1_782_000_000
 
 def batch_apply_100k() -> Measurement:
     """Check and apply 100,000 readings against the state of one boundary before."""
-    from ledger.replay import Replay
+    from ledger.replay import replay_in_memory
     from ledger.signatures import SignatureChecker
     from ledger.state.block import Block
     from settlement.contracts.p2p_call_auction_1 import CONTRACT
@@ -45,7 +45,7 @@ def batch_apply_100k() -> Measurement:
     key = SigningKey.generate()
     genesis = _genesis(key.public_key)
     checker = SignatureChecker(threads=1)
-    replay = Replay(genesis, contracts, checker)
+    replay = replay_in_memory(genesis, contracts, checker)
 
     def apply(height: int, wires: tuple[bytes, ...]) -> None:
         decided = replay.advance(Block(height, 0, wires))

@@ -12,28 +12,40 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ledger.master_data import Area, Calendar, Gateway, Installation, MasterData, Rules, Signer
+import numpy as np
 
-from gridcore import cbor
+from gridcore import cbor, merkle
 from gridcore.clock import WallClock
 from gridcore.errors import require
+from gridcore.genesis import Calendar, Genesis
+from gridcore.master_data import MasterData, MeteredPoint, Named
+from gridcore.registry.area import AREA, Area
+from gridcore.registry.gateway import GATEWAY, Gateway
+from gridcore.registry.organisation import ORGANISATION, Organisation
+from gridcore.registry.row import salt_rows
+from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import SignedContent, sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
+from ledger.registry.dated import Dated
+from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
 if TYPE_CHECKING:
-    from ledger.state.registry_columns import RegistryColumns
+    from ledger.registry.columns import RegistryColumns
 
 METERS_OF_GATEWAY = 500
+ZONE_POINTS = 100_000
 SLOT_S = 900
 FIRST_S = 1_800_000_000
 FIRST_NUMBER = 1_000_000
@@ -64,6 +76,20 @@ class World:
         return self.areas * self.points
 
     @property
+    def areas_of_zone(self) -> int:
+        """Areas that share a zone: as many as leave it well below the most rows that one may have."""
+        return max(1, ZONE_POINTS // self.points)
+
+    @property
+    def zones(self) -> Sequence[str]:
+        """The zones' names, ascending."""
+        return [self.zone_of(area) for area in range(0, self.areas, self.areas_of_zone)]
+
+    def zone_of(self, area: int) -> str:
+        """The zone of an area."""
+        return f"Z{area // self.areas_of_zone:05d}"
+
+    @property
     def gateways(self) -> int:
         """Gateways that it takes to read them."""
         return -(-self.meters // METERS_OF_GATEWAY)
@@ -72,9 +98,9 @@ class World:
 # ---------------------------------------------------------------------------------------------------------- the genesis
 
 
-def _household(index: int, area: str, gateway: str) -> Installation:
+def _household(index: int, area: str, gateway: str) -> MeteredPoint:
     number = FIRST_NUMBER + index
-    return Installation(
+    return MeteredPoint(
         number=number,
         area=area,
         gateway=gateway,
@@ -83,24 +109,21 @@ def _household(index: int, area: str, gateway: str) -> Installation:
         profile="eastron_sdm630",
         role="household",
         limit_wh=11_000,
-        from_s=FIRST_S,
+        organisation="o",
         party=f"p{number}",
     )
 
 
-def _household_leaves(world: World) -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of every household's leaves, from one that was encoded."""
-    sample = [(key, cbor.encode([key, value])) for key, value in _household(0, "A00000", "g0000").leaves()]
+def _household_rows(world: World) -> Iterator[tuple[str, bytes]]:
+    """Key and bytes of every household's registry rows (party, point, installation), from those of one that were encoded."""
     templates = []
-    for key, leaf in sample:
-        form = leaf.replace(b"%", b"%%").replace(b"1000000", b"%(text)b").replace(b"A00000", b"%(area)b")
-        number = cbor.encode(FIRST_NUMBER).replace(b"%", b"%%")
-        templates.append((key, form.replace(b"g0000", b"%(gateway)b").replace(number, b"%(number)b")))
+    for row in _household(0, "A00000", "g0000").rows():
+        form = row.encode().replace(b"%", b"%%").replace(b"1000000", b"%(text)b").replace(b"A00000", b"%(area)b")
+        templates.append((row.key, form.replace(b"g0000", b"%(gateway)b")))
     for index in range(world.meters):
         text = str(FIRST_NUMBER + index)
         filled = {
             b"text": text.encode(),
-            b"number": cbor.encode(FIRST_NUMBER + index),
             b"area": b"A%05d" % (index // world.points),
             b"gateway": b"g%04d" % (index // METERS_OF_GATEWAY),
         }
@@ -108,27 +131,16 @@ def _household_leaves(world: World) -> Iterator[tuple[str, bytes]]:
             yield key.replace("1000000", text), form % filled
 
 
-def _other_entries(world: World, pin: bytes) -> MasterData:
+def _other_entities(world: World, pin: bytes) -> MasterData:
     day_s = FIRST_S // 86_400 * 86_400
-    rules = Rules(
-        name="r",
-        prices_micro_per_kwh=PRICES,
-        market={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
+    zone = Zone(
+        contract=CONTRACT,
+        contract_pin=pin,
+        first_slot_start_s=FIRST_S,
         gate_before_start_s=300,
         metering_deadline_s=900,
         open_before_start_s=86_400,
     )
-    areas = [
-        Area(
-            name=f"A{number:05d}",
-            contract=CONTRACT,
-            contract_pin=pin,
-            first_slot_start_s=FIRST_S,
-            calendar="c",
-            rules="r",
-        )
-        for number in range(world.areas)
-    ]
     names = [f"g{number:04d}" for number in range(world.gateways)]
     return MasterData(
         name="million",
@@ -136,58 +148,65 @@ def _other_entries(world: World, pin: bytes) -> MasterData:
         ledger_time_s=FIRST_S,
         slot_s=SLOT_S,
         certifiers=[(KEY.public_key, 1)],
-        entries=[
-            Calendar(name="c", days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1"),
-            rules,
-            Signer(name="operator", public_key=KEY.public_key, roles=["clock", "utility"]),
-            *(Signer(name=name, public_key=KEY.public_key, roles=["gateway"]) for name in names),
-            *(Gateway(name=name, organisation="operator") for name in names),
-            *areas,
+        calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
+        listed=[
+            Named(ORGANISATION, "o", Organisation(["clock", "gateway", "utility"], "Benchmark")),
+            Named(RULES, "r", Rules(PRICES, {"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"})),
+            Named(SIGNER, "operator", Signer("o", KEY.public_key, ["clock", "utility"])),
+            *(Named(SIGNER, name, Signer("o", KEY.public_key, ["gateway"])) for name in names),
+            *(Named(GATEWAY, name, Gateway("o", "software")) for name in names),
+            *(Named(ZONE, name, zone) for name in world.zones),
+            *(Named(AREA, f"A{area:05d}", Area("c", "r", world.zone_of(area))) for area in range(world.areas)),
         ],
+        salt_seed=bytes(32),
     )
 
 
-def _genesis_bytes(frame: dict[str, Any], leaves: list[bytes]) -> bytes:
-    """The canonical genesis: the leaves in the place of the empty array that ``frame`` has."""
-    head = cbor.encode([0] * len(leaves))[: -len(leaves)]  # each item of that array is one byte
-    before, _, after = cbor.encode({**frame, "leaves": []}).partition(b"\x66leaves\x80")
-    return b"".join([before, b"\x66leaves", head, *leaves, after])
+def _numbers(world: World, others: int) -> Iterator[int | None]:
+    """The number that each entity's leaf holds, in the order of the rows; ``others``: entities before the households."""
+    yield from (None for _ in range(others - world.areas))
+    yield from (area % world.areas_of_zone for area in range(world.areas))
+    rows_of_zone = world.areas_of_zone * world.points
+    for index in range(world.meters):
+        yield from (index, index % rows_of_zone, None)
 
 
-def _registry(world: World) -> RegistryColumns:
-    """The columns that a first start would read from the leaves, which takes a minute of them."""
-    from ledger.state.registry_columns import EMPTY
+def _leaves(keys: Sequence[str], digests: Sequence[bytes], numbers: Iterable[int | None]) -> Iterator[bytes]:
+    """The leaf of each entity, which has one entry from the beginning on."""
+    for key, digest, number in zip(keys, digests, numbers, strict=True):
+        kind = key.partition("/")[0]
+        yield cbor.encode([key, ENTITY_FAMILIES[kind].encode(EntityLeaf([Entry(0, 0, bytes(digest))], number=number))])
 
-    from ledger.leaves.installation import InstallationLeaf
 
-    number = FIRST_NUMBER
-    return EMPTY.with_leaves(
-        (
-            InstallationLeaf(
-                area=f"A{index // world.points:05d}",
-                from_s=FIRST_S,
-                gateway=f"g{index // METERS_OF_GATEWAY:04d}",
-                limit_wh=11_000,
-                meter="",
-                modulus_wh=0,
-                number=number + index,
-                point="",
-                profile="",
-                ratio=1,
-                role="household",
-                party=f"p{number + index}",
-            )
-            for index in range(world.meters)
-        ),
-        {f"A{area:05d}": FIRST_S for area in range(world.areas)},
+def _columns(world: World, others: Genesis) -> RegistryColumns:
+    """The columns that a first start would read from the leaves, which takes minutes of them."""
+    from ledger.state.memory import MemoryState
+
+    known = MemoryState(others).registry.columns
+    index = np.arange(world.meters, dtype=np.int64)
+    once = Dated(index, np.zeros_like(index), np.zeros_like(index))
+    same = np.ones_like(index)
+    return replace(
+        known,
+        points=tuple(f"P{FIRST_NUMBER + number}" for number in range(world.meters)),
+        point_area=index // world.points,
+        point_entries=once,
+        point_party=index,
+        parties=tuple(f"p{FIRST_NUMBER + number}" for number in range(world.meters)),
+        numbers=index + FIRST_NUMBER,
+        installation_point=index,
+        modulus_wh=0 * same,
+        limit_wh=11_000 * same,
+        ratio=same,
+        installation_entries=once,
+        installation_gateway=index // METERS_OF_GATEWAY,
     )
 
 
 def make(data_dir: Path, world: World) -> None:
     """The data directory of a node that has opened this world once."""
-    from gridcore.genesis import complete_genesis
-    from gridcore.merkle import leaf_hashes
     from ledger.origin import Origin
+    from ledger.state.genesis import genesis_change
     from ledger.state.state import LeafChange, StateChange
     from ledger.store.directory import GENESIS_NAME
     from ledger.store.files import Files
@@ -197,24 +216,31 @@ def make(data_dir: Path, world: World) -> None:
     from ledger.tiles import MemoryTiles, empty_tree
     from settlement.catalogue import pins
 
-    others = _other_entries(world, pins()[CONTRACT])
-    encoded = [(key, cbor.encode([key, value])) for key, value in others.leaves()]
-    encoded += _household_leaves(world)
-    frame = {name: value for name, value in others.genesis().items() if name not in ("chain", "leaves")}
-    leaves = [leaf for _, leaf in encoded]
-    frame["chain"] = frame["name"] + sm3(_genesis_bytes(frame, leaves)).hex()[:16]
-    require(complete_genesis({**frame, "leaves": []})["name"] == frame["name"], "the frame is a genesis without leaves")
-    data = _genesis_bytes(frame, leaves)
+    others = _other_entities(world, pins()[CONTRACT]).genesis()
+    few = genesis_change(others).leaves
+    keys = [leaf.key for leaf in few if leaf.key.partition("/")[0] in ENTITY_FAMILIES]
+    first = next(leaf.number for leaf in few if leaf.key == keys[0])
+    households = list(_household_rows(world))
+    genesis = replace(others, registry=(*others.registry, *(row for _, row in households)))
+    salted = salt_rows(genesis.salt_seed, genesis.registry)
+    digests = list(merkle.leaf_hashes(salted))
+    entities = _leaves([*keys, *(key for key, _ in households)], digests, _numbers(world, len(keys)))
+    encoded = [
+        *((leaf.key, leaf.leaf) for leaf in few[:first]),
+        *zip([*keys, *(key for key, _ in households)], entities, strict=True),
+        *((leaf.key, leaf.leaf) for leaf in few[first + len(keys) :]),
+    ]
+    tree = empty_tree(MemoryTiles()).changed({}, merkle.leaf_hashes([leaf for _, leaf in encoded]))
+    changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
+    bodies = dict(zip(map(bytes, digests), salted, strict=True))
+    origin = Origin.of(genesis, tree.root)
+    data = genesis.encode()
     data_dir.mkdir(parents=True)
     (data_dir / GENESIS_NAME).write_bytes(data)
-    digest = sm3(data)
-    Guard.create(data_dir / GUARD_NAME, 0, digest, Files())
-    origin = Origin(frame["chain"], digest, is_simulated=True, ledger_time_s=FIRST_S, signers=((KEY.public_key, 1),))
-    tree = empty_tree(MemoryTiles()).changed({}, leaf_hashes(leaves))
-    changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
-    with closing(StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree))) as db:
-        write_registry(data_dir / REGISTRY_NAME, _registry(world), db, Files())
-    _say("made", leaves=len(leaves), genesis_mib=len(data) >> 20)
+    Guard.create(data_dir / GUARD_NAME, 0, origin.header.digest(), Files())
+    with closing(StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree, bodies))) as db:
+        write_registry(data_dir / REGISTRY_NAME, _columns(world, others), db, Files())
+    _say("made", leaves=len(encoded), genesis_mib=len(data) >> 20)
 
 
 # ------------------------------------------------------------------------------------------------------ transactions

@@ -8,6 +8,7 @@ encoding, so anything received must equal its own re-encoding; ``decode`` checks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from gridcore.errors import EncodingError, excerpt
@@ -64,7 +65,7 @@ def _head(major: int, argument: int) -> bytes:
     """Major type and argument in the shortest form."""
     top = major << 5
     if argument < 24:
-        return bytes((top | argument,))
+        return _SHORT_HEADS[top | argument]
     if argument < 0x100:
         return bytes((top | 24, argument))
     if argument < 0x1_0000:
@@ -72,6 +73,9 @@ def _head(major: int, argument: int) -> bytes:
     if argument < 0x1_0000_0000:
         return bytes((top | 26,)) + argument.to_bytes(4, "big")
     return bytes((top | 27,)) + argument.to_bytes(8, "big")
+
+
+_SHORT_HEADS: Final = tuple(bytes((head,)) for head in range(256))
 
 
 def _encode_text(text: str) -> bytes:
@@ -83,44 +87,55 @@ def _encode_text(text: str) -> bytes:
 
 
 def _encode(value: Any, out: list[bytes], depth: int) -> None:
-    if isinstance(value, bool):
-        out.append(b"\xf5" if value else b"\xf4")
-    elif isinstance(value, int):
+    kind = type(value)
+    if kind is bytes:
+        out.append(_head(_BYTES, len(value)))
+        out.append(value)
+    elif kind is int:
         if not INT_MIN <= value <= INT_MAX:
             raise EncodingError(f"an integer of {value.bit_length()} bits lies outside -2^64..2^64-1")
         out.append(_head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
-    elif isinstance(value, bytes):
-        out.append(_head(_BYTES, len(value)))
-        out.append(value)
-    elif isinstance(value, str):
+    elif kind is str:
         out.append(_encode_text(value))
-    elif isinstance(value, (list, tuple)):
+    elif kind is dict:
+        _check_depth(depth)
+        out.append(_head(_MAP, len(value)))
+        for encoded, key in _in_order(tuple(value)):
+            out.append(encoded)
+            _encode(value[key], out, depth + 1)
+    elif kind is list or kind is tuple:
         _check_depth(depth)
         out.append(_head(_ARRAY, len(value)))
         for item in value:
             _encode(item, out, depth + 1)
-    elif isinstance(value, Mapping):
-        _check_depth(depth)
-        _encode_map(value, out, depth)
+    elif kind is bool:
+        out.append(b"\xf5" if value else b"\xf4")
     else:
-        raise EncodingError(f"{type(value).__name__} has no canonical form: int, bytes, str, bool, list, tuple or dict")
+        _encode(_plain(value), out, depth)
 
 
-def _encode_map(value: Mapping[Any, Any], out: list[bytes], depth: int) -> None:
-    entries: list[tuple[bytes, Any]] = []
-    for key, item in value.items():
+def _plain(value: Any) -> Any:
+    """A value of a derived type (an enumeration's member, a named tuple) as the type it derives from."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise EncodingError(f"{type(value).__name__} has no canonical form: int, bytes, str, bool, list, tuple or dict")
+
+
+@lru_cache(maxsize=1024)
+def _in_order(keys: tuple[Any, ...]) -> list[tuple[bytes, str]]:
+    """(encoded key, key) in canonical order. Most maps have the keys of one of a few record types."""
+    for key in keys:
         if not isinstance(key, str):
             raise EncodingError(f"a map key is {type(key).__name__}, not str")
-        entries.append((_encode_text(key), item))
-    entries.sort(key=_encoded_key)
-    out.append(_head(_MAP, len(entries)))
-    for encoded, item in entries:
-        out.append(encoded)
-        _encode(item, out, depth + 1)
-
-
-def _encoded_key(entry: tuple[bytes, Any]) -> bytes:
-    return entry[0]
+    return sorted((_encode_text(key), key) for key in keys)
 
 
 def _check_depth(depth: int) -> None:

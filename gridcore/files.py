@@ -50,6 +50,19 @@ def save_new(path: Path, data: bytes) -> None:
         raise UsageError(f"{path}: cannot be written ({_reason(error)}); check the disk") from None
 
 
+def make_private(path: Path) -> None:
+    """Make ``path`` an empty file of mode 0600 where there is none; one that is there is not opened. OSError when it cannot be.
+
+    For databases: POSIX drops all locks of a process on a file when it closes any descriptor of it, SQLite's too
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    os.close(handle)
+
+
 def sync_folder(folder: Path) -> None:
     """Make names that were made or changed in ``folder`` survive a power failure. OSError when the system cannot."""
     handle = os.open(folder, os.O_RDONLY)

@@ -8,7 +8,6 @@ A projection can be made again, so a file of an older form of ours is emptied, n
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from gridcore.errors import UsageError, require
+from gridcore.files import make_private
 from gridseries.config import MEBIBYTE
 from gridseries.form import FORM
 from gridseries.series import (
@@ -163,7 +163,7 @@ class EmbeddedSeries:
     def _open(self) -> sqlite3.Connection:
         """The connection, with tables of this form. UsageError for a file that is not ours."""
         try:  # load curves are personal data: the file, and the log beside it, are their owner's alone
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(self.path)
         except OSError as error:
             raise SeriesUnavailable(
                 f"{self.path}: cannot be opened ({error.strerror}); check its folder and owner"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gridcore.errors import UsageError
+from gridcore.files import make_private
 from gridcore.secrets import check_private_file
 
 VERSION: Final = 1
@@ -33,7 +33,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     Every statement is a transaction of its own; one thread at a time.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        make_private(path)
         check_private_file(path)
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         version = connection.execute("PRAGMA user_version").fetchone()[0]

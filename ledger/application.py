@@ -119,11 +119,15 @@ class Application:
     def examine(self, wires: Iterable[bytes], time_s: int) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter the next block, of ``time_s``."""
         candidates = decode_candidates(list(wires))
+        transactions = [candidate.transaction for candidate in candidates]
         with self.lock:
             now_s = self._ledger_time_s(time_s)
-            checks = checks_of(self.state, [candidate.transaction for candidate in candidates], now_s, now_s)
+            checks = checks_of(self.state, transactions, now_s, now_s)
         verdicts = self._checker.check(checks)
         with self.lock:
+            # Once more for those to whom a block that was committed meanwhile has given another key.
+            now_s = self._ledger_time_s(time_s)
+            verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
             draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
             return [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
 

@@ -1,8 +1,8 @@
-"""A whole ledger in memory, moved on block by block: what checks, benchmarks and tests replay with."""
+"""A ledger that is moved on block by block from genesis, without log, guard or key: what checks and benchmarks replay with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gridcore.genesis import Genesis
 from ledger.application import Application, Decided, Tip
@@ -17,32 +17,41 @@ from ledger.tiles import MemoryTiles, empty_tree
 
 
 class Replay:
-    """The state machine of a genesis with everything that it keeps. ``state``, ``history``: of the newest block."""
+    """A state machine and ``keep``, which saves leaves and tiles of a decided block where the state machine reads them."""
 
-    def __init__(
-        self,
-        genesis: Genesis,
-        contracts: Mapping[str, Contract],
-        checker: SignatureChecker,
-        versions: Mapping[int, Rules] = VERSIONS,
-    ) -> None:
-        self.state = MemoryState(genesis)
-        origin = Origin.of(genesis, self.state.root())
-        self.history = MemoryTiles()
-        self.application = Application(
-            origin,
-            contracts,
-            checker,
-            state=self.state,
-            history=empty_tree(self.history),
-            tip=Tip.of(origin.header),
-            versions=versions,
-        )
+    def __init__(self, application: Application, keep: Callable[[Decided], None]) -> None:
+        self.application = application
+        self._keep = keep
 
     def advance(self, block: Block) -> Decided:
         """Apply the next block and take it over."""
         decided = self.application.apply(block)
-        self.state.leaves.save(decided.state)
-        self.history.tiles.update(decided.history.tiles)
+        self._keep(decided)
         self.application.commit(decided)
         return decided
+
+
+def replay_in_memory(
+    genesis: Genesis,
+    contracts: Mapping[str, Contract],
+    checker: SignatureChecker,
+    versions: Mapping[int, Rules] = VERSIONS,
+) -> Replay:
+    """A replay that keeps everything in memory."""
+    state, history = MemoryState(genesis), MemoryTiles()
+    origin = Origin.of(genesis, state.root())
+
+    def keep(decided: Decided) -> None:
+        state.leaves.save(decided.state)
+        history.tiles.update(decided.history.tiles)
+
+    application = Application(
+        origin,
+        contracts,
+        checker,
+        state=state,
+        history=empty_tree(history),
+        tip=Tip.of(origin.header),
+        versions=versions,
+    )
+    return Replay(application, keep)

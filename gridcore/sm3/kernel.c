@@ -37,6 +37,28 @@ static const uint32_t ROUND_CONSTANTS[64] = {
     FOUR(LATE, 16), FOUR(LATE, 20), FOUR(LATE, 24), FOUR(LATE, 28),
 };
 
+/* One round of CF, in place: d becomes the next a, h the next e. FF and GG as section 4.3 names them. */
+#define XOR(x, y, z) ((x) ^ (y) ^ (z))
+#define MAJORITY(x, y, z) (((x) & (y)) | (((x) | (y)) & (z)))
+#define CHOICE(x, y, z) ((((y) ^ (z)) & (x)) ^ (z))
+#define ROUND(FF, GG, a, b, c, d, e, f, g, h, j)                                        \
+    do {                                                                                \
+        __typeof__(a) a12 = ROTATED(a, 12), sum = a12 + e + ROUND_CONSTANTS[j];         \
+        __typeof__(a) ss1 = ROTATED(sum, 7);                                            \
+        d += FF(a, b, c) + (ss1 ^ a12) + (words[j] ^ words[(j) + 4]);                   \
+        h += GG(e, f, g) + ss1 + words[j];                                              \
+        h ^= ROTATED(h, 9) ^ ROTATED(h, 17);                                            \
+        b = ROTATED(b, 9);                                                              \
+        f = ROTATED(f, 19);                                                             \
+    } while (0)
+#define FOUR_ROUNDS(FF, GG)                                                             \
+    do {                                                                                \
+        ROUND(FF, GG, a, b, c, d, e, f, g, h, j);                                       \
+        ROUND(FF, GG, d, a, b, c, h, e, f, g, j + 1);                                   \
+        ROUND(FF, GG, c, d, a, b, g, h, e, f, j + 2);                                   \
+        ROUND(FF, GG, b, c, d, a, f, g, h, e, j + 3);                                   \
+    } while (0)
+
 /* Message i is prefix || head i || row i. Heads have one size. So have rows, unless `offsets` is given: row i is then
  * rows[offsets[i]] to rows[offsets[i + 1] - 1]. */
 struct messages {

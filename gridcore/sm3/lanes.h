@@ -5,11 +5,12 @@
 
 typedef uint32_t NAME(vector) __attribute__((vector_size(4 * LANES)));
 
-/* The compression function CF of GB/T 32905-2016, section 5.3.3, over one block of each lane. */
+/* The compression function CF of GB/T 32905-2016, section 5.3.3, over one block of each lane. Four rounds at a time bring every
+ * word back to its name, so that no round moves words about. */
 TARGET static void NAME(compress)(NAME(vector) state[STATE_WORDS], const uint8_t blocks[LANES][BLOCK_BYTES])
 {
-    NAME(vector) words[68];
     uint32_t loaded[16][LANES];
+    NAME(vector) words[68];
     for (int lane = 0; lane < LANES; lane++)
         for (int j = 0; j < 16; j++)
             loaded[j][lane] = load_word(blocks[lane] + 4 * j);
@@ -21,15 +22,10 @@ TARGET static void NAME(compress)(NAME(vector) state[STATE_WORDS], const uint8_t
     }
     NAME(vector) a = state[0], b = state[1], c = state[2], d = state[3];
     NAME(vector) e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int j = 0; j < 64; j++) {
-        NAME(vector) a12 = ROTATED(a, 12), sum = a12 + e + ROUND_CONSTANTS[j], ss1 = ROTATED(sum, 7);
-        NAME(vector) ff = j < 16 ? a ^ b ^ c : (a & b) | ((a | b) & c);
-        NAME(vector) gg = j < 16 ? e ^ f ^ g : ((f ^ g) & e) ^ g;
-        NAME(vector) tt1 = ff + d + (ss1 ^ a12) + (words[j] ^ words[j + 4]);
-        NAME(vector) tt2 = gg + h + ss1 + words[j];
-        d = c, c = ROTATED(b, 9), b = a, a = tt1;
-        h = g, g = ROTATED(f, 19), f = e, e = tt2 ^ ROTATED(tt2, 9) ^ ROTATED(tt2, 17);
-    }
+    for (int j = 0; j < 16; j += 4)
+        FOUR_ROUNDS(XOR, XOR);
+    for (int j = 16; j < 64; j += 4)
+        FOUR_ROUNDS(MAJORITY, CHOICE);
     state[0] ^= a, state[1] ^= b, state[2] ^= c, state[3] ^= d;
     state[4] ^= e, state[5] ^= f, state[6] ^= g, state[7] ^= h;
 }
@@ -39,19 +35,19 @@ TARGET static void NAME(hash_group)(const struct messages *messages, size_t firs
 {
     uint8_t blocks[LANES][BLOCK_BYTES];
     NAME(vector) state[STATE_WORDS];
-    size_t index[LANES], blocks_max = 0;
+    size_t index[LANES], counts[LANES], counts_max = 0;
     for (int word = 0; word < STATE_WORDS; word++)
         state[word] = (NAME(vector)){0} + INITIAL_STATE[word];
     for (size_t lane = 0; lane < LANES; lane++) {
         index[lane] = first + (lane < used ? lane : used - 1);
-        size_t count = block_count(messages, index[lane]);
-        blocks_max = count > blocks_max ? count : blocks_max;
+        counts[lane] = block_count(messages, index[lane]);
+        counts_max = counts[lane] > counts_max ? counts[lane] : counts_max;
     }
-    for (size_t block = 0; block < blocks_max; block++) {
+    for (size_t block = 0; block < counts_max; block++) {
         NAME(vector) before[STATE_WORDS], is_open;
         memcpy(before, state, sizeof before);
         for (size_t lane = 0; lane < LANES; lane++) {
-            is_open[lane] = block < block_count(messages, index[lane]) ? UINT32_MAX : 0;
+            is_open[lane] = block < counts[lane] ? UINT32_MAX : 0;
             /* Messages of one length have the same frame: it is made once and copied. */
             if (lane == 0 || messages->offsets)
                 write_frame(messages, index[lane], block, blocks[lane]);
@@ -61,8 +57,9 @@ TARGET static void NAME(hash_group)(const struct messages *messages, size_t firs
         for (size_t lane = 0; lane < LANES; lane++)
             write_content(messages, index[lane], block, blocks[lane]);
         NAME(compress)(state, (const uint8_t (*)[BLOCK_BYTES])blocks);
-        for (int word = 0; word < STATE_WORDS; word++)
-            state[word] = (state[word] & is_open) | (before[word] & ~is_open);
+        if (messages->offsets)
+            for (int word = 0; word < STATE_WORDS; word++)
+                state[word] = (state[word] & is_open) | (before[word] & ~is_open);
     }
     for (size_t lane = 0; lane < used; lane++)
         for (int word = 0; word < STATE_WORDS; word++)

@@ -59,10 +59,11 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
     for event, remedy in doubts(config):
         get_logger(__name__).warning(event, host=config.web.listen.host, remedy=remedy)
     parts = open_parts(config)
+    first_steps = _first_steps(args, config)  # before the pages open their database: one connection to a process
 
     def say_ready(url: str) -> None:
         result = {"ready": True, "url": url, "chain": parts.trust.chain, "pid": os.getpid()}
-        print_result(args, result, f"pages of chain {parts.trust.chain} at {url}{_first_steps(args, config)}")
+        print_result(args, result, f"pages of chain {parts.trust.chain} at {url}{first_steps}")
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -82,6 +81,7 @@ class LedgerView:
         self.statements = statements
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
+        self._signer_names: tuple[int, Mapping[bytes, str]] = (-1, {})
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -183,15 +183,27 @@ class LedgerView:
             areas[gateway].append(registry.columns.areas[area])
         return {name: (counts[at], tuple(areas[at])) for at, name in enumerate(registry.gateways) if counts[at]}
 
-    @cached_property
+    @property
     def signer_names(self) -> Mapping[bytes, str]:
         """Names of those signers of blocks that are registered under one, by public key."""
-        certifying = {key for key, _ in self.reader.signers}
+        reader, (height, known) = self.reader, self._signer_names
+        certifying = {key for key, _ in reader.signers}
+        if (height == reader.height or len(known) == len(certifying)) and all(
+            self._public_key(name) == key for key, name in known.items()
+        ):
+            return known
         family = ENTITY_FAMILIES[SIGNER.kind]
-        names = (family.names(key)[0] for key in self.reader.leaf_keys(family.prefix))
-        found = ((name, self.reader.in_force(SIGNER, name)) for name in names)
-        registered = {signer.public_key: name for name, signer in found if isinstance(signer, Signer)}
-        return {key: name for key, name in registered.items() if key in certifying}
+        with reader.frozen():
+            names = (family.names(key)[0] for key in reader.leaf_keys(family.prefix))
+            registered = {self._public_key(name): name for name in names}
+            found = {key: name for key, name in registered.items() if key in certifying}
+            self._signer_names = reader.height, found
+        return found
+
+    def _public_key(self, signer: str) -> bytes:
+        """The key of a signer that is in force; b"" without one."""
+        found = self.reader.in_force(SIGNER, signer)
+        return found.public_key if isinstance(found, Signer) else b""
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
         """Codes of those of the installations ``numbers`` that the gateway reads."""

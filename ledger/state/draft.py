@@ -30,6 +30,7 @@ class Draft:
         self, state: State, height: int, ledger_time_s: int, contracts: Mapping[str, Contract] = NO_CONTRACTS
     ) -> None:
         self._state = state
+        self._chain = CHAIN.must(state)  # no transaction changes it
         self._changes: dict[str, Value] = {}
         self._bodies: dict[bytes, bytes] = {}
         self.ledger_time_s = ledger_time_s
@@ -64,12 +65,12 @@ class Draft:
     @property
     def clock(self) -> str:
         """What moves ledger time: see ``gridcore.genesis.CLOCKS``."""
-        return CHAIN.must(self).clock
+        return self._chain.clock
 
     @property
     def slot_s(self) -> int:
         """The chain's slot length, seconds."""
-        return CHAIN.must(self).slot_s
+        return self._chain.slot_s
 
     # ---------------------------------------------------------------------------------------------------- registry
 

@@ -9,23 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.codes import Code
-from gridcore.quality import ABSENT_QUALITY, FLAG_INTERPOLATED
-from gridcore.sm3 import sm3
-from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
+from gridcore.quality import FLAG_INTERPOLATED
+from ledger.leaves.columns import Int64, UInt8, chunks_of
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
-from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
-from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
+from ledger.state.chunks import ACCEPTED, SortedRows, keep_sorted_rows
 from ledger.state.columns import Batch
 from ledger.state.draft import Draft
-from ledger.state.ranges import Candidates, judge_late_rows, judge_rows
 
-ACCEPTED, EQUAL = 0, -1
 NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
@@ -117,14 +113,20 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
         if wrong.any():
             verdicts[wrong] = int(code)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
-    if not len(open_rows):
-        return verdicts
-    # One chunk of one zone at a time: ascending by zone and chunk, rows in block order inside it.
-    places = place[open_rows]
-    chunk_of = registry.installation_zone[places] * (1 << 32) + chunks_of(registry.installation_row[places])
-    order = np.argsort(chunk_of, kind="stable")
-    for rows in np.split(open_rows[order], np.flatnonzero(np.diff(chunk_of[order])) + 1):
-        verdicts[rows] = _keep_chunk(draft, readings, rows, place[rows])
+    if len(open_rows):
+        # One chunk of one zone after the other, ascending by zone and chunk, rows in block order inside it.
+        chunk = registry.installation_zone[place] * (1 << 32) + chunks_of(registry.installation_row[place])
+        rows = open_rows[np.argsort(chunk[open_rows], kind="stable")]
+        sorted_rows = SortedRows(
+            boundary_s=readings.boundary_s,
+            place=place[rows],
+            quality=readings.quality[rows],
+            import_wh=readings.import_wh[rows],
+            export_wh=readings.export_wh[rows],
+            batch=readings.batch[rows],
+            seeds=readings.seeds,
+        )
+        verdicts[rows] = keep_sorted_rows(draft, sorted_rows)
     return verdicts
 
 
@@ -135,100 +137,3 @@ def _repeated(meter: Int64) -> NDArray[np.bool_]:
     repeated = np.ones(len(meter), dtype=bool)
     repeated[np.unique(meter, return_index=True)[1]] = False
     return repeated
-
-
-def _span(indices: Int64) -> Int64 | slice:
-    """The same rows as a slice where they follow one another: numpy then copies nothing. Most batches are like that."""
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first + 1 == len(indices) and (indices[1:] > indices[:-1]).all():
-        return slice(first, last + 1)
-    return indices
-
-
-class _Chunk(NamedTuple):
-    """One chunk of one zone at one boundary: what it holds, and the newest value of each of its meters."""
-
-    zone: str
-    number: int
-    boundary_s: int
-    kept: RegistersLeaf
-    latest: LatestLeaf
-
-
-def _load_chunk(draft: Draft, boundary_s: int, place: int) -> _Chunk:
-    """The chunk of the installation at ``place`` in the registry."""
-    registry = draft.registry
-    zone = registry.zones[int(registry.installation_zone[place])]
-    number, _ = split_row(int(registry.installation_row[place]))
-    first, end = chunk_bounds(number)
-    size = min(len(zone), end) - first
-    kept = REGISTERS.load(draft, boundary_s, zone.name, number) or no_registers(size)
-    return _Chunk(zone.name, number, boundary_s, kept, LATEST.load(draft, zone.name, number) or no_latest(size))
-
-
-def _keep_chunk(draft: Draft, readings: _Readings, rows: Int64, places: Int64) -> Int64:
-    """Judge rows that fall into one chunk of one zone, and write the chunk; ``places`` are their registry indices."""
-    chunk = _load_chunk(draft, readings.boundary_s, int(places[0]))
-    chunk_rows = draft.registry.installation_row[places] - chunk_bounds(chunk.number)[0]
-    verdicts = _judge_chunk(draft, chunk, chunk_rows, readings, rows, places)
-    taken = np.flatnonzero(verdicts == ACCEPTED)
-    if len(taken):
-        _write_chunk(draft, chunk, chunk_rows[taken], readings, rows[taken])
-    return verdicts
-
-
-def _judge_chunk(
-    draft: Draft, chunk: _Chunk, chunk_rows: Int64, readings: _Readings, rows: Int64, places: Int64
-) -> Int64:
-    registry, kept, latest = draft.registry, chunk.kept, chunk.latest
-    at, place, where = _span(chunk_rows), _span(places), _span(rows)
-    new = (readings.import_wh[where], readings.export_wh[where])
-    candidates = Candidates(
-        chunk.zone,
-        chunk.number,
-        chunk.boundary_s,
-        chunk_rows,
-        new,
-        registry.columns.modulus_wh[place],
-        registry.columns.limit_wh[place],
-        latest.boundary_s[at],
-        (latest.import_wh[at], latest.export_wh[at]),
-    )
-    verdicts = judge_rows(draft, candidates)
-    present = kept.quality[at] != ABSENT_QUALITY
-    late = np.flatnonzero((latest.boundary_s[at] >= chunk.boundary_s) & ~present)
-    if len(late):
-        verdicts[late] = judge_late_rows(draft, candidates.take(late))
-    if present.any():
-        equal = (kept.import_wh[at] == new[0]) & (kept.export_wh[at] == new[1])
-        verdicts[present] = np.where(equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[present]
-    return verdicts
-
-
-def _write_chunk(draft: Draft, chunk: _Chunk, chunk_rows: Int64, readings: _Readings, rows: Int64) -> None:
-    """Put accepted rows into their chunk, and those that are their meters' newest into the latest values."""
-    kept, latest = chunk.kept, chunk.latest
-    newer = np.flatnonzero(latest.boundary_s[chunk_rows] < chunk.boundary_s)
-    seeds = _reseeded(kept.seed, readings, rows)
-    at, where = _span(chunk_rows), _span(rows)
-    kept.quality[at] = readings.quality[where]
-    kept.import_wh[at] = readings.import_wh[where]
-    kept.export_wh[at] = readings.export_wh[where]
-    kept = kept._replace(seed=seeds[int(readings.batch[rows[-1]])])
-    REGISTERS.save(draft, kept, chunk.boundary_s, chunk.zone, chunk.number)
-    if len(newer):
-        at, where = _span(chunk_rows[newer]), _span(rows[newer])
-        latest.boundary_s[at] = chunk.boundary_s
-        latest.import_wh[at] = readings.import_wh[where]
-        latest.export_wh[at] = readings.export_wh[where]
-        latest = latest._replace(seed=seeds[int(readings.batch[rows[newer[-1]]])])
-        LATEST.save(draft, latest, chunk.zone, chunk.number)
-    draft.fed.add((chunk.zone, chunk.boundary_s))
-
-
-def _reseeded(seed: bytes, readings: _Readings, rows: Int64) -> Mapping[int, bytes]:
-    """The chunk's seed after each batch that gives it at least one of ``rows``, by batch, in block order."""
-    seeds = {}
-    for batch in np.unique(readings.batch[rows]).tolist():
-        seed = seeds[batch] = sm3(seed + readings.seeds[batch])
-    return seeds

@@ -1,9 +1,9 @@
-"""Whether a register can follow, or come before, what already stands: each row of a chunk beside its neighbours in time."""
+"""Whether a register can follow, or come before, what already stands: each row beside its neighbours in time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,13 @@ EXCEEDS_LIMIT: Final = int(Code.ROW_EXCEEDS_LIMIT)
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of one chunk of one zone that are to be judged; columns of equal length n.
+    """Rows of one boundary that are to be judged; columns of equal length n.
 
-    at: int64[n], positions in the chunk; registers: import and export, int64[n], 0 ... 2^63 - 1; modulus_wh (0: none) and
-    limit_wh (of one slot): of each row's meter; latest_s (-1: none) and latest: the meter's latest boundary and registers.
+    registers: import and export, int64[n], 0 ... 2^63 - 1; modulus_wh (0: none) and limit_wh (of one slot): of each row's
+    meter; latest_s (-1: none) and latest: the meter's latest boundary and registers.
     """
 
-    zone: str
-    chunk: int
     boundary_s: int
-    at: Int64
     registers: tuple[Int64, Int64]
     modulus_wh: Int64
     limit_wh: Int64
@@ -44,16 +41,21 @@ class Candidates:
     def take(self, rows: Int64) -> Candidates:
         """Some of the rows."""
         return Candidates(
-            self.zone,
-            self.chunk,
             self.boundary_s,
-            self.at[rows],
             (self.registers[0][rows], self.registers[1][rows]),
             self.modulus_wh[rows],
             self.limit_wh[rows],
             self.latest_s[rows],
             (self.latest[0][rows], self.latest[1][rows]),
         )
+
+
+class Place(NamedTuple):
+    """Where rows stand. at: int64[n], positions in the chunk of the zone."""
+
+    zone: str
+    chunk: int
+    at: Int64
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
     return _judge(rows, before)
 
 
-def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
+def judge_late_rows(draft: Draft, place: Place, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose meter already has a later boundary."""
     slot_s = draft.slot_s
-    before = _neighbours(draft, rows, -1)
-    near = _neighbours(draft, rows, +1)
+    before = _neighbours(draft, place, rows.boundary_s, -1)
+    near = _neighbours(draft, place, rows.boundary_s, +1)
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
     far = near.slots == 0
     after = Neighbours(
@@ -91,7 +93,7 @@ def judge_late_rows(draft: Draft, rows: Candidates) -> Int64:
 
 def _judge(rows: Candidates, before: Neighbours, after: Neighbours | None = None) -> Int64:
     """The first verdict of each row: import before export, range before neighbours, the past before the future."""
-    verdicts = np.zeros(len(rows.at), dtype=np.int64)
+    verdicts = np.zeros(len(rows.latest_s), dtype=np.int64)
     top = np.where(rows.modulus_wh > 0, np.minimum(rows.modulus_wh - 1, REGISTER_WH_MAX), REGISTER_WH_MAX)
     for index in range(2):
         new = rows.registers[index]
@@ -118,20 +120,19 @@ def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> In
     return np.where(beyond, np.where(new < old, GOES_BACK, EXCEEDS_LIMIT), FITS)
 
 
-def _neighbours(draft: Draft, rows: Candidates, direction: int) -> Neighbours:
+def _neighbours(draft: Draft, place: Place, boundary_s: int, direction: int) -> Neighbours:
     """The nearest present values before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
     slot_s = draft.slot_s
-    slots = np.zeros(len(rows.at), dtype=np.int64)
+    slots = np.zeros(len(place.at), dtype=np.int64)
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
-        boundary_s = rows.boundary_s + direction * away * slot_s
-        chunk = REGISTERS.load(draft, boundary_s, rows.zone, rows.chunk)
+        chunk = REGISTERS.load(draft, boundary_s + direction * away * slot_s, place.zone, place.chunk)
         if chunk is None:
             continue
-        found = (slots == 0) & (chunk.quality[rows.at] != ABSENT_QUALITY)
+        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY)
         slots[found] = away
         for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
-            column[found] = values[rows.at][found]
+            column[found] = values[place.at][found]
         if slots.all():
             break
     return Neighbours(slots, (first, second))

@@ -1,30 +1,39 @@
 """Checking a whole data directory (``gridledger node check``): everything is derived again from genesis and compared.
 
-Nothing is changed. A state database that is behind or missing is a note, not a problem: it is made again at the next start.
+Nothing is changed; what is derived lies in a database of its own meanwhile, so memory does not grow with the ledger. A state database that is behind or missing is a note, not a problem: it is made again at the next start.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gridcore.errors import GridError
+from gridcore.genesis import Genesis
 from gridcore.header import Certificate, Header, Signers, check_certificate, decode_header
-from ledger.application import Decided
+from ledger.application import Application, Decided, Tip
 from ledger.contract import Contract
+from ledger.origin import Origin
 from ledger.replay import Replay
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
+from ledger.state.genesis import genesis_change
+from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.directory import guard_path, load_genesis, locked
-from ledger.store.errors import OlderDatabaseError, StoreError
+from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.opening import check_contracts
 from ledger.store.rows import encode_results, result_entries
 from ledger.store.state_db import DB_NAME, StateDb
+from ledger.store.tile_tables import TileTable
+from ledger.tiles import TileTree, empty_tree
 
 
 @dataclass
@@ -74,25 +83,57 @@ def check_ledger(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Pa
         genesis = load_genesis(data_dir)
         checker = SignatureChecker()
         resources.callback(checker.close)
-        replay = Replay(genesis, contracts, checker)
-        check_contracts(replay.state, contracts)
-        report.digest, report.state_root = replay.application.tip.digest, replay.state.root()
+        derived = _derive(data_dir, genesis, resources)
+        replay = _replay_into(derived, contracts, checker)
+        check_contracts(replay.application.state, contracts)
+        report.digest, report.state_root = derived.origin.header.digest(), derived.origin.header.state_root
         known = _open_guard(guard_path(data_dir, guard), report)
         db = _open_db(data_dir, genesis.digest, report)
         if db is not None:
             resources.callback(db.close)
-            _compare_tables(report, replay, db)
+            _compare_tables(report, derived, db)
         if (data_dir / LOG_NAME).exists():
             blocks = BlockLog.inspect(data_dir / LOG_NAME)
             resources.callback(blocks.close)
-            _replay_and_compare(report, replay, blocks, db, known)
+            _replay_and_compare(report, replay, blocks, derived, db, known)
             _judge_tail(report, blocks.damage, known)
         _judge_ends(report, db, known)
     return report
 
 
+def _derive(data_dir: Path, genesis: Genesis, resources: ExitStack) -> StateDb:
+    """A database of the state of genesis, in a folder that goes with ``resources``."""
+    try:
+        folder = resources.enter_context(TemporaryDirectory(prefix="check-", dir=data_dir))
+        change = genesis_change(genesis)
+        derived = StateDb.create(Path(folder) / DB_NAME, Origin.of(genesis, change.tree.root), change)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreWriteError(f"{data_dir}: has no room for what is derived again: {error}") from error
+    resources.callback(derived.close)
+    return derived
+
+
+def _replay_into(derived: StateDb, contracts: Mapping[str, Contract], checker: SignatureChecker) -> Replay:
+    origin = derived.origin
+    tree = TileTree(derived, derived.leaf_count(0), origin.header.state_root)
+    application = Application(
+        origin,
+        contracts,
+        checker,
+        state=State(derived, origin.chain, tree),
+        history=empty_tree(derived.history),
+        tip=Tip.of(origin.header),
+    )
+    return Replay(application, lambda decided: derived.save_block(decided, certificate=[], log_offset=0))
+
+
 def _replay_and_compare(
-    report: CheckReport, replay: Replay, blocks: BlockLog, db: StateDb | None, guard: Guard | None
+    report: CheckReport,
+    replay: Replay,
+    blocks: BlockLog,
+    derived: StateDb,
+    db: StateDb | None,
+    guard: Guard | None,
 ) -> None:
     signers = replay.application.origin.signers
     before: Header | None = None
@@ -110,7 +151,7 @@ def _replay_and_compare(
         report.transactions += len(record.transactions)
         if db is not None and height <= db.height():
             _compare_block(report, decided, db, signers)
-            _compare_tables(report, replay, db)
+            _compare_tables(report, derived, db)
         if guard is not None and height == guard.height and guard.digest != report.digest:
             report.problems.append(
                 f"{GUARD_NAME}: signed {guard.digest.hex()} at height {height}, replay gives {report.digest.hex()}"
@@ -144,32 +185,32 @@ def _check_one_certificate(
         report.problems.append(f"{where}: {error}")
 
 
-def _compare_tables(report: CheckReport, replay: Replay, db: StateDb) -> None:
+def _compare_tables(report: CheckReport, derived: StateDb, db: StateDb) -> None:
     """Leaves, keys and tiles, once the replay has come to where the database stands."""
-    if replay.application.tip.height != db.height():
+    if derived.height() != db.height():
         return
     try:
-        expected = [(replay.state.number(key), key, replay.state.leaf(key)) for key in replay.state.leaf_keys()]
-        stored = list(db.leaves())
-        if stored != expected:
-            wrong = next((here for here, there in zip(expected, stored, strict=False) if here != there), None)
-            what = "their number differs" if wrong is None else f"the first is {wrong[1]}"
-            report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
+        for expected, found in zip_longest(derived.leaves(), db.leaves()):
+            if expected != found:
+                what = "their number differs" if expected is None or found is None else f"the first is {expected[1]}"
+                report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
+                break
         db.check_keys()
-        for digest, body in replay.state.leaves.bodies.items():
+        for digest, body in derived.bodies():
             if db.load_body(digest) != body:
                 report.problems.append(f"{DB_NAME}: registry row {digest.hex()} differs from the replayed one")
-        for name, found, tiles in (
-            ("state", db, replay.state.leaves.tiles),
-            ("headers", db.history, replay.history.tiles),
-        ):
-            for tile, digests in tiles.items():
-                if found.load_tile(tile) != digests:
-                    report.problems.append(
-                        f"{DB_NAME}: tile {tile.level}/{tile.number} of the {name} differs from the replayed one"
-                    )
+        _compare_tiles(report, "state", derived.tiles, db.tiles)
+        _compare_tiles(report, "headers", derived.history, db.history)
     except GridError as error:
         report.problems.append(str(error))
+
+
+def _compare_tiles(report: CheckReport, tree: str, derived: TileTable, found: TileTable) -> None:
+    for tile, digests in derived.each():
+        if found.load_tile(tile) != digests:
+            report.problems.append(
+                f"{DB_NAME}: tile {tile.level}/{tile.number} of the {tree} differs from the replayed one"
+            )
 
 
 def _judge_tail(report: CheckReport, damage: StoreError | None, guard: Guard | None) -> None:

@@ -166,7 +166,7 @@ class Ledger(LedgerReader):
                 self._db.save_block(decided, certificate, self._unfinished.log_offset)
             except (OSError, sqlite3.Error) as error:
                 if isinstance(error, sqlite3.Error) and not is_disk_refusal(error):
-                    raise StoreError(f"block {height} cannot be saved, state.db is damaged: {error}") from error
+                    raise self._db.damage(f"where block {height} is to be saved ({error})") from error
                 raise StoreWriteError(
                     f"block {height} is decided but cannot be certified and saved: {error}"
                 ) from error

@@ -11,12 +11,16 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from gridcore.errors import GridError, UsageError
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
+from gridcore.merkle import leaf_hashes
 from gridcore.registry.zone import ZONE
+from gridcore.rows import PackedRows
 from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
@@ -35,7 +39,10 @@ from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.registry_file import REGISTRY_NAME, load_registry
 from ledger.store.rows import Place
 from ledger.store.state_db import DB_NAME, StateDb
-from ledger.tiles import TileTree, empty_tree
+from ledger.tiles import TILE_DIGESTS, TileId, TileTree, empty_tree
+
+CHECKED_LEAVES_MAX: Final = 4_000_000
+"""So many leaves are compared at a start, in a few seconds a million; those of a larger state when they are read."""
 
 log = get_logger(__name__)
 
@@ -183,10 +190,25 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
         tree = TileTree(db, db.leaf_count(height), header.state_root)
         history = TileTree(db.history, height, header.history_root)
         tip = Tip.of(header, work_pending=db.is_work_pending())
-    for whole in (tree, history):
-        if whole.size:
-            whole.leaf(whole.size - 1)  # reads the tiles of the right edge, up to the root that the header has
+    if height:
+        history.leaf(height - 1)  # reads the tiles of the right edge, up to the root that the header has
+    _check_leaves(db, tree)
     return Parts(origin, guard, blocks, db, State(db, origin.chain, tree), history, tip)
+
+
+def _check_leaves(db: StateDb, tree: TileTree) -> None:
+    """Compare leaves with the tree, and the tree with its root: all of them where there are few enough, else the last one."""
+    if tree.size > CHECKED_LEAVES_MAX:
+        tree.leaf(tree.size - 1)
+        return
+    number = 0
+    leaves = (leaf for _, _, leaf in db.leaves())
+    while some := list(islice(leaves, TILE_DIGESTS)):
+        if PackedRows.of(leaf_hashes(some)).data != tree.tile(TileId(0, number // TILE_DIGESTS)):
+            raise db.damage(f"one of the leaves {number} to {number + len(some) - 1}")
+        number += len(some)
+    if number != tree.size:
+        raise db.damage("the list of leaves")
 
 
 def _with_registry(parts: Parts, data_dir: Path, files: Files) -> Parts:

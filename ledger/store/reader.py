@@ -17,6 +17,7 @@ from gridcore.codes import Code
 from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Header, Receipt, decode_header
 from gridcore.registry.entity import Entity
+from gridcore.sm3 import sm3
 from ledger.application import Application, data_hashes
 from ledger.leaves.family import Value
 from ledger.registry.bodies import in_force
@@ -202,11 +203,12 @@ class LedgerReader:
         """S_h."""
         self._check_height(height, first=0)
         with self._lock:
-            return (
-                self.application.tip.digest
-                if height == self.height
-                else self._found(self._db.load_digest(height), "digest", height)
-            )
+            if height == self.height:
+                return self.application.tip.digest
+            digest = self._found(self._db.load_digest(height), "digest", height)
+            if merkle.leaf_hash(digest) != self.application.history.leaf(height):
+                raise self._db.damage(f"the digest of height {height}")
+            return digest
 
     def header(self, height: int) -> Header:
         """The header of ``height`` (0 ... newest)."""
@@ -216,7 +218,10 @@ class LedgerReader:
         """The canonical header whose SM3 is S_h."""
         self._check_height(height, first=0)
         with self._lock:
-            return self._found(self._db.load_header(height), "header", height)
+            header = self._found(self._db.load_header(height), "header", height)
+            if sm3(header) != self.digest(height):
+                raise self._db.damage(f"the header of height {height}")
+            return header
 
     def certificate(self, height: int) -> Certificate:
         """The certificate of ``height`` (1 ... newest)."""
@@ -256,7 +261,13 @@ class LedgerReader:
     def find_transaction(self, transaction_id: bytes) -> Decision | None:
         """How a transaction was decided: where it was applied, else where it was last refused, else None."""
         with self._lock:
-            return self._db.find_transaction(transaction_id)
+            decision = self._db.find_transaction(transaction_id)
+        if decision is not None:
+            results = self.results(decision.height) if 1 <= decision.height <= self.height else ()
+            entry = results[decision.position] if 0 <= decision.position < len(results) else None
+            if entry is None or (entry.id, entry.code) != (transaction_id, decision.code):
+                raise self._db.damage("the index of transactions")
+        return decision
 
     def find_applied(self, transaction_id: bytes) -> Decision | None:
         """Where a transaction was applied, or None."""

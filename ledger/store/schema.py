@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
 SCHEMA_VERSION: Final = 6
@@ -58,7 +59,7 @@ def is_disk_refusal(error: sqlite3.Error) -> bool:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open or make the file. Write-ahead logging: a power cut may take the newest transactions, never tear one."""
-    path.touch(mode=0o600)  # load curves are personal data; SQLite gives its journal the same mode
+    make_private(path)  # load curves are personal data; SQLite gives its journal the same mode
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA page_size = 8192")  # three tiles to a page; of effect on a new file alone
     connection.execute("PRAGMA journal_mode = WAL")

@@ -45,14 +45,14 @@ _LAST_CHARACTER: Final = "\U0010ffff"
 class StateDb:
     """The open database: a LeafSource, and look-ups by height, transaction id, gateway. sqlite3.Error passes through ``save_block``.
 
-    origin: of the chain; history: the tiles over S_0 ... S_(h-1). Its owner lets one thread in at a time.
+    origin: of the chain; tiles: of the tree over the leaves; history: of that over S_0 ... S_(h-1). Its owner lets one thread in at a time.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, origin: Origin) -> None:
         self.origin = origin
         self._path = path
         self._connection = connection
-        self._tiles = StateTiles(connection, self.damage)
+        self.tiles = StateTiles(connection, self.damage)
         self.history = HistoryTiles(connection, self.damage)
 
     @classmethod
@@ -129,13 +129,18 @@ class StateDb:
         found = self._first("SELECT body FROM bodies WHERE digest = ?", digest)
         return None if found is None else bytes(found[0])
 
+    def bodies(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every salted registry row by its digest."""
+        for digest, body in self._connection.execute("SELECT digest, body FROM bodies ORDER BY digest"):
+            yield bytes(digest), bytes(body)
+
     def is_registered_after(self, height: int) -> bool:
         """Whether a block after ``height`` wrote an entity of the registry's columns."""
         return bool(self._row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] > height)
 
     def load_tile(self, tile: TileId) -> bytes | None:
         """A tile of the tree over the leaves, or None."""
-        return self._tiles.load_tile(tile)
+        return self.tiles.load_tile(tile)
 
     def leaves(self) -> Iterator[tuple[int, str, bytes]]:
         """(number, key, canonical [key, value]) of every leaf, in number order."""
@@ -159,7 +164,7 @@ class StateDb:
 
     def tile_at(self, tile: TileId, height: int) -> bytes:
         """A tile as it was after the block of ``height``, at most PROVABLE_HEIGHTS ago; longer if digests were added since."""
-        return self._tiles.load_at(tile, height, self.height())
+        return self.tiles.load_at(tile, height, self.height())
 
     def leaf_at(self, key: str, height: int) -> tuple[int, bytes] | None:
         """Number and body of a provable leaf as they were after the block of ``height``, or None when there was no such leaf."""
@@ -176,7 +181,7 @@ class StateDb:
 
     def genesis_tile(self, tile: TileId) -> bytes:
         """A tile as it was at genesis; longer if digests were added since."""
-        return self._tiles.load_genesis(tile)
+        return self.tiles.load_genesis(tile)
 
     def genesis_leaf(self, key: str) -> tuple[int, bytes] | None:
         """Number and body of a provable leaf as they were at genesis, or None when there was no such leaf."""
@@ -292,14 +297,19 @@ class StateDb:
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise self._unreadable(error) from error
 
     def _first(self, query: str, *values: int | str | bytes) -> tuple[Any, ...] | None:
         try:
             found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise self._unreadable(error) from error
         return found
+
+    def _unreadable(self, error: sqlite3.Error) -> StoreError:
+        if is_disk_refusal(error):
+            return StoreError(f"{self._path}: cannot be read: {error}")
+        return self.damage(f"the file ({error})")
 
     def _row(self, query: str, *values: int | str | bytes) -> tuple[Any, ...]:
         found = self._first(query, *values)
@@ -320,7 +330,7 @@ class StateDb:
         )
         self._save_leaves(genesis.leaves, 0)
         self._save_bodies(genesis)
-        self._tiles.save(genesis.tree)
+        self.tiles.save(genesis.tree)
         check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
         empty = cbor.encode([])
         self._connection.execute(
@@ -353,9 +363,9 @@ class StateDb:
         self._keep_genesis_leaves(decided.state.leaves, genesis_size)
         self._save_leaves(decided.state.leaves, height)
         self._save_bodies(decided.state)
-        self._tiles.save(decided.state.tree)
-        self._tiles.save_replaced(decided.state.tree, height)
-        self._tiles.save_genesis(decided.state.tree, genesis_size)
+        self.tiles.save(decided.state.tree)
+        self.tiles.save_replaced(decided.state.tree, height)
+        self.tiles.save_genesis(decided.state.tree, genesis_size)
         self.history.save(decided.history)
         # An accepted transaction (code 0) keeps its place for ever; of refusals the latest counts.
         self._connection.executemany(

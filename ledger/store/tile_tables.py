@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final
 
@@ -14,7 +14,7 @@ _LEVEL_BITS: Final = 48
 _SLOT_BYTES: Final = 1 + DIGEST_BYTES
 
 
-class _Tiles:
+class TileTable:
     """Tiles in one table. ``damage``: makes the error for what does not hold."""
 
     table: str
@@ -32,19 +32,24 @@ class _Tiles:
             raise self.damage(f"{self.table} ({error})") from error
         return None if found is None else bytes(found[0])
 
+    def each(self) -> Iterator[tuple[TileId, bytes]]:
+        """Every tile, level by level from the left."""
+        for row, digests in self._connection.execute(f"SELECT tile, digests FROM {self.table} ORDER BY tile"):  # noqa: S608 - our own names
+            yield TileId(row >> _LEVEL_BITS, row & ((1 << _LEVEL_BITS) - 1)), bytes(digests)
+
     def save(self, change: TreeChange) -> None:
         """Keep the tiles of a block. sqlite3.Error when the disk does not take them."""
         query = f"INSERT INTO {self.table} VALUES (?, ?) ON CONFLICT (tile) DO UPDATE SET digests = excluded.digests"  # noqa: S608
         self._connection.executemany(query, ((row_of(tile), digests) for tile, digests in change.tiles.items()))
 
 
-class HistoryTiles(_Tiles):
+class HistoryTiles(TileTable):
     """The tree over S_0 ... S_(h-1): it only grows."""
 
     table = "history_tiles"
 
 
-class StateTiles(_Tiles):
+class StateTiles(TileTable):
     """The tree over the leaves, and what the last blocks replaced in it."""
 
     table = "state_tiles"

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGES = (
@@ -132,8 +133,9 @@ def is_within(path: Path, prefixes: tuple[str, ...]) -> bool:
     return path.as_posix().startswith(prefixes)
 
 
+@cache
 def parse(root: Path, path: Path) -> ast.Module:
-    """Return the syntax tree of the file."""
+    """Return the syntax tree of the file; nobody changes it."""
     return ast.parse((root / path).read_text(encoding="utf-8"), filename=str(path))
 
 

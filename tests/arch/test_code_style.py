@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch import rules
+from tests.arch.unreached import unreached_names
 from tests.arch.vacuous import vacuous_tests
 
 pytestmark = pytest.mark.arch
@@ -110,6 +111,14 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
 def test_no_module_is_dead() -> None:
     mentions = text_of(Path("pyproject.toml")) + text_of(Path("Makefile"))
     assert list(rules.dead_modules(ROOT, FILES, mentions)) == []
+
+
+def test_nothing_is_there_for_tests_alone() -> None:
+    people_read = [
+        path for path in rules.repository_files(ROOT) if path.suffix == ".md" or path.parts[0] in (".ci", "deploy")
+    ]
+    mentions = "\n".join(text_of(path) for path in (*people_read, Path("pyproject.toml"), Path("Makefile")))
+    assert list(unreached_names(ROOT, FILES, mentions)) == []
 
 
 def test_test_modules_have_names_of_their_own() -> None:

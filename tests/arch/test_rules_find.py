@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch import rules
+from tests.arch.unreached import unreached_names
 from tests.arch.vacuous import vacuous_tests
 
 pytestmark = pytest.mark.arch
@@ -123,6 +124,26 @@ def test_dead_module_is_found_and_lazily_named_ones_are_not(tmp_path: Path) -> N
         (tmp_path / name).write_text(source)
     found = list(rules.dead_modules(tmp_path, [Path(name) for name in sources], mentions="edge.agent:main"))
     assert found == ["edge/forgotten.py:1: nothing imports edge.forgotten"]
+
+
+def test_a_name_that_nothing_uses_is_found_and_used_ones_are_not(tmp_path: Path) -> None:
+    sources = {
+        "a.py": """def used(): ...
+def by_tests_alone(): return by_tests_alone()
+def of_a_page(): ...
+@registered
+def handler(): ...
+class Unused: ...
+LIMIT, SPARE = 1, 2
+SPARE: int = 3
+""",
+        "b.py": "from a import used, LIMIT\nused(LIMIT)\nLAZY = 'a:by_name'\nprint(LAZY)",
+        "c.py": "def by_name(): ...",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source)
+    found = list(unreached_names(tmp_path, [Path(name) for name in sources], "See `of_a_page`."))
+    assert [line.split()[4].rstrip(",") for line in found] == ["by_tests_alone", "Unused", "SPARE"]
 
 
 @pytest.fixture(scope="module")

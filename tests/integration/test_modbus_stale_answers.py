@@ -27,6 +27,8 @@ from simulators.meters.registers import Quantities, RegisterImage
 from simulators.meters.responder import crc16
 
 TIMEOUT_MS = 50
+PATIENT_MS = 5_000
+"""For what is answered at once, however loaded the machine."""
 SDM = replace(load_profile("eastron_sdm630"), timeout_ms=TIMEOUT_MS, min_gap_ms=0)
 POLICY = SamplePolicy(attempts_max=4, backoff_ms=5, window_ms=5000)
 TRUTH = (9_113_000, 412_000)
@@ -112,7 +114,7 @@ async def test_late_answer_is_drained_before_the_next_request(to_newest: bool) -
         line, meter = _line(port)
         with pytest.raises(LineError, match="no answer within 50 ms"):
             await line.read_words(1, 4, 0x48, 2, timeout_ms=TIMEOUT_MS)
-        words = await line.read_words(1, 4, 0x00, 2, timeout_ms=TIMEOUT_MS)
+        words = await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0,)
         reading = await read_meter(line, meter, boundary_ms=0.0, policy=POLICY)
         await line.close()
@@ -177,13 +179,13 @@ async def test_drain_waits_until_the_line_is_silent() -> None:
     server = LateServer([])
     async with _serving(server) as port:
         line, _ = _line(port)
-        await line.read_words(1, 4, 0x00, 2, timeout_ms=TIMEOUT_MS)
+        await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         server.delays_ms = [100]
         body = b"\x01\x04\x04" + struct.pack(">f", 1.0)
         asyncio.get_running_loop().call_later(0.17, server.writers[0].write, body + crc16(body))
         with pytest.raises(LineError):
             await line.read_words(1, 4, 0x48, 2, timeout_ms=TIMEOUT_MS)
-        words = await line.read_words(1, 4, 0x00, 2, timeout_ms=TIMEOUT_MS)
+        words = await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0,)
         await line.close()
 
@@ -203,7 +205,7 @@ async def test_line_that_never_falls_silent_is_closed_all_the_same() -> None:
         with pytest.raises(LineError):
             await line.read_words(1, 4, 0x48, 2, timeout_ms=TIMEOUT_MS)
         noise.cancel()
-        assert list(await line.read_words(1, 4, 0x48, 2, timeout_ms=500)) == [0x460E, 0x6400]
+        assert list(await line.read_words(1, 4, 0x48, 2, timeout_ms=PATIENT_MS)) == [0x460E, 0x6400]
         await line.close()
 
 
@@ -212,11 +214,11 @@ async def test_answer_with_another_number_of_registers_is_refused_and_drained() 
     async with _serving(server) as port:
         line, _ = _line(port)
         body = b"\x01\x04\x04" + struct.pack(">f", 1.0)
-        await line.read_words(1, 4, 0x00, 2, timeout_ms=TIMEOUT_MS)
+        await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         server.delays_ms = [30]
         asyncio.get_running_loop().call_later(0.01, server.writers[0].write, body + crc16(body))
         with pytest.raises(LineError, match="answer of 2 registers does not fit"):
-            await line.read_words(1, 4, 0x48, 4, timeout_ms=TIMEOUT_MS)
+            await line.read_words(1, 4, 0x48, 4, timeout_ms=PATIENT_MS)
         assert line.drains == 1
         await line.close()
 

@@ -8,11 +8,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,51 @@ async def test_a_user_made_on_the_command_line_signs_in_and_sees_what_the_projec
                 assert f"gridledger_web_projected_height {node.ledger.height}" in text
                 assert 'gridledger_web_sign_ins_total{outcome="accepted"} 1' in text
                 assert (await http.get("/readyz")).json()["status"] == "ready"
+        finally:
+            process.kill()
+
+
+def keep_users(config: Path, *words: str, stdin: str = "") -> str:
+    """``gridledger serve`` with ``--add-user`` and its like, as a process of its own; what it says."""
+    call = [sys.executable, "-m", "gridledger", "serve", "--config", str(config), *words]
+    return subprocess.run(call, input=stdin, capture_output=True, text=True, check=True).stdout
+
+
+def back_up(folder: Path) -> Path:
+    """The copy that docs/web.md tells an operator to make while the service runs."""
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', sys.argv[2:])"
+    copy = folder / "copy.db"
+    subprocess.run([sys.executable, "-c", program, folder / "users.db", copy], check=True)
+    return copy
+
+
+async def test_a_user_removed_beside_running_pages_is_out_at_once_and_for_good(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        config = write_config(tmp_path, node.url)
+        process = await asyncio.to_thread(ServeProcess, config)  # has no user yet, and says so
+        try:
+            async with (
+                httpx.AsyncClient(base_url=process.url) as http,
+                httpx.AsyncClient(base_url=process.url) as other,
+            ):
+                for name in ("anna", "berta"):
+                    await asyncio.to_thread(
+                        keep_users, config, "--add-user", name, "--role", "utility", stdin=f"{PASSWORD}\n"
+                    )
+                assert await asyncio.to_thread(keep_users, config, "--list-users") == "anna utility\nberta utility\n"
+                assert (await sign_in(http, "anna", PASSWORD)).status_code == 303
+                copy = await asyncio.to_thread(back_up, tmp_path)
+                assert (await sign_in(other, "berta", PASSWORD)).status_code == 303  # the log is still the one in use
+                await asyncio.to_thread(keep_users, config, "--remove-user", "anna")
+                assert (await http.get("/condition")).status_code == 303
+                assert (await sign_in(http, "anna", PASSWORD)).status_code == 401
+                assert (await other.get("/condition")).status_code == 200
+            process.stop()
+            assert await asyncio.to_thread(keep_users, config, "--list-users") == "berta utility\n"
+            for path, names in ((tmp_path / "users.db", ["berta"]), (copy, ["anna", "berta"])):
+                with closing(sqlite3.connect(path)) as database:
+                    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                    assert [name for (name,) in database.execute("SELECT name FROM user ORDER BY name")] == names
         finally:
             process.kill()
 

@@ -171,7 +171,7 @@ def test_one_shot_command_prints_no_log_before_its_answer(tmp_path: Path, capsys
     ("content", "reason"),
     [
         (b"{", "malformed"),
-        (json.dumps({**trust_root(), "signers": []}).encode(), "names no signer"),
+        (json.dumps({**trust_root(), "signers": []}).encode(), "trust.signers has 0 items"),
         (json.dumps({**trust_root(), "version": 3}).encode(), "version 3"),
         (json.dumps({**trust_root(), "type": "x"}).encode(), "is no gridledger-trust"),
     ],

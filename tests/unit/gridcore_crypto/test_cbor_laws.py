@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import cbor2
 import pytest
@@ -201,14 +202,20 @@ def test_a_value_without_canonical_form_is_refused(value: Any) -> None:
             cbor.encode(wrapped)
 
 
-def test_enumerations_and_tuples_encode_as_their_values() -> None:
+def test_enumerations_tuples_and_views_encode_as_their_values() -> None:
     class Quality(enum.IntEnum):
         SUSPECT = 3
 
     class Side(enum.StrEnum):
         BUY = "buy"
 
+    class Term(NamedTuple):
+        side: str
+        quantity_wh: int
+
     assert cbor.encode((Quality.SUSPECT, Side.BUY)) == cbor.encode([3, "buy"])
+    assert cbor.encode([Term("buy", 7)]) == cbor.encode([["buy", 7]])
+    assert cbor.encode(MappingProxyType({"b": 1, Side.BUY: 2})) == cbor.encode({"buy": 2, "b": 1})
 
 
 @pytest.mark.parametrize("nest", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["arrays", "maps"])

@@ -25,7 +25,7 @@ from tests.worlds.two_areas import TWO_AREAS
 TEXTS = st.text(max_size=70) | st.text("aZ0._-/ é\x00\x7f\x85\u2028\n", max_size=66)
 NAMES = st.from_regex(NAME, fullmatch=True)
 CHAIN_NAMES = st.from_regex(CHAIN_NAME_PATTERN, fullmatch=True).filter(str.isprintable)
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, False, 0, 1, -1, 2**31, 2**63, "", "a", "a b", b"", bytes(65), [], [0, 0], ["clock"], {}]
 )
 

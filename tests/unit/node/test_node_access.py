@@ -27,7 +27,10 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def door(key: SigningKey) -> Authenticator:
-    signers = {"util": Signer("util", key.public_key, ["prosumer", "utility"]), "gone": RevokedSigner("util")}
+    signers: dict[str, Signer | RevokedSigner] = {
+        "util": Signer("util", key.public_key, ["prosumer", "utility"]),
+        "gone": RevokedSigner("util"),
+    }
     return Authenticator("chain-1", signers.get, ManualClock(NOW_S))
 
 
@@ -72,9 +75,11 @@ def test_another_chains_signature_does_not_count(door: Authenticator, key: Signi
         door.authenticate(signed(key, chain="chain-2"), "GET", PATH, PAIRS)
 
 
-def test_an_unknown_signer_and_a_wrong_key_are_answered_alike(door: Authenticator, key: SigningKey) -> None:
+def test_an_unknown_signer_a_revoked_one_and_a_wrong_key_are_answered_alike(
+    door: Authenticator, key: SigningKey
+) -> None:
     lines = set()
-    for signer_id, used in (("nobody", key), ("util", SigningKey.generate())):
+    for signer_id, used in (("nobody", key), ("util", SigningKey.generate()), ("gone", key)):
         with pytest.raises(Problem) as raised:
             door.authenticate(signed(used, signer_id=signer_id), "GET", PATH, PAIRS)
         lines.add(str(raised.value).replace(signer_id, "X"))

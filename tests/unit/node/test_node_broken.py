@@ -45,7 +45,7 @@ async def test_only_a_refusing_disk_and_a_stopped_engine_are_busy_and_none_says_
     def fail(*_: object, **__: object) -> Any:
         raise error
 
-    monkeypatch.setattr(LedgerView, "areas", property(fail))
+    monkeypatch.setattr(LedgerView, "area_ids", property(fail))
     async with running_node(tmp_path / "ledger") as node:
         with pytest.raises(NodeUnreachable if is_busy else NodeRefused, match=said) as raised:  # 503 and 500
             await node.client("util").query("areas")
@@ -68,7 +68,7 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
 
     async def run_until_it_breaks() -> None:
         async with running_node(tmp_path / "ledger") as node:
-            monkeypatch.setattr(LedgerView, "areas", property(fail))
+            monkeypatch.setattr(LedgerView, "area_ids", property(fail))
             monkeypatch.setattr(node.ledger, "examine", fail)
             asked: Any = (
                 node.client("util").query("areas")
@@ -103,7 +103,7 @@ async def test_questions_that_run_are_finished_before_the_ledger_closes(
         server_is_gone.set()
         await close_door(door)
 
-    monkeypatch.setattr(LedgerView, "areas", property(linger))
+    monkeypatch.setattr(LedgerView, "area_ids", property(linger))
     monkeypatch.setattr(Dispatcher, "close", say_and_close)
     monkeypatch.setattr(asgi, "GRACE_S", 0.05)
     async with running_node(tmp_path / "ledger") as node:

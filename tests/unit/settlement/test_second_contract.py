@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -73,15 +74,14 @@ def test_every_line_is_verified(settled: Ledger, party: str, kind: str) -> None:
     (line,) = (line for line in verdict.facts["lines"] if line["line_kind"] == kind)
     assert (line["energy_wh"], line["amount_nano"]) == (energy_wh, amount_nano)
     assert (line["price_micro_per_kwh"] is None) == ((party, kind) in SHARED)
-    assert any("sums of its members' energies" in text for text in verdict.not_checked)
+    assert any("left over" in text for text in verdict.not_checked)
     view = decode_bundle(data)
     assert sum(term.amount_nano for term in view.position.terms) == view.position.pays_nano
 
 
 def test_the_text_for_a_person_names_no_price_where_there_is_none(settled: Ledger) -> None:
     shown = verify.render(verify.verify_bundle(export(settled, "house", "community_buy"), TRUST), as_json=False)
-    line = next(line for line in shown.splitlines() if "community_buy" in line)
-    assert line.split() == ["community_buy", "400", "Wh", "0.21596", "community"]
+    assert re.search(r"community_buy +400 Wh +0\.21596  community", shown)
 
 
 @pytest.mark.parametrize(("party", "kind"), [("house", "community_buy"), ("roof", "community_sell"), ("shop", "levy")])

@@ -19,7 +19,7 @@ from ledger.kinds.kind import Kind
 from ledger.kinds.table import KINDS
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.protocol import VERSIONS, ProtocolError, rules_at
-from ledger.replay import Replay
+from ledger.replay import replay_in_memory
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from ledger.state.draft import Draft
@@ -79,12 +79,12 @@ def test_the_last_version_whose_height_has_come_rules() -> None:
 def test_old_blocks_replay_by_old_rules_and_new_ones_by_new() -> None:
     checker = SignatureChecker(threads=1)
     with closing(checker):
-        replay = Replay(GENESIS, CONTRACTS, checker, PLANTED)
+        replay = replay_in_memory(GENESIS, CONTRACTS, checker, PLANTED)
         decided = [replay.advance(Block(height, START_S, (wire,))) for height, wire in enumerate(ODD, 1)]
         codes = [block.results[0].code for block in decided]
         assert codes == [Code.ACCEPTED, Code.ACCEPTED, Code.CLOCK_NOT_AHEAD, Code.CLOCK_NOT_AHEAD]
         assert [block.header.protocol_version for block in decided] == [2, 2, 3, 3]
-        again = Replay(GENESIS, CONTRACTS, checker, PLANTED)
+        again = replay_in_memory(GENESIS, CONTRACTS, checker, PLANTED)
         digests = [again.advance(Block(height, START_S, (wire,))).digest for height, wire in enumerate(ODD, 1)]
         assert digests == [block.digest for block in decided]
 

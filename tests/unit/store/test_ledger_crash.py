@@ -17,6 +17,7 @@ from gridcore.errors import UsageError
 from gridcore.header import check_certificate, check_receipt, decode_receipt
 from gridcore.sm import SigningKey
 from ledger.leaves.delivery import DELIVERY
+from ledger.store import opening
 from ledger.store.check import check_ledger
 from ledger.store.directory import init_ledger
 from ledger.store.errors import GuardError, StoreError, StoreWriteError
@@ -346,7 +347,8 @@ def test_a_missing_guard_refuses_to_start(filled: Path) -> None:
         Ledger.open(filled, CONTRACTS, key("operator"), ManualClock(START_S))
 
 
-def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
+def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "CHECKED_LEAVES_MAX", 0)
     connection = sqlite3.connect(filled / "state.db")
     connection.execute("UPDATE leaves SET leaf = x'00' WHERE key = 'delivery/gw-1'")
     connection.commit()
@@ -364,6 +366,7 @@ def test_a_leaf_changed_on_the_disk_is_never_served(filled: Path) -> None:
         "UPDATE state_tiles SET digests = zeroblob(32) WHERE tile = 0",
         "UPDATE history_tiles SET digests = zeroblob(32) WHERE tile = 0",
         "UPDATE leaves SET key = 'protocom' WHERE key = 'protocol'",
+        "UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'delivery/gw-1'",
         "DELETE FROM leaves WHERE key = 'protocol'",
         "DELETE FROM blocks WHERE height = 2",
         "UPDATE blocks SET certificate = x'80' WHERE height = 3",

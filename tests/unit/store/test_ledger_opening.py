@@ -15,7 +15,7 @@ from gridcore import merkle
 from gridcore.errors import GridError, UsageError
 from ledger.leaves.delivery import DELIVERY
 from ledger.registry.in_force import Registry
-from ledger.store import state_db
+from ledger.store import opening, state_db
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.directory import init_ledger
 from ledger.store.errors import StoreError
@@ -26,6 +26,7 @@ from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
 from tests.worlds.keys import key
 from tests.worlds.ledgers import decide, open_ledger
+from tests.worlds.transactions import transaction_id
 
 CLOCK = [clock_advance(START_S + 10 + step) for step in range(12)]
 GW1, GW2 = batches("gw-1", 12), batches("gw-2", 12)
@@ -67,9 +68,12 @@ def flip(path: Path, random: Random) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_flipped_bit_in_the_database_never_leads_to_another_header(filled: Path, tmp_path: Path, seed: int) -> None:
+def test_a_flipped_bit_in_the_database_never_leads_to_another_header(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     expected = go_on(Path(shutil.copytree(filled, tmp_path / "calm")))
     random, told = Random(seed), list[str]()
+    monkeypatch.setattr(opening, "CHECKED_LEAVES_MAX", 1000 * (seed % 2))
     for number in range(FLIPS // 3):
         data_dir = Path(shutil.copytree(filled, tmp_path / str(number)))
         place = flip(data_dir / "state.db", random)
@@ -95,24 +99,21 @@ def test_a_flipped_bit_in_a_middle_block_of_the_log_is_named_with_both_heights(c
     assert path.read_bytes() == bytes(data)
 
 
-def test_a_leaf_and_a_tile_that_lie_in_a_blocks_way_stop_it_before_anything_is_signed(copied: Path) -> None:
-    for statement, what in (
-        ("UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'delivery/gw-1'", "leaf delivery/gw-1"),
-        ("UPDATE leaves SET number = number + 100000 WHERE key = 'area/A'", "leaves by key"),
+def test_a_leaf_of_a_state_too_large_to_be_compared_at_a_start_stops_the_block_that_reads_it_before_it_is_signed(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "CHECKED_LEAVES_MAX", 0)
+    with closing(sqlite3.connect(copied / "state.db")) as connection, connection:
+        connection.execute("UPDATE leaves SET leaf = CAST(leaf || x'00' AS BLOB) WHERE key = 'delivery/gw-1'")
+    before = (copied / "guard").read_bytes()
+    with (
+        closing(open_ledger(copied)) as ledger,
+        pytest.raises(StoreError, match=r"leaf delivery/gw-1 is damaged.*remove state.db"),
     ):
-        data_dir = Path(shutil.copytree(copied, copied.with_name(what.replace("/", "-"))))
-        with closing(sqlite3.connect(data_dir / "state.db")) as connection, connection:
-            connection.execute(statement)
-        before = (data_dir / "guard").read_bytes()
-        if what == "leaves by key":  # the start sees it and makes the database again
-            assert go_on(data_dir)
-            continue
-        with (
-            closing(open_ledger(data_dir)) as ledger,
-            pytest.raises(StoreError, match=rf"{what} is damaged.*remove state.db"),
-        ):
-            decide(ledger, BLOCKS[8])
-        assert (data_dir / "guard").read_bytes() == before
+        decide(ledger, BLOCKS[8])
+    assert (copied / "guard").read_bytes() == before
+    (copied / "state.db").unlink()
+    assert go_on(copied), "the way out leads on"
 
 
 @pytest.mark.parametrize(
@@ -238,3 +239,41 @@ def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None
         with pytest.raises(StoreError, match="leaf signer/util as of height 4 is damaged"):
             ledger.leaf_proof("signer/util", 4)
         assert ledger.leaf_proof("signer/util", 6) is not None
+
+
+# ---------------------------------------------------------------------------------------------- rows beside the trees
+
+
+@pytest.mark.parametrize(
+    ("statement", "ask", "said"),
+    [
+        (
+            "UPDATE blocks SET header = CAST(header || x'00' AS BLOB) WHERE height = 3",
+            lambda ledger: ledger.header(3),
+            "header of height 3",
+        ),
+        (
+            "UPDATE blocks SET results = x'80' WHERE height = 3",
+            lambda ledger: ledger.results(3),
+            "what became of block 3",
+        ),
+        (
+            "UPDATE transactions SET position = position + 1 WHERE height = 3",
+            lambda ledger: ledger.find_transaction(transaction_id(BLOCKS[2][0])),
+            "the index of transactions",
+        ),
+        (
+            "UPDATE transactions SET height = 300 WHERE height = 3",
+            lambda ledger: ledger.receipt(transaction_id(BLOCKS[2][0])),
+            "the index of transactions",
+        ),
+    ],
+)
+def test_what_is_told_of_blocks_is_compared_with_the_headers_too(
+    copied: Path, statement: str, ask: Callable[[Ledger], object], said: str
+) -> None:
+    with closing(open_ledger(copied)) as ledger:
+        with closing(sqlite3.connect(copied / "state.db")) as connection, connection:
+            connection.execute(statement)
+        with pytest.raises(StoreError, match=f"{said} is damaged. Stop the node and remove state.db"):
+            ask(ledger)
