@@ -29,8 +29,8 @@ LIBRARY: Final = Path(sys.prefix).joinpath("lib", "gridledger", "sm3_kernel.so")
 KERNELS: Final = {"native16": 16, "native8": 8, "native4": 4}
 """Widths by name, the fastest first: messages that are hashed side by side."""
 
-_RELEASED_FROM_BYTES: Final = 1 << 20
-"""Shorter calls (well under a millisecond) keep the interpreter lock: getting it back can take longer than the call itself."""
+_RELEASED_FROM_BYTES: Final = 1 << 17
+"""Shorter calls (about a millisecond at most) keep the interpreter lock: getting it back can take longer than the call itself."""
 
 _CHUNK_ROWS: Final = 1024
 """CHUNK_ROWS of kernel.c: a salted root is made over roots of so many rows."""

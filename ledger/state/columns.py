@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,12 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
 
 def encode_rows(fields: list[tuple[str, Int64]]) -> PackedRows:
     """Row bytes of equally long columns, packed in order; a field is (numpy type code, column): u1, <u4 or <i8."""
-    table = np.empty(len(fields[0][1]), dtype=[(f"f{index}", code) for index, (code, _) in enumerate(fields)])
-    for index, (_, column) in enumerate(fields):
-        table[f"f{index}"] = column
+    table = np.empty(len(fields[0][1]), dtype=_row_type(tuple(code for code, _ in fields)))
+    for name, (_, column) in zip(table.dtype.names or (), fields, strict=True):
+        table[name] = column
     return PackedRows(table.tobytes(), table.dtype.itemsize)
+
+
+@lru_cache(maxsize=64)
+def _row_type(codes: tuple[str, ...]) -> np.dtype[np.void]:
+    return np.dtype([(f"f{index}", code) for index, code in enumerate(codes)])
