@@ -10,19 +10,18 @@ Nothing here knows who looks: roles are checked by the views before they ask (``
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from gridcore.errors import GridError
 from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
 from gridweb.contract_words import ContractWords, contract_words
 from gridweb.health import Health, Outage
-from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
 
 CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
 """Bytes of answers (as received) that are kept in memory."""
@@ -166,7 +165,7 @@ class Source:
 
     async def query(self, path: str, **params: str | int) -> Any:
         """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
-        return _parse(await self.bytes(path, **params))
+        return (await self._ask(self._answer(path, params))).value
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
         """The node's answer as bytes: bundles, books. Raises as ``query`` does."""
@@ -190,7 +189,10 @@ class Source:
         start: int | None = 0
         while start is not None and (rows_max is None or start < rows_max):
             found.append(await self.cached(path, **params, **({"start": start} if start else {})))
-            start = found[-1]["next"]
+            following = found[-1]["next"]
+            if following is not None and following <= start:
+                raise self._busy(f"{path}: the page from row {start} is followed by the one from row {following}")
+            start = following
         return found
 
     async def curves(
@@ -274,6 +276,13 @@ class Source:
             )
         return found
 
+    async def _answer(self, path: str, params: Mapping[str, str | int]) -> _Fetched:
+        data = await self._node.fetch_bytes(path, **params)
+        return _Fetched(parse_answer(data, "the node"), len(data))
+
+    def _busy(self, reason: str) -> SourceBusy:
+        return SourceBusy(self._health.moment("node", reason))
+
     def _is_fresh(self, entry: _Entry) -> bool:
         is_young = time.monotonic() - entry.asked_s <= CACHE_AGE_S_MAX
         return entry.height == self.progress.newest and is_young
@@ -281,18 +290,17 @@ class Source:
     async def _fill(self, key: _Key, path: str, params: Any) -> Any:
         task = asyncio.current_task()
         try:
-            data = await self.bytes(path, **params)
-            value = _parse(data)
+            fetched = await self._ask(self._answer(path, params))
         except BaseException:
             self._forget(key, task)
             raise
         entry = self._cache.get(key)
         if entry is not None and entry.task is task:
-            entry.size = len(data)
-            self._cache_bytes += len(data)
+            entry.size = fetched.size
+            self._cache_bytes += fetched.size
             while self._cache_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
                 self._drop(next(iter(self._cache)))
-        return value
+        return fetched.value
 
     def _forget(self, key: _Key, task: object) -> None:
         entry = self._cache.get(key)
@@ -327,13 +335,20 @@ class Source:
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
             if refused.status != BAD_REQUEST:
-                raise SourceBusy(self._health.moment("node", str(refused))) from None
+                raise self._busy(str(refused)) from None
             raise
         finally:
             if is_probe:
                 self._is_probing = False
         self._health.report("node", None, PAGES)
         return answer
+
+
+class _Fetched(NamedTuple):
+    """The JSON of an answer, and its bytes as received."""
+
+    value: Any
+    size: int
 
 
 @dataclass
@@ -349,13 +364,6 @@ class _Entry:
 def _away(health: Health, name: str, reason: str) -> SourceAway:
     health.report(name, reason, PAGES)
     return SourceAway(health.outage(name) or Outage(name, 0, reason))
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError:
-        raise NodeRefused("the node answers no JSON where JSON is expected", 200, "no JSON") from None
 
 
 def _retrieve(task: asyncio.Future[Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gridseries.series import SLOTS, Row
 from gridweb import source as source_module
 from gridweb.access import Role
-from gridweb.source import Source, SourceAway, SourceMissing, part_of
+from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing, part_of
 from ledger.client import NodeBusy, NodeRefused
 from tests.unit.web.web_world import DAY_S, FIRST_S, NOW_S, World, make_world
 
@@ -92,7 +92,7 @@ async def test_failures_are_not_kept(world: World, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SourceMissing, match="no y"):
         await source.cached("y")
     world.node.answers["y"] = b"no json"
-    with pytest.raises(NodeRefused, match="no JSON"):
+    with pytest.raises(SourceBusy, match="no JSON"):
         await source.cached("y")
 
 
