@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -24,6 +25,7 @@ from gridcore.errors import EncodingError, GridError, UsageError, broken, excerp
 from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
 from gridcore.serving.problems import PROBLEM_URN, TITLES
+from gridcore.serving.tls import trusting
 from gridcore.sm import Signer
 from gridcore.strict_json import decode_json
 
@@ -165,11 +167,13 @@ class Client:
         signer: Signer | None = None,
         timeout_s: float = 30.0,
         clock: Clock | None = None,
+        authority: Path | None = None,
     ) -> None:
         """``url``: ``http://host:port`` or https. ``chain``: expected chain; None takes the node's word for it.
 
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
-        unreachable. UsageError for a URL of another form.
+        unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine.
+        UsageError for a URL of another form, or where the certificates cannot be read.
         """
         parts = check_url(url)
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
@@ -184,7 +188,7 @@ class Client:
             base_url=f"{parts.scheme}://{parts.netloc}",
             timeout=httpx.Timeout(timeout_s),
             trust_env=False,
-            verify=parts.scheme == "https",
+            verify=trusting(authority) if parts.scheme == "https" else False,
         )
 
     async def __aenter__(self) -> Self:
