@@ -15,6 +15,7 @@ from ctypes import c_char_p, c_int, c_size_t, c_uint32
 from pathlib import Path
 from typing import Any, Final
 
+from gridcore.errors import require
 from gridcore.sm3.hashers import DIGEST_BYTES
 from gridcore.sm3.rows import RowKernel
 
@@ -82,6 +83,7 @@ class NativeKernel:
     def rows(self, prefix: bytes, heads: bytes, head_bytes: int, rows: bytes, row_bytes: int) -> bytes:
         """As ``RowKernel.rows``."""
         count = len(rows) // row_bytes
+        require(len(heads) >= count * head_bytes, "each row has its head")  # the library would read beyond the end
         digests = _room(count)
         self._library(len(rows)).sm3_messages(
             self._lanes, prefix, len(prefix), heads, head_bytes, rows, row_bytes, None, count, digests
