@@ -33,7 +33,7 @@ def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Regist
         registry = Registry.from_leaves(state)
     else:
         columns, height = found
-        keys = db.registered_after(height)
+        keys = db.leaves.registered_after(height)
         if not keys:
             return Registry(columns)
         registry = Registry(columns).changed((key, state.get(key)) for key in keys)
