@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.errors import require
+from gridcore.errors import broken, require
 from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.contract import Contract
+from ledger.kinds.reading_batch import decode_attached
 from ledger.leaves.gateway import GATEWAY
 from ledger.leaves.signer import SIGNER
 from ledger.origin import Origin
@@ -29,7 +30,7 @@ from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
 from ledger.state.due import is_due
 from ledger.state.state import State, StateChange
-from ledger.state.transition import apply_block, check_admission
+from ledger.state.transition import apply_block, apply_transaction, check_admission
 from ledger.state.verdicts import Verdicts, checks_of
 from ledger.tiles import TileTree, TreeChange
 
@@ -38,7 +39,8 @@ from ledger.tiles import TileTree, TreeChange
 class Examined:
     """A candidate with the verdict on its signature.
 
-    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind.
+    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind, and
+    with the attachment that was signed. What fails here fails in every state, and never enters a block.
     content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
     """
 
@@ -111,7 +113,17 @@ class Application:
             # Once more for those to whom a block that was committed meanwhile has given another key.
             verdicts = self._checker.check(checks_of(self.state, transactions), verdicts)
             draft = Draft(self.state, 0, 0)
-            return [self._examine(candidate, draft, verdicts) for candidate in candidates]
+            examined = [self._examine(candidate, draft, verdicts) for candidate in candidates]
+        return [_check_attachment(one) for one in examined]
+
+    def foresee(self, entries: Sequence[Examined], time_s: int) -> list[Code]:
+        """The code that each of these would get in a block of ``time_s`` that holds them in this order; nothing changes."""
+        transactions = [entry.candidate.transaction or broken("only transactions are decided") for entry in entries]
+        known = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
+        with self.lock:
+            verdicts = self._checker.check(checks_of(self.state, transactions), known)
+            draft = Draft(self.state, self.tip.height + 1, time_s)
+            return [Code(apply_transaction(draft, transaction, verdicts).code) for transaction in transactions]
 
     def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
         """What the next block does. ``known``: verdicts on signatures that were checked before, for the keys as they are now."""
@@ -166,6 +178,18 @@ class Application:
         own = {} if known is None else {known: verdicts[known]}
         progress = self.gateway_progress(transaction.signer) if isinstance(content, ReadingBatch) else None
         return Examined(candidate, own, code, content, progress)
+
+
+def _check_attachment(examined: Examined) -> Examined:
+    """``examined``, refused where its attachment is not the one that was signed."""
+    transaction, content = examined.candidate.transaction, examined.content
+    if (
+        transaction is None
+        or not isinstance(content, ReadingBatch)
+        or decode_attached(transaction, content) is not None
+    ):
+        return examined
+    return replace(examined, code=Code.ROWS_MISMATCH, content=None, progress=None)
 
 
 def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:

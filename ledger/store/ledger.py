@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from gridcore.clock import Clock
+from gridcore.codes import Code
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
@@ -127,6 +128,10 @@ class Ledger(LedgerReader):
     def is_work_due(self) -> bool:
         """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
         return self.application.is_work_due(self._next_time_s())
+
+    def foresee(self, examined: Sequence[Examined]) -> list[Code]:
+        """What each of these would get, if ``make_block`` were called with them now."""
+        return self.application.foresee(examined, self._next_time_s())
 
     def make_block(self, examined: Sequence[Examined]) -> Produced:
         """Decide one block of these transactions, in this order, and certify it.
