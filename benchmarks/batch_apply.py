@@ -29,7 +29,7 @@ from gridledger.bench import Measurement, best_seconds
 
 GATEWAYS, METERS = 200, 500
 SLOT_S = 900
-ROUNDS = 6
+ROUNDS = 10
 ROW = np.dtype([("meter", "<u4"), ("offset", "<i4"), ("quality", "u1"), ("import", "<u8"), ("export", "<u8")])
 FIRST_S = 1_782_000_000
 

@@ -69,6 +69,8 @@ class EdgeConfig:
     """SQLite file of batches without a verified receipt."""
     lines: tuple[LineConfig, ...] = field(metadata={"min": 1, "max": LINES_MAX})
     meters: tuple[MeterConfig, ...] = field(metadata={"min": 1, "max": METERS_MAX})
+    node_authority: Path | None = None
+    """Certificates (PEM) that an https node is compared with; absent: those of this machine."""
     key_password: str | None = field(default=None, metadata={"secret": True})
     clock: str = field(default="wall", metadata={"choices": CLOCKS})
     """"wall": this machine's clock; "ledger": the simulated time of the node, followed by long poll."""

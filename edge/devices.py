@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from edge.drivers.mqtt import Arrival, BrokerConfig, BrokerLink, is_topic_level, open_tls
 from edge.meters import NUMBER_MAX
-from edge.payloads import decode_json, read_point
+from edge.payloads import decode_payload, read_point
 from firmware_profiles.mqtt import DeviceProfile, JsonPoint, RpcRequest
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError, GridError, UsageError
@@ -148,7 +148,7 @@ class PushDevice:
             return
         self._seen.append(print_of)
         try:
-            content = decode_json(arrival.payload)
+            content = decode_payload(arrival.payload)
             values = _values(content, self.profile.points)
         except EncodingError as error:
             if not self._has_said:  # one line between two boundaries, however much comes
@@ -199,7 +199,7 @@ class RpcDesk:
     def _take(self, arrival: Arrival) -> None:
         """Hand an answer to whoever waits for it; what answers no question is dropped."""
         try:
-            content = decode_json(arrival.payload)
+            content = decode_payload(arrival.payload)
             number = content.get("id") if isinstance(content, Mapping) else None
             is_ours = isinstance(number, Fraction) and number.denominator == 1
             address, answer = self._waiting.get(int(number), _NOBODY) if is_ours and number else _NOBODY

@@ -109,7 +109,14 @@ def _check_outbox_place(outbox: Path) -> None:
 def node_client(config: EdgeConfig, signer_id: str, signer: Signer) -> Client:
     """The client to the configured node, which signs its queries as ``signer_id``."""
     timeout_s = config.submit.timeout_ms / 1000.0
-    return Client(config.node, chain=config.chain, signer_id=signer_id, signer=signer, timeout_s=timeout_s)
+    return Client(
+        config.node,
+        chain=config.chain,
+        signer_id=signer_id,
+        signer=signer,
+        timeout_s=timeout_s,
+        authority=config.node_authority,
+    )
 
 
 def boundary_clock(config: EdgeConfig, client: Client, on_answer: Callable[[], None]) -> BoundaryClock:

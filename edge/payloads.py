@@ -8,15 +8,15 @@ exactly as they were written, and anything else than a number where a number bel
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any
 
 from firmware_profiles.mqtt import JsonPoint
 from gridcore.column import I64_MAX, I64_MIN
 from gridcore.errors import EncodingError, excerpt
+from gridcore.strict_json import decode_json
 
 PAYLOAD_BYTES_MAX = 16_384
 NUMBER_CHARACTERS_MAX = 40
@@ -33,28 +33,12 @@ def to_milli(value: Fraction) -> int:
     return milli
 
 
-def decode_json(payload: bytes) -> Any:
-    """Parse a payload; every number becomes its exact Fraction.
+def decode_payload(payload: bytes) -> Any:
+    """Parse a payload of at most PAYLOAD_BYTES_MAX (``gridcore.strict_json``); every number becomes its exact Fraction.
 
-    Raises EncodingError for more than PAYLOAD_BYTES_MAX, for what is not JSON in UTF-8, for a key given twice, for NaN and
-    infinities, and for numbers of more than NUMBER_CHARACTERS_MAX characters or with exponents beyond two digits.
+    Raises EncodingError, also for numbers of more than NUMBER_CHARACTERS_MAX characters or with exponents beyond two digits.
     """
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise EncodingError(f"a payload of {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are read")
-    try:
-        return json.loads(
-            payload.decode("utf-8"),
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
-    except UnicodeDecodeError as error:
-        raise EncodingError(f"byte {error.start} of the payload is not UTF-8") from None
-    except RecursionError:
-        raise EncodingError("the payload is nested too deeply") from None
-    except ValueError as error:
-        raise EncodingError(f"the payload is not JSON: {error}") from None
+    return decode_json(payload, PAYLOAD_BYTES_MAX, _number)
 
 
 def read_point(content: Any, point: JsonPoint) -> int | None:
@@ -93,14 +77,3 @@ def _number(text: str) -> Fraction:
     if len(text) > NUMBER_CHARACTERS_MAX or not _NUMBER.fullmatch(text):
         raise EncodingError(f"number {excerpt(text)} is longer or has more exponent than a device's ever has")
     return Fraction(text)
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise EncodingError(f"{text} is no number")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise EncodingError("a key of the payload is given twice")
-    return found

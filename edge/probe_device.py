@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.devices import AbsentError, RpcDesk
 from edge.drivers.mqtt import Arrival, BrokerConfig, BrokerLink
-from edge.payloads import decode_json, read_point
+from edge.payloads import decode_payload, read_point
 from edge.probe import exact_text
 from firmware_profiles.mqtt import DeviceProfile, JsonPoint
 from gridcore.errors import EncodingError, GridError
@@ -82,7 +82,7 @@ async def probe_device(
             raise GridError(f"broker {config.host}:{config.port}: {link.trouble}")
         if profile.mode == "push":
             async with asyncio.timeout(wait_s):
-                values = _judged(decode_json((await heard.get()).payload), profile.points)
+                values = _judged(decode_payload((await heard.get()).payload), profile.points)
         else:
             values = await _asked(desk, address, profile, profile.topic(profile.request_topic, **names))
     except TimeoutError:

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 
 from edge.backoff import backoff_ms
 from edge.config import EdgeConfig
-from edge.outbox import Outbox, Progress, create_outbox, is_outbox_there
+from edge.outbox import NO_BOUNDARY, Outbox, Progress, create_outbox, is_outbox_there
 from gridcore.errors import UsageError
+from gridcore.forms import DIGEST, TIME_S_MAX, integer
 from gridcore.logs import get_logger
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import COUNT, AnswerMalformed, NodeRefused, NodeStatus, NodeUnreachable, read_field, read_octets
 
 ASK_RETRY_MS = 100
 COMPARE_S_MAX = 5.0
 """A silent node does not keep a gateway with an outbox from sampling for longer than this."""
+_BOUNDARY = integer(NO_BOUNDARY, TIME_S_MAX)
 NEW_EPOCH = "open a new epoch with 'gridledger edge epoch'"
 
 _log = get_logger(__name__)
@@ -50,16 +52,14 @@ class Standing:
 
 
 async def fetch_standing(node: StandingNode, gateway: str) -> Standing:
-    """Ask the node. NodeUnreachable, NodeRefused; UsageError for an answer of another form."""
-    value = await node.query(f"gateways/{gateway}")
-    try:
-        return Standing(
-            int(value["epoch"]), int(value["counter"]), bytes.fromhex(value["last"]), int(value["last_boundary_s"])
-        )
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(
-            f"the node's answer about gateway {gateway!r} cannot be understood; check its version"
-        ) from None
+    """Ask the node. NodeUnreachable, NodeRefused."""
+    value, name = await node.query(f"gateways/{gateway}"), f"the node's answer about gateway {gateway!r}"
+    return Standing(
+        epoch=read_field(value, "epoch", COUNT, name),
+        counter=read_field(value, "counter", COUNT, name),
+        last=read_octets(value, "last", DIGEST, name),
+        last_boundary_s=read_field(value, "last_boundary_s", _BOUNDARY, name),
+    )
 
 
 def check_status(config: EdgeConfig, status: NodeStatus) -> None:
@@ -141,6 +141,8 @@ async def _wait_for_standing(config: EdgeConfig, node: StandingNode) -> Standing
         try:
             check_status(config, await node.status())
             return await fetch_standing(node, config.gateway)
+        except AnswerMalformed as error:
+            reason = str(error)
         except NodeRefused as error:
             if error.status < 500:
                 raise UsageError(f"gateway {config.gateway}: {error}; check gateway, chain, key and clock") from None

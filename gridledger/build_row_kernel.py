@@ -20,7 +20,7 @@ from gridcore.sm3 import native
 OPTIONS = ("-std=c11", "-O2", "-g0", "-fPIC", "-shared", "-fvisibility=hidden")
 ZIG = "zig"
 ADVICE = (
-    "rows are hashed one at a time, about seven times slower; install a C compiler (Debian: apt-get install gcc libc6-dev) "
+    "rows are hashed one at a time, 5 to 15 times slower; install a C compiler (Debian: apt-get install gcc libc6-dev) "
     f"and say 'make setup' again or '{sys.executable} -m gridledger.build_row_kernel'; a checkout's make setup NATIVE=zig brings one"
 )
 

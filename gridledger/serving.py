@@ -79,12 +79,13 @@ class KeyConfig:
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """The pages of one node."""
+    """The pages of one node. ``node_authority``: certificates (PEM) that an https node is compared with, None for this machine's."""
 
     node: str = field(metadata={"min": 1, "max": 2_000})
     key: KeyConfig
     web: WebConfig
     series: SeriesConfig
+    node_authority: Path | None = None
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
     def __post_init__(self) -> None:
@@ -171,7 +172,12 @@ async def serve_pages(
 def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
     config = parts.config
     return Client(
-        config.node, chain=parts.trust.chain, signer_id=config.key.signer, signer=parts.signer, timeout_s=timeout_s
+        config.node,
+        chain=parts.trust.chain,
+        signer_id=config.key.signer,
+        signer=parts.signer,
+        timeout_s=timeout_s,
+        authority=config.node_authority,
     )
 
 

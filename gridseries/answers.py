@@ -70,7 +70,7 @@ def understood(what: str) -> Iterator[None]:
     """Turn what a misshapen answer runs into into an AnswerError that names the answer."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise AnswerError(f"{what}: the node's answer is not of the form that this program knows ({detail})") from None
 

@@ -152,6 +152,10 @@ class EmbeddedSeries:
             except sqlite3.Error as error:
                 self._let_go()  # what is wrong with the connection or the file may be over when it is opened again
                 raise SeriesUnavailable(f"{self.path}: {error}; check its disk, owner and size_mib_max") from None
+            except OverflowError:  # a row as another store refuses it, too
+                raise UsageError(
+                    f"{self.path}: a value beyond 64 bits is not kept; check the node that it came from"
+                ) from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
 

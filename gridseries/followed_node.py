@@ -61,7 +61,7 @@ class FollowedNode:
             gateways = await self._client.query("gateways", start=start)
             with understood("gateways"):
                 areas_of |= {entry["gateway"]: tuple(entry["areas"]) for entry in gateways["gateways"]}
-            start = _next(gateways)
+            start = _next(gateways, start)
         self.areas_of = areas_of
         self.slot_s = status.slot_s
         return status
@@ -87,7 +87,7 @@ class FollowedNode:
             page = self._points.get((area, start))
             if page is None:
                 answer = await self._client.query(f"areas/{area}/installations", start=start)
-                page = (read_points(answer), _next(answer))
+                page = (read_points(answer), _next(answer, start))
                 self._points[area, start] = page
                 while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
                     self._points.popitem(last=False)
@@ -133,7 +133,7 @@ class FollowedNode:
                 return
             for entry in read_positions(answer):
                 yield entry
-            start = _next(answer)
+            start = _next(answer, start)
 
     async def _query_or_none(self, path: str, **params: int) -> Any:
         """The answer; None where there is no such thing yet."""
@@ -145,7 +145,10 @@ class FollowedNode:
             raise
 
 
-def _next(answer: Any) -> int | None:
+def _next(answer: Any, start: int) -> int | None:
+    """Where the page after the one from row ``start`` begins. AnswerError where that leads no further."""
     with understood("pages"):
         following = answer["next"]
+        if following is not None and following <= start:
+            raise ValueError(f"the page from row {start} is followed by the one from row {following}")
         return None if following is None else int(following)

@@ -9,7 +9,6 @@ The cursor is a point of the measurement ``projection`` at instant 0, tagged wit
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +24,9 @@ from influxdb_client.domain.dialect import Dialect
 from influxdb_client.domain.write_precision import WritePrecision
 from urllib3.exceptions import HTTPError
 
-from gridcore.errors import UsageError, broken, require
+from gridcore.errors import EncodingError, UsageError, broken, require
 from gridcore.secrets import SecretError, read_secret
+from gridcore.strict_json import decode_json
 from gridseries.config import SeriesConfig
 from gridseries.form import FORM
 from gridseries.influx_text import escaped, lines_of, quoted, rows_of
@@ -56,6 +56,7 @@ DROP_TIMEOUTS_MS: Final = (3_000, 600_000)
 """Deleting all points of a measurement takes its time."""
 THREADS_MAX: Final = 4
 CURVES_ASKED_MAX: Final = 50
+REASON_BYTES_MAX: Final = 64 * 1024
 """Curves that one question names; about more of them it asks by what they have in common."""
 _DIGEST: Final = struct.Struct(">4q")
 """A header's digest as four of the integers that a point holds."""
@@ -309,9 +310,10 @@ def _connection_reason(error: HTTPError) -> str:
 def _reason(error: InfluxDBError) -> str:
     """The server's own line."""
     status = getattr(error, "status", None)
+    body = getattr(error, "body", None) or b"{}"  # bytes, or a text
     try:
-        said = json.loads(getattr(error, "body", None) or b"{}").get("message", "")
-    except (ValueError, AttributeError):
+        said = decode_json(body if isinstance(body, bytes) else str(body).encode(), REASON_BYTES_MAX).get("message", "")
+    except (EncodingError, AttributeError):
         said = ""
     said = " ".join(str(said or error.message or type(error).__name__).split())
     hint = {401: "; check the token", 403: "; the token needs read and write for the bucket"}.get(status or 0, "")

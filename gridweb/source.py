@@ -10,24 +10,19 @@ Nothing here knows who looks: roles are checked by the views before they ask (``
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
 from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
+from gridweb.answer_cache import AnswerCache, Fetched, held_bytes
 from gridweb.contract_words import ContractWords, contract_words
 from gridweb.health import Health, Outage
-from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
 
-CACHE_BYTES_MAX: Final = 48 * 1024 * 1024
-"""Bytes of answers (as received) that are kept in memory."""
-CACHE_AGE_S_MAX: Final = 10.0
-"""An answer is asked for anew after this, whether or not a newer height was seen: the follower may be behind."""
 STATUS_AGE_S_MAX: Final = 1.0
 RETRY_AFTER_S: Final = 1.0
 """After a failure the node is left alone this long: pages do not wait for it one after the other."""
@@ -37,8 +32,6 @@ BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 
 T = TypeVar("T")
-_Key = tuple[str, tuple[tuple[str, str | int], ...]]
-"""A question: path and sorted parameters."""
 
 
 class SourceAway(GridError):  # noqa: N818 - the name says what happened
@@ -158,15 +151,14 @@ class Source:
         self._health = health
         self._failed_s = float("-inf")
         self._is_probing = False
-        self._cache: OrderedDict[_Key, _Entry] = OrderedDict()
-        self._cache_bytes = 0
+        self._cache = AnswerCache()
         self._status: NodeStatus | None = None
         self._status_key: tuple[int, float] = (-1, float("-inf"))
         self._areas: list[AreaInfo] | None = None
 
     async def query(self, path: str, **params: str | int) -> Any:
         """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
-        return _parse(await self.bytes(path, **params))
+        return (await self._ask(self._answer(path, params))).value
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
         """The node's answer as bytes: bundles, books. Raises as ``query`` does."""
@@ -175,14 +167,7 @@ class Source:
     async def cached(self, path: str, **params: str | int) -> Any:
         """As ``query``, asked once for many until a newer height was seen. Do not change what you get."""
         key = (path, tuple(sorted(params.items())))
-        entry = self._cache.get(key)
-        if entry is None or not self._is_fresh(entry):
-            self._drop(key)
-            filling = asyncio.ensure_future(self._fill(key, path, params))
-            filling.add_done_callback(_retrieve)
-            entry = self._cache[key] = _Entry(self.progress.newest, time.monotonic(), filling)
-        self._cache.move_to_end(key)
-        return await asyncio.shield(entry.task)
+        return await self._cache.get(key, self.progress.newest, lambda: self._ask(self._answer(path, params)))
 
     async def pages(self, path: str, *, rows_max: int | None = None, **params: str | int) -> list[Any]:
         """All pages of one of the node's lists, each as ``cached`` gives it; none that begins beyond ``rows_max`` rows."""
@@ -190,7 +175,10 @@ class Source:
         start: int | None = 0
         while start is not None and (rows_max is None or start < rows_max):
             found.append(await self.cached(path, **params, **({"start": start} if start else {})))
-            start = found[-1]["next"]
+            following = found[-1]["next"]
+            if following is not None and following <= start:
+                raise self._busy(f"{path}: the page from row {start} is followed by the one from row {following}")
+            start = following
         return found
 
     async def curves(
@@ -274,35 +262,12 @@ class Source:
             )
         return found
 
-    def _is_fresh(self, entry: _Entry) -> bool:
-        is_young = time.monotonic() - entry.asked_s <= CACHE_AGE_S_MAX
-        return entry.height == self.progress.newest and is_young
+    async def _answer(self, path: str, params: Mapping[str, str | int]) -> Fetched:
+        data = await self._node.fetch_bytes(path, **params)
+        return Fetched(parse_answer(data, "the node"), held_bytes(data))
 
-    async def _fill(self, key: _Key, path: str, params: Any) -> Any:
-        task = asyncio.current_task()
-        try:
-            data = await self.bytes(path, **params)
-            value = _parse(data)
-        except BaseException:
-            self._forget(key, task)
-            raise
-        entry = self._cache.get(key)
-        if entry is not None and entry.task is task:
-            entry.size = len(data)
-            self._cache_bytes += len(data)
-            while self._cache_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
-                self._drop(next(iter(self._cache)))
-        return value
-
-    def _forget(self, key: _Key, task: object) -> None:
-        entry = self._cache.get(key)
-        if entry is not None and entry.task is task:
-            self._drop(key)
-
-    def _drop(self, key: _Key) -> None:
-        entry = self._cache.pop(key, None)
-        if entry is not None:
-            self._cache_bytes -= entry.size
+    def _busy(self, reason: str) -> SourceBusy:
+        return SourceBusy(self._health.moment("node", reason))
 
     async def _ask(self, question: Awaitable[T]) -> T:
         """Ask the node. While it is away one question at a time finds out whether it is back; the others do not wait."""
@@ -327,7 +292,7 @@ class Source:
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
             if refused.status != BAD_REQUEST:
-                raise SourceBusy(self._health.moment("node", str(refused))) from None
+                raise self._busy(str(refused)) from None
             raise
         finally:
             if is_probe:
@@ -336,29 +301,6 @@ class Source:
         return answer
 
 
-@dataclass
-class _Entry:
-    """An answer, or the question under way, and the height at which it was asked."""
-
-    height: int
-    asked_s: float
-    task: asyncio.Future[Any]
-    size: int = 0
-
-
 def _away(health: Health, name: str, reason: str) -> SourceAway:
     health.report(name, reason, PAGES)
     return SourceAway(health.outage(name) or Outage(name, 0, reason))
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError:
-        raise NodeRefused("the node answers no JSON where JSON is expected", 200, "no JSON") from None
-
-
-def _retrieve(task: asyncio.Future[Any]) -> None:
-    """Look at an error that nobody waits for any more: it is told to whoever asks next."""
-    if not task.cancelled():
-        task.exception()

@@ -1,33 +1,50 @@
-"""Slows down whoever guesses passwords: by name and address together, by address, by name, and over all.
+"""Slows down whoever guesses passwords: by name and address together, by address, and by name.
 
-A name is never locked for everybody after a few failures: that would let a stranger lock its owner out. What counts up fast is
-the pair of name and address; a name attacked from many addresses is slowed more gently. Of IPv6 a network of 64 bits counts as
-one address: that is the least that anybody has.
+Failures drain away, FREE of them an hour, so that a slip now and then never adds up to a lock. An attempt counts when its
+password was wrong, not before; those under way leave room for so many more as could still be free. Of IPv6 a network of 64
+bits counts as one address: that is the least that anybody has.
+
+A stranger does not lock an owner out: where somebody has signed in before, only failures for that name from that address count,
+whatever else comes from the address, and whoever else guesses at the name.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 FREE: Final = {"pair": 5, "address": 30, "name": 50}
-"""Failures in a row that cost nothing, by what they are counted for."""
+"""Failures within an hour that cost nothing, by what they are counted for."""
 LOCK_S: Final = 60
 LOCK_S_MAX: Final = 900
 """The first lock, and the longest; each failure beyond the free ones doubles it."""
-FORGET_S: Final = 3_600
+DRAIN_S: Final = 3_600
+"""As many failures as are free are forgotten in this time, evenly."""
+BEYOND_MAX: Final = 5
+"""Failures beyond the free ones that are remembered: more would make no longer lock."""
 ENTRIES_MAX: Final = 20_000
-"""Names, addresses and pairs that are remembered; the least recently failed goes first."""
+"""Names, addresses and pairs that are remembered; the least recently failed goes first. The same of pairs that signed in."""
 CHECKS_MAX: Final = 4
 """Passwords that are checked at once: each takes 64 MiB and a core's tenth of a second."""
+BUSY_S: Final = 1
+"""To wait while so many attempts are under way that one more may be one too many."""
+
+
+class _Key(NamedTuple):
+    """What failures are counted for. ``kind``: of FREE; the parts that do not count are empty."""
+
+    kind: str
+    name: str
+    place: str
 
 
 @dataclass
 class _Entry:
-    failures: int = 0
+    level: float = 0.0
     failed_s: float = 0.0
     locked_until_s: float = 0.0
 
@@ -37,45 +54,70 @@ class Throttle:
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
         self._now_s = monotonic_s
-        self._entries: OrderedDict[tuple[str, str, str], _Entry] = OrderedDict()
-        self.checks = 0
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._known: OrderedDict[_Key, None] = OrderedDict()
+        self._under_way: Counter[_Key] = Counter()
+        self._checks = 0
 
     def wait_s(self, name: str, address: str) -> int:
         """Whole seconds until an attempt is looked at; 0: now."""
-        now_s = self._now_s()
-        locks = [entry.locked_until_s for key in _keys(name, address) if (entry := self._entries.get(key))]
-        return max(0, -int(-(max(locks, default=0.0) - now_s) // 1))
+        if self._checks >= CHECKS_MAX:
+            return BUSY_S
+        return max(map(self._wait_s, self._keys(name, address)))
+
+    @contextmanager
+    def attempt(self, name: str, address: str) -> Iterator[None]:
+        """While a password is checked: attempts side by side count, too."""
+        keys = self._keys(name, address)
+        self._checks += 1
+        self._under_way.update(keys)
+        try:
+            yield
+        finally:
+            self._checks -= 1
+            self._under_way -= Counter(keys)  # and forgets what has none left
 
     def note_failure(self, name: str, address: str) -> None:
-        """One failed attempt."""
+        """The password was wrong."""
         now_s = self._now_s()
-        for key in _keys(name, address):
+        for key in self._keys(name, address):
             entry = self._entries.setdefault(key, _Entry())
             self._entries.move_to_end(key)
-            if now_s - entry.failed_s > FORGET_S:
-                entry.failures = 0
-            entry.failures += 1
+            entry.level = min(self._level(key, entry) + 1, FREE[key.kind] + BEYOND_MAX)
             entry.failed_s = now_s
-            beyond = entry.failures - FREE[key[0]]
+            beyond = round(entry.level) - FREE[key.kind]
             if beyond >= 0:
-                entry.locked_until_s = now_s + min(LOCK_S << min(beyond, 10), LOCK_S_MAX)
+                entry.locked_until_s = now_s + min(LOCK_S << beyond, LOCK_S_MAX)
         while len(self._entries) > ENTRIES_MAX:
             self._entries.popitem(last=False)
 
     def note_success(self, name: str, address: str) -> None:
-        """The attempt just noted as failed was the name's owner: it is taken back, and the pair is forgiven its failures."""
-        self._entries.pop(_keys(name, address)[0], None)
-        for key in _keys(name, address):
-            entry = self._entries.get(key)
-            if entry is not None:
-                entry.failures -= 1
-                if entry.failures < FREE[key[0]]:
-                    entry.locked_until_s = 0.0
+        """The password was right: the pair is forgiven its failures and known from now on."""
+        pair = _pair(name, address)
+        self._entries.pop(pair, None)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        while len(self._known) > ENTRIES_MAX:
+            self._known.popitem(last=False)
+
+    def _keys(self, name: str, address: str) -> tuple[_Key, ...]:
+        pair = _pair(name, address)
+        return (pair,) if pair in self._known else (pair, _Key("address", "", pair.place), _Key("name", name, ""))
+
+    def _wait_s(self, key: _Key) -> int:
+        entry, under_way = self._entries.get(key, _Entry()), self._under_way[key]
+        locked_s = entry.locked_until_s - self._now_s()
+        if locked_s > 0:
+            return -int(-locked_s // 1)
+        return BUSY_S if under_way and self._level(key, entry) + under_way >= FREE[key.kind] else 0
+
+    def _level(self, key: _Key, entry: _Entry) -> float:
+        """The failures that are left of an entry's."""
+        return max(0.0, entry.level - (self._now_s() - entry.failed_s) * FREE[key.kind] / DRAIN_S)
 
 
-def _keys(name: str, address: str) -> tuple[tuple[str, str, str], ...]:
-    place = _place(address)
-    return ("pair", name, place), ("address", "", place), ("name", name, "")
+def _pair(name: str, address: str) -> _Key:
+    return _Key("pair", name, _place(address))
 
 
 def _place(address: str) -> str:

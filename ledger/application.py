@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridcore import merkle
 from gridcore.codes import Code
@@ -24,6 +24,7 @@ from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.contract import Contract
+from ledger.kinds.reading_batch import decode_attached
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.protocol import PROTOCOL
 from ledger.origin import Origin
@@ -33,7 +34,7 @@ from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
 from ledger.state.rules import Rules
 from ledger.state.state import State, StateChange
-from ledger.state.transition import apply_block, check_admission
+from ledger.state.transition import apply_block, apply_transactions, check_admission
 from ledger.state.verdicts import Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
@@ -42,9 +43,9 @@ from ledger.tiles import TileTree, TreeChange
 class Examined:
     """A candidate with the verdict on its signature.
 
-    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the
-    kind. content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has
-    of its gateway; else None.
+    code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind, and
+    with the attachment that was signed. What fails here fails in every state, and never enters a block.
+    content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
     """
 
     candidate: Candidate
@@ -133,7 +134,19 @@ class Application:
             now_s = self._ledger_time_s(time_s)
             verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
             draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
-            return [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
+            examined = [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
+        return [_check_attachment(one) for one in examined]
+
+    def foresee(self, entries: Sequence[Examined], time_s: int) -> list[Code]:
+        """The code that each of these would get in a block of ``time_s`` that holds them in this order; nothing changes."""
+        block = Block(self.tip.height + 1, time_s, tuple(entry.candidate.wire for entry in entries))
+        known = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
+        with self.lock:
+            before_s, rules = self._ledger_time_s(time_s), self.rules()
+            checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
+            verdicts = self._checker.check(checks, known)
+            draft = Draft(self.state, block.height, before_s, self._contracts)
+            return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
 
     def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
         """What the next block does. ``known``: verdicts on signatures that were checked before."""
@@ -197,6 +210,18 @@ class Application:
         own = {(transaction.digest, key): verdicts[transaction.digest, key] for key in keys}
         progress = self.gateway_progress(transaction.signer) if isinstance(content, ReadingBatch) else None
         return Examined(candidate, own, code, content, progress)
+
+
+def _check_attachment(examined: Examined) -> Examined:
+    """``examined``, refused where its attachment is not the one that was signed."""
+    transaction, content = examined.candidate.transaction, examined.content
+    if (
+        transaction is None
+        or not isinstance(content, ReadingBatch)
+        or decode_attached(transaction, content) is not None
+    ):
+        return examined
+    return replace(examined, code=Code.ROWS_MISMATCH, content=None, progress=None)
 
 
 def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:

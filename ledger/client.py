@@ -10,10 +10,10 @@ A query is signed when ``signer`` is given. Nothing that a node says is believed
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -22,9 +22,12 @@ import httpx
 from gridcore import cbor
 from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
+from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
 from gridcore.serving.problems import PROBLEM_URN, TITLES
+from gridcore.serving.tls import trusting
 from gridcore.sm import Signer
+from gridcore.strict_json import decode_json
 
 API: Final = "/api/v1"
 SCHEME: Final = "GridLedger"
@@ -36,6 +39,19 @@ SUBMISSION_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of one submission's body."""
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of an answer that are read before the node is taken for broken."""
+SHORT_BYTES_MAX: Final = 64 * 1024
+"""The same of an answer of a few fields: status, clock, a problem."""
+COUNT: Final = integer(0)
+LINE: Final = Form(
+    "a text of at most 64 printable characters",
+    lambda value: isinstance(value, str) and len(value) <= 64 and value.isprintable(),
+)
+HEX: Final = text(0, 64)
+ID: Final = Form("32 bytes, or none", lambda value: isinstance(value, bytes) and len(value) in (0, 32))
+LIST: Final = Form("an array", lambda value: isinstance(value, list))
+DETAIL_CHARACTERS_MAX: Final = 1_000
+"""Of a node's own line that are repeated."""
+SLOT_S_MAX: Final = 86_400
 WAIT_S_MAX: Final = 20
 """Longest that a node holds a question for the clock: less than the silence after which it drops a connection."""
 
@@ -62,6 +78,10 @@ class NodeRefused(GridError):  # noqa: N818
         super().__init__(line)
         self.status = status
         self.detail = detail
+
+
+class AnswerMalformed(NodeRefused):
+    """An answer that no node gives: no JSON, a field of another form, too long. The next one may be right."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +167,13 @@ class Client:
         signer: Signer | None = None,
         timeout_s: float = 30.0,
         clock: Clock | None = None,
+        authority: Path | None = None,
     ) -> None:
         """``url``: ``http://host:port`` or https. ``chain``: expected chain; None takes the node's word for it.
 
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
-        unreachable. UsageError for a URL of another form.
+        unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine.
+        UsageError for a URL of another form, or where the certificates cannot be read.
         """
         parts = check_url(url)
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
@@ -166,7 +188,7 @@ class Client:
             base_url=f"{parts.scheme}://{parts.netloc}",
             timeout=httpx.Timeout(timeout_s),
             trust_env=False,
-            verify=parts.scheme == "https",
+            verify=trusting(authority) if parts.scheme == "https" else False,
         )
 
     async def __aenter__(self) -> Self:
@@ -192,7 +214,7 @@ class Client:
         wait_s = min(max(wait_s, 0), WAIT_S_MAX)
         pairs = [("after_s", str(after_s)), ("wait_s", str(round(wait_s, 3)))]
         value = await self._json("clock", pairs, timeout_s=self._timeout_s + wait_s)
-        return _field(value, "ledger_time_s", int, self.url)
+        return int(read_field(value, "ledger_time_s", INSTANT, self.url))
 
     async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
         """Hand over wire bytes, in this order; one answer for each, once it is decided (or held, or refused)."""
@@ -202,7 +224,7 @@ class Client:
             data = await self._request(
                 "POST", "transactions", (), content=body, headers={"Content-Type": CBOR_TYPE}, signed=False
             )
-            entries = _field(_parse_json(data, self.url), "answers", list, self.url)
+            entries = read_field(parse_answer(data, self.url), "answers", LIST, self.url)
             if len(entries) != len(part):
                 raise _nonsense(self.url, f"{len(entries)} answers to {len(part)} transactions")
             answers += [_answer_of(entry, self.url) for entry in entries]
@@ -223,7 +245,7 @@ class Client:
 
     async def query(self, path: str, **params: str | int) -> Any:
         """The JSON answer of ``/api/v1/<path>?<params>``, signed where the client has a signer."""
-        return _parse_json(await self.fetch_bytes(path, **params), self.url)
+        return parse_answer(await self.fetch_bytes(path, **params), self.url)
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of ``/api/v1/<path>?<params>`` as bytes, signed where the client has a signer."""
@@ -237,7 +259,8 @@ class Client:
         return self._chain
 
     async def _json(self, path: str, pairs: Sequence[tuple[str, str]] = (), timeout_s: float | None = None) -> Any:
-        return _parse_json(await self._request("GET", path, pairs, signed=False, timeout_s=timeout_s), self.url)
+        data = await self._request("GET", path, pairs, signed=False, timeout_s=timeout_s, bytes_max=SHORT_BYTES_MAX)
+        return parse_answer(data, self.url)
 
     async def _request(
         self,
@@ -249,8 +272,9 @@ class Client:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        bytes_max: int | None = None,
     ) -> bytes:
-        """Send one request and return the body of a good answer."""
+        """Send one request and return the body of a good answer, at most ``bytes_max`` (ANSWER_BYTES_MAX)."""
         full = f"{self._root}/{path}"
         sent = dict(headers or {})
         if signed:
@@ -259,17 +283,19 @@ class Client:
         timeout = httpx.Timeout(self._timeout_s if timeout_s is None else timeout_s)
         try:
             async with self._http.stream(method, target, content=content, headers=sent, timeout=timeout) as response:
+                is_good = response.status_code == httpx.codes.OK
+                bytes_max = (bytes_max or ANSWER_BYTES_MAX) if is_good else SHORT_BYTES_MAX
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise _nonsense(self.url, f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+                    if len(body) > bytes_max:
+                        raise _nonsense(self.url, f"an answer of more than {bytes_max} bytes")
         except httpx.TimeoutException:
             raise NodeUnreachable(f"{self.url}: no answer within {timeout.read:g} s ({method} {full})") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             reason = str(error) or type(error).__name__
             raise NodeUnreachable(f"{self.url}: no node answers there ({reason})") from None
-        if response.status_code != httpx.codes.OK:
+        if not is_good:
             raise _failure(self.url, method, full, response, bytes(body))
         return bytes(body)
 
@@ -316,10 +342,10 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
     detail = word = ""
     if response.headers.get("content-type", "").partition(";")[0] == "application/problem+json":
         try:
-            problem = json.loads(body)
-            detail = " ".join(str(problem.get("detail") or problem.get("title") or "").split())
+            problem = decode_json(body, SHORT_BYTES_MAX)
+            detail = _one_line(str(problem.get("detail") or problem.get("title") or ""))
             word = str(problem.get("type")).removeprefix(PROBLEM_URN)
-        except (ValueError, AttributeError):
+        except (EncodingError, AttributeError):
             detail = word = ""
     detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
     line = f"{url}: {method} {path}: {detail}"
@@ -328,63 +354,75 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
     return NodeRefused(line, response.status_code, detail)
 
 
-def _nonsense(url: str, what: str) -> NodeRefused:
-    return NodeRefused(f"{url}: does not answer like a GridLedger node: {what}", 200, what)
+def _nonsense(url: str, what: str) -> AnswerMalformed:
+    return AnswerMalformed(f"{url}: does not answer like a GridLedger node: {what}", 200, what)
 
 
-def _parse_json(data: bytes, url: str) -> Any:
+def _one_line(text: str) -> str:
+    """What a node says, fit for a terminal and a log: no line breaks, no control characters, cut where it is long."""
+    words = " ".join(text[: 2 * DETAIL_CHARACTERS_MAX].split())[:DETAIL_CHARACTERS_MAX]
+    return "".join(character if character.isprintable() else "?" for character in words)
+
+
+def parse_answer(data: bytes, url: str) -> Any:
+    """The JSON of a node's answer (``gridcore.strict_json``); numbers are whole. AnswerMalformed for anything else."""
     try:
-        return json.loads(data)
-    except ValueError:
-        raise _nonsense(url, "no JSON where JSON is expected") from None
+        return decode_json(data, ANSWER_BYTES_MAX)
+    except EncodingError as error:
+        raise _nonsense(url, f"no JSON where JSON is expected: {error}") from None
 
 
-def _field(value: Any, name: str, kind: type[T], url: str) -> T:
+def read_field(value: Any, name: str, form: Form, url: str) -> Any:
+    """What stands under ``name`` in an answer of the node at ``url``. AnswerMalformed unless it has the form."""
     item = value.get(name) if isinstance(value, dict) else None
-    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-        raise _nonsense(url, f"no {kind.__name__} under {name!r}")
+    if not form.holds(item):
+        raise _nonsense(url, f"{name!r} is not {form.words}")
     return item
 
 
-def _octets(value: Any, name: str, url: str) -> bytes:
+def read_octets(value: Any, name: str, form: Form, url: str) -> bytes:
+    """The same of bytes in hex digits."""
     try:
-        return bytes.fromhex(_field(value, name, str, url))
+        octets = bytes.fromhex(read_field(value, name, HEX, url))
     except ValueError:
         raise _nonsense(url, f"no hex digits under {name!r}") from None
+    if not form.holds(octets):
+        raise _nonsense(url, f"{name!r} is not {form.words}")
+    return octets
 
 
 def _status_of(value: Any, url: str) -> NodeStatus:
     return NodeStatus(
-        chain=_field(value, "chain", str, url),
-        height=_field(value, "height", int, url),
-        header_digest=_octets(value, "header_digest", url),
-        state_root=_octets(value, "state_root", url),
-        ledger_time_s=_field(value, "ledger_time_s", int, url),
-        clock=_field(value, "clock", str, url),
-        simulated=_field(value, "simulated", bool, url),
-        slot_s=_field(value, "slot_s", int, url),
-        currency=_field(value, "currency", str, url),
-        version=_field(value, "version", str, url),
+        chain=read_field(value, "chain", NAME, url),
+        height=read_field(value, "height", COUNT, url),
+        header_digest=read_octets(value, "header_digest", DIGEST, url),
+        state_root=read_octets(value, "state_root", DIGEST, url),
+        ledger_time_s=read_field(value, "ledger_time_s", INSTANT, url),
+        clock=read_field(value, "clock", LINE, url),
+        simulated=read_field(value, "simulated", BOOL, url),
+        slot_s=read_field(value, "slot_s", integer(1, SLOT_S_MAX), url),
+        currency=read_field(value, "currency", LINE, url),
+        version=read_field(value, "version", LINE, url),
     )
 
 
 def _answer_of(value: Any, url: str) -> Answer:
     height, waiting_for = (
-        None if isinstance(value, dict) and value.get(name) is None else _field(value, name, int, url)
+        None if isinstance(value, dict) and value.get(name) is None else read_field(value, name, COUNT, url)
         for name in ("height", "waiting_for")
     )
     return Answer(
-        id=_octets(value, "id", url),
-        code=_field(value, "code", int, url),
-        name=_field(value, "name", str, url),
-        retry=_field(value, "retry", bool, url),
+        id=read_octets(value, "id", ID, url),
+        code=read_field(value, "code", COUNT, url),
+        name=read_field(value, "name", LINE, url),
+        retry=read_field(value, "retry", BOOL, url),
         height=height,
         waiting_for=waiting_for,
-        rows=tuple(_row_of(row, url) for row in _field(value, "rows", list, url)),
+        rows=tuple(_row_of(row, url) for row in read_field(value, "rows", LIST, url)),
     )
 
 
 def _row_of(value: Any, url: str) -> tuple[int, int, int]:
-    if not isinstance(value, list) or len(value) != 3 or any(type(item) is not int for item in value):
+    if not isinstance(value, list) or len(value) != 3 or not all(map(COUNT.holds, value)):
         raise _nonsense(url, "a row's verdict is row, meter, code")
     return value[0], value[1], value[2]

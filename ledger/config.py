@@ -7,6 +7,8 @@ log_level = "info"
 [listen]
 host = "127.0.0.1"
 port = 7070
+certificate = "node-cert.pem"        # with certificate_key: TLS; without: plain HTTP
+certificate_key = "node-cert-key.pem"
 
 [key]
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
@@ -19,7 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gridcore.errors import UsageError
 from gridcore.logs import LEVELS
+from gridcore.serving.tls import TlsFiles
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 
@@ -28,10 +32,26 @@ PORT_DEFAULT: Final = 7070
 
 @dataclass(frozen=True)
 class ListenConfig:
-    """Where the node answers. Plain HTTP: outside one machine, put a proxy with TLS before it."""
+    """Where the node answers. ``certificate`` and ``certificate_key`` (PEM; both or none): with TLS. Plain HTTP is for one
+    machine alone, or for a proxy with TLS before it.
+    """
 
     host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
     port: int = field(default=PORT_DEFAULT, metadata={"min": 0, "max": 65_535})
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        """A rule over two fields. UsageError names the keys."""
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise UsageError("listen.certificate and listen.certificate_key go together; give both or none")
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What the node proves itself by; None for plain HTTP."""
+        if self.certificate is None or self.certificate_key is None:
+            return None
+        return TlsFiles(self.certificate, self.certificate_key)
 
 
 @dataclass(frozen=True)

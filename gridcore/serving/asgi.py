@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from hypercorn.asyncio import serve as run_hypercorn
-from hypercorn.config import Config
+from hypercorn.asyncio import run as hypercorn_run
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Config, Sockets
+from hypercorn.utils import wrap_app
 
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
+from gridcore.serving.door import AT_ONCE, Door, Seldom, room_for_connections
+from gridcore.serving.problems import PROBLEM_TYPE, Problem
+from gridcore.serving.tls import TlsFiles
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -32,18 +38,34 @@ GRACE_S: Final = 1.0
 """How long answers in the making may take after the stop."""
 CUT_S: Final = 0.5
 """How long the server may take beyond the grace before it is ended itself."""
-BACKLOG: Final = 1024
+HANDSHAKE_S: Final = 10
 HEADER_BYTES_MAX: Final = 16 * 1024
 
 log = get_logger(__name__)
 
 
+class _ForgettingServer(TCPServer):
+    """Hypercorn's connection, except that it ends when its client has gone: Hypercorn 0.18 waits for KEEP_ALIVE_S even then."""
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            await self.idle_task.stop()
+
+
+hypercorn_run.TCPServer = _ForgettingServer  # type: ignore[attr-defined]  # what ``worker_serve`` makes of each connection
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one server, in seconds. ``read_timeout_s``: None where a client may be silent, as on an event stream."""
+    """Bounds of one server, in seconds. ``read_timeout_s``: None where a client may be silent, as on an event stream;
+    ``connections``: at once, None for as many as the process has room for.
+    """
 
     read_timeout_s: int | None = READ_TIMEOUT_S
     keep_alive_s: int = KEEP_ALIVE_S
+    connections: int | None = None
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -64,10 +86,11 @@ def open_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, tls: TlsFiles | None = None) -> str:
     """The URL that a client on this machine uses for a bound socket."""
+    scheme = "http" if tls is None else "https"
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{scheme}://{host}:{port}"
 
 
 async def serve(
@@ -77,13 +100,18 @@ async def serve(
     *,
     ready: Callable[[str], None] | None = None,
     limits: Limits | None = None,
+    tls: TlsFiles | None = None,
 ) -> None:
     """Answer on ``bound`` (from ``open_socket``; it is closed at the end) until ``stop`` is set.
 
-    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered.
+    Answers in the making then get GRACE_S. ready: called once with the URL when requests are answered. tls: None for
+    plain HTTP.
     """
-    url = url_of(bound)
-    config = _configuration(bound, limits or Limits())
+    url = url_of(bound, tls)
+    limits = limits or Limits()
+    config = _configuration(limits, tls)
+    door = Door(bound, limits.connections or room_for_connections())
+    sockets = Sockets([], [door], []) if tls is None else Sockets([door], [], [])
 
     async def wait_stop() -> None:
         if ready is not None:
@@ -92,11 +120,12 @@ async def serve(
 
     loop = asyncio.get_running_loop()
     # Hypercorn asks for the trigger once its sockets are served: that is the moment to say "ready".
+    wrapped = wrap_app(_plain_requests(app), config.wsgi_max_body_size, "asgi")
     serving = asyncio.create_task(
-        run_hypercorn(_without_websockets(app), config, shutdown_trigger=wait_stop), name="http"
+        hypercorn_run.worker_serve(wrapped, config, sockets=sockets, shutdown_trigger=wait_stop), name="http"
     )
     stopped = asyncio.create_task(stop.wait())
-    with _quiet_about_cuts(loop):
+    with _quiet_about_connections(loop):
         try:
             await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
             ending_s = loop.time()
@@ -112,25 +141,48 @@ async def serve(
         serving.result()
 
 
-def _without_websockets(app: ASGIFramework) -> ASGIFramework:
-    """``app``, with every WebSocket refused (403): none of ours speaks it, and the guards of requests do not see one."""
+def _plain_requests(app: ASGIFramework) -> ASGIFramework:
+    """``app`` without what none of ours speaks, and what their guards do not see: WebSockets (403), HTTP/2, odd paths (400).
+
+    A path that is none, or with an empty part, is where frameworks fail or redirect to whatever host was named.
+    """
 
     async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": None})
+        elif scope["type"] == "http" and (reason := _oddity(scope["http_version"], scope["path"])):
+            problem = Problem("bad-request", reason)
+            headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"connection", b"close")]
+            body = json.dumps(problem.body()).encode()
+            await send({"type": "http.response.start", "status": problem.status, "headers": headers, "trailers": False})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
         else:
             await app(scope, receive, send)
 
     return answer
 
 
+def _oddity(version: str, path: str) -> str:
+    """What is wrong with a request as such, empty for nothing."""
+    if version not in ("1.0", "1.1"):
+        return "speak HTTP/1.1"
+    return "" if path.startswith("/") and "//" not in path else "a path begins with / and has no empty part"
+
+
 @contextmanager
-def _quiet_about_cuts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Leave out the traceback with which Python 3.11 reports each connection whose task was cancelled."""
+def _quiet_about_connections(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Leave out the traceback with which Python 3.11 reports each connection whose task was cancelled, and bound what it
+    says when there are no descriptors to accept with.
+    """
     before = loop.get_exception_handler()
+    seldom = Seldom()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), asyncio.CancelledError):
+            return
+        reason = context.get("exception")
+        if isinstance(reason, OSError) and reason.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
+            seldom.warn("cannot_accept", reason=reason.strerror)
             return
         if before is not None:
             before(loop, context)
@@ -144,16 +196,19 @@ def _quiet_about_cuts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         loop.set_exception_handler(before)
 
 
-def _configuration(bound: socket.socket, limits: Limits) -> Config:
+def _configuration(limits: Limits, tls: TlsFiles | None) -> Config:
     config = Config()
-    config.bind = [f"fd://{bound.detach()}"]
+    if tls is not None:
+        config.certfile, config.keyfile = str(tls.certificate), str(tls.key)
+        config.alpn_protocols = ["http/1.1"]
+        config.ssl_handshake_timeout = HANDSHAKE_S
     config.accesslog = None
     config.errorlog = None
     config.include_server_header = False
     config.read_timeout = limits.read_timeout_s
     config.keep_alive_timeout = limits.keep_alive_s
     config.graceful_timeout = GRACE_S
-    config.backlog = BACKLOG
+    config.backlog = AT_ONCE
     config.h11_max_incomplete_size = HEADER_BYTES_MAX
     return config
 

@@ -15,6 +15,7 @@ from ctypes import c_char_p, c_int, c_size_t, c_uint32
 from pathlib import Path
 from typing import Any, Final
 
+from gridcore.errors import require
 from gridcore.sm3.hashers import DIGEST_BYTES
 from gridcore.sm3.rows import RowKernel
 
@@ -29,8 +30,8 @@ LIBRARY: Final = Path(sys.prefix).joinpath("lib", "gridledger", "sm3_kernel.so")
 KERNELS: Final = {"native16": 16, "native8": 8, "native4": 4}
 """Widths by name, the fastest first: messages that are hashed side by side."""
 
-_RELEASED_FROM_BYTES: Final = 1 << 20
-"""Shorter calls (well under a millisecond) keep the interpreter lock: getting it back can take longer than the call itself."""
+_RELEASED_FROM_BYTES: Final = 1 << 17
+"""Shorter calls (about a millisecond at most) keep the interpreter lock: getting it back can take longer than the call itself."""
 
 _CHUNK_ROWS: Final = 1024
 """CHUNK_ROWS of kernel.c: a salted root is made over roots of so many rows."""
@@ -82,6 +83,7 @@ class NativeKernel:
     def rows(self, prefix: bytes, heads: bytes, head_bytes: int, rows: bytes, row_bytes: int) -> bytes:
         """As ``RowKernel.rows``."""
         count = len(rows) // row_bytes
+        require(len(heads) >= count * head_bytes, "each row has its head")  # the library would read beyond the end
         digests = _room(count)
         self._library(len(rows)).sm3_messages(
             self._lanes, prefix, len(prefix), heads, head_bytes, rows, row_bytes, None, count, digests

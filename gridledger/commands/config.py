@@ -54,8 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
         check_file(args.file)
     else:
+        from gridcore.serving.tls import check_tls
+        from ledger.config import NodeConfig
+
         for reference in secret_references(config):
             read_secret(reference)
+        if isinstance(config, NodeConfig) and config.listen.tls is not None:
+            check_tls(config.listen.tls)
     print_result(
         args,
         {"kind": args.kind, "file": str(args.file), "ok": True},

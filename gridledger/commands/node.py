@@ -15,6 +15,7 @@ from gridledger.commands import print_result
 if TYPE_CHECKING:
     import socket
 
+    from gridcore.serving.tls import TlsFiles
     from ledger.store.ledger import Ledger
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_guard(check)
     status = actions.add_parser("status", help="ask a running node")
     status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
+    status.add_argument(
+        "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"
+    )
     renew = actions.add_parser(
         "renew-guard", help="write a lost guard anew, after a check of all else; see the warning"
     )
@@ -89,6 +93,7 @@ def _run(args: argparse.Namespace) -> int:
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
     from gridcore.serving.asgi import is_loopback, open_socket
+    from gridcore.serving.tls import check_tls
     from ledger.config import NodeConfig, load_key
     from ledger.store.ledger import Ledger
     from settlement.catalogue import CONTRACTS, pins
@@ -96,9 +101,14 @@ def _run(args: argparse.Namespace) -> int:
     config = load_config(args.config, NodeConfig)
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
         configure_logs(json=True, level=config.log_level)
-    if not is_loopback(config.listen.host):
+    tls = config.listen.tls
+    if tls is not None:
+        check_tls(tls)
+    elif not is_loopback(config.listen.host):
         get_logger(__name__).warning(
-            "listens_without_tls", host=config.listen.host, remedy="put a proxy with TLS before it"
+            "listens_without_tls",
+            host=config.listen.host,
+            remedy="give listen.certificate, or put a proxy with TLS before it",
         )
     signer = load_key(config.key)
     with (
@@ -107,11 +117,11 @@ def _run(args: argparse.Namespace) -> int:
             Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
         ) as ledger,
     ):
-        asyncio.run(_serve(args, ledger, bound))
+        asyncio.run(_serve(args, ledger, bound, tls))
     return 0
 
 
-async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket) -> None:
+async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket, tls: TlsFiles | None) -> None:
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
@@ -133,7 +143,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket)
         node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
-        await serve_node(node, bound, ready=say_ready)
+        await serve_node(node, bound, ready=say_ready, tls=tls)
     await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 
@@ -162,7 +172,7 @@ def _status(args: argparse.Namespace) -> int:
     from gridcore.genesis import BLOCK_TIME
     from ledger.client import run_with_client
 
-    status = run_with_client(args.url, lambda client: client.status(), timeout_s=10.0)
+    status = run_with_client(args.url, lambda client: client.status(), timeout_s=10.0, authority=args.authority)
     result = {
         "chain": status.chain,
         "height": status.height,

@@ -15,7 +15,6 @@ from gridweb.i18n import _
 from gridweb.sessions import new_visitor
 from gridweb.site import SIGN_INS, site, source
 from gridweb.source import Part, Source, part_of
-from gridweb.throttle import CHECKS_MAX
 from gridweb.users import PARTY, is_password
 from gridweb.views import render_page
 
@@ -46,20 +45,16 @@ async def sign_in() -> ResponseReturnValue:
     target = local_path(form.get("next"))
     throttle, address = site().throttle, client_address()
     wait_s = throttle.wait_s(name, address)
-    if wait_s or throttle.checks >= CHECKS_MAX:
+    if wait_s:
         site().metrics.count(SIGN_INS.name, "throttled")
-        why = f"too many failed attempts; wait {wait_s} s" if wait_s else "too many sign-ins at once; wait 1 s"
-        raise Problem("too-many", why)
-    throttle.note_failure(name, address)  # taken back below: attempts side by side count, too
-    throttle.checks += 1
+        raise Problem("too-many", f"too many attempts; wait {wait_s} s")
     password_hash = site().users.password_hash(name)
-    try:
+    with throttle.attempt(name, address):
         is_right = await asyncio.to_thread(is_password, password_hash, password)
-    finally:
-        throttle.checks -= 1
     is_right = is_right and site().users.password_hash(name) == password_hash  # it may have been changed meanwhile
     viewer = site().users.viewer(name) if is_right else None
     if viewer is None:
+        throttle.note_failure(name, address)
         site().metrics.count(SIGN_INS.name, "refused")
         log.info("sign_in_refused", client_ip=address)  # "address" is taken for a person's, and left out of logs
         return await _form(target, failure=_("Name or password is wrong."))
@@ -116,7 +111,9 @@ def local_path(text: str | None) -> str:
 
 def client_address() -> str:
     """The browser's address: behind ``proxies`` of ours, as the outermost of them saw it."""
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    hops = [
+        hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",") if hop.strip()
+    ]
     count = site().config.proxies
     return hops[-count] if 0 < count <= len(hops) else request.remote_addr or ""
 

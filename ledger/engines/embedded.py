@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from gridcore.logs import get_logger
 from ledger.application import Examined
 from ledger.engines.base import EngineStoppedError, Outcome
 from ledger.engines.pool import Entry, Limits, Pool
+from ledger.engines.refusals import RefusalShares
 from ledger.protocol import ProtocolError
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
@@ -33,18 +35,18 @@ STOPPED: Final = "the node makes no blocks any more: see its log for the reason,
 
 FINAL: Final = frozenset(
     {
+        Code.EXISTS,
         Code.EXPIRED,
         Code.CLOCK_NOT_AHEAD,
         Code.COUNTER_REUSED,
         Code.COUNTER_PASSED,
         Code.NOT_A_BOUNDARY,
-        Code.ROWS_MISMATCH,
         Code.GATE_CLOSED,
         Code.NOT_A_SLOT,
         Code.ORDER_REUSED,
     }
 )
-"""Refusals that nothing can change any more: the same bytes get the old answer, and no second place in a block."""
+"""Answers that nothing can change any more: the same bytes get the old one, and no second place in a block."""
 
 log = get_logger(__name__)
 
@@ -88,7 +90,9 @@ class EmbeddedEngine:
         self, ledger: Ledger, limits: Limits | None = None, *, retry_s: float = RETRY_S, tick_s: float = TICK_S
     ) -> None:
         self._ledger = ledger
+        limits = limits or Limits()
         self._pool = Pool(limits)
+        self._refusals = RefusalShares(limits.refused_bytes_of_signer, limits.refused_bytes)
         self._retry_s = retry_s
         self._tick_s = tick_s if ledger.clock == BLOCK_TIME else None
         self._wake = asyncio.Event()
@@ -218,18 +222,42 @@ class EmbeddedEngine:
         """In the block thread: decide what is not decided yet."""
         ledger = self._ledger
         ledger.finish()
-        answers = [self._known_answer(entry) for entry in entries]
+        answers, are_counted = self._answers_without_a_place(entries)
         fresh = [entry for entry, answer in zip(entries, answers, strict=True) if answer is None]
         decided: Iterator[Outcome] = iter(())
         if fresh or ledger.is_work_due():
             results = ledger.make_block([entry.examined for entry in fresh]).results
+            if not are_counted:
+                for entry, result in zip(fresh, results, strict=True):
+                    if result.code != Code.ACCEPTED:
+                        self._refusals.take(entry.transaction.signer, entry.size)
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
         progress = {name: ledger.application.gateway_progress(name) for name in gateways}
         return _Round(complete, progress, ledger.ledger_time_s, ledger.height)
 
-    def _known_answer(self, entry: Entry) -> Outcome | None:
-        """The answer to a transaction that needs no place in a block, because it has had one."""
+    def _answers_without_a_place(self, entries: Sequence[Entry]) -> tuple[list[Outcome | None], bool]:
+        """Answers to those that get no place in the next block: decided for good before, refused before and again, or refused
+        beyond the share of their signer. None for the others; and whether refusals among these have been counted.
+        """
+        earlier = [self._earlier_answer(entry) for entry in entries]
+        answers = [known if known is not None and known.code in FINAL else None for known in earlier]
+        asked = [at for at, answer in enumerate(answers) if answer is None]
+        sizes = Counter[str]()
+        for at in asked:
+            sizes[entries[at].transaction.signer] += entries[at].size
+        if all(earlier[at] is None for at in asked) and self._refusals.fits(sizes):
+            return answers, False
+        for at, code in zip(asked, self._ledger.foresee([entries[at].examined for at in asked]), strict=True):
+            entry, before = entries[at], earlier[at]
+            if code is Code.ACCEPTED or (before is None and self._refusals.take(entry.transaction.signer, entry.size)):
+                continue
+            height = before.height if before is not None and before.code is code else None
+            answers[at] = Outcome(code, entry.transaction.id, height)
+        return answers, True
+
+    def _earlier_answer(self, entry: Entry) -> Outcome | None:
+        """What came of the very same transaction in an earlier block, if it had a place in one."""
         decision = self._ledger.find_transaction(entry.transaction.id)
         if decision is None:
             return None
@@ -237,11 +265,7 @@ class EmbeddedEngine:
             return Outcome(Code.EXISTS, entry.transaction.id, decision.height)
         # The id does not cover signature and attachment: only the very same bytes are the same refusal.
         same = self._ledger.results(decision.height)[decision.position].digest == entry.transaction.digest
-        return (
-            Outcome(Code(decision.code), entry.transaction.id, decision.height)
-            if same and decision.code in FINAL
-            else None
-        )
+        return Outcome(Code(decision.code), entry.transaction.id, decision.height) if same else None
 
     def _answer_of(self, result: Result) -> Outcome:
         """The answer to a transaction of the newest block."""

@@ -17,6 +17,7 @@ from gridcore.envelope import Transaction
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined
 from ledger.engines.base import Outcome
+from ledger.engines.refusals import REFUSED_BYTES_MAX, REFUSED_BYTES_OF_SIGNER_MAX
 
 POOL_TRANSACTIONS_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -38,6 +39,8 @@ class Limits:
     block_bytes: int = BLOCK_BYTES_MAX
     held_batches: int = HELD_BATCHES_MAX
     held_bytes: int = HELD_BYTES_MAX
+    refused_bytes_of_signer: int = REFUSED_BYTES_OF_SIGNER_MAX
+    refused_bytes: int = REFUSED_BYTES_MAX
 
 
 @dataclass(eq=False)

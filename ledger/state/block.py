@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gridcore.envelope import Transaction, decode_transactions
@@ -17,17 +17,18 @@ class Block:
     """One decided block.
 
     height: 1, 2, ...; time_s: block time, UTC seconds, never before the previous block's; transactions: wire bytes
-    (docs/spec/envelope.md) in the order in which they take effect.
+    (docs/spec/envelope.md) in the order in which they take effect; examined: the same decoded, where somebody has done that.
     """
 
     height: int
     time_s: int
     transactions: tuple[bytes, ...]
+    examined: tuple[Transaction | None, ...] | None = field(default=None, repr=False)
 
     @cached_property
     def decoded(self) -> tuple[Transaction | None, ...]:
         """Each transaction decoded once, for whoever needs it; None where the envelope does not decode."""
-        return tuple(decode_transactions(self.transactions))
+        return tuple(decode_transactions(self.transactions)) if self.examined is None else self.examined
 
     @property
     def steps_to_s(self) -> int:

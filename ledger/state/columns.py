@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -87,7 +88,12 @@ def decode_batch(attachment: bytes, count: int) -> BatchColumns:
 
 def encode_rows(fields: Sequence[Field]) -> PackedRows:
     """Row bytes of equally long columns, packed in order."""
-    table = np.empty(len(fields[0][1]), dtype=[(f"f{index}", code) for index, (code, _) in enumerate(fields)])
-    for index, (_, column) in enumerate(fields):
-        table[f"f{index}"] = column
+    table = np.empty(len(fields[0][1]), dtype=_row_type(tuple(code for code, _ in fields)))
+    for name, (_, column) in zip(table.dtype.names or (), fields, strict=True):
+        table[name] = column
     return PackedRows(table.tobytes(), table.dtype.itemsize)
+
+
+@lru_cache(maxsize=64)
+def _row_type(codes: tuple[str, ...]) -> np.dtype[np.void]:
+    return np.dtype([(f"f{index}", code) for index, code in enumerate(codes)])

@@ -50,8 +50,24 @@ def apply_block(
     draft = Draft(state, block.height, ledger_time_s, contracts)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = block.time_s
+    results = apply_transactions(draft, block, rules, verdicts)
+    refused = metering.keep_batches(draft, draft.batches)
+    work_pending = rules.run_due_work(draft)
+    return Applied(
+        results=tuple(with_rows(result, refused) for result in results),
+        changes=draft.changes,
+        bodies=draft.bodies,
+        ledger_time_s=draft.ledger_time_s,
+        work_pending=work_pending,
+    )
+
+
+def apply_transactions(draft: Draft, block: Block, rules: Rules, verdicts: Verdicts) -> list[Result]:
+    """Apply steps of the clock, then every other transaction; the results stand in block order.
+
+    So every other transaction, and the work that is due, sees the ledger time that the block's header states.
+    """
     results: dict[int, Result] = {}
-    # Every other transaction, and the work that is due, sees the ledger time that the block's header states.
     for position in sorted(range(len(block.decoded)), key=lambda position: not _is_clock(block.decoded[position])):
         transaction = block.decoded[position]
         results[position] = (
@@ -59,15 +75,7 @@ def apply_block(
             if transaction
             else refuse_malformed(block.transactions[position])
         )
-    refused = metering.keep_batches(draft, draft.batches)
-    work_pending = rules.run_due_work(draft)
-    return Applied(
-        results=tuple(with_rows(results[position], refused) for position in range(len(block.decoded))),
-        changes=draft.changes,
-        bodies=draft.bodies,
-        ledger_time_s=draft.ledger_time_s,
-        work_pending=work_pending,
-    )
+    return [results[position] for position in range(len(block.decoded))]
 
 
 def with_rows(result: Result, refused: Mapping[bytes, Sequence[RowVerdict]]) -> Result:

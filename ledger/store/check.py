@@ -115,12 +115,12 @@ def _derive(data_dir: Path, genesis: Genesis, resources: ExitStack) -> StateDb:
 
 def _replay_into(derived: StateDb, contracts: Mapping[str, Contract], checker: SignatureChecker) -> Replay:
     origin = derived.origin
-    tree = TileTree(derived, derived.leaf_count(0), origin.header.state_root)
+    tree = TileTree(derived.leaves, derived.leaves.count(0), origin.header.state_root)
     application = Application(
         origin,
         contracts,
         checker,
-        state=State(derived, origin.chain, tree),
+        state=State(derived.leaves, origin.chain, tree),
         history=empty_tree(derived.history),
         tip=Tip.of(origin.header),
     )
@@ -170,7 +170,7 @@ def _compare_block(report: CheckReport, decided: Decided, db: StateDb, signers: 
         if db.load_results(height) != encode_results(results):
             report.problems.append(f"{DB_NAME}: results of block {height} differ from the replayed ones")
         for entry in results:
-            if entry.id and db.find_transaction(entry.id) is None:
+            if entry.id and db.indexes.find_transaction(entry.id) is None:
                 report.problems.append(f"{DB_NAME}: transaction {entry.id.hex()} of block {height} is not indexed")
     except GridError as error:
         report.problems.append(f"{DB_NAME}: block {height}: {error}")
@@ -190,16 +190,16 @@ def _compare_tables(report: CheckReport, derived: StateDb, db: StateDb) -> None:
     if derived.height() != db.height():
         return
     try:
-        for expected, found in zip_longest(derived.leaves(), db.leaves()):
+        for expected, found in zip_longest(derived.leaves.each(), db.leaves.each()):
             if expected != found:
                 what = "their number differs" if expected is None or found is None else f"the first is {expected[1]}"
                 report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
                 break
-        db.check_keys()
-        for digest, body in derived.bodies():
-            if db.load_body(digest) != body:
+        db.leaves.check_keys()
+        for digest, body in derived.leaves.bodies():
+            if db.leaves.load_body(digest) != body:
                 report.problems.append(f"{DB_NAME}: registry row {digest.hex()} differs from the replayed one")
-        _compare_tiles(report, "state", derived.tiles, db.tiles)
+        _compare_tiles(report, "state", derived.leaves.tiles, db.leaves.tiles)
         _compare_tiles(report, "headers", derived.history, db.history)
     except GridError as error:
         report.problems.append(str(error))

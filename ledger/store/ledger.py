@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from gridcore.clock import Clock
+from gridcore.codes import Code
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
@@ -136,6 +137,10 @@ class Ledger(LedgerReader):
         """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
         return self.application.is_work_due(self._next_time_s())
 
+    def foresee(self, examined: Sequence[Examined]) -> list[Code]:
+        """What each of these would get, if ``make_block`` were called with them now."""
+        return self.application.foresee(examined, self._next_time_s())
+
     def make_block(self, examined: Sequence[Examined]) -> Produced:
         """Decide one block of these transactions, in this order, and certify it.
 
@@ -145,7 +150,8 @@ class Ledger(LedgerReader):
         self.finish()
         known = {key: verdict for entry in examined for key, verdict in entry.verdicts.items()}
         wires = tuple(entry.candidate.wire for entry in examined)
-        decided = self.application.apply(Block(self.height + 1, self._next_time_s(), wires), known)
+        transactions = tuple(entry.candidate.transaction for entry in examined)
+        decided = self.application.apply(Block(self.height + 1, self._next_time_s(), wires, transactions), known)
         self._files.reach("block_applied")
         offset = self._log.append(self._record(decided))
         self._files.reach("block_logged")

@@ -175,9 +175,9 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
     origin, height = db.origin, db.height()
     if height > blocks.height:
         raise StoreError(f"it has block {height}, {LOG_NAME} ends with block {blocks.height}")
-    db.check_keys()
+    db.leaves.check_keys()
     if height == 0:
-        tree = TileTree(db, db.leaf_count(0), origin.header.state_root)
+        tree = TileTree(db.leaves, db.leaves.count(0), origin.header.state_root)
         history, tip = empty_tree(db.history), Tip.of(origin.header)
     else:
         header = decode_header(db.load_header(height) or b"")
@@ -187,13 +187,13 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
             raise StoreError(f"its block {height} has another header than it says")
         if height == guard.height and digest != guard.digest:
             raise StoreError(f"its block {height} is not the one that {GUARD_NAME} has")
-        tree = TileTree(db, db.leaf_count(height), header.state_root)
+        tree = TileTree(db.leaves, db.leaves.count(height), header.state_root)
         history = TileTree(db.history, height, header.history_root)
         tip = Tip.of(header, work_pending=db.is_work_pending())
     if height:
         history.leaf(height - 1)  # reads the tiles of the right edge, up to the root that the header has
     _check_leaves(db, tree)
-    return Parts(origin, guard, blocks, db, State(db, origin.chain, tree), history, tip)
+    return Parts(origin, guard, blocks, db, State(db.leaves, origin.chain, tree), history, tip)
 
 
 def _check_leaves(db: StateDb, tree: TileTree) -> None:
@@ -202,7 +202,7 @@ def _check_leaves(db: StateDb, tree: TileTree) -> None:
         tree.leaf(tree.size - 1)
         return
     number = 0
-    leaves = (leaf for _, _, leaf in db.leaves())
+    leaves = (leaf for _, _, leaf in db.leaves.each())
     while some := list(islice(leaves, TILE_DIGESTS)):
         if PackedRows.of(leaf_hashes(some)).data != tree.tile(TileId(0, number // TILE_DIGESTS)):
             raise db.damage(f"one of the leaves {number} to {number + len(some) - 1}")

@@ -24,8 +24,9 @@ from ledger.registry.bodies import in_force
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog, BlockRecord
+from ledger.store.leaf_tables import is_provable
 from ledger.store.rows import Change, Decision, ResultEntry, decode_results
-from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb, is_provable
+from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
 from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
@@ -134,15 +135,15 @@ class LedgerReader:
             return self.registry.at(time_s, as_of_height).zone(zone)
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
-        """Keys of certified leaves that begin with ``prefix``: see ``StateDb.leaf_keys``."""
+        """Keys of certified leaves that begin with ``prefix``: see ``LeafTable.leaf_keys``."""
         with self._lock:
-            return self._db.leaf_keys(prefix, start, limit)
+            return self._db.leaves.leaf_keys(prefix, start, limit)
 
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
-        """What certified blocks wrote after a height (0 ... newest): see ``StateDb.changes``. UsageError for another height."""
+        """What certified blocks wrote after a height (0 ... newest): see ``Indexes.changes``. UsageError for another height."""
         self._check_height(after_height, first=0)
         with self._lock:
-            return self._db.changes(after_height, rows_max)
+            return self._db.indexes.changes(after_height, rows_max)
 
     def state_root(self) -> bytes:
         """State root of the newest certified block (of genesis at height 0)."""
@@ -175,11 +176,11 @@ class LedgerReader:
             )
         if not is_provable(key):
             raise UsageError(f"leaf {key}: is proved at the newest height alone")
-        found = self._db.leaf_at(key, height)
+        found = self._db.leaves.leaf_at(key, height)
         if found is None:
             return None
         number, leaf = found
-        path = sided_path(lambda tile: self._db.tile_at(tile, height), self._db.leaf_count(height), number)
+        path = sided_path(lambda tile: self._db.leaves.tile_at(tile, height), self._db.leaves.count(height), number)
         header = self.header(height)
         if merkle.fold(merkle.leaf_hash(leaf), path) != header.state_root:
             raise self._db.damage(f"leaf {key} as of height {height}")
@@ -188,11 +189,11 @@ class LedgerReader:
     def genesis_leaf_proof(self, key: str) -> tuple[bytes, Sequence[bytes]] | None:
         """A provable leaf as it was at genesis and its sided path to the state root of header 0; None when there was no such leaf."""
         with self._lock:
-            found = self._db.genesis_leaf(key)
+            found = self._db.leaves.genesis_leaf(key)
             if found is None:
                 return None
             number, leaf = found
-            path = sided_path(self._db.genesis_tile, self._db.leaf_count(0), number)
+            path = sided_path(self._db.leaves.genesis_tile, self._db.leaves.count(0), number)
         if merkle.fold(merkle.leaf_hash(leaf), path) != self.application.origin.header.state_root:
             raise self._db.damage(f"leaf {key} of genesis")
         return leaf, path
@@ -261,7 +262,7 @@ class LedgerReader:
     def find_transaction(self, transaction_id: bytes) -> Decision | None:
         """How a transaction was decided: where it was applied, else where it was last refused, else None."""
         with self._lock:
-            decision = self._db.find_transaction(transaction_id)
+            decision = self._db.indexes.find_transaction(transaction_id)
         if decision is not None:
             results = self.results(decision.height) if 1 <= decision.height <= self.height else ()
             entry = results[decision.position] if 0 <= decision.position < len(results) else None
@@ -281,9 +282,9 @@ class LedgerReader:
         last_boundary_s: int,
         after: tuple[int, int, int] = (-1, 0, 0),
     ) -> list[tuple[int, int, int, bytes]]:
-        """Accepted batches of a gateway: see ``StateDb.find_batches``."""
+        """Accepted batches of a gateway: see ``Indexes.find_batches``."""
         with self._lock:
-            return self._db.find_batches(gateway, first_boundary_s, last_boundary_s, after)
+            return self._db.indexes.find_batches(gateway, first_boundary_s, last_boundary_s, after)
 
     def transaction(self, transaction_id: bytes) -> DecidedTransaction | None:
         """A decided transaction with its bytes, or None."""

@@ -30,7 +30,7 @@ log = get_logger(__name__)
 def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Registry:
     """The registry of ``state``, from the file where it fits; afterwards the file fits, unless the disk refuses it."""
     found = _read(path, db)
-    if found is not None and not db.is_registered_after(found[1]):
+    if found is not None and not db.leaves.is_registered_after(found[1]):
         return Registry(found[0])
     registry = Registry.from_state(state)
     try:

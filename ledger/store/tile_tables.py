@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
 from gridcore.sm3 import DIGEST_BYTES
+from ledger.store.errors import StoreError
+from ledger.store.tables import Tables
 from ledger.tiles import Replaced, TileId, TreeChange, digests_in
 
 _LEVEL_BITS: Final = 48
@@ -15,32 +16,31 @@ _SLOT_BYTES: Final = 1 + DIGEST_BYTES
 
 
 class TileTable:
-    """Tiles in one table. ``damage``: makes the error for what does not hold."""
+    """Tiles in one table: a TileSource."""
 
     table: str
 
-    def __init__(self, connection: sqlite3.Connection, damage: Callable[[str], Exception]) -> None:
-        self._connection = connection
-        self.damage = damage
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def load_tile(self, tile: TileId) -> bytes | None:
         """The digests of a tile, or None."""
-        query = f"SELECT digests FROM {self.table} WHERE tile = ?"  # noqa: S608 - our own names
-        try:
-            found = self._connection.execute(query, (row_of(tile),)).fetchone()
-        except sqlite3.Error as error:
-            raise self.damage(f"{self.table} ({error})") from error
+        found = self._tables.first(f"SELECT digests FROM {self.table} WHERE tile = ?", row_of(tile))  # noqa: S608 - our own names
         return None if found is None else bytes(found[0])
+
+    def damage(self, what: str) -> StoreError:
+        """See ``Tables.damage``."""
+        return self._tables.damage(what)
 
     def each(self) -> Iterator[tuple[TileId, bytes]]:
         """Every tile, level by level from the left."""
-        for row, digests in self._connection.execute(f"SELECT tile, digests FROM {self.table} ORDER BY tile"):  # noqa: S608 - our own names
+        for row, digests in self._tables.each(f"SELECT tile, digests FROM {self.table} ORDER BY tile"):  # noqa: S608 - our own names
             yield TileId(row >> _LEVEL_BITS, row & ((1 << _LEVEL_BITS) - 1)), bytes(digests)
 
     def save(self, change: TreeChange) -> None:
         """Keep the tiles of a block. sqlite3.Error when the disk does not take them."""
         query = f"INSERT INTO {self.table} VALUES (?, ?) ON CONFLICT (tile) DO UPDATE SET digests = excluded.digests"  # noqa: S608
-        self._connection.executemany(query, ((row_of(tile), digests) for tile, digests in change.tiles.items()))
+        self._tables.connection.executemany(query, ((row_of(tile), digests) for tile, digests in change.tiles.items()))
 
 
 class HistoryTiles(TileTable):
@@ -60,12 +60,13 @@ class StateTiles(TileTable):
         if found is None:
             raise self.damage(f"tile {tile.level}/{tile.number} of the state tree")
         digests = bytearray(found)
+        query = "SELECT slots FROM replaced_digests WHERE height = ? AND tile = ?"
         for overwriting in range(newest, height, -1):  # from the newest back: the oldest one that replaced it stands
-            query = "SELECT slots FROM replaced_digests WHERE height = ? AND tile = ?"
-            replaced = self._connection.execute(query, (overwriting, row_of(tile))).fetchone()
-            for start in range(0, len(replaced[0]) if replaced else 0, _SLOT_BYTES):
-                slot = replaced[0][start]
-                digests[slot * DIGEST_BYTES : (slot + 1) * DIGEST_BYTES] = replaced[0][start + 1 : start + _SLOT_BYTES]
+            replaced = self._tables.first(query, overwriting, row_of(tile))
+            slots = b"" if replaced is None else replaced[0]
+            for start in range(0, len(slots), _SLOT_BYTES):
+                at = slots[start] * DIGEST_BYTES
+                digests[at : at + DIGEST_BYTES] = slots[start + 1 : start + _SLOT_BYTES]
         return bytes(digests)
 
     def load_genesis(self, tile: TileId) -> bytes:
@@ -74,14 +75,13 @@ class StateTiles(TileTable):
         if found is None:
             raise self.damage(f"tile {tile.level}/{tile.number} of the state tree")
         digests = bytearray(found)
-        query = "SELECT slot, digest FROM genesis_digests WHERE tile = ?"
-        for slot, digest in self._connection.execute(query, (row_of(tile),)):
+        for slot, digest in self._tables.each("SELECT slot, digest FROM genesis_digests WHERE tile = ?", row_of(tile)):
             digests[slot * DIGEST_BYTES : (slot + 1) * DIGEST_BYTES] = digest
         return bytes(digests)
 
     def save_genesis(self, change: TreeChange, genesis_size: int) -> None:
         """Keep what a block is the first to replace of genesis, a tree of ``genesis_size``. sqlite3.Error when the disk does not take it."""
-        self._connection.executemany(
+        self._tables.connection.executemany(
             "INSERT OR IGNORE INTO genesis_digests VALUES (?, ?, ?)",
             (
                 (row_of(replaced.tile), replaced.slot, replaced.digest)
@@ -92,7 +92,7 @@ class StateTiles(TileTable):
 
     def save_replaced(self, change: TreeChange, height: int) -> None:
         """Keep what the block of ``height`` replaced. sqlite3.Error when the disk does not take it."""
-        self._connection.executemany(
+        self._tables.connection.executemany(
             "INSERT INTO replaced_digests VALUES (?, ?, ?)",
             (
                 (height, row_of(tile), b"".join(map(_encode_slot, replaced)))

@@ -27,13 +27,15 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_profiles.mqtt import DeviceProfile, JsonPoint
-from gridcore.errors import UsageError, require
+from gridcore.errors import EncodingError, UsageError, require
+from gridcore.strict_json import decode_json
 from simulators.meters.registers import FREQUENCY_HZ, POWER_FACTOR, Quantities
 
 SLOTS_PER_HOUR = 4
 PUBLISHED_S_MAX = 2.0
 POLL_S = 0.005
 QOS = 1
+QUESTION_BYTES_MAX = 16_384
 _FLEETS = "fleet"
 _VOLTAGES = ("32.7.0", "52.7.0", "72.7.0")
 _CURRENTS = ("31.7.0", "51.7.0", "71.7.0")
@@ -207,8 +209,8 @@ class MqttFleet:
         fault = self._faults.get(-1 if index is None else index, DeviceFault())
         if index is None or fault.silent:
             return
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # a real device drops what it does not understand
-            question = json.loads(message.payload)
+        with contextlib.suppress(EncodingError, KeyError, TypeError):  # a real device drops what it does not understand
+            question = decode_json(bytes(message.payload), QUESTION_BYTES_MAX)
             reply, payload = self._answer(index, question, fault)
             client.publish(reply, payload, QOS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -69,6 +69,18 @@ async def test_first_start_waits_for_a_dead_node(tmp_path: Path) -> None:
     node.dead = False
     await until(opening.done)
     opening.result().close()
+
+
+async def test_first_start_asks_again_after_an_odd_answer(tmp_path: Path) -> None:
+    class Odd(FakeNode):
+        async def query(self, path: str, **params: str | int) -> Any:
+            answer = await super().query(path, **params)
+            return answer if self.asked > 2 else answer | {"epoch": 1 << 64}  # a question for the status goes before
+
+    node = Odd()
+    outbox = await open_standing(config_of(tmp_path), node)
+    assert (outbox.progress.epoch, node.asked) == (node.epoch, 4)
+    outbox.close()
 
 
 async def test_lost_outbox_is_refused_and_names_the_way_out(tmp_path: Path) -> None:

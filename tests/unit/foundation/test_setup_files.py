@@ -71,6 +71,18 @@ def test_arguments_reach_the_demo() -> None:
     assert planned.stdout.splitlines()[-1] == ".venv/bin/gridledger demo --headless --days 1 --json"
 
 
+@pytest.mark.parametrize("native", ["", "zig"])
+def test_set_up_builds_the_row_kernel_and_brings_a_compiler_where_asked(native: str) -> None:
+    planned = subprocess.run(
+        ["make", "-n", "-B", "-o", ".venv/.gridledger-setup", ".venv/lib/gridledger/sm3_kernel.so", f"NATIVE={native}"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    bring, build = planned.stdout.splitlines()[-2:]
+    assert bring.startswith(f'if [ "{native}" = zig ]; then .venv/bin/python -m pip install')
+    assert "--require-hashes -r requirements-zig.lock" in bring
+    assert build == f'.venv/bin/python -m gridledger.build_row_kernel "{native}"'
+
+
 @pytest.mark.parametrize(
     ("script", "line"),
     [

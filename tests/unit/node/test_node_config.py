@@ -50,6 +50,7 @@ def test_a_short_file_has_defaults(tmp_path: Path) -> None:
         (TOML.replace("file:node.pem", "tpm2:1"), "key.uri is no usable reference"),
         (TOML.replace('data_dir = "ledger"', ""), "data_dir is missing"),
         ('log_level = "loud"' + TOML, "log_level = 'loud' is not allowed"),
+        (TOML + '\n[listen]\ncertificate = "c.pem"\n', "listen.certificate_key go together"),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -13,7 +13,7 @@ from gridcore import merkle
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import NodeBusy, NodeRefused
 from ledger.evidence import build_bundle
-from ledger.store import state_db
+from ledger.store import indexes
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
@@ -74,7 +74,7 @@ async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
         end = [early.batch("gw-1", FIRST_S + SLOT_S, [(1, 1900, 0), (2, 20, 500), (3, 32, 0), (4, 60, 0)])]
         await submit_all(node.client(), [orders, clock, many, last, boundary, end, due])
         for page in (1, 2, 4, 1000):
-            monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", page)
+            monkeypatch.setattr(indexes, "PAGE_BATCHES_MAX", page)
             assert verify_bundle(export(node.ledger), TRUST).answer == "verified"
 
 

@@ -211,7 +211,7 @@ def test_a_leaf_is_proved_at_the_last_heights_as_it_was_then(tmp_path: Path, mon
                 assert proof is not None
                 assert (proof.leaf, proof.header) == (leaf, ledger.header(height))
                 assert merkle.fold(merkle.leaf_hash(proof.leaf), proof.path) == proof.header.state_root
-        rows = ledger._db._rows("SELECT MIN(height), MAX(height) FROM replaced_digests")
+        rows = ledger._db._tables.rows("SELECT MIN(height), MAX(height) FROM replaced_digests")
         assert rows == [(8, 12)], "no more is kept than the proofs need"
         assert ledger.leaf_proof("signer/nobody", 9) is None
         with pytest.raises(UsageError, match="leaf delivery/gw-1: is proved at the newest height alone"):

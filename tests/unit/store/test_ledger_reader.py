@@ -16,7 +16,7 @@ from gridcore.errors import InvariantError, UsageError
 from gridcore.header import check_certificate, data_leaf, decode_receipt
 from ledger.application import data_hashes
 from ledger.leaves.delivery import DELIVERY
-from ledger.store import reader, state_db
+from ledger.store import indexes, reader
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
@@ -124,9 +124,9 @@ def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: 
     assert ledger.find_batches("gw-1", 0, START_S) == expected
     assert ledger.find_batches("gw-1", BOUNDARY_S, BOUNDARY_S) == expected
     assert ledger.find_batches("gw-1", BOUNDARY_S + 1, START_S) == ledger.find_batches("gw-2", 0, START_S) == []
-    monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", 7)
+    monkeypatch.setattr(indexes, "PAGE_BATCHES_MAX", 7)
     assert ledger.find_batches("gw-1", 0, START_S) == expected
-    monkeypatch.setattr(state_db, "PAGE_BATCHES_MAX", 6)
+    monkeypatch.setattr(indexes, "PAGE_BATCHES_MAX", 6)
     page = ledger.find_batches("gw-1", 0, START_S)
     assert page == expected[:6]
     assert ledger.find_batches("gw-1", 0, START_S, page[-1][:3]) == expected[6:]
@@ -155,10 +155,10 @@ def test_leaves_are_listed_by_prefix_in_number_order(ledger: Ledger) -> None:
     assert ledger.leaf_keys("", len(everything), 5) == []
     assert ledger.leaf_keys(DELIVERY.key("gw-2")) == [DELIVERY.key("gw-2")]
     said: list[str] = []
-    ledger._db._connection.set_trace_callback(said.append)
+    ledger._db._tables.connection.set_trace_callback(said.append)
     ledger.leaf_keys(DELIVERY.prefix, 0, 5)
-    ledger._db._connection.set_trace_callback(None)
-    plan = [detail for *_, detail in ledger._db._rows(f"EXPLAIN QUERY PLAN {said[0]}")]
+    ledger._db._tables.connection.set_trace_callback(None)
+    plan = [detail for *_, detail in ledger._db._tables.rows(f"EXPLAIN QUERY PLAN {said[0]}")]
     assert plan[0].startswith("SEARCH leaves USING COVERING INDEX"), "a page looks at the keys of its prefix alone"
 
 

@@ -98,6 +98,15 @@ async def test_a_full_file_refuses_keeps_what_it_has_and_takes_more_after_a_drop
         assert len(await store.read(SLOTS, 0, 10**9)) == 5_000
 
 
+async def test_a_value_beyond_64_bits_is_refused_and_writing_goes_on(tmp_path: Path) -> None:
+    async with opened(tmp_path / "series.sqlite") as store:
+        await store.claim("c")
+        with pytest.raises(UsageError, match="a value beyond 64 bits is not kept"):
+            await store.write(SLOTS, slot_rows(3, value=1 << 63))
+        await store.write(SLOTS, slot_rows(3))
+        assert await store.read(SLOTS, 0, 10**9) == slot_rows(3)
+
+
 def test_a_disk_that_refuses_is_said_to_and_writing_goes_on_once_it_does_not(tmp_path: Path) -> None:
     path = tmp_path / "series.sqlite"
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=True)

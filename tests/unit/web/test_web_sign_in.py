@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from gridcore.errors import UsageError
 from gridcore.logs import configure_logs
@@ -21,7 +22,7 @@ from gridweb.database import check_database, open_database
 from gridweb.pages import account
 from gridweb.pages.account import local_path
 from gridweb.sessions import AGE_S, IDLE_S, SEEN_STEP_S, SESSIONS_OF_USER_MAX, form_token
-from gridweb.throttle import ENTRIES_MAX, FREE, LOCK_S, LOCK_S_MAX, Throttle
+from gridweb.throttle import BUSY_S, CHECKS_MAX, DRAIN_S, ENTRIES_MAX, FREE, LOCK_S, LOCK_S_MAX, Throttle
 from gridweb.users import PASSWORD_BYTES_MAX, _hasher, is_password
 from tests.unit.web.web_world import Browser, World, cookie_of, make_world, open_form
 
@@ -168,6 +169,17 @@ async def test_the_owner_signs_in_from_elsewhere_while_somebody_guesses(tmp_path
     assert (await sign_in(owner, "anna", PASSWORD, headers=theirs)).status_code == 303
 
 
+async def test_an_address_counts_though_the_proxy_adds_it_in_a_line_of_its_own(tmp_path: Path) -> None:
+    world = add_anna(make_world(tmp_path, proxies=1))
+    guesser, owner = world.browser(), world.browser()
+    for number in range(FREE["pair"] + 1):
+        forged = Headers([("X-Forwarded-For", f"198.51.100.{number}"), ("X-Forwarded-For", "203.0.113.9")])
+        response = await sign_in(guesser, "anna", "a wrong guess", headers=forged)
+    assert response.status_code == 429
+    theirs = Headers([("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "198.51.100.7")])
+    assert (await sign_in(owner, "anna", PASSWORD, headers=theirs)).status_code == 303
+
+
 def test_locks_double_are_bounded_and_forgotten() -> None:
     now = [0.0]
     throttle = Throttle(lambda: now[0])
@@ -179,9 +191,68 @@ def test_locks_double_are_bounded_and_forgotten() -> None:
     assert waits[FREE["pair"] : FREE["pair"] + 2] == [2 * LOCK_S, 4 * LOCK_S]
     assert waits[-1] == LOCK_S_MAX
     assert throttle.wait_s("berta", "a") == 0
-    now[0] += 3_601 + LOCK_S_MAX
+    now[0] += 2 * DRAIN_S
     throttle.note_failure("anna", "a")
     assert throttle.wait_s("anna", "a") == 0
+
+
+def test_a_slip_now_and_then_never_adds_up_to_a_lock() -> None:
+    now = [0.0]
+    throttle = Throttle(lambda: now[0])
+    for _ in range(1_000):
+        now[0] += DRAIN_S / FREE["pair"]
+        throttle.note_failure("anna", "a")
+        assert throttle.wait_s("anna", "a") == 0
+
+
+def test_guessing_on_at_the_end_of_each_lock_gets_a_few_guesses_an_hour() -> None:
+    now, guesses = [0.0], 0
+    throttle = Throttle(lambda: now[0])
+    while now[0] < 24 * 3_600:
+        now[0] += throttle.wait_s("anna", "a")
+        throttle.note_failure("anna", "a")
+        guesses += 1
+    assert guesses <= FREE["pair"] * (24 + 2)
+
+
+def test_a_right_password_is_looked_at_and_locks_nothing_beside_many_failures_from_its_address() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(FREE["address"] - 1):
+        throttle.note_failure(f"name-{number}", "a")
+    for _ in range(10):
+        assert throttle.wait_s("anna", "a") == 0
+        with throttle.attempt("anna", "a"):
+            pass
+        throttle.note_success("anna", "a")
+    assert throttle.wait_s("berta", "a") == 0
+
+
+def test_who_has_signed_in_from_an_address_is_not_locked_out_of_it_by_others() -> None:
+    throttle = Throttle(lambda: 0.0)
+    throttle.note_success("anna", "home")
+    for number in range(2 * FREE["name"]):
+        throttle.note_failure("anna", f"address-{number}")
+        throttle.note_failure(f"name-{number}", "home")
+    assert throttle.wait_s("anna", "elsewhere") > 0
+    assert throttle.wait_s("berta", "home") > 0
+    assert throttle.wait_s("anna", "home") == 0
+    for _ in range(FREE["pair"]):
+        throttle.note_failure("anna", "home")
+    assert throttle.wait_s("anna", "home") == LOCK_S
+
+
+def test_attempts_side_by_side_are_no_more_than_could_be_free() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for _ in range(FREE["pair"] - 1):
+        throttle.note_failure("anna", "a")
+    with throttle.attempt("anna", "a"):
+        assert throttle.wait_s("anna", "a") == BUSY_S
+        assert throttle.wait_s("berta", "a") == 0
+    assert throttle.wait_s("anna", "a") == 0
+    with ExitStack() as under_way:
+        for number in range(CHECKS_MAX):
+            under_way.enter_context(throttle.attempt(f"name-{number}", f"address-{number}"))
+        assert throttle.wait_s("anna", "elsewhere") == BUSY_S
 
 
 def test_many_names_from_one_address_and_many_addresses_at_one_name_are_slowed_down_too() -> None:
@@ -210,7 +281,8 @@ def test_a_network_of_ipv6_counts_as_one_address_and_ipv4_behind_it_does_not() -
 def test_signing_in_does_not_count_as_a_failure() -> None:
     throttle = Throttle(lambda: 0.0)
     for _ in range(10 * FREE["name"]):
-        throttle.note_failure("anna", "a")
+        with throttle.attempt("anna", "a"):
+            assert throttle.wait_s("anna", "a") == 0
         throttle.note_success("anna", "a")
     assert throttle.wait_s("anna", "a") == 0
 
