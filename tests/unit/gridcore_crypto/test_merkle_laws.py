@@ -224,3 +224,9 @@ def test_a_full_row_with_salt_and_prefix_fills_one_block() -> None:
     assert 1 + SALT_BYTES + merkle.ROW_BYTES_MAX + 9 == 64  # 0x80 and the length follow the message
     with pytest.raises(EncodingError, match="salt of 15 bytes"):
         merkle.salted_leaf_hash(b"s" * 15, b"row")
+
+
+@given(st.integers(0, 70), st.integers(0, 70))
+def test_salts_from_a_number_on_are_those_of_the_whole(first: int, count: int) -> None:
+    whole = merkle.salts(b"seed", first + count)
+    assert list(merkle.salts(b"seed", count, first)) == list(whole)[first:]
