@@ -17,7 +17,7 @@ from gridledger.bench import Measurement, best_seconds
 ROWS_HASHED = 1_000_000
 ROW_BYTES = 25
 SEED = bytes(32)
-ROUNDS = 9
+ROUNDS = 20
 
 
 def sm3_rows() -> Measurement:
