@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 from gridcore import cbor
 from gridcore.envelope import Transaction
 from gridcore.forms import DIGEST, Form, integer, octets
-from gridcore.registry.row import ROW_BYTES_MAX, Row, rows_root
+from gridcore.registry.row import ROW_BYTES_MAX, rows_root
 from gridcore.transactions.content import CLIENT_NAMED, ClientNamed, check_fields
 
 ROWS_MAX: Final = 4_096
@@ -71,19 +71,3 @@ def decode_attached_rows(attachment: bytes) -> AttachedRows:
     """Inverse of AttachedRows.encode. EncodingError for anything else; the rows themselves are not looked at."""
     value = cbor.decode(attachment, items_max=ATTACHMENT_ITEMS_MAX)
     return AttachedRows(**check_fields("attachment", value, _ATTACHMENT))
-
-
-class Registration(NamedTuple):
-    """A registration ready to be signed, and what travels beside it: see ``content.sign_content``."""
-
-    content: RegistryRegister
-    attachment: bytes
-
-
-def register_rows(rows: Sequence[Row], *, seed: bytes, client_id: bytes, valid_until_s: int) -> Registration:
-    """What an administrator signs to record these rows. seed: 32 random bytes; client_id: 16; valid_until_s: ledger time."""
-    attached = AttachedRows(seed, [row.encode() for row in rows])
-    content = RegistryRegister(
-        client_id=client_id, valid_until_s=valid_until_s, rows=len(rows), rows_root=attached.root
-    )
-    return Registration(content, attached.encode())

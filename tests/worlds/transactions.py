@@ -16,7 +16,7 @@ from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach, split_attachment
-from gridcore.transactions.registry_register import register_rows
+from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
 from tests.worlds.keys import sign
 
 
@@ -55,16 +55,19 @@ class Sender:
         self.now_s = to_s
         return self.signed(signer, content)
 
-    def register(self, rows: Sequence[Row], *, signer: str = "admin", valid_until_s: int | None = None) -> bytes:
-        """registry/register of these rows, under an id that follows from them, valid for an hour."""
+    def register(
+        self, rows: Sequence[Row], *, signer: str = "admin", valid_until_s: int | None = None, key: str = ""
+    ) -> bytes:
+        """registry/register of these rows, under an id that follows from them, valid for an hour; ``key`` as in ``wire``."""
         digest = sm3(b"".join(row.encode() for row in rows))
-        content, attachment = register_rows(
-            rows,
-            seed=digest,
+        attached = AttachedRows(digest, [row.encode() for row in rows])
+        content = RegistryRegister(
             client_id=digest[:16],
             valid_until_s=self.now_s + 3_600 if valid_until_s is None else valid_until_s,
+            rows=len(rows),
+            rows_root=attached.root,
         )
-        return self.signed(signer, content, attachment)
+        return self.signed(signer, content, attached.encode(), key)
 
     def order(
         self,

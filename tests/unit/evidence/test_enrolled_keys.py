@@ -8,7 +8,6 @@ from pathlib import Path
 from gridcore import verify
 from gridcore.registry.row import Row
 from gridcore.registry.signer import SIGNER, Signer
-from gridcore.transactions.registry_register import register_rows
 from ledger.evidence import build_bundle
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
@@ -24,11 +23,7 @@ TRUST = verify.decode_trust(json.dumps(trust_of(TWO_AREAS.genesis)).encode())
 def enrol(sender: Sender, name: str, new_key: str, role: str, *, admin_key: str) -> bytes:
     """The administrator records another key of a signer, signed by one of its own."""
     row = Row(SIGNER.key(name), START_S, SIGNER.encode(Signer(UTILITY, key(new_key).public_key, [role])))
-    seed = bytes([len(new_key)]) * 32
-    content, attachment = register_rows(
-        [row], seed=seed, client_id=new_key.encode().ljust(16)[:16], valid_until_s=START_S + 3_600
-    )
-    return sender.signed("admin", content, attachment, admin_key)
+    return sender.register([row], key=admin_key)
 
 
 def test_keys_enrolled_one_by_another_are_tied_to_genesis(tmp_path: Path) -> None:
