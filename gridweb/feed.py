@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 
@@ -69,15 +69,31 @@ class Feed:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def open(self, last_id: int | None, who: str = "") -> AsyncIterator[bytes]:
-        """A stream from behind event ``last_id`` (None: from now on) for user ``who``. Problem 503 when too many are open."""
+    def look_again(self) -> None:
+        """A session has ended: the streams that rest on it end now."""
+        self._wake()
+
+    def open(
+        self, last_id: int | None, who: str = "", *, stands: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """A stream from behind event ``last_id`` (None: from now on) for user ``who``, for as long as its session ``stands``.
+
+        Problem 503 when too many are open.
+        """
         if self.listeners >= LISTENERS_MAX:
             raise Problem("busy", f"{LISTENERS_MAX} event streams are open already; try again later")
-        if self._listeners[who] >= LISTENERS_OF_ONE_MAX:
-            raise Problem("busy", f"{LISTENERS_OF_ONE_MAX} event streams of yours are open already; close some")
-        return self._stream(last_id, who)
+        if not self._has_room(who):
+            raise Problem("busy", f"{self._listeners[who]} event streams of yours are open already; close some")
+        return self._stream(last_id, who, stands)
 
-    async def _stream(self, last_id: int | None, who: str) -> AsyncIterator[bytes]:
+    def _has_room(self, who: str) -> bool:
+        """Nobody has more streams than are still free: however many take all they can, there is one for who comes next."""
+        return self._listeners[who] < min(LISTENERS_OF_ONE_MAX, LISTENERS_MAX - self.listeners)
+
+    async def _stream(self, last_id: int | None, who: str, stands: Callable[[], bool]) -> AsyncIterator[bytes]:
+        if not self._has_room(who):  # counted from here on: others were opened at the same time
+            yield b"retry: 30000\n\n"
+            return
         self._listeners[who] += 1
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
@@ -87,24 +103,26 @@ class Feed:
             if not oldest - 1 <= position < self._next_id:
                 position = self._next_id - 1
                 yield Event(position, "reset", {}).encode()
-            while True:
+            while stands():
                 changed = self._changed
                 for event in [event for event in self._backlog if event.id > position]:
                     position = event.id
                     yield event.encode()
                 if self._stop.is_set():
                     return
-                if changed.is_set():
-                    continue
-                waiting = asyncio.ensure_future(changed.wait())
-                try:
-                    done, _ = await asyncio.wait(
-                        (waiting, stopping), timeout=self._heartbeat_s, return_when=asyncio.FIRST_COMPLETED
-                    )
-                finally:
-                    waiting.cancel()
-                if not done:
+                if not changed.is_set() and not await self._news(changed, stopping):
                     yield b": still here\n\n"
         finally:
             self._listeners -= Counter((who,))  # and forgets who has none left
             stopping.cancel()
+
+    async def _news(self, changed: asyncio.Event, stopping: asyncio.Future[Any]) -> bool:
+        """Wait until something changed or all streams end; False when a heartbeat's time has passed before."""
+        waiting = asyncio.ensure_future(changed.wait())
+        try:
+            done, _ = await asyncio.wait(
+                (waiting, stopping), timeout=self._heartbeat_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        return bool(done)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import sqlite3
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.clock import Clock
 from gridcore.logs import get_logger
@@ -27,6 +27,13 @@ TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_MAX: Final = 64
 
 log = get_logger(__name__)
+
+
+class _Session(NamedTuple):
+    """A session that stands, and when it was last used."""
+
+    viewer: Viewer
+    seen_s: int
 
 
 class Sessions:
@@ -70,6 +77,22 @@ class Sessions:
 
     def find(self, token: str | None) -> Viewer | None:
         """Who holds a token, if its session still stands; its use is noted."""
+        session = self._standing(token)
+        if token is None or session is None:
+            return None
+        now_s = self._clock.now_s()
+        if now_s - session.seen_s >= SEEN_STEP_S:
+            try:
+                self._database.execute("UPDATE session SET seen_s = ? WHERE digest = ?", (now_s, _digest(token)))
+            except sqlite3.OperationalError as error:  # a full disk signs nobody out
+                log.warning("session_use_not_noted", reason=str(error))
+        return session.viewer
+
+    def stands(self, token: str | None) -> bool:
+        """Whether a token's session still stands. That is no use of it: an open stream keeps nobody signed in."""
+        return self._standing(token) is not None
+
+    def _standing(self, token: str | None) -> _Session | None:
         if not token or len(token) > TOKEN_CHARACTERS_MAX:
             return None
         row = self._database.execute(
@@ -82,12 +105,7 @@ class Sessions:
         now_s = self._clock.now_s()
         if now_s - seen_s > IDLE_S or now_s - created_s > AGE_S:
             return None  # its row goes with the next sign-in
-        if now_s - seen_s >= SEEN_STEP_S:
-            try:
-                self._database.execute("UPDATE session SET seen_s = ? WHERE digest = ?", (now_s, _digest(token)))
-            except sqlite3.OperationalError as error:  # a full disk signs nobody out
-                log.warning("session_use_not_noted", reason=str(error))
-        return Viewer(name, Role(role), party)
+        return _Session(Viewer(name, Role(role), party), seen_s)
 
     def end(self, token: str) -> None:
         """End one session. OperationalError when the database takes no writes: then it is not ended."""

@@ -122,6 +122,7 @@ def _end_session() -> None:
     token = g.cookies.read("session")
     if token is not None:
         site().sessions.end(token)
+        site().feed.look_again()
 
 
 async def _form(target: str, failure: str = "") -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
-from quart import Blueprint, Response, jsonify, request, send_from_directory
+from quart import Blueprint, Response, g, jsonify, request, send_from_directory
 
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.problems import Problem
@@ -75,10 +76,11 @@ async def status_fragment() -> str:
 @pages.get("/events")
 @requires(*EVERY_ROLE)
 async def events() -> Response:
-    """The event stream, from behind the browser's last event where it names one."""
+    """The event stream, from behind the browser's last event where it names one; it ends with the session."""
     last = request.headers.get("Last-Event-ID") or request.args.get("after", "")
     is_id = last.isascii() and last.isdecimal() and len(last) <= EVENT_ID_DIGITS_MAX
-    stream = site().feed.open(int(last) if is_id else None, viewer().name)
+    stands = partial(site().sessions.stands, g.cookies.read("session"))
+    stream = site().feed.open(int(last) if is_id else None, viewer().name, stands=stands)
     response = Response(stream, content_type="text/event-stream")
     response.timeout = None
     response.headers["X-Accel-Buffering"] = "no"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from gridcore.serving.problems import Problem
 from gridweb.access import Role
 from gridweb.feed import BACKLOG_MAX, LISTENERS_MAX, LISTENERS_OF_ONE_MAX, Feed
 from tests.unit.web.web_world import make_world
+from tests.waiting import until
 
 PATIENCE_S = 30.0
 
@@ -89,7 +92,7 @@ async def test_a_reader_that_leaves_is_not_counted_any_more() -> None:
 
 async def test_more_listeners_than_the_bound_are_asked_to_come_back() -> None:
     feed = feed_of()
-    streams = [feed.open(None, f"user-{number // LISTENERS_OF_ONE_MAX}") for number in range(LISTENERS_MAX)]
+    streams = [feed.open(None, f"user-{number}") for number in range(LISTENERS_MAX)]
     for stream in streams:
         await take(stream, 1)
     with pytest.raises(Problem, match=f"{LISTENERS_MAX} event streams are open already"):
@@ -106,6 +109,72 @@ async def test_one_user_does_not_take_the_streams_of_the_others() -> None:
     await take(feed.open(None, "berta"), 1)
     await streams[0].aclose()  # type: ignore[attr-defined]  # it is a generator
     await take(feed.open(None, "anna"), 1)
+
+
+async def take_all(feed: Feed, who: str) -> list[AsyncIterator[bytes]]:
+    """As many streams as one user gets."""
+    streams: list[AsyncIterator[bytes]] = []
+    with suppress(Problem):
+        while True:
+            streams.append(feed.open(None, who))
+            await take(streams[-1], 1)
+    return streams
+
+
+async def test_users_who_take_all_they_can_leave_streams_to_those_who_come_later() -> None:
+    feed = feed_of()
+    streams = [stream for number in range(10) for stream in await take_all(feed, f"user-{number}")]
+    assert len(streams) == feed.listeners > LISTENERS_MAX // 2
+    assert await take(feed.open(None, "another"), 1) == ["retry: 2000\n\n"]
+
+
+async def test_streams_asked_for_all_at_once_are_no_more_than_one_by_one() -> None:
+    feed = feed_of()
+    streams = [feed.open(None, "anna") for _ in range(2 * LISTENERS_OF_ONE_MAX)]  # none of them has begun
+    first = [(await take(stream, 1))[0] for stream in streams]
+    assert first == ["retry: 2000\n\n"] * LISTENERS_OF_ONE_MAX + ["retry: 30000\n\n"] * LISTENERS_OF_ONE_MAX
+    assert feed.listeners == LISTENERS_OF_ONE_MAX
+
+
+async def test_a_stream_ends_with_the_session_that_it_rests_on() -> None:
+    feed, standing = feed_of(), {"anna", "berta"}
+    streams = [feed.open(None, who, stands=partial(standing.__contains__, who)) for who in ("anna", "berta")]
+    for stream in streams:
+        await take(stream, 1)
+    waiting = [asyncio.create_task(take(stream, 1)) for stream in streams]
+    await asyncio.sleep(0)
+    standing.remove("anna")
+    feed.look_again()
+    with pytest.raises((StopAsyncIteration, RuntimeError)):
+        await waiting[0]
+    feed.publish_status()
+    assert await waiting[1] == ["id: 10\nevent: status\ndata: {}\n\n"]
+    assert feed.listeners == 1
+
+
+async def test_a_session_that_ends_by_itself_or_beside_the_pages_ends_its_stream_with_the_next_heartbeat() -> None:
+    stands = [True]
+    stream = feed_of(heartbeat_s=0.001).open(None, stands=lambda: stands[0])
+    await take(stream, 2)
+    stands.clear()
+    stands.append(False)
+    with pytest.raises((StopAsyncIteration, RuntimeError)):
+        await take(stream, 2)
+
+
+async def test_signing_out_ends_the_streams_of_this_browser_and_no_others(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    leaving, staying = world.browser(Role.UTILITY), world.browser(Role.UTILITY)
+    async with leaving.client.request("/events") as stream, staying.client.request("/events") as other:
+        for connection in (stream, other):
+            await connection.send_complete()
+            assert await connection.receive() == b"retry: 2000\n\n"
+        assert world.site.feed.listeners == 2
+        assert (await leaving.post("/sign-out")).status_code == 303
+        await until(lambda: world.site.feed.listeners == 1)
+        world.site.feed.publish_status()
+        assert (await other.receive()).startswith(b"id: ")
+        await other.disconnect()
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
