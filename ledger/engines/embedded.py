@@ -264,7 +264,7 @@ class EmbeddedEngine:
         if decision.code == Code.ACCEPTED:
             return Outcome(Code.EXISTS, entry.transaction.id, decision.height)
         # The id does not cover signature and attachment: only the very same bytes are the same refusal.
-        same = self._ledger.results(decision.height)[decision.position].digest == entry.transaction.digest
+        same = self._ledger.result_of(entry.transaction.id, decision).digest == entry.transaction.digest
         return Outcome(Code(decision.code), entry.transaction.id, decision.height) if same else None
 
     def _answer_of(self, result: Result) -> Outcome:

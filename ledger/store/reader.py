@@ -262,13 +262,15 @@ class LedgerReader:
     def find_transaction(self, transaction_id: bytes) -> Decision | None:
         """How a transaction was decided: where it was applied, else where it was last refused, else None."""
         with self._lock:
-            decision = self._db.indexes.find_transaction(transaction_id)
-        if decision is not None:
-            results = self.results(decision.height) if 1 <= decision.height <= self.height else ()
-            entry = results[decision.position] if 0 <= decision.position < len(results) else None
-            if entry is None or (entry.id, entry.code) != (transaction_id, decision.code):
-                raise self._db.damage("the index of transactions")
-        return decision
+            return self._db.indexes.find_transaction(transaction_id)
+
+    def result_of(self, transaction_id: bytes, decision: Decision) -> ResultEntry:
+        """What the block of a decision has of that transaction. StoreError where the block knows another one there."""
+        results = self.results(decision.height) if 1 <= decision.height <= self.height else ()
+        entry = results[decision.position] if 0 <= decision.position < len(results) else None
+        if entry is None or (entry.id, entry.code) != (transaction_id, decision.code):
+            raise self._db.damage("the index of transactions")
+        return entry
 
     def find_applied(self, transaction_id: bytes) -> Decision | None:
         """Where a transaction was applied, or None."""
@@ -291,7 +293,7 @@ class LedgerReader:
         decision = self.find_transaction(transaction_id)
         if decision is None:
             return None
-        entry = self.results(decision.height)[decision.position]
+        entry = self.result_of(transaction_id, decision)
         wire = self.block(decision.height).transactions[decision.position]
         return DecidedTransaction(decision.height, decision.position, wire, entry.digest, entry.code, entry.id)
 
@@ -304,14 +306,13 @@ class LedgerReader:
         decision = self.find_transaction(transaction_id)
         if decision is None:
             return None
-        decided = self._block_tree(decision.height)
-        entry = decided.results[decision.position]
+        entry = self.result_of(transaction_id, decision)
         return Receipt(
             header=self.header(decision.height),
             certificate=self.certificate(decision.height),
             digest=entry.digest,
             code=entry.code,
-            path=tuple(decided.tree.sided_path(decision.position)),
+            path=tuple(self.data_path(decision.height, decision.position)),
         ).encode()
 
     def _block_tree(self, height: int) -> _BlockTree:

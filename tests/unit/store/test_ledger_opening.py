@@ -259,7 +259,7 @@ def test_what_was_replaced_and_is_damaged_makes_no_proof(tmp_path: Path) -> None
         ),
         (
             "UPDATE transactions SET position = position + 1 WHERE height = 3",
-            lambda ledger: ledger.find_transaction(transaction_id(BLOCKS[2][0])),
+            lambda ledger: ledger.transaction(transaction_id(BLOCKS[2][0])),
             "the index of transactions",
         ),
         (
