@@ -26,6 +26,7 @@ INT_MIN: Final = -(1 << 64)
 INT_MAX: Final = (1 << 64) - 1
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_DIGEST_BYTES: Final = 32
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _SIMPLE_NAMES = {0xF7: "undefined", 0xF9: "a half float", 0xFA: "a single float", 0xFB: "a double float"}
 
@@ -35,6 +36,13 @@ def encode(value: Value) -> bytes:
     out: list[bytes] = []
     _encode(value, out, 0)
     return b"".join(out)
+
+
+def encode_digests(packed: bytes) -> bytes:
+    """``encode`` of a list of 32-byte strings, which ``packed`` holds one behind the other: many at once."""
+    head = _head(_BYTES, _DIGEST_BYTES)
+    items = [head + packed[start : start + _DIGEST_BYTES] for start in range(0, len(packed), _DIGEST_BYTES)]
+    return _head(_ARRAY, len(items)) + b"".join(items)
 
 
 def decode(data: bytes, *, items_max: int = ITEMS_MAX) -> Any:

@@ -68,8 +68,7 @@ def build_bundle(
         EvidenceError: no such party, run or line.
         EvidenceNotYetError: what the bill rests on stands in the newest block; one block later it can be proved.
     """
-    area, leaf = _find_run(reader, party, slot_start_s, run)
-    row = int(area.settling[area.settling_row_of[party]])
+    area, leaf, row = _find_run(reader, party, slot_start_s, run)
     _check_line(reader, contracts, area, leaf, row, line_kind)
     return encode_bundle(ReaderEvidence(reader), _settled_point(reader, contracts[leaf.contract], area, leaf, row))
 
@@ -87,8 +86,8 @@ def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
 # ------------------------------------------------------------------------------------------------------ run and line
 
 
-def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> tuple[Area, RunLeaf]:
-    """The party's area as it was in the slot, and the run."""
+def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> tuple[Area, RunLeaf, int]:
+    """The party's area as it was in the slot, the run, and the row of the zone that is billed to the party."""
     registered = in_force(reader, PARTY, party, slot_start_s, reader.height) if slot_start_s >= 0 else None
     known = registered or in_force(reader, PARTY, party, reader.ledger_time_s, reader.height)
     found = None if known is None else reader.registry.zone_of_area(known.record.area)
@@ -100,9 +99,10 @@ def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> 
         raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no run {run!r} (yet)")
     zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
     area = Area(known.record.area, number, zone_then, reader.registry)
-    if party not in area.settling_row_of:
+    settling_row = area.settling_row_of(party)
+    if settling_row is None:
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
-    return area, leaf
+    return area, leaf, int(area.settling[settling_row])
 
 
 def _check_line(
@@ -193,7 +193,7 @@ def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> 
     rows = SaltedRows(orders.fill_rows, fills_seed(orders.seed))
     proven = []
     for at in own[np.argsort(fills.counter[own], kind="stable")].tolist():
-        decided = _transaction(reader, orders.ids[at])
+        decided = _transaction(reader, orders.ids[at].tobytes())
         fill = rows.proof(at, gate.fills_root, "fill")
         proven.append(ProvenOrder(recorded(reader, decided, decode_transaction(decided.wire)), fill))
     return proven

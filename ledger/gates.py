@@ -11,7 +11,7 @@ from gridcore.rows import PackedRows
 from ledger.leaves.book import SIDES, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.columns import split_row
+from ledger.leaves.columns import Digests, split_row
 from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
 from ledger.registry.areas import Area
@@ -50,7 +50,7 @@ class GateOrders:
 
     fills: FillsLeaf
     seed: bytes
-    ids: tuple[bytes, ...]
+    ids: Digests
 
     @property
     def fill_rows(self) -> PackedRows:
@@ -90,8 +90,8 @@ def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number
     first, end = np.searchsorted(fills.area, [number, number + 1]).tolist()
     book = load_orders(reader, slot_start_s, zone.name)
     own = book.take(by_order_id(reader.registry, book.area, book.party, book.counter)[first:end])
-    seed = area_seed(number, slot_start_s, zone.name, [bytes(seed) for seed in own.seeds])
-    return GateOrders(fills.take(slice(first, end)), seed, tuple(bytes(identity) for identity in own.ids))
+    seed = area_seed(number, slot_start_s, zone.name, own.seeds)
+    return GateOrders(fills.take(slice(first, end)), seed, own.ids)
 
 
 def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> list[ShownOrder]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from ledger.leaves.columns import Int64
 from ledger.registry.in_force import Registry
@@ -50,10 +51,13 @@ class Area:
         """The party of each settling row."""
         return tuple(self.registry.parties[number] for number in self.in_force.party[self.settling].tolist())
 
-    @cached_property
-    def settling_row_of(self) -> Mapping[str, int]:
-        """Index into ``settling`` of each party's row."""
-        return {party: row for row, party in enumerate(self.parties)}
+    def settling_row_of(self, party: str) -> int | None:
+        """Index into ``settling`` of a party's row, or None where none is billed to it."""
+        number = self.registry.party_number.get(party)
+        if number is None:
+            return None
+        found = np.flatnonzero(self.in_force.party[self.settling] == number)
+        return int(found[0]) if len(found) else None
 
     def party_of(self, row: int) -> str | None:
         """The party of a row of the zone, or None where nobody is billed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -45,7 +44,6 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
     book = book.take(by_order_id(draft.registry, book.area, book.party, book.counter))
     area_starts = np.searchsorted(book.area, np.arange(len(zone.areas) + 1))
     result = _clear_areas(draft, by_contract.contract, in_force, book, area_starts)
-    order_seeds = [bytes(seed) for seed in book.seeds]
     fills = FillsLeaf(
         area=book.area,
         counter=book.counter,
@@ -54,14 +52,14 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
         price_micro_per_kwh=book.price_micro_per_kwh,
         quantity_wh=book.quantity_wh,
         side=book.side,
-        seed=sm3(cbor.encode(["clearing-seed/2", slot_start_s, zone.name, order_seeds])),
+        seed=_seed_over(["clearing-seed/2", slot_start_s, zone.name], book.seeds),
     )
-    roots = _gate_roots(zone.name, slot_start_s, area_starts, fills, order_seeds)
+    roots = _gate_roots(zone.name, slot_start_s, area_starts, fills, book.seeds)
     rules_digests = digests(in_force.rules_digests)[in_force.rules]
     cleared = _cleared(result, np.diff(area_starts), roots, rules_digests, fills.seed)
     _write(draft, by_contract, zone, slot_start_s, cleared)
     save_fills(draft, slot_start_s, zone.name, fills)
-    return len(order_seeds)
+    return len(book.seeds)
 
 
 class _Cleared(NamedTuple):
@@ -97,9 +95,7 @@ class _GateRoots(NamedTuple):
     book: Digests
 
 
-def _gate_roots(
-    zone: str, slot_start_s: int, area_starts: Int64, fills: FillsLeaf, order_seeds: Sequence[bytes]
-) -> _GateRoots:
+def _gate_roots(zone: str, slot_start_s: int, area_starts: Int64, fills: FillsLeaf, order_seeds: Digests) -> _GateRoots:
     areas = len(area_starts) - 1
     fills_roots, book_roots = [merkle.EMPTY_ROOT] * areas, [merkle.EMPTY_ROOT] * areas
     for area in np.flatnonzero(np.diff(area_starts)).tolist():
@@ -171,9 +167,15 @@ def cleared_rows(cleared: ClearedLeaf) -> PackedRows:
     )
 
 
-def area_seed(area: int, slot_start_s: int, zone: str, order_seeds: Sequence[bytes]) -> bytes:
+def area_seed(area: int, slot_start_s: int, zone: str, order_seeds: Digests) -> bytes:
     """The secret from which the salts of an area's book and fills follow; ``order_seeds`` in the order of the order ids."""
-    return sm3(cbor.encode(["clearing-seed/2", area, slot_start_s, zone, list(order_seeds)]))
+    return _seed_over(["clearing-seed/2", area, slot_start_s, zone], order_seeds)
+
+
+def _seed_over(words: list[int | str], order_seeds: Digests) -> bytes:
+    """SM3 of canonical [*words, [order seeds]]."""
+    before = cbor.encode([*words, 0])[:-1]  # all but the last item, which is one byte
+    return sm3(before + cbor.encode_digests(order_seeds.tobytes()))
 
 
 def fills_seed(seed: bytes) -> bytes:

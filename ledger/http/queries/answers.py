@@ -24,7 +24,7 @@ def settling_window(area: Area, party: str | None, start: int) -> tuple[int, int
     """The page of settling rows at ``start``; for one party, its row alone. Problem 404 for a party that has none."""
     if party is None:
         return window(len(area.settling), start)
-    row = area.settling_row_of.get(party)
+    row = area.settling_row_of(party)
     if row is None:
         raise Problem("not-found", f"no party {party!r} in area {area.id!r}")
     return row, row + 1, None

@@ -304,3 +304,8 @@ def test_an_error_quotes_little_of_what_it_refuses(fail: Callable[[], object]) -
         fail()
     assert len(str(raised.value)) < 160
     assert "\n" not in str(raised.value)
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=30))
+def test_digests_packed_are_encoded_as_their_list(digests: list[bytes]) -> None:
+    assert cbor.encode_digests(b"".join(digests)) == cbor.encode(digests)
