@@ -183,9 +183,7 @@ class _Reader:
 
     def _text(self, value: str, hint: Any, metadata: Mapping[str, Any], where: str) -> object:
         if hint is Path:
-            if not value:
-                self._fail("", where, "is empty; give a path")
-            return self._folder / Path(value).expanduser()
+            return self._path(value, where)
         schemes = metadata.get("schemes", ())
         if metadata.get("secret"):
             schemes = schemes or SCHEMES
@@ -198,8 +196,18 @@ class _Reader:
             if not colon or scheme not in schemes or not rest:
                 self._fail("", where, "is no usable reference; start it with " + _listed([f"{s}:" for s in schemes]))
             if scheme == "file":
-                return f"file:{self._folder / Path(rest).expanduser()}"
+                return f"file:{self._path(rest, where)}"
         return value
+
+    def _path(self, value: str, where: str) -> Path:
+        if not value:
+            self._fail("", where, "is empty; give a path")
+        if "\0" in value:
+            self._fail("", where, "holds a zero byte, which no path has")
+        try:
+            return self._folder / Path(value).expanduser()
+        except RuntimeError:  # a user who is unknown, or has no home
+            self._fail("", where, "begins with the home folder of a user who is not known here; write the path out")
 
     def _check_range(self, size: int, metadata: Mapping[str, Any], where: str, unit: str) -> None:
         low, high = metadata.get("min"), metadata.get("max")

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from gridcore.serving.ports import check_free
-    from gridledger.demo.run import Plan, choose_folder, run_demo
+    from gridledger.demo.folder import choose_folder
+    from gridledger.demo.run import Plan, run_demo
 
     if args.headless and args.port is not None:
         raise UsageError("gridledger demo: --port is where pages are, and --headless has none; leave one of them out")

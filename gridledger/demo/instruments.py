@@ -12,6 +12,7 @@ from typing import Final
 from firmware_profiles import load_profile
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
+from gridledger.demo.folder import write_new
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.rules import SLOT_S
 from gridledger.demo.scene import Scene
@@ -107,7 +108,7 @@ async def instruments_of(scene: Scene, world: World, broker: Broker | None) -> A
             text = _edge_toml(scene, world, number, endpoints, list(zip(rows, meters, strict=True)))
             if broker is not None and number == 1:
                 text += "\n" + devices_toml(broker.port, placed)
-            scene.edge_config(number).write_text(text)
+            write_new(scene.edge_config(number), text)
             areas.append(AreaMeters(rows, fleet))
         devices = None
         if placed:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from gridledger.demo.folder import write_new
 from gridledger.demo.scene import Scene
 
 URL_WITHIN_S: Final = 15.0
@@ -18,12 +19,13 @@ ASK_EVERY_S: Final = 0.1
 def write_web_config(scene: Scene) -> None:
     """Write ``run/web.toml``: pages on loopback, by role without a password, that follow the demonstration's node."""
     address = urlsplit(scene.pages_url or "")
-    scene.web_config.write_text(
+    write_new(
+        scene.web_config,
         f'node = "{scene.url}"\n\n'
         '[key]\nsigner = "web"\nuri = "file:web.pem"\npassword = "file:web.password"\n\n'
         '[web]\ntrust = "../trust.json"\nusers = "users.db"\ndemo = true\n\n'
         f'[web.listen]\nhost = "{address.hostname}"\nport = {address.port}\n\n'
-        '[series]\npath = "series.db"\n'
+        '[series]\npath = "series.db"\n',
     )
 
 

@@ -205,8 +205,8 @@ def results_root(tables: Tables) -> bytes:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[int | str]]) -> None:
-    """Write one CSV file: a header line, comma, newline."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """Make one CSV file: a header line, comma, newline. FileExistsError when something stands there."""
+    with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -19,12 +17,13 @@ from typing import Any, Protocol
 
 from firmware_profiles import load_profile
 from gridcore import verify
-from gridcore.errors import GridError, UsageError
+from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
+from gridledger.demo.folder import write_new
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.processes import Supervised
@@ -78,17 +77,6 @@ class Audience(Protocol):
         """What it came to; once, when the last slot is settled and every file is written."""
 
 
-def choose_folder(out: Path | None, seed: int) -> Path:
-    """The folder to fill: ``out`` if it is absent or empty (else UsageError), by default a new one in the current folder."""
-    if out is None:
-        names = (Path(f"demo-{seed}-{number}") for number in itertools.count(1))
-        out = next(path for path in names if not path.exists())
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"gridledger demo: --out {out}: is not empty; name an absent or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    return out.resolve()
-
-
 async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     """Build the world, start the processes, run the slots, write the files; headless, end the processes.
 
@@ -99,9 +87,9 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world(households=plan.households, slots=plan.slots, seed=plan.seed)
     scene = lay_out(plan.out, world, plan.pages_port)
-    (plan.out / "trust.json").write_text(json.dumps(trust_of(scene.genesis), indent=2) + "\n")
+    write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
     write_world(plan.out, world)
-    (plan.out / "rules.toml").write_text(rules_toml())
+    write_new(plan.out / "rules.toml", rules_toml())
     if scene.pages_url is not None:
         write_web_config(scene)
     utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
@@ -153,11 +141,11 @@ def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected
     root = results_root(tables)
     for name, rows in tables.files().items():
         write_csv(out / name, COLUMNS[name], rows)
-    shutil.copyfile(verify.__file__, out / "verify.py")
+    write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     profiles = {meter.profile for meter in world.meters}
     inputs = {"seed": plan.seed, "slots": plan.slots, "households": plan.households, "chain": scene.chain}
     manifest = _manifest(out, root=root, profiles=profiles, **inputs)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_new(out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     summary = summarise(
         world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=elapsed_s(), out=out
     )
@@ -224,10 +212,10 @@ async def _save_sample(client: Client, tables: Tables, world: World, out: Path) 
         "run": line.run,
     }
     bundle = await patiently(lambda: client.fetch_bytes("evidence", **terms))
-    (out / "sample.evd").write_bytes(bundle)
+    write_new(out / "sample.evd", bundle)
     area = next(meter.area for meter in world.meters if meter.party == line.party)
     book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=line.slot_start_s))
-    (out / "sample.book").write_bytes(book)
+    write_new(out / "sample.book", book)
     return f"{kind} of {line.party}, slot {line.slot_start_s}"
 
 

@@ -11,6 +11,7 @@ from gridcore.genesis import Genesis
 from gridcore.serving.ports import HOST, check_free, free_port
 from gridcore.signers import save_key
 from gridcore.sm import SigningKey
+from gridledger.demo.folder import write_new
 from gridledger.demo.genesis import build_genesis, gateway_of
 from ledger.store.directory import init_ledger
 from settlement.catalogue import contract_pin
@@ -66,15 +67,17 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
     public_keys = {name: key.public_key for name, key in keys.items()}
     pin, contract_id = contract_pin(CONTRACT.contract_id), CONTRACT.contract_id
     genesis = build_genesis(world, public_keys, pin, contract_id, secrets.token_bytes(32))
+    (out / "ledger").mkdir()  # a new one: not what a link leads to
     init_ledger(out / "ledger", genesis.encode())
     for name in names:
         _save_key(run_dir, name, keys[name])
     pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"
     scene = Scene(out, run_dir, out / "ledger", genesis, keys, f"http://{HOST}:{port}", pages_url)
-    scene.node_config.write_text(
+    write_new(
+        scene.node_config,
         'data_dir = "../ledger"\nlog_level = "info"\n\n'
         f'[listen]\nhost = "{HOST}"\nport = {port}\n\n'
-        '[key]\nuri = "file:operator.pem"\npassword = "file:operator.password"\n'
+        '[key]\nuri = "file:operator.pem"\npassword = "file:operator.password"\n',
     )
     return scene
 

@@ -102,6 +102,15 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
         ('gateway = "g"\nlimits_wh = {a = "x"}', "limits_wh.a = 'x' does not fit"),
         ('gateway = "g"\noutbox = ""', "outbox is empty; give a path"),
         (
+            'gateway = "g"\noutbox = "~nobody-here/o"',
+            "outbox begins with the home folder of a user who is not known here",
+        ),
+        ('gateway = "g"\noutbox = "a\\u0000b"', "outbox holds a zero byte, which no path has"),
+        (
+            'gateway = "g"\nkey = "file:~nobody-here/k"',
+            "key begins with the home folder of a user who is not known here",
+        ),
+        (
             'gateway = "g"\n[first]\naddress = 1\nprofile = "sdm360"',
             "first.profile = 'sdm360' is not allowed; choose 'sdm630' or 'acrel'",
         ),
