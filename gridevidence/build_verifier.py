@@ -23,15 +23,17 @@ PACKAGE: Final = "gridevidence"
 FUTURE: Final = "__future__"
 LINE_LENGTH: Final = 120
 
-DOCSTRING: Final = """Check one line of an electricity bill, offline, with nothing but Python 3.11 and this file.
+DOCSTRING: Final = """Check an electricity bill, offline, with nothing but Python 3.11 and this file.
 
     python -I -S verify.py BUNDLE --trust FILE [--with-book FILE] [--json]
 
-BUNDLE (`.evd`) is the evidence for one bill line. FILE (`trust.json`) says whose signatures count; get it from somewhere you
-trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2 signatures and SM3 digests alone, that
-  * the amount is the energy times the price that the recorded rules, or the market's clearing, give;
-  * the energy follows from two register readings and from the orders that were filled;
-  * the meter's gateway signed both readings, the party itself each order, for this slot and this chain;
+BUNDLE (`.evd`) is the evidence for what one metering point was billed in one slot. FILE (`trust.json`) says whose signatures
+count; get it from somewhere you trust, never from the sender of the bundle. A bundle that is *verified* proves, by SM2
+signatures and SM3 digests alone, that
+  * every amount follows from energies and from the prices of the recorded rules, or of the market's clearing;
+  * the energies follow from register readings within the meter's limits, and from the orders that were filled;
+  * the meter's gateway signed both readings, the party itself each order, for this slot and this chain, with keys that were in
+    force and are tied to the chain's genesis as the answer says;
   * all of it lies in a ledger whose signers (more than two thirds of their power) certified exactly this state.
 
 Records are leaves of hash trees (RFC 9162 with SM3): a *path* leads from a leaf to its tree's root, a *header* holds the roots,
