@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
@@ -33,13 +33,25 @@ class Outcome:
     rows: tuple[tuple[int, int, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Sender:
+    """Where a submission comes from. ``network``: an address, or the network that one subscriber has; ``connection``: of it."""
+
+    network: str
+    connection: str
+
+
+INSIDE: Final = Sender("", "")
+"""This process itself."""
+
+
 class Engine(Protocol):
     """One node's way to blocks."""
 
-    async def submit(self, transactions: Sequence[bytes]) -> list[Outcome]:
+    async def submit(self, transactions: Sequence[bytes], sender: Sender = INSIDE) -> list[Outcome]:
         """Answer each transaction (wire bytes), in the order given, once it is decided and certified or refused.
 
-        EngineStoppedError when the engine has stopped.
+        Cancelled, as when who submitted hangs up, it examines no more of them. EngineStoppedError when the engine has stopped.
         """
         ...
 

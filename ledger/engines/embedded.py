@@ -19,7 +19,8 @@ from gridcore.codes import Code
 from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined
-from ledger.engines.base import EngineStoppedError, Outcome
+from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
+from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.refusals import RefusalShares
 from ledger.protocol import ProtocolError
@@ -30,7 +31,6 @@ from ledger.store.ledger import Ledger
 RETRY_S: Final = 1.0
 TICK_S: Final = 1.0
 """How often a chain whose clock is the block time looks for work that has fallen due without a transaction."""
-EXAMINING_THREADS: Final = 4
 STOPPED: Final = "the node makes no blocks any more: see its log for the reason, then start it again"
 
 FINAL: Final = frozenset(
@@ -100,7 +100,7 @@ class EmbeddedEngine:
         self._height = _Rising(ledger.height)
         self._is_stalled = False
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
-        self._examining_threads = ThreadPoolExecutor(EXAMINING_THREADS, thread_name_prefix="examining")
+        self._lane = Lane(ledger.examine)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -123,7 +123,7 @@ class EmbeddedEngine:
         for entry in self._pool.give_up():
             entry.answer(Outcome(Code.NODE_BUSY, entry.transaction.id))
         await asyncio.to_thread(self._block_thread.shutdown)
-        await asyncio.to_thread(self._examining_threads.shutdown)
+        await self._lane.close()
 
     async def wait_stopped(self) -> None:
         """See ``Engine``."""
@@ -132,11 +132,11 @@ class EmbeddedEngine:
             if not self._task.cancelled():
                 self._task.result()
 
-    async def submit(self, transactions: Sequence[bytes]) -> list[Outcome]:
+    async def submit(self, transactions: Sequence[bytes], sender: Sender = INSIDE) -> list[Outcome]:
         """See ``Engine``."""
         self._check_running()
         loop = asyncio.get_running_loop()
-        examined = await loop.run_in_executor(self._examining_threads, self._ledger.examine, list(transactions))
+        examined = await self._lane.examine(transactions, sender)
         self._check_running()
         waiters = [self._admit(entry, loop.create_future()) for entry in examined]
         if len(self._pool) or self._is_stalled:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 def create_app(dispatcher: Dispatcher) -> Quart:
     """The ASGI application over a dispatcher."""
     app = Quart("gridledger.node", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=SUBMISSION_BYTES_MAX, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
+    app.config.update(MAX_CONTENT_LENGTH=SUBMISSION_BYTES_MAX, RESPONSE_TIMEOUT=60)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which is the one in use
     for route in ROUTES:
         app.add_url_rule(
@@ -37,6 +37,10 @@ def create_app(dispatcher: Dispatcher) -> Quart:
     @app.before_request
     async def start_clock() -> None:
         g.started_s = time.monotonic()
+        if request.method != "POST" and (request.content_length or "Transfer-Encoding" in request.headers):
+            raise Problem(
+                "bad-request", "a question has no body"
+            )  # it would be kept in memory, beyond all bounds of bodies
 
     @app.after_request
     async def finish(response: Response) -> Response:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, TypeVar
@@ -17,10 +16,10 @@ from gridcore.logs import get_logger
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
-from ledger.client import SUBMISSION_BYTES_MAX
 from ledger.contract import Contract, Statements
-from ledger.engines.base import Engine, Outcome
+from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator
+from ledger.http.bodies import BodyRoom
 from ledger.http.roles import Access, Arguments
 from ledger.http.view import LedgerView
 from ledger.store.reader import LedgerReader
@@ -28,8 +27,6 @@ from ledger.store.reader import LedgerReader
 QUESTION_THREADS: Final = 4
 QUESTIONS_MAX: Final = 256
 """Questions that are being answered or wait for a thread."""
-BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Bytes of submissions in hand at once; one of unknown length counts as the longest allowed."""
 WAITERS_MAX: Final[Mapping[str, int]] = {"the clock": 10_000, "a block": 1_000}
 """Requests that wait, by what for: the clock is anybody's to ask, and whoever fills its room keeps no follower out."""
 FAULT: Final = "see the node's log"
@@ -67,7 +64,7 @@ class Dispatcher:
         )
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
-        self._bodies_bytes = 0
+        self.bodies = BodyRoom()
         self._waiting = dict.fromkeys(WAITERS_MAX, 0)
         self._broken: BaseException | None = None
 
@@ -102,7 +99,7 @@ class Dispatcher:
         return {
             "waiters": ("Requests that wait for ledger time or for a block.", sum(self._waiting.values())),
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
-            "submission_bytes": ("Bytes of submissions in hand.", self._bodies_bytes),
+            "submission_bytes": ("Bytes of submissions in hand.", self.bodies.taken),
         }
 
     async def ask(self, access: Access, query: Callable[..., T], arguments: Arguments) -> T:
@@ -145,23 +142,9 @@ class Dispatcher:
             waiting.cancel()
             stopping.cancel()
 
-    async def submit(self, wires: list[bytes]) -> Sequence[Outcome]:
+    async def submit(self, wires: list[bytes], sender: Sender) -> Sequence[Outcome]:
         """What became of transactions, in this order."""
-        outcomes = await self.node.engine.submit(wires)
+        outcomes = await self.node.engine.submit(wires, sender)
         for outcome in outcomes:
             self.metrics.count(ANSWERS.name, outcome.code.name)
         return outcomes
-
-    @contextmanager
-    def body_room(self, content_length: int | None) -> Iterator[None]:
-        """Room for one submission's body."""
-        size = SUBMISSION_BYTES_MAX if content_length is None else content_length
-        if size > SUBMISSION_BYTES_MAX:
-            raise Problem("too-large", f"a submission has at most {SUBMISSION_BYTES_MAX} bytes")
-        if self._bodies_bytes + size > BODIES_BYTES_MAX:
-            raise Problem("busy", f"submissions of {self._bodies_bytes} bytes are in hand already; send again later")
-        self._bodies_bytes += size
-        try:
-            yield
-        finally:
-            self._bodies_bytes -= size

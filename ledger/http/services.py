@@ -8,11 +8,12 @@ from quart import request
 
 from gridcore.codes import RETRY
 from gridcore.genesis import CLOCKS
+from gridcore.serving.door import network_of
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
-from ledger.engines.base import Outcome
+from ledger.engines.base import Outcome, Sender
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
 from ledger.http.queries import blocks
@@ -34,9 +35,10 @@ async def clock(dispatcher: Dispatcher, after_s: int, wait_s: float) -> Json:
 
 async def submit(dispatcher: Dispatcher) -> Json:
     """Decide transactions: a canonical CBOR array of wire bytes in, one answer for each out, in this order."""
-    with dispatcher.body_room(request.content_length):
-        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        outcomes = await dispatcher.submit(decode_submission(body))
+    sender = _sender()
+    with dispatcher.bodies.body(sender.network) as body:
+        data = await body.read(request.body, request.content_length)
+        outcomes = await dispatcher.submit(decode_submission(data), sender)
     return {"answers": [_answer_json(outcome) for outcome in outcomes]}
 
 
@@ -76,6 +78,12 @@ async def metrics(dispatcher: Dispatcher) -> str:
         **dispatcher.gauges(),
     }
     return dispatcher.metrics.render(gauges)
+
+
+def _sender() -> Sender:
+    """Where the request in hand comes from."""
+    host, port = (request.scope["client"] or ("", 0))[:2]
+    return Sender(network_of(host), f"{host} {port}")
 
 
 def _height(view: LedgerView) -> int:

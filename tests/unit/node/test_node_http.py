@@ -17,7 +17,7 @@ from gridcore.header import VerificationError, check_receipt
 from gridcore.quality import quality_words
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
-from ledger.http import dispatcher
+from ledger.http import bodies
 from ledger.http.queries import answers
 from ledger.http.view import LedgerView
 from ledger.trust import trust_of
@@ -319,14 +319,14 @@ async def test_a_malformed_submission_is_one_line(tmp_path: Path, body: bytes) -
 
 
 async def test_a_submission_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "SUBMISSION_BYTES_MAX", 4_000)
+    monkeypatch.setattr(bodies, "SUBMISSION_BYTES_MAX", 4_000)
     async with running_node(tmp_path / "ledger") as node:
         many = await post(node, cbor.encode([b"x"] * (TRANSACTIONS_MAX + 1)))
         assert_problem(many, 413)
         assert "at most 1000 transactions" in many.json()["detail"]
         assert (await post(node, cbor.encode([b"x"] * TRANSACTIONS_MAX))).status_code == 200
         assert_problem(await post(node, cbor.encode([bytes(4_000)])), 413)
-        monkeypatch.setattr(dispatcher, "BODIES_BYTES_MAX", 10)
+        monkeypatch.setattr(bodies, "BODIES_BYTES_MAX", 10)
         busy = await post(node, cbor.encode([b"xxxxxxxxxxx"]))
         assert_problem(busy, 503)
         assert busy.headers["retry-after"] == "1"
