@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
@@ -41,7 +40,7 @@ class Registry:
         )  # fmt: skip
         self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
         self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))
-        self._views: OrderedDict[tuple[int, int], InForce] = OrderedDict()
+        self._views: Mapping[tuple[int, int], InForce] = {}
 
     @classmethod
     def from_state(cls, source: AllRegistered) -> Registry:
@@ -54,10 +53,11 @@ class Registry:
             int(np.searchsorted(self._times_s, time_s, side="right")),
             int(np.searchsorted(self._heights, height, side="right")),
         )
-        view = self._views.pop(moment, None) or InForce(self, time_s, height)
-        self._views[moment] = view
-        if len(self._views) > VIEWS_MAX:
-            self._views.popitem(last=False)
+        view = self._views.get(moment)
+        if view is None:
+            view = InForce(self, time_s, height)
+            # Another mapping each time: whoever reads beside meets the old one or the new one, never one in between.
+            self._views = dict([*self._views.items(), (moment, view)][-VIEWS_MAX:])
         return view
 
     @cached_property

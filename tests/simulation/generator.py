@@ -218,9 +218,9 @@ class BlockMaker:
         value: Content = {
             "organisation": organisation,
             "public_key": key(hand).public_key,
-            "roles": usual if rng.random() < 0.8 else roles,
+            "roles": usual if rng.random() < 0.9 else roles,
         }
-        if rng.random() < 0.15:
+        if rng.random() < 0.1:
             value = {"organisation": organisation, "revoked": True}
         if rng.random() < 0.05:
             place = rng.choice(sorted(value))
