@@ -64,8 +64,9 @@ def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     for kind, energy, price, amount, account in rows:
         right = f"{energy:>{widths[1]}}  {price:>{widths[2]}}  {amount:>{widths[3]}}"
         yield f"  {kind:<{widths[0]}}  {right}  {account}"
-    pays, alone = (_owes(facts[name], currency) for name in ("pays_nano", "supplier_only_nano"))
-    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone.replace('owes', 'would owe')}."
+    pays = _owes(facts["pays_nano"], currency, ("owes", "is paid"))
+    alone = _owes(facts["supplier_only_nano"], currency, ("would owe", "would be paid"))
+    yield f"{facts['party']} {pays} for this slot; with the supplier alone it {alone}."
 
 
 def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
@@ -75,8 +76,9 @@ def _decimals(numbers: Sequence[int | None], digits: int) -> list[str]:
     return [text[: len(text) - min(spare, digits - 2)] for text in shown]
 
 
-def _owes(amount_nano: int, currency: str) -> str:
-    return f"{'is paid' if amount_nano < 0 else 'owes'} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
+def _owes(amount_nano: int, currency: str, words: tuple[str, str]) -> str:
+    """An amount with the word for one that is owed, or for one that is received."""
+    return f"{words[amount_nano < 0]} {_decimals([abs(amount_nano)], NANO_DIGITS)[0]} {currency}"
 
 
 def _tie(tie: str) -> str:
@@ -97,7 +99,7 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"Certified by {names} ({OWN_WORD if facts['signers_total'] == 1 else count})."
     for key in facts.get("keys", ()):
         origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
-        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}:"
+        yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}; fingerprint (SM3):"
         yield f"  {key['fingerprint']}"
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
