@@ -17,6 +17,7 @@ from gridcore.genesis import Calendar, Genesis
 from gridcore.master_data import MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.gateway import GATEWAY, Gateway
+from gridcore.registry.installation import REGISTER_WH_MAX
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
@@ -24,7 +25,7 @@ from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey, is_valid_signature
 from gridcore.transactions.content import sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
-from gridcore.transactions.readings import REGISTER_WH_MAX, Reading, attach, encode_attachment, split_attachment
+from gridcore.transactions.readings import Reading, attach, encode_attachment, split_attachment
 from gridledger.bench import Measurement, best_seconds
 
 GATEWAYS, METERS = 200, 500

@@ -123,7 +123,7 @@ def chain_id(fields: Mapping[str, Any]) -> str:
 
 
 def decode_genesis(data: bytes) -> Genesis:
-    """Decode a genesis file and check everything but its registry (``ledger.genesis``). UsageError naming the key at fault."""
+    """Decode a genesis file and check everything but its registry (``ledger.genesis_check``). UsageError naming the key at fault."""
     if len(data) > GENESIS_BYTES_MAX:
         raise UsageError(f"genesis: at most {GENESIS_BYTES_MAX} bytes")
     try:

@@ -1,6 +1,6 @@
 """Master data of a chain at its start: entities by name with their records, and the genesis that they make.
 
-Whoever founds a chain lists entities; how a row is encoded is said by ``gridcore.registry``. ``ledger.genesis``
+Whoever founds a chain lists entities; how a row is encoded is said by ``gridcore.registry``. ``ledger.genesis_check``
 checks what comes out as it checks every genesis.
 """
 

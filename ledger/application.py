@@ -32,7 +32,7 @@ from ledger.protocol import VERSIONS, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State, StateChange
 from ledger.state.transition import apply_block, apply_transactions, check_admission
 from ledger.state.verdicts import Verdicts, checks_of, keys_of
@@ -104,7 +104,7 @@ class Application:
         state: State,
         history: TileTree,
         tip: Tip,
-        versions: Mapping[int, Rules] = VERSIONS,
+        versions: Mapping[int, ProtocolRules] = VERSIONS,
     ) -> None:
         self.origin = origin
         self.state = state
@@ -116,7 +116,7 @@ class Application:
         self._versions = versions
         self._signers_digest = signers_digest(origin.signers)
 
-    def rules(self) -> Rules:
+    def rules(self) -> ProtocolRules:
         """The rules of the next block. ProtocolError where this program does not have them: nothing may be signed any more."""
         with self.lock:
             return rules_at(self._versions, PROTOCOL.must(self.state), self.tip.height + 1)
@@ -201,7 +201,7 @@ class Application:
         """Ledger time at the beginning of the next block, if it is of ``time_s``."""
         return time_s if self.origin.clock == BLOCK_TIME else self.tip.ledger_time_s
 
-    def _examine(self, candidate: Candidate, draft: Draft, rules: Rules, verdicts: Verdicts) -> Examined:
+    def _examine(self, candidate: Candidate, draft: Draft, rules: ProtocolRules, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
         if transaction is None:
             return Examined(candidate, {}, Code.NOT_CANONICAL, None, None)

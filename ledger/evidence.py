@@ -39,9 +39,9 @@ from ledger.leaves.run import RUN, RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import in_force
 from ledger.runs import lines_of, load_rows
+from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
-from ledger.state.market import areas_seed, book_seed, cleared_rows, fills_seed
-from ledger.state.runs import INITIAL, area_rows, position_rows
+from ledger.state.settle import INITIAL, area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 

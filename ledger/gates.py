@@ -16,7 +16,7 @@ from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
 from ledger.registry.areas import Area
 from ledger.registry.zones import Zone
-from ledger.state.market import area_seed, book_rows, by_order_id, fill_rows, order_id
+from ledger.state.clear import area_seed, book_rows, by_order_id, fill_rows, order_id
 from ledger.store.reader import LedgerReader
 
 _SIDE_NAMES = {side: name for name, side in SIDES.items()}

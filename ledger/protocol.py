@@ -9,16 +9,16 @@ from gridcore.errors import GridError
 from ledger.kinds.table import KINDS
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.state.due import is_due, run_due_work
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 
-VERSIONS: Final[Mapping[int, Rules]] = {2: Rules(KINDS, run_due_work, is_due)}
+VERSIONS: Final[Mapping[int, ProtocolRules]] = {2: ProtocolRules(KINDS, run_due_work, is_due)}
 
 
 class ProtocolError(GridError):
     """From this height on the chain follows rules that this program does not have."""
 
 
-def rules_at(versions: Mapping[int, Rules], protocol: ProtocolLeaf, height: int) -> Rules:
+def rules_at(versions: Mapping[int, ProtocolRules], protocol: ProtocolLeaf, height: int) -> ProtocolRules:
     """The rules of the block of ``height``. ProtocolError where ``versions`` lacks them."""
     version = protocol.version_at(height)
     if version not in versions:

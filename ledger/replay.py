@@ -12,7 +12,7 @@ from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from ledger.state.memory import MemoryState
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.tiles import MemoryTiles, empty_tree
 
 
@@ -35,7 +35,7 @@ def replay_in_memory(
     genesis: Genesis,
     contracts: Mapping[str, Contract],
     checker: SignatureChecker,
-    versions: Mapping[int, Rules] = VERSIONS,
+    versions: Mapping[int, ProtocolRules] = VERSIONS,
 ) -> Replay:
     """A replay that keeps everything in memory."""
     state, history = MemoryState(genesis), MemoryTiles()

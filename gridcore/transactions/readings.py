@@ -18,7 +18,6 @@ from gridcore.sm3 import sm3
 
 REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 ROWS_MAX = 4096
-REGISTER_WH_MAX = 10**13
 SEED_BYTES = 32
 ATTACHMENT_ITEMS_MAX = 12
 """CBOR items of an attachment: a map of three keys, an array of five columns, a seed, the observations."""
@@ -30,7 +29,7 @@ class Reading:
     """One meter at one slot boundary, as the meter shows it.
 
     meter: the installation's number (u32); offset_ms: read time relative to the boundary; quality: code | flags << 4;
-    import_wh, export_wh: cumulative registers in Wh before CT/VT ratio, 0 ... REGISTER_WH_MAX.
+    import_wh, export_wh: cumulative registers in Wh before CT/VT ratio, 0 to 10^13 (batch.md).
     """
 
     meter: int

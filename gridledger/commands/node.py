@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace) -> int:
     from gridcore.errors import EncodingError, UsageError
     from gridcore.genesis import GENESIS_BYTES_MAX, decode_genesis
-    from ledger.genesis import check_genesis
+    from ledger.genesis_check import check_genesis
     from ledger.store.directory import GENESIS_NAME, init_ledger
     from settlement.catalogue import CONTRACTS, pins
 

@@ -12,9 +12,9 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
 from ledger.leaves.book import SIDES, Order, append_order, load_orders
 from ledger.registry.zones import Zone
+from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
-from ledger.state.market import ORDER_COUNTER_MAX
 
 QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9

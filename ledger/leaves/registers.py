@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from gridcore.quality import ABSENT_QUALITY
 from ledger.leaves.columns import NO_SEED, Int64, UInt8, pack, unpack, unpack_quality
 from ledger.leaves.family import Family, Value
 
@@ -42,5 +43,5 @@ REGISTERS: Final = Family("registers", _key, _decode, _encode, is_followed=True)
 
 def no_registers(size: int) -> RegistersLeaf:
     """What a chunk of ``size`` rows holds before its first value."""
-    absent = np.full(size, 0xFF, dtype=np.uint8)
+    absent = np.full(size, ABSENT_QUALITY, dtype=np.uint8)
     return RegistersLeaf(absent, np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), NO_SEED)

@@ -7,9 +7,9 @@ from typing import Final
 
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.registry.zones import Timeline, Zone
+from ledger.state.clear import clear_slot
 from ledger.state.draft import Draft
-from ledger.state.market import clear_slot
-from ledger.state.runs import settle_slot
+from ledger.state.settle import settle_slot
 
 SETTLEMENT_ROWS_PER_BLOCK: Final = 131_072
 WAITING_SLOTS_MAX: Final = 4096

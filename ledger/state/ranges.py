@@ -9,7 +9,7 @@ import numpy as np
 
 from gridcore.codes import Code
 from gridcore.quality import ABSENT_QUALITY
-from gridcore.transactions.readings import REGISTER_WH_MAX
+from gridcore.registry.installation import REGISTER_WH_MAX
 from ledger.leaves.columns import Int64
 from ledger.leaves.registers import REGISTERS
 from ledger.state.draft import Draft

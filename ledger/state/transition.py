@@ -18,7 +18,7 @@ from ledger.leaves.exception import RowVerdict
 from ledger.state import metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
 
@@ -33,7 +33,7 @@ class Admission(NamedTuple):
 def apply_block(
     state: State,
     block: Block,
-    rules: Rules,
+    rules: ProtocolRules,
     *,
     ledger_time_s: int,
     contracts: Mapping[str, Contract],
@@ -62,7 +62,7 @@ def apply_block(
     )
 
 
-def apply_transactions(draft: Draft, block: Block, rules: Rules, verdicts: Verdicts) -> list[Result]:
+def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdicts: Verdicts) -> list[Result]:
     """Apply steps of the clock, then every other transaction; the results stand in block order.
 
     So every other transaction, and the work that is due, sees the ledger time that the block's header states.
@@ -89,7 +89,7 @@ def refuse_malformed(wire: bytes) -> Result:
     return Result(Code.NOT_CANONICAL, malformed_digest(wire))
 
 
-def apply_transaction(draft: Draft, transaction: Transaction, rules: Rules, verdicts: Verdicts) -> Result:
+def apply_transaction(draft: Draft, transaction: Transaction, rules: ProtocolRules, verdicts: Verdicts) -> Result:
     """Check and apply one transaction; the first check that fails gives the code."""
     code, content = check_admission(draft, transaction, rules, verdicts)
     if content is None:
@@ -98,7 +98,7 @@ def apply_transaction(draft: Draft, transaction: Transaction, rules: Rules, verd
     return Result(code, transaction.digest, transaction.id)
 
 
-def check_admission(draft: Draft, transaction: Transaction, rules: Rules, verdicts: Verdicts) -> Admission:
+def check_admission(draft: Draft, transaction: Transaction, rules: ProtocolRules, verdicts: Verdicts) -> Admission:
     """The checks that every kind shares: form, chain, kind, signer, signature, role."""
     kind = rules.kinds.get(transaction.kind)
     try:

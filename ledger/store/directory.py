@@ -12,7 +12,7 @@ from gridcore.errors import EncodingError, UsageError
 from gridcore.genesis import Genesis, decode_genesis
 from gridcore.header import genesis_header
 from gridcore.sm3 import hasher
-from ledger.genesis import check_genesis
+from ledger.genesis_check import check_genesis
 from ledger.state.genesis import genesis_change
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard

@@ -32,7 +32,7 @@ from ledger.contract import Contract
 from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block, Result
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.store.block_log import LOG_NAME, BlockRecord, StoredRecord
 from ledger.store.directory import check_same_genesis, guard_path, lock
 from ledger.store.errors import StoreError, StoreWriteError
@@ -87,7 +87,7 @@ class Ledger(LedgerReader):
         pins: Mapping[str, bytes] | None = None,
         guard: Path | None = None,
         files: Files | None = None,
-        versions: Mapping[int, Rules] = VERSIONS,
+        versions: Mapping[int, ProtocolRules] = VERSIONS,
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and bring its last block to an end.
 

@@ -29,7 +29,7 @@ from ledger.registry.bodies import open_entry
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.signatures import SignatureChecker
 from ledger.state.genesis import genesis_change
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
 from ledger.store.directory import digest_of_genesis, load_genesis
@@ -60,7 +60,10 @@ class Parts:
     tip: Tip
 
     def application(
-        self, contracts: Mapping[str, Contract], checker: SignatureChecker, versions: Mapping[int, Rules] = VERSIONS
+        self,
+        contracts: Mapping[str, Contract],
+        checker: SignatureChecker,
+        versions: Mapping[int, ProtocolRules] = VERSIONS,
     ) -> Application:
         """The state machine where the database stands."""
         return Application(

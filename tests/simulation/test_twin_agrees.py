@@ -14,7 +14,7 @@ import pytest
 
 from gridcore import cbor
 from gridcore.codes import Code
-from ledger.genesis import check_genesis
+from ledger.genesis_check import check_genesis
 from ledger.leaves import columns
 from ledger.registry import entries
 from ledger.state import client_ids, due

@@ -12,7 +12,7 @@ from ledger.leaves.protocol import PROTOCOL
 from ledger.protocol import VERSIONS, rules_at
 from ledger.state.block import Applied, Block
 from ledger.state.memory import MemoryState
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.transition import apply_block
 from ledger.state.verdicts import checks_of
 from ledger.store.directory import init_ledger
@@ -33,7 +33,7 @@ class MemoryLedger:
         self,
         genesis: Genesis,
         is_signed: Callable[[bytes, bytes, bytes], bool] = is_cheaply_signed,
-        versions: Mapping[int, Rules] = VERSIONS,
+        versions: Mapping[int, ProtocolRules] = VERSIONS,
     ) -> None:
         self.state = MemoryState(genesis)
         self.height = 0

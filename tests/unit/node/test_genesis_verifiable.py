@@ -16,7 +16,7 @@ from gridcore.genesis import CHAIN_NAME_PATTERN, SIGNERS_MAX, decode_genesis
 from gridcore.header import genesis_header
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.row import Row, decode_row, salt_rows
-from ledger.genesis import check_genesis
+from ledger.genesis_check import check_genesis
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World
 from tests.worlds.consortium import Consortium

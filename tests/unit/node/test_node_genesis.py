@@ -12,7 +12,7 @@ from gridcore import cbor
 from gridcore.errors import UsageError
 from gridcore.genesis import Genesis, chain_id, decode_genesis
 from gridcore.registry.row import Row
-from ledger.genesis import check_genesis
+from ledger.genesis_check import check_genesis
 from settlement.catalogue import CONTRACTS, pins
 from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S, TERMS
 from tests.worlds.keys import key

@@ -17,7 +17,7 @@ from gridevidence import forgery
 from gridevidence.view import decode_bundle
 from gridweb.access import Role
 from ledger.evidence import build_bundle
-from ledger.genesis import check_genesis
+from ledger.genesis_check import check_genesis
 from ledger.leaves.run import RUN
 from ledger.runs import area_result
 from ledger.store.ledger import Ledger

@@ -23,7 +23,7 @@ from ledger.replay import replay_in_memory
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from ledger.state.draft import Draft
-from ledger.state.rules import Rules
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
@@ -47,7 +47,7 @@ def advance_by_minutes(draft: Draft, transaction: Transaction, content: ClockAdv
     return KINDS[ClockAdvance.kind].apply(draft, transaction, content)
 
 
-PLANTED: Mapping[int, Rules] = {
+PLANTED: Mapping[int, ProtocolRules] = {
     **VERSIONS,
     3: VERSIONS[2]._replace(kinds={**KINDS, ClockAdvance.kind: Kind("clock", ClockAdvance, advance_by_minutes)}),
 }
@@ -62,7 +62,7 @@ def steps(*to_s: int) -> list[bytes]:
 ODD = steps(START_S + 1, START_S + 2, START_S + 3, START_S + 4)
 
 
-def open_node(data_dir: Path, versions: Mapping[int, Rules]) -> Ledger:
+def open_node(data_dir: Path, versions: Mapping[int, ProtocolRules]) -> Ledger:
     init_ledger(data_dir, GENESIS.encode(), UnsyncedFiles())
     clock, files = ManualClock(START_S), UnsyncedFiles()
     return Ledger.open(data_dir, CONTRACTS, key("operator"), clock, files=files, versions=versions)

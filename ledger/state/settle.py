@@ -26,11 +26,11 @@ from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.zones import Zone, ZoneInForce
+from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
 from ledger.state.draft import Draft
 from ledger.state.energy import advance_of
-from ledger.state.market import areas_seed
 
 INITIAL: Final = "initial"
 ABSENT_REGISTER: Final = -1

@@ -9,7 +9,7 @@ from ledger.kinds.kind import Kind
 from ledger.state.draft import Draft
 
 
-class Rules(NamedTuple):
+class ProtocolRules(NamedTuple):
     """kinds: of transactions, by name; run_due_work: do what has fallen due within a block's budget, and say whether work is
     left over; is_due: whether it would do anything in a block without transactions.
     """
