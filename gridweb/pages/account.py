@@ -21,6 +21,8 @@ from gridweb.views import render_page
 pages = Blueprint("account", __name__)
 
 NAME_CHARACTERS_MAX: Final = 64
+ADDRESS_CHARACTERS_MAX: Final = 64
+"""Of an address that a proxy writes: it is remembered and logged."""
 PARTIES_SHOWN_MAX: Final = 1_000
 """Households that the demonstration offers to choose from."""
 START: Final = "/"
@@ -115,7 +117,7 @@ def client_address() -> str:
         hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",") if hop.strip()
     ]
     count = site().config.proxies
-    return hops[-count] if 0 < count <= len(hops) else request.remote_addr or ""
+    return hops[-count][:ADDRESS_CHARACTERS_MAX] if 0 < count <= len(hops) else request.remote_addr or ""
 
 
 def _end_session() -> None:

@@ -20,7 +20,7 @@ from gridweb.access import Role, Viewer
 from gridweb.cookies import Cookies
 from gridweb.database import check_database, open_database
 from gridweb.pages import account
-from gridweb.pages.account import local_path
+from gridweb.pages.account import ADDRESS_CHARACTERS_MAX, local_path
 from gridweb.sessions import AGE_S, IDLE_S, SEEN_STEP_S, SESSIONS_OF_USER_MAX, form_token
 from gridweb.throttle import BUSY_S, CHECKS_MAX, DRAIN_S, ENTRIES_MAX, FREE, LOCK_S, LOCK_S_MAX, Throttle
 from gridweb.users import PASSWORD_BYTES_MAX, _hasher, is_password
@@ -178,6 +178,12 @@ async def test_an_address_counts_though_the_proxy_adds_it_in_a_line_of_its_own(t
     assert response.status_code == 429
     theirs = Headers([("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "198.51.100.7")])
     assert (await sign_in(owner, "anna", PASSWORD, headers=theirs)).status_code == 303
+
+
+async def test_what_a_proxy_calls_an_address_is_cut_before_it_is_remembered(tmp_path: Path) -> None:
+    world = add_anna(make_world(tmp_path, proxies=1))
+    await sign_in(world.browser(), "anna", "a wrong guess", headers={"X-Forwarded-For": "x" * 4_000})
+    assert {len(key.place) for key in world.site.throttle._entries} == {0, ADDRESS_CHARACTERS_MAX}
 
 
 def test_locks_double_are_bounded_and_forgotten() -> None:
