@@ -32,6 +32,7 @@ from gridcore.strict_json import decode_json
 API: Final = "/api/v1"
 SCHEME: Final = "GridLedger"
 NONCE_BYTES: Final = 16
+INSTANCE_BYTES: Final = 16
 CBOR_TYPE: Final = "application/cbor"
 TRANSACTIONS_MAX: Final = 1_000
 """Transactions in one submission."""
@@ -42,6 +43,7 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 SHORT_BYTES_MAX: Final = 64 * 1024
 """The same of an answer of a few fields: status, clock, a problem."""
 COUNT: Final = integer(0)
+INSTANCE: Final = Form("16 bytes", lambda value: isinstance(value, bytes) and len(value) == INSTANCE_BYTES)
 LINE: Final = Form(
     "a text of at most 64 printable characters",
     lambda value: isinstance(value, str) and len(value) <= 64 and value.isprintable(),
@@ -118,19 +120,27 @@ class Answer:
     rows: tuple[tuple[int, int, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Audience:
+    """Whom a signed query is meant for: ``chain``, and ``instance``: 16 bytes that the node draws at each start."""
+
+    chain: str
+    instance: bytes
+
+
 def query_message(
-    chain: str, method: str, path: str, pairs: Iterable[tuple[str, str]], issued_s: int, nonce: bytes
+    audience: Audience, method: str, path: str, pairs: Iterable[tuple[str, str]], issued_s: int, nonce: bytes
 ) -> bytes:
     """The bytes that authorise one query: path and pairs are those of the URL, percent-decoded; pairs in any order."""
     ordered = sorted(([name, value] for name, value in pairs), key=lambda pair: [part.encode() for part in pair])
-    return cbor.encode(["query/1", chain, method, path, ordered, issued_s, nonce])
+    return cbor.encode(["query/2", audience.chain, audience.instance, method, path, ordered, issued_s, nonce])
 
 
 def authorization(
     signer_id: str,
     signer: Signer,
     *,
-    chain: str,
+    audience: Audience,
     method: str,
     path: str,
     pairs: Iterable[tuple[str, str]],
@@ -138,7 +148,7 @@ def authorization(
 ) -> str:
     """The value of the ``Authorization`` header for one query, with a fresh nonce; valid once, for a minute."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    signature = signer.sign(query_message(chain, method, path, pairs, issued_s, nonce))
+    signature = signer.sign(query_message(audience, method, path, pairs, issued_s, nonce))
     return f"{SCHEME} signer={signer_id}, issued={issued_s}, nonce={nonce.hex()}, signature={signature.hex()}"
 
 
@@ -181,6 +191,7 @@ class Client:
         self._root = parts.path.rstrip("/") + API
         self._chain = chain
         self._credentials = (signer_id, signer) if signer_id is not None and signer is not None else None
+        self._meant: Audience | None = None
         self._timeout_s = timeout_s
         self._clock = clock or WallClock()
         # The way to the node is in the configuration alone: proxy variables of the environment are not looked at.
@@ -203,7 +214,10 @@ class Client:
 
     async def status(self) -> NodeStatus:
         """What the node says of its chain. NodeRefused when it is of another chain than expected."""
-        status = _status_of(await self._json("status"), self.url)
+        return self._checked_status(await self._json("status"))
+
+    def _checked_status(self, value: Any) -> NodeStatus:
+        status = _status_of(value, self.url)
         if self._chain is not None and status.chain != self._chain:
             detail = f"is of chain {status.chain}, expected {self._chain}"
             raise NodeRefused(f"{self.url}: {detail}", 200, detail)
@@ -250,13 +264,32 @@ class Client:
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of ``/api/v1/<path>?<params>`` as bytes, signed where the client has a signer."""
         pairs = [(name, str(value)) for name, value in params.items()]
-        return await self._request("GET", path, pairs, signed=self._credentials is not None)
+        if self._credentials is None:
+            return await self._request("GET", path, pairs, signed=False)
+        meant = await self._audience()
+        try:
+            return await self._request("GET", path, pairs, signed=True)
+        except NodeRefused as refused:
+            if refused.status != httpx.codes.UNAUTHORIZED:
+                raise
+            self._meant = None  # it may have been started anew
+            if await self._audience() == meant:
+                raise
+            return await self._request("GET", path, pairs, signed=True)
 
     async def chain(self) -> str:
         """The chain: the expected one, else the node's, asked once."""
         if self._chain is None:
             self._chain = (await self.status()).chain
         return self._chain
+
+    async def _audience(self) -> Audience:
+        """Whom queries are signed for, asked once, and again when it refused one."""
+        if self._meant is None:
+            value = await self._json("status")
+            chain = self._checked_status(value).chain
+            self._meant = Audience(chain, read_octets(value, "instance", INSTANCE, self.url))
+        return self._meant
 
     async def _json(self, path: str, pairs: Sequence[tuple[str, str]] = (), timeout_s: float | None = None) -> Any:
         data = await self._request("GET", path, pairs, signed=False, timeout_s=timeout_s, bytes_max=SHORT_BYTES_MAX)
@@ -300,13 +333,13 @@ class Client:
         return bytes(body)
 
     async def _authorization(self, method: str, path: str, pairs: Sequence[tuple[str, str]]) -> str:
-        chain = await self.chain()
+        audience = await self._audience()
         issued_s = self._clock.now_s()
 
         def sign() -> str:
             signer_id, signer = self._credentials or broken("only a client with a signer signs")
             return authorization(
-                signer_id, signer, chain=chain, method=method, path=path, pairs=pairs, issued_s=issued_s
+                signer_id, signer, audience=audience, method=method, path=path, pairs=pairs, issued_s=issued_s
             )
 
         return await asyncio.to_thread(sign)  # a hardware key takes its time

@@ -14,7 +14,7 @@ from gridcore.envelope import NAME, SIGNATURE_BYTES
 from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
 from gridcore.sm import is_valid_signature
-from ledger.client import NONCE_BYTES, SCHEME, query_message
+from ledger.client import NONCE_BYTES, SCHEME, Audience, query_message
 
 READS_ALL: Final = frozenset({"administrator", "regulator", "utility"})
 ISSUED_S_MAX: Final = 60
@@ -82,9 +82,11 @@ class Nonces:
 class Authenticator:
     """Checks the ``Authorization`` header of queries. Callable from several threads."""
 
-    def __init__(self, chain: str, load_signer: Callable[[str], Signer | RevokedSigner | None], clock: Clock) -> None:
-        """``load_signer``: the signer of an id that is in force now, or None."""
-        self._chain = chain
+    def __init__(
+        self, audience: Audience, load_signer: Callable[[str], Signer | RevokedSigner | None], clock: Clock
+    ) -> None:
+        """``audience``: whom queries must be meant for; ``load_signer``: the signer of an id that is in force now, or None."""
+        self._audience = audience
         self._load_signer = load_signer
         self._clock = clock
         self._nonces = Nonces()
@@ -108,12 +110,13 @@ class Authenticator:
             detail = f"issued at {issued_s}, more than {ISSUED_S_MAX} s from the node's time {now_s}; check the clocks"
             raise Problem("not-authenticated", detail)
         nonce = bytes.fromhex(match["nonce"])
-        message = query_message(self._chain, method, path, pairs, issued_s, nonce)
+        message = query_message(self._audience, method, path, pairs, issued_s, nonce)
         signer = self._load_signer(signer_id)
         signature = bytes.fromhex(match["signature"])
         if not isinstance(signer, Signer) or not is_valid_signature(signer.public_key, message, signature):
             raise Problem(
-                "not-authenticated", f"no signature of {signer_id} on chain {self._chain} over this very query"
+                "not-authenticated",
+                f"no signature of {signer_id} on chain {self._audience.chain} over this very query to this node since its start",
             )
         self._nonces.spend(signer_id, nonce, issued_s, now_s)
         return Caller(signer_id, frozenset(signer.roles))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, TypeVar
@@ -16,6 +19,7 @@ from gridcore.logs import get_logger
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
+from ledger.client import INSTANCE_BYTES, Audience
 from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator
@@ -29,6 +33,10 @@ QUESTIONS_MAX: Final = 256
 """Questions that are being answered or wait for a thread."""
 WAITERS_MAX: Final[Mapping[str, int]] = {"the clock": 10_000, "a block": 1_000}
 """Requests that wait, by what for: the clock is anybody's to ask, and whoever fills its room keeps no follower out."""
+LONG_AT_ONCE: Final = 2
+"""Long questions, such as for a bundle, of one caller that are answered at once: the other threads are for everybody else."""
+LONG_MAX: Final = 32
+"""Of one caller, with those that wait for their turn."""
 FAULT: Final = "see the node's log"
 ANSWERS: Final = CounterKind("transactions_total", "Answered transactions by the name of the code.", "code")
 
@@ -52,6 +60,28 @@ class Node:
     stop: asyncio.Event
 
 
+class LongQuestions:
+    """Long questions of each caller: LONG_AT_ONCE are answered, LONG_MAX in all taken. Used by one event loop."""
+
+    def __init__(self) -> None:
+        self._by_caller: dict[str, asyncio.Semaphore] = {}
+        self._counts: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """The caller's turn for one of them; Problem 503 where it has LONG_MAX already."""
+        if self._counts[caller] >= LONG_MAX:
+            raise Problem("busy", f"{caller}: {LONG_MAX} bundles and books are being made for you; ask again later")
+        self._counts[caller] += 1
+        try:
+            async with self._by_caller.setdefault(caller, asyncio.Semaphore(LONG_AT_ONCE)):
+                yield
+        finally:
+            self._counts[caller] -= 1
+            if not self._counts[caller]:
+                del self._counts[caller], self._by_caller[caller]
+
+
 class Dispatcher:
     """One node as its routes see it, and the bounds that they keep."""
 
@@ -59,11 +89,13 @@ class Dispatcher:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
         self._view = LedgerView(node.ledger, node.contracts, node.statements)
+        self.instance = secrets.token_bytes(INSTANCE_BYTES)
         self._authenticator = Authenticator(
-            node.ledger.chain, lambda name: node.ledger.in_force(SIGNER, name), node.clock
+            Audience(node.ledger.chain, self.instance), lambda name: node.ledger.in_force(SIGNER, name), node.clock
         )
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
+        self._long_ones = LongQuestions()
         self.bodies = BodyRoom()
         self._waiting = dict.fromkeys(WAITERS_MAX, 0)
         self._broken: BaseException | None = None
@@ -102,27 +134,38 @@ class Dispatcher:
             "submission_bytes": ("Bytes of submissions in hand.", self.bodies.taken),
         }
 
-    async def ask(self, access: Access, query: Callable[..., T], arguments: Arguments) -> T:
+    async def ask(self, access: Access, query: Callable[..., T], arguments: Arguments, *, is_long: bool = False) -> T:
         """What ``query(view, **arguments)`` returns for who asks by the request in hand, beside the event loop.
 
         Problem 401 or 403 where the access needs a signature or roles that the request has not; 503 where too many wait.
+        ``is_long``: of one caller few of these are answered at once.
         """
         if self._questions >= QUESTIONS_MAX:
             raise Problem("busy", f"{QUESTIONS_MAX} questions wait already; ask again later")
         header, method, path = request.headers.get("Authorization"), request.method, request.path
         pairs = list(request.args.items(multi=True))
 
-        def work() -> T:
+        def admit() -> tuple[str, Arguments]:
             if access.admit is None:
-                return query(self._view, **arguments)
+                return "", arguments
             caller = self._authenticator.authenticate(header, method, path, pairs)
-            return query(self._view, **access.admit(self._view, caller, arguments))
+            return caller.id, access.admit(self._view, caller, arguments)
+
+        def work() -> T:
+            return query(self._view, **admit()[1])
 
         self._questions += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            if not is_long:
+                return await self._in_thread(work)
+            caller, admitted = await self._in_thread(admit)
+            async with self._long_ones.turn(caller):
+                return await self._in_thread(lambda: query(self._view, **admitted))
         finally:
             self._questions -= 1
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def wait(self, what: str, event: Coroutine[Any, Any, T]) -> T:
         """What ``event`` comes to, for one of at most WAITERS_MAX that wait for ``what``; Problem 503 when the node goes down first."""

@@ -12,7 +12,7 @@ from ledger.http.route import JSON_TYPE, Route, Schema
 
 _QUERY_WORDS: Final = (
     "GridLedger signer=ID, issued=SECONDS, nonce=HEX, signature=HEX: SM2 over the canonical "
-    'array ["query/1", chain, method, path, sorted query pairs, issued, nonce].'
+    'array ["query/2", chain, instance of the node, method, path, sorted query pairs, issued, nonce].'
 )
 
 

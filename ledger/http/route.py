@@ -61,13 +61,17 @@ class Route(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Query(Route):
-    """A route that is answered from the state: ``query(view, **arguments)`` runs in a thread, once the access has been checked."""
+    """A route that is answered from the state: ``query(view, **arguments)`` runs in a thread, once the access has been checked.
+
+    ``is_long``: it takes a thread for so long that a caller may have few of them at once (``Dispatcher``).
+    """
 
     query: Callable[..., Json | bytes]
+    is_long: bool = False
 
     async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes:
         """What the query returns."""
-        return await dispatcher.ask(self.access, self.query, arguments)
+        return await dispatcher.ask(self.access, self.query, arguments, is_long=self.is_long)
 
 
 @dataclass(frozen=True, kw_only=True)

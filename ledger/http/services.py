@@ -25,7 +25,11 @@ from ledger.http.view import LedgerView
 
 async def status(dispatcher: Dispatcher) -> Json:
     """Where the chain stands."""
-    return {**await dispatcher.ask(EVERYBODY, blocks.status, {}), "version": dispatcher.node.version}
+    return {
+        **await dispatcher.ask(EVERYBODY, blocks.status, {}),
+        "instance": dispatcher.instance.hex(),
+        "version": dispatcher.node.version,
+    }
 
 
 async def clock(dispatcher: Dispatcher, after_s: int, wait_s: float) -> Json:
@@ -133,6 +137,7 @@ _STATUS: Final = Schema(
             "currency": TEXT,
             "header_digest": HEX,
             "height": WHOLE,
+            "instance": HEX,
             "ledger_time_s": WHOLE,
             "simulated": {"type": "boolean"},
             "slot_s": WHOLE,

@@ -15,6 +15,7 @@ STATUS = {
     "currency": "CNY",
     "header_digest": "00" * 32,
     "height": 1,
+    "instance": "22" * 16,
     "ledger_time_s": 5,
     "simulated": False,
     "slot_s": 900,

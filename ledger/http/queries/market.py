@@ -87,6 +87,7 @@ ROUTES: Final = (
         summary="The anonymous book of a gate.",
         access=READERS,
         query=book,
+        is_long=True,
         parameters=(OF_AREA, OF_SLOT),
         content=CBOR_TYPE,
     ),

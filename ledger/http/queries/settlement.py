@@ -220,6 +220,7 @@ ROUTES: Final = (
         summary="The bundle (.evd) of one bill line.",
         access=PARTY_ITSELF,
         query=evidence,
+        is_long=True,
         parameters=parameters.OF_LINE,
         content=CBOR_TYPE,
     ),

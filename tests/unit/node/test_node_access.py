@@ -10,12 +10,13 @@ import pytest
 from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
 from gridcore.sm import SigningKey
-from ledger.client import authorization, query_message
+from ledger.client import Audience, authorization, query_message
 from ledger.http import access
 from ledger.http.access import Authenticator, Caller, Nonces
 from tests.worlds.clocks import ManualClock
 
 NOW_S = 1_800_000_000
+NODE = Audience("chain-1", bytes(16))
 PATH = "/api/v1/areas/a-1/registers"
 PAIRS = [("boundary_s", "900"), ("start", "0")]
 
@@ -31,12 +32,12 @@ def door(key: SigningKey) -> Authenticator:
         "util": Signer("util", key.public_key, ["prosumer", "utility"]),
         "gone": RevokedSigner("util"),
     }
-    return Authenticator("chain-1", signers.get, ManualClock(NOW_S))
+    return Authenticator(NODE, signers.get, ManualClock(NOW_S))
 
 
 def signed(key: SigningKey, **changes: Any) -> str:
     """The header of a query, with some of what is signed changed."""
-    terms: dict[str, Any] = {"chain": "chain-1", "method": "GET", "path": PATH, "pairs": PAIRS, "issued_s": NOW_S}
+    terms: dict[str, Any] = {"audience": NODE, "method": "GET", "path": PATH, "pairs": PAIRS, "issued_s": NOW_S}
     return authorization(changes.pop("signer_id", "util"), key, **(terms | changes))
 
 
@@ -72,7 +73,12 @@ def test_a_signature_counts_for_its_own_query_alone(
 
 def test_another_chains_signature_does_not_count(door: Authenticator, key: SigningKey) -> None:
     with pytest.raises(Problem, match="on chain chain-1"):
-        door.authenticate(signed(key, chain="chain-2"), "GET", PATH, PAIRS)
+        door.authenticate(signed(key, audience=Audience("chain-2", NODE.instance)), "GET", PATH, PAIRS)
+
+
+def test_a_query_to_another_node_or_from_before_a_restart_does_not_count(door: Authenticator, key: SigningKey) -> None:
+    with pytest.raises(Problem, match="to this node since its start"):
+        door.authenticate(signed(key, audience=Audience("chain-1", b"\x01" * 16)), "GET", PATH, PAIRS)
 
 
 def test_an_unknown_signer_a_revoked_one_and_a_wrong_key_are_answered_alike(
@@ -122,10 +128,9 @@ def test_a_malformed_header_is_refused_in_one_line(door: Authenticator, key: Sig
 
 
 def test_message_bytes_are_those_of_the_specification() -> None:
-    message = query_message("c", "GET", "/p", [("b", "2"), ("a", "1")], 7, bytes(16))
-    assert message.hex() == "87" + "67" + b"query/1".hex() + "6163" + "63" + b"GET".hex() + "62" + b"/p".hex() + (
-        "82" + "82" + "6161" + "6131" + "82" + "6162" + "6132" + "07" + "50" + "00" * 16
-    )
+    message = query_message(Audience("c", bytes(16)), "GET", "/p", [("b", "2"), ("a", "1")], 7, bytes(16))
+    head = "88" + "67" + b"query/2".hex() + "6163" + "50" + "00" * 16 + "63" + b"GET".hex() + "62" + b"/p".hex()
+    assert message.hex() == head + "82" + "82" + "6161" + "6131" + "82" + "6162" + "6132" + "07" + "50" + "00" * 16
 
 
 def test_nonces_are_forgotten_when_they_can_no_longer_be_used() -> None:

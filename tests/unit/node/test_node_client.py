@@ -11,7 +11,16 @@ import pytest
 
 from gridcore.errors import UsageError
 from ledger import client as client_module
-from ledger.client import Answer, Client, NodeBusy, NodeRefused, NodeUnreachable, run_with_client
+from ledger.client import (
+    INSTANCE_BYTES,
+    Answer,
+    Audience,
+    Client,
+    NodeBusy,
+    NodeRefused,
+    NodeUnreachable,
+    run_with_client,
+)
 from tests.worlds.false_node import STATUS, answering, http
 from tests.worlds.keys import key
 from tests.worlds.nodes import running_node
@@ -162,3 +171,14 @@ def test_a_gateway_loads_no_numpy_and_no_state_machine_with_the_client() -> None
         "'ledger.http'} & set(sys.modules); sys.exit(f'loads {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_a_client_that_knew_a_node_before_its_restart_signs_for_it_anew(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client("util")
+        client._meant = Audience(node.chain, bytes(INSTANCE_BYTES))
+        assert await client.query("gateways")
+        assert client._meant != Audience(node.chain, bytes(INSTANCE_BYTES))
+        node.client("p-1")._credentials = ("p-1", key("stranger"))
+        with pytest.raises(NodeRefused, match="no signature of p-1"):
+            await node.client("p-1").query("areas")

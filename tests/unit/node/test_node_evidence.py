@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gridcore import merkle
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import NodeBusy, NodeRefused
 from ledger.evidence import build_bundle
+from ledger.http import dispatcher
+from ledger.http.queries import settlement
 from ledger.store import indexes
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
+from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
@@ -109,3 +115,36 @@ def _refuse(step: str) -> Callable[[str], None]:
             raise OSError(28, "No space left on device")
 
     return reach
+
+
+async def are_asked(http: httpx.AsyncClient, url: str, count: int) -> bool:
+    """Whether a node has ``count`` questions in hand."""
+    return f"gridledger_node_questions {count}\n" in (await http.get(f"{url}/metrics")).text
+
+
+async def test_one_callers_bundles_leave_threads_for_everybody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def wait(*_: object, **__: object) -> bytes:
+        begun.release()
+        go_on.wait(20)
+        return b"bundle"
+
+    monkeypatch.setattr(settlement, "build_bundle", wait)
+    monkeypatch.setattr(dispatcher, "LONG_MAX", 6)
+    terms: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client("util")
+        asked = [asyncio.ensure_future(client.fetch_bytes("evidence", **terms)) for _ in range(6)]
+        for _ in range(dispatcher.LONG_AT_ONCE):
+            await asyncio.to_thread(begun.acquire)
+        assert (await node.client("reg").query("gateways"))["gateways"]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await until(lambda: are_asked(http, node.url, len(asked)))
+        assert not begun.acquire(blocking=False)
+        with pytest.raises(NodeBusy, match="6 bundles and books are being made for you"):
+            await client.fetch_bytes("evidence", **terms)
+        go_on.set()
+        assert await asyncio.gather(*asked) == [b"bundle"] * 6

@@ -16,7 +16,16 @@ from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.quality import quality_words
 from gridcore.verify import decode_trust, verify_bundle
-from ledger.client import API, TRANSACTIONS_MAX, WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, authorization
+from ledger.client import (
+    API,
+    TRANSACTIONS_MAX,
+    WAIT_S_MAX,
+    Audience,
+    Client,
+    NodeRefused,
+    NodeUnreachable,
+    authorization,
+)
 from ledger.http import bodies
 from ledger.http.queries import answers
 from ledger.http.view import LedgerView
@@ -342,10 +351,11 @@ async def test_errors_are_problems(tmp_path: Path) -> None:
         assert_problem(unsigned, 401)
         assert unsigned.headers["www-authenticate"] == "GridLedger"
         assert "server" not in unsigned.headers
+        status = (await http.get(f"{node.url}{API}/status")).json()
         header = authorization(
             "util",
             key("util"),
-            chain=node.chain,
+            audience=Audience(node.chain, bytes.fromhex(status["instance"])),
             method="GET",
             path=f"{API}/areas",
             pairs=(),
