@@ -18,7 +18,7 @@ from gridcore.serving.problems import Problem
 from gridweb.i18n import LANGUAGES, choose_language, speak
 from gridweb.sessions import AGE_S
 
-Name = Literal["session", "visitor", "language", "theme"]
+Name = Literal["session", "visitor", "browser", "language", "theme"]
 
 THEMES: Final = ("auto", "light", "dark")
 PREFERENCE_S: Final = 365 * 86_400
@@ -30,10 +30,11 @@ CHOICES: Final[tuple[tuple[str, Name, Sequence[str]], ...]] = (
 _LIFE_S: Final[dict[Name, int | None]] = {
     "session": AGE_S,
     "visitor": None,
+    "browser": PREFERENCE_S,
     "language": PREFERENCE_S,
     "theme": PREFERENCE_S,
 }
-_OF_ONE_SITE: Final = frozenset({"session", "visitor"})
+_OF_ONE_SITE: Final = frozenset({"session", "visitor", "browser"})
 """What tells who somebody is; language and brightness are the same to all demonstrations of a machine."""
 
 

@@ -4,8 +4,8 @@ Failures drain away, FREE of them an hour, so that a slip now and then never add
 password was wrong, not before; those under way leave room for so many more as could still be free. Of IPv6 a network of 64
 bits counts as one address: that is the least that anybody has.
 
-A stranger does not lock an owner out: where somebody has signed in before, only failures for that name from that address count,
-whatever else comes from the address, and whoever else guesses at the name.
+A stranger does not lock an owner out: in a browser where somebody has signed in before, only failures for that name in that
+browser count, whatever else comes from its address, and whoever else guesses at the name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from gridcore.sm3 import sm3
+
 FREE: Final = {"pair": 5, "address": 30, "name": 50}
 """Failures within an hour that cost nothing, by what they are counted for."""
 LOCK_S: Final = 60
@@ -27,7 +29,7 @@ DRAIN_S: Final = 3_600
 BEYOND_MAX: Final = 5
 """Failures beyond the free ones that are remembered: more would make no longer lock."""
 ENTRIES_MAX: Final = 20_000
-"""Names, addresses and pairs that are remembered; the least recently failed goes first. The same of pairs that signed in."""
+"""Names, addresses and pairs that are remembered; the least recently failed goes first. The same of browsers that signed in."""
 CHECKS_MAX: Final = 4
 """Passwords that are checked at once: each takes 64 MiB and a core's tenth of a second."""
 BUSY_S: Final = 1
@@ -59,16 +61,16 @@ class Throttle:
         self._under_way: Counter[_Key] = Counter()
         self._checks = 0
 
-    def wait_s(self, name: str, address: str) -> int:
-        """Whole seconds until an attempt is looked at; 0: now."""
+    def wait_s(self, name: str, address: str, browser: str = "") -> int:
+        """Whole seconds until an attempt is looked at; 0: now. ``browser``: the token that it got when it last signed in."""
         if self._checks >= CHECKS_MAX:
             return BUSY_S
-        return max(map(self._wait_s, self._keys(name, address)))
+        return max(map(self._wait_s, self._keys(name, address, browser)))
 
     @contextmanager
-    def attempt(self, name: str, address: str) -> Iterator[None]:
+    def attempt(self, name: str, address: str, browser: str = "") -> Iterator[None]:
         """While a password is checked: attempts side by side count, too."""
-        keys = self._keys(name, address)
+        keys = self._keys(name, address, browser)
         self._checks += 1
         self._under_way.update(keys)
         try:
@@ -77,10 +79,10 @@ class Throttle:
             self._checks -= 1
             self._under_way -= Counter(keys)  # and forgets what has none left
 
-    def note_failure(self, name: str, address: str) -> None:
+    def note_failure(self, name: str, address: str, browser: str = "") -> None:
         """The password was wrong."""
         now_s = self._now_s()
-        for key in self._keys(name, address):
+        for key in self._keys(name, address, browser):
             entry = self._entries.setdefault(key, _Entry())
             self._entries.move_to_end(key)
             entry.level = min(self._level(key, entry) + 1, FREE[key.kind] + BEYOND_MAX)
@@ -91,18 +93,20 @@ class Throttle:
         while len(self._entries) > ENTRIES_MAX:
             self._entries.popitem(last=False)
 
-    def note_success(self, name: str, address: str) -> None:
-        """The password was right: the pair is forgiven its failures and known from now on."""
-        pair = _pair(name, address)
-        self._entries.pop(pair, None)
-        self._known[pair] = None
-        self._known.move_to_end(pair)
+    def note_success(self, name: str, address: str, browser: str = "", renewed: str = "") -> None:
+        """The password was right: the pair is forgiven its failures, and the browser is known by ``renewed`` from now on."""
+        self._entries.pop(self._keys(name, address, browser)[0], None)
+        self._known.pop(_of_browser(name, browser), None)
+        self._known[_of_browser(name, renewed)] = None
         while len(self._known) > ENTRIES_MAX:
             self._known.popitem(last=False)
 
-    def _keys(self, name: str, address: str) -> tuple[_Key, ...]:
-        pair = _pair(name, address)
-        return (pair,) if pair in self._known else (pair, _Key("address", "", pair.place), _Key("name", name, ""))
+    def _keys(self, name: str, address: str, browser: str) -> tuple[_Key, ...]:
+        known = _of_browser(name, browser)
+        if browser and known in self._known:
+            return (known,)
+        place = _place(address)
+        return _Key("pair", name, place), _Key("address", "", place), _Key("name", name, "")
 
     def _wait_s(self, key: _Key) -> int:
         entry, under_way = self._entries.get(key, _Entry()), self._under_way[key]
@@ -116,8 +120,8 @@ class Throttle:
         return max(0.0, entry.level - (self._now_s() - entry.failed_s) * FREE[key.kind] / DRAIN_S)
 
 
-def _pair(name: str, address: str) -> _Key:
-    return _Key("pair", name, _place(address))
+def _of_browser(name: str, browser: str) -> _Key:
+    return _Key("pair", name, f"browser {sm3(browser.encode('utf-8', 'surrogatepass')).hex()}")
 
 
 def _place(address: str) -> str:

@@ -45,24 +45,27 @@ async def sign_in() -> ResponseReturnValue:
     form = await request.form
     name, password = form.get("name", "")[:NAME_CHARACTERS_MAX], form.get("password", "")
     target = local_path(form.get("next"))
-    throttle, address = site().throttle, client_address()
-    wait_s = throttle.wait_s(name, address)
+    throttle, address, browser = site().throttle, client_address(), g.cookies.read("browser") or ""
+    wait_s = throttle.wait_s(name, address, browser)
     if wait_s:
         site().metrics.count(SIGN_INS.name, "throttled")
         raise Problem("too-many", f"too many attempts; wait {wait_s} s")
     password_hash = site().users.password_hash(name)
-    with throttle.attempt(name, address):
+    with throttle.attempt(name, address, browser):
         is_right = await asyncio.to_thread(is_password, password_hash, password)
     is_right = is_right and site().users.password_hash(name) == password_hash  # it may have been changed meanwhile
     viewer = site().users.viewer(name) if is_right else None
     if viewer is None:
-        throttle.note_failure(name, address)
+        throttle.note_failure(name, address, browser)
         site().metrics.count(SIGN_INS.name, "refused")
         log.info("sign_in_refused", client_ip=address)  # "address" is taken for a person's, and left out of logs
         return await _form(target, failure=_("Name or password is wrong."))
-    throttle.note_success(name, address)
+    renewed = new_visitor()
+    throttle.note_success(name, address, browser, renewed)
     site().metrics.count(SIGN_INS.name, "accepted")
-    return begin(viewer, target)
+    response = begin(viewer, target)
+    g.cookies.set(response, "browser", renewed)
+    return response
 
 
 @pages.post("/sign-in/demo")

@@ -233,18 +233,41 @@ def test_a_right_password_is_looked_at_and_locks_nothing_beside_many_failures_fr
     assert throttle.wait_s("berta", "a") == 0
 
 
-def test_who_has_signed_in_from_an_address_is_not_locked_out_of_it_by_others() -> None:
+def test_a_browser_that_has_signed_in_is_not_locked_out_by_others_not_even_from_its_own_address() -> None:
     throttle = Throttle(lambda: 0.0)
-    throttle.note_success("anna", "home")
+    throttle.note_success("anna", "home", renewed="annas")
     for number in range(2 * FREE["name"]):
         throttle.note_failure("anna", f"address-{number}")
         throttle.note_failure(f"name-{number}", "home")
+        throttle.note_failure("anna", "home", "forged")
     assert throttle.wait_s("anna", "elsewhere") > 0
-    assert throttle.wait_s("berta", "home") > 0
-    assert throttle.wait_s("anna", "home") == 0
+    assert throttle.wait_s("anna", "home") > 0
+    assert throttle.wait_s("berta", "home", "annas") > 0
+    assert throttle.wait_s("anna", "home", "annas") == 0
     for _ in range(FREE["pair"]):
-        throttle.note_failure("anna", "home")
-    assert throttle.wait_s("anna", "home") == LOCK_S
+        throttle.note_failure("anna", "home", "annas")
+    assert throttle.wait_s("anna", "home", "annas") == LOCK_S
+
+
+def test_a_browser_is_known_by_its_newest_token_alone() -> None:
+    throttle = Throttle(lambda: 0.0)
+    throttle.note_success("anna", "a", renewed="first")
+    throttle.note_success("anna", "a", "first", "second")
+    for _ in range(FREE["pair"]):
+        throttle.note_failure("anna", "a")
+    assert [throttle.wait_s("anna", "a", token) for token in ("", "first", "second")] == [LOCK_S, LOCK_S, 0]
+
+
+async def test_the_owner_signs_in_again_in_her_browser_while_somebody_guesses_from_the_same_address(
+    world: World,
+) -> None:
+    owner, guesser = world.browser(), world.browser()
+    assert (await sign_in(owner, "anna", PASSWORD)).status_code == 303
+    for _ in range(FREE["pair"] + 1):
+        response = await sign_in(guesser, "anna", "a wrong guess")
+    assert response.status_code == 429
+    owner.client.delete_cookie("localhost", "gridledger_session")
+    assert (await sign_in(owner, "anna", PASSWORD)).status_code == 303
 
 
 def test_attempts_side_by_side_are_no_more_than_could_be_free() -> None:
