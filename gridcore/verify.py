@@ -136,7 +136,7 @@ def is_valid_signature(key: bytes, message: bytes, signature: bytes) -> bool:
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
 DEPTH_MAX: Final = 8  # arrays and maps inside one another, the outermost included
 LIST_ITEMS_MAX: Final = 256
-REGISTER_MAX_WH: Final = 10**13
+REGISTER_WH_MAX: Final = 10**13
 SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
@@ -264,7 +264,7 @@ ENTRIES: Final[dict[str, Any]] = {
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
 ROLES: Final = re.compile("administrator|clock|gateway|prosumer|regulator|utility")
-REGISTERS: Final = (range(REGISTER_MAX_WH + 1), range(REGISTER_MAX_WH + 1))  # import, export
+REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},
@@ -1791,8 +1791,8 @@ def check_energy(of: Examination) -> str:
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter = piece.installation.row.value
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
-        beyond_wh = modulus_wh or REGISTER_MAX_WH + 1
-        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_MAX_WH + 1), "a register is out of its range")
+        beyond_wh = modulus_wh or REGISTER_WH_MAX + 1
+        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_WH_MAX + 1), "a register is out of its range")
         for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
             advance_wh = end - start + (modulus_wh if end < start else 0)
             hold(

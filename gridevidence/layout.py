@@ -17,7 +17,7 @@ from gridevidence.verifier.sm2 import is_public_key
 BUNDLE_BYTES_MAX, BOOK_BYTES_MAX, TRUST_BYTES_MAX = 1 << 20, 64 << 20, 1 << 20
 DEPTH_MAX: Final = 8  # arrays and maps inside one another, the outermost included
 LIST_ITEMS_MAX: Final = 256
-REGISTER_MAX_WH: Final = 10**13
+REGISTER_WH_MAX: Final = 10**13
 SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
@@ -145,7 +145,7 @@ ENTRIES: Final[dict[str, Any]] = {
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
 ROLES: Final = re.compile("administrator|clock|gateway|prosumer|regulator|utility")
-REGISTERS: Final = (range(REGISTER_MAX_WH + 1), range(REGISTER_MAX_WH + 1))  # import, export
+REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},

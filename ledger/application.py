@@ -1,10 +1,8 @@
-"""The ledger as a state machine without disk, key or clock: ``examine``, ``apply``, ``commit``. Every engine drives
-this object.
+"""The ledger as a state machine without disk, key or clock. Every engine drives this object; in brackets what ABCI calls a step.
 
-    examine(wires)      before a block: decoded, signatures checked, which of them may enter one        (ABCI: CheckTx)
-    apply(block)        what a decided block does, up to the header that states it; nothing changes yet
-    (FinalizeBlock) commit(decided)     take it over, once it is where it cannot be lost
-    (Commit)
+    examine(wires)      before a block: decoded, signatures checked, which of them may enter one (CheckTx)
+    apply(block)        what a decided block does, up to the header that states it; nothing changes yet (FinalizeBlock)
+    commit(decided)     take it over, once it is where it cannot be lost (Commit)
 
 Replay is ``apply`` and ``commit`` of stored blocks, whoever does it. The owner saves leaves and tiles of a decided
 block before ``commit``: from then on the state is read from where they were saved.
@@ -15,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gridcore import merkle
 from gridcore.codes import Code
@@ -39,20 +38,27 @@ from ledger.state.verdicts import Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
 
+class Progress(NamedTuple):
+    """How far a gateway has come. counter: of the last batch that was applied in the open ``epoch``."""
+
+    epoch: int
+    counter: int
+
+
 @dataclass(frozen=True)
 class Examined:
     """A candidate with the verdict on its signature.
 
     code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind, and
     with the attachment that was signed. What fails here fails in every state, and never enters a block.
-    content: then what it says, else None. progress: of a reading batch, the (epoch, counter) that the state has of its gateway; else None.
+    content: then what it says, else None. progress: of a reading batch, what the state has of its gateway; else None.
     """
 
     candidate: Candidate
     verdicts: Verdicts
     code: Code
     content: Content | None
-    progress: tuple[int, int] | None
+    progress: Progress | None
 
 
 @dataclass(frozen=True)
@@ -191,11 +197,11 @@ class Application:
         with self.lock:
             return self.rules().is_due(Draft(self.state, self.tip.height + 1, time_s))
 
-    def gateway_progress(self, gateway: str) -> tuple[int, int]:
-        """(epoch, counter of the last applied batch) of a gateway; (0, 0) for one that is not registered."""
+    def gateway_progress(self, gateway: str) -> Progress:
+        """How far a gateway has come; epoch 0 for one that is not registered."""
         with self.lock:
             known = DELIVERY.load(self.state, gateway)
-        return (0, 0) if known is None else (known.epoch, known.counter)
+        return Progress(0, 0) if known is None else Progress(known.epoch, known.counter)
 
     def _ledger_time_s(self, time_s: int) -> int:
         """Ledger time at the beginning of the next block, if it is of ``time_s``."""

@@ -43,6 +43,7 @@ from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
 from ledger.state.settle import INITIAL, area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
+from ledger.store.rows import IndexedBatch
 
 
 def build_bundle(
@@ -221,10 +222,10 @@ def _reading(reader: LedgerReader, place: int, boundary_s: int, as_of_height: in
 
 def _batches(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[bytes]:
     """Transaction ids of a gateway's accepted batches for a boundary, in block order, page by page."""
-    after = (boundary_s, 0, 0)
+    after: IndexedBatch | None = None
     while page := reader.find_batches(gateway, boundary_s, boundary_s, after):
-        yield from (transaction_id for *_, transaction_id in page)
-        after = page[-1][:3]
+        yield from (batch.id for batch in page)
+        after = page[-1]
 
 
 def _transaction(reader: LedgerReader, transaction_id: bytes) -> DecidedTransaction:

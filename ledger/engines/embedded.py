@@ -18,7 +18,7 @@ from typing import Final, Self
 from gridcore.codes import Code
 from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
-from ledger.application import Examined
+from ledger.application import Examined, Progress
 from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
@@ -56,7 +56,7 @@ class _Round:
     """What came of one go at making a block."""
 
     answers: list[Outcome]
-    progress: dict[str, tuple[int, int]]
+    progress: dict[str, Progress]
     ledger_time_s: int
     height: int
 

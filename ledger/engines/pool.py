@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.transactions.reading_batch import ReadingBatch
-from ledger.application import Examined
+from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
 from ledger.engines.refusals import REFUSED_BYTES_MAX, REFUSED_BYTES_OF_SIGNER_MAX
 
@@ -43,6 +43,14 @@ class Limits:
     refused_bytes: int = REFUSED_BYTES_MAX
 
 
+class BatchPlace(NamedTuple):
+    """Where a reading batch stands among those of its gateway."""
+
+    gateway: str
+    epoch: int
+    counter: int
+
+
 @dataclass(eq=False)
 class Entry:
     """An admissible transaction in the pool. ``waiters`` are told its answer: none for a batch that was held."""
@@ -57,12 +65,12 @@ class Entry:
         return len(self.examined.candidate.wire)
 
     @property
-    def batch(self) -> tuple[str, int, int] | None:
-        """(gateway, epoch, counter) of a reading batch, else None."""
+    def batch(self) -> BatchPlace | None:
+        """The place of a reading batch, else None."""
         content = self.examined.content
         if not isinstance(content, ReadingBatch):
             return None
-        return self.transaction.signer, content.epoch, content.counter
+        return BatchPlace(self.transaction.signer, content.epoch, content.counter)
 
     def answer(self, answer: Outcome) -> None:
         """Tell everyone who still waits."""
@@ -75,11 +83,11 @@ class Entry:
 class _Gateway:
     """What the pool knows of one gateway: state's progress, batches on their way into a block, batches held."""
 
-    def __init__(self, progress: tuple[int, int]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.queued: dict[int, int] = {}  # counter -> number of batches of the open epoch in the queue or in a block
         self.held: dict[int, Entry] = {}  # by counter
-        self.next_counter = progress[1] + 1
+        self.next_counter = progress.counter + 1
         """The counter that would go straight into a block: the first one after ``progress`` that is not queued."""
 
     def enter(self, counter: int) -> None:
@@ -92,16 +100,16 @@ class _Gateway:
         left = self.queued.get(counter, 0) - 1
         if left > 0:
             self.queued[counter] = left
-        elif self.queued.pop(counter, None) is not None and counter > self.progress[1]:
+        elif self.queued.pop(counter, None) is not None and counter > self.progress.counter:
             self.next_counter = min(self.next_counter, counter)
 
-    def move_to(self, progress: tuple[int, int]) -> None:
+    def move_to(self, progress: Progress) -> None:
         """The state has come to ``progress``."""
-        if progress[0] != self.progress[0]:
+        if progress.epoch != self.progress.epoch:
             self.queued.clear()
             self.next_counter = 0
         self.progress = progress
-        self.next_counter = max(self.next_counter, progress[1] + 1)
+        self.next_counter = max(self.next_counter, progress.counter + 1)
         self._pass_queued()
 
     def _pass_queued(self) -> None:
@@ -140,7 +148,7 @@ class Pool:
         entry = Entry(examined, transaction, [waiter])
         gateway = self._gateway_of(entry)
         if gateway is not None and entry.batch is not None:
-            counter = entry.batch[2]
+            counter = entry.batch.counter
             if counter > gateway.next_counter:
                 self._hold(entry, gateway, counter)
                 return
@@ -161,14 +169,14 @@ class Pool:
             taken.append(entry)
         return _in_proposers_order(taken)
 
-    def done(self, entries: Iterable[Entry], progress: Mapping[str, tuple[int, int]]) -> None:
-        """These entries have been decided or given up. ``progress``: (epoch, counter) in the state now, by gateway."""
+    def done(self, entries: Iterable[Entry], progress: Mapping[str, Progress]) -> None:
+        """These entries have been decided or given up. ``progress``: what the state has now, by gateway."""
         for entry in entries:
             del self._by_digest[entry.transaction.digest]
             self._bytes -= entry.size
             gateway = self._gateways.get(entry.transaction.signer) if entry.batch else None
-            if gateway is not None and entry.batch is not None and entry.batch[1] == gateway.progress[0]:
-                gateway.leave(entry.batch[2])
+            if gateway is not None and entry.batch is not None and entry.batch.epoch == gateway.progress.epoch:
+                gateway.leave(entry.batch.counter)
         for name, reached in progress.items():
             gateway = self._gateways.get(name)
             if gateway is not None:
@@ -192,10 +200,10 @@ class Pool:
         progress = entry.examined.progress
         if entry.batch is None or progress is None:
             return None
-        gateway = self._gateways.setdefault(entry.batch[0], _Gateway(progress))
+        gateway = self._gateways.setdefault(entry.batch.gateway, _Gateway(progress))
         if progress > gateway.progress:
             self._move_on(gateway, progress)
-        return gateway if entry.batch[1] == gateway.progress[0] else None
+        return gateway if entry.batch.epoch == gateway.progress.epoch else None
 
     def _enqueue(self, entry: Entry) -> bool:
         limits = self._limits
@@ -205,9 +213,9 @@ class Pool:
         self._by_digest[entry.transaction.digest] = entry
         self._bytes += entry.size
         if entry.batch is not None:
-            gateway = self._gateways.get(entry.batch[0])
-            if gateway is not None and entry.batch[1] == gateway.progress[0]:
-                gateway.enter(entry.batch[2])
+            gateway = self._gateways.get(entry.batch.gateway)
+            if gateway is not None and entry.batch.epoch == gateway.progress.epoch:
+                gateway.enter(entry.batch.counter)
         return True
 
     def _hold(self, entry: Entry, gateway: _Gateway, counter: int) -> None:
@@ -222,12 +230,12 @@ class Pool:
         else:
             entry.answer(Outcome(Code.COUNTER_GAP, entry.transaction.id))
 
-    def _move_on(self, gateway: _Gateway, progress: tuple[int, int]) -> None:
+    def _move_on(self, gateway: _Gateway, progress: Progress) -> None:
         """Take note of what the state now has of a gateway, drop held batches that are past, let in those that are next."""
-        is_closed = progress[0] != gateway.progress[0]
+        is_closed = progress.epoch != gateway.progress.epoch
         gateway.move_to(progress)
         for counter in [*gateway.held]:
-            if is_closed or counter <= progress[1]:
+            if is_closed or counter <= progress.counter:
                 self._let_go(gateway, counter)
         self._release(gateway)
 
@@ -250,6 +258,6 @@ def _in_proposers_order(entries: list[Entry]) -> list[Entry]:
     for is_batch, group in groupby(entries, key=lambda entry: entry.batch is not None):
         run = list(group)
         if is_batch:
-            run.sort(key=lambda entry: entry.batch or ("", 0, 0))
+            run.sort(key=lambda entry: entry.batch or BatchPlace("", 0, 0))
         ordered.extend(run)
     return ordered

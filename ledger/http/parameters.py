@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from ledger.client import WAIT_S_MAX
+from ledger.state.settle import INITIAL
 
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?", re.ASCII)
@@ -65,7 +66,7 @@ def read_optional_word(_name: str, text: str | None) -> str | None:
 
 def read_run(_name: str, text: str | None) -> str:
     """The name of a run."""
-    return "initial" if text is None else text
+    return INITIAL if text is None else text
 
 
 def read_whole(name: str, text: str | None) -> int:

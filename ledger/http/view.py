@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.area import AREA
 from gridcore.registry.area import Area as RegisteredArea
 from gridcore.registry.installation import INSTALLATION, Installation
@@ -265,7 +266,7 @@ class LedgerView:
 
     def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
         """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""
-        quality = np.full(len(area.rows), 0xFF, dtype=np.uint8)
+        quality = np.full(len(area.rows), ABSENT_QUALITY, dtype=np.uint8)
         import_wh, export_wh = np.zeros(len(area.rows), dtype=np.int64), np.zeros(len(area.rows), dtype=np.int64)
         with self.reader.frozen():
             for chunk, start, end in chunks(len(area.zone)):

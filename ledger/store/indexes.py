@@ -6,7 +6,7 @@ from typing import Final
 
 from ledger.application import Decided
 from ledger.leaves.families import FOLLOWED_FAMILIES
-from ledger.store.rows import Change, Decision, batch_entries, result_entries
+from ledger.store.rows import Change, Decision, IndexedBatch, batch_entries, result_entries
 from ledger.store.tables import Tables
 
 PAGE_BATCHES_MAX: Final = 1000
@@ -28,12 +28,11 @@ class Indexes:
         gateway: str,
         first_boundary_s: int,
         last_boundary_s: int,
-        after: tuple[int, int, int] = (-1, 0, 0),
-    ) -> list[tuple[int, int, int, bytes]]:
+        after: IndexedBatch | None = None,
+    ) -> list[IndexedBatch]:
         """Accepted batches of a gateway between two boundaries (both included), at most PAGE_BATCHES_MAX.
 
-        Each as (boundary_s, height, position, transaction id), ascending. ``after``: (boundary_s, height, position) of the
-        last one of the page before.
+        Ascending by boundary, height and position. ``after``: the last one of the page before.
         """
         rows = self._tables.rows(
             "SELECT boundary_s, height, position, id FROM batches WHERE gateway = ? AND boundary_s BETWEEN ? AND ? "
@@ -41,10 +40,10 @@ class Indexes:
             gateway,
             first_boundary_s,
             last_boundary_s,
-            *after,
+            *(after[:3] if after else (-1, 0, 0)),
             PAGE_BATCHES_MAX,
         )
-        return [(boundary_s, height, position, bytes(found)) for boundary_s, height, position, found in rows]
+        return [IndexedBatch(*row) for row in rows]
 
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
         """The height up to which it tells, and what was written after ``after_height`` up to there, ascending by height.

@@ -25,7 +25,7 @@ from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog, BlockRecord
 from ledger.store.leaf_tables import is_provable
-from ledger.store.rows import Change, Decision, ResultEntry, decode_results
+from ledger.store.rows import Change, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
 from ledger.tiles import prefix_tile, sided_path
 
@@ -282,8 +282,8 @@ class LedgerReader:
         gateway: str,
         first_boundary_s: int,
         last_boundary_s: int,
-        after: tuple[int, int, int] = (-1, 0, 0),
-    ) -> list[tuple[int, int, int, bytes]]:
+        after: IndexedBatch | None = None,
+    ) -> list[IndexedBatch]:
         """Accepted batches of a gateway: see ``Indexes.find_batches``."""
         with self._lock:
             return self._db.indexes.find_batches(gateway, first_boundary_s, last_boundary_s, after)

@@ -32,6 +32,15 @@ class BatchEntry:
     is_observed: bool
 
 
+class IndexedBatch(NamedTuple):
+    """An accepted batch of one gateway, in the order of the index. position: in the block of ``height``; id: of its transaction."""
+
+    boundary_s: int
+    height: int
+    position: int
+    id: bytes
+
+
 class Change(NamedTuple):
     """One write that followers of the ledger care for.
 

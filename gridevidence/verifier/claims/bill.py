@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gridevidence.layout import FILL_ROW, READING_ROW, REGISTER_CODES, REGISTER_MAX_WH, SIDES
+from gridevidence.layout import FILL_ROW, READING_ROW, REGISTER_CODES, REGISTER_WH_MAX, SIDES
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.bundle import Bundle, Order, Reading
 from gridevidence.verifier.claims.state import reading_gateways
@@ -77,8 +77,8 @@ def check_energy(of: Examination) -> str:
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter = piece.installation.row.value
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
-        beyond_wh = modulus_wh or REGISTER_MAX_WH + 1
-        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_MAX_WH + 1), "a register is out of its range")
+        beyond_wh = modulus_wh or REGISTER_WH_MAX + 1
+        hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_WH_MAX + 1), "a register is out of its range")
         for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
             advance_wh = end - start + (modulus_wh if end < start else 0)
             hold(

@@ -140,7 +140,7 @@ def observations(view: LedgerView, gateway_id: str, boundary_s: int) -> Json:
 def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]:
     """Encoded observations of the accepted batches of a boundary that have any, in order of acceptance."""
     batches = view.reader.find_batches(gateway_id, boundary_s, boundary_s)[:OBSERVED_BATCHES_MAX]
-    wires = (view.transactions(height)[position] for _, height, position, _ in batches)
+    wires = (view.transactions(batch.height)[batch.position] for batch in batches)
     observed = (split_attachment(decode_transaction(wire).attachment)[2] for wire in wires)
     return [data for data in observed if data]
 

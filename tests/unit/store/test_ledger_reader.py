@@ -20,6 +20,7 @@ from ledger.store import indexes, reader
 from ledger.store.check import check_ledger, renew_guard
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
+from ledger.store.rows import IndexedBatch
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
@@ -120,7 +121,7 @@ def test_few_blocks_are_kept_at_hand_and_the_one_asked_for_last_stays(
 
 
 def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = [(BOUNDARY_S, 2 + n, 1 if n == 6 else 0, transaction_id(GW1[n])) for n in range(7)]
+    expected = [IndexedBatch(BOUNDARY_S, 2 + n, 1 if n == 6 else 0, transaction_id(GW1[n])) for n in range(7)]
     assert ledger.find_batches("gw-1", 0, START_S) == expected
     assert ledger.find_batches("gw-1", BOUNDARY_S, BOUNDARY_S) == expected
     assert ledger.find_batches("gw-1", BOUNDARY_S + 1, START_S) == ledger.find_batches("gw-2", 0, START_S) == []
@@ -129,8 +130,8 @@ def test_batches_are_found_by_gateway_and_boundary(ledger: Ledger, monkeypatch: 
     monkeypatch.setattr(indexes, "PAGE_BATCHES_MAX", 6)
     page = ledger.find_batches("gw-1", 0, START_S)
     assert page == expected[:6]
-    assert ledger.find_batches("gw-1", 0, START_S, page[-1][:3]) == expected[6:]
-    assert ledger.find_batches("gw-1", 0, START_S, expected[-1][:3]) == []
+    assert ledger.find_batches("gw-1", 0, START_S, page[-1]) == expected[6:]
+    assert ledger.find_batches("gw-1", 0, START_S, expected[-1]) == []
 
 
 def test_heights_that_are_not_there_are_refused_in_one_line(ledger: Ledger) -> None:

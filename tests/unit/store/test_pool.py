@@ -8,7 +8,7 @@ import pytest
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.transactions.reading_batch import ReadingBatch
-from ledger.application import Examined
+from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
 from ledger.kinds.table import KINDS
@@ -45,7 +45,7 @@ async def add() -> Add:
         assert candidate.transaction is not None
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         content = KINDS[candidate.transaction.kind].content.decode(candidate.transaction)
-        progress = (1, 0) if isinstance(content, ReadingBatch) else None
+        progress = Progress(1, 0) if isinstance(content, ReadingBatch) else None
         pool.add(Examined(candidate, {}, Code.ACCEPTED, content, progress), candidate.transaction, waiter)
         return Sent(waiter)
 
@@ -128,7 +128,7 @@ async def test_a_full_pool_is_busy_and_takes_again_when_a_block_is_done(add: Add
         assert add(pool, GW1[2]).answer().code == Code.NODE_BUSY
         taken = pool.take()
         assert add(pool, GW1[2]).answer().code == Code.NODE_BUSY, "what is in a block still counts"
-        pool.done(taken, {"gw-1": (1, 2)})
+        pool.done(taken, {"gw-1": Progress(1, 2)})
         assert not add(pool, GW1[2]).is_answered()
 
 
@@ -141,7 +141,7 @@ async def test_held_batches_never_keep_out_the_one_they_wait_for(add: Add) -> No
     for count in (1, 2, 3):
         taken = pool.take()
         assert wires(taken) == [GW1[count - 1]]
-        pool.done(taken, {"gw-1": (1, count)})
+        pool.done(taken, {"gw-1": Progress(1, count)})
     assert pool.held == 0
 
 
@@ -164,13 +164,13 @@ async def test_progress_that_others_made_frees_what_was_held(add: Add) -> None:
     add(pool, GW1[3])
     clock = clock_advance(2_000_000_000)
     add(pool, clock)
-    pool.done(pool.take(), {"gw-1": (1, 1)})
+    pool.done(pool.take(), {"gw-1": Progress(1, 1)})
     assert wires(pool.take()) == [GW1[1]]
     assert pool.held == 1
 
 
 async def test_held_batches_that_are_past_or_of_a_closed_epoch_are_forgotten(add: Add) -> None:
-    for progress in ((1, 60), (2, 0)):
+    for progress in (Progress(1, 60), Progress(2, 0)):
         pool = Pool()
         for wire in GW1[1:5]:
             add(pool, wire)
@@ -183,7 +183,7 @@ async def test_a_refused_batch_lets_the_later_ones_wait_again(add: Add) -> None:
     pool = Pool()
     add(pool, GW1[0])
     taken = pool.take()
-    pool.done(taken, {"gw-1": (1, 0)})
+    pool.done(taken, {"gw-1": Progress(1, 0)})
     assert add(pool, GW1[1]).answer() == Outcome(Code.WAITING, transaction_id(GW1[1]), waiting_for=1)
 
 
@@ -223,7 +223,9 @@ async def test_the_counter_that_is_next_is_the_first_one_that_is_not_on_its_way(
         add(pool, wire)
     gateway = pool._gateways["gw-1"]
     assert gateway.next_counter == 6
-    pool.done([entry for entry in pool.take() if entry.batch and entry.batch[2] in (1, 3)], {"gw-1": (1, 1)})
+    pool.done(
+        [entry for entry in pool.take() if entry.batch and entry.batch.counter in (1, 3)], {"gw-1": Progress(1, 1)}
+    )
     assert gateway.next_counter == 3, "batch 3 was refused, 2, 4 and 5 are still on their way"
     add(pool, GW1[2])
     assert gateway.next_counter == 6
