@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from itertools import islice
+from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,27 +13,36 @@ from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
-from gridcore.registry.installation import INSTALLATION, Installation
+from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.registry.party import PARTY
-from gridcore.registry.point import POINT
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from ledger.leaves.columns import Int64
-from ledger.registry.bodies import Opened, Registered, open_entry
+from ledger.leaves.family import Value
 from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
 from ledger.registry.zones import Timeline
 
+R = TypeVar("R")
+T = TypeVar("T")
+
+_TOGETHER: Final = 256
+"""Entities whose rows are loaded at once: at most 64 each, below the 32,766 parameters that SQLite takes."""
 COLUMN_KINDS: Final = (ZONE, AREA, RULES, PARTY, POINT, GATEWAY, INSTALLATION)
 COLUMN_PREFIXES: Final = tuple(ENTITY_FAMILIES[entity.kind].prefix for entity in COLUMN_KINDS)
 """Of the keys that the columns follow from: a change of such a leaf makes other columns."""
 
 
-class AllRegistered(Registered, Protocol):
+class AllRegistered(Protocol):
     """What the columns are read from."""
 
-    def leaf_keys(self, prefix: str) -> Iterable[str]:
-        """Keys that begin with ``prefix``."""
+    def each(self, prefix: str) -> Iterator[tuple[str, Value]]:
+        """Key and value of the leaves whose keys begin with ``prefix``."""
+
+    def bodies(self, digests: Sequence[bytes]) -> Sequence[bytes]:
+        """The salted row of each of digests that entities' leaves hold."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +82,17 @@ class RegistryColumns:
     """Of each entry of ``installation_entries``: place of its gateway, -1 for a removal."""
 
 
-class _Entity(NamedTuple):
-    """One entity with all its entries opened, oldest first."""
+class _Entity(NamedTuple, Generic[T]):
+    """One entity. said: what the columns take of the record of each entry, oldest first."""
 
     name: str
     leaf: EntityLeaf
-    opened: Sequence[Opened[Any]]
+    said: Sequence[T]
 
     @property
-    def first(self) -> Any:
-        """The record of its first entry: what never changes stands in it."""
-        return self.opened[0].record
+    def first(self) -> T:
+        """What its first entry says: what never changes stands in it."""
+        return self.said[0]
 
     @property
     def number(self) -> int:
@@ -90,73 +100,146 @@ class _Entity(NamedTuple):
         return self.leaf.number if self.leaf.number is not None else broken(f"{self.name} has a number")
 
 
+class _Point(NamedTuple):
+    """Place of the area, number of the party, -1 for none."""
+
+    area: int
+    party: int
+
+
+class _Meter(NamedTuple):
+    """Places of the point and of the gateway, -1 for a meter that was taken down, and what its registers can show."""
+
+    point: int
+    gateway: int
+    modulus_wh: int = 0
+    limit_wh: int = 0
+    ratio: int = 0
+
+
+class _Points(NamedTuple):
+    """Columns of points."""
+
+    points: tuple[str, ...]
+    point_area: Int64
+    point_entries: Dated
+    point_party: Int64
+
+
+class _Meters(NamedTuple):
+    """Columns of installations."""
+
+    numbers: Int64
+    installation_point: Int64
+    modulus_wh: Int64
+    limit_wh: Int64
+    ratio: Int64
+    installation_entries: Dated
+    installation_gateway: Int64
+
+
 def read_columns(source: AllRegistered) -> RegistryColumns:
-    """Read every entity of a state once."""
-    zones = sorted(_entities(source, ZONE), key=_by_name)
-    zone_place = _places(zones)
-    areas = sorted(_entities(source, AREA), key=lambda area: (zone_place[area.first.zone], area.number))
-    area_place, area_zone = _places(areas), _column(zone_place[area.first.zone] for area in areas)
-    rules = sorted(_entities(source, RULES), key=_by_name)
-    parties = sorted(_entities(source, PARTY), key=lambda party: party.number)
-    points = sorted(_entities(source, POINT), key=lambda point: (area_zone[area_place[point.first.area]], point.number))
-    gateways = sorted(_entities(source, GATEWAY), key=_by_name)
-    installed = sorted(_entities(source, INSTALLATION), key=lambda installation: int(installation.name))
-    rules_place, point_place = _places(rules), _places(points)
-    party_place, gateway_place = _places(parties), _places(gateways)
+    """Read every entity of a state once, one kind after the other: a kind's entities go before those of the next come."""
+    zones = sorted(_entities(source, ZONE, _record), key=_by_name)
+    zone_place = _places(_names(zones))
+    areas = sorted(_entities(source, AREA, _record), key=lambda area: (zone_place[area.first.zone], area.number))
+    area_zone = [zone_place[area.first.zone] for area in areas]
+    rules = sorted(_entities(source, RULES, lambda _: None), key=_by_name)
+    rules_place = _places(_names(rules))
+    parties = _names(sorted(_unopened(source, PARTY), key=lambda party: party.number))
+    gateways = _names(sorted(_unopened(source, GATEWAY), key=_by_name))
+    points = _read_points(source, _places(_names(areas)), area_zone, _places(parties))
+    meters = _read_meters(source, _places(points.points), _places(gateways))
     return RegistryColumns(
         zones=_names(zones),
         timelines=tuple(Timeline(*zone.first[2:]) for zone in zones),
         areas=_names(areas),
-        area_zone=area_zone,
+        area_zone=_column(area_zone),
         rules=_names(rules),
         rules_entries=_dated(rules),
-        rules_digests=tuple(opened.entry.digest for entity in rules for opened in entity.opened),
+        rules_digests=tuple(entry.digest for entity in rules for entry in entity.leaf.entries),
         area_entries=_dated(areas),
-        area_rules=_column(rules_place[record.rules] for record in _records(areas)),
+        area_rules=_column(rules_place[record.rules] for record in _said(areas)),
+        parties=parties,
+        gateways=gateways,
+        **points._asdict(),
+        **meters._asdict(),
+    )
+
+
+def _read_points(
+    source: AllRegistered, area_place: Mapping[str, int], area_zone: Sequence[int], party_number: Mapping[str, int]
+) -> _Points:
+    def of_record(record: Point) -> _Point:
+        return _Point(area_place[record.area], -1 if record.party is None else party_number.get(record.party, -1))
+
+    points = sorted(_entities(source, POINT, of_record), key=lambda point: (area_zone[point.first.area], point.number))
+    return _Points(
         points=_names(points),
-        point_area=_column(area_place[point.first.area] for point in points),
+        point_area=_column(point.first.area for point in points),
         point_entries=_dated(points),
-        point_party=_column(party_place.get(record.party, -1) for record in _records(points)),
-        parties=_names(parties),
-        gateways=_names(gateways),
+        point_party=_column(said.party for said in _said(points)),
+    )
+
+
+def _read_meters(source: AllRegistered, point_place: Mapping[str, int], gateway_place: Mapping[str, int]) -> _Meters:
+    def of_record(record: Installation | RemovedInstallation) -> _Meter:
+        place = point_place[record.point]
+        if isinstance(record, RemovedInstallation):
+            return _Meter(place, -1)
+        return _Meter(place, gateway_place[record.gateway], record.modulus_wh, record.limit_wh, record.ratio)
+
+    installed = sorted(_entities(source, INSTALLATION, of_record), key=lambda installation: int(installation.name))
+    return _Meters(
         numbers=_column(int(entity.name) for entity in installed),
-        installation_point=_column(point_place[entity.first.point] for entity in installed),
+        installation_point=_column(entity.first.point for entity in installed),
         modulus_wh=_column(entity.first.modulus_wh for entity in installed),
         limit_wh=_column(entity.first.limit_wh for entity in installed),
         ratio=_column(entity.first.ratio for entity in installed),
         installation_entries=_dated(installed),
-        installation_gateway=_column(
-            gateway_place[record.gateway] if isinstance(record, Installation) else -1 for record in _records(installed)
-        ),
+        installation_gateway=_column(said.gateway for said in _said(installed)),
     )
 
 
-def _entities(source: AllRegistered, entity: Entity[Any]) -> Iterable[_Entity]:
+def _entities(source: AllRegistered, entity: Entity[R], of_record: Callable[[R], T]) -> Iterator[_Entity[T]]:
+    """The entities of a kind with what ``of_record`` takes of their records."""
+    unopened = _unopened(source, entity)
+    while some := list(islice(unopened, _TOGETHER)):
+        bodies = iter(source.bodies([entry.digest for found in some for entry in found.leaf.entries]))
+        for name, leaf, _ in some:
+            rows = [decode_row(unsalted(body)) for body in islice(bodies, len(leaf.entries))]
+            yield _Entity(name, leaf, [of_record(entity.record_of(row.value)) for row in rows])
+
+
+def _unopened(source: AllRegistered, entity: Entity[Any]) -> Iterator[_Entity[Never]]:
+    """The entities of a kind of whose rows the columns take nothing."""
     family = ENTITY_FAMILIES[entity.kind]
-    for key in source.leaf_keys(family.prefix):
-        name = key.removeprefix(family.prefix)
-        leaf = family.must(source, name)
-        yield _Entity(name, leaf, [open_entry(source, entity, entry) for entry in leaf.entries])
+    for key, value in source.each(family.prefix):
+        yield _Entity(key.removeprefix(family.prefix), family.decode(**value), ())
 
 
-def _by_name(entity: _Entity) -> bytes:
+def _record(record: T) -> T:
+    return record
+
+
+def _by_name(entity: _Entity[Any]) -> bytes:
     return entity.name.encode()
 
 
-def _names(entities: Iterable[_Entity]) -> tuple[str, ...]:
+def _names(entities: Iterable[_Entity[Any]]) -> tuple[str, ...]:
     return tuple(entity.name for entity in entities)
 
 
-def _places(entities: Iterable[_Entity]) -> dict[str, int]:
-    return {entity.name: place for place, entity in enumerate(entities)}
+def _places(names: Iterable[str]) -> Mapping[str, int]:
+    return {name: place for place, name in enumerate(names)}
 
 
-def _records(entities: Iterable[_Entity]) -> Iterable[Any]:
-    return (opened.record for entity in entities for opened in entity.opened)
+def _said(entities: Iterable[_Entity[T]]) -> Iterator[T]:
+    return (said for entity in entities for said in entity.said)
 
 
-def _dated(entities: Iterable[_Entity]) -> Dated:
-    return dated([[opened.entry for opened in entity.opened] for entity in entities])
+def _dated(entities: Iterable[_Entity[Any]]) -> Dated:
+    return dated([entity.leaf.entries for entity in entities])
 
 
 def _column(values: Iterable[int]) -> Int64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gridcore.genesis import Genesis
@@ -35,9 +35,13 @@ class MemoryLeaves(MemoryTiles):
         """See LeafSource; leaves stand here in order of creation."""
         return [key for key in self._leaves if key.startswith(prefix)]
 
-    def load_body(self, digest: bytes) -> bytes | None:
+    def leaves(self, prefix: str) -> Iterable[tuple[int, str, bytes]]:
         """See LeafSource."""
-        return self.bodies.get(digest)
+        return ((number, key, leaf) for key, (number, leaf) in self._leaves.items() if key.startswith(prefix))
+
+    def load_bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """See LeafSource."""
+        return {digest: self.bodies[digest] for digest in digests if digest in self.bodies}
 
     def save(self, change: StateChange) -> None:
         """Keep what a block changed."""

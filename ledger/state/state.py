@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
@@ -34,8 +35,12 @@ class LeafSource(TileSource, Protocol):
         """Keys that begin with ``prefix``, in number order."""
         ...
 
-    def load_body(self, digest: bytes) -> bytes | None:
-        """The salted registry row of a digest, or None."""
+    def leaves(self, prefix: str) -> Iterable[tuple[int, str, bytes]]:
+        """(number, key, canonical [key, value]) of the leaves whose keys begin with ``prefix``, in number order."""
+        ...
+
+    def load_bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The salted registry rows of digests, by digest; without those that are not there."""
         ...
 
 
@@ -68,6 +73,8 @@ class _Cached(NamedTuple):
     size: int
 
 
+_LEAVES_TOGETHER: Final = 1_024
+"""How many are loaded and hashed at once where all of a kind are read."""
 _ABSENT: Final = _Cached(-1, None, 0)
 
 
@@ -110,10 +117,24 @@ class State:
 
     def body(self, digest: bytes) -> bytes:
         """The salted registry row whose digest a leaf holds, compared with it."""
-        body = self._source.load_body(digest)
-        if body is None or merkle.leaf_hash(body) != digest:
-            raise self._source.damage(f"registry row {digest.hex()}")
-        return body
+        return self.bodies([digest])[0]
+
+    def bodies(self, digests: Sequence[bytes]) -> list[bytes]:
+        """``body`` of each of many digests."""
+        found = self._source.load_bodies(digests)
+        bodies = [found.get(digest, b"") for digest in digests]
+        for digest, is_digest in zip(digests, merkle.leaf_hashes(bodies), strict=True):
+            if digest != is_digest:
+                raise self._source.damage(f"registry row {digest.hex()}")
+        return bodies
+
+    def each(self, prefix: str) -> Iterator[tuple[str, Value]]:
+        """Key and value of the leaves whose keys begin with ``prefix``, in number order; they are not kept in memory."""
+        leaves = iter(self._source.leaves(prefix))
+        while some := list(islice(leaves, _LEAVES_TOGETHER)):
+            for (number, key, leaf), leaf_hash in zip(some, merkle.leaf_hashes([row[2] for row in some]), strict=True):
+                self._check_leaf(number, key, leaf_hash)
+                yield key, self._value(key, leaf)
 
     def number(self, key: str) -> int:
         """The permanent number of a leaf that exists. KeyError when there is none."""
@@ -183,19 +204,27 @@ class State:
             number, leaf = self._load_leaf(key)
         except KeyError:
             return _ABSENT
-        found, value = cbor.decode(leaf, items_max=len(leaf))  # our own bytes: as many items as they hold
-        if found != key:
-            raise self._source.damage(f"leaf {key}")
-        return _Cached(number, value, len(leaf))
+        return _Cached(number, self._value(key, leaf), len(leaf))
 
     def _load_leaf(self, key: str) -> tuple[int, bytes]:
         found = self._source.load_leaf(key)
         if found is None:
             raise KeyError(key)
         number, leaf = found
-        if not 0 <= number < self._tree.size or merkle.leaf_hash(leaf) != self._tree.leaf(number):
-            raise self._source.damage(f"leaf {key}")
+        self._check_leaf(number, key, merkle.leaf_hash(leaf))
         return number, leaf
+
+    def _check_leaf(self, number: int, key: str, leaf_hash: bytes) -> None:
+        if not 0 <= number < self._tree.size or leaf_hash != self._tree.leaf(number):
+            raise self._source.damage(f"leaf {key}")
+
+    def _value(self, key: str, leaf: bytes) -> Value:
+        """The value of a leaf that was compared with the tree."""
+        found, value = cbor.decode(leaf, items_max=len(leaf))  # our own bytes: as many items as they hold
+        if found != key:
+            raise self._source.damage(f"leaf {key}")
+        checked: Value = value
+        return checked
 
     def _remember(self, key: str, cached: _Cached) -> None:
         before = self._cache.pop(key, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ledger.leaves.families import FAMILIES
@@ -64,10 +64,19 @@ class LeafTable:
         """How many leaves the state had after the block of ``height``."""
         return int(self._tables.row("SELECT leaves FROM blocks WHERE height = ?", height)[0])
 
-    def load_body(self, digest: bytes) -> bytes | None:
-        """The salted registry row of a digest, or None; whoever asks compares it."""
-        found = self._tables.first("SELECT body FROM bodies WHERE digest = ?", digest)
-        return None if found is None else bytes(found[0])
+    def leaves(self, prefix: str) -> Iterator[tuple[int, str, bytes]]:
+        """(number, key, canonical [key, value]) of the leaves whose keys begin with ``prefix``, in number order."""
+        yield from self._tables.each(
+            "SELECT number, key, leaf FROM leaves WHERE key >= ? AND key < ? ORDER BY +number",
+            prefix,
+            prefix + _LAST_CHARACTER,
+        )
+
+    def load_bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The salted registry rows of digests, by digest; without those that are not there. Whoever asks compares them."""
+        places = ", ".join("?" * len(digests))
+        query = f"SELECT digest, body FROM bodies WHERE digest IN ({places})"  # noqa: S608 - question marks alone
+        return dict(self._tables.rows(query, *digests))
 
     def bodies(self) -> Iterator[tuple[bytes, bytes]]:
         """Every salted registry row by its digest."""

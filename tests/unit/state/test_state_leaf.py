@@ -8,6 +8,8 @@ import pytest
 
 from gridcore import cbor, merkle
 from ledger.leaves.family import Value
+from ledger.registry.columns_file import encode_columns
+from ledger.registry.in_force import Registry
 from ledger.state import state as state_module
 from ledger.state.memory import MemoryLeaves, MemoryState
 from ledger.state.state import State
@@ -116,6 +118,22 @@ def test_a_registry_row_with_one_bit_changed_is_not_read() -> None:
         state.body(digest)
     with pytest.raises(RuntimeError, match="registry row 0000"):
         state.body(bytes(32))
+
+
+def test_columns_are_not_read_from_a_leaf_with_one_bit_changed_nor_from_a_row() -> None:
+    state = MemoryState(TWO_AREAS.genesis)
+    number, leaf = state.leaves.load_leaf("point/P-1") or (0, b"")
+    digest = (state.get("point/P-1") or {})["entries"][0][2]
+    body = state.leaves.bodies[digest]
+    state.leaves._leaves["point/P-1"] = number, leaf[:-1] + bytes([leaf[-1] ^ 1])
+    with pytest.raises(RuntimeError, match="leaf point/P-1"):
+        Registry.from_state(state)
+    state.leaves._leaves["point/P-1"] = number, leaf
+    del state.leaves.bodies[digest]
+    with pytest.raises(RuntimeError, match=f"registry row {digest.hex()}"):
+        Registry.from_state(state)
+    state.leaves.bodies[digest] = body
+    assert encode_columns(Registry.from_state(state).columns) == encode_columns(state.registry.columns)
 
 
 def test_columns_are_of_their_state_and_a_change_of_an_entity_in_them_makes_others() -> None:
