@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger import tiles
+from ledger.leaves.run import RUN
 from ledger.state import state
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, feeder, household
 from tests.worlds.ledgers import decide, open_ledger
@@ -48,6 +49,6 @@ def test_memory_stays_the_same_from_the_first_days_to_the_last(
             assert decide(ledger, wires) == [0] * len(wires)
             if slot % SLOTS_OF_DAY == 0:
                 sizes.append(resident_kib())
-        settled = ledger.leaf_keys("run/a-1/")
+        settled = ledger.leaf_keys(RUN.prefix)
     assert len(settled) >= days * SLOTS_OF_DAY - 3
     assert max(sizes[FULL_AFTER_DAYS:]) - sizes[FULL_AFTER_DAYS] < GROWTH_KIB_MAX, f"KiB by day: {sizes}"
