@@ -1,7 +1,8 @@
 """The one executable, ``gridledger``: finds the command, parses its arguments, turns errors into one line and an exit status.
 
-Exit status: 0 success, 1 a negative answer, 2 bad usage or bad input, 3 cannot be decided; beyond those 70 for a fault of our own
-(with its traceback), 130 after Ctrl-C, 141 when the reader of our output went away. ``gridledger.commands`` says how to add a command.
+Exit status: 0 success, 1 a negative answer, 2 bad usage or bad input, 3 cannot be decided; beyond those 70 for a fault
+of our own (with its traceback), 130 after Ctrl-C, 141 when the reader of our output went away. ``gridledger.commands``
+says how to add a command.
 """
 
 from __future__ import annotations

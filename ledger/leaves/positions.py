@@ -17,8 +17,8 @@ HEAD: Final = (*REGISTERS, *ENERGIES)
 class PositionsLeaf(NamedTuple):
     """Points of a zone. columns: int64[n] by name: ``HEAD``, then the contract's; quality: uint8[n], bytes of the values at the slot's end.
 
-    start_..., end_...: registers as the meter shows them, -1 where absent; import_wh, export_wh: primary energy; root: of the chunk's
-    salted rows; seed: 32 bytes, from which the salts of the whole run follow.
+    start_..., end_...: registers as the meter shows them, -1 where absent; import_wh, export_wh: primary energy; root:
+    of the chunk's salted rows; seed: 32 bytes, from which the salts of the whole run follow.
     """
 
     columns: Mapping[str, Int64]
