@@ -8,9 +8,7 @@ from typing import Final, NamedTuple
 from ledger.leaves.columns import Int64, UInt8, pack_each, unpack_each, unpack_quality
 from ledger.leaves.family import Family, Value
 
-REGISTERS: Final = ("start_import", "end_import", "start_export", "end_export")
-ENERGIES: Final = ("import_wh", "export_wh")
-HEAD: Final = (*REGISTERS, *ENERGIES)
+HEAD: Final = ("start_import", "end_import", "start_export", "end_export", "import_wh", "export_wh")
 """The columns of every position, in the order of its row; those that the contract declares come behind them."""
 
 
