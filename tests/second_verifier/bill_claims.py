@@ -20,7 +20,7 @@ def check_lines(case: Case) -> None:
     facts = Facts(
         import_wh=position.import_wh,
         export_wh=position.export_wh,
-        trade_price=case.cleared.price_micro_per_kwh if case.cleared else 0,
+        trade_price=case.cleared.price_micro_per_kwh if case.cleared and case.cleared.has_price else 0,
         rules=case.rules,
         area_columns=case.area_result.columns,
         columns=position.columns,
