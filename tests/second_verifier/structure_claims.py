@@ -27,7 +27,9 @@ def check_header(case: Case) -> None:
     require(run.slot_start_s % bundle.chain.slot_s == 0, "the run's slot does not start on a boundary")
     require(run.as_of_height + 1 <= header.height, "the run is later than the header")
     require(bundle.runs.runs.count((run.name, run.as_of_height + 1)) == 1, "the run does not stand once in the runs")
-    headers = [header, *(transaction.header for transaction in bundle.transactions)]
+    headers = [header, bundle.genesis.header, bundle.certified_header]
+    headers += [change.header for change in bundle.handovers]
+    headers += [transaction.header for transaction in bundle.transactions]
     if any(header.protocol_version != 2 for header in headers):
         raise UnsureError("a header of an unknown protocol version")
 
