@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from gridledger.commands import print_result
+from gridledger.toml_text import toml_lines
 
 EXAMPLE = "gridledger config check edge edge.toml"
 
@@ -94,38 +94,3 @@ def _resolved_field(value: Any, field: dataclasses.Field[Any]) -> Any:
     if is_reference and isinstance(value, str) and value.startswith("file:"):
         return f"file:{Path(value.removeprefix('file:')).resolve()}"
     return resolved(value)
-
-
-def toml_lines(table: dict[str, object], prefix: str = "") -> list[str]:
-    """Return ``table`` as lines of TOML (integers, booleans, text, arrays, tables); loading them gives ``table`` again."""
-    lines = [f"{_key(key)} = {_inline(value)}" for key, value in table.items() if not _is_section(value)]
-    for key, value in table.items():
-        if not _is_section(value):
-            continue
-        name = f"{prefix}{_key(key)}"
-        if isinstance(value, dict):
-            lines += ["", f"[{name}]", *toml_lines(value, f"{name}.")]
-        else:
-            for item in cast("list[dict[str, object]]", value):
-                lines += ["", f"[[{name}]]", *toml_lines(item, f"{name}.")]
-    return lines
-
-
-def _is_section(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
-
-
-def _key(key: str) -> str:
-    return key if key and key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _text(key)
-
-
-def _inline(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(_inline(item) for item in value) + "]"
-    return str(value) if isinstance(value, int) else _text(str(value))
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON's escapes are all TOML's too

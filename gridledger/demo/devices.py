@@ -1,7 +1,7 @@
 """The MQTT side of a demonstration: a broker, and two devices of other makers at homes that trade. They inform and bill nothing.
 
-The broker is Mosquitto where it is installed, a process like the others; else ``amqtt`` in this one; and where there is
-neither, the demonstration runs without devices.
+The broker is Mosquitto where it is installed, a process like the others; else ``amqtt`` in this one; and where there is neither, the
+demonstration runs without devices.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from typing import Final
 from firmware_profiles import load_profile
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
-from gridledger.demo.folder import write_new
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.rules import SLOT_S
 from gridledger.demo.scene import Scene
+from gridledger.founding.folder import write_new
 from simulators.grid.world import World
 from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet

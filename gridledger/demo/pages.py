@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gridledger.demo.folder import write_new
 from gridledger.demo.scene import Scene
+from gridledger.founding.folder import write_new
 
 URL_WITHIN_S: Final = 15.0
 """The URL is printed at the latest this long after the start: as soon as pages answer, else with the word that they do not yet."""

@@ -23,7 +23,6 @@ from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
-from gridledger.demo.folder import write_new
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.processes import Supervised
@@ -31,6 +30,7 @@ from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root,
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
+from gridledger.founding.folder import write_new
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
 from settlement.catalogue import contract_pin

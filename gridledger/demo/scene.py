@@ -6,13 +6,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridcore.files import save_new
 from gridcore.genesis import Genesis
 from gridcore.serving.ports import HOST, check_free, free_port
-from gridcore.signers import save_key
 from gridcore.sm import SigningKey
-from gridledger.demo.folder import write_new
 from gridledger.demo.genesis import build_genesis, gateway_of
+from gridledger.founding.folder import save_key_and_password, write_new
+from gridledger.founding.organisations import SIGNER_ROLES
 from ledger.store.directory import init_ledger
 from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
@@ -62,7 +61,7 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
     run_dir = out / "run"
     run_dir.mkdir(parents=True)
     gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
-    names = ["operator", "clock", "utility", "regulator", "web", *gateways]
+    names = [*SIGNER_ROLES, *gateways]
     keys = {name: SigningKey.generate() for name in (*names, *world.traders)}
     public_keys = {name: key.public_key for name, key in keys.items()}
     pin, contract_id = contract_pin(CONTRACT.contract_id), CONTRACT.contract_id
@@ -70,7 +69,7 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
     (out / "ledger").mkdir()  # a new one: not what a link leads to
     init_ledger(out / "ledger", genesis.encode())
     for name in names:
-        _save_key(run_dir, name, keys[name])
+        save_key_and_password(run_dir, name, keys[name])
     pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"
     scene = Scene(out, run_dir, out / "ledger", genesis, keys, f"http://{HOST}:{port}", pages_url)
     write_new(
@@ -80,10 +79,3 @@ def lay_out(out: Path, world: World, pages_port: int | None) -> Scene:
         '[key]\nuri = "file:operator.pem"\npassword = "file:operator.password"\n',
     )
     return scene
-
-
-def _save_key(run_dir: Path, name: str, key: SigningKey) -> None:
-    """Encrypted PKCS#8 and its password, in files that only their owner may read."""
-    password = secrets.token_hex(16).encode()
-    save_new(run_dir / f"{name}.password", password)
-    save_key(run_dir / f"{name}.pem", key, password)

@@ -11,8 +11,9 @@ import pytest
 import gridledger.demo
 from gridcore.errors import UsageError
 from gridledger.cli import main
-from gridledger.demo.folder import choose_folder, write_new
+from gridledger.demo.folder import choose_folder
 from gridledger.demo.run import Plan, run_demo
+from gridledger.founding.folder import write_new
 
 OTHER_WRITES = re.compile(r"write_text|write_bytes|copyfile|open\(\"w")
 IN_ITS_OWN_FOLDER = "processes.py"

@@ -24,7 +24,7 @@ from gridledger.bench import (
 )
 from gridledger.cli import main
 from gridledger.commands import doctor
-from gridledger.commands.config import toml_lines
+from gridledger.toml_text import toml_lines
 
 ROOT = Path(__file__).parents[3]
 

@@ -85,18 +85,6 @@ async def test_a_crowd_of_silent_connections_keeps_nobody_out_and_one_line_is_lo
     assert capfd.readouterr().err.count("connection_dropped") == 1
 
 
-async def test_a_crowd_that_has_said_something_keeps_no_newcomer_out() -> None:
-    async with serving(Limits(connections=10)) as url:
-        crowd = await crowd_of(url, 10)
-        for connection in crowd:
-            connection.sendall(b"G")
-        for _ in range(3):
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-                assert (await http.get("/page")).text == "here"
-        for connection in crowd:
-            connection.close()
-
-
 async def test_another_address_loses_no_connection_to_a_crowd() -> None:
     async with serving(Limits(connections=10)) as url:
         honest = socket.create_connection(address_of(url), source_address=("127.0.0.2", 0))
