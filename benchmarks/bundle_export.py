@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.million import PRICES
 from gridcore.clock import WallClock
 from gridcore.errors import require
 from gridcore.genesis import Calendar
@@ -39,6 +38,15 @@ FIRST_S = 1_800_000_000
 OPEN_S = FIRST_S - 86_400
 ROUNDS = 7
 TRANSACTIONS_OF_BLOCK = 1_000
+PRICES = {
+    "feed_in_price_micro_per_kwh": 280_000,
+    "levy_micro_per_kwh": 40_000,
+    "network_residual_micro_per_kwh": 180_000,
+    "network_traded_micro_per_kwh": 150_000,
+    "residual_price_micro_per_kwh": 460_000,
+    "shortfall_price_micro_per_kwh": 460_000,
+    "surplus_price_micro_per_kwh": 280_000,
+}
 
 
 def bundle_export() -> Measurement:

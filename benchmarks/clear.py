@@ -1,8 +1,8 @@
 """Clearing one gate by ``p2p_call_auction/1``: price, volume and each order's pro-rata fill.
 
-The book is that of the peers' comparison (seed 20260101 + orders): half bids, half offers, integer prices and
-quantities from a seed. The bound is the same answer in bare numpy: arrays that are known to be well-formed, sums that
-are known to fit, prices that are known to be few, no check of input or result.
+The book is that of the peers' comparison (seed 20260101 + orders): half bids, half offers, integer prices and quantities from a seed.
+The bound is the same answer in bare numpy: arrays that are known to be well-formed, sums that are known to fit, prices that
+are known to be few, no check of input or result.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gridcore.errors import EncodingError, excerpt
 
@@ -26,8 +26,6 @@ INT_MIN: Final = -(1 << 64)
 INT_MAX: Final = (1 << 64) - 1
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
-_STRINGS: Final = frozenset((_BYTES, _TEXT))
-_CONTAINERS: Final = frozenset((_ARRAY, _MAP))
 _DIGEST_BYTES: Final = 32
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _SIMPLE_NAMES = {0xF7: "undefined", 0xF9: "a half float", 0xFA: "a single float", 0xFB: "a double float"}
@@ -156,13 +154,17 @@ def _check_depth(depth: int) -> None:
 # ---------------------------------------------------------------------------------------------------------- decoding
 
 
-class _Open(NamedTuple):
-    """An array or map around the one that is being read. remaining: items that are still to come in it."""
+class _Open:
+    """An array or map whose items are still being read."""
 
-    container: Any
-    is_map: bool
-    remaining: int
-    key_bytes: bytes
+    __slots__ = ("entries", "items", "key", "key_bytes", "remaining")
+
+    def __init__(self, remaining: int, is_map: bool) -> None:
+        self.remaining = remaining
+        self.items: list[Any] | None = None if is_map else []
+        self.entries: dict[str, Any] | None = {} if is_map else None
+        self.key: str | None = None
+        self.key_bytes = b""
 
 
 def _refused(offset: int, reason: str) -> EncodingError:
@@ -170,85 +172,94 @@ def _refused(offset: int, reason: str) -> EncodingError:
 
 
 def _decode(data: bytes, depth_max: int, items_max: int, *, null_allowed: bool) -> Any:
-    """Iterative, so that no input reaches the interpreter's recursion limit; the value is read as the one item of an array."""
-    whole: list[Any] = []
-    container: Any = whole
-    is_map, remaining, key_bytes = False, 1, b""
-    key: str | None = None  # of the value that comes next in a map
+    """Iterative, so that no input reaches the interpreter's recursion limit."""
     stack: list[_Open] = []
+    offset = 0
     items_left = items_max - 1  # items that no head has announced yet
-    size, offset = len(data), 0
-    while remaining:
+    while True:
         start = offset
-        if start >= size:
-            raise _refused(start, "the item is cut short")
-        major, argument, offset = data[start] >> 5, data[start] & 0x1F, start + 1
-        if argument >= 24 and major != _SIMPLE:
-            argument, offset = _read_argument(data, start, argument)
-        value: Any = argument
-        if major in _STRINGS:
-            value = _read_string(data, start, offset, argument, major)
-            offset += argument
-        elif major != _UNSIGNED:
-            value = _read_other(major, argument, start, size - offset, null_allowed)
-        if is_map:
-            if key is None:
-                key, key_bytes = _checked_key(value, start, data[start:offset], key_bytes)
+        is_key = False
+        if stack:
+            top = stack[-1]
+            is_key = top.entries is not None and top.key is None
+        value, offset, opened = _read_item(data, offset, null_allowed)
+        if is_key:
+            _take_key(stack[-1], value, data, start, offset)
+            continue
+        if opened is not None:
+            if len(stack) >= depth_max:
+                raise _refused(start, f"nested deeper than {depth_max} arrays and maps")
+            items_left -= opened.remaining if opened.entries is None else 2 * opened.remaining
+            if items_left < 0:
+                raise _refused(start, f"more than {items_max} items")
+            if opened.remaining:
+                stack.append(opened)
                 continue
-            container[key], key = value, None
-        else:
-            container.append(value)
-        remaining -= 1
-        if major in _CONTAINERS:
-            items_left -= argument << (major - _ARRAY)
-            if len(stack) >= depth_max or items_left < 0:
-                raise _refused(start, _excess(len(stack), depth_max, items_max))
-            stack.append(_Open(container, is_map, remaining, key_bytes))
-            container, is_map, remaining, key_bytes = value, major == _MAP, argument, b""
-        while not remaining and stack:
-            container, is_map, remaining, key_bytes = stack.pop()
-    if offset != size:
-        raise _refused(offset, f"{size - offset} bytes after the item")
-    return whole[0]
+        value = _close(stack, value)
+        if not stack:
+            break
+    if offset != len(data):
+        raise _refused(offset, f"{len(data) - offset} bytes after the item")
+    return value
 
 
-def _read_string(data: bytes, start: int, offset: int, length: int, major: int) -> bytes | str:
-    raw = data[offset : offset + length]
-    if len(raw) < length:
-        raise _refused(start, f"length {length} runs past the end")
-    if major == _BYTES:
-        return raw
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise _refused(offset + error.start, "text that is not UTF-8") from error
+def _close(stack: list[_Open], value: Any) -> Any:
+    """Put ``value`` into the innermost open container; close those that are full; return the last closed value."""
+    while stack:
+        top = stack[-1]
+        if top.items is not None:
+            top.items.append(value)
+        elif top.entries is not None and top.key is not None:
+            top.entries[top.key] = value
+            top.key = None
+        top.remaining -= 1
+        if top.remaining:
+            return None
+        stack.pop()
+        value = top.items if top.items is not None else top.entries
+    return value
 
 
-def _read_other(major: int, argument: int, start: int, bytes_left: int, null_allowed: bool) -> Any:
-    """What is no unsigned integer and no string: its value, for an array or a map an empty one."""
-    if major == _NEGATIVE:
-        return -1 - argument
+def _take_key(top: _Open, key: Any, data: bytes, start: int, end: int) -> None:
+    if not isinstance(key, str):
+        raise _refused(start, "a map key that is not a text string")
+    encoded = data[start:end]
+    if encoded <= top.key_bytes:
+        reason = "duplicate" if encoded == top.key_bytes else "out of order (by the bytes of its encoding)"
+        raise _refused(start, f"map key {excerpt(key)} is {reason}")
+    top.key = key
+    top.key_bytes = encoded
+
+
+def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _Open | None]:
+    """One head, with the content of a string: (value, next offset, the container it opens)."""
+    if start >= len(data):
+        raise _refused(start, "the item is cut short")
+    initial = data[start]
+    major = initial >> 5
     if major == _SIMPLE:
-        return _read_simple(_SIMPLE << 5 | argument, start, null_allowed)
+        return _read_simple(initial, start, null_allowed), start + 1, None
+    argument, offset = _read_argument(data, start, initial & 0x1F)
+    if major == _UNSIGNED:
+        return argument, offset, None
+    if major == _NEGATIVE:
+        return -1 - argument, offset, None
     if major == _TAG:
         raise _refused(start, f"tag {argument}; tags are not allowed")
     # Each array item takes at least one byte, each map entry two: a declared length that cannot fit is refused unread.
-    if argument << (major - _ARRAY) > bytes_left:
+    if argument > len(data) - offset or (major == _MAP and 2 * argument > len(data) - offset):
         raise _refused(start, f"length {argument} runs past the end")
-    return {} if major == _MAP else []
-
-
-def _checked_key(key: Any, start: int, encoded: bytes, encoded_before: bytes) -> tuple[str, bytes]:
-    if not isinstance(key, str):
-        raise _refused(start, "a map key that is not a text string")
-    if encoded <= encoded_before:
-        reason = "duplicate" if encoded == encoded_before else "out of order (by the bytes of its encoding)"
-        raise _refused(start, f"map key {excerpt(key)} is {reason}")
-    return key, encoded
-
-
-def _excess(depth: int, depth_max: int, items_max: int) -> str:
-    return f"nested deeper than {depth_max} arrays and maps" if depth >= depth_max else f"more than {items_max} items"
+    if major in (_ARRAY, _MAP):
+        opened = _Open(argument, major == _MAP)
+        return opened.items if opened.items is not None else opened.entries, offset, opened
+    end = offset + argument
+    raw = data[offset:end]
+    if major == _BYTES:
+        return raw, end, None
+    try:
+        return raw.decode("utf-8"), end, None
+    except UnicodeDecodeError as error:
+        raise _refused(offset + error.start, "text that is not UTF-8") from error
 
 
 def _read_simple(initial: int, start: int, null_allowed: bool) -> bool | None:

@@ -1,9 +1,9 @@
 """Makes all digests of a changed bundle anew that need no key: what a forger can do who has none.
 
-Digests are renamed. Every proof of the bundle is walked twice, as it was and as it is now; where a node came out as
-another one, the old digest is replaced by the new one wherever it stands: beside a path, in a leaf, a header, a row, a
-signed map. That is done until nothing changes any more. Lengths stay, so bytes that hold other bytes stay canonical.
-Genesis stays as it was: another one would be another chain, of which no trust root says anything.
+Digests are renamed. Every proof of the bundle is walked twice, as it was and as it is now; where a node came out as another one, the
+old digest is replaced by the new one wherever it stands: beside a path, in a leaf, a header, a row, a signed map. That is done until
+nothing changes any more. Lengths stay, so bytes that hold other bytes stay canonical. Genesis stays as it was: another one would
+be another chain, of which no trust root says anything.
 """
 
 from __future__ import annotations

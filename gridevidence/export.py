@@ -1,7 +1,7 @@
 """Evidence bundles: what one point was billed in one slot, proved under the newest certified header (docs/spec/bundle.md).
 
-Nothing is stored for this. The ledger hands in a ``SettledPoint`` and answers as an ``EvidenceLedger``; here entries
-are opened, the signers' keys are followed to genesis, and the parts are put together.
+Nothing is stored for this. The ledger hands in a ``SettledPoint`` and answers as an ``EvidenceLedger``; here entries are opened, the
+signers' keys are followed to genesis, and the parts are put together.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a ledger hands in so that a bundle of version 2 can be written (docs/spec/bundle.md): names, row proofs, transactions.
 
-A ledger gathers a ``SettledPoint`` (once a run is made, nothing of it changes any more) and offers an
-``EvidenceLedger``, which gives entries, paths and headers while it stands at one height. ``gridevidence.export`` opens
-the entries, finds the signers' keys and puts the bundle together.
+A ledger gathers a ``SettledPoint`` (once a run is made, nothing of it changes any more) and offers an ``EvidenceLedger``, which
+gives entries, paths and headers while it stands at one height. ``gridevidence.export`` opens the entries, finds the signers' keys and
+puts the bundle together.
 """
 
 from __future__ import annotations

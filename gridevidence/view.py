@@ -298,7 +298,7 @@ class _Decoder:
             contract=run["contract"],
             as_of_height=run["as_of_height"],
             volume_wh=cleared.volume_wh if cleared is not None else 0,
-            price_micro_per_kwh=cleared.price_micro_per_kwh if cleared is not None and cleared.has_price else None,
+            price_micro_per_kwh=cleared.price if cleared is not None and cleared.has_price else None,
             rules=bundle.rules.entity.name,
             rules_digest=bundle.rules.row.digest,
             prices=tuple(sorted(bundle.rules.row.value["prices"].items())),

@@ -1,8 +1,7 @@
 """The one executable, ``gridledger``: finds the command, parses its arguments, turns errors into one line and an exit status.
 
-Exit status: 0 success, 1 a negative answer, 2 bad usage or bad input, 3 cannot be decided; beyond those 70 for a fault
-of our own (with its traceback), 130 after Ctrl-C, 141 when the reader of our output went away. ``gridledger.commands``
-says how to add a command.
+Exit status: 0 success, 1 a negative answer, 2 bad usage or bad input, 3 cannot be decided; beyond those 70 for a fault of our own
+(with its traceback), 130 after Ctrl-C, 141 when the reader of our output went away. ``gridledger.commands`` says how to add a command.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from gridcore.errors import GridError, UsageError
 # Name -> the line that `gridledger --help` shows. The module is gridledger.commands.<name>, imported only when it is called.
 COMMANDS = {
     "demo": "the whole system on one machine, on simulated meters",
+    "genesis": "found a chain: its genesis, keys and configuration files",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
     "serve": "serve the pages, and keep their users",

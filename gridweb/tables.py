@@ -57,8 +57,7 @@ TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]]
 class Column:
     """One column. ``key``: its name in CSV and JSON, with unit; ``title``: a message id; ``kind``: a key of KINDS.
 
-    ``words``: message ids of its codes, or texts in the language of the request: a page shows those where CSV and JSON
-    have the code.
+    ``words``: message ids of its codes, or texts in the language of the request: a page shows those where CSV and JSON have the code.
     """
 
     key: str

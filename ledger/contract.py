@@ -115,11 +115,11 @@ class Contract(Protocol):
 
     @property
     def line_kinds(self) -> Sequence[LineKindLike]:
-        """The kinds of lines, in the order of statements and bundles."""
+        """The kinds of lines; a line row on the chain holds the number of its kind in this order (at most 256)."""
 
     @property
     def accounts(self) -> Sequence[str]:
-        """The counter-accounts, in the order of the rows under a run's totals_root (at most 256); no party may have such a name."""
+        """The counter-accounts, in the order in which their leaves are made; no party of an area may have such a name."""
 
     @property
     def supplier_keys(self) -> Sequence[str]:
@@ -131,13 +131,13 @@ class Contract(Protocol):
 
     @property
     def area_columns(self) -> Sequence[str]:
-        """What is kept of each area with the run: names of int64 values that its lines rest on; none where they rest on rows alone."""
+        """Sums over an area that its lines rest on, kept with the run; none for most contracts."""
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with an area's terms, in words; "" where nothing is.
 
-        ``terms``: those of the area's rules, and under ``prices`` a map of text to whole numbers of micro per kWh, which
-        the ledger has checked.
+        ``terms``: the rules without their timeline. ``prices`` among them is a map of text to whole numbers of micro per
+        kWh, which the ledger has checked.
         """
 
     def clear(
@@ -166,8 +166,8 @@ class Contract(Protocol):
     ) -> SettlementLike:
         """Settle one slot of some areas: metered import and export (never netted), then what each party's orders bought and sold.
 
-        ``area`` int64[n]: each row's area, a place in the two lists. ``trade_prices_micro_per_kwh``: of each area's gate;
-        may be None where nothing was traded. ``prices``: of each area's rules.
+        ``area`` int64[n]: each row's area, a place in the two lists. ``trade_prices_micro_per_kwh``: of each gate, micro per kWh; may be None
+        where nothing was traded. ``prices``: of each area's terms.
         """
 
     def lines(

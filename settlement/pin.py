@@ -1,8 +1,8 @@
 """A contract's pin: the digest of every line of code that can change its results.
 
-Genesis names the pin of each zone's contract, and a node whose own code has another refuses that genesis. The pin is
-SM3 of the canonical CBOR array of [path, SM3 of the bytes] over the Python files of the contract's folder and of its
-kit, sorted by path; line ends are normalised to LF, so that a checkout on another system has the same pin.
+Genesis names the pin of each zone's contract, and a node whose own code has another refuses that genesis. The pin is SM3 of
+the canonical CBOR array of [path, SM3 of the bytes] over the Python files of the contract's folder and of its kit, sorted by path; line
+ends are normalised to LF, so that a checkout on another system has the same pin.
 """
 
 from __future__ import annotations

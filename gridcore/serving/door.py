@@ -1,8 +1,8 @@
 """The listening socket of a server: how many connections it has at once, and which one goes when there is no room.
 
 Every connection is a file descriptor, and a process that has none left can neither accept nor open a file. So there are fewer
-connections than descriptors. Where one comes too many, the address with the most connections loses one: of many that have said
-nothing yet the oldest, else the one that has been silent longest. Whoever opens a thousand and says nothing keeps nobody else out.
+connections than descriptors. Where one comes too many, the address with the most connections loses the one that has been
+silent longest: whoever opens a thousand and says nothing keeps nobody else out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gridcore.logs import get_logger
@@ -22,8 +21,6 @@ from gridcore.logs import get_logger
 CONNECTIONS_MAX: Final = 8_192
 AT_ONCE: Final = 32
 """Connections that are accepted in one go."""
-SPEECHLESS: Final = 64
-"""Connections of an address that have said nothing yet, and are left to do so while that many more come."""
 CLOSING_MAX: Final = 256
 """Connections that were dropped and are not closed yet, beside those that are counted."""
 QUEUE: Final = 1_024
@@ -97,24 +94,6 @@ class Connection(socket.socket):
             raise ConnectionResetError
 
 
-@dataclass
-class _Address:
-    """Connections of one address: those that have said nothing yet, as they came, and the others, as they were heard last."""
-
-    speechless: dict[Connection, None] = field(default_factory=dict)
-    heard: dict[Connection, None] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.speechless) + len(self.heard)
-
-    def remove(self, connection: Connection) -> bool:
-        """Whether the connection was one of these."""
-        was_here = connection in self.speechless or connection in self.heard
-        self.speechless.pop(connection, None)
-        self.heard.pop(connection, None)
-        return was_here
-
-
 class Door(socket.socket):
     """A bound socket to listen on. ``room``: connections at once; those that close beside them are at most CLOSING_MAX."""
 
@@ -123,7 +102,8 @@ class Door(socket.socket):
         self.setblocking(False)
         self._room = room
         self._open: dict[Connection, None] = {}
-        self._addresses: dict[str, _Address] = {}  # what was dropped is no longer here
+        # By address, each in order of when it was heard last; what was dropped is no longer here.
+        self._heard: dict[str, dict[Connection, None]] = {}
         self._count = 0
         self._seldom = Seldom()
 
@@ -149,7 +129,7 @@ class Door(socket.socket):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, WRITE_TIMEOUT_S * 1_000)
         connection = Connection(accepted, self, network_of(peer[0]))
         self._open[connection] = None
-        self._addresses.setdefault(connection.address, _Address()).speechless[connection] = None
+        self._heard.setdefault(connection.address, {})[connection] = None
         self._count += 1
         if self._count > self._room:
             self._drop_one()
@@ -157,10 +137,11 @@ class Door(socket.socket):
 
     def hear(self, connection: Connection) -> bool:
         """Something came from a connection; False for one that was dropped."""
-        address = self._addresses.get(connection.address)
-        if address is None or not address.remove(connection):
+        of_address = self._heard.get(connection.address, {})
+        if connection not in of_address:
             return False
-        address.heard[connection] = None
+        del of_address[connection]
+        of_address[connection] = None
         return True
 
     def close_one(self, connection: Connection) -> None:
@@ -169,20 +150,20 @@ class Door(socket.socket):
         self._forget(connection)
 
     def _drop_one(self) -> None:
-        most = max(self._addresses.values(), key=len)
-        are_many = len(most.speechless) > min(SPEECHLESS, self._room // 2)
-        silent = next(iter(most.speechless if are_many or not most.heard else most.heard))
+        most = max(self._heard.values(), key=len)
+        silent = next(iter(most))
         self._forget(silent)
         self._seldom.warn("connection_dropped", connections=self._room)
         with suppress(OSError):  # gone already
             silent.shutdown(socket.SHUT_RDWR)
 
     def _forget(self, connection: Connection) -> None:
-        address = self._addresses.get(connection.address)
-        if address is not None and address.remove(connection):
+        of_address = self._heard.get(connection.address, {})
+        if connection in of_address:
+            del of_address[connection]
             self._count -= 1
-            if not len(address):
-                del self._addresses[connection.address]
+            if not of_address:
+                del self._heard[connection.address]
 
 
 def network_of(host: str) -> str:

@@ -37,7 +37,7 @@ class Settled(NamedTuple):
     columns: Mapping[str, int]
     area: Mapping[str, int]
     prices: Mapping[str, int]
-    trade_price_micro_per_kwh: int
+    trade_price: int
     """0 where nothing was cleared."""
 
 
@@ -72,7 +72,7 @@ class Contract(NamedTuple):
 
 def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:
     """A line of energy x price."""
-    price = of.trade_price_micro_per_kwh if kind.price == TRADE_PRICE else of.prices[kind.price]
+    price = of.trade_price if kind.price == TRADE_PRICE else of.prices[kind.price]
     return PointLine(kind, energy_wh, price, kind.sign * energy_wh * price)
 
 

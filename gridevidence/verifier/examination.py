@@ -20,7 +20,7 @@ class ClearedArea(NamedTuple):
     orders: int
     volume_wh: int
     has_price: int
-    price_micro_per_kwh: int
+    price: int
     rules: bytes
     book_root: bytes
     fills_root: bytes
@@ -72,7 +72,5 @@ class Examination:
             columns=dict(zip(contract.position_columns, self.position.columns, strict=True)),
             area=dict(zip(contract.area_columns, self.area.columns, strict=True)),
             prices=rules["prices"],
-            trade_price_micro_per_kwh=self.cleared.price_micro_per_kwh
-            if self.cleared is not None and self.cleared.has_price
-            else 0,
+            trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
         )

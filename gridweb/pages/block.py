@@ -25,7 +25,6 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "metering/reading_batch": N_("reading batch"),
     "metering/open_epoch": N_("new epoch of a gateway"),
     "market/order": N_("order"),
-    "registry/register": N_("registration of keys"),
 }
 
 pages = Blueprint("block", __name__)

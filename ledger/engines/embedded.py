@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -242,10 +243,10 @@ class EmbeddedEngine:
         earlier = [self._earlier_answer(entry) for entry in entries]
         answers = [known if known is not None and known.code in FINAL else None for known in earlier]
         asked = [at for at, answer in enumerate(answers) if answer is None]
-        sizes: dict[str, list[int]] = {}
+        sizes = Counter[str]()
         for at in asked:
-            sizes.setdefault(entries[at].transaction.signer, []).append(entries[at].size)
-        if all(earlier[at] is None for at in asked) and self._refusals.fit(sizes):
+            sizes[entries[at].transaction.signer] += entries[at].size
+        if all(earlier[at] is None for at in asked) and self._refusals.fits(sizes):
             return answers, False
         for at, code in zip(asked, self._ledger.foresee([entries[at].examined for at in asked]), strict=True):
             entry, before = entries[at], earlier[at]

@@ -1,9 +1,8 @@
 """Whose transactions are examined next: a signature costs a millisecond to check and nothing to forge.
 
-Submissions are examined piece by piece, and senders take turns. Those come first whose claimed signer has had a
-signature that held from the same network, until one on the same connection does not hold; strangers get one turn in
-STRANGERS_TURN, and one at a time. Among them goes first who has used least: the network, then the connection. Who hangs
-up has no further turn.
+Submissions are examined piece by piece, and senders take turns. Those come first whose claimed signer has had a signature that held from
+the same network, until one on the same connection does not hold; strangers get one turn in STRANGERS_TURN, and one at a time. Among them
+goes first who has used least: the network, then the connection. Who hangs up has no further turn.
 """
 
 from __future__ import annotations

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Final
 
 WINDOW_S: Final = 3_600
 """Shares are whole again after so long."""
 REFUSED_BYTES_OF_SIGNER_MAX: Final = 64 * 1024
-"""Of one signer; its first refusal always has a place, whatever its size."""
 REFUSED_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Of all signers together, and what the block has in which this is reached."""
+"""Of all signers together."""
 
 
 class RefusalShares:
@@ -31,23 +30,19 @@ class RefusalShares:
         self._taken: Counter[str] = Counter()
         self._total = 0
 
-    def fit(self, sizes: Mapping[str, Sequence[int]]) -> bool:
-        """Whether each signer's transactions (sizes by signer) would have a place if they were refused."""
+    def fits(self, sizes: Counter[str]) -> bool:
+        """Whether there would be room if all of this (bytes by signer) were refused."""
         self._begin_window()
-        return self._total < self._of_all and all(self._fits(signer, *of_one) for signer, of_one in sizes.items())
+        within = all(self._taken[signer] + size <= self._of_signer for signer, size in sizes.items())
+        return within and self._total + sizes.total() <= self._of_all
 
     def take(self, signer: str, size: int) -> bool:
         """Use up room for one refusal of ``size`` bytes; False, and nothing is used, where there is none."""
-        self._begin_window()
-        if self._total >= self._of_all or not self._fits(signer, size):
+        if not self.fits(Counter({signer: size})):
             return False
         self._taken[signer] += size
         self._total += size
         return True
-
-    def _fits(self, signer: str, *sizes: int) -> bool:
-        is_first = len(sizes) == 1 and signer not in self._taken
-        return is_first or self._taken[signer] + sum(sizes) <= self._of_signer
 
     def _begin_window(self) -> None:
         if self._monotonic() >= self._ends_s:

@@ -1,8 +1,7 @@
 """What a route is: one record of its address, parameters, access, answer and schema.
 
-From the record the application serves the route (``ledger.http.app``) and OpenAPI describes it
-(``ledger.http.openapi``). To add one: write the function that answers and its record beside it, in a module of
-``ledger.http.queries``.
+From the record the application serves the route (``ledger.http.app``) and OpenAPI describes it (``ledger.http.openapi``). To add one: write
+the function that answers and its record beside it, in a module of ``ledger.http.queries``.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class Schema:
 class Route(ABC):
     """A route of the node.
 
-    ``rule``: its path, parts in ``<name>``; ``summary``: one line; ``content``: media type of the answer; ``schema``:
-    its shape, None where it is only said to be an object (JSON) or a text; ``answered``: the answer in words, the
-    summary where empty; ``body``: media type of the request's body, "" for none.
+    ``rule``: its path, parts in ``<name>``; ``summary``: one line; ``content``: media type of the answer; ``schema``: its shape, None
+    where it is only said to be an object (JSON) or a text; ``answered``: the answer in words, the summary where empty;
+    ``body``: media type of the request's body, "" for none.
     """
 
     rule: str

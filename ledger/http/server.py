@@ -16,8 +16,8 @@ async def serve_node(
 ) -> None:
     """Answer on ``bound`` (from ``gridcore.serving.asgi.open_socket``; it is closed at the end) until ``node.stop`` is set.
 
-    ready: called once with the URL when requests are answered. tls: None for plain HTTP. A promise that was broken in
-    an answer sets ``node.stop`` and is raised here.
+    ready: called once with the URL when requests are answered. tls: None for plain HTTP. A promise that was broken in an answer sets ``node.stop``
+    and is raised here.
     """
     dispatcher = Dispatcher(node)
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ledger.contract import BUY, SELL
 from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, split_row, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
+BUY, SELL = 0, 1
 SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
 
 

@@ -13,9 +13,8 @@ from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 class ClearedLeaf(NamedTuple):
     """Columns by area number, int64[n]; digests uint8[n, 32].
 
-    has_price: 1 where energy changes hands, else 0 and so is price_micro_per_kwh; orders: how many; book_roots,
-    fills_roots: over each area's salted rows; rules: entry digest of each area's rules; seed: 32 bytes, of the whole
-    slot.
+    has_price: 1 where energy changes hands, else 0 and so is price_micro_per_kwh; orders: how many; book_roots, fills_roots: over each
+    area's salted rows; rules: entry digest of each area's rules; seed: 32 bytes, of the whole slot.
     """
 
     has_price: Int64

@@ -8,15 +8,17 @@ from typing import Final, NamedTuple
 from ledger.leaves.columns import Int64, UInt8, pack_each, unpack_each, unpack_quality
 from ledger.leaves.family import Family, Value
 
-HEAD: Final = ("start_import", "end_import", "start_export", "end_export", "import_wh", "export_wh")
+REGISTERS: Final = ("start_import", "end_import", "start_export", "end_export")
+ENERGIES: Final = ("import_wh", "export_wh")
+HEAD: Final = (*REGISTERS, *ENERGIES)
 """The columns of every position, in the order of its row; those that the contract declares come behind them."""
 
 
 class PositionsLeaf(NamedTuple):
     """Points of a zone. columns: int64[n] by name: ``HEAD``, then the contract's; quality: uint8[n], bytes of the values at the slot's end.
 
-    start_..., end_...: registers as the meter shows them, -1 where absent; import_wh, export_wh: primary energy; root:
-    of the chunk's salted rows; seed: 32 bytes, from which the salts of the whole run follow.
+    start_..., end_...: registers as the meter shows them, -1 where absent; import_wh, export_wh: primary energy; root: of the chunk's
+    salted rows; seed: 32 bytes, from which the salts of the whole run follow.
     """
 
     columns: Mapping[str, Int64]

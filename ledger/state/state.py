@@ -56,7 +56,7 @@ class LeafChange(NamedTuple):
 class StateChange:
     """What a block makes of the state: leaves in ascending order of their keys' bytes, their values, and the tree over all.
 
-    values: none of a genesis, which nobody commits; bodies: the salted registry rows that it recorded, by digest.
+    bodies: the salted registry rows that it recorded, by digest.
     """
 
     leaves: tuple[LeafChange, ...]

@@ -1,7 +1,6 @@
 """Checking a whole data directory (``gridledger node check``): everything is derived again from genesis and compared.
 
-Nothing is changed; what is derived lies in a database of its own meanwhile, so memory does not grow with the ledger. A state
-database that is behind or missing is a note, not a problem: it is made again at the next start.
+Nothing is changed; what is derived lies in a database of its own meanwhile, so memory does not grow with the ledger. A state database that is behind or missing is a note, not a problem: it is made again at the next start.
 """
 
 from __future__ import annotations

@@ -31,9 +31,8 @@ def guard_path(data_dir: Path, guard: Path | None) -> Path:
 def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, guard: Path | None = None) -> bytes:
     """Make the data directory of a new node: genesis.cbor and the guard at height 0.
 
-    ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a
-    crash left undone and changes nothing else. UsageError when the bytes are no genesis or the directory holds another
-    one.
+    ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a crash left undone and changes
+    nothing else. UsageError when the bytes are no genesis or the directory holds another one.
     """
     files = files or Files()
     path = data_dir / GENESIS_NAME

@@ -135,8 +135,7 @@ class LeafTable:
             "leaf = excluded.leaf, height = excluded.height",
             ((*leaf, height) for leaf in change.leaves),
         )
-        bodies = ((digest, change.bodies[digest]) for digest in sorted(change.bodies))
-        self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", bodies)
+        self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", sorted(change.bodies.items()))
         self.tiles.save(change.tree)
 
     def save_replaced(self, change: StateChange, leaves_before: int, height: int) -> None:

@@ -1,9 +1,8 @@
 """From SimBench's few household shapes to homes that differ: time shift, day order, noise, PV and battery, all from one seed.
 
-SimBench's 113 households are 12 distinct series (``docs/simulated-grid.md``). Here each home reads its shape with its
-own shift and its own order of days within (season, kind of day), times a noise of mean 1, so that its yearly energy
-stays roughly SimBench's. Energies come out in whole Wh. Only +, -, x, / and rounding are used: the same numbers on
-every machine.
+SimBench's 113 households are 12 distinct series (``docs/simulated-grid.md``). Here each home reads its shape with its own shift and its own order of
+days within (season, kind of day), times a noise of mean 1, so that its yearly energy stays roughly SimBench's. Energies come out
+in whole Wh. Only +, -, x, / and rounding are used: the same numbers on every machine.
 """
 
 from __future__ import annotations

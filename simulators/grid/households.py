@@ -1,7 +1,7 @@
 """Simulated households as traders: which order each one places for a slot.
 
-Prices are illustrative. An order's body is a pure function of the world, the seed and the slot; each (seed, slot,
-party) draws from a stream of its own, so that the order of evaluation does not matter.
+Prices are illustrative. An order's body is a pure function of the world, the seed and the slot; each (seed, slot, party) draws from a stream of its
+own, so that the order of evaluation does not matter.
 """
 
 from __future__ import annotations

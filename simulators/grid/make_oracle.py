@@ -4,9 +4,8 @@ Runs in the environment that ``extract_simbench.py`` describes:
 
     VENV/bin/python -m simulators.grid.make_oracle tests/unit/simgrid/oracle_rural3.npz
 
-The slots are SimBench's own loads and PV units (not our diversified homes), from SimBench's float profiles rather than
-the int16 extract, picked where the feeder is stressed: greatest demand, greatest feed-in, greatest reactive demand,
-nights and noons.
+The slots are SimBench's own loads and PV units (not our diversified homes), from SimBench's float profiles rather than the int16 extract,
+picked where the feeder is stressed: greatest demand, greatest feed-in, greatest reactive demand, nights and noons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The simulated world: who is metered where, and what every point of the grid takes and gives in each slot.
 
-``build_world`` is a pure function of its arguments: seed and sizes in, the same integers out, whatever the process,
-time zone or locale. Energies are whole Wh per 15-minute slot at the point itself (primary side, CT ratio applied).
+``build_world`` is a pure function of its arguments: seed and sizes in, the same integers out, whatever the process, time zone or locale.
+Energies are whole Wh per 15-minute slot at the point itself (primary side, CT ratio applied).
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ class BatterySpec:
 class World:
     """A simulated world.
 
-    Column i of every ``[.., meters]`` array belongs to ``meters[i]``, of ``[.., areas]`` to ``areas[i]``, of
-    ``[.., batteries]`` to ``batteries[i]``.
+    Column i of every ``[.., meters]`` array belongs to ``meters[i]``, of ``[.., areas]`` to ``areas[i]``, of ``[.., batteries]`` to ``batteries[i]``.
     """
 
     areas: tuple[str, ...]
@@ -150,9 +149,8 @@ class World:
 def build_world(*, households: int, slots: int, seed: int) -> World:
     """The world in which the first ``households`` homes trade for ``slots`` slots from 21 June 2026 00:00 in Shanghai.
 
-    Up to 113 homes live on one feeder; more replicate it, each copy an area with its own seeded homes. The physics of
-    an area does not depend on how many trade, and a shorter world is the beginning of a longer one. UsageError for
-    sizes out of range.
+    Up to 113 homes live on one feeder; more replicate it, each copy an area with its own seeded homes. The physics of an area does not
+    depend on how many trade, and a shorter world is the beginning of a longer one. UsageError for sizes out of range.
     """
     _check_range("households", households, 1, HOUSEHOLDS_MAX)
     _check_range("slots", slots, 1, SLOTS_MAX)

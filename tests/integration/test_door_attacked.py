@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import statistics
-import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -89,43 +87,6 @@ async def test_forgeries_in_a_real_signers_name_do_not_starve_the_honest(tmp_pat
         async with forging(node, 20):
             attacked_s = await answered_within(node, sender)
     assert attacked_s <= 2 * usual_s + JITTER_S
-
-
-CROWD = """
-import resource, socket, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-crowd = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(1_100)]
-print("here", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def few_descriptors() -> Iterator[None]:
-    """This process has 700 descriptors."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (700, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
-@pytest.mark.usefixtures("few_descriptors")
-async def test_more_silent_connections_than_descriptors_do_not_stop_the_making_of_blocks(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async with running_node(tmp_path / "ledger") as node:
-        sender = node.sender()
-        usual_s = await answered_within(node, sender)
-        port, pipe = node.url.rpartition(":")[2], asyncio.subprocess.PIPE
-        crowd = await asyncio.create_subprocess_exec(sys.executable, "-c", CROWD, port, stdin=pipe, stdout=pipe)
-        assert crowd.stdout is not None
-        coming = asyncio.ensure_future(crowd.stdout.readline())
-        while not coming.done():
-            await answered_within(node, sender)
-        assert coming.result() == b"here\n"
-        assert await answered_within(node, sender) <= 2 * usual_s + JITTER_S
-        await crowd.communicate(b"")
-    assert len(capfd.readouterr().err) < 4_000
 
 
 async def test_who_hangs_up_is_not_examined_any_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ class Fill(NamedTuple):
     counter: int
     side: int
     quantity_wh: int
-    limit_micro_per_kwh: int
+    limit: int
     filled_wh: int
 
 
@@ -106,8 +106,7 @@ def check_readings(of: Examination) -> str:
         hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
         number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
         same(f"the meter in {batch.what}", str(number), meter)
-        half_slot_ms = 500 * (of.end_s - of.start_s)
-        is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= half_slot_ms
+        is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
         hold(is_measured, f"the reading in {batch.what} is not one measured at its boundary")
         hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
         clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
@@ -154,10 +153,10 @@ def _check_order(of: Examination, order: Order) -> Fill:
     same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
     same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
     same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
-    same(f"the limit in the fill of {what}", fill.limit_micro_per_kwh, body["price_micro_per_kwh"])
+    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
-    price, limit = row.price_micro_per_kwh, fill.limit_micro_per_kwh
-    hold(price <= limit if fill.side == 0 else price >= limit, f"{what} was filled beyond its limit")
+    is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
+    hold(is_within, f"{what} was filled beyond its limit")
     return fill
 
 
@@ -174,4 +173,4 @@ def check_clearing(of: Examination) -> str:
     same("the number of the cleared area", row.area, of.bundle.area.entity.number)
     hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
     hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
-    return f"{row.volume_wh} Wh were cleared in the area at {row.price_micro_per_kwh} micro/kWh."
+    return f"{row.volume_wh} Wh were cleared in the area at {row.price} micro/kWh."

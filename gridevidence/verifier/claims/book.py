@@ -19,7 +19,7 @@ class BookRow(NamedTuple):
     rank: int
     side: int
     quantity_wh: int
-    limit_micro_per_kwh: int
+    limit: int
     filled_wh: int
 
 
@@ -33,7 +33,7 @@ def check_book(of: Examination) -> str:
     hold(all(order.rank == rank for rank, order in enumerate(orders)), "the book is not in rank order")
     hold(all(order.side <= 1 and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
     due = contract.clear([order[1:4] for order in orders], of.bundle.rules.row.value["terms"])
-    same("the clearing's volume and price", (cleared.volume_wh, cleared.price_micro_per_kwh), due[:2])
+    same("the clearing's volume and price", (cleared.volume_wh, cleared.price), due[:2])
     hold(due.filled_wh == [order.filled_wh for order in orders], "the rule gives other fills than the book states")
     own = Counter(FILL_ROW.unpack(order.fill.row)[2:] for order in of.bundle.orders)
     hold(

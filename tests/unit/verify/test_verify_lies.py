@@ -129,12 +129,6 @@ def test_an_order_recorded_after_the_gate_is_refuted() -> None:
     assert story_refuted(replace(Story(), order_time_s=8_099)) == verify.VERIFIED
 
 
-def test_an_order_that_genesis_is_said_to_have_recorded_is_refuted() -> None:
-    before, parts = parts_of(TRADE), parts_of(TRADE)
-    in_encoded(parts["orders"][0], "header", 2, to=0)
-    assert refuted(remade(before, parts), TRUST) == "recorded"
-
-
 def test_an_order_that_stands_twice_is_refuted() -> None:
     parts = parts_of(TRADE)
     parts["orders"] *= 2

@@ -1,0 +1,152 @@
+"""The file from which ``gridledger genesis new`` founds a chain (``example.toml`` beside this module explains every key)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from edge.drivers.modbus import LineConfig
+from edge.meters import check_unique
+from firmware_profiles import load_profile
+from gridcore.errors import UsageError
+from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
+from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX
+from gridcore.registry.point import POINT_ROLES
+from gridcore.registry.zone import SPAN_S_MAX
+from gridledger.founding.organisations import SIGNER_ROLES
+from ledger.config import PORT_DEFAULT as NODE_PORT_DEFAULT
+
+EXAMPLE: Final = Path(__file__).with_name("example.toml")
+CLOCKS: Final = (BLOCK_TIME, "simulated")
+YEARS_MAX: Final = 50
+PAGES_PORT_DEFAULT: Final = 7080
+_NAME: Final = {"min": 1, "max": 64}
+_PORT: Final = {"min": 1, "max": 65_535}
+_SPAN: Final = {"min": 0, "max": SPAN_S_MAX}
+
+
+@dataclass(frozen=True)
+class ListenConfig:
+    """Where the node and its pages will answer. Plain HTTP: one machine, or a proxy with TLS before it."""
+
+    host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
+    node_port: int = field(default=NODE_PORT_DEFAULT, metadata=_PORT)
+    pages_port: int = field(default=PAGES_PORT_DEFAULT, metadata=_PORT)
+
+
+@dataclass(frozen=True)
+class CalendarConfig:
+    """Local days and months. ``years``: how many from the first slot on are known."""
+
+    time_zone: str = field(metadata=_NAME)
+    years: int = field(default=10, metadata={"min": 1, "max": YEARS_MAX})
+
+    def __post_init__(self) -> None:
+        """UsageError for a zone that this machine does not know."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (OSError, ValueError, KeyError):  # a folder, a path, a name that is not there
+            raise UsageError(
+                f"time_zone = {self.time_zone!r} is no time zone known here; give one such as 'Asia/Shanghai'"
+            ) from None
+
+
+@dataclass(frozen=True)
+class TimelineConfig:
+    """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now."""
+
+    slot_s: int = field(default=900, metadata={"choices": SLOT_S_CHOICES})
+    first_slot_start_s: int | None = field(default=None, metadata={"min": SPAN_S_MAX})
+    open_before_start_s: int = field(default=86_400, metadata=_SPAN)
+    gate_before_start_s: int = field(default=300, metadata=_SPAN)
+    metering_deadline_s: int = field(default=900, metadata=_SPAN)
+
+
+@dataclass(frozen=True)
+class MarketConfig:
+    """The terms of the call auction."""
+
+    reference_price_micro_per_kwh: int
+    rationing: str
+
+
+@dataclass(frozen=True)
+class MeterConfig:
+    """A meter, the point at which it hangs, and the party that is billed there (None: nobody, a feeder).
+
+    limit_wh, modulus_wh: of the register, before ``ratio``.
+    """
+
+    number: int = field(metadata={"min": 0, "max": NUMBER_MAX})
+    meter: str = field(metadata=_NAME)
+    point: str = field(metadata=_NAME)
+    line: str = field(metadata=_NAME)
+    unit_id: int = field(metadata={"min": 1, "max": 247})
+    profile: str = field(metadata=_NAME)
+    limit_wh: int = field(metadata={"min": 1, "max": PRIMARY_LIMIT_WH_MAX})
+    role: str = field(default="household", metadata={"choices": POINT_ROLES})
+    party: str | None = field(default=None, metadata=_NAME)
+    trades: bool = False
+    modulus_wh: int = field(default=0, metadata={"min": 0, "max": MODULUS_WH_MAX})
+    ratio: int = field(default=1, metadata={"min": 1, "max": RATIO_MAX})
+
+    def __post_init__(self) -> None:
+        """UsageError for a party that is missing, or a profile that is not shipped."""
+        if self.trades and self.party is None:
+            raise UsageError("trades = true needs a party that trades; give the key 'party'")
+        load_profile(self.profile)
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """A gateway, the area in which its meters are, and how it reaches them."""
+
+    gateway: str = field(metadata=_NAME)
+    area: str = field(metadata=_NAME)
+    lines: tuple[LineConfig, ...] = field(metadata={"min": 1, "max": 256})
+    meters: tuple[MeterConfig, ...] = field(metadata={"min": 1})
+
+    def __post_init__(self) -> None:
+        """UsageError for a meter on a line that is not there."""
+        known = [line.line for line in self.lines]
+        for meter in self.meters:
+            if meter.line not in known:
+                raise UsageError(f"meter {meter.meter!r} is on line {meter.line!r}; lines are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class FoundingConfig:
+    """A chain of one utility and one zone. ``prices``: in 1e-6 of the currency per kWh."""
+
+    name: str = field(metadata={"min": 1, "max": 40})
+    zone: str = field(metadata=_NAME)
+    calendar: CalendarConfig
+    prices: dict[str, int] = field(metadata={"min": 1})
+    market: MarketConfig
+    gateways: tuple[GatewayConfig, ...] = field(metadata={"min": 1, "max": 1_000})
+    clock: str = field(default=BLOCK_TIME, metadata={"choices": CLOCKS})
+    currency: str = field(default="CNY", metadata={"min": 3, "max": 3})
+    timeline: TimelineConfig = field(default_factory=TimelineConfig)
+    listen: ListenConfig = field(default_factory=ListenConfig)
+
+    def __post_init__(self) -> None:
+        """Names that must differ. UsageError names the key."""
+        meters = [meter for gateway in self.gateways for meter in gateway.meters]
+        check_unique("meters: number", [str(meter.number) for meter in meters])
+        check_unique("meters: meter", [meter.meter for meter in meters])
+        check_unique("meters: point", [meter.point for meter in meters])
+        parties = [meter.party for meter in meters if meter.party is not None]
+        check_unique("gateway, party and the signers of every chain", [*SIGNER_ROLES, *self.gateway_names, *parties])
+
+    @property
+    def gateway_names(self) -> list[str]:
+        """Ids of the gateways."""
+        return [gateway.gateway for gateway in self.gateways]
+
+    def traders(self) -> Iterator[str]:
+        """Parties that may place orders."""
+        for gateway in self.gateways:
+            yield from (meter.party for meter in gateway.meters if meter.party is not None and meter.trades)
