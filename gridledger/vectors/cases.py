@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from gridcore.errors import GridError
@@ -40,6 +41,11 @@ def check_int64(value: int, field: str) -> int:
     if not INT64_MIN <= value <= INT64_MAX:
         raise CaseRefusedError(f"{field} is outside the signed 64-bit range")
     return value
+
+
+def by_name(names: Iterable[str]) -> list[str]:
+    """Names in the order in which ties are decided: ascending by their UTF-8 bytes."""
+    return sorted(names, key=lambda name: name.encode("utf-8"))
 
 
 def check_unique(names: Iterable[str], field: str) -> None:
@@ -84,6 +90,10 @@ class CaseInput:
         """A string."""
         return _text(self._values[key], f"input.{key}")
 
+    def texts(self, key: str) -> list[str]:
+        """A list of strings."""
+        return [_text(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
+
     def data(self, key: str) -> bytes:
         """Bytes, written as hex."""
         return _data(self._values[key], f"input.{key}")
@@ -95,6 +105,13 @@ class CaseInput:
     def integer_table(self, key: str) -> dict[str, int]:
         """A table whose values are whole numbers of 64 bits."""
         return _integer_table(self._values[key], f"input.{key}")
+
+    def named_integers(self, key: str, names: Sequence[str]) -> list[int]:
+        """A table that names exactly ``names``: its values in their order; CaseRefusedError for another set of names."""
+        table = self.integer_table(key) if self.has(key) else {}
+        if table.keys() != set(names):
+            raise CaseRefusedError(f"input.{key} does not name exactly {', '.join(names)}")
+        return [table[name] for name in names]
 
     def integer_tables(self, key: str) -> list[dict[str, int]]:
         """A list of tables whose values are whole numbers of 64 bits."""
@@ -134,6 +151,11 @@ class CaseInput:
         if not isinstance(value, list):
             raise CaseError(f"input.{key}", "a list", value)
         return value
+
+
+def rational(value: Fraction) -> str:
+    """A rational as cases write it: ``8/15``, in lowest terms, ``3/1`` for 3."""
+    return f"{value.numerator}/{value.denominator}"
 
 
 def csv_integers(rows: list[dict[str, str]], column: str) -> list[int]:

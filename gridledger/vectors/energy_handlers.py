@@ -13,8 +13,10 @@ from gridledger.vectors.cases import (
     INT64_MIN,
     CaseInput,
     CaseRefusedError,
+    by_name,
     check_unique,
     csv_integers,
+    rational,
 )
 from ledger.state.postings import difference_posting
 from settlement.contract_kit_1 import Groups
@@ -35,7 +37,7 @@ def register_decode(case: CaseInput) -> dict[str, object]:
     value = decode_register(words, type_name, order, scale, nan)
     if value is None:
         return {"missing": True}
-    output: dict[str, object] = {"value": f"{value.numerator}/{value.denominator}"}
+    output: dict[str, object] = {"value": rational(value)}
     register_wh = floor(value)
     if INT64_MIN <= register_wh <= INT64_MAX:
         output["register_wh"] = register_wh
@@ -135,7 +137,7 @@ def difference_posting_case(case: CaseInput) -> dict[str, object]:
 def mid_market_rate(case: CaseInput) -> dict[str, object]:
     """``mid_market_rate/1``: by the contract of that name, members brought into the order of their names."""
     net_wh = case.integer_table("net_wh")
-    members = sorted(net_wh, key=lambda name: name.encode("utf-8"))
+    members = by_name(net_wh)
     communities = mid_market_rate_1.share(
         Groups(np.zeros(len(members), dtype=np.int64), 1),
         np.array([net_wh[member] for member in members], dtype=np.int64),
@@ -149,6 +151,5 @@ def mid_market_rate(case: CaseInput) -> dict[str, object]:
     }
     for key, price in (("price_sell", totals.price_sell), ("price_buy", totals.price_buy)):
         if price is not None:
-            ratio = Fraction(*price)
-            output[key] = f"{ratio.numerator}/{ratio.denominator}"
+            output[key] = rational(Fraction(*price))
     return output

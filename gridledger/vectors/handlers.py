@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gridledger.vectors import byte_handlers, energy_handlers, evidence_handlers
+from gridledger.vectors import byte_handlers, energy_handlers, estimate_handlers, evidence_handlers, sharing_handlers
 from gridledger.vectors.cases import CaseInput
 from settlement.contracts.p2p_call_auction_1 import PRICE_KEYS
 
@@ -47,4 +47,15 @@ HANDLERS: dict[str, Handler] = {
     ),
     "bundle_verify/1": Handler(evidence_handlers.bundle_verify, ("bundle",), ("trust", "book")),
     "difference_posting/1": Handler(energy_handlers.difference_posting_case, ("runs",)),
+    "estimate_open/1": Handler(estimate_handlers.open_gap, ("missing", "reference_wh", "limit_wh")),
+    "estimate_profile/1": Handler(
+        estimate_handlers.closed_gap, ("advance_wh", "measured_wh", "missing", "reference_wh")
+    ),
+    "spread/1": Handler(estimate_handlers.spread_evenly, ("energy_wh", "parts")),
+    "invoice_total/1": Handler(sharing_handlers.invoice, ("lines_nano", "tax_ppm", "quantum_nano", "rounding")),
+    "sharing_keys/1": Handler(
+        sharing_handlers.sharing_keys, ("production_wh", "consumption_wh", "method"), ("key_ppm", "priority")
+    ),
+    "supply_demand_ratio/1": Handler(sharing_handlers.ratio, (*sharing_handlers.PRICE_KEYS, "net_wh")),
+    "bill_sharing/1": Handler(sharing_handlers.bill, (*sharing_handlers.PRICE_KEYS, "slots")),
 }

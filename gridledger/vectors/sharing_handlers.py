@@ -1,0 +1,86 @@
+"""Handlers about energy shared after the fact and the totals of an invoice: they call functions of ``settlement``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, rational
+from settlement.invoice import invoice_total
+from settlement.sharing import GridPrices, bill_sharing, supply_demand_ratio
+from settlement.sharing_keys import (
+    Allocation,
+    allocate_by_priority,
+    allocate_dynamic,
+    allocate_reallocated,
+    allocate_static,
+)
+
+PRICE_KEYS = ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh")
+
+
+def invoice(case: CaseInput) -> dict[str, object]:
+    """``invoice_total/1``."""
+    total = invoice_total(
+        case.integers("lines_nano"), case.integer("tax_ppm"), case.integer("quantum_nano"), case.text("rounding")
+    )
+    return {**asdict(total), "lines": list(total.lines)}
+
+
+def sharing_keys(case: CaseInput) -> dict[str, object]:
+    """``sharing_keys/1``."""
+    consumption_wh = case.integer_table("consumption_wh")
+    consumers = by_name(consumption_wh)
+    allocation = _allocate(case, consumers, [consumption_wh[consumer] for consumer in consumers])
+    return {
+        "allocated_wh": dict(zip(consumers, allocation.allocated_wh, strict=True)),
+        "surplus_wh": allocation.surplus_wh,
+        "residual_wh": dict(zip(consumers, allocation.residual_wh, strict=True)),
+    }
+
+
+def ratio(case: CaseInput) -> dict[str, object]:
+    """``supply_demand_ratio/1``."""
+    net_wh = case.integer_table("net_wh")
+    members = by_name(net_wh)
+    shared = supply_demand_ratio([net_wh[member] for member in members], _prices(case))
+    output = _amounts(members, shared.pays_nano, shared.grid_receives_nano)
+    for key, price in (("price_sell", shared.price_sell), ("price_buy", shared.price_buy)):
+        if price is not None:
+            output[key] = rational(price)
+    return output
+
+
+def bill(case: CaseInput) -> dict[str, object]:
+    """``bill_sharing/1``."""
+    slots = case.integer_tables("slots")
+    members = by_name({member for slot in slots for member in slot})
+    shared = bill_sharing([[slot.get(member, 0) for member in members] for slot in slots], _prices(case))
+    return {
+        **_amounts(members, shared.pays_nano, shared.grid_receives_nano),
+        "import_wh": shared.import_wh,
+        "export_wh": shared.export_wh,
+    }
+
+
+def _allocate(case: CaseInput, consumers: list[str], consumption_wh: list[int]) -> Allocation:
+    production_wh = case.integer("production_wh")
+    match case.text("method"):
+        case "static":
+            return allocate_static(production_wh, consumption_wh, case.named_integers("key_ppm", consumers))
+        case "static_reallocated":
+            return allocate_reallocated(production_wh, consumption_wh, case.named_integers("key_ppm", consumers))
+        case "dynamic":
+            return allocate_dynamic(production_wh, consumption_wh)
+        case "priority":
+            return allocate_by_priority(production_wh, consumption_wh, case.named_integers("priority", consumers))
+        case method:
+            raise CaseRefusedError(f"unknown method {method!r}")
+
+
+def _prices(case: CaseInput) -> GridPrices:
+    return GridPrices(*map(case.integer, PRICE_KEYS))
+
+
+def _amounts(members: Iterable[str], pays_nano: Iterable[int], grid_receives_nano: int) -> dict[str, object]:
+    return {"pays_nano": dict(zip(members, pays_nano, strict=True)), "grid_receives_nano": grid_receives_nano}

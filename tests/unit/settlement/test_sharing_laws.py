@@ -1,0 +1,84 @@
+"""What sharing after the fact keeps: money paid is money received, energy given is energy produced."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settlement.invoice import HALF_EVEN, HALF_UP_AWAY, invoice_total
+from settlement.sharing import GridPrices, bill_sharing, supply_demand_ratio
+from settlement.sharing_keys import (
+    Allocation,
+    allocate_by_priority,
+    allocate_dynamic,
+    allocate_reallocated,
+    allocate_static,
+)
+
+NET = st.one_of(st.integers(-50, 50), st.integers(-(2**63), 2**63 - 1))
+PRICES = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: GridPrices(sum(pair), pair[0]))
+CONSUMERS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 100_000), st.integers(0, 3)), max_size=10)
+
+
+@given(st.lists(NET, max_size=8), PRICES)
+def test_at_the_ratio_pays_sum_to_the_grids_part_and_prices_stay_between_the_grids(
+    net: list[int], prices: GridPrices
+) -> None:
+    shared = supply_demand_ratio(net, prices)
+    assert sum(shared.pays_nano) == shared.grid_receives_nano
+    for price in (shared.price_sell, shared.price_buy):
+        assert price is None or prices.feed_in <= price <= prices.retail
+    assert all(pays * energy <= 0 for pays, energy in zip(shared.pays_nano, net, strict=True))
+
+
+@given(st.lists(st.tuples(NET, NET, NET), max_size=5), PRICES)
+def test_a_shared_bill_sums_to_the_grids_part_and_imports_less_exports_are_the_nets(
+    slots: list[tuple[int, int, int]], prices: GridPrices
+) -> None:
+    shared = bill_sharing(slots, prices)
+    assert sum(shared.pays_nano) == shared.grid_receives_nano
+    assert shared.import_wh - shared.export_wh == -sum(map(sum, slots))
+
+
+@given(st.integers(0, 20_000), CONSUMERS)
+def test_every_method_gives_what_was_produced_and_nobody_more_than_they_use(
+    production: int, consumers: list[tuple[int, int, int]]
+) -> None:
+    wanted, keys, priority = ([row[place] for row in consumers] for place in range(3))
+    static = allocate_static(production, wanted, keys)
+    reallocated = allocate_reallocated(production, wanted, keys)
+    dynamic, ordered = (
+        allocate_dynamic(production, wanted),
+        allocate_by_priority(production, wanted, priority),
+    )
+    for allocation in (static, reallocated, dynamic, ordered):
+        _check_kept(allocation, production, wanted)
+    assert reallocated.surplus_wh <= static.surplus_wh
+    assert dynamic.surplus_wh == ordered.surplus_wh == max(0, production - sum(wanted))
+
+
+def _check_kept(allocation: Allocation, production: int, wanted: list[int]) -> None:
+    assert sum(allocation.allocated_wh) + allocation.surplus_wh == production
+    assert allocation.surplus_wh >= 0
+    for given_wh, residual_wh, wanted_wh in zip(allocation.allocated_wh, allocation.residual_wh, wanted, strict=True):
+        assert given_wh >= 0
+        assert residual_wh >= 0
+        assert given_wh + residual_wh == wanted_wh
+
+
+@given(
+    st.lists(st.integers(-(10**12), 10**12), max_size=10),
+    st.integers(0, 10**6),
+    st.integers(1, 10**8),
+    st.sampled_from([HALF_UP_AWAY, HALF_EVEN]),
+)
+def test_the_lines_of_an_invoice_and_its_rounding_are_what_was_settled(
+    lines_nano: list[int], tax_ppm: int, quantum_nano: int, rounding: str
+) -> None:
+    total = invoice_total(lines_nano, tax_ppm, quantum_nano, rounding)
+    assert sum(total.lines) * quantum_nano - total.rounding_nano == sum(lines_nano)
+    assert total.net + total.tax == total.gross
+    for line, nano in zip(total.lines, lines_nano, strict=True):
+        assert 2 * abs(line * quantum_nano - nano) <= quantum_nano
+    credit = invoice_total([-line for line in lines_nano], tax_ppm, quantum_nano, rounding)
+    assert credit.gross == -total.gross
