@@ -117,6 +117,10 @@ class CaseInput:
         """A list of tables whose values are whole numbers of 64 bits."""
         return [_integer_table(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
 
+    def named_values(self, key: str) -> list[tuple[str, int]]:
+        """A list of pairs, each of a string and a whole number of 64 bits."""
+        return [_named_value(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]
+
     def file(self, key: str) -> bytes:
         """The bytes of the file that ``key`` names."""
         name = self.text(key)
@@ -183,6 +187,12 @@ def _integer_table(value: object, field: str) -> dict[str, int]:
     if not isinstance(value, dict):
         raise CaseError(field, "a table", value)
     return {name: _integer(item, f"{field}.{name}") for name, item in value.items()}
+
+
+def _named_value(value: object, field: str) -> tuple[str, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise CaseError(field, "a pair of a string and a whole number", value)
+    return _text(value[0], field), _integer(value[1], field)
 
 
 def _text(value: object, field: str) -> str:

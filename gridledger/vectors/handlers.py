@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gridledger.vectors import byte_handlers, energy_handlers, estimate_handlers, evidence_handlers, sharing_handlers
+from gridledger.vectors import (
+    byte_handlers,
+    energy_handlers,
+    estimate_handlers,
+    evidence_handlers,
+    sharing_handlers,
+    tariff_handlers,
+)
 from gridledger.vectors.cases import CaseInput
 from settlement.contracts.p2p_call_auction_1 import PRICE_KEYS
 
@@ -58,4 +65,22 @@ HANDLERS: dict[str, Handler] = {
     ),
     "supply_demand_ratio/1": Handler(sharing_handlers.ratio, (*sharing_handlers.PRICE_KEYS, "net_wh")),
     "bill_sharing/1": Handler(sharing_handlers.bill, (*sharing_handlers.PRICE_KEYS, "slots")),
+    "network_charge_by_voltage/1": Handler(
+        tariff_handlers.charge_by_voltage, ("levels", "user_level", "highest_level", "energy_wh")
+    ),
+    "grid_fee_path/1": Handler(
+        tariff_handlers.fee_path, ("mode", "rule", "offer_price", "supply_fees", "demand_fees"), ("bid_price",)
+    ),
+    "grid_loss/1": Handler(
+        tariff_handlers.loss, ("exchange_in_wh", "exchange_out_wh", "production_wh", "consumption_wh")
+    ),
+    "green_certificates/1": Handler(tariff_handlers.certificates, ("entries",)),
+    "two_settlement/1": Handler(
+        tariff_handlers.day_ahead_and_real_time,
+        ("day_ahead_wh", "day_ahead_price", "actual_wh", "real_time_price"),
+        ("contract_wh", "contract_price"),
+    ),
+    "deviation_penalty/1": Handler(
+        tariff_handlers.penalty, ("contract_wh", "actual_wh", "price", "tolerance_ppm", "penalty_ppm", "sides")
+    ),
 }

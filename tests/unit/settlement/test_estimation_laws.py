@@ -44,6 +44,7 @@ def test_closed_gaps_of_many_points_are_those_of_each_alone_and_keep_each_rest(
     of_row = [point for point, (_, rows) in enumerate(points) for _ in range(rows)]
     days = np.array(data.draw(reference_days(len(of_row))), dtype=np.int64)
     together = estimate_profile(Groups(np.array(of_row, dtype=np.int64), len(points)), rests, days)
+    assert sum(together.tolist()) == sum(rests)
     for point, rest in enumerate(rests):
         rows = np.flatnonzero(np.array(of_row) == point)
         alone = estimate_profile(Groups(np.zeros(rows.size, dtype=np.int64), 1), [rest], days[:, rows])
