@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +180,7 @@ def _leaves(keys: Sequence[str], digests: Sequence[bytes], numbers: Iterable[int
 
 
 def _columns(world: World, others: Genesis) -> RegistryColumns:
-    """The columns that a first start would read from the leaves, which takes minutes of them."""
+    """The columns that a first start would read from the leaves, which takes more than a minute."""
     from ledger.state.memory import MemoryState
 
     known = MemoryState(others).registry.columns
@@ -224,14 +225,15 @@ def make(data_dir: Path, world: World) -> None:
     genesis = replace(others, registry=(*others.registry, *(row for _, row in households)))
     salted = salt_rows(genesis.salt_seed, genesis.registry)
     digests = list(merkle.leaf_hashes(salted))
-    entities = _leaves([*keys, *(key for key, _ in households)], digests, _numbers(world, len(keys)))
-    encoded = [
-        *((leaf.key, leaf.leaf) for leaf in few[:first]),
-        *zip([*keys, *(key for key, _ in households)], entities, strict=True),
-        *((leaf.key, leaf.leaf) for leaf in few[first + len(keys) :]),
-    ]
-    tree = empty_tree(MemoryTiles()).changed({}, merkle.leaf_hashes([leaf for _, leaf in encoded]))
+    entities = [*keys, *(key for key, _ in households)]
+    del households
+    encoded = chain(
+        ((leaf.key, leaf.leaf) for leaf in few[:first]),
+        zip(entities, _leaves(entities, digests, _numbers(world, len(keys))), strict=True),
+        ((leaf.key, leaf.leaf) for leaf in few[first + len(keys) :]),
+    )
     changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
+    tree = empty_tree(MemoryTiles()).changed({}, merkle.leaf_hashes([change.leaf for change in changes]))
     bodies = dict(zip(map(bytes, digests), salted, strict=True))
     origin = Origin.of(genesis, tree.root)
     data = genesis.encode()
@@ -240,7 +242,7 @@ def make(data_dir: Path, world: World) -> None:
     Guard.create(data_dir / GUARD_NAME, 0, origin.header.digest(), Files())
     with closing(StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree, bodies))) as db:
         write_registry(data_dir / REGISTRY_NAME, _columns(world, others), db, Files())
-    _say("made", leaves=len(encoded), genesis_mib=len(data) >> 20)
+    _say("made", leaves=len(changes), genesis_mib=len(data) >> 20)
 
 
 # ------------------------------------------------------------------------------------------------------ transactions

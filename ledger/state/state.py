@@ -220,11 +220,11 @@ class State:
 
     def _value(self, key: str, leaf: bytes) -> Value:
         """The value of a leaf that was compared with the tree."""
+        value: Value
         found, value = cbor.decode(leaf, items_max=len(leaf))  # our own bytes: as many items as they hold
         if found != key:
             raise self._source.damage(f"leaf {key}")
-        checked: Value = value
-        return checked
+        return value
 
     def _remember(self, key: str, cached: _Cached) -> None:
         before = self._cache.pop(key, None)
