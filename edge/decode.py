@@ -66,7 +66,7 @@ def decode_words(words: Sequence[int], type_name: str, order: str, scale: Fracti
     if nature == "float":
         return _decoded_float(raw, type_name, scale)
     if nature == "bcd":
-        return Decoded(_bcd(raw) * scale, raw)
+        return Decoded(bcd(raw) * scale, raw)
     if nature == "signed" and raw >= modulus >> 1:
         return Decoded((raw - modulus) * scale, raw)
     return Decoded(raw * scale, raw)
@@ -140,7 +140,8 @@ def _decoded_float(raw: int, type_name: str, scale: Fraction) -> Decoded:
     return Decoded(Fraction(number) * scale, raw, ulp * abs(scale))
 
 
-def _bcd(raw: int) -> int:
+def bcd(raw: int) -> int:
+    """The number whose decimal digits are the hexadecimal digits of ``raw``; EncodingError for one above 9."""
     text = f"{raw:x}"
     if not text.isdecimal():
         raise EncodingError(f"{text!r} is no binary-coded decimal: each digit is 0..9")

@@ -164,10 +164,11 @@ def rational(value: Fraction) -> str:
 
 def csv_integers(rows: list[dict[str, str]], column: str) -> list[int]:
     """One column of a CSV file as whole numbers of 64 bits."""
-    return [_csv_integer(row[column], f"row {number}, {column}") for number, row in enumerate(rows, start=1)]
+    return [csv_integer(row[column], f"row {number}, {column}") for number, row in enumerate(rows, start=1)]
 
 
-def _csv_integer(text: str, field: str) -> int:
+def csv_integer(text: str, field: str) -> int:
+    """One field of a CSV file as a whole number of 64 bits."""
     if not _WHOLE_NUMBER.fullmatch(text):
         raise CaseError(field, "a whole number", text)
     digits = text.lstrip("-").lstrip("0")

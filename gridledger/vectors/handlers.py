@@ -10,6 +10,8 @@ from gridledger.vectors import (
     energy_handlers,
     estimate_handlers,
     evidence_handlers,
+    frame_handlers,
+    matching_handlers,
     sharing_handlers,
     tariff_handlers,
 )
@@ -83,4 +85,7 @@ HANDLERS: dict[str, Handler] = {
     "deviation_penalty/1": Handler(
         tariff_handlers.penalty, ("contract_wh", "actual_wh", "price", "tolerance_ppm", "penalty_ppm", "sides")
     ),
+    "pay_as_bid/1": Handler(matching_handlers.pay_as_bid, ("orders",)),
+    "continuous_double_auction/1": Handler(matching_handlers.continuous_double_auction, ("orders",)),
+    "dlt645_frame/1": Handler(frame_handlers.dlt645_frame, ("frame",)),
 }

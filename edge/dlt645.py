@@ -1,0 +1,135 @@
+"""Frames of DL/T 645-2007, the protocol of Chinese electricity meters on a serial line (``dlt645_frame/1`` of the vectors).
+
+Pure: no line, no clock. A frame is 68H, six bytes of address, 68H, a control byte, the length of the data, the data (33H added
+to each byte), a checksum and 16H; FEH bytes may wake the meter before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from edge.decode import bcd
+from gridcore.errors import EncodingError
+
+REQUEST: Final = 0x11
+ANSWER: Final = 0x91
+ERROR_ANSWER: Final = 0xD1
+
+_WAKE, _START, _END, _OFFSET = 0xFE, 0x68, 0x16, 0x33
+_ADDRESS = slice(1, 7)
+_HEADER_BYTES, _TRAILER_BYTES, _DATA_ID_BYTES = 10, 2, 4
+_TARIFF_MAX: Final = 0x3F
+
+
+class _Quantity(NamedTuple):
+    """How the value of a data id is written: bytes of BCD, divided by ``divisor``, the top bit a sign where ``is_signed``."""
+
+    width: int
+    divisor: int
+    unit: str
+    is_signed: bool
+
+
+_ENERGIES: Final = {
+    0: _Quantity(4, 100, "kWh", is_signed=True),
+    1: _Quantity(4, 100, "kWh", is_signed=False),
+    2: _Quantity(4, 100, "kWh", is_signed=False),
+    3: _Quantity(4, 100, "kvarh", is_signed=True),
+    4: _Quantity(4, 100, "kvarh", is_signed=True),
+}
+"""By the second byte of a data id 00 xx TT 00."""
+
+_VOLTAGE, _CURRENT, _POWER = (
+    _Quantity(2, 10, "V", is_signed=False),
+    _Quantity(3, 1000, "A", is_signed=True),
+    _Quantity(3, 10_000, "kW", is_signed=True),
+)
+_INSTANTANEOUS: Final = {
+    **{bytes((2, 1, phase, 0)): _VOLTAGE for phase in (1, 2, 3)},
+    **{bytes((2, 2, phase, 0)): _CURRENT for phase in (1, 2, 3)},
+    **{bytes((2, 3, phase, 0)): _POWER for phase in (0, 1, 2, 3)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The value that an answer holds, in ``unit`` (kWh, kvarh, V, A, kW)."""
+
+    value: Fraction
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: ``address`` as a person reads it (12 digits), the control byte, and what it holds by that.
+
+    A request has a ``data_id`` (4 bytes, most significant first), an answer a ``reading`` too, an error answer the ``error``.
+    """
+
+    address: str
+    control: int
+    data_id: bytes | None = None
+    reading: Reading | None = None
+    error: int | None = None
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Decode one whole frame, FEH bytes before it skipped.
+
+    EncodingError for a wrong start, length, checksum or end, bytes after it, a control or data id that is not known, a value
+    of another width, and a digit that is not decimal.
+    """
+    frame = data.lstrip(bytes((_WAKE,)))
+    _check_envelope(frame)
+    address = frame[_ADDRESS][::-1].hex()
+    if not address.isdecimal():
+        raise EncodingError(f"the address {address} is not decimal")
+    control = frame[8]
+    content = bytes((byte - _OFFSET) % 256 for byte in frame[_HEADER_BYTES:-_TRAILER_BYTES])
+    data_id, value = content[:_DATA_ID_BYTES][::-1], content[_DATA_ID_BYTES:]
+    if control == ANSWER:
+        return Frame(address, control, data_id=data_id, reading=_reading(data_id, value))
+    if control == REQUEST:
+        _quantity(data_id)
+        if value:
+            raise EncodingError(f"{len(value)} bytes after the data id of a request")
+        return Frame(address, control, data_id=data_id)
+    if control == ERROR_ANSWER:
+        if len(content) != 1:
+            raise EncodingError(f"an error answer holds one byte, not {len(content)}")
+        return Frame(address, control, error=content[0])
+    raise EncodingError(f"control byte {control:02x} is not known")
+
+
+def _check_envelope(frame: bytes) -> None:
+    if len(frame) < _HEADER_BYTES + _TRAILER_BYTES or frame[0] != _START or frame[7] != _START:
+        raise EncodingError("no frame: it begins with 68, six bytes of address and 68")
+    if len(frame) != _HEADER_BYTES + frame[9] + _TRAILER_BYTES:
+        raise EncodingError(f"{frame[9]} bytes of data are announced, the frame has {len(frame)} bytes")
+    if frame[-1] != _END:
+        raise EncodingError(f"the frame ends with {frame[-1]:02x}, not 16")
+    checksum = sum(frame[:-_TRAILER_BYTES]) % 256
+    if frame[-2] != checksum:
+        raise EncodingError(f"checksum {frame[-2]:02x}, computed {checksum:02x}")
+
+
+def _reading(data_id: bytes, value: bytes) -> Reading:
+    quantity = _quantity(data_id)
+    if len(value) != quantity.width:
+        raise EncodingError(f"the value of {data_id.hex()} takes {quantity.width} bytes, not {len(value)}")
+    raw = int.from_bytes(value, "little")
+    sign_bit = 1 << (8 * quantity.width - 1) if quantity.is_signed else 0
+    magnitude = Fraction(bcd(raw & ~sign_bit), quantity.divisor)
+    return Reading(-magnitude if raw & sign_bit else magnitude, quantity.unit)
+
+
+def _quantity(data_id: bytes) -> _Quantity:
+    if len(data_id) == _DATA_ID_BYTES:
+        first, kind, tariff, last = data_id
+        if first == 0 and last == 0 and kind in _ENERGIES and tariff <= _TARIFF_MAX:
+            return _ENERGIES[kind]
+        if data_id in _INSTANTANEOUS:
+            return _INSTANTANEOUS[data_id]
+    raise EncodingError(f"data id {data_id.hex()!r} is not known")
