@@ -88,9 +88,10 @@ class AnswerMalformed(NodeRefused):
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0)."""
+    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0); ``instance``: see Audience."""
 
     chain: str
+    instance: bytes
     height: int
     header_digest: bytes
     state_root: bytes
@@ -214,10 +215,7 @@ class Client:
 
     async def status(self) -> NodeStatus:
         """What the node says of its chain. NodeRefused when it is of another chain than expected."""
-        return self._checked_status(await self._json("status"))
-
-    def _checked_status(self, value: Any) -> NodeStatus:
-        status = _status_of(value, self.url)
+        status = _status_of(await self._json("status"), self.url)
         if self._chain is not None and status.chain != self._chain:
             detail = f"is of chain {status.chain}, expected {self._chain}"
             raise NodeRefused(f"{self.url}: {detail}", 200, detail)
@@ -286,9 +284,8 @@ class Client:
     async def _audience(self) -> Audience:
         """Whom queries are signed for, asked once, and again when it refused one."""
         if self._meant is None:
-            value = await self._json("status")
-            chain = self._checked_status(value).chain
-            self._meant = Audience(chain, read_octets(value, "instance", INSTANCE, self.url))
+            status = await self.status()
+            self._meant = Audience(status.chain, status.instance)
         return self._meant
 
     async def _json(self, path: str, pairs: Sequence[tuple[str, str]] = (), timeout_s: float | None = None) -> Any:
@@ -427,6 +424,7 @@ def read_octets(value: Any, name: str, form: Form, url: str) -> bytes:
 def _status_of(value: Any, url: str) -> NodeStatus:
     return NodeStatus(
         chain=read_field(value, "chain", NAME, url),
+        instance=read_octets(value, "instance", INSTANCE, url),
         height=read_field(value, "height", COUNT, url),
         header_digest=read_octets(value, "header_digest", DIGEST, url),
         state_root=read_octets(value, "state_root", DIGEST, url),

@@ -102,7 +102,17 @@ class FakeNode:
         self._answer()
         clock = "simulated" if self.simulated else "block"
         return NodeStatus(
-            CHAIN, self.height, bytes(32), bytes(32), self.ledger_time_s, clock, self.simulated, SLOT_S, "CNY", "0"
+            CHAIN,
+            bytes(16),
+            self.height,
+            bytes(32),
+            bytes(32),
+            self.ledger_time_s,
+            clock,
+            self.simulated,
+            SLOT_S,
+            "CNY",
+            "0",
         )
 
     async def query(self, path: str, **params: str | int) -> Any:

@@ -69,7 +69,7 @@ async def test_a_broken_promise_in_an_answer_takes_the_node_down(
     async def run_until_it_breaks() -> None:
         async with running_node(tmp_path / "ledger") as node:
             monkeypatch.setattr(LedgerView, "area_ids", property(fail))
-            monkeypatch.setattr(node.ledger, "examine", fail)
+            monkeypatch.setattr(node.ledger.application, "examine", fail)
             asked: Any = (
                 node.client("util").query("areas")
                 if place == "query"

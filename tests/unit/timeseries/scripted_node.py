@@ -87,7 +87,9 @@ class ScriptedNode:
     async def status(self) -> NodeStatus:
         """A status of chain "scripted"."""
         self._ask()
-        return NodeStatus("scripted", self.newest, bytes(32), bytes(32), 0, "simulated", True, SLOT_S, "CNY", "0")
+        return NodeStatus(
+            "scripted", bytes(16), self.newest, bytes(32), bytes(32), 0, "simulated", True, SLOT_S, "CNY", "0"
+        )
 
     async def query(self, path: str, **params: Any) -> Any:
         """The answer to one of the queries that a projection makes."""

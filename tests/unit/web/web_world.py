@@ -82,6 +82,7 @@ class FakeNode:
         self._check()
         return NodeStatus(
             chain="test-0123",
+            instance=bytes(16),
             height=self.height,
             header_digest=bytes(32),
             state_root=bytes(32),
