@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from gridcore.registry.entity import Entity
 from gridcore.registry.row import Row, decode_row, unsalted
@@ -10,6 +11,8 @@ from ledger.leaves.family import Leaves
 from ledger.registry.entries import ENTITY_FAMILIES, Entry
 
 R = TypeVar("R")
+DECODED_ROWS_MAX: Final = 4_096
+"""Rows whose decoded form is kept: every transaction looks at its signer's and its party's."""
 
 
 class Registered(Leaves, Protocol):
@@ -28,7 +31,12 @@ class Opened(NamedTuple, Generic[R]):
 
 def row_of(registered: Registered, digest: bytes) -> Row:
     """The registry row of a digest that an entity's leaf holds."""
-    return decode_row(unsalted(registered.body(digest)))
+    return _decoded(registered.body(digest))
+
+
+@lru_cache(maxsize=DECODED_ROWS_MAX)
+def _decoded(body: bytes) -> Row:
+    return decode_row(unsalted(body))
 
 
 def open_entry(registered: Registered, entity: Entity[R], entry: Entry) -> Opened[R]:
