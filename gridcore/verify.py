@@ -279,12 +279,14 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "ratio": range(1, 10_001),
     },
     "party": {"area": NAME, "organisation": NAME, "trades": bool},
-    "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder")},
+    "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
     "rules": {"prices": dict, "terms": dict},
     "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 0, 6]},
     "zone": {
         "contract": TEXT_64,
         "contract_pin": 32,
+        "correction_after_s?": WITHIN,
+        "final_after_s?": range(10 * 31_622_400 + 1),
         "first_slot_start_s": TIME,
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
@@ -783,6 +785,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["roles"] == sorted(set(value["roles"])), f"{what}: roles do not ascend")
     elif kind == "zone":
         hold(value["gate_before_start_s"] < value["open_before_start_s"], f"{what}: the gate closes before it opens")
+        deadline_s = value["metering_deadline_s"]
+        hold(value.get("final_after_s", deadline_s) >= deadline_s, f"{what}: it is final before it is settled")
     elif kind == "installation":
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]

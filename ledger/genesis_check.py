@@ -23,11 +23,13 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.contract import Contract
 from ledger.genesis_rows import GenesisRows, Stated
 from ledger.state.contracts import contract_terms
 
+DAY_S: Final = 86_400
 _WITH_SIGNER: Final[tuple[Entity[Any], ...]] = (GATEWAY, PARTY)
 """What has the signer of the same name."""
 _OWNED: Final[tuple[Entity[Any], ...]] = (SIGNER, *_WITH_SIGNER)
@@ -61,6 +63,9 @@ def check_genesis(
         rows.check_reference(point, "area", AREA, point.record.area)
         if point.record.party is not None:
             rows.check_reference(point, "party", PARTY, point.record.party)
+        if point.record.standing_profile is not None:
+            rows.check_reference(point, "standing_profile", STANDING_PROFILE, point.record.standing_profile)
+    _check_profiles(rows, genesis.slot_s)
     _check_points(rows)
     _check_parties(rows)
     _check_installations(rows, genesis.slot_s)
@@ -134,6 +139,13 @@ def _check_areas(rows: GenesisRows) -> None:
         first_slot_s = rows.of(ZONE, own[0].record.zone)[0].record.first_slot_start_s
         if own[0].from_s > first_slot_s:
             own[0].fail(f"from_s is at most {first_slot_s}, where the slots of its zone begin, not {own[0].from_s}")
+
+
+def _check_profiles(rows: GenesisRows, slot_s: int) -> None:
+    """A standing profile has the slots of a day of 24 hours."""
+    for _, profile in rows.each(STANDING_PROFILE):
+        if len(profile.record.import_wh) * slot_s != DAY_S:
+            profile.fail(f"import_wh has {DAY_S // slot_s} slots of {slot_s} s, not {len(profile.record.import_wh)}")
 
 
 def _check_points(rows: GenesisRows) -> None:

@@ -14,9 +14,10 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
+from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 
-_ALL: Final = (ORGANISATION, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, POINT, INSTALLATION)
+_ALL: Final = (ORGANISATION, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION)
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""
 

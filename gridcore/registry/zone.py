@@ -9,6 +9,8 @@ from gridcore.registry.entity import Entity, Shape
 
 SPAN_S_MAX: Final = 366 * 86_400
 """Longest span of a timeline: opening, gate, metering deadline."""
+FINAL_S_MAX: Final = 10 * SPAN_S_MAX
+"""Longest time until a slot is final."""
 ROWS_MAX: Final = 1 << 20
 """Points of one zone."""
 
@@ -16,8 +18,9 @@ ROWS_MAX: Final = 1 << 20
 class Zone(NamedTuple):
     """contract, contract_pin: id and SM3 of the code; first_slot_start_s: UTC seconds, a multiple of the slot length.
 
-    A slot's book opens ``open_before_start_s`` and closes ``gate_before_start_s`` before the slot; its run falls due
-    ``metering_deadline_s`` after its end.
+    A slot's book opens ``open_before_start_s`` and closes ``gate_before_start_s`` before the slot; its initial run falls due
+    ``metering_deadline_s`` after its end. A correction run falls due ``correction_after_s`` (None: 0) after what it corrects
+    became known; from ``final_after_s`` after the slot's end on nothing corrects it (None: the slot is never final).
     """
 
     contract: str
@@ -26,12 +29,19 @@ class Zone(NamedTuple):
     gate_before_start_s: int
     metering_deadline_s: int
     open_before_start_s: int
+    correction_after_s: int | None = None
+    final_after_s: int | None = None
 
 
 def _fault(zone: Zone) -> str:
-    if zone.gate_before_start_s < zone.open_before_start_s:
-        return ""
-    return f"gate_before_start_s is less than open_before_start_s {zone.open_before_start_s}: a book opens before it closes"
+    if zone.gate_before_start_s >= zone.open_before_start_s:
+        opens_s = zone.open_before_start_s
+        return f"gate_before_start_s is less than open_before_start_s {opens_s}: a book opens before it closes"
+    if zone.final_after_s is not None and zone.final_after_s < zone.metering_deadline_s:
+        return (
+            f"final_after_s is at least metering_deadline_s {zone.metering_deadline_s}: what is final has been settled"
+        )
+    return ""
 
 
 _SPAN: Final = integer(0, SPAN_S_MAX)
@@ -42,11 +52,14 @@ ZONE: Final[Entity[Zone]] = Entity(
         {
             "contract": text(1, 64),
             "contract_pin": DIGEST,
+            "correction_after_s": _SPAN,
+            "final_after_s": integer(0, FINAL_S_MAX),
             "first_slot_start_s": INSTANT,
             "gate_before_start_s": _SPAN,
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
         },
+        optional=frozenset({"correction_after_s", "final_after_s"}),
         rule=_fault,
     ),
 )

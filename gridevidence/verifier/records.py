@@ -242,6 +242,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["roles"] == sorted(set(value["roles"])), f"{what}: roles do not ascend")
     elif kind == "zone":
         hold(value["gate_before_start_s"] < value["open_before_start_s"], f"{what}: the gate closes before it opens")
+        deadline_s = value["metering_deadline_s"]
+        hold(value.get("final_after_s", deadline_s) >= deadline_s, f"{what}: it is final before it is settled")
     elif kind == "installation":
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]

@@ -18,6 +18,7 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.rules import RULES
+from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.columns import Int64
 from ledger.leaves.family import Value
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 _TOGETHER: Final = 256
 """Entities whose rows are loaded at once: at most 64 each, below the 32,766 parameters that SQLite takes."""
-COLUMN_KINDS: Final = (ZONE, AREA, RULES, PARTY, POINT, GATEWAY, INSTALLATION)
+COLUMN_KINDS: Final = (ZONE, AREA, RULES, STANDING_PROFILE, PARTY, POINT, GATEWAY, INSTALLATION)
 COLUMN_PREFIXES: Final = tuple(ENTITY_FAMILIES[entity.kind].prefix for entity in COLUMN_KINDS)
 """Of the keys that the columns follow from: a change of such a leaf makes other columns."""
 
@@ -49,8 +50,8 @@ class AllRegistered(Protocol):
 class RegistryColumns:
     """Everything registered but organisations and signers.
 
-    Entities of a kind have places: zones, rules and gateways ascending by the bytes of their names, areas by zone and
-    number, points by zone and row, parties by number, installations by number.
+    Entities of a kind have places: zones, rules, standing profiles and gateways ascending by the bytes of their names, areas
+    by zone and number, points by zone and row, parties by number, installations by number.
     """
 
     zones: tuple[str, ...]
@@ -61,14 +62,25 @@ class RegistryColumns:
     rules_entries: Dated
     rules_digests: tuple[bytes, ...]
     """Of each entry of ``rules_entries``."""
+    profiles: tuple[str, ...]
+    """Standing profiles."""
+    profile_entries: Dated
+    profile_digests: tuple[bytes, ...]
+    """Of each entry of ``profile_entries``."""
+    calendars: tuple[str, ...]
+    """Names of the calendars that areas have, ascending."""
     area_entries: Dated
     area_rules: Int64
     """Of each entry of ``area_entries``: place of its rules."""
+    area_calendar: Int64
+    """Of each entry of ``area_entries``: place of its calendar."""
     points: tuple[str, ...]
     point_area: Int64
     point_entries: Dated
     point_party: Int64
     """Of each entry of ``point_entries``: number of its party, -1 for none."""
+    point_profile: Int64
+    """Of each entry of ``point_entries``: place of its standing profile, -1 for none."""
     parties: tuple[str, ...]
     gateways: tuple[str, ...]
     numbers: Int64
@@ -101,10 +113,11 @@ class _Entity(NamedTuple, Generic[T]):
 
 
 class _Point(NamedTuple):
-    """Place of the area, number of the party, -1 for none."""
+    """Place of the area; number of the party and place of the standing profile, -1 for none."""
 
     area: int
     party: int
+    profile: int
 
 
 class _Meter(NamedTuple):
@@ -124,6 +137,7 @@ class _Points(NamedTuple):
     point_area: Int64
     point_entries: Dated
     point_party: Int64
+    point_profile: Int64
 
 
 class _Meters(NamedTuple):
@@ -146,20 +160,28 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     area_zone = [zone_place[area.first.zone] for area in areas]
     rules = sorted(_entities(source, RULES, lambda _: None), key=_by_name)
     rules_place = _places(_names(rules))
+    profiles = sorted(_entities(source, STANDING_PROFILE, lambda _: None), key=_by_name)
+    calendars = tuple(sorted({record.calendar for record in _said(areas)}, key=str.encode))
+    calendar_place = _places(calendars)
     parties = _names(sorted(_unopened(source, PARTY), key=lambda party: party.number))
     gateways = _names(sorted(_unopened(source, GATEWAY), key=_by_name))
-    points = _read_points(source, _places(_names(areas)), area_zone, _places(parties))
+    points = _read_points(source, _places(_names(areas)), area_zone, _places(parties), _places(_names(profiles)))
     meters = _read_meters(source, _places(points.points), _places(gateways))
     return RegistryColumns(
         zones=_names(zones),
-        timelines=tuple(Timeline(*zone.first[2:]) for zone in zones),
+        timelines=tuple(Timeline.of(zone.first) for zone in zones),
         areas=_names(areas),
         area_zone=_column(area_zone),
         rules=_names(rules),
         rules_entries=_dated(rules),
-        rules_digests=tuple(entry.digest for entity in rules for entry in entity.leaf.entries),
+        rules_digests=_digests(rules),
+        profiles=_names(profiles),
+        profile_entries=_dated(profiles),
+        profile_digests=_digests(profiles),
+        calendars=calendars,
         area_entries=_dated(areas),
         area_rules=_column(rules_place[record.rules] for record in _said(areas)),
+        area_calendar=_column(calendar_place[record.calendar] for record in _said(areas)),
         parties=parties,
         gateways=gateways,
         **points._asdict(),
@@ -168,10 +190,18 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
 
 
 def _read_points(
-    source: AllRegistered, area_place: Mapping[str, int], area_zone: Sequence[int], party_number: Mapping[str, int]
+    source: AllRegistered,
+    area_place: Mapping[str, int],
+    area_zone: Sequence[int],
+    party_number: Mapping[str, int],
+    profile_place: Mapping[str, int],
 ) -> _Points:
     def of_record(record: Point) -> _Point:
-        return _Point(area_place[record.area], -1 if record.party is None else party_number.get(record.party, -1))
+        return _Point(
+            area_place[record.area],
+            -1 if record.party is None else party_number.get(record.party, -1),
+            -1 if record.standing_profile is None else profile_place.get(record.standing_profile, -1),
+        )
 
     points = sorted(_entities(source, POINT, of_record), key=lambda point: (area_zone[point.first.area], point.number))
     return _Points(
@@ -179,6 +209,7 @@ def _read_points(
         point_area=_column(point.first.area for point in points),
         point_entries=_dated(points),
         point_party=_column(said.party for said in _said(points)),
+        point_profile=_column(said.profile for said in _said(points)),
     )
 
 
@@ -240,6 +271,10 @@ def _said(entities: Iterable[_Entity[T]]) -> Iterator[T]:
 
 def _dated(entities: Iterable[_Entity[Any]]) -> Dated:
     return dated([entity.leaf.entries for entity in entities])
+
+
+def _digests(entities: Iterable[_Entity[Any]]) -> tuple[bytes, ...]:
+    return tuple(entry.digest for entity in entities for entry in entity.leaf.entries)
 
 
 def _column(values: Iterable[int]) -> Int64:

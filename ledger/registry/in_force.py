@@ -36,7 +36,8 @@ class Registry:
         self._point_starts = np.searchsorted(self._point_zone, np.arange(len(columns.zones) + 1))
         self.zones = tuple(self._zone(place) for place in range(len(columns.zones)))
         entries = (
-            columns.rules_entries, columns.area_entries, columns.point_entries, columns.installation_entries,
+            columns.rules_entries, columns.profile_entries, columns.area_entries, columns.point_entries,
+            columns.installation_entries,
         )  # fmt: skip
         self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
         self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))
@@ -141,10 +142,12 @@ class InForce:
         self._installation_at[columns.installation_point[hanging]] = hanging
         entry = columns.point_entries.in_force(len(columns.points), time_s, height)
         self._party = _taken(columns.point_party, entry)
+        in_force = columns.profile_entries.in_force(len(columns.profiles), time_s, height)
+        self._profile_entry = _taken(in_force, _taken(columns.point_profile, entry))
         entry = columns.area_entries.in_force(len(columns.areas), time_s, height)
-        rules = _taken(columns.area_rules, entry)
+        self._calendar = _taken(columns.area_calendar, entry)
         in_force = columns.rules_entries.in_force(len(columns.rules), time_s, height)
-        self._rules_entry = np.where(rules >= 0, _taken(in_force, rules), -1)
+        self._rules_entry = _taken(in_force, _taken(columns.area_rules, entry))
         self._zones: dict[int, ZoneInForce] = {}
 
     def zone(self, zone: Zone) -> ZoneInForce:
@@ -158,16 +161,23 @@ class InForce:
         points, areas = registry.points_of(zone.place), registry.areas_of(zone.place)
         installation = self._installation_at[points]
         entries, rules = np.unique(self._rules_entry[areas], return_inverse=True)
+        profiled = np.unique(self._profile_entry[points])
+        profiled = profiled[profiled >= 0]
         return ZoneInForce(
             zone=zone,
             area=columns.point_area[points] - areas.start,
             party=self._party[points],
+            profile=np.where(
+                self._profile_entry[points] >= 0, np.searchsorted(profiled, self._profile_entry[points]), -1
+            ),
             installation=installation,
             modulus_wh=_taken(columns.modulus_wh, installation, absent=0),
             limit_wh=_taken(columns.limit_wh, installation, absent=0),
             ratio=_taken(columns.ratio, installation, absent=0),
             rules=rules.astype(np.int64),
             rules_digests=[columns.rules_digests[entry] for entry in entries.tolist()],
+            profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],
+            calendar=self._calendar[areas],
         )
 
 

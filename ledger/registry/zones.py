@@ -5,21 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import require
+from gridcore.registry.zone import Zone as ZoneRecord
 from ledger.leaves.columns import Int64
+
+NEVER: Final = -1
 
 
 class Timeline(NamedTuple):
-    """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change."""
+    """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change.
+
+    final_after_s: ``NEVER`` for a zone whose slots are never final.
+    """
 
     first_slot_start_s: int
     gate_before_start_s: int
     metering_deadline_s: int
     open_before_start_s: int
+    correction_after_s: int = 0
+    final_after_s: int = NEVER
+
+    @classmethod
+    def of(cls, zone: ZoneRecord) -> Timeline:
+        """What a zone's row says of it."""
+        return cls(
+            zone.first_slot_start_s,
+            zone.gate_before_start_s,
+            zone.metering_deadline_s,
+            zone.open_before_start_s,
+            zone.correction_after_s or 0,
+            NEVER if zone.final_after_s is None else zone.final_after_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,20 +61,24 @@ class Zone:
 class ZoneInForce:
     """A zone as it is at one time, as of one height.
 
-    Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed);
-    installation (place among all, -1 where there is no meter), and of that meter modulus_wh (0: none), limit_wh and
-    ratio (0 where there is no meter). rules: int64[areas], which of ``rules_digests`` (entry digests) each area has.
+    Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); profile (which
+    of ``profile_digests``, entry digests of standing profiles, -1 for none); installation (place among all, -1 where there
+    is no meter), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
+    int64[areas]: rules (which of ``rules_digests``, entry digests) and calendar (place among the registry's calendars).
     """
 
     zone: Zone
     area: Int64
     party: Int64
+    profile: Int64
     installation: Int64
     modulus_wh: Int64
     limit_wh: Int64
     ratio: Int64
     rules: Int64
     rules_digests: Sequence[bytes]
+    profile_digests: Sequence[bytes]
+    calendar: Int64
 
     @cached_property
     def settling(self) -> Int64:

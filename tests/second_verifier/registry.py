@@ -162,7 +162,9 @@ def _party(item: Item) -> Party:
 
 
 def _point(item: Item) -> PointOfSupply:
-    fields = as_map(item, "area role", "party")
+    fields = as_map(item, "area role", "party standing_profile")
+    if "standing_profile" in fields:
+        as_name(fields["standing_profile"])
     as_word(fields["role"], "household load feeder")
     return PointOfSupply(as_name(fields["area"]), as_name(fields["party"]) if "party" in fields else None)
 
@@ -192,9 +194,11 @@ def _signer(item: Item) -> Signer | Ended:
 
 def _zone(item: Item) -> Zone:
     times = "first_slot_start_s gate_before_start_s metering_deadline_s open_before_start_s"
-    fields = as_map(item, "contract contract_pin " + times)
+    fields = as_map(item, "contract contract_pin " + times, "correction_after_s final_after_s")
     as_natural(fields["first_slot_start_s"])
-    as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
+    deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
+    as_int(fields.get("correction_after_s", 0), 0, _LONGEST_ZONE_TIME_S)
+    as_int(fields.get("final_after_s", deadline), deadline, 10 * _LONGEST_ZONE_TIME_S)
     gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)
     opening = as_int(fields["open_before_start_s"], gate + 1, _LONGEST_ZONE_TIME_S)
     return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening)

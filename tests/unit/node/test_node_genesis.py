@@ -87,6 +87,8 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("rules/r", "terms", {**TERMS, "reference_price_micro_per_kwh": 10**9 + 1}, "reference_price_micro_per_kwh"),
         ("rules/r", "prices", {}, "prices lacks the field residual_price_micro_per_kwh"),
         ("rules/r", "prices", {**PRICES, "levy_micro_per_kwh": "1"}, "prices is a map of whole numbers"),
+        ("zone/z-1", "final_after_s", 899, "final_after_s is at least metering_deadline_s 900"),
+        ("point/P-1", "standing_profile", "x", "standing_profile: there is no row standing_profile/x"),
         ("point/P-1", "role", "cellar", "role is one of feeder, household, load"),
         ("point/P-1", "party", "p-9", "party: there is no row party/p-9"),
         ("point/P-2", "party", "p-1", "a party has one point that settles"),
@@ -161,6 +163,18 @@ def test_bytes_that_are_no_row_are_named_by_their_place(row: bytes) -> None:
                 Row("installation/1", LATER_S + SLOT_S, value_of("installation/1")),
             ],
             "does not come back",
+        ),
+        (
+            [Row("standing_profile/h", 0, {"import_wh": [1], "export_wh": [1]})],
+            "import_wh has 96 slots of 900 s, not 1",
+        ),
+        (
+            [Row("standing_profile/h", 0, {"import_wh": [1], "export_wh": []})],
+            "export_wh is 1 to 288 energies, each 0 to 1000000000 Wh",
+        ),
+        (
+            [Row("standing_profile/h", 0, {"import_wh": [1], "export_wh": [1, 2]})],
+            "export_wh has as many slots as import_wh, 1, not 2",
         ),
         (
             [

@@ -10,7 +10,8 @@ from gridcore.master_data import Named
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import RULES
-from ledger.registry.bodies import in_force
+from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from ledger.registry.bodies import in_force, row_of
 from ledger.registry.columns_file import decode_columns, encode_columns
 from ledger.registry.in_force import Registry
 from ledger.state.memory import MemoryState
@@ -116,6 +117,25 @@ def test_a_meter_that_is_exchanged_is_another_installation_at_the_same_row() -> 
     assert (before.ratio.tolist(), after.ratio.tolist(), after.modulus_wh.tolist()) == ([1], [3], [20_000])
     assert registry.at(at_s - 1, 0).gateway.tolist() == [0, -1]
     assert registry.at(at_s, 0).gateway.tolist() == [-1, 1]
+
+
+def test_a_point_has_the_standing_profile_that_is_in_force() -> None:
+    flat, steep = StandingProfile([0] * 96, [100] * 96), StandingProfile([0] * 96, [400] * 96)
+    consortium = Consortium(
+        meters=[feeder(1), feeder(2)],
+        more=[
+            Named(STANDING_PROFILE, "homes", flat),
+            Named(STANDING_PROFILE, "homes", steep, FIRST_S),
+            Named(POINT, "P-2", Point("a-1", "feeder", standing_profile="homes"), 1),
+        ],
+    )
+    state = MemoryState(consortium.genesis)
+    zone_ = state.registry.zones[0]
+    for time_s, expected in ((0, {}), (1, {1: flat}), (FIRST_S - 1, {1: flat}), (FIRST_S, {1: steep})):
+        rows = state.registry.at(time_s, 0).zone(zone_)
+        profiles = [STANDING_PROFILE.record_of(row_of(state, digest).value) for digest in rows.profile_digests]
+        assert {row: profiles[at] for row, at in enumerate(rows.profile.tolist()) if at >= 0} == expected
+        assert [state.registry.columns.calendars[at] for at in rows.calendar.tolist()] == ["c"]
 
 
 def test_what_is_in_force_between_two_changes_is_worked_out_once() -> None:
