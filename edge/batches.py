@@ -63,13 +63,17 @@ class BatchMaker:
         return self._signed(content, attached.attachment)
 
     def remake(self, wire: bytes, progress: Progress) -> QueuedBatch:
-        """Sign the content of an earlier batch anew, as the batch after ``progress``: another epoch, the same readings."""
+        """Sign the content of an earlier batch anew, as the batch after ``progress``: another epoch, the same readings.
+
+        It names what the new outbox has verified: after a lost history that is what the organisation has accepted.
+        """
         old = decode_transaction(wire)
         content = replace(
             ReadingBatch.decode(old),
             counter=progress.counter + 1,
             epoch=progress.epoch,
             previous=progress.previous,
+            receipt=progress.receipt,
         )
         return self._signed(content, old.attachment)
 

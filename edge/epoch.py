@@ -24,6 +24,7 @@ from gridcore.logs import get_logger
 from gridcore.sm import Signer
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridcore.transactions.open_epoch import REASON_CHARACTERS_MAX, OpenEpoch
+from gridcore.transactions.reading_batch import VerifiedHeader
 from ledger.client import Client
 
 VALID_S = 3600
@@ -55,6 +56,7 @@ async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reaso
     check_status(config, status)
     standing = await fetch_standing(client, config.gateway)
     was_open = standing.counter == 0 and old_epoch != standing.epoch
+    opened_by: VerifiedHeader | None = None
     if not was_open:
         content = OpenEpoch(
             client_id=secrets.token_bytes(CLIENT_ID_BYTES),
@@ -64,9 +66,9 @@ async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reaso
             reason=reason,
         )
         signed = sign_content(content, chain=config.chain, signer=organisation, sign=signer.sign)
-        await _decide(client, signed.wire, config, parts.trust)
+        opened_by = await _decide(client, signed.wire, config, parts.trust)
         standing = await fetch_standing(client, config.gateway)
-    carried, aside = _start_anew(parts, standing, waiting)
+    carried, aside = _start_anew(parts, standing, waiting, opened_by)
     _log.info("epoch_opened", gateway=config.gateway, epoch=standing.epoch, carried=carried)
     return NewEpoch(standing.epoch, was_open, carried, aside)
 
@@ -86,8 +88,8 @@ def _read_old(config: EdgeConfig) -> tuple[list[QueuedBatch], int | None]:
         old.close()
 
 
-async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signers) -> None:
-    """Submit and verify the receipt."""
+async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signers) -> VerifiedHeader:
+    """Submit; the header of the receipt, which verifies and says that the epoch was opened."""
     transaction = decode_transaction(wire)
     (answer,) = await client.submit([wire])
     if answer.code not in (Code.ACCEPTED, Code.EXISTS):
@@ -99,11 +101,19 @@ async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signer
         check_receipt(receipt, chain=config.chain, digest=transaction.digest, signers=trust)
     except (VerificationError, EncodingError) as error:
         raise GridError(f"gateway {config.gateway}: the receipt of the new epoch does not count: {error}") from None
+    if receipt.code != Code.ACCEPTED:
+        raise GridError(f"gateway {config.gateway}: the receipt says that the new epoch was refused: {receipt.code}")
+    return VerifiedHeader(receipt.header.height, receipt.header.digest())
 
 
-def _start_anew(parts: AgentParts, standing: Standing, waiting: Sequence[QueuedBatch]) -> tuple[int, Path | None]:
+def _start_anew(
+    parts: AgentParts, standing: Standing, waiting: Sequence[QueuedBatch], opened_by: VerifiedHeader | None
+) -> tuple[int, Path | None]:
     config = parts.config
-    progress = Progress(config.gateway, config.chain, standing.epoch, last_boundary_s=standing.last_boundary_s)
+    last_boundary_s = standing.last_boundary_s
+    progress = Progress(
+        config.gateway, config.chain, standing.epoch, last_boundary_s=last_boundary_s, receipt=opened_by
+    )
     remade: list[QueuedBatch] = []
     for item in waiting:
         made = parts.maker.remake(item.wire, progress)

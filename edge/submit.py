@@ -7,6 +7,8 @@ What each answer means for the batch it belongs to:
     codes of RETRY, no answer           send again after a pause that doubles, with jitter
     any other code                      halt: the batches behind it hang on it. Keep all, raise an alarm, ask again rarely
     a receipt that does not verify      alarm, keep all, ask again
+    the node's history lacks a header   the same, whatever the code: what was acknowledged before is not there any more
+    that a receipt has shown us
 """
 
 from __future__ import annotations
@@ -145,6 +147,11 @@ class Submitter:
 
     async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Header | None:
         """The verified header that decided ``batch``, None to try again; _HaltedError when neither is right."""
+        if answer.other_history:
+            raise _HaltedError(
+                f"batch {batch.counter} names a header of a verified receipt, and the node's history does not have it: the node "
+                "lost blocks, or signed another history"
+            )
         if answer.code in RETRY:
             self._say("batch_not_taken_yet", f"batch {batch.counter}: {answer.name}", code=answer.code)
             if is_oldest and answer.waiting_for is not None and answer.waiting_for < batch.counter:

@@ -21,7 +21,7 @@ from gridcore.errors import require
 from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.transactions.content import Content
-from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.reading_batch import ReadingBatch, VerifiedHeader
 from ledger.contract import Contract
 from ledger.kinds.reading_batch import decode_attached
 from ledger.leaves.delivery import DELIVERY
@@ -52,6 +52,7 @@ class Examined:
     code: ACCEPTED means admissible: well-formed, for this chain, signed by a registered signer whose role allows the kind, and
     with the attachment that was signed. What fails here fails in every state, and never enters a block.
     content: then what it says, else None. progress: of a reading batch, what the state has of its gateway; else None.
+    missing: the header that a batch names as verified and that this history does not have; else None.
     """
 
     candidate: Candidate
@@ -59,6 +60,7 @@ class Examined:
     code: Code
     content: Content | None
     progress: Progress | None
+    missing: VerifiedHeader | None = None
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,18 @@ class Application:
         code, content = check_admission(draft, transaction, rules, verdicts)
         keys = keys_of(draft, transaction.signer, draft.ledger_time_s, draft.ledger_time_s)
         own = {(transaction.digest, key): verdicts[transaction.digest, key] for key in keys}
-        progress = self.gateway_progress(transaction.signer) if isinstance(content, ReadingBatch) else None
-        return Examined(candidate, own, code, content, progress)
+        if not isinstance(content, ReadingBatch):
+            return Examined(candidate, own, code, content, None)
+        is_strange = content.receipt is not None and not self._has_header(content.receipt)
+        missing = content.receipt if is_strange else None
+        return Examined(candidate, own, code, content, self.gateway_progress(transaction.signer), missing)
+
+    def _has_header(self, header: VerifiedHeader) -> bool:
+        """Whether a header is of this history, up to the tip."""
+        if header.height == self.tip.height:
+            return header.digest == self.tip.digest
+        is_earlier = 0 <= header.height < self.tip.height
+        return is_earlier and merkle.leaf_hash(header.digest) == self.history.leaf(header.height)
 
 
 def _check_attachment(examined: Examined) -> Examined:

@@ -88,7 +88,9 @@ class AnswerMalformed(NodeRefused):
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0); ``instance``: see Audience."""
+    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0); ``instance``: see Audience;
+    ``disputed_by``: gateways that hold receipts of another history than the node's.
+    """
 
     chain: str
     instance: bytes
@@ -101,6 +103,7 @@ class NodeStatus:
     slot_s: int
     currency: str
     version: str
+    disputed_by: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Answer:
 
     ``id``: SM3 of its signed bytes, empty when it is none; ``retry``: the same bytes can help later; ``height``: of the block
     that decided it; ``waiting_for``: the counter that a held batch waits for; ``rows``: verdicts of a batch's rows that were
-    not used, as (row index, meter number, code).
+    not used, as (row index, meter number, code); ``other_history``: the batch names a verified header that the node does not have.
     """
 
     id: bytes
@@ -119,6 +122,7 @@ class Answer:
     height: int | None
     waiting_for: int | None
     rows: tuple[tuple[int, int, int], ...] = ()
+    other_history: bool = False
 
 
 @dataclass(frozen=True)
@@ -434,6 +438,7 @@ def _status_of(value: Any, url: str) -> NodeStatus:
         slot_s=read_field(value, "slot_s", integer(1, SLOT_S_MAX), url),
         currency=read_field(value, "currency", LINE, url),
         version=read_field(value, "version", LINE, url),
+        disputed_by=read_field(value, "disputed_by", COUNT, url),
     )
 
 
@@ -450,6 +455,7 @@ def _answer_of(value: Any, url: str) -> Answer:
         height=height,
         waiting_for=waiting_for,
         rows=tuple(_row_of(row, url) for row in read_field(value, "rows", LIST, url)),
+        other_history=read_field(value, "other_history", BOOL, url),
     )
 
 

@@ -149,9 +149,9 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket,
 
 def _check(args: argparse.Namespace) -> int:
     from ledger.store.check import check_ledger
-    from settlement.catalogue import CONTRACTS
+    from settlement.catalogue import CONTRACTS, pins
 
-    report = check_ledger(args.data, CONTRACTS, guard=args.guard)
+    report = check_ledger(args.data, CONTRACTS, pins=pins(), guard=args.guard)
     result = {
         "holds": report.holds,
         "height": report.height,
@@ -181,18 +181,21 @@ def _status(args: argparse.Namespace) -> int:
         "ledger_time_s": status.ledger_time_s,
         "simulated": status.simulated,
         "version": status.version,
+        "disputed_by": status.disputed_by,
     }
     kind = "block time" if status.clock == BLOCK_TIME else status.clock.upper()
     text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
+    if status.disputed_by:
+        text += f"\nALARM: {status.disputed_by} gateways hold receipts of another history: see the node's log"
     print_result(args, result, text)
-    return 0
+    return 1 if status.disputed_by else 0
 
 
 def _renew_guard(args: argparse.Namespace) -> int:
     from ledger.store.check import renew_guard
-    from settlement.catalogue import CONTRACTS
+    from settlement.catalogue import CONTRACTS, pins
 
-    report = renew_guard(args.data, CONTRACTS, guard=args.guard)
+    report = renew_guard(args.data, CONTRACTS, pins=pins(), guard=args.guard)
     result = {"height": report.height, "header_digest": report.digest.hex(), "transactions": report.transactions}
     print_result(
         args, result, f"{args.data}: guard written anew at height {report.height}, header {report.digest.hex()}"

@@ -21,14 +21,17 @@ NAVIGATION = (Entry("/condition", N_("Condition"), READS_ALL, 90),)
 
 FOLLOWING: Final = "projection"
 """The part that does not answer but follows."""
+HISTORY: Final = "history"
+"""What gateways dispute that hold receipts of another one."""
 STATES: Final = {
     "away": N_("away"),
     "answers": N_("answers"),
     "stands_still": N_("stands still"),
     "follows": N_("follows it"),
+    "disputed": N_("disputed"),
 }
 COLUMNS = (
-    Column("part", N_("Part"), words=PARTS),
+    Column("part", N_("Part"), words={**PARTS, HISTORY: N_("the history of the ledger node")}),
     Column("state", N_("State"), words=STATES),
     Column("since_s", N_("Since"), "instant"),
     Column("reason", N_("Reason")),
@@ -38,14 +41,17 @@ COLUMNS = (
 @serves_table("/condition", *READS_ALL)
 async def condition_table(source: Source) -> Table:
     """Every part that the pages rest on, and whether it answers."""
-    await part_of(source.status())  # an outage is noticed by asking
+    status = (await part_of(source.status())).value  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
-    rows = [
+    rows: list[tuple[str, str, int | None, str | None]] = [
         (name, _state(name, is_away=True), outages[name].since_s, outages[name].reason)
         if name in outages
         else (name, _state(name, is_away=False), None, None)
         for name in site().health.known()
     ]
+    if status is not None and status.disputed_by:
+        said = _("%(gateways)s gateways hold receipts of another history") % {"gateways": status.disputed_by}
+        rows.append((HISTORY, "disputed", None, said))
     return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
 
 

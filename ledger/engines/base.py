@@ -23,7 +23,7 @@ class Outcome:
     A refusal without a height never entered a block, so there is no receipt of it: 10 to 16, COUNTER_GAP and ROWS_MISMATCH, and any
     refusal beyond the share of its signer (``ledger.engines.refusals``).
     id: SM3 of the signed bytes, b"" for bytes that are no transaction. rows: verdicts of a batch's rows that were not used,
-    as (row index, meter number, code).
+    as (row index, meter number, code). other_history: the batch names a verified header that this node's history does not have.
     """
 
     code: Code
@@ -31,6 +31,7 @@ class Outcome:
     height: int | None = None
     waiting_for: int | None = None
     rows: tuple[tuple[int, int, int], ...] = ()
+    other_history: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Engine(Protocol):
 
         Cancelled, as when who submitted hangs up, it examines no more of them. EngineStoppedError when the engine has stopped.
         """
+        ...
+
+    @property
+    def disputed_by(self) -> int:
+        """Gateways that hold receipts of another history than this node's: an alarm where it is not 0."""
         ...
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:

@@ -12,7 +12,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from gridcore.codes import Code
@@ -23,6 +23,7 @@ from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.refusals import RefusalShares
+from ledger.engines.witnesses import Witnesses
 from ledger.protocol import ProtocolError
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
@@ -101,6 +102,7 @@ class EmbeddedEngine:
         self._is_stalled = False
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._lane = Lane(ledger.examine)
+        self._witnesses = Witnesses()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,10 +140,20 @@ class EmbeddedEngine:
         loop = asyncio.get_running_loop()
         examined = await self._lane.examine(transactions, sender)
         self._check_running()
+        self._witnesses.hear(examined)
         waiters = [self._admit(entry, loop.create_future()) for entry in examined]
         if len(self._pool) or self._is_stalled:
             self._wake.set()
-        return list(await asyncio.gather(*waiters))
+        outcomes = await asyncio.gather(*waiters)
+        return [
+            outcome if entry.missing is None else replace(outcome, other_history=True)
+            for entry, outcome in zip(examined, outcomes, strict=True)
+        ]
+
+    @property
+    def disputed_by(self) -> int:
+        """See ``Engine``."""
+        return len(self._witnesses)
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""

@@ -131,6 +131,10 @@ class Dispatcher:
         return {
             "waiters": ("Requests that wait for ledger time or for a block.", sum(self._waiting.values())),
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
+            "disputed_by": (
+                "Gateways that hold receipts of another history than this node's.",
+                self.node.engine.disputed_by,
+            ),
             "submission_bytes": ("Bytes of submissions in hand.", self.bodies.taken),
         }
 

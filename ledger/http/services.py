@@ -27,6 +27,7 @@ async def status(dispatcher: Dispatcher) -> Json:
     """Where the chain stands."""
     return {
         **await dispatcher.ask(EVERYBODY, blocks.status, {}),
+        "disputed_by": dispatcher.node.engine.disputed_by,
         "instance": dispatcher.instance.hex(),
         "version": dispatcher.node.version,
     }
@@ -70,7 +71,7 @@ async def readyz(dispatcher: Dispatcher) -> Json:
     """Blocks can be made: the engine takes submissions and the ledger answers."""
     height = await dispatcher.ask(EVERYBODY, _height, {})
     await dispatcher.node.engine.submit(())
-    return {"status": "ready", "height": height}
+    return {"status": "ready", "height": height, "disputed_by": dispatcher.node.engine.disputed_by}
 
 
 async def metrics(dispatcher: Dispatcher) -> str:
@@ -107,6 +108,7 @@ def _answer_json(outcome: Outcome) -> Json:
         "height": outcome.height,
         "waiting_for": outcome.waiting_for,
         "rows": [list(row) for row in outcome.rows],
+        "other_history": outcome.other_history,
     }
 
 
@@ -125,6 +127,10 @@ _ANSWER: Final = Schema(
                 "description": "Verdicts of rows that were not used: row, meter, code.",
                 "items": {},
             },
+            "other_history": {
+                "type": "boolean",
+                "description": "Whether the batch names a verified header that this node's history does not have.",
+            },
         }
     ),
 )
@@ -135,6 +141,7 @@ _STATUS: Final = Schema(
             "chain": TEXT,
             "clock": {"enum": list(CLOCKS)},
             "currency": TEXT,
+            "disputed_by": WHOLE,
             "header_digest": HEX,
             "height": WHOLE,
             "instance": HEX,

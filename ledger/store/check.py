@@ -53,7 +53,13 @@ class CheckReport:
         return not self.problems
 
 
-def renew_guard(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Path | None = None) -> CheckReport:
+def renew_guard(
+    data_dir: Path,
+    contracts: Mapping[str, Contract],
+    *,
+    pins: Mapping[str, bytes] | None = None,
+    guard: Path | None = None,
+) -> CheckReport:
     """Write a missing guard anew at the last block, after everything else was checked.
 
     For an operator who knows that this data directory is the newest there is (a restored backup): a block that this key
@@ -63,7 +69,7 @@ def renew_guard(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Pat
     path = guard_path(data_dir, guard)
     if path.exists():
         raise StoreError(f"{path}: a guard is there already and is never overwritten")
-    report = check_ledger(data_dir, contracts, guard=guard)
+    report = check_ledger(data_dir, contracts, pins=pins, guard=guard)
     others = [problem for problem in report.problems if not problem.startswith(str(path))]
     if others:
         raise StoreError(f"{data_dir}: no guard is written for a ledger that does not hold: {others[0]}")
@@ -72,10 +78,17 @@ def renew_guard(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Pat
     return report
 
 
-def check_ledger(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Path | None = None) -> CheckReport:
+def check_ledger(
+    data_dir: Path,
+    contracts: Mapping[str, Contract],
+    *,
+    pins: Mapping[str, bytes] | None = None,
+    guard: Path | None = None,
+) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 
-    UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing.
+    pins: see ``check_contracts``. UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing or
+    has other code.
     """
     report = CheckReport()
     with ExitStack() as resources:
@@ -85,7 +98,7 @@ def check_ledger(data_dir: Path, contracts: Mapping[str, Contract], *, guard: Pa
         resources.callback(checker.close)
         derived = _derive(data_dir, genesis, resources)
         replay = _replay_into(derived, contracts, checker)
-        check_contracts(replay.application.state, contracts)
+        check_contracts(replay.application.state, contracts, pins)
         report.digest, report.state_root = derived.origin.header.digest(), derived.origin.header.state_root
         known = _open_guard(guard_path(data_dir, guard), report)
         db = _open_db(data_dir, genesis.digest, report)

@@ -19,6 +19,7 @@ STATUS = {
     "ledger_time_s": 5,
     "simulated": False,
     "slot_s": 900,
+    "disputed_by": 0,
     "state_root": "11" * 32,
     "version": "1",
 }

@@ -14,7 +14,7 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
-from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
+from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.readings import Reading, attach, split_attachment
 from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
 from tests.worlds.keys import sign
@@ -101,6 +101,7 @@ class Sender:
         counter: int | None = None,
         previous: bytes | None = None,
         observations: bytes = b"",
+        receipt: VerifiedHeader | None = None,
     ) -> bytes:
         """metering/reading_batch of (meter, import Wh, export Wh); by itself the gateway's next one, chained to its last."""
         last = self._last.get(gateway, (0, FIRST_PREVIOUS))
@@ -120,6 +121,7 @@ class Sender:
             rows=attached.rows,
             rows_root=attached.rows_root,
             observations=attached.observations,
+            receipt=receipt,
         )
         wire = self.signed(gateway, content, attached.attachment)
         self._last[gateway] = (counter, transaction_id(wire))

@@ -90,6 +90,8 @@ class FakeNode:
     dead: bool = False
     lose_answers: int = 0
     refuse: dict[int, Code] = field(default_factory=dict)
+    receipt_code: Code = Code.ACCEPTED
+    is_of_another_history: bool = False
     hide_receipts: bool = False
     height: int = 0
     accepted: list[Transaction] = field(default_factory=list)
@@ -191,16 +193,19 @@ class FakeNode:
 
     def _answer_of(self, transaction: Transaction, code: Code, waiting_for: int | None = None) -> Answer:
         height = self.height if code in (Code.ACCEPTED, Code.EXISTS) else None
-        return Answer(transaction.id, int(code), code.name, code in RETRY, height, waiting_for)
+        is_disputed = self.is_of_another_history and "receipt" in transaction.body
+        return Answer(transaction.id, int(code), code.name, code in RETRY, height, waiting_for, (), is_disputed)
 
     def _record(self, transaction: Transaction) -> None:
         self.height += 1
-        root = merkle.leaf_hash(data_leaf(transaction.digest, Code.ACCEPTED))
+        root = merkle.leaf_hash(data_leaf(transaction.digest, self.receipt_code))
         public_key = self.operator.public_key
         signers = signers_digest([(public_key, 1)])
         header = Header(CHAIN, self.height, 0, 0, bytes(32), bytes(32), root, bytes(32), signers, b"", 2)
         signature = self.operator.sign(certificate_message(CHAIN, self.height, header.digest()))
-        self._receipts[transaction.id] = Receipt(header, [(public_key, signature)], transaction.digest, 0, ())
+        self._receipts[transaction.id] = Receipt(
+            header, [(public_key, signature)], transaction.digest, self.receipt_code, ()
+        )
 
 
 class FakeLine:

@@ -195,7 +195,11 @@ async def test_new_epoch_carries_batches_without_receipt_over(tmp_path: Path) ->
     new = node.accepted[-3:]
     assert [transaction.attachment for transaction in new] == [transaction.attachment for transaction in old]
     for before, after in zip(old, new, strict=True):
-        assert {**before.body, "previous": b""} == {**after.body, "previous": b""}
+        said = {"previous", "receipt"}
+        assert {name: value for name, value in before.body.items() if name not in said} == {
+            name: value for name, value in after.body.items() if name not in said
+        }
+    assert new[0].body["receipt"][0] == node.height - 3, "of the block that opened the epoch"
 
 
 async def test_new_epoch_keeps_a_damaged_outbox_aside(tmp_path: Path) -> None:
@@ -214,13 +218,24 @@ async def test_interrupted_opening_of_an_epoch_is_finished_without_a_further_one
     assert (opened.epoch, opened.was_open, opened.carried) == (2, True, 2)
 
 
-@pytest.mark.parametrize("fault", ["refused", "forged"])
-async def test_epoch_that_the_ledger_does_not_certify_changes_nothing_here(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("refused", "15 NOT_PERMITTED"),
+        ("forged", "does not count"),
+        ("refused by its receipt", "the receipt says that the new epoch was refused: 15"),
+    ],
+)
+async def test_epoch_that_the_ledger_does_not_certify_changes_nothing_here(
+    tmp_path: Path, fault: str, said: str
+) -> None:
     parts = parts_of(tmp_path)
     new_outbox(parts.config.outbox, 2).close()
-    node = FakeNode() if fault == "refused" else FakeNode(operator=SigningKey.generate())
+    node = FakeNode(operator=SigningKey.generate()) if fault == "forged" else FakeNode()
+    if fault == "refused by its receipt":
+        node.receipt_code = Code.NOT_PERMITTED
     if fault == "refused":
         node._decide = lambda transaction: node._answer_of(transaction, Code.NOT_PERMITTED)  # type: ignore[method-assign]  # a refusal
-    with pytest.raises(GridError, match="15 NOT_PERMITTED" if fault == "refused" else "does not count"):
+    with pytest.raises(GridError, match=said):
         await open_epoch(parts, "util", key("util"), "x", cast("Client", node))
     assert read_outbox(parts.config.outbox).progress.epoch == 1

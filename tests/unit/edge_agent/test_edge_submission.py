@@ -103,6 +103,16 @@ async def test_codes_that_allow_it_are_tried_again(tmp_path: Path, code: Code) -
     assert outbox.progress.alarm == ""
 
 
+async def test_node_of_another_history_than_that_of_the_receipts_halts_and_deletes_nothing(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
+    await submitter(node, outbox).submit_once()
+    outbox.append(next_batch)
+    node.is_of_another_history = True
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert "names a header of a verified receipt, and the node's history does not have it" in outbox.progress.alarm
+    assert outbox.depth == 1
+
+
 async def test_node_that_lost_acknowledged_batches_raises_the_alarm(tmp_path: Path) -> None:
     node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
     working = submitter(node, outbox)

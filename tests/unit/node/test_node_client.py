@@ -109,6 +109,7 @@ async def test_answers_are_read_whole_or_not_at_all() -> None:
         "retry": True,
         "height": None,
         "waiting_for": 7,
+        "other_history": False,
         "rows": [[0, 1, 82]],
     }
     async with answering(lambda _: http({"answers": [entry]})) as url, Client(url) as client:

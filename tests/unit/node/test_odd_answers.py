@@ -31,6 +31,7 @@ ANSWER = {
     "retry": True,
     "height": None,
     "waiting_for": None,
+    "other_history": False,
     "rows": [],
 }
 AREAS: dict[str, Any] = {"areas": [], "contracts": [], "next": None}

@@ -277,3 +277,17 @@ def test_what_is_told_of_blocks_is_compared_with_the_headers_too(
             connection.execute(statement)
         with pytest.raises(StoreError, match=f"{said} is damaged. Stop the node and remove state.db"):
             ask(ledger)
+
+
+@pytest.mark.parametrize("pins", [{}, {contract_id: bytes(32) for contract_id in CONTRACTS}])
+def test_a_node_with_other_contract_code_under_the_same_id_neither_starts_nor_checks(
+    copied: Path, pins: dict[str, bytes]
+) -> None:
+    with pytest.raises(
+        UsageError, match=r"contract_pin of p2p_call_auction/1 is [0-9]* in this node, not [0-9a-f]{64}"
+    ):
+        Ledger.open(copied, CONTRACTS, key("operator"), ManualClock(START_S), pins=pins)
+    with pytest.raises(
+        UsageError, match=r"contract_pin of p2p_call_auction/1 is [0-9]* in this node, not [0-9a-f]{64}"
+    ):
+        check_ledger(copied, CONTRACTS, pins=pins)

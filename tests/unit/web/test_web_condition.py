@@ -26,3 +26,14 @@ async def test_condition_is_not_for_households_and_sends_strangers_to_sign_in(tm
     stranger = await world.browser().get("/condition")
     assert (stranger.status_code, stranger.headers["Location"]) == (303, "/sign-in?next=/condition")
     assert (await world.browser().get("/api/v1/condition")).status_code == 401
+
+
+async def test_condition_says_that_gateways_hold_receipts_of_another_history(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    utility = world.browser(Role.UTILITY)
+    assert "another history" not in await utility.text("/condition")
+    world.node.disputed_by = 2
+    world.progress.newest += 1
+    assert "2 gateways hold receipts of another history" in await utility.text("/condition")
+    rows = (await (await utility.get("/api/v1/condition")).get_json())["rows"]
+    assert rows[-1][:2] == ["history", "disputed"]

@@ -76,6 +76,7 @@ class FakeNode:
     away: bool = False
     height: int = 7
     simulated: bool = True
+    disputed_by: int = 0
 
     async def status(self) -> NodeStatus:
         """A chain at a height."""
@@ -92,6 +93,7 @@ class FakeNode:
             slot_s=900,
             currency="CNY",
             version="0.0-test",
+            disputed_by=self.disputed_by,
         )
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
