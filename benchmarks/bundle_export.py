@@ -109,6 +109,7 @@ def _order(chain: str, key: SigningKey, number: int) -> bytes:
     order = MarketOrder(
         area="A1",
         counter=1,
+        nonce=number.to_bytes(16, "big"),
         price_micro_per_kwh=price,
         quantity_wh=100 + number % 50,
         side=side,

@@ -330,7 +330,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 }
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
-    ORDER_KIND: {"counter": I64, "slot_start_s": I64},
+    ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
 }
 SIGNED: Final[dict[str, Any]] = {

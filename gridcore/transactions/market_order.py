@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
 from gridcore.envelope import Transaction
-from gridcore.forms import Form, choice, integer, text
+from gridcore.forms import Form, choice, integer, octets, text
 from gridcore.transactions.content import check_fields, check_no_attachment
 
 SIDES: Final = ("buy", "sell")
-_IDENTITY: Final[Mapping[str, Form]] = {"counter": integer(), "slot_start_s": integer()}
+NONCE_BYTES: Final = 16
+_IDENTITY: Final[Mapping[str, Form]] = {
+    "counter": integer(),
+    "nonce": octets(NONCE_BYTES),
+    "slot_start_s": integer(),
+}
 _BODY: Final[Mapping[str, Form]] = {
     "area": text(1, 64),
     "price_micro_per_kwh": integer(),
@@ -24,14 +29,15 @@ _BODY: Final[Mapping[str, Form]] = {
 class MarketOrder:
     """An order of the party that signs.
 
-    counter: tells the party's orders of one slot apart, from 1; price_micro_per_kwh: its limit; side: "buy" or "sell";
-    slot_start_s: UTC seconds.
+    counter: tells the party's orders of one slot apart, from 1; nonce: 16 random bytes, so that nobody who guesses what an
+    order says finds its transaction id; price_micro_per_kwh: its limit; side: "buy" or "sell"; slot_start_s: UTC seconds.
     """
 
     kind: ClassVar[str] = "market/order"
 
     area: str
     counter: int
+    nonce: bytes
     price_micro_per_kwh: int
     quantity_wh: int
     side: str
@@ -39,7 +45,7 @@ class MarketOrder:
 
     def identity(self) -> Mapping[str, Any]:
         """See Content."""
-        return {"counter": self.counter, "slot_start_s": self.slot_start_s}
+        return {"counter": self.counter, "nonce": self.nonce, "slot_start_s": self.slot_start_s}
 
     def body(self) -> Mapping[str, Any]:
         """See Content."""

@@ -13,7 +13,7 @@ from gridcore.errors import GridError
 from gridcore.sm import Signer
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
-from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo import rules
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
@@ -82,6 +82,7 @@ class Day:
             order = MarketOrder(
                 area=area,
                 counter=1,
+                nonce=secrets.token_bytes(NONCE_BYTES),
                 price_micro_per_kwh=intent.price_micro_per_kwh,
                 quantity_wh=intent.quantity_wh,
                 side=intent.side,

@@ -217,7 +217,8 @@ class Order:
 def as_order(item: Item) -> Order:
     fields = as_map(item, TRANSACTION_KEYS + "fill")
     transaction = as_transaction(fields, "market/order")
-    identity = as_map(transaction.identity, "counter slot_start_s")
+    identity = as_map(transaction.identity, "counter nonce slot_start_s")
+    as_bytes(identity["nonce"], 16)
     body = as_map(transaction.body, "area price_micro_per_kwh quantity_wh side")
     return Order(
         transaction=transaction,

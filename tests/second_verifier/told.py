@@ -145,7 +145,7 @@ class Told:
             "market/order",
             self.story.order_signer,
             KEYS[self.story.order_pair],
-            {"counter": 1, "slot_start_s": facts.slot_start_s},
+            {"counter": 1, "nonce": sm3(b"nonce of h1")[:16], "slot_start_s": facts.slot_start_s},
             {
                 "area": facts.area,
                 "price_micro_per_kwh": facts.price,
@@ -158,7 +158,7 @@ class Told:
             "market/order",
             "h2",
             KEYS["h2"],
-            {"counter": 1, "slot_start_s": START_S},
+            {"counter": 1, "nonce": sm3(b"nonce of h2")[:16], "slot_start_s": START_S},
             {"area": "a1", "price_micro_per_kwh": 100_000, "quantity_wh": 700, "side": "sell"},
         )
         self.chain.protocol_version = self.story.protocol_version

@@ -266,7 +266,9 @@ class BlockMaker:
             "side": rng.choice(["buy", "sell"]),
         }
         bulk = rng.randbytes(rng.choice([0] * 60 + [1, 32]))
-        return self.wire("market/order", name, {"counter": counter, "slot_start_s": slot}, body, bulk)
+        return self.wire(
+            "market/order", name, {"counter": counter, "nonce": rng.randbytes(16), "slot_start_s": slot}, body, bulk
+        )
 
     # ---------------------------------------------------------------------------------------------- readings
 

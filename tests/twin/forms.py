@@ -88,7 +88,7 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
     ),
     "market/order": (
         "prosumer",
-        {"counter": I64, "slot_start_s": I64},
+        {"counter": I64, "nonce": 16, "slot_start_s": I64},
         {"area": ANY_NAME, "price_micro_per_kwh": I64, "quantity_wh": I64, "side": re.compile("buy|sell")},
         0,
     ),

@@ -85,6 +85,7 @@ class Sender:
         content = MarketOrder(
             area=area,
             counter=counter,
+            nonce=sm3(f"{party}/{slot_start_s}/{counter}".encode())[:16],
             price_micro_per_kwh=price_micro_per_kwh,
             quantity_wh=quantity_wh,
             side=side,

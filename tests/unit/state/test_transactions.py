@@ -21,7 +21,15 @@ from ledger.kinds.table import KINDS
 
 ADVANCE = ClockAdvance(client_id=bytes(16), valid_until_s=900, to_s=0)
 EPOCH = OpenEpoch(client_id=bytes(16), valid_until_s=-1, epoch=2, gateway="gw-1", reason="outbox lost")
-ORDER = MarketOrder(area="A", counter=0, price_micro_per_kwh=-5, quantity_wh=2**63 - 1, side="sell", slot_start_s=-900)
+ORDER = MarketOrder(
+    area="A",
+    counter=0,
+    nonce=bytes(16),
+    price_micro_per_kwh=-5,
+    quantity_wh=2**63 - 1,
+    side="sell",
+    slot_start_s=-900,
+)
 BATCH = ReadingBatch(
     agent="",
     boundary_s=900,
