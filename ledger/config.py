@@ -10,7 +10,7 @@ port = 7070
 certificate = "node-cert.pem"        # with certificate_key: TLS; without: plain HTTP
 certificate_key = "node-cert-key.pem"
 
-[key]
+[key]                                # without this table: a standby, which answers and signs nothing
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
 password = "file:node.password"      # by reference, never the password itself
 """
@@ -64,13 +64,21 @@ class KeyConfig:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``."""
+    """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``.
+
+    ``key``: None for a standby, which answers from what was restored and signs nothing.
+    """
 
     data_dir: Path
-    key: KeyConfig
+    key: KeyConfig | None = None
     listen: ListenConfig = field(default_factory=ListenConfig)
     guard: Path | None = None
     log_level: str = field(default="info", metadata={"choices": LEVELS})
+
+    def __post_init__(self) -> None:
+        """A rule over two fields. UsageError names the keys."""
+        if self.key is None and self.guard is not None:
+            raise UsageError("guard is of a node that signs; give the table key too, or leave guard out for a standby")
 
 
 def load_key(config: KeyConfig) -> Signer:

@@ -99,7 +99,7 @@ def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
     with ExitStack() as resources:
         resources.enter_context(locked(data_dir))
         parts = open_parts(data_dir, Files(), resources, guard_path(data_dir, guard))
-        if parts.db.height() < parts.guard.height:
+        if parts.guard is not None and parts.db.height() < parts.guard.height:
             raise UsageError(
                 f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"
             )

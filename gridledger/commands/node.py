@@ -10,20 +10,26 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridledger.commands import print_result
+from gridledger.commands import print_progress, print_result
 
 if TYPE_CHECKING:
     import socket
 
     from gridcore.serving.tls import TlsFiles
+    from ledger.config import NodeConfig
+    from ledger.engines.embedded import EmbeddedEngine
+    from ledger.engines.standby import StandbyEngine
     from ledger.store.ledger import Ledger
+    from ledger.store.standby import Standby
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``init``, ``run``, ``check``, ``status`` and ``renew-guard``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="init|run|check|status|renew-guard")
+    """Declare the actions."""
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="init|run|check|status|archive|restore|renew-guard"
+    )
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
         "--genesis", type=Path, required=True, metavar="FILE", help="canonical CBOR (docs/spec/header.md)"
@@ -40,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     status.add_argument(
         "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"
     )
+    archive = actions.add_parser("archive", help="copy certified blocks into an archive; the node may run")
+    archive.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    archive.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the archive; made if absent, else continued"
+    )
+    restore = actions.add_parser("restore", help="make a standby out of an archive, or bring one up to it")
+    restore.add_argument("--archive", type=Path, required=True, metavar="DIR", help="made by node archive")
+    restore.add_argument("--data", type=Path, required=True, metavar="DIR", help="an empty directory, or a standby's")
     renew = actions.add_parser(
         "renew-guard", help="write a lost guard anew, after a check of all else; see the warning"
     )
@@ -59,7 +73,15 @@ def _add_guard(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; 1 when ``check`` finds a problem."""
-    actions = {"init": _init, "run": _run, "check": _check, "status": _status, "renew-guard": _renew_guard}
+    actions = {
+        "init": _init,
+        "run": _run,
+        "check": _check,
+        "status": _status,
+        "archive": _archive,
+        "restore": _restore,
+        "renew-guard": _renew_guard,
+    }
     return actions[args.action](args)
 
 
@@ -89,14 +111,11 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from gridcore.clock import WallClock
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
     from gridcore.serving.asgi import is_loopback, open_socket
     from gridcore.serving.tls import check_tls
-    from ledger.config import NodeConfig, load_key
-    from ledger.store.ledger import Ledger
-    from settlement.catalogue import CONTRACTS, pins
+    from ledger.config import NodeConfig
 
     config = load_config(args.config, NodeConfig)
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
@@ -110,22 +129,39 @@ def _run(args: argparse.Namespace) -> int:
             host=config.listen.host,
             remedy="give listen.certificate, or put a proxy with TLS before it",
         )
-    signer = load_key(config.key)
-    with (
-        open_socket(config.listen.host, config.listen.port) as bound,
-        closing(
-            Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
-        ) as ledger,
-    ):
+    with open_socket(config.listen.host, config.listen.port) as bound, closing(_open(config)) as ledger:
         asyncio.run(_serve(args, ledger, bound, tls))
     return 0
 
 
-async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket, tls: TlsFiles | None) -> None:
+def _open(config: NodeConfig) -> Ledger | Standby:
+    """The ledger with its key, or without one the standby."""
+    from gridcore.clock import WallClock
+    from ledger.config import load_key
+    from ledger.store.ledger import Ledger
+    from ledger.store.standby import Standby
+    from settlement.catalogue import CONTRACTS, pins
+
+    if config.key is None:
+        return Standby.open(config.data_dir, CONTRACTS, pins=pins())
+    signer = load_key(config.key)
+    return Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
+
+
+def _engine_of(ledger: Ledger | Standby) -> EmbeddedEngine | StandbyEngine:
+    from ledger.engines.embedded import EmbeddedEngine
+    from ledger.engines.standby import StandbyEngine
+    from ledger.store.standby import Standby
+
+    return StandbyEngine(ledger) if isinstance(ledger, Standby) else EmbeddedEngine(ledger)
+
+
+async def _serve(
+    args: argparse.Namespace, ledger: Ledger | Standby, bound: socket.socket, tls: TlsFiles | None
+) -> None:
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
-    from ledger.engines.embedded import EmbeddedEngine
     from ledger.http.dispatcher import Node
     from ledger.http.server import serve_node
     from settlement import statements
@@ -139,7 +175,7 @@ async def _serve(args: argparse.Namespace, ledger: Ledger, bound: socket.socket,
         result = {"ready": True, "url": url, "chain": ledger.chain, "height": ledger.height, "pid": os.getpid()}
         print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
 
-    async with EmbeddedEngine(ledger) as engine:
+    async with _engine_of(ledger) as engine:
         node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
@@ -189,6 +225,38 @@ def _status(args: argparse.Namespace) -> int:
         text += f"\nALARM: {status.disputed_by} gateways hold receipts of another history: see the node's log"
     print_result(args, result, text)
     return 1 if status.disputed_by else 0
+
+
+def _archive(args: argparse.Namespace) -> int:
+    from ledger.store.archive import archive_blocks
+
+    added = archive_blocks(args.data, args.out)
+    blocks = max(0, added.last - added.first + 1)
+    result = {"archive": str(args.out), "blocks": blocks, "height": added.last, "added_bytes": added.added_bytes}
+    print_result(args, result, f"{args.out}: {blocks} blocks added ({added.added_bytes} bytes), height {added.last}")
+    return 0
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from ledger.store.archive import Archive
+    from ledger.store.standby import restore
+    from settlement.catalogue import CONTRACTS, pins
+
+    archive = Archive(args.archive)
+
+    def show(height: int) -> None:
+        if height % 100 == 0:
+            print_progress(f"block {height} of {archive.height}")
+
+    before, height = restore(archive, args.data, CONTRACTS, pins=pins(), progress=show)
+    print_progress("")
+    result = {"data": str(args.data), "blocks": height - before, "height": height}
+    print_result(
+        args,
+        result,
+        f"{args.data}: {height - before} blocks replayed and compared with their certificates, height {height}",
+    )
+    return 0
 
 
 def _renew_guard(args: argparse.Namespace) -> int:

@@ -14,6 +14,10 @@ class EngineStoppedError(GridError):
     """The engine no longer makes blocks (it was closed, or a promise was broken); nothing submitted now is decided."""
 
 
+class StandbyError(GridError):
+    """This node has no key: it answers questions, and decides nothing that is submitted to it."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of one submitted transaction: the node's answer to whoever submitted it.

@@ -10,7 +10,7 @@ from quart import Quart, Response, g, jsonify, request
 from gridcore.logs import get_logger
 from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from ledger.client import SUBMISSION_BYTES_MAX
-from ledger.engines.base import EngineStoppedError
+from ledger.engines.base import EngineStoppedError, StandbyError
 from ledger.http.dispatcher import FAULT, Dispatcher
 from ledger.http.route import Route
 from ledger.http.routes import ROUTES
@@ -73,6 +73,8 @@ async def _handle_error(error: Exception) -> Response:
         problem = Problem("busy", "the node's disk does not take writes now; ask again later")
     elif isinstance(error, EngineStoppedError):
         problem = Problem("busy", "the node makes no blocks any more; ask again once it was started anew")
+    elif isinstance(error, StandbyError):
+        problem = Problem("busy", str(error))
     elif isinstance(error, StoreError):
         log.error("store_damaged", path=request.path, reason=str(error))
         problem = Problem("fault", FAULT)

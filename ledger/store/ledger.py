@@ -23,6 +23,7 @@ from typing import Self
 
 from gridcore.clock import Clock
 from gridcore.codes import Code
+from gridcore.errors import broken
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
@@ -33,7 +34,8 @@ from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block, Result
 from ledger.state.protocol_rules import ProtocolRules
-from ledger.store.block_log import LOG_NAME, BlockRecord, StoredRecord
+from ledger.store.block_log import LOG_NAME
+from ledger.store.block_record import BlockRecord, StoredRecord
 from ledger.store.directory import check_same_genesis, guard_path, lock
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
@@ -101,6 +103,8 @@ class Ledger(LedgerReader):
             if genesis is not None:
                 check_same_genesis(data_dir, genesis)
             parts = open_parts(data_dir, files, resources, guard_path(data_dir, guard))
+            if parts.guard is None:
+                broken("a ledger that signs has a guard")
             origin = parts.origin
             check_alone(origin.signers, signer.public_key)
             check_contracts(parts.state, contracts, pins)

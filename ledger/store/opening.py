@@ -31,7 +31,8 @@ from ledger.signatures import SignatureChecker
 from ledger.state.genesis import genesis_change
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
-from ledger.store.block_log import LOG_NAME, BlockLog, StoredRecord
+from ledger.store.block_log import LOG_NAME, BlockLog
+from ledger.store.block_record import StoredRecord
 from ledger.store.directory import digest_of_genesis, load_genesis
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
@@ -49,10 +50,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """The open files of one data directory, and where its database stands: it may be behind ``log``, which is then replayed."""
+    """The open files of one data directory, and where its database stands: it may be behind ``log``, which is then replayed.
+
+    guard: None of a standby, which signs nothing.
+    """
 
     origin: Origin
-    guard: Guard
+    guard: Guard | None
     log: BlockLog
     db: StateDb
     state: State
@@ -71,17 +75,20 @@ class Parts:
         )
 
 
-def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path) -> Parts:
-    """Open guard, log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
+def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: Path | None) -> Parts:
+    """Open guard (None: there is none), log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
     genesis_digest = digest_of_genesis(data_dir)
-    guard = Guard.open(guard_file, files)
+    guard = Guard.open(guard_file, files) if guard_file is not None else None
     blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
     with ExitStack() as of_db:
         db, reason = _open_db(data_dir / DB_NAME, genesis_digest, guard, of_db)
         misfit = _scan(blocks, db)
-        blocks.accept(guard.height)
-        _check_guard_is_near(guard, blocks)
+        if guard is None:
+            blocks.accept(0 if db is None else db.height(), f"{DB_NAME} has block {{}}")
+        else:
+            blocks.accept(guard.height)
+            _check_guard_is_near(guard, blocks)
         if db is not None:
             try:
                 parts = _with_registry(_fit(db, blocks, guard, misfit), data_dir, files)
@@ -126,7 +133,9 @@ def _open_log(path: Path, files: Files) -> BlockLog:
         raise StoreError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 
-def _open_db(path: Path, genesis_digest: bytes, guard: Guard, resources: ExitStack) -> tuple[StateDb | None, str]:
+def _open_db(
+    path: Path, genesis_digest: bytes, guard: Guard | None, resources: ExitStack
+) -> tuple[StateDb | None, str]:
     """The database, or why it is of no use. StoreError when it has signed blocks that the guard knows nothing of."""
     try:
         db = StateDb.open(path, genesis_digest)
@@ -136,7 +145,7 @@ def _open_db(path: Path, genesis_digest: bytes, guard: Guard, resources: ExitSta
         raise
     except StoreError as error:
         return None, str(error)
-    if height > guard.height:
+    if guard is not None and height > guard.height:
         raise StoreError(
             f"{guard.path}: stands at block {guard.height}, but {path.name} has the signed block {height}: "
             "it is not the guard that this ledger left behind. Not started, nothing changed: put back the newest one"
@@ -171,7 +180,7 @@ def _difference(stored: StoredRecord, before: Place, place: Place | None) -> str
     return ""
 
 
-def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
+def _fit(db: StateDb, blocks: BlockLog, guard: Guard | None, misfit: str) -> Parts:
     """The database with the state it holds, read against its newest header. GridError says what does not fit."""
     if misfit:
         raise StoreError(misfit)
@@ -188,7 +197,7 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard, misfit: str) -> Parts:
         digest = header.digest()
         if header.height != height or digest != db.load_digest(height):
             raise StoreError(f"its block {height} has another header than it says")
-        if height == guard.height and digest != guard.digest:
+        if guard is not None and height == guard.height and digest != guard.digest:
             raise StoreError(f"its block {height} is not the one that {GUARD_NAME} has")
         tree = TileTree(db.leaves, db.leaves.count(height), header.state_root)
         history = TileTree(db.history, height, header.history_root)

@@ -23,7 +23,8 @@ from ledger.leaves.family import Value
 from ledger.registry.bodies import in_force
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
-from ledger.store.block_log import BlockLog, BlockRecord
+from ledger.store.block_log import BlockLog
+from ledger.store.block_record import BlockRecord
 from ledger.store.leaf_tables import is_provable
 from ledger.store.rows import Change, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in rules.repository_files(ROOT) if path.suffix == ".md"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOOLS = ("cp", "mv", "mkdir", "ls")
+"""Of every system; what the pages do with them is executed by tests/integration/test_operating_*.py."""
 STAND_ALONE = ("python3 -I -S verify.py ",)
 
 
@@ -53,6 +55,8 @@ def check_command(line: str) -> None:
             assert words[1:] in (["--help"], ["--version"]), line
         else:
             build_parser(words[1])[0].parse_args(words[2:])
+    elif words[0] in TOOLS:
+        assert len(words) > 1, line
     elif words[0] == "cd":
         assert words[1:] == ["demo-7-1"], f"{line}: the folder that the demo makes first"
     else:

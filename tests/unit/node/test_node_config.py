@@ -37,6 +37,7 @@ def test_a_short_file_has_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path), NodeConfig)
     assert config.data_dir == tmp_path / "ledger"
     assert (config.listen.host, config.listen.port, config.log_level) == ("127.0.0.1", 7070, "info")
+    assert config.key is not None
     assert load_key(config.key).public_key == SigningKey.from_scalar((7).to_bytes(32, "big")).public_key
     assert config_type("node") is NodeConfig
 
@@ -60,8 +61,16 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:
     assert "hunter2" not in str(raised.value)
 
 
+def test_a_file_without_a_key_is_that_of_a_standby(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, 'data_dir = "ledger"\n'), NodeConfig)
+    assert (config.data_dir, config.key) == (tmp_path / "ledger", None)
+    with pytest.raises(UsageError, match="guard is of a node that signs"):
+        load_config(write(tmp_path, 'data_dir = "ledger"\nguard = "g"\n'), NodeConfig)
+
+
 def test_a_wrong_password_is_said_to_be_one(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, password="wrong horse"), NodeConfig)
+    assert config.key is not None
     with pytest.raises(UsageError, match="wrong password") as raised:
         load_key(config.key)
     assert str(tmp_path / "node.pem") in str(raised.value)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gridcore.errors import EncodingError, InvariantError
 from ledger.store import block_log
-from ledger.store.block_log import BlockLog, BlockRecord, decode_record, encode_frame, encode_record
+from ledger.store.block_log import BlockLog
+from ledger.store.block_record import BlockRecord, decode_record, encode_frame, encode_record
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from tests.worlds.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles

@@ -1,0 +1,134 @@
+"""The folder that docs/operating begins in: a chain founded from the example, its node as a process, and the pages' commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gridcore import sm3
+from gridcore.serving.ports import HOST, free_port
+from gridcore.signers import open_signer
+from gridcore.sm import Signer
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import Content, sign_content
+from gridledger.cli import main
+from gridledger.founding.config import EXAMPLE
+from ledger.client import Answer, Client, run_with_client
+from tests.processes import ready_line
+
+PAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "operating"
+FIRST_S: Final = 1_800_000_000
+SLOT_S: Final = 900
+DAY_S: Final = 86_400
+START_TIMEOUT_S: Final = 30.0
+
+
+def blocks_of(page: str, language: str = "console") -> list[str]:
+    """The fenced blocks of a page, in order."""
+    text = (PAGES / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Village:
+    """The working folder; ``ports``: the ones in use instead of those that the pages name."""
+
+    folder: Path
+    ports: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where the node answers."""
+        return f"http://{HOST}:{self.ports['7070']}"
+
+    @property
+    def chain(self) -> str:
+        """The chain's id."""
+        found = re.search(r'"chain": "([^"]+)"', (self.folder / "village" / "trust.json").read_text())
+        assert found is not None
+        return found[1]
+
+    def text(self, documented: str) -> str:
+        """A text of a page with this folder's ports in it."""
+        for port, ours in self.ports.items():
+            documented = documented.replace(port, ours)
+        return documented
+
+    def do(self, block: str, status: int = 0) -> None:
+        """The commands of a block, in this process and this folder; the last ends with ``status``."""
+        lines = self.text(block).splitlines()
+        for number, line in enumerate(lines):
+            words = shlex.split(line)
+            expected = status if number == len(lines) - 1 else 0
+            if words[0] == "gridledger":
+                assert main(words[1:]) == expected, line
+            else:
+                subprocess.run(words, cwd=self.folder, check=True)
+
+    @contextmanager
+    def running(self, block: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+        """The commands of a block as processes that are ready; ended at the end."""
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            for line in self.text(block).splitlines():
+                command = [sys.executable, "-m", "gridledger", *shlex.split(line)[1:], "--json"]
+                pipe = subprocess.PIPE
+                started.append(subprocess.Popen(command, cwd=self.folder, stdout=pipe, stderr=pipe))
+                assert ready_line(started[-1], START_TIMEOUT_S)["ready"]
+            yield started
+        finally:
+            for process in started:
+                process.terminate()
+                process.communicate(timeout=START_TIMEOUT_S)
+
+    def signer(self, name: str) -> Signer:
+        """The key of ``name``, as its owner opens it."""
+        keys = self.folder / "village" / "keys"
+        return open_signer(f"file:{keys / name}.pem", f"file:{keys / name}.password")
+
+    def sign(self, name: str, content: Content) -> bytes:
+        """A transaction in the name of ``name``."""
+        return sign_content(content, chain=self.chain, signer=name, sign=self.signer(name).sign).wire
+
+    def submit(self, wires: Sequence[bytes], url: str = "") -> list[Answer]:
+        """What the node answers."""
+
+        async def send(client: Client) -> list[Answer]:
+            return await client.submit(wires)
+
+        return run_with_client(url or self.url, send)
+
+    def advance(self, *to_s: int) -> None:
+        """Move ledger time, a block a step."""
+        for instant_s in to_s:
+            content = ClockAdvance(client_id=_id_of(instant_s), valid_until_s=instant_s, to_s=instant_s)
+            (answer,) = self.submit([self.sign("clock", content)])
+            assert answer.name == "ACCEPTED"
+
+
+def _id_of(number: int) -> bytes:
+    return sm3.sm3(b"%d" % number)[:16]
+
+
+def founded(folder: Path, **changes: str) -> Village:
+    """village/ with a node that is initialised, on a simulated clock; ``changes``: other keys of the example."""
+    village = Village(folder, {"7070": str(free_port()), "7171": str(free_port())})
+    text = EXAMPLE.read_text(encoding="utf-8")
+    keys = {"clock": '"simulated"', "first_slot_start_s": str(FIRST_S), "node_port": village.ports["7070"], **changes}
+    for key, value in keys.items():
+        text, count = re.subn(rf"^(# )?{key} = \S+", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
+        assert count == 1, key
+    (folder / "village.toml").write_text(text, encoding="utf-8")
+    village.do("gridledger genesis new --config village.toml --out village")
+    village.do("gridledger node init --genesis village/genesis.cbor --data village/ledger")
+    return village
+
+
+RUN_NODE: Final = "gridledger node run --config village/node.toml"
