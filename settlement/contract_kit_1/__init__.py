@@ -35,7 +35,7 @@ from settlement.contract_kit_1.money import (
     sum_of_products,
 )
 from settlement.contract_kit_1.split import largest_remainder
-from settlement.contract_kit_1.terms import PRICES, fault_of_keys
+from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
 
 __all__ = [
     "INT64_MAX",
@@ -59,6 +59,7 @@ __all__ = [
     "exact_products",
     "exact_sum",
     "fault_of_keys",
+    "fault_of_prices",
     "is_int64",
     "largest_remainder",
     "magnitude",

@@ -124,7 +124,16 @@ def _rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
         prices |= {"feed_in_price_micro_per_kwh": low, "residual_price_micro_per_kwh": high}
         return rules(name, prices=prices, terms={})
     terms = {"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"}
-    return rules(name, prices={price: rng.randint(-spread // 3, spread) for price in PRICES}, terms=terms)
+    prices = {price: rng.randint(-spread // 3, spread) for price in PRICES}
+    most = min(prices[key] for key in ("shortfall_price_micro_per_kwh", "feed_in_price_micro_per_kwh"))
+    over_selling = prices["shortfall_price_micro_per_kwh"] + prices["network_traded_micro_per_kwh"]
+    prices |= {
+        "surplus_price_micro_per_kwh": min(prices["surplus_price_micro_per_kwh"], most),
+        "residual_price_micro_per_kwh": min(
+            prices["residual_price_micro_per_kwh"], over_selling - prices["network_residual_micro_per_kwh"]
+        ),
+    }
+    return rules(name, prices=prices, terms=terms)
 
 
 def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence[Named[Gateway]]) -> list[MeteredPoint]:

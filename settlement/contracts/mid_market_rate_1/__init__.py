@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys, fault_of_prices
 from settlement.contracts.mid_market_rate_1.rate import Communities, Totals, share
 from settlement.contracts.mid_market_rate_1.slot import (
     ACCOUNTS,
@@ -52,7 +52,7 @@ class MidMarketRate:
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
-        fault = fault_of_keys(terms, (PRICES,)) or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+        fault = fault_of_keys(terms, (PRICES,)) or fault_of_prices(terms, PRICE_KEYS)
         if fault:
             return fault
         retail, feed_in = terms[PRICES][RETAIL_PRICE], terms[PRICES][FEED_IN_PRICE]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys
+from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys, fault_of_prices
 from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
@@ -17,6 +17,7 @@ from settlement.contracts.p2p_call_auction_1.slot import (
     POSITION_COLUMNS,
     PRICE_KEYS,
     SUPPLIER_KEYS,
+    fault_of_relations,
     lines_of,
     settle,
 )
@@ -51,9 +52,11 @@ class P2pCallAuction:
     area_columns: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
-        """What is wrong with the terms of an area: seven prices, how is rationed, and the price that breaks a tie."""
+        """What is wrong with the terms of an area: seven prices under which nobody earns by trading what he does not
+        deliver or use, how is rationed, and the price that breaks a tie.
+        """
         fault = fault_of_keys(terms, (PRICES, _RATIONING, _REFERENCE_PRICE))
-        fault = fault or fault_of_keys(terms[PRICES], PRICE_KEYS, PRICES)
+        fault = fault or fault_of_prices(terms, PRICE_KEYS) or fault_of_relations(terms[PRICES])
         if fault:
             return fault
         if terms[_RATIONING] != PRO_RATA:

@@ -65,6 +65,22 @@ LINE_KINDS = (
 """The kinds of statement lines, in the order in which ``lines_of`` gives them; a row on the chain has the number."""
 
 
+def fault_of_relations(prices: Mapping[str, int]) -> str:
+    """Which relation of the prices fails that keeps two parties from earning by energy that only one of them has; "" for none.
+
+    Between two parties who trade with one another the trade price cancels out. What is left to them of each kWh is,
+    neither exported nor imported: surplus - shortfall; exported, not imported: surplus - feed-in; imported, not
+    exported: what the supplier and its network would have cost, less shortfall and network of traded energy.
+    """
+    if prices[SURPLUS_PRICE] > prices[SHORTFALL_PRICE]:
+        return f"prices: {SURPLUS_PRICE} <= {SHORTFALL_PRICE} does not hold"
+    if prices[SURPLUS_PRICE] > prices[FEED_IN_PRICE]:
+        return f"prices: {SURPLUS_PRICE} <= {FEED_IN_PRICE} does not hold"
+    if prices[RESIDUAL_PRICE] + prices[NETWORK_RESIDUAL] > prices[SHORTFALL_PRICE] + prices[NETWORK_TRADED]:
+        return f"prices: {RESIDUAL_PRICE} + {NETWORK_RESIDUAL} <= {SHORTFALL_PRICE} + {NETWORK_TRADED} does not hold"
+    return ""
+
+
 def settle(
     area: Int64Column,
     import_wh: Int64Column,

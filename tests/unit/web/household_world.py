@@ -23,7 +23,7 @@ PRICES = {
     "network_residual_micro_per_kwh": 180_000,
     "network_traded_micro_per_kwh": 150_000,
     "residual_price_micro_per_kwh": 460_000,
-    "shortfall_price_micro_per_kwh": 450_000,
+    "shortfall_price_micro_per_kwh": 490_000,
     "surplus_price_micro_per_kwh": 270_000,
 }
 IMPORT_WH, EXPORT_WH, BOUGHT_WH = 1_200, 10, 500
