@@ -155,7 +155,7 @@ def _check_depth(depth: int) -> None:
 
 
 class _Open:
-    """An array or map whose items are still being read."""
+    """An array or map whose items are still being read. key: of the map entry whose value comes next."""
 
     __slots__ = ("entries", "items", "key", "key_bytes", "remaining")
 
@@ -163,7 +163,7 @@ class _Open:
         self.remaining = remaining
         self.items: list[Any] | None = None if is_map else []
         self.entries: dict[str, Any] | None = {} if is_map else None
-        self.key: str | None = None
+        self.key = ""
         self.key_bytes = b""
 
 
@@ -174,18 +174,14 @@ def _refused(offset: int, reason: str) -> EncodingError:
 def _decode(data: bytes, depth_max: int, items_max: int, *, null_allowed: bool) -> Any:
     """Iterative, so that no input reaches the interpreter's recursion limit."""
     stack: list[_Open] = []
+    top: _Open | None = None
     offset = 0
     items_left = items_max - 1  # items that no head has announced yet
     while True:
+        if top is not None and top.entries is not None:
+            offset = _read_key(top, data, offset)
         start = offset
-        is_key = False
-        if stack:
-            top = stack[-1]
-            is_key = top.entries is not None and top.key is None
         value, offset, opened = _read_item(data, offset, null_allowed)
-        if is_key:
-            _take_key(stack[-1], value, data, start, offset)
-            continue
         if opened is not None:
             if len(stack) >= depth_max:
                 raise _refused(start, f"nested deeper than {depth_max} arrays and maps")
@@ -194,34 +190,30 @@ def _decode(data: bytes, depth_max: int, items_max: int, *, null_allowed: bool) 
                 raise _refused(start, f"more than {items_max} items")
             if opened.remaining:
                 stack.append(opened)
+                top = opened
                 continue
-        value = _close(stack, value)
-        if not stack:
+        while top is not None:  # put the value into the innermost open container; one that is full is the next value
+            if top.items is not None:
+                top.items.append(value)
+            elif top.entries is not None:
+                top.entries[top.key] = value
+            top.remaining -= 1
+            if top.remaining:
+                break
+            value = top.items if top.items is not None else top.entries
+            stack.pop()
+            top = stack[-1] if stack else None
+        else:
             break
     if offset != len(data):
         raise _refused(offset, f"{len(data) - offset} bytes after the item")
     return value
 
 
-def _close(stack: list[_Open], value: Any) -> Any:
-    """Put ``value`` into the innermost open container; close those that are full; return the last closed value."""
-    while stack:
-        top = stack[-1]
-        if top.items is not None:
-            top.items.append(value)
-        elif top.entries is not None and top.key is not None:
-            top.entries[top.key] = value
-            top.key = None
-        top.remaining -= 1
-        if top.remaining:
-            return None
-        stack.pop()
-        value = top.items if top.items is not None else top.entries
-    return value
-
-
-def _take_key(top: _Open, key: Any, data: bytes, start: int, end: int) -> None:
-    if not isinstance(key, str):
+def _read_key(top: _Open, data: bytes, start: int) -> int:
+    """The key of the next entry of a map; returns the offset behind it."""
+    key, end, _ = _read_item(data, start, null_allowed=True)
+    if type(key) is not str:
         raise _refused(start, "a map key that is not a text string")
     encoded = data[start:end]
     if encoded <= top.key_bytes:
@@ -229,6 +221,7 @@ def _take_key(top: _Open, key: Any, data: bytes, start: int, end: int) -> None:
         raise _refused(start, f"map key {excerpt(key)} is {reason}")
     top.key = key
     top.key_bytes = encoded
+    return end
 
 
 def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _Open | None]:
@@ -236,10 +229,11 @@ def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _
     if start >= len(data):
         raise _refused(start, "the item is cut short")
     initial = data[start]
-    major = initial >> 5
+    major, argument, offset = initial >> 5, initial & 0x1F, start + 1
     if major == _SIMPLE:
-        return _read_simple(initial, start, null_allowed), start + 1, None
-    argument, offset = _read_argument(data, start, initial & 0x1F)
+        return _read_simple(initial, start, null_allowed), offset, None
+    if argument >= 24:
+        argument, offset = _read_argument(data, start, argument)
     if major == _UNSIGNED:
         return argument, offset, None
     if major == _NEGATIVE:
@@ -247,19 +241,18 @@ def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _
     if major == _TAG:
         raise _refused(start, f"tag {argument}; tags are not allowed")
     # Each array item takes at least one byte, each map entry two: a declared length that cannot fit is refused unread.
-    if argument > len(data) - offset or (major == _MAP and 2 * argument > len(data) - offset):
+    end = offset + (2 * argument if major == _MAP else argument)
+    if end > len(data):
         raise _refused(start, f"length {argument} runs past the end")
-    if major in (_ARRAY, _MAP):
-        opened = _Open(argument, major == _MAP)
-        return opened.items if opened.items is not None else opened.entries, offset, opened
-    end = offset + argument
-    raw = data[offset:end]
     if major == _BYTES:
-        return raw, end, None
-    try:
-        return raw.decode("utf-8"), end, None
-    except UnicodeDecodeError as error:
-        raise _refused(offset + error.start, "text that is not UTF-8") from error
+        return data[offset:end], end, None
+    if major == _TEXT:
+        try:
+            return data[offset:end].decode("utf-8"), end, None
+        except UnicodeDecodeError as error:
+            raise _refused(offset + error.start, "text that is not UTF-8") from error
+    opened = _Open(argument, major == _MAP)
+    return opened.items if opened.items is not None else opened.entries, offset, opened
 
 
 def _read_simple(initial: int, start: int, null_allowed: bool) -> bool | None:
@@ -275,8 +268,7 @@ def _read_simple(initial: int, start: int, null_allowed: bool) -> bool | None:
 
 
 def _read_argument(data: bytes, start: int, info: int) -> tuple[int, int]:
-    if info < 24:
-        return info, start + 1
+    """An argument that stands in bytes of its own, and the offset behind it."""
     if info > 27:
         raise _refused(start, "an indefinite length" if info == 31 else f"reserved additional information {info}")
     width = 1 << (info - 24)

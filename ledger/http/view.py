@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from gridcore.errors import broken
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.area import AREA
 from gridcore.registry.area import Area as RegisteredArea
@@ -27,7 +28,7 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
 from ledger.registry.areas import Area
-from ledger.registry.bodies import newest, open_entry
+from ledger.registry.bodies import newest, open_entity
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
@@ -173,9 +174,9 @@ class LedgerView:
 
     def _meter(self, number: int) -> str:
         """The code of an installation's meter, which never changes; its removal does not name it."""
-        leaf = ENTITY_FAMILIES[INSTALLATION.kind].must(self.reader, str(number))
-        found = (open_entry(self.reader, INSTALLATION, entry).record for entry in leaf.entries)
-        return next((record.meter for record in found if isinstance(record, Installation)), str(number))
+        found = open_entity(self.reader, INSTALLATION, str(number)) or broken(f"installation {number} is registered")
+        records = (found.open(self.reader, entry).record for entry in found.leaf.entries)
+        return next((record.meter for record in records if isinstance(record, Installation)), str(number))
 
     def _role(self, point: str) -> str:
         now = self.reader.in_force(POINT, point)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from gridcore.registry.entity import Entity
 from gridcore.registry.row import Row, decode_row, unsalted
-from ledger.leaves.family import Leaves
-from ledger.registry.entries import ENTITY_FAMILIES, Entry
+from ledger.leaves.family import Leaves, Value
+from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
 R = TypeVar("R")
-DECODED_ROWS_MAX: Final = 4_096
-"""Rows whose decoded form is kept: every transaction looks at its signer's and its party's."""
-
-
-class Registered(Leaves, Protocol):
-    """A state as far as the registry needs it."""
-
-    def body(self, digest: bytes) -> bytes:
-        """The salted row of a digest that an entity's leaf holds."""
+OPENED_MAX: Final = 16_384
+"""Entities that are kept open: every transaction looks at its signer's, its party's and its zone's."""
 
 
 class Opened(NamedTuple, Generic[R]):
@@ -29,29 +22,77 @@ class Opened(NamedTuple, Generic[R]):
     record: R
 
 
+@dataclass(frozen=True)
+class OpenedEntity(Generic[R]):
+    """An entity with its leaf decoded. value: the leaf's map."""
+
+    entity: Entity[R]
+    value: Value
+    leaf: EntityLeaf
+    _opened: dict[Entry, Opened[R]] = field(default_factory=dict)
+
+    def open(self, registered: Registered, entry: Entry) -> Opened[R]:
+        """One of its entries with the record."""
+        found = self._opened.get(entry)
+        if found is None:
+            record = self.entity.record_of(row_of(registered, entry.digest).value)
+            found = self._opened[entry] = Opened(entry, record)
+        return found
+
+
+class OpenedEntities:
+    """The entities of one state that were opened last. One stays for as long as its leaf holds the very same map.
+
+    May be used by several threads.
+    """
+
+    def __init__(self) -> None:
+        self._opened: dict[str, OpenedEntity[Any]] = {}
+
+    def find(self, leaves: Leaves, entity: Entity[R], name: str) -> OpenedEntity[R] | None:
+        """An entity of these leaves, or None."""
+        key = entity.key(name)
+        value = leaves.get(key)
+        if value is None:
+            return None
+        found: OpenedEntity[R] | None = self._opened.get(key)
+        if found is None or found.value is not value:
+            found = OpenedEntity(entity, value, ENTITY_FAMILIES[entity.kind].decode(**value))
+            if len(self._opened) >= OPENED_MAX:
+                self._opened.clear()
+            self._opened[key] = found
+        return found
+
+
+class Registered(Leaves, Protocol):
+    """A state as far as the registry needs it."""
+
+    @property
+    def opened(self) -> OpenedEntities:
+        """Its entities that were opened before."""
+
+    def body(self, digest: bytes) -> bytes:
+        """The salted row of a digest that an entity's leaf holds."""
+
+
 def row_of(registered: Registered, digest: bytes) -> Row:
     """The registry row of a digest that an entity's leaf holds."""
-    return _decoded(registered.body(digest))
+    return decode_row(unsalted(registered.body(digest)))
 
 
-@lru_cache(maxsize=DECODED_ROWS_MAX)
-def _decoded(body: bytes) -> Row:
-    return decode_row(unsalted(body))
-
-
-def open_entry(registered: Registered, entity: Entity[R], entry: Entry) -> Opened[R]:
-    """An entry with its record."""
-    return Opened(entry, entity.record_of(row_of(registered, entry.digest).value))
+def open_entity(registered: Registered, entity: Entity[R], name: str) -> OpenedEntity[R] | None:
+    """An entity, or None where there is none of that name."""
+    return registered.opened.find(registered, entity, name)
 
 
 def in_force(registered: Registered, entity: Entity[R], name: str, time_s: int, height: int) -> Opened[R] | None:
     """What is in force of an entity at ``time_s`` (UTC seconds) as of ``height``, or None."""
-    leaf = ENTITY_FAMILIES[entity.kind].load(registered, name)
-    entry = None if leaf is None else leaf.in_force(time_s, height)
-    return None if entry is None else open_entry(registered, entity, entry)
+    found = open_entity(registered, entity, name)
+    entry = None if found is None else found.leaf.in_force(time_s, height)
+    return None if found is None or entry is None else found.open(registered, entry)
 
 
 def newest(registered: Registered, entity: Entity[R], name: str) -> Opened[R] | None:
     """What the last entry of an entity says, in force or not yet; None for an entity that does not exist."""
-    leaf = ENTITY_FAMILIES[entity.kind].load(registered, name)
-    return None if leaf is None else open_entry(registered, entity, leaf.entries[-1])
+    found = open_entity(registered, entity, name)
+    return None if found is None else found.open(registered, found.leaf.entries[-1])

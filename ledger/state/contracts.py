@@ -9,8 +9,7 @@ from gridcore.errors import broken
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
-from ledger.registry.bodies import row_of
-from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.bodies import open_entity, row_of
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
 
@@ -24,8 +23,8 @@ class SlotContract(NamedTuple):
 
 def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContract:
     """The contract by which a slot is cleared and settled, as it was when its gate opened."""
-    first_s = ENTITY_FAMILIES[ZONE.kind].must(draft, zone.name).entries[0].from_s
-    opens_s = max(slot_start_s - zone.timeline.open_before_start_s, first_s)
+    found = open_entity(draft, ZONE, zone.name) or broken(f"zone {zone.name} is registered")
+    opens_s = max(slot_start_s - zone.timeline.open_before_start_s, found.leaf.entries[0].from_s)
     named = draft.in_force(ZONE, zone.name, opens_s) or broken(f"zone {zone.name} is in force when its gates open")
     contract = draft.contracts.get(named.contract) or broken(
         f"this node has contract {named.contract} of zone {zone.name}"

@@ -11,6 +11,7 @@ from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.registry import bodies
+from ledger.registry.bodies import OpenedEntities
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.state import State
@@ -88,6 +89,11 @@ class Draft:
         at_s = self.ledger_time_s if time_s is None else time_s
         found = bodies.in_force(self, entity, name, at_s, self.height - 1)
         return None if found is None else found.record
+
+    @property
+    def opened(self) -> OpenedEntities:
+        """Entities that were opened before."""
+        return self._state.opened
 
     def body(self, digest: bytes) -> bytes:
         """The salted registry row whose digest a leaf holds."""

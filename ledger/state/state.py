@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
 from ledger.leaves.family import Value
+from ledger.registry.bodies import OpenedEntities
 from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.registry.in_force import Registry
 from ledger.tiles import TileSource, TileTree, TreeChange
@@ -84,7 +85,8 @@ class State:
     ``chain`` is the chain id: it follows from genesis, so it stands beside the leaves, not in them. A leaf that is loaded is
     compared with the tree, and the tree with ``root``, before its value is used.
 
-    Values handed out are shared: whoever wants another value makes a new one.
+    Values handed out are shared: whoever wants another value makes a new one. opened: entities of the registry whose rows
+    were compared and decoded before.
     """
 
     def __init__(self, source: LeafSource, chain: str, tree: TileTree) -> None:
@@ -94,6 +96,7 @@ class State:
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._cached_bytes = 0
         self._registry: Registry | None = None
+        self.opened = OpenedEntities()
 
     def __len__(self) -> int:
         return self._tree.size

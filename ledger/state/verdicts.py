@@ -7,8 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from gridcore.envelope import Transaction
 from gridcore.registry.signer import SIGNER, Signer
-from ledger.registry.bodies import Registered, open_entry
-from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.bodies import Registered, open_entity
 
 Verdicts: TypeAlias = Mapping[tuple[bytes, bytes], bool]
 """(transaction digest, public key) -> whether the signature holds; computed before a block is applied, never there."""
@@ -41,11 +40,12 @@ def checks_of(
 
 def keys_of(registered: Registered, signer: str, from_s: int, to_s: int) -> Iterator[bytes]:
     """The public keys that a signer has at any time from ``from_s`` to ``to_s``."""
-    leaf = ENTITY_FAMILIES[SIGNER.kind].load(registered, signer)
-    if leaf is None:
+    found = open_entity(registered, SIGNER, signer)
+    if found is None:
         return
-    begun = [entry for entry in leaf.entries if entry.from_s <= from_s]
-    for entry in (*begun[-1:], *(entry for entry in leaf.entries if from_s < entry.from_s <= to_s)):
-        record = open_entry(registered, SIGNER, entry).record
+    entries = found.leaf.entries
+    begun = [entry for entry in entries if entry.from_s <= from_s]
+    for entry in (*begun[-1:], *(entry for entry in entries if from_s < entry.from_s <= to_s)):
+        record = found.open(registered, entry).record
         if isinstance(record, Signer):
             yield record.public_key

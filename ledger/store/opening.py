@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from gridcore.errors import GridError, UsageError
+from gridcore.errors import GridError, UsageError, broken
 from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
 from gridcore.merkle import leaf_hashes
@@ -25,7 +25,7 @@ from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
 from ledger.protocol import VERSIONS
-from ledger.registry.bodies import open_entry
+from ledger.registry.bodies import open_entity
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.signatures import SignatureChecker
 from ledger.state.genesis import genesis_change
@@ -115,8 +115,9 @@ def check_contracts(state: State, contracts: Mapping[str, Contract], pins: Mappi
     """
     family = ENTITY_FAMILIES[ZONE.kind]
     for key in state.leaf_keys(family.prefix):
-        for entry in family.must(state, *family.names(key)).entries:
-            zone = open_entry(state, ZONE, entry).record
+        found = open_entity(state, ZONE, *family.names(key)) or broken(f"leaf {key} exists")
+        for entry in found.leaf.entries:
+            zone = found.open(state, entry).record
             if zone.contract not in contracts:
                 known = ", ".join(sorted(contracts)) or "none"
                 raise UsageError(f"{key} names contract {zone.contract!r}; this node has {known}")

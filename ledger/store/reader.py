@@ -20,7 +20,7 @@ from gridcore.registry.entity import Entity
 from gridcore.sm3 import sm3
 from ledger.application import Application, data_hashes
 from ledger.leaves.family import Value
-from ledger.registry.bodies import in_force
+from ledger.registry.bodies import OpenedEntities, in_force
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog
@@ -122,6 +122,11 @@ class LedgerReader:
         """The salted registry row whose digest a leaf holds."""
         with self._lock:
             return self.application.state.body(digest)
+
+    @property
+    def opened(self) -> OpenedEntities:
+        """Entities that were opened before."""
+        return self.application.state.opened
 
     def in_force(self, entity: Entity[E], name: str, time_s: int | None = None) -> E | None:
         """The record of an entity in force at ``time_s`` (by itself ledger time) for the next block, or None."""
