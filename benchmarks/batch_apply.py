@@ -171,6 +171,7 @@ def _feeder(number: int) -> MeteredPoint:
         role="feeder",
         limit_wh=11_000,
         organisation="o",
+        first_registers=(0, 0),
     )
 
 

@@ -187,6 +187,7 @@ def _household(number: int) -> MeteredPoint:
         role="household",
         limit_wh=11_000,
         organisation="o",
+        first_registers=(0, 0),
         party=f"p{number}",
         trades=number < ORDERS,
     )

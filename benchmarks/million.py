@@ -111,6 +111,7 @@ def _household(index: int, area: str, gateway: str) -> MeteredPoint:
         role="household",
         limit_wh=11_000,
         organisation="o",
+        first_registers=(0, 0),
         party=f"p{number}",
     )
 
@@ -197,10 +198,14 @@ def _columns(world: World, others: Genesis) -> RegistryColumns:
         numbers=index + FIRST_NUMBER,
         installation_point=index,
         modulus_wh=0 * same,
-        limit_wh=11_000 * same,
-        ratio=same,
         installation_entries=once,
         installation_gateway=index // METERS_OF_GATEWAY,
+        limit_wh=11_000 * same,
+        ratio=same,
+        first_import_wh=0 * same,
+        first_export_wh=0 * same,
+        final_import_wh=-same,
+        final_export_wh=-same,
     )
 
 

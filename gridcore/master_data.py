@@ -45,8 +45,9 @@ class MeteredPoint:
     """A point with the meter at it, and the party that is billed by it.
 
     number: of the installation; limit_wh, modulus_wh: of the register, before ``ratio`` (modulus 0: it never rolls
-    over); party: None for a feeder; organisation: the one that may enrol the party's key; trades: whether the party
-    may place orders; from_s: UTC seconds from which all of it holds.
+    over); first_registers: what the meter shows, import and export, when it is put up, at ``installed_s``; party: None
+    for a feeder; organisation: the one that may enrol the party's key; trades: whether the party may place orders;
+    from_s: from which the rest holds. Times in UTC seconds.
     """
 
     number: int
@@ -58,11 +59,13 @@ class MeteredPoint:
     role: str
     limit_wh: int
     organisation: str
+    first_registers: tuple[int, int]
     modulus_wh: int = 0
     ratio: int = 1
     party: str | None = None
     trades: bool = False
     from_s: int = 0
+    installed_s: int = 0
 
     def rows(self) -> Iterator[Row]:
         """The party, if there is one, the point and the installation."""
@@ -78,8 +81,9 @@ class MeteredPoint:
             point=self.point,
             profile=self.profile,
             ratio=self.ratio,
+            first_registers=list(self.first_registers),
         )
-        yield from Named(INSTALLATION, str(self.number), installation, self.from_s).rows()
+        yield from Named(INSTALLATION, str(self.number), installation, self.installed_s).rows()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,6 +144,7 @@ PROTOCOL_VERSION: Final = 2
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TEXT_64: Final = re.compile(r".{1,64}", re.DOTALL)
+TEXT_200: Final = re.compile(r".{1,200}", re.DOTALL)
 NATURAL, I64, U32 = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
 TIME: Final = range(253_402_300_800)  # UTC seconds to the end of the year 9999
 POWER: Final = range(1, (1 << 31) + 1)
@@ -269,6 +270,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},
     "installation": {
+        "final_registers?": REGISTERS,
         "first_registers?": REGISTERS,
         "gateway": NAME,
         "limit_wh": range(1, 10**9 + 1),
@@ -277,6 +279,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "point": NAME,
         "profile": NAME,
         "ratio": range(1, 10_001),
+        "reason?": TEXT_200,
     },
     "party": {"area": NAME, "organisation": NAME, "trades": bool},
     "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
@@ -296,7 +299,10 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
 """Values of registry rows, by the word that their keys begin with."""
 ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "gateway": ("retired", {"organisation": NAME, "retired": bool}),
-    "installation": ("removed", {"final_registers?": REGISTERS, "point": NAME, "removed": bool}),
+    "installation": (
+        "removed",
+        {"final_registers?": REGISTERS, "point": NAME, "reason?": TEXT_200, "removed": bool},
+    ),
     "signer": ("revoked", {"organisation": NAME, "revoked": bool}),
 }
 """The values of entities that have come to an end, by the same word: the key that says so, always true."""
@@ -791,6 +797,11 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]
         hold(is_above, f"{what}: the modulus is not above twice the limit")
+        has_first = "first_registers" in value
+        hold(has_first or "final_registers" not in value, f"{what}: final registers without first ones")
+        stated_wh = (*value.get("final_registers", ()), *value.get("first_registers", ()))
+        is_below = value["modulus_wh"] == 0 or all(wh < value["modulus_wh"] for wh in stated_wh)
+        hold(is_below, f"{what}: a register is not below the modulus")
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")

@@ -25,6 +25,7 @@ PROTOCOL_VERSION: Final = 2
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TEXT_64: Final = re.compile(r".{1,64}", re.DOTALL)
+TEXT_200: Final = re.compile(r".{1,200}", re.DOTALL)
 NATURAL, I64, U32 = range(1 << 63), range(-(1 << 63), 1 << 63), range(1 << 32)
 TIME: Final = range(253_402_300_800)  # UTC seconds to the end of the year 9999
 POWER: Final = range(1, (1 << 31) + 1)
@@ -150,6 +151,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},
     "installation": {
+        "final_registers?": REGISTERS,
         "first_registers?": REGISTERS,
         "gateway": NAME,
         "limit_wh": range(1, 10**9 + 1),
@@ -158,6 +160,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "point": NAME,
         "profile": NAME,
         "ratio": range(1, 10_001),
+        "reason?": TEXT_200,
     },
     "party": {"area": NAME, "organisation": NAME, "trades": bool},
     "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
@@ -177,7 +180,10 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
 """Values of registry rows, by the word that their keys begin with."""
 ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "gateway": ("retired", {"organisation": NAME, "retired": bool}),
-    "installation": ("removed", {"final_registers?": REGISTERS, "point": NAME, "removed": bool}),
+    "installation": (
+        "removed",
+        {"final_registers?": REGISTERS, "point": NAME, "reason?": TEXT_200, "removed": bool},
+    ),
     "signer": ("revoked", {"organisation": NAME, "revoked": bool}),
 }
 """The values of entities that have come to an end, by the same word: the key that says so, always true."""

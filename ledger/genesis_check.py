@@ -17,7 +17,7 @@ from gridcore.genesis import Genesis
 from gridcore.registry.area import AREA
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
-from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.installation import INSTALLATION, Installation, InstalledFrom, faults_of_history
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
@@ -182,22 +182,13 @@ def _check_parties(rows: GenesisRows) -> None:
 
 
 def _check_installations(rows: GenesisRows, slot_s: int) -> None:
-    """A meter hangs at one point until it is removed; one meter at a time; changes lie inside a slot, one in each."""
+    """A meter hangs at one point until it is removed; one meter at a time."""
     by_point: dict[str, list[str]] = {}
     for name in rows.names(INSTALLATION):
         own = rows.of(INSTALLATION, name)
-        if not isinstance(own[0].record, Installation):
-            own[0].fail("removed: nothing was installed before")
+        for index, fault in faults_of_history([InstalledFrom(row.from_s, row.record) for row in own], slot_s):
+            own[index].fail(fault)
         by_point.setdefault(own[0].record.point, []).append(name)
-        _check_constant(own, "point")
-        for before, after in pairwise(own):
-            if isinstance(before.record, RemovedInstallation):
-                after.fail("an installation that was removed does not come back: give the meter another number")
-            if isinstance(after.record, Installation):
-                kept = [field for field in Installation._fields if field not in ("gateway", "profile")]
-                _check_constant((before, after), *kept)
-            if not after.from_s % slot_s or before.from_s // slot_s == after.from_s // slot_s:
-                after.fail(f"from_s {after.from_s}: a change lies inside a slot of {slot_s} s, one in each")
     for _, stated in rows.each(INSTALLATION):
         rows.check_reference(stated, "point", POINT, stated.record.point)
         if isinstance(stated.record, Installation):

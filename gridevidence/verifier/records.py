@@ -248,6 +248,11 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]
         hold(is_above, f"{what}: the modulus is not above twice the limit")
+        has_first = "first_registers" in value
+        hold(has_first or "final_registers" not in value, f"{what}: final registers without first ones")
+        stated_wh = (*value.get("final_registers", ()), *value.get("first_registers", ()))
+        is_below = value["modulus_wh"] == 0 or all(wh < value["modulus_wh"] for wh in stated_wh)
+        hold(is_below, f"{what}: a register is not below the modulus")
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")

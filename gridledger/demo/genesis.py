@@ -63,6 +63,12 @@ def gateway_of(area_number: int) -> str:
 
 
 def _metered_point(world: World, number: int, meter: MeterSpec) -> MeteredPoint:
+    """A meter that is put up, showing its registers of that moment, when the first slot begins."""
+    resolution_wh = meter.resolution_wh // meter.ratio
+    first_import_wh, first_export_wh = (
+        start_wh // meter.ratio // resolution_wh * resolution_wh
+        for start_wh in (meter.start_import_wh, meter.start_export_wh)
+    )
     return MeteredPoint(
         number=number,
         area=meter.area,
@@ -73,6 +79,8 @@ def _metered_point(world: World, number: int, meter: MeterSpec) -> MeteredPoint:
         role=meter.role,
         limit_wh=meter.limit_wh // meter.ratio,
         organisation=UTILITY,
+        first_registers=(first_import_wh, first_export_wh),
+        installed_s=int(world.slot_start_s[0]),
         modulus_wh=meter.modulus_wh // meter.ratio,
         ratio=meter.ratio,
         party=meter.party or None,

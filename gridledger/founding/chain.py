@@ -57,15 +57,16 @@ def found(config: FoundingConfig, now_s: int) -> Founded:
     public_keys = {name: key.public_key for name, key in keys.items()}
     opening_s = first_slot_s - config.timeline.open_before_start_s
     last_s = first_slot_s + config.calendar.years * YEAR_S
+    founded_s = min(now_s, opening_s)
     genesis = MasterData(
         name=config.name,
         clock="block" if config.clock == BLOCK_TIME else "simulated",
         currency=config.currency,
-        ledger_time_s=opening_s if config.clock == "simulated" else min(now_s, opening_s),
+        ledger_time_s=opening_s if config.clock == "simulated" else founded_s,
         slot_s=config.timeline.slot_s,
         certifiers=[(public_keys["operator"], 1)],
         calendars={CALENDAR: calendar_of(config.calendar.time_zone, first_slot_s, last_s)},
-        listed=list(_entities(config, public_keys, first_slot_s)),
+        listed=list(_entities(config, public_keys, first_slot_s, founded_s)),
         salt_seed=secrets.token_bytes(32),
     ).genesis()
     try:
@@ -91,7 +92,9 @@ def write_chain(founded: Founded, out: Path) -> Path:
     return out
 
 
-def _entities(config: FoundingConfig, public_keys: dict[str, bytes], first_slot_s: int) -> Iterator[Listed]:
+def _entities(
+    config: FoundingConfig, public_keys: dict[str, bytes], first_slot_s: int, founded_s: int
+) -> Iterator[Listed]:
     """Everything that the chain has from the start, in the order in which it is numbered."""
     timeline, market = config.timeline, config.market
     terms = {"reference_price_micro_per_kwh": market.reference_price_micro_per_kwh, "rationing": market.rationing}
@@ -111,10 +114,10 @@ def _entities(config: FoundingConfig, public_keys: dict[str, bytes], first_slot_
         yield Named(AREA, area, Area(CALENDAR, config.zone, config.zone))
     for gateway in config.gateways:
         yield Named(GATEWAY, gateway.gateway, Gateway(UTILITY, "software"))
-        yield from (_metered_point(gateway, meter) for meter in gateway.meters)
+        yield from (_metered_point(gateway, meter, founded_s) for meter in gateway.meters)
 
 
-def _metered_point(gateway: GatewayConfig, meter: MeterConfig) -> MeteredPoint:
+def _metered_point(gateway: GatewayConfig, meter: MeterConfig, installed_s: int) -> MeteredPoint:
     return MeteredPoint(
         number=meter.number,
         area=gateway.area,
@@ -125,6 +128,8 @@ def _metered_point(gateway: GatewayConfig, meter: MeterConfig) -> MeteredPoint:
         role=meter.role,
         limit_wh=meter.limit_wh,
         organisation=UTILITY,
+        first_registers=(meter.first_import_wh, meter.first_export_wh),
+        installed_s=installed_s,
         modulus_wh=meter.modulus_wh,
         ratio=meter.ratio,
         party=meter.party,

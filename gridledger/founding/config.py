@@ -13,7 +13,7 @@ from edge.meters import check_unique
 from firmware_profiles import load_profile
 from gridcore.errors import UsageError
 from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
-from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX
+from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX, REGISTER_WH_MAX
 from gridcore.registry.point import POINT_ROLES
 from gridcore.registry.zone import SPAN_S_MAX
 from gridledger.founding.organisations import SIGNER_ROLES
@@ -77,7 +77,7 @@ class MarketConfig:
 class MeterConfig:
     """A meter, the point at which it hangs, and the party that is billed there (None: nobody, a feeder).
 
-    limit_wh, modulus_wh: of the register, before ``ratio``.
+    limit_wh, modulus_wh: of the register, before ``ratio``; first_import_wh, first_export_wh: what it shows now.
     """
 
     number: int = field(metadata={"min": 0, "max": NUMBER_MAX})
@@ -87,6 +87,8 @@ class MeterConfig:
     unit_id: int = field(metadata={"min": 1, "max": 247})
     profile: str = field(metadata=_NAME)
     limit_wh: int = field(metadata={"min": 1, "max": PRIMARY_LIMIT_WH_MAX})
+    first_import_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
+    first_export_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
     role: str = field(default="household", metadata={"choices": POINT_ROLES})
     party: str | None = field(default=None, metadata=_NAME)
     trades: bool = False

@@ -11,7 +11,6 @@ from gridcore.registry.party import PARTY
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
 from ledger.leaves.book import SIDES, Order, append_order, load_orders
-from ledger.leaves.progress import open_book
 from ledger.registry.zones import Zone
 from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
@@ -46,8 +45,6 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
         quantity_wh=content.quantity_wh,
         side=SIDES[content.side],
     )
-    if not index:
-        open_book(draft, content.slot_start_s, zone.name)
     seed = sm3(transaction.signature)
     append_order(draft, content.slot_start_s, zone.name, len(index), order, transaction.id, seed)
     index[place] = transaction.id

@@ -87,11 +87,19 @@ class RegistryColumns:
     """Installations' numbers."""
     installation_point: Int64
     modulus_wh: Int64
-    limit_wh: Int64
-    ratio: Int64
     installation_entries: Dated
     installation_gateway: Int64
     """Of each entry of ``installation_entries``: place of its gateway, -1 for a removal."""
+    limit_wh: Int64
+    """Of each entry of ``installation_entries``, as are the columns below: 0 for a removal."""
+    ratio: Int64
+    """0 for a removal."""
+    first_import_wh: Int64
+    """What the registers are from the entry on, -1 where they go on as before; the two stand together."""
+    first_export_wh: Int64
+    final_import_wh: Int64
+    """What the registers were just before the entry, -1 where it does not say."""
+    final_export_wh: Int64
 
 
 class _Entity(NamedTuple, Generic[T]):
@@ -120,14 +128,19 @@ class _Point(NamedTuple):
     profile: int
 
 
+_NO_REGISTERS: Final = (-1, -1)
+
+
 class _Meter(NamedTuple):
-    """Places of the point and of the gateway, -1 for a meter that was taken down, and what its registers can show."""
+    """Places of the point and of the gateway, -1 for a meter that was taken down, and what its registers can and did show."""
 
     point: int
     gateway: int
     modulus_wh: int = 0
     limit_wh: int = 0
     ratio: int = 0
+    first: Sequence[int] = _NO_REGISTERS
+    final: Sequence[int] = _NO_REGISTERS
 
 
 class _Points(NamedTuple):
@@ -146,10 +159,14 @@ class _Meters(NamedTuple):
     numbers: Int64
     installation_point: Int64
     modulus_wh: Int64
-    limit_wh: Int64
-    ratio: Int64
     installation_entries: Dated
     installation_gateway: Int64
+    limit_wh: Int64
+    ratio: Int64
+    first_import_wh: Int64
+    first_export_wh: Int64
+    final_import_wh: Int64
+    final_export_wh: Int64
 
 
 def read_columns(source: AllRegistered) -> RegistryColumns:
@@ -215,20 +232,32 @@ def _read_points(
 
 def _read_meters(source: AllRegistered, point_place: Mapping[str, int], gateway_place: Mapping[str, int]) -> _Meters:
     def of_record(record: Installation | RemovedInstallation) -> _Meter:
-        place = point_place[record.point]
+        place, final = point_place[record.point], record.final_registers or _NO_REGISTERS
         if isinstance(record, RemovedInstallation):
-            return _Meter(place, -1)
-        return _Meter(place, gateway_place[record.gateway], record.modulus_wh, record.limit_wh, record.ratio)
+            return _Meter(place, -1, final=final)
+        return _Meter(
+            place,
+            gateway_place[record.gateway],
+            record.modulus_wh,
+            record.limit_wh,
+            record.ratio,
+            record.first_registers or _NO_REGISTERS,
+            final,
+        )
 
     installed = sorted(_entities(source, INSTALLATION, of_record), key=lambda installation: int(installation.name))
     return _Meters(
         numbers=_column(int(entity.name) for entity in installed),
         installation_point=_column(entity.first.point for entity in installed),
         modulus_wh=_column(entity.first.modulus_wh for entity in installed),
-        limit_wh=_column(entity.first.limit_wh for entity in installed),
-        ratio=_column(entity.first.ratio for entity in installed),
         installation_entries=_dated(installed),
         installation_gateway=_column(said.gateway for said in _said(installed)),
+        limit_wh=_column(said.limit_wh for said in _said(installed)),
+        ratio=_column(said.ratio for said in _said(installed)),
+        first_import_wh=_column(said.first[0] for said in _said(installed)),
+        first_export_wh=_column(said.first[1] for said in _said(installed)),
+        final_import_wh=_column(said.final[0] for said in _said(installed)),
+        final_export_wh=_column(said.final[1] for said in _said(installed)),
     )
 
 

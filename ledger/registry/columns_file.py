@@ -17,7 +17,7 @@ _TYPES: Final = get_type_hints(RegistryColumns)
 
 
 def encode_columns(columns: RegistryColumns) -> bytes:
-    """Canonical bytes, about 130 a point."""
+    """Canonical bytes, about 180 a point."""
     return cbor.encode([_TYPE, {name: _encode(of, getattr(columns, name)) for name, of in _TYPES.items()}])
 
 

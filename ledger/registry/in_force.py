@@ -129,7 +129,8 @@ class Registry:
 class InForce:
     """The registry at one time, as of one height.
 
-    gateway: int64[installations], place of the gateway that reads each, -1 where none is in force.
+    int64[installations]: gateway (place of the gateway that reads each, -1 where none is in force), limit_wh and ratio
+    (0 where none is in force).
     """
 
     def __init__(self, registry: Registry, time_s: int, height: int) -> None:
@@ -137,6 +138,8 @@ class InForce:
         columns = registry.columns
         entry = columns.installation_entries.in_force(len(columns.numbers), time_s, height)
         self.gateway = _taken(columns.installation_gateway, entry)
+        self.limit_wh = _taken(columns.limit_wh, entry, absent=0)
+        self.ratio = _taken(columns.ratio, entry, absent=0)
         self._installation_at = np.full(len(columns.points), -1, dtype=np.int64)
         hanging = np.flatnonzero(self.gateway >= 0)
         self._installation_at[columns.installation_point[hanging]] = hanging
@@ -172,8 +175,8 @@ class InForce:
             ),
             installation=installation,
             modulus_wh=_taken(columns.modulus_wh, installation, absent=0),
-            limit_wh=_taken(columns.limit_wh, installation, absent=0),
-            ratio=_taken(columns.ratio, installation, absent=0),
+            limit_wh=_taken(self.limit_wh, installation, absent=0),
+            ratio=_taken(self.ratio, installation, absent=0),
             rules=rules.astype(np.int64),
             rules_digests=[columns.rules_digests[entry] for entry in entries.tolist()],
             profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],

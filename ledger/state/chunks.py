@@ -88,7 +88,7 @@ def _judge(draft: Draft, rows: SortedRows, chunks: list[_Chunk]) -> Int64:
         boundary_s=rows.boundary_s,
         registers=(rows.import_wh, rows.export_wh),
         modulus_wh=registry.columns.modulus_wh[rows.place],
-        limit_wh=registry.columns.limit_wh[rows.place],
+        limit_wh=draft.at(rows.boundary_s).limit_wh[rows.place],
         latest_s=_gathered([chunk.latest.boundary_s for chunk in chunks], spans),
         latest=(
             _gathered([chunk.latest.import_wh for chunk in chunks], spans),

@@ -1,6 +1,6 @@
 """Registered entities, their dated entries and what is in force: docs/spec/registry.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -51,6 +51,7 @@ class Installation:
     point: str
     ratio: int
     first_registers: Registers | None
+    final_registers: Registers | None
 
 
 @dataclass(frozen=True)
@@ -127,31 +128,48 @@ def _registers(item: Item) -> Registers:
 
 
 def _removed(item: dict[str, Item]) -> Ended:
-    fields = as_map(item, "point removed", "final_registers")
+    fields = as_map(item, "point removed", "final_registers reason")
+    _check_reason(fields)
     if as_bool(fields["removed"]) is not True:
         raise MalformedError("removed is not true")
-    final = fields.get("final_registers")
-    return Ended(None if final is None else _registers(final), as_name(fields["point"]))
+    return Ended(_registers_if_any(fields, "final_registers"), as_name(fields["point"]))
+
+
+def _check_reason(fields: Mapping[str, Item]) -> None:
+    if "reason" in fields:
+        as_text(fields["reason"], 1, 200)
+
+
+def _registers_if_any(fields: Mapping[str, Item], key: str) -> Registers | None:
+    return _registers(fields[key]) if key in fields else None
 
 
 def _installation(item: Item) -> Installation | Ended:
     if isinstance(item, dict) and "removed" in item:
         return _removed(item)
-    fields = as_map(item, "gateway limit_wh meter modulus_wh point profile ratio", "first_registers")
+    fields = as_map(
+        item, "gateway limit_wh meter modulus_wh point profile ratio", "first_registers final_registers reason"
+    )
+    _check_reason(fields)
     as_name(fields["meter"])
     as_name(fields["profile"])
     limit_wh, ratio = as_int(fields["limit_wh"], 1, 10**9), as_int(fields["ratio"], 1, 10_000)
     modulus_wh = as_int(fields["modulus_wh"], 0, 2**53)
     if limit_wh * ratio > 10**9 or 0 < modulus_wh <= 2 * limit_wh:
         raise MalformedError("an installation's limit is out of range")
-    first = fields.get("first_registers")
+    first, final = (_registers_if_any(fields, key) for key in ("first_registers", "final_registers"))
+    if final is not None and first is None:
+        raise MalformedError("final registers without first ones")
+    if modulus_wh and any(register >= modulus_wh for register in (*(first or ()), *(final or ()))):
+        raise MalformedError("a register that is not below the modulus")
     return Installation(
         gateway=as_name(fields["gateway"]),
         limit_wh=limit_wh,
         modulus_wh=modulus_wh,
         point=as_name(fields["point"]),
         ratio=ratio,
-        first_registers=None if first is None else _registers(first),
+        first_registers=first,
+        final_registers=final,
     )
 
 

@@ -146,6 +146,7 @@ def _signer(name: str, organisation: str, *roles: str) -> Item:
 
 def _installation(story: Story, meter: str, point: str) -> dict[str, Item]:
     return {
+        "first_registers": [0, 0],
         "gateway": story.installation_gateway,
         "limit_wh": story.limit_wh,
         "meter": meter,

@@ -54,12 +54,9 @@ class World:
         """What a meter shows at a boundary from ``start_s`` on, both registers, rollovers applied."""
         limit, modulus = self.meters[number].limit_wh, self.meters[number].modulus_wh
         rng = random.Random(f"{self.seed}/{number}")
-        top = modulus or 10**13
         path = self._truth.setdefault(number, [])
         if not path:
-            starts = [0, 1, rng.randrange(min(top, 10**6))]
-            starts += [top - 1, max(0, top - 3 * limit)] if modulus or rng.random() < 0.1 else []
-            path.append((rng.choice(starts), rng.choice(starts)))
+            path.append(self.meters[number].first_registers)
         index = max(0, (boundary_s - self.start_s) // self.slot_s)
         while len(path) <= index:
             steps = [rng.choice([0, 1, limit, limit // 2, rng.randint(0, limit)]) for _ in range(2)]
@@ -141,13 +138,15 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
     numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
     meters = []
     for position, number in enumerate(numbers):
+        limit_wh, modulus_wh = rng.choice([1, 250, 5_000, 5_000, 200_000]), rng.choice([0, 0, 500_001, 10_000_000])
         meter = feeder(
             number,
             area=rng.choice(areas).name,
             gateway=rng.choice(gateways[:-1]).name,
-            limit_wh=rng.choice([1, 250, 5_000, 5_000, 200_000]),
-            modulus_wh=rng.choice([0, 0, 500_001, 10_000_000]),
+            limit_wh=limit_wh,
+            modulus_wh=modulus_wh,
             ratio=rng.choice([1, 1, 1, 40, 2_000]),
+            first_registers=_first_registers(rng, limit_wh, modulus_wh),
         )
         if position == 0 or rng.random() >= 0.15:
             role = rng.choice(["household", "load"])
@@ -156,6 +155,13 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
             meter = replace(meter, role=role, party=party, trades=trades)
         meters.append(meter)
     return meters
+
+
+def _first_registers(rng: random.Random, limit_wh: int, modulus_wh: int) -> tuple[int, int]:
+    top = modulus_wh or 10**13
+    starts = [0, 1, rng.randrange(min(top, 10**6))]
+    starts += [top - 1, max(0, top - 3 * limit_wh)] if modulus_wh or rng.random() < 0.1 else []
+    return rng.choice(starts), rng.choice(starts)
 
 
 def _changes(

@@ -92,6 +92,7 @@ def feeder(number: int, **changes: Any) -> MeteredPoint:
         role="feeder",
         limit_wh=10_000,
         organisation=UTILITY,
+        first_registers=(0, 0),
     )
     return replace(found, **changes)
 

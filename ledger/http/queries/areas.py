@@ -50,7 +50,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
 
 
 def progress(view: LedgerView, area_id: str) -> Json:
-    """Which slots of an area are cleared and settled next: those of its zone."""
+    """Which slot of an area is cleared next, and which is settled next: those of its zone."""
     area = view.area(area_id)
     return {"area": area.id, **plain(PROGRESS.encode(PROGRESS.must(view.reader, area.zone.name)))}
 
@@ -73,7 +73,7 @@ def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> J
     found = []
     for row in shown:
         place = int(area.in_force.installation[area.rows[row]])
-        ratio = int(columns.ratio[place])
+        ratio = int(area.in_force.ratio[area.rows[row]])
         found.append(
             {
                 "number": int(area.numbers[row]),
@@ -83,7 +83,7 @@ def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> J
                 "role": table.roles[row],
                 "gateway": table.gateways[row],
                 "ratio": ratio,
-                "limit_wh": int(columns.limit_wh[place]) * ratio,
+                "limit_wh": int(area.in_force.limit_wh[area.rows[row]]) * ratio,
                 "modulus_wh": int(columns.modulus_wh[place]) * ratio,
                 "trades": table.trades[row],
             }

@@ -53,6 +53,18 @@ def value_of(name: str, **changes: Any) -> dict[str, Any]:
     return {**next(row.value for row in TWO_AREAS.rows() if row.key == name), **changes}
 
 
+def later_value(name: str, **changes: Any) -> dict[str, Any]:
+    """The value of a later row of one of the world's installations, whose registers go on."""
+    value = value_of(name, **changes)
+    del value["first_registers"]
+    return value
+
+
+def broken_off(name: str, **changes: Any) -> dict[str, Any]:
+    """The value of a later row of one of the world's installations, whose registers begin again."""
+    return value_of(name, final_registers=[7, 7], **changes)
+
+
 def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
     check_genesis(TWO_AREAS.genesis, *KNOWN)
     assert decode_genesis(TWO_AREAS.genesis_file) == TWO_AREAS.genesis
@@ -104,6 +116,7 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("installation/1", "meter", "M\n1", "meter is 1 to 64 of"),
         ("installation/1", "profile", "p" * 65, "profile is 1 to 64 of"),
         ("installation/1", "first_registers", [0], "first_registers is [import, export]"),
+        ("installation/1", "reason", "", "reason is a text of 1 to 200 characters"),
     ],
 )
 def test_a_wrong_field_is_named_in_one_line_with_its_row(name: str, field: str, value: Any, words: str) -> None:
@@ -154,7 +167,16 @@ def test_bytes_that_are_no_row_are_named_by_their_place(row: bytes) -> None:
         ([Row("point/P-1", LATER_S, value_of("point/P-1", area="a-2"))], "area is a-1 as in the row before"),
         ([Row("point/P-1", LATER_S, {"area": "a-1", "role": "load"})], f"trades: at {LATER_S} there is no point of it"),
         ([Row("installation/1", FIRST_S + SLOT_S, {"point": "P-1", "removed": True})], "lies inside a slot of 900 s"),
-        ([Row("installation/1", LATER_S, value_of("installation/1", ratio=2))], "ratio is 1 as in the row before"),
+        ([Row("installation/1", LATER_S, later_value("installation/1", ratio=2))], "ratio is 1 as in the row before"),
+        (
+            [Row("installation/1", LATER_S, later_value("installation/1", meter="M"))],
+            "another meter has another number",
+        ),
+        ([Row("installation/1", LATER_S, value_of("installation/1"))], "first_registers come with final_registers"),
+        (
+            [Row("installation/9", 5, later_value("installation/1", point="P-9"))],
+            "the first row of an installation has",
+        ),
         ([Row("installation/9", 5, value_of("installation/1"))], "at 5 another meter hangs at point/P-1"),
         ([Row("installation/9", 5, {"point": "P-1", "removed": True})], "nothing was installed before"),
         (
@@ -193,9 +215,10 @@ def test_rows_that_do_not_follow_those_before_are_named(more: list[Row], words: 
 def test_what_changes_by_dated_rows_passes() -> None:
     with_rows(
         Row("rules/r", FIRST_S + 2 * SLOT_S, {"prices": {**PRICES, "levy_micro_per_kwh": 1}, "terms": TERMS}),
-        Row("installation/3", LATER_S, value_of("installation/3", gateway="gw-2", profile="other")),
+        Row("installation/3", LATER_S, later_value("installation/3", gateway="gw-2", limit_wh=9)),
         Row("installation/3", LATER_S + SLOT_S, {"final_registers": [5, 0], "point": "P-3", "removed": True}),
         Row("installation/9", LATER_S + SLOT_S, value_of("installation/3", meter="M-9", first_registers=[0, 0])),
+        Row("installation/2", LATER_S, broken_off("installation/2", ratio=2, reason="other transformers")),
         Row("party/p-1", LATER_S, value_of("party/p-1", trades=False)),
         Row("point/P-1", LATER_S, {"area": "a-1", "role": "household"}),
         Row("signer/gw-1", LATER_S, {"organisation": "util", "revoked": True}),

@@ -101,7 +101,7 @@ def test_a_zone_has_its_areas_by_number_and_its_points_by_row() -> None:
 
 def test_a_meter_that_is_exchanged_is_another_installation_at_the_same_row() -> None:
     at_s = FIRST_S + 37
-    new = Installation("gw-2", 5_000, "M-9", 20_000, "P-1", "other", 3, [0, 0])
+    new = Installation("gw-2", 5_000, "M-9", 20_000, "P-1", "other", 3, first_registers=[0, 0])
     consortium = Consortium(
         gateways=[gateway("gw-1"), gateway("gw-2")],
         meters=[feeder(1)],
@@ -136,6 +136,20 @@ def test_a_point_has_the_standing_profile_that_is_in_force() -> None:
         profiles = [STANDING_PROFILE.record_of(row_of(state, digest).value) for digest in rows.profile_digests]
         assert {row: profiles[at] for row, at in enumerate(rows.profile.tolist()) if at >= 0} == expected
         assert [state.registry.columns.calendars[at] for at in rows.calendar.tolist()] == ["c"]
+
+
+def test_a_meter_under_other_transformers_is_the_same_installation_with_other_registers() -> None:
+    at_s = FIRST_S + 37
+    changed = Installation("gw-1", 500, "M-1", 0, "P-1", "test", 40, [9_000, 8], [0, 1], "new transformers")
+    consortium = Consortium(meters=[feeder(1)], more=[Named(INSTALLATION, "1", changed, at_s)])
+    registry = MemoryState(consortium.genesis).registry
+    before, after = (registry.at(time_s, 0).zone(registry.zones[0]) for time_s in (at_s - 1, at_s))
+    assert (before.installation.tolist(), after.installation.tolist()) == ([0], [0])
+    assert (before.ratio.tolist(), before.limit_wh.tolist()) == ([1], [10_000])
+    assert (after.ratio.tolist(), after.limit_wh.tolist()) == ([40], [500])
+    columns = registry.columns
+    assert (columns.final_import_wh.tolist(), columns.final_export_wh.tolist()) == ([-1, 9_000], [-1, 8])
+    assert (columns.first_import_wh.tolist(), columns.first_export_wh.tolist()) == ([0, 0], [0, 1])
 
 
 def test_what_is_in_force_between_two_changes_is_worked_out_once() -> None:
