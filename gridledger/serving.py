@@ -34,6 +34,7 @@ from gridcore.files import read_bounded
 from gridcore.logs import LEVELS, get_logger
 from gridcore.serving import asgi
 from gridcore.serving.metrics import Metrics
+from gridcore.serving.tls import check_tls
 from gridcore.signers import SCHEMES, open_signer
 from gridcore.sm import Signer
 from gridcore.verify import Halt, Trust, decode_trust
@@ -101,9 +102,9 @@ class ServeConfig:
 
 def doubts(config: ServeConfig) -> Iterator[tuple[str, str]]:
     """(event, remedy) of what may be meant so and mostly is not: said in the log at the start."""
-    if not asgi.is_loopback(config.web.listen.host):
-        yield "listens_without_tls", "put a proxy with TLS before it"
-    if config.web.is_secure and not config.web.proxies:
+    if config.web.listen.is_open_to_readers:
+        yield "listens_without_tls", "give web.listen.certificate, or put a proxy with TLS before it"
+    if config.web.is_secure and config.web.listen.tls is None and not config.web.proxies:
         yield (
             "all_browsers_seem_one",
             "count the proxies in web.proxies: guessed passwords lock an address, here the proxy's",
@@ -120,8 +121,10 @@ class Parts:
 
 
 def open_parts(config: ServeConfig) -> Parts:
-    """Read trust file and key, and look for the files that browsers load. UsageError naming what cannot be used."""
+    """Read trust file, key and certificate, and look for the files that browsers load. UsageError naming what cannot be used."""
     check_static_files()
+    if config.web.listen.tls is not None:
+        check_tls(config.web.listen.tls)
     data = read_bounded(config.web.trust, TRUST_BYTES_MAX, "check the key 'web.trust'")
     try:
         trust = decode_trust(data)
@@ -163,7 +166,9 @@ async def serve_pages(
                     _beside(_tell_heights(projector, feed, stop), stop),
                     _beside(probe(site.source, stop), stop),
                 ):
-                    await asgi.serve(create_app(site), bound, stop, ready=ready, limits=EVENT_STREAMS)
+                    await asgi.serve(
+                        create_app(site), bound, stop, ready=ready, limits=EVENT_STREAMS, tls=config.web.listen.tls
+                    )
                 site.check_whole()
     finally:
         await series.close()

@@ -8,8 +8,10 @@ public_url = "https://…"             # what a browser shows; https makes cooki
 proxies = 1                          # proxies of ours in front, each adding to X-Forwarded-For
 
 [web.listen]
-host = "127.0.0.1"                   # plain HTTP: put a proxy with TLS before it
+host = "127.0.0.1"
 port = 7080
+certificate = "pages-cert.pem"       # with certificate_key: TLS; without: plain HTTP
+certificate_key = "pages-cert-key.pem"
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gridcore.serving.listen import Listen
+
 PORT_DEFAULT: Final = 7080
 
 
 @dataclass(frozen=True)
-class ListenConfig:
-    """Where pages are served. Plain HTTP: outside one machine, put a proxy with TLS before it."""
+class ListenConfig(Listen):
+    """Where pages are served."""
 
-    host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
     port: int = field(default=PORT_DEFAULT, metadata={"min": 0, "max": 65_535})
 
 
@@ -43,4 +46,4 @@ class WebConfig:
     @property
     def is_secure(self) -> bool:
         """Whether browsers reach the pages by TLS, so that cookies are theirs alone."""
-        return (self.public_url or "").startswith("https:")
+        return self.listen.tls is not None or (self.public_url or "").startswith("https:")

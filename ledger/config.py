@@ -23,7 +23,7 @@ from typing import Final
 
 from gridcore.errors import UsageError
 from gridcore.logs import LEVELS
-from gridcore.serving.tls import TlsFiles
+from gridcore.serving.listen import Listen
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 
@@ -31,27 +31,10 @@ PORT_DEFAULT: Final = 7070
 
 
 @dataclass(frozen=True)
-class ListenConfig:
-    """Where the node answers. ``certificate`` and ``certificate_key`` (PEM; both or none): with TLS. Plain HTTP is for one
-    machine alone, or for a proxy with TLS before it.
-    """
+class ListenConfig(Listen):
+    """Where the node answers."""
 
-    host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
     port: int = field(default=PORT_DEFAULT, metadata={"min": 0, "max": 65_535})
-    certificate: Path | None = None
-    certificate_key: Path | None = None
-
-    def __post_init__(self) -> None:
-        """A rule over two fields. UsageError names the keys."""
-        if (self.certificate is None) != (self.certificate_key is None):
-            raise UsageError("listen.certificate and listen.certificate_key go together; give both or none")
-
-    @property
-    def tls(self) -> TlsFiles | None:
-        """What the node proves itself by; None for plain HTTP."""
-        if self.certificate is None or self.certificate_key is None:
-            return None
-        return TlsFiles(self.certificate, self.certificate_key)
 
 
 @dataclass(frozen=True)

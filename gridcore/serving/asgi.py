@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
+from hypercorn.events import Event, RawData
 from hypercorn.utils import wrap_app
 
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, broken
 from gridcore.logs import get_logger
 from gridcore.serving.door import AT_ONCE, Door, Seldom, room_for_connections
 from gridcore.serving.problems import PROBLEM_TYPE, Problem
@@ -38,6 +39,9 @@ GRACE_S: Final = 1.0
 """How long answers in the making may take after the stop."""
 CUT_S: Final = 0.5
 """How long the server may take beyond the grace before it is ended itself."""
+SEND_S: Final = 30
+"""How long a part of an answer may take to be taken, and as much longer as it has SLOWEST_BYTES_S."""
+SLOWEST_BYTES_S: Final = 64 * 1024
 HANDSHAKE_S: Final = 10
 HEADER_BYTES_MAX: Final = 16 * 1024
 
@@ -45,13 +49,30 @@ log = get_logger(__name__)
 
 
 class _ForgettingServer(TCPServer):
-    """Hypercorn's connection, except that it ends when its client has gone: Hypercorn 0.18 waits for KEEP_ALIVE_S even then."""
+    """Hypercorn's connection, except that it ends when its client has gone (Hypercorn 0.18 waits for KEEP_ALIVE_S even then),
+    or takes an answer so slowly that it only holds memory.
+    """
+
+    async def run(self) -> None:
+        self._task = asyncio.current_task() or broken("a connection has a task of its own")
+        await super().run()
 
     async def _read_data(self) -> None:
         try:
             await super()._read_data()
         finally:
             await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        if self._task.cancelling():
+            return
+        size = len(event.data) if isinstance(event, RawData) else 0
+        try:
+            async with asyncio.timeout(SEND_S + size / SLOWEST_BYTES_S):
+                await super().protocol_send(event)
+        except TimeoutError:
+            self.writer.transport.abort()
+            self._task.cancel()  # with what else it has asked for: its requests may be many
 
 
 hypercorn_run.TCPServer = _ForgettingServer  # type: ignore[attr-defined]  # what ``worker_serve`` makes of each connection

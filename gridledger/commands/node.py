@@ -113,7 +113,7 @@ def _init(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from gridcore.config import load_config
     from gridcore.logs import configure_logs, get_logger
-    from gridcore.serving.asgi import is_loopback, open_socket
+    from gridcore.serving.asgi import open_socket
     from gridcore.serving.tls import check_tls
     from ledger.config import NodeConfig
 
@@ -123,7 +123,7 @@ def _run(args: argparse.Namespace) -> int:
     tls = config.listen.tls
     if tls is not None:
         check_tls(tls)
-    elif not is_loopback(config.listen.host):
+    elif config.listen.is_open_to_readers:
         get_logger(__name__).warning(
             "listens_without_tls",
             host=config.listen.host,

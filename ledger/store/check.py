@@ -101,6 +101,8 @@ def check_ledger(
         check_contracts(replay.application.state, contracts, pins)
         report.digest, report.state_root = derived.origin.header.digest(), derived.origin.header.state_root
         known = _open_guard(guard_path(data_dir, guard), report)
+        if known is not None:
+            resources.callback(known.close)
         db = _open_db(data_dir, genesis.digest, report)
         if db is not None:
             resources.callback(db.close)

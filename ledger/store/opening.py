@@ -79,6 +79,8 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     """Open guard (None: there is none), log and database; ``resources`` closes them. StoreError, UsageError: in one line what does not fit."""
     genesis_digest = digest_of_genesis(data_dir)
     guard = Guard.open(guard_file, files) if guard_file is not None else None
+    if guard is not None:
+        resources.callback(guard.close)
     blocks = _open_log(data_dir / LOG_NAME, files)
     resources.callback(blocks.close)
     with ExitStack() as of_db:

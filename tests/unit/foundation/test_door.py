@@ -7,9 +7,8 @@ import errno
 import resource
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from gridcore.serving.asgi import Limits, open_socket, serve
 from gridcore.serving.door import CLOSING_MAX, FILES, Door, Seldom, network_of, room_for_connections
 from gridcore.serving.tls import TlsFiles, check_tls
 from tests.waiting import until
+from tests.worlds.certificates import own_certificate
 
 PATIENCE_S = 30.0
 LARGE = bytes(1 << 20)
@@ -122,6 +122,47 @@ async def test_who_asks_for_much_and_reads_nothing_is_dropped(
         deaf.close()
 
 
+async def test_who_takes_an_answer_a_few_bytes_at_a_time_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, doors: list[Door]
+) -> None:
+    monkeypatch.setattr(asgi, "SEND_S", 1)
+    monkeypatch.setattr(asgi, "SLOWEST_BYTES_S", 1 << 20)
+    async with serving() as url:
+        slow = socket.create_connection(address_of(url))
+        slow.setblocking(False)
+        slow.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        await until(lambda: len(doors[0]) == 1)
+
+        async def take_some() -> bool:
+            with suppress(OSError):
+                slow.recv(100)
+            return len(doors[0]) == 0
+
+        await until(take_some)
+        slow.close()
+
+
+async def test_headers_that_trickle_in_have_an_end(doors: list[Door]) -> None:
+    async with serving(Limits(keep_alive_s=1)) as url:
+        slow = socket.create_connection(address_of(url))
+        slow.sendall(b"GET /page HTTP/1.1\r\n")
+        await until(lambda: len(doors[0]) == 1)
+
+        async def trickle() -> bool:
+            with suppress(OSError):
+                slow.sendall(b"x")
+            return len(doors[0]) == 0
+
+        await until(trickle)
+        slow.close()
+
+
+async def test_headers_of_more_than_16_kib_are_refused() -> None:
+    async with serving() as url:
+        answer = await raw(url, b"GET /page HTTP/1.1\r\nHost: x\r\nLong: " + bytes([120]) * (asgi.HEADER_BYTES_MAX + 1))
+    assert answer.startswith(b"HTTP/1.1 431")
+
+
 async def test_who_hangs_up_is_forgotten_at_once(doors: list[Door]) -> None:
     before = len(asyncio.all_tasks())
     async with serving() as url:
@@ -205,24 +246,7 @@ def test_an_ipv6_subscriber_is_one_address() -> None:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     """A certificate for 127.0.0.1 that signs itself."""
-    folder = tmp_path_factory.mktemp("tls")
-    files = TlsFiles(folder / "cert.pem", folder / "key.pem")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    names = ["-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"]
-    out = ["-keyout", str(files.key), "-out", str(files.certificate)]
-    subprocess.run([*command, *names, *out], check=True, capture_output=True)
-    return files
+    return own_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_a_server_with_a_certificate_is_believed_by_who_knows_it_and_by_nobody_else(tls: TlsFiles) -> None:

@@ -51,7 +51,8 @@ def test_power_counts_not_heads() -> None:
 
 
 def test_a_node_signs_one_header_of_a_height_and_gives_the_same_bytes_again(tmp_path: Path) -> None:
-    guard = Guard.create(tmp_path / "guard", 0, bytes(32), UnsyncedFiles())
+    Guard.create(tmp_path / "guard", 0, bytes(32), UnsyncedFiles())
+    guard = Guard.open(tmp_path / "guard", UnsyncedFiles())
     certifier = Certifier(CHAIN, [(KEYS[0].public_key, 1)], KEYS[0], guard, UnsyncedFiles())
     first = certifier.certify(1, DIGEST)
     assert certifier.certify(1, DIGEST) == first

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import resource
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -205,7 +207,7 @@ def test_three_syncs_make_a_block_durable(tmp_path: Path) -> None:
     files.steps.clear()
     decide(ledger, BLOCKS[0])
     ledger.close()
-    assert [step for step in files.steps if "sync" in step] == ["sync", "sync", "sync_directory"]
+    assert [step for step in files.steps if "sync" in step] == ["sync", "sync", "sync"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -452,3 +454,23 @@ def test_block_time_never_goes_back(tmp_path: Path) -> None:
     decide(ledger, BLOCKS[1])
     assert [ledger.header(height).time_s for height in (1, 2)] == [START_S + 500] * 2
     ledger.close()
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """Nothing can be opened meanwhile; what is open stays so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            Path("/dev/null").read_bytes()
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_without_descriptors_goes_on_making_blocks(tmp_path: Path) -> None:
+    with closing(open_ledger(tmp_path)) as ledger, without_descriptors():
+        for wires in BLOCKS:
+            assert set(decide(ledger, wires)) == {0}
+    assert check_ledger(tmp_path, CONTRACTS).height == len(BLOCKS)

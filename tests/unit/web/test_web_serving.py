@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 
 from gridcore.errors import InvariantError, UsageError
@@ -22,6 +25,7 @@ from gridweb.feed import Feed
 from ledger.client import NodeUnreachable
 from tests.unit.web.web_world import FakeNode, make_world
 from tests.waiting import until
+from tests.worlds.certificates import own_certificate
 
 PATIENCE_S = 30.0
 
@@ -78,6 +82,28 @@ async def test_a_demonstration_starts_while_its_node_is_not_there_yet(
     async with asyncio.timeout(PATIENCE_S):
         await serve_pages(parts, open_socket("127.0.0.1", 0), stop, ready=ready)
     assert urls[0].startswith("http://127.0.0.1:")
+
+
+async def test_pages_with_a_certificate_speak_tls_and_their_cookies_are_secure(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_node(monkeypatch, OneNode(away=True))
+    tls = own_certificate(tmp_path)
+    listen = ListenConfig(port=0, certificate=tls.certificate, certificate_key=tls.key)
+    config = replace(parts.config, web=replace(parts.config.web, listen=listen))
+    stop, urls = asyncio.Event(), asyncio.Queue[str]()
+    serving = asyncio.create_task(
+        serve_pages(replace(parts, config=config), open_socket("127.0.0.1", 0), stop, ready=urls.put_nowait)
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        url = await urls.get()
+        context = ssl.create_default_context(cafile=str(tls.certificate))
+        async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as http:
+            answer = await http.get("/sign-in")
+        assert url.startswith("https://")
+        assert answer.headers["Set-Cookie"].startswith("__Host-")
+        stop.set()
+        await serving
 
 
 async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
@@ -172,6 +198,7 @@ def test_a_demonstration_has_no_address_of_its_own_in_the_world(tmp_path: Path) 
         ({"public_url": "https://grid.example", "proxies": 1}, []),
         ({"public_url": "https://grid.example"}, ["all_browsers_seem_one"]),
         ({"listen": ListenConfig("0.0.0.0")}, ["listens_without_tls"]),
+        ({"listen": ListenConfig("0.0.0.0", certificate=Path("c.pem"), certificate_key=Path("k.pem"))}, []),
     ],
 )
 def test_what_is_mostly_not_meant_is_said_at_the_start(tmp_path: Path, web: dict[str, Any], events: list[str]) -> None:
