@@ -145,7 +145,7 @@ ENTRIES: Final[dict[str, Any]] = {
 }
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
-ROLES: Final = re.compile("administrator|clock|gateway|prosumer|regulator|utility")
+ROLES: Final = re.compile("administrator|aggregator|clock|gateway|prosumer|regulator|utility")
 REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
@@ -162,10 +162,16 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "ratio": range(1, 10_001),
         "reason?": TEXT_200,
     },
-    "party": {"area": NAME, "organisation": NAME, "trades": bool},
+    "party": {
+        "aggregator?": NAME,
+        "area": NAME,
+        "credit_nano?": range(10**18 + 1),
+        "organisation": NAME,
+        "trades": bool,
+    },
     "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
     "rules": {"prices": dict, "terms": dict},
-    "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 0, 6]},
+    "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {
         "contract": TEXT_64,
         "contract_pin": 32,

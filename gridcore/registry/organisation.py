@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.forms import Form, text
 from gridcore.registry.entity import Entity, Shape
 
-ROLES: Final = ("administrator", "clock", "gateway", "prosumer", "regulator", "utility")
+ROLES: Final = ("administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility")
 
 
 class Organisation(NamedTuple):

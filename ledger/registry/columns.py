@@ -82,6 +82,17 @@ class RegistryColumns:
     point_profile: Int64
     """Of each entry of ``point_entries``: place of its standing profile, -1 for none."""
     parties: tuple[str, ...]
+    party_entries: Dated
+    party_area: Int64
+    """Of each entry of ``party_entries``: place of its area, -1 for one that is not there."""
+    party_trades: Int64
+    """Of each entry of ``party_entries``: 1 where it may place orders."""
+    party_credit_nano: Int64
+    """Of each entry of ``party_entries``: how much it may owe, -1 without bound."""
+    aggregators: tuple[str, ...]
+    """Names of the signers that place orders for parties, ascending."""
+    party_aggregator: Int64
+    """Of each entry of ``party_entries``: place of its aggregator, -1 for none."""
     gateways: tuple[str, ...]
     numbers: Int64
     """Installations' numbers."""
@@ -143,6 +154,18 @@ class _Meter(NamedTuple):
     final: Sequence[int] = _NO_REGISTERS
 
 
+class _Parties(NamedTuple):
+    """Columns of parties."""
+
+    parties: tuple[str, ...]
+    party_entries: Dated
+    party_area: Int64
+    party_trades: Int64
+    party_credit_nano: Int64
+    aggregators: tuple[str, ...]
+    party_aggregator: Int64
+
+
 class _Points(NamedTuple):
     """Columns of points."""
 
@@ -180,9 +203,10 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     profiles = sorted(_entities(source, STANDING_PROFILE, lambda _: None), key=_by_name)
     calendars = tuple(sorted({record.calendar for record in _said(areas)}, key=str.encode))
     calendar_place = _places(calendars)
-    parties = _names(sorted(_unopened(source, PARTY), key=lambda party: party.number))
+    area_place = _places(_names(areas))
+    parties = _read_parties(source, area_place)
     gateways = _names(sorted(_unopened(source, GATEWAY), key=_by_name))
-    points = _read_points(source, _places(_names(areas)), area_zone, _places(parties), _places(_names(profiles)))
+    points = _read_points(source, area_place, area_zone, _places(parties.parties), _places(_names(profiles)))
     meters = _read_meters(source, _places(points.points), _places(gateways))
     return RegistryColumns(
         zones=_names(zones),
@@ -199,10 +223,25 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
         area_entries=_dated(areas),
         area_rules=_column(rules_place[record.rules] for record in _said(areas)),
         area_calendar=_column(calendar_place[record.calendar] for record in _said(areas)),
-        parties=parties,
+        **parties._asdict(),
         gateways=gateways,
         **points._asdict(),
         **meters._asdict(),
+    )
+
+
+def _read_parties(source: AllRegistered, area_place: Mapping[str, int]) -> _Parties:
+    parties = sorted(_entities(source, PARTY, _record), key=lambda party: party.number)
+    aggregators = sorted({party.aggregator for party in _said(parties) if party.aggregator is not None}, key=str.encode)
+    aggregator_place = _places(aggregators)
+    return _Parties(
+        parties=_names(parties),
+        party_entries=_dated(parties),
+        party_area=_column(area_place.get(party.area, -1) for party in _said(parties)),
+        party_trades=_column(party.trades for party in _said(parties)),
+        party_credit_nano=_column(-1 if party.credit_nano is None else party.credit_nano for party in _said(parties)),
+        aggregators=tuple(aggregators),
+        party_aggregator=_column(aggregator_place.get(party.aggregator or "", -1) for party in _said(parties)),
     )
 
 

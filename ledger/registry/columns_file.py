@@ -11,7 +11,7 @@ from ledger.registry.columns import RegistryColumns
 from ledger.registry.dated import Dated
 from ledger.registry.zones import Timeline
 
-_TYPE: Final = "registry-columns/3"
+_TYPE: Final = "registry-columns/4"
 _TYPES: Final = get_type_hints(RegistryColumns)
 """Each column of the record: of names, digests, numbers, dated entries or timelines."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ledger.leaves.columns import Int64
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
@@ -126,6 +127,19 @@ class Registry:
         return Zone(place, columns.zones[place], columns.timelines[place], areas, points)
 
 
+class PartiesInForce(NamedTuple):
+    """Parties at one time by number, int64[parties]; bool for trades.
+
+    area: place among all areas, -1 for a party that has not begun; trades: it may place orders; credit_nano: how much it may
+    owe, -1 without bound; aggregator: place among the registry's aggregators, -1 for none.
+    """
+
+    area: Int64
+    trades: NDArray[np.bool_]
+    credit_nano: Int64
+    aggregator: Int64
+
+
 class InForce:
     """The registry at one time, as of one height.
 
@@ -151,7 +165,20 @@ class InForce:
         self._calendar = _taken(columns.area_calendar, entry)
         in_force = columns.rules_entries.in_force(len(columns.rules), time_s, height)
         self._rules_entry = _taken(in_force, _taken(columns.area_rules, entry))
+        self._moment = (time_s, height)
         self._zones: dict[int, ZoneInForce] = {}
+
+    @cached_property
+    def parties(self) -> PartiesInForce:
+        """The parties of it."""
+        columns = self._registry.columns
+        entry = columns.party_entries.in_force(len(columns.parties), *self._moment)
+        return PartiesInForce(
+            area=_taken(columns.party_area, entry),
+            trades=_taken(columns.party_trades, entry, absent=0) > 0,
+            credit_nano=_taken(columns.party_credit_nano, entry),
+            aggregator=_taken(columns.party_aggregator, entry),
+        )
 
     def zone(self, zone: Zone) -> ZoneInForce:
         """One zone of it."""

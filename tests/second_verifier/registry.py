@@ -58,6 +58,7 @@ class Installation:
 class Party:
     area: str
     organisation: str
+    aggregator: str | None
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,11 @@ def _installation(item: Item) -> Installation | Ended:
 
 
 def _party(item: Item) -> Party:
-    fields = as_map(item, "area organisation trades")
+    fields = as_map(item, "area organisation trades", "aggregator credit_nano")
     as_bool(fields["trades"])
-    return Party(as_name(fields["area"]), as_name(fields["organisation"]))
+    as_int(fields.get("credit_nano", 0), 0, 10**18)
+    aggregator = as_name(fields["aggregator"]) if "aggregator" in fields else None
+    return Party(as_name(fields["area"]), as_name(fields["organisation"]), aggregator)
 
 
 def _point(item: Item) -> PointOfSupply:
@@ -203,9 +206,9 @@ def _signer(item: Item) -> Signer | Ended:
     key = as_bytes(fields["public_key"], 65)
     if not is_public_key(key):
         raise MalformedError("not a public key")
-    words = "administrator clock gateway prosumer regulator utility"
+    words = "administrator aggregator clock gateway prosumer regulator utility"
     roles = [as_word(role, words) for role in as_array(fields["roles"])]
-    if roles != sorted(set(roles)):
+    if not roles or roles != sorted(set(roles)):
         raise MalformedError("roles do not ascend")
     return Signer(as_name(fields["organisation"]), key, frozenset(roles))
 

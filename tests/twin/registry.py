@@ -10,7 +10,7 @@ from gridcore.sm3 import sm3
 from tests.twin.forms import NAME, TIME, ZEROS, Leaf, Transaction, fits, salted_root
 
 ENTRIES_MAX, ROW_BYTES_MAX = 64, 4_096
-ROLES = ["administrator", "clock", "gateway", "prosumer", "regulator", "utility"]
+ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
 KINDS = ["organisation", "signer", "gateway", "zone", "area", "rules", "party", "standing_profile", "point"]
 KINDS += ["installation"]
 SIGNER = [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}]
