@@ -15,6 +15,7 @@ from gridcore.envelope import decode_transaction
 from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
+from gridcore.rows import PackedRows
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import encode_book, encode_bundle
 from gridevidence.sources import (
@@ -28,7 +29,7 @@ from gridevidence.sources import (
 )
 from ledger.contract import Contract
 from ledger.evidence_ledger import ReaderEvidence, recorded
-from ledger.gates import load_areas, load_gate, load_gate_orders
+from ledger.gates import is_closed, load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.columns import Int64, chunks, split_row
@@ -75,11 +76,15 @@ def build_bundle(
 
 
 def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
-    """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared."""
+    """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared.
+
+    It is empty where the gate has closed without orders.
+    """
     found = reader.registry.zone_of_area(area_id)
-    clearing = None if found is None else CLEARING.load(reader, slot_start_s, found[0].name)
-    if found is None or clearing is None:
+    if found is None or not is_closed(reader, found[0], slot_start_s):
         raise EvidenceError(f"area {area_id}, slot {slot_start_s}: not cleared yet")
+    if CLEARING.load(reader, slot_start_s, found[0].name) is None:
+        return encode_book(SaltedRows(PackedRows.of([]), b""))
     orders = load_gate_orders(reader, found[0], slot_start_s, found[1])
     return encode_book(SaltedRows(orders.book_rows, book_seed(orders.seed)))
 
@@ -185,8 +190,9 @@ def _cleared_area(reader: LedgerReader, area: Area, slot_start_s: int) -> RowPro
 
 def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> list[ProvenOrder]:
     """Every order of the party that was filled, ascending by counter."""
-    gate = load_gate(reader, CLEARING.must(reader, slot_start_s, area.zone.name), area.number)
-    if not gate.orders:
+    clearing = CLEARING.load(reader, slot_start_s, area.zone.name)
+    gate = None if clearing is None else load_gate(reader, clearing, area.number)
+    if gate is None or not gate.orders:
         return []
     orders = load_gate_orders(reader, area.zone, slot_start_s, area.number)
     fills, number = orders.fills, reader.registry.party_number[party]

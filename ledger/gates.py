@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gridcore.errors import broken
 from gridcore.rows import PackedRows
 from ledger.leaves.book import SIDES, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
@@ -14,6 +15,7 @@ from ledger.leaves.clearing import CLEARING, ClearingLeaf
 from ledger.leaves.columns import Digests, split_row
 from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
+from ledger.leaves.progress import PROGRESS
 from ledger.registry.areas import Area
 from ledger.registry.zones import Zone
 from ledger.state.clear import area_seed, book_rows, by_order_id, fill_rows, order_id
@@ -78,9 +80,17 @@ def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate:
     )
 
 
+def is_closed(reader: LedgerReader, zone: Zone, slot_start_s: int) -> bool:
+    """Whether the gate of a slot has closed, and its orders, if it had any, are cleared."""
+    first_s, closes_s = zone.timeline.first_slot_start_s, slot_start_s - zone.timeline.gate_before_start_s
+    has_passed = slot_start_s >= first_s and reader.ledger_time_s >= closes_s
+    return has_passed and slot_start_s not in PROGRESS.must(reader, zone.name).books
+
+
 def load_areas(leaves: Leaves, zone: Zone, slot_start_s: int) -> ClearedLeaf:
     """What a cleared gate came to in every area of a zone."""
-    return load_cleared(leaves, slot_start_s, zone.name, len(zone.areas))
+    cleared = load_cleared(leaves, slot_start_s, zone.name, len(zone.areas))
+    return cleared if cleared is not None else broken(f"slot {slot_start_s} of zone {zone.name} was cleared")
 
 
 def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number: int) -> GateOrders:

@@ -77,11 +77,11 @@ def area_result(reader: LedgerReader, leaf: RunLeaf, number: int) -> AreaResult:
     """What a run says of the area of this number."""
     chunk, at = split_row(number)
     results = RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
-    cleared = CLEARED.must(reader, leaf.slot_start_s, leaf.zone, chunk)
+    cleared = CLEARED.load(reader, leaf.slot_start_s, leaf.zone, chunk)
     return AreaResult(
         rules=results.rules[at].tobytes(),
-        volume_wh=int(cleared.volume_wh[at]),
-        price_micro_per_kwh=int(cleared.price_micro_per_kwh[at]),
+        volume_wh=int(cleared.volume_wh[at]) if cleared else 0,
+        price_micro_per_kwh=int(cleared.price_micro_per_kwh[at]) if cleared else 0,
         sums={name: int(column[at]) for name, column in results.columns.items()},
         accounts_nano={
             account: join_amount(int(units[at]), int(results.totals_nano[account][at]))

@@ -207,14 +207,14 @@ class AllDays:
 def state_of(slot_start_s: int, values: SlotValues | None, area: AreaInfo, ledger_time_s: int) -> SlotState:
     """How far a slot is, by its row of the series (None: none yet) and by ledger time.
 
-    A slot that is cleared and past its metering deadline waits where the sums of its billed points are missing; where they are
-    there, its run is about to come.
+    A slot past its metering deadline waits where the sums of its billed points are missing; where they are there, its run is
+    about to come. A slot without orders and registers has no row.
     """
     if values is not None and values.settled:
         return SlotState.INITIAL
-    if values is not None and values.volume_wh is not None:
+    if ledger_time_s >= slot_start_s - int(area.rules["gate_before_start_s"]):
         due_s = slot_start_s + area.slot_s + int(area.rules["metering_deadline_s"])
-        is_waiting = ledger_time_s >= due_s and values.import_wh is None
+        is_waiting = ledger_time_s >= due_s and (values is None or values.import_wh is None)
         return SlotState.WAITING if is_waiting else SlotState.CLEARED
     opens_s = slot_start_s - int(area.rules["open_before_start_s"])
     return SlotState.OPEN if ledger_time_s >= opens_s else SlotState.LATER

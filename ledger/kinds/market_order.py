@@ -11,6 +11,7 @@ from gridcore.registry.party import PARTY
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
 from ledger.leaves.book import SIDES, Order, append_order, load_orders
+from ledger.leaves.progress import open_book
 from ledger.registry.zones import Zone
 from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
@@ -45,6 +46,8 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
         quantity_wh=content.quantity_wh,
         side=SIDES[content.side],
     )
+    if not index:
+        open_book(draft, content.slot_start_s, zone.name)
     seed = sm3(transaction.signature)
     append_order(draft, content.slot_start_s, zone.name, len(index), order, transaction.id, seed)
     index[place] = transaction.id

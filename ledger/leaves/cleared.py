@@ -26,6 +26,12 @@ class ClearedLeaf(NamedTuple):
     rules: Digests
     seed: bytes
 
+    @property
+    def trade_prices_micro_per_kwh(self) -> list[int | None]:
+        """The price of each area, None where nothing was traded."""
+        pairs = zip(self.has_price.tolist(), self.price_micro_per_kwh.tolist(), strict=True)
+        return [price if has_price else None for has_price, price in pairs]
+
     def take(self, areas: slice) -> ClearedLeaf:
         """Those of some areas."""
         columns: dict[str, Any] = {name: getattr(self, name)[areas] for name in (*_COLUMNS, *_DIGESTS)}
@@ -54,8 +60,10 @@ def _encode(record: ClearedLeaf) -> Value:
 CLEARED: Final = Family("cleared", _key, _decode, _encode)
 
 
-def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf:
-    """What a cleared gate came to in all ``areas`` areas of a zone, at least one."""
+def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf | None:
+    """What a gate came to in all ``areas`` areas of a zone, at least one; None where the zone had no orders."""
+    if CLEARED.load(leaves, slot_start_s, zone, 0) is None:
+        return None
     parts = [CLEARED.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(areas)]
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in (*_COLUMNS, *_DIGESTS)

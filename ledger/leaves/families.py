@@ -25,11 +25,13 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN
 from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
+from ledger.leaves.turn import TURN
 from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, BOOK, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE, EXCEPTION, SEEN,
+    TURN,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
+from ledger.leaves.turn import TURN, TurnLeaf
 from ledger.registry.zones import Timeline, Zone
 from ledger.state.clear import clear_slot
 from ledger.state.draft import Draft
@@ -24,20 +26,32 @@ class Budget:
 
 def run_due_work(draft: Draft) -> bool:
     """Do what has fallen due, zone by zone, within the block's budget; returns whether due work is left over."""
-    budget = Budget()
-    pending = [_run_zone(draft, zone, budget) for zone in draft.registry.zones]
+    budget, turn = Budget(), TURN.load(draft)
+    pending, last = [], turn
+    for zone in _in_turn(draft.registry.zones, turn):
+        has_rows = budget.rows > 0
+        pending.append(_run_zone(draft, zone, budget))
+        if has_rows and budget.rows <= 0:
+            last = TurnLeaf(zone.name)
+    if last is not None and last != turn:
+        TURN.save(draft, last)
     return any(pending)
+
+
+def _in_turn(zones: Sequence[Zone], turn: TurnLeaf | None) -> list[Zone]:
+    """The zones by name; those that the budget did not reach last time go first."""
+    after = b"" if turn is None else turn.after.encode()
+    return sorted(zones, key=lambda zone: zone.name.encode() <= after)
 
 
 def _run_zone(draft: Draft, zone: Zone, budget: Budget) -> bool:
     """One zone: gates, then initial runs, then waiting runs."""
     before = PROGRESS.must(draft, zone.name)
     timeline, slot_s, now_s = zone.timeline, draft.slot_s, draft.ledger_time_s
-    gate_s, run_s = before.gate_slot_start_s, before.run_slot_start_s
+    books, run_s = list(before.books), before.run_slot_start_s
     waiting = list(before.waiting)
-    while now_s >= gate_s - timeline.gate_before_start_s and budget.rows > 0:
-        budget.rows -= max(clear_slot(draft, zone, gate_s), 1)
-        gate_s += slot_s
+    while books and now_s >= books[0] - timeline.gate_before_start_s and budget.rows > 0:
+        budget.rows -= clear_slot(draft, zone, books.pop(0))
     run_after_s = slot_s + timeline.metering_deadline_s
     while now_s >= run_s + run_after_s and len(waiting) < WAITING_SLOTS_MAX and budget.rows > 0:
         budget.rows -= _cost(draft, zone, run_s)
@@ -50,7 +64,7 @@ def _run_zone(draft: Draft, zone: Zone, budget: Budget) -> bool:
         budget.rows -= _cost(draft, zone, slot_start_s)
         if settle_slot(draft, zone, slot_start_s):
             waiting.remove(slot_start_s)
-    progress = ProgressLeaf(gate_s, run_s, untried, waiting)
+    progress = ProgressLeaf(run_s, books, untried, waiting)
     if progress != before:
         PROGRESS.save(draft, progress, zone.name)
     return _is_left(progress, timeline, slot_s, now_s)
@@ -69,7 +83,7 @@ def _cost(draft: Draft, zone: Zone, slot_start_s: int) -> int:
 
 def _is_left(progress: ProgressLeaf, timeline: Timeline, slot_s: int, now_s: int) -> bool:
     """Whether a zone with this progress has a gate, a run or an untried slot to work on."""
-    gate_due = now_s >= progress.gate_slot_start_s - timeline.gate_before_start_s
+    gate_due = bool(progress.books) and now_s >= progress.books[0] - timeline.gate_before_start_s
     run_due = now_s >= progress.run_slot_start_s + slot_s + timeline.metering_deadline_s
     return bool(gate_due or (run_due and len(progress.waiting) < WAITING_SLOTS_MAX) or progress.untried)
 

@@ -53,7 +53,7 @@ def _leaves(genesis: Genesis, entities: _Entities) -> Iterator[tuple[str, Value]
         yield DELIVERY.key(name), DELIVERY.encode(DeliveryLeaf())
     for name, first in _of_kind(entities, ZONE.kind):
         first_slot_s = ZONE.record_of(first.value).first_slot_start_s
-        yield PROGRESS.key(name), PROGRESS.encode(ProgressLeaf(first_slot_s, first_slot_s))
+        yield PROGRESS.key(name), PROGRESS.encode(ProgressLeaf(first_slot_s))
 
 
 def _of_kind(entities: _Entities, kind: str) -> list[tuple[str, Row]]:

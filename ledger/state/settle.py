@@ -150,15 +150,14 @@ def _settle(draft: Draft, contract: Contract, slot: Slot, head: Sequence[Int64])
     zone, order = slot.zone, slot.zone.settling
     import_wh, export_wh = head[-2:]
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
-    bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()))
-    trade_prices = zip(cleared.has_price.tolist(), cleared.price_micro_per_kwh.tolist(), strict=True)
+    bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()) if cleared else 0)
     return contract.settle(
         zone.area[order],
         import_wh[order],
         export_wh[order],
         bought_wh[order],
         sold_wh[order],
-        trade_prices_micro_per_kwh=[price if has_price else None for has_price, price in trade_prices],
+        trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(zone.rules),
         prices=[rules.prices for rules in rules_of_areas(draft, zone)],
     )
 

@@ -17,8 +17,8 @@ from gridcore.errors import InvariantError
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
-from ledger.leaves.clearing import CLEARING
 from ledger.leaves.delivery import DELIVERY
+from ledger.leaves.progress import PROGRESS
 from ledger.state import due
 from ledger.state.due import Budget
 from ledger.store.check import check_ledger
@@ -31,7 +31,7 @@ from tests.waiting import until
 from tests.worlds.clocks import ManualClock
 from tests.worlds.consortium import SLOT_S
 from tests.worlds.faults import FullDisk
-from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
+from tests.worlds.feeders import FEEDERS, FIRST_SLOT_S, ON_BLOCK_TIME, START_S, batches, clock_advance
 from tests.worlds.ledgers import open_ledger
 from tests.worlds.transactions import transaction_id
 
@@ -95,11 +95,11 @@ async def test_there_are_no_empty_blocks(tmp_path: Path, monkeypatch: pytest.Mon
     let_it_look = count_looks(ledger, monkeypatch)
     async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
         await let_it_look()
-        assert height(engine) == 1, "the gates that have closed"
+        assert height(engine) == 0, "gates without orders have closed"
         assert await submit(engine, wire) == [Code.ACCEPTED]
         assert await submit(engine, wire) == [Code.EXISTS]
         await let_it_look()
-        assert height(engine) == 2
+        assert height(engine) == 1
     ledger.close()
 
 
@@ -297,9 +297,10 @@ async def test_closing_tells_whoever_waits_and_keeps_what_was_decided(tmp_path: 
         assert height(engine) == decided
 
 
-async def all_cleared(ledger: Ledger, slots: int) -> None:
-    """Wait until so many slots are cleared and nothing is left over."""
-    await until(lambda: len(ledger.leaf_keys(CLEARING.prefix)) >= slots and not ledger.work_pending)
+async def all_run(ledger: Ledger, slots: int) -> None:
+    """Wait until so many slots are behind the zone's runs and nothing is left over."""
+    end_s = FIRST_SLOT_S + slots * SLOT_S
+    await until(lambda: PROGRESS.must(ledger, "z-1").run_slot_start_s >= end_s and not ledger.work_pending)
 
 
 async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
@@ -309,7 +310,7 @@ async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
     for number, restarted in enumerate((False, True)):
         data_dir = tmp_path / str(number)
         slots = 20
-        wire = clock_advance(START_S + slots * SLOT_S)
+        wire = clock_advance(FIRST_SLOT_S + (slots + 1) * SLOT_S)
         if restarted:
             ledger = open_ledger(data_dir)
             assert ledger.make_block(ledger.examine([wire])).work_pending
@@ -317,8 +318,8 @@ async def test_due_work_that_is_left_over_is_done_at_once_also_after_a_restart(
         async with running(data_dir) as engine:
             if not restarted:
                 assert await submit(engine, wire) == [Code.ACCEPTED]
-            await all_cleared(engine._ledger, slots)
-            assert await submit(engine, clock_advance(START_S + slots * SLOT_S + 1)) == [Code.ACCEPTED]
+            await all_run(engine._ledger, slots)
+            assert await submit(engine, clock_advance(FIRST_SLOT_S + (slots + 1) * SLOT_S + 1)) == [Code.ACCEPTED]
             sizes = [len(engine._ledger.results(at)) for at in range(1, height(engine) + 1)]
             assert (sizes[0], set(sizes[1:-1]), sizes[-1]) == (1, {0}, 1)
         assert check_ledger(data_dir, CONTRACTS).problems == []
@@ -332,8 +333,9 @@ async def test_on_a_chain_with_block_time_work_falls_due_without_a_transaction(
     let_it_look = count_looks(ledger, monkeypatch)
     async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
         for slots in range(1, 4):
-            clock.advance_to(START_S + slots * SLOT_S)
-            assert await engine.wait_clock(START_S + slots * SLOT_S - 1, 20) == START_S + slots * SLOT_S
+            due_s = FIRST_SLOT_S + (slots + 1) * SLOT_S
+            clock.advance_to(due_s)
+            assert await engine.wait_clock(due_s - 1, 20) == due_s
             await let_it_look()
             assert height(engine) == slots, "one block, then silence"
     ledger.close()

@@ -104,7 +104,7 @@ class Told:
             "calendar/local": calendar,
             **entity_leaves(self.genesis_rows),
             "delivery/gw1": {"counter": 0, "epoch": 1, "last": NO_DIGEST, "last_boundary_s": -1},
-            "progress/z1": {"gate_slot_start_s": START_S, "run_slot_start_s": START_S, "untried": [], "waiting": []},
+            "progress/z1": {"books": [], "run_slot_start_s": START_S, "untried": [], "waiting": []},
         }
         return ChainBuilder(genesis, leaves, OLD_SIGNERS)
 

@@ -58,6 +58,9 @@ def take_order(twin: Twin, tx: Transaction) -> int:
     new: Leaf = {column: Column([*chunk[column], value]) for column, value in zip(BOOK, values, strict=True)}
     new |= {"ids": chunk["ids"] + tx.id, "seeds": chunk["seeds"] + sm3(tx.signature)}
     twin.leaves[key] = new
+    if not book:
+        progress = twin.leaves[f"progress/{zone}"]
+        twin.leaves[f"progress/{zone}"] = progress | {"books": sorted([*progress["books"], slot])}
     return 0
 
 

@@ -147,7 +147,8 @@ def filled_wh(twin: Twin, zone: str, slot: int) -> dict[tuple[str, int], int]:
 def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:
     """By area number: the price at which the slot was cleared, 0 where nothing was."""
     cleared = chunks(twin, f"cleared/{slot}/{zone}")
-    return [price for leaf in cleared for price in leaf["price_micro_per_kwh"]]
+    prices = [price for leaf in cleared for price in leaf["price_micro_per_kwh"]]
+    return prices or [0] * len(twin.registry.areas[zone])
 
 
 def write_positions(

@@ -50,8 +50,7 @@ class Twin:
             self.leaves[f"delivery/{name}"] = delivery
         for zone in sorted(self.registry.zones, key=str.encode):
             first_s = self.timeline(zone)["first_slot_start_s"]
-            cursors = {"gate_slot_start_s": first_s, "run_slot_start_s": first_s}
-            self.leaves[f"progress/{zone}"] = cursors | {"untried": [], "waiting": []}
+            self.leaves[f"progress/{zone}"] = {"run_slot_start_s": first_s, "books": [], "untried": [], "waiting": []}
 
     # -------------------------------------------------------------------------------------------- what is in force
 
@@ -106,8 +105,11 @@ class Twin:
             for index, tx in enumerate(decoded):
                 if is_clock[index] is turn:
                     codes[index] = self.apply_transaction(tx, is_signed)
-        for zone in self.zones:
+        for zone in self.in_turn():
+            had_rows = self.budget > 0
             self.do_due_work(zone)
+            if had_rows and self.budget <= 0:
+                self.leaves["turn"] = {"after": zone}
         new = self.leaves.keys() - set(self.numbered)
         self.numbered += sorted(new, key=str.encode)
         return codes
@@ -173,6 +175,12 @@ class Twin:
 
     # ---------------------------------------------------------------------------------------------------- due work
 
+    def in_turn(self) -> list[str]:
+        """The zones by name, beginning behind the one that took the rest of a budget last."""
+        after = self.leaves.get("turn", {"after": ""})["after"].encode()
+        behind = [zone for zone in self.zones if zone.encode() > after]
+        return [*behind, *(zone for zone in self.zones if zone not in behind)]
+
     def do_due_work(self, zone: str) -> None:
         """Gates, then initial runs, then waiting slots, while the block's budget lasts."""
         timeline, now = self.timeline(zone), self.ledger_time_s
@@ -180,9 +188,9 @@ class Twin:
         waiting: list[int] = list(progress["waiting"])
         ahead_s = self.slot_s + timeline["metering_deadline_s"]
 
-        while self.budget > 0 and now >= progress["gate_slot_start_s"] - timeline["gate_before_start_s"]:
-            self.budget -= max(1, market.clear_slot(self, zone, progress["gate_slot_start_s"]))
-            progress["gate_slot_start_s"] += self.slot_s
+        books: list[int] = list(progress["books"])
+        while self.budget > 0 and books and now >= books[0] - timeline["gate_before_start_s"]:
+            self.budget -= market.clear_slot(self, zone, books.pop(0))
 
         while self.budget > 0 and len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s:
             if not self.try_to_settle(zone, progress["run_slot_start_s"]):
@@ -196,8 +204,8 @@ class Twin:
                     untried.append(slot)
                 elif self.try_to_settle(zone, slot):
                     waiting.remove(slot)
-        self.leaves[f"progress/{zone}"] = progress | {"untried": untried, "waiting": waiting}
-        is_gate_due = now >= progress["gate_slot_start_s"] - timeline["gate_before_start_s"]
+        self.leaves[f"progress/{zone}"] = progress | {"books": books, "untried": untried, "waiting": waiting}
+        is_gate_due = bool(books) and now >= books[0] - timeline["gate_before_start_s"]
         is_run_due = len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s
         self.work_left = self.work_left or is_gate_due or is_run_due or bool(untried)
 

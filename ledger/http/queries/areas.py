@@ -50,7 +50,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
 
 
 def progress(view: LedgerView, area_id: str) -> Json:
-    """Which slot of an area is cleared next, and which is settled next: those of its zone."""
+    """Which slots of an area are cleared and settled next: those of its zone."""
     area = view.area(area_id)
     return {"area": area.id, **plain(PROGRESS.encode(PROGRESS.must(view.reader, area.zone.name)))}
 

@@ -8,7 +8,7 @@ from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
-from ledger.gates import ShownOrder, load_gate, load_shown_orders
+from ledger.gates import ShownOrder, is_closed, load_gate, load_shown_orders
 from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
 from ledger.http.queries.answers import page, plain, settling_window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
@@ -35,13 +35,19 @@ def _shown(order: ShownOrder) -> Json:
 
 
 def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
-    """Price, volume and roots of a cleared gate: what its zone's clearing says of the area, and the leaf."""
+    """Price, volume and roots of a cleared gate: what its zone's clearing says of the area, and the leaf.
+
+    A gate that closed without orders in the zone has no leaf and no roots.
+    """
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    leaf = CLEARING.load(view.reader, slot_start_s, area.zone.name)
-    gate = None if leaf is None else load_gate(view.reader, leaf, area.number)
-    if leaf is None or gate is None:
+    if not is_closed(view.reader, area.zone, slot_start_s):
         raise _not_cleared(area_id, slot_start_s)
+    leaf = CLEARING.load(view.reader, slot_start_s, area.zone.name)
+    if leaf is None:
+        without = {"orders": 0, "price_micro_per_kwh": None, "volume_wh": 0}
+        return {"area": area.id, "slot_start_s": slot_start_s, "zone": area.zone.name, **without}
+    gate = load_gate(view.reader, leaf, area.number)
     return {
         **plain(CLEARING.encode(leaf)),
         "area": area.id,
@@ -58,7 +64,7 @@ def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous book of a cleared gate as ``verify --with-book`` reads it (docs/spec/bundle.md, "Book")."""
     area = view.area(area_id)
     view.check_slot("slot", slot_start_s)
-    if CLEARING.load(view.reader, slot_start_s, area.zone.name) is None:
+    if not is_closed(view.reader, area.zone, slot_start_s):
         raise _not_cleared(area_id, slot_start_s)
     return build_book(view.reader, area.id, slot_start_s)
 

@@ -199,6 +199,17 @@ async def test_the_book_is_the_one_under_the_clearings_root(tmp_path: Path) -> N
         assert (book["type"], book["version"], len(leaves)) == ("gridledger-book", 2, 2)
 
 
+async def test_a_gate_that_closed_without_orders_had_none_and_its_book_is_empty(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        client, idle = node.client("reg"), {"area": "a-2", "slot_start_s": FIRST_S, "zone": "z-2"}
+        answer = await client.query(f"areas/a-2/slots/{FIRST_S}/clearing")
+        assert answer == {**idle, "orders": 0, "price_micro_per_kwh": None, "volume_wh": 0}
+        assert cbor.decode(await client.fetch_bytes("book", area="a-2", slot=FIRST_S))["book"] == []
+        with pytest.raises(NodeRefused, match="not cleared yet"):
+            await client.query(f"areas/a-2/slots/{FIRST_S + 8 * SLOT_S}/clearing")
+
+
 async def test_evidence_is_a_bundle_that_verifies(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         await settled(node)

@@ -34,6 +34,7 @@ from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RunLeaf
 from ledger.leaves.runs import RunsLeaf
 from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
+from ledger.leaves.turn import TurnLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
 COLUMN = np.array([-(2**63), 0, 2**63 - 1], dtype=np.int64)
@@ -56,7 +57,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         for kind in ENTITY_FAMILIES
     },
     "delivery": (("gw-1",), DeliveryLeaf(3, 1, DIGEST, 900)),
-    "progress": (("Z",), ProgressLeaf(900, 1800, [0], [0, 900])),
+    "progress": (("Z",), ProgressLeaf(900, [1800], [0], [0, 900])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
     "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 5, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
@@ -79,12 +80,14 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "accounts": (("Z", 0), AccountsLeaf({"levy": COLUMN}, {"levy": np.array([0, 1, 999_999_999])}, SEED)),
     "balance": (("Z", 0), BalanceLeaf(COLUMN, np.array([0, 1, 999_999_999]), SEED)),
     "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [RowVerdict(0, 7, 83)])),
+    "turn": ((), TurnLeaf("Z")),
     "seen": ((48,), SeenLeaf(48, [SeenId("s", bytes(16), DIGEST)])),
 }
 """One record of each family, with what names its leaf."""
 OPTIONAL = {
     **{kind: {"folded", "folded_to_s"} for kind in ENTITY_FAMILIES},
     "delivery": {"counter", "epoch", "last", "last_boundary_s"},
+    "progress": {"books", "untried", "waiting"},
 }
 """Fields that a stored map may lack: those of entities, and what a gateway or zone starts with."""
 

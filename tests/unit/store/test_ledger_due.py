@@ -39,7 +39,7 @@ def test_work_is_due_exactly_when_an_empty_block_would_do_something(
 
 
 def test_looking_for_work_applies_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=ManualClock(FIRST_SLOT_S + SLOT_S))
+    ledger = open_ledger(tmp_path, ON_BLOCK_TIME, clock=ManualClock(FIRST_SLOT_S + 2 * SLOT_S))
     monkeypatch.setattr(application, "apply_block", lambda *_: broken("nothing is applied"))
     assert ledger.is_work_due()
     ledger.close()

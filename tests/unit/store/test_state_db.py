@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from gridcore.errors import UsageError
-from ledger.leaves.clearing import CLEARING
 from ledger.leaves.delivery import DELIVERY
 from ledger.store.check import check_ledger
 from ledger.store.rows import Change
@@ -63,7 +62,7 @@ def test_each_leaf_knows_the_block_that_wrote_it_last(tmp_path: Path) -> None:
     fill(tmp_path)
     heights = dict(rows(tmp_path, "SELECT key, height FROM leaves"))
     assert heights["chain"] == 0
-    assert heights["progress/z-1"] == 1
+    assert heights["progress/z-1"] == 0
     assert heights[DELIVERY.key("gw-1")] == 3
     assert heights[REGISTERS] == 3
 
@@ -71,14 +70,13 @@ def test_each_leaf_knows_the_block_that_wrote_it_last(tmp_path: Path) -> None:
 def test_changes_are_told_up_to_the_newest_height_or_to_one_that_is_whole(tmp_path: Path) -> None:
     fill(tmp_path)
     with closing(open_ledger(tmp_path)) as ledger:
-        first, second = [Change(1, CLEARING.key(FIRST_SLOT_S, "z-1"))], [batch(2, "gw-1")]
+        second = [batch(2, "gw-1")]
         third = [batch(3, "gw-1"), batch(3, "gw-2"), Change(3, REGISTERS)]
         for after, most, height, expected in (
-            (0, 10, 4, first + second + third),
-            (0, 5, 4, first + second + third),
-            (0, 4, 2, first + second),  # the third height would have to be cut
-            (0, 2, 2, first + second),
-            (0, 1, 1, first),
+            (0, 10, 4, second + third),
+            (0, 4, 4, second + third),
+            (0, 3, 2, second),  # the third height would have to be cut
+            (0, 1, 2, second),
             (2, 1, 3, third),  # one height at least, however many rows it has
             (2, 3, 4, third),
             (3, 1, 4, []),

@@ -202,8 +202,8 @@ def test_the_strip_of_an_area_covers_its_day_once() -> None:
     strip = strip_of(area_day(area_of(), DAY, rows, START_S + 3 * SLOT_S))
     assert [(one.state, one.first, one.length) for one in strip[:3]] == [
         (SlotState.INITIAL, 0, 2),
-        (SlotState.CLEARED, 2, 1),
-        (SlotState.OPEN, 3, 93),
+        (SlotState.CLEARED, 2, 2),
+        (SlotState.OPEN, 4, 92),
     ]
     assert sum(one.length for one in strip) == 96
 
@@ -238,7 +238,7 @@ def test_a_waiting_slot_stakes_the_mean_of_the_whole_area_or_all_limits() -> Non
     meters = [meter_of(), meter_of("M-2", "p-2", 5_000), meter_of("F", None)]
     (trouble,) = waiting_troubles(day, meters)
     assert (trouble.at_s, trouble.stake_nano) == (START_S + SLOT_S, (900 + 400) * 680_000)
-    (unsettled,) = waiting_troubles(area_day(area_of(), DAY, [waits], START_S + 3 * SLOT_S), meters)
+    _without_a_row, unsettled = waiting_troubles(area_day(area_of(), DAY, [waits], START_S + 3 * SLOT_S), meters)
     assert (unsettled.stake_nano, unsettled.basis) == (15_000 * 680_000, Basis.LIMIT)
 
 

@@ -74,7 +74,10 @@ def give_area(world: World, name: str, party: str = "H001") -> None:
 
 
 async def utility_world(folder: Path, areas: list[str]) -> World:
-    """A world of these areas, each with one settled slot in which 300 Wh were traded, and a node that answers everything."""
+    """A world of these areas, each with one settled slot in which 300 Wh were traded, and a node that answers everything.
+
+    All registers of the later slots are there, and their runs are about to come.
+    """
     world = make_world(folder)
     answers = world.node.answers
     answers["areas"] = {"areas": [area_answer(name) for name in areas], "contracts": [CONTRACT]}
@@ -114,6 +117,11 @@ async def utility_world(folder: Path, areas: list[str]) -> World:
     }
     row = tuple(values[name] for name in SLOTS.fields)
     await world.series.write(SLOTS, [Row((name,), FIRST_S, row) for name in areas])
+    unsettled = {**dict.fromkeys(SLOTS.fields), "orders": 0, "volume_wh": 0, "settled": 0}
+    unsettled |= {"expected": 2, "committed": 2, "import_wh": 0, "export_wh": 0}
+    later_s = range(FIRST_S + SLOT_S, NOW_S, SLOT_S)
+    later = tuple(unsettled[name] for name in SLOTS.fields)
+    await world.series.write(SLOTS, [Row((name,), at_s, later) for name in areas for at_s in later_s])
     return world
 
 
