@@ -28,6 +28,8 @@ class Code(IntEnum):
     TOO_MANY_IDS = 21
     CLOCK_NOT_AHEAD = 30
     CLOCK_IS_BLOCK_TIME = 31
+    CLOCK_STEP_TOO_LONG = 32
+    CLOCK_WORK_PENDING = 33
     WRONG_EPOCH = 40
     COUNTER_GAP = 41
     COUNTER_REUSED = 42
@@ -60,5 +62,13 @@ class Code(IntEnum):
 
 
 RETRY = frozenset(
-    {Code.WAITING, Code.NODE_BUSY, Code.TOO_MANY_IDS, Code.COUNTER_GAP, Code.FUTURE_BOUNDARY, Code.NOT_OPEN_YET}
+    {
+        Code.WAITING,
+        Code.NODE_BUSY,
+        Code.TOO_MANY_IDS,
+        Code.CLOCK_WORK_PENDING,
+        Code.COUNTER_GAP,
+        Code.FUTURE_BOUNDARY,
+        Code.NOT_OPEN_YET,
+    }
 )

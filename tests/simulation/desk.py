@@ -67,6 +67,13 @@ class Desk:
         chosen = None if client_id is None else client_id.to_bytes(16, "big")
         return self.sender.clock(to_s, client_id=chosen, valid_until_s=valid_until_s)
 
+    def wait_until(self, to_s: int) -> None:
+        """Blocks until ledger time is ``to_s`` and nothing is left to do."""
+        for wire in self.sender.clocks(to_s):
+            assert self.apply(wire) == [0]
+            while self.twin.work_left:
+                self.apply()
+
     def batch(self, boundary_s: int, rows: list[tuple[int, int, int]], counter: int, previous: bytes) -> bytes:
         """Rows are (meter, import Wh, export Wh)."""
         return self.sender.batch("gw", boundary_s, rows, counter=counter, previous=previous)

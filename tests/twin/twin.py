@@ -14,6 +14,7 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 """(public key, signed bytes, signature) -> whether the signature is good."""
 
 BUDGET, WAITING_MAX, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 4_096, 86_400
+STEP_MAX_S = 86_400
 
 
 class Twin:
@@ -168,8 +169,13 @@ class Twin:
 
     def advance_clock(self, body: Leaf) -> int:
         """Simulated time moves by signed steps alone."""
-        if body["to_s"] <= self.ledger_time_s:
-            return 30
+        code = first(
+            (body["to_s"] <= self.ledger_time_s, 30),
+            (body["to_s"] > self.ledger_time_s + STEP_MAX_S, 32),
+            (any(self.has_work(zone) for zone in self.zones), 33),
+        )
+        if code:
+            return code
         self.ledger_time_s = body["to_s"]
         return 0
 
@@ -205,9 +211,16 @@ class Twin:
                 elif self.try_to_settle(zone, slot):
                     waiting.remove(slot)
         self.leaves[f"progress/{zone}"] = progress | {"books": books, "untried": untried, "waiting": waiting}
+        self.work_left = self.work_left or self.has_work(zone)
+
+    def has_work(self, zone: str) -> bool:
+        """Whether a gate or an initial run of the zone is due, or a slot waits for its turn."""
+        timeline, now, progress = self.timeline(zone), self.ledger_time_s, self.leaves[f"progress/{zone}"]
+        books, is_full = progress["books"], len(progress["waiting"]) >= WAITING_MAX
+        ahead_s = self.slot_s + timeline["metering_deadline_s"]
         is_gate_due = bool(books) and now >= books[0] - timeline["gate_before_start_s"]
-        is_run_due = len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s
-        self.work_left = self.work_left or is_gate_due or is_run_due or bool(untried)
+        is_run_due = not is_full and now >= progress["run_slot_start_s"] + ahead_s
+        return is_gate_due or is_run_due or bool(progress["untried"])
 
     def try_to_settle(self, zone: str, slot: int) -> bool:
         """Settle a slot if it is complete; the budget pays for the attempt."""

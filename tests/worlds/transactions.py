@@ -19,6 +19,9 @@ from gridcore.transactions.readings import Reading, attach, split_attachment
 from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
 from tests.worlds.keys import sign
 
+DAY_S = 86_400
+"""As far as one step of the clock may lead."""
+
 
 @dataclass
 class Sender:
@@ -54,6 +57,10 @@ class Sender:
         )
         self.now_s = to_s
         return self.signed(signer, content)
+
+    def clocks(self, to_s: int) -> list[bytes]:
+        """The steps of the clock to ``to_s``, each as long as one may be; each belongs into a block of its own."""
+        return [self.clock(min(step_s, to_s)) for step_s in range(self.now_s + DAY_S, to_s + DAY_S, DAY_S)]
 
     def register(
         self, rows: Sequence[Row], *, signer: str = "admin", valid_until_s: int | None = None, key: str = ""

@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 
 from gridcore import cbor
+from gridcore.codes import Code
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.progress import PROGRESS
 from ledger.state import due
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium
-from tests.worlds.feeders import FEEDERS
+from tests.worlds.feeders import FEEDERS, FIRST_SLOT_S
 from tests.worlds.keys import sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
@@ -56,3 +57,23 @@ def test_zones_take_turns_where_the_budget_does_not_reach_all(monkeypatch: pytes
         assert ledger.apply([]).work_pending
     moved = [(PROGRESS.must(ledger.state, zone).run_slot_start_s - FIRST_S) // SLOT_S for zone in ("z-1", "z-2")]
     assert moved == [6, 6]
+
+
+def test_a_step_of_the_clock_is_a_day_at_most() -> None:
+    ledger, sender = MemoryLedger(FEEDERS.genesis), cheap_sender(FEEDERS)
+    century_s = 100 * 365 * DAY_S
+    steps = [sender.clock(FEEDERS.start_s + step_s, valid_until_s=FEEDERS.start_s) for step_s in (century_s, DAY_S + 1)]
+    applied = ledger.apply(steps)
+    assert [result.code for result in applied.results] == [Code.CLOCK_STEP_TOO_LONG] * 2
+    assert (applied.changes, ledger.ledger_time_s) == ({}, FEEDERS.start_s)
+
+
+def test_the_clock_waits_until_the_work_of_its_last_step_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, sender = MemoryLedger(FEEDERS.genesis), cheap_sender(FEEDERS)
+    monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=2))
+    first, second = sender.clock(FIRST_SLOT_S + 6 * SLOT_S), sender.clock(FIRST_SLOT_S + 7 * SLOT_S)
+    codes = [result.code for result in ledger.apply([first, second]).results]
+    assert codes == [Code.ACCEPTED, Code.CLOCK_WORK_PENDING]
+    while ledger.apply([]).work_pending:
+        pass
+    assert [result.code for result in ledger.apply([second]).results] == [Code.ACCEPTED]

@@ -105,7 +105,12 @@ async def test_observations_are_kept_and_the_lowest_voltage_stands_in_the_slot_t
     async with running_node(tmp_path / "ledger") as node:
         signing, store = node.sender(), new_store(tmp_path)
         await submit_all(
-            node.client(), [[signing.clock(END_S)], [signing.batch("gw-1", END_S, [(1, 5, 0)], observations=data)]]
+            node.client(),
+            [
+                [signing.clock(FIRST_S)],
+                [signing.clock(END_S)],
+                [signing.batch("gw-1", END_S, [(1, 5, 0)], observations=data)],
+            ],
         )
         rows = await projected(node, store)
         await store.close()
