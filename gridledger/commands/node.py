@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridledger.commands import print_progress, print_result
+from gridledger import node_data
+from gridledger.commands import print_result
 
 if TYPE_CHECKING:
     import socket
@@ -28,7 +29,7 @@ EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledg
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="init|run|check|status|archive|restore|renew-guard"
+        dest="action", required=True, metavar="init|run|check|status|archive|prune|restore|renew-guard"
     )
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's TOML file")
     check = actions.add_parser("check", help="derive everything again from genesis and compare; the node must not run")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    _add_archive(check)
     _add_guard(check)
     status = actions.add_parser("status", help="ask a running node")
     status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
@@ -51,9 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     archive.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the archive; made if absent, else continued"
     )
-    restore = actions.add_parser("restore", help="make a standby out of an archive, or bring one up to it")
+    prune = actions.add_parser("prune", help="drop what is final and in the archive; the node must not run")
+    prune.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    prune.add_argument(
+        "--archive", type=Path, required=True, metavar="DIR", help="as node archive; brought up to date first"
+    )
+    _add_guard(prune)
+    restore = actions.add_parser(
+        "restore", help="make a standby out of an archive, bring one up to it, or give back what was pruned"
+    )
     restore.add_argument("--archive", type=Path, required=True, metavar="DIR", help="made by node archive")
-    restore.add_argument("--data", type=Path, required=True, metavar="DIR", help="an empty directory, or a standby's")
+    restore.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="an empty directory, a standby's, or a pruned one"
+    )
     renew = actions.add_parser(
         "renew-guard", help="write a lost guard anew, after a check of all else; see the warning"
     )
@@ -62,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that the key signed elsewhere, and that is not in it, would get a second signature."
     )
     renew.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    _add_archive(renew)
     _add_guard(renew)
+
+
+def _add_archive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="has the blocks that were pruned, if any were")
 
 
 def _add_guard(parser: argparse.ArgumentParser) -> None:
@@ -76,11 +93,12 @@ def run(args: argparse.Namespace) -> int:
     actions = {
         "init": _init,
         "run": _run,
-        "check": _check,
         "status": _status,
-        "archive": _archive,
-        "restore": _restore,
-        "renew-guard": _renew_guard,
+        "check": node_data.check,
+        "archive": node_data.archive,
+        "prune": node_data.prune,
+        "restore": node_data.restore,
+        "renew-guard": node_data.renew_guard,
     }
     return actions[args.action](args)
 
@@ -183,27 +201,6 @@ async def _serve(
     await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 
-def _check(args: argparse.Namespace) -> int:
-    from ledger.store.check import check_ledger
-    from settlement.catalogue import CONTRACTS, pins
-
-    report = check_ledger(args.data, CONTRACTS, pins=pins(), guard=args.guard)
-    result = {
-        "holds": report.holds,
-        "height": report.height,
-        "transactions": report.transactions,
-        "header_digest": report.digest.hex(),
-        "state_root": report.state_root.hex(),
-        "problems": report.problems,
-        "notes": report.notes,
-    }
-    words = "all of it holds" if report.holds else f"{len(report.problems)} problems"
-    head = f"{args.data}: height {report.height}, {report.transactions} transactions, replayed from genesis: {words}"
-    lines = [f"problem: {line}" for line in report.problems] + [f"note: {line}" for line in report.notes]
-    print_result(args, result, "\n".join([head, *lines, f"state root {report.state_root.hex()}"]))
-    return 0 if report.holds else 1
-
-
 def _status(args: argparse.Namespace) -> int:
     from gridcore.genesis import BLOCK_TIME
     from ledger.client import run_with_client
@@ -225,47 +222,3 @@ def _status(args: argparse.Namespace) -> int:
         text += f"\nALARM: {status.disputed_by} gateways hold receipts of another history: see the node's log"
     print_result(args, result, text)
     return 1 if status.disputed_by else 0
-
-
-def _archive(args: argparse.Namespace) -> int:
-    from ledger.store.archive import archive_blocks
-
-    added = archive_blocks(args.data, args.out)
-    blocks = max(0, added.last - added.first + 1)
-    result = {"archive": str(args.out), "blocks": blocks, "height": added.last, "added_bytes": added.added_bytes}
-    print_result(args, result, f"{args.out}: {blocks} blocks added ({added.added_bytes} bytes), height {added.last}")
-    return 0
-
-
-def _restore(args: argparse.Namespace) -> int:
-    from ledger.store.archive import Archive
-    from ledger.store.standby import restore
-    from settlement.catalogue import CONTRACTS, pins
-
-    archive = Archive(args.archive)
-
-    def show(height: int) -> None:
-        if height % 100 == 0:
-            print_progress(f"block {height} of {archive.height}")
-
-    before, height = restore(archive, args.data, CONTRACTS, pins=pins(), progress=show)
-    print_progress("")
-    result = {"data": str(args.data), "blocks": height - before, "height": height}
-    print_result(
-        args,
-        result,
-        f"{args.data}: {height - before} blocks replayed and compared with their certificates, height {height}",
-    )
-    return 0
-
-
-def _renew_guard(args: argparse.Namespace) -> int:
-    from ledger.store.check import renew_guard
-    from settlement.catalogue import CONTRACTS, pins
-
-    report = renew_guard(args.data, CONTRACTS, pins=pins(), guard=args.guard)
-    result = {"height": report.height, "header_digest": report.digest.hex(), "transactions": report.transactions}
-    print_result(
-        args, result, f"{args.data}: guard written anew at height {report.height}, header {report.digest.hex()}"
-    )
-    return 0

@@ -105,6 +105,7 @@ def _entities(
         gate_before_start_s=timeline.gate_before_start_s,
         metering_deadline_s=timeline.metering_deadline_s,
         open_before_start_s=timeline.open_before_start_s,
+        final_after_s=timeline.final_after_s,
     )
     yield from organisations()
     yield Named(RULES, config.zone, Rules(config.prices, terms))

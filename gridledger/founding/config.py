@@ -15,7 +15,7 @@ from gridcore.errors import UsageError
 from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
 from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX, REGISTER_WH_MAX
 from gridcore.registry.point import POINT_ROLES
-from gridcore.registry.zone import SPAN_S_MAX
+from gridcore.registry.zone import FINAL_S_MAX, SPAN_S_MAX
 from gridledger.founding.organisations import SIGNER_ROLES
 from ledger.config import PORT_DEFAULT as NODE_PORT_DEFAULT
 
@@ -56,13 +56,14 @@ class CalendarConfig:
 
 @dataclass(frozen=True)
 class TimelineConfig:
-    """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now."""
+    """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now; ``final_after_s``: None for never."""
 
     slot_s: int = field(default=900, metadata={"choices": SLOT_S_CHOICES})
     first_slot_start_s: int | None = field(default=None, metadata={"min": SPAN_S_MAX})
     open_before_start_s: int = field(default=86_400, metadata=_SPAN)
     gate_before_start_s: int = field(default=300, metadata=_SPAN)
     metering_deadline_s: int = field(default=900, metadata=_SPAN)
+    final_after_s: int | None = field(default=None, metadata={"min": 0, "max": FINAL_S_MAX})
 
 
 @dataclass(frozen=True)

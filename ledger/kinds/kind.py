@@ -17,9 +17,11 @@ class Kind(NamedTuple, Generic[C]):
     """A kind of transaction.
 
     role: of the signers that may send it; content: the record of what it says; apply: change the draft, or answer with the
-    code of the first check that fails and change nothing.
+    code of the first check that fails and change nothing. is_prunable: it speaks of slots alone, so that nobody needs it once these are
+    final.
     """
 
     role: str
     content: type[C]
     apply: Callable[[Draft, Transaction, C], Code]
+    is_prunable: bool = False

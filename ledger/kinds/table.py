@@ -20,7 +20,7 @@ from ledger.kinds.registry_register import register
 KINDS: Final[Mapping[str, Kind[Any]]] = {
     ClockAdvance.kind: Kind("clock", ClockAdvance, advance_clock),
     OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
-    ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch),
+    ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, is_prunable=True),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register),
-    MarketOrder.kind: Kind("prosumer", MarketOrder, take_order),
+    MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
 }

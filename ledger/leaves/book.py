@@ -61,7 +61,7 @@ def _encode(record: BookLeaf) -> Value:
     return {**columns, "ids": record.ids.tobytes(), "seeds": record.seeds.tobytes()}
 
 
-BOOK: Final = Family("book", _key, _decode, _encode)
+BOOK: Final = Family("book", _key, _decode, _encode, is_prunable=True)
 
 
 def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:

@@ -57,7 +57,7 @@ def _encode(record: ClearedLeaf) -> Value:
     return {**columns, **{name: getattr(record, name).tobytes() for name in _DIGESTS}, "seed": record.seed}
 
 
-CLEARED: Final = Family("cleared", _key, _decode, _encode)
+CLEARED: Final = Family("cleared", _key, _decode, _encode, is_prunable=True)
 
 
 def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf | None:

@@ -46,7 +46,7 @@ def _encode(record: FillsLeaf) -> Value:
     return {**pack_each({name: getattr(record, name) for name in _COLUMNS}), "seed": record.seed}
 
 
-FILLS: Final = Family("fills", _key, _decode, _encode)
+FILLS: Final = Family("fills", _key, _decode, _encode, is_prunable=True)
 
 
 def load_fills(leaves: Leaves, slot_start_s: int, zone: str, orders: int) -> FillsLeaf:

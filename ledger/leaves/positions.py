@@ -44,4 +44,4 @@ def _encode(record: PositionsLeaf) -> Value:
     }
 
 
-POSITIONS: Final = Family("positions", _key, _decode, _encode)
+POSITIONS: Final = Family("positions", _key, _decode, _encode, is_prunable=True)

@@ -38,7 +38,7 @@ def _encode(record: RegistersLeaf) -> Value:
     return {"quality": record.quality.tobytes(), "registers": registers, "seed": record.seed}
 
 
-REGISTERS: Final = Family("registers", _key, _decode, _encode, is_followed=True)
+REGISTERS: Final = Family("registers", _key, _decode, _encode, is_followed=True, is_prunable=True)
 
 
 def no_registers(size: int) -> RegistersLeaf:

@@ -53,7 +53,7 @@ def _encode(record: ResultsLeaf) -> Value:
     }
 
 
-RESULTS: Final = Family("results", _key, _decode, _encode)
+RESULTS: Final = Family("results", _key, _decode, _encode, is_prunable=True)
 
 
 def save_results(leaves: WritableLeaves, slot_start_s: int, zone: str, run: str, whole: ResultsLeaf) -> None:

@@ -22,8 +22,8 @@ from gridcore import cbor
 from gridcore.errors import EncodingError, UsageError
 from gridcore.files import locked
 from gridcore.header import Certificate
-from ledger.store.block_log import LOG_NAME
-from ledger.store.block_record import BlockRecord, encode_frame, read_payload, read_record
+from ledger.store.block_log import LOG_NAME, BlockLog
+from ledger.store.block_record import BlockRecord, encode_frame, frame_record, read_payload, read_record
 from ledger.store.directory import GENESIS_NAME, check_same_genesis, digest_of_genesis
 from ledger.store.errors import StoreError
 from ledger.store.files import Files, opened
@@ -116,7 +116,7 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
         archive = Archive(folder)
         with (
             closing(StateDb.open(data_dir / DB_NAME, genesis_digest)) as db,
-            opened(data_dir / LOG_NAME, os.O_RDONLY) as blocks,
+            closing(BlockLog.inspect(data_dir / LOG_NAME)) as blocks,
         ):
             first, height, added = archive.height + 1, db.height(), 0
             if height < archive.height or (
@@ -126,17 +126,9 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
                     f"{folder}: its block {archive.height} is not one of {data_dir}; give the archive of this ledger, or a new folder"
                 )
             while archive.height < height:
-                added += _write_segment(_Source(data_dir / LOG_NAME, blocks, db), archive, height, files)
+                added += _write_segment(blocks, db, archive, height, files)
                 archive = Archive(folder)
     return Archived(first, archive.height, added)
-
-
-class _Source(NamedTuple):
-    """Where blocks are taken from: the log, and the database that says where they stand and has certified them."""
-
-    path: Path
-    descriptor: int
-    db: StateDb
 
 
 def _give_genesis(data_dir: Path, folder: Path, files: Files) -> None:
@@ -149,19 +141,19 @@ def _give_genesis(data_dir: Path, folder: Path, files: Files) -> None:
         files.write_durably(folder / GENESIS_NAME, genesis)
 
 
-def _write_segment(source: _Source, archive: Archive, height: int, files: Files) -> int:
-    """Write the next segment of the archive, up to block ``height`` at most; returns its bytes."""
+def _write_segment(blocks: BlockLog, db: StateDb, archive: Archive, height: int, files: Files) -> int:
+    """Write the next segment of the archive, up to block ``height`` at most, which ``db`` has certified; returns its bytes."""
     first, size, number = archive.height + 1, 0, archive.height
-    offset = source.db.log_offset(first)
+    offset = db.log_offset(first) or 0
     temporary = archive.folder / "blocks.new"
     with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
         while number < height and size < SEGMENT_BYTES_MAX:
-            stored = read_record(source.descriptor, source.path, number + 1, offset or 0)
-            if stored.record.previous != source.db.load_digest(number):
-                raise StoreError(f"{source.path}: block {number + 1} is not the one that {DB_NAME} has")
-            files.write(descriptor, os.pread(source.descriptor, stored.end - stored.offset, stored.offset))
+            stored = blocks.stored(number + 1, offset)
+            if stored.record.previous != db.load_digest(number):
+                raise StoreError(f"{LOG_NAME}: block {number + 1} is not the one that {DB_NAME} has")
+            files.write(descriptor, frame_record(stored.record))
             number, size, offset = number + 1, size + stored.end - stored.offset, stored.end
-        closing_payload = _encode_closing(first, number, source.db)
+        closing_payload = _encode_closing(first, number, db)
         files.write(descriptor, encode_frame(number, closing_payload, _MAGIC) + closing_payload)
         files.sync(descriptor)
     files.replace(temporary, archive.folder / f"blocks-{first:010}-{number:010}")

@@ -6,6 +6,9 @@ the certificate of the block before in each, the log alone restores everything b
 Opening reads every record once. One that is not whole is a *torn tail* when it belongs to a height that this node has never
 signed: a crash in the middle of writing, nobody was told of it, it is cut. At or below the signed height it is damage: the node
 refuses to start and changes nothing. Where each record begins is kept by whoever reads them again, not here.
+
+A log whose first blocks were pruned begins with a head: a frame as a record has, of the magic ``GLP1`` and the height of the last block
+that is gone, over canonical ``["pruned/1", offset]``. The first record that is left has this offset, as it had before, and the others follow.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-from gridcore.errors import require
+from gridcore import cbor
+from gridcore.errors import EncodingError, require
 from gridcore.logs import get_logger
 from ledger.store.block_record import (
     FRAME_BYTES,
@@ -25,6 +29,8 @@ from ledger.store.block_record import (
     StoredRecord,
     encode_frame,
     encode_record,
+    peek_frame,
+    read_payload,
     read_record,
 )
 from ledger.store.errors import StoreError, StoreWriteError
@@ -32,36 +38,54 @@ from ledger.store.files import Files
 
 LOG_NAME = "blocks.log"
 
+_HEAD_MAGIC = b"GLP1"
+_HEAD_TYPE = "pruned/1"
+_PIECE_BYTES = 1 << 20
+
 log = get_logger(__name__)
 
 
+class _Head(NamedTuple):
+    """What a log begins with. pruned_height: of the last block that is gone; offset: of the first record; size: of the head itself."""
+
+    pruned_height: int
+    offset: int
+    size: int
+
+
 class BlockLog:
-    """The open log of heights 1 ... ``height``. Used by one thread at a time, except ``read``, which any thread may call."""
+    """The open log of heights ``first`` ... ``height``. Used by one thread at a time, except ``read``, which any thread may call.
+
+    Offsets are those that records would have if nothing had been pruned: they never change.
+    """
 
     def __init__(self, path: Path, descriptor: int, files: Files) -> None:
         self._path = path
         self._descriptor = descriptor
         self._files = files
-        self._size = 0
+        head = _read_head(path, descriptor)
+        self._start = self._size = head.offset
+        self._shift = head.offset - head.size
         self._is_dirty = False
-        self.height = 0
+        self.first = head.pruned_height + 1
+        """Height of the first block: those before it were pruned."""
+        self.height = head.pruned_height
         """Height of the last block, 0 when there is none."""
         self.damage: DamagedRecordError | None = None
         """What ended ``scan`` before the end of the file, if anything did."""
 
     @classmethod
     def open(cls, path: Path, files: Files) -> Self:
-        """Open or create the log; ``scan`` and ``accept`` come next. OSError when the file cannot be opened."""
+        """Open or create the log; ``scan`` and ``accept`` come next. OSError when the file cannot be opened, StoreError for a damaged head."""
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self = cls(path, descriptor, files)
         try:
             if is_new:
                 files.sync_directory(path.parent)
+            return cls(path, descriptor, files)
         except BaseException:
             os.close(descriptor)
             raise
-        return self
 
     @classmethod
     def inspect(cls, path: Path) -> Self:
@@ -70,11 +94,11 @@ class BlockLog:
 
     def scan(self) -> Iterator[StoredRecord]:
         """Every whole record from the beginning, checked; ``height`` follows. The first that is not whole ends it: ``damage``."""
-        size = os.fstat(self._descriptor).st_size
-        self.height, self._size, self.damage = 0, 0, None
+        size = self._file_size()
+        self.height, self._size, self.damage = self.first - 1, self._start, None
         while self._size < size:
             try:
-                stored = self._read(self.height + 1, self._size)
+                stored = self.stored(self.height + 1, self._size)
             except DamagedRecordError as error:
                 self.damage = error
                 return
@@ -86,7 +110,7 @@ class BlockLog:
 
         ``known``: what says so, with a place for the height.
         """
-        size = os.fstat(self._descriptor).st_size
+        size = self._file_size()
         if self.height < kept_height:
             raise StoreError(self._explain_loss(kept_height, known.format(kept_height)))
         if self.damage is None:
@@ -116,7 +140,7 @@ class BlockLog:
             if self._is_dirty:
                 self._cut(offset)
             self._is_dirty = True
-            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            os.lseek(self._descriptor, offset - self._shift, os.SEEK_SET)
             self._files.write(self._descriptor, encode_frame(record.height, payload) + payload)
             self._files.reach("block_written")
             self._files.sync(self._descriptor)
@@ -133,15 +157,32 @@ class BlockLog:
 
     def read(self, height: int, offset: int) -> BlockRecord:
         """The block of ``height``, whose record begins at ``offset``. StoreError naming file and offset when it is damaged."""
-        return self._read(height, offset).record
+        return self.stored(height, offset).record
 
     def records_after(self, height: int, offset: int = 0) -> Iterator[StoredRecord]:
-        """Blocks after ``height``, whose record begins at ``offset`` (0: from the first), to the last one."""
-        end = self._read(height, offset).end if height else 0
+        """Blocks after ``height`` (at least ``first`` - 1), whose record begins at ``offset`` if it is here, to the last one."""
+        end = self.stored(height, offset).end if height >= self.first else self._start
         for following in range(height + 1, self.height + 1):
-            stored = self._read(following, end)
+            stored = self.stored(following, end)
             end = stored.end
             yield stored
+
+    def write_from(self, first: int, offset: int, target: int, files: Files) -> None:
+        """Write a log that begins with block ``first``, whose record begins at ``offset``, to the descriptor ``target``. OSError."""
+        payload = cbor.encode([_HEAD_TYPE, offset])
+        files.write(target, encode_frame(first - 1, payload, _HEAD_MAGIC) + payload)
+        self.copy_records(target, files, offset)
+
+    def copy_records(self, target: int, files: Files, offset: int | None = None) -> None:
+        """Write the records from ``offset`` on (all of them), once they were scanned, to the descriptor ``target``. OSError."""
+        offset = self._start if offset is None else offset
+        while offset < self._size:
+            piece = os.pread(self._descriptor, min(_PIECE_BYTES, self._size - offset), offset - self._shift)
+            files.write(target, piece)
+            offset += len(piece)
+
+    def _file_size(self) -> int:
+        return os.fstat(self._descriptor).st_size + self._shift
 
     def _explain_loss(self, kept_height: int, known: str) -> str:
         what = (
@@ -154,11 +195,13 @@ class BlockLog:
             f"{self._path.name} that reaches height {kept_height}, from another disk or a newer backup"
         )
 
-    def _read(self, height: int, offset: int) -> StoredRecord:
-        return read_record(self._descriptor, self._path, height, offset)
+    def stored(self, height: int, offset: int) -> StoredRecord:
+        """``read``, with where the record ends."""
+        stored = read_record(self._descriptor, self._path, height, offset - self._shift)
+        return StoredRecord(stored.record, stored.offset + self._shift, stored.end + self._shift)
 
     def _cut(self, size: int) -> None:
-        self._files.truncate(self._descriptor, size)
+        self._files.truncate(self._descriptor, size - self._shift)
         self._files.sync(self._descriptor)
         self._is_dirty = False
 
@@ -167,3 +210,18 @@ class BlockLog:
             self._cut(size)
         except OSError as error:
             log.warning("block_log_tail_left", file=str(self._path), offset=size, reason=str(error))
+
+
+def _read_head(path: Path, descriptor: int) -> _Head:
+    """How a log begins. StoreError for a damaged head."""
+    magic, pruned_height = peek_frame(descriptor, 0)
+    if magic != _HEAD_MAGIC:
+        return _Head(0, 0, 0)
+    payload = read_payload(descriptor, path, pruned_height, 0, _HEAD_MAGIC)
+    try:
+        kind, offset = cbor.decode(payload.data)
+    except (EncodingError, TypeError, ValueError):
+        kind, offset = "", 0
+    if kind != _HEAD_TYPE or type(offset) is not int:
+        raise DamagedRecordError(f"{path}: its head is damaged")
+    return _Head(pruned_height, offset, payload.end)

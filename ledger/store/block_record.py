@@ -57,6 +57,12 @@ class Payload(NamedTuple):
     end: int
 
 
+def peek_frame(descriptor: int, offset: int) -> tuple[bytes, int]:
+    """Magic and height of the frame at ``offset``, unchecked; of no frame at all b"", 0."""
+    frame = os.pread(descriptor, _FRAME.size, offset)
+    return (frame[:4], int.from_bytes(frame[4:12], "big")) if len(frame) == _FRAME.size else (b"", 0)
+
+
 def read_payload(descriptor: int, path: Path, height: int, offset: int, magic: bytes = BLOCK_MAGIC) -> Payload:
     """What stands at ``offset`` under a frame of ``height``. DamagedRecordError naming ``path`` when it is not whole, or another one."""
     where = f"{path}: block {height} at byte {offset}"
@@ -89,6 +95,12 @@ def encode_frame(height: int, payload: bytes, magic: bytes = BLOCK_MAGIC) -> byt
     """The bytes before a payload."""
     frame = _FRAME.pack(magic, height, len(payload), zlib.crc32(payload), 0)[:_FRAME_CHECKED_BYTES]
     return frame + zlib.crc32(frame).to_bytes(4, "big")
+
+
+def frame_record(record: BlockRecord) -> bytes:
+    """A record as it stands in a file: frame and payload."""
+    payload = encode_record(record)
+    return encode_frame(record.height, payload) + payload
 
 
 def encode_record(record: BlockRecord) -> bytes:

@@ -6,14 +6,14 @@ Nothing is changed; what is derived lies in a database of its own meanwhile, so 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gridcore.errors import GridError
+from gridcore.errors import GridError, UsageError
 from gridcore.genesis import Genesis
 from gridcore.header import Certificate, Header, Signers, check_certificate, decode_header
 from ledger.application import Application, Decided, Tip
@@ -24,7 +24,9 @@ from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
 from ledger.state.genesis import genesis_change
 from ledger.state.state import State
+from ledger.store.archive import Archive
 from ledger.store.block_log import LOG_NAME, BlockLog
+from ledger.store.block_record import BlockRecord
 from ledger.store.directory import guard_path, load_genesis, locked
 from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
 from ledger.store.files import Files
@@ -34,6 +36,9 @@ from ledger.store.rows import encode_results, result_entries
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.store.tile_tables import TileTable
 from ledger.tiles import TileTree, empty_tree
+
+_Leaf = tuple[int, str, bytes | None]
+"""Number, key and body (None: pruned)."""
 
 
 @dataclass
@@ -59,6 +64,7 @@ def renew_guard(
     *,
     pins: Mapping[str, bytes] | None = None,
     guard: Path | None = None,
+    archive: Archive | None = None,
 ) -> CheckReport:
     """Write a missing guard anew at the last block, after everything else was checked.
 
@@ -69,7 +75,7 @@ def renew_guard(
     path = guard_path(data_dir, guard)
     if path.exists():
         raise StoreError(f"{path}: a guard is there already and is never overwritten")
-    report = check_ledger(data_dir, contracts, pins=pins, guard=guard)
+    report = check_ledger(data_dir, contracts, pins=pins, guard=guard, archive=archive)
     others = [problem for problem in report.problems if not problem.startswith(str(path))]
     if others:
         raise StoreError(f"{data_dir}: no guard is written for a ledger that does not hold: {others[0]}")
@@ -84,10 +90,11 @@ def check_ledger(
     *,
     pins: Mapping[str, bytes] | None = None,
     guard: Path | None = None,
+    archive: Archive | None = None,
 ) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 
-    pins: see ``check_contracts``. UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing or
+    archive: has the blocks that were pruned, if any were. pins: see ``check_contracts``. UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing or
     has other code.
     """
     report = CheckReport()
@@ -110,7 +117,7 @@ def check_ledger(
         if (data_dir / LOG_NAME).exists():
             blocks = BlockLog.inspect(data_dir / LOG_NAME)
             resources.callback(blocks.close)
-            _replay_and_compare(report, replay, blocks, derived, db, known)
+            _replay_and_compare(report, replay, _records(blocks, archive), derived, db, known)
             _judge_tail(report, blocks.damage, known)
         _judge_ends(report, db, known)
     return report
@@ -145,15 +152,14 @@ def _replay_into(derived: StateDb, contracts: Mapping[str, Contract], checker: S
 def _replay_and_compare(
     report: CheckReport,
     replay: Replay,
-    blocks: BlockLog,
+    records: Iterable[BlockRecord],
     derived: StateDb,
     db: StateDb | None,
     guard: Guard | None,
 ) -> None:
     signers = replay.application.origin.signers
     before: Header | None = None
-    for stored in blocks.scan():
-        record = stored.record
+    for record in records:
         decided = replay.advance(Block(record.height, record.time_s, record.transactions))
         height = record.height
         if record.previous != report.digest:
@@ -172,6 +178,17 @@ def _replay_and_compare(
                 f"{GUARD_NAME}: signed {guard.digest.hex()} at height {height}, replay gives {report.digest.hex()}"
             )
         before = decided.header
+
+
+def _records(blocks: BlockLog, archive: Archive | None) -> Iterator[BlockRecord]:
+    """Every block from the first on: those that were pruned out of the archive. UsageError where it is not given, or ends before."""
+    if blocks.first > 1 and (archive is None or archive.height < blocks.first - 1):
+        raise UsageError(f"blocks 1 to {blocks.first - 1} were pruned; give --archive with the archive that has them")
+    if archive is not None:
+        for block in takewhile(lambda block: block.record.height < blocks.first, archive.blocks(0)):
+            yield block.record
+    for stored in blocks.scan():
+        yield stored.record
 
 
 def _compare_block(report: CheckReport, decided: Decided, db: StateDb, signers: Signers) -> None:
@@ -206,7 +223,7 @@ def _compare_tables(report: CheckReport, derived: StateDb, db: StateDb) -> None:
         return
     try:
         for expected, found in zip_longest(derived.leaves.each(), db.leaves.each()):
-            if expected != found:
+            if not _is_same(expected, found):
                 what = "their number differs" if expected is None or found is None else f"the first is {expected[1]}"
                 report.problems.append(f"{DB_NAME}: leaves differ from the replayed state; {what}")
                 break
@@ -218,6 +235,13 @@ def _compare_tables(report: CheckReport, derived: StateDb, db: StateDb) -> None:
         _compare_tiles(report, "headers", derived.history, db.history)
     except GridError as error:
         report.problems.append(str(error))
+
+
+def _is_same(expected: _Leaf | None, found: _Leaf | None) -> bool:
+    """Whether a leaf is the derived one; of one that was pruned the tiles have the digest, which is compared with them."""
+    if expected is None or found is None or found[2] is not None:
+        return expected == found
+    return expected[:2] == found[:2]
 
 
 def _compare_tiles(report: CheckReport, tree: str, derived: TileTable, found: TileTable) -> None:

@@ -13,6 +13,10 @@ class StoreWriteError(StoreError):
     """The disk did not take a write (full, I/O error). Nothing was acknowledged; the same step may be tried again."""
 
 
+class PrunedError(GridError):
+    """What was asked for was pruned: this node keeps its digest alone. Nothing is wrong; says what is still there."""
+
+
 class OlderDatabaseError(StoreError):
     """``state.db`` is of an earlier version of its tables: nothing is wrong, it is made again from the blocks."""
 

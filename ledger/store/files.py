@@ -41,10 +41,16 @@ class Files:
         """A named moment between two durable effects (``block_applied`` ...); the real layer does nothing here."""
 
     def write_durably(self, path: Path, data: bytes) -> None:
-        """Put ``data`` at ``path`` whole or not at all: temporary file, fsync, rename, fsync of the directory."""
+        """Put ``data`` at ``path`` whole or not at all."""
+        with self.replacing(path) as descriptor:
+            self.write(descriptor, data)
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[int]:
+        """A descriptor for what will be at ``path`` at the end, whole or not at all: temporary file, fsync, rename, fsync of the directory."""
         temporary = path.with_name(path.name + ".new")
         with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-            self.write(descriptor, data)
+            yield descriptor
             self.sync(descriptor)
         self.replace(temporary, path)
         self.sync_directory(path.parent)

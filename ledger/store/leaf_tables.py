@@ -6,9 +6,11 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from gridcore.errors import GridError
 from ledger.leaves.families import FAMILIES
 from ledger.state.state import StateChange
 from ledger.store.errors import StoreError
+from ledger.store.pruned_tables import PrunedTables
 from ledger.store.tables import Tables
 from ledger.store.tile_tables import StateTiles
 from ledger.tiles import TileId
@@ -25,11 +27,15 @@ class LeafTable:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._pruned = PrunedTables(tables)
         self.tiles = StateTiles(tables)
 
     def load_leaf(self, key: str) -> tuple[int, bytes] | None:
-        """Number and canonical [key, value] of a leaf, or None."""
-        return self._tables.first("SELECT number, leaf FROM leaves WHERE key = ?", key)
+        """Number and canonical [key, value] of a leaf, or None. PrunedError where the body was pruned."""
+        found = self._tables.first("SELECT number, leaf FROM leaves WHERE key = ?", key)
+        if found is not None and found[1] is None:
+            raise self._explain_absence(key)
+        return found
 
     def find_number(self, key: str) -> int | None:
         """Number of a leaf, or None."""
@@ -56,8 +62,8 @@ class LeafTable:
         """See ``Tables.damage``."""
         return self._tables.damage(what)
 
-    def each(self) -> Iterator[tuple[int, str, bytes]]:
-        """(number, key, canonical [key, value]) of every leaf, in number order."""
+    def each(self) -> Iterator[tuple[int, str, bytes | None]]:
+        """(number, key, canonical [key, value], None where it was pruned) of every leaf, in number order."""
         yield from self._tables.each("SELECT number, key, leaf FROM leaves ORDER BY number")
 
     def count(self, height: int) -> int:
@@ -65,12 +71,12 @@ class LeafTable:
         return int(self._tables.row("SELECT leaves FROM blocks WHERE height = ?", height)[0])
 
     def leaves(self, prefix: str) -> Iterator[tuple[int, str, bytes]]:
-        """(number, key, canonical [key, value]) of the leaves whose keys begin with ``prefix``, in number order."""
-        yield from self._tables.each(
-            "SELECT number, key, leaf FROM leaves WHERE key >= ? AND key < ? ORDER BY +number",
-            prefix,
-            prefix + _LAST_CHARACTER,
-        )
+        """(number, key, canonical [key, value]) of the leaves whose keys begin with ``prefix``, in number order. PrunedError as ``load_leaf``."""
+        query = "SELECT number, key, leaf FROM leaves WHERE key >= ? AND key < ? ORDER BY +number"
+        for number, key, leaf in self._tables.each(query, prefix, prefix + _LAST_CHARACTER):
+            if leaf is None:
+                raise self._explain_absence(key)
+            yield number, key, leaf
 
     def load_bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The salted registry rows of digests, by digest; without those that are not there. Whoever asks compares them."""
@@ -85,6 +91,13 @@ class LeafTable:
     def is_registered_after(self, height: int) -> bool:
         """Whether a block after ``height`` wrote an entity of the registry's columns."""
         return bool(self._tables.row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] > height)
+
+    def _explain_absence(self, key: str) -> GridError:
+        """Why a leaf has no body: pruned, unless it is none of those that were."""
+        name, _, rest = key.partition("/")
+        instant = rest.partition("/")[0]
+        is_pruned = FAMILIES[name].is_prunable and int(instant) < self._pruned.extent().before_s
+        return self._pruned.error(f"leaf {key}") if is_pruned else self.damage(f"leaf {key}")
 
     def check_keys(self) -> None:
         """StoreError unless the index holds exactly the keys that blocks have written, so that one it lacks is no leaf."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,7 +20,7 @@ from gridcore.header import check_certificate, decode_header
 from gridcore.logs import get_logger
 from gridcore.merkle import leaf_hashes
 from gridcore.registry.zone import ZONE
-from gridcore.rows import PackedRows
+from gridcore.sm3 import DIGEST_BYTES
 from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
@@ -98,6 +98,11 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
                 return parts
             except GridError as error:
                 reason = str(error)
+    if blocks.first > 1:
+        raise StoreError(
+            f"{data_dir / DB_NAME}: {reason}, and cannot be made again: {LOG_NAME} begins with block {blocks.first}, those before it were "
+            f"pruned. Not started, nothing changed: gridledger node restore --archive DIR --data {data_dir}"
+        )
     if blocks.height or (data_dir / DB_NAME).exists():
         log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
     decoded = load_genesis(data_dir)
@@ -159,7 +164,7 @@ def _open_db(
 def _scan(blocks: BlockLog, db: StateDb | None) -> str:
     """Read the whole log once; returns where the database's list of blocks differs from it ("": nowhere)."""
     misfit = ""
-    places = iter(()) if db is None else db.places()
+    places = iter(()) if db is None else db.places(blocks.first - 1)
     try:
         before = next(places, None)
         for stored in blocks.scan():
@@ -219,11 +224,21 @@ def _check_leaves(db: StateDb, tree: TileTree) -> None:
     number = 0
     leaves = (leaf for _, _, leaf in db.leaves.each())
     while some := list(islice(leaves, TILE_DIGESTS)):
-        if PackedRows.of(leaf_hashes(some)).data != tree.tile(TileId(0, number // TILE_DIGESTS)):
+        expected = tree.tile(TileId(0, number // TILE_DIGESTS))
+        if not _fits_tile(some, expected):
             raise db.damage(f"one of the leaves {number} to {number + len(some) - 1}")
         number += len(some)
     if number != tree.size:
         raise db.damage("the list of leaves")
+
+
+def _fits_tile(leaves: Sequence[bytes | None], tile: bytes) -> bool:
+    """Whether these are the leaves that a tile has the digests of; of those that were pruned (None) only it has them."""
+    hashes = iter(leaf_hashes([leaf for leaf in leaves if leaf is not None]))
+    known = (tile[start : start + DIGEST_BYTES] for start in range(0, len(leaves) * DIGEST_BYTES, DIGEST_BYTES))
+    return (
+        b"".join(digest if leaf is None else next(hashes) for leaf, digest in zip(leaves, known, strict=True)) == tile
+    )
 
 
 def _with_registry(parts: Parts, data_dir: Path, files: Files) -> Parts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -237,9 +237,11 @@ class LedgerReader:
             return self._found(self._db.load_certificate(height), "certificate", height)
 
     def block(self, height: int) -> BlockRecord:
-        """The block of ``height`` as stored in the log."""
+        """The block of ``height`` as stored in the log. PrunedError where it was pruned."""
         self._check_height(height)
         with self._lock:
+            if height < self._log.first:
+                raise self._db.pruned.error(f"block {height}")
             offset = self._found(self._db.log_offset(height), "place", height)
         return self._log.read(height, offset)
 
@@ -248,12 +250,21 @@ class LedgerReader:
         return self._block_tree(height).results
 
     def transactions(self, height: int) -> list[DecidedTransaction]:
-        """The transactions of ``height`` with their codes, in block order."""
-        wires = self.block(height).transactions
+        """The transactions of ``height`` with their codes, in block order; of a pruned block those that are kept."""
+        wires, results = self._wires(height), self.results(height)
         return [
-            DecidedTransaction(height, position, wire, entry.digest, entry.code, entry.id)
-            for position, (wire, entry) in enumerate(zip(wires, self.results(height), strict=True))
+            DecidedTransaction(
+                height, position, wire, results[position].digest, results[position].code, results[position].id
+            )
+            for position, wire in sorted(wires.items())
         ]
+
+    def _wires(self, height: int) -> Mapping[int, bytes]:
+        """Transactions of a block by position; of a pruned block those that are kept."""
+        if height >= self._log.first:
+            return dict(enumerate(self.block(height).transactions))
+        with self._lock:
+            return self._db.pruned.kept(height)
 
     def history_path(self, height: int, of_height: int) -> list[bytes]:
         """Sided path from the leaf S_height to history_root of header ``of_height`` (0 <= height < of_height)."""
@@ -295,12 +306,14 @@ class LedgerReader:
             return self._db.indexes.find_batches(gateway, first_boundary_s, last_boundary_s, after)
 
     def transaction(self, transaction_id: bytes) -> DecidedTransaction | None:
-        """A decided transaction with its bytes, or None."""
+        """A decided transaction with its bytes, or None. PrunedError where these were pruned."""
         decision = self.find_transaction(transaction_id)
         if decision is None:
             return None
         entry = self.result_of(transaction_id, decision)
-        wire = self.block(decision.height).transactions[decision.position]
+        wire = self._wires(decision.height).get(decision.position)
+        if wire is None:
+            raise self._db.pruned.error(f"transaction {transaction_id.hex()} of block {decision.height}")
         return DecidedTransaction(decision.height, decision.position, wire, entry.digest, entry.code, entry.id)
 
     def data_path(self, height: int, position: int) -> list[bytes]:

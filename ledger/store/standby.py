@@ -22,11 +22,12 @@ from ledger.state.block import Block
 from ledger.store.archive import Archive
 from ledger.store.block_log import LOG_NAME
 from ledger.store.block_record import BlockRecord
-from ledger.store.directory import GENESIS_NAME, LOCK_NAME, check_same_genesis, lock
+from ledger.store.directory import GENESIS_NAME, LOCK_NAME, check_same_genesis, lock, locked
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME
 from ledger.store.opening import Parts, check_contracts, open_parts
+from ledger.store.pruning import put_back
 from ledger.store.reader import LedgerReader
 from ledger.store.schema import is_disk_refusal
 
@@ -124,18 +125,24 @@ def restore(
     pins: Mapping[str, bytes] | None = None,
     files: Files | None = None,
     progress: Callable[[int], None] = lambda _height: None,
-) -> tuple[int, int]:
+) -> tuple[int, int] | None:
     """Make a standby's directory out of an archive, or bring one up to it: every block is applied and compared with its certificate.
 
-    Returns the height before and after. ``progress``: called with each height. A crash loses nothing: call it again. UsageError
-    for a directory that holds something else, or a guard; StoreError for a damaged archive.
+    Returns the height before and after; None where a node that signs was given back what it had pruned, which its next start replays.
+    ``progress``: called with each height. A crash loses nothing: call it again. UsageError for a directory that holds
+    something else, or a guard and nothing pruned; StoreError for a damaged archive.
     """
     files = files or Files()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    check_unguarded(data_dir)
     if (data_dir / GENESIS_NAME).exists():
         check_same_genesis(data_dir, archive.genesis())
+        with locked(data_dir):
+            is_put_back = (data_dir / LOG_NAME).exists() and put_back(archive, data_dir, files)
+        if is_put_back and (data_dir / GUARD_NAME).exists():
+            return None
+        check_unguarded(data_dir)
     elif any(entry.name not in (LOCK_NAME, f"{GENESIS_NAME}.new") for entry in data_dir.iterdir()):
+        check_unguarded(data_dir)
         raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
     else:
         files.write_durably(data_dir / GENESIS_NAME, archive.genesis())

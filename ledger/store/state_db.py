@@ -7,7 +7,7 @@ Everything in it can be derived again from genesis, ``blocks.log`` and ``guard``
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from ledger.state.state import StateChange
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.indexes import Indexes
 from ledger.store.leaf_tables import LeafTable, key_check
+from ledger.store.pruned_tables import KeptTransaction, Pruned, PrunedTables
 from ledger.store.rows import Place, encode_results, result_entries
 from ledger.store.schema import SCHEMA, SCHEMA_VERSION, check_version, connect, in_transaction, is_disk_refusal
 from ledger.store.tables import Tables
@@ -36,7 +37,7 @@ class StateDb:
     """The open database. sqlite3.Error passes through ``save_block``; its owner lets one thread in at a time.
 
     origin: of the chain; leaves: of the newest block's state, with the tiles over them; history: tiles over S_0 ... S_(h-1);
-    indexes: look-ups by transaction id, gateway, height.
+    indexes: look-ups by transaction id, gateway, height; pruned: what is no longer here.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, origin: Origin) -> None:
@@ -45,12 +46,12 @@ class StateDb:
         self.leaves = LeafTable(self._tables)
         self.history = HistoryTiles(self._tables)
         self.indexes = Indexes(self._tables)
+        self.pruned = PrunedTables(self._tables)
 
     @classmethod
     def create(cls, path: Path, origin: Origin, genesis: StateChange) -> StateDb:
         """A new database that holds the state of genesis (height 0); whatever was at ``path`` is removed."""
-        for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            old.unlink(missing_ok=True)
+        remove_db(path)
         connection = connect(path)
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         self = cls(path, connection, origin)
@@ -126,10 +127,21 @@ class StateDb:
         found = self._tables.first("SELECT log_offset FROM blocks WHERE height = ?", height)
         return int(found[0]) if found else None
 
-    def places(self) -> Iterator[Place]:
-        """Every block's place in the log, from height 0 (genesis, which has none: offset 0)."""
-        for row in self._tables.each("SELECT height, digest, log_offset FROM blocks ORDER BY height"):
+    def places(self, first: int = 0) -> Iterator[Place]:
+        """Every block's place in the log, from height ``first`` on (0: genesis, which has none: offset 0)."""
+        query = "SELECT height, digest, log_offset FROM blocks WHERE height >= ? ORDER BY height"
+        for row in self._tables.each(query, first):
             yield Place(*row)
+
+    def prune(self, pruned: Pruned, kept: Iterable[KeptTransaction]) -> None:
+        """See ``PrunedTables.save``: all of it or nothing, and on the disk on return. sqlite3.Error when the disk does not take it."""
+        in_transaction(self._tables.connection, lambda: self.pruned.save(pruned, kept))
+        self._tables.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def give_back_room(self) -> None:
+        """Make the file as small as what it holds, which takes as much room meanwhile. sqlite3.Error: it stays as it is."""
+        self._tables.connection.execute("VACUUM")
+        self._tables.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # ----------------------------------------------------------------------------------------------------- writing
 
@@ -172,6 +184,12 @@ class StateDb:
         self.leaves.forget_replaced(height - PROVABLE_HEIGHTS)
         self.history.save(decided.history)
         self.indexes.save(decided)
+
+
+def remove_db(path: Path) -> None:
+    """Remove a database that nobody has open, if there is one."""
+    for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        old.unlink(missing_ok=True)
 
 
 def decode_origin(clock: str, header: bytes, signers: bytes) -> Origin:

@@ -22,6 +22,7 @@ from gridledger.cli import main
 from gridledger.founding.config import EXAMPLE
 from ledger.client import Answer, Client, run_with_client
 from tests.processes import ready_line
+from tests.worlds.transactions import Sender
 
 PAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "operating"
 FIRST_S: Final = 1_800_000_000
@@ -92,6 +93,11 @@ class Village:
         """The key of ``name``, as its owner opens it."""
         keys = self.folder / "village" / "keys"
         return open_signer(f"file:{keys / name}.pem", f"file:{keys / name}.password")
+
+    def sender(self, now_s: int) -> Sender:
+        """Everybody's hand at a ledger time."""
+        signers = {name: self.signer(name) for name in ("clock", "gateway-1")}
+        return Sender(self.chain, now_s, sign=lambda name, signed: signers[name].sign(signed))
 
     def sign(self, name: str, content: Content) -> bytes:
         """A transaction in the name of ``name``."""

@@ -142,7 +142,9 @@ def test_a_restore_that_ends_anywhere_goes_on_with_the_next_call(folder: Path) -
         data_dir = folder / f"torn-{step}"
         with pytest.raises(Crash):
             restore(archive, data_dir, CONTRACTS, files=CrashingFiles(step))
-        assert restore(archive, data_dir, CONTRACTS, files=UnsyncedFiles())[1] == len(BLOCKS)
+        restored = restore(archive, data_dir, CONTRACTS, files=UnsyncedFiles())
+        assert restored is not None
+        assert restored[1] == len(BLOCKS)
 
 
 def test_an_archiver_that_ends_anywhere_goes_on_with_the_next_call(folder: Path) -> None:

@@ -1,0 +1,242 @@
+"""What is final is pruned: the chain goes on as if it were there, what needs it is told, and the archive brings it back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gridcore import verify
+from gridcore.errors import UsageError
+from gridcore.master_data import Named
+from gridcore.registry.signer import SIGNER, Signer
+from ledger.evidence import build_bundle
+from ledger.leaves.positions import POSITIONS
+from ledger.leaves.registers import REGISTERS
+from ledger.leaves.run import RUN
+from ledger.store.archive import Archive, archive_blocks
+from ledger.store.check import check_ledger
+from ledger.store.errors import PrunedError, StoreError
+from ledger.store.ledger import Ledger
+from ledger.store.pruning import prune
+from ledger.store.standby import Standby, restore
+from ledger.trust import trust_of
+from settlement.catalogue import CONTRACTS
+from tests.worlds.consortium import FIRST_S, SLOT_S, UTILITY, Consortium, feeder, household, zone
+from tests.worlds.faults import Crash, CrashingFiles, UnsyncedFiles
+from tests.worlds.keys import key
+from tests.worlds.ledgers import decide, open_ledger
+from tests.worlds.transactions import Sender, transaction_id
+
+HOUR_S = 3600
+SLOTS = 140
+FINAL_SLOTS = SLOTS - 2 - 4 - 100
+"""Less the two that are under way, ``final_after_s``, and the slots that are read back."""
+WORLD = Consortium(
+    start_s=FIRST_S - SLOT_S,
+    zones=[zone(open_before_start_s=HOUR_S, gate_before_start_s=300, final_after_s=HOUR_S)],
+    meters=[household(1, "p-1"), household(2, "p-2"), feeder(3)],
+    roles={"admin": ["administrator"]},
+)
+TRUST = verify.decode_trust(json.dumps(trust_of(WORLD.genesis)).encode())
+NEW_KEY = Named(SIGNER, "p-1", Signer(UTILITY, key("p-1+1").public_key, ["prosumer"]), FIRST_S - SLOT_S)
+
+
+def slots(sender: Sender, first: int, end: int) -> Iterator[list[bytes]]:
+    """A block for each of the slots ``first`` ... ``end`` - 1: its first boundary is read, the next one is traded."""
+    for slot in range(first, end):
+        boundary_s, shown = FIRST_S + slot * SLOT_S, 100 * slot
+        yield [
+            sender.clock(boundary_s),
+            sender.batch("gw-1", boundary_s, [(1, shown, 0), (2, 0, shown), (3, shown, shown)]),
+            sender.order("p-1", "a-1", "buy", 80, 400_000, boundary_s + SLOT_S, key="p-1+1"),
+            sender.order("p-2", "a-1", "sell", 90, 300_000, boundary_s + SLOT_S),
+        ]
+
+
+BLOCKS = [[(SENDER := WORLD.sender()).register(list(NEW_KEY.rows()))], *slots(SENDER, 0, SLOTS)]
+MORE = list(slots(SENDER, SLOTS, SLOTS + 12))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the closed ledger of so many slots."""
+    folder = tmp_path_factory.mktemp("made")
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        for wires in BLOCKS:
+            assert decide(ledger, wires) == [0] * len(wires)
+    archive_blocks(folder / "ledger", folder / "archive", UnsyncedFiles())
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def pruned(folder: Path) -> Path:
+    """The data directory, pruned."""
+    prune(folder / "ledger", folder / "archive", files=UnsyncedFiles())
+    return folder / "ledger"
+
+
+def bill(ledger: Ledger, slot: int) -> bytes:
+    return build_bundle(ledger, CONTRACTS, party="p-1", slot_start_s=FIRST_S + slot * SLOT_S, line_kind="trade_buy")
+
+
+def test_final_slots_and_their_blocks_are_pruned_and_the_files_are_smaller(folder: Path) -> None:
+    report = prune(folder / "ledger", folder / "archive", files=UnsyncedFiles())
+    assert report.pruned.before_s == FIRST_S + FINAL_SLOTS * SLOT_S
+    assert 1 < report.pruned.height < FINAL_SLOTS
+    assert report.bytes_after < report.bytes_before
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        for family, names in ((REGISTERS, ("z-1", 0)), (POSITIONS, ("z-1", "initial", 0))):
+            with pytest.raises(
+                PrunedError, match=rf"leaf {family.name}/{FIRST_S}/.*: pruned; this node keeps blocks above"
+            ):
+                family.load(ledger, FIRST_S, *names)
+            assert family.load(ledger, report.pruned.before_s, *names) is not None
+        assert RUN.load(ledger, FIRST_S, "z-1", "initial") is not None, "what was settled is still said"
+
+
+def test_a_pruned_ledger_goes_on_with_the_same_headers(folder: Path) -> None:
+    shutil.copytree(folder / "ledger", folder / "whole")
+    late = [SENDER.batch("gw-1", FIRST_S + (FINAL_SLOTS + 110) * SLOT_S, [(1, 1, 1)])]
+    with (
+        closing(open_ledger(pruned(folder), WORLD)) as ledger,
+        closing(open_ledger(folder / "whole", WORLD)) as whole,
+    ):
+        for wires in [*MORE, late]:
+            assert decide(ledger, wires) == decide(whole, wires) == [0] * len(wires)
+            assert ledger.header(ledger.height) == whole.header(whole.height)
+        assert ledger.header(1) == whole.header(1)
+        assert ledger.certificate(1) == whole.certificate(1)
+        assert ledger.history_path(1, 9) == whole.history_path(1, 9)
+        identity = transaction_id(BLOCKS[1][1])
+        assert ledger.receipt(identity) == whole.receipt(identity), "whoever lost a receipt still gets it"
+        verdict = verify.verify_bundle(bill(ledger, FINAL_SLOTS), TRUST)
+        assert verdict.answer == verify.VERIFIED, verdict.reason
+        ties = {entry["signer"]: entry["origin"] for entry in verdict.facts["keys"]}
+        assert "admin at height 1" in ties["p-1"], "by a transaction of a block that was pruned"
+
+
+def test_what_needs_a_pruned_block_is_told_so_in_one_line(folder: Path) -> None:
+    with closing(open_ledger(pruned(folder), WORLD)) as ledger:
+        for ask in (
+            lambda: ledger.block(2),
+            lambda: ledger.transaction(transaction_id(BLOCKS[1][1])),
+            lambda: bill(ledger, 1),
+        ):
+            with pytest.raises(
+                PrunedError, match=r"pruned; this node keeps blocks above \d+ and slots from \d+ .* in its archive$"
+            ):
+                ask()
+        (kept,) = ledger.transactions(1)
+        assert kept.wire == BLOCKS[0][0], "what ties a key is kept"
+        assert decide(ledger, [BLOCKS[1][1]]) != [0], "a batch that was pruned is not taken once more"
+
+
+def test_pruning_that_ends_anywhere_loses_nothing_and_goes_on_with_the_next_call(folder: Path) -> None:
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        root = ledger.state_root()
+    shutil.copytree(folder / "ledger", folder / "calm")
+    counting = CrashingFiles(crash_at=-1)
+    calm = prune(folder / "calm", folder / "archive", files=counting)
+    assert {"leaves_pruned", "replace", "sync", "sync_directory"} <= set(counting.steps)
+    for step in range(len(counting.steps)):
+        data_dir = Path(shutil.copytree(folder / "ledger", folder / f"torn-{step}"))
+        with pytest.raises(Crash):
+            prune(data_dir, folder / "archive", files=CrashingFiles(step))
+        with closing(open_ledger(data_dir, WORLD)) as ledger:
+            assert ledger.state_root() == root
+        if step % 8 == 0:
+            assert check_ledger(data_dir, CONTRACTS, archive=Archive(folder / "archive")).problems == []
+        assert prune(data_dir, folder / "archive", files=UnsyncedFiles()).pruned == calm.pruned
+        assert (data_dir / "blocks.log").read_bytes() == (folder / "calm" / "blocks.log").read_bytes()
+
+
+def test_pruning_again_goes_on_where_it_stopped(folder: Path) -> None:
+    first = prune(folder / "ledger", folder / "archive", files=UnsyncedFiles())
+    assert prune(folder / "ledger", folder / "archive", files=UnsyncedFiles()).pruned == first.pruned
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        for wires in MORE:
+            decide(ledger, wires)
+    again = prune(folder / "ledger", folder / "archive", files=UnsyncedFiles())
+    assert again.pruned.before_s == first.pruned.before_s + len(MORE) * SLOT_S
+    assert again.pruned.height == first.pruned.height + len(MORE)
+    assert check_ledger(folder / "ledger", CONTRACTS, archive=Archive(folder / "archive")).holds
+
+
+def test_a_pruned_ledger_is_checked_with_its_archive(folder: Path) -> None:
+    pruned(folder)
+    with pytest.raises(UsageError, match=r"blocks 1 to \d+ were pruned; give --archive"):
+        check_ledger(folder / "ledger", CONTRACTS)
+    assert check_ledger(folder / "ledger", CONTRACTS, archive=Archive(folder / "archive")).problems == []
+
+
+def test_a_pruned_ledger_that_loses_its_database_says_what_brings_it_back(folder: Path) -> None:
+    (pruned(folder) / "state.db").unlink()
+    with pytest.raises(
+        StoreError, match=r"cannot be made again: blocks.log begins with block \d+.*node restore --archive"
+    ):
+        open_ledger(folder / "ledger", WORLD)
+    assert restore(Archive(folder / "archive"), folder / "ledger", CONTRACTS, files=UnsyncedFiles()) is None
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        assert ledger.height == len(BLOCKS)
+
+
+def test_restore_brings_back_what_was_pruned(folder: Path) -> None:
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        before = bill(ledger, 1), ledger.state_root(), ledger.block(2)
+    size = (folder / "ledger" / "blocks.log").stat().st_size
+    restore(Archive(folder / "archive"), pruned(folder), CONTRACTS, files=UnsyncedFiles())
+    assert (folder / "ledger" / "blocks.log").stat().st_size == size
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        assert (bill(ledger, 1), ledger.state_root(), ledger.block(2)) == before
+    assert check_ledger(folder / "ledger", CONTRACTS).holds
+    with pytest.raises(UsageError, match="the guard of a node that signs"):
+        restore(Archive(folder / "archive"), folder / "ledger", CONTRACTS, files=UnsyncedFiles())
+
+
+def test_a_restore_of_what_was_pruned_that_ends_anywhere_goes_on_with_the_next_call(folder: Path) -> None:
+    archive = Archive(folder / "archive")
+    shutil.copytree(pruned(folder), folder / "calm")
+    counting = CrashingFiles(crash_at=-1)
+    restore(archive, folder / "calm", CONTRACTS, files=counting)
+    for step in range(0, len(counting.steps), 7):
+        data_dir = Path(shutil.copytree(folder / "ledger", folder / f"torn-{step}"))
+        with pytest.raises(Crash):
+            restore(archive, data_dir, CONTRACTS, files=CrashingFiles(step))
+        restore(archive, data_dir, CONTRACTS, files=UnsyncedFiles())
+        with closing(open_ledger(data_dir, WORLD)) as ledger:
+            assert bill(ledger, 1)
+
+
+def test_a_standby_is_pruned_and_follows_the_archive_all_the_same(folder: Path) -> None:
+    restore(Archive(folder / "archive"), folder / "standby", CONTRACTS, files=UnsyncedFiles())
+    prune(folder / "standby", folder / "archive", files=UnsyncedFiles())
+    with closing(Standby.open(folder / "standby", CONTRACTS, files=UnsyncedFiles())) as standby:
+        assert standby.height == len(BLOCKS)
+
+
+def test_nothing_is_pruned_that_the_archive_does_not_have_as_it_is(folder: Path) -> None:
+    segment = next((folder / "archive").glob("blocks-*"))
+    data = bytearray(segment.read_bytes())
+    data[300] ^= 1
+    segment.write_bytes(data)
+    before = (folder / "ledger" / "blocks.log").read_bytes()
+    with pytest.raises(StoreError, match="is damaged"):
+        pruned(folder)
+    assert (folder / "ledger" / "blocks.log").read_bytes() == before
+    assert check_ledger(folder / "ledger", CONTRACTS).holds
+
+
+def test_a_chain_whose_slots_are_never_final_is_not_pruned(tmp_path: Path) -> None:
+    with closing(open_ledger(tmp_path / "ledger")):
+        pass
+    with pytest.raises(UsageError, match="zone z-1: names no final_after_s, so its slots are never final"):
+        prune(tmp_path / "ledger", tmp_path / "archive", files=UnsyncedFiles())
