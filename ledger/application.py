@@ -20,6 +20,7 @@ from gridcore.codes import Code
 from gridcore.errors import require
 from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Header, data_leaf, signers_digest
+from gridcore.registry.signer import SIGNER
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch, VerifiedHeader
 from ledger.contract import Contract
@@ -53,6 +54,7 @@ class Examined:
     with the attachment that was signed. What fails here fails in every state, and never enters a block.
     content: then what it says, else None. progress: of a reading batch, what the state has of its gateway; else None.
     missing: the header that a batch names as verified and that this history does not have; else None.
+    organisation: of the signer, where it is admissible.
     """
 
     candidate: Candidate
@@ -61,6 +63,7 @@ class Examined:
     content: Content | None
     progress: Progress | None
     missing: VerifiedHeader | None = None
+    organisation: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,11 +219,14 @@ class Application:
         code, content = check_admission(draft, transaction, rules, verdicts)
         keys = keys_of(draft, transaction.signer, draft.ledger_time_s, draft.ledger_time_s)
         own = {(transaction.digest, key): verdicts[transaction.digest, key] for key in keys}
+        signer = None if content is None else draft.in_force(SIGNER, transaction.signer)
+        organisation = "" if signer is None else signer.organisation
         if not isinstance(content, ReadingBatch):
-            return Examined(candidate, own, code, content, None)
+            return Examined(candidate, own, code, content, None, organisation=organisation)
         is_strange = content.receipt is not None and not self._has_header(content.receipt)
         missing = content.receipt if is_strange else None
-        return Examined(candidate, own, code, content, self.gateway_progress(transaction.signer), missing)
+        progress = self.gateway_progress(transaction.signer)
+        return Examined(candidate, own, code, content, progress, missing, organisation)
 
     def _has_header(self, header: VerifiedHeader) -> bool:
         """Whether a header is of this history, up to the tip."""

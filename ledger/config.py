@@ -13,6 +13,12 @@ certificate_key = "node-cert-key.pem"
 [key]                                # without this table: a standby, which answers and signs nothing
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
 password = "file:node.password"      # by reference, never the password itself
+
+[quotas]                             # what is accepted in an hour, of one signer and of all of an organisation
+signer_transactions = 4096
+signer_bytes = 67108864
+organisation_transactions = 1048576
+organisation_bytes = 2147483648
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from gridcore.logs import LEVELS
 from gridcore.serving.listen import Listen
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
+from ledger.engines.quotas import Quotas
 
 PORT_DEFAULT: Final = 7070
 
@@ -56,6 +63,7 @@ class NodeConfig:
     key: KeyConfig | None = None
     listen: ListenConfig = field(default_factory=ListenConfig)
     guard: Path | None = None
+    quotas: Quotas = field(default_factory=Quotas)
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
     def __post_init__(self) -> None:

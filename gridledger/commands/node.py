@@ -16,7 +16,6 @@ from gridledger.commands import print_result
 if TYPE_CHECKING:
     import socket
 
-    from gridcore.serving.tls import TlsFiles
     from ledger.config import NodeConfig
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.engines.standby import StandbyEngine
@@ -148,7 +147,7 @@ def _run(args: argparse.Namespace) -> int:
             remedy="give listen.certificate, or put a proxy with TLS before it",
         )
     with open_socket(config.listen.host, config.listen.port) as bound, closing(_open(config)) as ledger:
-        asyncio.run(_serve(args, ledger, bound, tls))
+        asyncio.run(_serve(args, config, ledger, bound))
     return 0
 
 
@@ -166,17 +165,15 @@ def _open(config: NodeConfig) -> Ledger | Standby:
     return Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
 
 
-def _engine_of(ledger: Ledger | Standby) -> EmbeddedEngine | StandbyEngine:
+def _engine_of(config: NodeConfig, ledger: Ledger | Standby) -> EmbeddedEngine | StandbyEngine:
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.engines.standby import StandbyEngine
     from ledger.store.standby import Standby
 
-    return StandbyEngine(ledger) if isinstance(ledger, Standby) else EmbeddedEngine(ledger)
+    return StandbyEngine(ledger) if isinstance(ledger, Standby) else EmbeddedEngine(ledger, quotas=config.quotas)
 
 
-async def _serve(
-    args: argparse.Namespace, ledger: Ledger | Standby, bound: socket.socket, tls: TlsFiles | None
-) -> None:
+async def _serve(args: argparse.Namespace, config: NodeConfig, ledger: Ledger | Standby, bound: socket.socket) -> None:
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
     from gridledger import __version__
@@ -193,11 +190,11 @@ async def _serve(
         result = {"ready": True, "url": url, "chain": ledger.chain, "height": ledger.height, "pid": os.getpid()}
         print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
 
-    async with _engine_of(ledger) as engine:
+    async with _engine_of(config, ledger) as engine:
         node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
-        await serve_node(node, bound, ready=say_ready, tls=tls)
+        await serve_node(node, bound, ready=say_ready, tls=config.listen.tls)
     await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 

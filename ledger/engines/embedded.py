@@ -22,6 +22,7 @@ from ledger.application import Examined, Progress
 from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
+from ledger.engines.quotas import QuotaKeeper, Quotas
 from ledger.engines.refusals import RefusalShares
 from ledger.engines.witnesses import Witnesses
 from ledger.protocol import ProtocolError
@@ -88,11 +89,18 @@ class EmbeddedEngine:
     """Runs a ``Ledger``; use it with ``async with``, in one event loop. Closing it leaves the ledger open for its owner."""
 
     def __init__(
-        self, ledger: Ledger, limits: Limits | None = None, *, retry_s: float = RETRY_S, tick_s: float = TICK_S
+        self,
+        ledger: Ledger,
+        limits: Limits | None = None,
+        quotas: Quotas | None = None,
+        *,
+        retry_s: float = RETRY_S,
+        tick_s: float = TICK_S,
     ) -> None:
         self._ledger = ledger
         limits = limits or Limits()
         self._pool = Pool(limits)
+        self._quotas = QuotaKeeper(quotas or Quotas())
         self._refusals = RefusalShares(limits.refused_bytes_of_signer, limits.refused_bytes)
         self._retry_s = retry_s
         self._tick_s = tick_s if ledger.clock == BLOCK_TIME else None
@@ -173,8 +181,12 @@ class EmbeddedEngine:
         transaction = examined.candidate.transaction
         if transaction is None or examined.code is not Code.ACCEPTED:
             waiter.set_result(Outcome(examined.code, b"" if transaction is None else transaction.id))
+            return waiter
+        entry = Entry(examined, transaction, [waiter])
+        if self._quotas.has_room(entry.author, entry.size, self._ledger.ledger_time_s):
+            self._pool.add(entry)
         else:
-            self._pool.add(examined, transaction, waiter)
+            entry.answer(Outcome(Code.NODE_BUSY, transaction.id))
         return waiter
 
     async def _run(self) -> None:
@@ -289,6 +301,8 @@ class EmbeddedEngine:
 
     def _publish(self, entries: Sequence[Entry], done: _Round) -> None:
         for entry, answer in zip(entries, done.answers, strict=True):
+            if answer.code is Code.ACCEPTED:
+                self._quotas.count(entry.author, entry.size)
             entry.answer(answer)
         self._pool.done(entries, done.progress)
 

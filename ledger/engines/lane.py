@@ -2,7 +2,7 @@
 
 Submissions are examined piece by piece, and senders take turns. Those come first whose claimed signer has had a signature that held from
 the same network, until one on the same connection does not hold; strangers get one turn in STRANGERS_TURN, and one at a time. Among them
-goes first who has used least: the network, then the connection. Who hangs up has no further turn.
+goes first who has used least: the network, then the organisation, then the connection. Who hangs up has no further turn.
 """
 
 from __future__ import annotations
@@ -43,9 +43,15 @@ class _Turn:
     """A submission that waits for its next turn."""
 
     sender: Sender
-    is_known: bool
+    organisation: str | None
+    """Of the claimed signer, who is known; None for a stranger."""
     number: int
     begun: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it goes before strangers."""
+        return self.organisation is not None
 
 
 class Lane:
@@ -59,9 +65,11 @@ class Lane:
         self._turns = itertools.count(1)
         self._known_turns = 0  # since the last one of a stranger
         self._used_by_network: Counter[str] = Counter()
+        self._used_by_organisation: Counter[str] = Counter()
         self._used_by_connection: Counter[str] = Counter()
         self._used = 0
-        self._held_from: OrderedDict[tuple[str, str], bool] = OrderedDict()
+        self._held_from: OrderedDict[tuple[str, str], str] = OrderedDict()
+        """Organisation of a signer whose signature has held, by network and signer."""
         self._connections: OrderedDict[str, bool] = OrderedDict()
         """Whether every signature of a connection's last piece held."""
 
@@ -74,7 +82,7 @@ class Lane:
         examined: list[Examined] = []
         while len(examined) < len(wires):
             piece = list(wires[len(examined) : len(examined) + self._piece_size(sender)])
-            turn = _Turn(sender, self._is_known(sender, piece[0]), next(self._turns))
+            turn = _Turn(sender, self._organisation_of(sender, piece[0]), next(self._turns))
             await self._wait(turn)
             examining = asyncio.get_running_loop().run_in_executor(self._threads, self._examine, piece)
             examining.add_done_callback(partial(self._finish, turn))
@@ -87,12 +95,13 @@ class Lane:
         held = self._connections.get(sender.connection)
         return 1 if held is None else PIECE_OF_KNOWN if held else PIECE_OF_STRANGER
 
-    def _is_known(self, sender: Sender, first: bytes) -> bool:
+    def _organisation_of(self, sender: Sender, first: bytes) -> str | None:
         if sender == INSIDE:
-            return True
+            return ""
         (transaction,) = decode_transactions([first])
-        has_held = transaction is not None and (sender.network, transaction.signer) in self._held_from
-        return has_held and self._connections.get(sender.connection, True)
+        if transaction is None or not self._connections.get(sender.connection, True):
+            return None
+        return self._held_from.get((sender.network, transaction.signer))
 
     async def _wait(self, turn: _Turn) -> None:
         self._waiting.append(turn)
@@ -120,28 +129,35 @@ class Lane:
             if not turn.begun.done():
                 turn.begun.set_result(None)
 
-    def _rank(self, turn: _Turn) -> tuple[bool, int, int, int]:
+    def _rank(self, turn: _Turn) -> tuple[bool, int, int, int, int]:
         is_strangers_turn = self._known_turns >= STRANGERS_TURN - 1
-        used = self._used_by_network[turn.sender.network], self._used_by_connection[turn.sender.connection]
+        used = (
+            self._used_by_network[turn.sender.network],
+            self._used_by_organisation[turn.organisation or ""],
+            self._used_by_connection[turn.sender.connection],
+        )
         return turn.is_known == is_strangers_turn, *used, turn.number
 
     def _finish(self, turn: _Turn, done: asyncio.Future[list[Examined]]) -> None:
         self._running.remove(turn)
         if done.exception() is None and turn.sender != INSIDE:
-            self._learn(turn.sender, done.result())
+            self._learn(turn, done.result())
         self._begin_next()
 
-    def _learn(self, sender: Sender, examined: Sequence[Examined]) -> None:
+    def _learn(self, turn: _Turn, examined: Sequence[Examined]) -> None:
+        sender = turn.sender
         _remember(self._connections, sender.connection, not any(one.code in FORGED for one in examined))
         for one in examined:
             if one.code is Code.ACCEPTED and one.candidate.transaction is not None:
-                _remember(self._held_from, (sender.network, one.candidate.transaction.signer), True)
+                _remember(self._held_from, (sender.network, one.candidate.transaction.signer), one.organisation)
         self._used_by_network[sender.network] += len(examined)
+        self._used_by_organisation[turn.organisation or ""] += len(examined)
         self._used_by_connection[sender.connection] += len(examined)
         self._used += len(examined)
         if self._used >= HALVED_AFTER:
             self._used = 0
             self._used_by_network = _halved(self._used_by_network)
+            self._used_by_organisation = _halved(self._used_by_organisation)
             self._used_by_connection = _halved(self._used_by_connection)
 
 

@@ -18,13 +18,18 @@ from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
 from ledger.engines.refusals import REFUSED_BYTES_MAX, REFUSED_BYTES_OF_SIGNER_MAX
+from ledger.engines.shares import Author, Share, Shares
 
 POOL_TRANSACTIONS_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 64 * 1024 * 1024
 BLOCK_TRANSACTIONS_MAX: Final = 4_096
 BLOCK_BYTES_MAX: Final = 16 * 1024 * 1024
+OF_SIGNER: Final = Share(POOL_TRANSACTIONS_MAX // 4, POOL_BYTES_MAX // 4)
+"""Of the pool, those of one signer."""
+OF_ORGANISATION: Final = Share(POOL_TRANSACTIONS_MAX // 2, POOL_BYTES_MAX // 2)
 HELD_BATCHES_MAX: Final = 64
 """Reading batches held for one gateway."""
+HELD_BYTES_OF_GATEWAY_MAX: Final = 4 * 1024 * 1024
 HELD_BYTES_MAX: Final = 32 * 1024 * 1024
 """Of all gateways together; a bound of their own, so that held batches never keep out the one they wait for."""
 
@@ -35,9 +40,12 @@ class Limits:
 
     pool_transactions: int = POOL_TRANSACTIONS_MAX
     pool_bytes: int = POOL_BYTES_MAX
+    of_signer: Share = OF_SIGNER
+    of_organisation: Share = OF_ORGANISATION
     block_transactions: int = BLOCK_TRANSACTIONS_MAX
     block_bytes: int = BLOCK_BYTES_MAX
     held_batches: int = HELD_BATCHES_MAX
+    held_bytes_of_gateway: int = HELD_BYTES_OF_GATEWAY_MAX
     held_bytes: int = HELD_BYTES_MAX
     refused_bytes_of_signer: int = REFUSED_BYTES_OF_SIGNER_MAX
     refused_bytes: int = REFUSED_BYTES_MAX
@@ -65,6 +73,11 @@ class Entry:
         return len(self.examined.candidate.wire)
 
     @property
+    def author(self) -> Author:
+        """Whose transaction it is."""
+        return Author(self.transaction.signer, self.examined.organisation)
+
+    @property
     def batch(self) -> BatchPlace | None:
         """The place of a reading batch, else None."""
         content = self.examined.content
@@ -87,6 +100,7 @@ class _Gateway:
         self.progress = progress
         self.queued: dict[int, int] = {}  # counter -> number of batches of the open epoch in the queue or in a block
         self.held: dict[int, Entry] = {}  # by counter
+        self.held_bytes = 0
         self.next_counter = progress.counter + 1
         """The counter that would go straight into a block: the first one after ``progress`` that is not queued."""
 
@@ -124,6 +138,7 @@ class Pool:
         self._limits = limits or Limits()
         self._queue: deque[Entry] = deque()
         self._by_digest: dict[bytes, Entry] = {}
+        self._shares = Shares(self._limits.of_signer, self._limits.of_organisation)
         # Kept for good (there are no more than state has): a batch examined before the last block must not meet an older
         # progress than the block made, or it would be held with nothing left to let it in.
         self._gateways: dict[str, _Gateway] = {}
@@ -139,13 +154,12 @@ class Pool:
         """Reading batches that are held."""
         return sum(len(gateway.held) for gateway in self._gateways.values())
 
-    def add(self, examined: Examined, transaction: Transaction, waiter: asyncio.Future[Outcome]) -> None:
-        """Take in an admissible transaction; ``waiter`` gets its answer, at once when it is held or not taken."""
-        known = self._by_digest.get(transaction.digest)
+    def add(self, entry: Entry) -> None:
+        """Take in an admissible transaction; who waits for it gets its answer, at once when it is held or not taken."""
+        known = self._by_digest.get(entry.transaction.digest)
         if known is not None:
-            known.waiters.append(waiter)
+            known.waiters += entry.waiters
             return
-        entry = Entry(examined, transaction, [waiter])
         gateway = self._gateway_of(entry)
         if gateway is not None and entry.batch is not None:
             counter = entry.batch.counter
@@ -153,7 +167,7 @@ class Pool:
                 self._hold(entry, gateway, counter)
                 return
         if not self._enqueue(entry):
-            entry.answer(Outcome(Code.NODE_BUSY, transaction.id))
+            entry.answer(Outcome(Code.NODE_BUSY, entry.transaction.id))
         elif gateway is not None:
             self._release(gateway)
 
@@ -174,6 +188,7 @@ class Pool:
         for entry in entries:
             del self._by_digest[entry.transaction.digest]
             self._bytes -= entry.size
+            self._shares.give_back(entry.author, entry.size)
             gateway = self._gateways.get(entry.transaction.signer) if entry.batch else None
             if gateway is not None and entry.batch is not None and entry.batch.epoch == gateway.progress.epoch:
                 gateway.leave(entry.batch.counter)
@@ -191,6 +206,7 @@ class Pool:
         entries = list(self._by_digest.values())
         self._queue.clear()
         self._by_digest.clear()
+        self._shares.clear()
         self._gateways.clear()
         self._bytes = self._held_bytes = 0
         return entries
@@ -209,6 +225,9 @@ class Pool:
         limits = self._limits
         if len(self._by_digest) >= limits.pool_transactions or self._bytes + entry.size > limits.pool_bytes:
             return False
+        if not self._shares.has_room(entry.author, entry.size):
+            return False
+        self._shares.take(entry.author, entry.size)
         self._queue.append(entry)
         self._by_digest[entry.transaction.digest] = entry
         self._bytes += entry.size
@@ -220,10 +239,15 @@ class Pool:
 
     def _hold(self, entry: Entry, gateway: _Gateway, counter: int) -> None:
         """Keep a batch back, one for each counter: another one with the same counter may be sent again once this is decided."""
-        held = gateway.held
-        is_full = len(held) >= self._limits.held_batches or self._held_bytes + entry.size > self._limits.held_bytes
-        if counter not in held and not is_full:
+        held, limits = gateway.held, self._limits
+        has_room = (
+            len(held) < limits.held_batches
+            and gateway.held_bytes + entry.size <= limits.held_bytes_of_gateway
+            and self._held_bytes + entry.size <= limits.held_bytes
+        )
+        if counter not in held and has_room:
             held[counter] = entry
+            gateway.held_bytes += entry.size
             self._held_bytes += entry.size
         if counter in held and held[counter].transaction.id == entry.transaction.id:
             entry.answer(Outcome(Code.WAITING, entry.transaction.id, waiting_for=gateway.next_counter))
@@ -246,7 +270,9 @@ class Pool:
             counter = gateway.next_counter
 
     def _let_go(self, gateway: _Gateway, counter: int) -> None:
-        self._held_bytes -= gateway.held.pop(counter).size
+        size = gateway.held.pop(counter).size
+        gateway.held_bytes -= size
+        self._held_bytes -= size
 
 
 def _in_proposers_order(entries: list[Entry]) -> list[Entry]:

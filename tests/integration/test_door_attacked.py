@@ -102,12 +102,13 @@ async def test_who_hangs_up_is_not_examined_any_further(tmp_path: Path, monkeypa
 
         monkeypatch.setattr(node.ledger.application, "examine", count)
         sent, body = 20, forgeries(node, 1_000)
-        for _ in range(sent):
-            _, writer = await connect(node)
+        senders = [writer for _, writer in [await connect(node) for _ in range(sent)]]
+        for writer in senders:
             writer.write(head(len(body)) + body)
             await writer.drain()
-            writer.close()
         await until(lambda: looked_at > 0)
+        for writer in senders:
+            writer.close()
         sender = node.sender()
         await answered_within(node, sender)
         assert looked_at < sent * 1_000 / 10

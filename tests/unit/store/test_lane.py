@@ -18,6 +18,7 @@ from tests.worlds.consortium import FIRST_S
 from tests.worlds.two_areas import TWO_AREAS
 
 GOOD = TWO_AREAS.sender().order("p-1", "a-1", "buy", 1, 1, FIRST_S)
+QUIET = TWO_AREAS.sender().order("p-2", "a-1", "buy", 1, 1, FIRST_S)
 FORGED = TWO_AREAS.sender().order("p-1", "a-1", "buy", 2, 1, FIRST_S)
 
 
@@ -26,6 +27,7 @@ class Examiner:
 
     def __init__(self) -> None:
         self.pieces: list[list[bytes]] = []
+        self.organisation = ""
         self.open = threading.Event()
         self.open.set()
 
@@ -33,7 +35,10 @@ class Examiner:
         self.pieces.append(wires)
         self.open.wait()
         codes = [Code.WRONG_SIGNATURE if wire == FORGED else Code.ACCEPTED for wire in wires]
-        return [Examined(one, {}, code, None, None) for one, code in zip(decode_candidates(wires), codes, strict=True)]
+        return [
+            Examined(one, {}, code, None, None, organisation=self.organisation)
+            for one, code in zip(decode_candidates(wires), codes, strict=True)
+        ]
 
 
 @asynccontextmanager
@@ -97,6 +102,26 @@ async def test_of_strangers_the_network_that_has_used_least_is_next() -> None:
         examiner.open.set()
         await asyncio.gather(first, newcomer, *crowd)
         assert examiner.pieces[1] == [GOOD]
+
+
+async def test_of_known_signers_of_one_address_the_organisation_that_has_used_least_is_next() -> None:
+    async with running() as (examiner, queue):
+        examiner.organisation = "busy"
+        for number in range(3):
+            await queue.examine([GOOD] * 9, Sender("proxy", f"busy {number}"))
+        examiner.organisation = "quiet"
+        await queue.examine([QUIET], Sender("proxy", "quiet 1"))
+        examiner.pieces.clear()
+        examiner.open.clear()
+        begun = [asyncio.ensure_future(queue.examine([GOOD], INSIDE)) for _ in range(lane.AT_ONCE)]
+        await until(lambda: len(examiner.pieces) == lane.AT_ONCE)
+        crowd = [asyncio.ensure_future(queue.examine([GOOD], Sender("proxy", f"new {n}"))) for n in range(8)]
+        await asyncio.sleep(0)
+        quiet = asyncio.ensure_future(queue.examine([QUIET], Sender("proxy", "quiet 2")))
+        await asyncio.sleep(0)
+        examiner.open.set()
+        await asyncio.gather(*begun, *crowd, quiet)
+        assert [QUIET] in examiner.pieces[lane.AT_ONCE : lane.AT_ONCE + 2]
 
 
 async def test_who_leaves_gives_its_turn_back() -> None:

@@ -11,8 +11,10 @@ from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
 from ledger.engines.pool import BLOCK_BYTES_MAX, POOL_BYTES_MAX, Entry, Limits, Pool
+from ledger.engines.shares import Share
 from ledger.kinds.table import KINDS
 from ledger.signatures import decode_candidates
+from tests.worlds.consortium import UTILITY
 from tests.worlds.feeders import batches, clock_advance
 from tests.worlds.transactions import transaction_id
 
@@ -46,7 +48,8 @@ async def add() -> Add:
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         content = KINDS[candidate.transaction.kind].content.decode(candidate.transaction)
         progress = Progress(1, 0) if isinstance(content, ReadingBatch) else None
-        pool.add(Examined(candidate, {}, Code.ACCEPTED, content, progress), candidate.transaction, waiter)
+        examined = Examined(candidate, {}, Code.ACCEPTED, content, progress, organisation=UTILITY)
+        pool.add(Entry(examined, candidate.transaction, [waiter]))
         return Sent(waiter)
 
     return add
@@ -118,6 +121,33 @@ async def test_held_bytes_are_bounded_for_all_gateways_together(add: Add) -> Non
     assert add(pool, GW1[2]).answer().code == Code.COUNTER_GAP
     add(pool, GW1[0])
     assert add(pool, GW2[2]).answer().code == Code.WAITING, "what has left the hold makes room"
+
+
+async def test_held_bytes_of_one_gateway_are_bounded(add: Add) -> None:
+    pool = Pool(Limits(held_bytes_of_gateway=len(GW1[1]) + len(GW1[2])))
+    codes = [add(pool, wire).answer().code for wire in GW1[1:4]]
+    assert codes == [Code.WAITING, Code.WAITING, Code.COUNTER_GAP]
+    assert add(pool, GW2[2]).answer().code == Code.WAITING, "each gateway has its own"
+    add(pool, GW1[0])
+    assert (len(pool), pool.held) == (3, 1)
+    assert add(pool, GW1[4]).answer().code == Code.WAITING, "what has left the hold makes room"
+
+
+async def test_one_signer_or_organisation_never_fills_the_pool(add: Add) -> None:
+    size = len(GW1[0])
+    for share in (Share(2, POOL_BYTES_MAX), Share(9, 2 * size)):
+        pool = Pool(Limits(of_signer=share))
+        answers = [add(pool, wire) for wire in GW1[:3]]
+        assert [answer.is_answered() for answer in answers] == [False, False, True]
+        assert answers[2].answer().code is Code.NODE_BUSY
+        assert not add(pool, GW2[0]).is_answered(), "there is room for another signer"
+        pool.done(pool.take(), {"gw-1": Progress(1, 2), "gw-2": Progress(1, 1)})
+        assert not add(pool, GW1[2]).is_answered()
+        pool = Pool(Limits(of_organisation=share))
+        answers = [add(pool, wire) for wire in (GW1[0], GW2[0], GW1[1])]
+        assert [answer.is_answered() for answer in answers] == [False, False, True]
+        pool.give_up()
+        assert not add(pool, GW1[0]).is_answered()
 
 
 async def test_a_full_pool_is_busy_and_takes_again_when_a_block_is_done(add: Add) -> None:
