@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """What became of a transaction, or of one row of a reading batch (81 ... 88)."""
+    """What became of a transaction, or of one row of a reading batch (81 ... 90)."""
 
     ACCEPTED = 0
     EXISTS = 1
@@ -59,6 +59,7 @@ class Code(IntEnum):
     ROW_OTHER_GATEWAY = 86
     ROW_QUALITY = 87
     ROW_NOT_AT_BOUNDARY = 88
+    ROW_FIRST_VALUE = 90
 
 
 RETRY = frozenset(

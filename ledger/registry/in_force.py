@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.leaves.columns import Int64
+from ledger.registry.breaks import Breaks, Spans, breaks_of, spans_at
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
 from ledger.registry.zones import Zone, ZoneInForce
 
@@ -109,6 +110,11 @@ class Registry:
         return self._point_zone[self.columns.installation_point]
 
     @cached_property
+    def breaks(self) -> Breaks:
+        """Where registers of meters break off."""
+        return breaks_of(self.columns, self.first_boundary_s)
+
+    @cached_property
     def installation_row(self) -> Int64:
         """int64[installations]: row in its zone of the point of each."""
         return self.columns.installation_point - self._point_starts[self.installation_zone]
@@ -179,6 +185,11 @@ class InForce:
             credit_nano=_taken(columns.party_credit_nano, entry),
             aggregator=_taken(columns.party_aggregator, entry),
         )
+
+    @cached_property
+    def spans(self) -> Spans:
+        """Between which breaks each installation's registers go on."""
+        return spans_at(self._registry.columns, *self._moment)
 
     def zone(self, zone: Zone) -> ZoneInForce:
         """One zone of it."""

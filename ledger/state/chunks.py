@@ -83,17 +83,19 @@ def _load_chunks(draft: Draft, rows: SortedRows) -> list[_Chunk]:
 
 
 def _judge(draft: Draft, rows: SortedRows, chunks: list[_Chunk]) -> Int64:
-    registry, spans = draft.registry, [_span(chunk.at) for chunk in chunks]
+    in_force, spans = draft.at(rows.boundary_s), [_span(chunk.at) for chunk in chunks]
+    meters = _span(rows.place)
     candidates = Candidates(
         boundary_s=rows.boundary_s,
         registers=(rows.import_wh, rows.export_wh),
-        modulus_wh=registry.columns.modulus_wh[rows.place],
-        limit_wh=draft.at(rows.boundary_s).limit_wh[rows.place],
+        modulus_wh=draft.registry.columns.modulus_wh[meters],
+        limit_wh=in_force.limit_wh[meters],
         latest_s=_gathered([chunk.latest.boundary_s for chunk in chunks], spans),
         latest=(
             _gathered([chunk.latest.import_wh for chunk in chunks], spans),
             _gathered([chunk.latest.export_wh for chunk in chunks], spans),
         ),
+        spans=in_force.spans.take(meters),
     )
     verdicts = judge_rows(draft, candidates)
     is_present = _gathered([chunk.kept.quality for chunk in chunks], spans) != ABSENT_QUALITY

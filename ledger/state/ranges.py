@@ -12,8 +12,9 @@ from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.installation import REGISTER_WH_MAX
 from ledger.leaves.columns import Int64
 from ledger.leaves.registers import REGISTERS
+from ledger.registry.breaks import NEVER_S, NOT_SAID, Spans
 from ledger.state.draft import Draft
-from ledger.state.energy import advance_of, is_in_range
+from ledger.state.energy import Bools, advance_of, is_in_range
 
 NEIGHBOUR_SLOTS_MAX: Final = 96
 """How far a late row looks for the values before and after it."""
@@ -21,6 +22,7 @@ NEIGHBOUR_SLOTS_MAX: Final = 96
 FITS: Final = 0
 GOES_BACK: Final = int(Code.ROW_GOES_BACK)
 EXCEEDS_LIMIT: Final = int(Code.ROW_EXCEEDS_LIMIT)
+FIRST_VALUE: Final = int(Code.ROW_FIRST_VALUE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Candidates:
     """Rows of one boundary that are to be judged; columns of equal length n.
 
     registers: import and export, int64[n], 0 ... 2^63 - 1; modulus_wh (0: none) and limit_wh (of one slot): of each row's
-    meter; latest_s (-1: none) and latest: the meter's latest boundary and registers.
+    meter; latest_s (-1: none) and latest: the latest boundary and registers at its point; spans: between which breaks the
+    meter's registers go on around the boundary.
     """
 
     boundary_s: int
@@ -37,6 +40,7 @@ class Candidates:
     limit_wh: Int64
     latest_s: Int64
     latest: tuple[Int64, Int64]
+    spans: Spans
 
     def take(self, rows: Int64) -> Candidates:
         """Some of the rows."""
@@ -47,6 +51,7 @@ class Candidates:
             self.limit_wh[rows],
             self.latest_s[rows],
             (self.latest[0][rows], self.latest[1][rows]),
+            self.spans.take(rows),
         )
 
 
@@ -60,34 +65,42 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest present value of each row in one direction: slots away (0: there is none), import and export."""
+    """What stands nearest to each row in one direction: slots away (0: there is nothing), import and export.
+
+    is_stated: bool[n], the registers are not a value that stands but those of the break at that end of the span.
+    """
 
     slots: Int64
     registers: tuple[Int64, Int64]
+    is_stated: Bools
+
+    def or_else(self, other: Neighbours) -> Neighbours:
+        """``other`` where there is nothing."""
+        is_none = self.slots == 0
+        if not is_none.any():
+            return self
+        return Neighbours(
+            np.where(is_none, other.slots, self.slots),
+            (
+                np.where(is_none, other.registers[0], self.registers[0]),
+                np.where(is_none, other.registers[1], self.registers[1]),
+            ),
+            np.where(is_none, other.is_stated, self.is_stated),
+        )
 
 
 def judge_rows(draft: Draft, rows: Candidates) -> Int64:
-    """int64[n]: 0, or the verdict of a row whose boundary is later than its meter's latest (or that has none yet)."""
-    slot_s = draft.slot_s
-    slots = np.where(rows.latest_s >= 0, (rows.boundary_s - rows.latest_s) // slot_s, 0)
-    before = Neighbours(slots, rows.latest)
-    return _judge(rows, before)
+    """int64[n]: 0, or the verdict of a row whose boundary is later than its point's latest (or that has none yet)."""
+    before = _latest(draft, rows).or_else(_first(draft, rows))
+    after = _final(draft, rows) if (rows.spans.until_s != NEVER_S).any() else None
+    return _judge(rows, before, after)
 
 
 def judge_late_rows(draft: Draft, place: Place, rows: Candidates) -> Int64:
-    """int64[n]: 0, or the verdict of a row whose meter already has a later boundary."""
-    slot_s = draft.slot_s
-    before = _neighbours(draft, place, rows.boundary_s, -1)
-    near = _neighbours(draft, place, rows.boundary_s, +1)
+    """int64[n]: 0, or the verdict of a row whose point already has a later boundary."""
+    before = _neighbours(draft, place, rows, -1).or_else(_first(draft, rows))
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
-    far = near.slots == 0
-    after = Neighbours(
-        np.where(far, (rows.latest_s - rows.boundary_s) // slot_s, near.slots),
-        (
-            np.where(far, rows.latest[0], near.registers[0]),
-            np.where(far, rows.latest[1], near.registers[1]),
-        ),
-    )
+    after = _neighbours(draft, place, rows, +1).or_else(_latest(draft, rows)).or_else(_final(draft, rows))
     return _judge(rows, before, after)
 
 
@@ -98,7 +111,8 @@ def _judge(rows: Candidates, before: Neighbours, after: Neighbours | None = None
     for index in range(2):
         new = rows.registers[index]
         found = [np.where(new > top, EXCEEDS_LIMIT, FITS)] if (new > top).any() else []
-        found.append(_judge_advance(rows, before.registers[index], new, before.slots))
+        beyond = _judge_advance(rows, before.registers[index], new, before.slots)
+        found.append(np.where((beyond != FITS) & before.is_stated, FIRST_VALUE, beyond))
         if after is not None:
             found.append(_judge_advance(rows, new, after.registers[index], after.slots))
         for verdict in found:
@@ -120,19 +134,41 @@ def _judge_advance(rows: Candidates, old: Int64, new: Int64, slots: Int64) -> In
     return np.where(beyond, np.where(new < old, GOES_BACK, EXCEEDS_LIMIT), FITS)
 
 
-def _neighbours(draft: Draft, place: Place, boundary_s: int, direction: int) -> Neighbours:
-    """The nearest present values before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
-    slot_s = draft.slot_s
+def _latest(draft: Draft, rows: Candidates) -> Neighbours:
+    """The latest value at the point, before or after the rows, where it lies in the span."""
+    is_there = (rows.latest_s >= 0) & (rows.latest_s >= rows.spans.since_s) & (rows.latest_s < rows.spans.until_s)
+    slots = np.where(is_there, np.abs(rows.boundary_s - rows.latest_s) // draft.slot_s, 0)
+    return Neighbours(slots, rows.latest, np.zeros(len(slots), dtype=bool))
+
+
+def _first(draft: Draft, rows: Candidates) -> Neighbours:
+    """The registers with which the span began; a slot that has begun counts whole."""
+    is_there = rows.spans.first[0] != NOT_SAID
+    slots = np.where(is_there, (rows.boundary_s - rows.spans.since_s) // draft.slot_s + 1, 0)
+    return Neighbours(slots, rows.spans.first, is_there)
+
+
+def _final(draft: Draft, rows: Candidates) -> Neighbours:
+    """The registers with which the span ends."""
+    is_there = rows.spans.final[0] != NOT_SAID
+    slots = np.where(is_there, (rows.spans.until_s - rows.boundary_s) // draft.slot_s + 1, 0)
+    return Neighbours(slots, rows.spans.final, is_there)
+
+
+def _neighbours(draft: Draft, place: Place, rows: Candidates, direction: int) -> Neighbours:
+    """The nearest present values of the span before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
     slots = np.zeros(len(place.at), dtype=np.int64)
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
-        chunk = REGISTERS.load(draft, boundary_s + direction * away * slot_s, place.zone, place.chunk)
+        at_s = rows.boundary_s + direction * away * draft.slot_s
+        chunk = REGISTERS.load(draft, at_s, place.zone, place.chunk)
         if chunk is None:
             continue
-        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY)
+        is_of_span = (rows.spans.since_s <= at_s) & (at_s < rows.spans.until_s)
+        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY) & is_of_span
         slots[found] = away
         for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
             column[found] = values[place.at][found]
         if slots.all():
             break
-    return Neighbours(slots, (first, second))
+    return Neighbours(slots, (first, second), np.zeros(len(slots), dtype=bool))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcore import cbor, merkle
 from gridcore.errors import require
-from gridcore.quality import ABSENT_QUALITY
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import Contract, SettlementLike
@@ -21,42 +19,20 @@ from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
 from ledger.leaves.money import NANO, Money
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
-from ledger.leaves.registers import REGISTERS, no_registers
 from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
-from ledger.registry.zones import Zone, ZoneInForce
+from ledger.registry.zones import Zone
 from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
 from ledger.state.draft import Draft
-from ledger.state.energy import advance_of
+from ledger.state.pieces import energy_of_slot
+from ledger.state.slot import Slot, load_slot
 
 INITIAL: Final = "initial"
 ABSENT_REGISTER: Final = -1
 """A register that was not read, in a position."""
-
-
-class Snapshot(NamedTuple):
-    """A zone's registers at one boundary: quality uint8[rows], registers 2 x int64[rows], one seed a chunk."""
-
-    quality: UInt8
-    registers: tuple[Int64, Int64]
-    seeds: list[bytes]
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """bool[rows]: there is a value."""
-        return np.not_equal(self.quality, ABSENT_QUALITY)
-
-
-class Slot(NamedTuple):
-    """A slot of a zone that is settled: what is in force in it, and the registers at its ends."""
-
-    start_s: int
-    zone: ZoneInForce
-    start: Snapshot
-    end: Snapshot
 
 
 def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> bool:
@@ -67,31 +43,16 @@ def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> bool:
     in_force = draft.at(slot_start_s).zone(zone)
     if not len(in_force.settling):
         return True
-    start = load_snapshot(draft, zone, slot_start_s)
-    end = load_snapshot(draft, zone, slot_start_s + draft.slot_s)
-    if not (start.present & end.present)[in_force.settling].all():
+    slot = load_slot(draft, zone, slot_start_s)
+    if not (slot.start.present & slot.end.present)[in_force.settling].all():
         return False
-    by_contract = contract_of_slot(draft, zone, slot_start_s)
-    write_run(draft, by_contract, Slot(slot_start_s, in_force, start, end), INITIAL)
+    write_run(draft, contract_of_slot(draft, zone, slot_start_s), slot, INITIAL)
     return True
-
-
-def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
-    """The registers of all rows of a zone at a boundary."""
-    parts = [
-        REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(end - start)
-        for chunk, start, end in chunks(len(zone))
-    ]
-    registers = (
-        np.concatenate([part.import_wh for part in parts]),
-        np.concatenate([part.export_wh for part in parts]),
-    )
-    return Snapshot(np.concatenate([part.quality for part in parts]), registers, [part.seed for part in parts])
 
 
 def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> None:
     """Compute a run and write its leaves."""
-    head = head_columns(slot)
+    head = head_columns(draft, slot)
     settled = _settle(draft, by_contract.contract, slot, head)
     zone, order = slot.zone, slot.zone.settling
     columns = dict(zip(HEAD, head, strict=True))
@@ -131,18 +92,14 @@ def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> 
     _post(draft, zone.zone, columns["pays_nano"], results)
 
 
-def head_columns(slot: Slot) -> tuple[Int64, ...]:
+def head_columns(draft: Draft, slot: Slot) -> tuple[Int64, ...]:
     """The columns of ``HEAD`` of every row: registers at both ends, -1 where absent, and the energy, 0 where it is not known."""
-    is_known = slot.start.present & slot.end.present
+    energy = energy_of_slot(draft, slot)
     registers: list[Int64] = []
-    energies: list[Int64] = []
     for start, end in zip(slot.start.registers, slot.end.registers, strict=True):
-        # No range to check: that was done when a register was taken.
-        energy = advance_of(start, end, slot.zone.modulus_wh) * slot.zone.ratio
-        energies.append(np.where(is_known, energy, 0))
         registers.append(np.where(slot.start.present, start, ABSENT_REGISTER))
         registers.append(np.where(slot.end.present, end, ABSENT_REGISTER))
-    return (*registers, *energies)
+    return (*registers, energy.import_wh, energy.export_wh)
 
 
 def _settle(draft: Draft, contract: Contract, slot: Slot, head: Sequence[Int64]) -> SettlementLike:

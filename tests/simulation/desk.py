@@ -28,7 +28,10 @@ def two_meters(modulus_wh: int) -> Consortium:
     """Area A of zone Z with Anna and Bert under one gateway, an hour before the first slot."""
 
     def meter(number: int, party: str) -> MeteredPoint:
-        return household(number, party, area="A", gateway="gw", limit_wh=5_000, modulus_wh=modulus_wh)
+        first = (9_500 if number == ANNA and modulus_wh else 0, 0)
+        return household(
+            number, party, area="A", gateway="gw", limit_wh=5_000, modulus_wh=modulus_wh, first_registers=first
+        )
 
     return Consortium(
         start_s=START - 3_600,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,16 +48,19 @@ class World:
         """By area: the price around which its orders lie."""
         self.meters = {found.number: found for found in self.consortium.meters}
         self.parties = {found.party: found.area for found in self.consortium.meters if found.party}
-        self._truth: dict[int, list[tuple[int, int]]] = {}
+        self.breaks: dict[int, list[tuple[int, tuple[int, int]]]] = {}
+        """By meter: from when on its registers go on from others, and from which."""
+        self._truth: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        self.consortium = replace(self.consortium, more=[*self.consortium.more, *self.draw_breaks()])
 
     def truth(self, number: int, boundary_s: int) -> tuple[int, int]:
         """What a meter shows at a boundary from ``start_s`` on, both registers, rollovers applied."""
+        begun = [(self.start_s, self.meters[number].first_registers), *self.breaks.get(number, [])]
+        place, (from_s, first) = [both for both in enumerate(begun) if both[1][0] <= boundary_s or both[0] == 0][-1]
         limit, modulus = self.meters[number].limit_wh, self.meters[number].modulus_wh
-        rng = random.Random(f"{self.seed}/{number}")
-        path = self._truth.setdefault(number, [])
-        if not path:
-            path.append(self.meters[number].first_registers)
-        index = max(0, (boundary_s - self.start_s) // self.slot_s)
+        path = self._truth.setdefault((number, place), [first])
+        index = max(0, (boundary_s - from_s) // self.slot_s)
+        rng = random.Random(f"{self.seed}/{number}/{place}/{len(path)}")
         while len(path) <= index:
             steps = [rng.choice([0, 1, limit, limit // 2, rng.randint(0, limit)]) for _ in range(2)]
             shown = [register + min(step, 9_999) for register, step in zip(path[-1], steps, strict=True)]
@@ -65,6 +68,42 @@ class World:
                 shown = [register % modulus for register in shown]
             path.append((shown[0], shown[1]))
         return path[index]
+
+    def draw_breaks(self) -> Iterator[Named[Any]]:
+        """Meters that are reset, hang behind other transformers, or are exchanged for another; what their registers were."""
+        rng = self.rng
+        changed = {row.key for listed in self.consortium.more for row in listed.rows()}
+        for number, meter in list(self.meters.items()):
+            if rng.random() < 0.8 or INSTALLATION.key(str(number)) in changed:
+                continue
+            at_s = self.start_s + rng.randrange(8) * self.slot_s + rng.randrange(1, self.slot_s)
+            final = [min(wh, 10**13) for wh in (self.truth(number, at_s) if rng.random() < 0.8 else (5, 6))]
+            first = (rng.choice([0, 0, final[0]]), rng.choice([0, 1, final[1]]))
+            if rng.random() < 0.4:
+                other = replace(meter, number=rng.randrange(10**6, 10**7), first_registers=first, installed_s=at_s)
+                self.meters[other.number] = other
+                self.breaks[other.number] = [(at_s, first)]
+                removed = RemovedInstallation(meter.point, final if rng.random() < 0.8 else None)
+                yield Named(INSTALLATION, str(number), removed, at_s)
+                yield Named(INSTALLATION, str(other.number), _installation(other, first_registers=list(first)), at_s)
+            else:
+                self.breaks[number] = [(at_s, first)]
+                ratio, reason = rng.choice([meter.ratio, 1, 7]), rng.choice([None, "reset"])
+                stated = {"ratio": ratio, "reason": reason, "first_registers": list(first), "final_registers": final}
+                yield Named(INSTALLATION, str(number), _installation(meter, **stated), at_s)
+
+
+def _installation(meter: MeteredPoint, **changes: Any) -> Installation:
+    """What a row of a meter states."""
+    return Installation(
+        gateway=meter.gateway,
+        limit_wh=meter.limit_wh,
+        meter=meter.meter,
+        modulus_wh=meter.modulus_wh,
+        point=meter.point,
+        profile="other",
+        ratio=meter.ratio,
+    )._replace(**changes)
 
 
 def draw_consortium(rng: random.Random) -> Consortium:
@@ -183,15 +222,7 @@ def _changes(
         inside_s = first_s + rng.randrange(12) * slot_s + rng.randrange(1, slot_s)
         match rng.randrange(14):
             case 0:
-                moved = Installation(
-                    gateway=rng.choice(gateways).name,
-                    limit_wh=meter.limit_wh,
-                    meter=meter.meter,
-                    modulus_wh=meter.modulus_wh,
-                    point=meter.point,
-                    profile="other",
-                    ratio=meter.ratio,
-                )
+                moved = _installation(meter, gateway=rng.choice(gateways).name, limit_wh=max(1, meter.limit_wh // 2))
                 changes.append(Named(INSTALLATION, str(meter.number), moved, inside_s))
             case 1:
                 final = rng.choice([None, [5, 6]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore.sm3 import sm3
 from tests.twin.forms import ZEROS, Column, Leaf, Row, Transaction, decode_rows, first
@@ -93,7 +93,7 @@ def take_rows(twin: Twin, gateway: str, boundary: int, seed: bytes, rows: Sequen
 
 
 def row_verdict(twin: Twin, row: Row, gateway: str, boundary: int, met: set[int]) -> int | None:
-    """81 to 88; 0 for a value that already stands; None for a row to accept."""
+    """81 to 90; 0 for a value that already stands; None for a row to accept."""
     installation = twin.registry.value(f"installation/{row.meter}", boundary, twin.height - 1)
     if installation is None or "removed" in installation:
         return 82
@@ -108,37 +108,80 @@ def row_verdict(twin: Twin, row: Row, gateway: str, boundary: int, met: set[int]
     )
     if code or standing is not None:
         return code
+    before, after = bounds_of(twin, row.meter, installation, boundary)
     for register in (0, 1):
-        verdict = range_verdict(twin, installation, boundary, register, row.registers[register])
+        verdict = range_verdict(installation, before, after, register, row.registers[register])
         if verdict:
             return verdict
     return None
 
 
-def range_verdict(twin: Twin, installation: Leaf, boundary: int, register: int, new: int) -> int:
-    """0, 83 or 84 for one register of a row: against the newest value, or for a late row against its neighbours."""
-    limit, modulus = installation["limit_wh"], installation["modulus_wh"]
+class Bound(NamedTuple):
+    """What a register is measured against: so many slots away; stated: by the registry, not by a reading."""
+
+    slots: int
+    registers: Registers
+    is_stated: bool = False
+
+
+class Span(NamedTuple):
+    """From where to where a meter's registers go on, with the registers there as far as they are known."""
+
+    since_s: int
+    first: Registers | None
+    until_s: int
+    final: Registers | None
+
+
+def span_of(twin: Twin, number: int, boundary: int) -> Span:
+    """The span of an installation around a boundary."""
+    span = Span(-1, None, 2**62, None)
+    for from_s, value in twin.registry.standing(number, twin.height - 1):
+        first, final = value.get("first_registers"), value.get("final_registers")
+        if from_s <= boundary and first is not None:
+            span = span._replace(since_s=from_s, first=tuple(first))
+        if from_s > boundary and (final is not None or "removed" in value):
+            return span._replace(until_s=from_s, final=None if final is None else tuple(final))
+    return span
+
+
+def bounds_of(twin: Twin, number: int, installation: Leaf, boundary: int) -> tuple[Bound | None, Bound | None]:
+    """What a row is measured against, before and after it."""
     zone, place = twin.place(installation["point"])
+    span, slot_s = span_of(twin, number, boundary), twin.slot_s
+    before, after = None, None
+    latest = latest_of(twin, zone, place)
+    near = latest if latest is not None and span.since_s <= latest[0] < span.until_s else None
+    if latest is not None and latest[0] >= boundary:
+        for direction in (-1, +1):
+            for slots in range(1, NEIGHBOURS + 1):
+                at_s = boundary + direction * slots * slot_s
+                found = row_at(twin, zone, place, at_s) if span.since_s <= at_s < span.until_s else None
+                if found is not None:
+                    bound = Bound(slots, found[0])
+                    before, after = (bound, after) if direction < 0 else (before, bound)
+                    break
+        if after is None and near is not None:
+            after = Bound((near[0] - boundary) // slot_s, near[1])
+    elif near is not None:
+        before = Bound((boundary - near[0]) // slot_s, near[1])
+    if before is None and span.first is not None:
+        before = Bound((boundary - span.since_s) // slot_s + 1, span.first, True)
+    if after is None and span.final is not None:
+        after = Bound((span.until_s - boundary) // slot_s + 1, span.final, True)
+    return before, after
+
+
+def range_verdict(installation: Leaf, before: Bound | None, after: Bound | None, register: int, new: int) -> int:
+    """0, 83, 84 or 90 for one register of a row."""
+    limit, modulus = installation["limit_wh"], installation["modulus_wh"]
     if new > REGISTER_WH_MAX or (modulus > 0 and new >= modulus):
         return 84
-    latest = latest_of(twin, zone, place)
-    if latest is not None and latest[0] < boundary:
-        slots = (boundary - latest[0]) // twin.slot_s
-        return advance_verdict(latest[1][register], new, slots, limit, modulus)
-    verdicts = []
-    for direction in (-1, +1):
-        around = [row_at(twin, zone, place, boundary + direction * k * twin.slot_s) for k in range(NEIGHBOURS + 1)]
-        for slots, neighbour in enumerate(around):
-            if neighbour is not None:
-                value = neighbour[0][register]
-                old, later = (value, new) if direction < 0 else (new, value)
-                verdicts.append(advance_verdict(old, later, slots, limit, modulus))
-                break
-        else:
-            if direction > 0 and latest is not None:
-                slots = (latest[0] - boundary) // twin.slot_s
-                verdicts.append(advance_verdict(new, latest[1][register], slots, limit, modulus))
-    return next((verdict for verdict in verdicts if verdict), 0)
+    if before is not None:
+        verdict = advance_verdict(before.registers[register], new, before.slots, limit, modulus)
+        if verdict:
+            return 90 if before.is_stated else verdict
+    return 0 if after is None else advance_verdict(new, after.registers[register], after.slots, limit, modulus)
 
 
 def row_at(twin: Twin, zone: str, row: int, boundary: int) -> tuple[Registers, int] | None:

@@ -96,6 +96,12 @@ class Registry:
         assert value is not None, key
         return value
 
+    def standing(self, number: int, height: int) -> list[tuple[int, Leaf]]:
+        """(from_s, value) of an installation's entries known at a height, oldest first; of one from_s the last recorded."""
+        entries = self.leaves[f"installation/{number}"]["entries"]
+        known = {from_s: digest for from_s, recorded, digest in entries if recorded <= height}
+        return [(from_s, cbor.decode(self.rows[digest])[2]) for from_s, digest in sorted(known.items())]
+
     def installation_at(self, point: str, time_s: int, height: int) -> tuple[int, Leaf] | None:
         """Number and value of the installation that measures a point at a time, or None."""
         for number in self.installations:

@@ -10,13 +10,14 @@ from gridcore.sm3 import sm3
 from tests.twin.contracts import MARKETS, Member
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
 from tests.twin.market import chunks
-from tests.twin.metering import ABSENT, advance, chunk_seeds, row_at
+from tests.twin.metering import ABSENT, Registers, advance, chunk_seeds, row_at
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
 CHUNK = 1_024
 NANO = 10**9
+PIECES_MAX, PRIMARY_LIMIT, CORRECTED = 4, 10**9, 2
 
 
 class Point(NamedTuple):
@@ -50,17 +51,82 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
     """What a row shows for a slot."""
     name = twin.registry.points[zone][row]
     point = twin.registry.value("point/" + name, slot, twin.height - 1) or {}
-    installed = twin.registry.installation_at(name, slot, twin.height - 1)
     start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
     shown = [-1 if reading is None else reading[0][index] for index in (0, 1) for reading in (start, end)]
-    energies = [0, 0]
-    if start is not None and end is not None and installed is not None:
-        _, meter = installed
-        energies = [advance(start[0][i], end[0][i], meter["modulus_wh"]) * meter["ratio"] for i in (0, 1)]
+    energies = energies_of(twin, name, slot, start, end) or [0, 0]
     area = twin.leaves["area/" + point["area"]]["number"] if point else 0
     quality = ABSENT if end is None else end[1]
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
+
+
+class Piece(NamedTuple):
+    """The part of a slot in which one meter's registers go on. starts, ends: None where nobody knows them."""
+
+    meter: Leaf
+    starts: Sequence[int] | None
+    ends: Sequence[int] | None
+    is_approved: bool
+
+
+def energies_of(
+    twin: Twin, point: str, slot: int, start: tuple[Registers, int] | None, end: tuple[Registers, int] | None
+) -> list[int] | None:
+    """Import and export of a slot, primary Wh; None where it does not follow from registers."""
+    pieces = pieces_of(twin, point, slot, start, end)
+    if pieces is None or len(pieces) > PIECES_MAX:
+        return None
+    energies = [0, 0]
+    for meter, starts, ends, is_approved in pieces:
+        if starts is None or ends is None:
+            return None
+        most = meter["limit_wh"]
+        if is_approved:
+            most = PRIMARY_LIMIT // meter["ratio"]
+            most = min(most, meter["modulus_wh"] // 2) if meter["modulus_wh"] else most
+        for index in (0, 1):
+            wh = advance(starts[index], ends[index], meter["modulus_wh"])
+            if not 0 <= wh <= most:
+                return None
+            energies[index] += wh * meter["ratio"]
+    return energies if max(energies) <= PRIMARY_LIMIT else None
+
+
+def pieces_of(
+    twin: Twin, point: str, slot: int, start: tuple[Registers, int] | None, end: tuple[Registers, int] | None
+) -> list[Piece] | None:
+    """The pieces of a slot in their order; None where not as many begin as end."""
+    installed = twin.registry.installation_at(point, slot, twin.height - 1)
+    meter = None if installed is None else installed[1]
+    pieces: list[Piece] = []
+    starts, is_approved = (None, False) if start is None else (start[0], start[1] % 16 == CORRECTED)
+    is_open = True
+    for _, value in breaks_in(twin, point, slot):
+        first, final = value.get("first_registers"), value.get("final_registers")
+        if final is not None or "removed" in value:
+            if not is_open or meter is None:
+                return None
+            pieces.append(Piece(meter, starts, final, is_approved))
+            is_open, is_approved = False, False
+        if first is not None:
+            if is_open:
+                return None
+            meter, starts, is_open = value, first, True
+    if not is_open or meter is None or end is None:
+        return None
+    is_approved = is_approved or end[1] % 16 == CORRECTED
+    return [*pieces, Piece(meter, starts, end[0], is_approved)]
+
+
+def breaks_in(twin: Twin, point: str, slot: int) -> list[tuple[int, Leaf]]:
+    """Entries of the installations of a point inside a slot, or at its end, at which registers break off, in their order."""
+    found: list[tuple[int, int, Leaf]] = []
+    for number in twin.registry.installations:
+        for from_s, value in twin.registry.standing(number, twin.height - 1):
+            is_break = "removed" in value or "first_registers" in value
+            if value["point"] == point and is_break and slot < from_s <= slot + twin.slot_s:
+                found.append((from_s, "removed" not in value, value))
+    return [(from_s, value) for from_s, _, value in sorted(found, key=lambda item: item[:2])]
 
 
 def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:

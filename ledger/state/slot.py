@@ -1,0 +1,57 @@
+"""A slot of a zone as runs see it: what is in force in it, and the registers at its ends."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.quality import ABSENT_QUALITY
+from ledger.leaves.columns import Int64, UInt8, chunks
+from ledger.leaves.registers import REGISTERS, no_registers
+from ledger.registry.zones import Zone, ZoneInForce
+from ledger.state.draft import Draft
+
+
+class Snapshot(NamedTuple):
+    """A zone's registers at one boundary: quality uint8[rows], registers 2 x int64[rows], one seed a chunk."""
+
+    quality: UInt8
+    registers: tuple[Int64, Int64]
+    seeds: list[bytes]
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """bool[rows]: there is a value."""
+        return np.not_equal(self.quality, ABSENT_QUALITY)
+
+
+class Slot(NamedTuple):
+    """A slot of a zone that is settled: what is in force in it, and the registers at its ends."""
+
+    start_s: int
+    end_s: int
+    zone: ZoneInForce
+    start: Snapshot
+    end: Snapshot
+
+
+def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
+    """A slot as it stands now."""
+    end_s = slot_start_s + draft.slot_s
+    start, end = load_snapshot(draft, zone, slot_start_s), load_snapshot(draft, zone, end_s)
+    return Slot(slot_start_s, end_s, draft.at(slot_start_s).zone(zone), start, end)
+
+
+def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
+    """The registers of all rows of a zone at a boundary."""
+    parts = [
+        REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(end - start)
+        for chunk, start, end in chunks(len(zone))
+    ]
+    registers = (
+        np.concatenate([part.import_wh for part in parts]),
+        np.concatenate([part.export_wh for part in parts]),
+    )
+    return Snapshot(np.concatenate([part.quality for part in parts]), registers, [part.seed for part in parts])
