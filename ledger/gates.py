@@ -65,8 +65,10 @@ class GateOrders:
         return book_rows(self.fills)
 
 
-def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate:
-    """What a cleared gate came to in the area of this number."""
+def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate | None:
+    """What a cleared gate came to in the area of this number; None for one that is newer."""
+    if number >= leaf.areas:
+        return None
     chunk, at = split_row(number)
     cleared = CLEARED.must(leaves, leaf.slot_start_s, leaf.zone, chunk)
     has_price = bool(cleared.has_price[at])
@@ -88,8 +90,9 @@ def is_closed(reader: LedgerReader, zone: Zone, slot_start_s: int) -> bool:
 
 
 def load_areas(leaves: Leaves, zone: Zone, slot_start_s: int) -> ClearedLeaf:
-    """What a cleared gate came to in every area of a zone."""
-    cleared = load_cleared(leaves, slot_start_s, zone.name, len(zone.areas))
+    """What a cleared gate came to in every area that its zone had then."""
+    areas = CLEARING.must(leaves, slot_start_s, zone.name).areas
+    cleared = load_cleared(leaves, slot_start_s, zone.name, areas)
     return cleared if cleared is not None else broken(f"slot {slot_start_s} of zone {zone.name} was cleared")
 
 

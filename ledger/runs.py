@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridcore.errors import broken
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.rules import RULES
 from ledger.contract import Contract, LineLike, Positions
 from ledger.leaves.cleared import CLEARED
@@ -21,7 +22,6 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import row_of
-from ledger.registry.zones import Zone
 from ledger.store.reader import LedgerReader
 
 
@@ -53,19 +53,26 @@ class AreaResult:
     accounts_nano: Mapping[str, int]
 
 
-def find_runs(reader: LedgerReader, zone: Zone, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
+def find_run(reader: LedgerReader, area: Area, slot_start_s: int, run: str) -> RunLeaf | None:
+    """The leaf of a run of a slot; None where there is none, or none that had this area."""
+    leaf = RUN.load(reader, slot_start_s, area.zone.name, run)
+    return None if leaf is None or area.number >= leaf.areas else leaf
+
+
+def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
     """The leaves of a run of those slots that have it."""
-    leaves = (RUN.load(reader, slot_start_s, zone.name, run) for slot_start_s in slot_starts_s)
+    leaves = (find_run(reader, area, slot_start_s, run) for slot_start_s in slot_starts_s)
     return [leaf for leaf in leaves if leaf is not None]
 
 
 def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
-    """The rows of the zone ``rows`` of a run; only the chunks that hold them are read."""
+    """The rows of the zone ``rows`` of a run; only the chunks that hold them are read. A row that is newer than the run is absent."""
     columns: dict[str, Int64] = {}
-    quality = np.zeros(len(rows), dtype=np.uint8)
-    for chunk in np.unique(chunks_of(rows)).tolist() or [0]:
+    quality = np.full(len(rows), ABSENT_QUALITY, dtype=np.uint8)
+    chunk_of_row = np.where(rows < leaf.rows, chunks_of(rows), -1)
+    for chunk in np.unique(chunk_of_row[chunk_of_row >= 0]).tolist() or [0]:
         part = POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
-        own = np.flatnonzero(chunks_of(rows) == chunk)
+        own = np.flatnonzero(chunk_of_row == chunk)
         at = rows[own] - chunk_bounds(chunk)[0]
         quality[own] = part.quality[at]
         for name, column in part.columns.items():

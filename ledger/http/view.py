@@ -274,7 +274,7 @@ class LedgerView:
                 own = np.flatnonzero((area.rows >= start) & (area.rows < end))
                 part = REGISTERS.load(self.reader, boundary_s, area.zone.name, chunk) if len(own) else None
                 if part is not None:
-                    at = area.rows[own] - start
+                    at, part = area.rows[own] - start, part.padded(end - start)
                     quality[own], import_wh[own], export_wh[own] = (
                         part.quality[at],
                         part.import_wh[at],

@@ -12,6 +12,7 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
 from ledger.leaves.book import SIDES, Order, append_order, load_orders
 from ledger.leaves.progress import open_book
+from ledger.registry.bodies import in_force
 from ledger.registry.zones import Zone
 from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
@@ -24,9 +25,11 @@ LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Code:
     """An order stands once; what stands already is told before what would be wrong with it by now."""
     party = draft.in_force(PARTY, transaction.signer, content.slot_start_s)
-    if party is None or not party.trades:
+    # What this block has recorded before does not count yet, but an order that it would leave behind is not taken.
+    recorded = in_force(draft, PARTY, transaction.signer, content.slot_start_s, draft.height)
+    if party is None or not party.trades or recorded is None or not recorded.record.trades:
         return Code.DOES_NOT_TRADE
-    if content.area != party.area:
+    if not content.area == party.area == recorded.record.area:
         return Code.WRONG_AREA
     zone, area = draft.registry.zone_of_area(party.area) or broken(f"area {party.area} of a party is registered")
     number = draft.registry.party_number[transaction.signer]

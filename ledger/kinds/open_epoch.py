@@ -21,7 +21,7 @@ def open_epoch(draft: Draft, transaction: Transaction, content: OpenEpoch) -> Co
     if gateway is not None and (signer is None or gateway.organisation != signer.organisation):
         return Code.NOT_PERMITTED
     delivery = DELIVERY.load(draft, content.gateway)
-    if delivery is None or content.epoch != delivery.epoch + 1:
+    if gateway is None or delivery is None or content.epoch != delivery.epoch + 1:
         return Code.EPOCH_NOT_NEXT
     opened = delivery._replace(counter=0, epoch=content.epoch, last=FIRST_PREVIOUS)
     DELIVERY.save(draft, opened, content.gateway)

@@ -1,58 +1,41 @@
-"""registry/register: an organisation records keys of its own signers. All rows are recorded, or none."""
+"""registry/register: an organisation records what it may say of the registry. All rows are recorded, or none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
 
-from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
-from gridcore.registry.entities import ENTITIES, entity_of
-from gridcore.registry.entity import Entity
+from gridcore.registry.entities import ENTITIES
 from gridcore.registry.gateway import GATEWAY
-from gridcore.registry.organisation import ORGANISATION
-from gridcore.registry.party import PARTY
-from gridcore.registry.row import Row, decode_row, salt_rows
-from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.row import decode_row, salt_rows
+from gridcore.registry.signer import SIGNER
+from gridcore.registry.zone import ZONE
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
-from ledger.registry.bodies import newest
-from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
+from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
+from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
-
-_FAMILY: Final = ENTITY_FAMILIES[SIGNER.kind]
-_OWNERS: Final[tuple[Entity[Any], ...]] = (SIGNER, GATEWAY, PARTY)
-"""What may have the name of a signer, and then says whose it is."""
-
-
-class SaltedRow(NamedTuple):
-    """A registry row, and the bytes that its entry's digest covers."""
-
-    row: Row
-    salted: bytes
+from ledger.state.registration_rules import Judge, note_reopened
+from ledger.state.registrations import Registrations, SaltedRow
 
 
 def register(draft: Draft, transaction: Transaction, content: RegistryRegister) -> Code:
-    """Rows are judged one after the other, each after those before it."""
+    """Judge the rows and record them all, or answer with the code of the first fault."""
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
         return code
     rows = read_rows(transaction, content)
     if rows is None:
         return Code.ROWS_MISMATCH
-    organisation = _organisation_of(draft, transaction.signer)
-    leaves: dict[str, EntityLeaf] = {}
-    for row, salted in rows:
-        name = row.key.partition("/")[2]
-        leaf = leaves.get(name) or _FAMILY.load(draft, name) or EntityLeaf(())
-        if (code := check_row(draft, row, leaf, organisation)) is not Code.ACCEPTED:
-            return code
-        leaves[name] = leaf.added(Entry(row.from_s, draft.height, merkle.leaf_hash(salted)))
-    for _, salted in rows:
-        draft.put_body(salted)
-    for name, leaf in leaves.items():
-        _FAMILY.save(draft, leaf, name)
+    signer = draft.in_force(SIGNER, transaction.signer)
+    judge = Judge(draft, "" if signer is None else signer.organisation)
+    fault = judge.first_fault(rows)
+    if fault is not None:
+        return fault.code
+    note_reopened(draft, judge)
+    start_leaves(draft, judge.registrations)
+    judge.registrations.take_over()
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED
 
@@ -70,29 +53,12 @@ def read_rows(transaction: Transaction, content: RegistryRegister) -> Sequence[S
     return [SaltedRow(*both) for both in zip(rows, salt_rows(attached.seed, attached.rows), strict=True)]
 
 
-def check_row(draft: Draft, row: Row, leaf: EntityLeaf, organisation: str) -> Code:
-    """Whether a row may be recorded after what ``leaf`` has of its entity, by a signer of ``organisation``."""
-    found = entity_of(row.key)
-    if found is None or found[0] is not SIGNER or SIGNER.fault_of(row.value):
-        return Code.REGISTRY_FORM
-    signer = SIGNER.record_of(row.value)
-    if {signer.organisation, *_owners(draft, found[1])} != {organisation}:
-        return Code.NOT_PERMITTED
-    owner = draft.in_force(ORGANISATION, organisation)
-    if isinstance(signer, Signer) and (owner is None or not set(signer.roles) <= set(owner.roles)):
-        return Code.NOT_PERMITTED
-    is_ahead = row.from_s >= draft.ledger_time_s and leaf.takes(row.from_s, draft.height)
-    return Code.ACCEPTED if is_ahead else Code.REGISTRY_NOT_AHEAD
-
-
-def _organisation_of(draft: Draft, signer: str) -> str:
-    record = draft.in_force(SIGNER, signer)
-    return "" if record is None else record.organisation
-
-
-def _owners(draft: Draft, name: str) -> Iterable[str]:
-    """The organisations that a signer of this name already belongs to, by its last entry, its gateway and its party."""
-    for entity in _OWNERS:
-        last = newest(draft, entity, name)
-        if last is not None:
-            yield last.record.organisation
+def start_leaves(draft: Draft, registrations: Registrations) -> None:
+    """A new gateway can deliver, and the slots of a new zone begin."""
+    for stated in registrations.new():
+        kind, _, name = stated.key.partition("/")
+        if kind == GATEWAY.kind and DELIVERY.load(draft, name) is None:
+            DELIVERY.save(draft, DeliveryLeaf(), name)
+        if kind == ZONE.kind and PROGRESS.load(draft, name) is None:
+            first_slot_s = stated.record.first_slot_start_s
+            PROGRESS.save(draft, ProgressLeaf(first_slot_s), name)

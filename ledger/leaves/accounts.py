@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import NO_SEED, Int64, pack_each, unpack_each
+from ledger.leaves.columns import NO_SEED, Int64, grown, pack_each, unpack_each
 from ledger.leaves.family import Family, Value
 from ledger.leaves.money import add_limbs
 
@@ -23,9 +23,11 @@ class AccountsLeaf(NamedTuple):
         """The accounts after they received more, under another seed; an account that was not there is new."""
         all_units, all_nano = dict(self.units), dict(self.nano)
         for account, more_units in units.items():
-            none = np.zeros_like(more_units)
+            none, size = np.zeros_like(more_units), len(more_units)
             before = all_units.get(account, none), all_nano.get(account, none)
-            all_units[account], all_nano[account] = add_limbs(*before, more_units, nano[account])
+            units_before, nano_before = (grown(limb, size, 0) for limb in before)
+            after = add_limbs(units_before, nano_before, more_units, nano[account])
+            all_units[account], all_nano[account] = after
         return AccountsLeaf(all_units, all_nano, seed)
 
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import NO_SEED, Int64, pack, unpack
+from ledger.leaves.columns import NO_SEED, Int64, grown, pack, unpack
 from ledger.leaves.family import Family, Value
 from ledger.leaves.money import NANO, add_limbs, join_amount
 
@@ -19,8 +19,10 @@ class BalanceLeaf(NamedTuple):
     seed: bytes
 
     def add(self, amount_nano: Int64, seed: bytes) -> BalanceLeaf:
-        """The balances after int64[n] more, under another seed."""
-        units, nano = add_limbs(self.units, self.nano, amount_nano // NANO, amount_nano % NANO)
+        """The balances after int64[n] more, one for each row that the chunk has by now, under another seed."""
+        size = len(amount_nano)
+        units, nano = grown(self.units, size, 0), grown(self.nano, size, 0)
+        units, nano = add_limbs(units, nano, amount_nano // NANO, amount_nano % NANO)
         return BalanceLeaf(units, nano, seed)
 
     def owes_nano(self) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack_digests, unpack_each
+from ledger.leaves.columns import Digests, Int64, chunks, grown, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
@@ -61,12 +61,14 @@ CLEARED: Final = Family("cleared", _key, _decode, _encode, is_prunable=True)
 
 
 def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> ClearedLeaf | None:
-    """What a gate came to in all ``areas`` areas of a zone, at least one; None where the zone had no orders."""
-    if CLEARED.load(leaves, slot_start_s, zone, 0) is None:
+    """What a gate came to in all ``areas`` areas of a zone, none for those that are newer; None where the zone had no orders."""
+    found = (CLEARED.load(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(areas))
+    parts = [part for part in found if part is not None]
+    if not parts:
         return None
-    parts = [CLEARED.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(areas)]
     columns: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in (*_COLUMNS, *_DIGESTS)
+        name: grown(np.concatenate([getattr(part, name) for part in parts]), areas, 0)
+        for name in (*_COLUMNS, *_DIGESTS)
     }
     return ClearedLeaf(**columns, seed=parts[0].seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 Digests = NDArray[np.uint8]
 """uint8[n, 32]: a digest a row."""
+Column = TypeVar("Column", Int64, UInt8)
 CHUNK_ROWS: Final = 1024
 NO_SEED: Final = bytes(32)
 """What a chunk's seed starts from. Chunks of small numbers hold a seed so that their leaf hashes tell a neighbour nothing."""
@@ -37,6 +38,16 @@ def pack_each(columns: Mapping[str, Int64]) -> dict[str, bytes]:
 def unpack_each(columns: Mapping[str, bytes]) -> dict[str, Int64]:
     """``unpack`` of columns by name."""
     return {name: unpack(data) for name, data in columns.items()}
+
+
+def grown(column: Column, size: int, absent: int) -> Column:
+    """A column with at least ``size`` rows: those that were registered after it was written have the value ``absent``."""
+    missing = size - len(column)
+    return (
+        column
+        if missing <= 0
+        else np.concatenate([column, np.full((missing, *column.shape[1:]), absent, dtype=column.dtype)])
+    )
 
 
 def join_columns(parts: Iterable[Int64]) -> Int64:

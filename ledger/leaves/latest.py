@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import NO_SEED, Int64, pack, unpack
+from ledger.leaves.columns import NO_SEED, Int64, grown, pack, unpack
 from ledger.leaves.family import Family, Value
 
 
@@ -21,6 +21,12 @@ class LatestLeaf(NamedTuple):
     import_wh: Int64
     export_wh: Int64
     seed: bytes
+
+    def padded(self, size: int) -> LatestLeaf:
+        """The leaf of a chunk that has ``size`` rows by now."""
+        return LatestLeaf(
+            grown(self.boundary_s, size, -1), grown(self.import_wh, size, 0), grown(self.export_wh, size, 0), self.seed
+        )
 
 
 def _key(zone: str, chunk: int) -> str:

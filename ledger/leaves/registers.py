@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.quality import ABSENT_QUALITY
-from ledger.leaves.columns import NO_SEED, Int64, UInt8, pack, unpack, unpack_quality
+from ledger.leaves.columns import NO_SEED, Int64, UInt8, grown, pack, unpack, unpack_quality
 from ledger.leaves.family import Family, Value
 
 
@@ -22,6 +22,15 @@ class RegistersLeaf(NamedTuple):
     import_wh: Int64
     export_wh: Int64
     seed: bytes
+
+    def padded(self, size: int) -> RegistersLeaf:
+        """The leaf of a chunk that has ``size`` rows by now."""
+        return RegistersLeaf(
+            grown(self.quality, size, ABSENT_QUALITY),
+            grown(self.import_wh, size, 0),
+            grown(self.export_wh, size, 0),
+            self.seed,
+        )
 
 
 def _key(boundary_s: int, zone: str, chunk: int) -> str:

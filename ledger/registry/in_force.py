@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ledger.leaves.columns import Int64
 from ledger.registry.breaks import Breaks, Spans, breaks_of, spans_at
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
+from ledger.registry.lookups import Lookups
 from ledger.registry.zones import Zone, ZoneInForce
 
 VIEWS_MAX: Final = 4
@@ -97,6 +98,17 @@ class Registry:
     def zone(self, name: str) -> Zone:
         """The zone of that name."""
         return self.zones[self.zone_place[name]]
+
+    def point_place(self, zone: str, row: int) -> int | None:
+        """Place of the point of a row of a zone among all points; None where there is none."""
+        place = self.zone_place.get(zone)
+        points = slice(0, 0) if place is None else self.points_of(place)
+        return points.start + row if 0 <= row < points.stop - points.start else None
+
+    @cached_property
+    def lookups(self) -> Lookups:
+        """Who names whom."""
+        return Lookups(self.columns)
 
     def areas_of_rows(self, zone: str, first: int, end: int) -> list[str]:
         """The areas that have rows ``first`` ... ``end`` - 1 of a zone, by number."""
@@ -216,7 +228,7 @@ class InForce:
             limit_wh=_taken(self.limit_wh, installation, absent=0),
             ratio=_taken(self.ratio, installation, absent=0),
             rules=rules.astype(np.int64),
-            rules_digests=[columns.rules_digests[entry] for entry in entries.tolist()],
+            rules_digests=[columns.rules_digests[entry] if entry >= 0 else b"" for entry in entries.tolist()],
             profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],
             calendar=self._calendar[areas],
         )

@@ -64,7 +64,7 @@ class ZoneInForce:
     Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); profile (which
     of ``profile_digests``, entry digests of standing profiles, -1 for none); installation (place among all, -1 where there
     is no meter), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
-    int64[areas]: rules (which of ``rules_digests``, entry digests) and calendar (place among the registry's calendars).
+    int64[areas]: rules (which of ``rules_digests``, entry digests, empty for an area that is newer) and calendar (place among the registry's calendars).
     """
 
     zone: Zone

@@ -76,8 +76,8 @@ def _load_chunks(draft: Draft, rows: SortedRows) -> list[_Chunk]:
         found, chunk = registry.zones[int(zone[start])], int(number[start])
         first, behind = chunk_bounds(chunk)
         size = min(len(found), behind) - first
-        kept = REGISTERS.load(draft, rows.boundary_s, found.name, chunk) or no_registers(size)
-        latest = LATEST.load(draft, found.name, chunk) or no_latest(size)
+        kept = (REGISTERS.load(draft, rows.boundary_s, found.name, chunk) or no_registers(0)).padded(size)
+        latest = (LATEST.load(draft, found.name, chunk) or no_latest(0)).padded(size)
         chunks.append(_Chunk(found.name, chunk, slice(start, end), row[start:end] - first, kept, latest))
     return chunks
 

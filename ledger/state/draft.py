@@ -12,12 +12,29 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
+from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.state import State
 
 R = TypeVar("R")
 NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
+
+
+class Recorded:
+    """What a block has recorded in the registry so far, beside its entities. related: who names whom; numbering: numbers given."""
+
+    def __init__(self) -> None:
+        self.related = Related()
+        self.numbering = Numbering()
+
+    @classmethod
+    def after(cls, before: Recorded) -> Recorded:
+        """The same, to go on from."""
+        copied = cls()
+        copied.related.update(before.related)
+        copied.numbering = before.numbering.copy()
+        return copied
 
 
 class Draft:
@@ -43,6 +60,10 @@ class Draft:
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()
         """(zone, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
+
+        self.recorded = Recorded()
+        self.reopened: dict[str, int] = {}
+        """By zone: the earliest instant (UTC seconds) from which this block changed what was in force in slots that have been settled."""
 
     def get(self, key: str) -> Value | None:
         """The value of a leaf as of now, or None."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from ledger.leaves.family import Value
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.leaves.protocol import PROTOCOL, ProtocolLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS, EntityLeaf, Entry
+from ledger.registry.histories import Numbering
 from ledger.state.state import LeafChange, StateChange
 from ledger.tiles import MemoryTiles, empty_tree
 
@@ -70,13 +70,11 @@ def _entities(rows: Sequence[bytes], digests: Sequence[bytes]) -> _Entities:
         row = decode_row(encoded)
         first.setdefault(row.key, row)
         leaves[row.key] = leaves.get(row.key, EntityLeaf(())).added(Entry(row.from_s, 0, bytes(digest)))
-    counts: Counter[tuple[str, str]] = Counter()
+    numbering = Numbering()
     for key, row in first.items():
         kind = key.partition("/")[0]
         if kind in NUMBER_FIELDS:
-            within = (kind, _zone_of(row, first))
-            leaves[key] = leaves[key]._replace(number=counts[within])
-            counts[within] += 1
+            leaves[key] = leaves[key]._replace(number=numbering.next(kind, _zone_of(row, first)))
     return _Entities(leaves, first)
 
 

@@ -164,6 +164,7 @@ def _neighbours(draft: Draft, place: Place, rows: Candidates, direction: int) ->
         chunk = REGISTERS.load(draft, at_s, place.zone, place.chunk)
         if chunk is None:
             continue
+        chunk = chunk.padded(int(place.at.max()) + 1)
         is_of_span = (rows.spans.since_s <= at_s) & (at_s < rows.spans.until_s)
         found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY) & is_of_span
         slots[found] = away

@@ -47,7 +47,7 @@ def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
 def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
     """The registers of all rows of a zone at a boundary."""
     parts = [
-        REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(end - start)
+        (REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(0)).padded(end - start)
         for chunk, start, end in chunks(len(zone))
     ]
     registers = (

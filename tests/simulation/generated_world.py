@@ -53,6 +53,10 @@ class World:
         self._truth: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self.consortium = replace(self.consortium, more=[*self.consortium.more, *self.draw_breaks()])
 
+    def contract_of(self, area_name: str) -> str:
+        """The contract that an area's zone has at first."""
+        return self.zone[area_name].contract
+
     def truth(self, number: int, boundary_s: int) -> tuple[int, int]:
         """What a meter shows at a boundary from ``start_s`` on, both registers, rollovers applied."""
         begun = [(self.start_s, self.meters[number].first_registers), *self.breaks.get(number, [])]
@@ -110,7 +114,7 @@ def draw_consortium(rng: random.Random) -> Consortium:
     """Zones of both contracts, areas with rules of their own, gateways of two organisations, meters of every kind, and changes."""
     slot_s = rng.choice([300, 900, 1800, 3600])
     first_s = 1_700_000_000 // slot_s * slot_s + rng.randrange(3) * slot_s
-    zones = [_zone(rng, name, slot_s, first_s) for name in rng.sample(["z", "Z", "z-2"], rng.choice([1, 1, 2, 3]))]
+    zones = [draw_zone(rng, name, slot_s, first_s) for name in rng.sample(["z", "Z", "z-2"], rng.choice([1, 1, 2, 3]))]
     areas = [
         area(name, rules=f"rules-{name}", zone=rng.choice(zones).name)
         for name in rng.sample(["A", "B", "B2", "b", "_.-"], rng.choice([1, 1, 1, 2, 3]))
@@ -124,7 +128,7 @@ def draw_consortium(rng: random.Random) -> Consortium:
         start_s=first_s - rng.choice([0, 1, slot_s, 2 * slot_s, 7_200]),
         slot_s=slot_s,
         calendar=Calendar(days=[first_s], months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
-        rules=[_rules(rng, found.record.rules, contracts[found.record.zone]) for found in areas],
+        rules=[draw_rules(rng, found.record.rules, contracts[found.record.zone]) for found in areas],
         zones=zones,
         areas=areas,
         gateways=gateways,
@@ -135,7 +139,8 @@ def draw_consortium(rng: random.Random) -> Consortium:
     )
 
 
-def _zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named[Zone]:
+def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named[Zone]:
+    """A zone of either contract."""
     return zone(
         name,
         contract=rng.choice([AUCTION, AUCTION, AUCTION, COMMUNITY]),
@@ -152,7 +157,8 @@ def _gateways(rng: random.Random) -> list[Named[Gateway]]:
     return [gateway(name, organisation=rng.choice([UTILITY] * 9 + ["dso"])) for name in names]
 
 
-def _rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
+def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
+    """Rules of a contract."""
     spread = rng.choice([0, 10, 1_000, 1_000_000])
     if contract == COMMUNITY:
         prices = {price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}
@@ -217,7 +223,7 @@ def _changes(
     for found in areas:
         if rng.random() < 0.3:
             begins_s = first_s + rng.randrange(12 * slot_s)
-            changes.append(_rules(rng, found.record.rules, contracts[found.record.zone])._replace(from_s=begins_s))
+            changes.append(draw_rules(rng, found.record.rules, contracts[found.record.zone])._replace(from_s=begins_s))
     for meter in meters:
         inside_s = first_s + rng.randrange(12) * slot_s + rng.randrange(1, slot_s)
         match rng.randrange(14):

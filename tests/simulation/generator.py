@@ -16,6 +16,7 @@ from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
 from tests.simulation.generated_world import SILENT, World
+from tests.simulation.registrar import Registrar
 from tests.twin.twin import Twin
 from tests.worlds.consortium import UTILITY
 from tests.worlds.keys import key, sign_cheaply
@@ -41,6 +42,7 @@ class BlockMaker:
         """By signer: the name of the key that the chain has of it now."""
         self.gateways: dict[str, Content] = {}
         self.silent_epoch = 0
+        self.registrar = Registrar(world, self.rng)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
         """The boundary up to which a gateway has sent."""
@@ -69,7 +71,7 @@ class BlockMaker:
             wires.append(self.order())
         if rng.random() < 0.1:
             wires.append(self.epoch())
-        if rng.random() < 0.2:
+        if rng.random() < 0.4:
             wires.append(self.registration())
         if rng.random() < 0.05:
             wires += self.id_storm()
@@ -190,6 +192,10 @@ class BlockMaker:
         """New keys, roles and revocations of signers; now and then of what is none, or not the administrator's to say."""
         rng = self.rng
         rows = [self.registry_row() for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        who = rng.choice(["admin", "admin", "admin", "dso-admin", UTILITY])
+        if rng.random() < 0.6:
+            rows = [row.encode() for row in self.registrar.rows(self.now_s)]
+            who = who if rng.random() < 0.2 else "admin"
         if rng.random() < 0.1:
             rows.append(rng.choice([rows[0], b"", b"\x80", cbor.encode(["signer/x", 0]), bytes(4_097)]))
         seed = rng.randbytes(32)
@@ -199,7 +205,6 @@ class BlockMaker:
         if rng.random() < 0.03:
             attached["extra"] = 1
         bulk = cbor.encode(attached) if rng.random() < 0.97 else rng.randbytes(9)
-        who = rng.choice(["admin", "admin", "admin", "dso-admin", UTILITY])
         return self.wire("registry/register", who, self.identity(), {"rows": count, "rows_root": root}, bulk)
 
     def registry_row(self) -> Wire:

@@ -147,6 +147,10 @@ def auction_lines(member: Member, trade_price: int, p: Mapping[str, int]) -> lis
     ]
 
 
+REFERENCE = "reference_price_micro_per_kwh"
+COMMON_PRICES = {"residual_price", "feed_in_price", "network_traded", "network_residual", "levy"}
+
+
 class CallAuction:
     """``p2p_call_auction/1``."""
 
@@ -155,6 +159,18 @@ class CallAuction:
     position_columns = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
     area_columns: tuple[str, ...] = ()
     clear = staticmethod(clear_auction)
+
+    @classmethod
+    def takes(cls, rules: Mapping[str, Any]) -> bool:
+        """Whether rules have its seven prices and its terms, and no others."""
+        terms = rules["terms"]
+        if set(named(rules["prices"])) != {*COMMON_PRICES, "surplus_price", "shortfall_price"} or set(terms) != {
+            REFERENCE,
+            "rationing",
+        }:
+            return False
+        reference = terms[REFERENCE]
+        return terms["rationing"] == "pro_rata" and type(reference) is int and abs(reference) <= 10**9
 
     @classmethod
     def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
@@ -180,6 +196,12 @@ class MidMarketRate:
     def clear(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:
         """No order is taken, so none is filled."""
         return 0, 0, [0 for _ in orders]
+
+    @classmethod
+    def takes(cls, rules: Mapping[str, Any]) -> bool:
+        """Whether rules have its prices, the retail price at least the feed-in price, and no terms."""
+        p = named(rules["prices"])
+        return set(p) == COMMON_PRICES and not rules["terms"] and p["residual_price"] >= p["feed_in_price"] >= 0
 
     @classmethod
     def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:

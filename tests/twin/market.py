@@ -24,9 +24,10 @@ def take_order(twin: Twin, tx: Transaction) -> int:
     identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
     counter, slot = identity["counter"], identity["slot_start_s"]
     party = twin.registry.value("party/" + name, slot, twin.height - 1)
-    if party is None or not party["trades"]:
+    recorded = twin.registry.value("party/" + name, slot, twin.height)
+    if party is None or recorded is None or not (party["trades"] and recorded["trades"]):
         return 67
-    if body["area"] != party["area"]:
+    if not body["area"] == party["area"] == recorded["area"]:
         return 63
     zone = twin.registry.zone_of(party["area"])
     timeline = twin.timeline(zone)

@@ -36,7 +36,7 @@ def open_epoch(twin: Twin, content: Leaf) -> int:
         return 15
     key = "delivery/" + body["gateway"]
     delivery = twin.leaves.get(key)
-    if delivery is None or body["epoch"] != delivery["epoch"] + 1:
+    if gateway is None or delivery is None or body["epoch"] != delivery["epoch"] + 1:
         return 49
     twin.leaves[key] = delivery | {"epoch": body["epoch"], "counter": 0, "last": ZEROS}
     return 0
@@ -188,7 +188,7 @@ def row_at(twin: Twin, zone: str, row: int, boundary: int) -> tuple[Registers, i
     """(registers, quality) that stand for a row of a zone at a boundary; missing is never zero."""
     chunk, index = divmod(row, CHUNK)
     leaf = twin.leaves.get(f"registers/{boundary}/{zone}/{chunk}")
-    if leaf is None or leaf["quality"][index] == ABSENT:
+    if leaf is None or index >= len(leaf["quality"]) or leaf["quality"][index] == ABSENT:
         return None
     return (leaf["registers"][0][index], leaf["registers"][1][index]), leaf["quality"][index]
 
@@ -197,7 +197,7 @@ def latest_of(twin: Twin, zone: str, row: int) -> tuple[int, Registers] | None:
     """A row's newest boundary, with the registers there."""
     chunk, index = divmod(row, CHUNK)
     leaf = twin.leaves.get(f"latest/{zone}/{chunk}")
-    if leaf is None or leaf["boundary_s"][index] == -1:
+    if leaf is None or index >= len(leaf["boundary_s"]) or leaf["boundary_s"][index] == -1:
         return None
     return leaf["boundary_s"][index], (leaf["registers"][0][index], leaf["registers"][1][index])
 
@@ -211,7 +211,7 @@ def write_row(twin: Twin, row: Row, boundary: int, seed: bytes, reseeded: set[st
     key = f"registers/{boundary}/{zone}/{chunk}"
     registers = [Column([0] * size), Column([0] * size)]
     new: Leaf = {"quality": bytearray([ABSENT] * size), "registers": registers, "seed": ZEROS}
-    leaf = twin.leaves.setdefault(key, new)
+    leaf = grown(twin.leaves.setdefault(key, new), new)
     if key not in reseeded:
         leaf["seed"] = sm3(leaf["seed"] + seed)
         reseeded.add(key)
@@ -221,9 +221,22 @@ def write_row(twin: Twin, row: Row, boundary: int, seed: bytes, reseeded: set[st
     registers = [Column([0] * size), Column([0] * size)]
     new = {"boundary_s": Column([-1] * size), "registers": registers, "seed": ZEROS}
     leaf = twin.leaves.setdefault(f"latest/{zone}/{chunk}", new)
-    if boundary > leaf["boundary_s"][index]:
+    latest = latest_of(twin, zone, place)
+    if latest is None or boundary > latest[0]:
+        leaf = grown(leaf, new)
         leaf["boundary_s"][index], leaf["seed"] = boundary, twin.leaves[key]["seed"]
         leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
+
+
+def grown(leaf: Leaf, empty: Leaf) -> Leaf:
+    """A chunk's leaf with a value for each row that the zone has by now: those added since it was written have none."""
+    for name, column in empty.items():
+        if name == "registers":
+            for own, blank in zip(leaf[name], column, strict=True):
+                own.extend(blank[len(own) :])
+        elif name != "seed":
+            leaf[name].extend(column[len(leaf[name]) :])
+    return leaf
 
 
 def chunk_seeds(twin: Twin, zone: str, boundary: int) -> list[bytes]:

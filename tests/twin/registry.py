@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcore import cbor, merkle
-from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
-from tests.twin.forms import NAME, TIME, ZEROS, Leaf, Transaction, fits, salted_root
+from tests.twin.forms import ZEROS, Leaf
 
-ENTRIES_MAX, ROW_BYTES_MAX = 64, 4_096
-ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
-KINDS = ["organisation", "signer", "gateway", "zone", "area", "rules", "party", "standing_profile", "point"]
-KINDS += ["installation"]
-SIGNER = [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}]
+ENTRIES_MAX = 64
 
 
 class Registry:
@@ -29,6 +24,9 @@ class Registry:
         self.points: dict[str, list[str]] = {}
         """By zone: its points by row."""
         self.installations: list[int] = []
+        self.counts: dict[tuple[str, str], int] = {}
+        """Numbers given so far, by kind and zone."""
+        self.listed: set[str] = set()
 
     def record(self, rows: Sequence[bytes], seed: bytes, height: int) -> None:
         """Add the entries that these rows are, in order."""
@@ -52,23 +50,35 @@ class Registry:
 
     def number(self, key: str, value: Leaf) -> Leaf:
         """What a new entity's leaf holds beside its entries: its number for ever."""
-        family, name = key.split("/", 1)
-        if family == "zone":
-            self.zones.append(name)
-            self.areas[name], self.points[name] = [], []
-        if family == "area":
-            self.areas[value["zone"]].append(name)
-            return {"number": len(self.areas[value["zone"]]) - 1}
-        if family == "party":
-            self.parties.append(name)
-            return {"number": len(self.parties) - 1}
-        if family == "point":
-            zone = self.zone_of(value["area"])
-            self.points[zone].append(name)
-            return {"row": len(self.points[zone]) - 1}
-        if family == "installation":
-            self.installations.append(int(name))
-        return {}
+        family, _ = key.split("/", 1)
+        if family not in ("area", "party", "point"):
+            return {}
+        within = "" if family == "party" else value["zone"] if family == "area" else str(self.find_zone(value["area"]))
+        number = self.counts.get((family, within), 0)
+        self.counts[family, within] = number + 1
+        return {"row" if family == "point" else "number": number}
+
+    def list_new(self) -> None:
+        """What genesis or a block has recorded counts from the next block on."""
+        new = [key for key, leaf in self.leaves.items() if "entries" in leaf and key not in self.listed]
+        for key in sorted(new, key=lambda key: (not key.startswith("zone/"), self.number_in(self.leaves[key]))):
+            self.listed.add(key)
+            family, name = key.split("/", 1)
+            if family == "zone":
+                self.zones.append(name)
+                self.areas[name], self.points[name] = [], []
+            elif family == "area":
+                self.areas[self.first(key)["zone"]].append(name)
+            elif family == "party":
+                self.parties.append(name)
+            elif family == "point":
+                self.points[self.zone_of(self.first(key)["area"])].append(name)
+            elif family == "installation":
+                self.installations.append(int(name))
+
+    def number_in(self, leaf: Leaf) -> int:
+        """The number that a leaf of an entity holds, 0 where it has none."""
+        return int(leaf.get("number", 0)) + int(leaf.get("row", 0))
 
     def zone_of(self, area: str) -> str:
         """The zone of an area, which never changes."""
@@ -110,69 +120,46 @@ class Registry:
                 return number, value
         return None
 
-    # ------------------------------------------------------------------------------------------- registry/register
+    # ----------------------------------------------------------------------------------------------- all that is known
 
-    def register(self, tx: Transaction, organisation: str, ledger_time_s: int, height: int) -> int:
-        """The code of a ``registry/register`` whose signer belongs to ``organisation``; recorded where it is 0."""
-        try:
-            content = cbor.decode(tx.attachment)
-        except EncodingError:
-            return 47
-        body = tx.content["body"]
-        if not fits(content, {"rows": list, "seed": 32}) or len(content["rows"]) != body["rows"]:
-            return 47
-        rows = content["rows"]
-        if not all(isinstance(row, bytes) and len(row) <= ROW_BYTES_MAX for row in rows):
-            return 47
-        if salted_root(content["seed"], rows) != body["rows_root"] or not all(map(is_registry_row, rows)):
-            return 47
-        before = dict(self.leaves)
-        for row, salt in zip(rows, merkle.salts(content["seed"], len(rows)), strict=True):
-            code = self.row_code(row, organisation, ledger_time_s, height)
-            if code:
-                self.leaves.clear()
-                self.leaves.update(before)
-                return code
-            self.record_row(row, salt, height)
-        return 0
+    def keys(self, kind: str) -> list[str]:
+        """The keys of the entities of a kind."""
+        return [key for key in self.leaves if key.startswith(f"{kind}/")]
 
-    def row_code(self, row: bytes, organisation: str, ledger_time_s: int, height: int) -> int:
-        """What is wrong with one row after those before it, 0 if nothing is."""
-        key, from_s, value = cbor.decode(row)
-        family, _, name = key.partition("/")
-        if family != "signer" or not fits(name, NAME) or not any(fits(value, form) for form in SIGNER):
-            return 50
-        roles = value.get("roles", [])
-        if "roles" in value and (not roles or roles != sorted(set(roles)) or not set(roles) <= set(ROLES)):
-            return 50
-        if "public_key" in value and not is_point(value["public_key"]):
-            return 50
-        leaf = self.leaves.get(key, {"entries": []})
-        entries = leaf["entries"]
-        related = [
-            self.leaves.get(f"{kin}/{name}", {"entries": []})["entries"] for kin in ("signer", "gateway", "party")
-        ]
-        owners = {cbor.decode(self.rows[own[-1][2]])[2]["organisation"] for own in related if own}
-        allowed = self.must(f"organisation/{organisation}", ledger_time_s, height - 1)["roles"]
-        if owners | {value["organisation"]} != {organisation} or not set(roles) <= set(allowed):
-            return 15
-        is_again = any(entry[:2] == [from_s, height] for entry in entries)
-        would_fold = len(entries) == ENTRIES_MAX and from_s <= entries[0][0]
-        return 51 if from_s < ledger_time_s or is_again or would_fold or from_s <= leaf.get("folded_to_s", -1) else 0
+    def keys_of(self, kind: str) -> list[str]:
+        """The names of the entities of a kind."""
+        return [key.split("/", 1)[1] for key in self.keys(kind)]
 
+    def history(self, key: str) -> list[tuple[int, Leaf]]:
+        """Every entry of an entity with its value, in order of time; of one time the last that was recorded."""
+        entries = self.leaves.get(key, {"entries": []})["entries"]
+        return sorted({from_s: self.read(digest) for from_s, _, digest in entries}.items(), key=lambda row: row[0])
 
-def is_registry_row(row: bytes) -> bool:
-    """Whether these bytes are a canonical row of an entity that there is."""
-    try:
-        item = cbor.decode(row)
-    except EncodingError:
-        return False
-    return fits(item, [str, TIME, dict]) and item[0].split("/")[0] in KINDS
+    def read(self, digest: bytes) -> Leaf:
+        """The value of a row."""
+        value: Leaf = cbor.decode(self.rows[digest])[2]
+        return value
 
+    def first(self, key: str) -> Leaf:
+        """The value of the first entry: what never changes stands in it."""
+        return self.history(key)[0][1]
 
-def is_point(key: bytes) -> bool:
-    """Whether these 65 bytes are a point of the SM2 curve."""
-    p = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
-    b = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
-    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
-    return key[0] == 4 and x < p and y < p and (y * y - (x**3 - 3 * x + b)) % p == 0
+    def at(self, key: str, time_s: int) -> Leaf | None:
+        """The value in force at a time, by all that is recorded."""
+        return next((value for from_s, value in reversed(self.history(key)) if from_s <= time_s), None)
+
+    def must_at(self, key: str, time_s: int) -> Leaf:
+        """The value in force at a time of what cannot be absent."""
+        value = self.at(key, time_s)
+        assert value is not None, key
+        return value
+
+    def in_leaf(self, leaf: Leaf | None, time_s: int) -> Leaf | None:
+        """What a leaf said at a time."""
+        known = [digest for from_s, _, digest in leaf["entries"] if from_s <= time_s] if leaf is not None else []
+        return self.read(known[-1]) if known else None
+
+    def find_zone(self, area: str) -> str | None:
+        """The zone of an area, or None where there is no such area."""
+        rows = self.history(f"area/{area}")
+        return rows[0][1]["zone"] if rows else None

@@ -214,7 +214,7 @@ def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:
     """By area number: the price at which the slot was cleared, 0 where nothing was."""
     cleared = chunks(twin, f"cleared/{slot}/{zone}")
     prices = [price for leaf in cleared for price in leaf["price_micro_per_kwh"]]
-    return prices or [0] * len(twin.registry.areas[zone])
+    return prices + [0] * (len(twin.registry.areas[zone]) - len(prices))  # areas that came after the gate
 
 
 def write_positions(
@@ -269,7 +269,7 @@ def post(twin: Twin, zone: str, owed: Sequence[int], received: Sequence[Mapping[
         key, more = f"balance/{zone}/{number}", owed[at : at + CHUNK]
         none = [0] * len(more)
         old = twin.leaves.get(key, {"nano": none, "units": none, "seed": ZEROS})
-        units, nano = added(old["units"], old["nano"], more)
+        units, nano = added(longer(old["units"], len(more)), longer(old["nano"], len(more)), more)
         twin.leaves[key] = {"nano": nano, "units": units, "seed": sm3(old["seed"] + seed)}
     for number, at in enumerate(range(0, len(received), CHUNK)):
         key, areas = f"accounts/{zone}/{number}", received[at : at + CHUNK]
@@ -280,8 +280,14 @@ def post(twin: Twin, zone: str, owed: Sequence[int], received: Sequence[Mapping[
         leaf: Leaf = {"nano": {}, "units": {}, "seed": sm3(old["seed"] + seed)}
         for name in names:
             before = old["units"].get(name, none), old["nano"].get(name, none)
+            before = longer(before[0], len(areas)), longer(before[1], len(areas))
             leaf["units"][name], leaf["nano"][name] = added(*before, [own.get(name, 0) for own in areas])
         twin.leaves[key] = leaf
+
+
+def longer(column: Sequence[int], size: int) -> list[int]:
+    """A column with a zero for each row or area that came after it was written."""
+    return [*column, *[0] * (size - len(column))]
 
 
 def added(units: Sequence[int], nano: Sequence[int], more: Sequence[int]) -> tuple[Column, Column]:

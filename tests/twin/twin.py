@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import merkle
-from tests.twin import market, metering, settlement
+from tests.twin import market, metering, registration, settlement
 from tests.twin.forms import KINDS, ZEROS, Leaf, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -33,9 +33,6 @@ class Twin:
         self.clock: str = genesis["clock"]
         self._start(genesis)
         self.numbered: list[str] = list(self.leaves)  # a leaf's place in it is its number, for ever
-        self.zones = sorted(self.registry.zones, key=str.encode)
-        starts = [self.timeline(zone)["first_slot_start_s"] for zone in self.zones]
-        self.first_boundary_s: int = min(starts, default=0)
 
     def _start(self, genesis: Mapping[str, Any]) -> None:
         """The leaves of genesis, in their order."""
@@ -45,15 +42,30 @@ class Twin:
         for name in sorted(genesis["calendars"], key=str.encode):
             self.leaves[f"calendar/{name}"] = dict(genesis["calendars"][name])
         self.registry.record(genesis["registry"], genesis["salt_seed"], 0)
+        self.registry.list_new()
         gateways = [key.split("/", 1)[1] for key in self.leaves if key.startswith("gateway/")]
         for name in sorted(gateways, key=str.encode):
             delivery = {"counter": 0, "epoch": 1, "last": ZEROS, "last_boundary_s": -1}
             self.leaves[f"delivery/{name}"] = delivery
         for zone in sorted(self.registry.zones, key=str.encode):
             first_s = self.timeline(zone)["first_slot_start_s"]
-            self.leaves[f"progress/{zone}"] = {"run_slot_start_s": first_s, "books": [], "untried": [], "waiting": []}
+            self.leaves[f"progress/{zone}"] = self.first_progress(first_s)
+
+    def first_progress(self, first_s: int) -> Leaf:
+        """How far a zone is whose first slot begins then."""
+        return {"run_slot_start_s": first_s, "books": [], "untried": [], "waiting": []}
 
     # -------------------------------------------------------------------------------------------- what is in force
+
+    @property
+    def zones(self) -> list[str]:
+        """The zones that blocks before this one have recorded."""
+        return sorted(self.registry.zones, key=str.encode)
+
+    @property
+    def first_boundary_s(self) -> int:
+        """Where the first slot of any zone begins."""
+        return min((self.timeline(zone)["first_slot_start_s"] for zone in self.zones), default=0)
 
     def timeline(self, zone: str) -> Leaf:
         """The zone's spans, which never change."""
@@ -111,6 +123,7 @@ class Twin:
             self.do_due_work(zone)
             if had_rows and self.budget <= 0:
                 self.leaves["turn"] = {"after": zone}
+        self.registry.list_new()
         new = self.leaves.keys() - set(self.numbered)
         self.numbered += sorted(new, key=str.encode)
         return codes
@@ -160,7 +173,7 @@ class Twin:
         if is_clock:
             code = self.advance_clock(tx.content["body"])
         elif tx.content["kind"] == "registry/register":
-            code = self.registry.register(tx, organisation, self.ledger_time_s, self.height)
+            code = registration.register(self, tx, organisation)
         else:
             code = metering.open_epoch(self, tx.content)
         if code == 0:

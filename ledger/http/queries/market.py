@@ -44,10 +44,10 @@ def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
     if not is_closed(view.reader, area.zone, slot_start_s):
         raise _not_cleared(area_id, slot_start_s)
     leaf = CLEARING.load(view.reader, slot_start_s, area.zone.name)
-    if leaf is None:
+    gate = None if leaf is None else load_gate(view.reader, leaf, area.number)
+    if leaf is None or gate is None:
         without = {"orders": 0, "price_micro_per_kwh": None, "volume_wh": 0}
         return {"area": area.id, "slot_start_s": slot_start_s, "zone": area.zone.name, **without}
-    gate = load_gate(view.reader, leaf, area.number)
     return {
         **plain(CLEARING.encode(leaf)),
         "area": area.id,

@@ -20,7 +20,7 @@ from ledger.leaves.columns import Int64, chunks_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.registry.areas import Area
-from ledger.runs import area_result, find_runs, lines_of, load_rows
+from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
@@ -59,7 +59,7 @@ def _area_result(view: LedgerView, area: Area, leaf: RunLeaf) -> Json:
 def _settled(view: LedgerView, area_id: str, slot_start_s: int, run_name: str) -> tuple[Area, RunLeaf]:
     """An area as it was in a settled slot, and the run. Problem 404 where there is no such run."""
     view.check_slot("slot", slot_start_s)
-    leaf = RUN.load(view.reader, slot_start_s, view.area(area_id).zone.name, run_name)
+    leaf = find_run(view.reader, view.area(area_id), slot_start_s, run_name)
     if leaf is None:
         raise Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
     return view.area(area_id, slot_start_s, leaf.as_of_height), leaf
@@ -91,7 +91,7 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     """
     party = scope.party
     day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
-    settled = find_runs(view.reader, view.area(area_id).zone, slots, run_name)
+    settled = find_runs(view.reader, view.area(area_id), slots, run_name)
     if not settled:
         raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
     area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
@@ -135,7 +135,7 @@ def _owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
     chunks = {chunk: BALANCE.load(view.reader, area.zone.name, chunk) for chunk in set(chunks_of(rows).tolist())}
     owed = {chunk: None if balance is None else balance.owes_nano() for chunk, balance in chunks.items()}
     found = ((owed[chunk], at) for chunk, at in map(split_row, rows.tolist()))
-    return [0 if part is None else part[at] for part, at in found]
+    return [0 if part is None or at >= len(part) else part[at] for part, at in found]
 
 
 def _received(view: LedgerView, area: Area) -> list[Json]:
@@ -146,7 +146,7 @@ def _received(view: LedgerView, area: Area) -> list[Json]:
         {
             "account": name,
             "received_nano": join_amount(int(received.units[name][at]), int(received.nano[name][at]))
-            if name in received.units
+            if name in received.units and at < len(received.units[name])
             else 0,
         }
         for name in dict.fromkeys((*names, *received.units))

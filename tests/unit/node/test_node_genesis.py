@@ -85,7 +85,7 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("gateway/gw-1", "protection", "sdf/gm0018", "protection is 1 to 64 of"),
         ("gateway/gw-1", "retired", False, "retired is true, not False"),
         ("party/p-1", "area", "a-9", "area: there is no row area/a-9"),
-        ("party/p-1", "area", "a-2", "party: party/p-1 is not of area a-1"),
+        ("party/p-1", "area", "a-2", "area: at 0 its point is in area a-1, not a-2"),
         ("party/p-1", "trades", 1, "trades is true or false"),
         ("area/a-1", "calendar", "x", "there is no calendar x in this genesis"),
         ("area/a-1", "rules", "x", "rules: there is no row rules/x"),
@@ -129,7 +129,7 @@ def test_a_wrong_field_is_named_in_one_line_with_its_row(name: str, field: str, 
 
 
 def test_unknown_and_missing_fields_are_named() -> None:
-    with pytest.raises(UsageError, match="party/p-1: 'colour' is no field of it; it has area, organisation, trades"):
+    with pytest.raises(UsageError, match="party/p-1: 'colour' is no field of it; it has aggregator, area, credit_nano"):
         checked(lambda values: values["party/p-1"].__setitem__("colour", 1))
     with pytest.raises(UsageError, match="party/p-1: trades is missing: true or false"):
         checked(lambda values: values["party/p-1"].__delitem__("trades"))
@@ -174,7 +174,10 @@ def test_bytes_that_are_no_row_are_named_by_their_place(row: bytes) -> None:
         ),
         ([Row("installation/1", LATER_S, value_of("installation/1"))], "first_registers come with final_registers"),
         (
-            [Row("installation/9", 5, later_value("installation/1", point="P-9"))],
+            [
+                Row("point/P-9", 0, {"area": "a-1", "role": "load"}),
+                Row("installation/9", 5, later_value("installation/1", point="P-9")),
+            ],
             "the first row of an installation has",
         ),
         ([Row("installation/9", 5, value_of("installation/1"))], "at 5 another meter hangs at point/P-1"),
@@ -241,7 +244,7 @@ def test_an_entity_of_another_organisation_than_its_signer_is_refused() -> None:
     dso = Row("organisation/dso", 0, {"roles": ["gateway"], "title": "The other"})
     with pytest.raises(UsageError, match="signer/gw-1: organisation is dso, that of gateway/gw-1, not util"):
         checked(lambda values: values["gateway/gw-1"].update(organisation="dso"), [dso])
-    with pytest.raises(UsageError, match="gateway/gw-1: organisation is util as in the row before of it"):
+    with pytest.raises(UsageError, match="gateway/gw-1: organisation is util, that of signer/gw-1, not dso"):
         with_rows(dso, Row("gateway/gw-1", 7, value_of("gateway/gw-1", organisation="dso")))
 
 

@@ -92,7 +92,7 @@ def test_a_revoked_signer_is_refused_until_it_is_enrolled_again(chain: Chain) ->
 @pytest.mark.parametrize(
     ("row", "code"),
     [
-        (Row("gateway/gw-9", START_S, {"organisation": "util", "protection": "tpm2"}), Code.REGISTRY_FORM),
+        (Row("gateway/gw-9", START_S, {"organisation": "util"}), Code.REGISTRY_FORM),
         (Row("signer/a b", START_S, {"organisation": "util", "revoked": True}), Code.REGISTRY_FORM),
         (new_key("gw-1", public_key=bytes(65)), Code.REGISTRY_FORM),
         (new_key("gw-1", roles=["king"]), Code.REGISTRY_FORM),
@@ -130,12 +130,17 @@ def test_rows_are_judged_one_after_the_other(chain: Chain) -> None:
 
 def test_more_entries_than_a_leaf_holds_fold_the_oldest(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
-    assert chain.register(new_key("gw-1", START_S + 5), new_key("gw-1", START_S + 6)) == 0
+    assert chain.register(new_key("gw-1", START_S + 5), new_key("gw-1", START_S + 6)) == Code.REGISTRY_CONFLICT
+    assert chain.register(new_key("gw-1", START_S + 5)) == 0
+    assert chain.decide(chain.sender.clock(START_S + 5)) == [0]
+    assert chain.register(new_key("gw-1", START_S + 6)) == 0
     leaf = chain.ledger.state.get("signer/gw-1") or {}
     assert (len(leaf["entries"]), leaf["folded_to_s"]) == (2, 0)
-    assert chain.register(new_key("gw-1", START_S + 5)) == Code.REGISTRY_NOT_AHEAD
-    assert chain.register(new_key("gw-1", START_S + 7)) == 0
-    assert chain.register(new_key("gw-1", START_S + 5)) == Code.REGISTRY_NOT_AHEAD
+    assert chain.register(revoked("gw-1", START_S + 5)) == Code.REGISTRY_NOT_AHEAD
+    assert chain.register(new_key("gw-1", START_S + 7)) == Code.REGISTRY_CONFLICT, "the one in force would be folded"
+    assert chain.decide(chain.sender.clock(START_S + 6)) == [0]
+    assert chain.register(revoked("gw-1", START_S + 7)) == 0
+    assert chain.register(revoked("gw-1", START_S + 6)) == Code.REGISTRY_NOT_AHEAD
 
 
 def test_the_entry_opens_to_the_row_under_the_signed_root(chain: Chain) -> None:

@@ -1,0 +1,201 @@
+"""Whether the rows of a transaction may be registered (docs/spec/state.md, "registry/register").
+
+First row by row, each after those before it: form, who may say so, from when on. Then all rows together: that what they
+name is there, that everything fits, that the contracts of the zones take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from gridcore.codes import Code
+from gridcore.registry.area import AREA
+from gridcore.registry.entities import entity_of
+from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.installation import INSTALLATION
+from gridcore.registry.organisation import ORGANISATION
+from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
+from gridcore.registry.rules import RULES
+from gridcore.registry.signer import SIGNER
+from gridcore.registry.standing_profile import STANDING_PROFILE
+from gridcore.registry.zone import ZONE
+from ledger.leaves.book import load_orders
+from ledger.leaves.calendar import CALENDAR
+from ledger.leaves.progress import PROGRESS
+from ledger.registry.bodies import in_force
+from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
+from ledger.registry.entries import EntityLeaf
+from ledger.registry.histories import Fault, Stated
+from ledger.state.accepted_rules import AcceptedRules
+from ledger.state.draft import Draft
+from ledger.state.registrations import Registrations, SaltedRow
+
+OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
+_NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind)
+"""What counts from ledger time on at the earliest: keys, who reads meters, and by which contract."""
+_FREE_AT_FIRST: Final = (AREA.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind)
+"""Whose first rows change nothing that was settled: no point names them yet."""
+
+
+class Judge:
+    """Judges rows for a signer of ``organisation``; ``registrations`` is what they would make of the registry."""
+
+    def __init__(self, draft: Draft, organisation: str) -> None:
+        self.registrations = Registrations(draft)
+        self._draft = draft
+        self._organisation = organisation
+        self._owner = draft.in_force(ORGANISATION, organisation)
+
+    def first_fault(self, rows: Sequence[SaltedRow]) -> Fault | None:
+        """Why the rows may not be registered; None where they may. Lower phases first: see the module."""
+        for place, salted_row in enumerate(rows):
+            fault = next(self._row_faults(place, salted_row), None)
+            if fault is not None:
+                return fault
+            self.registrations.record(place, salted_row)
+        new = list(self.registrations.new())
+        judged = dict.fromkeys(
+            found for stated in new for found in entities_judged(self.registrations, *_kind_and_name(stated.key))
+        )
+        phases: Sequence[Callable[[], Iterator[Fault]]] = (
+            lambda: (fault for stated in new for fault in self._unknown(stated)),
+            lambda: (fault for kind, name in judged for fault in conflicts(self.registrations, kind, name)),
+            lambda: orders_left_behind(self._draft, self.registrations, new),
+            lambda: self._refused_by_contracts(judged),
+        )
+        return next((fault for phase in phases for fault in phase()), None)
+
+    # --------------------------------------------------------------------------------------------- row by row
+
+    def _row_faults(self, place: int, salted_row: SaltedRow) -> Iterator[Fault]:
+        row = salted_row.row
+        unread: Stated[Any] = Stated(place, row.key, row.from_s, None)
+        found = entity_of(row.key)
+        words = "the name after the slash is not of its form" if found is None else found[0].fault_of(row.value)
+        if found is None or words:
+            yield Fault(unread, Code.REGISTRY_FORM, words)
+            return
+        entity, name = found
+        stated = unread._replace(record=entity.record_of(row.value))
+        yield from self._entitlement_faults(stated, entity.kind, name)
+        yield from self._time_faults(stated, entity.kind, self.registrations.leaf(row.key))
+
+    def _entitlement_faults(self, stated: Stated[Any], kind: str, name: str) -> Iterator[Fault]:
+        """Owned entities are said by their organisation, an organisation by itself, the grid by one that may be a utility."""
+        if kind in OWNED_KINDS:
+            if stated.record.organisation != self._organisation:
+                words = f"organisation is {self._organisation}, that of who signs, not {stated.record.organisation}"
+                yield Fault(stated, Code.NOT_PERMITTED, words)
+            yield from foreign_owners(self.registrations, stated, name)
+        elif kind == ORGANISATION.kind:
+            known = self._owner if name == self._organisation else None
+            if known is None or list(known.roles) != list(stated.record.roles):
+                yield Fault(stated, Code.NOT_PERMITTED, "an organisation changes its own title alone")
+        elif self._owner is None or "utility" not in self._owner.roles:
+            words = f"an organisation whose signers may have the role utility says so, {self._organisation} is none"
+            yield Fault(stated, Code.NOT_PERMITTED, words)
+
+    def _time_faults(self, stated: Stated[Any], kind: str, leaf: EntityLeaf | None) -> Iterator[Fault]:
+        """A row begins where it still can change something, and pushes no entry out that something rests on."""
+        least_s = self._least_s(stated, kind, is_first=leaf is None)
+        if stated.from_s < least_s:
+            yield Fault(stated, Code.REGISTRY_NOT_AHEAD, f"from_s is at least {least_s}, not {stated.from_s}")
+        if leaf is None:
+            return
+        if not leaf.takes(stated.from_s, self._draft.height):
+            words = f"from_s {stated.from_s}: another row of it in this block begins then, or it follows 64 later ones"
+            yield Fault(stated, Code.REGISTRY_NOT_AHEAD, words)
+        elif leaf.first_after(stated.from_s) > self._needed_s(stated, kind):
+            words = "it has 64 entries, and what may still be settled rests on the first of them"
+            yield Fault(stated, Code.REGISTRY_CONFLICT, words)
+
+    def _least_s(self, stated: Stated[Any], kind: str, *, is_first: bool) -> int:
+        """From when on a row may hold: keys, gateways and contracts from ledger time on, the rest where slots are not final."""
+        if kind in _NEVER_BACK:
+            return self._draft.ledger_time_s
+        if is_first and kind in _FREE_AT_FIRST:
+            return 0
+        return max(map(self.registrations.horizon_s, self.zones_of(stated)), default=0)
+
+    def _needed_s(self, stated: Stated[Any], kind: str) -> int:
+        """The time from which on it must be told what was in force of an entity."""
+        if kind in _NEVER_BACK and kind != ZONE.kind:
+            return self._draft.ledger_time_s
+        opens_s = stated.record.open_before_start_s if kind == ZONE.kind else 0
+        return max(0, min(map(self.registrations.horizon_s, self.zones_of(stated)), default=0) - opens_s)
+
+    def zones_of(self, stated: Stated[Any]) -> set[str | None]:
+        """The zones whose slots rest on an entity; None stands for one that is not known."""
+        kind, name = _kind_and_name(stated.key)
+        if kind == RULES.kind:
+            return {self.registrations.zone_of_area(area) for area in self.registrations.areas_of_rules(name)}
+        if kind == ZONE.kind:
+            return {name}
+        if kind == AREA.kind:
+            return {stated.record.zone}
+        if kind in (POINT.kind, PARTY.kind):
+            return {self.registrations.zone_of_area(stated.record.area)}
+        point = getattr(stated.record, "point", None)
+        return set() if point is None else {self.registrations.zone_of_point(point)}
+
+    # ------------------------------------------------------------------------------------------- all together
+
+    def _unknown(self, stated: Stated[Any]) -> Iterator[Fault]:
+        yield from missing_references(self.registrations, stated)
+        calendar = getattr(stated.record, "calendar", None)
+        if calendar is not None and CALENDAR.load(self._draft, calendar) is None:
+            yield Fault(stated, Code.REGISTRY_UNKNOWN, f"calendar: there is no calendar {calendar}")
+
+    def _refused_by_contracts(self, judged: Mapping[tuple[str, str], None]) -> Iterator[Fault]:
+        accepted = AcceptedRules(self.registrations, self._draft.contracts)
+        for kind, name in judged:
+            if kind == ZONE.kind:
+                yield from accepted.unknown_contracts(name)
+        for kind, name in judged:
+            yield from accepted.faults(kind, name)
+
+
+def orders_left_behind(draft: Draft, registrations: Registrations, new: Sequence[Stated[Any]]) -> Iterator[Fault]:
+    """A party has its point in every slot in which it has an order: what its order came to is settled there."""
+    left: dict[str, dict[int, Stated[Any]]] = {}
+    for stated in new:
+        kind, name = _kind_and_name(stated.key)
+        before = _billed_before(draft, name, stated.from_s) if kind == POINT.kind else None
+        number = draft.registry.party_number.get(before or "")
+        if number is not None and before != stated.record.party:
+            parties = left.setdefault(registrations.zone_of_point(name) or "", {})
+            parties[number] = min(stated, parties.get(number, stated), key=lambda row: row.from_s)
+    for zone in (zone for zone in draft.registry.zones if zone.name in left):
+        parties, timeline, slot_s = left[zone.name], zone.timeline, draft.slot_s
+        first_s = max(timeline.first_slot_start_s, -(-min(row.from_s for row in parties.values()) // slot_s) * slot_s)
+        for slot_start_s in range(first_s, draft.ledger_time_s + timeline.open_before_start_s + 1, slot_s):
+            for number in np.unique(load_orders(draft, slot_start_s, zone.name).party).tolist():
+                if number in parties and parties[number].from_s <= slot_start_s:
+                    words = f"party: who is billed there until then has an order in the slot at {slot_start_s}"
+                    yield Fault(parties[number], Code.REGISTRY_CONFLICT, words)
+
+
+def _billed_before(draft: Draft, point: str, time_s: int) -> str | None:
+    """Who is billed at a point at a time by what was recorded before, this block included."""
+    found = in_force(draft, POINT, point, time_s, draft.height)
+    return None if found is None else found.record.party
+
+
+def note_reopened(draft: Draft, judge: Judge) -> None:
+    """Tell the block from when on new rows change what was in force in slots that have had their initial run."""
+    for stated in judge.registrations.new():
+        kind, _ = _kind_and_name(stated.key)
+        changes_slots = kind in (AREA.kind, RULES.kind) and draft.get(stated.key) is not None
+        for zone in judge.zones_of(stated) if changes_slots or kind in (POINT.kind, INSTALLATION.kind) else ():
+            progress = PROGRESS.load(draft, zone) if zone is not None else None
+            if zone is not None and progress is not None and stated.from_s < progress.run_slot_start_s:
+                draft.reopened[zone] = min(draft.reopened.get(zone, stated.from_s), stated.from_s)
+
+
+def _kind_and_name(key: str) -> tuple[str, str]:
+    kind, _, name = key.partition("/")
+    return kind, name

@@ -1,0 +1,195 @@
+"""Registry rows from a seed: homes that join and leave, exchanged meters, other prices, new areas and zones, and what is wrong with them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from gridcore import cbor
+from gridcore.master_data import MeteredPoint, Named
+from gridcore.registry.gateway import GATEWAY, RetiredGateway
+from gridcore.registry.installation import INSTALLATION, RemovedInstallation
+from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.row import Row
+from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from tests.simulation.generated_world import AUCTION, World, draw_rules, draw_zone
+from tests.worlds.consortium import UTILITY, area, feeder, gateway
+
+
+class Registrar:
+    """Draws rows for one registration of a world at a time; ``spoil`` makes some of them wrong."""
+
+    def __init__(self, world: World, rng: random.Random) -> None:
+        self.world = world
+        self.rng = rng
+        self.serial = 0
+
+    def rows(self, now_s: int) -> list[Row]:
+        """The rows of one change of the grid, now and then spoilt, and of another one with it."""
+        rng = self.rng
+        draw = rng.choice(
+            [
+                self.home,
+                self.home,
+                self.home,
+                self.exchange,
+                self.exchange,
+                self.prices,
+                self.moves_out,
+                self.taken_down,
+                self.zone,
+                self.gateway,
+                self.profile,
+                self.title,
+            ]
+        )
+        rows = draw(now_s)
+        if rng.random() < 0.2:
+            rows += rng.choice([self.home, self.prices, self.exchange, self.zone])(now_s)
+        if rng.random() < 0.1:
+            rng.shuffle(rows)
+        return [self.spoil(row, now_s) if rng.random() < 0.06 else row for row in rows]
+
+    def inside(self, time_s: int) -> int:
+        """An instant inside a slot, mostly one around ``time_s``; now and then far back or no such instant."""
+        rng, slot_s = self.rng, self.world.slot_s
+        slot = time_s // slot_s * slot_s + rng.choice([0, 0, 1, 1, 2, -1, -2, -5]) * slot_s
+        return max(0, slot + (rng.randrange(1, slot_s) if rng.random() < 0.97 else 0))
+
+    def home(self, now_s: int) -> list[Row]:
+        """A home that joins: party, point and meter."""
+        rng, world = self.rng, self.world
+        self.serial += 1
+        number = rng.choice([200, 300, 400]) + self.serial
+        party = None if rng.random() < 0.15 else f"N-{self.serial}"
+        from_s = rng.choice([self.inside(now_s), self.inside(now_s), world.start_s, 0])
+        meter = feeder(
+            number,
+            area=rng.choice(world.areas),
+            gateway=rng.choice(world.gateways),
+            limit_wh=rng.choice([250, 5_000]),
+            modulus_wh=rng.choice([0, 500_001]),
+            ratio=rng.choice([1, 40]),
+            party=party,
+            role="household" if party else "feeder",
+            trades=party is not None and rng.random() < 0.7,
+            from_s=from_s,
+            installed_s=from_s,
+            first_registers=(rng.randrange(100), 0),
+        )
+        self.take_up(meter)
+        return list(meter.rows())
+
+    def take_up(self, meter: MeteredPoint) -> None:
+        """From now on the gateways read a meter, and its party trades, whether or not the chain knows them."""
+        self.world.meters.setdefault(meter.number, meter)
+        if meter.party is not None:
+            self.world.parties.setdefault(meter.party, meter.area)
+
+    def exchange(self, now_s: int) -> list[Row]:
+        """Another meter at a point at the same instant."""
+        old = self.rng.choice([*self.world.meters.values()])
+        self.serial += 1
+        at_s = self.inside(now_s)
+        new = replace(old, number=600 + self.serial, meter=f"M-{600 + self.serial}", installed_s=at_s)
+        self.take_up(new)
+        removed = Named(INSTALLATION, str(old.number), RemovedInstallation(old.point, [5, 6]), at_s)
+        return [*removed.rows(), *list(new.rows())[-1:]]
+
+    def taken_down(self, now_s: int) -> list[Row]:
+        """A meter that is removed, or goes to another gateway."""
+        old = self.rng.choice([*self.world.meters.values()])
+        moved = replace(
+            old, gateway=self.rng.choice(self.world.gateways), profile="other", installed_s=self.inside(now_s)
+        )
+        removed = Named(INSTALLATION, str(old.number), RemovedInstallation(old.point), self.inside(now_s))
+        row = list(moved.rows())[-1]
+        if self.rng.random() < 0.8:
+            row = row._replace(value={name: item for name, item in row.value.items() if name != "first_registers"})
+        return [row] if self.rng.random() < 0.5 else list(removed.rows())
+
+    def moves_out(self, now_s: int) -> list[Row]:
+        """A party that no longer trades and leaves its point, mostly; or that trades again."""
+        rng = self.rng
+        meter = rng.choice([meter for meter in self.world.meters.values() if meter.party] or [None])
+        if meter is None:
+            return self.prices(now_s)
+        at_s = rng.choice([self.inside(now_s), self.inside(now_s + 86_400)])
+        party = Named(PARTY, str(meter.party), Party(meter.area, meter.organisation, trades=rng.random() < 0.1), at_s)
+        billed = meter.party if rng.random() < 0.2 else None
+        return [*party.rows(), *Named(POINT, meter.point, Point(meter.area, meter.role, billed), at_s).rows()]
+
+    def prices(self, now_s: int) -> list[Row]:
+        """Other prices of an area, back-dated now and then."""
+        found = self.rng.choice(self.world.consortium.areas)
+        drawn = draw_rules(self.rng, found.record.rules, self.world.contract_of(found.name))
+        return list(drawn._replace(from_s=self.inside(now_s)).rows())
+
+    def zone(self, now_s: int) -> list[Row]:
+        """A new zone with an area; or another area of a zone that is there, or a zone's other contract."""
+        rng, world = self.rng, self.world
+        self.serial += 1
+        name, slot_s = f"zone-{self.serial}", world.slot_s
+        first_s = (now_s // slot_s + rng.choice([1, 1, 2, 0, -1])) * slot_s
+        new = draw_zone(rng, name, slot_s, first_s)._replace(from_s=now_s)
+        rules = draw_rules(rng, f"rules-{name}", new.record.contract)
+        begins_s = rng.choice([now_s, 0, first_s])
+        if rng.random() < 0.4:
+            old = rng.choice(world.consortium.zones)
+            rules, begins_s = draw_rules(rng, f"rules-{name}", old.record.contract), 0
+            member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=old.name)
+            return [*rules.rows(), *member.rows()]
+        if rng.random() < 0.2:
+            old = rng.choice(world.consortium.zones)
+            other = old.record._replace(contract=rng.choice([AUCTION, old.record.contract, "p2p/9"]))
+            return list(old._replace(record=other, from_s=now_s + rng.choice([0, 1, 86_400])).rows())
+        member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=name)._replace(from_s=begins_s)
+        return [*new.rows(), *rules.rows(), *member.rows()]
+
+    def gateway(self, now_s: int) -> list[Row]:
+        """A new gateway, or one that is retired."""
+        if self.rng.random() < 0.6:
+            self.serial += 1
+            owner = self.rng.choice([UTILITY, UTILITY, "dso"])
+            return list(gateway(f"gw-new-{self.serial}", organisation=owner)._replace(from_s=now_s).rows())
+        name = self.rng.choice(self.world.gateways)
+        at_s = now_s + self.rng.choice([0, 1, 7_200, 86_400])
+        return list(Named(GATEWAY, name, RetiredGateway(UTILITY), at_s).rows())
+
+    def profile(self, now_s: int) -> list[Row]:
+        """A standing profile, and a point that has it."""
+        slots = 86_400 // self.world.slot_s if self.rng.random() < 0.9 else 3
+        day = Named(STANDING_PROFILE, "home", StandingProfile([0] * slots, [7] * slots), self.rng.choice([0, now_s]))
+        meter = self.rng.choice([*self.world.meters.values()])
+        point = Point(meter.area, meter.role, meter.party, "home")
+        return [*day.rows(), *Named(POINT, meter.point, point, self.inside(now_s)).rows()]
+
+    def title(self, now_s: int) -> list[Row]:
+        """An organisation's other title, or roles that it may not give itself."""
+        roles = list(ROLES) if self.rng.random() < 0.8 else ["utility"]
+        name = self.rng.choice([UTILITY, UTILITY, "dso", "new"])
+        return list(Named(ORGANISATION, name, Organisation(roles, "Another"), now_s).rows())
+
+    def spoil(self, row: Row, now_s: int) -> Row:
+        """One thing wrong with a row: its time, a field, or its name."""
+        rng, value = self.rng, dict(row.value)
+        place = rng.choice(sorted(value))
+        wrong: list[Any] = ["nobody", "x y", b"", [], 0, -1, True, 2**40, "z", "A", self.world.areas[0], {}]
+        match rng.randrange(4):
+            case 0:
+                return row._replace(from_s=max(0, now_s + rng.choice([-(10**6), -1, 0, 10**6])))
+            case 1:
+                return row._replace(value={**value, place: rng.choice(wrong)})
+            case 2:
+                del value[place]
+                return row._replace(value=value)
+            case _:
+                return row._replace(key=rng.choice([f"{row.key} ", row.key + "0", "point/", "installation/01"]))
+
+
+def encode(row: Row) -> bytes:
+    """Canonical bytes of a row, in whatever form it is."""
+    return cbor.encode([row.key, row.from_s, row.value])

@@ -1,0 +1,438 @@
+"""registry/register: which rows may be recorded (docs/spec/state.md and registry.md), judged on everything at once.
+
+First each row after those before it: 50, 15, 51, 53. Then all together: 52, 53, 54. Every rule is looked at for every
+entity that a new row names or stands for, from nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from gridcore import cbor, merkle
+from gridcore.errors import EncodingError
+from tests.twin import registry as entities
+from tests.twin.contracts import MARKETS
+from tests.twin.forms import NAME, TIME, ZEROS, Leaf, Transaction, fits, salted_root
+from tests.twin.market import load_book
+
+if TYPE_CHECKING:
+    from tests.twin.registry import Registry
+    from tests.twin.twin import Twin
+
+ROW_BYTES_MAX, ROWS_MAX, WH_MAX = 4_096, 1 << 20, 10**9
+DAY_S, SPAN, END = 86_400, range(366 * 86_400 + 1), 253_402_300_800
+ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
+REGISTERS = [range(10**13 + 1)] * 2
+WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
+ENTITIES: dict[str, list[dict[str, Any]]] = {
+    "organisation": [{"roles": list, "title": WITH_TEXT}],
+    "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
+    "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
+    "zone": [
+        {
+            "contract": re.compile(".{1,64}", re.DOTALL),
+            "contract_pin": 32,
+            "correction_after_s?": SPAN,
+            "final_after_s?": range(10 * 366 * 86_400 + 1),
+            "first_slot_start_s": TIME,
+            "gate_before_start_s": SPAN,
+            "metering_deadline_s": SPAN,
+            "open_before_start_s": SPAN,
+        }
+    ],
+    "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
+    "rules": [{"prices": dict, "terms": dict}],
+    "party": [
+        {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
+    ],
+    "standing_profile": [{"export_wh": list, "import_wh": list}],
+    "point": [
+        {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
+    ],
+    "installation": [
+        {
+            "final_registers?": REGISTERS,
+            "first_registers?": REGISTERS,
+            "gateway": NAME,
+            "limit_wh": range(1, WH_MAX + 1),
+            "meter": NAME,
+            "modulus_wh": range(2**53 + 1),
+            "point": NAME,
+            "profile": NAME,
+            "ratio": range(1, 10_001),
+            "reason?": WITH_TEXT,
+        },
+        {"final_registers?": REGISTERS, "point": NAME, "reason?": WITH_TEXT, "removed": True},
+    ],
+}
+NAMED = [
+    ("organisation", "organisation"),
+    ("zone", "zone"),
+    ("rules", "rules"),
+    ("calendar", "calendar"),
+    ("area", "area"),
+]
+NAMED += [
+    ("aggregator", "signer"),
+    ("party", "party"),
+    ("standing_profile", "standing_profile"),
+    ("point", "point"),
+    ("gateway", "gateway"),
+]
+"""(field, kind of entity that it names)."""
+
+
+def is_registry_row(row: bytes) -> bool:
+    """Whether these bytes are a canonical row of an entity that there is."""
+    try:
+        item = cbor.decode(row)
+    except EncodingError:
+        return False
+    return fits(item, [str, TIME, dict]) and item[0].split("/")[0] in ENTITIES
+
+
+def read_rows(tx: Transaction) -> tuple[bytes, list[bytes]] | None:
+    """Seed and rows of the attachment, or None where it does not hold what the body names."""
+    try:
+        content = cbor.decode(tx.attachment)
+    except EncodingError:
+        return None
+    body = tx.content["body"]
+    if not fits(content, {"rows": list, "seed": 32}) or len(content["rows"]) != body["rows"]:
+        return None
+    rows = content["rows"]
+    if not all(isinstance(row, bytes) and len(row) <= ROW_BYTES_MAX for row in rows):
+        return None
+    if salted_root(content["seed"], rows) != body["rows_root"] or not all(map(is_registry_row, rows)):
+        return None
+    return content["seed"], rows
+
+
+def register(twin: Twin, tx: Transaction, organisation: str) -> int:
+    """The code of a ``registry/register`` whose signer belongs to ``organisation``; recorded where it is 0."""
+    held = read_rows(tx)
+    if held is None:
+        return 47
+    seed, rows = held
+    registry = twin.registry
+    before, counts = dict(twin.leaves), dict(registry.counts)
+    code = 0
+    for row, salt in zip(rows, merkle.salts(seed, len(rows)), strict=True):
+        code = code or row_code(twin, row, organisation)
+        if code == 0:
+            registry.record_row(row, salt, twin.height)
+    code = code or together_code(twin, [cbor.decode(row) for row in rows], before)
+    if code:
+        twin.leaves.clear()
+        twin.leaves.update(before)
+        registry.counts = counts
+        return code
+    start_leaves(twin, rows)
+    return 0
+
+
+def start_leaves(twin: Twin, rows: Sequence[bytes]) -> None:
+    """What a new gateway and a new zone have from the start."""
+    for row in rows:
+        key, _, value = cbor.decode(row)
+        kind, name = key.split("/", 1)
+        if kind == "gateway":
+            twin.leaves.setdefault(f"delivery/{name}", {"counter": 0, "epoch": 1, "last": ZEROS, "last_boundary_s": -1})
+        if kind == "zone":
+            twin.leaves.setdefault(f"progress/{name}", twin.first_progress(value["first_slot_start_s"]))
+
+
+# ----------------------------------------------------------------------------------------------------- row by row
+
+
+def row_code(twin: Twin, row: bytes, organisation: str) -> int:
+    """What is wrong with one row after those before it, 0 if nothing is."""
+    key, from_s, value = cbor.decode(row)
+    kind, _, name = key.partition("/")
+    if not has_name(kind, name) or not has_form(kind, value):
+        return 50
+    if not is_entitled(twin, kind, name, from_s, value, organisation):
+        return 15
+    leaf = twin.leaves.get(key)
+    if from_s < least_from_s(twin, kind, name, value, leaf is None):
+        return 51
+    if leaf is None:
+        return 0
+    entries = leaf["entries"]
+    is_full = len(entries) == entities.ENTRIES_MAX
+    is_again = any(entry[:2] == [from_s, twin.height] for entry in entries)
+    if is_again or (is_full and from_s <= entries[0][0]) or from_s <= leaf.get("folded_to_s", -1):
+        return 51
+    return 53 if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value) else 0
+
+
+def has_name(kind: str, name: str) -> bool:
+    """Installations have numbers, the rest has names."""
+    if kind != "installation":
+        return fits(name, NAME)
+    return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**32
+
+
+def has_form(kind: str, value: Leaf) -> bool:
+    """Whether a value is one of its kind of entity."""
+    if not any(fits(value, form) for form in ENTITIES[kind]):
+        return False
+    roles = value.get("roles")
+    if roles is not None and (not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles))):
+        return False
+    if "public_key" in value and not is_point(value["public_key"]):
+        return False
+    if kind == "zone":
+        is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
+        return not is_gate_late and value.get("final_after_s", END) >= value["metering_deadline_s"]
+    if kind == "rules":
+        return all(fits(price, range(-(2**63), 2**63)) for price in value["prices"].values())
+    if kind == "standing_profile":
+        energies = value["import_wh"] + value["export_wh"]
+        is_day = 1 <= len(value["import_wh"]) == len(value["export_wh"]) <= 288
+        return is_day and all(fits(energy, range(WH_MAX + 1)) for energy in energies)
+    if kind == "installation" and "limit_wh" in value:
+        modulus, limit = value["modulus_wh"], value["limit_wh"]
+        stated = [*value.get("final_registers", []), *value.get("first_registers", [])]
+        is_told = "first_registers" in value or "final_registers" not in value
+        is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
+        return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
+    return True
+
+
+def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str) -> bool:
+    """Whether an organisation may say this of an entity."""
+    registry = twin.registry
+    own = registry.value(f"organisation/{organisation}", twin.ledger_time_s, twin.height - 1) or {"roles": []}
+    if kind == "organisation":
+        return name == organisation and value["roles"] == own["roles"]
+    if kind not in ("signer", "gateway", "party"):
+        return "utility" in own["roles"]
+    kin = [registry.history(f"{kind}/{name}") for kind in ("signer", "gateway", "party")]
+    owners = {value["organisation"], *(rows[0][1]["organisation"] for rows in kin if rows)}
+    allowed = registry.at(f"organisation/{organisation}", from_s) or {"roles": []}
+    return owners == {organisation} and set(value.get("roles", [])) <= set(allowed["roles"])
+
+
+def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str | None]:
+    """The zones whose slots rest on an entity; None for one that is not known."""
+    if kind == "zone":
+        return [name]
+    if kind == "area":
+        return [value["zone"]]
+    if kind == "rules":
+        areas = [key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))]
+        return [registry.first(key)["zone"] for key in areas]
+    if kind in ("party", "point"):
+        return [registry.find_zone(value["area"])]
+    if kind == "installation":
+        point = registry.history("point/" + value["point"])
+        return [registry.find_zone(point[0][1]["area"]) if point else None]
+    return []
+
+
+def horizon_s(twin: Twin, zone: str | None) -> int:
+    """Where the slots of a zone begin that are not final."""
+    rows = twin.registry.history(f"zone/{zone}")
+    if not rows or "final_after_s" not in rows[0][1]:
+        return 0
+    final_after_s: int = rows[0][1]["final_after_s"]
+    return max(0, (twin.ledger_time_s - final_after_s) // twin.slot_s * twin.slot_s)
+
+
+def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) -> int:
+    """The earliest time from which a row may hold."""
+    if kind in ("organisation", "signer", "gateway", "zone"):
+        return twin.ledger_time_s
+    if is_first and kind in ("area", "rules", "party", "standing_profile"):
+        return 0
+    return max((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
+
+
+def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
+    """The time from which on it must be told what was in force."""
+    if kind in ("organisation", "signer", "gateway"):
+        return twin.ledger_time_s
+    horizon = min((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
+    return max(0, horizon - value["open_before_start_s"]) if kind == "zone" else horizon
+
+
+# ---------------------------------------------------------------------------------------------------- all together
+
+
+def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> int:
+    """52, 53 or 54 for rows that stand in the registry now; ``before``: the leaves without them."""
+    registry = twin.registry
+    if any(not is_known(twin, from_s, value) for _, from_s, value in rows):
+        return 52
+    keys = {key for key, _, _ in rows}
+    keys |= {
+        "party/" + v["party"]
+        for key in keys
+        if key.startswith("point/")
+        for _, v in registry.history(key)
+        if "party" in v
+    }
+    if any(does_conflict(twin, *key.split("/", 1)) for key in keys):
+        return 53
+    if any(leaves_orders(twin, key, from_s, value, before) for key, from_s, value in rows):
+        return 53
+    zones = [key for key in keys if key.startswith("zone/")]
+    if any(value["contract"] not in MARKETS for key in zones for _, value in registry.history(key)):
+        return 54
+    return 54 if any(is_refused(twin, *key.split("/", 1)) for key in keys) else 0
+
+
+def is_known(twin: Twin, from_s: int, value: Leaf) -> bool:
+    """Whether everything that a row names has begun when the row begins."""
+    for field, kind in NAMED:
+        if field in value and kind == "calendar":
+            if f"calendar/{value[field]}" not in twin.leaves:
+                return False
+        elif field in value:
+            named = twin.registry.history(f"{kind}/{value[field]}")
+            if not named or named[0][0] > from_s:
+                return False
+    return True
+
+
+def does_conflict(twin: Twin, kind: str, name: str) -> bool:
+    """Whether an entity and what depends on it do not fit together."""
+    registry, rows = twin.registry, twin.registry.history(f"{kind}/{name}")
+    first = rows[0][1]
+    if kind == "zone":
+        kept = [{field: v[field] for field in v if not field.startswith("contract")} for _, v in rows]
+        start = first["first_slot_start_s"]
+        return start % twin.slot_s != 0 or start < rows[0][0] or any(value != kept[0] for value in kept)
+    if kind == "area":
+        starts_late = rows[0][0] > registry.first("zone/" + first["zone"])["first_slot_start_s"]
+        return starts_late or any(value["zone"] != first["zone"] for _, value in rows)
+    if kind == "standing_profile":
+        return any(len(value["import_wh"]) * twin.slot_s != DAY_S for _, value in rows)
+    if kind == "point":
+        is_full = twin.leaves[f"point/{name}"]["row"] >= ROWS_MAX
+        return is_full or any(value["area"] != first["area"] for _, value in rows)
+    if kind == "party":
+        return party_conflicts(registry, name)
+    return kind == "installation" and (
+        installation_conflicts(registry, rows, twin.slot_s) or two_meters(registry, rows)
+    )
+
+
+def party_conflicts(registry: Registry, name: str) -> bool:
+    """At any time at most one point, in the party's area; one that trades has one."""
+    points = [key for key in registry.keys("point") if any(v.get("party") == name for _, v in registry.history(key))]
+    rows = registry.history("party/" + name)
+    for time_s in {from_s for key in [*points, "party/" + name] for from_s, _ in registry.history(key)}:
+        if time_s >= rows[0][0]:
+            party = registry.must_at("party/" + name, time_s)
+            at = [registry.at(key, time_s) or {} for key in points]
+            areas = [point["area"] for point in at if point.get("party") == name]
+            if len(areas) > 1 or (areas and areas != [party["area"]]) or (not areas and party["trades"]):
+                return True
+    return False
+
+
+def installation_conflicts(registry: Registry, rows: Sequence[tuple[int, Leaf]], slot_s: int) -> bool:
+    """Whether the rows of one installation do not follow one another."""
+    first = rows[0][1]
+    if "removed" in first or "first_registers" not in first or "final_registers" in first:
+        return True
+    for (before_s, before), (after_s, after) in pairwise(rows):
+        if "removed" in before or after_s % slot_s == 0 or before_s // slot_s == after_s // slot_s:
+            return True
+        if "removed" in after:
+            kept = {"point"}
+        elif "final_registers" in after:
+            kept = {"meter", "modulus_wh", "point"}
+        else:
+            kept = {"meter", "modulus_wh", "point", "ratio"}
+        if any(before[field] != after[field] for field in kept):
+            return True
+        if "removed" not in after and ("first_registers" in after) != ("final_registers" in after):
+            return True
+    return False
+
+
+def two_meters(registry: Registry, rows: Sequence[tuple[int, Leaf]]) -> bool:
+    """Whether more than one meter hangs at a point of these rows at any time."""
+    for point in {value["point"] for _, value in rows}:
+        meters = [key for key in registry.keys("installation") if registry.first(key)["point"] == point]
+        for time_s in {from_s for key in meters for from_s, _ in registry.history(key)}:
+            at = [registry.at(key, time_s) for key in meters]
+            if sum(value is not None and "removed" not in value for value in at) > 1:
+                return True
+    return False
+
+
+def leaves_orders(twin: Twin, key: str, from_s: int, value: Leaf, before: dict[str, Leaf]) -> bool:
+    """Whether a point's row takes it from a party that has an order in a slot from then on."""
+    old = twin.registry.in_leaf(before.get(key), from_s)
+    if not key.startswith("point/") or old is None or "party" not in old or old["party"] == value.get("party"):
+        return False
+    zone = twin.registry.find_zone(value["area"])
+    slots = {int(leaf.split("/")[1]) for leaf in twin.leaves if leaf.startswith("book/") and leaf.split("/")[2] == zone}
+    return any(
+        slot >= from_s and any(order.party == old["party"] for order in load_book(twin, str(zone), slot))
+        for slot in slots
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- contracts
+
+
+def is_refused(twin: Twin, kind: str, name: str) -> bool:
+    """Whether the contract of a zone refuses an entity, or what depends on it."""
+    registry = twin.registry
+    areas = {
+        "area": lambda: ["area/" + name],
+        "zone": lambda: [key for key in registry.keys("area") if registry.first(key)["zone"] == name],
+        "rules": lambda: [
+            key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))
+        ],
+    }.get(kind, list)()
+    parties: Iterable[str] = [name] if kind == "party" else registry.keys_of("party") if kind == "zone" else []
+    return any(has_refused_rules(registry, area) for area in areas) or any(is_account(registry, p) for p in parties)
+
+
+def has_refused_rules(registry: Registry, area: str) -> bool:
+    """Whether an area has rules at a time in which the contract of its zone does not take them."""
+    zone = registry.history("zone/" + registry.first(area)["zone"])
+    opens_s = zone[0][1]["open_before_start_s"]
+    contracts = [(zone[0][1]["first_slot_start_s"], zone[0][1])] + [
+        (from_s + opens_s, value) for from_s, value in zone[1:]
+    ]
+    for area_span, area_value in spans(registry.history(area)):
+        for rules_span, rules in spans(registry.history("rules/" + area_value["rules"])):
+            for contract_span, contract in spans(contracts):
+                begin = max(area_span[0], rules_span[0], contract_span[0])
+                is_met = begin < min(area_span[1], rules_span[1], contract_span[1])
+                if is_met and not MARKETS[contract["contract"]].takes(rules):
+                    return True
+    return False
+
+
+def spans(rows: Sequence[tuple[int, Leaf]]) -> list[tuple[tuple[int, int], Leaf]]:
+    """Each row with its first instant and the one behind its last."""
+    ends = [from_s for from_s, _ in rows[1:]] + [END]
+    return [((from_s, end), value) for (from_s, value), end in zip(rows, ends, strict=True)]
+
+
+def is_account(registry: Registry, party: str) -> bool:
+    """Whether a party has the name of an account of its zone's contract."""
+    for _, value in registry.history("party/" + party):
+        for _, zone in registry.history(f"zone/{registry.find_zone(value['area'])}"):
+            if party in MARKETS[zone["contract"]].accounts:
+                return True
+    return False
+
+
+def is_point(key: bytes) -> bool:
+    """Whether these 65 bytes are a point of the SM2 curve."""
+    p = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+    b = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
+    return key[0] == 4 and x < p and y < p and (y * y - (x**3 - 3 * x + b)) % p == 0
