@@ -87,9 +87,19 @@ class AnswerMalformed(NodeRefused):
 
 
 @dataclass(frozen=True)
+class Shortage:
+    """What will run out. ``kind``: calendar or disk; ``subject``: which; ``days_left``: whole days, 0 when it is over."""
+
+    kind: str
+    subject: str
+    days_left: int
+
+
+@dataclass(frozen=True)
 class NodeStatus:
     """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0); ``instance``: see Audience;
-    ``disputed_by``: gateways that hold receipts of another history than the node's.
+    ``disputed_by``: gateways that hold receipts of another history than the node's; ``stall``: why it makes no blocks, a word, "" while it
+    does; ``shortages``: what will run out within 30 days.
     """
 
     chain: str
@@ -104,6 +114,8 @@ class NodeStatus:
     currency: str
     version: str
     disputed_by: int = 0
+    stall: str = ""
+    shortages: tuple[Shortage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -439,6 +451,16 @@ def _status_of(value: Any, url: str) -> NodeStatus:
         currency=read_field(value, "currency", LINE, url),
         version=read_field(value, "version", LINE, url),
         disputed_by=read_field(value, "disputed_by", COUNT, url),
+        stall=read_field(value, "stall", LINE, url),
+        shortages=tuple(_shortage_of(item, url) for item in read_field(value, "shortages", LIST, url)),
+    )
+
+
+def _shortage_of(value: Any, url: str) -> Shortage:
+    return Shortage(
+        kind=read_field(value, "kind", LINE, url),
+        subject=read_field(value, "subject", LINE, url),
+        days_left=read_field(value, "days_left", COUNT, url),
     )
 
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,6 +202,7 @@ async def _serve(args: argparse.Namespace, config: NodeConfig, ledger: Ledger | 
 def _status(args: argparse.Namespace) -> int:
     from gridcore.genesis import BLOCK_TIME
     from ledger.client import run_with_client
+    from ledger.engines.base import STALLS
 
     status = run_with_client(args.url, lambda client: client.status(), timeout_s=10.0, authority=args.authority)
     result = {
@@ -212,10 +214,16 @@ def _status(args: argparse.Namespace) -> int:
         "simulated": status.simulated,
         "version": status.version,
         "disputed_by": status.disputed_by,
+        "stall": status.stall,
+        "shortages": [asdict(shortage) for shortage in status.shortages],
     }
     kind = "block time" if status.clock == BLOCK_TIME else status.clock.upper()
     text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
     if status.disputed_by:
         text += f"\nALARM: {status.disputed_by} gateways hold receipts of another history: see the node's log"
+    if status.stall:
+        text += f"\nALARM: {STALLS.get(status.stall, status.stall)}"
+    for shortage in status.shortages:
+        text += f"\nWARNING: {shortage.kind} {shortage.subject}".rstrip() + f": {shortage.days_left} days left"
     print_result(args, result, text)
-    return 1 if status.disputed_by else 0
+    return 1 if status.disputed_by or status.stall else 0

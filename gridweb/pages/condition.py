@@ -14,6 +14,7 @@ from gridweb.site import site, source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
+from ledger.client import NodeStatus
 
 pages = Blueprint("condition", __name__)
 
@@ -23,15 +24,35 @@ FOLLOWING: Final = "projection"
 """The part that does not answer but follows."""
 HISTORY: Final = "history"
 """What gateways dispute that hold receipts of another one."""
+BLOCKS: Final = "blocks"
+"""What a node makes, unless something holds it up."""
+STALLS: Final = {
+    "disk": N_("the disk takes no writes, or has no more than its reserve"),
+    "block": N_("a block has been in the making for over a minute"),
+    "clock": N_("ledger time stands, the clock of the node is too far ahead of it"),
+}
+"""What holds a node up, by its word for it."""
+SHORTAGES: Final = {"calendar": N_("a calendar"), "disk": N_("the disk of the ledger node")}
+"""What can run out, by the node's word for it."""
 STATES: Final = {
     "away": N_("away"),
     "answers": N_("answers"),
     "stands_still": N_("stands still"),
     "follows": N_("follows it"),
     "disputed": N_("disputed"),
+    "runs_out": N_("runs out"),
 }
 COLUMNS = (
-    Column("part", N_("Part"), words={**PARTS, HISTORY: N_("the history of the ledger node")}),
+    Column(
+        "part",
+        N_("Part"),
+        words={
+            **PARTS,
+            HISTORY: N_("the history of the ledger node"),
+            BLOCKS: N_("blocks of the ledger node"),
+            **SHORTAGES,
+        },
+    ),
     Column("state", N_("State"), words=STATES),
     Column("since_s", N_("Since"), "instant"),
     Column("reason", N_("Reason")),
@@ -49,10 +70,22 @@ async def condition_table(source: Source) -> Table:
         else (name, _state(name, is_away=False), None, None)
         for name in site().health.known()
     ]
-    if status is not None and status.disputed_by:
+    rows += [] if status is None else _alarms(status)
+    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
+
+
+def _alarms(status: NodeStatus) -> list[tuple[str, str, int | None, str | None]]:
+    """What the node itself says is wrong, or will be within a month."""
+    rows: list[tuple[str, str, int | None, str | None]] = []
+    if status.disputed_by:
         said = _("%(gateways)s gateways hold receipts of another history") % {"gateways": status.disputed_by}
         rows.append((HISTORY, "disputed", None, said))
-    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
+    if status.stall:
+        rows.append((BLOCKS, "stands_still", None, _(STALLS.get(status.stall, status.stall))))
+    for shortage in status.shortages:
+        said = _("%(subject)s: %(days)s days left") % {"subject": shortage.subject or "-", "days": shortage.days_left}
+        rows.append((shortage.kind, "runs_out", None, said))
+    return rows
 
 
 def _state(name: str, *, is_away: bool) -> str:

@@ -9,6 +9,13 @@ from typing import Final, Protocol
 from gridcore.codes import Code
 from gridcore.errors import GridError
 
+STALLS: Final = {
+    "disk": "no blocks: the disk takes no writes, or has no more than the reserve; it goes on by itself when there is room",
+    "block": "no blocks: one has been in the making for over a minute; see the node's log",
+    "clock": "ledger time stands: the node's clock is too far ahead of it; see the node's log",
+}
+"""Why an engine makes no blocks, or blocks that do nothing, by word."""
+
 
 class EngineStoppedError(GridError):
     """The engine no longer makes blocks (it was closed, or a promise was broken); nothing submitted now is decided."""
@@ -63,6 +70,11 @@ class Engine(Protocol):
     @property
     def disputed_by(self) -> int:
         """Gateways that hold receipts of another history than this node's: an alarm where it is not 0."""
+        ...
+
+    @property
+    def stall(self) -> str:
+        """Why nothing goes on at the moment: a key of STALLS, or "" while all does."""
         ...
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:

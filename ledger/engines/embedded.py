@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ from ledger.store.ledger import Ledger
 RETRY_S: Final = 1.0
 TICK_S: Final = 1.0
 """How often a chain whose clock is the block time looks for work that has fallen due without a transaction."""
+SLOW_S: Final = 60.0
+"""A block that takes longer does not come to an end, as far as anybody who waits can tell."""
 STOPPED: Final = "the node makes no blocks any more: see its log for the reason, then start it again"
 
 FINAL: Final = frozenset(
@@ -108,6 +111,7 @@ class EmbeddedEngine:
         self._time_s = _Rising(ledger.ledger_time_s)
         self._height = _Rising(ledger.height)
         self._is_stalled = False
+        self._making_since_s: float | None = None
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._lane = Lane(ledger.examine)
         self._witnesses = Witnesses()
@@ -163,6 +167,14 @@ class EmbeddedEngine:
         """See ``Engine``."""
         return len(self._witnesses)
 
+    @property
+    def stall(self) -> str:
+        """See ``Engine``."""
+        if self._is_stalled:
+            return "disk"
+        since_s = self._making_since_s
+        return "block" if since_s is not None and time.monotonic() - since_s > SLOW_S else ""
+
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
         return await self._time_s.wait_beyond(after_s, timeout_s)
@@ -195,6 +207,7 @@ class EmbeddedEngine:
             self._check_protocol()
             await self._wait_for_work()
             entries = self._pool.take()
+            self._making_since_s = time.monotonic()
             making = loop.run_in_executor(self._block_thread, self._make, entries, self._pool.gateways())
             try:
                 done = await asyncio.shield(making)
@@ -207,6 +220,8 @@ class EmbeddedEngine:
             except BaseException as error:
                 self._break(entries, error)
                 raise
+            finally:
+                self._making_since_s = None
             if self._is_stalled:
                 self._is_stalled = False
                 log.warning("store_writes_again", height=self._ledger.height)

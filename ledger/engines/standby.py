@@ -37,6 +37,11 @@ class StandbyEngine:
         """None: no batch is examined here."""
         return 0
 
+    @property
+    def stall(self) -> str:
+        """Nothing: it is not meant to go on."""
+        return ""
+
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
         return await self._reached(self._ledger.ledger_time_s, after_s, timeout_s)

@@ -135,6 +135,7 @@ class Dispatcher:
                 "Gateways that hold receipts of another history than this node's.",
                 self.node.engine.disputed_by,
             ),
+            "stalled": ("1 while nothing goes on: status says why.", int(bool(self.node.engine.stall))),
             "submission_bytes": ("Bytes of submissions in hand.", self.bodies.taken),
         }
 

@@ -13,7 +13,7 @@ from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
-from ledger.engines.base import Outcome, Sender
+from ledger.engines.base import STALLS, Outcome, Sender
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
 from ledger.http.queries import blocks
@@ -21,6 +21,8 @@ from ledger.http.roles import EVERYBODY, READERS
 from ledger.http.route import Query, Schema, Service
 from ledger.http.submission import decode_submission
 from ledger.http.view import LedgerView
+from ledger.outlook import calendar_days_left
+from ledger.store.room import Room
 
 
 async def status(dispatcher: Dispatcher) -> Json:
@@ -29,6 +31,7 @@ async def status(dispatcher: Dispatcher) -> Json:
         **await dispatcher.ask(EVERYBODY, blocks.status, {}),
         "disputed_by": dispatcher.node.engine.disputed_by,
         "instance": dispatcher.instance.hex(),
+        "stall": dispatcher.node.engine.stall,
         "version": dispatcher.node.version,
     }
 
@@ -68,7 +71,9 @@ async def healthz(_dispatcher: Dispatcher) -> Json:
 
 
 async def readyz(dispatcher: Dispatcher) -> Json:
-    """Blocks can be made: the engine takes submissions and the ledger answers."""
+    """Blocks can be made: the engine takes submissions, nothing holds it up, and the ledger answers."""
+    if dispatcher.node.engine.stall:
+        raise Problem("busy", STALLS[dispatcher.node.engine.stall])
     height = await dispatcher.ask(EVERYBODY, _height, {})
     await dispatcher.node.engine.submit(())
     return {"status": "ready", "height": height, "disputed_by": dispatcher.node.engine.disputed_by}
@@ -77,7 +82,14 @@ async def readyz(dispatcher: Dispatcher) -> Json:
 async def metrics(dispatcher: Dispatcher) -> str:
     """Counters and gauges as Prometheus text."""
     height, time_s = await dispatcher.ask(EVERYBODY, _height_and_time, {})
+    room, calendar_days = await dispatcher.ask(EVERYBODY, _outlook, {})
     gauges = {
+        "calendar_days_left": ("Days that the calendar which ends first still has; -1 without any.", calendar_days),
+        "disk_days_left": (
+            "Days until only the reserve is left; -1 while not known.",
+            room.days_left if room.days_left is not None else -1,
+        ),
+        "disk_free_bytes": ("Bytes that the disk still takes.", room.free_bytes),
         "height": ("Height of the newest certified block.", height),
         "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
         **dispatcher.gauges(),
@@ -97,6 +109,11 @@ def _height(view: LedgerView) -> int:
 
 def _height_and_time(view: LedgerView) -> tuple[int, int]:
     return view.reader.height, view.reader.ledger_time_s
+
+
+def _outlook(view: LedgerView) -> tuple[Room, int]:
+    days_left = calendar_days_left(view.reader)
+    return view.reader.room(), -1 if days_left is None else days_left
 
 
 def _answer_json(outcome: Outcome) -> Json:
@@ -148,6 +165,12 @@ _STATUS: Final = Schema(
             "ledger_time_s": WHOLE,
             "simulated": {"type": "boolean"},
             "slot_s": WHOLE,
+            "shortages": {
+                "type": "array",
+                "description": "What will run out within 30 days: kind (calendar, disk), subject, days_left.",
+                "items": {},
+            },
+            "stall": TEXT,
             "state_root": HEX,
             "version": TEXT,
         }

@@ -92,6 +92,11 @@ class BlockLog:
         """Open an existing log for reading only."""
         return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), Files())
 
+    @property
+    def folder(self) -> Path:
+        """The directory that holds it."""
+        return self._path.parent
+
     def scan(self) -> Iterator[StoredRecord]:
         """Every whole record from the beginning, checked; ``height`` follows. The first that is not whole ends it: ``damage``."""
         size = self._file_size()

@@ -37,6 +37,11 @@ class Files:
         with opened(directory, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             os.fsync(descriptor)
 
+    def free_bytes(self, directory: Path) -> int:
+        """Bytes that the disk of a directory still takes."""
+        disk = os.statvfs(directory)
+        return disk.f_bavail * disk.f_frsize
+
     def reach(self, point: str) -> None:
         """A named moment between two durable effects (``block_applied`` ...); the real layer does nothing here."""
 

@@ -25,7 +25,9 @@ from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord
+from ledger.store.files import Files
 from ledger.store.leaf_tables import is_provable
+from ledger.store.room import Room, room_of
 from ledger.store.rows import Change, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
 from ledger.tiles import prefix_tile, sided_path
@@ -144,6 +146,11 @@ class LedgerReader:
         """Keys of certified leaves that begin with ``prefix``: see ``LeafTable.leaf_keys``."""
         with self._lock:
             return self._db.leaves.leaf_keys(prefix, start, limit)
+
+    def room(self) -> Room:
+        """How much the disk still takes, and for how long."""
+        with self._lock:
+            return room_of(self._log.folder, self._db, Files())
 
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
         """What certified blocks wrote after a height (0 ... newest): see ``Indexes.changes``. UsageError for another height."""

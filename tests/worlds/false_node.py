@@ -20,6 +20,8 @@ STATUS = {
     "simulated": False,
     "slot_s": 900,
     "disputed_by": 0,
+    "stall": "",
+    "shortages": [],
     "state_root": "11" * 32,
     "version": "1",
 }

@@ -22,6 +22,7 @@ from ledger.leaves.columns import chunk_bounds
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
+from ledger.outlook import shortages
 
 Subject = tuple[str, ...]
 """What a follower is told of: a leaf's family and what names the leaf, or a gateway's batches of a boundary."""
@@ -44,6 +45,7 @@ def status(view: LedgerView) -> Json:
             "header_digest": reader.digest(height).hex(),
             "height": height,
             "ledger_time_s": reader.ledger_time_s,
+            "shortages": [shortage._asdict() for shortage in shortages(reader)],
             "simulated": chain.clock == "simulated",
             "slot_s": chain.slot_s,
             "state_root": reader.state_root().hex(),

@@ -151,7 +151,7 @@ async def test_more_waiters_than_there_is_room_for_are_told_to_come_back(
         assert not waiting.done(), "a follower keeps nobody out who waits for the clock"
         with pytest.raises(NodeUnreachable, match="1 requests wait for the clock"):
             await node.client().wait_clock(FIRST_S, 5)
-        await submit_all(node.client(), [[node.sender().clock(FIRST_S + 1)]])
+        await submit_all(node.client(), [[wire] for wire in node.sender().clocks(FIRST_S + 1)])
         assert (await following)["height"] == 1
         assert await waiting == FIRST_S + 1
         assert (await follow(node, 1))["changes"] == []

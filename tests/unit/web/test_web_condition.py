@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gridweb.access import Role
+from ledger.client import Shortage
 from tests.unit.web.web_world import make_world
 
 
@@ -37,3 +38,19 @@ async def test_condition_says_that_gateways_hold_receipts_of_another_history(tmp
     assert "2 gateways hold receipts of another history" in await utility.text("/condition")
     rows = (await (await utility.get("/api/v1/condition")).get_json())["rows"]
     assert rows[-1][:2] == ["history", "disputed"]
+
+
+async def test_condition_says_what_holds_the_node_up_and_what_runs_out(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    utility = world.browser(Role.UTILITY)
+    world.node.stall = "disk"
+    world.node.shortages = (Shortage("calendar", "shanghai", 12), Shortage("disk", "", 3))
+    page = await utility.text("/condition")
+    assert "the disk takes no writes" in page
+    assert "shanghai: 12 days left" in page
+    rows = (await (await utility.get("/api/v1/condition")).get_json())["rows"]
+    assert [row[:2] for row in rows[-3:]] == [
+        ["blocks", "stands_still"],
+        ["calendar", "runs_out"],
+        ["disk", "runs_out"],
+    ]

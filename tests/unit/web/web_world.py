@@ -35,7 +35,7 @@ from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable
+from ledger.client import NodeRefused, NodeStatus, NodeUnreachable, Shortage
 from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
 from tests.worlds.clocks import ManualClock
@@ -77,6 +77,8 @@ class FakeNode:
     height: int = 7
     simulated: bool = True
     disputed_by: int = 0
+    stall: str = ""
+    shortages: tuple[Shortage, ...] = ()
 
     async def status(self) -> NodeStatus:
         """A chain at a height."""
@@ -94,6 +96,8 @@ class FakeNode:
             currency="CNY",
             version="0.0-test",
             disputed_by=self.disputed_by,
+            stall=self.stall,
+            shortages=self.shortages,
         )
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:

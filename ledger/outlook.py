@@ -1,0 +1,45 @@
+"""What a ledger will run out of within a month: said while there is time to do something about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ledger.leaves.calendar import CALENDAR
+from ledger.store.reader import LedgerReader
+
+WARNED_DAYS: Final = 30
+_DAY_S: Final = 86_400
+
+
+class Shortage(NamedTuple):
+    """kind: ``calendar`` (its last local day ends), ``disk``; subject: which calendar; days_left: whole days, 0 when it is over."""
+
+    kind: str
+    subject: str
+    days_left: int
+
+
+def shortages(reader: LedgerReader) -> list[Shortage]:
+    """What has fewer than WARNED_DAYS days left, the nearest first."""
+    found = (shortage for shortage in (*_calendars(reader), *_disk(reader)) if shortage.days_left < WARNED_DAYS)
+    return sorted(found, key=lambda shortage: (shortage.days_left, shortage.kind, shortage.subject))
+
+
+def calendar_days_left(reader: LedgerReader) -> int | None:
+    """Whole days that the calendar which ends first still has; None where there is none."""
+    return min((shortage.days_left for shortage in _calendars(reader)), default=None)
+
+
+def _calendars(reader: LedgerReader) -> Iterator[Shortage]:
+    with reader.frozen():
+        now_s = reader.ledger_time_s
+        for key in reader.leaf_keys(CALENDAR.prefix):
+            (name,) = CALENDAR.names(key)
+            yield Shortage("calendar", name, max(0, CALENDAR.must(reader, name).days[-1] - now_s) // _DAY_S)
+
+
+def _disk(reader: LedgerReader) -> Iterator[Shortage]:
+    room = reader.room()
+    if room.days_left is not None:
+        yield Shortage("disk", "", room.days_left)
