@@ -23,8 +23,9 @@ from ledger.engines.base import INSIDE, Sender
 
 AT_ONCE: Final = 2
 """Pieces that are examined at once, of strangers' one."""
-PIECE_OF_KNOWN: Final = 32
-PIECE_OF_STRANGER: Final = 4
+PIECE: Final = 4
+"""Transactions of one turn: larger pieces are hardly cheaper, and whoever is next waits for those that run."""
+PIECE_INSIDE: Final = 32
 STRANGERS_TURN: Final = 4
 REMEMBERED_MAX: Final = 65_536
 """Connections, and pairs of network and signer, whose last examination is remembered."""
@@ -91,9 +92,8 @@ class Lane:
 
     def _piece_size(self, sender: Sender) -> int:
         if sender == INSIDE:
-            return PIECE_OF_KNOWN
-        held = self._connections.get(sender.connection)
-        return 1 if held is None else PIECE_OF_KNOWN if held else PIECE_OF_STRANGER
+            return PIECE_INSIDE
+        return PIECE if sender.connection in self._connections else 1
 
     def _organisation_of(self, sender: Sender, first: bytes) -> str | None:
         if sender == INSIDE:

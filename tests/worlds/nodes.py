@@ -14,6 +14,7 @@ from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
+from ledger.engines.quotas import Quotas
 from ledger.http.dispatcher import Node
 from ledger.http.server import serve_node
 from ledger.store.ledger import Ledger
@@ -61,13 +62,15 @@ class RunningNode:
 
 
 @asynccontextmanager
-async def running_node(data_dir: Path, consortium: Consortium = TWO_AREAS) -> AsyncIterator[RunningNode]:
+async def running_node(
+    data_dir: Path, consortium: Consortium = TWO_AREAS, *, quotas: Quotas | None = None
+) -> AsyncIterator[RunningNode]:
     """A node on a free port of this machine; stopped at the end, which raises what broke it."""
     bound = open_socket("127.0.0.1", 0)
     stop, ready = asyncio.Event(), asyncio.Event()
     with closing(open_ledger(data_dir, consortium, clock=WallClock())) as ledger:
         running = RunningNode(url_of(bound), consortium, ledger, stop)
-        async with EmbeddedEngine(ledger) as engine:
+        async with EmbeddedEngine(ledger, quotas=quotas) as engine:
             node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
             serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
             await ready.wait()

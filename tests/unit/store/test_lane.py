@@ -11,7 +11,7 @@ from gridcore.codes import Code
 from ledger.application import Examined
 from ledger.engines import lane
 from ledger.engines.base import INSIDE, Sender
-from ledger.engines.lane import PIECE_OF_KNOWN, PIECE_OF_STRANGER, Lane
+from ledger.engines.lane import PIECE, PIECE_INSIDE, Lane
 from ledger.signatures import decode_candidates
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S
@@ -60,13 +60,13 @@ def sizes(examiner: Examiner) -> list[int]:
 async def test_a_connection_begins_with_one_transaction_and_earns_larger_pieces() -> None:
     async with running() as (examiner, queue):
         await queue.examine([GOOD] * 40, Sender("n", "n 1"))
-        assert sizes(examiner) == [1, PIECE_OF_KNOWN, 40 - 1 - PIECE_OF_KNOWN]
+        assert sizes(examiner) == [1, *[PIECE] * 9, 40 - 1 - 9 * PIECE]
         examiner.pieces.clear()
         await queue.examine([FORGED] * 6, Sender("n", "n 2"))
-        assert sizes(examiner) == [1, PIECE_OF_STRANGER, 1]
+        assert sizes(examiner) == [1, PIECE, 1]
         examiner.pieces.clear()
-        await queue.examine([FORGED] * PIECE_OF_KNOWN, INSIDE)
-        assert sizes(examiner) == [PIECE_OF_KNOWN]
+        await queue.examine([FORGED] * PIECE_INSIDE, INSIDE)
+        assert sizes(examiner) == [PIECE_INSIDE]
 
 
 async def test_known_signers_go_first_and_strangers_get_every_fourth_turn() -> None:
