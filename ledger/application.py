@@ -24,7 +24,6 @@ from gridcore.registry.signer import SIGNER
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch, VerifiedHeader
 from ledger.contract import Contract
-from ledger.kinds.reading_batch import decode_attached
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.protocol import PROTOCOL
 from ledger.origin import Origin
@@ -55,6 +54,7 @@ class Examined:
     content: then what it says, else None. progress: of a reading batch, what the state has of its gateway; else None.
     missing: the header that a batch names as verified and that this history does not have; else None.
     organisation: of the signer, where it is admissible.
+    attached: what its attachment says, where its kind has one.
     """
 
     candidate: Candidate
@@ -64,6 +64,7 @@ class Examined:
     progress: Progress | None
     missing: VerifiedHeader | None = None
     organisation: str = ""
+    attached: object | None = None
 
 
 @dataclass(frozen=True)
@@ -146,18 +147,32 @@ class Application:
             verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
             draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
             examined = [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
-        return [_check_attachment(one) for one in examined]
+        return [_with_attached(one, rules) for one in examined]
 
     def foresee(self, entries: Sequence[Examined], time_s: int) -> list[Code]:
         """The code that each of these would get in a block of ``time_s`` that holds them in this order; nothing changes."""
-        block = Block(self.tip.height + 1, time_s, tuple(entry.candidate.wire for entry in entries))
+        block = self.next_block(entries, time_s)
         known = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
         with self.lock:
             before_s, rules = self._ledger_time_s(time_s), self.rules()
             checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
             verdicts = self._checker.check(checks, known)
-            draft = Draft(self.state, block.height, before_s, self._contracts)
+            draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
             return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
+
+    def next_block(self, entries: Sequence[Examined], time_s: int) -> Block:
+        """The next block, if it is of ``time_s`` and holds these in this order."""
+        return Block(
+            height=self.tip.height + 1,
+            time_s=time_s,
+            transactions=tuple(entry.candidate.wire for entry in entries),
+            examined=tuple(entry.candidate.transaction for entry in entries),
+            attached={
+                entry.candidate.transaction.digest: entry.attached
+                for entry in entries
+                if entry.candidate.transaction is not None and entry.attached is not None
+            },
+        )
 
     def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
         """What the next block does. ``known``: verdicts on signatures that were checked before."""
@@ -236,16 +251,14 @@ class Application:
         return is_earlier and merkle.leaf_hash(header.digest) == self.history.leaf(header.height)
 
 
-def _check_attachment(examined: Examined) -> Examined:
-    """``examined``, refused where its attachment is not the one that was signed."""
+def _with_attached(examined: Examined, rules: ProtocolRules) -> Examined:
+    """``examined`` with what is attached, refused where that is not what was signed."""
     transaction, content = examined.candidate.transaction, examined.content
-    if (
-        transaction is None
-        or not isinstance(content, ReadingBatch)
-        or decode_attached(transaction, content) is not None
-    ):
+    if transaction is None or content is None or (decode := rules.kinds[transaction.kind].attached) is None:
         return examined
-    return replace(examined, code=Code.ROWS_MISMATCH, content=None, progress=None)
+    if (attached := decode(transaction, content)) is None:
+        return Examined(examined.candidate, examined.verdicts, Code.ROWS_MISMATCH, None, None)
+    return replace(examined, attached=attached)
 
 
 def data_hashes(decisions: Iterable[tuple[bytes, int]]) -> Sequence[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -246,6 +246,9 @@ class Pool:
             and self._held_bytes + entry.size <= limits.held_bytes
         )
         if counter not in held and has_room:
+            entry.examined = replace(
+                entry.examined, attached=None
+            )  # held bytes are wire bytes: it is read again in its block
             held[counter] = entry
             gateway.held_bytes += entry.size
             self._held_bytes += entry.size

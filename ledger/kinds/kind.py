@@ -17,11 +17,14 @@ class Kind(NamedTuple, Generic[C]):
     """A kind of transaction.
 
     role: of the signers that may send it; content: the record of what it says; apply: change the draft, or answer with the
-    code of the first check that fails and change nothing. is_prunable: it speaks of slots alone, so that nobody needs it once these are
-    final.
+    code of the first check that fails and change nothing. attached: what its attachment says, or None where that is not
+    what was signed; it looks at nothing else, so that it is found out before a block (``Draft.attached``). Without: no
+    attachment, as the record's ``decode`` has checked. is_prunable: it speaks of slots alone, so that nobody needs it once
+    these are final.
     """
 
     role: str
     content: type[C]
     apply: Callable[[Draft, Transaction, C], Code]
+    attached: Callable[[Transaction, C], object | None] | None = None
     is_prunable: bool = False

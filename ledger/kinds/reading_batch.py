@@ -25,7 +25,7 @@ def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) ->
         return Code.NOT_PERMITTED
     if (code := check_order_of_batches(draft, delivery, transaction, content)) is not Code.ACCEPTED:
         return code
-    columns = decode_attached(transaction, content)
+    columns = draft.attached(decode_attached, transaction, content)
     if columns is None:
         return Code.ROWS_MISMATCH
     last_boundary_s = max(delivery.last_boundary_s, content.boundary_s)

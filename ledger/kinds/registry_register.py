@@ -25,7 +25,7 @@ def register(draft: Draft, transaction: Transaction, content: RegistryRegister) 
     """Judge the rows and record them all, or answer with the code of the first fault."""
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
         return code
-    rows = read_rows(transaction, content)
+    rows = draft.attached(read_rows, transaction, content)
     if rows is None:
         return Code.ROWS_MISMATCH
     signer = draft.in_force(SIGNER, transaction.signer)

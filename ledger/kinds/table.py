@@ -14,13 +14,13 @@ from ledger.kinds.clock_advance import advance_clock
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
-from ledger.kinds.reading_batch import take_batch
-from ledger.kinds.registry_register import register
+from ledger.kinds.reading_batch import decode_attached, take_batch
+from ledger.kinds.registry_register import read_rows, register
 
 KINDS: Final[Mapping[str, Kind[Any]]] = {
     ClockAdvance.kind: Kind("clock", ClockAdvance, advance_clock),
     OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
-    ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, is_prunable=True),
-    RegistryRegister.kind: Kind("administrator", RegistryRegister, register),
+    ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
+    RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
 }

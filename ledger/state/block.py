@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from gridcore.envelope import Transaction, decode_transactions
 from gridcore.transactions.clock_advance import ClockAdvance
@@ -17,13 +18,15 @@ class Block:
     """One decided block.
 
     height: 1, 2, ...; time_s: block time, UTC seconds, never before the previous block's; transactions: wire bytes
-    (docs/spec/envelope.md) in the order in which they take effect; examined: the same decoded, where somebody has done that.
+    (docs/spec/envelope.md) in the order in which they take effect. Where somebody has examined it before: examined, the same
+    decoded; attached, what attachments say, by transaction digest, where they are what was signed.
     """
 
     height: int
     time_s: int
     transactions: tuple[bytes, ...]
     examined: tuple[Transaction | None, ...] | None = field(default=None, repr=False)
+    attached: Mapping[bytes, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def decoded(self) -> tuple[Transaction | None, ...]:

@@ -17,7 +17,8 @@ from gridcore.transactions.readings import split_attachment
 from ledger.leaves.columns import Int64, UInt8
 
 _OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}
-_ROW = np.dtype([("meter", "<u4"), ("offset", "<i4"), ("quality", "u1"), ("import", "<u8"), ("export", "<u8")])
+_ROW_CODES = ("<u4", "<i4", "u1", "<u8", "<u8")
+"""Types of the columns of a batch in a row."""
 _COLUMNS = (
     ("meter", 0, 1 << 32),
     ("offset_ms", -(1 << 31), 1 << 31),
@@ -42,10 +43,14 @@ class BatchColumns:
     quality: UInt8
     import_wh: Int64
     export_wh: Int64
-    rows: PackedRows
-    """Each row's 25 bytes, as a salted leaf covers them."""
     observations: bytes
     """Encoded observations beside the rows, not looked into; empty without."""
+
+    @property
+    def rows(self) -> PackedRows:
+        """Each row's 25 bytes, as a salted leaf covers them; made anew each time."""
+        columns = (self.meter, self.offset_ms, self.quality, self.import_wh, self.export_wh)
+        return encode_rows(list(zip(_ROW_CODES, columns, strict=True)))
 
 
 class Batch(NamedTuple):
@@ -74,16 +79,12 @@ def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int
 
 
 def decode_batch(attachment: bytes, count: int) -> BatchColumns:
-    """Columns and row bytes of a batch's attachment. EncodingError for anything but the canonical form."""
+    """Columns of a batch's attachment. EncodingError for anything but the canonical form."""
     seed, encoded, observations = split_attachment(attachment)
     meter, offset, quality, import_wh, export_wh = (
         decode_column(name, data, count, low, end) for (name, low, end), data in zip(_COLUMNS, encoded, strict=True)
     )
-    table = np.empty(count, dtype=_ROW)
-    for name, column in zip(_ROW.names or (), (meter, offset, quality, import_wh, export_wh), strict=True):
-        table[name] = column
-    rows = PackedRows(table.tobytes(), _ROW.itemsize)
-    return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, rows, observations)
+    return BatchColumns(seed, meter, offset, quality.astype(np.uint8), import_wh, export_wh, observations)
 
 
 def encode_rows(fields: Sequence[Field]) -> PackedRows:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from gridcore import merkle
+from gridcore.envelope import Transaction
 from gridcore.registry.entity import Entity
 from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
@@ -18,7 +19,10 @@ from ledger.state.columns import Batch
 from ledger.state.state import State
 
 R = TypeVar("R")
+C = TypeVar("C")
+A = TypeVar("A")
 NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
+NONE_ATTACHED: Final[Mapping[bytes, Any]] = {}
 
 
 class Recorded:
@@ -41,16 +45,22 @@ class Draft:
     """Reads through to the state, keeps writes to itself. Values are never changed in place: ``put`` a new one.
 
     ledger_time_s: the only time that contracts, gates, deadlines and validity see, UTC seconds; contracts: by id, as
-    the zones name them; a draft in which nothing is applied needs none.
+    the zones name them; a draft in which nothing is applied needs none. attached: see ``Block``.
     """
 
     def __init__(
-        self, state: State, height: int, ledger_time_s: int, contracts: Mapping[str, Contract] = NO_CONTRACTS
+        self,
+        state: State,
+        height: int,
+        ledger_time_s: int,
+        contracts: Mapping[str, Contract] = NO_CONTRACTS,
+        attached: Mapping[bytes, Any] = NONE_ATTACHED,
     ) -> None:
         self._state = state
         self._chain = CHAIN.must(state)  # no transaction changes it
         self._changes: dict[str, Value] = {}
         self._bodies: dict[bytes, bytes] = {}
+        self._attached = attached
         self.ledger_time_s = ledger_time_s
         self.height = height
         self.contracts = contracts
@@ -78,6 +88,11 @@ class Draft:
     def changes(self) -> Mapping[str, Value]:
         """What was put so far."""
         return self._changes
+
+    def attached(self, decode: Callable[[Transaction, C], A], transaction: Transaction, content: C) -> A:
+        """What ``decode`` gives for a transaction's attachment, unless that is known from before the block."""
+        known: A | None = self._attached.get(transaction.digest)
+        return decode(transaction, content) if known is None else known
 
     @property
     def chain_id(self) -> str:

@@ -47,7 +47,7 @@ def apply_block(
     for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A
     refusal is a result with its code and changes nothing.
     """
-    draft = Draft(state, block.height, ledger_time_s, contracts)
+    draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = block.time_s
     results = apply_transactions(draft, block, rules, verdicts)

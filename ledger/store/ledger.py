@@ -155,9 +155,7 @@ class Ledger(LedgerReader):
         self.finish()
         self._check_room()
         known = {key: verdict for entry in examined for key, verdict in entry.verdicts.items()}
-        wires = tuple(entry.candidate.wire for entry in examined)
-        transactions = tuple(entry.candidate.transaction for entry in examined)
-        decided = self.application.apply(Block(self.height + 1, self._next_time_s(), wires, transactions), known)
+        decided = self.application.apply(self.application.next_block(examined, self._next_time_s()), known)
         self._files.reach("block_applied")
         offset = self._log.append(self._record(decided))
         self._files.reach("block_logged")

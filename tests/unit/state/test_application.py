@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from gridcore import merkle
 from gridcore.codes import Code
+from gridcore.envelope import Transaction, decode_transaction, encode_transaction
 from gridcore.errors import InvariantError
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Application
+from ledger.kinds.reading_batch import decode_attached
 from ledger.replay import Replay, replay_in_memory
 from ledger.signatures import SignatureChecker
 from ledger.state.block import Block
@@ -65,6 +69,33 @@ def test_a_signature_that_was_checked_before_the_block_is_not_checked_again(repl
     wrong = dict.fromkeys(examined.verdicts, False)
     decided = application.apply(Block(1, START_S, (CLOCK,)), wrong)
     assert [result.code for result in decided.results] == [Code.WRONG_SIGNATURE], "the verdict that is handed in counts"
+
+
+def test_an_attachment_that_was_examined_is_not_decoded_again_in_the_block(replay: Replay) -> None:
+    application = replay.application
+    entries = application.examine([GW1[0], CLOCK], START_S)
+    block = application.next_block(entries, START_S)
+    assert len(block.attached) == 1
+    known = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
+    decided = application.apply(block, known)
+    assert decided.digest == application.apply(Block(1, START_S, (GW1[0], CLOCK))).digest
+    other = decode_attached(*_batch_of(GW1[1]))
+    swapped = replace(block, attached=dict.fromkeys(block.attached, other))
+    assert application.apply(swapped, known).digest != decided.digest, "the columns that are handed in count"
+
+
+def test_an_attachment_that_is_not_what_was_signed_has_no_place_in_a_block(replay: Replay) -> None:
+    signed, foreign = decode_transaction(GW1[0]), decode_transaction(GW1[1])
+    wire = encode_transaction(signed.signed, signed.signature, foreign.attachment)
+    [examined] = replay.application.examine([wire], START_S)
+    assert (examined.code, examined.content, examined.attached) == (Code.ROWS_MISMATCH, None, None)
+    decided = replay.advance(Block(1, START_S, (wire,)))
+    assert [result.code for result in decided.results] == [Code.ROWS_MISMATCH]
+
+
+def _batch_of(wire: bytes) -> tuple[Transaction, ReadingBatch]:
+    transaction = decode_transaction(wire)
+    return transaction, ReadingBatch.decode(transaction)
 
 
 def test_examining_tells_what_may_enter_a_block_and_how_far_a_gateway_is(replay: Replay) -> None:
