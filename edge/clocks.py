@@ -6,7 +6,6 @@ Neither clock ever yields a boundary twice or one that has passed: what was miss
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 from edge.backoff import backoff_ms
 from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms, wall_ms
+from gridcore.kernel_clock import kernel_clock_state
 from gridcore.logs import get_logger
 from gridcore.transactions.reading_batch import ClockState
 from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
@@ -23,9 +23,6 @@ SLEEP_S_MAX = 10.0
 LEDGER_RETRY_MS_MAX = 1000
 LEDGER_RETRY_MS = 20
 UNKNOWN_S = -1
-_TIME_ERROR = 5
-_STA_UNSYNC = 0x0040
-_STA_NANO = 0x2000
 
 _log = get_logger(__name__)
 
@@ -215,31 +212,3 @@ def _report_gap(after_s: int, reached_s: int, first_s: int, slot_s: int) -> None
     if after_s >= first_s and missed_s < reached_s:
         count = (reached_s - missed_s) // slot_s
         _log.error("boundaries_missed", first_s=missed_s, last_s=reached_s - slot_s, count=count)
-
-
-class _Timex(ctypes.Structure):
-    """``struct timex`` of Linux, as far as it is read (adjtimex(2)); the rest is room."""
-
-    _fields_ = [
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("room", ctypes.c_byte * 512),
-    ]
-
-
-def kernel_clock_state() -> ClockState:
-    """Ask the kernel whether something disciplines its clock (adjtimex, read only). "unsynced" where it cannot tell."""
-    unsynced = ClockState(0, "unsynced")
-    try:
-        timex = _Timex()
-        answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):
-        return unsynced
-    if answer < 0 or answer == _TIME_ERROR or timex.status & _STA_UNSYNC:
-        return unsynced
-    per_ms = 1_000_000 if timex.status & _STA_NANO else 1000
-    return ClockState(round(timex.offset / per_ms), "synced")

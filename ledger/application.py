@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridcore import merkle
 from gridcore.codes import Code
@@ -31,11 +31,15 @@ from ledger.protocol import VERSIONS, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
+from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State, StateChange
 from ledger.state.transition import apply_block, apply_transactions, check_admission
 from ledger.state.verdicts import Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
+
+HEARTBEAT_S: Final = 600
+"""How far a chain with block time lets ledger time fall behind before it makes a block for nothing else."""
 
 
 class Progress(NamedTuple):
@@ -69,22 +73,20 @@ class Examined:
 
 @dataclass(frozen=True)
 class Tip:
-    """The newest block: its height (0: none, only genesis), digest S_h, block time and ledger time (UTC seconds),
-    what it left to do.
+    """The newest block: its height (0: none, only genesis), digest S_h, ledger time (UTC seconds), what it left to do.
 
     work_pending: due work is left over, so that another block should follow at once.
     """
 
     height: int
     digest: bytes
-    time_s: int
     ledger_time_s: int
     work_pending: bool
 
     @classmethod
     def of(cls, header: Header, *, work_pending: bool = False) -> Tip:
         """The newest block, by its header."""
-        return cls(header.height, header.digest(), header.time_s, header.ledger_time_s, work_pending)
+        return cls(header.height, header.digest(), header.ledger_time_s, work_pending)
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ class Application:
             checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
             verdicts = self._checker.check(checks, known)
             draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
+            draft.block_time_s = time_s
             return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
 
     def next_block(self, entries: Sequence[Examined], time_s: int) -> Block:
@@ -177,14 +180,19 @@ class Application:
     def apply(self, block: Block, known: Verdicts | None = None) -> Decided:
         """What the next block does. ``known``: verdicts on signatures that were checked before."""
         require(block.height == self.tip.height + 1, f"block {block.height} follows block {self.tip.height}")
-        before_s = self._ledger_time_s(block.time_s)
         with self.lock:
+            before_s = self._ledger_time_s(block.time_s)
             rules, protocol = self.rules(), PROTOCOL.must(self.state)
             checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
         verdicts = self._checker.check(checks, known)
         with self.lock:
             applied = apply_block(
-                self.state, block, rules, ledger_time_s=before_s, contracts=self._contracts, verdicts=verdicts
+                self.state,
+                block,
+                rules,
+                ledger_time_s=self.tip.ledger_time_s,
+                contracts=self._contracts,
+                verdicts=verdicts,
             )
             state = self.state.changed(applied.changes, applied.bodies)
             history = self.history.changed({}, [merkle.leaf_hash(self.tip.digest)])
@@ -211,11 +219,25 @@ class Application:
             self.tip = Tip.of(decided.header, work_pending=decided.work_pending)
 
     def is_work_due(self, time_s: int) -> bool:
-        """Whether a block of ``time_s`` without transactions would do something: work left over, or fallen due since."""
+        """Whether a block of ``time_s`` without transactions would do something: work left over, or fallen due since.
+
+        On a chain with block time also where ledger time falls behind, so that a quiet chain stays within reach of its clock.
+        """
         if self.tip.work_pending or self.origin.clock != BLOCK_TIME:
             return self.tip.work_pending
         with self.lock:
-            return self.rules().is_due(Draft(self.state, self.tip.height + 1, time_s))
+            now_s, before_s = self._ledger_time_s(time_s), self.tip.ledger_time_s
+            if now_s > before_s and time_s >= before_s + HEARTBEAT_S:
+                return True
+            return self.rules().is_due(Draft(self.state, self.tip.height + 1, now_s))
+
+    def stands_s(self, time_s: int) -> int:
+        """By how many seconds ledger time is behind ``time_s`` and waits for ``clock/accept``; 0 while it moves."""
+        if self.origin.clock != BLOCK_TIME or not self._moment(time_s).is_ahead:
+            return 0
+        with self.lock:
+            has_moved = self._ledger_time_s(time_s) > self.tip.ledger_time_s
+        return 0 if has_moved else time_s - self.tip.ledger_time_s
 
     def gateway_progress(self, gateway: str) -> Progress:
         """How far a gateway has come; epoch 0 for one that is not registered."""
@@ -225,7 +247,12 @@ class Application:
 
     def _ledger_time_s(self, time_s: int) -> int:
         """Ledger time at the beginning of the next block, if it is of ``time_s``."""
-        return time_s if self.origin.clock == BLOCK_TIME else self.tip.ledger_time_s
+        if self.origin.clock != BLOCK_TIME:
+            return self.tip.ledger_time_s
+        return follow_block_time(self.state, self._moment(time_s))
+
+    def _moment(self, time_s: int) -> Moment:
+        return Moment(self.tip.height + 1, time_s, self.tip.ledger_time_s)
 
     def _examine(self, candidate: Candidate, draft: Draft, rules: ProtocolRules, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction

@@ -14,6 +14,11 @@ certificate_key = "node-cert-key.pem"
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
 password = "file:node.password"      # by reference, never the password itself
 
+[clock_key]                          # without this table: only somebody else may accept the clock after a standstill
+signer = "clock"                     # of role clock: accepts this machine's clock while that is synchronised
+uri = "file:clock.pem"
+password = "file:clock.password"
+
 [quotas]                             # what is accepted in an hour, of one signer and of all of an organisation
 signer_transactions = 4096
 signer_bytes = 67108864
@@ -53,6 +58,13 @@ class KeyConfig:
 
 
 @dataclass(frozen=True)
+class ClockKeyConfig(KeyConfig):
+    """The key of the ``signer`` in whose name the node accepts the clock (``ledger.engines.timekeeper``)."""
+
+    signer: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class NodeConfig:
     """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``.
 
@@ -63,15 +75,16 @@ class NodeConfig:
     key: KeyConfig | None = None
     listen: ListenConfig = field(default_factory=ListenConfig)
     guard: Path | None = None
+    clock_key: ClockKeyConfig | None = None
     quotas: Quotas = field(default_factory=Quotas)
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
     def __post_init__(self) -> None:
-        """A rule over two fields. UsageError names the keys."""
+        """Rules over two fields. UsageError names the keys."""
         if self.key is None and self.guard is not None:
             raise UsageError("guard is of a node that signs; give the table key too, or leave guard out for a standby")
 
 
-def load_key(config: KeyConfig) -> Signer:
-    """The node's signer, tested. UsageError naming the keystore: absent, wrong password, damaged, no SM2 key."""
-    return open_signer(config.uri, config.password, origin="key.uri")
+def load_key(config: KeyConfig, table: str = "key") -> Signer:
+    """The signer of a table, tested. UsageError naming the keystore: absent, wrong password, damaged, no SM2 key."""
+    return open_signer(config.uri, config.password, origin=f"{table}.uri")

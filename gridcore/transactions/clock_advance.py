@@ -1,33 +1,15 @@
-"""clock/advance: move the ledger time of a simulated chain (docs/spec/envelope.md)."""
+"""clock/advance: move the ledger time of a simulated or imported chain (docs/spec/envelope.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar
 
-from gridcore.envelope import Transaction
-from gridcore.forms import INSTANT, Form
-from gridcore.transactions.content import CLIENT_NAMED, ClientNamed, check_fields, check_no_attachment
-
-_BODY: Final[Mapping[str, Form]] = {"to_s": INSTANT}
+from gridcore.transactions.clock_move import ClockMove
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClockAdvance(ClientNamed):
-    """to_s: the new ledger time, UTC seconds."""
+class ClockAdvance(ClockMove):
+    """to_s: the new ledger time."""
 
     kind: ClassVar[str] = "clock/advance"
-
-    to_s: int
-
-    def body(self) -> Mapping[str, Any]:
-        """See Content."""
-        return {"to_s": self.to_s}
-
-    @classmethod
-    def decode(cls, transaction: Transaction) -> Self:
-        """See Content."""
-        check_no_attachment(transaction)
-        identity = check_fields(cls.kind, transaction.identity, CLIENT_NAMED)
-        return cls(**identity, **check_fields(cls.kind, transaction.body, _BODY))

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import os
 import signal
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import socket
 
     from ledger.config import NodeConfig
+    from ledger.engines.base import Engine
     from ledger.engines.embedded import EmbeddedEngine
     from ledger.engines.standby import StandbyEngine
     from ledger.store.ledger import Ledger
@@ -29,7 +31,9 @@ EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledg
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="init|run|check|status|archive|prune|restore|renew-guard"
+        dest="action",
+        required=True,
+        metavar="init|run|check|status|accept-clock|archive|prune|restore|renew-guard",
     )
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
@@ -44,10 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_archive(check)
     _add_guard(check)
     status = actions.add_parser("status", help="ask a running node")
-    status.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
-    status.add_argument(
-        "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"
+    _add_address(status)
+    accept = actions.add_parser("accept-clock", help="let ledger time that stands come up to this machine's clock")
+    accept.description = (
+        "Look at the time of this machine first: what is accepted closes gates and cannot be taken back."
     )
+    accept.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the node's TOML file, for clock_key"
+    )
+    _add_address(accept)
     archive = actions.add_parser("archive", help="copy certified blocks into an archive; the node may run")
     archive.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     archive.add_argument(
@@ -78,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_guard(renew)
 
 
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", required=True, metavar="URL", help="http://HOST:PORT of the node")
+    parser.add_argument(
+        "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"
+    )
+
+
 def _add_archive(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", type=Path, metavar="DIR", help="has the blocks that were pruned, if any were")
 
@@ -94,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         "init": _init,
         "run": _run,
         "status": _status,
+        "accept-clock": _accept_clock,
         "check": node_data.check,
         "archive": node_data.archive,
         "prune": node_data.prune,
@@ -174,6 +191,25 @@ def _engine_of(config: NodeConfig, ledger: Ledger | Standby) -> EmbeddedEngine |
     return StandbyEngine(ledger) if isinstance(ledger, Standby) else EmbeddedEngine(ledger, quotas=config.quotas)
 
 
+@asynccontextmanager
+async def _keeping_time(config: NodeConfig, chain: str, engine: Engine) -> AsyncIterator[None]:
+    """Meanwhile accept the clock, where the configuration has a key for that."""
+    from gridcore.clock import WallClock
+    from ledger.config import load_key
+    from ledger.engines.timekeeper import Timekeeper
+
+    if config.clock_key is None:
+        yield
+        return
+    signer = load_key(config.clock_key, "clock_key")
+    keeper = Timekeeper(engine, chain, config.clock_key.signer, signer, WallClock())
+    keeping = asyncio.create_task(keeper.run())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+
+
 async def _serve(args: argparse.Namespace, config: NodeConfig, ledger: Ledger | Standby, bound: socket.socket) -> None:
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     from gridcore.clock import WallClock
@@ -195,7 +231,8 @@ async def _serve(args: argparse.Namespace, config: NodeConfig, ledger: Ledger | 
         node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
-        await serve_node(node, bound, ready=say_ready, tls=config.listen.tls)
+        async with _keeping_time(config, ledger.chain, engine):
+            await serve_node(node, bound, ready=say_ready, tls=config.listen.tls)
     await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 
@@ -227,3 +264,29 @@ def _status(args: argparse.Namespace) -> int:
         text += f"\nWARNING: {shortage.kind} {shortage.subject}".rstrip() + f": {shortage.days_left} days left"
     print_result(args, result, text)
     return 1 if status.disputed_by or status.stall else 0
+
+
+def _accept_clock(args: argparse.Namespace) -> int:
+    """1 when the node refuses."""
+    from gridcore.clock import WallClock
+    from gridcore.config import load_config
+    from gridcore.errors import UsageError
+    from ledger.client import Answer, Client, run_with_client
+    from ledger.config import NodeConfig, load_key
+    from ledger.engines.timekeeper import sign_acceptance
+
+    clock_key = load_config(args.config, NodeConfig).clock_key
+    if clock_key is None:
+        raise UsageError(f"{args.config}: clock_key is missing; a signer of role clock accepts the clock")
+    signer, to_s = load_key(clock_key, "clock_key"), WallClock().now_s()
+
+    async def accept(client: Client) -> list[Answer]:
+        status = await client.status()
+        return await client.submit(
+            [sign_acceptance(status.chain, clock_key.signer, signer, status.ledger_time_s, to_s)]
+        )
+
+    (answer,) = run_with_client(args.url, accept, timeout_s=10.0, authority=args.authority)
+    result = {"to_s": to_s, "code": int(answer.code), "name": answer.name}
+    print_result(args, result, f"{args.url}: ledger time may come up to {to_s}: {answer.name}")
+    return 0 if answer.name == "ACCEPTED" else 1

@@ -149,7 +149,8 @@ def _node_url(config: FoundingConfig) -> str:
 def _node(config: FoundingConfig) -> dict[str, Any]:
     """``ledger.config``."""
     listen = {"host": config.listen.host, "port": config.listen.node_port}
-    return {"data_dir": "ledger", "listen": listen, "key": _key("operator")}
+    table = {"data_dir": "ledger", "listen": listen, "key": _key("operator")}
+    return {**table, "clock_key": {"signer": "clock", **_key("clock")}} if config.clock == BLOCK_TIME else table
 
 
 def _web(config: FoundingConfig) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from gridcore.errors import GridError
 STALLS: Final = {
     "disk": "no blocks: the disk takes no writes, or has no more than the reserve; it goes on by itself when there is room",
     "block": "no blocks: one has been in the making for over a minute; see the node's log",
-    "clock": "ledger time stands: the node's clock is too far ahead of it; see the node's log",
+    "clock": (
+        "ledger time stands: the node's clock is more than 900 s ahead of it; put the clock right if it is wrong, "
+        "else accept it (gridledger node accept-clock)"
+    ),
 }
 """Why an engine makes no blocks, or blocks that do nothing, by word."""
 
@@ -75,6 +78,11 @@ class Engine(Protocol):
     @property
     def stall(self) -> str:
         """Why nothing goes on at the moment: a key of STALLS, or "" while all does."""
+        ...
+
+    @property
+    def stands_s(self) -> int:
+        """By how many seconds ledger time is behind the node's clock and waits for ``clock/accept``; 0 while it moves."""
         ...
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:

@@ -1,7 +1,7 @@
 """The embedded engine: one process, a signer set of one. asyncio in front, one thread that makes blocks.
 
 Group commit: whatever waits in the pool when the last block is done becomes the next one. No empty blocks, except for work
-that has fallen due. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
+that has fallen due, and for ledger time that would fall behind the clock on a chain with block time. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
 engine tries again with every submission and once in RETRY_S.
 """
 
@@ -20,7 +20,7 @@ from gridcore.codes import Code
 from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined, Progress
-from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
+from ledger.engines.base import INSIDE, STALLS, EngineStoppedError, Outcome, Sender
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.quotas import QuotaKeeper, Quotas
@@ -64,6 +64,7 @@ class _Round:
     progress: dict[str, Progress]
     ledger_time_s: int
     height: int
+    stands_s: int
 
 
 class _Rising:
@@ -112,6 +113,7 @@ class EmbeddedEngine:
         self._height = _Rising(ledger.height)
         self._is_stalled = False
         self._making_since_s: float | None = None
+        self._stands_s = 0
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._lane = Lane(ledger.examine)
         self._witnesses = Witnesses()
@@ -173,7 +175,14 @@ class EmbeddedEngine:
         if self._is_stalled:
             return "disk"
         since_s = self._making_since_s
-        return "block" if since_s is not None and time.monotonic() - since_s > SLOW_S else ""
+        if since_s is not None and time.monotonic() - since_s > SLOW_S:
+            return "block"
+        return "clock" if self._stands_s else ""
+
+    @property
+    def stands_s(self) -> int:
+        """See ``Engine``; as of the last look, a second ago at most."""
+        return self._stands_s
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
@@ -226,6 +235,7 @@ class EmbeddedEngine:
                 self._is_stalled = False
                 log.warning("store_writes_again", height=self._ledger.height)
             self._publish(entries, done)
+            self._note_standing(done)
             await self._time_s.reach(done.ledger_time_s)
             await self._height.reach(done.height)
 
@@ -273,7 +283,7 @@ class EmbeddedEngine:
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
         progress = {name: ledger.application.gateway_progress(name) for name in gateways}
-        return _Round(complete, progress, ledger.ledger_time_s, ledger.height)
+        return _Round(complete, progress, ledger.ledger_time_s, ledger.height, ledger.stands_s())
 
     def _answers_without_a_place(self, entries: Sequence[Entry]) -> tuple[list[Outcome | None], bool]:
         """Answers to those that get no place in the next block: decided for good before, refused before and again, or refused
@@ -320,6 +330,16 @@ class EmbeddedEngine:
                 self._quotas.count(entry.author, entry.size)
             entry.answer(answer)
         self._pool.done(entries, done.progress)
+
+    def _note_standing(self, done: _Round) -> None:
+        """Say once that ledger time stands, and once that it moves again."""
+        if done.stands_s and not self._stands_s:
+            log.error(
+                "ledger_time_stands", ledger_time_s=done.ledger_time_s, behind_s=done.stands_s, reason=STALLS["clock"]
+            )
+        elif self._stands_s and not done.stands_s:
+            log.warning("ledger_time_moves", ledger_time_s=done.ledger_time_s)
+        self._stands_s = done.stands_s
 
     def _stall(self, entries: Sequence[Entry], error: StoreWriteError) -> None:
         if not self._is_stalled:

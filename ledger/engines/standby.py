@@ -42,6 +42,11 @@ class StandbyEngine:
         """Nothing: it is not meant to go on."""
         return ""
 
+    @property
+    def stands_s(self) -> int:
+        """None: a standby's time moves with the blocks that are restored."""
+        return 0
+
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
         return await self._reached(self._ledger.ledger_time_s, after_s, timeout_s)

@@ -92,6 +92,10 @@ async def metrics(dispatcher: Dispatcher) -> str:
         "disk_free_bytes": ("Bytes that the disk still takes.", room.free_bytes),
         "height": ("Height of the newest certified block.", height),
         "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
+        "ledger_time_stands_seconds": (
+            "Seconds by which ledger time is behind the node's clock and waits for clock/accept; 0 while it moves.",
+            dispatcher.node.engine.stands_s,
+        ),
         **dispatcher.gauges(),
     }
     return dispatcher.metrics.render(gauges)

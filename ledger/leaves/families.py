@@ -12,6 +12,7 @@ from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.cleared import CLEARED
 from ledger.leaves.clearing import CLEARING
+from ledger.leaves.clock import CLOCK
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
@@ -31,7 +32,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, BOOK, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE, EXCEPTION, SEEN,
-    TURN,
+    TURN, CLOCK,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

@@ -17,9 +17,9 @@ from ledger.leaves.family import Value
 class Block:
     """One decided block.
 
-    height: 1, 2, ...; time_s: block time, UTC seconds, never before the previous block's; transactions: wire bytes
-    (docs/spec/envelope.md) in the order in which they take effect. Where somebody has examined it before: examined, the same
-    decoded; attached, what attachments say, by transaction digest, where they are what was signed.
+    height: 1, 2, ...; time_s: block time, UTC seconds; transactions: wire bytes (docs/spec/envelope.md) in the order in
+    which they take effect. Where somebody has examined it before: examined, the same decoded; attached, what
+    attachments say, by transaction digest, where they are what was signed.
     """
 
     height: int

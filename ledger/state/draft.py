@@ -62,6 +62,8 @@ class Draft:
         self._bodies: dict[bytes, bytes] = {}
         self._attached = attached
         self.ledger_time_s = ledger_time_s
+        self.block_time_s = 0
+        """Of the block in the making, UTC seconds; 0 in a draft in which nothing is applied."""
         self.height = height
         self.contracts = contracts
         self.orders: dict[tuple[str, int], dict[tuple[int, int], bytes]] = {}

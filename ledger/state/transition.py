@@ -18,6 +18,7 @@ from ledger.leaves.exception import RowVerdict
 from ledger.state import metering
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
+from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
 from ledger.state.verdicts import Verdicts
@@ -48,8 +49,9 @@ def apply_block(
     refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
+    draft.block_time_s = block.time_s
     if draft.clock == BLOCK_TIME:
-        draft.ledger_time_s = block.time_s
+        draft.ledger_time_s = follow_block_time(draft, Moment(block.height, block.time_s, ledger_time_s))
     results = apply_transactions(draft, block, rules, verdicts)
     refused = metering.keep_batches(draft, draft.batches)
     work_pending = rules.run_due_work(draft)

@@ -24,6 +24,7 @@ from typing import Self
 from gridcore.clock import Clock
 from gridcore.codes import Code
 from gridcore.errors import broken
+from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
@@ -142,6 +143,10 @@ class Ledger(LedgerReader):
         """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
         return self.application.is_work_due(self._next_time_s())
 
+    def stands_s(self) -> int:
+        """See ``Application.stands_s``: now."""
+        return self.application.stands_s(self._next_time_s())
+
     def foresee(self, examined: Sequence[Examined]) -> list[Code]:
         """What each of these would get, if ``make_block`` were called with them now."""
         return self.application.foresee(examined, self._next_time_s())
@@ -241,4 +246,5 @@ class Ledger(LedgerReader):
         )
 
     def _next_time_s(self) -> int:
-        return max(self._clock.now_s(), self.application.tip.time_s)
+        """A clock that was too far ahead and was put right counts at once: ledger time has not followed it."""
+        return max(self._clock.now_s(), self.application.tip.ledger_time_s if self.clock == BLOCK_TIME else 0)

@@ -54,15 +54,20 @@ class BlockMaker:
         step = rng.choice([0, 1, 59, 300, world.slot_s, world.slot_s, world.slot_s, 2 * world.slot_s])
         if rng.random() < 0.01:
             step = rng.choice([20 * world.slot_s, 86_400])
-        if not world.simulated or rng.random() < 0.5:
-            self.block_s += step
-        self.now_s = twin.ledger_time_s if world.simulated else self.block_s
+        if world.simulated:
+            self.block_s += step * rng.randrange(2)
+            self.now_s = twin.ledger_time_s
+        else:
+            self.move_block_time(twin.ledger_time_s, step)
+            self.now_s = twin.follow_block_time(self.height, self.block_s)
         self.silent_epoch = twin.leaves[f"delivery/{SILENT}"]["epoch"]
         self.gateways = {name: dict(twin.leaves[f"delivery/{name}"]) for name in world.gateways}
         self.learn_keys(twin)
         wires: list[Wire] = []
         if rng.random() < (0.8 if world.simulated else 0.05):
             wires.append(self.clock(self.now_s + step))
+        if rng.random() < (0.02 if self.block_s <= self.now_s + 900 else 0.4):
+            wires.append(self.accept())
         for _ in range(rng.choice([0, 1, 1, 2, 3]) * len(world.gateways)):
             wires.append(self.batch())
             if rng.random() < 0.1:
@@ -112,7 +117,9 @@ class BlockMaker:
             case 2:
                 content["chain"] = rng.choice(["twin0000000000000000", "", self.world.consortium.chain.upper()])
             case 3:
-                content["kind"] = rng.choice(["", "market/cancel", "clock/advance", "market/order", "clock/advance "])
+                content["kind"] = rng.choice(
+                    ["", "market/cancel", "clock/advance", "clock/accept", "market/order", "clock/advance "]
+                )
             case 4:
                 names = ["observer", UTILITY, "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]
                 content["signer"] = rng.choice([*names, *self.world.consortium.signers])
@@ -168,6 +175,23 @@ class BlockMaker:
         wire = self.wire("clock/advance", "clock", self.identity(), {"to_s": to_s})
         self.now_s = to_s if self.now_s < to_s <= self.now_s + 86_400 else self.now_s
         return wire
+
+    def move_block_time(self, ledger_time_s: int, step: int) -> None:
+        """Block time goes on, now and then too far for ledger time to follow; a clock that was wrong is put right."""
+        rng = self.rng
+        if self.block_s > ledger_time_s + 900 and rng.random() < 0.3:
+            self.block_s = ledger_time_s + rng.randrange(901)
+        elif rng.random() < 0.05:
+            self.block_s += rng.choice([901, step, 20 * self.world.slot_s, 30 * 86_400])
+        else:
+            self.block_s += min(step, 900)
+
+    def accept(self) -> Wire:
+        """Let ledger time come up to block time, or to an instant that cannot be accepted."""
+        to_s = self.rng.choice(
+            [self.block_s, self.block_s, self.block_s - 1, self.now_s + 900, self.block_s + 1, self.now_s]
+        )
+        return self.wire("clock/accept", "clock", self.identity(), {"to_s": to_s})
 
     def epoch(self) -> Wire:
         """A gateway's next epoch, or what is none."""

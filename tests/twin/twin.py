@@ -14,7 +14,7 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 """(public key, signed bytes, signature) -> whether the signature is good."""
 
 BUDGET, WAITING_MAX, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 4_096, 86_400
-STEP_MAX_S = 86_400
+STEP_MAX_S, AHEAD_MAX_S = 86_400, 900
 
 
 class Twin:
@@ -26,6 +26,7 @@ class Twin:
         self.registry = Registry(self.leaves)
         self.height = 0
         self.ledger_time_s: int = genesis["ledger_time_s"]
+        self.block_s = 0
         self.budget = 0
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int]] = set()  # (zone, boundary) that got an accepted row in this block
@@ -109,8 +110,9 @@ class Twin:
         """One code for each transaction, the clock's first; then what has fallen due."""
         self.height, self.budget, self.touched = height, BUDGET, set()
         self.work_left = False
+        self.block_s = time_s
         if self.clock == "block":
-            self.ledger_time_s = time_s
+            self.ledger_time_s = self.follow_block_time(height, time_s)
         codes = [0] * len(transactions)
         decoded = [decode_envelope(wire) for wire in transactions]
         is_clock = [tx is not None and tx.content["kind"] == "clock/advance" for tx in decoded]
@@ -127,6 +129,14 @@ class Twin:
         new = self.leaves.keys() - set(self.numbered)
         self.numbered += sorted(new, key=str.encode)
         return codes
+
+    def follow_block_time(self, height: int, time_s: int) -> int:
+        """Ledger time in the next block: its own time, but where that is far ahead no further than was accepted."""
+        now = self.ledger_time_s
+        if height == 1 or time_s <= now + AHEAD_MAX_S:
+            return max(now, time_s)
+        accepted: int = self.leaves.get("clock", {"to_s": now})["to_s"]
+        return max(now, min(now + self.slot_s, accepted, time_s))
 
     def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int:
         """The first check that fails is the code."""
@@ -153,7 +163,7 @@ class Twin:
 
     def apply_once(self, tx: Transaction, organisation: str) -> int:
         """A transaction known by its client id: applied at most once, and only while it is valid."""
-        is_clock = tx.content["kind"] == "clock/advance"
+        kind = tx.content["kind"]
         client_id, valid_until_s = tx.content["identity"]["client_id"], tx.content["identity"]["valid_until_s"]
         hour = valid_until_s // 3_600
         key = f"seen/{hour % 48}"
@@ -162,7 +172,8 @@ class Twin:
         own = [entry for entry in ids if entry[0] == tx.signer]
         seen = {client: transaction for _, client, transaction in own}
         code = first(
-            (is_clock and self.clock == "block", 31),
+            (kind == "clock/advance" and self.clock == "block", 31),
+            (kind == "clock/accept" and self.clock != "block", 34),
             (valid_until_s < self.ledger_time_s, 18),
             (valid_until_s > self.ledger_time_s + VALID_AHEAD_MAX_S, 19),
             (client_id in seen, 1 if seen.get(client_id) == tx.id else 20),
@@ -170,9 +181,11 @@ class Twin:
         )
         if code:
             return code
-        if is_clock:
+        if kind == "clock/advance":
             code = self.advance_clock(tx.content["body"])
-        elif tx.content["kind"] == "registry/register":
+        elif kind == "clock/accept":
+            code = self.accept_clock(tx.content["body"])
+        elif kind == "registry/register":
             code = registration.register(self, tx, organisation)
         else:
             code = metering.open_epoch(self, tx.content)
@@ -190,6 +203,14 @@ class Twin:
         if code:
             return code
         self.ledger_time_s = body["to_s"]
+        return 0
+
+    def accept_clock(self, body: Leaf) -> int:
+        """What is accepted lies after ledger time and up to block time, where that is too far ahead."""
+        after_s = max(self.ledger_time_s, self.leaves.get("clock", {"to_s": 0})["to_s"])
+        if self.block_s <= self.ledger_time_s + AHEAD_MAX_S or not after_s < body["to_s"] <= self.block_s:
+            return 34
+        self.leaves["clock"] = {"to_s": body["to_s"]}
         return 0
 
     # ---------------------------------------------------------------------------------------------------- due work

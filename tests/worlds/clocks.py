@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ManualClock:
-    """A clock that moves only when told to, and only forward."""
+    """A clock that moves only when told to."""
 
     def __init__(self, now_s: int) -> None:
         self._now_s = now_s
@@ -16,4 +16,8 @@ class ManualClock:
     def advance_to(self, now_s: int) -> None:
         """Move to ``now_s`` (UTC seconds), which is not in the past."""
         assert now_s >= self._now_s
+        self._now_s = now_s
+
+    def set_wrong(self, now_s: int) -> None:
+        """Set it to any time, as a faulty clock may be."""
         self._now_s = now_s

@@ -11,6 +11,7 @@ from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
+from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
@@ -57,6 +58,11 @@ class Sender:
         )
         self.now_s = to_s
         return self.signed(signer, content)
+
+    def accept(self, to_s: int, *, valid_until_s: int) -> bytes:
+        """clock/accept, under an id that follows from it."""
+        named = sm3(b"accept %d" % to_s)[:16]
+        return self.signed("clock", ClockAccept(client_id=named, valid_until_s=valid_until_s, to_s=to_s))
 
     def clocks(self, to_s: int) -> list[bytes]:
         """The steps of the clock to ``to_s``, each as long as one may be; each belongs into a block of its own."""

@@ -4,9 +4,10 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from edge.clocks import LedgerBoundaries, WallBoundaries, kernel_clock_state
+from edge.clocks import LedgerBoundaries, WallBoundaries
 from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms
+from gridcore.kernel_clock import kernel_clock_state
 from ledger.client import NodeRefused
 from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeNode
 from tests.waiting import until

@@ -19,6 +19,7 @@ from ledger.leaves.book import BOOK, BookLeaf, Order, append_order, load_orders
 from ledger.leaves.chain import ChainLeaf
 from ledger.leaves.cleared import ClearedLeaf, load_cleared, save_cleared
 from ledger.leaves.clearing import ClearingLeaf
+from ledger.leaves.clock import ClockLeaf
 from ledger.leaves.columns import CHUNK_ROWS, digests
 from ledger.leaves.delivery import DeliveryLeaf
 from ledger.leaves.exception import ExceptionLeaf, RowVerdict
@@ -81,6 +82,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "balance": (("Z", 0), BalanceLeaf(COLUMN, np.array([0, 1, 999_999_999]), SEED)),
     "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [RowVerdict(0, 7, 83)])),
     "turn": ((), TurnLeaf("Z")),
+    "clock": ((), ClockLeaf(900)),
     "seen": ((48,), SeenLeaf(48, [SeenId("s", bytes(16), DIGEST)])),
 }
 """One record of each family, with what names its leaf."""
