@@ -55,6 +55,9 @@ class Code(IntEnum):
     DOES_NOT_TRADE = 67
     COUNTER_OUT_OF_RANGE = 68
     NO_ORDERS = 69
+    ABOVE_POINT_LIMIT = 70
+    CROSSES_OWN = 71
+    NO_CREDIT = 72
     ROW_CORRECTION_CANDIDATE = 81
     ROW_UNKNOWN_METER = 82
     ROW_GOES_BACK = 83
@@ -75,5 +78,6 @@ RETRY = frozenset(
         Code.COUNTER_GAP,
         Code.FUTURE_BOUNDARY,
         Code.NOT_OPEN_YET,
+        Code.NO_CREDIT,
     }
 )

@@ -140,6 +140,14 @@ class Contract(Protocol):
         kWh, which the ledger has checked.
         """
 
+    def exposure_micro_per_kwh(
+        self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
+    ) -> Int64Column:
+        """int64[n] >= 0, at most 2 x 10^9: the most that a kWh of each order can make its party owe, whatever is metered.
+
+        ``price_micro_per_kwh``: limits, -10^9 to 10^9; ``prices``: of the area's terms, without fault.
+        """
+
     def clear(
         self,
         side: Int8Column,

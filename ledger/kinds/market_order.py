@@ -1,8 +1,10 @@
-"""market/order: put a party's order into the book of a slot."""
+"""market/order: a party's order for a slot, which meets its others when the block's orders are judged (``ledger.state.orders``)."""
 
 from __future__ import annotations
 
 from typing import Final
+
+import numpy as np
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
@@ -10,13 +12,14 @@ from gridcore.errors import broken
 from gridcore.registry.party import PARTY
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import MarketOrder
-from ledger.leaves.book import SIDES, Order, append_order, load_orders
-from ledger.leaves.progress import open_book
+from ledger.leaves.book import BOOK, SIDES, BookLeaf
+from ledger.leaves.columns import digests, split_row
 from ledger.registry.bodies import in_force
 from ledger.registry.zones import Zone
 from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
+from ledger.state.taken_orders import TakenOrders
 
 QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
@@ -24,36 +27,30 @@ LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
 
 def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Code:
     """An order stands once; what stands already is told before what would be wrong with it by now."""
-    party = draft.in_force(PARTY, transaction.signer, content.slot_start_s)
-    # What this block has recorded before does not count yet, but an order that it would leave behind is not taken.
-    recorded = in_force(draft, PARTY, transaction.signer, content.slot_start_s, draft.height)
-    if party is None or not party.trades or recorded is None or not recorded.record.trades:
+    # As of the block before, and as of what this block itself has registered: a party that leaves takes its orders with it.
+    before = draft.in_force(PARTY, transaction.signer, content.slot_start_s)
+    party = in_force(draft, PARTY, transaction.signer, content.slot_start_s, draft.height)
+    if before is None or party is None or not (before.trades and party.record.trades):
         return Code.DOES_NOT_TRADE
-    if not content.area == party.area == recorded.record.area:
+    if {before.area, party.record.area} != {content.area}:
         return Code.WRONG_AREA
-    zone, area = draft.registry.zone_of_area(party.area) or broken(f"area {party.area} of a party is registered")
+    zone, area = draft.registry.zone_of_area(content.area) or broken(f"area {content.area} of a party is registered")
     number = draft.registry.party_number[transaction.signer]
-    place = (number, content.counter)
-    index = _book_index(draft, zone.name, content.slot_start_s)
-    if index.get(place) == transaction.id:
-        return Code.EXISTS
     if (code := check_order(draft, zone, content)) is not Code.ACCEPTED:
-        return code
-    if place in index:
-        return Code.ORDER_REUSED
-    order = Order(
-        area=area,
-        counter=content.counter,
-        party=number,
-        price_micro_per_kwh=content.price_micro_per_kwh,
-        quantity_wh=content.quantity_wh,
-        side=SIDES[content.side],
-    )
-    if not index:
-        open_book(draft, content.slot_start_s, zone.name)
+        return Code.EXISTS if _stands(draft, zone, content.slot_start_s, number, transaction.id) else code
     seed = sm3(transaction.signature)
-    append_order(draft, content.slot_start_s, zone.name, len(index), order, transaction.id, seed)
-    index[place] = transaction.id
+    order = BookLeaf(
+        area=np.array([area]),
+        counter=np.array([content.counter]),
+        held_micro_per_kwh=np.zeros(1, dtype=np.int64),
+        party=np.array([number]),
+        price_micro_per_kwh=np.array([content.price_micro_per_kwh]),
+        quantity_wh=np.array([content.quantity_wh]),
+        side=np.array([SIDES[content.side]]),
+        ids=digests([transaction.id]),
+        seeds=digests([seed]),
+    )
+    draft.taken.append(TakenOrders(zone, content.slot_start_s, seed, order))
     return Code.ACCEPTED
 
 
@@ -75,12 +72,7 @@ def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
     return Code.ACCEPTED if abs(content.price_micro_per_kwh) <= LIMIT_MICRO_PER_KWH_MAX else Code.PRICE_OUT_OF_RANGE
 
 
-def _book_index(draft: Draft, zone: str, slot_start_s: int) -> dict[tuple[int, int], bytes]:
-    """(party number, counter) -> transaction id of a slot's orders; built once for each block that adds to the book."""
-    index = draft.orders.get((zone, slot_start_s))
-    if index is None:
-        book = load_orders(draft, slot_start_s, zone)
-        places = zip(book.party.tolist(), book.counter.tolist(), strict=True)
-        index = dict(zip(places, map(bytes, book.ids), strict=True))
-        draft.orders[(zone, slot_start_s)] = index
-    return index
+def _stands(draft: Draft, zone: Zone, slot_start_s: int, party: int, transaction_id: bytes) -> bool:
+    """Whether this very transaction gave an order of the party that stands in the book."""
+    book = BOOK.load(draft, slot_start_s, zone.name, split_row(party)[0])
+    return book is not None and transaction_id in map(bytes, book.ids)

@@ -1,39 +1,29 @@
-"""``book/<slot_start_s>/<zone>/<chunk>``: the orders of a slot in order of acceptance, as columns, in chunks."""
+"""``book/<slot_start_s>/<zone>/<chunk>``: the orders of a slot as columns, in chunks of party numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, split_row, unpack_digests, unpack_each
+from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
+from ledger.leaves.orders import ORDERS
 
 BUY, SELL = 0, 1
 SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
 
 
-class Order(NamedTuple):
-    """One order as its party gave it.
-
-    area, party: numbers, in the zone and on the chain; price_micro_per_kwh: its limit; side: ``BUY`` or ``SELL``.
-    """
-
-    area: int
-    counter: int
-    party: int
-    price_micro_per_kwh: int
-    quantity_wh: int
-    side: int
-
-
 class BookLeaf(NamedTuple):
-    """Orders in order of acceptance: columns int64[n] as in ``Order``; ids, seeds: uint8[n, 32].
+    """Orders of the parties of one chunk, in order of acceptance: columns int64[n]; ids, seeds: uint8[n, 32].
 
-    ids: of the transactions; seeds: SM3 of each one's signature: random, bound to the order, known to members only.
+    area, party: numbers, in the zone and on the chain; held_micro_per_kwh: what is held of the party for each kWh;
+    price_micro_per_kwh: the order's limit; side: ``BUY`` or ``SELL``; ids: of the transactions; seeds: random, bound to the
+    order, known to members only.
     """
 
     area: Int64
     counter: Int64
+    held_micro_per_kwh: Int64
     party: Int64
     price_micro_per_kwh: Int64
     quantity_wh: Int64
@@ -41,10 +31,13 @@ class BookLeaf(NamedTuple):
     ids: Digests
     seeds: Digests
 
-    def take(self, rows: Int64) -> BookLeaf:
+    def take(self, rows: Int64 | slice) -> BookLeaf:
         """Some of the orders."""
         columns: dict[str, Any] = {name: column[rows] for name, column in self._asdict().items()}
         return BookLeaf(**columns)
+
+
+_COLUMNS: Final = BookLeaf._fields[:-2]
 
 
 def _key(slot_start_s: int, zone: str, chunk: int) -> str:
@@ -57,30 +50,29 @@ def _decode(ids: bytes, seeds: bytes, **columns: bytes) -> BookLeaf:
 
 
 def _encode(record: BookLeaf) -> Value:
-    columns = pack_each({name: getattr(record, name) for name in Order._fields})
+    columns = pack_each({name: getattr(record, name) for name in _COLUMNS})
     return {**columns, "ids": record.ids.tobytes(), "seeds": record.seeds.tobytes()}
 
 
 BOOK: Final = Family("book", _key, _decode, _encode, is_prunable=True)
 
 
-def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
-    """All orders of a slot."""
-    parts: list[BookLeaf] = []
-    while (chunk := BOOK.load(leaves, slot_start_s, zone, len(parts))) is not None:
-        parts.append(chunk)
-    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in Order._fields}
+def join_orders(parts: Sequence[BookLeaf]) -> BookLeaf:
+    """The orders of several parts, one after the other."""
+    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in _COLUMNS}
     for name in ("ids", "seeds"):
         columns[name] = unpack_digests(b"".join(getattr(part, name).tobytes() for part in parts))
     return BookLeaf(**columns)
 
 
-def append_order(
-    leaves: WritableLeaves, slot_start_s: int, zone: str, place: int, order: Order, transaction_id: bytes, seed: bytes
-) -> None:
-    """Put the order number ``place`` (from 0) of a slot behind the others; those are not decoded."""
-    key = BOOK.key(slot_start_s, zone, split_row(place)[0])
-    before = leaves.get(key) or dict.fromkeys(BookLeaf._fields, b"")
-    new = {name: value.to_bytes(8, "little", signed=True) for name, value in order._asdict().items()}
-    new |= {"ids": transaction_id, "seeds": seed}
-    leaves.put(key, {name: before[name] + data for name, data in new.items()})
+def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
+    """All orders of a slot."""
+    found = ORDERS.load(leaves, slot_start_s, zone)
+    return join_orders([BOOK.must(leaves, slot_start_s, zone, chunk) for chunk in (found.chunks if found else ())])
+
+
+def append_orders(leaves: WritableLeaves, slot_start_s: int, zone: str, chunk: int, orders: BookLeaf) -> None:
+    """Put orders behind those that stand in a chunk, which are not decoded."""
+    key, new = BOOK.key(slot_start_s, zone, chunk), BOOK.encode(orders)
+    before = leaves.get(key)
+    leaves.put(key, new if before is None else {name: before[name] + data for name, data in new.items()})

@@ -85,6 +85,13 @@ def chunks_of(rows: Int64) -> Int64:
     return rows // CHUNK_ROWS
 
 
+def groups(keys: Int64) -> list[tuple[int, Int64]]:
+    """Each of the keys, ascending, with the rows that have it, ascending."""
+    order = np.argsort(keys, kind="stable")
+    found, starts = np.unique(keys[order], return_index=True)
+    return list(zip(found.tolist(), np.split(order, starts[1:]), strict=True))
+
+
 def chunks(count: int) -> list[tuple[int, int, int]]:
     """(chunk, first row, end row) of ``count`` rows."""
     return [(start // CHUNK_ROWS, start, min(start + CHUNK_ROWS, count)) for start in range(0, count, CHUNK_ROWS)]

@@ -17,7 +17,9 @@ from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
 from ledger.leaves.fills import FILLS
+from ledger.leaves.held import HELD
 from ledger.leaves.latest import LATEST
+from ledger.leaves.orders import ORDERS
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.protocol import PROTOCOL
@@ -31,8 +33,8 @@ from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
-    REGISTERS, LATEST, BOOK, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE, EXCEPTION, SEEN,
-    TURN, CLOCK,
+    REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
+    EXCEPTION, SEEN, TURN, CLOCK,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

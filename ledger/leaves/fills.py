@@ -12,12 +12,13 @@ class FillsLeaf(NamedTuple):
     """Columns int64[n], ascending by area number, then by the bytes of the order id.
 
     area, party: numbers, in the zone and on the chain; price_micro_per_kwh: the order's limit; filled_wh: 0 where it got nothing;
-    side: 0 buy, 1 sell; seed: 32 bytes, of the whole slot.
+    held_micro_per_kwh: what is held of the party for each kWh of it; side: 0 buy, 1 sell; seed: 32 bytes, of the whole slot.
     """
 
     area: Int64
     counter: Int64
     filled_wh: Int64
+    held_micro_per_kwh: Int64
     party: Int64
     price_micro_per_kwh: Int64
     quantity_wh: Int64

@@ -97,6 +97,22 @@ class ZoneInForce:
         order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
         return order, self.party[order]
 
+    def rows_billed_to(self, parties: Int64) -> tuple[Int64, Int64]:
+        """The settling rows of some party numbers, and which of the parties each is of: int64[n] both; a party may have none."""
+        order, known = self._settling_by_party
+        first = np.searchsorted(known, parties, side="left")
+        counts = np.searchsorted(known, parties, side="right") - first
+        place = np.repeat(np.arange(len(parties)), counts)
+        within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return order[first[place] + within], place
+
+    def deliverable_wh(self, parties: Int64) -> Int64:
+        """int64[n]: the most that the meters of some party numbers can show in a slot, 0 without a meter."""
+        rows, place = self.rows_billed_to(parties)
+        most_wh = np.zeros_like(parties)
+        np.add.at(most_wh, place, self.limit_wh[rows] * self.ratio[rows])
+        return most_wh
+
     def rows_of_parties(self, parties: Int64) -> Int64:
         """int64[n]: the settling row of each of some party numbers; every one of them has one."""
         order, known = self._settling_by_party

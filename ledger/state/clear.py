@@ -20,6 +20,7 @@ from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.columns import Field, encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, rules_of_areas
 from ledger.state.draft import Draft
+from ledger.state.held import release_unfilled
 
 ORDER_COUNTER_MAX: Final = 16
 _COUNTER_NAMES: Final = [str(counter) for counter in range(ORDER_COUNTER_MAX + 1)]
@@ -48,6 +49,7 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
         area=book.area,
         counter=book.counter,
         filled_wh=result.filled_wh,
+        held_micro_per_kwh=book.held_micro_per_kwh,
         party=book.party,
         price_micro_per_kwh=book.price_micro_per_kwh,
         quantity_wh=book.quantity_wh,
@@ -59,6 +61,7 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
     cleared = _cleared(result, np.diff(area_starts), roots, rules_digests, fills.seed)
     _write(draft, by_contract, zone, slot_start_s, cleared)
     save_fills(draft, slot_start_s, zone.name, fills)
+    release_unfilled(draft, fills)
     return len(book.seeds)
 
 

@@ -32,9 +32,14 @@ def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContrac
     return SlotContract(contract, named.contract_pin)
 
 
+def distinct_rules(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
+    """The rules that areas of a zone have, each once, by place in its ``rules_digests``."""
+    return [RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests]
+
+
 def rules_of_areas(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
     """The rules of each area of a zone, by area number."""
-    distinct = [RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests]
+    distinct = distinct_rules(draft, zone)
     return [distinct[rules] for rules in zone.rules.tolist()]
 
 

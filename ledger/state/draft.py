@@ -17,6 +17,7 @@ from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.state import State
+from ledger.state.taken_orders import TakenOrders
 
 R = TypeVar("R")
 C = TypeVar("C")
@@ -66,8 +67,8 @@ class Draft:
         """Of the block in the making, UTC seconds; 0 in a draft in which nothing is applied."""
         self.height = height
         self.contracts = contracts
-        self.orders: dict[tuple[str, int], dict[tuple[int, int], bytes]] = {}
-        """Index of each book touched in this block, by (zone, slot): (party number, counter) -> transaction id."""
+        self.taken: list[TakenOrders] = []
+        """Orders that have not met those that stand yet, a transaction each, in block order; see ``orders``."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[tuple[str, int]] = set()

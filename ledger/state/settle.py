@@ -27,6 +27,7 @@ from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
 from ledger.state.draft import Draft
+from ledger.state.held import release_settled
 from ledger.state.pieces import energy_of_slot
 from ledger.state.slot import Slot, load_slot
 
@@ -47,6 +48,7 @@ def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> bool:
     if not (slot.start.present & slot.end.present)[in_force.settling].all():
         return False
     write_run(draft, contract_of_slot(draft, zone, slot_start_s), slot, INITIAL)
+    release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, malformed_digest
@@ -13,9 +13,10 @@ from gridcore.genesis import BLOCK_TIME
 from gridcore.registry.signer import SIGNER, RevokedSigner
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
+from gridcore.transactions.market_order import MarketOrder
 from ledger.contract import Contract
 from ledger.leaves.exception import RowVerdict
-from ledger.state import metering
+from ledger.state import metering, orders
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
@@ -65,18 +66,24 @@ def apply_block(
 
 
 def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdicts: Verdicts) -> list[Result]:
-    """Apply steps of the clock, then every other transaction; the results stand in block order.
+    """Apply steps of the clock, then every other transaction but orders, then these; the results stand in block order.
 
-    So every other transaction, and the work that is due, sees the ledger time that the block's header states.
+    So every other transaction, and the work that is due, sees the ledger time that the block's header states; and orders
+    meet one another when all that this block registers is known.
     """
     results: dict[int, Result] = {}
-    for position in sorted(range(len(block.decoded)), key=lambda position: not _is_clock(block.decoded[position])):
-        transaction = block.decoded[position]
+    with_orders: list[int] = []
+    for position in sorted(range(len(block.decoded)), key=lambda position: _turn(block.decoded[position])):
+        transaction, taken = block.decoded[position], len(draft.taken)
         results[position] = (
             apply_transaction(draft, transaction, rules, verdicts)
             if transaction
             else refuse_malformed(block.transactions[position])
         )
+        if len(draft.taken) > taken:
+            with_orders.append(position)
+    for position, judged in zip(with_orders, orders.keep_orders(draft, draft.taken), strict=True):
+        results[position] = replace(results[position], code=int(judged[0]))
     return [results[position] for position in range(len(block.decoded))]
 
 
@@ -126,5 +133,9 @@ def check_admission(draft: Draft, transaction: Transaction, rules: ProtocolRules
     return Admission(Code.ACCEPTED, content)
 
 
-def _is_clock(transaction: Transaction | None) -> bool:
-    return transaction is not None and transaction.kind == ClockAdvance.kind
+def _turn(transaction: Transaction | None) -> int:
+    """When in its block a transaction is applied: steps of the clock first, orders last."""
+    return 1 if transaction is None else _TURNS.get(transaction.kind, 1)
+
+
+_TURNS: Final = {ClockAdvance.kind: 0, MarketOrder.kind: 2}

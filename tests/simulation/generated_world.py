@@ -197,7 +197,8 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
             role = rng.choice(["household", "load"])
             party = f"{rng.choice(['H', 'h.', 'Z_', 'party-'])}{position}"
             trades = role == "household" or rng.random() < 0.7
-            meter = replace(meter, role=role, party=party, trades=trades)
+            credit_nano = rng.choice([None, None, 0, 10**6, 10**8, 10**10])
+            meter = replace(meter, role=role, party=party, trades=trades, credit_nano=credit_nano)
         meters.append(meter)
     return meters
 

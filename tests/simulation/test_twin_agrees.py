@@ -23,6 +23,7 @@ from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
 from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
+from tests.twin import orders as twin_orders
 from tests.twin import registry as twin_registry
 from tests.twin import settlement as twin_settlement
 from tests.twin import twin as twin_module
@@ -45,7 +46,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
-    for module in (twin_market, twin_metering, twin_settlement):
+    for module in (twin_market, twin_metering, twin_orders, twin_settlement):
         monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)

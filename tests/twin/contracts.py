@@ -24,6 +24,8 @@ class Order(NamedTuple):
     """0 buy, 1 sell."""
     quantity_wh: int
     price: int
+    held: int
+    """Micro per kWh."""
     transaction_id: bytes
     seed: bytes
 
@@ -160,6 +162,12 @@ class CallAuction:
     area_columns: tuple[str, ...] = ()
     clear = staticmethod(clear_auction)
 
+    @staticmethod
+    def exposure(side: int, price: int, prices: Mapping[str, int]) -> int:
+        """What a kWh of an order can cost at most: the worse of delivered and not delivered, at the limit."""
+        p = named(prices)
+        return max(0, *((price, price - p["surplus_price"]) if side == 0 else (-price, p["shortfall_price"] - price)))
+
     @classmethod
     def takes(cls, rules: Mapping[str, Any]) -> bool:
         """Whether rules have its seven prices and its terms, and no others."""
@@ -191,6 +199,11 @@ class MidMarketRate:
     accounts = ("community", "levy", "network")
     position_columns = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
     area_columns = ("surplus_wh", "deficit_wh")
+
+    @staticmethod
+    def exposure(side: int, price: int, prices: Mapping[str, int]) -> int:
+        """No order is taken."""
+        return 0
 
     @staticmethod
     def clear(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:

@@ -8,61 +8,14 @@ from typing import TYPE_CHECKING
 from gridcore import cbor
 from gridcore.sm3 import sm3
 from tests.twin.contracts import MARKETS, Order
-from tests.twin.forms import Column, Leaf, Transaction, first, pack, salted_root
+from tests.twin.forms import Column, Leaf, pack, salted_root
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
 CHUNK = 1_024
-ORDER_COUNTER_MAX, QUANTITY_WH_MAX, PRICE_MAX = 16, 10**8, 10**9
-BOOK = ("area", "counter", "party", "price_micro_per_kwh", "quantity_wh", "side")
-FILLS = ("area", "counter", "filled_wh", "party", "price_micro_per_kwh", "quantity_wh", "side")
-
-
-def take_order(twin: Twin, tx: Transaction) -> int:
-    """An order joins the book of its slot while the slot is open and its gate is not closed."""
-    identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
-    counter, slot = identity["counter"], identity["slot_start_s"]
-    party = twin.registry.value("party/" + name, slot, twin.height - 1)
-    recorded = twin.registry.value("party/" + name, slot, twin.height)
-    if party is None or recorded is None or not (party["trades"] and recorded["trades"]):
-        return 67
-    if not body["area"] == party["area"] == recorded["area"]:
-        return 63
-    zone = twin.registry.zone_of(party["area"])
-    timeline = twin.timeline(zone)
-    book = load_book(twin, zone, slot)
-    same = [order.transaction_id for order in book if (order.party, order.counter) == (name, counter)]
-    if same == [tx.id]:
-        return 1
-    code = first(
-        (slot < timeline["first_slot_start_s"] or slot % twin.slot_s != 0, 62),
-        (twin.ledger_time_s < slot - timeline["open_before_start_s"], 61),
-        (twin.ledger_time_s >= slot - timeline["gate_before_start_s"], 60),
-    )
-    if code == 0 and not MARKETS[twin.contract(zone, slot)["contract"]].takes_orders:
-        return 69
-    code = code or first(
-        (not 1 <= counter <= ORDER_COUNTER_MAX, 68),
-        (not 1 <= body["quantity_wh"] <= QUANTITY_WH_MAX, 64),
-        (not -PRICE_MAX <= body["price_micro_per_kwh"] <= PRICE_MAX, 65),
-    )
-    if code or same:
-        return code or 66
-    number = twin.leaves["party/" + name]["number"]
-    area = twin.leaves["area/" + body["area"]]["number"]
-    side = ["buy", "sell"].index(body["side"])
-    values = (area, counter, number, body["price_micro_per_kwh"], body["quantity_wh"], side)
-    key = f"book/{slot}/{zone}/{len(book) // CHUNK}"
-    empty = {column: Column() for column in BOOK} | {"ids": b"", "seeds": b""}
-    chunk = twin.leaves.get(key, empty)
-    new: Leaf = {column: Column([*chunk[column], value]) for column, value in zip(BOOK, values, strict=True)}
-    new |= {"ids": chunk["ids"] + tx.id, "seeds": chunk["seeds"] + sm3(tx.signature)}
-    twin.leaves[key] = new
-    if not book:
-        progress = twin.leaves[f"progress/{zone}"]
-        twin.leaves[f"progress/{zone}"] = progress | {"books": sorted([*progress["books"], slot])}
-    return 0
+BOOK = ("area", "counter", "held_micro_per_kwh", "party", "price_micro_per_kwh", "quantity_wh", "side")
+FILLS = ("area", "counter", "filled_wh", "held_micro_per_kwh", "party", "price_micro_per_kwh", "quantity_wh", "side")
 
 
 def chunks(twin: Twin, prefix: str) -> Iterable[Leaf]:
@@ -74,16 +27,19 @@ def chunks(twin: Twin, prefix: str) -> Iterable[Leaf]:
 
 
 def load_book(twin: Twin, zone: str, slot: int) -> list[Order]:
-    """All standing orders of a slot, in order of acceptance."""
+    """All standing orders of a slot."""
     orders = []
-    for chunk in chunks(twin, f"book/{slot}/{zone}"):
-        for row, (area, counter, number, price, quantity, side) in enumerate(
+    for number in twin.leaves.get(f"orders/{slot}/{zone}", {"chunks": []})["chunks"]:
+        chunk = twin.leaves[f"book/{slot}/{zone}/{number}"]
+        for row, (area, counter, held, number, price, quantity, side) in enumerate(
             zip(*(chunk[column] for column in BOOK), strict=True)
         ):
             part = slice(32 * row, 32 * row + 32)
             party = twin.registry.parties[number]
             orders.append(
-                Order(area, party, number, counter, side, quantity, price, chunk["ids"][part], chunk["seeds"][part])
+                Order(
+                    area, party, number, counter, side, quantity, price, held, chunk["ids"][part], chunk["seeds"][part]
+                )
             )
     return orders
 
@@ -109,7 +65,9 @@ def clear_slot(twin: Twin, zone: str, slot: int) -> int:
         rules_digests, book_roots = rules_digests + rules_digest, book_roots + book_root
         fills_roots += fills_root
         for order, filled in zip(own, fills, strict=True):
-            table.append((number, order.counter, filled, order.number, order.price, order.quantity_wh, order.side))
+            table.append(
+                (number, order.counter, filled, order.held, order.number, order.price, order.quantity_wh, order.side)
+            )
     twin.leaves[f"clearing/{slot}/{zone}"] = {
         "areas": len(area_rows),
         "areas_root": salted_root(sm3(seed + b"areas"), area_rows),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import merkle
-from tests.twin import market, metering, registration, settlement
+from tests.twin import market, metering, orders, registration, settlement
 from tests.twin.forms import KINDS, ZEROS, Leaf, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -15,6 +15,8 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 
 BUDGET, WAITING_MAX, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 4_096, 86_400
 STEP_MAX_S, AHEAD_MAX_S = 86_400, 900
+TURNS = {"clock/advance": 0, "market/order": 2}
+"""When in its block a kind of transaction is applied, where that is not 1."""
 
 
 class Twin:
@@ -107,7 +109,7 @@ class Twin:
         return merkle.root(leaf_bytes(key, self.leaves[key]) for key in self.numbered)
 
     def apply_block(self, height: int, time_s: int, transactions: Sequence[bytes], is_signed: IsSigned) -> list[int]:
-        """One code for each transaction, the clock's first; then what has fallen due."""
+        """One code for each transaction, the clock's first, orders last; then what has fallen due."""
         self.height, self.budget, self.touched = height, BUDGET, set()
         self.work_left = False
         self.block_s = time_s
@@ -115,11 +117,16 @@ class Twin:
             self.ledger_time_s = self.follow_block_time(height, time_s)
         codes = [0] * len(transactions)
         decoded = [decode_envelope(wire) for wire in transactions]
-        is_clock = [tx is not None and tx.content["kind"] == "clock/advance" for tx in decoded]
-        for turn in (True, False):
-            for index, tx in enumerate(decoded):
-                if is_clock[index] is turn:
-                    codes[index] = self.apply_transaction(tx, is_signed)
+        turns = [1 if tx is None else TURNS.get(tx.content["kind"], 1) for tx in decoded]
+        offers: list[tuple[int, orders.Offer]] = []
+        for index in sorted(range(len(decoded)), key=turns.__getitem__):
+            taken = self.apply_transaction(decoded[index], is_signed)
+            if isinstance(taken, int):
+                codes[index] = taken
+            else:
+                offers.append((index, taken))
+        for index, offer in sorted(offers, key=lambda pair: (pair[1].slot, pair[1].zone.encode(), pair[0])):
+            codes[index] = orders.judge(self, offer)
         for zone in self.in_turn():
             had_rows = self.budget > 0
             self.do_due_work(zone)
@@ -138,7 +145,7 @@ class Twin:
         accepted: int = self.leaves.get("clock", {"to_s": now})["to_s"]
         return max(now, min(now + self.slot_s, accepted, time_s))
 
-    def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int:
+    def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int | orders.Offer:
         """The first check that fails is the code."""
         if tx is None or not has_form(tx):
             return 10
@@ -156,7 +163,7 @@ class Twin:
         if KINDS[tx.content["kind"]][0] not in signer["roles"]:
             return 15
         if tx.content["kind"] == "market/order":
-            return market.take_order(self, tx)
+            return orders.take_order(self, tx)
         if tx.content["kind"] == "metering/reading_batch":
             return metering.take_batch(self, tx)
         return self.apply_once(tx, signer["organisation"])
@@ -230,7 +237,10 @@ class Twin:
 
         books: list[int] = list(progress["books"])
         while self.budget > 0 and books and now >= books[0] - timeline["gate_before_start_s"]:
-            self.budget -= market.clear_slot(self, zone, books.pop(0))
+            slot = books.pop(0)
+            self.budget -= market.clear_slot(self, zone, slot)
+            seed = self.leaves[f"cleared/{slot}/{zone}/0"]["seed"]
+            orders.release(self, zone, slot, seed, settled=False)
 
         while self.budget > 0 and len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s:
             if not self.try_to_settle(zone, progress["run_slot_start_s"]):
@@ -262,4 +272,7 @@ class Twin:
         if not settlement.is_complete(self, zone, slot):
             return False
         settlement.settle_slot(self, zone, slot)
+        positions = self.leaves.get(f"positions/{slot}/{zone}/initial/0")
+        if positions is not None:
+            orders.release(self, zone, slot, positions["seed"], settled=True)
         return True

@@ -58,6 +58,12 @@ class MidMarketRate:
         retail, feed_in = terms[PRICES][RETAIL_PRICE], terms[PRICES][FEED_IN_PRICE]
         return "" if retail >= feed_in >= 0 else f"{PRICES}: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= 0 does not hold"
 
+    def exposure_micro_per_kwh(
+        self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
+    ) -> Int64Column:
+        """Nothing: there are no orders."""
+        return np.zeros_like(price_micro_per_kwh)
+
     def clear(
         self,
         side: Int8Column,

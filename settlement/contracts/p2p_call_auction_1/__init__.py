@@ -17,6 +17,7 @@ from settlement.contracts.p2p_call_auction_1.slot import (
     POSITION_COLUMNS,
     PRICE_KEYS,
     SUPPLIER_KEYS,
+    exposure,
     fault_of_relations,
     lines_of,
     settle,
@@ -64,6 +65,12 @@ class P2pCallAuction:
         most, price = _REFERENCE_MICRO_PER_KWH_MAX, terms[_REFERENCE_PRICE]
         is_price = type(price) is int and abs(price) <= most
         return "" if is_price else f"{_REFERENCE_PRICE} is a whole number, -{most} to {most}, not {price!r}"
+
+    def exposure_micro_per_kwh(
+        self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
+    ) -> Int64Column:
+        """What a kWh can cost: see ``slot.exposure``."""
+        return exposure(side, price_micro_per_kwh, prices)
 
     def clear(
         self,

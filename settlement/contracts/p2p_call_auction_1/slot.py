@@ -15,6 +15,7 @@ from settlement.contract_kit_1 import (
     TRADE_PRICE,
     ContractError,
     Groups,
+    Int8Column,
     Int64Column,
     Line,
     LineKind,
@@ -30,6 +31,7 @@ from settlement.contract_kit_1 import (
     receipts,
     sum_of_products,
 )
+from settlement.contracts.p2p_call_auction_1.clearing import SELL
 
 RESIDUAL_PRICE = "residual_price_micro_per_kwh"
 FEED_IN_PRICE = "feed_in_price_micro_per_kwh"
@@ -79,6 +81,18 @@ def fault_of_relations(prices: Mapping[str, int]) -> str:
     if prices[RESIDUAL_PRICE] + prices[NETWORK_RESIDUAL] > prices[SHORTFALL_PRICE] + prices[NETWORK_TRADED]:
         return f"prices: {RESIDUAL_PRICE} + {NETWORK_RESIDUAL} <= {SHORTFALL_PRICE} + {NETWORK_TRADED} does not hold"
     return ""
+
+
+def exposure(side: Int8Column, price_micro_per_kwh: Int64Column, prices: Mapping[str, int]) -> Int64Column:
+    """int64[n] >= 0: what a kWh of each order can cost its party at most, beside what is owed for metered energy anyhow.
+
+    A buyer pays his limit, and where he does not import he gets the surplus price for it. A seller pays where the trade
+    price is negative, and where he does not export the shortfall price less the trade price.
+    """
+    bought = price_micro_per_kwh - min(prices[SURPLUS_PRICE], 0)
+    sold = max(prices[SHORTFALL_PRICE], 0) - price_micro_per_kwh
+    most: Int64Column = np.maximum(np.where(side == SELL, sold, bought), 0)
+    return most
 
 
 def settle(

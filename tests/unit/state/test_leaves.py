@@ -15,7 +15,7 @@ from gridcore.errors import InvariantError
 from gridcore.genesis import Activation, Calendar, Thresholds
 from ledger.leaves.accounts import NO_ACCOUNTS, AccountsLeaf
 from ledger.leaves.balance import BalanceLeaf, no_balance
-from ledger.leaves.book import BOOK, BookLeaf, Order, append_order, load_orders
+from ledger.leaves.book import BOOK, BookLeaf, append_orders, load_orders
 from ledger.leaves.chain import ChainLeaf
 from ledger.leaves.cleared import ClearedLeaf, load_cleared, save_cleared
 from ledger.leaves.clearing import ClearingLeaf
@@ -26,7 +26,9 @@ from ledger.leaves.exception import ExceptionLeaf, RowVerdict
 from ledger.leaves.families import FAMILIES
 from ledger.leaves.family import Value
 from ledger.leaves.fills import FillsLeaf, load_fills, save_fills
+from ledger.leaves.held import HeldLeaf
 from ledger.leaves.latest import LatestLeaf
+from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.positions import PositionsLeaf
 from ledger.leaves.progress import ProgressLeaf
 from ledger.leaves.protocol import ProtocolLeaf
@@ -61,9 +63,11 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "progress": (("Z",), ProgressLeaf(900, [1800], [0], [0, 900])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
-    "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 5, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
+    "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 6, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
     "clearing": ((900, "Z"), ClearingLeaf(3, DIGEST, "auction/1", DIGEST, 900, "Z")),
-    "fills": ((900, "Z", 0), of_columns(FillsLeaf, *[COLUMN] * 6, COLUMN[::-1], SEED)),
+    "orders": ((900, "Z"), OrdersLeaf([0, 3])),
+    "held": ((2,), HeldLeaf(COLUMN, SEED)),
+    "fills": ((900, "Z", 0), of_columns(FillsLeaf, *[COLUMN] * 7, COLUMN[::-1], SEED)),
     "cleared": (
         (900, "Z", 0),
         of_columns(ClearedLeaf, *[COLUMN] * 3, COLUMN[::-1], *[DIGESTS] * 2, DIGESTS[::-1], SEED),
@@ -156,17 +160,22 @@ def test_keys_tell_families_and_leaves_apart() -> None:
 
 def test_orders_and_fills_go_on_in_the_next_chunk() -> None:
     leaves, count = Leaves(), CHUNK_ROWS + 1
-    for place in range(count):
-        append_order(leaves, 900, "Z", place, Order(0, place, 1, -3, 5, 0), DIGEST, SEED)
+    one = np.ones(1, dtype=np.int64)
+    for party, chunk in ((5, 0), (CHUNK_ROWS, 1), (6, 0)):
+        order = BookLeaf(
+            0 * one, one, 7 * one, party * one, -3 * one, 5 * one, 0 * one, digests([DIGEST]), digests([SEED])
+        )
+        append_orders(leaves, 900, "Z", chunk, order)
+    ORDERS.save(leaves, OrdersLeaf([0, 1]), 900, "Z")
     book = load_orders(leaves, 900, "Z")
-    assert book.counter.tolist() == list(range(count))
+    assert book.party.tolist() == [5, 6, CHUNK_ROWS]
     assert {bytes(one) for one in book.ids} == {DIGEST}
-    assert BOOK.must(leaves, 900, "Z", 1).counter.tolist() == [CHUNK_ROWS]
+    assert BOOK.must(leaves, 900, "Z", 1).party.tolist() == [CHUNK_ROWS]
     assert load_orders(leaves, 901, "Z").counter.tolist() == []
-    fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 7, SEED)
+    fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 8, SEED)
     save_fills(leaves, 900, "Z", fills)
     assert as_plain(load_fills(leaves, 900, "Z", count)) == as_plain(fills)
-    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 7, b""]
+    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 8, b""]
 
 
 def test_results_of_areas_go_on_in_the_next_chunk() -> None:

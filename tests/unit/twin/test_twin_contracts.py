@@ -40,6 +40,7 @@ def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder:
             side=["buy", "sell"].index(row["side"]),
             quantity_wh=int(row["quantity_wh"]),
             price=int(row["price_micro_per_kwh"]),
+            held=0,
             transaction_id=b"",
             seed=b"",
         )
