@@ -24,6 +24,7 @@ COMMANDS = {
     "genesis": "found a chain: its genesis, keys and configuration files",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
+    "metering": "approve a register that the rules set aside",
     "serve": "serve the pages, and keep their users",
     "evidence": "export the proof of a bill line as a bundle",
     "verify": "check a bundle offline against a trust root",

@@ -119,15 +119,15 @@ def _fault(installation: Installation) -> str:
     return ""
 
 
-_REGISTERS: Final = Form(f"[import, export], each 0 to {REGISTER_WH_MAX} Wh", _are_registers)
+REGISTERS: Final = Form(f"[import, export], each 0 to {REGISTER_WH_MAX} Wh", _are_registers)
 _REASON: Final = text(1, 200)
 INSTALLATION: Final[Entity[Installation | RemovedInstallation]] = Entity(
     "installation",
     Shape(
         Installation,
         {
-            "final_registers": _REGISTERS,
-            "first_registers": _REGISTERS,
+            "final_registers": REGISTERS,
+            "first_registers": REGISTERS,
             "gateway": NAME,
             "limit_wh": integer(1, PRIMARY_LIMIT_WH_MAX),
             "meter": NAME,
@@ -144,7 +144,7 @@ INSTALLATION: Final[Entity[Installation | RemovedInstallation]] = Entity(
         "removed",
         Shape(
             RemovedInstallation,
-            {"final_registers": _REGISTERS, "point": NAME, "reason": _REASON},
+            {"final_registers": REGISTERS, "point": NAME, "reason": _REASON},
             optional=frozenset({"final_registers", "reason"}),
         ),
     ),

@@ -24,6 +24,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "clock/advance": N_("clock advance"),
     "metering/reading_batch": N_("reading batch"),
     "metering/open_epoch": N_("new epoch of a gateway"),
+    "metering/approve": N_("approved register"),
     "market/order": N_("order"),
 }
 

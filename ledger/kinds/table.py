@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.registry_register import RegistryRegister
+from ledger.kinds.approve_reading import approve_reading
 from ledger.kinds.clock_accept import accept_clock
 from ledger.kinds.clock_advance import advance_clock
 from ledger.kinds.kind import Kind
@@ -23,6 +25,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     ClockAdvance.kind: Kind("clock", ClockAdvance, advance_clock),
     ClockAccept.kind: Kind("clock", ClockAccept, accept_clock),
     OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
+    ApproveReading.kind: Kind("utility", ApproveReading, approve_reading),
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),

@@ -66,6 +66,12 @@ def keep_sorted_rows(draft: Draft, rows: SortedRows) -> Int64:
     return verdicts
 
 
+def keep_unjudged(draft: Draft, rows: SortedRows) -> None:
+    """Keep every row instead of what stands at its boundary, if anything does."""
+    for chunk in _load_chunks(draft, rows):
+        _write_chunk(draft, rows, chunk, np.arange(chunk.rows.stop - chunk.rows.start))
+
+
 def _load_chunks(draft: Draft, rows: SortedRows) -> list[_Chunk]:
     registry = draft.registry
     zone, row = registry.installation_zone[rows.place], registry.installation_row[rows.place]
@@ -132,7 +138,7 @@ def _write_chunk(draft: Draft, rows: SortedRows, chunk: _Chunk, taken: Int64) ->
     """Put accepted rows into their chunk, and those that are their meters' newest into the latest values."""
     kept, latest = chunk.kept, chunk.latest
     where, chunk_rows = chunk.rows.start + taken, chunk.at[taken]
-    newer = np.flatnonzero(latest.boundary_s[chunk_rows] < rows.boundary_s)
+    newer = np.flatnonzero(latest.boundary_s[chunk_rows] <= rows.boundary_s)
     seeds = _reseeded(kept.seed, rows, where)
     source, target = _span(where), _span(chunk_rows)
     kept.quality[target] = rows.quality[source]

@@ -76,6 +76,8 @@ class BlockMaker:
             wires.append(self.order())
         if rng.random() < 0.1:
             wires.append(self.epoch())
+        if rng.random() < 0.2:
+            wires.append(self.approval())
         if rng.random() < 0.4:
             wires.append(self.registration())
         if rng.random() < 0.05:
@@ -203,6 +205,18 @@ class BlockMaker:
             state |= {"epoch": body["epoch"], "counter": 0, "last": bytes(32)}
         reason = rng.choice(["disk lost", "丢失", "x" * 200, "x" * 201, ""])
         return self.wire("metering/open_epoch", UTILITY, self.identity(), body | {"reason": reason})
+
+    def approval(self) -> Wire:
+        """What a meter shows, or something else, as its organisation or another one says it."""
+        rng, world = self.rng, self.world
+        number = rng.choice([*world.meters, *world.meters, 61])
+        slots = (self.now_s - world.start_s) // world.slot_s
+        boundary = world.start_s + (slots - rng.choice([0, 0, 1, 1, 2, 5, -1])) * world.slot_s
+        true = world.truth(number, boundary) if number in world.meters else (0, 0)
+        registers = [max(0, wh + rng.choice([0, 0, 0, 1, -1, -1_000, 10**9])) for wh in true]
+        body: Content = {"boundary_s": max(0, boundary + rng.choice([0] * 19 + [1])), "installation": number}
+        body |= {"reason": rng.choice(["read at the meter", "x" * 200, ""]), "registers": registers}
+        return self.wire("metering/approve", rng.choice([UTILITY] * 4 + ["dso"]), self.identity(), body)
 
     def learn_keys(self, twin: Twin) -> None:
         """Who signs with which key by now; a signer that was revoked goes on with its old one."""

@@ -87,6 +87,17 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         {"epoch": I64, "gateway": ANY_NAME, "reason": re.compile(".{1,200}", re.DOTALL)},
         0,
     ),
+    "metering/approve": (
+        "utility",
+        ONCE,
+        {
+            "boundary_s": TIME,
+            "installation": range(2**32),
+            "reason": re.compile(".{1,200}", re.DOTALL),
+            "registers": [range(10**13 + 1), range(10**13 + 1)],
+        },
+        0,
+    ),
     "market/order": (
         "prosumer",
         {"counter": I64, "nonce": 16, "slot_start_s": I64},

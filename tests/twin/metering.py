@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
 CHUNK, NEIGHBOURS, REGISTER_WH_MAX = 1_024, 96, 10**13
-ABSENT, INTERPOLATED = 0xFF, 2
+ABSENT, CORRECTED, INTERPOLATED = 0xFF, 2, 2
 Registers = tuple[int, int]
 
 
@@ -42,6 +42,27 @@ def open_epoch(twin: Twin, content: Leaf) -> int:
     return 0
 
 
+def approve(twin: Twin, tx: Transaction) -> int:
+    """An organisation answers for registers: they stand at the boundary, whatever stood there."""
+    body, height = tx.content["body"], twin.height - 1
+    boundary = body["boundary_s"]
+    installation = twin.registry.value(f"installation/{body['installation']}", boundary, height) or {"removed": True}
+    modulus = installation.get("modulus_wh", 0)
+    code = first(
+        (boundary < twin.first_boundary_s or boundary % twin.slot_s != 0, 46),
+        (boundary > twin.ledger_time_s, 45),
+        ("removed" in installation or (modulus > 0 and max(body["registers"]) >= modulus), 58),
+    )
+    if code:
+        return code
+    gateway = twin.in_force("gateway/" + installation["gateway"])
+    if gateway is None or gateway["organisation"] != twin.in_force_signer(tx.signer)["organisation"]:
+        return 15
+    row = Row(body["installation"], 0, CORRECTED, tuple(body["registers"]))
+    write_row(twin, row, boundary, sm3(tx.signature), set())
+    return 0
+
+
 def take_batch(twin: Twin, tx: Transaction) -> int:
     """A batch stands or falls as a whole by its chain of counters; each of its rows gets a verdict of its own."""
     identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
@@ -63,7 +84,7 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
     held = decode_rows(tx.attachment, body)
     if held is None:
         return 47
-    take_rows(twin, name, boundary, *held, f"exception/{name}/{identity['epoch']}/{counter}")
+    twin.batches.append((name, boundary, *held, f"exception/{name}/{identity['epoch']}/{counter}"))
     last_boundary_s = max(delivery["last_boundary_s"], boundary)
     twin.leaves["delivery/" + name] = delivery | {
         "counter": counter,
@@ -222,7 +243,7 @@ def write_row(twin: Twin, row: Row, boundary: int, seed: bytes, reseeded: set[st
     new = {"boundary_s": Column([-1] * size), "registers": registers, "seed": ZEROS}
     leaf = twin.leaves.setdefault(f"latest/{zone}/{chunk}", new)
     latest = latest_of(twin, zone, place)
-    if latest is None or boundary > latest[0]:
+    if latest is None or boundary >= latest[0]:
         leaf = grown(leaf, new)
         leaf["boundary_s"][index], leaf["seed"] = boundary, twin.leaves[key]["seed"]
         leaf["registers"][0][index], leaf["registers"][1][index] = row.registers

@@ -7,7 +7,7 @@ from typing import Any
 
 from gridcore import merkle
 from tests.twin import market, metering, orders, registration, settlement
-from tests.twin.forms import KINDS, ZEROS, Leaf, Transaction, decode_envelope, first, has_form, leaf_bytes
+from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
 IsSigned = Callable[[bytes, bytes, bytes], bool]
@@ -113,6 +113,7 @@ class Twin:
         self.height, self.budget, self.touched = height, BUDGET, set()
         self.work_left = False
         self.block_s = time_s
+        self.batches: list[tuple[str, int, bytes, Sequence[Row], str]] = []
         if self.clock == "block":
             self.ledger_time_s = self.follow_block_time(height, time_s)
         codes = [0] * len(transactions)
@@ -127,6 +128,8 @@ class Twin:
                 offers.append((index, taken))
         for index, offer in sorted(offers, key=lambda pair: (pair[1].slot, pair[1].zone.encode(), pair[0])):
             codes[index] = orders.judge(self, offer)
+        for batch in self.batches:
+            metering.take_rows(self, *batch)
         for zone in self.in_turn():
             had_rows = self.budget > 0
             self.do_due_work(zone)
@@ -194,6 +197,8 @@ class Twin:
             code = self.accept_clock(tx.content["body"])
         elif kind == "registry/register":
             code = registration.register(self, tx, organisation)
+        elif kind == "metering/approve":
+            code = metering.approve(self, tx)
         else:
             code = metering.open_epoch(self, tx.content)
         if code == 0:

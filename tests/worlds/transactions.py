@@ -11,6 +11,7 @@ from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
+from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
@@ -81,6 +82,18 @@ class Sender:
             rows_root=attached.root,
         )
         return self.signed(signer, content, attached.encode(), key)
+
+    def approve(self, installation: int, boundary_s: int, registers: tuple[int, int], *, signer: str = "util") -> bytes:
+        """metering/approve, under an id that follows from it, valid for an hour."""
+        content = ApproveReading(
+            client_id=sm3(f"{installation}/{boundary_s}/{registers}/{signer}".encode())[:16],
+            valid_until_s=self.now_s + 3_600,
+            boundary_s=boundary_s,
+            installation=installation,
+            reason="read at the meter",
+            registers=registers,
+        )
+        return self.signed(signer, content)
 
     def order(
         self,

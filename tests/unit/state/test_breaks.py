@@ -2,64 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from gridcore.codes import Code
-from gridcore.master_data import Listed, Named
-from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
-from ledger.leaves.positions import POSITIONS
-from ledger.state.block import Applied
-from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, household, zone
-from tests.worlds.keys import sign_cheaply
-from tests.worlds.ledgers import MemoryLedger
-from tests.worlds.transactions import Sender
-
-BREAK_S = FIRST_S + 420
-"""Seven minutes into the first slot: an electrician is there."""
-LIMIT_WH = 10_000
-METER = Installation("gw-1", LIMIT_WH, "M-1", 0, "P-1", "test", 1)
-
-
-class Meters:
-    """A chain with one household whose first slot settles once its readings are there. more: what genesis knows ahead."""
-
-    def __init__(self, *more: Listed, first_registers: tuple[int, int] = (500_000, 0), modulus_wh: int = 0) -> None:
-        home = household(1, "p-1", first_registers=first_registers, installed_s=FIRST_S - DAY_S, modulus_wh=modulus_wh)
-        self.world = Consortium(meters=[home], zones=[zone(metering_deadline_s=0)], more=more)
-        self.sender = Sender(self.world.chain, self.world.start_s, sign_cheaply)
-        self.ledger = MemoryLedger(self.world.genesis)
-        self.apply(self.sender.clock(FIRST_S))
-
-    def apply(self, *wires: bytes) -> Applied:
-        """One block, all of it accepted."""
-        applied = self.ledger.apply(wires)
-        assert {result.code for result in applied.results} == {Code.ACCEPTED}
-        return applied
-
-    def read(self, boundary_s: int, *rows: tuple[int, int, int]) -> list[int]:
-        """A batch of (meter, import, export) when the clock stands at its boundary; the codes of the refused rows."""
-        if self.sender.now_s < boundary_s:
-            self.apply(self.sender.clock(boundary_s))
-        (result,) = self.apply(self.sender.batch("gw-1", boundary_s, rows)).results
-        return [verdict.code for verdict in result.rows]
-
-    def energy_wh(self, slot_start_s: int = FIRST_S) -> tuple[int, int]:
-        """Import and export of a slot that is settled."""
-        if self.sender.now_s < slot_start_s + SLOT_S:
-            self.apply(self.sender.clock(slot_start_s + SLOT_S))
-        columns = POSITIONS.must(self.ledger.state, slot_start_s, "z-1", "initial", 0).columns
-        return int(columns["import_wh"][0]), int(columns["export_wh"][0])
-
-
-def exchanged(final: Sequence[int] | None, first: Sequence[int]) -> list[Listed]:
-    """M-1 is taken down and M-2 put up a minute later."""
-    new = METER._replace(meter="M-2", first_registers=first)
-    return [
-        Named(INSTALLATION, "1", RemovedInstallation("P-1", final), BREAK_S),
-        Named(INSTALLATION, "2", new, BREAK_S + 60),
-    ]
+from gridcore.master_data import Named
+from gridcore.registry.installation import INSTALLATION
+from tests.unit.state.meters import BREAK_S, LIMIT_WH, METER, Meters, exchanged
+from tests.worlds.consortium import FIRST_S, SLOT_S
 
 
 def test_an_exchanged_meter_goes_on_and_the_slot_is_what_both_have_measured() -> None:

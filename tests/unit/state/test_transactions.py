@@ -11,6 +11,7 @@ import pytest
 from gridcore.envelope import Transaction, decode_transaction, encode_signed, encode_transaction
 from gridcore.errors import EncodingError
 from gridcore.forms import TIME_S_MAX
+from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
@@ -23,6 +24,14 @@ from ledger.kinds.table import KINDS
 ADVANCE = ClockAdvance(client_id=bytes(16), valid_until_s=900, to_s=0)
 ACCEPT = ClockAccept(client_id=bytes(16), valid_until_s=900, to_s=900)
 EPOCH = OpenEpoch(client_id=bytes(16), valid_until_s=-1, epoch=2, gateway="gw-1", reason="outbox lost")
+APPROVAL = ApproveReading(
+    client_id=bytes(16),
+    valid_until_s=0,
+    boundary_s=900,
+    installation=2**32 - 1,
+    reason="read there",
+    registers=[10**13, 0],
+)
 ORDER = MarketOrder(
     area="A",
     counter=0,
@@ -46,7 +55,7 @@ BATCH = ReadingBatch(
 )
 FULL_BATCH = replace(BATCH, observations=b"o" * 32, receipt=VerifiedHeader(7, b"h" * 32))
 REGISTRATION = RegistryRegister(client_id=bytes(16), valid_until_s=0, rows=4096, rows_root=bytes(32))
-CONTENTS = [ADVANCE, ACCEPT, EPOCH, ORDER, BATCH, FULL_BATCH, REGISTRATION]
+CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION]
 
 
 def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:
