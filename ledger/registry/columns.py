@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from gridcore.errors import broken
-from gridcore.registry.area import AREA
+from gridcore.registry.area import AREA, Area
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
-from gridcore.registry.party import PARTY
+from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE
-from gridcore.registry.zone import ZONE
+from gridcore.registry.zone import ZONE, Zone
 from ledger.leaves.columns import Int64
-from ledger.leaves.family import Value
+from ledger.leaves.family import Leaves, Value
 from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
 from ledger.registry.zones import Timeline
@@ -36,7 +36,7 @@ COLUMN_PREFIXES: Final = tuple(ENTITY_FAMILIES[entity.kind].prefix for entity in
 """Of the keys that the columns follow from: a change of such a leaf makes other columns."""
 
 
-class AllRegistered(Protocol):
+class AllRegistered(Leaves, Protocol):
     """What the columns are read from."""
 
     def each(self, prefix: str) -> Iterator[tuple[str, Value]]:
@@ -113,8 +113,8 @@ class RegistryColumns:
     final_export_wh: Int64
 
 
-class _Entity(NamedTuple, Generic[T]):
-    """One entity. said: what the columns take of the record of each entry, oldest first."""
+class Read(NamedTuple, Generic[T]):
+    """One entity. said: what the columns take of each of its entries, oldest first; nothing where they take nothing of the rows."""
 
     name: str
     leaf: EntityLeaf
@@ -131,18 +131,25 @@ class _Entity(NamedTuple, Generic[T]):
         return self.leaf.number if self.leaf.number is not None else broken(f"{self.name} has a number")
 
 
-class _Point(NamedTuple):
+PlaceOf = Callable[[str], int]
+"""The place of a name; -1 for one that is not there."""
+_NO_REGISTERS: Final = (-1, -1)
+
+
+class SaidOfPoint(NamedTuple):
     """Place of the area; number of the party and place of the standing profile, -1 for none."""
 
     area: int
     party: int
     profile: int
 
+    @classmethod
+    def by(cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf) -> Callable[[Point], SaidOfPoint]:
+        """What the columns take of a row, with the places of what it names."""
+        return lambda row: cls(area_of(row.area), _place(row.party, party_of), _place(row.standing_profile, profile_of))
 
-_NO_REGISTERS: Final = (-1, -1)
 
-
-class _Meter(NamedTuple):
+class SaidOfMeter(NamedTuple):
     """Places of the point and of the gateway, -1 for a meter that was taken down, and what its registers can and did show."""
 
     point: int
@@ -153,21 +160,110 @@ class _Meter(NamedTuple):
     first: Sequence[int] = _NO_REGISTERS
     final: Sequence[int] = _NO_REGISTERS
 
+    @classmethod
+    def by(cls, point_of: PlaceOf, gateway_of: PlaceOf) -> Callable[[Installation | RemovedInstallation], SaidOfMeter]:
+        """What the columns take of a row, with the places of what it names."""
 
-class _Parties(NamedTuple):
-    """Columns of parties."""
+        def said(row: Installation | RemovedInstallation) -> SaidOfMeter:
+            point, final = point_of(row.point), row.final_registers or _NO_REGISTERS
+            if isinstance(row, RemovedInstallation):
+                return cls(point, -1, final=final)
+            first = row.first_registers or _NO_REGISTERS
+            return cls(point, gateway_of(row.gateway), row.modulus_wh, row.limit_wh, row.ratio, first, final)
+
+        return said
+
+
+# Columns of one kind each. The fields before the one called ``..._entries`` have a value for each entity, those after it one for
+# each entry; places in them are those of the whole registry.
+
+
+class ZoneColumns(NamedTuple):
+    """Of zones."""
+
+    zones: tuple[str, ...]
+    timelines: tuple[Timeline, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Read[Zone]]) -> ZoneColumns:
+        """What the columns hold of some zones."""
+        return cls(names(found), tuple(Timeline.of(zone.first) for zone in found))
+
+
+class AreaColumns(NamedTuple):
+    """Of areas."""
+
+    areas: tuple[str, ...]
+    area_zone: Int64
+    area_entries: Dated
+    area_rules: Int64
+    area_calendar: Int64
+
+    @classmethod
+    def of(cls, found: Sequence[Read[Area]], zone_of: PlaceOf, rules_of: PlaceOf, calendar_of: PlaceOf) -> AreaColumns:
+        """What the columns hold of some areas."""
+        records = list(_said(found))
+        return cls(
+            names(found),
+            _column(zone_of(area.first.zone) for area in found),
+            _dated(found),
+            _column(rules_of(record.rules) for record in records),
+            _column(calendar_of(record.calendar) for record in records),
+        )
+
+
+class RulesColumns(NamedTuple):
+    """Of rules."""
+
+    rules: tuple[str, ...]
+    rules_entries: Dated
+    rules_digests: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Read[Any]]) -> RulesColumns:
+        """What the columns hold of some rules."""
+        return cls(names(found), _dated(found), _digests(found))
+
+
+class ProfileColumns(NamedTuple):
+    """Of standing profiles."""
+
+    profiles: tuple[str, ...]
+    profile_entries: Dated
+    profile_digests: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Read[Any]]) -> ProfileColumns:
+        """What the columns hold of some standing profiles."""
+        return cls(names(found), _dated(found), _digests(found))
+
+
+class PartyColumns(NamedTuple):
+    """Of parties."""
 
     parties: tuple[str, ...]
     party_entries: Dated
     party_area: Int64
     party_trades: Int64
     party_credit_nano: Int64
-    aggregators: tuple[str, ...]
     party_aggregator: Int64
 
+    @classmethod
+    def of(cls, found: Sequence[Read[Party]], area_of: PlaceOf, aggregator_of: PlaceOf) -> PartyColumns:
+        """What the columns hold of some parties."""
+        records = list(_said(found))
+        return cls(
+            names(found),
+            _dated(found),
+            _column(area_of(party.area) for party in records),
+            _column(party.trades for party in records),
+            _column(-1 if party.credit_nano is None else party.credit_nano for party in records),
+            _column(_place(party.aggregator, aggregator_of) for party in records),
+        )
 
-class _Points(NamedTuple):
-    """Columns of points."""
+
+class PointColumns(NamedTuple):
+    """Of points."""
 
     points: tuple[str, ...]
     point_area: Int64
@@ -175,9 +271,20 @@ class _Points(NamedTuple):
     point_party: Int64
     point_profile: Int64
 
+    @classmethod
+    def of(cls, found: Sequence[Read[SaidOfPoint]]) -> PointColumns:
+        """What the columns hold of some points."""
+        return cls(
+            names(found),
+            _column(point.first.area for point in found),
+            _dated(found),
+            _column(said.party for said in _said(found)),
+            _column(said.profile for said in _said(found)),
+        )
 
-class _Meters(NamedTuple):
-    """Columns of installations."""
+
+class MeterColumns(NamedTuple):
+    """Of installations."""
 
     numbers: Int64
     installation_point: Int64
@@ -191,157 +298,123 @@ class _Meters(NamedTuple):
     final_import_wh: Int64
     final_export_wh: Int64
 
+    @classmethod
+    def of(cls, found: Sequence[Read[SaidOfMeter]]) -> MeterColumns:
+        """What the columns hold of some installations."""
+        said = list(_said(found))
+        return cls(
+            _column(int(meter.name) for meter in found),
+            _column(meter.first.point for meter in found),
+            _column(meter.first.modulus_wh for meter in found),
+            _dated(found),
+            _column(meter.gateway for meter in said),
+            _column(meter.limit_wh for meter in said),
+            _column(meter.ratio for meter in said),
+            _column(meter.first[0] for meter in said),
+            _column(meter.first[1] for meter in said),
+            _column(meter.final[0] for meter in said),
+            _column(meter.final[1] for meter in said),
+        )
+
 
 def read_columns(source: AllRegistered) -> RegistryColumns:
     """Read every entity of a state once, one kind after the other: a kind's entities go before those of the next come."""
-    zones = sorted(_entities(source, ZONE, _record), key=_by_name)
-    zone_place = _places(_names(zones))
-    areas = sorted(_entities(source, AREA, _record), key=lambda area: (zone_place[area.first.zone], area.number))
-    area_zone = [zone_place[area.first.zone] for area in areas]
-    rules = sorted(_entities(source, RULES, lambda _: None), key=_by_name)
-    rules_place = _places(_names(rules))
-    profiles = sorted(_entities(source, STANDING_PROFILE, lambda _: None), key=_by_name)
-    calendars = tuple(sorted({record.calendar for record in _said(areas)}, key=str.encode))
-    calendar_place = _places(calendars)
-    area_place = _places(_names(areas))
-    parties = _read_parties(source, area_place)
-    gateways = _names(sorted(_unopened(source, GATEWAY), key=_by_name))
-    points = _read_points(source, area_place, area_zone, _places(parties.parties), _places(_names(profiles)))
-    meters = _read_meters(source, _places(points.points), _places(gateways))
-    return RegistryColumns(
-        zones=_names(zones),
-        timelines=tuple(Timeline.of(zone.first) for zone in zones),
-        areas=_names(areas),
-        area_zone=_column(area_zone),
-        rules=_names(rules),
-        rules_entries=_dated(rules),
-        rules_digests=_digests(rules),
-        profiles=_names(profiles),
-        profile_entries=_dated(profiles),
-        profile_digests=_digests(profiles),
-        calendars=calendars,
-        area_entries=_dated(areas),
-        area_rules=_column(rules_place[record.rules] for record in _said(areas)),
-        area_calendar=_column(calendar_place[record.calendar] for record in _said(areas)),
-        **parties._asdict(),
-        gateways=gateways,
-        **points._asdict(),
-        **meters._asdict(),
-    )
+    zones = ZoneColumns.of(sorted(_all(source, ZONE, whole), key=by_name))
+    zone_of = place_of(zones.zones)
+    rules = RulesColumns.of(sorted(_unopened(source, RULES), key=by_name))
+    profiles = ProfileColumns.of(sorted(_unopened(source, STANDING_PROFILE), key=by_name))
+    found = sorted(_all(source, AREA, whole), key=lambda area: (zone_of(area.first.zone), area.number))
+    calendars = vocabulary(record.calendar for record in _said(found))
+    areas = AreaColumns.of(found, zone_of, place_of(rules.rules), place_of(calendars))
+    area_of = place_of(areas.areas)
+    parties, aggregators = _read_parties(source, area_of)
+    gateways = names(sorted(_unopened(source, GATEWAY), key=by_name))
+    area_zone = areas.area_zone.tolist()
+    said_of_point = SaidOfPoint.by(area_of, place_of(parties.parties), place_of(profiles.profiles))
+    in_zones = sorted(_all(source, POINT, said_of_point), key=lambda point: (area_zone[point.first.area], point.number))
+    points = PointColumns.of(in_zones)
+    del in_zones
+    said_of_meter = SaidOfMeter.by(place_of(points.points), place_of(gateways))
+    meters = MeterColumns.of(sorted(_all(source, INSTALLATION, said_of_meter), key=lambda meter: int(meter.name)))
+    groups = (zones, areas, rules, profiles, parties, points, meters)
+    return joined(groups, calendars=calendars, aggregators=aggregators, gateways=gateways)
 
 
-def _read_parties(source: AllRegistered, area_place: Mapping[str, int]) -> _Parties:
-    parties = sorted(_entities(source, PARTY, _record), key=lambda party: party.number)
-    aggregators = sorted({party.aggregator for party in _said(parties) if party.aggregator is not None}, key=str.encode)
-    aggregator_place = _places(aggregators)
-    return _Parties(
-        parties=_names(parties),
-        party_entries=_dated(parties),
-        party_area=_column(area_place.get(party.area, -1) for party in _said(parties)),
-        party_trades=_column(party.trades for party in _said(parties)),
-        party_credit_nano=_column(-1 if party.credit_nano is None else party.credit_nano for party in _said(parties)),
-        aggregators=tuple(aggregators),
-        party_aggregator=_column(aggregator_place.get(party.aggregator or "", -1) for party in _said(parties)),
-    )
+def joined(groups: Iterable[Any], **rest: tuple[str, ...]) -> RegistryColumns:
+    """The columns of all kinds together."""
+    columns: dict[str, Any] = {name: column for group in groups for name, column in group._asdict().items()}
+    return RegistryColumns(**{**columns, **rest})
 
 
-def _read_points(
-    source: AllRegistered,
-    area_place: Mapping[str, int],
-    area_zone: Sequence[int],
-    party_number: Mapping[str, int],
-    profile_place: Mapping[str, int],
-) -> _Points:
-    def of_record(record: Point) -> _Point:
-        return _Point(
-            area_place[record.area],
-            -1 if record.party is None else party_number.get(record.party, -1),
-            -1 if record.standing_profile is None else profile_place.get(record.standing_profile, -1),
-        )
-
-    points = sorted(_entities(source, POINT, of_record), key=lambda point: (area_zone[point.first.area], point.number))
-    return _Points(
-        points=_names(points),
-        point_area=_column(point.first.area for point in points),
-        point_entries=_dated(points),
-        point_party=_column(said.party for said in _said(points)),
-        point_profile=_column(said.profile for said in _said(points)),
-    )
+def _read_parties(source: AllRegistered, area_of: PlaceOf) -> tuple[PartyColumns, tuple[str, ...]]:
+    found = sorted(_all(source, PARTY, whole), key=lambda party: party.number)
+    aggregators = vocabulary(party.aggregator for party in _said(found) if party.aggregator is not None)
+    return PartyColumns.of(found, area_of, place_of(aggregators)), aggregators
 
 
-def _read_meters(source: AllRegistered, point_place: Mapping[str, int], gateway_place: Mapping[str, int]) -> _Meters:
-    def of_record(record: Installation | RemovedInstallation) -> _Meter:
-        place, final = point_place[record.point], record.final_registers or _NO_REGISTERS
-        if isinstance(record, RemovedInstallation):
-            return _Meter(place, -1, final=final)
-        return _Meter(
-            place,
-            gateway_place[record.gateway],
-            record.modulus_wh,
-            record.limit_wh,
-            record.ratio,
-            record.first_registers or _NO_REGISTERS,
-            final,
-        )
-
-    installed = sorted(_entities(source, INSTALLATION, of_record), key=lambda installation: int(installation.name))
-    return _Meters(
-        numbers=_column(int(entity.name) for entity in installed),
-        installation_point=_column(entity.first.point for entity in installed),
-        modulus_wh=_column(entity.first.modulus_wh for entity in installed),
-        installation_entries=_dated(installed),
-        installation_gateway=_column(said.gateway for said in _said(installed)),
-        limit_wh=_column(said.limit_wh for said in _said(installed)),
-        ratio=_column(said.ratio for said in _said(installed)),
-        first_import_wh=_column(said.first[0] for said in _said(installed)),
-        first_export_wh=_column(said.first[1] for said in _said(installed)),
-        final_import_wh=_column(said.final[0] for said in _said(installed)),
-        final_export_wh=_column(said.final[1] for said in _said(installed)),
-    )
-
-
-def _entities(source: AllRegistered, entity: Entity[R], of_record: Callable[[R], T]) -> Iterator[_Entity[T]]:
-    """The entities of a kind with what ``of_record`` takes of their records."""
+def _all(source: AllRegistered, entity: Entity[R], take: Callable[[R], T]) -> Iterator[Read[T]]:
+    """The entities of a kind with what ``take`` takes of their rows."""
     unopened = _unopened(source, entity)
     while some := list(islice(unopened, _TOGETHER)):
-        bodies = iter(source.bodies([entry.digest for found in some for entry in found.leaf.entries]))
-        for name, leaf, _ in some:
-            rows = [decode_row(unsalted(body)) for body in islice(bodies, len(leaf.entries))]
-            yield _Entity(name, leaf, [of_record(entity.record_of(row.value)) for row in rows])
+        yield from opened(source, entity, some, take)
 
 
-def _unopened(source: AllRegistered, entity: Entity[Any]) -> Iterator[_Entity[Never]]:
-    """The entities of a kind of whose rows the columns take nothing."""
+def opened(
+    source: AllRegistered, entity: Entity[R], some: Sequence[Read[Any]], take: Callable[[R], T]
+) -> Iterator[Read[T]]:
+    """Entities with what ``take`` takes of their rows, which are loaded at once."""
+    bodies = iter(source.bodies([entry.digest for found in some for entry in found.leaf.entries]))
+    for found in some:
+        rows = [decode_row(unsalted(body)) for body in islice(bodies, len(found.leaf.entries))]
+        yield Read(found.name, found.leaf, [take(entity.record_of(row.value)) for row in rows])
+
+
+def _unopened(source: AllRegistered, entity: Entity[Any]) -> Iterator[Read[Any]]:
+    """The entities of a kind without their rows."""
     family = ENTITY_FAMILIES[entity.kind]
     for key, value in source.each(family.prefix):
-        yield _Entity(key.removeprefix(family.prefix), family.decode(**value), ())
+        yield Read(key.removeprefix(family.prefix), family.decode(**value), ())
 
 
-def _record(record: T) -> T:
-    return record
-
-
-def _by_name(entity: _Entity[Any]) -> bytes:
+def by_name(entity: Read[Any]) -> bytes:
+    """Kinds that have no numbers stand in this order."""
     return entity.name.encode()
 
 
-def _names(entities: Iterable[_Entity[Any]]) -> tuple[str, ...]:
+def names(entities: Iterable[Read[Any]]) -> tuple[str, ...]:
+    """The names of entities."""
     return tuple(entity.name for entity in entities)
 
 
-def _places(names: Iterable[str]) -> Mapping[str, int]:
-    return {name: place for place, name in enumerate(names)}
+def vocabulary(named: Iterable[str]) -> tuple[str, ...]:
+    """Some names, each once, ascending by their bytes."""
+    return tuple(sorted(set(named), key=str.encode))
 
 
-def _said(entities: Iterable[_Entity[T]]) -> Iterator[T]:
+def place_of(known: Iterable[str]) -> PlaceOf:
+    """Places in a column of names."""
+    places = {name: place for place, name in enumerate(known)}
+    return lambda name: places.get(name, -1)
+
+
+def _place(name: str | None, place_of_name: PlaceOf) -> int:
+    return -1 if name is None else place_of_name(name)
+
+
+def whole(record: R) -> R:
+    """Take all that a row says."""
+    return record
+
+
+def _said(entities: Iterable[Read[T]]) -> Iterator[T]:
     return (said for entity in entities for said in entity.said)
 
 
-def _dated(entities: Iterable[_Entity[Any]]) -> Dated:
+def _dated(entities: Iterable[Read[Any]]) -> Dated:
     return dated([entity.leaf.entries for entity in entities])
 
 
-def _digests(entities: Iterable[_Entity[Any]]) -> tuple[bytes, ...]:
+def _digests(entities: Iterable[Read[Any]]) -> tuple[bytes, ...]:
     return tuple(entry.digest for entity in entities for entry in entity.leaf.entries)
 
 

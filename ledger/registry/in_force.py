@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ledger.leaves.columns import Int64
 from ledger.registry.breaks import Breaks, Spans, breaks_of, spans_at
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
+from ledger.registry.columns_change import change_columns
 from ledger.registry.lookups import Lookups
 from ledger.registry.zones import Zone, ZoneInForce
 
@@ -50,6 +51,10 @@ class Registry:
     def from_state(cls, source: AllRegistered) -> Registry:
         """Read every entity of a state once."""
         return cls(read_columns(source))
+
+    def after(self, source: AllRegistered, keys: Iterable[str]) -> Registry:
+        """The registry after blocks wrote the entities of these keys, which ``source`` has as they are now."""
+        return Registry(change_columns(self.columns, source, keys))
 
     def at(self, time_s: int, height: int) -> InForce:
         """What is in force at ``time_s`` (UTC seconds) as of ``height``."""

@@ -96,6 +96,7 @@ class State:
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._cached_bytes = 0
         self._registry: Registry | None = None
+        self._registered: set[str] = set()
         self.opened = OpenedEntities()
 
     def __len__(self) -> int:
@@ -163,6 +164,9 @@ class State:
         """Who and what is registered, as columns."""
         if self._registry is None:
             self._registry = Registry.from_state(self)
+        elif self._registered:
+            self._registry = self._registry.after(self, self._registered)
+        self._registered = set()
         return self._registry
 
     def with_registry(self, registry: Registry) -> State:
@@ -193,8 +197,7 @@ class State:
         self._tree.take(change.tree)
         for leaf in change.leaves:
             self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
-        if any(leaf.key.startswith(COLUMN_PREFIXES) for leaf in change.leaves):
-            self._registry = None
+        self._registered |= {leaf.key for leaf in change.leaves if leaf.key.startswith(COLUMN_PREFIXES)}
 
     def _find_number(self, key: str) -> int | None:
         cached = self._cache.get(key)

@@ -8,6 +8,7 @@ from typing import Final
 
 from gridcore.errors import GridError
 from ledger.leaves.families import FAMILIES
+from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.state.state import StateChange
 from ledger.store.errors import StoreError
 from ledger.store.pruned_tables import PrunedTables
@@ -91,6 +92,11 @@ class LeafTable:
     def is_registered_after(self, height: int) -> bool:
         """Whether a block after ``height`` wrote an entity of the registry's columns."""
         return bool(self._tables.row("SELECT registered FROM blocks ORDER BY height DESC LIMIT 1")[0] > height)
+
+    def registered_after(self, height: int) -> list[str]:
+        """The keys of the entities of the registry's columns that blocks after ``height`` wrote; an index is read for it."""
+        keys = self._tables.each("SELECT key FROM leaves INDEXED BY leaves_by_height WHERE height > ?", height)
+        return [key for (key,) in keys if key.startswith(COLUMN_PREFIXES)]
 
     def _explain_absence(self, key: str) -> GridError:
         """Why a leaf has no body: pruned, unless it is none of those that were."""

@@ -1,7 +1,7 @@
 """``registry``: the registry's columns in a file, so that a start decodes no registry row. Derived: it is made again when it does not fit.
 
 Layout: magic ``GLR2``, height h (u64, big-endian), S_h, SM3 of the columns, then the columns (``ledger.registry.columns_file``).
-It holds the registry after block h; where a later block wrote an entity of the columns, it is read again from the leaves.
+It holds the registry after block h; entities of the columns that later blocks wrote are read from the leaves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Regist
     found = _read(path, db)
     if found is not None and not db.leaves.is_registered_after(found[1]):
         return Registry(found[0])
-    registry = Registry.from_state(state)
+    if found is None:
+        registry = Registry.from_state(state)
+    else:
+        registry = Registry(found[0]).after(state, db.leaves.registered_after(found[1]))
     try:
         write_registry(path, registry.columns, db, files)
     except OSError as error:

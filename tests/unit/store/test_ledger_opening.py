@@ -14,6 +14,8 @@ import pytest
 from gridcore import merkle
 from gridcore.errors import GridError, UsageError
 from ledger.leaves.delivery import DELIVERY
+from ledger.registry.columns import read_columns
+from ledger.registry.columns_file import encode_columns
 from ledger.registry.in_force import Registry
 from ledger.store import opening, state_db
 from ledger.store.check import check_ledger, renew_guard
@@ -22,6 +24,8 @@ from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
 from tests.worlds.clocks import ManualClock
+from tests.worlds.consortium import START_S as CONSORTIUM_START_S
+from tests.worlds.consortium import Consortium, feeder
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
 from tests.worlds.keys import key
@@ -184,6 +188,23 @@ def test_a_start_with_a_registry_file_decodes_no_registry_row(copied: Path, monk
     monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("leaves were read"))
     with closing(open_ledger(copied)) as ledger:
         assert ledger.registry.numbers.tolist() == [1, 2]
+
+
+def test_what_was_registered_since_the_registry_file_was_written_is_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consortium = Consortium(meters=[feeder(1)], roles={"admin": ["administrator"]})
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        wire = consortium.sender().register(
+            list(feeder(2, from_s=CONSORTIUM_START_S + 1, installed_s=CONSORTIUM_START_S + 1).rows())
+        )
+        assert decide(ledger, [wire]) == [0]
+    before = (tmp_path / "registry").read_bytes()
+    monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("leaves were read"))
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        assert ledger.registry.numbers.tolist() == [1, 2]
+        assert encode_columns(ledger.registry.columns) == encode_columns(read_columns(ledger.application.state))
+    assert (tmp_path / "registry").read_bytes() != before
 
 
 def test_the_registry_file_of_another_ledger_is_not_believed(copied: Path, tmp_path: Path) -> None:
