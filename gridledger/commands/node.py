@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridledger import node_data
+from gridledger import auditing, node_data
 from gridledger.commands import print_result
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="init|run|check|status|accept-clock|archive|prune|restore|renew-guard",
+        metavar="init|run|check|status|accept-clock|audit|archive|prune|restore|renew-guard",
     )
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, required=True, metavar="FILE", help="the node's TOML file, for clock_key"
     )
     _add_address(accept)
+    auditing.add_arguments(actions.add_parser("audit", help="who did what to registry, keys, epochs and clock"))
     archive = actions.add_parser("archive", help="copy certified blocks into an archive; the node may run")
     archive.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     archive.add_argument(
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         "run": _run,
         "status": _status,
         "accept-clock": _accept_clock,
+        "audit": auditing.run,
         "check": node_data.check,
         "archive": node_data.archive,
         "prune": node_data.prune,

@@ -13,7 +13,7 @@ UTILITY: Final = "utility"
 SIGNER_ROLES: Final[Mapping[str, list[str]]] = {
     "operator": ["administrator"],
     "clock": ["clock"],
-    "utility": ["utility"],
+    "utility": ["administrator", "utility"],
     "regulator": ["regulator"],
     "web": ["regulator"],  # the pages' own key: reads all, writes nothing
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from ledger.application import Decided
 from ledger.leaves.families import FOLLOWED_FAMILIES
-from ledger.store.rows import Change, Decision, IndexedBatch, batch_entries, result_entries
+from ledger.store.rows import Act, Change, Decision, IndexedBatch, act_entries, batch_entries, result_entries
 from ledger.store.tables import Tables
 
 PAGE_BATCHES_MAX: Final = 1000
+
+
+R = TypeVar("R", Act, Change)
 
 
 class Indexes:
@@ -45,18 +49,20 @@ class Indexes:
         )
         return [IndexedBatch(*row) for row in rows]
 
+    def acts(self, after_height: int, rows_max: int) -> tuple[int, list[Act]]:
+        """The height up to which it tells, and the acts after ``after_height`` up to there, in order; cut as ``changes``."""
+        return _cut(self._acts_between, after_height, self._tables.height(), rows_max)
+
+    def _acts_between(self, after_height: int, height: int, limit: int) -> list[Act]:
+        query = "SELECT * FROM acts WHERE height > ? AND height <= ? ORDER BY height, position LIMIT ?"
+        return [Act(*row) for row in self._tables.rows(query, after_height, height, limit)]
+
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
         """The height up to which it tells, and what was written after ``after_height`` up to there, ascending by height.
 
         Cut after ``rows_max`` rows, but only between heights: one height may have more. A leaf counts for its last write alone.
         """
-        newest = self._tables.height()
-        found = self._changes_between(after_height, newest, rows_max + 1)
-        if len(found) <= rows_max:
-            return newest, found
-        cut = found[-1].height  # this height may go on beyond the rows that were asked for
-        whole = [change for change in found if change.height < cut]
-        return (cut - 1, whole) if whole else (cut, self._changes_between(after_height, cut, -1))
+        return _cut(self._changes_between, after_height, self._tables.height(), rows_max)
 
     def _changes_between(self, after_height: int, height: int, limit: int) -> list[Change]:
         names = [family.name for family in FOLLOWED_FAMILIES]
@@ -83,6 +89,7 @@ class Indexes:
                 if entry.id
             ),
         )
+        connection.executemany("INSERT INTO acts VALUES (?, ?, ?, ?, ?, ?)", act_entries(decided))
         connection.executemany(
             "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
             (
@@ -90,3 +97,18 @@ class Indexes:
                 for entry in batch_entries(decided)
             ),
         )
+
+
+def _cut(
+    between: Callable[[int, int, int], list[R]], after_height: int, newest: int, rows_max: int
+) -> tuple[int, list[R]]:
+    """The height up to which rows are told, and they: cut after ``rows_max``, but only between heights: one may have more.
+
+    between: the rows after a height, up to a height, at most so many (-1: all).
+    """
+    found = between(after_height, newest, rows_max + 1)
+    if len(found) <= rows_max:
+        return newest, found
+    cut = found[-1].height  # this height may go on beyond the rows that were asked for
+    whole = [row for row in found if row.height < cut]
+    return (cut - 1, whole) if whole else (cut, between(after_height, cut, -1))

@@ -28,7 +28,7 @@ from ledger.store.block_record import BlockRecord
 from ledger.store.files import Files
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
-from ledger.store.rows import Change, Decision, IndexedBatch, ResultEntry, decode_results
+from ledger.store.rows import Act, Change, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
 from ledger.tiles import prefix_tile, sided_path
 
@@ -157,6 +157,12 @@ class LedgerReader:
         self._check_height(after_height, first=0)
         with self._lock:
             return self._db.indexes.changes(after_height, rows_max)
+
+    def acts(self, after_height: int, rows_max: int) -> tuple[int, list[Act]]:
+        """Who did what after a height (0 ... newest): see ``Indexes.acts``. UsageError for another height."""
+        self._check_height(after_height, first=0)
+        with self._lock:
+            return self._db.indexes.acts(after_height, rows_max)
 
     def state_root(self) -> bytes:
         """State root of the newest certified block (of genesis at height 0)."""

@@ -10,6 +10,7 @@ from gridcore import cbor
 from gridcore.codes import Code
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Decided
+from ledger.kinds.table import KINDS
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class ResultEntry:
     id: bytes
 
 
+class Act(NamedTuple):
+    """A transaction that is kept for ever (``Kind.is_prunable`` is false), taken or refused. position: in its block."""
+
+    height: int
+    position: int
+    id: bytes
+    signer: str
+    kind: str
+    code: int
+
+
 class Place(NamedTuple):
     """Where a block stands: its S_h and where its record begins in blocks.log."""
 
@@ -81,6 +93,15 @@ def batch_entries(decided: Decided) -> Iterator[BatchEntry]:
             batch = ReadingBatch.decode(transaction)
             is_observed = batch.observations is not None
             yield BatchEntry(transaction.signer, batch.boundary_s, position, transaction.id, is_observed)
+
+
+def act_entries(decided: Decided) -> Iterator[Act]:
+    """The acts in a block."""
+    height = decided.header.height
+    for position, (transaction, result) in enumerate(zip(decided.block.decoded, decided.results, strict=True)):
+        kind = None if transaction is None else KINDS.get(transaction.kind)
+        if transaction is not None and kind is not None and not kind.is_prunable:
+            yield Act(height, position, transaction.id, transaction.signer, transaction.kind, int(result.code))
 
 
 def encode_results(results: Iterable[ResultEntry]) -> bytes:

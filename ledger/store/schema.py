@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL, signers BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
@@ -34,6 +34,8 @@ CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, positio
 CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
   id BLOB NOT NULL, observed INTEGER NOT NULL, PRIMARY KEY (gateway, boundary_s, height, position)) WITHOUT ROWID;
 CREATE INDEX batches_by_height ON batches (height);
+CREATE TABLE acts (height INTEGER NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, signer TEXT NOT NULL,
+  kind TEXT NOT NULL, code INTEGER NOT NULL, PRIMARY KEY (height, position)) WITHOUT ROWID;
 CREATE TABLE pruned (height INTEGER NOT NULL, before_s INTEGER NOT NULL);
 CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NULL, wire BLOB NOT NULL,
   PRIMARY KEY (height, position)) WITHOUT ROWID;
@@ -42,7 +44,7 @@ CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NU
 ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
 ``registered``: the height up to it that wrote an entity of the registry's columns last.
 
-``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
+``acts``: transactions of kinds that are not prunable: who did what. ``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
 by the height that did. ``pruned``: one row once blocks up to a height and leaves of slots before an instant were pruned: then ``leaf`` of
 those is NULL, and ``kept_transactions`` has what is still needed of those blocks. ``genesis_...``: what was overwritten of genesis, for ever: a key that it names is proved under it.
 """
