@@ -2,12 +2,14 @@
 PYTHON ?= python3
 ARGS ?=
 ROUNDS ?= 20
+SECONDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.gridledger-setup
 ASSETS := $(VENV)/assets
 ASSETS_STAMP := $(VENV)/.gridledger-assets
 ROW_KERNEL := $(VENV)/lib/gridledger/sm3_kernel.so
+FUZZ_STAMP := $(VENV)/.gridledger-fuzz
 NATIVE ?=
 NPM_OPTIONS := --ignore-scripts --no-audit --no-fund --loglevel=error
 VENDOR := gridweb/static/vendor
@@ -72,11 +74,22 @@ bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 soak: $(STAMP) ## long runs: a full day with 50 kills
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 $(ARGS)
 
-fuzz: $(STAMP) ## property tests again and again, each round from a printed seed; ROUNDS=20
+# The library of coverage-guided fuzzing, where there is one for this machine.
+$(FUZZ_STAMP): requirements-fuzz.lock | $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock >&2 \
+	  || echo "make fuzz: no atheris for this Python or processor; decoders get random mutants alone" >&2
+	@touch $@
+
+fuzz: $(STAMP) $(FUZZ_STAMP) ## property tests and mutants, each round from a printed seed, then every decoder by coverage; ROUNDS=20 SECONDS=20
 	@for round in $$(seq $(ROUNDS)); do \
 	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "fuzz: round $$round of $(ROUNDS), --hypothesis-seed=$$seed"; \
 	  GRIDLEDGER_HYPOTHESIS=fuzz $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis or fuzz" -o faulthandler_timeout=0 --hypothesis-seed=$$seed $(ARGS) || exit 1; \
 	done
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+	  for name in $$($(BIN)/python -c 'from tests.fuzz.decoders import DECODERS; print(*DECODERS)'); do \
+	    echo "fuzz: $$name by coverage, $(SECONDS) s"; $(BIN)/python -m tests.fuzz.guided $$name --seconds $(SECONDS) || exit 1; \
+	  done; \
+	fi
 
 format: $(STAMP) ## bring the code into its form
 	$(BIN)/ruff format .
@@ -88,12 +101,14 @@ messages: $(STAMP) ## bring new texts of pages into both catalogues; what has no
 pictures: $(STAMP) $(ASSETS_STAMP) ## take the README's pictures anew in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m tests.browser.pictures
 
-lock: ## resolve pyproject.toml, the compiler wheel and gridweb/assets/package.json into their lock files again (needs uv, npm)
+lock: ## resolve pyproject.toml, the compiler wheel, the fuzzing library and gridweb/assets/package.json into their lock files again (needs uv, npm)
 	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
 	@echo ziglang | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --upgrade - -o requirements-zig.lock
+	@echo atheris | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --upgrade - -o requirements-fuzz.lock
 	@cd gridweb/assets && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 cometbft: ## build the consortium engine CometBFT into the user's cache folder (needs Go)

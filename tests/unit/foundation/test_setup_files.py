@@ -41,6 +41,11 @@ def test_the_compiler_of_machines_without_one_is_pinned_by_digest() -> None:
     assert re.fullmatch(r"ziglang==[\d.]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", text)
 
 
+def test_the_library_of_guided_fuzzing_is_pinned_by_digest() -> None:
+    text = (ROOT / "requirements-fuzz.lock").read_text(encoding="utf-8")
+    assert re.fullmatch(r"atheris==[\d.]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", text)
+
+
 def test_every_declared_package_is_locked() -> None:
     project = PROJECT["project"]
     declared = [*project["dependencies"], *PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]

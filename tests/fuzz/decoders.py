@@ -1,0 +1,287 @@
+"""Every decoder of bytes from outside, as both ways of fuzzing run it: what it reads, what it may refuse, and examples to begin with.
+
+A decoder either returns or raises one of its refusals. Whatever else comes out is a finding, and so is a value that does not
+encode to the bytes it was read from, where the form is canonical.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from edge.config import EdgeConfig
+from edge.dlt645 import decode_frame
+from edge.payloads import decode_payload, read_point
+from firmware_profiles import DEVICES_FOLDER, FOLDER, DeviceProfile, load_device_profile
+from firmware_profiles.schema import Profile
+from gridcore import cbor
+from gridcore.column import decode_column
+from gridcore.config import decode_config
+from gridcore.envelope import decode_transaction, encode_transaction
+from gridcore.errors import EncodingError, GridError, UsageError
+from gridcore.genesis import decode_genesis
+from gridcore.header import decode_header, decode_receipt, genesis_header
+from gridcore.observations import decode_observations
+from gridcore.registry.entities import entity_of
+from gridcore.registry.row import decode_row
+from gridcore.serving.problems import Problem
+from gridcore.transactions.readings import split_attachment
+from gridcore.transactions.registry_register import decode_attached_rows
+from gridcore.verify import Examination, Halt, Trust, check_book, decode_trust, read_bundle, verify_bundle
+from gridevidence.view import decode_bundle
+from gridledger.founding.config import FoundingConfig
+from gridledger.serving import ServeConfig
+from ledger.client import Client
+from ledger.config import NodeConfig
+from ledger.genesis_check import check_genesis
+from ledger.http.submission import decode_submission
+from ledger.kinds.table import KINDS
+from ledger.state.columns import decode_batch
+from ledger.store.block_record import BlockRecord, decode_record, encode_record
+from settlement.catalogue import CONTRACTS
+from tests.worlds.consortium import FIRST_S
+from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
+from tests.worlds.two_areas import TWO_AREAS
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BUNDLES: Final = ROOT / "tests" / "vectors" / "bundle_verify"
+HONEST_BOOK: Final = "honest-with-the-book"
+URL: Final = "http://127.0.0.1:9"
+
+
+class FindingError(AssertionError):
+    """A decoder that took what it should have refused."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """``read`` raises one of ``refusals``, or nothing; ``examples``: bytes that it takes."""
+
+    read: Callable[[bytes], object]
+    refusals: tuple[type[Exception], ...]
+    examples: Callable[[], list[bytes]]
+
+    def try_one(self, data: bytes) -> bool:
+        """Whether the decoder took the bytes. What is neither taken nor refused passes through."""
+        try:
+            self.read(data)
+        except self.refusals:
+            return False
+        return True
+
+
+def _same(data: bytes, encoded: bytes) -> None:
+    if encoded != data:
+        raise FindingError(f"encodes to {encoded.hex()[:80]}")
+
+
+def _read_cbor(data: bytes) -> None:
+    _same(data, cbor.encode(cbor.decode(data)))
+
+
+def _read_envelope(data: bytes) -> None:
+    transaction = decode_transaction(data)
+    _same(data, encode_transaction(transaction.signed, transaction.signature, transaction.attachment))
+    kind = KINDS.get(transaction.kind)
+    if kind is not None:
+        content = kind.content.decode(transaction)
+        if (content.identity(), cbor.encode(content.body())) != (transaction.identity, cbor.encode(transaction.body)):
+            raise FindingError("another body")
+
+
+def _read_header(data: bytes) -> None:
+    _same(data, decode_header(data).encode())
+
+
+def _read_receipt(data: bytes) -> None:
+    _same(data, decode_receipt(data).encode())
+
+
+def _read_batch(data: bytes) -> None:
+    """Two bytes say how many rows are announced, then the attachment: numpy and plain Python must read the same."""
+    count, attachment = int.from_bytes(data[:2], "big") % 4_096 + 1, data[2:]
+    found = decode_batch(attachment, count)
+    columns: list[npt.NDArray[Any]] = [found.meter, found.offset_ms, found.quality, found.import_wh, found.export_wh]
+    for column, encoded in zip([column.tolist() for column in columns], split_attachment(attachment)[1], strict=True):
+        if column != decode_column(encoded, count):
+            raise FindingError("two readings of one column")
+    if found.observations:
+        decode_observations(found.observations)
+
+
+def _read_rows(data: bytes) -> None:
+    attached = decode_attached_rows(data)
+    _same(data, attached.encode())
+    for encoded in attached.rows:
+        row = decode_row(encoded)
+        _same(encoded, row.encode())
+        entity, _ = entity_of(row.key) or (None, "")
+        if entity is not None:
+            entity.decode(row.value)
+
+
+def _read_genesis(data: bytes) -> None:
+    genesis = decode_genesis(data)
+    _same(data, genesis.encode())
+    check_genesis(genesis, CONTRACTS)
+
+
+def _read_block(data: bytes) -> None:
+    _same(data, encode_record(decode_record(data)))
+
+
+def _read_bundle(data: bytes) -> None:
+    verify_bundle(data, _trust())
+    decode_bundle(data)
+
+
+def _read_book(data: bytes) -> None:
+    examination = _examination()
+    examination.book_data = data
+    check_book(examination)
+
+
+@cache
+def _examination() -> Examination:
+    """Of a bundle with a clearing, which the verifier has not looked at yet."""
+    return Examination(read_bundle((_case(HONEST_BOOK) / "bundle.evd").read_bytes()), _trust(), b"")
+
+
+def _read_configuration(data: bytes) -> None:
+    kinds: Mapping[int, type[Any]] = {0: NodeConfig, 1: EdgeConfig, 2: ServeConfig, 3: FoundingConfig}
+    decode_config(data[1:], kinds[data[0] % 4 if data else 0], Path("process.toml"))
+
+
+def _read_profile(data: bytes) -> None:
+    kind: type[Any] = Profile if data[:1] == b"0" else DeviceProfile
+    decode_config(data[1:], kind, Path("profile.toml"))
+
+
+class _Answering(Client):
+    """A client whose node gives the same answer to everything."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(URL)
+        self._answer = answer
+
+    async def _request(self, *_: Any, **__: Any) -> bytes:
+        return self._answer
+
+
+def _read_answer(data: bytes) -> None:
+    client = _Answering(data)
+    for question in (client.status(), client.submit([b""]), client.wait_clock(0), client.query("areas")):
+        try:
+            question.send(None)  # nothing in it waits
+        except StopIteration:
+            continue
+        except GridError:
+            continue
+        raise FindingError("a question that waits")
+
+
+def _read_payload(data: bytes) -> None:
+    content = decode_payload(data)
+    for profile in _devices():
+        for point in profile.points:
+            try:
+                read_point(content, point)
+            except EncodingError:
+                continue
+
+
+@cache
+def _devices() -> tuple[DeviceProfile, ...]:
+    return tuple(load_device_profile(path.stem) for path in sorted(DEVICES_FOLDER.glob("*.toml")))
+
+
+def _case(name: str) -> Path:
+    return BUNDLES / name
+
+
+@cache
+def _trust() -> Trust:
+    return decode_trust((_case(HONEST_BOOK) / "trust.json").read_bytes())
+
+
+def _transactions() -> list[bytes]:
+    sender = TWO_AREAS.sender()
+    order = sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
+    batch = sender.batch("gw-1", FIRST_S, [(1, 100, 7), (2, 5, 0)])
+    return [order, batch, clock_advance(START_S + 5), new_key("util", 1, START_S + 5)]
+
+
+def _headers() -> list[bytes]:
+    return [genesis_header(FEEDERS.genesis, bytes(32)).encode()]
+
+
+def _attachment(wire: bytes) -> bytes:
+    return decode_transaction(wire).attachment
+
+
+def _batches() -> list[bytes]:
+    several = TWO_AREAS.sender().batch("gw-1", FIRST_S, [(1, 100, 7), (2, 5, 0), (3, 1 << 40, 9)])
+    return [b"\0\0" + _attachment(batches("gw-1", 1)[0]), b"\0\2" + _attachment(several)]
+
+
+def _toml(path: Path) -> bytes:
+    return (ROOT / path).read_bytes()
+
+
+def _configurations() -> list[bytes]:
+    node = b'data_dir = "ledger"\n[listen]\nport = 7070\n[key]\nuri = "file:node.pem"\npassword = "file:p"\n'
+    founding = _toml(Path("gridledger/founding/example.toml"))
+    return [
+        b"\0" + node,
+        b"\1" + _toml(Path("examples/edge.toml")),
+        b"\2" + _toml(Path("examples/web.toml")),
+        b"\3" + founding,
+    ]
+
+
+def _profiles() -> list[bytes]:
+    meters = [b"0" + path.read_bytes() for path in sorted(FOLDER.glob("*.toml"))]
+    return meters + [b"1" + path.read_bytes() for path in sorted(DEVICES_FOLDER.glob("*.toml"))]
+
+
+def _frames() -> list[bytes]:
+    paths = (ROOT / "tests" / "vectors" / "dlt645_frame").glob("*/case.toml")
+    cases = [tomllib.loads(path.read_text("utf-8")) for path in sorted(paths)]
+    return [bytes.fromhex(case["input"]["frame"]) for case in cases if "expect" in case]
+
+
+_PAYLOAD: Final = b'{"id":1,"result":{"a_voltage":230.1,"b_voltage":229.8,"total_act":1234.56,"total_act_ret":0}}'
+_ANSWER: Final = (
+    b'{"answers":[{"id":"","code":0,"name":"ACCEPTED","retry":false,"height":1,"waiting_for":null,"rows":[[0,1,80]],'
+    b'"other_history":false}],"ledger_time_s":5,"chain":"c","height":1}'
+)
+
+DECODERS: Final[Mapping[str, Decoder]] = {
+    "cbor": Decoder(_read_cbor, (EncodingError,), lambda: [cbor.encode([1, -1, "a", b"b", {"k": [True, 2**63]}])]),
+    "envelope": Decoder(_read_envelope, (EncodingError,), _transactions),
+    "header": Decoder(_read_header, (EncodingError,), _headers),
+    "receipt": Decoder(_read_receipt, (EncodingError,), list),
+    "batch": Decoder(_read_batch, (EncodingError,), _batches),
+    "registry_rows": Decoder(_read_rows, (EncodingError,), lambda: [_attachment(new_key("util", 1, START_S + 5))]),
+    "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
+    "block": Decoder(
+        _read_block, (EncodingError,), lambda: [encode_record(BlockRecord(1, 2, bytes(32), [], (b"wire",)))]
+    ),
+    "submission": Decoder(decode_submission, (Problem,), lambda: [cbor.encode(_transactions())]),
+    "bundle": Decoder(
+        _read_bundle, (EncodingError,), lambda: [(_case("honest-a-later-run") / "bundle.evd").read_bytes()]
+    ),
+    "book": Decoder(_read_book, (Halt,), lambda: [(_case(HONEST_BOOK) / "slot.book").read_bytes()]),
+    "trust": Decoder(decode_trust, (Halt,), lambda: [(_case("honest-a-later-run") / "trust.json").read_bytes()]),
+    "profile": Decoder(_read_profile, (UsageError,), _profiles),
+    "configuration": Decoder(_read_configuration, (UsageError,), _configurations),
+    "node_answer": Decoder(_read_answer, (), lambda: [_ANSWER]),
+    "mqtt_payload": Decoder(_read_payload, (EncodingError,), lambda: [_PAYLOAD]),
+    "dlt645_frame": Decoder(decode_frame, (EncodingError,), _frames),
+}
