@@ -95,6 +95,7 @@ class Agent:
         self._submitter = submitter
         self._policy = config.sampling
         self._unstored: deque[_Unstored] = deque()
+        self._is_unsynced = False
         self._is_filling = False
 
     async def run(self) -> None:
@@ -231,8 +232,19 @@ class Agent:
             _log.critical("readings_lost", boundary_s=sample.boundary_s, readings=len(sample.meters))
             return
         seen = self._observer.seen() if observations else None
-        self._unstored.append(_Unstored(sample, tuple(sorted(absent)), self._clock.state(), observations, seen))
+        state = self._clock.state()
+        self._note_clock(state)
+        self._unstored.append(_Unstored(sample, tuple(sorted(absent)), state, observations, seen))
         await self._store()
+
+    def _note_clock(self, state: ClockState) -> None:
+        """Say once that readings are taken by a clock that nothing disciplines, and once that it is disciplined again."""
+        is_unsynced = state.state == "unsynced"
+        if is_unsynced and not self._is_unsynced:
+            _log.error("clock_not_synchronised", effect="the ledger sets these readings aside (ROW_CLOCK)")
+        elif self._is_unsynced and not is_unsynced:
+            _log.warning("clock_synchronised", offset_ms=state.offset_ms)
+        self._is_unsynced = is_unsynced
 
     async def _store(self) -> None:
         while self._unstored:

@@ -67,6 +67,7 @@ class Code(IntEnum):
     ROW_OTHER_GATEWAY = 86
     ROW_QUALITY = 87
     ROW_NOT_AT_BOUNDARY = 88
+    ROW_CLOCK = 89
     ROW_FIRST_VALUE = 90
 
 

@@ -57,6 +57,7 @@ CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_OTHER_GATEWAY: N_("meter belongs to another gateway"),
     Code.ROW_QUALITY: N_("quality not allowed for a billing register"),
     Code.ROW_NOT_AT_BOUNDARY: N_("read too far from the boundary"),
+    Code.ROW_CLOCK: N_("the gateway's clock is off"),
     Code.ROW_FIRST_VALUE: N_("does not follow from the registers at installation"),
 }
 

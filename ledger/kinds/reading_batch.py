@@ -31,9 +31,16 @@ def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) ->
     last_boundary_s = max(delivery.last_boundary_s, content.boundary_s)
     taken = DeliveryLeaf(content.counter, content.epoch, transaction.id, last_boundary_s)
     DELIVERY.save(draft, taken, transaction.signer)
-    draft.batches.append(
-        Batch(transaction.id, transaction.signer, content.epoch, content.counter, content.boundary_s, columns)
+    batch = Batch(
+        id=transaction.id,
+        gateway=transaction.signer,
+        epoch=content.epoch,
+        counter=content.counter,
+        boundary_s=content.boundary_s,
+        clock=content.clock,
+        columns=columns,
     )
+    draft.batches.append(batch)
     return Code.ACCEPTED
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from gridcore.column import HEAD_BYTES, I64_MAX, check_column, narrowest_width
 from gridcore.errors import EncodingError
 from gridcore.rows import PackedRows
+from gridcore.transactions.reading_batch import ClockState
 from gridcore.transactions.readings import split_attachment
 from ledger.leaves.columns import Int64, UInt8
 
@@ -54,13 +55,14 @@ class BatchColumns:
 
 
 class Batch(NamedTuple):
-    """A batch whose header holds and whose rows are those that its gateway signed. ``id``: of its transaction."""
+    """A batch whose header holds and whose rows are those that its gateway signed. id: of its transaction; clock: its gateway's."""
 
     id: bytes
     gateway: str
     epoch: int
     counter: int
     boundary_s: int
+    clock: ClockState
     columns: BatchColumns
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gridcore.codes import Code
 from gridcore.quality import FLAG_INTERPOLATED
+from gridcore.transactions.reading_batch import ClockState
 from ledger.leaves.columns import Int64, UInt8, chunks_of
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
 from ledger.state.chunks import ACCEPTED, SortedRows, keep_sorted_rows
@@ -26,18 +27,21 @@ NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
 """A reading belongs to the nearest boundary: it is at most half a slot away."""
+UNKNOWN_MS: Final = 1 << 32
+"""An error of a clock that is further off than any boundary may be."""
 
 
 @dataclass(frozen=True)
 class _Readings:
     """The rows of batches of one boundary, in block order: int64[n] but quality uint8[n]; registers in Wh as the meter shows them.
 
-    batch: index into ``seeds`` of each row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
+    clock_ms: how far the clock of each row's gateway is off by its own word; batch: index into ``seeds`` of each row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
     """
 
     boundary_s: int
     meter: Int64
     offset_ms: Int64
+    clock_ms: Int64
     quality: UInt8
     import_wh: Int64
     export_wh: Int64
@@ -84,6 +88,7 @@ def _readings(draft: Draft, batches: list[Batch]) -> _Readings:
         boundary_s=batches[0].boundary_s,
         meter=np.concatenate([part.meter for part in columns]),
         offset_ms=np.concatenate([part.offset_ms for part in columns]),
+        clock_ms=np.repeat(np.array([_clock_ms(batch.clock) for batch in batches], dtype=np.int64), sizes),
         quality=np.concatenate([part.quality for part in columns]),
         import_wh=np.concatenate([part.import_wh for part in columns]),
         export_wh=np.concatenate([part.export_wh for part in columns]),
@@ -91,6 +96,11 @@ def _readings(draft: Draft, batches: list[Batch]) -> _Readings:
         gateway=np.repeat(np.array(gateways, dtype=np.int64), sizes),
         seeds=tuple(part.seed for part in columns),
     )
+
+
+def _clock_ms(clock: ClockState) -> int:
+    """How far a gateway's clock is off, by its own word."""
+    return UNKNOWN_MS if clock.state == "unsynced" else min(abs(clock.offset_ms), UNKNOWN_MS)
 
 
 def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
@@ -104,6 +114,7 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
     offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
+        (np.abs(readings.offset_ms) + readings.clock_ms > offset_ms_max, Code.ROW_CLOCK),
         (np.abs(readings.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
         (readings.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),
         (_repeated(meter), Code.ROW_TWICE),

@@ -84,7 +84,9 @@ def _check_reading(case: Case, reading: Reading, opened: Opened, boundary_s: int
     require(reading.registers == _DEFAULT_REGISTERS, "a batch of other registers")
     require(str(reading.meter) == opened.entity.name, "a reading of another meter")
     require(reading.quality & 0x0F == 0 and not reading.quality & _INTERPOLATED, "a reading that was not measured")
-    require(abs(reading.offset_ms) <= 500 * case.bundle.chain.slot_s, "a reading too far from its boundary")
+    off_ms = abs(reading.offset_ms) + abs(reading.clock_offset_ms)
+    require(off_ms <= 500 * case.bundle.chain.slot_s, "a reading too far from its boundary")
+    require(reading.clock_state != "unsynced", "a reading by a clock that was not synchronised")
 
 
 def check_readings(case: Case) -> None:

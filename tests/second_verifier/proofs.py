@@ -153,6 +153,7 @@ class Reading:
     transaction: Transaction
     boundary_s: int
     clock_state: str
+    clock_offset_ms: int
     registers: tuple[str, ...]
     rows_root: bytes
     proof: RowProof
@@ -190,12 +191,12 @@ def as_reading(item: Item) -> Reading:
         as_int(height)
         as_digest(digest)
     clock = as_map(body["clock"], "offset_ms state")
-    as_int(clock["offset_ms"])
     as_int(body["rows"], 1, 4096)
     return Reading(
         transaction=transaction,
         boundary_s=as_int(body["boundary_s"]),
         clock_state=as_word(clock["state"], "synced holdover unsynced simulated"),
+        clock_offset_ms=as_int(clock["offset_ms"]),
         registers=tuple(as_text(code) for code in as_array(body["registers"], 1, 3)),
         rows_root=as_digest(body["rows_root"]),
         proof=as_row_proof(fields["reading"], 25),

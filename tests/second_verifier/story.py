@@ -47,6 +47,8 @@ class ReadingFacts(NamedTuple):
     offset_ms: int = 120
     quality: int = 0
     meter: int = 1
+    clock_offset_ms: int = 3
+    clock_state: str = "synced"
 
 
 class PositionFacts(NamedTuple):

@@ -113,6 +113,8 @@ LIES: list[tuple[str, str, Story]] = [
     ("an end reading of the slot's start", "readings", replace(HONEST, end=END._replace(boundary_s=START_S))),
     ("a start reading of the slot's end", "readings", replace(HONEST, start=START._replace(boundary_s=END_S))),
     ("a reading too far from its boundary", "readings", replace(HONEST, end=END._replace(offset_ms=450_001))),
+    ("a reading by a clock that is off", "readings", replace(HONEST, end=END._replace(clock_offset_ms=-449_921))),
+    ("a reading by no clock to trust", "readings", replace(HONEST, end=END._replace(clock_state="unsynced"))),
     ("a reading of another meter", "readings", replace(HONEST, start=START._replace(meter=2))),
     ("an interpolated reading", "readings", replace(HONEST, start=START._replace(quality=0x20))),
     ("an estimated reading", "readings", replace(HONEST, start=START._replace(quality=1))),

@@ -211,7 +211,7 @@ class Told:
             {
                 "agent": "builder",
                 "boundary_s": facts.boundary_s,
-                "clock": {"offset_ms": 3, "state": "synced"},
+                "clock": {"offset_ms": facts.clock_offset_ms, "state": facts.clock_state},
                 "configuration": sm3(b"configuration"),
                 "previous": previous,
                 "profiles": sm3(b"profiles"),

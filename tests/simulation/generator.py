@@ -178,6 +178,14 @@ class BlockMaker:
         self.now_s = to_s if self.now_s < to_s <= self.now_s + 86_400 else self.now_s
         return wire
 
+    def stated_clock(self) -> Content:
+        """What a gateway says of its clock, now and then that it is off."""
+        rng = self.rng
+        half_ms = 500 * self.world.slot_s
+        offset_ms = rng.randint(-9, 9) if rng.random() < 0.95 else rng.choice([half_ms, -half_ms - 1, 900_000, 2**62])
+        states = ["synced", "holdover", "simulated"] if rng.random() < 0.95 else ["unsynced"]
+        return {"offset_ms": offset_ms, "state": rng.choice(states)}
+
     def move_block_time(self, ledger_time_s: int, step: int) -> None:
         """Block time goes on, now and then too far for ledger time to follow; a clock that was wrong is put right."""
         rng = self.rng
@@ -341,7 +349,7 @@ class BlockMaker:
         body = {
             "agent": "edge 0.1",
             "boundary_s": boundary,
-            "clock": {"offset_ms": rng.randint(-9, 9), "state": rng.choice(["synced", "holdover", "simulated"])},
+            "clock": self.stated_clock(),
             "configuration": bytes(32),
             "previous": previous,
             "profiles": bytes(32),

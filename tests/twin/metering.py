@@ -84,7 +84,7 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
     held = decode_rows(tx.attachment, body)
     if held is None:
         return 47
-    twin.batches.append((name, boundary, *held, f"exception/{name}/{identity['epoch']}/{counter}"))
+    twin.batches.append((name, body, *held, f"exception/{name}/{identity['epoch']}/{counter}"))
     last_boundary_s = max(delivery["last_boundary_s"], boundary)
     twin.leaves["delivery/" + name] = delivery | {
         "counter": counter,
@@ -94,13 +94,14 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
     return 0
 
 
-def take_rows(twin: Twin, gateway: str, boundary: int, seed: bytes, rows: Sequence[Row], exception_key: str) -> None:
+def take_rows(twin: Twin, gateway: str, body: Leaf, seed: bytes, rows: Sequence[Row], exception_key: str) -> None:
     """Verdict by verdict; accepted values are written at the end, so that no row of a batch judges by another."""
+    boundary: int = body["boundary_s"]
     exceptions: list[list[int]] = []
     accepted: list[Row] = []
     met: set[int] = set()
     for index, row in enumerate(rows):
-        verdict = row_verdict(twin, row, gateway, boundary, met)
+        verdict = row_verdict(twin, row, gateway, body, met)
         met.add(row.meter)
         if verdict is None:
             accepted.append(row)
@@ -113,8 +114,9 @@ def take_rows(twin: Twin, gateway: str, boundary: int, seed: bytes, rows: Sequen
         write_row(twin, row, boundary, seed, reseeded)
 
 
-def row_verdict(twin: Twin, row: Row, gateway: str, boundary: int, met: set[int]) -> int | None:
+def row_verdict(twin: Twin, row: Row, gateway: str, body: Leaf, met: set[int]) -> int | None:
     """81 to 90; 0 for a value that already stands; None for a row to accept."""
+    boundary, clock = body["boundary_s"], body["clock"]
     installation = twin.registry.value(f"installation/{row.meter}", boundary, twin.height - 1)
     if installation is None or "removed" in installation:
         return 82
@@ -125,6 +127,7 @@ def row_verdict(twin: Twin, row: Row, gateway: str, boundary: int, met: set[int]
         (row.meter in met, 85),
         (row.quality % 16 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
         (abs(row.offset_ms) > 500 * twin.slot_s, 88),
+        (clock["state"] == "unsynced" or abs(row.offset_ms) + abs(clock["offset_ms"]) > 500 * twin.slot_s, 89),
         (standing is not None and standing[0] != row.registers, 81),
     )
     if code or standing is not None:

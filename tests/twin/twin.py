@@ -113,7 +113,7 @@ class Twin:
         self.height, self.budget, self.touched = height, BUDGET, set()
         self.work_left = False
         self.block_s = time_s
-        self.batches: list[tuple[str, int, bytes, Sequence[Row], str]] = []
+        self.batches: list[tuple[str, Leaf, bytes, Sequence[Row], str]] = []
         if self.clock == "block":
             self.ledger_time_s = self.follow_block_time(height, time_s)
         codes = [0] * len(transactions)

@@ -23,6 +23,7 @@ from tests.worlds.keys import sign
 
 DAY_S = 86_400
 """As far as one step of the clock may lead."""
+SIMULATED = ClockState(0, "simulated")
 
 
 @dataclass
@@ -128,18 +129,20 @@ class Sender:
         counter: int | None = None,
         previous: bytes | None = None,
         observations: bytes = b"",
+        clock: ClockState = SIMULATED,
+        offset_ms: int = 0,
         receipt: VerifiedHeader | None = None,
     ) -> bytes:
         """metering/reading_batch of (meter, import Wh, export Wh); by itself the gateway's next one, chained to its last."""
         last = self._last.get(gateway, (0, FIRST_PREVIOUS))
         counter = last[0] + 1 if counter is None else counter
         previous = last[1] if previous is None else previous
-        readings = [Reading(meter, 0, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
+        readings = [Reading(meter, offset_ms, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
         attached = attach(sm3(f"{gateway}/{counter}".encode()), readings, observations)
         content = ReadingBatch(
             agent="test",
             boundary_s=boundary_s,
-            clock=ClockState(0, "simulated"),
+            clock=clock,
             configuration=bytes(32),
             counter=counter,
             epoch=1,

@@ -106,8 +106,10 @@ def check_readings(of: Examination) -> str:
         hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
         number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
         same(f"the meter in {batch.what}", str(number), meter)
-        is_measured = quality & MEASURED_MASK == 0 and abs(offset_ms) <= 500 * (of.end_s - of.start_s)
-        hold(is_measured, f"the reading in {batch.what} is not one measured at its boundary")
+        hold(quality & MEASURED_MASK == 0, f"the reading in {batch.what} was not measured")
+        off_ms = abs(offset_ms) + abs(body["clock"]["offset_ms"])
+        hold(off_ms <= 500 * (of.end_s - of.start_s), f"the reading in {batch.what} may be far from its boundary")
+        hold(body["clock"]["state"] != "unsynced", f"the clock of {batch.what} was not synchronised")
         hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
         clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
     of.facts["clocks"] = clocks

@@ -172,6 +172,8 @@ def test_pins_of_another_chains_trust_root_say_nothing_about_this_one() -> None:
     [
         ("readings", Story(start=START._replace(boundary_s=END_S))),
         ("readings", Story(end=END._replace(quality=0x20))),
+        ("readings", Story(end=END._replace(clock_state="unsynced"))),
+        ("readings", Story(start=START._replace(clock_offset_ms=449_881))),
         ("lines", replace(SHARED, area_columns=(800, 999))),
         ("orders", Story(order=BUY._replace(area="a2"))),
         ("orders", Story(fill=BOUGHT._replace(filled_wh=601))),
