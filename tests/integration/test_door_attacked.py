@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ from tests.worlds.transactions import Sender
 
 Attack = Callable[[RunningNode, int], Awaitable[None]]
 ROUNDS = 15
+TRIES = 4
+"""What starves the honest does so each time; what only the machine did does not."""
 JITTER_S = 0.05
 """Differences below this are the machine's, not the attack's: attackers and node share one interpreter here."""
 
@@ -59,21 +61,30 @@ async def answered_within(node: RunningNode, sender: Sender) -> float:
     return statistics.median(took)
 
 
-async def check_answered_as_usual(node: RunningNode, attack: Attack, count: int) -> None:
-    """Honest submissions take at most twice their usual time, before and after, while ``count`` tasks attack."""
-    sender = node.sender()
-    before_s = await answered_within(node, sender)
+@asynccontextmanager
+async def attacking(node: RunningNode, attack: Attack, count: int) -> AsyncIterator[None]:
+    """``count`` tasks that attack; none of them may have ended at the end."""
     tasks = [asyncio.ensure_future(attack(node, number)) for number in range(count)]
     try:
         await asyncio.sleep(0.2)
-        attacked_s = await answered_within(node, sender)
+        yield
         assert [task.exception() for task in tasks if task.done()] == []
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    usual_s = max(before_s, await answered_within(node, sender))
-    assert attacked_s <= 2 * usual_s + JITTER_S
+
+
+async def check_answered_as_usual(node: RunningNode, attack: AbstractAsyncContextManager[None]) -> None:
+    """Honest submissions take at most twice their usual time, before and after, under attack."""
+    sender = node.sender()
+    usual_s = [await answered_within(node, sender)]
+    async with attack:
+        attacked_s = [await answered_within(node, sender)]
+        while attacked_s[-1] > 2 * usual_s[0] + JITTER_S and len(attacked_s) < TRIES:
+            attacked_s.append(await answered_within(node, sender))
+    usual_s.append(await answered_within(node, sender))
+    assert min(attacked_s) <= 2 * max(usual_s) + JITTER_S, (attacked_s, usual_s)
 
 
 async def send_for_ever(node: RunningNode, number: int, body: bytes) -> None:
@@ -167,7 +178,7 @@ async def test_honest_submissions_are_answered_as_usual_under_attack(
     tmp_path: Path, attack: Attack, count: int
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
-        await check_answered_as_usual(node, attack, count)
+        await check_answered_as_usual(node, attacking(node, attack, count))
         kept = sum(
             len(wire) for height in range(1, node.ledger.height + 1) for wire in node.ledger.block(height).transactions
         )
@@ -176,21 +187,25 @@ async def test_honest_submissions_are_answered_as_usual_under_attack(
 
 async def test_honest_submissions_are_answered_as_usual_while_a_household_is_beyond_its_quota(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger", quotas=Quotas(signer_transactions=100)) as node:
-        await check_answered_as_usual(node, flood_with_own_key, 4)
+        await check_answered_as_usual(node, attacking(node, flood_with_own_key, 4))
+
+
+@asynccontextmanager
+async def crowded(node: RunningNode, count: int) -> AsyncIterator[None]:
+    """So many connections that say nothing."""
+    async with AsyncExitStack() as crowd:
+        for _ in range(count):
+            _, writer = await connect(node)
+            crowd.callback(writer.close)
+        yield
 
 
 async def test_honest_submissions_are_answered_as_usual_beside_1074_idle_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asgi, "room_for_connections", lambda: 100)
-    async with running_node(tmp_path / "ledger") as node, AsyncExitStack() as crowd:
-        sender = node.sender()
-        usual_s = await answered_within(node, sender)
-        for _ in range(1_074):
-            _, writer = await connect(node)
-            crowd.callback(writer.close)
-        attacked_s = await answered_within(node, sender)
-        assert attacked_s <= 2 * max(usual_s, await answered_within(node, sender)) + JITTER_S
+    async with running_node(tmp_path / "ledger") as node:
+        await check_answered_as_usual(node, crowded(node, 1_074))
 
 
 async def test_who_hangs_up_is_not_examined_any_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
