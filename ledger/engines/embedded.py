@@ -25,6 +25,7 @@ from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.quotas import QuotaKeeper, Quotas
 from ledger.engines.refusals import RefusalShares
+from ledger.engines.shares import Author
 from ledger.engines.witnesses import Witnesses
 from ledger.protocol import ProtocolError
 from ledger.state.block import Result
@@ -105,7 +106,7 @@ class EmbeddedEngine:
         limits = limits or Limits()
         self._pool = Pool(limits)
         self._quotas = QuotaKeeper(quotas or Quotas())
-        self._refusals = RefusalShares(limits.refused_bytes_of_signer, limits.refused_bytes)
+        self._refusals = RefusalShares(limits.refused)
         self._retry_s = retry_s
         self._tick_s = tick_s if ledger.clock == BLOCK_TIME else None
         self._wake = asyncio.Event()
@@ -279,7 +280,7 @@ class EmbeddedEngine:
             if not are_counted:
                 for entry, result in zip(fresh, results, strict=True):
                     if result.code != Code.ACCEPTED:
-                        self._refusals.take(entry.transaction.signer, entry.size)
+                        self._refusals.take(entry.author, entry.size)
             decided = iter([self._answer_of(result) for result in results])
         complete = [next(decided) if answer is None else answer for answer in answers]
         progress = {name: ledger.application.gateway_progress(name) for name in gateways}
@@ -287,19 +288,19 @@ class EmbeddedEngine:
 
     def _answers_without_a_place(self, entries: Sequence[Entry]) -> tuple[list[Outcome | None], bool]:
         """Answers to those that get no place in the next block: decided for good before, refused before and again, or refused
-        beyond the share of their signer. None for the others; and whether refusals among these have been counted.
+        beyond the share of their author. None for the others; and whether refusals among these have been counted.
         """
         earlier = [self._earlier_answer(entry) for entry in entries]
         answers = [known if known is not None and known.code in FINAL else None for known in earlier]
         asked = [at for at, answer in enumerate(answers) if answer is None]
-        sizes = Counter[str]()
+        sizes = Counter[Author]()
         for at in asked:
-            sizes[entries[at].transaction.signer] += entries[at].size
+            sizes[entries[at].author] += entries[at].size
         if all(earlier[at] is None for at in asked) and self._refusals.fits(sizes):
             return answers, False
         for at, code in zip(asked, self._ledger.foresee([entries[at].examined for at in asked]), strict=True):
             entry, before = entries[at], earlier[at]
-            if code is Code.ACCEPTED or (before is None and self._refusals.take(entry.transaction.signer, entry.size)):
+            if code is Code.ACCEPTED or (before is None and self._refusals.take(entry.author, entry.size)):
                 continue
             height = before.height if before is not None and before.code is code else None
             answers[at] = Outcome(code, entry.transaction.id, height)

@@ -17,7 +17,7 @@ from gridcore.envelope import Transaction
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
-from ledger.engines.refusals import REFUSED_BYTES_MAX, REFUSED_BYTES_OF_SIGNER_MAX
+from ledger.engines.refusals import RefusalLimits
 from ledger.engines.shares import Author, Share, Shares
 
 POOL_TRANSACTIONS_MAX: Final = 16_384
@@ -47,8 +47,7 @@ class Limits:
     held_batches: int = HELD_BATCHES_MAX
     held_bytes_of_gateway: int = HELD_BYTES_OF_GATEWAY_MAX
     held_bytes: int = HELD_BYTES_MAX
-    refused_bytes_of_signer: int = REFUSED_BYTES_OF_SIGNER_MAX
-    refused_bytes: int = REFUSED_BYTES_MAX
+    refused: RefusalLimits = field(default_factory=RefusalLimits)
 
 
 class BatchPlace(NamedTuple):

@@ -13,7 +13,8 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction, encode_transaction
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
-from ledger.engines.refusals import WINDOW_S, RefusalShares
+from ledger.engines.refusals import WINDOW_S, RefusalLimits, RefusalShares
+from ledger.engines.shares import Author
 from ledger.store.ledger import Ledger
 from tests.worlds.consortium import FIRST_S, SLOT_S, START_S
 from tests.worlds.ledgers import open_ledger
@@ -64,7 +65,7 @@ async def test_a_household_whose_share_of_refusals_is_used_up_is_answered_and_it
     other = sender.order("p-2", "a-1", "sell", 1, 1, START_S - SLOT_S)
     good = sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
     share = 3 * len(late[0])
-    async with EmbeddedEngine(ledger, Limits(refused_bytes_of_signer=share)) as engine:
+    async with EmbeddedEngine(ledger, Limits(refused=RefusalLimits(of_signer=share))) as engine:
         answers = await submit(engine, *late[:10])
         assert [height for _, height in answers] == [1] * 3 + [None] * 7
         assert await submit(engine, *late[10:], good, other) == [
@@ -78,7 +79,7 @@ async def test_a_household_whose_share_of_refusals_is_used_up_is_answered_and_it
 async def test_orders_that_spoil_one_another_in_one_block_are_within_the_share_too(ledger: Ledger) -> None:
     sender = TWO_AREAS.sender()
     rivals = [sender.order("p-1", "a-1", "buy", n + 1, 450_000, FIRST_S) for n in range(20)]
-    async with EmbeddedEngine(ledger, Limits(refused_bytes_of_signer=2 * len(rivals[0]))) as engine:
+    async with EmbeddedEngine(ledger, Limits(refused=RefusalLimits(of_signer=2 * len(rivals[0])))) as engine:
         answers = await submit(engine, *rivals)
         assert [code for code, _ in answers] == [Code.ACCEPTED] + [Code.ORDER_REUSED] * 19
         assert [height for _, height in answers] == [1] * 3 + [None] * 17
@@ -87,16 +88,18 @@ async def test_orders_that_spoil_one_another_in_one_block_are_within_the_share_t
 async def test_all_signers_together_have_a_share(ledger: Ledger) -> None:
     sender = TWO_AREAS.sender()
     late = [sender.order(party, "a-1", "buy", 1, 1, START_S - SLOT_S) for party in ("p-1", "p-2")]
-    async with EmbeddedEngine(ledger, Limits(refused_bytes=len(late[0]))) as engine:
+    async with EmbeddedEngine(ledger, Limits(refused=RefusalLimits(of_all=len(late[0])))) as engine:
         assert [height for _, height in await submit(engine, *late)] == [1, None]
 
 
 def test_a_share_is_whole_again_after_its_window() -> None:
     now = [0.0]
-    shares = RefusalShares(10, 15, lambda: now[0])
-    assert shares.take("a", 10)
-    assert not shares.take("a", 1)
-    assert shares.take("b", 5)
-    assert not shares.take("c", 1)
+    shares = RefusalShares(RefusalLimits(of_signer=10, of_organisation=15, of_all=20), lambda: now[0])
+    assert shares.take(Author("a", "o"), 10)
+    assert not shares.take(Author("a", "o"), 1), "beyond the signer's"
+    assert shares.take(Author("b", "o"), 5)
+    assert not shares.take(Author("c", "o"), 1), "beyond the organisation's"
+    assert shares.take(Author("d", "p"), 5)
+    assert not shares.take(Author("e", "q"), 1), "beyond that of all"
     now[0] = WINDOW_S
-    assert shares.take("a", 10)
+    assert shares.take(Author("a", "o"), 10)
