@@ -41,12 +41,18 @@ class Registers(NamedTuple):
 
 
 class Position(NamedTuple):
-    """What a settled slot gave a billed point."""
+    """What the last run of a slot says of a billed point: its energy, measured or estimated, and what follows from it.
+
+    ``quality``: the byte of ``gridcore.quality``.
+    """
 
     bought_wh: int
     sold_wh: int
     pays_nano: int
     supplier_only_nano: int
+    import_wh: int
+    export_wh: int
+    quality: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def read_registers(answer: Json, points: Sequence[Point]) -> list[Registers | No
 def read_positions(answer: Json) -> list[tuple[str, Position]]:
     """(meter, position) of the rows of ``areas/<a>/slots/<s>/positions``."""
     with understood("positions"):
-        columns = (answer[name] for name in ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano"))
+        columns = (answer[name] for name in Position._fields)
         return [
             (str(meter), Position(*map(int, values))) for meter, *values in zip(answer["meters"], *columns, strict=True)
         ]

@@ -163,10 +163,10 @@ class Projector:
         return written
 
     async def _project_slot(self, area: str, slot_start_s: int) -> bool:
-        """Write the rows of one slot; whether it has any. Interval rows only mean something with a register at the slot's end."""
+        """Write the rows of one slot; whether it has any. Points have rows once there is a register at its end, or a run."""
         end_s = slot_start_s + self._node.slot_s
         rows = SlotRows(area, slot_start_s, *await self._node.coverage(area, end_s))
-        if rows.committed:
+        if rows.committed or await self._node.is_settled(area, slot_start_s):
             await self._project_points(rows, area, slot_start_s, end_s)
         slot = rows.slot(await self._node.clearing(area, slot_start_s))
         if slot is not None:

@@ -67,6 +67,14 @@ def interval_energy(point: Point, start: Registers | None, end: Registers | None
     )
 
 
+def _measured(point: Point, start: Registers | None, end: Registers | None) -> tuple[Energy | None, int]:
+    return interval_energy(point, start, end), MISSING if end is None else end.quality
+
+
+def _settled(position: Position) -> tuple[Energy, int]:
+    return Energy(position.import_wh, position.export_wh), position.quality
+
+
 class SlotRows:
     """The rows of one slot of one area, page of points by page of points: interval rows at once, the slot's own at the end."""
 
@@ -90,11 +98,14 @@ class SlotRows:
         ends: Sequence[Registers | None],
         positions: Mapping[str, Position],
     ) -> list[IntervalRow]:
-        """The rows of a page of points. ``positions`` by meter: of the billed ones once the slot is settled, else empty."""
+        """The rows of a page of points. ``positions`` by meter: of the billed ones once the slot is settled, else empty.
+
+        Of a settled point energy and quality are those of its position: where registers are missing, an estimate.
+        """
         rows = []
         for point, start, end in zip(points, starts, ends, strict=True):
-            energy = interval_energy(point, start, end)
             position = positions.get(point.meter)
+            energy, quality = _measured(point, start, end) if position is None else _settled(position)
             self._count(point, energy, position)
             values = IntervalValues(
                 import_wh=None if energy is None else energy.import_wh,
@@ -103,7 +114,7 @@ class SlotRows:
                 sold_wh=None if position is None else position.sold_wh,
                 pays_nano=None if position is None else position.pays_nano,
                 supplier_only_nano=None if position is None else position.supplier_only_nano,
-                quality=MISSING if end is None else end.quality,
+                quality=quality,
             )
             rows.append(Row(IntervalTags(self._area, point.meter), self._start_s, values))
         return rows
@@ -129,16 +140,16 @@ class SlotRows:
                 self._voltage_milli_min = voltage_milli
 
     def slot(self, clearing: Json | None) -> SlotRow | None:
-        """The slot's own row; None while there is nothing of it, neither a clearing nor a register at its end.
+        """The slot's own row; None while there is nothing of it: no clearing, no register at its end, no run.
 
         A sum that does not fit into 64 bits (of a million points at the ledger's largest amounts) is missing, not cut.
         """
-        if clearing is None and not self.committed:
+        if clearing is None and not self.committed and not self._is_settled:
             return None
         market = _market_of(clearing)
         # what a contract without orders shares out is known with the settlement; what was traded by orders is the same then
         volume_wh = self._bought_wh if self._is_settled else market.volume_wh
-        billed = self._billed if self.committed else None
+        billed = self._billed if self.committed or self._is_settled else None
         feeder = self._feeder if self._feeders else None
         values = SlotValues(
             expected=self._expected,

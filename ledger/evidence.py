@@ -36,13 +36,13 @@ from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.positions import HEAD, POSITIONS
 from ledger.leaves.results import RESULTS
-from ledger.leaves.run import RUN, RunLeaf
+from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import in_force
-from ledger.runs import lines_of, load_rows
+from ledger.runs import find_run_of_zone, lines_of, load_rows, run_words
 from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
-from ledger.state.settle import INITIAL, area_rows, position_rows
+from ledger.state.settle import area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
 from ledger.store.rows import IndexedBatch
 
@@ -54,7 +54,7 @@ def build_bundle(
     party: str,
     slot_start_s: int,
     line_kind: str,
-    run: str = INITIAL,
+    run: str | None = None,
 ) -> bytes:
     """The bundle of what a party was billed in a slot, under the newest header.
 
@@ -64,7 +64,7 @@ def build_bundle(
         party: id of the party.
         slot_start_s: start of the slot, UTC seconds.
         line_kind: the line that is asked about: a kind of the run's contract that the party has in this slot.
-        run: name of the settlement run.
+        run: name of the settlement run; None: the last one.
 
     Raises:
         EvidenceError: no such party, run or line.
@@ -92,7 +92,7 @@ def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
 # ------------------------------------------------------------------------------------------------------ run and line
 
 
-def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> tuple[Area, RunLeaf, int]:
+def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | None) -> tuple[Area, RunLeaf, int]:
     """The party's area as it was in the slot, the run, and the row of the zone that is billed to the party."""
     registered = in_force(reader, PARTY, party, slot_start_s, reader.height) if slot_start_s >= 0 else None
     known = registered or in_force(reader, PARTY, party, reader.ledger_time_s, reader.height)
@@ -100,9 +100,9 @@ def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str) -> 
     if known is None or found is None:
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
     zone, number = found
-    leaf = RUN.load(reader, slot_start_s, zone.name, run)
+    leaf = find_run_of_zone(reader, zone.name, slot_start_s, run)
     if leaf is None:
-        raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no run {run!r} (yet)")
+        raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no {run_words(run)} (yet)")
     zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
     area = Area(known.record.area, number, zone_then, reader.registry)
     settling_row = area.settling_row_of(party)
@@ -129,6 +129,8 @@ def _check_line(
 def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: RunLeaf, row: int) -> SettledPoint:
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
     zone, slot_start_s, slot_s = area.zone, leaf.slot_start_s, CHAIN.must(reader).slot_s
+    if load_rows(reader, leaf, np.array([row])).is_estimated[0]:
+        raise EvidenceError(f"slot {slot_start_s}, run {leaf.run}: the energy is an estimate, no reading tells it")
     party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
     registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
     place = int(area.in_force.installation[row])

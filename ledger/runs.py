@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.errors import broken
-from gridcore.quality import ABSENT_QUALITY
+from gridcore.quality import ABSENT_QUALITY, ESTIMATED
 from gridcore.registry.rules import RULES
 from ledger.contract import Contract, LineLike, Positions
 from ledger.leaves.cleared import CLEARED
@@ -20,6 +21,7 @@ from ledger.leaves.money import join_amount
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
+from ledger.leaves.runs import RUNS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import row_of
 from ledger.store.reader import LedgerReader
@@ -31,6 +33,12 @@ class SettledRows:
 
     columns: Mapping[str, Int64]
     quality: UInt8
+
+    @property
+    def is_estimated(self) -> NDArray[np.bool_]:
+        """bool[n]: the energy of the row is an estimate."""
+        is_estimated: NDArray[np.bool_] = np.equal(self.quality & 15, ESTIMATED)
+        return is_estimated
 
     @property
     def positions(self) -> Positions:
@@ -53,14 +61,27 @@ class AreaResult:
     accounts_nano: Mapping[str, int]
 
 
-def find_run(reader: LedgerReader, area: Area, slot_start_s: int, run: str) -> RunLeaf | None:
-    """The leaf of a run of a slot; None where there is none, or none that had this area."""
-    leaf = RUN.load(reader, slot_start_s, area.zone.name, run)
+def find_run(reader: LedgerReader, area: Area, slot_start_s: int, run: str | None) -> RunLeaf | None:
+    """The leaf of a run of a slot, by itself the last one; None where there is none, or none that had this area."""
+    leaf = find_run_of_zone(reader, area.zone.name, slot_start_s, run)
     return None if leaf is None or area.number >= leaf.areas else leaf
 
 
-def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str) -> list[RunLeaf]:
-    """The leaves of a run of those slots that have it."""
+def find_run_of_zone(reader: LedgerReader, zone: str, slot_start_s: int, run: str | None) -> RunLeaf | None:
+    """The leaf of a run of a slot, by itself the last one; None where there is none."""
+    if run is None:
+        runs = RUNS.load(reader, slot_start_s, zone)
+        return None if runs is None else RUN.load(reader, slot_start_s, zone, runs.last)
+    return RUN.load(reader, slot_start_s, zone, run)
+
+
+def run_words(run: str | None) -> str:
+    """How a message names a run that was asked for."""
+    return "run" if run is None else f"run {run!r}"
+
+
+def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str | None) -> list[RunLeaf]:
+    """The leaves of a run, by itself the last one, of those slots that have it."""
     leaves = (find_run(reader, area, slot_start_s, run) for slot_start_s in slot_starts_s)
     return [leaf for leaf in leaves if leaf is not None]
 

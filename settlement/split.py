@@ -1,4 +1,4 @@
-"""The largest-remainder split in Python integers, for totals, weights and shares of any size.
+"""Splits in Python integers, for totals, weights and shares of any size: by largest remainder, and evenly (``spread/1``).
 
 Contracts split int64 columns with their kit (``largest_remainder``), which refuses what a column cannot hold. What is shared
 after the fact, over many slots, is not bound to a column.
@@ -7,6 +7,7 @@ after the fact, over many slots, is not bound to a column.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from settlement.errors import SettlementError
 
@@ -30,3 +31,17 @@ def split_by_weight(total: int, weights: Sequence[int]) -> list[int]:
     for place in by_remainder[: total - sum(shares)]:
         shares[place] += 1
     return shares
+
+
+def spread(energy_wh: int, parts: int) -> list[int]:
+    """One energy over ``parts`` equal slots in whole Wh: each rounded half up, what rounding took or gave carried on.
+
+    The sum is kept. SettlementError for less than one part and for a negative energy.
+    """
+    if parts < 1:
+        raise SettlementError(f"energy cannot be spread over {parts} parts")
+    if energy_wh < 0:
+        raise SettlementError(f"the energy to spread must not be negative: {energy_wh}")
+    # with the residue carried on, the first i values sum to i x energy / parts, rounded half up
+    running = [(2 * part * energy_wh + parts) // (2 * parts) for part in range(parts + 1)]
+    return [after - before for before, after in pairwise(running)]

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 TEXT: Final[Json] = {"type": "string"}
 WHOLE: Final[Json] = {"type": "integer"}
+TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 WHOLE_OR_NULL: Final[Json] = {"type": ["integer", "null"]}
 HEX: Final[Json] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 FAILS: Final[Json] = {"default": {"$ref": "#/components/responses/Problem"}}

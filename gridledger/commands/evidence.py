@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--line", required=True, metavar="KIND", help="trade_buy, trade_sell, residual_import, levy ..."
     )
-    export.add_argument("--run", default="initial", dest="run_name", metavar="NAME", help="settlement run (initial)")
+    export.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the bundle to write (.evd)")
     export.add_argument("--book", type=Path, metavar="FILE", help="also write the slot's anonymous order book")
 
@@ -111,7 +111,8 @@ def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
 def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:
     from ledger.client import Client, run_with_client
 
-    line = {"party": args.party, "slot_start_s": args.slot, "line_kind": args.line, "run": args.run_name}
+    line = {"party": args.party, "slot_start_s": args.slot, "line_kind": args.line}
+    line |= {"run": args.run_name} if args.run_name else {}
 
     async def fetch(client: Client) -> tuple[bytes, bytes]:
         bundle = await client.fetch_bytes("evidence", **line)

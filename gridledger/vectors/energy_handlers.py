@@ -18,6 +18,7 @@ from gridledger.vectors.cases import (
     csv_integers,
     rational,
 )
+from ledger.leaves.money import Money
 from ledger.state.postings import difference_posting
 from settlement.contract_kit_1 import Groups
 from settlement.contracts import mid_market_rate_1
@@ -130,8 +131,9 @@ def slot_settlement(case: CaseInput) -> dict[str, object]:
 
 def difference_posting_case(case: CaseInput) -> dict[str, object]:
     """``difference_posting/1``."""
-    runs = case.integer_tables("runs")
-    return {"postings": [difference_posting(*pair) for pair in zip([{}, *runs], runs, strict=False)]}
+    runs = [{account: Money.of([amount]) for account, amount in run.items()} for run in case.integer_tables("runs")]
+    postings = [difference_posting(*pair) for pair in zip([{}, *runs], runs, strict=False)]
+    return {"postings": [{account: amount.total_nano for account, amount in posted.items()} for posted in postings]}
 
 
 def mid_market_rate(case: CaseInput) -> dict[str, object]:

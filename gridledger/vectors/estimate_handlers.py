@@ -1,4 +1,4 @@
-"""Handlers about energy that no register tells: they call ``settlement.estimation``."""
+"""Handlers about energy that no register tells: they call ``settlement.estimation`` and ``settlement.split``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, check_unique
-from settlement.contract_kit_1 import Groups
-from settlement.estimation import MISSING, estimate_open, estimate_profile, spread
+from ledger.state.estimates import MISSING
+from settlement.estimation import estimate_open, estimate_profile
+from settlement.split import spread
 
 
 def open_gap(case: CaseInput) -> dict[str, object]:
@@ -23,10 +24,10 @@ def closed_gap(case: CaseInput) -> dict[str, object]:
     slots, measured_wh, advance_wh = _missing_slots(case), case.integer_table("measured_wh"), case.integer("advance_wh")
     check_unique([*slots, *measured_wh], "slot")
     _check_energies({"advance_wh": advance_wh, **measured_wh})
-    points = Groups(np.zeros(len(slots), dtype=np.int64), 1)
-    rest_wh = advance_wh - sum(measured_wh.values())
-    estimated_wh = estimate_profile(points, [rest_wh], _reference_days(case, slots))
-    return {"estimated_wh": dict(zip(slots, estimated_wh.tolist(), strict=True))}
+    rest_wh = np.array([advance_wh - sum(measured_wh.values())], dtype=np.int64)
+    is_missing = np.ones((1, len(slots)), dtype=np.bool_)
+    estimated_wh = estimate_profile(rest_wh, _reference_days(case, slots)[:, None, :], is_missing)
+    return {"estimated_wh": dict(zip(slots, estimated_wh[0].tolist(), strict=True))}
 
 
 def spread_evenly(case: CaseInput) -> dict[str, object]:

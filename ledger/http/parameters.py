@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from ledger.client import WAIT_S_MAX
-from ledger.state.settle import INITIAL
 
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?", re.ASCII)
@@ -62,11 +61,6 @@ def read_word(name: str, text: str | None) -> str:
 def read_optional_word(_name: str, text: str | None) -> str | None:
     """A text, or None."""
     return text
-
-
-def read_run(_name: str, text: str | None) -> str:
-    """The name of a run."""
-    return INITIAL if text is None else text
 
 
 def read_whole(name: str, text: str | None) -> int:
@@ -134,7 +128,7 @@ SLOT: Final = in_path("slot", "slot_start_s", _SLOT_START, read_instant)
 TRANSACTION_ID: Final = in_path("transaction_id", "transaction_id", "64 hex digits.", read_digest)
 
 BOUNDARY: Final = needed("boundary_s", "A slot boundary, UTC seconds.", read_whole)
-RUN: Final = optional("run", "Name of the run; default initial.", read_run, argument="run_name")
+RUN: Final = optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name")
 START: Final = optional("start", "First row wanted: the 'next' of the page before.", read_start, "integer")
 PARTY: Final = optional("party", "Only the rows of this party.", read_optional_word)
 
@@ -144,6 +138,6 @@ OF_LINE: Final = (
     needed("party", "An id (party).", read_word, "string"),
     needed("slot_start_s", _SLOT_START, read_whole),
     needed("line_kind", "An id (line_kind).", read_word, "string"),
-    optional("run", "An id (run).", read_run, argument="run_name"),
+    optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name"),
 )
 OF_SLOT: Final = needed("slot", _SLOT_START, read_instant, argument="slot_start_s")

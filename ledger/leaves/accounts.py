@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import numpy as np
-
-from ledger.leaves.columns import NO_SEED, Int64, grown, pack_each, unpack_each
+from ledger.leaves.columns import NO_SEED, Int64, pack_each, unpack_each
 from ledger.leaves.family import Family, Value
-from ledger.leaves.money import add_limbs
+from ledger.leaves.money import NO_MONEY, Money, add_limbs
 
 
 class AccountsLeaf(NamedTuple):
@@ -19,16 +17,15 @@ class AccountsLeaf(NamedTuple):
     nano: Mapping[str, Int64]
     seed: bytes
 
-    def add(self, units: Mapping[str, Int64], nano: Mapping[str, Int64], seed: bytes) -> AccountsLeaf:
-        """The accounts after they received more, under another seed; an account that was not there is new."""
-        all_units, all_nano = dict(self.units), dict(self.nano)
-        for account, more_units in units.items():
-            none, size = np.zeros_like(more_units), len(more_units)
-            before = all_units.get(account, none), all_nano.get(account, none)
-            units_before, nano_before = (grown(limb, size, 0) for limb in before)
-            after = add_limbs(units_before, nano_before, more_units, nano[account])
-            all_units[account], all_nano[account] = after
-        return AccountsLeaf(all_units, all_nano, seed)
+    def add(self, posted: Mapping[str, Money], areas: int) -> AccountsLeaf:
+        """The accounts of a chunk that has so many areas by now after they received more; an account that was not there is new."""
+        before = {account: Money(units, self.nano[account]) for account, units in self.units.items()}
+        after = {
+            account: Money(*add_limbs(*before.get(account, NO_MONEY).padded(areas), *more.padded(areas)))
+            for account, more in {**dict.fromkeys(before, NO_MONEY), **posted}.items()
+        }
+        units = {account: money.units for account, money in after.items()}
+        return AccountsLeaf(units, {account: money.nano for account, money in after.items()}, self.seed)
 
 
 def _key(zone: str, chunk: int) -> str:

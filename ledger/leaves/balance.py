@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import NO_SEED, Int64, grown, pack, unpack
+from ledger.leaves.columns import NO_SEED, Int64, pack, unpack
 from ledger.leaves.family import Family, Value
-from ledger.leaves.money import NANO, add_limbs, join_amount
+from ledger.leaves.money import Money, add_limbs, join_amount
 
 
 class BalanceLeaf(NamedTuple):
@@ -18,12 +18,10 @@ class BalanceLeaf(NamedTuple):
     nano: Int64
     seed: bytes
 
-    def add(self, amount_nano: Int64, seed: bytes) -> BalanceLeaf:
-        """The balances after int64[n] more, one for each row that the chunk has by now, under another seed."""
-        size = len(amount_nano)
-        units, nano = grown(self.units, size, 0), grown(self.nano, size, 0)
-        units, nano = add_limbs(units, nano, amount_nano // NANO, amount_nano % NANO)
-        return BalanceLeaf(units, nano, seed)
+    def add(self, more: Money) -> BalanceLeaf:
+        """The balances after they grew, one for each row that the chunk has by now."""
+        before = Money(self.units, self.nano).padded(len(more.units))
+        return BalanceLeaf(*add_limbs(*before, *more), self.seed)
 
     def owes_nano(self) -> list[int]:
         """What each point owes, in nano; beyond 64 bits where it must be."""

@@ -35,3 +35,32 @@ class Money(NamedTuple):
         """Amounts in nano, of any size that a chain can come to."""
         limbs = [divmod(amount, NANO) for amount in amounts_nano]
         return cls(*np.array(limbs, dtype=np.int64).reshape(len(limbs), 2).T)
+
+    @classmethod
+    def of_column(cls, amounts_nano: Int64) -> Money:
+        """Amounts in nano that fit into int64."""
+        return cls(amounts_nano // NANO, amounts_nano % NANO)
+
+    def less(self, other: Money) -> Money:
+        """Row by row this less the other."""
+        nano = self.nano - other.nano
+        return Money(self.units - other.units + nano // NANO, nano % NANO)
+
+    def padded(self, size: int) -> Money:
+        """The same with amounts of 0 behind it, up to ``size`` in all."""
+        more = (0, size - len(self.units))
+        return Money(np.pad(self.units, more), np.pad(self.nano, more))
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether an amount is not 0."""
+        return bool(self.units.any() or self.nano.any())
+
+    @property
+    def total_nano(self) -> int:
+        """The sum of all amounts, in nano, of any size."""
+        return join_amount(sum(self.units.tolist()), int(self.nano.sum()))
+
+
+NO_MONEY: Final = Money.of([])
+"""No rows."""

@@ -5,28 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ledger.leaves.family import Family, WritableLeaves
+from ledger.leaves.family import Family, Value, WritableLeaves
+
+
+class Correction(NamedTuple):
+    """Slots that start in [first_slot_s, end_s) are to be settled again, from ``due_s`` on; UTC seconds."""
+
+    first_slot_s: int
+    end_s: int
+    due_s: int
 
 
 class ProgressLeaf(NamedTuple):
     """Slots by their start, UTC seconds.
 
     books: those that have orders and are not cleared yet, ascending; run_slot_start_s: the next whose initial run falls
-    due; waiting: those whose run waits for registers, ascending; untried: those of them that a block's budget did not
-    reach.
+    due; corrections: slots that are to be settled again, as spans that ascend and do not touch one another.
     """
 
     run_slot_start_s: int
     books: Sequence[int] = ()
-    untried: Sequence[int] = ()
-    waiting: Sequence[int] = ()
+    corrections: Sequence[Correction] = ()
 
 
 def _key(zone: str) -> str:
     return f"progress/{zone}"
 
 
-PROGRESS: Final = Family("progress", _key, ProgressLeaf)
+def _decode(run_slot_start_s: int, books: Sequence[int], corrections: Sequence[Sequence[int]]) -> ProgressLeaf:
+    return ProgressLeaf(run_slot_start_s, books, [Correction(*span) for span in corrections])
+
+
+def _encode(record: ProgressLeaf) -> Value:
+    return {**record._asdict(), "corrections": [list(span) for span in record.corrections]}
+
+
+PROGRESS: Final = Family("progress", _key, _decode, _encode)
 
 
 def open_book(leaves: WritableLeaves, slot_start_s: int, zone: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from ledger.leaves.columns import Digests, Int64, chunks, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Value, WritableLeaves
+from ledger.leaves.money import Money
 
 
 class ResultsLeaf(NamedTuple):
@@ -19,6 +20,11 @@ class ResultsLeaf(NamedTuple):
     seed: bytes
     totals: Mapping[str, Int64]
     totals_nano: Mapping[str, Int64]
+
+    @property
+    def received(self) -> Mapping[str, Money]:
+        """What each account received in this run, area by area."""
+        return {account: Money(units, self.totals_nano[account]) for account, units in self.totals.items()}
 
     def take(self, areas: slice) -> ResultsLeaf:
         """Those of some areas."""

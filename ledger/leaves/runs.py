@@ -13,6 +13,11 @@ class RunsLeaf(NamedTuple):
 
     runs: Sequence[tuple[str, int]]
 
+    @property
+    def last(self) -> str:
+        """The name of the last run."""
+        return self.runs[-1][0]
+
 
 def _key(slot_start_s: int, zone: str) -> str:
     return f"runs/{slot_start_s}/{zone}"

@@ -41,6 +41,10 @@ class Timeline(NamedTuple):
             NEVER if zone.final_after_s is None else zone.final_after_s,
         )
 
+    def is_final(self, slot_end_s: int, now_s: int) -> bool:
+        """Whether a slot that ended at ``slot_end_s`` is final: no transaction and no run reads or writes it any more."""
+        return self.final_after_s != NEVER and now_s >= slot_end_s + self.final_after_s
+
 
 @dataclass(frozen=True)
 class Zone:

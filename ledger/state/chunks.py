@@ -14,8 +14,8 @@ from gridcore.sm3 import sm3
 from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of
 from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
-from ledger.state.draft import Draft
-from ledger.state.ranges import Candidates, Place, judge_late_rows, judge_rows
+from ledger.state.draft import Draft, Touched
+from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Candidates, Place, judge_late_rows, judge_rows, neighbours
 
 Column = TypeVar("Column", Int64, UInt8)
 ACCEPTED: Final = 0
@@ -138,6 +138,7 @@ def _write_chunk(draft: Draft, rows: SortedRows, chunk: _Chunk, taken: Int64) ->
     """Put accepted rows into their chunk, and those that are their meters' newest into the latest values."""
     kept, latest = chunk.kept, chunk.latest
     where, chunk_rows = chunk.rows.start + taken, chunk.at[taken]
+    draft.fed.add(_touched(draft, chunk, rows.boundary_s, chunk_rows))
     newer = np.flatnonzero(latest.boundary_s[chunk_rows] <= rows.boundary_s)
     seeds = _reseeded(kept.seed, rows, where)
     source, target = _span(where), _span(chunk_rows)
@@ -153,7 +154,20 @@ def _write_chunk(draft: Draft, rows: SortedRows, chunk: _Chunk, taken: Int64) ->
         latest.export_wh[target] = rows.export_wh[source]
         latest = latest._replace(seed=seeds[int(rows.batch[where[newer[-1]]])])
         LATEST.save(draft, latest, chunk.zone, chunk.number)
-    draft.fed.add((chunk.zone, rows.boundary_s))
+
+
+def _touched(draft: Draft, chunk: _Chunk, boundary_s: int, chunk_rows: Int64) -> Touched:
+    """The slots between the nearest values before and after new ones or others, which do not stand among the latest yet."""
+    latest_s = chunk.latest.boundary_s[chunk_rows]
+    near_s = latest_s[(latest_s < boundary_s) & (latest_s >= boundary_s - NEIGHBOUR_SLOTS_MAX * draft.slot_s)]
+    first_s, end_s = int(near_s.min(initial=boundary_s)), boundary_s
+    late = chunk_rows[latest_s >= boundary_s]
+    if len(late):
+        place = Place(chunk.zone, chunk.number, late)
+        before, after = (neighbours(draft, place, boundary_s, direction) for direction in (-1, +1))
+        first_s = min(first_s, boundary_s - int(before.slots.max()) * draft.slot_s)
+        end_s = boundary_s + int(after.slots.max()) * draft.slot_s
+    return Touched(chunk.zone, first_s, end_s)
 
 
 def _reseeded(seed: bytes, rows: SortedRows, where: Int64) -> Mapping[int, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore import merkle
 from gridcore.envelope import Transaction
@@ -22,6 +22,16 @@ from ledger.state.taken_orders import TakenOrders
 R = TypeVar("R")
 C = TypeVar("C")
 A = TypeVar("A")
+
+
+class Touched(NamedTuple):
+    """Slots of a zone that start in [first_slot_s, end_s), UTC seconds."""
+
+    zone: str
+    first_slot_s: int
+    end_s: int
+
+
 NO_CONTRACTS: Final[Mapping[str, Contract]] = {}
 NONE_ATTACHED: Final[Mapping[bytes, Any]] = {}
 
@@ -71,12 +81,12 @@ class Draft:
         """Orders that have not met those that stand yet, a transaction each, in block order; see ``orders``."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
-        self.fed: set[tuple[str, int]] = set()
-        """(zone, boundary) pairs that got an accepted row in this block: waiting runs look at them."""
+        self.fed: set[Touched] = set()
+        """Slots whose energy rows accepted in this block may have changed."""
+        self.reopened: dict[str, int] = {}
+        """By zone: the earliest instant at which a registration of this block changes what was in force, UTC seconds."""
 
         self.recorded = Recorded()
-        self.reopened: dict[str, int] = {}
-        """By zone: the earliest instant (UTC seconds) from which this block changed what was in force in slots that have been settled."""
 
     def get(self, key: str) -> Value | None:
         """The value of a leaf as of now, or None."""

@@ -98,9 +98,10 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
 
 def judge_late_rows(draft: Draft, place: Place, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose point already has a later boundary."""
-    before = _neighbours(draft, place, rows, -1).or_else(_first(draft, rows))
+    near = (neighbours(draft, place, rows.boundary_s, direction, rows.spans) for direction in (-1, +1))
+    before = next(near).or_else(_first(draft, rows))
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
-    after = _neighbours(draft, place, rows, +1).or_else(_latest(draft, rows)).or_else(_final(draft, rows))
+    after = next(near).or_else(_latest(draft, rows)).or_else(_final(draft, rows))
     return _judge(rows, before, after)
 
 
@@ -155,18 +156,22 @@ def _final(draft: Draft, rows: Candidates) -> Neighbours:
     return Neighbours(slots, rows.spans.final, is_there)
 
 
-def _neighbours(draft: Draft, place: Place, rows: Candidates, direction: int) -> Neighbours:
-    """The nearest present values of the span before (-1) or after (+1) the boundary; each leaf is looked at once for all rows."""
+def neighbours(draft: Draft, place: Place, boundary_s: int, direction: int, spans: Spans | None = None) -> Neighbours:
+    """The nearest present values before (-1) or after (+1) a boundary, only those in ``spans`` where these are given.
+
+    Each leaf is looked at once for all rows.
+    """
     slots = np.zeros(len(place.at), dtype=np.int64)
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
-        at_s = rows.boundary_s + direction * away * draft.slot_s
+        at_s = boundary_s + direction * away * draft.slot_s
         chunk = REGISTERS.load(draft, at_s, place.zone, place.chunk)
         if chunk is None:
             continue
         chunk = chunk.padded(int(place.at.max()) + 1)
-        is_of_span = (rows.spans.since_s <= at_s) & (at_s < rows.spans.until_s)
-        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY) & is_of_span
+        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY)
+        if spans is not None:
+            found &= (spans.since_s <= at_s) & (at_s < spans.until_s)
         slots[found] = away
         for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
             column[found] = values[place.at][found]

@@ -25,7 +25,6 @@ from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.book import load_orders
 from ledger.leaves.calendar import CALENDAR
-from ledger.leaves.progress import PROGRESS
 from ledger.registry.bodies import in_force
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
@@ -186,13 +185,12 @@ def _billed_before(draft: Draft, point: str, time_s: int) -> str | None:
 
 
 def note_reopened(draft: Draft, judge: Judge) -> None:
-    """Tell the block from when on new rows change what was in force in slots that have had their initial run."""
+    """Tell the block from when on new rows change what is in force in slots."""
     for stated in judge.registrations.new():
         kind, _ = _kind_and_name(stated.key)
         changes_slots = kind in (AREA.kind, RULES.kind) and draft.get(stated.key) is not None
         for zone in judge.zones_of(stated) if changes_slots or kind in (POINT.kind, INSTALLATION.kind) else ():
-            progress = PROGRESS.load(draft, zone) if zone is not None else None
-            if zone is not None and progress is not None and stated.from_s < progress.run_slot_start_s:
+            if zone is not None:
                 draft.reopened[zone] = min(draft.reopened.get(zone, stated.from_s), stated.from_s)
 
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gridcore import cbor, merkle
-from gridcore.errors import require
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from ledger.contract import Contract, SettlementLike
-from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
-from ledger.leaves.balance import BALANCE, no_balance
+from ledger.contract import SettlementLike
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
-from ledger.leaves.money import NANO, Money
+from ledger.leaves.money import Money
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
-from ledger.leaves.results import ResultsLeaf, save_results
+from ledger.leaves.results import RESULTS, ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.zones import Zone
@@ -28,7 +25,9 @@ from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
 from ledger.state.draft import Draft
 from ledger.state.held import release_settled
-from ledger.state.pieces import energy_of_slot
+from ledger.state.missing import estimate_rows
+from ledger.state.pieces import Energy, energy_of_slot
+from ledger.state.postings import post_run
 from ledger.state.slot import Slot, load_slot
 
 INITIAL: Final = "initial"
@@ -36,67 +35,122 @@ ABSENT_REGISTER: Final = -1
 """A register that was not read, in a position."""
 
 
-def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> bool:
-    """Settle one slot as the initial run. False, and nothing written, while a register of a settling row is absent.
+class Outcome(NamedTuple):
+    """What a run says of a slot.
 
-    A zone without settling rows is settled without a run.
+    columns: int64[rows] by name, ``HEAD``, then the contract's; quality: uint8[rows]; area_columns: int64[areas] by name;
+    rules: uint8[areas, 32], entry digests; received: by account, one amount an area; points: rows that settled.
     """
-    in_force = draft.at(slot_start_s).zone(zone)
-    if not len(in_force.settling):
-        return True
+
+    columns: Mapping[str, Int64]
+    quality: UInt8
+    area_columns: Mapping[str, Int64]
+    rules: Digests
+    received: Mapping[str, Money]
+    points: int
+
+
+def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> None:
+    """Settle one slot with what is known now: as its initial run, later as a correction run, which posts the difference.
+
+    A zone without settling rows has no initial run; a correction that would say what the last run said is not written.
+    """
+    before = RUNS.load(draft, slot_start_s, zone.name) or RunsLeaf([])
+    if not before.runs and not len(draft.at(slot_start_s).zone(zone).settling):
+        return
     slot = load_slot(draft, zone, slot_start_s)
-    if not (slot.start.present & slot.end.present)[in_force.settling].all():
-        return False
-    write_run(draft, contract_of_slot(draft, zone, slot_start_s), slot, INITIAL)
-    release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
+    by_contract = contract_of_slot(draft, zone, slot_start_s)
+    outcome = settle(draft, by_contract, slot)
+    if not before.runs:
+        write_run(draft, by_contract, slot, outcome, INITIAL, before)
+        release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
+    elif not _is_said(draft, zone, slot_start_s, before.last, outcome):
+        write_run(draft, by_contract, slot, outcome, f"correction-{len(before.runs)}", before)
+
+
+def settle(draft: Draft, by_contract: SlotContract, slot: Slot) -> Outcome:
+    """What a slot comes to; rows whose energy is not known are estimated."""
+    zone, contract = slot.zone, by_contract.contract
+    energy, quality = energy_of_slot(draft, slot), slot.end.quality
+    unknown = zone.settling[~energy.is_known[zone.settling]]
+    if len(unknown):
+        estimated = estimate_rows(draft, slot, unknown)
+        energy.import_wh[unknown], energy.export_wh[unknown] = estimated.energy_wh
+        quality = quality.copy()
+        quality[unknown] = estimated.quality
+    settled = _settle_rows(draft, by_contract, slot, energy)
+    columns = dict(zip(HEAD, _head_columns(slot, energy), strict=True))
+    for name in contract.position_columns:
+        columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
+        columns[name][zone.settling] = settled.columns[name]
+    return Outcome(
+        columns=columns,
+        quality=quality,
+        area_columns={name: np.array(values, dtype=np.int64) for name, values in settled.area_columns.items()},
+        rules=digests(zone.rules_digests)[zone.rules],
+        received={account: Money.of(settled.received_nano[account]) for account in contract.accounts},
+        points=len(zone.settling),
+    )
+
+
+def _is_said(draft: Draft, zone: Zone, slot_start_s: int, run: str, outcome: Outcome) -> bool:
+    """Whether a run says the same of every row and every area."""
+    for chunk, start, end in chunks(len(zone)):
+        positions = POSITIONS.load(draft, slot_start_s, zone.name, run, chunk)
+        if positions is None or not np.array_equal(positions.quality, outcome.quality[start:end]):
+            return False
+        if not _is_same(positions.columns, outcome.columns, slice(start, end)):
+            return False
+    for chunk, start, end in chunks(len(zone.areas)):
+        results = RESULTS.load(draft, slot_start_s, zone.name, run, chunk)
+        if results is None or not np.array_equal(results.rules, outcome.rules[start:end]):
+            return False
+        if not _is_same(results.columns, outcome.area_columns, slice(start, end)):
+            return False
     return True
 
 
-def write_run(draft: Draft, by_contract: SlotContract, slot: Slot, run: str) -> None:
-    """Compute a run and write its leaves."""
-    head = head_columns(draft, slot)
-    settled = _settle(draft, by_contract.contract, slot, head)
-    zone, order = slot.zone, slot.zone.settling
-    columns = dict(zip(HEAD, head, strict=True))
-    for name in by_contract.contract.position_columns:
-        columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
-        columns[name][order] = settled.columns[name]
+def _is_same(said: Mapping[str, Int64], found: Mapping[str, Int64], part: slice) -> bool:
+    return all(np.array_equal(said[name], column[part]) for name, column in found.items())
+
+
+def write_run(
+    draft: Draft, by_contract: SlotContract, slot: Slot, outcome: Outcome, run: str, before: RunsLeaf
+) -> None:
+    """Write the leaves of a run that follows the runs ``before``, and post what it changes."""
+    zone = slot.zone.zone
     seed = result_seed(slot, run)
-    rules = digests(zone.rules_digests)[zone.rules]
-    area_columns = {name: np.array(values, dtype=np.int64) for name, values in settled.area_columns.items()}
-    received = {account: Money.of(settled.received_nano[account]) for account in by_contract.contract.accounts}
-    roots = _write_positions(draft, slot, run, columns, seed)
+    roots = _write_positions(draft, slot, run, outcome, seed)
     leaf = RunLeaf(
-        areas=len(zone.rules),
-        areas_root=merkle.salted_root(areas_seed(seed), area_rows(rules, [*area_columns.values()])),
+        areas=len(outcome.rules),
+        areas_root=merkle.salted_root(areas_seed(seed), area_rows(outcome.rules, [*outcome.area_columns.values()])),
         as_of_height=draft.height - 1,
         contract=by_contract.contract.contract_id,
         contract_pin=by_contract.pin,
-        points=len(order),
-        rows=len(zone.zone),
+        points=outcome.points,
+        rows=len(zone),
         rows_root=merkle.root_of_hashes(roots),
         run=run,
         slot_start_s=slot.start_s,
-        totals_root=merkle.salted_root(sm3(seed + b"totals"), _total_rows(received)),
-        zone=zone.zone.name,
+        totals_root=merkle.salted_root(sm3(seed + b"totals"), _total_rows(outcome.received)),
+        zone=zone.name,
     )
-    RUN.save(draft, leaf, slot.start_s, zone.zone.name, run)
-    before = RUNS.load(draft, slot.start_s, zone.zone.name) or RunsLeaf([])
-    RUNS.save(draft, RunsLeaf([*before.runs, (run, draft.height)]), slot.start_s, zone.zone.name)
+    RUN.save(draft, leaf, slot.start_s, zone.name, run)
+    RUNS.save(draft, RunsLeaf([*before.runs, (run, draft.height)]), slot.start_s, zone.name)
     results = ResultsLeaf(
-        columns=area_columns,
-        rules=rules,
+        columns=outcome.area_columns,
+        rules=outcome.rules,
         seed=seed,
-        totals={account: money.units for account, money in received.items()},
-        totals_nano={account: money.nano for account, money in received.items()},
+        totals={account: money.units for account, money in outcome.received.items()},
+        totals_nano={account: money.nano for account, money in outcome.received.items()},
     )
-    save_results(draft, slot.start_s, zone.zone.name, run, results)
-    _post(draft, zone.zone, columns["pays_nano"], results)
+    save_results(draft, slot.start_s, zone.name, run, results)
+    last = before.last if before.runs else None
+    post_run(draft, zone, slot.start_s, outcome.columns["pays_nano"], results, last)
 
 
-def head_columns(draft: Draft, slot: Slot) -> tuple[Int64, ...]:
+def _head_columns(slot: Slot, energy: Energy) -> tuple[Int64, ...]:
     """The columns of ``HEAD`` of every row: registers at both ends, -1 where absent, and the energy, 0 where it is not known."""
-    energy = energy_of_slot(draft, slot)
     registers: list[Int64] = []
     for start, end in zip(slot.start.registers, slot.end.registers, strict=True):
         registers.append(np.where(slot.start.present, start, ABSENT_REGISTER))
@@ -104,16 +158,15 @@ def head_columns(draft: Draft, slot: Slot) -> tuple[Int64, ...]:
     return (*registers, energy.import_wh, energy.export_wh)
 
 
-def _settle(draft: Draft, contract: Contract, slot: Slot, head: Sequence[Int64]) -> SettlementLike:
+def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: Energy) -> SettlementLike:
     """Call the contract once for all settling rows."""
     zone, order = slot.zone, slot.zone.settling
-    import_wh, export_wh = head[-2:]
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
     bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()) if cleared else 0)
-    return contract.settle(
+    return by_contract.contract.settle(
         zone.area[order],
-        import_wh[order],
-        export_wh[order],
+        energy.import_wh[order],
+        energy.export_wh[order],
         bought_wh[order],
         sold_wh[order],
         trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(zone.rules),
@@ -159,9 +212,9 @@ def _total_rows(received: Mapping[str, Money]) -> PackedRows:
     return encode_rows([("<u4", area), ("u1", account), ("<i8", units.ravel()), ("<u4", nano.ravel())])
 
 
-def _write_positions(draft: Draft, slot: Slot, run: str, columns: Mapping[str, Int64], seed: bytes) -> PackedRows:
+def _write_positions(draft: Draft, slot: Slot, run: str, outcome: Outcome, seed: bytes) -> PackedRows:
     """Write the positions of a run; returns the root of each chunk, over which the run's root stands."""
-    quality = slot.end.quality
+    columns, quality = outcome.columns, outcome.quality
     hashes = merkle.salted_leaf_hashes(seed, position_rows(0, quality, columns))
     roots = [merkle.root_of_hashes(hashes[start:end]) for _, start, end in chunks(len(quality))]
     for chunk, start, end in chunks(len(quality)):
@@ -169,23 +222,3 @@ def _write_positions(draft: Draft, slot: Slot, run: str, columns: Mapping[str, I
         leaf = PositionsLeaf(part, quality[start:end], roots[chunk], seed)
         POSITIONS.save(draft, leaf, slot.start_s, slot.zone.zone.name, run, chunk)
     return PackedRows.of(roots)
-
-
-def _post(draft: Draft, zone: Zone, pays_nano: Int64, results: ResultsLeaf) -> None:
-    """Double entry: what the points owe is what the accounts receive, to the nano. The first run posts against nothing."""
-    received = sum(_sum_nano(units, results.totals_nano[account]) for account, units in results.totals.items())
-    require(_sum_nano(pays_nano // NANO, pays_nano % NANO) == received, f"debits equal credits in zone {zone.name}")
-    for chunk, first, last in chunks(len(zone)):
-        balance = BALANCE.load(draft, zone.name, chunk) or no_balance(last - first)
-        BALANCE.save(draft, balance.add(pays_nano[first:last], sm3(balance.seed + results.seed)), zone.name, chunk)
-    for chunk, first, last in chunks(len(zone.areas)):
-        part = results.take(slice(first, last))
-        accounts = ACCOUNTS.load(draft, zone.name, chunk) or NO_ACCOUNTS
-        after = accounts.add(part.totals, part.totals_nano, sm3(accounts.seed + results.seed))
-        ACCOUNTS.save(draft, after, zone.name, chunk)
-
-
-def _sum_nano(units: Int64, nano: Int64) -> int:
-    """The sum of amounts in two limbs."""
-    whole: int = sum(units.tolist())
-    return whole * NANO + int(nano.sum())

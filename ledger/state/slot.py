@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gridcore.quality import ABSENT_QUALITY
 from ledger.leaves.columns import Int64, UInt8, chunks
-from ledger.leaves.registers import REGISTERS, no_registers
+from ledger.leaves.latest import LATEST
+from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
 
@@ -45,9 +46,9 @@ def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
 
 
 def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
-    """The registers of all rows of a zone at a boundary."""
+    """The registers of all rows of a zone at a boundary. A chunk without a value there has the seed of its latest values."""
     parts = [
-        (REGISTERS.load(draft, boundary_s, zone.name, chunk) or no_registers(0)).padded(end - start)
+        (REGISTERS.load(draft, boundary_s, zone.name, chunk) or _without_values(draft, zone, chunk)).padded(end - start)
         for chunk, start, end in chunks(len(zone))
     ]
     registers = (
@@ -55,3 +56,9 @@ def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:
         np.concatenate([part.export_wh for part in parts]),
     )
     return Snapshot(np.concatenate([part.quality for part in parts]), registers, [part.seed for part in parts])
+
+
+def _without_values(draft: Draft, zone: Zone, chunk: int) -> RegistersLeaf:
+    # Where nothing was read, salts must be as hard to guess as anywhere else: estimates follow from what is known.
+    latest, nothing = LATEST.load(draft, zone.name, chunk), no_registers(0)
+    return nothing if latest is None else nothing._replace(seed=latest.seed)

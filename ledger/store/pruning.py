@@ -112,7 +112,7 @@ def _goal(parts: Parts) -> Pruned:
             raise UsageError(
                 f"zone {zone.name}: names no final_after_s, so its slots are never final and nothing is pruned"
             )
-        ends_s += [now_s - timeline.final_after_s - slot_s, progress.run_slot_start_s, *progress.waiting]
+        ends_s += [now_s - timeline.final_after_s - slot_s, progress.run_slot_start_s]
         opened_before_s = max(opened_before_s, timeline.open_before_start_s)
     before_s = max(0, min(ends_s) - _READ_BACK_SLOTS * slot_s)
     return Pruned(_last_height_before(parts, before_s - opened_before_s), before_s)

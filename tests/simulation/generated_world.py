@@ -15,6 +15,7 @@ from gridcore.registry.installation import INSTALLATION, Installation, RemovedIn
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import Rules
+from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from gridcore.registry.zone import Zone
 from tests.worlds.consortium import PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 
@@ -127,7 +128,7 @@ def draw_consortium(rng: random.Random) -> Consortium:
         clock=rng.choice(["simulated", "simulated", "imported", "block"]),
         start_s=first_s - rng.choice([0, 1, slot_s, 2 * slot_s, 7_200]),
         slot_s=slot_s,
-        calendar=Calendar(days=[first_s], months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
+        calendar=Calendar(days=_days(rng, slot_s, first_s), months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
         rules=[draw_rules(rng, found.record.rules, contracts[found.record.zone]) for found in areas],
         zones=zones,
         areas=areas,
@@ -135,7 +136,10 @@ def draw_consortium(rng: random.Random) -> Consortium:
         meters=meters,
         roles=_roles(rng, gateways, meters),
         organisations={"dso-admin": "dso", "dso": "dso"},
-        more=_changes(rng, meters, gateways, areas, contracts, first_s, slot_s),
+        more=[
+            *_profiles(rng, slot_s, first_s),
+            *_changes(rng, meters, gateways, areas, contracts, first_s, slot_s),
+        ],
     )
 
 
@@ -149,7 +153,32 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
         gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
         metering_deadline_s=rng.choice([0, 0, 300, 900, 3 * slot_s]),
         open_before_start_s=slot_s + rng.choice([1, slot_s, 7_200, 86_400]),
+        correction_after_s=rng.choice([None, None, 0, 1, 3 * slot_s]),
+        final_after_s=rng.choice([None, None, None, 3 * slot_s, 30 * slot_s]),
     )
+
+
+def _days(rng: random.Random, slot_s: int, first_s: int) -> list[int]:
+    """Where local days begin: from before the first slot on they are a few slots long, so that there are earlier ones."""
+    days = [first_s - rng.choice([-slot_s, 0, 2 * slot_s])]
+    for _ in range(rng.choice([0, 3, 20])):
+        days.append(days[-1] + rng.choice([2, 2, 3, 4]) * slot_s)
+    return days
+
+
+def _profiles(rng: random.Random, slot_s: int, first_s: int) -> list[Named[StandingProfile]]:
+    """What is estimated where nothing else is known; one that changes, and one that begins late."""
+    slots = 86_400 // slot_s
+
+    def day() -> StandingProfile:
+        return StandingProfile(*([rng.randrange(9_000) for _ in range(slots)] for _ in range(2)))
+
+    later_s = first_s + rng.randrange(12 * slot_s)
+    return [
+        Named(STANDING_PROFILE, "homes", day()),
+        Named(STANDING_PROFILE, "homes", day(), later_s),
+        Named(STANDING_PROFILE, "shops", day()),
+    ]
 
 
 def _gateways(rng: random.Random) -> list[Named[Gateway]]:
@@ -227,6 +256,9 @@ def _changes(
             changes.append(draw_rules(rng, found.record.rules, contracts[found.record.zone])._replace(from_s=begins_s))
     for meter in meters:
         inside_s = first_s + rng.randrange(12) * slot_s + rng.randrange(1, slot_s)
+        if meter.party is not None and rng.random() < 0.4:
+            profiled = Point(meter.area, meter.role, meter.party, rng.choice(["homes", "shops"]))
+            changes.append(Named(POINT, meter.point, profiled, 1))
         match rng.randrange(14):
             case 0:
                 moved = _installation(meter, gateway=rng.choice(gateways).name, limit_wh=max(1, meter.limit_wh // 2))

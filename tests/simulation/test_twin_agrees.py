@@ -17,10 +17,12 @@ from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
 from ledger.leaves import columns
 from ledger.registry import entries
-from ledger.state import client_ids, due
+from ledger.state import client_ids, corrections, due
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
+from tests.twin import corrections as twin_corrections
+from tests.twin import estimates as twin_estimates
 from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
 from tests.twin import orders as twin_orders
@@ -43,12 +45,13 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, budget and queues so small that a small world meets their ends; a chunk is a power of two of rows."""
     monkeypatch.setattr(columns, "CHUNK_ROWS", 4)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
-    monkeypatch.setattr(due, "WAITING_SLOTS_MAX", 3)
+    monkeypatch.setattr(corrections, "CORRECTION_SPANS_MAX", 2)
+    monkeypatch.setattr(twin_corrections, "SPANS_MAX", 2)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
-    for module in (twin_market, twin_metering, twin_orders, twin_settlement):
+    for module in (twin_market, twin_metering, twin_orders, twin_settlement, twin_estimates):
         monkeypatch.setattr(module, "CHUNK", 4)
-    for name, limit in (("BUDGET", 11), ("WAITING_MAX", 3), ("IDS_MAX", 2)):
+    for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
     monkeypatch.setattr(twin_registry, "ENTRIES_MAX", 2)
 

@@ -241,7 +241,7 @@ def write_row(twin: Twin, row: Row, boundary: int, seed: bytes, reseeded: set[st
         reseeded.add(key)
     leaf["quality"][index] = row.quality
     leaf["registers"][0][index], leaf["registers"][1][index] = row.registers
-    twin.touched.add((zone, boundary))
+    twin.touched.add((zone, place, boundary))
     registers = [Column([0] * size), Column([0] * size)]
     new = {"boundary_s": Column([-1] * size), "registers": registers, "seed": ZEROS}
     leaf = twin.leaves.setdefault(f"latest/{zone}/{chunk}", new)
@@ -264,7 +264,10 @@ def grown(leaf: Leaf, empty: Leaf) -> Leaf:
 
 
 def chunk_seeds(twin: Twin, zone: str, boundary: int) -> list[bytes]:
-    """The seeds of all chunks of a zone at a boundary; 32 zero bytes for one that was never written."""
+    """The seeds of all chunks of a zone at a boundary; where there is no value, those of the latest values, or 32 zero bytes."""
     count = (len(twin.registry.points[zone]) + CHUNK - 1) // CHUNK
-    keys = [f"registers/{boundary}/{zone}/{chunk}" for chunk in range(count)]
-    return [twin.leaves[key]["seed"] if key in twin.leaves else ZEROS for key in keys]
+    seeds: list[bytes] = []
+    for chunk in range(count):
+        found = [twin.leaves.get(key) for key in (f"registers/{boundary}/{zone}/{chunk}", f"latest/{zone}/{chunk}")]
+        seeds.append(next((leaf["seed"] for leaf in found if leaf is not None), ZEROS))
+    return seeds

@@ -131,7 +131,31 @@ def register(twin: Twin, tx: Transaction, organisation: str) -> int:
         registry.counts = counts
         return code
     start_leaves(twin, rows)
+    for key, from_s, value in map(cbor.decode, rows):
+        for zone in reopened_zones(twin, key, value, before):
+            twin.reopened[zone] = min(twin.reopened.get(zone, from_s), from_s)
     return 0
+
+
+def reopened_zones(twin: Twin, key: str, value: Leaf, before: dict[str, Leaf]) -> list[str]:
+    """The zones in whose slots a new row changes what is in force."""
+    registry, (kind, name) = twin.registry, key.split("/", 1)
+    if kind == "point":
+        return [registry.zone_of(value["area"])]
+    if kind == "installation":
+        return [twin.place(value["point"])[0]]
+    if kind == "area" and key in before:
+        return [value["zone"]]
+    if kind == "rules" and key in before:
+        areas = [area for own in registry.areas.values() for area in own]
+        return [registry.zone_of(area) for area in areas if name in rules_of(twin, area)]
+    return []
+
+
+def rules_of(twin: Twin, area: str) -> list[str]:
+    """The rules that an area has had or will have."""
+    digests = [entry[2] for entry in twin.leaves[f"area/{area}"]["entries"]]
+    return [cbor.decode(twin.registry.rows[digest])[2]["rules"] for digest in digests]
 
 
 def start_leaves(twin: Twin, rows: Sequence[bytes]) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore import cbor
 from gridcore.sm3 import sm3
-from tests.twin.contracts import MARKETS, Member
+from tests.twin.contracts import MARKETS, Member, Settled
+from tests.twin.estimates import estimate
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
 from tests.twin.market import chunks
 from tests.twin.metering import ABSENT, Registers, advance, chunk_seeds, row_at
@@ -41,21 +42,18 @@ def settling_rows(twin: Twin, zone: str, slot: int) -> list[int]:
     return rows
 
 
-def is_complete(twin: Twin, zone: str, slot: int) -> bool:
-    """Whether every settling row has a value at the slot's start and at its end."""
-    ends = (slot, slot + twin.slot_s)
-    return all(row_at(twin, zone, row, end) is not None for row in settling_rows(twin, zone, slot) for end in ends)
-
-
 def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
     """What a row shows for a slot."""
     name = twin.registry.points[zone][row]
     point = twin.registry.value("point/" + name, slot, twin.height - 1) or {}
     start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
     shown = [-1 if reading is None else reading[0][index] for index in (0, 1) for reading in (start, end)]
-    energies = energies_of(twin, name, slot, start, end) or [0, 0]
+    known = energies_of(twin, name, slot, start, end)
     area = twin.leaves["area/" + point["area"]]["number"] if point else 0
     quality = ABSENT if end is None else end[1]
+    energies = known or [0, 0]
+    if "party" in point and known is None:
+        energies[0], energies[1], quality = estimate(twin, zone, row, slot)
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
 
@@ -129,33 +127,20 @@ def breaks_in(twin: Twin, point: str, slot: int) -> list[tuple[int, Leaf]]:
     return [(from_s, value) for from_s, _, value in sorted(found, key=lambda item: item[:2])]
 
 
-def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
-    """The initial run of a complete slot: positions, what each point owes and each account receives."""
+def settle_slot(twin: Twin, zone: str, slot: int) -> None:
+    """The next run of a slot: positions, and the difference of what each point owes and each account receives."""
     settling = settling_rows(twin, zone, slot)
-    if not settling:
+    runs = twin.leaves.get(f"runs/{slot}/{zone}", {"runs": []})["runs"]
+    if not settling and not runs:
         return
+    run = f"correction-{len(runs)}" if runs else "initial"
     contract = twin.contract(zone, slot)
     market = MARKETS[contract["contract"]]
     points = [read_point(twin, zone, row, slot) for row in range(len(twin.registry.points[zone]))]
-    filled = filled_wh(twin, zone, slot)
     columns = [[0] * len(market.position_columns) for _ in points]
-    area_columns, received, rules_digests = [], [], []
-    prices = trade_prices(twin, zone, slot)
-    for number, area in enumerate(twin.registry.areas[zone]):
-        rules_digest, rules = twin.rules(area, slot)
-        rows = [row for row in settling if points[row].area == number]
-        members = [
-            Member(
-                points[row].import_wh, points[row].export_wh, *(filled.get((points[row].party, s), 0) for s in (0, 1))
-            )
-            for row in rows
-        ]
-        settled = market.settle(members, prices[number], rules["prices"])
-        for row, own in zip(rows, settled.positions, strict=True):
-            columns[row] = list(own)
-        area_columns.append(settled.area)
-        received.append(settled.received)
-        rules_digests.append(rules_digest)
+    areas = settle_areas(twin, zone, slot, settling, points, columns)
+    area_columns, received = [settled.area for settled in areas], [settled.received for settled in areas]
+    rules_digests = [twin.rules(area, slot)[0] for area in twin.registry.areas[zone]]
     seeds = [chunk_seeds(twin, zone, boundary) for boundary in (slot, slot + twin.slot_s)]
     seed = sm3(cbor.encode(["result-seed/2", slot, zone, run, *seeds]))
     rows_bytes = [
@@ -168,6 +153,14 @@ def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
         for number, (digest, own) in enumerate(zip(rules_digests, area_columns, strict=True))
     ]
     totals = total_rows(received, market.accounts)
+    own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
+    positions = positions_of(seed, points, columns, market.position_columns)
+    results = results_of(seed, rules_digests, own_columns, received)
+    last = f"{slot}/{zone}/{runs[-1][0]}" if runs else None
+    if last is not None and says_the_same(twin, last, positions, results):
+        return
+    pays = market.position_columns.index("pays_nano")
+    post(twin, zone, [own[pays] for own in columns], received, seed, last)
     twin.leaves[f"run/{slot}/{zone}/{run}"] = {
         "areas": len(area_rows),
         "areas_root": salted_root(sm3(seed + b"areas"), area_rows),
@@ -182,13 +175,38 @@ def settle_slot(twin: Twin, zone: str, slot: int, run: str = "initial") -> None:
         "totals_root": salted_root(sm3(seed + b"totals"), totals),
         "zone": zone,
     }
-    runs = twin.leaves.get(f"runs/{slot}/{zone}", {"runs": []})["runs"]
     twin.leaves[f"runs/{slot}/{zone}"] = {"runs": [*runs, [run, twin.height]]}
-    write_positions(twin, f"positions/{slot}/{zone}/{run}", seed, points, columns, market.position_columns)
-    own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
-    write_results(twin, f"results/{slot}/{zone}/{run}", seed, rules_digests, own_columns, received)
-    pays = market.position_columns.index("pays_nano")
-    post(twin, zone, [own[pays] for own in columns], received, seed)
+    for family, leaves in (("positions", positions), ("results", results)):
+        for chunk, leaf in enumerate(leaves):
+            twin.leaves[f"{family}/{slot}/{zone}/{run}/{chunk}"] = leaf
+
+
+def settle_areas(
+    twin: Twin, zone: str, slot: int, settling: Sequence[int], points: Sequence[Point], columns: list[list[int]]
+) -> list[Settled]:
+    """What each area comes to; the contract's columns of its settling rows are put into ``columns``."""
+    market, filled = MARKETS[twin.contract(zone, slot)["contract"]], filled_wh(twin, zone, slot)
+    prices, areas = trade_prices(twin, zone, slot), []
+    for number, area in enumerate(twin.registry.areas[zone]):
+        rows = [row for row in settling if points[row].area == number]
+        members = [
+            Member(
+                points[row].import_wh, points[row].export_wh, *(filled.get((points[row].party, s), 0) for s in (0, 1))
+            )
+            for row in rows
+        ]
+        settled = market.settle(members, prices[number], twin.rules(area, slot)[1]["prices"])
+        for row, own in zip(rows, settled.positions, strict=True):
+            columns[row] = list(own)
+        areas.append(settled)
+    return areas
+
+
+def says_the_same(twin: Twin, last: str, positions: Sequence[Leaf], results: Sequence[Leaf]) -> bool:
+    """Whether the last run says of every row and every area what this one would."""
+    said = [(f"positions/{last}/{chunk}", leaf, ("columns", "quality")) for chunk, leaf in enumerate(positions)]
+    said += [(f"results/{last}/{chunk}", leaf, ("columns", "rules")) for chunk, leaf in enumerate(results)]
+    return all(twin.leaves.get(key, {part: None})[part] == leaf[part] for key, leaf, parts in said for part in parts)
 
 
 def total_rows(received: Sequence[Mapping[str, int]], accounts: Sequence[str]) -> list[bytes]:
@@ -217,9 +235,9 @@ def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:
     return prices + [0] * (len(twin.registry.areas[zone]) - len(prices))  # areas that came after the gate
 
 
-def write_positions(
-    twin: Twin, prefix: str, seed: bytes, points: Sequence[Point], columns: Sequence[list[int]], names: Sequence[str]
-) -> None:
+def positions_of(
+    seed: bytes, points: Sequence[Point], columns: Sequence[list[int]], names: Sequence[str]
+) -> list[Leaf]:
     """The rows of a run by chunks, each with the root of its rows."""
     heads = ("start_import", "end_import", "start_export", "end_export", "import_wh", "export_wh")
     table = [
@@ -229,27 +247,29 @@ def write_positions(
         pack("IB", row, point.quality) + pack(f"{len(values)}q", *values)
         for row, (point, values) in enumerate(zip(points, table, strict=True))
     ]
-    for number, at in enumerate(range(0, len(table), CHUNK)):
+    leaves: list[Leaf] = []
+    for at in range(0, len(table), CHUNK):
         part = slice(at, at + CHUNK)
         by_name = zip((*heads, *names), zip(*table[part], strict=True), strict=True)
-        twin.leaves[f"{prefix}/{number}"] = {
+        leaf: Leaf = {
             "columns": {name: Column(column) for name, column in by_name},
             "quality": bytes(point.quality for point in points[part]),
             "root": salted_root(seed, rows, part),
             "seed": seed,
         }
+        leaves.append(leaf)
+    return leaves
 
 
-def write_results(
-    twin: Twin,
-    prefix: str,
+def results_of(
     seed: bytes,
     rules_digests: Sequence[bytes],
     area_columns: Sequence[Mapping[str, int]],
     received: Sequence[Mapping[str, int]],
-) -> None:
+) -> list[Leaf]:
     """What the areas of a zone came to, by chunks of area numbers."""
-    for chunk, at in enumerate(range(0, len(received), CHUNK)):
+    leaves: list[Leaf] = []
+    for at in range(0, len(received), CHUNK):
         part = slice(at, at + CHUNK)
         values, accounts = area_columns[part], received[part]
         leaf: Leaf = {
@@ -259,21 +279,38 @@ def write_results(
             "totals": {name: Column(own[name] // NANO for own in accounts) for name in accounts[0]},
             "totals_nano": {name: Column(own[name] % NANO for own in accounts) for name in accounts[0]},
         }
-        twin.leaves[f"{prefix}/{chunk}"] = leaf
+        leaves.append(leaf)
+    return leaves
 
 
-def post(twin: Twin, zone: str, owed: Sequence[int], received: Sequence[Mapping[str, int]], seed: bytes) -> None:
-    """What each point owes more, and what each account has received more: the two sides of one sum."""
+def post(
+    twin: Twin,
+    zone: str,
+    owed: Sequence[int],
+    received: Sequence[Mapping[str, int]],
+    seed: bytes,
+    last: str | None,
+) -> None:
+    """What each point owes more than by the last run, and what each account has received more: the two sides of one sum."""
     assert sum(owed) == sum(sum(accounts.values()) for accounts in received)
     for number, at in enumerate(range(0, len(owed), CHUNK)):
         key, more = f"balance/{zone}/{number}", owed[at : at + CHUNK]
+        if last is not None:
+            found = twin.leaves.get(f"positions/{last}/{number}")
+            paid = longer(found["columns"]["pays_nano"] if found else [], len(more))
+            more = [new - old for new, old in zip(more, paid, strict=True)]
         none = [0] * len(more)
         old = twin.leaves.get(key, {"nano": none, "units": none, "seed": ZEROS})
         units, nano = added(longer(old["units"], len(more)), longer(old["nano"], len(more)), more)
         twin.leaves[key] = {"nano": nano, "units": units, "seed": sm3(old["seed"] + seed)}
     for number, at in enumerate(range(0, len(received), CHUNK)):
-        key, areas = f"accounts/{zone}/{number}", received[at : at + CHUNK]
-        names = list(areas[0])
+        key, areas = f"accounts/{zone}/{number}", [dict(own) for own in received[at : at + CHUNK]]
+        if last is not None:
+            was = twin.leaves.get(f"results/{last}/{number}", {"totals": {name: [] for name in areas[0]}})
+            for name in areas[0]:
+                for area, units in enumerate(was["totals"][name]):
+                    areas[area][name] -= units * NANO + was["totals_nano"][name][area]
+        names = [name for name in areas[0] if any(own[name] for own in areas)]
         none = [0] * len(areas)
         old = twin.leaves.get(key, {"nano": {}, "units": {}, "seed": ZEROS})
         names = sorted({*names, *old["units"]}, key=str.encode)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import merkle
-from tests.twin import market, metering, orders, registration, settlement
+from tests.twin import corrections, estimates, market, metering, orders, registration, settlement
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
 IsSigned = Callable[[bytes, bytes, bytes], bool]
 """(public key, signed bytes, signature) -> whether the signature is good."""
 
-BUDGET, WAITING_MAX, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 4_096, 86_400
+BUDGET, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 86_400
 STEP_MAX_S, AHEAD_MAX_S = 86_400, 900
 TURNS = {"clock/advance": 0, "market/order": 2}
 """When in its block a kind of transaction is applied, where that is not 1."""
@@ -31,7 +31,8 @@ class Twin:
         self.block_s = 0
         self.budget = 0
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
-        self.touched: set[tuple[str, int]] = set()  # (zone, boundary) that got an accepted row in this block
+        self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
+        self.reopened: dict[str, int] = {}  # by zone: from when on this block changed what is in force
         self.slot_s: int = genesis["slot_s"]
         self.clock: str = genesis["clock"]
         self._start(genesis)
@@ -56,7 +57,7 @@ class Twin:
 
     def first_progress(self, first_s: int) -> Leaf:
         """How far a zone is whose first slot begins then."""
-        return {"run_slot_start_s": first_s, "books": [], "untried": [], "waiting": []}
+        return {"run_slot_start_s": first_s, "books": [], "corrections": []}
 
     # -------------------------------------------------------------------------------------------- what is in force
 
@@ -110,7 +111,7 @@ class Twin:
 
     def apply_block(self, height: int, time_s: int, transactions: Sequence[bytes], is_signed: IsSigned) -> list[int]:
         """One code for each transaction, the clock's first, orders last; then what has fallen due."""
-        self.height, self.budget, self.touched = height, BUDGET, set()
+        self.height, self.budget, self.touched, self.reopened = height, BUDGET, set(), {}
         self.work_left = False
         self.block_s = time_s
         self.batches: list[tuple[str, Leaf, bytes, Sequence[Row], str]] = []
@@ -234,10 +235,11 @@ class Twin:
         return [*behind, *(zone for zone in self.zones if zone not in behind)]
 
     def do_due_work(self, zone: str) -> None:
-        """Gates, then initial runs, then waiting slots, while the block's budget lasts."""
+        """Gates, then initial runs, then correction runs, while the block's budget lasts."""
         timeline, now = self.timeline(zone), self.ledger_time_s
         progress = dict(self.leaves[f"progress/{zone}"])
-        waiting: list[int] = list(progress["waiting"])
+        touched = corrections.touched(self, zone, progress["run_slot_start_s"])
+        queue = corrections.queued([*progress["corrections"], *touched])
         ahead_s = self.slot_s + timeline["metering_deadline_s"]
 
         books: list[int] = list(progress["books"])
@@ -247,37 +249,35 @@ class Twin:
             seed = self.leaves[f"cleared/{slot}/{zone}/0"]["seed"]
             orders.release(self, zone, slot, seed, settled=False)
 
-        while self.budget > 0 and len(waiting) < WAITING_MAX and now >= progress["run_slot_start_s"] + ahead_s:
-            if not self.try_to_settle(zone, progress["run_slot_start_s"]):
-                waiting.append(progress["run_slot_start_s"])
+        while self.budget > 0 and now >= progress["run_slot_start_s"] + ahead_s:
+            self.settle(zone, progress["run_slot_start_s"])
             progress["run_slot_start_s"] += self.slot_s
 
-        untried: list[int] = []
-        for slot in sorted(waiting):
-            if slot in progress["untried"] or {(zone, slot), (zone, slot + self.slot_s)} & self.touched:
-                if self.budget <= 0:
-                    untried.append(slot)
-                elif self.try_to_settle(zone, slot):
-                    waiting.remove(slot)
-        self.leaves[f"progress/{zone}"] = progress | {"books": books, "untried": untried, "waiting": waiting}
+        while self.budget > 0 and any(due_s <= now for _, _, due_s in queue):
+            span = next(span for span in queue if span[2] <= now)
+            if not estimates.is_final(self, zone, span[0]):
+                self.settle(zone, span[0])
+            queue = [
+                [first + self.slot_s, *rest] if [first, *rest] == span else [first, *rest] for first, *rest in queue
+            ]
+            queue = [span for span in queue if span[0] < span[1]]
+        queue = corrections.queued([*queue, *corrections.reopened(self, zone, progress["run_slot_start_s"])])
+        self.leaves[f"progress/{zone}"] = progress | {"books": books, "corrections": queue}
         self.work_left = self.work_left or self.has_work(zone)
 
     def has_work(self, zone: str) -> bool:
-        """Whether a gate or an initial run of the zone is due, or a slot waits for its turn."""
+        """Whether a gate, an initial run or a correction run of the zone is due."""
         timeline, now, progress = self.timeline(zone), self.ledger_time_s, self.leaves[f"progress/{zone}"]
-        books, is_full = progress["books"], len(progress["waiting"]) >= WAITING_MAX
-        ahead_s = self.slot_s + timeline["metering_deadline_s"]
+        books, ahead_s = progress["books"], self.slot_s + timeline["metering_deadline_s"]
         is_gate_due = bool(books) and now >= books[0] - timeline["gate_before_start_s"]
-        is_run_due = not is_full and now >= progress["run_slot_start_s"] + ahead_s
-        return is_gate_due or is_run_due or bool(progress["untried"])
+        is_run_due = now >= progress["run_slot_start_s"] + ahead_s
+        return is_gate_due or is_run_due or any(due_s <= now for _, _, due_s in progress["corrections"])
 
-    def try_to_settle(self, zone: str, slot: int) -> bool:
-        """Settle a slot if it is complete; the budget pays for the attempt."""
+    def settle(self, zone: str, slot: int) -> None:
+        """Settle a slot; the budget pays for it."""
         self.budget -= max(1, len(settlement.settling_rows(self, zone, slot)))
-        if not settlement.is_complete(self, zone, slot):
-            return False
+        is_new = f"runs/{slot}/{zone}" not in self.leaves
         settlement.settle_slot(self, zone, slot)
-        positions = self.leaves.get(f"positions/{slot}/{zone}/initial/0")
-        if positions is not None:
-            orders.release(self, zone, slot, positions["seed"], settled=True)
-        return True
+        if is_new and f"runs/{slot}/{zone}" in self.leaves:
+            seed = self.leaves[f"positions/{slot}/{zone}/initial/0"]["seed"]
+            orders.release(self, zone, slot, seed, settled=True)

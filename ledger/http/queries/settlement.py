@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
+import numpy as np
+
+from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
@@ -19,11 +21,12 @@ from ledger.leaves.balance import BALANCE
 from ledger.leaves.columns import Int64, chunks_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.run import RUN, RunLeaf
+from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
-from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows
+from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows, run_words
 
 
-def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
+def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
     """A settlement run: its leaf and the area's part in it, and of one page of settling rows totals, statement lines and postings.
 
     Counter-accounts in ``postings`` sum up the page; of one party there are its own lines and no postings of others.
@@ -33,7 +36,7 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     first, end, following = settling_window(area, party, start)
     rows = load_rows(view.reader, leaf, area.settling[first:end])
     lines, parties = lines_of(view.reader, view.contracts, area, leaf, rows), area.parties[first:end]
-    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": run_name}
+    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": leaf.run}
     if scope.reads_all:
         answer["result"] = {**plain(RUN.encode(leaf)), **_area_result(view, area, leaf)}
     answer["parties"] = [total._asdict() for total in view.statements.slot_totals(rows.positions, parties)]
@@ -42,6 +45,32 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
     answer["postings"] = [posting._asdict() for posting in shown]
     return {**answer, "next": following}
+
+
+def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Json:
+    """The runs of a slot, the last one at the end, and of each how many settling rows it has, how many it estimates, what they pay."""
+    view.check_slot("slot", slot_start_s)
+    found = RUNS.load(view.reader, slot_start_s, view.area(area_id).zone.name) or RunsLeaf([])
+    shown = [_run_of(view, scope, area_id, slot_start_s, name) | {"height": height} for name, height in found.runs]
+    return {"area": area_id, "slot_start_s": slot_start_s, "runs": shown}
+
+
+def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str) -> Json:
+    area, leaf = _settled(view, area_id, slot_start_s, run_name)
+    own = area.settling if scope.party is None else area.settling[_rows_of(area, scope.party)]
+    rows = load_rows(view.reader, leaf, own)
+    return {
+        "run": run_name,
+        "rows": len(own),
+        "estimated": int(np.count_nonzero(rows.is_estimated)),
+        "pays_nano": sum(rows.columns["pays_nano"].tolist()),
+    }
+
+
+def _rows_of(area: Area, party: str) -> slice:
+    """Where a party's row stands among the settling ones; of a party that had none in the slot, nowhere."""
+    row = area.settling_row_of(party)
+    return slice(0) if row is None else slice(row, row + 1)
 
 
 def _area_result(view: LedgerView, area: Area, leaf: RunLeaf) -> Json:
@@ -56,16 +85,18 @@ def _area_result(view: LedgerView, area: Area, leaf: RunLeaf) -> Json:
     }
 
 
-def _settled(view: LedgerView, area_id: str, slot_start_s: int, run_name: str) -> tuple[Area, RunLeaf]:
+def _settled(view: LedgerView, area_id: str, slot_start_s: int, run_name: str | None) -> tuple[Area, RunLeaf]:
     """An area as it was in a settled slot, and the run. Problem 404 where there is no such run."""
     view.check_slot("slot", slot_start_s)
     leaf = find_run(view.reader, view.area(area_id), slot_start_s, run_name)
     if leaf is None:
-        raise Problem("not-found", f"no run {run_name!r} of slot {slot_start_s} in area {area_id!r} yet")
+        raise Problem("not-found", f"no {run_words(run_name)} of slot {slot_start_s} in area {area_id!r} yet")
     return view.area(area_id, slot_start_s, leaf.as_of_height), leaf
 
 
-def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str, start: int) -> Json:
+def positions(
+    view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int
+) -> Json:
     """What a run came to, point by point, as columns of equal length: primary Wh, traded energy, money, quality bytes."""
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
     first, end, following = settling_window(area, scope.party, start)
@@ -74,7 +105,7 @@ def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, r
     return {
         "area": area.id,
         "slot_start_s": slot_start_s,
-        "run": run_name,
+        "run": leaf.run,
         "parties": list(area.parties[first:end]),
         "meters": [meters[row] for row in area.settling[first:end].tolist()],
         **{name: column.tolist() for name, column in found.positions._asdict().items()},
@@ -83,8 +114,8 @@ def positions(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, r
     }
 
 
-def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str, start: int) -> Json:
-    """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run.
+def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None, start: int) -> Json:
+    """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run, by itself the last.
 
     Of one party there are the lines of each slot too. Slots go on being settled while pages are asked for, so each page says
     how many it sums up. Parties are those whom the points were billed to in the day's first settled slot.
@@ -93,7 +124,7 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
     settled = find_runs(view.reader, view.area(area_id), slots, run_name)
     if not settled:
-        raise Problem("not-found", f"no run {run_name!r} of any slot of day {day_start_s} in area {area_id!r} yet")
+        raise Problem("not-found", f"no {run_words(run_name)} of any slot of day {day_start_s} in area {area_id!r} yet")
     area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
     first, end, following = settling_window(area, party, start)
     rows = area.settling[first:end]
@@ -116,7 +147,7 @@ def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64, party:
     """The lines of one party in a settled slot."""
     lines = lines_of(view.reader, view.contracts, area, leaf, load_rows(view.reader, leaf, rows))
     shown = view.statements.lines(lines, [party])
-    return {"slot_start_s": leaf.slot_start_s, "lines": [line._asdict() for line in shown]}
+    return {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": [line._asdict() for line in shown]}
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
@@ -153,7 +184,7 @@ def _received(view: LedgerView, area: Area) -> list[Json]:
     ]
 
 
-def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str) -> bytes:
+def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str | None) -> bytes:
     """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
     view.check_slot("slot_start_s", slot_start_s)
     try:
@@ -177,7 +208,7 @@ _DAY: Final = Schema(
     object_of(
         {
             "area": TEXT,
-            "run": TEXT,
+            "run": TEXT_OR_NULL,
             **dict.fromkeys(("day_start_s", "day_end_s", "slots_expected", "slots_settled"), WHOLE),
             "statements": {"type": "array", "items": object_of({"party": TEXT, **dict.fromkeys(_SUMS, WHOLE)})},
             "next": WHOLE_OR_NULL,
@@ -185,7 +216,20 @@ _DAY: Final = Schema(
     ),
 )
 
+_RUN: Final = object_of({"run": TEXT, **dict.fromkeys(("height", "rows", "estimated", "pays_nano"), WHOLE)})
+_RUNS: Final = Schema(
+    "Runs", object_of({"area": TEXT, "slot_start_s": WHOLE, "runs": {"type": "array", "items": _RUN}})
+)
+
 ROUTES: Final = (
+    Query(
+        rule=f"{API}/areas/<area>/slots/<slot>/runs",
+        summary="The settlement runs of a slot.",
+        access=OWN_ROWS,
+        query=runs,
+        parameters=(parameters.AREA, parameters.SLOT, parameters.PARTY),
+        schema=_RUNS,
+    ),
     Query(
         rule=f"{API}/areas/<area>/slots/<slot>/run",
         summary="Statement lines and postings.",

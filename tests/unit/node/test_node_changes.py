@@ -47,7 +47,7 @@ async def test_a_settled_slot_is_told_of_write_by_write(tmp_path: Path) -> None:
             {"kind": "registers", "area": "a-1", "at_s": later_s, "height": 5},
             {"kind": "exception", "gateway": "gw-1", "epoch": 1, "counter": 2, "at_s": later_s, "height": 5},
             {"kind": "batch", "gateway": "gw-1", "at_s": later_s, "observations": False, "height": 5},
-            {"kind": "run", "area": "a-1", "at_s": FIRST_S, "run": "initial", "height": 6},
+            *({"kind": "run", "area": area, "at_s": FIRST_S, "run": "initial", "height": 6} for area in ("a-1", "a-2")),
         ]
         assert sorted(answer["changes"], key=str) == sorted(expected, key=str)
         heights = [change["height"] for change in answer["changes"]]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.contract_kit_1 import Groups, largest_remainder
+from ledger.state.estimates import MISSING
+from settlement.contract_kit_1 import largest_remainder
 from settlement.errors import SettlementError
-from settlement.estimation import MISSING, estimate_open, estimate_profile, spread
-from settlement.split import split_by_weight
+from settlement.estimation import estimate_open, estimate_profile
+from settlement.split import split_by_weight, spread
 
 I64_MAX = 2**63 - 1
 ENERGIES = st.one_of(st.integers(0, 1000), st.integers(0, I64_MAX))
@@ -36,20 +37,24 @@ def test_an_open_gap_is_the_floored_mean_of_the_days_that_have_the_slot(
     assert estimated.tolist() == [min(floor(Fraction(sum(values), len(values))), limit) for values in present]
 
 
-@given(st.data(), st.lists(st.tuples(ENERGIES, st.integers(1, 3)), min_size=1, max_size=4))
-def test_closed_gaps_of_many_points_are_those_of_each_alone_and_keep_each_rest(
-    data: st.DataObject, points: list[tuple[int, int]]
+@given(
+    st.data(), st.lists(st.tuples(ENERGIES, st.lists(st.booleans(), min_size=3, max_size=3)), min_size=1, max_size=4)
+)
+def test_closed_gaps_of_many_points_are_those_of_each_alone_split_by_largest_remainder(
+    data: st.DataObject, gaps: list[tuple[int, list[bool]]]
 ) -> None:
-    rests = [rest for rest, _ in points]
-    of_row = [point for point, (_, rows) in enumerate(points) for _ in range(rows)]
-    days = np.array(data.draw(reference_days(len(of_row))), dtype=np.int64)
-    together = estimate_profile(Groups(np.array(of_row, dtype=np.int64), len(points)), rests, days)
-    assert sum(together.tolist()) == sum(rests)
-    for point, rest in enumerate(rests):
-        rows = np.flatnonzero(np.array(of_row) == point)
-        alone = estimate_profile(Groups(np.zeros(rows.size, dtype=np.int64), 1), [rest], days[:, rows])
-        assert together[rows].tolist() == alone.tolist()
-        assert sum(alone.tolist()) == rest
+    rests = [rest if any(is_missing) else 0 for rest, is_missing in gaps]
+    is_missing = np.array([missing for _, missing in gaps], dtype=np.bool_)
+    days = np.array(data.draw(reference_days(is_missing.size)), dtype=np.int64).reshape(-1, *is_missing.shape)
+    together = estimate_profile(np.array(rests, dtype=np.int64), days, is_missing)
+    assert together.shape == is_missing.shape
+    for gap, rest in enumerate(rests):
+        slots = np.flatnonzero(is_missing[gap])
+        of_days = [[value for value in days[:, gap, slot].tolist() if value != MISSING] for slot in slots]
+        weights = [sum(values) for values in of_days]
+        alone = split_by_weight(rest, weights if any(weights) else [1] * len(weights))
+        assert together[gap, slots].tolist() == alone
+        assert sum(map(int, together[gap].tolist())) == rest
 
 
 @given(ENERGIES, st.integers(1, 200))
@@ -65,7 +70,7 @@ def test_the_split_in_python_integers_is_that_of_the_contracts(total: int, weigh
 
 
 def test_an_estimate_without_a_ground_is_refused_by_row_or_point() -> None:
-    none, two_points = np.full((1, 2), MISSING, dtype=np.int64), Groups(np.array([0, 0], dtype=np.int64), 2)
+    none, is_missing = np.full((1, 2), MISSING, dtype=np.int64), np.array([[True, True], [False, False]])
     limits = np.array([5, 5], dtype=np.int64)
     with pytest.raises(SettlementError, match="row 0: no reference day"):
         estimate_open(none, limits)
@@ -73,9 +78,10 @@ def test_an_estimate_without_a_ground_is_refused_by_row_or_point() -> None:
         estimate_open(none, -limits)
     with pytest.raises(SettlementError, match="day 0, row 0: a negative energy"):
         estimate_open(none - 1, limits)
-    with pytest.raises(SettlementError, match="point 0: more was measured"):
-        estimate_profile(two_points, [-1, 0], none)
-    with pytest.raises(SettlementError, match="point 1: 3 Wh are left over"):
-        estimate_profile(two_points, [4, 3], none)
+    no_days = np.full((1, 2, 2), MISSING, dtype=np.int64)
+    with pytest.raises(SettlementError, match="gap 0: more was measured"):
+        estimate_profile(np.array([-1, 0], dtype=np.int64), no_days, is_missing)
+    with pytest.raises(SettlementError, match="gap 1: 3 Wh are left over"):
+        estimate_profile(np.array([4, 3], dtype=np.int64), no_days, is_missing)
     with pytest.raises(SettlementError, match="negative"):
         split_by_weight(-1, [1])

@@ -8,6 +8,7 @@ from gridcore.codes import Code
 from gridcore.master_data import Listed, Named
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from ledger.leaves.positions import POSITIONS
+from ledger.leaves.runs import RUNS
 from ledger.state.block import Applied
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, household, zone
 from tests.worlds.keys import sign_cheaply
@@ -52,10 +53,11 @@ class Meters:
         return [verdict.code for verdict in result.rows]
 
     def energy_wh(self, slot_start_s: int = FIRST_S) -> tuple[int, int]:
-        """Import and export of a slot that is settled."""
+        """Import and export by the last run of a slot."""
         if self.sender.now_s < slot_start_s + SLOT_S:
             self.apply(self.sender.clock(slot_start_s + SLOT_S))
-        columns = POSITIONS.must(self.ledger.state, slot_start_s, "z-1", "initial", 0).columns
+        run = RUNS.must(self.ledger.state, slot_start_s, "z-1").last
+        columns = POSITIONS.must(self.ledger.state, slot_start_s, "z-1", run, 0).columns
         return int(columns["import_wh"][0]), int(columns["export_wh"][0])
 
 

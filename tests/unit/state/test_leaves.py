@@ -28,9 +28,10 @@ from ledger.leaves.family import Value
 from ledger.leaves.fills import FillsLeaf, load_fills, save_fills
 from ledger.leaves.held import HeldLeaf
 from ledger.leaves.latest import LatestLeaf
+from ledger.leaves.money import Money
 from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.positions import PositionsLeaf
-from ledger.leaves.progress import ProgressLeaf
+from ledger.leaves.progress import Correction, ProgressLeaf
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.leaves.registers import RegistersLeaf
 from ledger.leaves.results import ResultsLeaf, save_results
@@ -60,7 +61,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         for kind in ENTITY_FAMILIES
     },
     "delivery": (("gw-1",), DeliveryLeaf(3, 1, DIGEST, 900)),
-    "progress": (("Z",), ProgressLeaf(900, [1800], [0], [0, 900])),
+    "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
     "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 6, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
@@ -189,15 +190,10 @@ def test_results_of_areas_go_on_in_the_next_chunk() -> None:
 
 
 def test_balances_and_accounts_carry_from_nano_into_units() -> None:
-    owed = no_balance(2).add(np.array([-1, 1_999_999_999]), SEED)
+    owed = no_balance(2).add(Money.of([-1, 1_999_999_999]))
     assert (owed.units.tolist(), owed.nano.tolist()) == ([-1, 1], [999_999_999, 999_999_999])
-    more = owed.add(np.array([-(2**62), 1]), DIGEST)
-    assert more.owes_nano() == [-1 - 2**62, 2_000_000_000]
-    assert more.seed == DIGEST
-    one = {"levy": np.array([1, 0])}
-    twice = NO_ACCOUNTS.add(one, {"levy": np.array([999_999_999, 0])}, SEED).add(
-        one, {"levy": np.array([1, 5])}, DIGEST
-    )
+    assert owed.add(Money.of([-(2**62), 1])).owes_nano() == [-1 - 2**62, 2_000_000_000]
+    twice = NO_ACCOUNTS.add({"levy": Money.of([1_999_999_999, 0])}, 2).add({"levy": Money.of([1_000_000_001, 5])}, 2)
     assert (twice.units["levy"].tolist(), twice.nano["levy"].tolist()) == ([3, 0], [0, 5])
-    both = twice.add({"grid": np.array([7, 7])}, {"grid": np.array([0, 0])}, SEED)
+    both = twice.add({"grid": Money.of([7, 7])}, 2)
     assert sorted(both.units) == ["grid", "levy"], "an account that another contract had stays"

@@ -10,6 +10,7 @@ import random
 from typing import Any
 
 from gridcore.sm3 import sm3
+from gridseries.answers import Position
 from gridseries.series import AnyRow, Cursor
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
@@ -71,6 +72,11 @@ class ScriptedNode:
         else:
             points = self.areas[area][:-1]
             self._settled[area, at_s] = [[draw(-(10**12), 10**12) for _ in points] for _ in range(4)]
+            self._settled[area, at_s] += [
+                [draw(5_000) for _ in points],
+                [draw(50) for _ in points],
+                [0 for _ in points],
+            ]
         self._written[kind, area, at_s] = self.newest
 
     def write_history(self, slots: int) -> None:
@@ -119,12 +125,13 @@ class ScriptedNode:
                 return self._page("registers", rows, params)
             case ["areas", area, "slots", slot, "clearing"]:
                 return self._found(self._cleared.get((area, int(slot))))
+            case ["areas", area, "slots", slot, "runs"]:
+                return {"runs": [{"run": "initial"}] if (area, int(slot)) in self._settled else []}
             case ["areas", area, "slots", slot, "positions"]:
                 columns = self._found(self._settled.get((area, int(slot))))
                 first = params["start"]
                 last = first + self._page_rows
-                names = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
-                answer = {name: column[first:last] for name, column in zip(names, columns, strict=True)}
+                answer = {name: column[first:last] for name, column in zip(Position._fields, columns, strict=True)}
                 meters = self.areas[area][:-1]
                 return {"meters": meters[first:last], **answer, "next": last if last < len(meters) else None}
         raise AssertionError(path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridcore.observations import Observation, Observations, encode_observations
-from gridcore.quality import MISSING
+from gridcore.quality import ESTIMATED
 from gridseries import projection
 from gridseries.answers import AnswerError
 from gridseries.embedded import EmbeddedSeries
@@ -45,7 +45,8 @@ async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> Non
         run = (await node.client("util").query(f"areas/a-1/slots/{FIRST_S}/run"))["result"]
         await store.close()
     in_slot = {row.tags[1]: values_of(INTERVALS, row) for row in rows["interval"] if row.time_s == FIRST_S}
-    assert sorted(in_slot) == ["M-1", "M-2", "M-3", "M-4"]
+    assert sorted(in_slot) == ["M-1", "M-2", "M-3", "M-4", "M-5"]
+    assert in_slot["M-5"]["quality"] == ESTIMATED, "its gateway sent nothing"
     for at, meter in enumerate(positions["meters"]):
         names = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "quality")
         assert in_slot[meter] == {name: positions[name][at] for name in names}
@@ -61,7 +62,7 @@ async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> Non
     assert slot["traders_supplier_only_nano"] == sum(positions["supplier_only_nano"][:2])
 
 
-async def test_what_comes_late_fills_the_gap_and_settles_the_slot(tmp_path: Path) -> None:
+async def test_an_estimate_stands_until_the_reading_comes_late_and_corrects_it(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         signing, store = node.sender(), new_store(tmp_path)
         projector = Projector(node.client("reg"), store)
@@ -83,9 +84,10 @@ async def test_what_comes_late_fills_the_gap_and_settles_the_slot(tmp_path: Path
         await store.close()
         await other.close()
     (gap,) = (row for row in before["interval"] if (row.tags[1], row.time_s) == ("M-2", FIRST_S))
-    assert gap.values == (None, None, None, None, None, None, MISSING)
+    estimate = gap.values
+    assert (estimate[0], estimate[1], estimate[6]) == (0, 0, ESTIMATED)
     (slot,) = (values_of(SLOTS, row) for row in before["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))
-    assert (slot["committed"], slot["settled"], slot["import_wh"], slot["loss_wh"]) == (3, 0, None, None)
+    assert (slot["committed"], slot["settled"], slot["import_wh"]) == (3, 1, 980)
     (filled,) = (row for row in after["interval"] if (row.tags[1], row.time_s) == ("M-2", FIRST_S))
     assert filled.values[:4] == (0, 500, 0, 300)
     (slot,) = (values_of(SLOTS, row) for row in after["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcore.quality import FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
+from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLOVER, MEASURED, MISSING
 from gridseries.answers import (
     AnswerError,
     Changes,
@@ -101,18 +101,37 @@ def test_what_rests_on_a_missing_register_is_missing_and_never_zero(at: int, sid
 
 
 def test_a_settled_slot_has_traded_energy_and_money_of_billed_points_and_sums_of_traders() -> None:
-    positions = {"M-1": Position(300, 0, 411, 500), "M-2": Position(0, 300, -99, -84), "M-3": Position(0, 0, 48, 48)}
+    positions = {
+        "M-1": Position(300, 0, 411, 500, 900, 0, MEASURED),
+        "M-2": Position(0, 300, -99, -84, 150, 500, FLAG_ROLLOVER << 4),
+        "M-3": Position(0, 0, 48, 48, 80, 0, MEASURED),
+    }
     intervals, slot = slot_rows(positions=positions)
-    assert [row.values[2:6] for row in intervals] == [*positions.values(), (None,) * 4]
+    assert [row.values[2:6] for row in intervals] == [*(said[:4] for said in positions.values()), (None,) * 4]
     assert slot is not None
     values = fields(slot)
     assert (values["settled"], values["traders_pays_nano"], values["traders_supplier_only_nano"]) == (1, 312, 416)
     assert values["traders_supplier_charge_nano"] == 500, "what a seller would be paid takes nothing from the charge"
 
 
+def test_a_settled_point_without_registers_has_the_energy_that_was_estimated() -> None:
+    estimated = Position(0, 0, 48, 48, 77, 5, ESTIMATED | FLAG_INTERPOLATED << 4)
+    intervals, slot = slot_rows(ends=(None, *ENDS[1:]), positions={"M-1": estimated})
+    assert (intervals[0].values[:2], intervals[0].values[6]) == ((77, 5), ESTIMATED | FLAG_INTERPOLATED << 4)
+    assert slot is not None
+    assert (fields(slot)["committed"], fields(slot)["import_wh"]) == (3, 77 + 150 + 80)
+
+
+def test_a_slot_that_was_settled_without_any_register_has_a_row() -> None:
+    _, slot = slot_rows(ends=(None,) * 4, positions={"M-1": Position(0, 0, 0, 0, 9, 0, ESTIMATED)}, clearing=None)
+    assert slot is not None
+    assert (fields(slot)["settled"], fields(slot)["committed"]) == (1, 0)
+
+
 def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
     most = (1 << 63) - 1
-    intervals, slot = slot_rows(positions={"M-1": Position(0, 0, most, most), "M-2": Position(0, 0, 1, 0)})
+    positions = {"M-1": Position(0, 0, most, most, 0, 0, 0), "M-2": Position(0, 0, 1, 0, 0, 0, 0)}
+    intervals, slot = slot_rows(positions=positions)
     assert [row.values[4] for row in intervals] == [most, 1, None, None]
     assert slot is not None
     assert [fields(slot)[name] for name in ("traders_pays_nano", "traders_supplier_only_nano")] == [None, most]

@@ -13,7 +13,7 @@ from gridcore.sm3 import sm3
 from ledger.state import client_ids
 from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
 from tests.twin import twin as twin_module
-from tests.twin.forms import decode_column, fits, leaf_bytes
+from tests.twin.forms import Leaf, decode_column, fits, leaf_bytes
 from tests.twin.headers import data_root, header, signers_digest, transaction_digest
 from tests.worlds.keys import key
 from tests.worlds.transactions import transaction_id
@@ -22,6 +22,12 @@ from tests.worlds.transactions import transaction_id
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+def owed(leaves: dict[str, Leaf]) -> list[int]:
+    """What each point owes from all runs, in nano."""
+    balance = leaves["balance/Z/0"]
+    return [u * 10**9 + n for u, n in zip(balance["units"], balance["nano"], strict=True)]
 
 
 def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) -> None:
@@ -38,26 +44,30 @@ def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) ->
 
     first = desk.batch(START, [(ANNA, 9_500, 0), (BERT, 100, 100)], 1, bytes(32))
     assert desk.apply(first, desk.clock(START + 2 * SLOT)) == [0, 0]
-    assert leaves["progress/Z"]["waiting"] == [START]
+    # At the deadline nothing tells the slot's energy: 0 is estimated. Anna bought 600 Wh too many, Bert is short of 600.
+    assert leaves[f"positions/{START}/Z/initial/0"]["quality"] == bytes([0x01, 0x01])
+    assert leaves[f"positions/{START}/Z/initial/0"]["columns"]["import_wh"] == [0, 0]
+    assert owed(leaves) == [360_000_000 - 180_000_000, -360_000_000 + 480_000_000]
+    # Then the registers come, and the difference is posted.
     # Anna's register rolls over at 10,000: 9,500 -> 300 is 800 Wh. Bert gives 500 of the 600 Wh that he sold.
     second = desk.batch(START + SLOT, [(ANNA, 300, 0), (BERT, 100, 600)], 2, transaction_id(first))
     assert desk.apply(second) == [0]
-    run = leaves[f"run/{START}/Z/initial"]
+    run = leaves[f"run/{START}/Z/correction-1"]
     # Anna: 600 x 0.60 traded, 200 x 0.65 residual, network 600 x 0.06 + 200 x 0.10, levy 800 x 0.02 (Wh x micro = nano).
     anna = 360_000_000 + 130_000_000 + 36_000_000 + 20_000_000 + 16_000_000
     # Bert: 600 x 0.60 received, 100 Wh short x 0.80.
     bert = -360_000_000 + 80_000_000
-    balance = leaves["balance/Z/0"]
-    assert [u * 10**9 + n for u, n in zip(balance["units"], balance["nano"], strict=True)] == [anna, bert]
-    assert balance["units"] == [0, -1]
+    assert owed(leaves) == [anna, bert]
+    assert leaves["balance/Z/0"]["units"] == [0, -1]
     accounts = {"balance": 80, "clearing": 0, "levy": 16, "network": 56, "offtaker": 0, "supplier": 130}
-    results = leaves[f"results/{START}/Z/initial/0"]
+    results = leaves[f"results/{START}/Z/correction-1/0"]
     assert results["totals_nano"] == {name: [millions * 1_000_000] for name, millions in accounts.items()}
     assert results["totals"] == {name: [0] for name in accounts}
     assert sum(millions for millions in accounts.values()) * 1_000_000 == anna + bert
     assert (run["rows"], run["points"], run["as_of_height"]) == (2, 2, 3)
-    assert leaves[f"runs/{START}/Z"] == {"runs": [["initial", 4]]}
-    assert leaves[f"positions/{START}/Z/initial/0"]["columns"] == {
+    assert leaves[f"runs/{START}/Z"] == {"runs": [["initial", 3], ["correction-1", 4]]}
+    assert leaves[f"positions/{START}/Z/correction-1/0"]["quality"] == bytes(2)
+    assert leaves[f"positions/{START}/Z/correction-1/0"]["columns"] == {
         "start_import": [9_500, 100],
         "end_import": [300, 100],
         "start_export": [0, 100],
@@ -69,7 +79,14 @@ def test_one_slot_from_orders_and_readings_to_what_everybody_owes(desk: Desk) ->
         "pays_nano": [anna, bert],
         "supplier_only_nano": [800 * 770_000, -500 * 350_000],
     }
-    assert leaves["progress/Z"]["waiting"] == []
+    received = leaves["accounts/Z/0"]
+    assert {name: (received["units"][name], received["nano"][name]) for name in received["units"]} == {
+        "balance": ([0], [80_000_000]),
+        "levy": ([0], [16_000_000]),
+        "network": ([0], [56_000_000]),
+        "supplier": ([0], [130_000_000]),
+    }
+    assert leaves["progress/Z"]["corrections"] == []
 
 
 def test_an_account_that_paid_holds_negative_units_and_a_positive_rest(desk: Desk) -> None:

@@ -1,0 +1,59 @@
+"""Which settled slots are to be settled again, and the queue of them (docs/spec/state.md, "Due work")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tests.twin.metering import NEIGHBOURS, row_at
+
+if TYPE_CHECKING:
+    from tests.twin.twin import Twin
+
+SPANS_MAX = 64
+
+
+def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
+    """The settled slots around each row that was accepted in this block, up to the nearest values before and after it."""
+    timeline = twin.timeline(zone)
+    due_s = twin.ledger_time_s + timeline.get("correction_after_s", 0)
+    spans = []
+    for name, row, boundary in sorted(twin.touched):
+        if name == zone:
+            first, end = (nearest(twin, zone, row, boundary, step) for step in (-twin.slot_s, twin.slot_s))
+            spans.append([max(first, timeline["first_slot_start_s"]), min(end, run_slot_start_s), due_s])
+    return spans
+
+
+def reopened(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
+    """The settled slots that a registration of this block changes."""
+    timeline = twin.timeline(zone)
+    if zone not in twin.reopened:
+        return []
+    first = max(twin.reopened[zone] // twin.slot_s * twin.slot_s, timeline["first_slot_start_s"])
+    return [[first, run_slot_start_s, twin.ledger_time_s + timeline.get("correction_after_s", 0)]]
+
+
+def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
+    """The nearest boundary with a value in one direction, at most 96 away; the boundary itself where there is none."""
+    around = (boundary + away * step_s for away in range(1, NEIGHBOURS + 1))
+    return next((other for other in around if row_at(twin, zone, row, other) is not None), boundary)
+
+
+def queued(spans: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Spans that overlap or touch become one, then the nearest neighbours until there are few enough."""
+    queue: list[list[int]] = []
+    for first, end, due_s in sorted(map(list, spans)):
+        if first >= end:
+            continue
+        if queue and first <= queue[-1][1]:
+            queue[-1] = [queue[-1][0], max(queue[-1][1], end), min(queue[-1][2], due_s)]
+        else:
+            queue.append([first, end, due_s])
+    while len(queue) > SPANS_MAX:
+        distances = [after[0] - before[1] for before, after in pairwise(queue)]
+        at = distances.index(min(distances))
+        (first, _, due_s), (_, end, other_s) = queue[at : at + 2]
+        queue[at : at + 2] = [[first, end, min(due_s, other_s)]]
+    return queue
