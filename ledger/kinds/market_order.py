@@ -54,9 +54,9 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
     return Code.ACCEPTED
 
 
-def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
-    """When a trader's order may stand, and for how much."""
-    timeline, slot_start_s = zone.timeline, content.slot_start_s
+def check_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Code:
+    """Whether orders for a slot are taken now."""
+    timeline = zone.timeline
     if slot_start_s < timeline.first_slot_start_s or slot_start_s % draft.slot_s:
         return Code.NOT_A_SLOT
     if draft.ledger_time_s < slot_start_s - timeline.open_before_start_s:
@@ -65,6 +65,13 @@ def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
         return Code.GATE_CLOSED
     if not contract_of_slot(draft, zone, slot_start_s).contract.takes_orders:
         return Code.NO_ORDERS
+    return Code.ACCEPTED
+
+
+def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
+    """When a trader's order may stand, and for how much."""
+    if (code := check_slot(draft, zone, content.slot_start_s)) is not Code.ACCEPTED:
+        return code
     if not 1 <= content.counter <= ORDER_COUNTER_MAX:
         return Code.COUNTER_OUT_OF_RANGE
     if not 1 <= content.quantity_wh <= QUANTITY_WH_MAX:

@@ -10,6 +10,7 @@ from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
+from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.approve_reading import approve_reading
@@ -18,6 +19,7 @@ from ledger.kinds.clock_advance import advance_clock
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
+from ledger.kinds.order_batch import decode_attached_orders, take_order_batch
 from ledger.kinds.reading_batch import decode_attached, take_batch
 from ledger.kinds.registry_register import read_rows, register
 
@@ -29,4 +31,5 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
+    OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
 }

@@ -89,7 +89,7 @@ def groups(keys: Int64) -> list[tuple[int, Int64]]:
     """Each of the keys, ascending, with the rows that have it, ascending."""
     order = np.argsort(keys, kind="stable")
     found, starts = np.unique(keys[order], return_index=True)
-    return list(zip(found.tolist(), np.split(order, starts[1:]), strict=True))
+    return list(zip(found.tolist(), np.split(order, starts)[1:], strict=True))
 
 
 def chunks(count: int) -> list[tuple[int, int, int]]:

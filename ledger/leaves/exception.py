@@ -9,7 +9,7 @@ from ledger.leaves.family import Family
 
 
 class RowVerdict(NamedTuple):
-    """Why a row was not used. row: its index in the batch; meter: its number; code: gridcore.codes.Code, 81 to 90."""
+    """Why a row was not used. row: its index in the batch; meter: its number, of a batch of orders the party's; code: gridcore.codes.Code, 81 to 90."""
 
     row: int
     meter: int

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
 from gridcore.codes import Code
 from ledger.leaves.book import BookLeaf, append_orders, join_orders
 from ledger.leaves.columns import Int64, chunks_of, groups
+from ledger.leaves.exception import RowVerdict
 from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.progress import open_book
 from ledger.registry.zones import Zone
@@ -23,8 +25,15 @@ from ledger.state.standing import ACCEPTED, Offers, Standing
 from ledger.state.taken_orders import TakenOrders
 
 
-def keep_orders(draft: Draft, taken: Sequence[TakenOrders]) -> list[Int64]:
-    """Judge the orders of each transaction and keep the accepted ones: 0, or the code of the check that failed."""
+class Judged(NamedTuple):
+    """What became of a transaction with orders. rows: those of a batch that do not stand, by party number."""
+
+    code: Code
+    rows: tuple[RowVerdict, ...]
+
+
+def keep_orders(draft: Draft, taken: Sequence[TakenOrders]) -> list[Judged]:
+    """Judge the orders of each transaction and keep the accepted ones."""
     verdicts: list[Int64] = [np.zeros(0, dtype=np.int64)] * len(taken)
     ordered = sorted(range(len(taken)), key=lambda at: (taken[at].slot_start_s, taken[at].zone.place))
     for (slot_start_s, _), group in groupby(ordered, key=lambda at: (taken[at].slot_start_s, taken[at].zone.place)):
@@ -32,7 +41,17 @@ def keep_orders(draft: Draft, taken: Sequence[TakenOrders]) -> list[Int64]:
         judged = _keep_group(draft, slot_start_s, [taken[at] for at in places])
         for at, own in zip(places, judged, strict=True):
             verdicts[at] = own
-    return verdicts
+    return [_judged(one, own) for one, own in zip(taken, verdicts, strict=True)]
+
+
+def _judged(taken: TakenOrders, verdicts: Int64) -> Judged:
+    """A batch stands whatever becomes of its rows; what is no batch is its one order."""
+    if taken.batch is None:
+        return Judged(Code(int(verdicts[0])), ())
+    party, every = taken.batch.party, taken.batch.verdicts.copy()
+    every[every == ACCEPTED] = verdicts
+    rows = np.flatnonzero(every)
+    return Judged(Code.ACCEPTED, tuple(RowVerdict(row, int(party[row]), int(every[row])) for row in rows.tolist()))
 
 
 def _keep_group(draft: Draft, slot_start_s: int, taken: Sequence[TakenOrders]) -> list[Int64]:

@@ -14,6 +14,7 @@ from gridcore.registry.signer import SIGNER, RevokedSigner
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.order_batch import OrderBatch
 from ledger.contract import Contract
 from ledger.leaves.exception import RowVerdict
 from ledger.state import metering, orders
@@ -83,7 +84,7 @@ def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdict
         if len(draft.taken) > taken:
             with_orders.append(position)
     for position, judged in zip(with_orders, orders.keep_orders(draft, draft.taken), strict=True):
-        results[position] = replace(results[position], code=int(judged[0]))
+        results[position] = replace(results[position], code=judged.code, rows=judged.rows)
     return [results[position] for position in range(len(block.decoded))]
 
 
@@ -138,4 +139,4 @@ def _turn(transaction: Transaction | None) -> int:
     return 1 if transaction is None else _TURNS.get(transaction.kind, 1)
 
 
-_TURNS: Final = {ClockAdvance.kind: 0, MarketOrder.kind: 2}
+_TURNS: Final = {ClockAdvance.kind: 0, MarketOrder.kind: 2, OrderBatch.kind: 2}

@@ -227,7 +227,14 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
             party = f"{rng.choice(['H', 'h.', 'Z_', 'party-'])}{position}"
             trades = role == "household" or rng.random() < 0.7
             credit_nano = rng.choice([None, None, 0, 10**6, 10**8, 10**10])
-            meter = replace(meter, role=role, party=party, trades=trades, credit_nano=credit_nano)
+            meter = replace(
+                meter,
+                role=role,
+                party=party,
+                trades=trades,
+                credit_nano=credit_nano,
+                aggregator=rng.choice([None, "pool", "pool", "pool-2"]),
+            )
         meters.append(meter)
     return meters
 
@@ -285,6 +292,8 @@ def _roles(
         "observer": ["regulator"],
         "dso": ["utility"],
         "guest": ["prosumer"],
+        "pool": ["aggregator"],
+        "pool-2": ["aggregator"],
         **{found.name: ["gateway", "prosumer"] for found in gateways if rng.random() < 0.1},
         **{found.party: ["prosumer"] for found in meters if found.party and not found.trades and rng.random() < 0.5},
     }

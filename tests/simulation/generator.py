@@ -15,6 +15,8 @@ from gridcore.errors import EncodingError
 from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
+from tests.simulation.columns import encode_column
+from tests.simulation.drawn_orders import draw_order, draw_order_batch
 from tests.simulation.generated_world import SILENT, World
 from tests.simulation.registrar import Registrar
 from tests.twin.twin import Twin
@@ -73,7 +75,9 @@ class BlockMaker:
             if rng.random() < 0.1:
                 rng.shuffle(wires)
         for _ in range(rng.choice([0, 1, 3, 10])):
-            wires.append(self.order())
+            wires.append(draw_order(self))
+        for _ in range(rng.choice([0, 0, 1, 2])):
+            wires.append(draw_order_batch(self))
         if rng.random() < 0.1:
             wires.append(self.epoch())
         if rng.random() < 0.2:
@@ -285,41 +289,6 @@ class BlockMaker:
         bodies = [{"epoch": epoch + n, "gateway": SILENT, "reason": str(n // 3)} for n in (1, 1, 2, 4)]
         return [self.wire("metering/open_epoch", UTILITY, identity, body) for body in bodies]
 
-    # ------------------------------------------------------------------------------------------------ orders
-
-    def order(self) -> Wire:
-        """An order around the slots that are open, some of them before or after their time or out of range."""
-        rng, world = self.rng, self.world
-        traders = [party for party in world.parties if party in world.consortium.signers] or ["guest"]
-        name = rng.choice(traders) if rng.random() < 0.97 else rng.choice(["guest", *world.gateways])
-        area = world.parties.get(name, world.areas[0])
-        reference = world.reference[area]
-        first = self.now_s + world.zone[area].gate_before_start_s
-        slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
-        if rng.random() < 0.05:
-            slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
-        prices = [reference + n for n in (-5, -1, 0, 1, 7)]
-        price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
-        quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
-        if rng.random() < 0.04:
-            price = rng.choice([10**9, -(10**9), 10**9 + 1, -(10**9) - 1, 2**62])
-            quantity = rng.choice([1, 3])
-        elif rng.random() < 0.04:
-            quantity = rng.choice([0, -1, 10**8, 10**8 + 1, 2**62])
-        if rng.random() < 0.03:
-            area = rng.choice([*world.areas, "nowhere"])
-        counter = rng.choice([1, 1, 1, 2, 3, 10, 16]) if rng.random() < 0.97 else rng.choice([0, -1, 17, 2**40])
-        body = {
-            "area": area,
-            "price_micro_per_kwh": price,
-            "quantity_wh": quantity,
-            "side": rng.choice(["buy", "sell"]),
-        }
-        bulk = rng.randbytes(rng.choice([0] * 60 + [1, 32]))
-        return self.wire(
-            "market/order", name, {"counter": counter, "nonce": rng.randbytes(16), "slot_start_s": slot}, body, bulk
-        )
-
     # ---------------------------------------------------------------------------------------------- readings
 
     def batch(self) -> Wire:
@@ -464,12 +433,3 @@ class BlockMaker:
                     high = struct.pack("<qB", 2**63 - 1, 8) + struct.pack("<Q", 0)
                     columns[at] = high + struct.pack("<Q", 2**64 - 1) * (len(rows) - 1)
         return (cbor.encode(attached) if rng.random() < 0.99 else rng.randbytes(20)), root
-
-
-def encode_column(values: list[int], width: int = 0, base: int | None = None) -> bytes:
-    """A column; another ``width`` or ``base`` than the canonical one on request."""
-    base = min(values) if base is None else base
-    top = max(values) - base
-    width = width or next(w for w in (1, 2, 4, 8) if top < 1 << (8 * w))
-    mask = (1 << (8 * width)) - 1
-    return struct.pack("<qB", base, width) + b"".join(((v - base) & mask).to_bytes(width, "little") for v in values)

@@ -103,6 +103,9 @@ def run_seed(seed: int) -> None:
         codes = twin.apply_block(height, time_s, wires, is_cheaply_signed)
         ours = [int(result.code) for result in applied.results]
         assert ours == codes, f"codes at height {height} of {where}\n  {codes_apart(wires, ours, codes)}"
+        for result in applied.results:
+            if result.id in twin.refused_rows and result.code == Code.ACCEPTED:
+                assert [*map(tuple, result.rows)] == sorted(twin.refused_rows[result.id]), where
         assert [result.digest for result in applied.results] == [transaction_digest(wire) for wire in wires], where
         assert applied.work_pending == twin.work_left, f"work left over at height {height} of {where}"
         assert state.root() == twin.state_root(), f"root at height {height} of {where}\n  {difference(state, twin)}"

@@ -104,6 +104,12 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         {"area": ANY_NAME, "price_micro_per_kwh": I64, "quantity_wh": I64, "side": re.compile("buy|sell")},
         0,
     ),
+    "market/order_batch": (
+        "aggregator",
+        ONCE,
+        {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
+        bytes,
+    ),
     "metering/reading_batch": (
         "gateway",
         {"counter": FROM_1, "epoch": FROM_1},
@@ -188,6 +194,40 @@ def decode_column(data: bytes, count: int) -> list[int] | None:
     above = [int.from_bytes(data[at : at + width], "little") for at in range(9, len(data), width)]
     narrowest = next(w for w in (1, 2, 4, 8) if max(above) < 1 << (8 * w))
     return [base + a for a in above] if min(above) == 0 and width == narrowest else None
+
+
+class PlacedRow(NamedTuple):
+    """One row of an aggregator's batch."""
+
+    party: int
+    counter: int
+    side: int
+    quantity_wh: int
+    price: int
+
+
+PLACED_RANGES = [(0, 2**32 - 1), (0, 2**32 - 1), (0, 1), (-(2**63), 2**63 - 1), (-(2**63), 2**63 - 1)]
+
+
+def decode_placed(attachment: bytes, body: Leaf) -> tuple[bytes, list[PlacedRow], list[bytes]] | None:
+    """The seed, the orders that the body names, and each one's own seed; None where the attachment does not hold them (47)."""
+    try:
+        content = cbor.decode(attachment, items_max=10)
+    except EncodingError:
+        return None
+    if not fits(content, {"columns": [bytes] * 5, "seed": 32}):
+        return None
+    columns = [decode_column(column, body["rows"]) for column in content["columns"]]
+    for column, (low, high) in zip(columns, PLACED_RANGES, strict=True):
+        if column is None or not all(low <= value <= high for value in column):
+            return None
+    flat = list(zip(*[column for column in columns if column is not None], strict=True))
+    rows = [pack("IIBqq", *values) for values in flat]
+    if salted_root(content["seed"], rows) != body["rows_root"]:
+        return None
+    own_salts = merkle.salts(sm3(content["seed"] + b"orders"), len(rows))
+    seeds = [merkle.leaf_hash(salt + row) for salt, row in zip(own_salts, rows, strict=True)]
+    return content["seed"], [PlacedRow(*values) for values in flat], seeds
 
 
 def decode_rows(attachment: bytes, body: Leaf) -> tuple[bytes, list[Row]] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore.sm3 import sm3
 from tests.twin.contracts import MARKETS
-from tests.twin.forms import ZEROS, Column, Leaf, Transaction, first
+from tests.twin.forms import ZEROS, Column, Leaf, Transaction, decode_placed, first
 from tests.twin.market import BOOK, chunks
 from tests.twin.settlement import NANO, settling_rows
 
@@ -20,7 +20,10 @@ HELD_MAX = 2**62
 
 
 class Offer(NamedTuple):
-    """One order that nothing but other orders can stand against. source: the seed of its transaction; seed: its own."""
+    """One order that nothing but other orders can stand against.
+
+    source: the seed of its transaction; seed: its own; row: its place in an aggregator's batch, -1 for an order by itself.
+    """
 
     slot: int
     zone: str
@@ -33,6 +36,7 @@ class Offer(NamedTuple):
     transaction_id: bytes
     source: bytes
     seed: bytes
+    row: int
 
 
 def slot_code(twin: Twin, zone: str, slot: int) -> int:
@@ -55,8 +59,8 @@ def order_code(counter: int, quantity_wh: int, price: int) -> int:
     )
 
 
-def take_order(twin: Twin, tx: Transaction) -> int | Offer:
-    """What is wrong with an order by itself, else the order."""
+def take_order(twin: Twin, tx: Transaction) -> int:
+    """What is wrong with an order by itself; where nothing is, it is an offer."""
     identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
     counter, slot = identity["counter"], identity["slot_start_s"]
     values = [twin.registry.value("party/" + name, slot, height) for height in (twin.height - 1, twin.height)]
@@ -70,7 +74,52 @@ def take_order(twin: Twin, tx: Transaction) -> int | Offer:
     if code:
         return 1 if any(order["id"] == tx.id for order in standing(twin, slot, zone, name)) else code
     side, seed = ["buy", "sell"].index(body["side"]), sm3(tx.signature)
-    return Offer(slot, zone, body["area"], name, counter, side, quantity_wh, price, tx.id, seed, seed)
+    twin.offers.append(Offer(slot, zone, body["area"], name, counter, side, quantity_wh, price, tx.id, seed, seed, -1))
+    return 0
+
+
+def take_batch(twin: Twin, tx: Transaction) -> int:
+    """An aggregator's batch: its rows that nothing stands against by themselves are offers."""
+    body = tx.content["body"]
+    zone, slot = body["zone"], body["slot_start_s"]
+    if zone not in twin.zones:
+        return 63
+    code = slot_code(twin, zone, slot)
+    if code:
+        return code
+    attached = decode_placed(tx.attachment, body)
+    if attached is None:
+        return 47
+    source, rows, seeds = attached
+    twin.refused_rows[tx.id] = []
+    for place, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
+        is_again = any((other.party, other.counter) == (row.party, row.counter) for other in rows[:place])
+        code = mandate_code(twin, zone, slot, row.party, tx.signer)
+        code = code or order_code(row.counter, row.quantity_wh, row.price) or (66 if is_again else 0)
+        if code:
+            twin.refused_rows[tx.id].append((place, row.party, code))
+            continue
+        name = twin.registry.parties[row.party]
+        area = twin.registry.must("party/" + name, slot, twin.height - 1)["area"]
+        twin.offers.append(Offer(slot, zone, area, name, *row[1:], tx.id, source, seed, place))
+    return 0
+
+
+def mandate_code(twin: Twin, zone: str, slot: int, number: int, aggregator: str) -> int:
+    """Whether a party trades in the zone and has its orders placed by this aggregator, by both: before this block, and with it."""
+    if number >= len(twin.registry.parties):
+        return 67
+    key = "party/" + twin.registry.parties[number]
+    codes = []
+    for height in (twin.height - 1, twin.height):
+        value = twin.registry.value(key, slot, height)
+        if value is None or not value["trades"]:
+            codes.append(67)
+        elif twin.registry.zone_of(value["area"]) != zone:
+            codes.append(63)
+        else:
+            codes.append(0 if value.get("aggregator") == aggregator else 73)
+    return codes[0] or codes[1]
 
 
 def standing(twin: Twin, slot: int, zone: str, party: str) -> list[Leaf]:
@@ -100,7 +149,10 @@ def judge(twin: Twin, offer: Offer) -> int:
     )
     if code == 0:
         put_in_book(twin, offer, per_kwh)
-        hold(twin, [(twin.leaves["party/" + offer.party]["number"], per_kwh * offer.quantity_wh)], offer.source)
+        number = twin.leaves["party/" + offer.party]["number"]
+        is_first = (offer.transaction_id, number // CHUNK) not in twin.reseeded  # once for each transaction and chunk
+        hold(twin, [(number, per_kwh * offer.quantity_wh)], offer.source if is_first else None)
+        twin.reseeded.add((offer.transaction_id, number // CHUNK))
     return code
 
 
@@ -158,8 +210,8 @@ def put_in_book(twin: Twin, offer: Offer, per_kwh: int) -> None:
     twin.leaves[f"progress/{offer.zone}"] = progress | {"books": sorted({*progress["books"], offer.slot})}
 
 
-def hold(twin: Twin, amounts: Sequence[tuple[int, int]], seed: bytes) -> None:
-    """Hold so many nano more, or less, of each of some parties (by number)."""
+def hold(twin: Twin, amounts: Sequence[tuple[int, int]], seed: bytes | None) -> None:
+    """Hold so many nano more, or less, of each of some parties (by number); without ``seed`` those of the chunks stay."""
     for chunk in sorted({number // CHUNK for number, _ in amounts}):
         leaf = twin.leaves.get(f"held/{chunk}", {"nano": Column([0] * CHUNK), "seed": ZEROS})
         nano = list(leaf["nano"])
@@ -167,7 +219,8 @@ def hold(twin: Twin, amounts: Sequence[tuple[int, int]], seed: bytes) -> None:
             if number // CHUNK == chunk:
                 nano[number % CHUNK] += amount
         assert min(nano) >= 0, f"held of chunk {chunk}: {nano}"
-        twin.leaves[f"held/{chunk}"] = {"nano": Column(nano), "seed": sm3(leaf["seed"] + seed)}
+        own = leaf["seed"] if seed is None else sm3(leaf["seed"] + seed)
+        twin.leaves[f"held/{chunk}"] = {"nano": Column(nano), "seed": own}
 
 
 def release(twin: Twin, zone: str, slot: int, seed: bytes, *, settled: bool) -> None:

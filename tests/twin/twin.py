@@ -15,7 +15,7 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 
 BUDGET, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 86_400
 STEP_MAX_S, AHEAD_MAX_S = 86_400, 900
-TURNS = {"clock/advance": 0, "market/order": 2}
+TURNS = {"clock/advance": 0, "market/order": 2, "market/order_batch": 2}
 """When in its block a kind of transaction is applied, where that is not 1."""
 
 
@@ -33,6 +33,10 @@ class Twin:
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
         self.reopened: dict[str, int] = {}  # by zone: from when on this block changed what is in force
+        self.offers: list[orders.Offer] = []  # of this block, not judged yet
+        self.refused_rows: dict[bytes, list[tuple[int, int, int]]] = {}
+        """By the id of an accepted batch of orders of this block: (row, party number, code) of those that do not stand."""
+        self.reseeded: set[tuple[bytes, int]] = set()  # (transaction id, chunk of ``held``) of this block
         self.slot_s: int = genesis["slot_s"]
         self.clock: str = genesis["clock"]
         self._start(genesis)
@@ -120,15 +124,19 @@ class Twin:
         codes = [0] * len(transactions)
         decoded = [decode_envelope(wire) for wire in transactions]
         turns = [1 if tx is None else TURNS.get(tx.content["kind"], 1) for tx in decoded]
-        offers: list[tuple[int, orders.Offer]] = []
+        offered: list[int] = []  # of each offer: which transaction made it
+        self.offers, self.refused_rows, self.reseeded = [], {}, set()
         for index in sorted(range(len(decoded)), key=turns.__getitem__):
-            taken = self.apply_transaction(decoded[index], is_signed)
-            if isinstance(taken, int):
-                codes[index] = taken
-            else:
-                offers.append((index, taken))
-        for index, offer in sorted(offers, key=lambda pair: (pair[1].slot, pair[1].zone.encode(), pair[0])):
-            codes[index] = orders.judge(self, offer)
+            codes[index] = self.apply_transaction(decoded[index], is_signed)
+            offered += [index] * (len(self.offers) - len(offered))
+        pairs = list(zip(self.offers, offered, strict=True))
+        for offer, index in sorted(pairs, key=lambda pair: (pair[0].slot, pair[0].zone.encode())):
+            code = orders.judge(self, offer)
+            if offer.row < 0:
+                codes[index] = code
+            elif code:
+                number = self.leaves["party/" + offer.party]["number"]
+                self.refused_rows[offer.transaction_id].append((offer.row, number, code))
         for batch in self.batches:
             metering.take_rows(self, *batch)
         for zone in self.in_turn():
@@ -149,7 +157,7 @@ class Twin:
         accepted: int = self.leaves.get("clock", {"to_s": now})["to_s"]
         return max(now, min(now + self.slot_s, accepted, time_s))
 
-    def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int | orders.Offer:
+    def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int:
         """The first check that fails is the code."""
         if tx is None or not has_form(tx):
             return 10
@@ -196,6 +204,8 @@ class Twin:
             code = self.advance_clock(tx.content["body"])
         elif kind == "clock/accept":
             code = self.accept_clock(tx.content["body"])
+        elif kind == "market/order_batch":
+            code = orders.take_batch(self, tx)
         elif kind == "registry/register":
             code = registration.register(self, tx, organisation)
         elif kind == "metering/approve":

@@ -16,6 +16,7 @@ from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.readings import Reading, attach, split_attachment
 from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
@@ -119,6 +120,20 @@ class Sender:
             slot_start_s=slot_start_s,
         )
         return self.signed(party, content, key=key)
+
+    def order_batch(self, aggregator: str, zone: str, slot_start_s: int, orders: Sequence[PlacedOrder]) -> bytes:
+        """market/order_batch, under an id and a seed that follow from the orders, valid for an hour."""
+        digest = sm3(repr((aggregator, zone, slot_start_s, orders)).encode())
+        attached = attach_orders(digest, orders)
+        content = OrderBatch(
+            client_id=digest[:16],
+            valid_until_s=self.now_s + 3_600,
+            rows=attached.rows,
+            rows_root=attached.rows_root,
+            slot_start_s=slot_start_s,
+            zone=zone,
+        )
+        return self.signed(aggregator, content, attached.attachment)
 
     def batch(
         self,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridcore import cbor
 from gridcore.codes import Code
+from gridcore.transactions.order_batch import PlacedOrder
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.book import load_orders
 from ledger.leaves.clearing import CLEARING
@@ -39,9 +42,9 @@ TURN_MICRO: Final = -(10**9)
 class Village:
     """Three homes, of which one has no bound of credit, before the gate of the first slot."""
 
-    def __init__(self) -> None:
-        self.ledger = MemoryLedger(VILLAGE.genesis)
-        self.sender = Sender(VILLAGE.chain, VILLAGE.start_s, sign_cheaply)
+    def __init__(self, consortium: Consortium = VILLAGE) -> None:
+        self.ledger = MemoryLedger(consortium.genesis)
+        self.sender = Sender(consortium.chain, consortium.start_s, sign_cheaply)
         self._counters: Counter[tuple[str, int]] = Counter()
 
     def order(self, party: str, side: str, quantity_wh: int, price: int, slot_s: int = FIRST_S) -> Code:
@@ -166,6 +169,69 @@ def sum_of_exposures(ledger: MemoryLedger, slots: range) -> list[int]:
         for party, energy_wh, per_kwh in rows:
             held[party] += int(energy_wh) * int(per_kwh)
     return held
+
+
+# -------------------------------------------------------------------------------------------- aggregators' batches
+
+
+def pool_of(*aggregators: str | None) -> Village:
+    """A village whose homes have these aggregators."""
+    meters = [replace(meter, aggregator=name) for meter, name in zip(VILLAGE.meters, aggregators, strict=True)]
+    roles = {"pool": ["aggregator"], "rival": ["aggregator"]}
+    return Village(replace(VILLAGE, meters=meters, roles=roles))
+
+
+def test_rows_of_an_aggregators_batch_stand_under_a_mandate_alone() -> None:
+    village = pool_of("pool", "rival", None)
+    orders = [PlacedOrder(party, 1, 0, 100, 400_000) for party in range(4)]
+    wire = village.sender.order_batch("pool", "z-1", FIRST_S, orders)
+    (result,) = village.ledger.apply([wire]).results
+    assert (result.code, result.rows) == (
+        0,
+        ((1, 1, Code.NO_MANDATE), (2, 2, Code.NO_MANDATE), (3, 3, Code.DOES_NOT_TRADE)),
+    )
+    assert load_orders(village.ledger.state, FIRST_S, "z-1").party.tolist() == [0]
+    assert village.decide(wire) == [Code.EXISTS]
+
+
+def test_rows_of_a_batch_are_judged_like_orders_by_themselves_each_after_those_before_it() -> None:
+    village = pool_of("pool", "pool", "pool")
+    assert village.order("p-1", "sell", 100, 300_000) is Code.ACCEPTED
+    orders = [
+        PlacedOrder(0, 1, 0, 100, 200_000),
+        PlacedOrder(0, 2, 0, 100, 300_000),
+        PlacedOrder(1, 17, 0, 100, 300_000),
+        PlacedOrder(1, 1, 0, LIMIT_WH, 400_000),
+        PlacedOrder(1, 1, 1, 1, 900_000),
+        PlacedOrder(1, 2, 0, 1, 400_000),
+        PlacedOrder(1, 3, 1, 1, TURN_MICRO),
+        PlacedOrder(2, 1, 1, 100, 400_000),
+    ]
+    (result,) = village.ledger.apply([village.sender.order_batch("pool", "z-1", FIRST_S, orders)]).results
+    assert [(row.row, row.code) for row in result.rows] == [
+        (0, Code.ORDER_REUSED),
+        (1, Code.CROSSES_OWN),
+        (2, Code.COUNTER_OUT_OF_RANGE),
+        (4, Code.ORDER_REUSED),
+        (5, Code.ABOVE_POINT_LIMIT),
+        (6, Code.CROSSES_OWN),
+    ]
+    assert village.held_nano == [100 * 160_000, LIMIT_WH * 400_000, 100 * 60_000]
+    assert village.order("p-3", "sell", 100, 400_000) is Code.ORDER_REUSED
+
+
+def test_a_batch_of_orders_is_refused_whole_for_its_slot_its_zone_and_its_rows() -> None:
+    village = pool_of("pool", "pool", "pool")
+    orders = [PlacedOrder(0, 1, 0, 100, 400_000)]
+    send = village.sender.order_batch
+    other_rows = cbor.decode(send("pool", "z-1", FIRST_S, [PlacedOrder(0, 1, 0, 101, 400_000)]))[2]
+    signed, signature, _ = cbor.decode(send("pool", "z-1", FIRST_S, orders))
+    assert village.decide(
+        send("pool", "z-1", FIRST_S + 1, orders),
+        send("pool", "z-9", FIRST_S, orders),
+        send("p-1", "z-1", FIRST_S, orders),
+        cbor.encode([signed, signature, other_rows]),
+    ) == [Code.NOT_A_SLOT, Code.WRONG_AREA, Code.NOT_PERMITTED, Code.ROWS_MISMATCH]
 
 
 ORDERS: Final = st.lists(

@@ -17,6 +17,7 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
+from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.table import KINDS
@@ -55,7 +56,10 @@ BATCH = ReadingBatch(
 )
 FULL_BATCH = replace(BATCH, observations=b"o" * 32, receipt=VerifiedHeader(7, b"h" * 32))
 REGISTRATION = RegistryRegister(client_id=bytes(16), valid_until_s=0, rows=4096, rows_root=bytes(32))
-CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION]
+PLACED = OrderBatch(
+    client_id=bytes(16), valid_until_s=0, rows=16_384, rows_root=bytes(32), slot_start_s=-900, zone="z-1"
+)
+CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION, PLACED]
 
 
 def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:
@@ -117,6 +121,8 @@ def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) ->
         (REGISTRATION, "rows", 0),
         (REGISTRATION, "rows", 4_097),
         (REGISTRATION, "rows_root", bytes(31)),
+        (PLACED, "rows", 16_385),
+        (PLACED, "zone", ""),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(content: Content, name: str, value: Any) -> None:

@@ -1,0 +1,141 @@
+"""market/order_batch: an aggregator's orders for parties whose registry rows name it.
+
+A batch is refused whole for its slot, zone and bytes alone. A row that is wrong gets a verdict of its own, which stands in the
+answer and in no leaf: whoever applies the block again finds it again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore import merkle
+from gridcore.codes import Code
+from gridcore.envelope import Transaction
+from gridcore.errors import EncodingError
+from gridcore.registry.party import PARTY, Party
+from gridcore.transactions.order_batch import OrderBatch
+from ledger.kinds.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, check_slot
+from ledger.leaves.book import BookLeaf
+from ledger.leaves.columns import Int64, digests
+from ledger.registry.bodies import in_force
+from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.zones import Zone
+from ledger.state.clear import ORDER_COUNTER_MAX
+from ledger.state.client_ids import check_client_id, remember_client_id
+from ledger.state.draft import Draft
+from ledger.state.order_columns import OrderColumns, decode_orders
+from ledger.state.taken_orders import BatchRows, TakenOrders
+
+ACCEPTED: Final = 0
+
+
+def take_order_batch(draft: Draft, transaction: Transaction, content: OrderBatch) -> Code:
+    """Take the rows that nothing stands against but, maybe, other orders."""
+    if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
+        return code
+    if content.zone not in draft.registry.zone_place:
+        return Code.WRONG_AREA
+    zone = draft.registry.zone(content.zone)
+    if (code := check_slot(draft, zone, content.slot_start_s)) is not Code.ACCEPTED:
+        return code
+    columns = draft.attached(decode_attached_orders, transaction, content)
+    if columns is None:
+        return Code.ROWS_MISMATCH
+    verdicts = _judge_rows(draft, zone, content.slot_start_s, transaction.signer, columns)
+    rows = np.flatnonzero(verdicts == ACCEPTED)
+    area = draft.at(content.slot_start_s).parties.area[columns.party[rows]]
+    orders = BookLeaf(
+        area=area - draft.registry.areas_of(zone.place).start,
+        counter=columns.counter[rows],
+        held_micro_per_kwh=np.zeros_like(rows),
+        party=columns.party[rows],
+        price_micro_per_kwh=columns.price_micro_per_kwh[rows],
+        quantity_wh=columns.quantity_wh[rows],
+        side=columns.side[rows],
+        ids=np.repeat(digests([transaction.id]), len(rows), axis=0),
+        seeds=columns.order_seeds[rows],
+    )
+    batch = BatchRows(columns.party, verdicts)
+    draft.taken.append(TakenOrders(zone, content.slot_start_s, columns.seed, orders, batch))
+    remember_client_id(draft, transaction, content)
+    return Code.ACCEPTED
+
+
+def decode_attached_orders(transaction: Transaction, content: OrderBatch) -> OrderColumns | None:
+    """The attachment as columns, or None where it is not what the signed part says."""
+    try:
+        columns = decode_orders(transaction.attachment, content.rows)
+    except EncodingError:
+        return None
+    return columns if content.rows_root == merkle.salted_root(columns.seed, columns.rows) else None
+
+
+def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, columns: OrderColumns) -> Int64:
+    """int64[n]: 0, or the code of the first check that fails of a row by itself."""
+    party = columns.party
+    verdicts = _mandates(draft, zone, slot_start_s, aggregator, party)
+    # From the strongest reason to the weakest: the first one that holds stands.
+    for wrong, code in (
+        ((columns.counter < 1) | (columns.counter > ORDER_COUNTER_MAX), Code.COUNTER_OUT_OF_RANGE),
+        ((columns.quantity_wh < 1) | (columns.quantity_wh > QUANTITY_WH_MAX), Code.QUANTITY_OUT_OF_RANGE),
+        (_is_beyond(columns.price_micro_per_kwh, LIMIT_MICRO_PER_KWH_MAX), Code.PRICE_OUT_OF_RANGE),
+        (_repeated(party, columns.counter), Code.ORDER_REUSED),
+    ):
+        verdicts[wrong & (verdicts == ACCEPTED)] = int(code)
+    return verdicts
+
+
+def _mandates(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, party: Int64) -> Int64:
+    """Whether each party trades in the zone and has its orders placed by this aggregator, before and after what this block registers."""
+    registry, parties = draft.registry, draft.at(slot_start_s).parties
+    place = {name: number for number, name in enumerate(registry.columns.aggregators)}.get(aggregator, -2)
+    is_known = party < len(registry.parties)
+    known = np.where(is_known, party, 0)
+    verdicts = np.zeros_like(party)
+    if not len(registry.parties):
+        return verdicts + int(Code.DOES_NOT_TRADE)
+    area = parties.area[known]
+    own = registry.areas_of(zone.place)
+    verdicts[parties.aggregator[known] != place] = int(Code.NO_MANDATE)
+    verdicts[(area < own.start) | (area >= own.stop)] = int(Code.WRONG_AREA)
+    verdicts[~is_known | ~parties.trades[known]] = int(Code.DOES_NOT_TRADE)
+    for number, record in _registered_now(draft, slot_start_s).items():
+        rows = np.flatnonzero((party == number) & (verdicts == ACCEPTED))
+        if len(rows):
+            verdicts[rows] = int(_mandate(zone, aggregator, record))
+    return verdicts
+
+
+def _registered_now(draft: Draft, slot_start_s: int) -> dict[int, Party | None]:
+    """By number: the parties of which this block has recorded a row, as they are in a slot now."""
+    prefix = ENTITY_FAMILIES[PARTY.kind].prefix
+    names = [key.removeprefix(prefix) for key in draft.changes if key.startswith(prefix)]
+    found = {name: in_force(draft, PARTY, name, slot_start_s, draft.height) for name in names}
+    numbers = draft.registry.party_number
+    return {
+        numbers[name]: None if opened is None else opened.record for name, opened in found.items() if name in numbers
+    }
+
+
+def _mandate(zone: Zone, aggregator: str, party: Party | None) -> Code:
+    if party is None or not party.trades:
+        return Code.DOES_NOT_TRADE
+    if party.area not in zone.areas:
+        return Code.WRONG_AREA
+    return Code.ACCEPTED if party.aggregator == aggregator else Code.NO_MANDATE
+
+
+def _is_beyond(column: Int64, most: int) -> NDArray[np.bool_]:
+    return (column < -most) | (column > most)
+
+
+def _repeated(party: Int64, counter: Int64) -> NDArray[np.bool_]:
+    """bool[n]: an earlier row is of the same party and counter."""
+    order = np.lexsort((np.arange(len(party)), counter, party))
+    is_again = (np.diff(party[order]) == 0) & (np.diff(counter[order]) == 0)
+    repeated = np.zeros(len(party), dtype=bool)
+    repeated[order[1:][is_again]] = True
+    return repeated

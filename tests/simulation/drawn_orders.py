@@ -1,0 +1,103 @@
+"""Random orders, by parties and by aggregators: most of them good, some broken on purpose."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from gridcore import cbor, merkle
+from tests.simulation.columns import encode_column
+from tests.worlds.consortium import UTILITY
+
+if TYPE_CHECKING:
+    from tests.simulation.generator import BlockMaker, Wire
+
+
+def draw_order(maker: BlockMaker) -> Wire:
+    """An order around the slots that are open, some of them before or after their time or out of range."""
+    rng, world = maker.rng, maker.world
+    traders = [party for party in world.parties if party in world.consortium.signers] or ["guest"]
+    name = rng.choice(traders) if rng.random() < 0.97 else rng.choice(["guest", *world.gateways])
+    area = world.parties.get(name, world.areas[0])
+    reference = world.reference[area]
+    first = maker.now_s + world.zone[area].gate_before_start_s
+    slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
+    if rng.random() < 0.05:
+        slot += rng.choice([1, -world.slot_s, 86_400, 90_000, 10**12, -(10**12), -world.slot_s * 100])
+    prices = [reference + n for n in (-5, -1, 0, 1, 7)]
+    price = rng.choice([*prices, rng.randint(-1_000, 1_000_000)])
+    quantity = rng.choice([1, 7, 10, 10, 999, rng.randint(1, 5_000)])
+    if rng.random() < 0.04:
+        price = rng.choice([10**9, -(10**9), 10**9 + 1, -(10**9) - 1, 2**62])
+        quantity = rng.choice([1, 3])
+    elif rng.random() < 0.04:
+        quantity = rng.choice([0, -1, 10**8, 10**8 + 1, 2**62])
+    if rng.random() < 0.03:
+        area = rng.choice([*world.areas, "nowhere"])
+    counter = rng.choice([1, 1, 1, 2, 3, 10, 16]) if rng.random() < 0.97 else rng.choice([0, -1, 17, 2**40])
+    body = {
+        "area": area,
+        "price_micro_per_kwh": price,
+        "quantity_wh": quantity,
+        "side": rng.choice(["buy", "sell"]),
+    }
+    bulk = rng.randbytes(rng.choice([0] * 60 + [1, 32]))
+    return maker.wire(
+        "market/order", name, {"counter": counter, "nonce": rng.randbytes(16), "slot_start_s": slot}, body, bulk
+    )
+
+
+def draw_order_batch(maker: BlockMaker) -> Wire:
+    """An aggregator's orders for some parties, most of them its own, some more than once or out of range."""
+    rng, world = maker.rng, maker.world
+    zone, names = rng.choice([*world.zone.values()]), [found.name for found in world.consortium.zones]
+    first = maker.now_s + zone.gate_before_start_s
+    slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2, 3])) * world.slot_s)
+    if rng.random() < 0.03:
+        slot += rng.choice([1, -world.slot_s, 86_400, 10**12])
+    rows = [_placed_row(maker) for _ in range(rng.choice([1, 2, 5, 12]))]
+    seed = rng.randbytes(32)
+    attachment, root = _placed_columns(maker, seed, rows)
+    body = {
+        "rows": len(rows) if rng.random() < 0.98 else rng.choice([0, len(rows) + 1, 16_384, 16_385]),
+        "rows_root": root if rng.random() < 0.98 else rng.randbytes(32),
+        "slot_start_s": slot,
+        "zone": rng.choice([*names, *names, *names, "nowhere"]),
+    }
+    who = rng.choice(["pool", "pool", "pool", "pool-2", UTILITY])
+    return maker.wire("market/order_batch", who, maker.identity(), body, attachment)
+
+
+def _placed_row(maker: BlockMaker) -> list[int]:
+    """Party number, counter, side, quantity and limit."""
+    rng, world = maker.rng, maker.world
+    reference = rng.choice([*world.reference.values()])
+    row = [
+        rng.randrange(len(world.parties) + 1),
+        rng.choice([1, 2, 2, 3, 4, 11]),
+        rng.randrange(2),
+        rng.choice([1, 10, 999, rng.randint(1, 5_000)]),
+        reference + rng.choice([-5, -1, 0, 1, 7]),
+    ]
+    if rng.random() < 0.1:
+        place = rng.choice([0, 1, 3, 4])
+        row[place] = rng.choice([0, 17, 10**9 + 1, 2**32 - 1, 10**8 + 1])
+    return row
+
+
+def _placed_columns(maker: BlockMaker, seed: bytes, rows: list[list[int]]) -> tuple[bytes, bytes]:
+    """(attachment, rows_root), now and then in another form."""
+    rng = maker.rng
+    root = merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [struct.pack("<IIBqq", *row) for row in rows]))
+    attached: Any = {"columns": [encode_column(list(column)) for column in zip(*rows, strict=True)], "seed": seed}
+    if rng.random() < 0.04:
+        match rng.randrange(4):
+            case 0:
+                attached["columns"].pop()
+            case 1:
+                attached["seed"] = seed[:31]
+            case 2:
+                attached["columns"][2] = encode_column([2, *(row[2] for row in rows[1:])])
+            case _:
+                attached["columns"][3] = encode_column([row[3] for row in rows], width=8)
+    return (cbor.encode(attached) if rng.random() < 0.99 else rng.randbytes(20)), root
