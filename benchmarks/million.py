@@ -194,6 +194,7 @@ def _columns(world: World, others: Genesis) -> RegistryColumns:
         point_area=index // world.points,
         point_entries=once,
         point_party=index,
+        point_profile=-same,
         parties=tuple(f"p{FIRST_NUMBER + number}" for number in range(world.meters)),
         party_entries=once,
         party_area=index // world.points,

@@ -24,6 +24,7 @@ COMMANDS = {
     "genesis": "found a chain: its genesis, keys and configuration files",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
+    "registry": "show what is registered, and register what a file says",
     "metering": "approve a register that the rules set aside",
     "serve": "serve the pages, and keep their users",
     "evidence": "export the proof of a bill line as a bundle",

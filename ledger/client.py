@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -27,6 +28,7 @@ from gridcore.header import Receipt, decode_receipt
 from gridcore.serving.problems import PROBLEM_URN, TITLES
 from gridcore.serving.tls import trusting
 from gridcore.sm import Signer
+from gridcore.sm3 import sm3
 from gridcore.strict_json import decode_json
 
 API: Final = "/api/v1"
@@ -277,19 +279,30 @@ class Client:
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of ``/api/v1/<path>?<params>`` as bytes, signed where the client has a signer."""
-        pairs = [(name, str(value)) for name, value in params.items()]
+        return await self._ask("GET", path, [(name, str(value)) for name, value in params.items()])
+
+    async def query_about(self, path: str, body: bytes) -> Any:
+        """The JSON answer to a question about a body (CBOR), which the signature covers by its digest."""
+        return parse_answer(await self._ask("POST", path, [("digest", sm3(body).hex())], body), self.url)
+
+    async def _ask(
+        self, method: str, path: str, pairs: Sequence[tuple[str, str]], content: bytes | None = None
+    ) -> bytes:
+        """The answer to a query, signed where the client has a signer."""
+        headers = {"Content-Type": CBOR_TYPE} if content else None
+        send = partial(self._request, method, path, pairs, content=content, headers=headers)
         if self._credentials is None:
-            return await self._request("GET", path, pairs, signed=False)
+            return await send(signed=False)
         meant = await self._audience()
         try:
-            return await self._request("GET", path, pairs, signed=True)
+            return await send(signed=True)
         except NodeRefused as refused:
             if refused.status != httpx.codes.UNAUTHORIZED:
                 raise
             self._meant = None  # it may have been started anew
             if await self._audience() == meant:
                 raise
-            return await self._request("GET", path, pairs, signed=True)
+            return await send(signed=True)
 
     async def chain(self) -> str:
         """The chain: the expected one, else the node's, asked once."""

@@ -108,10 +108,10 @@ def read_height(name: str, text: str | None) -> int:
     return int(text)
 
 
-def read_digest(_name: str, text: str | None) -> bytes:
-    """The id of a transaction."""
+def read_digest(name: str, text: str | None) -> bytes:
+    """The id of a transaction, or another digest."""
     if text is None or _DIGEST.fullmatch(text) is None:
-        raise Problem("bad-request", "a transaction id is 64 lower-case hex digits")
+        raise Problem("bad-request", f"{name} is 64 lower-case hex digits")
     return bytes.fromhex(text)
 
 
@@ -127,6 +127,7 @@ HEIGHT: Final = in_path("height", "height", "From 1 on.", read_height)
 SLOT: Final = in_path("slot", "slot_start_s", _SLOT_START, read_instant)
 TRANSACTION_ID: Final = in_path("transaction_id", "transaction_id", "64 hex digits.", read_digest)
 
+DIGEST: Final = needed("digest", "SM3 of the body, 64 hex digits.", read_digest, "string")
 BOUNDARY: Final = needed("boundary_s", "A slot boundary, UTC seconds.", read_whole)
 RUN: Final = optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name")
 START: Final = optional("start", "First row wanted: the 'next' of the page before.", read_start, "integer")

@@ -45,6 +45,12 @@ def _admit_reader(_view: LedgerView, caller: Caller, arguments: Arguments) -> Ar
     return arguments
 
 
+def _admit_administrator(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
+    if "administrator" not in caller.roles:
+        raise Problem("not-authorised", f"{caller.id}: this is for administrators")
+    return {**arguments, "caller": caller.id}
+
+
 def _admit_gateway(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
     if not caller.reads_all and not ("gateway" in caller.roles and caller.id == arguments["gateway_id"]):
         raise Problem("not-authorised", f"{caller.id}: counters are for the gateway itself and {_READERS}")
@@ -95,6 +101,8 @@ _OWN: Final = f"{_READERS}; a prosumer its own"
 EVERYBODY: Final = Access("", None)
 SIGNERS: Final = Access("every signer", _admit_signer)
 READERS: Final = Access(_READERS, _admit_reader)
+ADMINISTRATORS: Final = Access("administrator", _admit_administrator)
+"""For what an administrator would have registered: the function gets the ``caller``."""
 GATEWAY_ITSELF: Final = Access(f"the gateway itself; {_READERS}", _admit_gateway)
 PARTY_ITSELF: Final = Access(_OWN, _admit_party)
 """For what names its party: ``party`` stays an argument."""

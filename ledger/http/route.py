@@ -11,7 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from quart import request
+
+from gridcore.serving.door import network_of
 from gridcore.serving.openapi import Json
+from gridcore.serving.problems import Problem
+from gridcore.sm3 import sm3
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import Parameter
 from ledger.http.roles import EVERYBODY, Access, Arguments
@@ -72,6 +77,23 @@ class Query(Route):
     async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes:
         """What the query returns."""
         return await dispatcher.ask(self.access, self.query, arguments, is_long=self.is_long)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted(Query):
+    """A query about the body of the request, whose parameter ``digest`` binds it to the signature; the function gets a ``body``."""
+
+    method: str = "POST"
+
+    async def answer(self, dispatcher: Dispatcher, arguments: Arguments) -> Json | bytes:
+        """What the query returns."""
+        host, _ = (request.scope["client"] or ("", 0))[:2]
+        with dispatcher.bodies.body(network_of(host)) as body:
+            data = await body.read(request.body, request.content_length)
+            if sm3(data) != arguments["digest"]:
+                raise Problem("bad-request", "digest is the SM3 of the body")
+            told = {name: value for name, value in arguments.items() if name != "digest"}
+            return await dispatcher.ask(self.access, self.query, {**told, "body": data}, is_long=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from ledger.client import API
 from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
-from ledger.http.queries import areas, audit, blocks, market, metering, settlement
+from ledger.http.queries import areas, audit, blocks, market, metering, registry, settlement
 from ledger.http.route import Route, Service
 
 
@@ -25,6 +25,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *audit.ROUTES,
     *metering.ROUTES,
     *areas.ROUTES,
+    *registry.ROUTES,
     *market.ROUTES,
     *settlement.ROUTES,
 )

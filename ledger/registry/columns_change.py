@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 
@@ -51,6 +52,7 @@ G = TypeVar("G")
 R = TypeVar("R")
 T = TypeVar("T")
 _TOGETHER: Final = 256
+_SIDES: Final[tuple[Literal["left"], Literal["right"]]] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def _put_in(old: tuple[T, ...], inserted: Sequence[int], new: Sequence[T]) -> tu
 
 def _spliced(old: G, changed: G, splice: _Splice) -> G:
     """Columns of a kind with those of its changed entities in them: see the groups of ``columns``."""
+    if not len(splice.places):
+        return old
     group: Any = type(old)
     columns: dict[str, Any] = {}
     take: Callable[[Any, Any], Any] = splice.put_in
@@ -109,27 +113,31 @@ def _spliced(old: G, changed: G, splice: _Splice) -> G:
 
 @dataclass(frozen=True)
 class _Merge:
-    """Entries without the old ones of changed entities, and with all their new ones. order: of the kept, then the new ones."""
+    """Entries without the old ones of changed entities, and with all their new ones, as the pieces that follow one another.
 
-    kept: Int64
-    order: Int64
+    old: (first, end) of what stays, one piece more than ``new``; new: (first, end) of the entries of each changed entity.
+    """
+
+    old: Sequence[tuple[int, int]]
+    new: Sequence[tuple[int, int]]
     entries: Dated
 
     @classmethod
     def of(cls, old: Dated, changed: Dated) -> Self:
-        """Both with the places of afterwards."""
-        kept = np.flatnonzero(~np.isin(old.entity, changed.entity))
-        entity = np.concatenate([old.entity[kept], changed.entity])
-        order = np.argsort(entity, kind="stable")
-        parts = zip(old, changed, strict=True)
-        return cls(kept, order, Dated(*(np.concatenate([part[kept], new])[order] for part, new in parts)))
+        """Both ascending, with the places of afterwards."""
+        places = np.unique(changed.entity)
+        gone = zip(*(np.searchsorted(old.entity, places, side=side).tolist() for side in _SIDES), strict=True)
+        edges = [0, *(edge for pair in gone for edge in pair), len(old.entity)]
+        new = zip(*(np.searchsorted(changed.entity, places, side=side).tolist() for side in _SIDES), strict=True)
+        pieces = cls(list(zip(edges[::2], edges[1::2], strict=True)), list(new), old)
+        return replace(pieces, entries=Dated(*map(pieces.column, old, changed)))
 
     def column(self, old: Any, changed: Any) -> Any:
         """A column with one value for each entry."""
-        if isinstance(old, np.ndarray):
-            return np.concatenate([old[self.kept], changed])[self.order]
-        both = (*(old[at] for at in self.kept.tolist()), *changed)
-        return tuple(both[at] for at in self.order.tolist())
+        parts = [old[slice(*self.old[0])]]
+        for kept, own in zip(self.old[1:], self.new, strict=True):
+            parts += [changed[slice(*own)], old[slice(*kept)]]
+        return np.concatenate(parts) if isinstance(old, np.ndarray) else tuple(chain.from_iterable(parts))
 
 
 def change_columns(columns: RegistryColumns, source: AllRegistered, keys: Iterable[str]) -> RegistryColumns:

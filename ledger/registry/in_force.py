@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import count
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ class Registry:
         self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
         self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))
         self._views: Mapping[tuple[int, int], InForce] = {}
+        self._party_number: Mapping[str, int] = {}
 
     @classmethod
     def from_state(cls, source: AllRegistered) -> Registry:
@@ -54,7 +56,11 @@ class Registry:
 
     def after(self, source: AllRegistered, keys: Iterable[str]) -> Registry:
         """The registry after blocks wrote the entities of these keys, which ``source`` has as they are now."""
-        return Registry(change_columns(self.columns, source, keys))
+        registry = Registry(change_columns(self.columns, source, keys))
+        if self._party_number:
+            more = registry.parties[len(self.parties) :]
+            registry._party_number = {**self._party_number, **dict(zip(more, count(len(self.parties)), strict=False))}
+        return registry
 
     def at(self, time_s: int, height: int) -> InForce:
         """What is in force at ``time_s`` (UTC seconds) as of ``height``."""
@@ -69,10 +75,12 @@ class Registry:
             self._views = dict([*self._views.items(), (moment, view)][-VIEWS_MAX:])
         return view
 
-    @cached_property
+    @property
     def party_number(self) -> Mapping[str, int]:
         """Number of each party."""
-        return {name: number for number, name in enumerate(self.parties)}
+        if not self._party_number:
+            self._party_number = {name: number for number, name in enumerate(self.parties)}
+        return self._party_number
 
     @cached_property
     def party_rank(self) -> Int64:
