@@ -31,8 +31,9 @@ from gridcore.observations import decode_observations
 from gridcore.registry.entities import entity_of
 from gridcore.registry.row import decode_row
 from gridcore.serving.problems import Problem
+from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.readings import split_attachment
-from gridcore.transactions.registry_register import decode_attached_rows
+from gridcore.transactions.registry_register import AttachedRows, decode_attached_rows
 from gridcore.verify import Examination, Halt, Trust, check_book, decode_trust, read_bundle, verify_bundle
 from gridevidence.view import decode_bundle
 from gridledger.founding.config import FoundingConfig
@@ -214,7 +215,11 @@ def _transactions() -> list[bytes]:
     sender = TWO_AREAS.sender()
     order = sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
     batch = sender.batch("gw-1", FIRST_S, [(1, 100, 7), (2, 5, 0)])
-    return [order, batch, clock_advance(START_S + 5), new_key("util", 1, START_S + 5)]
+    approval = sender.approve(1, FIRST_S, (100, 7))
+    epoch = OpenEpoch(client_id=bytes(16), valid_until_s=FIRST_S, epoch=2, gateway="gw-1", reason="lost")
+    accept = sender.accept(FIRST_S, valid_until_s=FIRST_S)
+    others = [clock_advance(START_S + 5), new_key("util", 1, START_S + 5)]
+    return [order, batch, approval, sender.signed("util", epoch), accept, *others]
 
 
 def _headers() -> list[bytes]:
@@ -228,6 +233,12 @@ def _attachment(wire: bytes) -> bytes:
 def _batches() -> list[bytes]:
     several = TWO_AREAS.sender().batch("gw-1", FIRST_S, [(1, 100, 7), (2, 5, 0), (3, 1 << 40, 9)])
     return [b"\0\0" + _attachment(batches("gw-1", 1)[0]), b"\0\2" + _attachment(several)]
+
+
+def _rows() -> list[bytes]:
+    """A key, and one row of every entity that a genesis has."""
+    by_kind = {decode_row(row).key.partition("/")[0]: row for row in TWO_AREAS.genesis.registry}
+    return [_attachment(new_key("util", 1, START_S + 5)), AttachedRows(bytes(32), list(by_kind.values())).encode()]
 
 
 def _toml(path: Path) -> bytes:
@@ -268,7 +279,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "header": Decoder(_read_header, (EncodingError,), _headers),
     "receipt": Decoder(_read_receipt, (EncodingError,), list),
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
-    "registry_rows": Decoder(_read_rows, (EncodingError,), lambda: [_attachment(new_key("util", 1, START_S + 5))]),
+    "registry_rows": Decoder(_read_rows, (EncodingError,), _rows),
     "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
     "block": Decoder(
         _read_block, (EncodingError,), lambda: [encode_record(BlockRecord(1, 2, bytes(32), [], (b"wire",)))]
