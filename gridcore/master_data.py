@@ -111,7 +111,7 @@ class MasterData:
     protocol: Sequence[Activation] = (Activation(PROTOCOL_FIRST, 0),)
 
     def genesis(self) -> Genesis:
-        """The genesis."""
+        """The genesis. A row that several of ``listed`` have, as the party of several points, stands once."""
         return Genesis(
             name=self.name,
             clock=self.clock,
@@ -120,7 +120,7 @@ class MasterData:
             slot_s=self.slot_s,
             signers=tuple(self.certifiers),
             calendars=self.calendars,
-            registry=tuple(row.encode() for listed in self.listed for row in listed.rows()),
+            registry=tuple(dict.fromkeys(row.encode() for listed in self.listed for row in listed.rows())),
             salt_seed=self.salt_seed,
             thresholds=self.thresholds,
             protocol=tuple(self.protocol),

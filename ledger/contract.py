@@ -212,13 +212,21 @@ class Vocabulary(NamedTuple):
     not_checked: Sequence[Mapping[str, str]]
 
 
+class Billed(NamedTuple):
+    """A point, and the party that is billed for it."""
+
+    party: str
+    point: str
+
+
 class StatementLine(NamedTuple):
-    """One line of one party's statement. ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``.
+    """One line of the statement of one point of a party. ``energy_wh`` > 0; ``amount_nano`` > 0: the party owes ``account``.
 
     ``price_micro_per_kwh`` None: the line has no price of its own.
     """
 
     party: str
+    point: str
     line_kind: str
     energy_wh: int
     price_micro_per_kwh: int | None
@@ -235,16 +243,17 @@ class Posting(NamedTuple):
 
 
 class SlotPostings(NamedTuple):
-    """The double entry of some parties of one slot: their own postings in row order, the counter-accounts' by name."""
+    """The double entry of some points of one slot: those of their parties in row order, the counter-accounts' by name."""
 
     parties: Sequence[Posting]
     accounts: Sequence[Posting]
 
 
 class SlotTotal(NamedTuple):
-    """What a party pays for one slot (negative: receives), and what the supplier alone would have asked for."""
+    """What a party pays for a point and one slot (negative: receives), and what the supplier alone would have asked for."""
 
     party: str
+    point: str
     pays_nano: int
     supplier_only_nano: int
 
@@ -261,9 +270,10 @@ class Positions(NamedTuple):
 
 
 class DayTotal(NamedTuple):
-    """The sums of a party's positions; ``saving_nano`` = supplier only - pays, negative where trading cost more."""
+    """The sums of a point's positions; ``saving_nano`` = supplier only - pays, negative where trading cost more."""
 
     party: str
+    point: str
     import_wh: int
     export_wh: int
     bought_wh: int
@@ -274,19 +284,19 @@ class DayTotal(NamedTuple):
 
 
 class Statements(Protocol):
-    """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``parties``."""
+    """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``billed``."""
 
     def vocabulary(self, contract_id: str) -> Vocabulary:
         """What people read about a contract."""
 
-    def lines(self, lines: Sequence[LineLike], parties: Sequence[str]) -> Sequence[StatementLine]:
-        """Statement lines, by party, then in the contract's order of kinds; one exactly where energy is positive."""
+    def lines(self, lines: Sequence[LineLike], billed: Sequence[Billed]) -> Sequence[StatementLine]:
+        """Statement lines, by row, then in the contract's order of kinds; one exactly where energy is positive."""
 
-    def postings(self, lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
+    def postings(self, lines: Sequence[LineLike], billed: Sequence[Billed]) -> SlotPostings:
         """Both sides of the book over these lines, summed by account and never netted."""
 
-    def slot_totals(self, positions: Positions, parties: Sequence[str]) -> Sequence[SlotTotal]:
-        """One total a party."""
+    def slot_totals(self, positions: Positions, billed: Sequence[Billed]) -> Sequence[SlotTotal]:
+        """One total a row."""
 
-    def day_totals(self, slots: Iterable[Positions], parties: Sequence[str]) -> Sequence[DayTotal]:
-        """One total a party over ``slots``, whose columns have one row a party."""
+    def day_totals(self, slots: Iterable[Positions], billed: Sequence[Billed]) -> Sequence[DayTotal]:
+        """One total a row over ``slots``."""

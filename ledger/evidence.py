@@ -6,7 +6,7 @@ one chunk of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -55,8 +55,9 @@ def build_bundle(
     slot_start_s: int,
     line_kind: str,
     run: str | None = None,
+    point: str | None = None,
 ) -> bytes:
-    """The bundle of what a party was billed in a slot, under the newest header.
+    """The bundle of what a party was billed for a point in a slot, under the newest header.
 
     Args:
         reader: the ledger; kept at one height only while the paths to its newest header are taken.
@@ -65,13 +66,17 @@ def build_bundle(
         slot_start_s: start of the slot, UTC seconds.
         line_kind: the line that is asked about: a kind of the run's contract that the party has in this slot.
         run: name of the settlement run; None: the last one.
+        point: which of the party's points; None: the first by name that has the line.
 
     Raises:
-        EvidenceError: no such party, run or line.
+        EvidenceError: no such party, run, point or line.
         EvidenceNotYetError: what the bill rests on stands in the newest block; one block later it can be proved.
     """
-    area, leaf, row = _find_run(reader, party, slot_start_s, run)
-    _check_line(reader, contracts, area, leaf, row, line_kind)
+    area, leaf, rows = _find_run(reader, party, slot_start_s, run)
+    own = [row for row in rows.tolist() if point in (None, area.zone.points[row])]
+    if not own:
+        raise EvidenceError(f"party {party!r}: no point {point!r} is billed to it in the slot")
+    row = _row_with_line(reader, contracts, area, leaf, own, line_kind)
     return encode_bundle(ReaderEvidence(reader), _settled_point(reader, contracts[leaf.contract], area, leaf, row))
 
 
@@ -92,8 +97,8 @@ def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
 # ------------------------------------------------------------------------------------------------------ run and line
 
 
-def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | None) -> tuple[Area, RunLeaf, int]:
-    """The party's area as it was in the slot, the run, and the row of the zone that is billed to the party."""
+def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | None) -> tuple[Area, RunLeaf, Int64]:
+    """The party's area as it was in the slot, the run, and the rows of the zone that are billed to the party, by name."""
     registered = in_force(reader, PARTY, party, slot_start_s, reader.height) if slot_start_s >= 0 else None
     known = registered or in_force(reader, PARTY, party, reader.ledger_time_s, reader.height)
     found = None if known is None else reader.registry.zone_of_area(known.record.area)
@@ -105,22 +110,29 @@ def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | No
         raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no {run_words(run)} (yet)")
     zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
     area = Area(known.record.area, number, zone_then, reader.registry)
-    settling_row = area.settling_row_of(party)
-    if settling_row is None:
+    rows = area.settling_rows_of(party)
+    if not len(rows):
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
-    return area, leaf, int(area.settling[settling_row])
+    return area, leaf, rows
 
 
-def _check_line(
-    reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, leaf: RunLeaf, row: int, line_kind: str
-) -> None:
-    """EvidenceError unless the row has a line of this kind in the run."""
-    lines = lines_of(reader, contracts, area, leaf, load_rows(reader, leaf, np.array([row])))
+def _row_with_line(
+    reader: LedgerReader,
+    contracts: Mapping[str, Contract],
+    area: Area,
+    leaf: RunLeaf,
+    rows: Sequence[int],
+    line_kind: str,
+) -> int:
+    """The first of some rows that has a line of this kind in the run; EvidenceError where none has."""
+    lines = lines_of(reader, contracts, area, leaf, load_rows(reader, leaf, np.array(rows)))
     if line_kind not in [line.kind for line in lines]:
         raise EvidenceError(f"line kind {line_kind!r}: one of {', '.join(line.kind for line in lines)}")
-    if not any(line.kind == line_kind and line.energy_wh[0] for line in lines):
-        party, slot_start_s = area.party_of(row), leaf.slot_start_s
+    of_kind = [at for line in lines if line.kind == line_kind for at in np.flatnonzero(line.energy_wh).tolist()]
+    if not of_kind:
+        party, slot_start_s = area.party_of(rows[0]), leaf.slot_start_s
         raise EvidenceError(f"{party} has no line {line_kind} in slot {slot_start_s}, run {leaf.run}")
+    return rows[min(of_kind)]
 
 
 # ---------------------------------------------------------------------------------------------------- what it rests on
@@ -136,6 +148,8 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
     place = int(area.in_force.installation[row])
     number = int(reader.registry.numbers[place])
     orders = _orders(reader, area, slot_start_s, party)
+    if orders and len(area.settling_rows_of(party)) > 1:
+        raise EvidenceError(f"party {party!r}: this version proves no trades of a party with several points")
     return SettledPoint(
         zone=zone.name,
         area=area.id,

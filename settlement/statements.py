@@ -1,7 +1,7 @@
 """Settled slots as people read them: statement lines, the double entry behind them, totals of a slot and of a day.
 
 These functions are the ledger's ``Statements`` protocol (``ledger.contract``); the composition root passes this module in.
-Columns have one row for each of ``parties``: of a large area one party costs one row.
+Columns have one row for each of ``billed``: of a large area one point costs one row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from gridcore.errors import require
 from ledger.contract import (
+    Billed,
     DayTotal,
     LineLike,
     Positions,
@@ -34,28 +35,28 @@ def vocabulary(contract_id: str) -> Vocabulary:
     return CATALOGUE[contract_id].vocabulary
 
 
-def lines(lines: Sequence[LineLike], parties: Sequence[str]) -> list[StatementLine]:
-    """The statement lines of one slot, by party, then by kind in the contract's order.
+def lines(lines: Sequence[LineLike], billed: Sequence[Billed]) -> list[StatementLine]:
+    """The statement lines of one slot, by row, then by kind in the contract's order.
 
     A line exists exactly where its energy is positive.
     """
-    found: list[list[StatementLine]] = [[] for _ in parties]
+    found: list[list[StatementLine]] = [[] for _ in billed]
     for line in lines:
-        _check_rows(line.energy_wh, parties)
+        _check_rows(line.energy_wh, billed)
         at = np.flatnonzero(line.energy_wh)
         values = zip(at.tolist(), line.energy_wh[at].tolist(), line.amount_nano[at].tolist(), strict=True)
         for row, wh, nano in values:
-            found[row].append(StatementLine(parties[row], line.kind, wh, line.price_micro_per_kwh, nano, line.account))
-    return [line for of_party in found for line in of_party]
+            found[row].append(StatementLine(*billed[row], line.kind, wh, line.price_micro_per_kwh, nano, line.account))
+    return [line for of_row in found for line in of_row]
 
 
-def postings(lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
+def postings(lines: Sequence[LineLike], billed: Sequence[Billed]) -> SlotPostings:
     """The double entry of the lines of one slot; debits equal credits, or the process stops.
 
     A positive amount debits the party and credits the counter-account, a negative one the other way round. Each side is
     summed by account, exact at any size, and the two are never netted, so that both sides of the book can be audited.
     """
-    debits, credits_ = _Sums(len(parties)), _Sums(len(parties))
+    debits, credits_ = _Sums(len(billed)), _Sums(len(billed))
     accounts: dict[str, list[int]] = {}
     for line in lines:
         owed, due = np.maximum(line.amount_nano, 0), np.minimum(line.amount_nano, 0)
@@ -65,8 +66,8 @@ def postings(lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
         account[0] -= exact_sum(due)
         account[1] += exact_sum(owed)
     of_parties = [
-        Posting(party, debit, -credit)
-        for party, debit, credit in zip(parties, debits.values(), credits_.values(), strict=True)
+        Posting(row.party, debit, -credit)
+        for row, debit, credit in zip(billed, debits.values(), credits_.values(), strict=True)
         if debit or credit
     ]
     of_accounts = [Posting(name, *sides) for name, sides in sorted(accounts.items()) if any(sides)]
@@ -76,22 +77,22 @@ def postings(lines: Sequence[LineLike], parties: Sequence[str]) -> SlotPostings:
     return SlotPostings(of_parties, of_accounts)
 
 
-def slot_totals(positions: Positions, parties: Sequence[str]) -> list[SlotTotal]:
-    """What each party pays for one slot, beside the price of the supplier alone."""
-    _check_rows(positions.pays_nano, parties)
+def slot_totals(positions: Positions, billed: Sequence[Billed]) -> list[SlotTotal]:
+    """What is paid for each point and one slot, beside the price of the supplier alone."""
+    _check_rows(positions.pays_nano, billed)
     columns = (positions.pays_nano.tolist(), positions.supplier_only_nano.tolist())
-    return [SlotTotal(*total) for total in zip(parties, *columns, strict=True)]
+    return [SlotTotal(*row, *total) for row, *total in zip(billed, *columns, strict=True)]
 
 
-def day_totals(slots: Iterable[Positions], parties: Sequence[str]) -> list[DayTotal]:
-    """Each party's totals over ``slots``, whose columns have one row a party; exact at any size."""
-    sums = [_Sums(len(parties)) for _ in Positions._fields]
+def day_totals(slots: Iterable[Positions], billed: Sequence[Billed]) -> list[DayTotal]:
+    """Each point's totals over ``slots``; exact at any size."""
+    sums = [_Sums(len(billed)) for _ in Positions._fields]
     for positions in slots:
         for column_sum, column in zip(sums, positions, strict=True):
             column_sum.add(column)
     *energies, pays, alone = (column_sum.values() for column_sum in sums)
     savings = [supplier_only - paid for supplier_only, paid in zip(alone, pays, strict=True)]
-    return [DayTotal(*row) for row in zip(parties, *energies, pays, alone, savings, strict=True)]
+    return [DayTotal(*row, *sums) for row, *sums in zip(billed, *energies, pays, alone, savings, strict=True)]
 
 
 class _Sums:
@@ -112,6 +113,6 @@ class _Sums:
         return [(high << _LOW_BITS) + low for high, low in limbs]
 
 
-def _check_rows(column: Int64Column, parties: Sequence[str]) -> None:
-    """A column has one row a party, or the process stops."""
-    require(column.size == len(parties), f"{len(parties)} parties beside a column of {column.size} rows")
+def _check_rows(column: Int64Column, billed: Sequence[Billed]) -> None:
+    """A column has one row for each of ``billed``, or the process stops."""
+    require(column.size == len(billed), f"{len(billed)} points beside a column of {column.size} rows")

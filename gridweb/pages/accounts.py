@@ -53,11 +53,12 @@ def accounts_of(areas: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]) -> Acc
     owed = parties = 0
     for area, pages in areas:
         own = {entry["account"]: entry["received_nano"] for entry in pages[0]["accounts"]} if pages else {}
-        debts = [entry["owes_nano"] for page in pages for entry in page["balances"]]
+        balances = [entry for page in pages for entry in page["balances"]]
+        debts = [entry["owes_nano"] for entry in balances]
         for name, nano in own.items():
             received[name] = received.get(name, 0) + nano
         owed += sum(debts)
-        parties += len(debts)
+        parties += len({entry["party"] for entry in balances})
         if sum(debts) != sum(own.values()):
             unbalanced[area] = sum(debts) - sum(own.values())
     return Accounts(received, owed, parties, unbalanced)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -219,9 +220,15 @@ async def _totals_of_node(scope: Scope) -> Totals | None:
         answer = await source().cached(path, party=scope.party)
     except SourceMissing:
         return None
-    own = next(one for one in answer["statements"] if one["party"] == scope.party)
     names = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
-    return Totals(answer["slots_expected"], answer["slots_settled"], *(own[name] for name in names))
+    return Totals(
+        answer["slots_expected"], answer["slots_settled"], *(_sum_of(answer["statements"], name) for name in names)
+    )
+
+
+def _sum_of(statements: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Over the points of the party."""
+    return sum(int(one[name]) for one in statements)
 
 
 def year_span(area: AreaInfo, year: int) -> tuple[int, int]:

@@ -60,8 +60,12 @@ async def read_parties(source: Source, area: AreaInfo, day: Day, run: str, curre
 
 def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: Day, currency: str) -> Table:
     """Statements as a table, each row leading to the party's own page."""
-    keys = [column.key for column in COLUMNS]
-    rows = [tuple(statement[key] for key in keys) for answer in answers for statement in answer["statements"]]
+    keys = [column.key for column in POSITION_COLUMNS]
+    sums: dict[str, list[int]] = {}  # over the points of each party
+    for statement in (statement for answer in answers for statement in answer["statements"]):
+        of_party = sums.setdefault(statement["party"], [0] * len(keys))
+        sums[statement["party"]] = [total + statement[key] for total, key in zip(of_party, keys, strict=True)]
+    rows: list[tuple[Any, ...]] = [(party, *of_party) for party, of_party in sums.items()]
     note = _("No slot of this day is settled yet.")
     if answers:
         settled, expected = answers[-1]["slots_settled"], answers[-1]["slots_expected"]
@@ -73,7 +77,7 @@ def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: 
         title=_("Parties of area %(area)s on %(day)s", area=area.area, day=day.date),
         note=note,
         links=[f"/households/{row[0]}?day={day.date}" for row in rows],
-        totals=[None, *(sum(row[at] for row in rows) for at in range(1, len(keys)))] if rows else None,
+        totals=[None, *(sum(row[at] for row in rows) for at in range(1, len(COLUMNS)))] if rows else None,
         tz=area.tz,
         currency=currency,
     )

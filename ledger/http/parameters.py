@@ -140,5 +140,6 @@ OF_LINE: Final = (
     needed("slot_start_s", _SLOT_START, read_whole),
     needed("line_kind", "An id (line_kind).", read_word, "string"),
     optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name"),
+    optional("point", "An id (point); default the first by name that has the line.", read_optional_word),
 )
 OF_SLOT: Final = needed("slot", _SLOT_START, read_instant, argument="slot_start_s")

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ledger.contract import Billed
 from ledger.leaves.columns import Int64
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
@@ -46,18 +47,19 @@ class Area:
         """int64[settling rows]: rows of the zone whose points are billed to a party, ascending."""
         return self._own[self.in_force.party[self._own] >= 0]
 
-    @cached_property
-    def parties(self) -> tuple[str, ...]:
-        """The party of each settling row."""
-        return tuple(self.registry.parties[number] for number in self.in_force.party[self.settling].tolist())
+    def billed(self, rows: Int64) -> list[Billed]:
+        """Whom some settling rows of the zone are billed to."""
+        parties = self.in_force.party[rows].tolist()
+        return [
+            Billed(self.registry.parties[party], self.zone.points[row])
+            for row, party in zip(rows.tolist(), parties, strict=True)
+        ]
 
-    def settling_row_of(self, party: str) -> int | None:
-        """Index into ``settling`` of a party's row, or None where none is billed to it."""
-        number = self.registry.party_number.get(party)
-        if number is None:
-            return None
-        found = np.flatnonzero(self.in_force.party[self.settling] == number)
-        return int(found[0]) if len(found) else None
+    def settling_rows_of(self, party: str) -> Int64:
+        """int64[n]: the rows of ``settling`` that are billed to a party, ascending by their points' names as bytes."""
+        number = self.registry.party_number.get(party, -1)
+        found = self.settling[self.in_force.party[self.settling] == number].tolist()
+        return np.array(sorted(found, key=lambda row: self.zone.points[row].encode()), dtype=np.int64)
 
     def party_of(self, row: int) -> str | None:
         """The party of a row of the zone, or None where nobody is billed."""

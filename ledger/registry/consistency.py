@@ -25,6 +25,8 @@ from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.registry.histories import Fault, Histories, Stated
 
 DAY_S: Final = 86_400
+TRADING_POINTS_MAX: Final = 16
+"""Points of one party that trades: each of its bundles shows all of them."""
 _OF_ORGANISATION: Final = (("organisation", ORGANISATION),)
 REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     SIGNER.kind: _OF_ORGANISATION,
@@ -137,17 +139,19 @@ def _point_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
 
 
 def _party_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
-    """At any time a party has at most one point that settles, in its area, and one that trades has one."""
+    """A party's points that settle are in its area; one that trades has at least one, and no more than its bundles can show."""
     rows, points = histories.of(PARTY, name), sorted(histories.points_of_party(name))
     changes = {row.from_s for row in rows} | {row.from_s for point in points for row in histories.of(POINT, point)}
     for time_s in sorted(change for change in changes if change >= rows[0].from_s):
         stated = next(row for row in reversed(rows) if row.from_s <= time_s)
         at = [histories.in_force(POINT, point, time_s) for point in points]
         areas = [point.area for point in at if point is not None and point.party == name]
-        if len(areas) > 1:
-            yield _conflict(stated, f"at {time_s} it has {len(areas)} points; a party has one point that settles")
-        elif areas and areas != [stated.record.area]:
-            yield _conflict(stated, f"area: at {time_s} its point is in area {areas[0]}, not {stated.record.area}")
+        foreign = next((area for area in areas if area != stated.record.area), None)
+        if foreign is not None:
+            yield _conflict(stated, f"area: at {time_s} a point of it is in area {foreign}, not {stated.record.area}")
+        elif len(areas) > TRADING_POINTS_MAX and stated.record.trades:
+            words = f"trades: at {time_s} it has {len(areas)} points; who trades has at most {TRADING_POINTS_MAX}"
+            yield _conflict(stated, words)
         elif not areas and stated.record.trades:
             yield _conflict(stated, f"trades: at {time_s} there is no point of it in area {stated.record.area}")
 

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridcore.errors import require
 from gridcore.registry.zone import Zone as ZoneRecord
 from ledger.leaves.columns import Int64
 
@@ -116,13 +115,3 @@ class ZoneInForce:
         most_wh = np.zeros_like(parties)
         np.add.at(most_wh, place, self.limit_wh[rows] * self.ratio[rows])
         return most_wh
-
-    def rows_of_parties(self, parties: Int64) -> Int64:
-        """int64[n]: the settling row of each of some party numbers; every one of them has one."""
-        order, known = self._settling_by_party
-        place = np.searchsorted(known, parties)
-        require(
-            bool((place < len(known)).all()) and bool((known[np.minimum(place, len(known) - 1)] == parties).all()),
-            f"a party with orders has a settling point in zone {self.zone.name}",
-        )
-        return order[place]

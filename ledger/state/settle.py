@@ -23,6 +23,7 @@ from ledger.registry.zones import Zone
 from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
+from ledger.state.dealing import deal_fills
 from ledger.state.draft import Draft
 from ledger.state.held import release_settled
 from ledger.state.missing import estimate_rows
@@ -162,25 +163,17 @@ def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: En
     """Call the contract once for all settling rows."""
     zone, order = slot.zone, slot.zone.settling
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
-    bought_wh, sold_wh = traded_energy(draft, slot, int(cleared.orders.sum()) if cleared else 0)
+    fills = load_fills(draft, slot.start_s, zone.zone.name, int(cleared.orders.sum()) if cleared else 0)
+    traded = deal_fills(zone, fills, energy.import_wh, energy.export_wh)
     return by_contract.contract.settle(
         zone.area[order],
         energy.import_wh[order],
         energy.export_wh[order],
-        bought_wh[order],
-        sold_wh[order],
+        traded.bought_wh[order],
+        traded.sold_wh[order],
         trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(zone.rules),
         prices=[rules.prices for rules in rules_of_areas(draft, zone)],
     )
-
-
-def traded_energy(draft: Draft, slot: Slot, orders: int) -> tuple[Int64, Int64]:
-    """bought_wh, sold_wh of each row: the sums of its party's fills."""
-    fills = load_fills(draft, slot.start_s, slot.zone.zone.name, orders)
-    traded = np.zeros((2, len(slot.zone.zone)), dtype=np.int64)
-    if orders:
-        np.add.at(traded, (fills.side, slot.zone.rows_of_parties(fills.party)), fills.filled_wh)
-    return traded[0], traded[1]
 
 
 def result_seed(slot: Slot, run: str) -> bytes:

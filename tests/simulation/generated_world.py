@@ -210,7 +210,7 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
 def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence[Named[Gateway]]) -> list[MeteredPoint]:
     count = rng.choice([2, 3, 5, 8, 13, 40])
     numbers = rng.sample([*range(1, 60), 1_023, 1_024, 70_000, 2**31, 2**32 - 1], count)
-    meters = []
+    meters: list[MeteredPoint] = []
     for position, number in enumerate(numbers):
         limit_wh, modulus_wh = rng.choice([1, 250, 5_000, 5_000, 200_000]), rng.choice([0, 0, 500_001, 10_000_000])
         meter = feeder(
@@ -235,8 +235,16 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
                 credit_nano=credit_nano,
                 aggregator=rng.choice([None, "pool", "pool", "pool-2"]),
             )
+        billed = [found for found in meters if found.party]
+        if billed and rng.random() < 0.2:
+            meter = _another_point(meter, rng.choice(billed))
         meters.append(meter)
     return meters
+
+
+def _another_point(meter: MeteredPoint, of: MeteredPoint) -> MeteredPoint:
+    """A meter at one more point of a party."""
+    return replace(meter, area=of.area, role=of.role, party=of.party, trades=of.trades, credit_nano=of.credit_nano)
 
 
 def _first_registers(rng: random.Random, limit_wh: int, modulus_wh: int) -> tuple[int, int]:

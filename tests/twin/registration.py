@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
 ROW_BYTES_MAX, ROWS_MAX, WH_MAX = 4_096, 1 << 20, 10**9
+TRADING_POINTS_MAX = 16
 DAY_S, SPAN, END = 86_400, range(366 * 86_400 + 1), 253_402_300_800
 ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
 REGISTERS = [range(10**13 + 1)] * 2
@@ -347,7 +348,7 @@ def does_conflict(twin: Twin, kind: str, name: str) -> bool:
 
 
 def party_conflicts(registry: Registry, name: str) -> bool:
-    """At any time at most one point, in the party's area; one that trades has one."""
+    """At any time all points in the party's area; one that trades has 1 to 16."""
     points = [key for key in registry.keys("point") if any(v.get("party") == name for _, v in registry.history(key))]
     rows = registry.history("party/" + name)
     for time_s in {from_s for key in [*points, "party/" + name] for from_s, _ in registry.history(key)}:
@@ -355,7 +356,7 @@ def party_conflicts(registry: Registry, name: str) -> bool:
             party = registry.must_at("party/" + name, time_s)
             at = [registry.at(key, time_s) or {} for key in points]
             areas = [point["area"] for point in at if point.get("party") == name]
-            if len(areas) > 1 or (areas and areas != [party["area"]]) or (not areas and party["trades"]):
+            if set(areas) - {party["area"]} or (party["trades"] and not 1 <= len(areas) <= TRADING_POINTS_MAX):
                 return True
     return False
 

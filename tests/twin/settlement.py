@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore import cbor
@@ -185,14 +186,13 @@ def settle_areas(
     twin: Twin, zone: str, slot: int, settling: Sequence[int], points: Sequence[Point], columns: list[list[int]]
 ) -> list[Settled]:
     """What each area comes to; the contract's columns of its settling rows are put into ``columns``."""
-    market, filled = MARKETS[twin.contract(zone, slot)["contract"]], filled_wh(twin, zone, slot)
+    market = MARKETS[twin.contract(zone, slot)["contract"]]
+    dealt = deal_fills(twin, zone, slot, {row: points[row] for row in settling})
     prices, areas = trade_prices(twin, zone, slot), []
     for number, area in enumerate(twin.registry.areas[zone]):
         rows = [row for row in settling if points[row].area == number]
         members = [
-            Member(
-                points[row].import_wh, points[row].export_wh, *(filled.get((points[row].party, s), 0) for s in (0, 1))
-            )
+            Member(points[row].import_wh, points[row].export_wh, *(dealt.get((row, side), 0) for side in (0, 1)))
             for row in rows
         ]
         settled = market.settle(members, prices[number], twin.rules(area, slot)[1]["prices"])
@@ -216,6 +216,28 @@ def total_rows(received: Sequence[Mapping[str, int]], accounts: Sequence[str]) -
         for number, amounts in enumerate(received)
         for index, account in enumerate(accounts)
     ]
+
+
+def deal_fills(twin: Twin, zone: str, slot: int, points: Mapping[int, Point]) -> dict[tuple[int, int], int]:
+    """By row and side: the row's share of its party's fills, by the largest remainders."""
+    dealt: dict[tuple[int, int], int] = {}
+    for (party, side), total in filled_wh(twin, zone, slot).items():
+        own = sorted((row for row in points if points[row].party == party), key=lambda row: name_of(twin, zone, row))
+        weights = [(points[row].import_wh, points[row].export_wh)[side] for row in own]
+        if sum(weights) == 0:
+            weights[0] = 1
+        exact = [Fraction(total * weight, sum(weights)) for weight in weights]
+        shares = [int(share) for share in exact]
+        by_rest = sorted(range(len(own)), key=lambda at: (int(exact[at]) - exact[at], at))
+        for at in by_rest[: total - sum(shares)]:
+            shares[at] += 1
+        dealt |= {(row, side): share for row, share in zip(own, shares, strict=True)}
+    return dealt
+
+
+def name_of(twin: Twin, zone: str, row: int) -> bytes:
+    """The bytes of a point's name."""
+    return twin.registry.points[zone][row].encode()
 
 
 def filled_wh(twin: Twin, zone: str, slot: int) -> dict[tuple[str, int], int]:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from gridcore.serving.problems import Problem
 from ledger.http.view import LedgerView
+from ledger.leaves.columns import Int64
 from ledger.registry.areas import Area
 
 PAGE_ROWS_MAX: Final = 20_000
@@ -20,14 +21,18 @@ def window(rows: int, start: int) -> tuple[int, int, int | None]:
     return min(start, rows), end, end if end < rows else None
 
 
-def settling_window(area: Area, party: str | None, start: int) -> tuple[int, int, int | None]:
-    """The page of settling rows at ``start``; for one party, its row alone. Problem 404 for a party that has none."""
+def settling_page(area: Area, party: str | None, start: int) -> tuple[Int64, int | None]:
+    """The page of settling rows of the zone at ``start``, and the start of the page after; for one party, all of its rows.
+
+    Problem 404 for a party that has none.
+    """
     if party is None:
-        return window(len(area.settling), start)
-    row = area.settling_row_of(party)
-    if row is None:
+        first, end, following = window(len(area.settling), start)
+        return area.settling[first:end], following
+    rows = area.settling_rows_of(party)
+    if not len(rows):
         raise Problem("not-found", f"no party {party!r} in area {area.id!r}")
-    return row, row + 1, None
+    return rows, None
 
 
 def page(rows: Sequence[T], start: int) -> tuple[Sequence[T], int | None]:

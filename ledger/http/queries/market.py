@@ -10,7 +10,7 @@ from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
 from ledger.gates import ShownOrder, is_closed, load_gate, load_shown_orders
 from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
-from ledger.http.queries.answers import page, plain, settling_window
+from ledger.http.queries.answers import page, plain, settling_page
 from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
@@ -23,7 +23,7 @@ def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, star
     view.check_slot("slot", slot_start_s)
     area = view.area(area_id, slot_start_s)
     if party is not None:
-        settling_window(area, party, 0)
+        settling_page(area, party, 0)
     with view.reader.frozen():
         found = load_shown_orders(view.reader, area, slot_start_s)
     shown, following = page([order for order in found if party in (None, order.party)], start)

@@ -12,7 +12,7 @@ from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_bundle
 from ledger.http import parameters
-from ledger.http.queries.answers import plain, settling_window
+from ledger.http.queries.answers import plain, settling_page
 from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
@@ -33,15 +33,15 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     """
     party = scope.party
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
-    first, end, following = settling_window(area, party, start)
-    rows = load_rows(view.reader, leaf, area.settling[first:end])
-    lines, parties = lines_of(view.reader, view.contracts, area, leaf, rows), area.parties[first:end]
+    own, following = settling_page(area, party, start)
+    rows, billed = load_rows(view.reader, leaf, own), area.billed(own)
+    lines = lines_of(view.reader, view.contracts, area, leaf, rows)
     answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": leaf.run}
     if scope.reads_all:
         answer["result"] = {**plain(RUN.encode(leaf)), **_area_result(view, area, leaf)}
-    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(rows.positions, parties)]
-    answer["lines"] = [line._asdict() for line in view.statements.lines(lines, parties)]
-    postings = view.statements.postings(lines, parties)
+    answer["parties"] = [total._asdict() for total in view.statements.slot_totals(rows.positions, billed)]
+    answer["lines"] = [line._asdict() for line in view.statements.lines(lines, billed)]
+    postings = view.statements.postings(lines, billed)
     shown = [*postings.parties, *postings.accounts] if party is None else postings.parties
     answer["postings"] = [posting._asdict() for posting in shown]
     return {**answer, "next": following}
@@ -57,7 +57,7 @@ def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Jso
 
 def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str) -> Json:
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
-    own = area.settling if scope.party is None else area.settling[_rows_of(area, scope.party)]
+    own = area.settling if scope.party is None else area.settling_rows_of(scope.party)
     rows = load_rows(view.reader, leaf, own)
     return {
         "run": run_name,
@@ -65,12 +65,6 @@ def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run
         "estimated": int(np.count_nonzero(rows.is_estimated)),
         "pays_nano": sum(rows.columns["pays_nano"].tolist()),
     }
-
-
-def _rows_of(area: Area, party: str) -> slice:
-    """Where a party's row stands among the settling ones; of a party that had none in the slot, nowhere."""
-    row = area.settling_row_of(party)
-    return slice(0) if row is None else slice(row, row + 1)
 
 
 def _area_result(view: LedgerView, area: Area, leaf: RunLeaf) -> Json:
@@ -99,15 +93,16 @@ def positions(
 ) -> Json:
     """What a run came to, point by point, as columns of equal length: primary Wh, traded energy, money, quality bytes."""
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
-    first, end, following = settling_window(area, scope.party, start)
-    found = load_rows(view.reader, leaf, area.settling[first:end])
+    rows, following = settling_page(area, scope.party, start)
+    found, billed = load_rows(view.reader, leaf, rows), area.billed(rows)
     meters = dict(zip(area.rows.tolist(), view.table(area).meters, strict=True))
     return {
         "area": area.id,
         "slot_start_s": slot_start_s,
         "run": leaf.run,
-        "parties": list(area.parties[first:end]),
-        "meters": [meters[row] for row in area.settling[first:end].tolist()],
+        "parties": [row.party for row in billed],
+        "points": [row.point for row in billed],
+        "meters": [meters[row] for row in rows.tolist()],
         **{name: column.tolist() for name, column in found.positions._asdict().items()},
         "quality": found.quality.tolist(),
         "next": following,
@@ -115,7 +110,7 @@ def positions(
 
 
 def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None, start: int) -> Json:
-    """A local day's statements: energy, money and saving of each party, over the slots of the day that have the run, by itself the last.
+    """A local day's statements: energy, money and saving of each point, over the slots of the day that have the run, by itself the last.
 
     Of one party there are the lines of each slot too. Slots go on being settled while pages are asked for, so each page says
     how many it sums up. Parties are those whom the points were billed to in the day's first settled slot.
@@ -126,10 +121,9 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     if not settled:
         raise Problem("not-found", f"no {run_words(run_name)} of any slot of day {day_start_s} in area {area_id!r} yet")
     area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
-    first, end, following = settling_window(area, party, start)
-    rows = area.settling[first:end]
+    rows, following = settling_page(area, party, start)
     positions = (load_rows(view.reader, leaf, rows).positions for leaf in settled)
-    totals = view.statements.day_totals(positions, area.parties[first:end])
+    totals = view.statements.day_totals(positions, area.billed(rows))
     return {
         "area": area.id,
         "day_start_s": day_start_s,
@@ -138,15 +132,15 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
-        "slots": [] if party is None else [_slot_lines(view, area, leaf, rows, party) for leaf in settled],
+        "slots": [] if party is None else [_slot_lines(view, area, leaf, rows) for leaf in settled],
         "next": following,
     }
 
 
-def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64, party: str) -> Json:
-    """The lines of one party in a settled slot."""
+def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64) -> Json:
+    """The lines of some points in a settled slot."""
     lines = lines_of(view.reader, view.contracts, area, leaf, load_rows(view.reader, leaf, rows))
-    shown = view.statements.lines(lines, [party])
+    shown = view.statements.lines(lines, area.billed(rows))
     return {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": [line._asdict() for line in shown]}
 
 
@@ -154,11 +148,11 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
     with view.reader.frozen():
         area = view.area(area_id)
-        first, end, following = settling_window(area, scope.party, start)
-        owed = _owed_nano(view, area, area.settling[first:end])
+        rows, following = settling_page(area, scope.party, start)
+        owed = _owed_nano(view, area, rows)
         received = [] if scope.party is not None else _received(view, area)
-    shown = zip(area.parties[first:end], owed, strict=True)
-    balances = [{"party": party, "owes_nano": owes_nano} for party, owes_nano in shown]
+    shown = zip(area.billed(rows), owed, strict=True)
+    balances = [{**row._asdict(), "owes_nano": owes_nano} for row, owes_nano in shown]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 
@@ -184,7 +178,9 @@ def _received(view: LedgerView, area: Area) -> list[Json]:
     ]
 
 
-def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str | None) -> bytes:
+def evidence(
+    view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str | None, point: str | None
+) -> bytes:
     """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
     view.check_slot("slot_start_s", slot_start_s)
     try:
@@ -195,6 +191,7 @@ def evidence(view: LedgerView, party: str, slot_start_s: int, line_kind: str, ru
             slot_start_s=slot_start_s,
             line_kind=line_kind,
             run=run_name,
+            point=point,
         )
     except EvidenceNotYetError as error:
         raise Problem("not-yet", f"{error}; ask again later") from None
@@ -210,7 +207,10 @@ _DAY: Final = Schema(
             "area": TEXT,
             "run": TEXT_OR_NULL,
             **dict.fromkeys(("day_start_s", "day_end_s", "slots_expected", "slots_settled"), WHOLE),
-            "statements": {"type": "array", "items": object_of({"party": TEXT, **dict.fromkeys(_SUMS, WHOLE)})},
+            "statements": {
+                "type": "array",
+                "items": object_of({"party": TEXT, "point": TEXT, **dict.fromkeys(_SUMS, WHOLE)}),
+            },
             "next": WHOLE_OR_NULL,
         }
     ),

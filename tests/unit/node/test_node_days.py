@@ -47,7 +47,7 @@ async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
         shown = {entry["party"]: [entry[name] for name in SUMS[:4]] for entry in day["statements"]}
         assert shown == {"p-1": [1000, 7, 300, 0], "p-2": [0, 800, 0, 300], "l-1": [120, 0, 0, 0]}
         for row, entry in enumerate(day["statements"]):
-            assert tuple(entry) == ("party", *SUMS)
+            assert tuple(entry) == ("party", "point", *SUMS)
             for name in ("pays_nano", "supplier_only_nano"):
                 assert entry[name] == sum(run["parties"][row][name] for run in runs)
             assert entry["saving_nano"] == entry["supplier_only_nano"] - entry["pays_nano"]

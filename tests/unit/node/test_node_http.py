@@ -131,7 +131,7 @@ async def test_a_party_sees_its_own_lines_orders_registers_and_balance_alone(tmp
         assert [row["meter"] for row in registers["registers"]] == ["M-1"]
         accounts = await own.query("accounts", area="a-1")
         assert accounts["accounts"] == []
-        assert accounts["balances"] == [{"party": "p-1", "owes_nano": run["parties"][0]["pays_nano"]}]
+        assert accounts["balances"] == [{"party": "p-1", "point": "P-1", "owes_nano": run["parties"][0]["pays_nano"]}]
         assert [area["area"] for area in (await node.client("q-1").query("areas"))["areas"]] == ["a-2"]
 
 
@@ -180,6 +180,8 @@ async def test_what_a_run_says_is_what_independent_arithmetic_finds(tmp_path: Pa
         for party, taken, traded in TAKEN_AND_TRADED
         for line in recompute.lines_of_party(taken, traded, price, PRICES)
     ]
+    points = {line.pop("point") for line in answer["lines"]} | {total.pop("point") for total in answer["parties"]}
+    assert points == {"P-1", "P-2", "P-3"}
     assert [(recompute.RUN, line.pop("party"), FIRST_S, *line.values()) for line in answer["lines"]] == lines
     book = [(FIRST_S, *posting.values(), recompute.RUN) for posting in answer["postings"]]
     assert sorted(book) == sorted(recompute.post(lines))

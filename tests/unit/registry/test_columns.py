@@ -96,7 +96,7 @@ def test_a_zone_has_its_areas_by_number_and_its_points_by_row() -> None:
     assert (rows.party.tolist(), rows.settling.tolist()) == ([-1, 1, -1], [1])
     order, starts = rows.rows_by_area
     assert (order.tolist(), starts.tolist()) == ([1, 0, 2], [0, 1, 3])
-    assert rows.rows_of_parties(np.array([1, 1])).tolist() == [1, 1]
+    assert [part.tolist() for part in rows.rows_billed_to(np.array([1, 0]))] == [[1], [0]]
 
 
 def test_a_meter_that_is_exchanged_is_another_installation_at_the_same_row() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ledger.contract import ClearingLike, Contract, LineLike, SettlementLike
+from ledger.contract import Billed, ClearingLike, Contract, LineLike, SettlementLike
 from settlement import statements
 from settlement.contract_kit_1 import ContractError, Groups, Settlement
 from settlement.contracts.mid_market_rate_1 import CONTRACT, LINE_KINDS, Communities, NoClearing, share
@@ -78,7 +78,7 @@ def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_
 
 def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_import() -> None:
     community = [(500, 300), (0, 100)]
-    lines = statements.lines(lines_of(community, settle(community)), ["home", "roof"])
+    lines = statements.lines(lines_of(community, settle(community)), [Billed("home", "P-1"), Billed("roof", "P-2")])
     assert [(line.party, line.line_kind, line.energy_wh, line.price_micro_per_kwh) for line in lines] == [
         ("home", "community_buy", 200, None),
         ("home", "network_traded", 100, 60_000),

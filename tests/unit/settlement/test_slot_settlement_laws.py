@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcore.errors import InvariantError
-from ledger.contract import ClearingLike, Contract, LineLike, Positions, SettlementLike, Statements
+from ledger.contract import Billed, ClearingLike, Contract, LineLike, Positions, SettlementLike, Statements
 from settlement import statements
 from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, Settlement, is_int64
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing
@@ -44,6 +44,11 @@ class Prices(NamedTuple):
 
 
 PRICES = Prices()
+
+
+def billed(*parties: str) -> list[Billed]:
+    """A point of each of some parties."""
+    return [Billed(party, f"P-{party}") for party in parties]
 
 
 def columns(*values: list[int]) -> list[NDArray[np.int64]]:
@@ -186,7 +191,7 @@ def test_pays_may_fit_where_a_line_of_it_does_not() -> None:
 
 def test_slot_without_trade_needs_no_price_and_has_no_trade_line() -> None:
     settled = settle([Row(700, 0, 0, 0), Row(0, 300, 0, 0)], None)
-    kinds = {line.line_kind for line in statements.lines(settled.lines(), ["H001", "H002"])}
+    kinds = {line.line_kind for line in statements.lines(settled.lines(), billed("H001", "H002"))}
     assert kinds == {"residual_import", "residual_export", "network_residual", "levy"}
 
 
@@ -229,7 +234,7 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     rows, trade_price, prices = data.draw(slots(10**6, 10**6))
     settled = settle(rows, trade_price, prices)
     parties = [f"H{number:03}" for number in range(len(rows))]
-    of_parties, of_accounts = statements.postings(settled.lines(), parties)
+    of_parties, of_accounts = statements.postings(settled.lines(), billed(*parties))
     postings = [*of_parties, *of_accounts]
     assert sum(posting.debit_nano for posting in postings) == sum(posting.credit_nano for posting in postings)
     assert all(posting.debit_nano >= 0 and posting.credit_nano >= 0 for posting in postings)
@@ -237,10 +242,10 @@ def test_postings_balance_and_net_to_what_each_party_pays(data: st.DataObject) -
     assert [net.get(party, 0) for party in parties] == settled.pays_nano
     for account, received in settled.received_nano.items():
         assert -net.get(account, 0) == received
-    statement = statements.lines(settled.lines(), parties)
+    statement = statements.lines(settled.lines(), billed(*parties))
     debit = {party: sum(line.amount_nano for line in statement if line.party == party) for party in parties}
     assert list(debit.values()) == settled.pays_nano
-    totals = statements.slot_totals(settled.positions, parties)
+    totals = statements.slot_totals(settled.positions, billed(*parties))
     assert [(total.pays_nano, total.supplier_only_nano) for total in totals] == list(
         zip(settled.pays_nano, settled.alone_nano, strict=True)
     )
@@ -310,7 +315,7 @@ def test_a_row_of_an_area_that_there_is_not_is_refused() -> None:
 
 def test_both_sides_of_a_partys_book_are_kept() -> None:
     settled = settle([Row(300, 700, 50, 450), Row(400, 0, 400, 0)])
-    (house, shop), accounts = statements.postings(settled.lines(), ["house", "shop"])
+    (house, shop), accounts = statements.postings(settled.lines(), billed("house", "shop"))
     assert house.debit_nano == 50 * 500_000 + 250 * 650_000 + 50 * 60_000 + 250 * 100_000 + 300 * 20_000
     assert house.credit_nano == 450 * 500_000 + 250 * 350_000
     assert (house.account, shop.account) == ("house", "shop")
@@ -320,26 +325,26 @@ def test_both_sides_of_a_partys_book_are_kept() -> None:
 def test_a_side_of_a_book_may_leave_int64() -> None:
     large = INT64_MAX // 2 + 1
     settled = settle([Row(0, 0, large, large)], 1, Prices(0, 0, 1, 1, 0, 0, 0))
-    (posting,), accounts = statements.postings(settled.lines(), ["home"])
+    (posting,), accounts = statements.postings(settled.lines(), billed("home"))
     assert (posting.debit_nano, posting.credit_nano) == (2 * large, 2 * large)
     assert [entry[1:] for entry in accounts] == [(large, large), (large, large)]
     smallest = settle([Row(2**62, 0, 0, 0)], None, Prices(-2, 0, 0, 0, 0, 0, 0))
-    assert statements.postings(smallest.lines(), ["home"]).parties == [("home", 0, 2**63)]
+    assert statements.postings(smallest.lines(), billed("home")).parties == [("home", 0, 2**63)]
 
 
 @pytest.mark.parametrize("parties", [["a"], ["a", "b", "c"]])
-def test_parties_that_are_not_those_of_the_rows_stop_the_process(parties: list[str]) -> None:
+def test_points_that_are_not_those_of_the_rows_stop_the_process(parties: list[str]) -> None:
     rows = [Row(1, 0, 0, 0), Row(1, 0, 0, 0)]
     settled = settle(rows)
     for view in (statements.lines, statements.postings):
         with pytest.raises(InvariantError, match="rows"):
-            view(settled.lines(), parties)
+            view(settled.lines(), billed(*parties))
     with pytest.raises(InvariantError, match="rows"):
-        statements.slot_totals(settled.positions, parties)
+        statements.slot_totals(settled.positions, billed(*parties))
 
 
-def test_statement_lines_come_by_party_then_kind() -> None:
-    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]).lines(), ["roof", "home"])
+def test_statement_lines_come_by_point_then_kind() -> None:
+    lines = statements.lines(settle([Row(0, 1000, 0, 1000), Row(700, 0, 1000, 0)]).lines(), billed("roof", "home"))
     assert [(line.party, line.line_kind, line.energy_wh, line.amount_nano, line.account) for line in lines] == [
         ("roof", "trade_sell", 1000, -500_000_000, "clearing"),
         ("home", "trade_buy", 1000, 500_000_000, "clearing"),
@@ -347,15 +352,35 @@ def test_statement_lines_come_by_party_then_kind() -> None:
         ("home", "network_traded", 700, 42_000_000, "network"),
         ("home", "levy", 700, 14_000_000, "levy"),
     ]
-    assert lines[0] == ("roof", "trade_sell", 1000, 500_000, -500_000_000, "clearing")
+    assert lines[0] == ("roof", "P-roof", "trade_sell", 1000, 500_000, -500_000_000, "clearing")
 
 
 def test_daily_total_shows_a_negative_saving_too() -> None:
     dear = settle([Row(1000, 0, 1000, 0), Row(0, 1000, 0, 1000)], 900_000)
     slot = dear.positions
-    buyer, seller = statements.day_totals([slot, slot], ["buyer", "seller"])
-    assert buyer == ("buyer", 2000, 0, 2000, 0, 2 * 980_000_000, 2 * 770_000_000, 2 * (770_000_000 - 980_000_000))
-    assert seller == ("seller", 0, 2000, 0, 2000, -2 * 900_000_000, -2 * 350_000_000, 2 * (900_000_000 - 350_000_000))
+    buyer, seller = statements.day_totals([slot, slot], billed("buyer", "seller"))
+    assert buyer == (
+        "buyer",
+        "P-buyer",
+        2000,
+        0,
+        2000,
+        0,
+        2 * 980_000_000,
+        2 * 770_000_000,
+        2 * (770_000_000 - 980_000_000),
+    )
+    assert seller == (
+        "seller",
+        "P-seller",
+        0,
+        2000,
+        0,
+        2000,
+        -2 * 900_000_000,
+        -2 * 350_000_000,
+        2 * (900_000_000 - 350_000_000),
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -364,10 +389,10 @@ def test_daily_totals_are_exact_at_any_size(data: st.DataObject, slot_count: int
     value = st.sampled_from([INT64_MIN, -(2**32), -1, 0, 1, 2**32 - 1, INT64_MAX]) | st.integers(INT64_MIN, INT64_MAX)
     column = st.lists(value, min_size=parties, max_size=parties)
     day = [[data.draw(column) for _ in Positions._fields] for _ in range(slot_count)]
-    totals = statements.day_totals((Positions(*columns(*slot)) for slot in day), [str(row) for row in range(parties)])
+    totals = statements.day_totals((Positions(*columns(*slot)) for slot in day), billed(*map(str, range(parties))))
     for row, total in enumerate(totals):
         sums = [sum(slot[index][row] for slot in day) for index in range(len(Positions._fields))]
-        assert total == (str(row), *sums, sums[5] - sums[4])
+        assert total == (str(row), f"P-{row}", *sums, sums[5] - sums[4])
     assert len(totals) == parties
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
 from gridweb.access import Role
+from ledger.contract import Billed
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.second_verifier.evidence import Evidence
@@ -116,7 +117,7 @@ def statement_lines() -> list[dict[str, Any]]:
     import_wh, export_wh = (np.array([value], dtype=np.int64) for value in (IMPORT_WH, EXPORT_WH))
     contract = CONTRACTS["p2p_call_auction/1"]
     lines = contract.lines(import_wh, export_wh, columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
-    return [line._asdict() for line in statements.lines(lines, [PARTY])]
+    return [line._asdict() for line in statements.lines(lines, [Billed(PARTY, "P-1")])]
 
 
 def state(world: World, slots: Iterable[int], *, expected: int = 96) -> None:

@@ -272,7 +272,7 @@ def answer_of(received: dict[str, int], owes: list[int]) -> dict[str, Any]:
     """An answer of ``accounts?area=``."""
     return {
         "accounts": [{"account": name, "received_nano": nano} for name, nano in received.items()],
-        "balances": [{"party": f"p{number}", "owes_nano": nano} for number, nano in enumerate(owes)],
+        "balances": [{"party": f"p{nano}", "point": f"P{nano}", "owes_nano": nano} for nano in owes],
     }
 
 
