@@ -33,7 +33,6 @@ from ledger.gates import is_closed, load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.columns import Int64, chunks, split_row
-from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.positions import HEAD, POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RunLeaf
@@ -233,8 +232,7 @@ def _reading(reader: LedgerReader, place: int, boundary_s: int, as_of_height: in
         transaction = decode_transaction(decided.wire)
         batch = ReadingBatch.decode(transaction)
         columns = decode_batch(transaction.attachment, batch.rows)
-        exception = EXCEPTION.load(reader, gateway, batch.epoch, batch.counter)
-        refused = {verdict.row for verdict in exception.rows} if exception else set()
+        refused = {verdict.row for verdict in reader.refused_rows(gateway, batch.epoch, batch.counter)}
         for row in np.flatnonzero(columns.meter == number).tolist():
             if row not in refused:
                 proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)

@@ -6,6 +6,8 @@ batches are judged together (``ledger.state.metering``).
 
 from __future__ import annotations
 
+from typing import Final
+
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
@@ -14,8 +16,12 @@ from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.readings import observations_digest
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
+from ledger.leaves.late import LATE, LateLeaf
 from ledger.state.columns import Batch, BatchColumns, decode_batch
 from ledger.state.draft import Draft
+
+LATE_BATCHES_MAX: Final = 8
+"""Batches of a gateway for one boundary beside its first one there: each leaves something in the state for ever."""
 
 
 def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) -> Code:
@@ -25,12 +31,18 @@ def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) ->
         return Code.NOT_PERMITTED
     if (code := check_order_of_batches(draft, delivery, transaction, content)) is not Code.ACCEPTED:
         return code
+    is_late = content.boundary_s <= delivery.last_boundary_s
+    late = LATE.load(draft, content.boundary_s, transaction.signer) or LateLeaf(0)
+    if is_late and late.batches >= LATE_BATCHES_MAX:
+        return Code.BATCHES_AT_BOUNDARY
     columns = draft.attached(decode_attached, transaction, content)
     if columns is None:
         return Code.ROWS_MISMATCH
     last_boundary_s = max(delivery.last_boundary_s, content.boundary_s)
     taken = DeliveryLeaf(content.counter, content.epoch, transaction.id, last_boundary_s)
     DELIVERY.save(draft, taken, transaction.signer)
+    if is_late:
+        LATE.save(draft, LateLeaf(late.batches + 1), content.boundary_s, transaction.signer)
     batch = Batch(
         id=transaction.id,
         gateway=transaction.signer,

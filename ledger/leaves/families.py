@@ -18,6 +18,7 @@ from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
 from ledger.leaves.fills import FILLS
 from ledger.leaves.held import HELD
+from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
 from ledger.leaves.orders import ORDERS
 from ledger.leaves.positions import POSITIONS
@@ -34,7 +35,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
-    EXCEPTION, SEEN, TURN, CLOCK,
+    EXCEPTION, LATE, SEEN, TURN, CLOCK,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

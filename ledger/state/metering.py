@@ -6,6 +6,7 @@ block, and none that batches are joined, as long as they are of one boundary and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,8 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.quality import FLAG_INTERPOLATED
+from gridcore.rows import PackedRows
+from gridcore.sm3 import sm3
 from gridcore.transactions.reading_batch import ClockState
 from ledger.leaves.columns import Int64, UInt8, chunks_of
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
@@ -64,10 +68,17 @@ def keep_batches(draft: Draft, batches: Sequence[Batch]) -> Mapping[bytes, tuple
                 refused[batch.id] = tuple(
                     RowVerdict(row, int(batch.columns.meter[row]), int(verdicts[first + row])) for row in rows.tolist()
                 )
-                exception = ExceptionLeaf(batch.boundary_s, refused[batch.id])
+                exception = _exception(batch, refused[batch.id])
                 EXCEPTION.save(draft, exception, batch.gateway, batch.epoch, batch.counter)
             first = end
     return refused
+
+
+def _exception(batch: Batch, refused: Sequence[RowVerdict]) -> ExceptionLeaf:
+    counts = sorted(Counter(verdict.code for verdict in refused).items())
+    seed = sm3(batch.columns.seed + b"exceptions")
+    root = merkle.salted_root(seed, PackedRows.of([verdict.encode() for verdict in refused]))
+    return ExceptionLeaf(batch.boundary_s, counts, root)
 
 
 def _joined(batches: Sequence[Batch]) -> Iterator[list[Batch]]:

@@ -7,7 +7,16 @@ from typing import Final, TypeVar
 
 from ledger.application import Decided
 from ledger.leaves.families import FOLLOWED_FAMILIES
-from ledger.store.rows import Act, Change, Decision, IndexedBatch, act_entries, batch_entries, result_entries
+from ledger.store.rows import (
+    Act,
+    Change,
+    Decision,
+    IndexedBatch,
+    act_entries,
+    batch_entries,
+    refused_rows,
+    result_entries,
+)
 from ledger.store.tables import Tables
 
 PAGE_BATCHES_MAX: Final = 1000
@@ -57,6 +66,13 @@ class Indexes:
         query = "SELECT * FROM acts WHERE height > ? AND height <= ? ORDER BY height, position LIMIT ?"
         return [Act(*row) for row in self._tables.rows(query, after_height, height, limit)]
 
+    def refused_rows(self, gateway: str, epoch: int, counter: int) -> bytes:
+        """The rows of an accepted batch that were not used: see RefusedRows. Empty where every row was."""
+        found = self._tables.first(
+            "SELECT rows FROM refused_rows WHERE gateway = ? AND epoch = ? AND counter = ?", gateway, epoch, counter
+        )
+        return found[0] if found else b""
+
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
         """The height up to which it tells, and what was written after ``after_height`` up to there, ascending by height.
 
@@ -97,6 +113,7 @@ class Indexes:
                 for entry in batch_entries(decided)
             ),
         )
+        connection.executemany("INSERT INTO refused_rows VALUES (?, ?, ?, ?)", refused_rows(decided))
 
 
 def _cut(

@@ -19,6 +19,7 @@ from gridcore.header import Certificate, Header, Receipt, decode_header
 from gridcore.registry.entity import Entity
 from gridcore.sm3 import sm3
 from ledger.application import Application, data_hashes
+from ledger.leaves.exception import RowVerdict, decode_verdicts
 from ledger.leaves.family import Value
 from ledger.registry.bodies import OpenedEntities, in_force
 from ledger.registry.in_force import Registry
@@ -317,6 +318,11 @@ class LedgerReader:
         """Accepted batches of a gateway: see ``Indexes.find_batches``."""
         with self._lock:
             return self._db.indexes.find_batches(gateway, first_boundary_s, last_boundary_s, after)
+
+    def refused_rows(self, gateway: str, epoch: int, counter: int) -> list[RowVerdict]:
+        """The rows of an accepted batch that were not used, and why, ascending by index."""
+        with self._lock:
+            return list(decode_verdicts(self._db.indexes.refused_rows(gateway, epoch, counter)))
 
     def transaction(self, transaction_id: bytes) -> DecidedTransaction | None:
         """A decided transaction with its bytes, or None. PrunedError where these were pruned."""

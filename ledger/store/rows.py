@@ -33,6 +33,15 @@ class BatchEntry:
     is_observed: bool
 
 
+class RefusedRows(NamedTuple):
+    """The rows of an accepted batch that were not used. rows: RowVerdict.encode() of each, ascending by index."""
+
+    gateway: str
+    epoch: int
+    counter: int
+    rows: bytes
+
+
 class IndexedBatch(NamedTuple):
     """An accepted batch of one gateway, in the order of the index. position: in the block of ``height``; id: of its transaction."""
 
@@ -102,6 +111,15 @@ def act_entries(decided: Decided) -> Iterator[Act]:
         kind = None if transaction is None else KINDS.get(transaction.kind)
         if transaction is not None and kind is not None and not kind.is_prunable:
             yield Act(height, position, transaction.id, transaction.signer, transaction.kind, int(result.code))
+
+
+def refused_rows(decided: Decided) -> Iterator[RefusedRows]:
+    """The rows of the batches of a block that were not used, of each batch that has any."""
+    for transaction, result in zip(decided.block.decoded, decided.results, strict=True):
+        if result.rows and transaction is not None:
+            batch = ReadingBatch.decode(transaction)
+            rows = b"".join(verdict.encode() for verdict in result.rows)
+            yield RefusedRows(transaction.signer, batch.epoch, batch.counter, rows)
 
 
 def encode_results(results: Iterable[ResultEntry]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL, signers BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
@@ -36,6 +36,8 @@ CREATE TABLE batches (gateway TEXT NOT NULL, boundary_s INTEGER NOT NULL, height
 CREATE INDEX batches_by_height ON batches (height);
 CREATE TABLE acts (height INTEGER NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, signer TEXT NOT NULL,
   kind TEXT NOT NULL, code INTEGER NOT NULL, PRIMARY KEY (height, position)) WITHOUT ROWID;
+CREATE TABLE refused_rows (gateway TEXT NOT NULL, epoch INTEGER NOT NULL, counter INTEGER NOT NULL, rows BLOB NOT NULL,
+    PRIMARY KEY (gateway, epoch, counter)) WITHOUT ROWID;
 CREATE TABLE pruned (height INTEGER NOT NULL, before_s INTEGER NOT NULL);
 CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NULL, wire BLOB NOT NULL,
   PRIMARY KEY (height, position)) WITHOUT ROWID;

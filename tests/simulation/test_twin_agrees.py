@@ -15,6 +15,7 @@ import pytest
 from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
+from ledger.kinds import reading_batch
 from ledger.leaves import columns
 from ledger.registry import entries
 from ledger.state import client_ids, corrections, due
@@ -49,6 +50,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twin_corrections, "SPANS_MAX", 2)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
+    monkeypatch.setattr(reading_batch, "LATE_BATCHES_MAX", 2)
+    monkeypatch.setattr(twin_metering, "LATE_MAX", 2)
     for module in (twin_market, twin_metering, twin_orders, twin_settlement, twin_estimates):
         monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore.sm3 import sm3
-from tests.twin.forms import ZEROS, Column, Leaf, Row, Transaction, decode_rows, first
+from tests.twin.forms import ZEROS, Column, Leaf, Row, Transaction, decode_rows, first, pack, salted_root
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
-CHUNK, NEIGHBOURS, REGISTER_WH_MAX = 1_024, 96, 10**13
+CHUNK, NEIGHBOURS, REGISTER_WH_MAX, LATE_MAX = 1_024, 96, 10**13, 8
 ABSENT, CORRECTED, INTERPOLATED = 0xFF, 2, 2
 Registers = tuple[int, int]
 
@@ -70,6 +70,8 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
     if gateway is None or "retired" in gateway or delivery is None:
         return 15
     counter, boundary = identity["counter"], body["boundary_s"]
+    is_late = boundary <= delivery["last_boundary_s"]
+    late = twin.leaves.get(f"late/{boundary}/{name}", {"batches": 0})
     code = first(
         (identity["epoch"] != delivery["epoch"], 40),
         (counter == delivery["counter"], 1 if tx.id == delivery["last"] else 42),
@@ -78,12 +80,15 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
         (body["previous"] != delivery["last"], 44),
         (boundary < twin.first_boundary_s or boundary % twin.slot_s != 0, 46),
         (boundary > twin.ledger_time_s, 45),
+        (is_late and late["batches"] >= LATE_MAX, 57),
     )
     if code:
         return code
     held = decode_rows(tx.attachment, body)
     if held is None:
         return 47
+    if is_late:
+        twin.leaves[f"late/{boundary}/{name}"] = {"batches": late["batches"] + 1}
     twin.batches.append((name, body, *held, f"exception/{name}/{identity['epoch']}/{counter}"))
     last_boundary_s = max(delivery["last_boundary_s"], boundary)
     twin.leaves["delivery/" + name] = delivery | {
@@ -108,7 +113,12 @@ def take_rows(twin: Twin, gateway: str, body: Leaf, seed: bytes, rows: Sequence[
         elif verdict != 0:
             exceptions.append([index, row.meter, verdict])
     if exceptions:
-        twin.leaves[exception_key] = {"boundary_s": boundary, "rows": exceptions}
+        codes = [code for _, _, code in exceptions]
+        twin.leaves[exception_key] = {
+            "boundary_s": boundary,
+            "counts": [[code, codes.count(code)] for code in sorted(set(codes))],
+            "rows_root": salted_root(sm3(seed + b"exceptions"), [pack("IIB", *row) for row in exceptions]),
+        }
     reseeded: set[str] = set()
     for row in accepted:
         write_row(twin, row, boundary, seed, reseeded)

@@ -1,4 +1,4 @@
-"""One area of two feeder meters under a gateway each, begun inside its first slot: much to store and nothing to settle."""
+"""One area of two feeder meters under a gateway each, begun inside one of its first slots: much to store and nothing to settle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from gridcore.genesis import Calendar
 from gridcore.master_data import Named
 from gridcore.registry.signer import SIGNER, Signer
+from ledger.kinds.reading_batch import LATE_BATCHES_MAX
 from tests.worlds.consortium import SLOT_S, UTILITY, Consortium, area, feeder, gateway, zone
 from tests.worlds.keys import key
 
@@ -16,7 +17,7 @@ FEEDERS = Consortium(
     name="test",
     start_s=START_S,
     calendar=Calendar(days=[FIRST_SLOT_S], months=[FIRST_SLOT_S], tz="UTC", tz_version="1"),
-    zones=[zone(first_slot_start_s=FIRST_SLOT_S)],
+    zones=[zone(first_slot_start_s=FIRST_SLOT_S - 8 * SLOT_S, metering_deadline_s=86_400)],
     areas=[area("A")],
     gateways=[gateway("gw-1"), gateway("gw-2")],
     roles={"admin": ["administrator"]},
@@ -30,9 +31,12 @@ ON_BLOCK_TIME = replace(FEEDERS, name="real", clock="block")
 
 
 def batches(gateway: str, count: int, *, first_register_wh: int = 0, consortium: Consortium = FEEDERS) -> list[bytes]:
-    """Batches 1 ... ``count`` of a gateway, chained, one row each, all for the slot boundary before START_S."""
+    """Batches 1 ... ``count`` of a gateway, chained, one row each: as many for the slot boundary before START_S as there may
+    be, the others for those before it."""
     sender, meter = consortium.sender(), int(gateway[-1])
-    return [sender.batch(gateway, FIRST_SLOT_S, [(meter, first_register_wh, 0)]) for _ in range(count)]
+    earlier = [-(-max(0, number - LATE_BATCHES_MAX) // LATE_BATCHES_MAX) for number in range(count)]
+    rows = [(meter, first_register_wh, 0)]
+    return [sender.batch(gateway, FIRST_SLOT_S - slots * SLOT_S, rows) for slots in earlier]
 
 
 def clock_advance(to_s: int) -> bytes:

@@ -15,6 +15,7 @@ from gridcore.serving.problems import Problem
 from gridcore.transactions.readings import split_attachment
 from ledger.client import API
 from ledger.http import parameters
+from ledger.http.queries import answers
 from ledger.http.queries.answers import leaf_page, page, plain
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
@@ -82,16 +83,23 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
 
 
 def exceptions(view: LedgerView, gateway_id: str | None, start: int) -> Json:
-    """Rows of batches that were not used, with the reason; of one gateway or of all."""
+    """Rows of batches that were not used, with the reason; of one gateway or of all. A page has at most PAGE_ROWS_MAX rows, of
+    whole batches, and one batch at least.
+    """
     prefix = EXCEPTION.prefix if gateway_id is None else f"{EXCEPTION.prefix}{gateway_id}/"
     keys, following = leaf_page(view, prefix, start)
-    found = []
-    for key in keys:
+    found: list[Json] = []
+    rows = 0
+    for place, key in enumerate(keys):
         owner, epoch, counter = EXCEPTION.names(key)
         exception = EXCEPTION.must(view.reader, owner, int(epoch), int(counter))
-        rows = [{**verdict._asdict(), "name": Code(verdict.code).name} for verdict in exception.rows]
+        rows += exception.rows
+        if found and rows > answers.PAGE_ROWS_MAX:
+            return {"exceptions": found, "next": start + place}
+        verdicts = view.reader.refused_rows(owner, int(epoch), int(counter))
         entry = {"gateway": owner, "epoch": int(epoch), "counter": int(counter), "boundary_s": exception.boundary_s}
-        found.append({**entry, "rows": rows})
+        told = [{**verdict._asdict(), "name": Code(verdict.code).name} for verdict in verdicts]
+        found.append({**entry, "rows": told})
     return {"exceptions": found, "next": following}
 
 

@@ -264,8 +264,8 @@ async def test_exceptions_come_in_pages_and_none_twice(tmp_path: Path, monkeypat
     monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 2)
     async with running_node(tmp_path / "ledger") as node:
         client, sender = node.client("util"), node.sender()
-        wires = [sender.batch("gw-1", FIRST_S, [(100 + number, 1, 1)]) for number in range(11)]
-        await submit_all(client, [[sender.clock(FIRST_S)], wires])
+        wires = [sender.batch("gw-1", FIRST_S + SLOT_S * (number // 6), [(100 + number, 1, 1)]) for number in range(11)]
+        await submit_all(client, [*([step] for step in sender.clocks(FIRST_S + SLOT_S)), wires])
         counters: list[int] = []
         start: int | None = 0
         while start is not None:

@@ -58,7 +58,7 @@ def leaves(ledger: MemoryLedger) -> dict[str, bytes]:
     return {key: ledger.state.leaf(key) for key in ledger.state.leaf_keys()}
 
 
-@given(st.randoms(use_true_random=False), st.integers(1, 12))
+@given(st.randoms(use_true_random=False), st.integers(1, 9))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_block_of_batches_leaves_what_a_block_for_each_leaves(draw: random.Random, count: int) -> None:
     wires = wires_of(draw, WORLD, count)

@@ -12,7 +12,7 @@ from ledger.leaves.clearing import CLEARING
 from ledger.leaves.progress import PROGRESS
 from ledger.state import due
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium
-from tests.worlds.feeders import FEEDERS, FIRST_SLOT_S
+from tests.worlds.feeders import FEEDERS
 from tests.worlds.keys import sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
@@ -69,9 +69,10 @@ def test_a_step_of_the_clock_is_a_day_at_most() -> None:
 
 
 def test_the_clock_waits_until_the_work_of_its_last_step_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger, sender = MemoryLedger(FEEDERS.genesis), cheap_sender(FEEDERS)
+    ledger, sender = MemoryLedger(TWO_AREAS.genesis), cheap_sender(TWO_AREAS)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=2))
-    first, second = sender.clock(FIRST_SLOT_S + 6 * SLOT_S), sender.clock(FIRST_SLOT_S + 7 * SLOT_S)
+    ledger.apply([sender.clock(FIRST_S)])
+    first, second = sender.clock(FIRST_S + 6 * SLOT_S), sender.clock(FIRST_S + 7 * SLOT_S)
     codes = [result.code for result in ledger.apply([first, second]).results]
     assert codes == [Code.ACCEPTED, Code.CLOCK_WORK_PENDING]
     while ledger.apply([]).work_pending:

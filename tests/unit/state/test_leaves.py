@@ -22,11 +22,12 @@ from ledger.leaves.clearing import ClearingLeaf
 from ledger.leaves.clock import ClockLeaf
 from ledger.leaves.columns import CHUNK_ROWS, digests
 from ledger.leaves.delivery import DeliveryLeaf
-from ledger.leaves.exception import ExceptionLeaf, RowVerdict
+from ledger.leaves.exception import ExceptionLeaf
 from ledger.leaves.families import FAMILIES
 from ledger.leaves.family import Value
 from ledger.leaves.fills import FillsLeaf, load_fills, save_fills
 from ledger.leaves.held import HeldLeaf
+from ledger.leaves.late import LateLeaf
 from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
 from ledger.leaves.orders import ORDERS, OrdersLeaf
@@ -85,7 +86,8 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     ),
     "accounts": (("Z", 0), AccountsLeaf({"levy": COLUMN}, {"levy": np.array([0, 1, 999_999_999])}, SEED)),
     "balance": (("Z", 0), BalanceLeaf(COLUMN, np.array([0, 1, 999_999_999]), SEED)),
-    "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [RowVerdict(0, 7, 83)])),
+    "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [(83, 2), (90, 1)], DIGEST)),
+    "late": ((900, "gw-1"), LateLeaf(8)),
     "turn": ((), TurnLeaf("Z")),
     "clock": ((), ClockLeaf(900)),
     "seen": ((48,), SeenLeaf(48, [SeenId("s", bytes(16), DIGEST)])),

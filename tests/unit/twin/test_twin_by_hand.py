@@ -106,12 +106,18 @@ def test_rows_get_verdicts_of_their_own_and_the_batch_stands(desk: Desk) -> None
     fourth = desk.batch(START + SLOT, [(BERT, 5_100, 0)], 4, transaction_id(third))
     fifth = desk.batch(START + SLOT, [(BERT, 5_099, 0)], 5, transaction_id(fourth))
     assert desk.apply(desk.clock(START + SLOT), first, second, third, fourth, fifth) == [0] * 6
-    exceptions = desk.twin.leaves["exception/gw/1/2"]["rows"]
+    exceptions = desk.twin.leaves["exception/gw/1/2"]
     # 90 is below 100, but over the rollover an advance of 9,990: more than 5,000, and the register stands lower.
-    assert exceptions == [[0, ANNA, 84], [1, ANNA, 85], [2, 8, 82], [3, BERT, 83]]
+    verdicts = [(0, ANNA, 84), (1, ANNA, 85), (2, 8, 82), (3, BERT, 83)]
+    assert exceptions["counts"] == [[82, 1], [83, 1], [84, 1], [85, 1]]
+    seed = sm3(sm3(b"gw/2") + b"exceptions")
+    salted = [
+        salt + struct.pack("<IIB", *verdict) for salt, verdict in zip(merkle.salts(seed, 4), verdicts, strict=True)
+    ]
+    assert exceptions["rows_root"] == merkle.root(salted)
     assert "exception/gw/1/3" not in desk.twin.leaves
     assert "exception/gw/1/4" not in desk.twin.leaves
-    assert desk.twin.leaves["exception/gw/1/5"]["rows"] == [[0, BERT, 81]]
+    assert desk.twin.leaves["exception/gw/1/5"]["counts"] == [[81, 1]]
 
 
 def test_a_late_row_fits_between_its_neighbours_or_is_refused(desk: Desk) -> None:
@@ -122,8 +128,8 @@ def test_a_late_row_fits_between_its_neighbours_or_is_refused(desk: Desk) -> Non
         previous = transaction_id(wires[-1])
     assert desk.apply(desk.clock(START + 2 * SLOT), *wires) == [0] * 6
     leaves = desk.twin.leaves
-    assert leaves["exception/gw/1/3"]["rows"] == [[0, ANNA, 83]]
-    assert leaves["exception/gw/1/4"]["rows"] == [[0, ANNA, 83]]
+    assert leaves["exception/gw/1/3"]["counts"] == [[83, 1]]
+    assert leaves["exception/gw/1/4"]["counts"] == [[83, 1]]
     assert "exception/gw/1/5" not in leaves
     assert leaves["latest/Z/0"]["boundary_s"] == [START + 2 * SLOT, -1]
 
@@ -138,15 +144,15 @@ def test_a_late_row_looks_96_boundaries_around_and_at_the_latest_beyond(slots: i
     late = desk.batch(START + slots * SLOT, [(ANNA, value, 0)], 3, transaction_id(last))
     desk.wait_until(START + 300 * SLOT)
     assert desk.apply(first, last, late) == [0, 0, 0]
-    exception = desk.twin.leaves.get("exception/gw/1/3", {"rows": []})
-    assert exception["rows"] == ([[0, ANNA, code]] if code else [])
+    exception = desk.twin.leaves.get("exception/gw/1/3", {"counts": []})
+    assert exception["counts"] == ([[code, 1]] if code else [])
 
 
 def test_a_register_never_shows_its_modulus(desk: Desk) -> None:
     first = desk.batch(START, [(ANNA, 9_999, 0), (BERT, 9_999, 0)], 1, bytes(32))
     second = desk.batch(START + SLOT, [(ANNA, 10_000, 0), (BERT, 0, 0)], 2, transaction_id(first))
     assert desk.apply(desk.clock(START + SLOT), first, second) == [0, 0, 0]
-    assert desk.twin.leaves["exception/gw/1/2"]["rows"] == [[0, ANNA, 84]]
+    assert desk.twin.leaves["exception/gw/1/2"]["counts"] == [[84, 1]]
 
 
 def test_a_client_id_is_free_again_when_its_bucket_serves_another_hour(desk: Desk) -> None:
