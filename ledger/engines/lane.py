@@ -24,8 +24,9 @@ from ledger.engines.base import INSIDE, Sender
 AT_ONCE: Final = 2
 """Pieces that are examined at once, of strangers' one."""
 PIECE: Final = 4
-"""Transactions of one turn: larger pieces are hardly cheaper, and whoever is next waits for those that run."""
-PIECE_INSIDE: Final = 32
+"""Transactions of one turn: whoever is next waits for those that run."""
+PIECE_ALONE: Final = 32
+"""The same while nobody else is there: each piece costs two changes of threads."""
 STRANGERS_TURN: Final = 4
 REMEMBERED_MAX: Final = 65_536
 """Connections, and pairs of network and signer, whose last examination is remembered."""
@@ -92,8 +93,11 @@ class Lane:
 
     def _piece_size(self, sender: Sender) -> int:
         if sender == INSIDE:
-            return PIECE_INSIDE
-        return PIECE if sender.connection in self._connections else 1
+            return PIECE_ALONE
+        has_held = self._connections.get(sender.connection)
+        if has_held is None:
+            return 1
+        return PIECE_ALONE if has_held and not (self._running or self._waiting) else PIECE
 
     def _organisation_of(self, sender: Sender, first: bytes) -> str | None:
         if sender == INSIDE:

@@ -11,7 +11,7 @@ from gridcore.codes import Code
 from ledger.application import Examined
 from ledger.engines import lane
 from ledger.engines.base import INSIDE, Sender
-from ledger.engines.lane import PIECE, PIECE_INSIDE, Lane
+from ledger.engines.lane import PIECE, PIECE_ALONE, Lane
 from ledger.signatures import decode_candidates
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S
@@ -60,13 +60,27 @@ def sizes(examiner: Examiner) -> list[int]:
 async def test_a_connection_begins_with_one_transaction_and_earns_larger_pieces() -> None:
     async with running() as (examiner, queue):
         await queue.examine([GOOD] * 40, Sender("n", "n 1"))
-        assert sizes(examiner) == [1, *[PIECE] * 9, 40 - 1 - 9 * PIECE]
+        assert sizes(examiner) == [1, PIECE_ALONE, 40 - 1 - PIECE_ALONE]
         examiner.pieces.clear()
         await queue.examine([FORGED] * 6, Sender("n", "n 2"))
         assert sizes(examiner) == [1, PIECE, 1]
         examiner.pieces.clear()
-        await queue.examine([FORGED] * PIECE_INSIDE, INSIDE)
-        assert sizes(examiner) == [PIECE_INSIDE]
+        await queue.examine([FORGED] * PIECE_ALONE, INSIDE)
+        assert sizes(examiner) == [PIECE_ALONE]
+
+
+async def test_pieces_are_small_while_somebody_else_is_there() -> None:
+    async with running() as (examiner, queue):
+        await queue.examine([GOOD], Sender("n", "n 1"))
+        examiner.pieces.clear()
+        examiner.open.clear()
+        first = asyncio.ensure_future(queue.examine([GOOD], Sender("n", "n 2")))
+        await until(lambda: len(examiner.pieces) == 1)
+        second = asyncio.ensure_future(queue.examine([GOOD] * 10, Sender("n", "n 1")))
+        await until(lambda: len(examiner.pieces) == 2)
+        examiner.open.set()
+        await asyncio.gather(first, second)
+        assert sizes(examiner)[:2] == [1, PIECE]
 
 
 async def test_known_signers_go_first_and_strangers_get_every_fourth_turn() -> None:
