@@ -32,6 +32,7 @@ from gridcore.registry.entities import entity_of
 from gridcore.registry.row import decode_row
 from gridcore.serving.problems import Problem
 from gridcore.transactions.open_epoch import OpenEpoch
+from gridcore.transactions.order_batch import ROWS_MAX, PlacedOrder
 from gridcore.transactions.readings import split_attachment
 from gridcore.transactions.registry_register import AttachedRows, decode_attached_rows
 from gridcore.verify import Examination, Halt, Trust, check_book, decode_trust, read_bundle, verify_bundle
@@ -44,6 +45,7 @@ from ledger.genesis_check import check_genesis
 from ledger.http.submission import decode_submission
 from ledger.kinds.table import KINDS
 from ledger.state.columns import decode_batch
+from ledger.state.order_columns import decode_orders
 from ledger.store.block_record import BlockRecord, decode_record, encode_record
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S
@@ -94,6 +96,8 @@ def _read_envelope(data: bytes) -> None:
         content = kind.content.decode(transaction)
         if (content.identity(), cbor.encode(content.body())) != (transaction.identity, cbor.encode(transaction.body)):
             raise FindingError("another body")
+        if kind.attached is not None:
+            kind.attached(transaction, content)
 
 
 def _read_header(data: bytes) -> None:
@@ -114,6 +118,14 @@ def _read_batch(data: bytes) -> None:
             raise FindingError("two readings of one column")
     if found.observations:
         decode_observations(found.observations)
+
+
+def _read_orders(data: bytes) -> None:
+    """The same of an aggregator's orders."""
+    count, attachment = int.from_bytes(data[:2], "big") % ROWS_MAX + 1, data[2:]
+    found = decode_orders(attachment, count)
+    if any(len(column) != count for column in (found.party, found.counter, found.quantity_wh)):
+        raise FindingError("columns of another length")
 
 
 def _read_rows(data: bytes) -> None:
@@ -235,6 +247,11 @@ def _batches() -> list[bytes]:
     return [b"\0\0" + _attachment(batches("gw-1", 1)[0]), b"\0\2" + _attachment(several)]
 
 
+def _orders() -> list[bytes]:
+    rows = [PlacedOrder(number, 1, 0, 400, 450_000) for number in range(3)]
+    return [b"\0\2" + _attachment(TWO_AREAS.sender().order_batch("util", "a-1", FIRST_S, rows))]
+
+
 def _rows() -> list[bytes]:
     """A key, and one row of every entity that a genesis has."""
     by_kind = {decode_row(row).key.partition("/")[0]: row for row in TWO_AREAS.genesis.registry}
@@ -279,6 +296,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "header": Decoder(_read_header, (EncodingError,), _headers),
     "receipt": Decoder(_read_receipt, (EncodingError,), list),
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
+    "orders": Decoder(_read_orders, (EncodingError,), _orders),
     "registry_rows": Decoder(_read_rows, (EncodingError,), _rows),
     "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
     "block": Decoder(
