@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gridcore.errors import GridError
-from gridcore.quality import FLAGS, QUALITIES
+from gridcore.quality import ESTIMATED, FLAGS, QUALITIES
 from gridseries.series import DIGEST_BYTES
 
 Json = Mapping[str, Any]
@@ -53,6 +53,11 @@ class Position(NamedTuple):
     import_wh: int
     export_wh: int
     quality: int
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether no registers tell the energy."""
+        return self.quality & 15 == ESTIMATED
 
 
 @dataclass(frozen=True)

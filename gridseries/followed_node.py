@@ -124,11 +124,11 @@ class FollowedNode:
         """The clearing of a slot, None before."""
         return await self._query_or_none(f"areas/{area}/slots/{slot_start_s}/clearing")
 
-    async def is_settled(self, area: str, slot_start_s: int) -> bool:
-        """Whether a slot has a run."""
+    async def runs(self, area: str, slot_start_s: int) -> int:
+        """How many runs a slot has."""
         answer = await self._client.query(f"areas/{area}/slots/{slot_start_s}/runs")
         with understood("runs"):
-            return bool(answer["runs"])
+            return len(answer["runs"])
 
     async def positions(self, area: str, slot_start_s: int) -> AsyncGenerator[tuple[str, Position]]:
         """(meter, position) of the billed points of a settled slot; none before."""

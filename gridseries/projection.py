@@ -166,9 +166,10 @@ class Projector:
         """Write the rows of one slot; whether it has any. Points have rows once there is a register at its end, or a run."""
         end_s = slot_start_s + self._node.slot_s
         rows = SlotRows(area, slot_start_s, *await self._node.coverage(area, end_s))
-        if rows.committed or await self._node.is_settled(area, slot_start_s):
+        runs = await self._node.runs(area, slot_start_s)
+        if rows.committed or runs:
             await self._project_points(rows, area, slot_start_s, end_s)
-        slot = rows.slot(await self._node.clearing(area, slot_start_s))
+        slot = rows.slot(await self._node.clearing(area, slot_start_s), runs)
         if slot is not None:
             await self._keep(SLOTS, [slot])
         return slot is not None

@@ -87,6 +87,7 @@ class SlotRows:
         self._feeder: Energy | None = Energy(0, 0)
         self._feeders = 0
         self._is_settled = False
+        self._estimated = 0
         self._traders_pay_nano = self._traders_alone_nano = self._traders_charge_nano = 0
         self._bought_wh = 0
         self._voltage_milli_min: int | None = None
@@ -127,6 +128,7 @@ class SlotRows:
             self._feeder = _added(self._feeder, energy)
         if position is not None:
             self._is_settled = True
+            self._estimated += position.is_estimated
             self._bought_wh += position.bought_wh
             if point.trades:
                 self._traders_pay_nano += position.pays_nano
@@ -139,10 +141,10 @@ class SlotRows:
             if self._voltage_milli_min is None or voltage_milli < self._voltage_milli_min:
                 self._voltage_milli_min = voltage_milli
 
-    def slot(self, clearing: Json | None) -> SlotRow | None:
+    def slot(self, clearing: Json | None, runs: int) -> SlotRow | None:
         """The slot's own row; None while there is nothing of it: no clearing, no register at its end, no run.
 
-        A sum that does not fit into 64 bits (of a million points at the ledger's largest amounts) is missing, not cut.
+        ``runs``: how many the slot has. A sum that does not fit into 64 bits (of a million points at the ledger's largest amounts) is missing, not cut.
         """
         if clearing is None and not self.committed and not self._is_settled:
             return None
@@ -157,7 +159,8 @@ class SlotRows:
             orders=market.orders,
             volume_wh=volume_wh,
             price_micro_per_kwh=market.price_micro_per_kwh,
-            settled=int(self._is_settled),
+            settled=runs,
+            estimated=self._estimated if self._is_settled else None,
             import_wh=None if billed is None else billed.import_wh,
             export_wh=None if billed is None else billed.export_wh,
             feeder_import_wh=None if feeder is None else feeder.import_wh,

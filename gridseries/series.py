@@ -103,8 +103,8 @@ class SlotValues(NamedTuple):
     """An area in a slot.
 
     expected, committed: meters, and readings at the slot's end; orders, volume and price: None until the gate has cleared (price
-    also without volume, or where there is no one price); settled: 0, or 1 once the initial run stands; energies: sums of the billed points, and the feeder's own
-    meter, None while a register is missing; loss_wh = feeder import - feeder export - (import - export); voltage_milli_min: lowest
+    also without volume, or where there is no one price); settled: how many runs the slot has; estimated: billed points whose energy the last
+    run estimates, None before the first; energies: sums of the billed points, and the feeder's own meter, None while one is not known; loss_wh = feeder import - feeder export - (import - export); voltage_milli_min: lowest
     voltage observed at the slot's end, mV; traders_*: sums over the parties that trade of what they pay, of what they would pay with
     the supplier alone, and of the latter where it is a charge (what a seller would be paid is left out).
     """
@@ -115,6 +115,7 @@ class SlotValues(NamedTuple):
     volume_wh: int | None
     price_micro_per_kwh: int | None
     settled: int | None
+    estimated: int | None
     import_wh: int | None
     export_wh: int | None
     feeder_import_wh: int | None

@@ -129,6 +129,14 @@ def quality(word: str | None) -> str:
     return badge(state, translate(text))
 
 
+def run(name: str) -> str:
+    """A settlement run in words: the initial run, correction 1, 2, ..."""
+    kind, _dash, number = name.partition("-")
+    if kind == "correction":
+        return _("correction %(number)s", number=number)
+    return _("initial run") if name == "initial" else name
+
+
 def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> str:
     """A table's value by the kind of its column (``gridweb.tables.KINDS``)."""
     if value is None:

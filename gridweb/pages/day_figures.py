@@ -21,23 +21,25 @@ MILLION: Final = 1_000_000
 
 
 class SlotState(StrEnum):
-    """How far a slot is. ``corrected`` and ``failed`` have their place on the page; this version's ledger makes none."""
+    """How far a slot is, the settled ones by their last run. ``failed`` has its place on the page; this version's ledger makes none."""
 
     LATER = "later"
     OPEN = "open"
     CLEARED = "cleared"
     INITIAL = "initial"
-    WAITING = "waiting"
+    ESTIMATED = "estimated"
     CORRECTED = "corrected"
     FAILED = "failed"
 
 
+SETTLED: Final = (SlotState.INITIAL, SlotState.ESTIMATED, SlotState.CORRECTED)
+"""States of slots that have a run."""
 STATE_TITLES: Final[Mapping[SlotState, str]] = {
     SlotState.LATER: N_("not open yet"),
     SlotState.OPEN: N_("open"),
     SlotState.CLEARED: N_("cleared"),
     SlotState.INITIAL: N_("initial run"),
-    SlotState.WAITING: N_("waiting for registers"),
+    SlotState.ESTIMATED: N_("settled with estimates"),
     SlotState.CORRECTED: N_("corrected"),
     SlotState.FAILED: N_("failed"),
 }
@@ -46,7 +48,7 @@ STATE_SIGNS: Final[Mapping[SlotState, str]] = {
     SlotState.OPEN: "○",
     SlotState.CLEARED: "◐",
     SlotState.INITIAL: "●",
-    SlotState.WAITING: "!",
+    SlotState.ESTIMATED: "≈",
     SlotState.CORRECTED: "±",
     SlotState.FAILED: "✕",
 }
@@ -64,6 +66,7 @@ class SlotFigures(NamedTuple):
     volume_wh: int | None = None
     price_micro_per_kwh: int | None = None
     settled: int | None = None
+    estimated: int | None = None
     import_wh: int | None = None
     export_wh: int | None = None
     feeder_import_wh: int | None = None
@@ -158,12 +161,12 @@ class AreaDay:
     @property
     def settled(self) -> int:
         """Slots with a run."""
-        return self.states.get(SlotState.INITIAL, 0)
+        return sum(self.states.get(state, 0) for state in SETTLED)
 
     @property
     def trouble(self) -> tuple[int, int]:
-        """What comes first in a list of areas: slots that wait, then readings that are missing."""
-        return self.states.get(SlotState.WAITING, 0), self.coverage.missing
+        """What comes first in a list of areas: slots with estimates, then readings that are missing."""
+        return self.states.get(SlotState.ESTIMATED, 0), self.coverage.missing
 
 
 @dataclass(frozen=True)
@@ -207,15 +210,13 @@ class AllDays:
 def state_of(slot_start_s: int, values: SlotValues | None, area: AreaInfo, ledger_time_s: int) -> SlotState:
     """How far a slot is, by its row of the series (None: none yet) and by ledger time.
 
-    A slot past its metering deadline waits where the sums of its billed points are missing; where they are there, its run is
-    about to come. A slot without orders and registers has no row.
+    A slot without orders, registers and runs has no row.
     """
     if values is not None and values.settled:
-        return SlotState.INITIAL
+        is_corrected = values.settled > 1
+        return SlotState.ESTIMATED if values.estimated else SlotState.CORRECTED if is_corrected else SlotState.INITIAL
     if ledger_time_s >= slot_start_s - int(area.rules["gate_before_start_s"]):
-        due_s = slot_start_s + area.slot_s + int(area.rules["metering_deadline_s"])
-        is_waiting = ledger_time_s >= due_s and (values is None or values.import_wh is None)
-        return SlotState.WAITING if is_waiting else SlotState.CLEARED
+        return SlotState.CLEARED
     opens_s = slot_start_s - int(area.rules["open_before_start_s"])
     return SlotState.OPEN if ledger_time_s >= opens_s else SlotState.LATER
 

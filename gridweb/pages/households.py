@@ -21,7 +21,6 @@ from gridweb.views import render_page
 ROWS_SHOWN_MAX: Final = 500
 """Parties on a page; CSV and JSON have all of them."""
 ROWS_MAX: Final = 200_000
-INITIAL: Final = "initial"
 
 pages = Blueprint("households", __name__)
 
@@ -41,18 +40,18 @@ COLUMNS: Final = (Column("party", N_("Party")), *POSITION_COLUMNS)
 
 
 @serves_table("/areas/<area>/days/<day>/parties", *READS_ALL)
-async def parties_table(source: Source, area: str, day: str, *, run: str = INITIAL) -> Table:
+async def parties_table(source: Source, area: str, day: str, *, run: str | None = None) -> Table:
     """Energy, money and saving of every party of an area on a local day (YYYY-MM-DD, or UTC seconds of an instant in it)."""
     info = await source.area(area)
     as_of = await source.as_of()
     return await read_parties(source, info, parse_day(info, day), run, as_of.currency)
 
 
-async def read_parties(source: Source, area: AreaInfo, day: Day, run: str, currency: str) -> Table:
-    """The day's statements of an area; no rows while no slot of the day is settled. SourceAway."""
+async def read_parties(source: Source, area: AreaInfo, day: Day, run: str | None, currency: str) -> Table:
+    """The day's statements of an area, by itself by the last run of each slot; no rows while none is settled. SourceAway."""
     path = f"areas/{area.area}/days/{day.start_s}/statements"
     try:
-        answers = await source.pages(path, run=run, rows_max=ROWS_MAX)
+        answers = await source.pages(path, rows_max=ROWS_MAX, **({"run": run} if run else {}))
     except SourceMissing:
         answers = []
     return table_of_parties(answers, area, day, currency)
@@ -69,7 +68,7 @@ def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: 
     note = _("No slot of this day is settled yet.")
     if answers:
         settled, expected = answers[-1]["slots_settled"], answers[-1]["slots_expected"]
-        note = _("Initial run, %(settled)s of %(expected)s slots of the day.", settled=settled, expected=expected)
+        note = _("%(settled)s of %(expected)s slots of the day are settled.", settled=settled, expected=expected)
     return Table(
         "parties",
         COLUMNS,
@@ -108,7 +107,7 @@ async def _read(area_id: str | None, day_text: str | None) -> dict[str, Any]:
     newest = newest_day(area, as_of.ledger_time_s)
     day = parse_day(area, day_text) if day_text else newest
     before, after = neighbours(area, day, newest)
-    table: Part[Table] = await part_of(read_parties(source(), area, day, INITIAL, as_of.currency))
+    table: Part[Table] = await part_of(read_parties(source(), area, day, None, as_of.currency))
     return {
         "as_of": as_of,
         "areas": areas,

@@ -28,7 +28,6 @@ from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
-INITIAL: Final = "initial"
 POSITIONS_SHOWN_MAX: Final = 500
 """Rows of positions on the page; CSV and JSON have all of them."""
 ROWS_MAX: Final = 200_000
@@ -163,7 +162,7 @@ async def merit_table(source: Source, area: str, slot_start_s: int) -> Table:
 
 
 @serves_table("/areas/<area>/slots/<slot_start_s>/money", *EVERY_ROLE)
-async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
+async def money_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str | None = None) -> Table:
     """The money of a run by line kind and account; a household's own lines alone."""
     info, found = await _read(source, viewer, area, slot_start_s, "run", run)
     return table_of_money(found, info, (await source.as_of()).currency)
@@ -178,7 +177,9 @@ def table_of_money(run: Sequence[Mapping[str, Any]], area: AreaInfo, currency: s
 
 
 @serves_table("/areas/<area>/slots/<slot_start_s>/positions", *EVERY_ROLE)
-async def positions_table(source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str = INITIAL) -> Table:
+async def positions_table(
+    source: Source, viewer: Viewer, area: str, slot_start_s: int, *, run: str | None = None
+) -> Table:
     """Energy, trades and money of every party in a settled slot; a household's own row alone."""
     info, found = await _read(source, viewer, area, slot_start_s, "positions", run)
     return table_of_positions(found, info, slot_start_s, (await source.as_of()).currency)
@@ -208,14 +209,14 @@ def table_of_positions(
 
 
 async def _read(
-    source: Source, viewer: Viewer, area: str, slot_start_s: int, what: str, run: str
+    source: Source, viewer: Viewer, area: str, slot_start_s: int, what: str, run: str | None
 ) -> tuple[AreaInfo, list[Mapping[str, Any]]]:
-    """The area, and all that the node says of ``what`` of a slot's run, as far as the viewer may see it."""
+    """The area, and all that the node says of ``what`` of a slot's run, by itself the last, as far as the viewer may see it."""
     info = await source.area(area)
     check_slot(info, slot_start_s)
     await check_area(source, viewer, info)
     path = f"areas/{area}/slots/{slot_start_s}/{what}"
-    return info, await source.pages(path, rows_max=ROWS_MAX, run=run, **_own(viewer))
+    return info, await source.pages(path, rows_max=ROWS_MAX, **({"run": run} if run else {}), **_own(viewer))
 
 
 async def check_area(source: Source, viewer: Viewer, area: AreaInfo) -> None:
@@ -257,6 +258,25 @@ def times_of(area: AreaInfo, slot_start_s: int) -> Times:
     )
 
 
+class RunChange(NamedTuple):
+    """A run as the page shows it: how many of its rows are estimated, and what it changed of what all of them pay."""
+
+    run: str
+    height: int
+    rows: int
+    estimated: int
+    change_nano: int
+
+
+def changes_of(runs: Sequence[Mapping[str, Any]]) -> list[RunChange]:
+    """The runs of a slot, each with the difference to the one before."""
+    before = [0, *(run["pays_nano"] for run in runs)]
+    return [
+        RunChange(run["run"], run["height"], run["rows"], run["estimated"], run["pays_nano"] - paid)
+        for run, paid in zip(runs, before, strict=False)
+    ]
+
+
 def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
     """The prices of an area's rules, micro per kWh, by title."""
     for name, value in sorted(area.rules["prices"].items()):
@@ -291,8 +311,9 @@ async def show_slot(area: str, slot_start_s: int) -> str:
     figures = await part_of(_figures(info, slot_start_s, told_time_s(as_of)))
     path = f"areas/{area}/slots/{slot_start_s}"
     clearing = await _or_none(None, f"{path}/clearing")
-    run = await _or_none(clearing, f"{path}/run", run=INITIAL, **_own(who))
-    positions = await _or_none(clearing, f"{path}/positions", run=INITIAL, **_own(who)) if run.value else Part(None)
+    run = await _or_none(clearing, f"{path}/run", **_own(who))
+    positions = await _or_none(clearing, f"{path}/positions", **_own(who)) if run.value else Part(None)
+    runs = await _or_none(run, f"{path}/runs", **_own(who))
     slots = [slot_start_s - info.slot_s, slot_start_s + info.slot_s]
     neighbours = [slot for slot in slots if info.first_slot_start_s <= slot < info.days[-1]]
     return await render_page(
@@ -306,6 +327,7 @@ async def show_slot(area: str, slot_start_s: int) -> str:
         state_titles=STATE_TITLES,
         clearing=clearing,
         run=run,
+        runs=changes_of(runs.value["runs"]) if runs.value else [],
         reads_all=who.reads_all,
         neighbours=neighbours,
         prices=list(prices_of(info)),

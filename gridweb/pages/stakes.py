@@ -4,7 +4,7 @@
 
 - a refused row, or a missing register, puts the two slots at its boundary in doubt, for one meter: 2 x the mean energy (taken
   and given) of that meter's settled slots of the day shown, or its limit per slot where none is settled yet;
-- a slot that waits puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
+- a slot with estimates puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
   day, or the sum of the limits;
 - a feeder's meter bills nobody: nothing is at stake; of a meter that the registry does not know, nobody can say.
 
@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gridcore.codes import Code
+from gridcore.quality import ESTIMATED
 from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
@@ -27,7 +28,7 @@ from gridweb.source import AreaInfo, Source
 
 EXCEPTION_PAGES_MAX: Final = 5
 """Pages of exceptions that are asked for (20,000 batches each); the page says when there are more."""
-WAITING_SLOTS_MAX: Final = 48
+ESTIMATED_SLOTS_MAX: Final = 48
 """Waiting slots of an area whose missing registers are looked up by name, the newest ones."""
 SINGLE_METERS_MAX: Final = 12
 """Up to so many meters of an area are read one by one; more are read as the whole area's day."""
@@ -40,13 +41,13 @@ class TroubleKind(StrEnum):
 
     REFUSED_ROW = "refused_row"
     MISSING_REGISTER = "missing_register"
-    WAITING_SLOT = "waiting_slot"
+    ESTIMATED_SLOT = "estimated_slot"
 
 
 KIND_TITLES: Final[Mapping[TroubleKind, str]] = {
     TroubleKind.REFUSED_ROW: N_("row refused"),
     TroubleKind.MISSING_REGISTER: N_("register missing"),
-    TroubleKind.WAITING_SLOT: N_("slot waits"),
+    TroubleKind.ESTIMATED_SLOT: N_("slot with estimates"),
 }
 CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_CORRECTION_CANDIDATE: N_("another value stands at this boundary"),
@@ -81,7 +82,7 @@ BASIS_TITLES: Final[Mapping[Basis, str]] = {
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that is wrong. ``at_s``: boundary, or start of the waiting slot; ``stake_nano`` None: cannot be said."""
+    """One thing that is wrong. ``at_s``: boundary, or start of the slot with estimates; ``stake_nano`` None: cannot be said."""
 
     kind: TroubleKind
     at_s: int
@@ -114,16 +115,20 @@ def slots_at(boundary_s: int, area: AreaInfo) -> int:
 
 
 def mean_wh(rows: Iterable[IntervalRow]) -> int | None:
-    """Mean energy, taken and given, of the settled slots among rows of the series INTERVALS; None without any."""
-    settled = [row.values for row in rows if row.values.pays_nano is not None]
+    """Mean energy, taken and given, of the settled and measured slots among rows of the series INTERVALS; None without any."""
+    settled = [row.values for row in rows if row.values.pays_nano is not None and not _is_estimate(row)]
     if not settled:
         return None
     return sum((values.import_wh or 0) + (values.export_wh or 0) for values in settled) // len(settled)
 
 
+def _is_estimate(row: IntervalRow) -> bool:
+    return row.values.quality is not None and row.values.quality & 15 == ESTIMATED
+
+
 def area_mean_wh(day: AreaDay) -> int | None:
-    """Mean energy, taken and given, of all billed points in a settled slot of the day; None without any."""
-    settled = [slot for slot in day.slots if slot.settled]
+    """Mean energy, taken and given, of all billed points in a slot of the day settled without estimates; None without any."""
+    settled = [slot for slot in day.slots if slot.settled and not slot.estimated]
     if not settled:
         return None
     return sum((slot.import_wh or 0) + (slot.export_wh or 0) for slot in settled) // len(settled)
@@ -138,16 +143,16 @@ def meter_stake(trouble: Trouble, meter: Meter, area: AreaInfo, mean: int | None
     return replace(trouble, stake_nano=stake, basis=basis)
 
 
-def waiting_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
-    """The slots of a day that wait, each with what it stakes."""
+def estimated_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
+    """The slots of a day that were settled with estimates, each with what it stakes."""
     mean = area_mean_wh(day)
     limit_wh = sum(meter.limit_wh for meter in meters if meter.is_billed)
     energy_wh, basis = (limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
     stake = energy_wh * full_price_micro(day.area)
     return [
-        Trouble(TroubleKind.WAITING_SLOT, slot.slot_start_s, area=day.area.area, stake_nano=stake, basis=basis)
+        Trouble(TroubleKind.ESTIMATED_SLOT, slot.slot_start_s, area=day.area.area, stake_nano=stake, basis=basis)
         for slot in day.slots
-        if slot.state is SlotState.WAITING
+        if slot.state is SlotState.ESTIMATED
     ]
 
 
@@ -200,12 +205,12 @@ async def read_exceptions(source: Source) -> tuple[list[Mapping[str, Any]], bool
 
 
 async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
-    """The registers that the waiting slots of a day wait for, without their stakes. SourceAway."""
+    """The registers whose place estimates take in slots of a day, without their stakes. SourceAway."""
     area = day.area
-    waiting = [slot.slot_start_s for slot in day.slots if slot.state is SlotState.WAITING][-WAITING_SLOTS_MAX:]
+    estimated = [slot.slot_start_s for slot in day.slots if slot.state is SlotState.ESTIMATED][-ESTIMATED_SLOTS_MAX:]
     gateways = {meter.meter: meter.gateway for meter in meters}
     found = []
-    for boundary_s in sorted({instant_s for start_s in waiting for instant_s in (start_s, start_s + area.slot_s)}):
+    for boundary_s in sorted({instant_s for start_s in estimated for instant_s in (start_s, start_s + area.slot_s)}):
         for meter in await missing_at(source, area.area, boundary_s):
             trouble = Trouble(
                 TroubleKind.MISSING_REGISTER, boundary_s, area.area, meter, gateway=gateways.get(meter, "")
@@ -250,7 +255,7 @@ async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> 
         own += await missing_registers(source, day, meters.values())
         means = await read_means(source, day, sorted({trouble.meter for trouble in own}))
         found += [meter_stake(trouble, meters[trouble.meter], day.area, means[trouble.meter]) for trouble in own]
-        found += waiting_troubles(day, meters.values())
+        found += estimated_troubles(day, meters.values())
     return Troubles(ranked(found), is_cut)
 
 

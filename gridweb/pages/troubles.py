@@ -17,7 +17,7 @@ from gridweb.tables import Column, Table, serves_table
 NO_VALUE, NO_REGISTER, UNKNOWN_CODE = "NO_VALUE", "NO_REGISTER", "UNKNOWN_CODE"
 REASONS: Final[Mapping[str, str]] = {
     **{code.name: title for code, title in CODE_TITLES.items()},
-    NO_VALUE: N_("no value at this boundary; a slot waits for it"),
+    NO_VALUE: N_("no value at this boundary; a slot is estimated without it"),
     NO_REGISTER: N_("a register at its start or end is missing"),
     UNKNOWN_CODE: N_("a code that these pages do not know"),
 }
@@ -38,13 +38,13 @@ COLUMNS: Final = (
 
 STAKE_LINE: Final = N_(
     "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
-    "or its limit. A boundary touches two slots; a slot that waits stakes all of it. Stakes overlap and are not added up."
+    "or its limit. A boundary touches two slots; a slot with estimates stakes all of it. Stakes overlap and are not added up."
 )
 
 
 @serves_table("/exceptions", *READS_ALL)
 async def exceptions_table(source: Source, *, area: str | None = None, day: str | None = None) -> Table:
-    """Refused rows, missing registers and waiting slots by the money at stake; ``day``: those of one local day alone."""
+    """Refused rows, missing registers and slots with estimates by the money at stake; ``day``: those of one local day alone."""
     as_of = await source.as_of()
     areas = await source.areas() if area is None else [await source.area(area)]
     instant_s = parse_day(areas[0], day).start_s if day and areas else None
@@ -97,11 +97,11 @@ def _row(trouble: Trouble) -> tuple[object, ...]:
 
 
 def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
-    """A waiting slot's own page; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
+    """The page of a slot with estimates; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
     area = areas.get(trouble.area)
     if area is None:
         return None
     start_s = trouble.at_s
-    if trouble.kind is not TroubleKind.WAITING_SLOT:
+    if trouble.kind is not TroubleKind.ESTIMATED_SLOT:
         start_s = max(start_s - area.slot_s, area.first_slot_start_s)
     return slot_path(area.area, start_s)

@@ -91,7 +91,7 @@ async def test_an_estimate_stands_until_the_reading_comes_late_and_corrects_it(t
     (filled,) = (row for row in after["interval"] if (row.tags[1], row.time_s) == ("M-2", FIRST_S))
     assert filled.values[:4] == (0, 500, 0, 300)
     (slot,) = (values_of(SLOTS, row) for row in after["slot"] if (row.tags, row.time_s) == (("a-1",), FIRST_S))
-    assert (slot["committed"], slot["settled"], slot["import_wh"]) == (4, 1, 980)
+    assert (slot["committed"], slot["settled"], slot["estimated"], slot["import_wh"]) == (4, 2, 0, 980)
     assert after == rebuilt
 
 

@@ -57,7 +57,7 @@ def slot_rows(
     for first in (0, 2):
         last = first + 2
         found += rows.intervals(POINTS[first:last], starts[first:last], ends[first:last], positions or {})
-    return found, rows.slot(clearing)
+    return found, rows.slot(clearing, runs=1 if positions else 0)
 
 
 @given(
@@ -125,7 +125,7 @@ def test_a_settled_point_without_registers_has_the_energy_that_was_estimated() -
 def test_a_slot_that_was_settled_without_any_register_has_a_row() -> None:
     _, slot = slot_rows(ends=(None,) * 4, positions={"M-1": Position(0, 0, 0, 0, 9, 0, ESTIMATED)}, clearing=None)
     assert slot is not None
-    assert (fields(slot)["settled"], fields(slot)["committed"]) == (1, 0)
+    assert (fields(slot)["settled"], fields(slot)["estimated"], fields(slot)["committed"]) == (1, 1, 0)
 
 
 def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
@@ -138,19 +138,19 @@ def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
 
 
 def test_a_cleared_slot_before_its_end_has_a_market_and_no_energy() -> None:
-    slot = SlotRows("a", 900, 4, 0).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None})
+    slot = SlotRows("a", 900, 4, 0).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None}, 0)
     assert slot is not None
-    assert slot.values == (4, 0, 3, 0, None, 0, *[None] * 9)
+    assert slot.values == (4, 0, 3, 0, None, 0, *[None] * 10)
 
 
 def test_a_slot_of_which_nothing_is_known_has_no_row() -> None:
-    assert SlotRows("a", 900, 4, 0).slot(None) is None
+    assert SlotRows("a", 900, 4, 0).slot(None, 0) is None
 
 
 def test_an_area_without_a_feeder_meter_has_no_losses() -> None:
     rows = SlotRows("a", 900, 1, 1)
     rows.intervals([HOME], STARTS[:1], ENDS[:1], {})
-    slot = rows.slot(None)
+    slot = rows.slot(None, 0)
     assert slot is not None
     assert [fields(slot)[name] for name in ("import_wh", "feeder_import_wh", "loss_wh")] == [900, None, None]
 
@@ -231,7 +231,7 @@ def test_the_lowest_voltage_of_a_device_counts_in_the_areas_of_its_gateway() -> 
             {"meters": ["M-1"], "bought_wh": [], "sold_wh": [], "pays_nano": [], "supplier_only_nano": []}
         ),
         lambda: observation_rows("g", 900, {"observations": [{"device": "x", "name": None, "obis": "1.8.0"}]}),
-        lambda: SlotRows("a", 900, 1, 1).slot({}),
+        lambda: SlotRows("a", 900, 1, 1).slot({}, 0),
     ],
 )
 def test_an_answer_of_another_shape_is_said_to_be_one(broken: Any) -> None:

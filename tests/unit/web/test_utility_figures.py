@@ -21,7 +21,7 @@ from gridweb.pages.gateways import gateways_of
 from gridweb.pages.overview import grid_of, strip_of
 from gridweb.pages.registry import Meter
 from gridweb.pages.slot import decode_book, levels_of, sum_lines
-from gridweb.pages.stakes import Basis, Trouble, TroubleKind, meter_stake, ranked, refused_rows, waiting_troubles
+from gridweb.pages.stakes import Basis, Trouble, TroubleKind, estimated_troubles, meter_stake, ranked, refused_rows
 from gridweb.points import Day
 from gridweb.source import AreaInfo, AsOf
 from tests.unit.web.web_world import CONTRACT
@@ -81,8 +81,10 @@ def settled_row(number: int, area: str = "a", /, **values: int | None) -> SlotRo
         ({}, START_S - DAY_S, SlotState.OPEN),
         ({"orders": 0, "volume_wh": 0}, START_S, SlotState.CLEARED),
         ({"orders": 2, "volume_wh": 5}, START_S + 2 * SLOT_S - 1, SlotState.CLEARED),
-        ({"orders": 2, "volume_wh": 5, "settled": 0}, START_S + 2 * SLOT_S, SlotState.WAITING),
-        ({"orders": 2, "volume_wh": 5, "settled": 0, "import_wh": 9}, START_S + 2 * SLOT_S, SlotState.CLEARED),
+        ({"orders": 2, "volume_wh": 5, "settled": 0}, START_S + 2 * SLOT_S, SlotState.CLEARED),
+        ({"settled": 1, "estimated": 1}, START_S + 2 * SLOT_S, SlotState.ESTIMATED),
+        ({"settled": 2, "estimated": 1}, START_S + 2 * SLOT_S, SlotState.ESTIMATED),
+        ({"settled": 2, "estimated": 0}, START_S + 2 * SLOT_S, SlotState.CORRECTED),
         ({"orders": 2, "volume_wh": 5, "settled": 1}, START_S + 2 * SLOT_S, SlotState.INITIAL),
     ],
 )
@@ -153,10 +155,10 @@ def test_a_day_with_negative_saving_says_dearer_and_a_day_without_volume_says_th
 def test_a_hundred_areas_are_summed_and_the_ones_in_trouble_come_first() -> None:
     areas = [area_of(f"a{number:03}") for number in range(100)]
     rows = [settled_row(0, area.area) for area in areas if area.area != "a042"]
-    rows.append(slot_row(0, "a042", orders=0, volume_wh=0, expected=4, committed=3))
+    rows.append(slot_row(0, "a042", orders=0, volume_wh=0, expected=4, committed=3, settled=1, estimated=1))
     days = all_days(areas, [DAY] * 100, rows, START_S + 2 * SLOT_S)
     assert days.areas[0].area.area == "a042"
-    assert (days.settled, days.states[SlotState.WAITING]) == (99, 1)
+    assert (days.settled, days.states[SlotState.ESTIMATED]) == (100, 1)
     assert days.balance.loss_wh == 99 * 100
     assert days.headline(1).traded_wh == 99 * 300
 
@@ -232,14 +234,14 @@ def test_a_meter_of_which_nothing_is_settled_stakes_its_limit_and_a_feeder_nothi
     assert (feeder.stake_nano, feeder.basis) == (0, Basis.NOT_BILLED)
 
 
-def test_a_waiting_slot_stakes_the_mean_of_the_whole_area_or_all_limits() -> None:
-    waits = slot_row(1, orders=0, volume_wh=0, expected=4, committed=3)
-    day = area_day(area_of(), DAY, [settled_row(0), waits], START_S + 3 * SLOT_S)
+def test_a_slot_with_estimates_stakes_the_mean_of_the_whole_area_or_all_limits() -> None:
+    estimated = slot_row(1, orders=0, volume_wh=0, expected=4, committed=3, settled=1, estimated=1)
+    day = area_day(area_of(), DAY, [settled_row(0), estimated], START_S + 3 * SLOT_S)
     meters = [meter_of(), meter_of("M-2", "p-2", 5_000), meter_of("F", None)]
-    (trouble,) = waiting_troubles(day, meters)
+    (trouble,) = estimated_troubles(day, meters)
     assert (trouble.at_s, trouble.stake_nano) == (START_S + SLOT_S, (900 + 400) * 680_000)
-    _without_a_row, unsettled = waiting_troubles(area_day(area_of(), DAY, [waits], START_S + 3 * SLOT_S), meters)
-    assert (unsettled.stake_nano, unsettled.basis) == (15_000 * 680_000, Basis.LIMIT)
+    (unmeasured,) = estimated_troubles(area_day(area_of(), DAY, [estimated], START_S + 3 * SLOT_S), meters)
+    assert (unmeasured.stake_nano, unmeasured.basis) == (15_000 * 680_000, Basis.LIMIT)
 
 
 def test_the_same_refusal_of_several_batches_is_one_entry_that_counts_them() -> None:

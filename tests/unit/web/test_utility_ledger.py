@@ -1,4 +1,4 @@
-"""The utility's tables and pages over a real ledger: one area that is settled, one that waits."""
+"""The utility's tables and pages over a real ledger: one area whose readings came, one that is settled with estimates."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ async def test_a_settled_slot_shows_the_ledgers_price_energy_losses_and_money(tm
     assert {row["state"] for row in later} <= {"open", "later", "cleared"}
 
 
-async def test_the_area_that_waits_comes_first_and_its_missing_readings_are_counted(tmp_path: Path) -> None:
+async def test_the_area_with_estimates_comes_first_and_its_missing_readings_are_counted(tmp_path: Path) -> None:
     async with ledger_world(tmp_path) as world:
         table = await areas_table(world.source)
         as_of = await world.source.as_of()
         days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
     rows = rows_of(table)
     assert [row["area"] for row in rows] == ["a-2", "a-1"]
-    assert (rows[0]["waiting"], rows[0]["settled"], rows[0]["missing"]) == (1, 0, 1)
-    assert (rows[1]["waiting"], rows[1]["settled"], rows[1]["missing"]) == (0, 1, 0)
-    assert days.states[SlotState.WAITING] == 1
+    assert (rows[0]["estimated"], rows[0]["settled"], rows[0]["missing"]) == (1, 1, 1)
+    assert (rows[1]["estimated"], rows[1]["settled"], rows[1]["missing"]) == (0, 1, 0)
+    assert days.states[SlotState.ESTIMATED] == 1
     assert table.totals is not None
     assert table.totals[8] == 300
 
@@ -76,16 +76,18 @@ async def test_the_control_total_is_zero_and_every_account_is_there(tmp_path: Pa
     assert sum(int(str(row[1])) for row in table.rows) == 0
 
 
-async def test_a_refused_row_a_missing_register_and_a_waiting_slot_are_ranked_by_their_stakes(tmp_path: Path) -> None:
+async def test_a_refused_row_a_missing_register_and_a_slot_with_estimates_are_ranked_by_their_stakes(
+    tmp_path: Path,
+) -> None:
     async with ledger_world(tmp_path) as world:
         as_of = await world.source.as_of()
         days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
         troubles = await read_troubles(world.source, days, is_day_only=True)
     known = [(one.kind, one.at_s, one.meter, one.stake_nano, one.basis) for one in troubles.items]
-    limit = 10_000 * FULL_PRICE  # nothing of a-2 is settled: its only meter's limit
+    limit = 10_000 * FULL_PRICE  # nothing of a-2 was measured: its only meter's limit
     assert known == [
         (TroubleKind.MISSING_REGISTER, FIRST_S + SLOT_S, "M-5", 2 * limit, Basis.LIMIT),
-        (TroubleKind.WAITING_SLOT, FIRST_S, "", limit, Basis.LIMIT),
+        (TroubleKind.ESTIMATED_SLOT, FIRST_S, "", limit, Basis.LIMIT),
         (TroubleKind.MISSING_REGISTER, FIRST_S, "M-5", limit, Basis.LIMIT),  # the first boundary touches one slot
         (TroubleKind.REFUSED_ROW, FIRST_S + SLOT_S, "9", None, Basis.UNKNOWN),
     ]
@@ -210,7 +212,7 @@ async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_pat
         ("/overview/part/ledger", "what parties owe is what accounts received"),
         ("/overview/part/ledger", "1 of 2 silent"),
         (f"/slots/a-1/{FIRST_S}", "Positions of the parties"),
-        (f"/slots/a-2/{FIRST_S}", "waiting for registers"),
+        (f"/slots/a-2/{FIRST_S}", "settled with estimates"),
         ("/quality", "never heard"),
         ("/households", "1 of 64 slots of the day"),
         ("/blocks/1", "1 of 1 signers"),
