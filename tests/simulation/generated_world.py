@@ -244,7 +244,15 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
 
 def _another_point(meter: MeteredPoint, of: MeteredPoint) -> MeteredPoint:
     """A meter at one more point of a party."""
-    return replace(meter, area=of.area, role=of.role, party=of.party, trades=of.trades, credit_nano=of.credit_nano)
+    return replace(
+        meter,
+        area=of.area,
+        role=of.role,
+        party=of.party,
+        trades=of.trades,
+        credit_nano=of.credit_nano,
+        aggregator=of.aggregator,
+    )
 
 
 def _first_registers(rng: random.Random, limit_wh: int, modulus_wh: int) -> tuple[int, int]:
