@@ -32,6 +32,8 @@ from ledger.client import Answer, NodeRefused, NodeUnreachable
 
 HALTED_S = 300.0
 """A refused batch is offered again after this: what was wrong may have been mended at the ledger."""
+COPIED = "another batch stands under its counter: a copy of this outbox is or was in use. Open a new epoch: 'gridledger edge epoch'"
+"""What a gateway that exists twice is told (docs/operating/cloned-gateway.md)."""
 
 _log = get_logger(__name__)
 
@@ -167,15 +169,14 @@ class Submitter:
             if is_applied:
                 self._say("receipt_not_there_yet", f"batch {batch.counter}", code=answer.code)
                 return None
-            raise _HaltedError(
-                f"{refused}; another batch stands under its counter: a copy of this outbox is or was in use. "
-                f"Open a new epoch: 'gridledger edge epoch'"
-            )
+            raise _HaltedError(f"{refused}; {COPIED}")
         try:
             digest = decode_transaction(batch.wire).digest
             check_receipt(receipt, chain=self._chain, digest=digest, signers=self._signers)
         except (VerificationError, EncodingError) as error:
             raise _HaltedError(f"the receipt of batch {batch.counter} does not count: {error}; all are kept") from None
+        if receipt.code in (Code.COUNTER_PASSED, Code.COUNTER_REUSED):
+            raise _HaltedError(f"{refused}; {COPIED}")
         if receipt.code != Code.ACCEPTED:
             raise _HaltedError(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
         return receipt.header

@@ -35,6 +35,7 @@ from typing import Final
 from gridcore.errors import UsageError
 from gridcore.logs import LEVELS
 from gridcore.serving.listen import Listen
+from gridcore.serving.tls import check_tls
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 from ledger.engines.quotas import Quotas
@@ -83,6 +84,15 @@ class NodeConfig:
         """Rules over two fields. UsageError names the keys."""
         if self.key is None and self.guard is not None:
             raise UsageError("guard is of a node that signs; give the table key too, or leave guard out for a standby")
+
+
+def check_node(config: NodeConfig) -> None:
+    """Open the keys and certificates that a configuration names. UsageError names the one that cannot be used."""
+    for key, table in ((config.key, "key"), (config.clock_key, "clock_key")):
+        if key is not None:
+            load_key(key, table)
+    if config.listen.tls is not None:
+        check_tls(config.listen.tls)
 
 
 def load_key(config: KeyConfig, table: str = "key") -> Signer:

@@ -54,13 +54,12 @@ def run(args: argparse.Namespace) -> int:
 
         check_file(args.file)
     else:
-        from gridcore.serving.tls import check_tls
-        from ledger.config import NodeConfig
+        from ledger.config import NodeConfig, check_node
 
         for reference in secret_references(config):
             read_secret(reference)
-        if isinstance(config, NodeConfig) and config.listen.tls is not None:
-            check_tls(config.listen.tls)
+        if isinstance(config, NodeConfig):
+            check_node(config)
     print_result(
         args,
         {"kind": args.kind, "file": str(args.file), "ok": True},

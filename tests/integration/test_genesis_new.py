@@ -9,8 +9,8 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import pytest
 
-from firmware_profiles import load_profile
 from gridcore.serving.ports import HOST, free_port
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
@@ -27,7 +26,7 @@ from gridcore.transactions.content import sign_content
 from gridledger.cli import main
 from gridledger.founding.config import EXAMPLE
 from ledger.client import Client
-from simulators.meters import MeterFleet, assign_lines
+from tests.integration.village import meter
 from tests.processes import ready_line
 from tests.waiting import until
 
@@ -82,17 +81,6 @@ def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[None]:
             if words[0] != "edge":
                 assert ready_line(process, 30)["ready"]
         yield
-
-
-@asynccontextmanager
-async def meter() -> AsyncIterator[tuple[MeterFleet, int]]:
-    """The example's meter on a socket, and its port."""
-    fleet = MeterFleet(assign_lines([("M-1", load_profile("acrel_adl400"))]))
-    (line,) = await fleet.start(HOST)
-    try:
-        yield fleet, line.port
-    finally:
-        await fleet.close()
 
 
 async def advance(client: Client, chain: str, clock: Signer, from_s: int, to_s: int) -> None:

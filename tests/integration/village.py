@@ -6,12 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from firmware_profiles import load_profile
 from gridcore import sm3
 from gridcore.serving.ports import HOST, free_port
 from gridcore.signers import open_signer
@@ -21,6 +22,7 @@ from gridcore.transactions.content import Content, sign_content
 from gridledger.cli import main
 from gridledger.founding.config import EXAMPLE
 from ledger.client import Answer, Client, run_with_client
+from simulators.meters import MeterFleet, assign_lines
 from tests.processes import ready_line
 from tests.worlds.transactions import Sender
 
@@ -75,14 +77,15 @@ class Village:
 
     @contextmanager
     def running(self, block: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-        """The commands of a block as processes that are ready; ended at the end."""
+        """The commands of a block as processes, nodes once they are ready; ended at the end."""
         started: list[subprocess.Popen[bytes]] = []
         try:
             for line in self.text(block).splitlines():
                 command = [sys.executable, "-m", "gridledger", *shlex.split(line)[1:], "--json"]
                 pipe = subprocess.PIPE
                 started.append(subprocess.Popen(command, cwd=self.folder, stdout=pipe, stderr=pipe))
-                assert ready_line(started[-1], START_TIMEOUT_S)["ready"]
+                if "edge run" not in line:
+                    assert ready_line(started[-1], START_TIMEOUT_S)["ready"]
             yield started
         finally:
             for process in started:
@@ -135,6 +138,17 @@ def founded(folder: Path, **changes: str) -> Village:
     village.do("gridledger genesis new --config village.toml --out village")
     village.do("gridledger node init --genesis village/genesis.cbor --data village/ledger")
     return village
+
+
+@asynccontextmanager
+async def meter() -> AsyncIterator[tuple[MeterFleet, int]]:
+    """The example's meter on a socket, and its port."""
+    fleet = MeterFleet(assign_lines([("M-1", load_profile("acrel_adl400"))]))
+    (line,) = await fleet.start(HOST)
+    try:
+        yield fleet, line.port
+    finally:
+        await fleet.close()
 
 
 RUN_NODE: Final = "gridledger node run --config village/node.toml"

@@ -11,6 +11,7 @@ from gridcore.errors import UsageError
 from gridcore.serving.asgi import is_loopback, open_socket, url_of
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
+from gridledger.cli import main
 from gridledger.commands.config import config_type
 from ledger.config import KeyConfig, NodeConfig, load_key
 
@@ -75,6 +76,12 @@ def test_a_wrong_password_is_said_to_be_one(tmp_path: Path) -> None:
         load_key(config.key)
     assert str(tmp_path / "node.pem") in str(raised.value)
     assert "horse" not in str(raised.value)
+
+
+def test_the_check_of_a_file_opens_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", "node", str(write(tmp_path))]) == 0
+    assert main(["config", "check", "node", str(write(tmp_path, password="wrong horse"))]) == 2
+    assert "wrong password" in capsys.readouterr().err
 
 
 def test_a_missing_or_foreign_keystore_is_named(tmp_path: Path) -> None:
