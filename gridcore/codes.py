@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """What became of a transaction, or of one row of a reading batch (81 ... 90)."""
+    """What became of a transaction, or of one row of a reading batch (81 ... 91)."""
 
     ACCEPTED = 0
     EXISTS = 1
@@ -71,6 +71,7 @@ class Code(IntEnum):
     ROW_NOT_AT_BOUNDARY = 88
     ROW_CLOCK = 89
     ROW_FIRST_VALUE = 90
+    ROW_FINAL = 91
 
 
 RETRY = frozenset(

@@ -60,6 +60,7 @@ CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_NOT_AT_BOUNDARY: N_("read too far from the boundary"),
     Code.ROW_CLOCK: N_("the gateway's clock is off"),
     Code.ROW_FIRST_VALUE: N_("does not follow from the registers at installation"),
+    Code.ROW_FINAL: N_("came when the slot was final"),
 }
 
 

@@ -15,6 +15,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from ledger.state.chunks import SortedRows, keep_unjudged
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
+from ledger.state.finality import final_zones
 
 
 def approve_reading(draft: Draft, transaction: Transaction, content: ApproveReading) -> Code:
@@ -28,7 +29,9 @@ def approve_reading(draft: Draft, transaction: Transaction, content: ApproveRead
     installation = draft.in_force(INSTALLATION, str(content.installation), content.boundary_s)
     if not isinstance(installation, Installation):
         return Code.NOTHING_TO_APPROVE
-    if 0 < installation.modulus_wh <= max(content.registers):
+    place = np.searchsorted(draft.registry.numbers, [content.installation])
+    is_final = final_zones(draft, content.boundary_s)[draft.registry.installation_zone[place]].any()
+    if 0 < installation.modulus_wh <= max(content.registers) or is_final:
         return Code.NOTHING_TO_APPROVE
     gateway, signer = draft.in_force(GATEWAY, installation.gateway), draft.in_force(SIGNER, transaction.signer)
     if gateway is None or signer is None or gateway.organisation != signer.organisation:
@@ -36,7 +39,7 @@ def approve_reading(draft: Draft, transaction: Transaction, content: ApproveRead
     import_wh, export_wh = (np.array([register], dtype=np.int64) for register in content.registers)
     row = SortedRows(
         boundary_s=content.boundary_s,
-        place=np.searchsorted(draft.registry.numbers, [content.installation]),
+        place=place,
         quality=np.array([CORRECTED], dtype=np.uint8),
         import_wh=import_wh,
         export_wh=export_wh,

@@ -37,7 +37,10 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
     zone, area = draft.registry.zone_of_area(content.area) or broken(f"area {content.area} of a party is registered")
     number = draft.registry.party_number[transaction.signer]
     if (code := check_order(draft, zone, content)) is not Code.ACCEPTED:
-        return Code.EXISTS if _stands(draft, zone, content.slot_start_s, number, transaction.id) else code
+        # The book of a final slot is not read any more: a node may have pruned it.
+        is_read = not zone.timeline.is_final(content.slot_start_s + draft.slot_s, draft.ledger_time_s)
+        is_there = is_read and _stands(draft, zone, content.slot_start_s, number, transaction.id)
+        return Code.EXISTS if is_there else code
     seed = sm3(transaction.signature)
     order = BookLeaf(
         area=np.array([area]),

@@ -17,4 +17,4 @@ def _key(boundary_s: int, gateway: str) -> str:
     return f"late/{boundary_s}/{gateway}"
 
 
-LATE: Final = Family("late", _key, LateLeaf, is_prunable=True)
+LATE: Final = Family("late", _key, LateLeaf)

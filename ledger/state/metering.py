@@ -26,6 +26,7 @@ from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
 from ledger.state.chunks import ACCEPTED, SortedRows, keep_sorted_rows
 from ledger.state.columns import Batch
 from ledger.state.draft import Draft
+from ledger.state.finality import final_zones
 
 NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
@@ -125,6 +126,7 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
     offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
+        (final_zones(draft, readings.boundary_s)[registry.installation_zone[place]], Code.ROW_FINAL),
         (np.abs(readings.offset_ms) + readings.clock_ms > offset_ms_max, Code.ROW_CLOCK),
         (np.abs(readings.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
         (readings.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),

@@ -133,7 +133,7 @@ def is_weekend(day: tuple[int, int]) -> bool:
 def measured(twin: Twin, place: Place, slot: int) -> tuple[int, int] | None:
     """What the last run of a slot that is not final says, where it rests on two registers."""
     runs = twin.leaves.get(f"runs/{slot}/{place.zone}")
-    if runs is None or is_final(twin, place.zone, slot):
+    if runs is None or twin.is_final(place.zone, slot):
         return None
     chunk, at = divmod(place.row, CHUNK)
     leaf = twin.leaves.get(f"positions/{slot}/{place.zone}/{runs['runs'][-1][0]}/{chunk}")
@@ -143,12 +143,6 @@ def measured(twin: Twin, place: Place, slot: int) -> tuple[int, int] | None:
     if columns["start_import"][at] < 0 or columns["end_import"][at] < 0:
         return None
     return columns["import_wh"][at], columns["export_wh"][at]
-
-
-def is_final(twin: Twin, zone: str, slot: int) -> bool:
-    """Whether nothing may change a slot any more."""
-    after_s = twin.timeline(zone).get("final_after_s")
-    return after_s is not None and twin.ledger_time_s >= slot + twin.slot_s + after_s
 
 
 def standing(twin: Twin, place: Place, slot: int, point: Leaf) -> list[int]:

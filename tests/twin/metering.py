@@ -52,6 +52,7 @@ def approve(twin: Twin, tx: Transaction) -> int:
         (boundary < twin.first_boundary_s or boundary % twin.slot_s != 0, 46),
         (boundary > twin.ledger_time_s, 45),
         ("removed" in installation or (modulus > 0 and max(body["registers"]) >= modulus), 58),
+        ("point" in installation and twin.is_final(twin.place(installation["point"])[0], boundary), 58),
     )
     if code:
         return code
@@ -125,7 +126,7 @@ def take_rows(twin: Twin, gateway: str, body: Leaf, seed: bytes, rows: Sequence[
 
 
 def row_verdict(twin: Twin, row: Row, gateway: str, body: Leaf, met: set[int]) -> int | None:
-    """81 to 90; 0 for a value that already stands; None for a row to accept."""
+    """81 to 91; 0 for a value that already stands; None for a row to accept."""
     boundary, clock = body["boundary_s"], body["clock"]
     installation = twin.registry.value(f"installation/{row.meter}", boundary, twin.height - 1)
     if installation is None or "removed" in installation:
@@ -138,6 +139,7 @@ def row_verdict(twin: Twin, row: Row, gateway: str, body: Leaf, met: set[int]) -
         (row.quality % 16 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
         (abs(row.offset_ms) > 500 * twin.slot_s, 88),
         (clock["state"] == "unsynced" or abs(row.offset_ms) + abs(clock["offset_ms"]) > 500 * twin.slot_s, 89),
+        (twin.is_final(zone, boundary), 91),
         (standing is not None and standing[0] != row.registers, 81),
     )
     if code or standing is not None:

@@ -72,7 +72,8 @@ def take_order(twin: Twin, tx: Transaction) -> int:
     quantity_wh, price = body["quantity_wh"], body["price_micro_per_kwh"]
     code = slot_code(twin, zone, slot) or order_code(counter, quantity_wh, price)
     if code:
-        return 1 if any(order["id"] == tx.id for order in standing(twin, slot, zone, name)) else code
+        is_read = not twin.is_final(zone, slot)
+        return 1 if is_read and any(order["id"] == tx.id for order in standing(twin, slot, zone, name)) else code
     side, seed = ["buy", "sell"].index(body["side"]), sm3(tx.signature)
     twin.offers.append(Offer(slot, zone, body["area"], name, counter, side, quantity_wh, price, tx.id, seed, seed, -1))
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import merkle
-from tests.twin import corrections, estimates, market, metering, orders, registration, settlement
+from tests.twin import corrections, market, metering, orders, registration, settlement
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -79,6 +79,11 @@ class Twin:
         """The zone's spans, which never change."""
         entry = self.leaves[f"zone/{zone}"]["entries"][0]
         return self.registry.must(f"zone/{zone}", entry[0], entry[1])
+
+    def is_final(self, zone: str, slot: int) -> bool:
+        """Whether nothing may read or change a slot any more."""
+        after_s = self.timeline(zone).get("final_after_s")
+        return after_s is not None and self.ledger_time_s >= slot + self.slot_s + after_s
 
     def contract(self, zone: str, slot: int) -> Leaf:
         """The zone as it was when the slot's gate opened: its contract and pin."""
@@ -265,7 +270,7 @@ class Twin:
 
         while self.budget > 0 and any(due_s <= now for _, _, due_s in queue):
             span = next(span for span in queue if span[2] <= now)
-            if not estimates.is_final(self, zone, span[0]):
+            if not self.is_final(zone, span[0]):
                 self.settle(zone, span[0])
             queue = [
                 [first + self.slot_s, *rest] if [first, *rest] == span else [first, *rest] for first, *rest in queue

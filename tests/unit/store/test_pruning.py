@@ -6,14 +6,18 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridcore import verify
+from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.master_data import Named
 from gridcore.registry.signer import SIGNER, Signer
+from gridcore.transactions.approve_reading import ApproveReading
 from ledger.evidence import build_bundle
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.registers import REGISTERS
@@ -59,6 +63,7 @@ def slots(sender: Sender, first: int, end: int) -> Iterator[list[bytes]]:
 
 
 BLOCKS = [[(SENDER := WORLD.sender()).register(list(NEW_KEY.rows()))], *slots(SENDER, 0, SLOTS)]
+SENDER_AT_END = deepcopy(SENDER)
 MORE = list(slots(SENDER, SLOTS, SLOTS + 12))
 
 
@@ -122,6 +127,43 @@ def test_a_pruned_ledger_goes_on_with_the_same_headers(folder: Path) -> None:
         assert verdict.answer == verify.VERIFIED, verdict.reason
         ties = {entry["signer"]: entry["origin"] for entry in verdict.facts["keys"]}
         assert "admin at height 1" in ties["p-1"], "by a transaction of a block that was pruned"
+
+
+def test_what_is_sent_late_for_a_pruned_slot_is_refused_as_on_a_node_that_has_it(folder: Path) -> None:
+    pruned_s = FIRST_S + SLOT_S
+    late = deepcopy(SENDER_AT_END)
+    with closing(open_ledger(folder / "ledger", WORLD)) as ledger:
+        assert decide(ledger, [late.batch("gw-1", pruned_s, [(1, 5, 5)])]) == [0]
+    shutil.copytree(folder / "ledger", folder / "whole")
+    approval = ApproveReading(
+        client_id=bytes(16),
+        valid_until_s=0,
+        boundary_s=pruned_s,
+        installation=1,
+        registers=(7, 7),
+        reason="found in a drawer",
+    )
+    with (
+        closing(open_ledger(pruned(folder), WORLD)) as ledger,
+        closing(open_ledger(folder / "whole", WORLD)) as whole,
+    ):
+        ledger_s = ledger.ledger_time_s
+        wires = [
+            late.order("p-1", "a-1", "buy", 80, 400_000, pruned_s, counter=2, key="p-1+1"),
+            BLOCKS[1][2],
+            late.signed("util", replace(approval, valid_until_s=ledger_s)),
+            late.batch("gw-1", pruned_s, [(1, 5, 5), (2, 100, 100)]),
+        ]
+        for one in (ledger, whole):
+            produced = one.make_block(one.examine(wires))
+            assert [result.code for result in produced.results] == [
+                Code.GATE_CLOSED,
+                Code.GATE_CLOSED,
+                Code.NOTHING_TO_APPROVE,
+                Code.ACCEPTED,
+            ]
+            assert produced.results[-1].rows == ((0, 1, Code.ROW_FINAL), (1, 2, Code.ROW_FINAL))
+        assert ledger.state_root() == whole.state_root()
 
 
 def test_what_needs_a_pruned_block_is_told_so_in_one_line(folder: Path) -> None:
