@@ -169,8 +169,8 @@ READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
 PIECE: Final = {
     "end?": READING,
     "end_installation?": OPENED,
+    "ended_by?": OPENED,
     "installation": OPENED,
-    "removed?": OPENED,
     "start?": READING,
 }
 KEY_ENTRY: Final = {
@@ -893,11 +893,11 @@ class Order(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One meter's part of the slot."""
+    """A part of the slot in which one meter's registers go on; ``ended_by``: the entry at which they break off."""
 
     installation: Opened
     end_installation: Opened | None
-    removed: Opened | None
+    ended_by: Opened | None
     start: Reading | None
     end: Reading | None
 
@@ -1064,7 +1064,7 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
     return Piece(
         installation=read_opened(part["installation"], "the installation"),
         end_installation=_optional(part, "end_installation", lambda one: read_opened(one, "the installation's end")),
-        removed=_optional(part, "removed", lambda one: read_opened(one, "the removed installation")),
+        ended_by=_optional(part, "ended_by", lambda one: read_opened(one, "the end of an installation's part")),
         start=_optional(part, "start", lambda one: _read_reading(one, "start")),
         end=_optional(part, "end", lambda one: _read_reading(one, "end")),
     )
@@ -1075,7 +1075,7 @@ def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
         is_first, is_last = place == 1, place == len(pieces)
         readings = (piece.start is not None, piece.end is not None)
         hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
-        hold((piece.removed is None) == is_last, "every meter but the last one is removed")
+        hold((piece.ended_by is None) == is_last, "every piece but the last one is ended by an entry")
         hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
 
 
@@ -1661,33 +1661,35 @@ def _check_contract(of: Examination, opening_s: int) -> None:
 
 
 def _check_pieces(of: Examination) -> None:
-    begin_s = of.start_s
-    for place, piece in enumerate(of.bundle.pieces):
+    begin_s, before = of.start_s, None
+    for piece in of.bundle.pieces:
         installation = piece.installation
-        if place > 0:
-            is_after = begin_s <= installation.row.from_s < of.end_s
-            hold(is_after, "a meter begins before the one before it is removed, or behind the slot")
+        if before is not None:
+            is_after = begin_s <= installation.row.from_s <= of.end_s
+            hold(is_after, "a meter begins before the one before it ends, or behind the slot")
             hold("first_registers" in installation.row.value, "a meter that begins in the slot has no first registers")
+            is_same = before.row.has_ended or installation.row.digest == before.row.digest
+            hold(is_same, "behind a break stands another entry than that of the break")
             begin_s = installation.row.from_s
         _hold_in_force(of, installation, "installation", begin_s)
         same("the point of the installation", installation.row.value["point"], of.bundle.point.entity.name)
-        if piece.removed is not None:
-            begin_s = _removal_s(of, piece, piece.removed)
+        before = piece.ended_by
+        if before is not None:
+            begin_s = _break_s(of, piece, before)
     _check_end(of, of.bundle.pieces[-1])
 
 
-def _removal_s(of: Examination, piece: Piece, removed: Opened) -> int:
-    """When the meter of a piece was removed: by the entry that follows that of the piece, inside the slot."""
-    hold(removed.entity == piece.installation.entity, "another installation is removed than the piece's")
-    recorded = removed.entity.recorded(of.run["as_of_height"])
-    at = recorded.index(piece.installation.entry)
-    following = recorded[at + 1] if at + 1 < len(recorded) else None
-    is_next = removed.row.key == removed.entity.key and removed.row.is_of(following)
-    hold(is_next and removed.row.has_ended, "the meter is not removed by the entry that follows")
-    same("the point of the removed installation", removed.row.value["point"], of.bundle.point.entity.name)
-    hold("final_registers" in removed.row.value, "a removed meter has no final registers")
-    hold(of.start_s < removed.row.from_s < of.end_s, "the meter is not removed inside the slot")
-    return removed.row.from_s
+def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
+    """When the registers of a piece break off: by the entry that follows that of the piece, inside the slot."""
+    entity, row, as_of_height = ended_by.entity, ended_by.row, of.run["as_of_height"]
+    hold(entity == piece.installation.entity, "a piece is ended by an entry of another installation")
+    hold(of.start_s < row.from_s < of.end_s, "a piece does not end inside the slot")
+    is_next = piece.installation.row.is_of(entity.in_force(row.from_s - 1, as_of_height))
+    is_standing = row.key == entity.key and row.is_of(entity.in_force(row.from_s, as_of_height))
+    hold(is_next and is_standing, "a piece is not ended by the entry that follows")
+    same("the point of the installation", row.value["point"], of.bundle.point.entity.name)
+    hold("final_registers" in row.value, "a piece has no final registers")
+    return row.from_s
 
 
 def _check_end(of: Examination, piece: Piece) -> None:
@@ -1697,6 +1699,7 @@ def _check_end(of: Examination, piece: Piece) -> None:
     if end is not None:
         hold(end.entity == installation.entity, "another installation stands at the slot's end")
         hold(end.row.digest != installation.row.digest, "the installation's entry at the slot's end is no other one")
+        hold("final_registers" not in end.row.value, "the registers break off inside the last piece")
         same("the point of the installation", end.row.value["point"], of.bundle.point.entity.name)
 
 
@@ -1796,9 +1799,8 @@ def spans_of(bundle: Bundle) -> Iterator[Span]:
     """That of each piece: readings at the slot's boundaries, first and final registers in between."""
     for piece in bundle.pieces:
         start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
-        end = (
-            _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
-        )
+        ended_by = piece.ended_by.row.value["final_registers"] if piece.ended_by else ()
+        end = _registers(piece.end) if piece.end else ended_by
         yield Span(tuple(start), tuple(end))
 
 

@@ -17,6 +17,7 @@ from gridevidence.sources import (
     EvidenceError,
     EvidenceLedger,
     EvidenceNotYetError,
+    MeterPiece,
     ProvenReading,
     RecordedTransaction,
     RegistryEntry,
@@ -124,7 +125,7 @@ class _Assembly:
             "handovers": self._handovers(height),
             "header": self.ledger.header_bytes(height),
             "orders": [{**self._transaction(one.order), "fill": _row_part(one.fill)} for one in point.orders],
-            "pieces": [self._piece()],
+            "pieces": [self._piece(piece) for piece in point.pieces],
             "position": _row_part(point.position),
             "run": self._state(f"run/{slot}/{point.run}"),
             "runs": self._state(f"runs/{slot}"),
@@ -156,22 +157,25 @@ class _Assembly:
     def _open(self, key: str, entry: RegistryEntry) -> Proof:
         return {**self._state(key), "row": entry.row, "salt": entry.salt}
 
-    def _piece(self) -> Proof:
-        """The one meter of the slot; its entry at the slot's end where that is another one."""
-        point, key = self.point, f"installation/{self.point.installation}"
-        end_s = point.slot_start_s + point.slot_s
-        start, end = (self._entry(key, at_s, point.as_of_height) for at_s in (point.slot_start_s, end_s))
-        piece = {
-            "end": self._reading(point.end),
-            "installation": self._open(key, start),
-            "start": self._reading(point.start),
-        }
-        return piece if start == end else {**piece, "end_installation": self._open(key, end)}
+    def _piece(self, piece: MeterPiece) -> Proof:
+        """One meter's part of the slot; its entry at the slot's end where that is another one than at its begin."""
+        point, key = self.point, f"installation/{piece.installation}"
+        begun = self._entry(key, piece.begin_s, point.as_of_height)
+        parts: Proof = {"installation": self._open(key, begun)}
+        if piece.start is not None:
+            parts["start"] = self._reading(piece.start)
+        if piece.ended_s is not None:
+            return {**parts, "ended_by": self._opened(key, piece.ended_s)}
+        at_end = self._entry(key, point.slot_start_s + point.slot_s, point.as_of_height)
+        if at_end != begun:
+            parts["end_installation"] = self._open(key, at_end)
+        return parts if piece.end is None else {**parts, "end": self._reading(piece.end)}
 
     def _gateways(self) -> list[Proof]:
         """Those in force when the batches were recorded, each entry once."""
         opened: dict[tuple[str, int, int], Proof] = {}
-        for batch in (self.point.start.batch, self.point.end.batch):
+        readings = (reading for piece in self.point.pieces for reading in (piece.start, piece.end))
+        for batch in (reading.batch for reading in readings if reading is not None):
             key = f"gateway/{batch.signer}"
             entry = self._entry(key, batch.ledger_time_s, batch.height - 1)
             opened[key, entry.from_s, entry.recorded_height] = self._open(key, entry)

@@ -50,8 +50,8 @@ READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
 PIECE: Final = {
     "end?": READING,
     "end_installation?": OPENED,
+    "ended_by?": OPENED,
     "installation": OPENED,
-    "removed?": OPENED,
     "start?": READING,
 }
 KEY_ENTRY: Final = {

@@ -111,6 +111,21 @@ class ProvenReading:
 
 
 @dataclass(frozen=True)
+class MeterPiece:
+    """A part of a slot in which one meter's registers go on, from ``begin_s`` on (UTC seconds; the slot's start, or within it)."""
+
+    installation: int
+    """Its number."""
+    begin_s: int
+    ended_s: int | None = None
+    """When its entry that ends the piece begins; None for the last piece."""
+    start: ProvenReading | None = None
+    """Of the first piece alone."""
+    end: ProvenReading | None = None
+    """Of the last piece alone."""
+
+
+@dataclass(frozen=True)
 class ProvenOrder:
     """A filled order, and its row under the area's fills root."""
 
@@ -169,8 +184,8 @@ class SettledPoint:
     rules: str
     party: str
     point: str
-    installation: int
-    """Number of the installation at the point in force at the slot's start: one piece, no meter is exchanged."""
+    pieces: Sequence[MeterPiece]
+    """One behind the other, at least one."""
     run: str
     slot_start_s: int
     slot_s: int
@@ -181,8 +196,6 @@ class SettledPoint:
     """Under the run's rows_root."""
     area_result: RowProof
     """Under the run's areas_root."""
-    start: ProvenReading
-    end: ProvenReading
     orders: Sequence[ProvenOrder]
     """Every order of the party that was filled, ascending by counter as a number."""
     cleared_area: RowProof | None

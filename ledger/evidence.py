@@ -21,6 +21,7 @@ from gridevidence.export import encode_book, encode_bundle
 from gridevidence.sources import (
     ChunkedRows,
     EvidenceError,
+    MeterPiece,
     ProvenOrder,
     ProvenReading,
     RowProof,
@@ -38,12 +39,16 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import in_force
+from ledger.registry.breaks import NOT_SAID
 from ledger.runs import find_run_of_zone, lines_of, load_rows, run_words
 from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
 from ledger.state.settle import area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
 from ledger.store.rows import IndexedBatch
+
+Registers = tuple[int, int]
+"""Import and export, Wh as the meter shows them."""
 
 
 def build_bundle(
@@ -144,8 +149,6 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         raise EvidenceError(f"slot {slot_start_s}, run {leaf.run}: the energy is an estimate, no reading tells it")
     party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
     registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
-    place = int(area.in_force.installation[row])
-    number = int(reader.registry.numbers[place])
     orders = _orders(reader, area, slot_start_s, party)
     if orders and len(area.settling_rows_of(party)) > 1:
         raise EvidenceError(f"party {party!r}: this version proves no trades of a party with several points")
@@ -155,7 +158,7 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         rules=registered.record.rules if registered is not None else broken(f"area {area.id} was in force in the slot"),
         party=party,
         point=zone.points[row],
-        installation=number,
+        pieces=_pieces(reader, area, leaf, row, slot_s),
         run=leaf.run,
         slot_start_s=slot_start_s,
         slot_s=slot_s,
@@ -163,8 +166,6 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         open_before_start_s=zone.timeline.open_before_start_s,
         position=_position(reader, contract, leaf, row),
         area_result=_area_result(reader, contract, leaf, area.number),
-        start=_reading(reader, place, slot_start_s, leaf.as_of_height),
-        end=_reading(reader, place, slot_start_s + slot_s, leaf.as_of_height),
         orders=orders,
         cleared_area=_cleared_area(reader, area, slot_start_s) if orders else None,
     )
@@ -221,8 +222,42 @@ def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> 
     return proven
 
 
-def _reading(reader: LedgerReader, place: int, boundary_s: int, as_of_height: int) -> ProvenReading:
-    """The row that gave a meter's register of a boundary: the first one of its gateway's batches that was not refused."""
+def _pieces(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int, slot_s: int) -> list[MeterPiece]:
+    """The meters that measured the slot of a row, one behind the other."""
+    with reader.frozen():
+        registry, start_s, end_s = reader.registry, leaf.slot_start_s, leaf.slot_start_s + slot_s
+        columns = registry.columns
+        entries = columns.installation_entries
+        breaks = registry.breaks.within(columns, start_s, end_s, leaf.as_of_height)
+    shown = _shown_registers(reader, leaf, row)
+    place, begin_s = int(area.in_force.installation[row]), start_s
+    start: ProvenReading | None = _reading(reader, place, start_s, leaf.as_of_height, shown[0])
+    pieces = []
+    for entry in breaks.tolist():
+        meter, at_s = int(entries.entity[entry]), int(entries.from_s[entry])
+        if columns.installation_point[meter] != columns.installation_point[place]:
+            continue
+        if columns.final_import_wh[entry] != NOT_SAID:
+            pieces.append(MeterPiece(int(registry.numbers[place]), begin_s, ended_s=at_s, start=start))
+            start = None
+        if columns.first_import_wh[entry] != NOT_SAID:
+            place, begin_s = meter, at_s
+    end = _reading(reader, place, end_s, leaf.as_of_height, shown[1])
+    return [*pieces, MeterPiece(int(registry.numbers[place]), begin_s, start=start, end=end)]
+
+
+def _shown_registers(reader: LedgerReader, leaf: RunLeaf, row: int) -> tuple[Registers, Registers]:
+    """The registers of a position at the slot's start and at its end: import and export each."""
+    chunk, at = split_row(row)
+    columns = POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk).columns
+    start_import, end_import, start_export, end_export = (int(columns[name][at]) for name in HEAD[:4])
+    return (start_import, start_export), (end_import, end_export)
+
+
+def _reading(
+    reader: LedgerReader, place: int, boundary_s: int, as_of_height: int, registers: Registers
+) -> ProvenReading:
+    """The row that gave a meter's registers at a boundary: the first one of its gateway's batches that was not refused."""
     registry = reader.registry
     with reader.frozen():
         gateway = registry.gateways[int(registry.at(boundary_s, as_of_height).gateway[place])]
@@ -234,10 +269,12 @@ def _reading(reader: LedgerReader, place: int, boundary_s: int, as_of_height: in
         columns = decode_batch(transaction.attachment, batch.rows)
         refused = {verdict.row for verdict in reader.refused_rows(gateway, batch.epoch, batch.counter)}
         for row in np.flatnonzero(columns.meter == number).tolist():
-            if row not in refused:
+            if row not in refused and registers == (columns.import_wh[row], columns.export_wh[row]):
                 proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
                 return ProvenReading(recorded(reader, decided, transaction), proof)
-    return broken(f"the register of meter {number} came in a batch")
+    raise EvidenceError(
+        f"installation {number} at {boundary_s}: its registers came in no batch; its organisation answers for them"
+    )
 
 
 def _batches(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[bytes]:

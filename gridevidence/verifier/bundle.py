@@ -63,11 +63,11 @@ class Order(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One meter's part of the slot."""
+    """A part of the slot in which one meter's registers go on; ``ended_by``: the entry at which they break off."""
 
     installation: Opened
     end_installation: Opened | None
-    removed: Opened | None
+    ended_by: Opened | None
     start: Reading | None
     end: Reading | None
 
@@ -234,7 +234,7 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
     return Piece(
         installation=read_opened(part["installation"], "the installation"),
         end_installation=_optional(part, "end_installation", lambda one: read_opened(one, "the installation's end")),
-        removed=_optional(part, "removed", lambda one: read_opened(one, "the removed installation")),
+        ended_by=_optional(part, "ended_by", lambda one: read_opened(one, "the end of an installation's part")),
         start=_optional(part, "start", lambda one: _read_reading(one, "start")),
         end=_optional(part, "end", lambda one: _read_reading(one, "end")),
     )
@@ -245,7 +245,7 @@ def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
         is_first, is_last = place == 1, place == len(pieces)
         readings = (piece.start is not None, piece.end is not None)
         hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
-        hold((piece.removed is None) == is_last, "every meter but the last one is removed")
+        hold((piece.ended_by is None) == is_last, "every piece but the last one is ended by an entry")
         hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
 
 

@@ -45,8 +45,8 @@ def _first_registers(case: Case, index: int) -> Registers:
 def _last_registers(case: Case, index: int) -> Registers:
     piece = case.bundle.pieces[index]
     last = piece.end.import_export if piece.end else None
-    if piece.removed:
-        last = value_of(piece.removed, Ended).final_registers
+    if piece.ended_by and isinstance(piece.ended_by.row.value, Installation | Ended):
+        last = piece.ended_by.row.value.final_registers
     require(last is not None, "a piece without final registers")
     return last or (0, 0)
 

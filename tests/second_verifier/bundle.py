@@ -43,17 +43,17 @@ class Piece:
     start: Reading | None
     end: Reading | None
     end_installation: Opened | None
-    removed: Opened | None
+    ended_by: Opened | None
 
 
 def _piece(item: Item) -> Piece:
-    fields = as_map(item, "installation", "end end_installation removed start")
+    fields = as_map(item, "installation", "end end_installation ended_by start")
     return Piece(
         installation=as_opened(fields["installation"]),
         start=as_reading(fields["start"]) if "start" in fields else None,
         end=as_reading(fields["end"]) if "end" in fields else None,
         end_installation=as_opened(fields["end_installation"]) if "end_installation" in fields else None,
-        removed=as_opened(fields["removed"]) if "removed" in fields else None,
+        ended_by=as_opened(fields["ended_by"]) if "ended_by" in fields else None,
     )
 
 
@@ -63,7 +63,7 @@ def _pieces(item: Item) -> tuple[Piece, ...]:
         first, last = i == 0, i == len(pieces) - 1
         if (piece.start is not None) != first or (piece.end is not None) != last:
             raise MalformedError("readings that are not of the first and the last piece")
-        if (piece.removed is None) != last or (piece.end_installation is not None and not last):
+        if (piece.ended_by is None) != last or (piece.end_installation is not None and not last):
             raise MalformedError("a piece with parts of another place")
     return pieces
 

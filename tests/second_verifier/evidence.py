@@ -66,9 +66,10 @@ class _Assembler:
         first: Map = {"installation": self.opened("installation/1"), "start": self.reading(0)}
         if self.told.story.removed_s is None:
             return [{**first, "end": self.reading(1)}]
-        removed = next(row for row in reversed(self.told.genesis_rows) if row.key == "installation/1")
-        second: Map = {"end": self.reading(1), "installation": self.opened("installation/3")}
-        return [{**first, "removed": self.chain.opened(removed, HEADER)}, second]
+        ended_by = next(row for row in reversed(self.told.genesis_rows) if row.key == "installation/1")
+        following = self.told.row("installation/3") if self.told.story.next_meter_s is not None else ended_by
+        second: Map = {"end": self.reading(1), "installation": self.chain.opened(following, HEADER)}
+        return [{**first, "ended_by": self.chain.opened(ended_by, HEADER)}, second]
 
     def traded(self) -> Map:
         """The orders, and the clearing where there are any."""

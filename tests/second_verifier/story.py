@@ -118,7 +118,7 @@ class Story:
     modulus_wh: int = 0
     limit_wh: int = 5_000
     ratio: int = 1
-    removed_s: int | None = None
+    removed_s: int | None = None  # without a next meter: the same one's registers begin again
     next_meter_s: int | None = None
     installation_gateway: str = "gw1"
     gateway_organisation: str = "operator"
@@ -216,6 +216,9 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         rows.append(
             ("installation/3", story.next_meter_s, _installation(story, "M-3", "p1") | {"first_registers": [100, 0]})
         )
+    if story.removed_s is not None and story.next_meter_s is None:
+        stated: dict[str, Item] = {"final_registers": [50_400, 0], "first_registers": [100, 0], "reason": "reset"}
+        rows.append(("installation/1", story.removed_s, _installation(story, "M-1", "p1") | stated))
     if story.gateway_revoked_s is not None:
         revoked: Item = {"organisation": "operator", "revoked": True}
         rows.append(("signer/gw1", story.gateway_revoked_s, revoked))
@@ -244,6 +247,12 @@ EXCHANGE = Story(
     end=END._replace(import_wh=700, meter=3),
     position=POSITION._replace(end_import=700),
 )
+RESET = Story(
+    removed_s=9_400,
+    end=END._replace(import_wh=700),
+    position=POSITION._replace(end_import=700),
+)
+"""The meter stays, and its registers begin again from 100."""
 # The community's surplus is 800 Wh of h2, its deficit 1,000 Wh of h1. h1 owes 800 x 175,000 + 200 x 300,000 for energy,
 # 800 x 20,000 + 200 x 60,000 + 1,000 x 10,000 for network and levy.
 SHARED = Story(

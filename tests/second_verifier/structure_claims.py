@@ -1,6 +1,6 @@
 """Claims 2 to 4: the header, the registry and the position."""
 
-from tests.second_verifier.case import Case, UnsureError, require, value_of
+from tests.second_verifier.case import Case, LieError, UnsureError, require, value_of
 from tests.second_verifier.registry import Area, Ended, Gateway, Installation, Opened, Party, PointOfSupply, Rules, Zone
 from tests.second_verifier.trees import RIGHT, fold, leaf_hash
 
@@ -86,37 +86,38 @@ def _check_owners(case: Case) -> None:
 
 
 def _check_pieces(case: Case) -> None:
-    """Each piece's entries, and that removals and next pieces follow one another inside the slot."""
+    """Each piece's entries, and that the end of one and the next one follow one another inside the slot."""
     as_of, since_s = case.bundle.run.as_of_height, case.slot_start_s
+    ended_by: Opened | None = None
     for i, piece in enumerate(case.bundle.pieces):
         opened = piece.installation
         begin_s = case.slot_start_s if i == 0 else opened.row.from_s
         require_in_force(case, opened, "installation", begin_s, as_of)
         installation = value_of(opened, Installation)
         require(installation.point == case.bundle.point.entity.name, "the installation measures another point")
-        if i > 0:
-            require(since_s <= begin_s < case.slot_end_s, "a piece begins before the one before ends")
+        if ended_by is not None:
+            require(since_s <= begin_s <= case.slot_end_s, "a piece begins before the one before ends")
             require(installation.first_registers is not None, "a piece without first registers")
-        if piece.removed:
-            since_s = _removed_at(case, opened, piece.removed)
+            is_break = isinstance(ended_by.row.value, Installation)
+            require(not is_break or opened.row.digest == ended_by.row.digest, "not the entry of the break goes on")
+        ended_by = piece.ended_by
+        if ended_by is not None:
+            since_s = _ended_at(case, opened, ended_by)
     _check_last_piece(case)
 
 
-def _removed_at(case: Case, opened: Opened, removed: Opened) -> int:
-    as_of = case.bundle.run.as_of_height
-    entry = opened.entity.in_force(opened.row.from_s, as_of)
-    following = opened.entity.after(entry, as_of) if entry else None
-    same = removed.entity.leaf.digest == opened.entity.leaf.digest
-    require(same and following is not None, "a removal of another installation")
-    require_in_force(case, removed, "installation", removed.row.from_s, as_of)
-    require(following == removed.entity.in_force(removed.row.from_s, as_of), "the removal does not follow")
-    require(
-        max(case.slot_start_s, opened.row.from_s) < removed.row.from_s < case.slot_end_s, "removed outside the slot"
-    )
-    ended = value_of(removed, Ended)
-    require(ended.final_registers is not None, "a removal without final registers")
-    require(ended.point == case.bundle.point.entity.name, "a removal at another point")
-    return removed.row.from_s
+def _ended_at(case: Case, opened: Opened, ended_by: Opened) -> int:
+    as_of, at_s = case.bundle.run.as_of_height, ended_by.row.from_s
+    require(ended_by.entity.leaf.digest == opened.entity.leaf.digest, "an end of another installation")
+    require(case.slot_start_s < at_s < case.slot_end_s, "a piece ends outside the slot")
+    require_in_force(case, ended_by, "installation", at_s, as_of)
+    require(opens_in_force(opened, at_s - 1, as_of), "the end does not follow")
+    value = ended_by.row.value
+    if not isinstance(value, Installation | Ended):
+        raise LieError("an end that is no entry of an installation")
+    require(value.final_registers is not None, "an end without final registers")
+    require(value.point == case.bundle.point.entity.name, "an end at another point")
+    return at_s
 
 
 def _check_last_piece(case: Case) -> None:
@@ -127,6 +128,7 @@ def _check_last_piece(case: Case) -> None:
     if changed:
         same = changed.entity.leaf.digest == last.entity.leaf.digest
         require(same and changed.row.digest != last.row.digest, "end_installation is not another entry of the last one")
+        require(at_end.final_registers is None, "a break inside the last piece")
 
 
 def _check_gateways(case: Case) -> None:

@@ -61,9 +61,8 @@ def spans_of(bundle: Bundle) -> Iterator[Span]:
     """That of each piece: readings at the slot's boundaries, first and final registers in between."""
     for piece in bundle.pieces:
         start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
-        end = (
-            _registers(piece.end) if piece.end else piece.removed.row.value["final_registers"] if piece.removed else ()
-        )
+        ended_by = piece.ended_by.row.value["final_registers"] if piece.ended_by else ()
+        end = _registers(piece.end) if piece.end else ended_by
         yield Span(tuple(start), tuple(end))
 
 

@@ -95,33 +95,35 @@ def _check_contract(of: Examination, opening_s: int) -> None:
 
 
 def _check_pieces(of: Examination) -> None:
-    begin_s = of.start_s
-    for place, piece in enumerate(of.bundle.pieces):
+    begin_s, before = of.start_s, None
+    for piece in of.bundle.pieces:
         installation = piece.installation
-        if place > 0:
-            is_after = begin_s <= installation.row.from_s < of.end_s
-            hold(is_after, "a meter begins before the one before it is removed, or behind the slot")
+        if before is not None:
+            is_after = begin_s <= installation.row.from_s <= of.end_s
+            hold(is_after, "a meter begins before the one before it ends, or behind the slot")
             hold("first_registers" in installation.row.value, "a meter that begins in the slot has no first registers")
+            is_same = before.row.has_ended or installation.row.digest == before.row.digest
+            hold(is_same, "behind a break stands another entry than that of the break")
             begin_s = installation.row.from_s
         _hold_in_force(of, installation, "installation", begin_s)
         same("the point of the installation", installation.row.value["point"], of.bundle.point.entity.name)
-        if piece.removed is not None:
-            begin_s = _removal_s(of, piece, piece.removed)
+        before = piece.ended_by
+        if before is not None:
+            begin_s = _break_s(of, piece, before)
     _check_end(of, of.bundle.pieces[-1])
 
 
-def _removal_s(of: Examination, piece: Piece, removed: Opened) -> int:
-    """When the meter of a piece was removed: by the entry that follows that of the piece, inside the slot."""
-    hold(removed.entity == piece.installation.entity, "another installation is removed than the piece's")
-    recorded = removed.entity.recorded(of.run["as_of_height"])
-    at = recorded.index(piece.installation.entry)
-    following = recorded[at + 1] if at + 1 < len(recorded) else None
-    is_next = removed.row.key == removed.entity.key and removed.row.is_of(following)
-    hold(is_next and removed.row.has_ended, "the meter is not removed by the entry that follows")
-    same("the point of the removed installation", removed.row.value["point"], of.bundle.point.entity.name)
-    hold("final_registers" in removed.row.value, "a removed meter has no final registers")
-    hold(of.start_s < removed.row.from_s < of.end_s, "the meter is not removed inside the slot")
-    return removed.row.from_s
+def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
+    """When the registers of a piece break off: by the entry that follows that of the piece, inside the slot."""
+    entity, row, as_of_height = ended_by.entity, ended_by.row, of.run["as_of_height"]
+    hold(entity == piece.installation.entity, "a piece is ended by an entry of another installation")
+    hold(of.start_s < row.from_s < of.end_s, "a piece does not end inside the slot")
+    is_next = piece.installation.row.is_of(entity.in_force(row.from_s - 1, as_of_height))
+    is_standing = row.key == entity.key and row.is_of(entity.in_force(row.from_s, as_of_height))
+    hold(is_next and is_standing, "a piece is not ended by the entry that follows")
+    same("the point of the installation", row.value["point"], of.bundle.point.entity.name)
+    hold("final_registers" in row.value, "a piece has no final registers")
+    return row.from_s
 
 
 def _check_end(of: Examination, piece: Piece) -> None:
@@ -131,6 +133,7 @@ def _check_end(of: Examination, piece: Piece) -> None:
     if end is not None:
         hold(end.entity == installation.entity, "another installation stands at the slot's end")
         hold(end.row.digest != installation.row.digest, "the installation's entry at the slot's end is no other one")
+        hold("final_registers" not in end.row.value, "the registers break off inside the last piece")
         same("the point of the installation", end.row.value["point"], of.bundle.point.entity.name)
 
 

@@ -18,6 +18,7 @@ from gridevidence.sources import (
     EvidenceError,
     EvidenceNotYetError,
     HandOver,
+    MeterPiece,
     ProvenOrder,
     ProvenReading,
     RecordedTransaction,
@@ -29,7 +30,7 @@ from gridevidence.sources import (
 )
 from tests.second_verifier.chain_builder import RecordedRow, Rows
 from tests.second_verifier.evidence import HAND_OVER, HEADER, LATER
-from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, SHARED, START_S, Story
+from tests.second_verifier.story import EXCHANGE, KEYS, NEW_SIGNERS, OLD_SIGNERS, RESET, SHARED, START_S, Story
 from tests.second_verifier.told import Recorded, Told
 from tests.unit.verify.honest import TRADE, evidence, tell, trust_of
 
@@ -113,6 +114,14 @@ def first_row(rows: Rows) -> RowProof:
     return salted.proof(0, rows.root, "told")
 
 
+def pieces_of(story: Story, start: ProvenReading, end: ProvenReading) -> list[MeterPiece]:
+    """The meters of the household in the slot."""
+    if story.removed_s is None:
+        return [MeterPiece(1, START_S, start=start, end=end)]
+    number, begin_s = (1, story.removed_s) if story.next_meter_s is None else (3, story.next_meter_s)
+    return [MeterPiece(1, START_S, ended_s=story.removed_s, start=start), MeterPiece(number, begin_s, end=end)]
+
+
 def settled_point(told: Told) -> SettledPoint:
     """What a ledger would gather of the story's household."""
     start, end = (
@@ -127,7 +136,7 @@ def settled_point(told: Told) -> SettledPoint:
         rules="r1",
         party="h1",
         point="p1",
-        installation=1,
+        pieces=pieces_of(told.story, start, end),
         run="initial",
         slot_start_s=START_S,
         slot_s=900,
@@ -135,14 +144,16 @@ def settled_point(told: Told) -> SettledPoint:
         open_before_start_s=3_600,
         position=first_row(told.positions),
         area_result=first_row(told.area_results),
-        start=start,
-        end=end,
         orders=orders,
         cleared_area=first_row(told.cleared) if has_orders else None,
     )
 
 
-@pytest.mark.parametrize("story", [Story(), Story(later_run=True), SHARED], ids=["a trade", "a later run", "shared"])
+@pytest.mark.parametrize(
+    "story",
+    [Story(), Story(later_run=True), SHARED, EXCHANGE, RESET],
+    ids=["a trade", "a later run", "shared", "an exchange", "a reset"],
+)
 def test_an_exported_bundle_is_the_one_of_the_specification(story: Story) -> None:
     told = tell(story)
     assert encode_bundle(ToldLedger(told), settled_point(told)) == evidence(story).bundle_bytes

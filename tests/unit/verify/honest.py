@@ -28,6 +28,7 @@ from tests.second_verifier.story import (
     NEW_SIGNERS,
     OLD_SIGNERS,
     POSITION,
+    RESET,
     SHARED,
     START,
     Story,
@@ -47,6 +48,7 @@ STORIES: Final = {
     "a later run": Story(later_run=True),
     "a register that rolls over": ROLLED,
     "a meter exchanged inside the slot": EXCHANGE,
+    "a meter whose registers begin again inside the slot": RESET,
     "a community without orders": SHARED,
 }
 BOOK_LIES: Final = {
