@@ -13,9 +13,10 @@ from functools import partial
 import numpy as np
 
 from benchmarks import pinned_hashlib
-from gridcore.genesis import Calendar, Genesis
+from gridcore.genesis import Genesis
 from gridcore.master_data import MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.installation import REGISTER_WH_MAX
 from gridcore.registry.organisation import ORGANISATION, Organisation

@@ -14,9 +14,9 @@ from typing import Any
 
 from gridcore.clock import WallClock
 from gridcore.errors import require
-from gridcore.genesis import Calendar
 from gridcore.master_data import MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.rules import RULES, Rules

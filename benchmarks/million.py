@@ -24,9 +24,10 @@ import numpy as np
 from gridcore import cbor, merkle
 from gridcore.clock import WallClock
 from gridcore.errors import require
-from gridcore.genesis import Calendar, Genesis
+from gridcore.genesis import Genesis
 from gridcore.master_data import MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.row import salt_rows

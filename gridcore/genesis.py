@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from gridcore import cbor
 from gridcore.errors import EncodingError, UsageError, excerpt
-from gridcore.forms import INSTANT, TIME_S_MAX, Form, choice, exactly, integer, octets, text
+from gridcore.forms import INSTANT, Form, choice, exactly, integer, octets
 from gridcore.public_key import point_of
 from gridcore.sm3 import sm3
 
@@ -22,24 +22,13 @@ BLOCK_TIME: Final = "block"
 CLOCKS: Final = (BLOCK_TIME, "simulated", "imported")
 GENESIS_BYTES_MAX: Final = 1 << 30
 GENESIS_ITEMS_MAX: Final = (1 << 25) + (1 << 21)
-"""CBOR items of a genesis: its registry rows, its calendars, and what stands around them."""
+"""CBOR items of a genesis: its registry rows, and what stands around them."""
 ROWS_MAX: Final = 1 << 25
 SIGNERS_MAX: Final = 256
 """As many as one certificate may hold."""
 POWER_MAX: Final = 2**31
-INSTANTS_MAX: Final = 40_000
-"""Local days, or months, of one calendar."""
 PROTOCOL_FIRST: Final = 2
 CHAIN_NAME_PATTERN: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,40}")
-
-
-class Calendar(NamedTuple):
-    """days, months: where they begin, UTC seconds, ascending; tz, tz_version: where that comes from."""
-
-    days: Sequence[int]
-    months: Sequence[int]
-    tz: str
-    tz_version: str
 
 
 class Thresholds(NamedTuple):
@@ -66,7 +55,7 @@ class Activation(NamedTuple):
 class Genesis:
     """What a chain starts from.
 
-    calendars: by name; clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before
+    clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before
     the first block, UTC seconds; protocol: ascending, the first (2, 0); registry: encoded rows
     (``gridcore.registry.row``); salt_seed: 32 bytes, of the salts of ``registry``; signers: (public key, power) of
     those who certify header 1, ascending; slot_s: length of a slot.
@@ -78,7 +67,6 @@ class Genesis:
     ledger_time_s: int
     slot_s: int
     signers: Sequence[tuple[bytes, int]]
-    calendars: Mapping[str, Calendar]
     registry: Sequence[bytes]
     salt_seed: bytes
     thresholds: Thresholds = ONE_DECIDES
@@ -100,7 +88,6 @@ class Genesis:
 
     def _fields(self) -> dict[str, Any]:
         return {
-            "calendars": {name: calendar._asdict() for name, calendar in self.calendars.items()},
             "clock": self.clock,
             "currency": self.currency,
             "ledger_time_s": self.ledger_time_s,
@@ -151,32 +138,10 @@ def decode_genesis(data: bytes) -> Genesis:
         ledger_time_s=fields["ledger_time_s"],
         slot_s=fields["slot_s"],
         signers=tuple((key, power) for key, power in fields["signers"]),
-        calendars={name: Calendar(**calendar) for name, calendar in fields["calendars"].items()},
         registry=tuple(fields["registry"]),
         salt_seed=fields["salt_seed"],
         thresholds=Thresholds(**fields["thresholds"]),
         protocol=tuple(Activation(*activation) for activation in fields["protocol"]),
-    )
-
-
-def _are_instants(value: Any) -> bool:
-    if not isinstance(value, list) or not 1 <= len(value) <= INSTANTS_MAX:
-        return False
-    if not all(type(item) is int and 0 <= item <= TIME_S_MAX for item in value):
-        return False
-    return all(first < second for first, second in pairwise(value))
-
-
-def _are_calendars(value: Any) -> bool:
-    tz = text(1, 64)
-    return isinstance(value, dict) and all(
-        isinstance(calendar, dict)
-        and set(calendar) == set(Calendar._fields)
-        and _are_instants(calendar["days"])
-        and _are_instants(calendar["months"])
-        and tz.holds(calendar["tz"])
-        and tz.holds(calendar["tz_version"])
-        for calendar in value.values()
     )
 
 
@@ -205,11 +170,6 @@ def _are_thresholds(value: Any) -> bool:
 
 
 _FORMS: Final[Mapping[str, Form]] = {
-    "calendars": Form(
-        f"a map of calendars: days and months (1 to {INSTANTS_MAX} instants each, UTC seconds, ascending), tz, tz_version "
-        "(texts of 1 to 64 characters)",
-        _are_calendars,
-    ),
     "chain": Form("a text", lambda value: isinstance(value, str)),
     "clock": choice(*CLOCKS),
     "currency": Form(

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from gridcore.genesis import ONE_DECIDES, PROTOCOL_FIRST, Activation, Calendar, Genesis, Thresholds
+from gridcore.genesis import ONE_DECIDES, PROTOCOL_FIRST, Activation, Genesis, Thresholds
+from gridcore.registry.calendar import Calendar, calendar_rows
 from gridcore.registry.entity import Entity
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY, Party
@@ -110,6 +111,13 @@ class MasterData:
     thresholds: Thresholds = ONE_DECIDES
     protocol: Sequence[Activation] = (Activation(PROTOCOL_FIRST, 0),)
 
+    def rows(self) -> Iterator[Row]:
+        """All registry rows, in order."""
+        for name, calendar in self.calendars.items():
+            yield from calendar_rows(name, calendar)
+        for listed in self.listed:
+            yield from listed.rows()
+
     def genesis(self) -> Genesis:
         """The genesis. A row that several of ``listed`` have, as the party of several points, stands once."""
         return Genesis(
@@ -119,8 +127,7 @@ class MasterData:
             ledger_time_s=self.ledger_time_s,
             slot_s=self.slot_s,
             signers=tuple(self.certifiers),
-            calendars=self.calendars,
-            registry=tuple(dict.fromkeys(row.encode() for listed in self.listed for row in listed.rows())),
+            registry=tuple(dict.fromkeys(row.encode() for row in self.rows())),
             salt_seed=self.salt_seed,
             thresholds=self.thresholds,
             protocol=tuple(self.protocol),

@@ -42,7 +42,6 @@ def check_genesis(
     for name, count in genesis.thresholds._asdict().items():
         if count > organisations:
             raise UsageError(f"genesis: thresholds.{name} is at most {organisations}, the number of organisations")
-    _check_calendars(genesis, rows)
     refuse_first(chain(_reference_faults(rows), _owner_faults(rows), _conflict_faults(rows)))
     if contracts is not None:
         accepted = AcceptedRules(rows, contracts)
@@ -53,17 +52,6 @@ def check_genesis(
                 refuse_first(accepted.faults(entity.kind, name))
     if pins is not None:
         _check_pins(rows, pins)
-
-
-def _check_calendars(genesis: Genesis, rows: GenesisRows) -> None:
-    for name, calendar in genesis.calendars.items():
-        if any(instant % genesis.slot_s for instant in (*calendar.days, *calendar.months)):
-            raise UsageError(
-                f"genesis: calendars.{name}: a local day begins with a slot; choose a shorter slot_s than {genesis.slot_s}"
-            )
-    for _, area in rows.each(AREA):
-        if area.record.calendar not in genesis.calendars:
-            refuse(area, f"calendar: there is no calendar {area.record.calendar} in this genesis")
 
 
 def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ledger.leaves.calendar import CALENDAR
+from gridcore.registry.calendar import CALENDAR
+from ledger.registry.calendars import must_calendar, reaches_s
+from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.store.reader import LedgerReader
 
 WARNED_DAYS: Final = 30
@@ -34,9 +36,10 @@ def calendar_days_left(reader: LedgerReader) -> int | None:
 def _calendars(reader: LedgerReader) -> Iterator[Shortage]:
     with reader.frozen():
         now_s = reader.ledger_time_s
-        for key in reader.leaf_keys(CALENDAR.prefix):
-            (name,) = CALENDAR.names(key)
-            yield Shortage("calendar", name, max(0, CALENDAR.must(reader, name).days[-1] - now_s) // _DAY_S)
+        for key in reader.leaf_keys(ENTITY_FAMILIES[CALENDAR.kind].prefix):
+            name = key.partition("/")[2]
+            left_s = reaches_s(must_calendar(reader, name, reader.height)) - now_s
+            yield Shortage("calendar", name, max(0, left_s) // _DAY_S)
 
 
 def _disk(reader: LedgerReader) -> Iterator[Shortage]:

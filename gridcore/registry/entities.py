@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gridcore.registry.area import AREA
+from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION
@@ -17,7 +18,7 @@ from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 
-_ALL: Final = (ORGANISATION, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION)
+_ALL: Final = (ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION)
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from importlib import metadata
 from zoneinfo import ZoneInfo
 
-from gridcore.genesis import Calendar
+from gridcore.registry.calendar import Calendar
 
 
 def calendar_of(time_zone: str, first_s: int, last_s: int) -> Calendar:

@@ -23,12 +23,12 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
-from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import newest, open_entity
+from ledger.registry.calendars import must_calendar
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
@@ -253,7 +253,7 @@ class LedgerView:
 
         Problem 404 for an instant at which no day of the calendar begins.
         """
-        days = CALENDAR.must(self.reader, self.registered(area)[0].calendar).days
+        days = must_calendar(self.reader, self.registered(area)[0].calendar, self.reader.height).days
         at = bisect_right(days, day_start_s) - 1
         if not 0 <= at < len(days) - 1:
             detail = (

@@ -8,7 +8,6 @@ from typing import Any, Final
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.book import BOOK
-from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.cleared import CLEARED
 from ledger.leaves.clearing import CLEARING
@@ -33,7 +32,7 @@ from ledger.leaves.turn import TURN
 from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
-    CHAIN, PROTOCOL, CALENDAR, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
+    CHAIN, PROTOCOL, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
     EXCEPTION, LATE, SEEN, TURN, CLOCK,
 )  # fmt: skip

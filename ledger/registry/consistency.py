@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gridcore.codes import Code
 from gridcore.registry.area import AREA
+from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION, Installation, InstalledFrom, faults_of_history
@@ -31,7 +32,7 @@ _OF_ORGANISATION: Final = (("organisation", ORGANISATION),)
 REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     SIGNER.kind: _OF_ORGANISATION,
     GATEWAY.kind: _OF_ORGANISATION,
-    AREA.kind: (("zone", ZONE), ("rules", RULES)),
+    AREA.kind: (("zone", ZONE), ("rules", RULES), ("calendar", CALENDAR)),
     PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER)),
     POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE)),
     INSTALLATION.kind: (("point", POINT), ("gateway", GATEWAY)),
@@ -122,6 +123,18 @@ def _area_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
         yield _conflict(rows[0], words)
 
 
+def _calendar_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
+    """Local days and months begin with a slot, and where the row holds."""
+    for stated in histories.of(CALENDAR, name):
+        for field in ("days", "months"):
+            instants = getattr(stated.record, field)
+            if any(instant % histories.slot_s for instant in instants):
+                words = f"{field}: a local day begins with a slot; a shorter slot_s than {histories.slot_s} may fit"
+                yield _conflict(stated, words)
+            if instants and instants[0] < stated.from_s:
+                yield _conflict(stated, f"{field} begin at from_s {stated.from_s} or later, not at {instants[0]}")
+
+
 def _profile_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
     """A standing profile has the slots of a day of 24 hours."""
     for stated in histories.of(STANDING_PROFILE, name):
@@ -175,6 +188,7 @@ def _meters_at(histories: Histories, point: str) -> Iterator[Fault]:
 
 
 _CHECKS: Final[Mapping[str, Callable[[Histories, str], Iterator[Fault]]]] = {
+    CALENDAR.kind: _calendar_conflicts,
     ZONE.kind: _zone_conflicts,
     AREA.kind: _area_conflicts,
     STANDING_PROFILE.kind: _profile_conflicts,

@@ -12,7 +12,6 @@ from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.point import POINT
 from gridcore.registry.row import Row, decode_row, salt_rows
 from gridcore.registry.zone import ZONE
-from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.chain import CHAIN, ChainLeaf
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
 from ledger.leaves.family import Value
@@ -45,8 +44,6 @@ def _leaves(genesis: Genesis, entities: _Entities) -> Iterator[tuple[str, Value]
     chain = ChainLeaf(genesis.clock, genesis.currency, genesis.name, genesis.slot_s, genesis.thresholds)
     yield CHAIN.key(), CHAIN.encode(chain)
     yield PROTOCOL.key(), PROTOCOL.encode(ProtocolLeaf(genesis.protocol))
-    for name in sorted(genesis.calendars, key=str.encode):
-        yield CALENDAR.key(name), CALENDAR.encode(genesis.calendars[name])
     for key, leaf in entities.leaves.items():
         yield key, ENTITY_FAMILIES[key.partition("/")[0]].encode(leaf)
     for name, _ in _of_kind(entities, GATEWAY.kind):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final, NamedTuple
 
-from ledger.leaves.calendar import CALENDAR
-from ledger.leaves.family import Leaves
+from ledger.registry.calendars import must_calendar
+from ledger.state.draft import Draft
 
 DAY_S: Final = 86_400
 REFERENCE_DAYS: Final = 4
@@ -29,9 +29,9 @@ class LocalDay(NamedTuple):
         return ((self.start_s + DAY_S // 2) // DAY_S + _WEEKDAY_OF_THE_EPOCH) % 7 >= _SATURDAY
 
 
-def day_of(leaves: Leaves, calendar: str, time_s: int) -> LocalDay | None:
+def day_of(draft: Draft, calendar: str, time_s: int) -> LocalDay | None:
     """The local day that holds ``time_s``, None before the calendar's first; behind its last instant days have 24 hours."""
-    days = CALENDAR.must(leaves, calendar).days
+    days = must_calendar(draft, calendar, draft.height - 1).days
     place = bisect_right(days, time_s)
     if place == 0:
         return None
@@ -41,12 +41,12 @@ def day_of(leaves: Leaves, calendar: str, time_s: int) -> LocalDay | None:
     return LocalDay(start_s, start_s + DAY_S)
 
 
-def days_like(leaves: Leaves, calendar: str, day: LocalDay) -> list[LocalDay]:
+def days_like(draft: Draft, calendar: str, day: LocalDay) -> list[LocalDay]:
     """The last four of the 14 local days before a day that are of the same kind, the latest first; there may be fewer."""
     found: list[LocalDay] = []
     before: LocalDay | None = day
     for _ in range(DAYS_BACK_MAX):
-        before = None if before is None else day_of(leaves, calendar, before.start_s - 1)
+        before = None if before is None else day_of(draft, calendar, before.start_s - 1)
         if before is not None and before.is_weekend == day.is_weekend and len(found) < REFERENCE_DAYS:
             found.append(before)
     return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from gridcore.codes import Code
 from gridcore.registry.area import AREA
+from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entities import entity_of
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION
@@ -24,7 +25,6 @@ from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.book import load_orders
-from ledger.leaves.calendar import CALENDAR
 from ledger.registry.bodies import in_force
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
@@ -36,7 +36,7 @@ from ledger.state.registrations import Registrations, SaltedRow
 OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
 _NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind)
 """What counts from ledger time on at the earliest: keys, who reads meters, and by which contract."""
-_FREE_AT_FIRST: Final = (AREA.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind)
+_FREE_AT_FIRST: Final = (CALENDAR.kind, AREA.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind)
 """Whose first rows change nothing that was settled: no point names them yet."""
 
 
@@ -61,7 +61,7 @@ class Judge:
             found for stated in new for found in entities_judged(self.registrations, *_kind_and_name(stated.key))
         )
         phases: Sequence[Callable[[], Iterator[Fault]]] = (
-            lambda: (fault for stated in new for fault in self._unknown(stated)),
+            lambda: (fault for stated in new for fault in missing_references(self.registrations, stated)),
             lambda: (fault for kind, name in judged for fault in conflicts(self.registrations, kind, name)),
             lambda: orders_left_behind(self._draft, self.registrations, new),
             lambda: self._refused_by_contracts(judged),
@@ -118,6 +118,8 @@ class Judge:
             return self._draft.ledger_time_s
         if is_first and kind in _FREE_AT_FIRST:
             return 0
+        if kind == CALENDAR.kind:
+            return self._draft.ledger_time_s
         return max(map(self.registrations.horizon_s, self.zones_of(stated)), default=0)
 
     def _needed_s(self, stated: Stated[Any], kind: str) -> int:
@@ -142,12 +144,6 @@ class Judge:
         return set() if point is None else {self.registrations.zone_of_point(point)}
 
     # ------------------------------------------------------------------------------------------- all together
-
-    def _unknown(self, stated: Stated[Any]) -> Iterator[Fault]:
-        yield from missing_references(self.registrations, stated)
-        calendar = getattr(stated.record, "calendar", None)
-        if calendar is not None and CALENDAR.load(self._draft, calendar) is None:
-            yield Fault(stated, Code.REGISTRY_UNKNOWN, f"calendar: there is no calendar {calendar}")
 
     def _refused_by_contracts(self, judged: Mapping[tuple[str, str], None]) -> Iterator[Fault]:
         accepted = AcceptedRules(self.registrations, self._draft.contracts)

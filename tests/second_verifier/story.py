@@ -194,6 +194,7 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     party: dict[str, Item] = {"area": "a1", "organisation": story.party_organisation, "trades": True}
     rows: list[tuple[str, int, Item]] = [
         ("organisation/operator", 0, {"roles": ["administrator", "gateway", "prosumer"], "title": "The operator"}),
+        ("calendar/local", 0, {"days": [0], "months": [0], "tz": "UTC", "tz_version": "2026a"}),
         ("signer/admin", 0, _signer("admin", "operator", "administrator")),
         ("signer/other-admin", 0, _signer("other-admin", "rival", "administrator")),
         ("gateway/gw1", 0, gateway),

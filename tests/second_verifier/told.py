@@ -82,9 +82,7 @@ class Told:
 
     def _genesis(self) -> ChainBuilder:
         thresholds: Item = {"contract": 1, "protocol": 1, "registry": 1, "signers": 1}
-        calendar: Item = {"days": [0], "months": [0], "tz": "UTC", "tz_version": "2026a"}
         genesis: dict[str, Item] = {
-            "calendars": {"local": calendar},
             "clock": "block",
             "currency": "CNY",
             "ledger_time_s": 5_000,
@@ -101,7 +99,6 @@ class Told:
         leaves: dict[str, Item] = {
             "chain": {key: genesis[key] for key in ("clock", "currency", "name", "slot_s", "thresholds")},
             "protocol": {"versions": genesis["protocol"]},
-            "calendar/local": calendar,
             **entity_leaves(self.genesis_rows),
             "delivery/gw1": {"counter": 0, "epoch": 1, "last": NO_DIGEST, "last_boundary_s": -1},
             "progress/z1": {"books": [], "run_slot_start_s": START_S, "untried": [], "waiting": []},

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gridcore.genesis import Calendar
 from gridcore.master_data import Listed, MeteredPoint, Named
 from gridcore.registry.area import Area
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import Gateway
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.registry.party import PARTY, Party

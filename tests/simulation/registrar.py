@@ -8,6 +8,7 @@ from typing import Any
 
 from gridcore import cbor
 from gridcore.master_data import MeteredPoint, Named
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, RetiredGateway
 from gridcore.registry.installation import INSTALLATION, RemovedInstallation
 from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
@@ -44,6 +45,7 @@ class Registrar:
                 self.gateway,
                 self.profile,
                 self.title,
+                self.calendar,
             ]
         )
         rows = draw(now_s)
@@ -172,6 +174,14 @@ class Registrar:
         roles = list(ROLES) if self.rng.random() < 0.8 else ["utility"]
         name = self.rng.choice([UTILITY, UTILITY, "dso", "new"])
         return list(Named(ORGANISATION, name, Organisation(roles, "Another"), now_s).rows())
+
+    def calendar(self, now_s: int) -> list[Row]:
+        """Other local days from an instant on, mostly ahead and in good form."""
+        rng, slot_s = self.rng, self.world.slot_s
+        from_s = (now_s // slot_s + rng.choice([1, 2, 30, 0])) * slot_s
+        days = [from_s + day * 86_400 + rng.choice([0, 0, 3_600]) for day in range(rng.choice([1, 3]))]
+        drawn = Calendar(days=days, months=[], tz="UTC", tz_version="2")
+        return [Row(f"calendar/{rng.choice(['c', 'c', 'd'])}", from_s, drawn._asdict())]
 
     def spoil(self, row: Row, now_s: int) -> Row:
         """One thing wrong with a row: its time, a field, or its name."""

@@ -27,9 +27,11 @@ TRADING_POINTS_MAX = 16
 DAY_S, SPAN, END = 86_400, range(366 * 86_400 + 1), 253_402_300_800
 ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
 REGISTERS = [range(10**13 + 1)] * 2
+SHORT_TEXT = re.compile(".{1,64}", re.DOTALL)
 WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
 ENTITIES: dict[str, list[dict[str, Any]]] = {
     "organisation": [{"roles": list, "title": WITH_TEXT}],
+    "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
     "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
     "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
     "zone": [
@@ -213,6 +215,8 @@ def has_form(kind: str, value: Leaf) -> bool:
     if kind == "zone":
         is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
         return not is_gate_late and value.get("final_after_s", END) >= value["metering_deadline_s"]
+    if kind == "calendar":
+        return are_instants(value["days"], 1, 400) and are_instants(value["months"], 0, 40)
     if kind == "rules":
         return all(fits(price, range(-(2**63), 2**63)) for price in value["prices"].values())
     if kind == "standing_profile":
@@ -226,6 +230,12 @@ def has_form(kind: str, value: Leaf) -> bool:
         is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
         return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
     return True
+
+
+def are_instants(value: list[Any], low: int, high: int) -> bool:
+    """Whether these are so many ascending times."""
+    is_time = all(fits(instant, TIME) for instant in value)
+    return is_time and low <= len(value) <= high and value == sorted(set(value))
 
 
 def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str) -> bool:
@@ -272,8 +282,10 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
     """The earliest time from which a row may hold."""
     if kind in ("organisation", "signer", "gateway", "zone"):
         return twin.ledger_time_s
-    if is_first and kind in ("area", "rules", "party", "standing_profile"):
+    if is_first and kind in ("calendar", "area", "rules", "party", "standing_profile"):
         return 0
+    if kind == "calendar":
+        return twin.ledger_time_s
     return max((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
 
 
@@ -314,10 +326,7 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
 def is_known(twin: Twin, from_s: int, value: Leaf) -> bool:
     """Whether everything that a row names has begun when the row begins."""
     for field, kind in NAMED:
-        if field in value and kind == "calendar":
-            if f"calendar/{value[field]}" not in twin.leaves:
-                return False
-        elif field in value:
+        if field in value:
             named = twin.registry.history(f"{kind}/{value[field]}")
             if not named or named[0][0] > from_s:
                 return False
@@ -335,6 +344,9 @@ def does_conflict(twin: Twin, kind: str, name: str) -> bool:
     if kind == "area":
         starts_late = rows[0][0] > registry.first("zone/" + first["zone"])["first_slot_start_s"]
         return starts_late or any(value["zone"] != first["zone"] for _, value in rows)
+    if kind == "calendar":
+        both = [(from_s, instants) for from_s, v in rows for instants in (v["days"], v["months"])]
+        return any(instant % twin.slot_s or instant < from_s for from_s, instants in both for instant in instants)
     if kind == "standing_profile":
         return any(len(value["import_wh"]) * twin.slot_s != DAY_S for _, value in rows)
     if kind == "point":

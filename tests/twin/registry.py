@@ -132,7 +132,11 @@ class Registry:
 
     def history(self, key: str) -> list[tuple[int, Leaf]]:
         """Every entry of an entity with its value, in order of time; of one time the last that was recorded."""
-        entries = self.leaves.get(key, {"entries": []})["entries"]
+        return self.known(key, 2**62)
+
+    def known(self, key: str, height: int) -> list[tuple[int, Leaf]]:
+        """The same as of a height."""
+        entries = [entry for entry in self.leaves.get(key, {"entries": []})["entries"] if entry[1] <= height]
         return sorted({from_s: self.read(digest) for from_s, _, digest in entries}.items(), key=lambda row: row[0])
 
     def read(self, digest: bytes) -> Leaf:

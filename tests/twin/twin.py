@@ -47,8 +47,6 @@ class Twin:
         names = ("clock", "currency", "name", "slot_s", "thresholds")
         self.leaves["chain"] = {name: genesis[name] for name in names}
         self.leaves["protocol"] = {"versions": [list(entry) for entry in genesis["protocol"]]}
-        for name in sorted(genesis["calendars"], key=str.encode):
-            self.leaves[f"calendar/{name}"] = dict(genesis["calendars"][name])
         self.registry.record(genesis["registry"], genesis["salt_seed"], 0)
         self.registry.list_new()
         gateways = [key.split("/", 1)[1] for key in self.leaves if key.startswith("gateway/")]

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from gridcore.genesis import Calendar, Genesis
+from gridcore.genesis import Genesis
 from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
 from gridcore.registry.row import Row
@@ -200,7 +201,7 @@ class Consortium:
 
     def rows(self) -> list[Row]:
         """The registry rows of the genesis; the caller's own, to spoil."""
-        return [row for listed in self.master_data.listed for row in listed.rows()]
+        return list(self.master_data.rows())
 
     def sender(self) -> Sender:
         """Everybody's hand, before anything was sent."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gridcore.genesis import Calendar
 from gridcore.master_data import Named
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.signer import SIGNER, Signer
 from ledger.kinds.reading_batch import LATE_BATCHES_MAX
 from tests.worlds.consortium import SLOT_S, UTILITY, Consortium, area, feeder, gateway, zone

@@ -17,8 +17,8 @@ from ledger.http.queries.contracts import contract_answer
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
-from ledger.leaves.calendar import CALENDAR
 from ledger.leaves.progress import PROGRESS
+from ledger.registry.calendars import known_calendar
 
 
 def areas(view: LedgerView, scope: Scope) -> Json:
@@ -93,10 +93,10 @@ def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> J
 
 def calendar(view: LedgerView, calendar_id: str) -> Json:
     """The local days and months of a calendar, as UTC instants; for every signer of the chain."""
-    found = CALENDAR.load(view.reader, calendar_id)
+    found = known_calendar(view.reader, calendar_id, view.reader.height)
     if found is None:
         raise Problem("not-found", f"no calendar {calendar_id!r} on this chain")
-    return {"calendar": calendar_id, **plain(CALENDAR.encode(found))}
+    return {"calendar": calendar_id, **found._asdict()}
 
 
 ROUTES: Final = (

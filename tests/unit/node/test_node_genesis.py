@@ -87,7 +87,7 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("party/p-1", "area", "a-9", "area: there is no row area/a-9"),
         ("party/p-1", "area", "a-2", "area: at 0 a point of it is in area a-1, not a-2"),
         ("party/p-1", "trades", 1, "trades is true or false"),
-        ("area/a-1", "calendar", "x", "there is no calendar x in this genesis"),
+        ("area/a-1", "calendar", "x", "calendar: there is no row calendar/x"),
         ("area/a-1", "rules", "x", "rules: there is no row rules/x"),
         ("area/a-1", "zone", "x", "zone: there is no row zone/x"),
         ("zone/z-1", "first_slot_start_s", FIRST_S + 1, "multiple of slot_s 900"),
@@ -138,7 +138,7 @@ def test_unknown_and_missing_fields_are_named() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("weather/x", "begins with one of organisation, signer"),
+        ("weather/x", "begins with one of organisation, calendar, signer"),
         ("area", "the name after the slash"),
         ("area/a b", "the name after the slash"),
         ("installation/01", "a number, 0 to 4294967295, without leading zeros"),
@@ -272,11 +272,7 @@ def test_a_party_with_the_name_of_an_account_is_refused() -> None:
         ({"salt_seed": b""}, "salt_seed is 32 bytes"),
         ({"protocol": [[3, 0]]}, "protocol is an array"),
         ({"protocol": [[2, 0], [3, 0]]}, "protocol is an array"),
-        ({"calendars": {"c": {"days": [5], "months": [5], "tz": "UTC"}}}, "calendars is a map of calendars"),
-        (
-            {"calendars": {"c": {"days": [9, 5], "months": [5], "tz": "UTC", "tz_version": "1"}}},
-            "calendars is a map of calendars",
-        ),
+        ({"calendars": {}}, "has exactly the keys"),
         ({"thresholds": {"contract": 0, "protocol": 1, "registry": 1, "signers": 1}}, "thresholds is a map"),
         ({"thresholds": {"contract": 1}}, "thresholds is a map"),
         ({"version": 3}, "version is 2"),
@@ -310,6 +306,10 @@ def test_more_approvals_than_there_are_organisations_are_refused() -> None:
 
 
 def test_a_local_day_begins_with_a_slot() -> None:
-    calendar = TWO_AREAS.calendar._replace(months=[7])
-    with pytest.raises(UsageError, match=r"calendars\.c: a local day begins with a slot"):
-        check_genesis(replace(TWO_AREAS.genesis, calendars={"c": calendar}))
+    with pytest.raises(UsageError, match=r"calendar/c: months: a local day begins with a slot"):
+        checked(lambda values: values["calendar/c"].update(months=[7]))
+    with pytest.raises(UsageError, match=r"calendar/c: days is 1 to 400 instants, UTC seconds, ascending"):
+        checked(lambda values: values["calendar/c"].update(days=[900, 0]))
+    later = Row("calendar/c", FIRST_S, value_of("calendar/c"))
+    with pytest.raises(UsageError, match=rf"calendar/c: days begin at from_s {FIRST_S} or later"):
+        with_rows(later)

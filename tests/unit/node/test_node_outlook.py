@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gridcore.genesis import Calendar
+from gridcore.registry.calendar import Calendar
 from gridledger.cli import main
 from ledger.client import Shortage
 from ledger.engines import embedded

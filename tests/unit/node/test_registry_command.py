@@ -51,7 +51,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
         desk = Desk(node, tmp_path, capsys)
-        assert len(EXAMPLES) == 5
+        assert len(EXAMPLES) == 6
         for ending, text in EXAMPLES:
             status, said = await desk.submit(text, "--check", ending=ending)
             assert status == 0, said
@@ -78,7 +78,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
             "FILE: point 1, point/P-9: role is one of feeder, household, load, not 'cellar'",
         ),
         ('[[point]]\nname = "P-9"\narea = "a-1"\nrole = "load"\n', "FILE: point 1: from_s is UTC seconds, or an"),
-        ('[[points]]\nname = "P-9"\n', "FILE: points 1: kind 'points' is one of organisation, signer,"),
+        ('[[points]]\nname = "P-9"\n', "FILE: points 1: kind 'points' is one of organisation, calendar,"),
         ('point = "P-9"\n', "FILE: point: write one table a row, [[point]]"),
         (
             '[[point]]\nname = "P-1"\nfrom_s = 1800000007\narea = "a-1"\nrole = "load"\n',

@@ -18,12 +18,14 @@ from ledger.leaves.balance import BALANCE
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
 from ledger.registry import entries
+from ledger.registry.calendars import must_calendar
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import Judge, note_reopened
 from ledger.state.registrations import SaltedRow
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import (
+    DAYS,
     FIRST_S,
     PRICES,
     SLOT_S,
@@ -161,6 +163,19 @@ def test_another_tariff_holds_from_its_instant_on(chain: Chain) -> None:
         assert chain.settled(FIRST_S + slot * SLOT_S) == 1
         owed.append(BALANCE.must(chain.state, "z-1", 0).owes_nano()[0])
     assert owed[1] - 2 * owed[0] == 100 * 50_000
+
+
+def test_a_calendar_is_continued_before_it_ends(chain: Chain) -> None:
+    """Local days were frozen at genesis: after the last of them no day had a statement."""
+    ends_s = DAYS[-1]
+    value = {"days": [ends_s, ends_s + 90_000], "months": [], "tz": "UTC", "tz_version": "2"}
+    assert chain.register(Row("calendar/c", START_S - 1, {**value, "days": [ends_s]})) == Code.REGISTRY_NOT_AHEAD
+    assert chain.register(Row("calendar/c", ends_s + 1, value)) == Code.REGISTRY_CONFLICT
+    assert chain.register(Row("calendar/c", ends_s, {**value, "days": [ends_s + 7]})) == Code.REGISTRY_CONFLICT
+    assert chain.register(Row("calendar/c", ends_s, value)) == 0
+    found = must_calendar(chain.state, "c", chain.ledger.height)
+    assert (found.days, found.months, found.tz_version) == ([*DAYS, ends_s + 90_000], [0], "2")
+    assert must_calendar(chain.state, "c", chain.ledger.height - 1).days == DAYS, "as of the block before"
 
 
 def test_a_new_gateway_reads_a_meter_that_was_moved_to_it(chain: Chain) -> None:

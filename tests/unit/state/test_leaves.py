@@ -12,7 +12,7 @@ import pytest
 import ledger.leaves
 from gridcore import cbor
 from gridcore.errors import InvariantError
-from gridcore.genesis import Activation, Calendar, Thresholds
+from gridcore.genesis import Activation, Thresholds
 from ledger.leaves.accounts import NO_ACCOUNTS, AccountsLeaf
 from ledger.leaves.balance import BalanceLeaf, no_balance
 from ledger.leaves.book import BOOK, BookLeaf, append_orders, load_orders
@@ -56,7 +56,6 @@ def of_columns(record: Callable[..., Any], *parts: Any) -> Any:
 RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "chain": ((), ChainLeaf("simulated", "CNY", "demo-", 900, Thresholds(1, 1, 2, 1))),
     "protocol": ((), ProtocolLeaf([Activation(2, 0), Activation(3, 7)])),
-    "calendar": (("c",), Calendar([0, 86_400], [0], "Asia/Shanghai", "2026a")),
     **{
         kind: (("7",), EntityLeaf([Entry(0, 0, DIGEST)], DIGEST, 5, 7 if kind in ("area", "party", "point") else None))
         for kind in ENTITY_FAMILIES
