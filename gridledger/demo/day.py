@@ -15,6 +15,7 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo import rules
+from gridledger.demo.dropped import Dropped
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
@@ -22,6 +23,8 @@ from simulators.grid.world import World
 VALID_S: Final = 86_400
 POLL_S: Final = 0.02
 RETRY_PAUSE_S: Final = 0.1
+CLOCKS_KNOW_S: Final = 0.1
+"""So long after a step of the clock every agent has heard of it."""
 PATIENCE_S: Final = 60.0
 """Silence after which the day is given up: a process that cannot come back is a fault, not a delay."""
 SETTLED: Final = frozenset({Code.ACCEPTED, Code.EXISTS})
@@ -34,7 +37,9 @@ class StandstillError(GridError):
 
 
 class Day:
-    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary."""
+    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary;
+    ``dropped``: readings that nobody waits for.
+    """
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class Day:
         client: Client,
         keys: Mapping[str, Signer],
         show: Callable[[int], Awaitable[None]],
+        dropped: Dropped,
     ) -> None:
         self._world = world
         self._seed = seed
@@ -51,6 +57,7 @@ class Day:
         self._client = client
         self._keys = keys
         self._show = show
+        self._dropped = dropped
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
 
     async def run(self, progress: Callable[[int], None]) -> None:
@@ -65,6 +72,9 @@ class Day:
                         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
                     await self._submit(wires)
                 await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
+                if self._dropped.ppm:
+                    # agents go on asking broken meters until they know that time has moved: only then may these show more
+                    await asyncio.sleep(CLOCKS_KNOW_S)
                 await self._show(index)
                 await self._advance(boundary_s)
                 await self._readings_decided(boundary_s)
@@ -116,7 +126,7 @@ class Day:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _readings_decided(self, boundary_s: int) -> None:
-        """Wait until the ledger has every meter's registers of a boundary."""
+        """Wait until the ledger has every meter's registers of a boundary that are not lost."""
         for area in self._world.areas:
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -127,7 +137,9 @@ class Day:
 
     async def _is_covered(self, area: str, boundary_s: int) -> bool:
         coverage = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
-        return bool(coverage["committed"] == coverage["expected"])
+        own = (meter.meter for meter in self._world.meters if meter.area == area)
+        lost = sum(self._dropped.is_dropped(boundary_s, meter) for meter in own)
+        return bool(coverage["committed"] == coverage["expected"] - lost)
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

@@ -38,6 +38,7 @@ def build_genesis(
         first_slot_start_s=first_slot_s,
         gate_before_start_s=rules.GATE_BEFORE_START_S,
         metering_deadline_s=rules.METERING_DEADLINE_S,
+        correction_after_s=rules.METERING_DEADLINE_S,
         open_before_start_s=rules.OPEN_BEFORE_START_S,
     )
     listed.append(Named(ZONE, ZONE_NAME, zone))

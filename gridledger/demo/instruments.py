@@ -12,6 +12,7 @@ from typing import Final
 from firmware_profiles import load_profile
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
+from gridledger.demo.dropped import Dropped
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.rules import SLOT_S
 from gridledger.demo.scene import Scene
@@ -19,6 +20,7 @@ from gridledger.founding.folder import write_new
 from simulators.grid.world import World
 from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet
+from simulators.meters.responder import Fault
 
 SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
 SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
@@ -26,6 +28,8 @@ LINE_ENDS_OBSERVED: Final = 11
 """Homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within half a volt."""
 VOLTAGE: Final = "32.7.0"
 REPEAT_S: Final = 0.5
+BROKEN: Final = Fault(exception=4)
+"""A meter whose reading is lost: it answers that it has failed."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,18 @@ class Instruments:
     """All meters of a world, and the MQTT devices beside some of them."""
 
     def __init__(
-        self, world: World, areas: Sequence[AreaMeters], devices: MqttFleet | None, placed: Sequence[PlacedDevice]
+        self,
+        world: World,
+        areas: Sequence[AreaMeters],
+        devices: MqttFleet | None,
+        placed: Sequence[PlacedDevice],
+        dropped: Dropped,
     ) -> None:
         self._world = world
         self._areas = areas
         self._devices = devices
         self._placed = placed
+        self._dropped = dropped
 
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
@@ -69,8 +79,11 @@ class Instruments:
         imported, exported = (column.tolist() for column in self._world.true_registers(boundary_index))
         powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
-        meters = self._world.meters
+        meters, boundary_s = self._world.meters, int(self._world.boundary_s[boundary_index])
         for area in self._areas:
+            for row in area.rows if self._dropped.ppm else ():
+                is_dropped = self._dropped.is_dropped(boundary_s, meters[row].meter)
+                area.fleet.set_fault(meters[row].meter, BROKEN if is_dropped else None)
             area.fleet.set_registers(
                 [imported[row] // meters[row].ratio for row in area.rows],
                 [exported[row] // meters[row].ratio for row in area.rows],
@@ -94,7 +107,9 @@ async def _repeat(devices: MqttFleet) -> None:
 
 
 @asynccontextmanager
-async def instruments_of(scene: Scene, world: World, broker: Broker | None) -> AsyncIterator[Instruments]:
+async def instruments_of(
+    scene: Scene, world: World, broker: Broker | None, dropped: Dropped
+) -> AsyncIterator[Instruments]:
     """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files."""
     placed = place_devices(world) if broker is not None else ()
     async with AsyncExitStack() as stack:
@@ -114,7 +129,7 @@ async def instruments_of(scene: Scene, world: World, broker: Broker | None) -> A
         if placed:
             devices = MqttFleet([one.device for one in placed])
             stack.push_async_callback(devices.close)
-        yield Instruments(world, areas, devices, placed)
+        yield Instruments(world, areas, devices, placed, dropped)
 
 
 def _edge_toml(

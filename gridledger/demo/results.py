@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gridcore import cbor, merkle
 from gridledger.demo.day import patiently
+from gridledger.demo.run_sums import PostingRow, RunSums, StatementRow, read_run
 from ledger.client import Client
 from simulators.grid.world import World
 
@@ -45,29 +46,6 @@ class FillRow(NamedTuple):
     price_micro_per_kwh: int
 
 
-class PostingRow(NamedTuple):
-    """What a slot's run debited and credited to one account."""
-
-    slot_start_s: int
-    account: str
-    debit_nano: int
-    credit_nano: int
-    run: str
-
-
-class StatementRow(NamedTuple):
-    """A line of a party's bill. price: "" where it has none; amount_nano: positive where the party owes ``account``."""
-
-    run: str
-    party: str
-    slot_start_s: int
-    line_kind: str
-    energy_wh: int
-    price_micro_per_kwh: int | Literal[""]
-    amount_nano: int
-    account: str
-
-
 Row = tuple[int | str, ...]
 
 
@@ -82,6 +60,14 @@ class Tables:
     statements: list[StatementRow] = field(default_factory=list)
     supplier_only_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     supplier_charge_nano: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    corrections: int = 0
+    """Correction runs, counted in each area."""
+    estimated_at_deadline: int = 0
+    """Energies of parties that initial runs estimated."""
+    estimated: int = 0
+    """Those that the last runs estimate."""
+    measured_slots: set[int] = field(default_factory=set)
+    """Slots whose initial runs estimated nothing."""
 
     def sort(self) -> None:
         """Bring every file into the order of its root."""
@@ -109,6 +95,8 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "postings.csv": PostingRow._fields,
     "statements.csv": StatementRow._fields,
 }
+INITIAL: Final = "initial"
+"""The name of a slot's first run."""
 ROOTED: Final = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 
 
@@ -120,13 +108,14 @@ async def fetch_tables(client: Client, world: World) -> Tables:
             answer = await _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
             tables.registers += [_register_row(boundary_s, entry) for entry in answer["registers"]]
     for slot_start_s in world.slot_start_s.tolist():
-        postings: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        said: dict[str, RunSums] = defaultdict(RunSums)
+        tables.measured_slots.add(slot_start_s)
         for area in world.areas:
             await _fetch_market(client, tables, area, slot_start_s)
-            await _fetch_run(client, tables, postings, area, slot_start_s)
-        tables.postings += [
-            PostingRow(slot_start_s, account, debit, credit, "initial") for account, (debit, credit) in postings.items()
-        ]
+            await _fetch_runs(client, tables, said, area, slot_start_s)
+        for run, sums in said.items():
+            tables.postings += sums.postings(slot_start_s, run)
+            tables.statements += sums.statements(slot_start_s, run)
     tables.sort()
     return tables
 
@@ -163,26 +152,21 @@ async def _fetch_market(client: Client, tables: Tables, area: str, slot_start_s:
             tables.fills.append(fill)
 
 
-async def _fetch_run(
-    client: Client, tables: Tables, postings: dict[str, list[int]], area: str, slot_start_s: int
-) -> None:
-    answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/run")
-    for posting in answer["postings"]:
-        sums = postings[posting["account"]]
-        sums[0] += posting["debit_nano"]
-        sums[1] += posting["credit_nano"]
-    for line in answer["lines"]:
-        row = StatementRow(
-            run="initial",
-            party=line["party"],
-            slot_start_s=slot_start_s,
-            line_kind=line["line_kind"],
-            energy_wh=line["energy_wh"],
-            price_micro_per_kwh="" if line["price_micro_per_kwh"] is None else line["price_micro_per_kwh"],
-            amount_nano=line["amount_nano"],
-            account=line["account"],
-        )
-        tables.statements.append(row)
+async def _fetch_runs(client: Client, tables: Tables, said: dict[str, RunSums], area: str, slot_start_s: int) -> None:
+    """What the runs of a slot say of an area, each less what the one before it said."""
+    where = f"areas/{area}/slots/{slot_start_s}"
+    runs = (await _query(client, f"{where}/runs"))["runs"]
+    before = RunSums()
+    for run in runs:
+        answer = await _query(client, f"{where}/run", run=run["run"])
+        now = read_run(answer)
+        said[run["run"]].add(now.less(before))
+        before = now
+    tables.corrections += len(runs) - 1
+    tables.estimated_at_deadline += runs[0]["estimated"]
+    tables.estimated += runs[-1]["estimated"]
+    if runs[0]["estimated"]:
+        tables.measured_slots.discard(slot_start_s)
     for party in answer["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]
         tables.supplier_charge_nano[party["party"]] += max(0, party["supplier_only_nano"])

@@ -23,10 +23,11 @@ from gridcore.sm3 import sm3
 from gridledger import __version__
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
+from gridledger.demo.dropped import Dropped
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.processes import Supervised
-from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
+from gridledger.demo.results import COLUMNS, INITIAL, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Summary, summarise, to_text
@@ -46,13 +47,22 @@ PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless."""
+    """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless.
+
+    ``drop_ppm``: of a million readings, how many are lost.
+    """
 
     out: Path
     slots: int
     households: int
     seed: int
     pages_port: int | None = None
+    drop_ppm: int = 0
+
+    @property
+    def dropped(self) -> Dropped:
+        """The readings that are lost."""
+        return Dropped(self.seed, self.drop_ppm)
 
 
 @dataclass(frozen=True)
@@ -96,13 +106,13 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     async with (
         utility as client,
         broker_of(scene) as broker,
-        instruments_of(scene, world, broker) as instruments,
+        instruments_of(scene, world, broker, plan.dropped) as instruments,
         _processes(scene, len(world.areas), broker),
     ):
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-        day = Day(world, plan.seed, scene.chain, client, scene.keys, instruments.show)
+        day = Day(world, plan.seed, scene.chain, client, scene.keys, instruments.show, plan.dropped)
         async with instruments.speaking(broker):
             await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
         audience.show_progress("collecting results")
@@ -144,10 +154,18 @@ def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected
     write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     profiles = {meter.profile for meter in world.meters}
     inputs = {"seed": plan.seed, "slots": plan.slots, "households": plan.households, "chain": scene.chain}
+    inputs |= {"drop_ppm": plan.drop_ppm} if plan.drop_ppm else {}
     manifest = _manifest(out, root=root, profiles=profiles, **inputs)
     write_new(out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     summary = summarise(
-        world, tables, height=status.height, state_root=status.state_root, root=root, wall_s=elapsed_s(), out=out
+        world,
+        tables,
+        plan.dropped,
+        height=status.height,
+        state_root=status.state_root,
+        root=root,
+        wall_s=elapsed_s(),
+        out=out,
     )
     return Outcome(summary, to_text(summary, world, tables, collected.claim), scene.pages_url)
 
@@ -202,7 +220,8 @@ def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSE
 
 async def _save_sample(client: Client, tables: Tables, world: World, out: Path) -> str:
     """Export one bill line as ``sample.evd`` with the slot's anonymous book beside it; returns what it proves, in words."""
-    rows = tables.statements
+    rows = [row for row in tables.statements if row.run == INITIAL and row.slot_start_s in tables.measured_slots]
+    rows = rows or tables.statements
     kind = next(kind for kind in PREFERRED_LINES if any(row.line_kind == kind for row in rows))
     line = max((row for row in rows if row.line_kind == kind), key=lambda row: abs(row.amount_nano))
     terms: dict[str, str | int] = {

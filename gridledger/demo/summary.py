@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gridcore.headline import Headline
+from gridledger.demo.dropped import Dropped
 from gridledger.demo.results import Tables
 from simulators.grid.world import World
 
@@ -32,10 +33,22 @@ class Summary:
     results_root: str
     wall_s: float
     out: str
+    readings_dropped: int
+    estimated_at_deadline: int
+    estimated: int
+    corrections: int
 
 
 def summarise(
-    world: World, tables: Tables, *, height: int, state_root: bytes, root: bytes, wall_s: float, out: Path
+    world: World,
+    tables: Tables,
+    dropped: Dropped,
+    *,
+    height: int,
+    state_root: bytes,
+    root: bytes,
+    wall_s: float,
+    out: Path,
 ) -> Summary:
     """Count what the tables hold."""
     sides = {order.order: order.side for order in tables.orders}
@@ -57,6 +70,14 @@ def summarise(
         results_root=root.hex(),
         wall_s=round(wall_s, 1),
         out=str(out),
+        readings_dropped=sum(
+            dropped.is_dropped(boundary_s, meter.meter)
+            for boundary_s in world.boundary_s.tolist()
+            for meter in world.meters
+        ),
+        estimated_at_deadline=tables.estimated_at_deadline,
+        estimated=tables.estimated,
+        corrections=tables.corrections,
     )
 
 
@@ -85,6 +106,7 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             f"  {compare(pays, alone)}",
             f"  {summary.slots} slots" + (f", {price:.3f} CNY per traded kWh on average" if price is not None else ""),
             f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",
+            *_estimates(summary),
             f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
@@ -96,6 +118,14 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             f"  {summary.wall_s:.0f} s; files in {summary.out}",
         ]
     )
+
+
+def _estimates(summary: Summary) -> list[str]:
+    """What was estimated, where anything was."""
+    if not summary.estimated_at_deadline:
+        return []
+    at_first = f"{summary.readings_dropped:,} readings lost: {summary.estimated_at_deadline:,} energies estimated at the deadline"
+    return [f"  {at_first}, {summary.estimated:,} in the end; {summary.corrections:,} correction runs"]
 
 
 def compare(pays_nano: int, alone_nano: int) -> str:

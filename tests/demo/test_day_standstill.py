@@ -11,6 +11,7 @@ import pytest
 from gridcore.codes import Code
 from gridcore.sm import SigningKey
 from gridledger.demo import day
+from gridledger.demo.dropped import Dropped
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.world import build_world
 
@@ -41,4 +42,4 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
         pass
 
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, 7, "chain", node, keys, show).run(lambda _: None)
+        await day.Day(world, 7, "chain", node, keys, show, Dropped(7)).run(lambda _: None)

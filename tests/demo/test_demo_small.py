@@ -52,6 +52,19 @@ def abroad(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return run_demo(out, households=HOUSEHOLDS, slots=SLOTS, surroundings=ABROAD)
 
 
+def test_with_lost_readings_every_slot_settles_and_the_summary_says_what_was_estimated(tmp_path: Path) -> None:
+    lossy = run_demo(tmp_path / "out", "--json", "--drop-ppm", "30000", households=HOUSEHOLDS, slots=SLOTS)
+    lost = lossy.json["readings_dropped"]
+    assert lossy.json["readings_missing"] == lost > 0
+    assert lossy.json["estimated_at_deadline"] >= lossy.json["estimated"] > 0
+    assert lossy.json["corrections"] > 0
+    assert lossy.json["postings_sum_nano"] == 0
+    settled = {int(row["slot_start_s"]) for row in lossy.rows("statements.csv") if row["run"] == "initial"}
+    assert len(settled) == SLOTS
+    runs = {row["run"] for row in lossy.rows("postings.csv")}
+    assert runs == {"initial", "correction-1"}
+
+
 @pytest.fixture(scope="module")
 def killed(demo: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The same seed, node and agent killed with -9 at random moments."""

@@ -13,6 +13,7 @@ from gridcore.errors import UsageError
 from gridcore.serving.ports import check_free
 from gridledger.demo import devices
 from gridledger.demo.devices import Broker, broker_of, place_devices
+from gridledger.demo.dropped import Dropped
 from gridledger.demo.instruments import LINE_ENDS_OBSERVED, instruments_of
 from gridledger.demo.scene import Scene, lay_out
 from simulators.grid.world import World, build_world
@@ -26,7 +27,7 @@ def scene_of(folder: Path, world: World) -> Scene:
 
 async def configs_of(scene: Scene, world: World, broker: Broker | None) -> list[EdgeConfig]:
     """The agents' configurations, as the agents read them."""
-    async with instruments_of(scene, world, broker):
+    async with instruments_of(scene, world, broker, Dropped(7)):
         return [load_config(scene.edge_config(number + 1), EdgeConfig) for number in range(len(world.areas))]
 
 

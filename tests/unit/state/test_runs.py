@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.codes import Code
-from gridcore.master_data import Named
+from gridcore.master_data import Listed, Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
@@ -37,13 +37,17 @@ CLOSED = ESTIMATED | FLAG_INTERPOLATED << 4
 class Homes:
     """A chain with three homes, whose slots settle when they end; meter n takes n x 100 Wh a slot."""
 
-    def __init__(self, **zone_fields: int) -> None:
+    def __init__(self, *, correction_after_s: int | None = None, final_after_s: int | None = None) -> None:
         meters = [household(number, f"p-{number}") for number in HOMES]
-        more = [
+        more: list[Listed] = [
             Named(STANDING_PROFILE, "homes", StandingProfile([0] * 96, [250] * 96)),
             Named(POINT, "P-3", Point("a-1", "household", "p-3", "homes"), 1),
         ]
-        self.world = Consortium(meters=meters, zones=[zone(metering_deadline_s=0, **zone_fields)], more=more)
+        self.world = Consortium(
+            meters=meters,
+            zones=[zone(metering_deadline_s=0, correction_after_s=correction_after_s, final_after_s=final_after_s)],
+            more=more,
+        )
         self.sender = Sender(self.world.chain, self.world.start_s, sign_cheaply)
         self.ledger = MemoryLedger(self.world.genesis)
         self.step_to(FIRST_S)
