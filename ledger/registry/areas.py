@@ -28,14 +28,15 @@ class Area:
         return self.in_force.zone
 
     @cached_property
-    def _own(self) -> Int64:
+    def own(self) -> Int64:
+        """int64[n]: every row of the zone that is the area's, ascending."""
         order, starts = self.in_force.rows_by_area
         return order[starts[self.number] : starts[self.number + 1]]
 
     @cached_property
     def rows(self) -> Int64:
         """int64[rows]: rows of the zone at whose points a meter hangs, ascending."""
-        return self._own[self.in_force.installation[self._own] >= 0]
+        return self.own[self.in_force.installation[self.own] >= 0]
 
     @cached_property
     def numbers(self) -> Int64:
@@ -45,7 +46,7 @@ class Area:
     @cached_property
     def settling(self) -> Int64:
         """int64[settling rows]: rows of the zone whose points are billed to a party, ascending."""
-        return self._own[self.in_force.party[self._own] >= 0]
+        return self.own[self.in_force.party[self.own] >= 0]
 
     def billed(self, rows: Int64) -> list[Billed]:
         """Whom some settling rows of the zone are billed to."""

@@ -6,13 +6,16 @@ from typing import Final
 
 import numpy as np
 
+from gridcore.errors import broken
+from gridcore.registry.point import POINT
 from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.client import API, CBOR_TYPE
+from ledger.contract import Billed
 from ledger.evidence import build_bundle
 from ledger.http import parameters
-from ledger.http.queries.answers import plain, settling_page
+from ledger.http.queries.answers import plain, settling_page, window
 from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
@@ -23,6 +26,7 @@ from ledger.leaves.money import join_amount
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
+from ledger.registry.bodies import open_entity
 from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows, run_words
 
 
@@ -145,15 +149,39 @@ def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64) -> Jso
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
-    """Net of each counter-account (what it has received) and of each party (what it owes), in nano; a party sees its own."""
+    """Net of each counter-account (what it has received) and of each point (what it owes), in nano; a party sees its own.
+
+    A point that is billed to nobody any more keeps its balance, and is shown with the party that it was billed to last.
+    """
     with view.reader.frozen():
         area = view.area(area_id)
-        rows, following = settling_page(area, scope.party, start)
-        owed = _owed_nano(view, area, rows)
-        received = [] if scope.party is not None else _received(view, area)
-    shown = zip(area.billed(rows), owed, strict=True)
-    balances = [{**row._asdict(), "owes_nano": owes_nano} for row, owes_nano in shown]
+        if scope.party is None:
+            owing = _owing(view, area)
+            first, end, following = window(len(owing), start)
+            rows, received = owing[first:end], _received(view, area)
+        else:
+            (rows, following), received = settling_page(area, scope.party, start), []
+        shown = zip(rows.tolist(), _owed_nano(view, area, rows), strict=True)
+        balances = [{**_billed(view, area, row)._asdict(), "owes_nano": owes_nano} for row, owes_nano in shown]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
+
+
+def _owing(view: LedgerView, area: Area) -> Int64:
+    """int64[n]: rows that are billed to a party, and those that were and have a balance, ascending."""
+    has_balance = np.array([owes_nano != 0 for owes_nano in _owed_nano(view, area, area.own)], dtype=bool)
+    return np.union1d(area.settling, area.own[has_balance])
+
+
+def _billed(view: LedgerView, area: Area, row: int) -> Billed:
+    """The party that a row is billed to, or was last, and its point."""
+    point = area.zone.points[row]
+    party = area.party_of(row)
+    if party is not None:
+        return Billed(party, point)
+    opened = open_entity(view.reader, POINT, point) or broken(f"point {point} is registered")
+    begun = [entry for entry in opened.leaf.entries if entry.from_s <= view.reader.ledger_time_s]
+    known = (opened.open(view.reader, entry).record.party for entry in reversed(begun))
+    return Billed(next((name for name in known if name is not None), ""), point)
 
 
 def _owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
