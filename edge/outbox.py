@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Final, NamedTuple, Self
 
 from edge.config import OutboxLimits
 from gridcore import cbor
@@ -47,6 +47,10 @@ CREATE TABLE batches(counter INTEGER PRIMARY KEY, id BLOB NOT NULL, boundary_s I
 """
 
 
+REFUSED_ROWS_MAX: Final = 64
+"""Rows that the ledger did not use, as an outbox keeps them for ``edge status``."""
+
+
 class OutboxError(GridError):
     """The outbox cannot take this now. Nothing in it has changed."""
 
@@ -71,10 +75,19 @@ class Seen:
     absent: tuple[tuple[str, str], ...] = ()
 
 
+class RefusedRow(NamedTuple):
+    """A reading that the ledger did not use: of the installation ``meter`` at a boundary, and the verdict's code."""
+
+    boundary_s: int
+    meter: int
+    code: int
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a gateway stands. ``previous``: id of the newest batch; ``receipt``: (height, digest) of the newest verified
-    header; ``absent``: meters still without a reading at ``last_boundary_s``; ``alarm``: why submission is halted, or "".
+    header; ``absent``: meters still without a reading at ``last_boundary_s``; ``alarm``: why submission is halted, or "";
+    ``refused``: the newest readings that the ledger did not use, at most REFUSED_ROWS_MAX, the newest boundary first.
     """
 
     gateway: str
@@ -87,6 +100,7 @@ class Progress:
     receipt: VerifiedHeader | None = None
     alarm: str = ""
     seen: Seen = Seen()
+    refused: tuple[RefusedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +224,16 @@ class Outbox:
         except sqlite3.Error as error:
             raise OutboxError(f"{self.path}: cannot be read ({error}); check the disk") from None
 
-    def acknowledge(self, counters: Sequence[int], height: int, header_digest: bytes) -> None:
-        """Delete the oldest batches, whose receipts the caller has verified; (height, digest): the newest of their headers."""
+    def acknowledge(
+        self, counters: Sequence[int], height: int, header_digest: bytes, refused: Sequence[RefusedRow] = ()
+    ) -> None:
+        """Delete the oldest batches, whose receipts the caller has verified; (height, digest): the newest of their headers.
+
+        refused: rows of these batches that the ledger did not use.
+        """
         with self._lock:
-            progress = replace(self._progress, alarm="")
+            known = sorted({*self._progress.refused, *refused}, key=lambda row: (-row.boundary_s, row.meter, row.code))
+            progress = replace(self._progress, alarm="", refused=tuple(known[:REFUSED_ROWS_MAX]))
             if progress.receipt is None or height > progress.receipt.height:
                 progress = replace(progress, receipt=VerifiedHeader(height, header_digest))
             freed: list[int] = []
@@ -427,6 +447,7 @@ def _save(connection: sqlite3.Connection, progress: Progress) -> None:
             "last_boundary_s": progress.last_boundary_s,
             "previous": progress.previous,
             "receipt": list(progress.receipt or ()),
+            "refused": [list(row) for row in progress.refused],
             "seen": [[list(pair) for pair in progress.seen.brokers], [list(pair) for pair in progress.seen.absent]],
         }
     )
@@ -442,6 +463,7 @@ def _decode_progress(state: bytes) -> Progress:
             **value,
             "absent": tuple(value["absent"]),
             "receipt": VerifiedHeader(*receipt) if receipt else None,
+            "refused": tuple(RefusedRow(*row) for row in value.get("refused", ())),
             "seen": Seen(tuple((name, state) for name, state in brokers), tuple((name, why) for name, why in absent)),
         }
     )

@@ -22,14 +22,17 @@ from typing import Protocol
 
 from edge.backoff import backoff_ms
 from edge.config import SubmitPolicy
-from edge.outbox import Outbox, OutboxError, QueuedBatch
+from edge.outbox import Outbox, OutboxError, QueuedBatch, RefusedRow
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError
 from gridcore.header import Header, Receipt, Signers, VerificationError, check_receipt
 from gridcore.logs import get_logger
+from gridcore.remedies import code_name, remedy_of
 from ledger.client import Answer, NodeRefused, NodeUnreachable
 
+METERS_SHOWN_MAX = 16
+"""Meters that a line of the log names."""
 HALTED_S = 300.0
 """A refused batch is offered again after this: what was wrong may have been mended at the ledger."""
 COPIED = "another batch stands under its counter: a copy of this outbox is or was in use. Open a new epoch: 'gridledger edge epoch'"
@@ -121,6 +124,7 @@ class Submitter:
         if not batches:
             return Outcome.ALL_DONE
         receipts: list[tuple[int, Header]] = []
+        refused: list[RefusedRow] = []
         outcome, alarm = Outcome.ALL_DONE, ""
         try:
             answers = await self._node.submit([batch.wire for batch in batches])
@@ -130,6 +134,7 @@ class Submitter:
                     outcome = Outcome.RETRY
                     break
                 receipts.append((batch.counter, header))
+                refused += _refused_rows(batch, answer)
         except NodeUnreachable as error:
             self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
             outcome = Outcome.RETRY
@@ -138,7 +143,7 @@ class Submitter:
             outcome = Outcome.RETRY
         except _HaltedError as halted:
             outcome, alarm = Outcome.HALTED, str(halted)
-        if receipts and not await self._acknowledge(receipts):
+        if receipts and not await self._acknowledge(receipts, refused):
             outcome = Outcome.RETRY
         if alarm:
             await self._raise_alarm(alarm)
@@ -181,11 +186,11 @@ class Submitter:
             raise _HaltedError(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
         return receipt.header
 
-    async def _acknowledge(self, receipts: Sequence[tuple[int, Header]]) -> bool:
+    async def _acknowledge(self, receipts: Sequence[tuple[int, Header]], refused: Sequence[RefusedRow]) -> bool:
         newest = max((header for _, header in receipts), key=lambda header: header.height)
         counters = [counter for counter, _ in receipts]
         try:
-            await asyncio.to_thread(self._outbox.acknowledge, counters, newest.height, newest.digest())
+            await asyncio.to_thread(self._outbox.acknowledge, counters, newest.height, newest.digest(), refused)
         except OutboxError as error:  # they stay, and are answered EXISTS next time
             self._say("outbox_not_written", str(error))
             return False
@@ -203,3 +208,16 @@ class Submitter:
         if self._said != event:
             _log.warning(event, reason=reason, **facts)
             self._said = event
+
+
+def _refused_rows(batch: QueuedBatch, answer: Answer) -> list[RefusedRow]:
+    """The readings of a batch that the ledger did not use; one line of the log for each code that they have."""
+    refused = [RefusedRow(batch.boundary_s, meter, code) for _, meter, code in answer.rows]
+    for code in sorted({row.code for row in refused}):
+        name = code_name(code)
+        meters = [row.meter for row in refused if row.code == code]
+        what = {"rows": len(meters), "meters": meters[:METERS_SHOWN_MAX], "to_do": remedy_of(code)}
+        _log.warning(
+            "readings_not_used", batch=batch.counter, boundary_s=batch.boundary_s, code=code, name=name, **what
+        )
+    return refused

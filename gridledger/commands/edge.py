@@ -141,6 +141,7 @@ def _status(args: argparse.Namespace) -> int:
     from edge.config import EdgeConfig
     from edge.outbox import NO_BOUNDARY, read_outbox
     from gridcore.config import load_config
+    from gridcore.remedies import code_name, remedy_of
 
     config = load_config(args.config, EdgeConfig)
     state = read_outbox(config.outbox)
@@ -166,6 +167,9 @@ def _status(args: argparse.Namespace) -> int:
         "not_observed": dict(progress.seen.absent),
         "receipt_height": height,
         "receipt_digest": digest.hex() or None,
+        "refused_rows": [
+            {**row._asdict(), "name": code_name(row.code), "to_do": remedy_of(row.code)} for row in progress.refused
+        ],
         "alarm": progress.alarm or None,
     }
     shown = result | {
@@ -173,8 +177,13 @@ def _status(args: argparse.Namespace) -> int:
             f"{row.broker} at {row.host}:{row.port} ({states.get(row.broker, 'not seen')})" for row in config.brokers
         ),
         "not_observed": ", ".join(f"{name} ({reason})" for name, reason in progress.seen.absent),
+        "refused_rows": len(progress.refused) or "",
     }
     text = [f"{key:<19} {'-' if value in (None, '') else value}" for key, value in shown.items()]
+    text += [
+        f"  installation {row.meter} at {row.boundary_s}: {code_name(row.code)}: {remedy_of(row.code)}"
+        for row in progress.refused
+    ]
     print_result(args, result, "\n".join(text))
     return 1 if progress.alarm else 0
 

@@ -62,6 +62,20 @@ CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_FIRST_VALUE: N_("does not follow from the registers at installation"),
     Code.ROW_FINAL: N_("came when the slot was final"),
 }
+CODE_REMEDIES: Final[Mapping[Code, str]] = {
+    Code.ROW_CORRECTION_CANDIDATE: N_("approve the register that is right"),
+    Code.ROW_UNKNOWN_METER: N_("register the installation"),
+    Code.ROW_GOES_BACK: N_("register the exchange or reset, or approve"),
+    Code.ROW_EXCEEDS_LIMIT: N_("approve if it is true, and register a larger limit"),
+    Code.ROW_TWICE: N_("mend the agent's configuration"),
+    Code.ROW_OTHER_GATEWAY: N_("register this gateway for the installation"),
+    Code.ROW_QUALITY: N_("mend the agent's configuration"),
+    Code.ROW_NOT_AT_BOUNDARY: N_("look at the meter's line"),
+    Code.ROW_CLOCK: N_("mend the gateway's clock; approve what was read"),
+    Code.ROW_FIRST_VALUE: N_("register the right first registers, or approve"),
+    Code.ROW_FINAL: N_("nothing: the slot is final"),
+}
+"""What the clerk does about a refused row: gridcore.remedies has the same for whoever runs the gateway."""
 
 
 class Basis(StrEnum):

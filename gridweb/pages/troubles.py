@@ -9,7 +9,16 @@ from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.day_figures import AllDays, read_day, told_time_s
 from gridweb.pages.day_tables import slot_path
-from gridweb.pages.stakes import BASIS_TITLES, CODE_TITLES, KIND_TITLES, Trouble, TroubleKind, Troubles, read_troubles
+from gridweb.pages.stakes import (
+    BASIS_TITLES,
+    CODE_REMEDIES,
+    CODE_TITLES,
+    KIND_TITLES,
+    Trouble,
+    TroubleKind,
+    Troubles,
+    read_troubles,
+)
 from gridweb.points import parse_day
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
@@ -23,6 +32,14 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Why something is an exception: a refused row by the name of its code, and three words of our own."""
 
+REMEDIES: Final[Mapping[str, str]] = {
+    **{code.name: words for code, words in CODE_REMEDIES.items()},
+    NO_VALUE: N_("wait for the reading, or approve what the meter showed"),
+    NO_REGISTER: N_("wait: a later reading corrects the slot"),
+    UNKNOWN_CODE: N_("look at the code in the documentation"),
+}
+"""What to do, by the same keys as REASONS."""
+
 COLUMNS: Final = (
     Column("what", N_("What"), words={kind.value: title for kind, title in KIND_TITLES.items()}),
     Column("stake_nano", N_("At stake"), "amount_nano"),
@@ -31,6 +48,7 @@ COLUMNS: Final = (
     Column("area", N_("Area")),
     Column("meter", N_("Meter")),
     Column("reason", N_("Reason"), words=REASONS),
+    Column("to_do", N_("What to do"), words=REMEDIES),
     Column("rows", N_("Rows"), "count"),
     Column("gateway", N_("Gateway")),
     Column("counter", N_("Batch counter"), "count"),
@@ -89,6 +107,7 @@ def _row(trouble: Trouble) -> tuple[object, ...]:
         trouble.at_s,
         trouble.area or None,
         trouble.meter or None,
+        reason_of(trouble),
         reason_of(trouble),
         trouble.rows,
         trouble.gateway or None,

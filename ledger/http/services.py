@@ -8,6 +8,7 @@ from quart import request
 
 from gridcore.codes import RETRY
 from gridcore.genesis import CLOCKS
+from gridcore.remedies import code_name, remedy_of
 from gridcore.serving.door import network_of
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
@@ -129,6 +130,7 @@ def _answer_json(outcome: Outcome) -> Json:
         "height": outcome.height,
         "waiting_for": outcome.waiting_for,
         "rows": [list(row) for row in outcome.rows],
+        "remedies": {code_name(code): remedy_of(code) for code in sorted({code for _, _, code in outcome.rows})},
         "other_history": outcome.other_history,
     }
 
@@ -147,6 +149,11 @@ _ANSWER: Final = Schema(
                 "type": "array",
                 "description": "Verdicts of rows that were not used: row, meter, code.",
                 "items": {},
+            },
+            "remedies": {
+                "type": "object",
+                "description": "What helps rows that were not used, by the name of their code.",
+                "additionalProperties": TEXT,
             },
             "other_history": {
                 "type": "boolean",

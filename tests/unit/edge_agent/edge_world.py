@@ -89,6 +89,7 @@ class FakeNode:
     simulated: bool = True
     dead: bool = False
     lose_answers: int = 0
+    refused_rows: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     refuse: dict[int, Code] = field(default_factory=dict)
     receipt_code: Code = Code.ACCEPTED
     is_of_another_history: bool = False
@@ -194,7 +195,8 @@ class FakeNode:
     def _answer_of(self, transaction: Transaction, code: Code, waiting_for: int | None = None) -> Answer:
         height = self.height if code in (Code.ACCEPTED, Code.EXISTS) else None
         is_disputed = self.is_of_another_history and "receipt" in transaction.body
-        return Answer(transaction.id, int(code), code.name, code in RETRY, height, waiting_for, (), is_disputed)
+        rows = tuple(self.refused_rows.get(transaction.identity.get("counter", 0), ()))
+        return Answer(transaction.id, int(code), code.name, code in RETRY, height, waiting_for, rows, is_disputed)
 
     def _record(self, transaction: Transaction) -> None:
         self.height += 1

@@ -9,7 +9,7 @@ import pytest
 
 import edge.parts
 from edge.config import EdgeConfig, load_device_profiles, load_profiles, profiles_digest
-from edge.outbox import Seen, lock_outbox
+from edge.outbox import RefusedRow, Seen, lock_outbox
 from firmware_profiles import DEVICES_FOLDER, FOLDER, profile_digest
 from gridcore import cbor
 from gridcore.config import load_config, read_config
@@ -240,10 +240,14 @@ def test_status_tells_depth_and_witness_and_shows_an_alarm(tmp_path: Path, capsy
     answer = json.loads(capsys.readouterr().out)
     assert (answer["outbox_batches"], answer["counter"], answer["receipt_height"]) == (2, 3, 12)
     assert (answer["oldest_boundary_s"], answer["last_boundary_s"]) == (FIRST_S + 900, FIRST_S + 1800)
+    assert answer["refused_rows"] == []
+    outbox.acknowledge([2], 13, b"\x02" * 32, [RefusedRow(FIRST_S, 7, 83)])
     outbox.note_alarm("batch 2 was refused: 47 ROWS_MISMATCH")
     outbox.close()
     assert main(["edge", "status", "--config", str(path)]) == 1
-    assert "batch 2 was refused" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "batch 2 was refused" in shown
+    assert f"installation 7 at {FIRST_S}: ROW_GOES_BACK: register the exchange or the reset" in shown
 
 
 def test_key_is_made_once_and_opens_with_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

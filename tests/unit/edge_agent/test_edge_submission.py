@@ -40,6 +40,18 @@ async def test_batches_are_deleted_after_their_receipts_were_verified(tmp_path: 
     assert node.accepted[-1].body["receipt"][0] == 5
 
 
+async def test_readings_that_the_ledger_did_not_use_are_logged_with_what_helps_and_kept(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
+    node.refused_rows = {1: [(0, 7, 83), (1, 8, 83)], 2: [(0, 7, 90)]}
+    with capture_logs() as logs:
+        assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
+    told = [(line["batch"], line["name"], line["rows"]) for line in logs if line["event"] == "readings_not_used"]
+    assert told == [(1, "ROW_GOES_BACK", 2), (2, "ROW_FIRST_VALUE", 1)]
+    assert all("register" in line["to_do"] for line in logs if line["event"] == "readings_not_used")
+    kept = [(row.meter, row.code) for row in outbox.progress.refused]
+    assert kept == [(7, 90), (7, 83), (8, 83)]
+
+
 async def test_oldest_go_first_when_there_are_more_than_one_request_takes(tmp_path: Path) -> None:
     node, outbox = FakeNode(), new_outbox(tmp_path / "o", 5)
     few = submitter(node, outbox, replace(FAST, batches_per_request=2))
