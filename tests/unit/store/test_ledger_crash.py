@@ -29,7 +29,7 @@ from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
 from tests.worlds.clocks import ManualClock
 from tests.worlds.faults import CountingFiles, Crash, CrashingFiles, FullDisk, PowerCut, UnsyncedFiles
-from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance
+from tests.worlds.feeders import FEEDERS, ON_BLOCK_TIME, START_S, batches, clock_advance
 from tests.worlds.keys import key
 from tests.worlds.ledgers import decide, open_ledger
 from tests.worlds.transactions import transaction_id
@@ -446,14 +446,13 @@ def test_a_missing_contract_is_refused(filled: Path) -> None:
         Ledger.open(filled, {}, key("operator"), ManualClock(START_S))
 
 
-def test_block_time_never_goes_back(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, clock=ManualClock(START_S + 500))
-    decide(ledger, BLOCKS[0])
-    ledger.close()
-    ledger = open_ledger(tmp_path, clock=ManualClock(START_S - 500))
-    decide(ledger, BLOCKS[1])
-    assert [ledger.header(height).time_s for height in (1, 2)] == [START_S + 500] * 2
-    ledger.close()
+def test_block_time_follows_a_clock_that_was_put_right_but_never_before_ledger_time(tmp_path: Path) -> None:
+    times_s = []
+    for clock_s in (START_S + 500, START_S + 200, START_S + 5_000, START_S + 600):
+        with closing(open_ledger(tmp_path, ON_BLOCK_TIME, clock=ManualClock(clock_s))) as ledger:
+            ledger.make_block([])
+            times_s.append(ledger.header(ledger.height).time_s - START_S)
+    assert times_s == [500, 500, 5_000, 600]
 
 
 @contextmanager
