@@ -169,7 +169,17 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "organisation": NAME,
         "trades": bool,
     },
-    "point": {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
+    "point": {
+        "area": NAME,
+        "balance_responsible_export?": NAME,
+        "balance_responsible_import?": NAME,
+        "grid_operator?": NAME,
+        "offtaker?": NAME,
+        "party?": NAME,
+        "role": re.compile("household|load|feeder"),
+        "standing_profile?": NAME,
+        "supplier?": NAME,
+    },
     "rules": {"prices": dict, "terms": dict},
     "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {

@@ -13,20 +13,32 @@ POINT_ROLES: Final = ("feeder", "household", "load")
 class Point(NamedTuple):
     """area: name, never changes; party: name, None where nobody is billed; role: one of ``POINT_ROLES``.
 
-    standing_profile: name of what is estimated where neither registers nor earlier days tell anything; None: 0.
+    standing_profile: name of what is estimated where neither registers nor earlier days tell anything; None: 0. Who
+    answers for what is not traded, names of market partners, None where nobody is named: supplier sells what is
+    imported, offtaker buys what is exported, balance_responsible_... per direction, grid_operator runs the grid.
     """
 
     area: str
     role: str
     party: str | None = None
     standing_profile: str | None = None
+    supplier: str | None = None
+    offtaker: str | None = None
+    balance_responsible_import: str | None = None
+    balance_responsible_export: str | None = None
+    grid_operator: str | None = None
 
 
+_NAMED: Final = (
+    "party", "standing_profile", "supplier", "offtaker", "balance_responsible_import", "balance_responsible_export",
+    "grid_operator",
+)  # fmt: skip
+"""Fields that may be absent."""
 POINT: Final[Entity[Point]] = Entity(
     "point",
     Shape(
         Point,
-        {"area": NAME, "party": NAME, "role": choice(*POINT_ROLES), "standing_profile": NAME},
-        optional=frozenset({"party", "standing_profile"}),
+        {"area": NAME, "role": choice(*POINT_ROLES), **dict.fromkeys(_NAMED, NAME)},
+        optional=frozenset(_NAMED),
     ),
 )

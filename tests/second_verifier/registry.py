@@ -183,9 +183,13 @@ def _party(item: Item) -> Party:
 
 
 def _point(item: Item) -> PointOfSupply:
-    fields = as_map(item, "area role", "party standing_profile")
-    if "standing_profile" in fields:
-        as_name(fields["standing_profile"])
+    named = (
+        "party standing_profile supplier offtaker balance_responsible_import balance_responsible_export grid_operator"
+    )
+    fields = as_map(item, "area role", named)
+    for key in named.split():
+        if key in fields:
+            as_name(fields[key])
     as_word(fields["role"], "household load feeder")
     return PointOfSupply(as_name(fields["area"]), as_name(fields["party"]) if "party" in fields else None)
 

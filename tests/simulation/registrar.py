@@ -166,7 +166,8 @@ class Registrar:
         slots = 86_400 // self.world.slot_s if self.rng.random() < 0.9 else 3
         day = Named(STANDING_PROFILE, "home", StandingProfile([0] * slots, [7] * slots), self.rng.choice([0, now_s]))
         meter = self.rng.choice([*self.world.meters.values()])
-        point = Point(meter.area, meter.role, meter.party, "home")
+        partners = self.rng.choice([{}, {"supplier": "north", "grid_operator": "dso"}, {"offtaker": "x y"}])
+        point = Point(meter.area, meter.role, meter.party, "home", **partners)
         return [*day.rows(), *Named(POINT, meter.point, point, self.inside(now_s)).rows()]
 
     def title(self, now_s: int) -> list[Row]:

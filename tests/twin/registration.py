@@ -53,7 +53,17 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
     ],
     "standing_profile": [{"export_wh": list, "import_wh": list}],
     "point": [
-        {"area": NAME, "party?": NAME, "role": re.compile("household|load|feeder"), "standing_profile?": NAME},
+        {
+            "area": NAME,
+            "balance_responsible_export?": NAME,
+            "balance_responsible_import?": NAME,
+            "grid_operator?": NAME,
+            "offtaker?": NAME,
+            "party?": NAME,
+            "role": re.compile("household|load|feeder"),
+            "standing_profile?": NAME,
+            "supplier?": NAME,
+        },
     ],
     "installation": [
         {

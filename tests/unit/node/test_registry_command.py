@@ -60,7 +60,8 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
             assert (await desk.submit(text, ending=ending))[1].endswith("stand already")
         status, said = await desk.run("show", "point/P-9")
         assert (status, said.splitlines()[0]) == (0, "point/P-9, row 4")
-        assert "area a-1, party p-9, role household" in said
+        assert "area a-1, balance_responsible_export north-balance, balance_responsible_import north-balance" in said
+        assert "grid_operator util, offtaker north-energy, party p-9, role household, supplier north-energy" in said
         assert (await desk.run("show", "installation"))[1].split() == ["1", "2", "3", "4", "5", "9", "101", "21", "22"]
         status, said = await desk.run("show", "rules/r", "--json")
         assert [entry["recorded_height"] for entry in json.loads(said)["entries"]] == [0, 3]

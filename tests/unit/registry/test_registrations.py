@@ -14,6 +14,8 @@ from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import Row
 from gridcore.registry.signer import SIGNER, Signer
+from gridevidence.layout import ENTITIES
+from gridevidence.verifier.shapes import conform
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
@@ -304,3 +306,13 @@ def test_what_is_dated_back_into_settled_slots_reopens_them(chain: Chain) -> Non
     assert chain.reopened(other._replace(from_s=next_s - 1)) == {"z-1": next_s - 1}
     assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S + 5)) == {"z-1": FIRST_S + 5}
     assert chain.reopened(area("a-2"), rules("r-2")) == {}, "a first row changes no slot"
+
+
+def test_a_point_names_its_market_partners_in_each_direction(chain: Chain) -> None:
+    partners = {"supplier": "north", "offtaker": "sun", "balance_responsible_import": "b-1", "grid_operator": "dso"}
+    named = Point("a-1", "feeder", **partners, balance_responsible_export="b-2")
+    assert chain.register(Named(POINT, "P-2", named, JOINS_S)) == 0
+    wrong = Named(POINT, "P-2", Point("a-1", "feeder", supplier="no name"), JOINS_S)
+    assert chain.register(wrong) == Code.REGISTRY_FORM
+    value = POINT.encode(named)
+    conform(value, ENTITIES["point"], "a point's row")
