@@ -1,0 +1,117 @@
+"""A year of one area, slot by slot, on a ledger with its files: nothing waits, the books balance, and nothing grows but the log."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ledger import tiles
+from ledger.leaves.accounts import ACCOUNTS
+from ledger.leaves.balance import BALANCE
+from ledger.leaves.money import join_amount
+from ledger.leaves.positions import POSITIONS
+from ledger.leaves.progress import PROGRESS
+from ledger.leaves.results import RESULTS
+from ledger.leaves.run import RUN
+from ledger.leaves.runs import RUNS
+from ledger.state import state
+from ledger.store.ledger import Ledger
+from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S
+from tests.worlds.ledgers import decide, open_ledger
+from tests.worlds.living_area import LivingArea
+
+ZONE = "z-1"
+SLOTS_OF_DAY = DAY_S // SLOT_S
+FULL_AFTER_DAYS = 4
+"""Until the caches hold what they may."""
+GROWTH_KIB_MAX = 6 * 1024
+"""The interpreter's own unrest, and the registry that grows with each home; the leaves of a month are many times that."""
+EVENTS = 9
+"""Each sort of change of ``LivingArea`` has happened."""
+PAGE_KIB = resource.getpagesize() // 1024
+
+
+def resident_kib() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_KIB
+
+
+def settle_what_is_due(ledger: Ledger) -> None:
+    """Blocks without transactions until nothing is left over."""
+    while ledger.work_pending:
+        ledger.make_block([])
+
+
+def live(ledger: Ledger, area: LivingArea, days: int) -> list[int]:
+    """So many days, and memory after each of them, KiB."""
+    sizes = []
+    for slot in range(days * SLOTS_OF_DAY):
+        wires = area.boundary(FIRST_S + slot * SLOT_S)
+        codes = decide(ledger, wires)
+        assert codes == [0] * len(wires), (slot, codes)
+        settle_what_is_due(ledger)
+        if slot % SLOTS_OF_DAY == SLOTS_OF_DAY - 1:
+            sizes.append(resident_kib())
+    return sizes
+
+
+def close_the_books(ledger: Ledger, area: LivingArea) -> None:
+    """Time passes without readings until every slot is settled and every correction is made."""
+    for _ in range(8):
+        assert decide(ledger, [area.sender.clock(area.sender.now_s + SLOT_S)]) == [0]
+        settle_what_is_due(ledger)
+
+
+@pytest.mark.parametrize("days", [pytest.param(31, marks=pytest.mark.slow), pytest.param(365, marks=pytest.mark.soak)])
+def test_every_slot_of_an_area_that_changes_is_settled_and_the_last_runs_are_the_books(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    monkeypatch.setattr(state, "CACHED_BYTES_MAX", 1024 * 1024)
+    monkeypatch.setattr(tiles, "CACHED_TILES_MAX", 64)
+    area = LivingArea(seed=3)
+    with closing(open_ledger(tmp_path, area.consortium)) as ledger:
+        sizes = live(ledger, area, days)
+        close_the_books(ledger, area)
+        check_nothing_waits(ledger)
+        check_last_runs_are_the_books(ledger)
+        runs = ledger.leaf_keys(RUN.prefix)
+    assert sum("/correction-" in key for key in runs) > days
+    assert len(area.events) == EVENTS, area.events
+    assert max(sizes[FULL_AFTER_DAYS:]) - sizes[FULL_AFTER_DAYS] < GROWTH_KIB_MAX, f"KiB by day: {sizes}"
+    disk = sum(path.stat().st_size for path in tmp_path.iterdir())
+    print(
+        f"{days} days, {area.readings} readings, {area.events}, {disk / area.readings:.0f} bytes a reading on the disk"
+    )
+
+
+def check_nothing_waits(ledger: Ledger) -> None:
+    """Every slot whose deadline has passed has a run; no correction and no book is left."""
+    leaves = ledger.application.state
+    progress = PROGRESS.must(leaves, ZONE)
+    assert (progress.books, progress.corrections) == ([], [])
+    assert progress.run_slot_start_s > ledger.ledger_time_s - 3 * SLOT_S
+    slots = range(FIRST_S, progress.run_slot_start_s, SLOT_S)
+    assert [slot for slot in slots if RUNS.load(leaves, slot, ZONE) is None] == []
+
+
+def check_last_runs_are_the_books(ledger: Ledger) -> None:
+    """What points owe and accounts received over all runs is what the last run of each slot alone says, to the nano."""
+    leaves = ledger.application.state
+    owed: dict[int, int] = {}
+    received: dict[str, int] = {}
+    for slot in range(FIRST_S, PROGRESS.must(leaves, ZONE).run_slot_start_s, SLOT_S):
+        run = RUNS.must(leaves, slot, ZONE).last
+        assert RUN.must(leaves, slot, ZONE, run).slot_start_s == slot
+        for row, nano in enumerate(POSITIONS.must(leaves, slot, ZONE, run, 0).columns["pays_nano"].tolist()):
+            owed[row] = owed.get(row, 0) + nano
+        for account, money in RESULTS.must(leaves, slot, ZONE, run, 0).received.items():
+            received[account] = received.get(account, 0) + join_amount(int(money.units[0]), int(money.nano[0]))
+    accounts = ACCOUNTS.must(leaves, ZONE, 0)
+    booked = {name: join_amount(int(units[0]), int(accounts.nano[name][0])) for name, units in accounts.units.items()}
+    assert {**dict.fromkeys(received, 0), **booked} == received
+    assert BALANCE.must(leaves, ZONE, 0).owes_nano() == [owed[row] for row in sorted(owed)]
+    assert sum(owed.values()) == sum(received.values())
