@@ -27,9 +27,9 @@ HISTORY: Final = "history"
 BLOCKS: Final = "blocks"
 """What a node makes, unless something holds it up."""
 STALLS: Final = {
-    "disk": N_("the disk takes no writes, or has no more than its reserve"),
-    "block": N_("a block has been in the making for over a minute"),
-    "clock": N_("ledger time stands, the clock of the node is too far ahead of it"),
+    "disk": "the disk takes no writes, or has no more than its reserve",
+    "block": "a block has been in the making for over a minute",
+    "clock": "ledger time stands, the clock of the node is too far ahead of it",
 }
 """What holds a node up, by its word for it."""
 SHORTAGES: Final = {"calendar": N_("a calendar"), "disk": N_("the disk of the ledger node")}
@@ -75,15 +75,14 @@ async def condition_table(source: Source) -> Table:
 
 
 def _alarms(status: NodeStatus) -> list[tuple[str, str, int | None, str | None]]:
-    """What the node itself says is wrong, or will be within a month."""
+    """What the node itself says is wrong, or will be within a month; reasons as those of outages, in one language."""
     rows: list[tuple[str, str, int | None, str | None]] = []
     if status.disputed_by:
-        said = _("%(gateways)s gateways hold receipts of another history") % {"gateways": status.disputed_by}
-        rows.append((HISTORY, "disputed", None, said))
+        rows.append((HISTORY, "disputed", None, f"{status.disputed_by} gateways hold receipts of another history"))
     if status.stall:
-        rows.append((BLOCKS, "stands_still", None, _(STALLS.get(status.stall, status.stall))))
+        rows.append((BLOCKS, "stands_still", None, STALLS.get(status.stall, status.stall)))
     for shortage in status.shortages:
-        said = _("%(subject)s: %(days)s days left") % {"subject": shortage.subject or "-", "days": shortage.days_left}
+        said = f"{shortage.subject}: {shortage.days_left} days left".removeprefix(": ")
         rows.append((shortage.kind, "runs_out", None, said))
     return rows
 
