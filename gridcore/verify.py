@@ -201,6 +201,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
+    "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
     "zone": OPENED,
@@ -917,6 +918,13 @@ class Piece(NamedTuple):
         return self.end_installation or self.installation
 
 
+class Sibling(NamedTuple):
+    """Another point of the party, and its position."""
+
+    point: Opened
+    position: Row
+
+
 class Enrolled(NamedTuple):
     """The transaction that enrolled a key, and the rows root that the path of the key's row leads to."""
 
@@ -976,6 +984,7 @@ class Bundle(NamedTuple):
     rules: Opened
     run: Leaf
     runs: Leaf
+    siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
 
@@ -1031,9 +1040,11 @@ def read_bundle(data: bytes) -> Bundle:
         position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
         run=read_leaf(parts["run"], "the run", RUN),
         runs=read_leaf(parts["runs"], "the runs", RUNS),
+        siblings=tuple(_read_sibling(part) for part in parts.get("siblings", ())),
     )
     _hold_pieces(bundle.pieces)
     hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    hold(bool(bundle.orders) or not bundle.siblings, "other points of the party stand beside orders only")
     return bundle
 
 
@@ -1054,6 +1065,11 @@ def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Pl
 def _read_clearing(part: Mapping[str, Any]) -> Clearing:
     row = read_row(part["area"], "the cleared area", CLEARED_ROW)
     return Clearing(read_leaf(part, "the clearing", CLEARING), row)
+
+
+def _read_sibling(part: Mapping[str, Any]) -> Sibling:
+    position = read_headed_row(part["position"], "another position", POSITION_HEAD)
+    return Sibling(read_opened(part["point"], "another point"), position)
 
 
 def _read_handover(part: Mapping[str, Any]) -> HandOver:
@@ -1461,6 +1477,7 @@ class Examination:
         self.start_s: int = self.run["slot_start_s"]
         self.end_s: int = self.start_s + bundle.chain.value["slot_s"]
         self.position: PositionRow = unpack_position(bundle.position.row)
+        self.siblings: list[PositionRow] = [unpack_position(one.position.row) for one in bundle.siblings]
         self.area: AreaRow = unpack_area(bundle.area_result.row)
         self.cleared = (
             ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None
@@ -1630,6 +1647,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     _check_pieces(of)
     _check_gateways(of)
@@ -1642,6 +1660,16 @@ def check_registry(of: Examination) -> str:
 
 def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
+
+
+def _check_siblings(of: Examination) -> None:
+    """Other points of the party in force in the slot, each once, ascending by name."""
+    names = [one.point.entity.name.encode() for one in of.bundle.siblings]
+    hold(names == sorted(set(names)), "the other points of the party do not ascend")
+    hold(of.bundle.point.entity.name.encode() not in names, "the point stands among the other points of its party")
+    for one in of.bundle.siblings:
+        _hold_in_force(of, one.point, "point", of.start_s)
+        same("area and party of another point", _owner(one.point), _owner(of.bundle.point))
 
 
 def hold_entity(of: Examination, entity: Entity) -> None:
@@ -1748,11 +1776,15 @@ def check_position(of: Examination) -> str:
     hold(bundle.position.root == of.run["rows_root"], "the position is not a row of the run")
     hold(bundle.area_result.root == of.run["areas_root"], "the area's row is not one of the run")
     same("the row of the position", of.position.row, bundle.point.entity.number)
+    for one, position in zip(bundle.siblings, of.siblings, strict=True):
+        hold(one.position.root == of.run["rows_root"], "another position is not a row of the run")
+        same("the row of another position", position.row, one.point.entity.number)
     same("the number of the area row", of.area.area, bundle.area.entity.number)
     hold(of.area.rules == bundle.rules.row.digest, "the area was settled by other rules than these")
     contract = of.known_contract()
     widths = len(of.position.columns), len(of.area.columns)
     same("columns of the rows", widths, (len(contract.position_columns), len(contract.area_columns)))
+    hold(all(len(one.columns) == widths[0] for one in of.siblings), "another position has other columns")
     of.facts.update(import_wh=of.position.import_wh, export_wh=of.position.export_wh)
     return f"The position of point {bundle.point.entity.name} is row {of.position.row} of the run."
 
@@ -1874,13 +1906,36 @@ def check_orders(of: Examination) -> str:
     fills = [_check_order(of, order) for order in orders]
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
-    volume_wh = of.cleared.volume_wh if of.cleared is not None else 0
+    volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)
     for side, column in enumerate(("bought_wh", "sold_wh")):
         filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
-        same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
+        place = contract.position_columns.index(column)
+        weights = [(one.import_wh, one.export_wh)[side] for one in points]
+        hold(min(weights) >= 0, "an energy is below 0")
+        shown = [one.columns[place] for one in points]
+        same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
     return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+
+
+def _points(of: Examination) -> list[PositionRow]:
+    """The positions of all points of the party, ascending by the bytes of the points' names."""
+    names = [of.bundle.point.entity.name, *(one.point.entity.name for one in of.bundle.siblings)]
+    positions = zip(names, (of.position, *of.siblings), strict=True)
+    return [position for _, position in sorted(positions, key=lambda one: one[0].encode())]
+
+
+def _deal(total: int, weights: list[int]) -> list[int]:
+    """The shares of a total by weight, largest remainders first; without any weight all to the first."""
+    if not any(weights):
+        return [total, *(0 for _ in weights[1:])]
+    products = [total * weight for weight in weights]
+    shares = [product // sum(weights) for product in products]
+    by_rest = sorted(range(len(weights)), key=lambda at: -(products[at] % sum(weights)))
+    for at in by_rest[: total - sum(shares)]:
+        shares[at] += 1
+    return shares
 
 
 def _check_order(of: Examination, order: Order) -> Fill:

@@ -135,6 +135,11 @@ class _Assembly:
         }
         if point.cleared_area is not None:
             parts["clearing"] = {"area": _row_part(point.cleared_area), **self._state(f"clearing/{slot}")}
+        if point.siblings:
+            parts["siblings"] = [
+                {"point": self._opened(f"point/{one.point}", start_s), "position": _row_part(one.position)}
+                for one in point.siblings
+            ]
         return {**parts, "keys": self._keys()}
 
     def _state(self, key: str) -> Proof:

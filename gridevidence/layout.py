@@ -82,6 +82,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
+    "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
     "zone": OPENED,

@@ -176,6 +176,14 @@ class HandOver:
 
 
 @dataclass(frozen=True)
+class Sibling:
+    """Another point of the party that settled in the slot. position: under the run's rows_root."""
+
+    point: str
+    position: RowProof
+
+
+@dataclass(frozen=True)
 class SettledPoint:
     """What one point was billed in one slot by one run, and what that rests on."""
 
@@ -200,6 +208,8 @@ class SettledPoint:
     """Every order of the party that was filled, ascending by counter as a number."""
     cleared_area: RowProof | None
     """Under the clearing's areas_root; None where ``orders`` is empty."""
+    siblings: Sequence[Sibling] = ()
+    """The other points of the party, ascending by the bytes of their names; none where ``orders`` is empty."""
 
 
 class EvidenceLedger(Protocol):

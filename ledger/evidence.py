@@ -27,6 +27,7 @@ from gridevidence.sources import (
     RowProof,
     SaltedRows,
     SettledPoint,
+    Sibling,
 )
 from ledger.contract import Contract
 from ledger.evidence_ledger import ReaderEvidence, recorded
@@ -150,8 +151,6 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
     party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
     registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
     orders = _orders(reader, area, slot_start_s, party)
-    if orders and len(area.settling_rows_of(party)) > 1:
-        raise EvidenceError(f"party {party!r}: this version proves no trades of a party with several points")
     return SettledPoint(
         zone=zone.name,
         area=area.id,
@@ -168,6 +167,7 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         area_result=_area_result(reader, contract, leaf, area.number),
         orders=orders,
         cleared_area=_cleared_area(reader, area, slot_start_s) if orders else None,
+        siblings=_siblings(reader, contract, area, leaf, row) if orders else (),
     )
 
 
@@ -186,6 +186,12 @@ def _position(reader: LedgerReader, contract: Contract, leaf: RunLeaf, row: int)
         chunk_roots=[part.root for part in parts],
     )
     return rows.proof(at, leaf.rows_root, "position")
+
+
+def _siblings(reader: LedgerReader, contract: Contract, area: Area, leaf: RunLeaf, row: int) -> list[Sibling]:
+    """The other points of the party of a row, among which its fills were dealt."""
+    others = [one for one in area.settling_rows_of(area.party_of(row) or "").tolist() if one != row]
+    return [Sibling(area.zone.points[one], _position(reader, contract, leaf, one)) for one in others]
 
 
 def _area_result(reader: LedgerReader, contract: Contract, leaf: RunLeaf, number: int) -> RowProof:

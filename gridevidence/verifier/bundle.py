@@ -77,6 +77,13 @@ class Piece(NamedTuple):
         return self.end_installation or self.installation
 
 
+class Sibling(NamedTuple):
+    """Another point of the party, and its position."""
+
+    point: Opened
+    position: Row
+
+
 class Enrolled(NamedTuple):
     """The transaction that enrolled a key, and the rows root that the path of the key's row leads to."""
 
@@ -136,6 +143,7 @@ class Bundle(NamedTuple):
     rules: Opened
     run: Leaf
     runs: Leaf
+    siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
 
@@ -191,9 +199,11 @@ def read_bundle(data: bytes) -> Bundle:
         position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
         run=read_leaf(parts["run"], "the run", RUN),
         runs=read_leaf(parts["runs"], "the runs", RUNS),
+        siblings=tuple(_read_sibling(part) for part in parts.get("siblings", ())),
     )
     _hold_pieces(bundle.pieces)
     hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    hold(bool(bundle.orders) or not bundle.siblings, "other points of the party stand beside orders only")
     return bundle
 
 
@@ -214,6 +224,11 @@ def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Pl
 def _read_clearing(part: Mapping[str, Any]) -> Clearing:
     row = read_row(part["area"], "the cleared area", CLEARED_ROW)
     return Clearing(read_leaf(part, "the clearing", CLEARING), row)
+
+
+def _read_sibling(part: Mapping[str, Any]) -> Sibling:
+    position = read_headed_row(part["position"], "another position", POSITION_HEAD)
+    return Sibling(read_opened(part["point"], "another point"), position)
 
 
 def _read_handover(part: Mapping[str, Any]) -> HandOver:

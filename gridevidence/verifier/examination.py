@@ -44,6 +44,7 @@ class Examination:
         self.start_s: int = self.run["slot_start_s"]
         self.end_s: int = self.start_s + bundle.chain.value["slot_s"]
         self.position: PositionRow = unpack_position(bundle.position.row)
+        self.siblings: list[PositionRow] = [unpack_position(one.position.row) for one in bundle.siblings]
         self.area: AreaRow = unpack_area(bundle.area_result.row)
         self.cleared = (
             ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None

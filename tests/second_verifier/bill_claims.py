@@ -1,12 +1,14 @@
 """Claims 5 to 9: the bill's lines, the energy, the readings, the orders and the clearing."""
 
+from fractions import Fraction
+
 from tests.second_verifier.auction import BUY, SELL
 from tests.second_verifier.case import Case, LieError, require, value_of
 from tests.second_verifier.contracts import DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
 from tests.second_verifier.proofs import Order, Reading
 from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Registers
-from tests.second_verifier.rows import Cleared, Fill
+from tests.second_verifier.rows import Cleared, Fill, Position
 
 _DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 _INTERPOLATED = 0x20
@@ -129,10 +131,35 @@ def check_orders(case: Case) -> None:
             _check_order(case, order, fill, case.cleared)
     counters = [order.counter for order in case.bundle.orders]
     require(counters == sorted(set(counters)), "the orders' counters do not ascend")
-    for side, traded in zip((BUY, SELL), case.position.columns[:2], strict=True):
+    points = _points_of_party(case)
+    for side in (BUY, SELL):
         filled = sum(fill.filled_wh for fill in case.fills if fill.side == side)
-        require(filled == traded, "the fills are not what the position bought and sold")
+        weights = [point.energies[side] for point in points]
+        require(min(weights) >= 0, "an energy below 0")
+        traded = [point.columns[side] for point in points]
+        require(_shares(filled, weights) == traded, "the fills are not what the positions bought and sold")
         require(filled <= volume_wh, "more was filled than the volume")
+
+
+def _points_of_party(case: Case) -> list[Position]:
+    """The positions of all its points, by the bytes of their names."""
+    named = {case.bundle.point.entity.name: case.position}
+    for sibling, position in zip(case.bundle.siblings, case.siblings, strict=True):
+        named[sibling.point.entity.name] = position
+    return [named[name] for name in sorted(named, key=str.encode)]
+
+
+def _shares(total: int, weights: list[int]) -> list[int]:
+    """docs/spec/state.md, "Settle": floors, then 1 Wh each by the largest remainders."""
+    whole = sum(weights)
+    if whole == 0:
+        return [total] + [0] * (len(weights) - 1)
+    exact = [Fraction(total * weight, whole) for weight in weights]
+    shares = [share.numerator // share.denominator for share in exact]
+    left = total - sum(shares)
+    for place in sorted(range(len(weights)), key=lambda i: (shares[i] - exact[i], i))[:left]:
+        shares[place] += 1
+    return shares
 
 
 def check_clearing(case: Case) -> None:

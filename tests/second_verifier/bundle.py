@@ -69,6 +69,21 @@ def _pieces(item: Item) -> tuple[Piece, ...]:
 
 
 @dataclass(frozen=True)
+class Sibling:
+    """Another point of the party."""
+
+    point: Opened
+    position: RowProof
+
+
+def _sibling(item: Item) -> Sibling:
+    fields = as_map(item, "point position")
+    position = as_row_proof(fields["position"])
+    read_position(position.row)
+    return Sibling(as_opened(fields["point"]), position)
+
+
+@dataclass(frozen=True)
 class KeyEntry:
     row: RegistryRow
     genesis: Entity | None
@@ -165,6 +180,7 @@ class Bundle:
     rules: Opened
     run: Run
     runs: Runs
+    siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
 
@@ -203,10 +219,12 @@ def read_bundle(data: bytes) -> Bundle:
         raise MalformedError("no evidence bundle")
     if as_int(item.get("version", ""), -(2**64), 2**64) != 2:
         raise OtherVersionError
-    fields = as_map(item, _KEYS, "certified clearing")
+    fields = as_map(item, _KEYS, "certified clearing siblings")
     orders = tuple(as_order(order) for order in as_array(fields["orders"], 0, 16))
     if ("clearing" in fields) != bool(orders):
         raise MalformedError("a clearing without orders, or orders without one")
+    if "siblings" in fields and not orders:
+        raise MalformedError("siblings without orders")
     position, area_result = as_row_proof(fields["position"]), as_row_proof(fields["area_result"])
     read_position(position.row)
     read_area_result(area_result.row)
@@ -230,6 +248,7 @@ def read_bundle(data: bytes) -> Bundle:
         rules=as_opened(fields["rules"]),
         run=as_run(fields["run"]),
         runs=as_runs(fields["runs"]),
+        siblings=tuple(_sibling(one) for one in as_array(fields["siblings"], 1, 15)) if "siblings" in fields else (),
         zone=as_opened(fields["zone"]),
         zone_contract=as_opened(fields["zone_contract"]),
     )

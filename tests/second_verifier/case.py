@@ -55,6 +55,10 @@ class Case:
         return read_position(self.bundle.position.row)
 
     @cached_property
+    def siblings(self) -> list[Position]:
+        return [read_position(one.position.row) for one in self.bundle.siblings]
+
+    @cached_property
     def area_result(self) -> AreaResult:
         return read_area_result(self.bundle.area_result.row)
 

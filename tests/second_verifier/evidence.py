@@ -76,7 +76,17 @@ class _Assembler:
         if self.told.story.contract == MID_MARKET:
             return {"orders": []}
         leaf = self.chain.state_proof(f"clearing/{START_S}/z1", HEADER)
-        return {"clearing": {"area": self.told.cleared.place(0).proof, **leaf}, "orders": [self.order()]}
+        return {
+            "clearing": {"area": self.told.cleared.place(0).proof, **leaf},
+            "orders": [self.order()],
+            **self.siblings(),
+        }
+
+    def siblings(self) -> Map:
+        """The other point, where h1 has one."""
+        if self.told.story.sibling is None:
+            return {}
+        return {"siblings": [{"point": self.opened("point/p3"), "position": self.told.positions.place(2).proof}]}
 
     def keys(self) -> list[Item]:
         story = self.told.story

@@ -108,6 +108,8 @@ class Story:
     batch_signer: str = "gw1"
     position: PositionFacts = POSITION
     neighbour: PositionFacts = NEIGHBOUR
+    sibling: PositionFacts | None = None  # of another point of h1
+    sibling_party: str = "h1"
     area_columns: tuple[int, ...] = ()
     contract: str = AUCTION
     settled_area: int = 0
@@ -211,6 +213,8 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("installation/2", 0, _installation(story, "M-2", "p2")),
         ("signer/h2", 0, _signer("h2", "operator", "prosumer")),
     ]
+    if story.sibling is not None:
+        rows.append(("point/p3", 0, {"area": "a1", "party": story.sibling_party, "role": "household"}))
     if story.removed_s is not None and story.next_meter_s is not None:
         removed: Item = {"final_registers": [50_400, 0], "point": "p1", "removed": True}
         rows.append(("installation/1", story.removed_s, removed))
@@ -232,6 +236,7 @@ _BESIDE: dict[str, dict[str, Item]] = {
     "party/h2": {"number": 1},
     "point/p1": {"row": 0},
     "point/p2": {"row": 1},
+    "point/p3": {"row": 2},
 }
 
 
@@ -254,6 +259,12 @@ RESET = Story(
     position=POSITION._replace(end_import=700),
 )
 """The meter stays, and its registers begin again from 100."""
+# The 600 Wh that h1 bought are dealt to two points by 1,000 and 500 Wh of import: 400 and 200. The first owes 400 x 100,000 and
+# 600 x 300,000 for energy, 400 x 20,000 and 600 x 60,000 for network, 1,000 x 10,000 levy.
+SEVERAL = Story(
+    position=POSITION._replace(columns=(400, 0, 274_000_000, 370_000_000)),
+    sibling=PositionFacts(2, 0, 0, 500, 0, 0, 500, 0, (200, 0, 137_000_000, 185_000_000)),
+)
 # The community's surplus is 800 Wh of h2, its deficit 1,000 Wh of h1. h1 owes 800 x 175,000 + 200 x 300,000 for energy,
 # 800 x 20,000 + 200 x 60,000 + 1,000 x 10,000 for network and levy.
 SHARED = Story(

@@ -1,5 +1,7 @@
 """Claims 2 to 4: the header, the registry and the position."""
 
+from itertools import pairwise
+
 from tests.second_verifier.case import Case, LieError, UnsureError, require, value_of
 from tests.second_verifier.registry import Area, Ended, Gateway, Installation, Opened, Party, PointOfSupply, Rules, Zone
 from tests.second_verifier.trees import RIGHT, fold, leaf_hash
@@ -85,6 +87,19 @@ def _check_owners(case: Case) -> None:
     require(value_of(bundle.party, Party).area == bundle.area.entity.name, "the party is of another area")
 
 
+def _check_siblings(case: Case) -> None:
+    """Other points of the same party and area, in order, the bundle's own not among them."""
+    bundle, run = case.bundle, case.bundle.run
+    names = [one.point.entity.name.encode() for one in bundle.siblings]
+    require(all(a < b for a, b in pairwise(names)), "the siblings do not ascend")
+    require(bundle.point.entity.name.encode() not in names, "the point is its own sibling")
+    for one in bundle.siblings:
+        require_in_force(case, one.point, "point", run.slot_start_s, run.as_of_height)
+        point = value_of(one.point, PointOfSupply)
+        require(point.area == bundle.area.entity.name, "a sibling of another area")
+        require(point.party == bundle.party.entity.name, "a sibling of another party")
+
+
 def _check_pieces(case: Case) -> None:
     """Each piece's entries, and that the end of one and the next one follow one another inside the slot."""
     as_of, since_s = case.bundle.run.as_of_height, case.slot_start_s
@@ -159,6 +174,7 @@ def check_registry(case: Case) -> None:
     """Claim 3."""
     _check_zone(case)
     _check_owners(case)
+    _check_siblings(case)
     _check_pieces(case)
     _check_gateways(case)
 
@@ -169,9 +185,14 @@ def check_position(case: Case) -> None:
     require(bundle.position.root == run.rows_root, "the position does not lie under the run's rows")
     require(bundle.area_result.root == run.areas_root, "the area row does not lie under the run's areas")
     require(case.position.row == bundle.point.entity.number, "the position is another point's")
+    for one, position in zip(bundle.siblings, case.siblings, strict=True):
+        require(one.position.root == run.rows_root, "a sibling's position does not lie under the run's rows")
+        require(position.row == one.point.entity.number, "a sibling's position is another point's")
     require(case.area_result.number == bundle.area.entity.number, "the area row is another area's")
     require(case.area_result.rules == bundle.rules.row.digest, "the run settled by other rules")
     if case.contract is None:
         raise UnsureError(f"the contract {run.contract} is unknown")
     require(len(case.position.columns) == case.contract.position_columns, "the position has not the contract's columns")
+    same = all(len(one.columns) == case.contract.position_columns for one in case.siblings)
+    require(same, "a sibling's position has not the contract's columns")
     require(len(case.area_result.columns) == case.contract.area_columns, "the area row has not the contract's columns")

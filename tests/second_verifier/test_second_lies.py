@@ -14,6 +14,7 @@ from tests.second_verifier.story import (
     EXCHANGE,
     POSITION,
     RESET,
+    SEVERAL,
     SHARED,
     START,
     START_S,
@@ -69,6 +70,7 @@ ROLLED = replace(
         pytest.param(EXCHANGE, id="a meter exchanged inside the slot"),
         pytest.param(RESET, id="a meter whose registers begin again inside the slot"),
         pytest.param(SHARED, id="a community without orders"),
+        pytest.param(SEVERAL, id="a party with two points"),
     ],
 )
 def test_honest_evidence_is_verified(story: Story) -> None:
@@ -122,6 +124,22 @@ LIES: list[tuple[str, str, Story]] = [
     ("an end reading of the slot's start", "readings", replace(HONEST, end=END._replace(boundary_s=START_S))),
     ("a start reading of the slot's end", "readings", replace(HONEST, start=START._replace(boundary_s=END_S))),
     ("a reading too far from its boundary", "readings", replace(HONEST, end=END._replace(offset_ms=450_001))),
+    (
+        "a share of a watt-hour too much",
+        "orders",
+        replace(
+            SEVERAL,
+            position=POSITION._replace(columns=(401, 0, 273_760_000, 370_000_000)),
+            sibling=SEVERAL.sibling and SEVERAL.sibling._replace(columns=(199, 0, 0, 0)),
+        ),
+    ),
+    ("a point that is not shown", "orders", replace(HONEST, position=SEVERAL.position)),
+    ("another point that is another party's", "registry", replace(SEVERAL, sibling_party="h2")),
+    (
+        "another point's row",
+        "position",
+        replace(SEVERAL, sibling=SEVERAL.sibling and SEVERAL.sibling._replace(row=1)),
+    ),
     ("a reading by a clock that is off", "readings", replace(HONEST, end=END._replace(clock_offset_ms=-449_921))),
     ("a reading by no clock to trust", "readings", replace(HONEST, end=END._replace(clock_state="unsynced"))),
     ("a reading of another meter", "readings", replace(HONEST, start=START._replace(meter=2))),

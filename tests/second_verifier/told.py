@@ -228,7 +228,8 @@ class Told:
         story = self.story
         chunk_seeds: list[list[Item]] = [[sm3(bytes(32) + rows.seed)] for rows in self.readings]
         seed_r = sm3(encode(["result-seed/2", START_S, "z1", "initial", chunk_seeds[0], chunk_seeds[1]]))
-        positions = Rows(seed_r, (_position_row(story.position), _position_row(story.neighbour)))
+        facts = [story.position, story.neighbour, *([] if story.sibling is None else [story.sibling])]
+        positions = Rows(seed_r, tuple(_position_row(one) for one in facts))
         area_row = u32(story.settled_area) + self._digest(story.settled_rules) + i64(*story.area_columns)
         area_results = Rows(sm3(seed_r + b"areas"), (area_row,))
         run: Item = {
@@ -237,8 +238,8 @@ class Told:
             "as_of_height": story.as_of_height,
             "contract": story.contract,
             "contract_pin": sm3(b"the contract's code"),
-            "points": 2,
-            "rows": 2,
+            "points": len(facts),
+            "rows": len(facts),
             "rows_root": positions.root,
             "run": "initial",
             "slot_start_s": START_S,

@@ -11,6 +11,7 @@ from gridevidence.verifier.bundle import Bundle, Order, Reading
 from gridevidence.verifier.claims.state import reading_gateways
 from gridevidence.verifier.contract import supplier_only_nano
 from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.records import PositionRow
 from gridevidence.verifier.shapes import conform
 
 MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
@@ -126,13 +127,36 @@ def check_orders(of: Examination) -> str:
     fills = [_check_order(of, order) for order in orders]
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
-    volume_wh = of.cleared.volume_wh if of.cleared is not None else 0
+    volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)
     for side, column in enumerate(("bought_wh", "sold_wh")):
         filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
-        same(f"the sum of the fills, {column}", filled_wh, of.settled().columns[column])
+        place = contract.position_columns.index(column)
+        weights = [(one.import_wh, one.export_wh)[side] for one in points]
+        hold(min(weights) >= 0, "an energy is below 0")
+        shown = [one.columns[place] for one in points]
+        same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
     return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+
+
+def _points(of: Examination) -> list[PositionRow]:
+    """The positions of all points of the party, ascending by the bytes of the points' names."""
+    names = [of.bundle.point.entity.name, *(one.point.entity.name for one in of.bundle.siblings)]
+    positions = zip(names, (of.position, *of.siblings), strict=True)
+    return [position for _, position in sorted(positions, key=lambda one: one[0].encode())]
+
+
+def _deal(total: int, weights: list[int]) -> list[int]:
+    """The shares of a total by weight, largest remainders first; without any weight all to the first."""
+    if not any(weights):
+        return [total, *(0 for _ in weights[1:])]
+    products = [total * weight for weight in weights]
+    shares = [product // sum(weights) for product in products]
+    by_rest = sorted(range(len(weights)), key=lambda at: -(products[at] % sum(weights)))
+    for at in by_rest[: total - sum(shares)]:
+        shares[at] += 1
+    return shares
 
 
 def _check_order(of: Examination, order: Order) -> Fill:

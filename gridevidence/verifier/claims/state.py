@@ -54,6 +54,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     _check_pieces(of)
     _check_gateways(of)
@@ -66,6 +67,16 @@ def check_registry(of: Examination) -> str:
 
 def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
+
+
+def _check_siblings(of: Examination) -> None:
+    """Other points of the party in force in the slot, each once, ascending by name."""
+    names = [one.point.entity.name.encode() for one in of.bundle.siblings]
+    hold(names == sorted(set(names)), "the other points of the party do not ascend")
+    hold(of.bundle.point.entity.name.encode() not in names, "the point stands among the other points of its party")
+    for one in of.bundle.siblings:
+        _hold_in_force(of, one.point, "point", of.start_s)
+        same("area and party of another point", _owner(one.point), _owner(of.bundle.point))
 
 
 def hold_entity(of: Examination, entity: Entity) -> None:
@@ -172,10 +183,14 @@ def check_position(of: Examination) -> str:
     hold(bundle.position.root == of.run["rows_root"], "the position is not a row of the run")
     hold(bundle.area_result.root == of.run["areas_root"], "the area's row is not one of the run")
     same("the row of the position", of.position.row, bundle.point.entity.number)
+    for one, position in zip(bundle.siblings, of.siblings, strict=True):
+        hold(one.position.root == of.run["rows_root"], "another position is not a row of the run")
+        same("the row of another position", position.row, one.point.entity.number)
     same("the number of the area row", of.area.area, bundle.area.entity.number)
     hold(of.area.rules == bundle.rules.row.digest, "the area was settled by other rules than these")
     contract = of.known_contract()
     widths = len(of.position.columns), len(of.area.columns)
     same("columns of the rows", widths, (len(contract.position_columns), len(contract.area_columns)))
+    hold(all(len(one.columns) == widths[0] for one in of.siblings), "another position has other columns")
     of.facts.update(import_wh=of.position.import_wh, export_wh=of.position.export_wh)
     return f"The position of point {bundle.point.entity.name} is row {of.position.row} of the run."

@@ -29,6 +29,7 @@ from tests.second_verifier.story import (
     OLD_SIGNERS,
     POSITION,
     RESET,
+    SEVERAL,
     SHARED,
     START,
     Story,
@@ -50,6 +51,7 @@ STORIES: Final = {
     "a meter exchanged inside the slot": EXCHANGE,
     "a meter whose registers begin again inside the slot": RESET,
     "a community without orders": SHARED,
+    "a party with two points": SEVERAL,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),
