@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -74,11 +76,12 @@ class Neighbours:
     registers: tuple[Int64, Int64]
     is_stated: Bools
 
-    def or_else(self, other: Neighbours) -> Neighbours:
-        """``other`` where there is nothing."""
+    def or_else(self, find_other: Callable[[], Neighbours]) -> Neighbours:
+        """What ``find_other`` finds where there is nothing; not called where there is something everywhere."""
         is_none = self.slots == 0
         if not is_none.any():
             return self
+        other = find_other()
         return Neighbours(
             np.where(is_none, other.slots, self.slots),
             (
@@ -91,7 +94,7 @@ class Neighbours:
 
 def judge_rows(draft: Draft, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose boundary is later than its point's latest (or that has none yet)."""
-    before = _latest(draft, rows).or_else(_first(draft, rows))
+    before = _latest(draft, rows).or_else(partial(_first, draft, rows))
     after = _final(draft, rows) if (rows.spans.until_s != NEVER_S).any() else None
     return _judge(rows, before, after)
 
@@ -99,9 +102,9 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
 def judge_late_rows(draft: Draft, place: Place, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose point already has a later boundary."""
     near = (neighbours(draft, place, rows.boundary_s, direction, rows.spans) for direction in (-1, +1))
-    before = next(near).or_else(_first(draft, rows))
+    before = next(near).or_else(partial(_first, draft, rows))
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
-    after = next(near).or_else(_latest(draft, rows)).or_else(_final(draft, rows))
+    after = next(near).or_else(partial(_latest, draft, rows)).or_else(partial(_final, draft, rows))
     return _judge(rows, before, after)
 
 
@@ -113,7 +116,7 @@ def _judge(rows: Candidates, before: Neighbours, after: Neighbours | None = None
         new = rows.registers[index]
         found = [np.where(new > top, EXCEEDS_LIMIT, FITS)] if (new > top).any() else []
         beyond = _judge_advance(rows, before.registers[index], new, before.slots)
-        found.append(np.where((beyond != FITS) & before.is_stated, FIRST_VALUE, beyond))
+        found.append(np.where((beyond != FITS) & before.is_stated, FIRST_VALUE, beyond) if beyond.any() else beyond)
         if after is not None:
             found.append(_judge_advance(rows, new, after.registers[index], after.slots))
         for verdict in found:
