@@ -223,7 +223,8 @@ def _trust() -> Trust:
     return decode_trust((_case(HONEST_BOOK) / "trust.json").read_bytes())
 
 
-def _transactions() -> list[bytes]:
+def transactions() -> list[bytes]:
+    """One transaction of each kind, most of them of the chain of two areas."""
     sender = TWO_AREAS.sender()
     order = sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)
     batch = sender.batch("gw-1", FIRST_S, [(1, 100, 7), (2, 5, 0)])
@@ -292,7 +293,7 @@ _ANSWER: Final = (
 
 DECODERS: Final[Mapping[str, Decoder]] = {
     "cbor": Decoder(_read_cbor, (EncodingError,), lambda: [cbor.encode([1, -1, "a", b"b", {"k": [True, 2**63]}])]),
-    "envelope": Decoder(_read_envelope, (EncodingError,), _transactions),
+    "envelope": Decoder(_read_envelope, (EncodingError,), transactions),
     "header": Decoder(_read_header, (EncodingError,), _headers),
     "receipt": Decoder(_read_receipt, (EncodingError,), list),
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
@@ -302,7 +303,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "block": Decoder(
         _read_block, (EncodingError,), lambda: [encode_record(BlockRecord(1, 2, bytes(32), [], (b"wire",)))]
     ),
-    "submission": Decoder(decode_submission, (Problem,), lambda: [cbor.encode(_transactions())]),
+    "submission": Decoder(decode_submission, (Problem,), lambda: [cbor.encode(transactions())]),
     "bundle": Decoder(
         _read_bundle, (EncodingError,), lambda: [(_case("honest-a-later-run") / "bundle.evd").read_bytes()]
     ),

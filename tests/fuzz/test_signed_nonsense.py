@@ -1,0 +1,92 @@
+"""Whatever somebody with a key signs, the state machine answers with a code: values at the ends of their ranges, rows of others, fields swapped."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final
+
+import pytest
+
+from gridcore import cbor
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction, encode_transaction
+from gridcore.errors import EncodingError
+from gridcore.registry.row import Row, decode_row
+from tests.fuzz.decoders import transactions
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.ledgers import MemoryLedger
+from tests.worlds.two_areas import TWO_AREAS
+
+SIGNED: Final = 400
+"""In every test run, the same ones; `make fuzz` signs its own."""
+SIGNED_LONG: Final = 4_000
+ENDS: Final[tuple[Any, ...]] = (
+    0, 1, -1, 255, 900, 10**9, 2**31 - 1, 2**32, 10**13, 10**15, 2**62, 2**63 - 1, -(2**63), FIRST_S, FIRST_S + 1, FIRST_S + SLOT_S,
+    "", "a", "a-1", "p-1", "gw-1", "util", "x" * 64, b"", bytes(16), bytes(32), b"\xff" * 32, [], [0], {}, True, False,
+)  # fmt: skip
+
+
+def changed(value: Any, draw: Random) -> Any:
+    """A value with one leaf changed, or a key left out."""
+    if isinstance(value, dict) and value:
+        name = draw.choice(sorted(value))
+        if draw.random() < 0.1:
+            return {key: item for key, item in value.items() if key != name}
+        return {**value, name: changed(value[name], draw)}
+    if isinstance(value, list) and value:
+        at = draw.randrange(len(value))
+        return [*value[:at], changed(value[at], draw), *value[at + 1 :]]
+    if isinstance(value, int) and not isinstance(value, bool) and draw.random() < 0.4:
+        return value + draw.choice((-1, 1, SLOT_S, -SLOT_S))
+    alike = [end for end in ENDS if type(end) is type(value)]
+    return draw.choice(alike if draw.random() < 0.9 else ENDS)
+
+
+def signed_nonsense(draw: Random) -> Iterator[bytes]:
+    """Transactions without end."""
+    examples = [decode_transaction(wire) for wire in transactions()]
+    rows = [decode_row(row) for row in TWO_AREAS.genesis.registry]
+    while True:
+        try:
+            if draw.random() < 0.5:
+                sender = TWO_AREAS.sender()
+                picked = [draw.choice(rows) for _ in range(draw.choice((1, 1, 1, 3)))]
+                from_s = FIRST_S + draw.choice((0, 37, SLOT_S, -SLOT_S, 20 * SLOT_S, 50 * SLOT_S))
+                values = [changed(row.value, draw) if draw.random() < 0.8 else row.value for row in picked]
+                made = [Row(row.key, from_s, value) for row, value in zip(picked, values, strict=True)]
+                yield sender.register(made, valid_until_s=FIRST_S + draw.choice((3_600, 50_000)))
+            else:
+                example = draw.choice(examples)
+                signed = cbor.decode(example.signed)
+                part = draw.choice(("body", "body", "body", "identity", "signer", "kind"))
+                signed[part] = changed(signed[part], draw)
+                yield encode_transaction(cbor.encode(signed), example.signature, example.attachment)
+        except EncodingError:
+            continue
+
+
+def answered(seed: int, count: int) -> set[int]:
+    """The codes of so many transactions on one chain, each in a block of its own, with a step of time now and then."""
+    ledger, draw = MemoryLedger(TWO_AREAS.genesis, lambda *_: True), Random(seed)
+    codes, clock = set[int](), TWO_AREAS.sender()
+    for number, wire in enumerate(signed_nonsense(draw)):
+        if number == count:
+            return codes
+        if number % 20 == 0:
+            ledger.apply([clock.clock(clock.now_s + SLOT_S, valid_until_s=clock.now_s + 2 * SLOT_S)])
+        try:
+            codes.update(result.code for result in ledger.apply([wire]).results)
+        except BaseException as error:
+            raise AssertionError(f"seed {seed}, transaction {number}: {wire.hex()}") from error
+    return codes
+
+
+def test_whatever_is_signed_is_answered_with_a_code() -> None:
+    assert {Code.ACCEPTED, Code.NOT_CANONICAL} <= answered(1, SIGNED)
+
+
+@pytest.mark.fuzz
+def test_much_more_that_is_signed_is_answered_with_a_code() -> None:
+    answered(secrets.randbits(32), SIGNED_LONG)
