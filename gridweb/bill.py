@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gridcore.quality import MISSING, quality_words
-from gridseries.series import IntervalRow, SlotRow
+from gridseries.series import IntervalRow, IntervalValues, SlotRow
 from gridweb import format as shown
 from gridweb.i18n import _
 
@@ -74,6 +74,25 @@ def intervals_of(rows: Iterable[IntervalRow], slots: Iterable[SlotRow]) -> list[
         Interval(start_s, taken, fed, bought, sold, prices.get(start_s), pays, alone, _word(quality))
         for _, start_s, (taken, fed, bought, sold, pays, alone, quality) in rows
     ]
+
+
+def sum_of_points(points: Sequence[Sequence[IntervalRow]]) -> Sequence[IntervalRow]:
+    """The rows of a party's points as those of one, slot by slot; what is missing of one point is missing of the sum."""
+    if len(points) == 1:
+        return points[0]
+    by_time: dict[int, list[IntervalRow]] = {}
+    for row in (row for rows in points for row in rows):
+        by_time.setdefault(row.time_s, []).append(row)
+    return [_summed(by_time[time_s], len(points)) for time_s in sorted(by_time)]
+
+
+def _summed(rows: Sequence[IntervalRow], points: int) -> IntervalRow:
+    """The rows of one slot; its quality is the worst of theirs."""
+    *columns, qualities = zip(*(row.values for row in rows), strict=True)
+    is_whole = len(rows) == points
+    sums = [sum(column) if is_whole and None not in column else None for column in columns]
+    worst = max(MISSING if quality is None else quality & 15 for quality in qualities) if is_whole else MISSING
+    return rows[0]._replace(values=IntervalValues._make([*sums, worst]))
 
 
 def _word(quality: int | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,12 +25,12 @@ _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 
 @dataclass(frozen=True)
 class Point:
-    """The settlement meter of a party. ``meter``: its code; ``trades``: the party may send orders."""
+    """Where a party is metered. ``meters``: codes of its settlement meters; ``trades``: the party may send orders."""
 
     party: str
     area: AreaInfo
-    meter: str
-    gateway: str
+    meters: tuple[str, ...]
+    gateways: tuple[str, ...]
     trades: bool
 
 
@@ -48,11 +49,11 @@ class Day:
 
 
 class _Place(NamedTuple):
-    """What is kept of a party: its area's id, and the facts of its settlement meter."""
+    """What is kept of a party: its area's id, and the facts of its settlement meters."""
 
     area: str
-    meter: str
-    gateway: str
+    meters: tuple[str, ...]
+    gateways: tuple[str, ...]
     trades: bool
 
 
@@ -70,23 +71,23 @@ async def find_point(source: Source, party: str) -> Point:
                 break
     if place is None:
         raise SourceMissing("no party of this name is billed on this chain")
-    return Point(party, await source.area(place.area), place.meter, place.gateway, place.trades)
+    return Point(party, await source.area(place.area), place.meters, place.gateways, place.trades)
 
 
 async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: str) -> _Place | None:
     """Keep the parties of an area, as far as there is room; the place of the one that is wanted, kept or not."""
-    found: _Place | None = None
+    found: dict[str, _Place] = {}
     for page in await source.pages(f"areas/{area}/installations"):
         for installation in page["installations"]:
-            party = installation["party"]
-            if party is None or (party != wanted and len(known) >= PARTIES_MAX):
+            party, own = installation["party"], (installation["meter"], installation["gateway"])
+            if party is None or (party != wanted and party not in found and len(found) >= PARTIES_MAX):
                 continue
-            place = _Place(area, installation["meter"], installation["gateway"], installation["trades"])
-            if party == wanted:
-                found = place
-            if len(known) < PARTIES_MAX:
-                known[party] = place
-    return found
+            before = found.get(party, _Place(area, (), (), installation["trades"]))
+            gateways = dict.fromkeys((*before.gateways, own[1]))
+            found[party] = before._replace(meters=(*before.meters, own[0]), gateways=tuple(gateways))
+    room = PARTIES_MAX - len(known)
+    known.update(islice(found.items(), max(room, 0)))
+    return found.get(wanted)
 
 
 def check_slot(area: AreaInfo, slot_start_s: int) -> None:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--line", required=True, metavar="KIND", help="trade_buy, trade_sell, residual_import, levy ..."
     )
+    export.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
     export.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="the bundle to write (.evd)")
     export.add_argument("--book", type=Path, metavar="FILE", help="also write the slot's anonymous order book")
@@ -80,7 +81,13 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
 
     with _reader(args.data, args.guard) as reader:
         bundle = build_bundle(
-            reader, CONTRACTS, party=args.party, slot_start_s=args.slot, line_kind=args.line, run=args.run_name
+            reader,
+            CONTRACTS,
+            party=args.party,
+            slot_start_s=args.slot,
+            line_kind=args.line,
+            run=args.run_name,
+            point=args.point,
         )
         party = reader.in_force(PARTY, args.party, args.slot)
         return bundle, build_book(reader, party.area, args.slot) if args.book and party is not None else b""
@@ -113,6 +120,7 @@ def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:
 
     line = {"party": args.party, "slot_start_s": args.slot, "line_kind": args.line}
     line |= {"run": args.run_name} if args.run_name else {}
+    line |= {"point": args.point} if args.point else {}
 
     async def fetch(client: Client) -> tuple[bytes, bytes]:
         bundle = await client.fetch_bytes("evidence", **line)

@@ -15,7 +15,7 @@ from gridcore.serving.problems import Problem
 from gridseries.series import INTERVALS, SLOTS
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import BillLine, Interval, Totals, intervals_of, sums_by_kind, totals_of
+from gridweb.bill import BillLine, Interval, Totals, intervals_of, sum_of_points, sums_by_kind, totals_of
 from gridweb.i18n import N_, _
 from gridweb.points import Day, Point, day_of, find_point, newest_day, parse_day
 from gridweb.source import AreaInfo, Source, SourceMissing
@@ -82,11 +82,11 @@ class DayBill:
 
 
 async def read_intervals(source: Source, point: Point, start_s: int, end_s: int) -> list[Interval]:
-    """A point's curve in a span, as far as there is one. SourceAway while the series is away."""
-    rows, slots = await asyncio.gather(
-        source.curves(INTERVALS, start_s, end_s, area=point.area.area, meter=point.meter),
-        source.curves(SLOTS, start_s, end_s, area=point.area.area),
-    )
+    """The curve of a party's points in a span, as far as there is one. SourceAway while the series is away."""
+    area = point.area.area
+    of_meters = (source.curves(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
+    curves, slots = await asyncio.gather(asyncio.gather(*of_meters), source.curves(SLOTS, start_s, end_s, area=area))
+    rows = sum_of_points(curves)
     if len(rows) > ROWS_IN_THREAD:
         return await asyncio.to_thread(intervals_of, rows, slots)
     return intervals_of(rows, slots)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
-from gridseries.series import INTERVALS, SLOTS
+from gridseries.series import INTERVALS, SLOTS, IntervalRow, IntervalTags, IntervalValues, Row
 from gridweb.bill import (
     BillLine,
     Interval,
@@ -14,6 +14,7 @@ from gridweb.bill import (
     intervals_of,
     round_to_cents,
     say,
+    sum_of_points,
     sums_by_kind,
     totals_of,
 )
@@ -36,7 +37,7 @@ def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> Non
         INTERVALS.row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
         INTERVALS.row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
     ]
-    slots = [SLOTS.row(("a",), 0, (*[0] * 4, 370_000, *[0] * 10))]
+    slots = [SLOTS.row(("a",), 0, (*[0] * 4, 370_000, *[0] * 11))]
     found = intervals_of(rows, slots)
     assert found[0] == Interval(0, 1, 2, 3, 4, 370_000, 5, 6, "measured")
     assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]
@@ -157,3 +158,18 @@ def test_whoever_subtracts_the_amounts_shown_finds_the_saving_shown() -> None:
 )
 def test_cents_are_rounded_half_to_even(nano: int, rounded: int) -> None:
     assert round_to_cents(nano) == rounded
+
+
+def test_a_partys_points_are_summed_slot_by_slot_and_what_one_lacks_the_sum_lacks() -> None:
+    first = [row_of(0, 100, 5, quality=0), row_of(900, 200, 5, quality=0), row_of(1_800, 300, 5, quality=0)]
+    second = [row_of(0, 10, 1, quality=1), row_of(900, None, None, quality=None)]
+    summed = sum_of_points([first, second])
+    shown = [(row.time_s, row.values.import_wh, row.values.export_wh, row.values.quality) for row in summed]
+    assert shown == [(0, 110, 6, 1), (900, None, None, MISSING), (1_800, None, None, MISSING)]
+    assert sum_of_points([first]) == first
+
+
+def row_of(time_s: int, import_wh: int | None, export_wh: int | None, *, quality: int | None) -> IntervalRow:
+    """A point's row."""
+    values = IntervalValues(import_wh, export_wh, 0, 0, 0, 0, quality)
+    return Row(IntervalTags("a", "M"), time_s, values)
