@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import Int64
+from ledger.leaves.columns import Int64, grown
 
 NANO: Final = 10**9
 """Nano in one unit of the currency."""
@@ -48,8 +48,7 @@ class Money(NamedTuple):
 
     def padded(self, size: int) -> Money:
         """The same with amounts of 0 behind it, up to ``size`` in all."""
-        more = (0, size - len(self.units))
-        return Money(np.pad(self.units, more), np.pad(self.nano, more))
+        return Money(grown(self.units, size, 0), grown(self.nano, size, 0))
 
     @property
     def is_anything(self) -> bool:

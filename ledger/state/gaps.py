@@ -35,8 +35,9 @@ def closed_gaps(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> ClosedGaps
 
     A slot with values at both ends lies in none: if its energy is not known all the same, nothing bounds it.
     """
-    zone, first_row = slot.zone, chunk_bounds(chunk)[0]
-    latest = (LATEST.load(draft, zone.zone.name, chunk) or no_latest(0)).padded(len(zone.zone) - first_row)
+    zone, (first_row, end_row) = slot.zone, chunk_bounds(chunk)
+    size = min(end_row, len(zone.zone)) - first_row
+    latest = (LATEST.load(draft, zone.zone.name, chunk) or no_latest(0)).padded(size)
     # Most rows have no later value yet: nothing is searched for them.
     is_later = latest.boundary_s[rows - first_row] > slot.start_s
     rows = rows[is_later & (zone.installation[rows] >= 0)]

@@ -31,10 +31,9 @@ class Estimated(NamedTuple):
 
 def estimate_rows(draft: Draft, slot: Slot, rows: Int64) -> Estimated:
     """Estimates of some rows of a zone, ascending, at least one, whose energy in a slot is not known."""
-    chunk_of_row = chunks_of(rows)
-    parts = [
-        _estimate_chunk(draft, slot, chunk, rows[chunk_of_row == chunk]) for chunk in np.unique(chunk_of_row).tolist()
-    ]
+    numbers, starts = np.unique(chunks_of(rows), return_index=True)
+    of_chunks = zip(numbers.tolist(), np.split(rows, starts[1:]), strict=True)
+    parts = [_estimate_chunk(draft, slot, chunk, own) for chunk, own in of_chunks]
     return Estimated(
         np.concatenate([part.energy_wh for part in parts], axis=1), np.concatenate([part.quality for part in parts])
     )
