@@ -1,6 +1,6 @@
 """Worlds of a million metering points: a ledger's data directory made fast, for ``node_open`` and ``slot_million``.
 
-``python -m benchmarks.million make|open|slot DIR AREAS POINTS`` is what they run, each step in a process of its own, so that the
+``python -m benchmarks.million make|open|slot|orders DIR AREAS POINTS`` is what they run, each step in a process of its own, so that the
 memory it reports is its own. What ``make`` writes is what a node would have made of the same genesis.
 """
 
@@ -55,6 +55,8 @@ FIRST_NUMBER = 1_000_000
 """Meter numbers of seven digits, so that every leaf is as long as the next."""
 KEY = SigningKey.from_scalar(bytes(31) + b"\x51")
 CONTRACT = "p2p_call_auction/1"
+AGGREGATOR = "pool"
+"""The signer that places the orders of every household."""
 PRICES = {
     "feed_in_price_micro_per_kwh": 280_000,
     "levy_micro_per_kwh": 40_000,
@@ -115,6 +117,8 @@ def _household(index: int, area: str, gateway: str) -> MeteredPoint:
         organisation="o",
         first_registers=(0, 0),
         party=f"p{number}",
+        trades=True,
+        aggregator=AGGREGATOR,
     )
 
 
@@ -154,9 +158,10 @@ def _other_entities(world: World, pin: bytes) -> MasterData:
         certifiers=[(KEY.public_key, 1)],
         calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
         listed=[
-            Named(ORGANISATION, "o", Organisation(["clock", "gateway", "utility"], "Benchmark")),
+            Named(ORGANISATION, "o", Organisation(["aggregator", "clock", "gateway", "utility"], "Benchmark")),
             Named(RULES, "r", Rules(PRICES, {"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"})),
             Named(SIGNER, "operator", Signer("o", KEY.public_key, ["clock", "utility"])),
+            Named(SIGNER, AGGREGATOR, Signer("o", KEY.public_key, ["aggregator"])),
             *(Named(SIGNER, name, Signer("o", KEY.public_key, ["gateway"])) for name in names),
             *(Named(GATEWAY, name, Gateway("o", "software")) for name in names),
             *(Named(ZONE, name, zone) for name in world.zones),
@@ -200,9 +205,10 @@ def _columns(world: World, others: Genesis) -> RegistryColumns:
         parties=tuple(f"p{FIRST_NUMBER + number}" for number in range(world.meters)),
         party_entries=once,
         party_area=index // world.points,
-        party_trades=0 * same,
+        party_trades=same,
         party_credit_nano=-same,
-        party_aggregator=-same,
+        aggregators=(AGGREGATOR,),
+        party_aggregator=0 * same,
         numbers=index + FIRST_NUMBER,
         installation_point=index,
         modulus_wh=0 * same,
@@ -309,22 +315,10 @@ def slot(data_dir: Path, world: World) -> None:
 
 
 async def _slot(data_dir: Path, world: World) -> None:
+    from benchmarks.watched import Watched
     from ledger.engines.embedded import EmbeddedEngine
-    from ledger.store.files import Files
     from ledger.store.ledger import Ledger
     from settlement.catalogue import CONTRACTS
-
-    class Watched(Files):
-        """Says how long each step of a block took."""
-
-        def __init__(self) -> None:
-            self.last = time.perf_counter()
-            self.seconds: dict[str, float] = {}
-
-        def reach(self, point: str) -> None:
-            now = time.perf_counter()
-            self.seconds[point] = self.seconds.get(point, 0.0) + now - self.last
-            self.last = now
 
     files = Watched()
     ledger = Ledger.open(data_dir, CONTRACTS, KEY, WallClock(), files=files)
@@ -363,6 +357,13 @@ async def _slot(data_dir: Path, world: World) -> None:
     ledger.close()
 
 
+def orders(data_dir: Path, world: World) -> None:
+    """An order of every household over the engine's submit interface, and the gate of the slot."""
+    from benchmarks.million_orders import place_and_clear
+
+    _say("orders", **asyncio.run(place_and_clear(data_dir, world)))
+
+
 def _say(step: str, **figures: float) -> None:
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(json.dumps({"step": step, **figures, "peak_mib": peak_mib}))  # noqa: T201
@@ -390,6 +391,8 @@ def main() -> None:
             make(data_dir, world)
         case "open":
             open_node(data_dir)
+        case "orders":
+            orders(data_dir, world)
         case _:
             slot(data_dir, world)
 

@@ -193,7 +193,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
     "header": bytes,
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF}, 0, 16],
+    "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
     "pieces": [PIECE, 1, 4],
     "point": OPENED,
@@ -325,8 +325,14 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 """The values of entities that have come to an end, by the same word: the key that says so, always true."""
 
 # -------------------------------------------------------------------------------------------------------- transactions
-BATCH_KIND, ORDER_KIND, ENROLMENT_KIND = "metering/reading_batch", "market/order", "registry/register"
-ROLE_OF_KIND: Final = {BATCH_KIND: "gateway", ORDER_KIND: "prosumer", ENROLMENT_KIND: "administrator"}
+BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
+ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+ROLE_OF_KIND: Final = {
+    BATCH_KIND: "gateway",
+    ORDER_KIND: "prosumer",
+    ORDER_BATCH_KIND: "aggregator",
+    ENROLMENT_KIND: "administrator",
+}
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 BODIES: Final[dict[str, dict[str, Any]]] = {
@@ -349,11 +355,13 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "quantity_wh": I64,
         "side": re.compile("buy|sell"),
     },
+    ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
 }
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
+    ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
 }
 SIGNED: Final[dict[str, Any]] = {
@@ -370,6 +378,7 @@ POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
+PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 
 # ------------------------------------------------------------------------------------------------------------- claims
@@ -385,7 +394,7 @@ CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer 
     "clearing": "that the price is the one that was cleared",
     "recorded": "that the ledger accepted readings and orders before the run",
     "keys": "that the keys of gateway and party were in force, and how they are tied",
-    "signatures": "that gateway and party signed",
+    "signatures": "that gateway and party, or its aggregator, signed",
     "certificate": "that signers whom you trust certified it (--trust FILE)",
     "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
 }
@@ -896,11 +905,32 @@ class Reading(NamedTuple):
     row: Row
 
 
+class Terms(NamedTuple):
+    """What a filled order says: for which slot, and the beginning of its fill."""
+
+    slot_start_s: int
+    party: int
+    counter: int
+    side: int
+    quantity_wh: int
+    limit: int
+
+
 class Order(NamedTuple):
-    """A filled order, and its fill."""
+    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator."""
 
     order: Transaction
     fill: Row
+    row: Row | None
+    mandate: Opened | None
+
+    def terms(self, party: int) -> Terms:
+        """What it says. party: the number of who signed an order by itself."""
+        identity, body = self.order.identity, self.order.body
+        if self.row is not None:
+            return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
+        signed = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
+        return Terms(identity["slot_start_s"], party, identity["counter"], *signed)
 
 
 class Piece(NamedTuple):
@@ -1078,7 +1108,13 @@ def _read_handover(part: Mapping[str, Any]) -> HandOver:
 
 def _read_order(part: Mapping[str, Any], number: int) -> Order:
     what = f"order {number}"
-    return Order(read_transaction(part, what, ORDER_KIND), read_row(part["fill"], f"the fill of {what}", FILL_ROW))
+    hold(("order" in part) == ("mandate" in part), "a row of a batch and a mandate stand beside one another")
+    return Order(
+        order=read_transaction(part, what, ORDER_BATCH_KIND if "order" in part else ORDER_KIND),
+        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW),
+        row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
+        mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
+    )
 
 
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
@@ -1651,6 +1687,7 @@ def check_registry(of: Examination) -> str:
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     _check_pieces(of)
     _check_gateways(of)
+    _check_mandates(of)
     meters = [piece.installation.row.value["meter"] for piece in bundle.pieces]
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
@@ -1747,6 +1784,16 @@ def _check_gateways(of: Examination) -> None:
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
     needed = {_needed_gateway(of, batch, name) for batch, name in reading_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
+
+
+def _check_mandates(of: Examination) -> None:
+    """The party's entry beside each order of a batch is the one in force in the slot when the batch was recorded."""
+    for order in of.bundle.orders:
+        if order.mandate is not None:
+            hold(
+                order.mandate.entity == of.bundle.party.entity, f"the mandate of {order.order.what} is another party's"
+            )
+            _hold_in_force(of, order.mandate, "party", of.start_s, order.order.block.height - 1)
 
 
 def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str, int, int]:
@@ -1915,6 +1962,11 @@ def check_orders(of: Examination) -> str:
         shown = [one.columns[place] for one in points]
         same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+    of.facts["aggregators"] = [
+        {"counter": fill.counter, "aggregator": order.order.signer}
+        for fill, order in zip(fills, orders, strict=True)
+        if order.mandate is not None
+    ]
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
     return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
 
@@ -1940,11 +1992,11 @@ def _deal(total: int, weights: list[int]) -> list[int]:
 
 def _check_order(of: Examination, order: Order) -> Fill:
     bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
-    body, identity, what = transaction.body, transaction.identity, transaction.what
+    what, number = transaction.what, bundle.party.entity.number
+    terms = order.terms(number)
     same(f"the chain of {what}", transaction.chain, bundle.header.chain)
-    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
-    same(f"the area of {what}", body["area"], bundle.area.entity.name)
-    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
+    _check_who_placed(of, order)
+    same(f"the slot of {what}", terms.slot_start_s, of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
@@ -1953,15 +2005,28 @@ def _check_order(of: Examination, order: Order) -> Fill:
         hold(False, "there is no clearing")
         return fill
     hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
-    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
-    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
-    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
-    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
-    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
+    same(f"the party of {what}", terms.party, number)
+    for name in ("party", "counter", "side", "quantity_wh", "limit"):
+        same(f"the {name} in the fill of {what}", getattr(fill, name), getattr(terms, name))
+    hold(fill.side < len(SIDES), f"{what} neither buys nor sells")
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
     is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
     hold(is_within, f"{what} was filled beyond its limit")
     return fill
+
+
+def _check_who_placed(of: Examination, order: Order) -> None:
+    """An order by itself is signed by the party, for its area; a row of a batch by its aggregator, for the run's zone."""
+    bundle, transaction, what = of.bundle, order.order, order.order.what
+    if order.row is None or order.mandate is None:
+        same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+        same(f"the area of {what}", transaction.body["area"], bundle.area.entity.name)
+        return
+    mandate = order.mandate.row.value
+    same(f"the signer of {what}", transaction.signer, mandate.get("aggregator", ""))
+    same(f"the area of the mandate of {what}", mandate["area"], bundle.area.entity.name)
+    same(f"the zone of {what}", transaction.body["zone"], of.run["zone"])
+    hold(order.row.root == transaction.body["rows_root"], f"{what} is not a row of its batch")
 
 
 def check_clearing(of: Examination) -> str:
@@ -2139,7 +2204,7 @@ def check_signatures(of: Examination) -> str:
     for transaction, entry, _ in of.used_keys:
         is_valid = is_valid_signature(entry.row.value["public_key"], transaction.signed, transaction.signature)
         hold(is_valid, f"{transaction.what} is not signed with the key of {transaction.signer}")
-    return "Readings are signed with their gateway's key, orders with the party's, enrolments with the administrator's."
+    return "Readings are signed with their gateway's key, orders with the party's or its aggregator's, enrolments with the administrator's."
 
 
 # ================================================================================ gridevidence/verifier/claims/recorded
@@ -2151,7 +2216,7 @@ def check_recorded(of: Examination) -> str:
     for transaction in of.bundle.transactions:
         block, what = transaction.block, transaction.what
         same(f"the chain of the block of {what}", block.chain, of.bundle.header.chain)
-        hold(block.height < of.bundle.header.height, f"the block of {what} is not before the header")
+        hold(0 < block.height < of.bundle.header.height, f"the block of {what} is not before the header")
         hold(transaction.data_root == block.data_root, f"{what} was not accepted in its block")
         is_past = transaction.history_root == of.bundle.header.history_root
         hold(is_past, f"the block of {what} is not in the header's history")
@@ -2247,7 +2312,12 @@ MARK_TEXTS: Final = {
     "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
     "IMPORTED": "these values were imported from files; no meter signed them.",
 }
-ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+ROLE_WORDS: Final = {
+    "gateway": "gateway",
+    "prosumer": "party",
+    "aggregator": "aggregator",
+    "administrator": "administrator",
+}
 TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6
 
@@ -2331,6 +2401,8 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
         yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}; fingerprint (SM3):"
         yield f"  {key['fingerprint']}"
+    for placed in facts.get("aggregators", ()):
+        yield f"Order {placed['counter']} was placed by aggregator {placed['aggregator']} under a mandate of the party's registry row."
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

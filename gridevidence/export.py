@@ -18,6 +18,7 @@ from gridevidence.sources import (
     EvidenceLedger,
     EvidenceNotYetError,
     MeterPiece,
+    ProvenOrder,
     ProvenReading,
     RecordedTransaction,
     RegistryEntry,
@@ -124,7 +125,7 @@ class _Assembly:
             "genesis": {"header": self.ledger.header_bytes(0), "path": self.ledger.history_path(0, height)},
             "handovers": self._handovers(height),
             "header": self.ledger.header_bytes(height),
-            "orders": [{**self._transaction(one.order), "fill": _row_part(one.fill)} for one in point.orders],
+            "orders": [self._order(one) for one in point.orders],
             "pieces": [self._piece(piece) for piece in point.pieces],
             "position": _row_part(point.position),
             "run": self._state(f"run/{slot}/{point.run}"),
@@ -185,6 +186,14 @@ class _Assembly:
             entry = self._entry(key, batch.ledger_time_s, batch.height - 1)
             opened[key, entry.from_s, entry.recorded_height] = self._open(key, entry)
         return [opened[place] for place in sorted(opened)]
+
+    def _order(self, order: ProvenOrder) -> Proof:
+        """A filled order; where an aggregator placed it, with the party's entry that named it then."""
+        part = {**self._transaction(order.order), "fill": _row_part(order.fill)}
+        if order.placed is None:
+            return part
+        mandate = self._opened(f"party/{self.point.party}", self.point.slot_start_s, order.order.height - 1)
+        return {**part, "mandate": mandate, "order": _row_part(order.placed)}
 
     def _reading(self, reading: ProvenReading) -> Proof:
         return {**self._transaction(reading.batch), "reading": _row_part(reading.row)}

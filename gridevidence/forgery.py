@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridevidence.digests import remade
-from gridevidence.layout import FILL_ROW, POSITION_HEAD, READING_ROW
+from gridevidence.layout import FILL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
 from gridevidence.verifier.answers import Halt
 from gridevidence.verifier.bundle import decode_parts, read_bundle
 from gridevidence.verifier.contract import Contract, supplier_only_nano
@@ -23,8 +23,8 @@ from gridevidence.verifier.examination import Examination
 
 Parts = dict[str, Any]
 
-_IMPORT_REGISTER, _LIMIT, _FILLED = 3, 4, 5
-"""Fields of a reading row and of a fill row."""
+_IMPORT_REGISTER, _SIDE, _LIMIT, _FILLED = 3, 2, 4, 5
+"""Fields of a reading row, and of a fill row, which begins like the row of an order."""
 _END_IMPORT, _IMPORT_WH = 3, 6
 """Fields of a position row's head."""
 _CHARGE: Final = "levy_micro_per_kwh"
@@ -181,15 +181,29 @@ def _forge_reading(parts: Parts) -> Change:
 def _forge_limit(parts: Parts) -> Change:
     """Another limit in the party's first order, in its fill too; still on the good side of the price."""
     part = parts["orders"][0]
-    signed = cbor.decode(part["signed"])
-    body = signed["body"]
-    before = body["price_micro_per_kwh"]
-    body["price_micro_per_kwh"] = after = before + (1_000 if body["side"] == "buy" else -1_000)
-    part["signed"] = cbor.encode(signed)
+    if "order" in part:
+        placed = list(PLACED_ROW.unpack(part["order"]["row"]))
+        before = placed[_LIMIT]
+        placed[_LIMIT] = after = before + (-1_000 if placed[_SIDE] else 1_000)
+        part["order"]["row"] = PLACED_ROW.pack(*placed)
+    else:
+        signed = cbor.decode(part["signed"])
+        body = signed["body"]
+        before = body["price_micro_per_kwh"]
+        body["price_micro_per_kwh"] = after = before + (1_000 if body["side"] == "buy" else -1_000)
+        part["signed"] = cbor.encode(signed)
     fill = list(FILL_ROW.unpack(part["fill"]["row"]))
     fill[_LIMIT] = after
     part["fill"]["row"] = FILL_ROW.pack(*fill)
     return Change("micro", str(before), str(after))
+
+
+def _in_limit(parts: Parts) -> Change:
+    """One digit of the limit that the party's first order has, wherever it was signed."""
+    part = parts["orders"][0]
+    if "order" in part:
+        return _in_row(part["order"], PLACED_ROW, _LIMIT, "micro")
+    return _in_encoded(part, "signed", "micro", "body", "price_micro_per_kwh")
 
 
 def _forge_rules(parts: Parts) -> Change:
@@ -204,7 +218,7 @@ ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
     "energy": lambda parts: _in_row(parts["position"], POSITION_HEAD, _IMPORT_WH, "wh"),
     "rules_price": lambda parts: _in_encoded(parts["rules"], "row", "micro", 2, "prices", _CHARGE),
     "ratio": lambda parts: _in_encoded(parts["pieces"][0]["installation"], "row", "times", 2, "ratio"),
-    "order_limit": lambda parts: _in_encoded(parts["orders"][0], "signed", "micro", "body", "price_micro_per_kwh"),
+    "order_limit": _in_limit,
     "filled": lambda parts: _in_row(parts["orders"][0]["fill"], FILL_ROW, _FILLED, "wh"),
     "start_register": lambda parts: _in_row(
         parts["pieces"][0]["start"]["reading"], READING_ROW, _IMPORT_REGISTER, "wh"

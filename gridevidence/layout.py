@@ -74,7 +74,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
     "header": bytes,
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF}, 0, 16],
+    "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
     "pieces": [PIECE, 1, 4],
     "point": OPENED,
@@ -206,8 +206,14 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 """The values of entities that have come to an end, by the same word: the key that says so, always true."""
 
 # -------------------------------------------------------------------------------------------------------- transactions
-BATCH_KIND, ORDER_KIND, ENROLMENT_KIND = "metering/reading_batch", "market/order", "registry/register"
-ROLE_OF_KIND: Final = {BATCH_KIND: "gateway", ORDER_KIND: "prosumer", ENROLMENT_KIND: "administrator"}
+BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
+ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+ROLE_OF_KIND: Final = {
+    BATCH_KIND: "gateway",
+    ORDER_KIND: "prosumer",
+    ORDER_BATCH_KIND: "aggregator",
+    ENROLMENT_KIND: "administrator",
+}
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 BODIES: Final[dict[str, dict[str, Any]]] = {
@@ -230,11 +236,13 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "quantity_wh": I64,
         "side": re.compile("buy|sell"),
     },
+    ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
 }
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
+    ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
 }
 SIGNED: Final[dict[str, Any]] = {
@@ -251,6 +259,7 @@ POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
+PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 
 # ------------------------------------------------------------------------------------------------------------- claims
@@ -266,7 +275,7 @@ CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer 
     "clearing": "that the price is the one that was cleared",
     "recorded": "that the ledger accepted readings and orders before the run",
     "keys": "that the keys of gateway and party were in force, and how they are tied",
-    "signatures": "that gateway and party signed",
+    "signatures": "that gateway and party, or its aggregator, signed",
     "certificate": "that signers whom you trust certified it (--trust FILE)",
     "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
 }

@@ -127,10 +127,11 @@ class MeterPiece:
 
 @dataclass(frozen=True)
 class ProvenOrder:
-    """A filled order, and its row under the area's fills root."""
+    """A filled order, and its row under the area's fills root; placed: where it stands in a batch, its row there."""
 
     order: RecordedTransaction
     fill: RowProof
+    placed: RowProof | None = None
 
 
 @dataclass(frozen=True)

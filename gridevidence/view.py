@@ -16,7 +16,7 @@ from gridcore import merkle
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.sm3 import sm3
-from gridevidence.layout import FILL_ROW, READING_ROW
+from gridevidence.layout import FILL_ROW, READING_ROW, SIDES
 from gridevidence.verifier.answers import Halt, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, Reading, decode_parts, read_bundle
 from gridevidence.verifier.cbor import decode
@@ -358,13 +358,13 @@ class _Decoder:
         )
 
     def _order(self, order: Order, part: Mapping[str, Any]) -> OrderView:
-        transaction = order.order
-        identity, body = transaction.identity, transaction.body
+        transaction, party = order.order, self.bundle.party.entity
+        terms = order.terms(party.number)
         return OrderView(
-            order=f"{transaction.signer}/{identity['slot_start_s']}/{identity['counter']}",
-            side=body["side"],
-            quantity_wh=body["quantity_wh"],
-            limit_micro_per_kwh=body["price_micro_per_kwh"],
+            order=f"{party.name}/{terms.slot_start_s}/{terms.counter}",
+            side=SIDES[terms.side],
+            quantity_wh=terms.quantity_wh,
+            limit_micro_per_kwh=terms.limit,
             filled_wh=FILL_ROW.unpack(order.fill.row)[-1],
             path=_row_path(part["fill"]),
             transaction=self._transaction(transaction, part),

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from gridcore import merkle
-from gridcore.envelope import decode_transaction
+from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
 from gridcore.rows import PackedRows
+from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import encode_book, encode_bundle
 from gridevidence.sources import (
@@ -44,6 +45,7 @@ from ledger.registry.breaks import NOT_SAID
 from ledger.runs import find_run_of_zone, lines_of, load_rows, run_words
 from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
+from ledger.state.order_columns import decode_orders
 from ledger.state.settle import area_rows, position_rows
 from ledger.store.reader import DecidedTransaction, LedgerReader
 from ledger.store.rows import IndexedBatch
@@ -223,9 +225,20 @@ def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> 
     proven = []
     for at in own[np.argsort(fills.counter[own], kind="stable")].tolist():
         decided = _transaction(reader, orders.ids[at].tobytes())
-        fill = rows.proof(at, gate.fills_root, "fill")
-        proven.append(ProvenOrder(recorded(reader, decided, decode_transaction(decided.wire)), fill))
+        transaction, fill = decode_transaction(decided.wire), rows.proof(at, gate.fills_root, "fill")
+        placed = _placed(transaction, number, int(fills.counter[at]))
+        proven.append(ProvenOrder(recorded(reader, decided, transaction), fill, placed))
     return proven
+
+
+def _placed(transaction: Transaction, party: int, counter: int) -> RowProof | None:
+    """The row of an order in an aggregator's batch, None where the transaction is the order: the first of the party and counter."""
+    if transaction.kind != OrderBatch.kind:
+        return None
+    batch = OrderBatch.decode(transaction)
+    columns = decode_orders(transaction.attachment, batch.rows)
+    row = int(np.flatnonzero((columns.party == party) & (columns.counter == counter))[0])
+    return SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
 
 
 def _pieces(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int, slot_s: int) -> list[MeterPiece]:

@@ -16,11 +16,14 @@ from gridevidence.layout import (
     CLEARING,
     ENROLMENT_KIND,
     FILL_ROW,
+    ORDER_BATCH_KIND,
     ORDER_KIND,
+    PLACED_ROW,
     POSITION_HEAD,
     READING_ROW,
     RUN,
     RUNS,
+    SIDES,
 )
 from gridevidence.verifier.answers import hold
 from gridevidence.verifier.cbor import decode
@@ -55,11 +58,32 @@ class Reading(NamedTuple):
     row: Row
 
 
+class Terms(NamedTuple):
+    """What a filled order says: for which slot, and the beginning of its fill."""
+
+    slot_start_s: int
+    party: int
+    counter: int
+    side: int
+    quantity_wh: int
+    limit: int
+
+
 class Order(NamedTuple):
-    """A filled order, and its fill."""
+    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator."""
 
     order: Transaction
     fill: Row
+    row: Row | None
+    mandate: Opened | None
+
+    def terms(self, party: int) -> Terms:
+        """What it says. party: the number of who signed an order by itself."""
+        identity, body = self.order.identity, self.order.body
+        if self.row is not None:
+            return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
+        signed = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
+        return Terms(identity["slot_start_s"], party, identity["counter"], *signed)
 
 
 class Piece(NamedTuple):
@@ -237,7 +261,13 @@ def _read_handover(part: Mapping[str, Any]) -> HandOver:
 
 def _read_order(part: Mapping[str, Any], number: int) -> Order:
     what = f"order {number}"
-    return Order(read_transaction(part, what, ORDER_KIND), read_row(part["fill"], f"the fill of {what}", FILL_ROW))
+    hold(("order" in part) == ("mandate" in part), "a row of a batch and a mandate stand beside one another")
+    return Order(
+        order=read_transaction(part, what, ORDER_BATCH_KIND if "order" in part else ORDER_KIND),
+        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW),
+        row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
+        mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
+    )
 
 
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:

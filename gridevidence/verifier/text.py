@@ -17,7 +17,12 @@ MARK_TEXTS: Final = {
     "SIMULATED": "this chain's clock is simulated; no real meter stands behind its readings.",
     "IMPORTED": "these values were imported from files; no meter signed them.",
 }
-ROLE_WORDS: Final = {"gateway": "gateway", "prosumer": "party", "administrator": "administrator"}
+ROLE_WORDS: Final = {
+    "gateway": "gateway",
+    "prosumer": "party",
+    "aggregator": "aggregator",
+    "administrator": "administrator",
+}
 TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6
 
@@ -101,6 +106,8 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         origin = "" if key["tie"] == key["origin"] else f"; {_tie(key['origin'])}"
         yield f"Key of {ROLE_WORDS[key['role']]} {key['signer']}, {_tie(key['tie'])}{origin}; fingerprint (SM3):"
         yield f"  {key['fingerprint']}"
+    for placed in facts.get("aggregators", ()):
+        yield f"Order {placed['counter']} was placed by aggregator {placed['aggregator']} under a mandate of the party's registry row."
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

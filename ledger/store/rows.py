@@ -114,9 +114,9 @@ def act_entries(decided: Decided) -> Iterator[Act]:
 
 
 def refused_rows(decided: Decided) -> Iterator[RefusedRows]:
-    """The rows of the batches of a block that were not used, of each batch that has any."""
+    """The rows of the reading batches of a block that were not used, of each batch that has any."""
     for transaction, result in zip(decided.block.decoded, decided.results, strict=True):
-        if result.rows and transaction is not None:
+        if result.rows and transaction is not None and transaction.kind == ReadingBatch.kind:
             batch = ReadingBatch.decode(transaction)
             rows = b"".join(verdict.encode() for verdict in result.rows)
             yield RefusedRows(transaction.signer, batch.epoch, batch.counter, rows)

@@ -6,8 +6,8 @@ from tests.second_verifier.auction import BUY, SELL
 from tests.second_verifier.case import Case, LieError, require, value_of
 from tests.second_verifier.contracts import DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
-from tests.second_verifier.proofs import Order, Reading
-from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Registers
+from tests.second_verifier.proofs import Order, PlacedOrder, Reading
+from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Party, Registers
 from tests.second_verifier.rows import Cleared, Fill, Position
 
 _DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
@@ -99,11 +99,25 @@ def check_readings(case: Case) -> None:
     require(end.quality == case.position.quality, "the end reading has another quality")
 
 
-def _check_order(case: Case, order: Order, fill: Fill, cleared: Cleared) -> None:
+def _check_placed(case: Case, order: Order, placed: PlacedOrder, mandate: Opened) -> None:
+    """A row of a batch is the party's, and its aggregator signed the batch for the run's zone."""
+    party = value_of(mandate, Party)
+    require(party.aggregator == order.transaction.signer, "a batch of somebody who is not the party's aggregator")
+    require(party.area == case.bundle.area.entity.name, "a mandate in another area")
+    require(placed.zone == case.bundle.run.zone, "a batch for another zone")
+    require(placed.row.root == placed.rows_root, "an order does not lie under its batch's rows")
+    require(placed.party == case.bundle.party.entity.number, "a row of another party")
+    require(order.side in (BUY, SELL), "a row that neither buys nor sells")
+
+
+def _check_order(case: Case, order: Order, mandate: Opened | None, fill: Fill, cleared: Cleared) -> None:
     transaction = order.transaction
     require(transaction.chain == case.bundle.header.chain, "an order of another chain")
-    require(transaction.signer == case.bundle.party.entity.name, "an order of another party")
-    require(order.area == case.bundle.area.entity.name, "an order in another area")
+    if order.placed and mandate:
+        _check_placed(case, order, order.placed, mandate)
+    else:
+        require(transaction.signer == case.bundle.party.entity.name, "an order of another party")
+        require(order.area == case.bundle.area.entity.name, "an order in another area")
     require(order.slot_start_s == case.slot_start_s, "an order of another slot")
     before_start_s = case.slot_start_s - transaction.header.ledger_time_s
     require(case.zone.gate_before_start_s < before_start_s, "an order behind its gate")
@@ -127,8 +141,8 @@ def check_orders(case: Case) -> None:
     volume_wh = 0
     if case.cleared:
         volume_wh = case.cleared.volume_wh
-        for order, fill in zip(case.bundle.orders, case.fills, strict=True):
-            _check_order(case, order, fill, case.cleared)
+        for order, mandate, fill in zip(case.bundle.orders, case.bundle.mandates, case.fills, strict=True):
+            _check_order(case, order, mandate, fill, case.cleared)
     counters = [order.counter for order in case.bundle.orders]
     require(counters == sorted(set(counters)), "the orders' counters do not ascend")
     points = _points_of_party(case)

@@ -173,6 +173,7 @@ class Bundle:
     header: Header
     keys: tuple[Key, ...]
     orders: tuple[Order, ...]
+    mandates: tuple[Opened | None, ...]  # beside each order: of those in a batch
     party: Opened
     pieces: tuple[Piece, ...]
     point: Opened
@@ -241,6 +242,7 @@ def read_bundle(data: bytes) -> Bundle:
         header=as_header(fields["header"]),
         keys=tuple(_key(key) for key in as_array(fields["keys"], 1, 16)),
         orders=orders,
+        mandates=tuple(as_opened(order.placed.mandate) if order.placed else None for order in orders),
         party=as_opened(fields["party"]),
         pieces=_pieces(fields["pieces"]),
         point=as_opened(fields["point"]),

@@ -49,7 +49,10 @@ class _Assembler:
         return {**self.proof(self.told.batches[index]), "reading": self.told.readings[index].place(0).proof}
 
     def order(self) -> Map:
-        return {**self.proof(self.told.orders[0]), "fill": self.told.fills.place(0).proof}
+        order: Map = {**self.proof(self.told.orders[0]), "fill": self.told.fills.place(0).proof}
+        if not self.told.story.is_placed:
+            return order
+        return order | {"mandate": self.opened("party/h1"), "order": self.told.placed.place(0).proof}
 
     def genesis_key(self, name: str) -> Map:
         row = self.told.row(f"signer/{name}")
@@ -91,7 +94,9 @@ class _Assembler:
     def keys(self) -> list[Item]:
         story = self.told.story
         keys: dict[str, Map] = {story.batch_signer: self.genesis_key(story.batch_signer)}
-        if story.contract != MID_MARKET:
+        if story.is_placed:
+            keys |= {story.placed.signer: self.genesis_key(story.placed.signer)}
+        elif story.contract != MID_MARKET:
             keys |= {"h1": self.enrolled_key(), story.enroller: self.genesis_key(story.enroller)}
         return [keys[name] for name in sorted(keys)]
 

@@ -213,10 +213,49 @@ class Order:
     quantity_wh: int
     side: int  # 0 buy, 1 sell
     fill: RowProof
+    placed: "PlacedOrder | None" = None
+
+
+@dataclass(frozen=True)
+class PlacedOrder:
+    """What an order of an aggregator's batch has beside the others."""
+
+    party: int
+    zone: str
+    rows_root: bytes
+    row: RowProof
+    mandate: Item  # an opened entry, read where the registry is known
+
+
+def _as_placed(fields: dict[str, Item]) -> Order:
+    transaction = as_transaction(fields, "market/order_batch")
+    identity = as_map(transaction.identity, "client_id valid_until_s")
+    as_bytes(identity["client_id"], 16)
+    as_int(identity["valid_until_s"])
+    body = as_map(transaction.body, "rows rows_root slot_start_s zone")
+    as_int(body["rows"], 1, 16_384)
+    row = as_row_proof(fields["order"], 25)
+    numbers = [int.from_bytes(row.row[at : at + 4], "little") for at in (0, 4)]
+    wide = [int.from_bytes(row.row[at : at + 8], "little", signed=True) for at in (9, 17)]
+    return Order(
+        transaction=transaction,
+        counter=numbers[1],
+        slot_start_s=as_int(body["slot_start_s"]),
+        area="",
+        price_micro_per_kwh=wide[1],
+        quantity_wh=wide[0],
+        side=row.row[8],
+        fill=as_row_proof(fields["fill"], 33),
+        placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
+    )
 
 
 def as_order(item: Item) -> Order:
-    fields = as_map(item, TRANSACTION_KEYS + "fill")
+    fields = as_map(item, TRANSACTION_KEYS + "fill", "mandate order")
+    if ("order" in fields) != ("mandate" in fields):
+        raise MalformedError("a row of a batch without its mandate, or a mandate without a row")
+    if "order" in fields:
+        return _as_placed(fields)
     transaction = as_transaction(fields, "market/order")
     identity = as_map(transaction.identity, "counter nonce slot_start_s")
     as_bytes(identity["nonce"], 16)

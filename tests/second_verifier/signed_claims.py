@@ -62,7 +62,8 @@ def _tie(case: Case, transaction: Transaction, role: str) -> Tied:
 def _signed(case: Case) -> Iterator[Tied]:
     """Each batch and order with its key, then the enrolments that these keys rest on, each once."""
     waiting = [(_tie(case, reading.transaction, "gateway"), 0) for reading in case.bundle.readings]
-    waiting += [(_tie(case, order.transaction, "prosumer"), 0) for order in case.bundle.orders]
+    for order in case.bundle.orders:
+        waiting.append((_tie(case, order.transaction, "aggregator" if order.placed else "prosumer"), 0))
     known: set[int] = set()
     while waiting:
         tied, links = waiting.pop(0)
@@ -95,7 +96,7 @@ def _check_entry(case: Case, tied: Tied) -> None:
 
 
 def _check_organisations(case: Case, tied: Tied) -> None:
-    if any(tied.transaction is order.transaction for order in case.bundle.orders):
+    if any(tied.transaction is order.transaction for order in case.bundle.orders if not order.placed):
         require(tied.signer.organisation == case.party.organisation, "the party's key is of another organisation")
     if any(tied.transaction is reading.transaction for reading in case.bundle.readings):
         named = [gateway for gateway in case.bundle.gateways if gateway.entity.name == tied.transaction.signer]

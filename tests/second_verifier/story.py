@@ -27,7 +27,7 @@ from tests.second_verifier.sm import sm3
 SLOT_S, START_S, END_S = 900, 9_000, 9_900
 OLD_SIGNERS = tuple(key_pair(f"signer {n}") for n in (1, 2, 3))
 NEW_SIGNERS = tuple(key_pair(f"signer {n}") for n in (4, 5, 6))
-KEYS = {name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "thief")}
+KEYS = {name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief")}
 AUCTION, MID_MARKET = "p2p_call_auction/1", "mid_market_rate/1"
 PRICES = {
     "feed_in_price": 50_000,
@@ -80,6 +80,20 @@ class OrderFacts(NamedTuple):
     side: str = "buy"
 
 
+class PlacedFacts(NamedTuple):
+    """Of the row of h1 in the aggregator's batch, beside what its order says."""
+
+    party: int = 0
+    counter: int = 1
+    zone: str = "z1"
+    slot_start_s: int = START_S
+    side: int = 0
+    signer: str = "pool"
+    pair: str = "pool"
+    roles: tuple[str, ...] = ("aggregator",)
+
+
+PLACED = PlacedFacts()
 BUY = OrderFacts()
 BOUGHT = FillFacts()
 BOOK = ((0, 0, 600, 300_000, 600), (1, 1, 700, 100_000, 600))  # rank, side, quantity_wh, limit, filled_wh
@@ -137,6 +151,9 @@ class Story:
     order_signer: str = "h1"
     order_pair: str = "h1"
     order_chain: str | None = None
+    is_placed: bool = False  # by an aggregator, in a batch
+    placed: PlacedFacts = PLACED
+    aggregator: str | None = "pool"  # whom the row of h1 names
     slot_s: int = SLOT_S
     rewritten: tuple[str, str, str | int | None] | None = None  # of a genesis row: key, field, value or absent
     batch_pair: str = "gw1"
@@ -205,7 +222,7 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("rules/r1", 0, rules),
         ("rules/r2", 0, dict(rules)),
         ("area/a1", 0, {"calendar": "local", "rules": "r1", "zone": "z1"}),
-        ("party/h1", 0, party),
+        ("party/h1", 0, party | ({"aggregator": story.aggregator} if story.is_placed and story.aggregator else {})),
         ("party/h2", 0, dict(party)),
         ("point/p1", 0, {"area": "a1", "party": "h1", "role": "household"}),
         ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
@@ -215,6 +232,8 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     ]
     if story.sibling is not None:
         rows.append(("point/p3", 0, {"area": "a1", "party": story.sibling_party, "role": "household"}))
+    if story.is_placed:
+        rows.append(("signer/pool", 0, _signer("pool", "operator", *story.placed.roles)))
     if story.removed_s is not None and story.next_meter_s is not None:
         removed: Item = {"final_registers": [50_400, 0], "point": "p1", "removed": True}
         rows.append(("installation/1", story.removed_s, removed))
@@ -273,3 +292,4 @@ SHARED = Story(
     neighbour=NEIGHBOUR._replace(columns=(0, 800, -140_000_000, -140_000_000, -40_000_000)),
     area_columns=(800, 1_000),
 )
+PLACED_ORDER = Story(is_placed=True)

@@ -164,6 +164,17 @@ def _check_gateways(case: Case) -> None:
     require(places == sorted(places), "the gateways do not ascend")
 
 
+def _check_mandates(case: Case) -> None:
+    """The party's entry in force in the slot as of the block before each batch of orders."""
+    for order, mandate in zip(case.bundle.orders, case.bundle.mandates, strict=True):
+        if mandate is not None:
+            same = mandate.entity.leaf.digest == case.bundle.party.entity.leaf.digest
+            require(same and mandate.entity.leaf.path == case.bundle.party.entity.leaf.path, "another party's mandate")
+            as_of = order.transaction.header.height - 1
+            require_in_force(case, mandate, "party", case.slot_start_s, as_of)
+            value_of(mandate, Party)
+
+
 def _place(opened: Opened) -> tuple[str, int, int]:
     row = opened.row
     heights = [entry.recorded_height for entry in opened.entity.entries if entry.digest == row.digest]
@@ -177,6 +188,7 @@ def check_registry(case: Case) -> None:
     _check_siblings(case)
     _check_pieces(case)
     _check_gateways(case)
+    _check_mandates(case)
 
 
 def check_position(case: Case) -> None:

@@ -12,6 +12,8 @@ from tests.second_verifier.story import (
     END,
     END_S,
     EXCHANGE,
+    PLACED,
+    PLACED_ORDER,
     POSITION,
     RESET,
     SEVERAL,
@@ -71,6 +73,7 @@ ROLLED = replace(
         pytest.param(RESET, id="a meter whose registers begin again inside the slot"),
         pytest.param(SHARED, id="a community without orders"),
         pytest.param(SEVERAL, id="a party with two points"),
+        pytest.param(PLACED_ORDER, id="an order placed by an aggregator"),
     ],
 )
 def test_honest_evidence_is_verified(story: Story) -> None:
@@ -220,6 +223,28 @@ LIES: list[tuple[str, str, Story]] = [
     ),
     ("an order of another chain", "orders", replace(HONEST, order_chain="village0123456789abcdef")),
     ("the neighbour's order", "orders", replace(HONEST, order_signer="h2", order_pair="h2")),
+    ("a placed order of another counter", "orders", replace(PLACED_ORDER, placed=PLACED._replace(counter=2))),
+    ("a placed order of another party", "orders", replace(PLACED_ORDER, placed=PLACED._replace(party=1))),
+    ("a placed order that sells", "orders", replace(PLACED_ORDER, placed=PLACED._replace(side=1))),
+    (
+        "a placed order that neither buys nor sells",
+        "orders",
+        replace(PLACED_ORDER, placed=PLACED._replace(side=2), fill=BOUGHT._replace(side=2)),
+    ),
+    ("a placed order of another slot", "orders", replace(PLACED_ORDER, placed=PLACED._replace(slot_start_s=END_S))),
+    ("a placed order of another zone", "orders", replace(PLACED_ORDER, placed=PLACED._replace(zone="z2"))),
+    ("a placed order of another limit", "orders", replace(PLACED_ORDER, order=BUY._replace(price=300_001))),
+    ("a placed order on another chain", "orders", replace(PLACED_ORDER, order_chain="village0123456789abcdef")),
+    ("a placed order after the gate", "orders", replace(PLACED_ORDER, order_time_s=8_100)),
+    ("a placed order without a mandate", "orders", replace(PLACED_ORDER, aggregator=None)),
+    ("a placed order under another one's mandate", "orders", replace(PLACED_ORDER, aggregator="rival")),
+    (
+        "an order placed by the household's neighbour",
+        "orders",
+        replace(PLACED_ORDER, placed=PLACED._replace(signer="h2", pair="h2")),
+    ),
+    ("an aggregator without its role", "keys", replace(PLACED_ORDER, placed=PLACED._replace(roles=("prosumer",)))),
+    ("a placed order signed by a thief", "signatures", replace(PLACED_ORDER, placed=PLACED._replace(pair="thief"))),
     ("an order before its slot opened", "orders", replace(HONEST, rewritten=("zone/z1", "open_before_start_s", 2_699))),
 ]
 

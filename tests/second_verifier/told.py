@@ -138,18 +138,22 @@ class Told:
     def _order(self) -> tuple[Recorded, Recorded]:
         """Block 2: h1 buys, h2 sells 700 Wh from 100,000 on."""
         facts = self.story.order
-        buy = self.chain.transaction(
-            "market/order",
-            self.story.order_signer,
-            KEYS[self.story.order_pair],
-            {"counter": 1, "nonce": sm3(b"nonce of h1")[:16], "slot_start_s": facts.slot_start_s},
-            {
-                "area": facts.area,
-                "price_micro_per_kwh": facts.price,
-                "quantity_wh": facts.quantity_wh,
-                "side": facts.side,
-            },
-            chain=self.story.order_chain,
+        buy = (
+            self._placed()
+            if self.story.is_placed
+            else self.chain.transaction(
+                "market/order",
+                self.story.order_signer,
+                KEYS[self.story.order_pair],
+                {"counter": 1, "nonce": sm3(b"nonce of h1")[:16], "slot_start_s": facts.slot_start_s},
+                {
+                    "area": facts.area,
+                    "price_micro_per_kwh": facts.price,
+                    "quantity_wh": facts.quantity_wh,
+                    "side": facts.side,
+                },
+                chain=self.story.order_chain,
+            )
         )
         sell = self.chain.transaction(
             "market/order",
@@ -163,10 +167,32 @@ class Told:
         self.chain.protocol_version = 2
         return Recorded(buy, 2), Recorded(sell, 2)
 
+    def _placed(self) -> SignedTransaction:
+        """The aggregator's batch: the order of h1, and one of nobody's."""
+        story, facts, placed = self.story, self.story.order, self.story.placed
+        row = u32(placed.party) + u32(placed.counter) + bytes([placed.side]) + i64(facts.quantity_wh, facts.price)
+        self.placed = Rows(sm3(b"orders of the pool"), (row, u32(7) + u32(1) + b"\x00" + i64(1, 1)))
+        return self.chain.transaction(
+            "market/order_batch",
+            placed.signer,
+            KEYS[placed.pair],
+            {"client_id": bytes(16), "valid_until_s": 8_000},
+            {"rows": 2, "rows_root": self.placed.root, "slot_start_s": placed.slot_start_s, "zone": placed.zone},
+            b"its columns",
+            story.order_chain,
+        )
+
+    def _order_seeds(self) -> list[Item]:
+        seeds: list[Item] = [sm3(order.transaction.signature) for order in self.orders]
+        if self.story.is_placed:
+            own = Rows(sm3(self.placed.seed + b"orders"), self.placed.rows).place(0)
+            seeds[0] = salted_hash(own.salt, own.row)
+        return seeds
+
     def _clear(self) -> tuple[Rows, Rows, Rows]:
         """Block 3: the fills, the book and the areas of the clearing."""
         story = self.story
-        seeds: list[Item] = [sm3(order.transaction.signature) for order in self.orders]
+        seeds = self._order_seeds()
         seed_a = sm3(encode(["clearing-seed/2", 0, START_S, "z1", seeds]))
         seed_c = sm3(encode(["clearing-seed/2", START_S, "z1", seeds]))
         sold = FillFacts(1, 1, 1, 700, 100_000, 600)

@@ -136,6 +136,11 @@ def check_orders(of: Examination) -> str:
         shown = [one.columns[place] for one in points]
         same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+    of.facts["aggregators"] = [
+        {"counter": fill.counter, "aggregator": order.order.signer}
+        for fill, order in zip(fills, orders, strict=True)
+        if order.mandate is not None
+    ]
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
     return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
 
@@ -161,11 +166,11 @@ def _deal(total: int, weights: list[int]) -> list[int]:
 
 def _check_order(of: Examination, order: Order) -> Fill:
     bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
-    body, identity, what = transaction.body, transaction.identity, transaction.what
+    what, number = transaction.what, bundle.party.entity.number
+    terms = order.terms(number)
     same(f"the chain of {what}", transaction.chain, bundle.header.chain)
-    same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
-    same(f"the area of {what}", body["area"], bundle.area.entity.name)
-    same(f"the slot of {what}", identity["slot_start_s"], of.start_s)
+    _check_who_placed(of, order)
+    same(f"the slot of {what}", terms.slot_start_s, of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
@@ -174,15 +179,28 @@ def _check_order(of: Examination, order: Order) -> Fill:
         hold(False, "there is no clearing")
         return fill
     hold(order.fill.root == row.fills_root, f"the fill of {what} is not a row of the clearing")
-    same(f"the party in the fill of {what}", fill.party, bundle.party.entity.number)
-    same(f"the counter in the fill of {what}", fill.counter, identity["counter"])
-    same(f"the side in the fill of {what}", fill.side, SIDES.index(body["side"]))
-    same(f"the quantity in the fill of {what}", fill.quantity_wh, body["quantity_wh"])
-    same(f"the limit in the fill of {what}", fill.limit, body["price_micro_per_kwh"])
+    same(f"the party of {what}", terms.party, number)
+    for name in ("party", "counter", "side", "quantity_wh", "limit"):
+        same(f"the {name} in the fill of {what}", getattr(fill, name), getattr(terms, name))
+    hold(fill.side < len(SIDES), f"{what} neither buys nor sells")
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
     is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
     hold(is_within, f"{what} was filled beyond its limit")
     return fill
+
+
+def _check_who_placed(of: Examination, order: Order) -> None:
+    """An order by itself is signed by the party, for its area; a row of a batch by its aggregator, for the run's zone."""
+    bundle, transaction, what = of.bundle, order.order, order.order.what
+    if order.row is None or order.mandate is None:
+        same(f"the signer of {what}", transaction.signer, bundle.party.entity.name)
+        same(f"the area of {what}", transaction.body["area"], bundle.area.entity.name)
+        return
+    mandate = order.mandate.row.value
+    same(f"the signer of {what}", transaction.signer, mandate.get("aggregator", ""))
+    same(f"the area of the mandate of {what}", mandate["area"], bundle.area.entity.name)
+    same(f"the zone of {what}", transaction.body["zone"], of.run["zone"])
+    hold(order.row.root == transaction.body["rows_root"], f"{what} is not a row of its batch")
 
 
 def check_clearing(of: Examination) -> str:

@@ -114,4 +114,4 @@ def check_signatures(of: Examination) -> str:
     for transaction, entry, _ in of.used_keys:
         is_valid = is_valid_signature(entry.row.value["public_key"], transaction.signed, transaction.signature)
         hold(is_valid, f"{transaction.what} is not signed with the key of {transaction.signer}")
-    return "Readings are signed with their gateway's key, orders with the party's, enrolments with the administrator's."
+    return "Readings are signed with their gateway's key, orders with the party's or its aggregator's, enrolments with the administrator's."

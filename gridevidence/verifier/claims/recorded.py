@@ -12,7 +12,7 @@ def check_recorded(of: Examination) -> str:
     for transaction in of.bundle.transactions:
         block, what = transaction.block, transaction.what
         same(f"the chain of the block of {what}", block.chain, of.bundle.header.chain)
-        hold(block.height < of.bundle.header.height, f"the block of {what} is not before the header")
+        hold(0 < block.height < of.bundle.header.height, f"the block of {what} is not before the header")
         hold(transaction.data_root == block.data_root, f"{what} was not accepted in its block")
         is_past = transaction.history_root == of.bundle.header.history_root
         hold(is_past, f"the block of {what} is not in the header's history")

@@ -58,6 +58,7 @@ def check_registry(of: Examination) -> str:
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     _check_pieces(of)
     _check_gateways(of)
+    _check_mandates(of)
     meters = [piece.installation.row.value["meter"] for piece in bundle.pieces]
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
@@ -154,6 +155,16 @@ def _check_gateways(of: Examination) -> None:
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
     needed = {_needed_gateway(of, batch, name) for batch, name in reading_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
+
+
+def _check_mandates(of: Examination) -> None:
+    """The party's entry beside each order of a batch is the one in force in the slot when the batch was recorded."""
+    for order in of.bundle.orders:
+        if order.mandate is not None:
+            hold(
+                order.mandate.entity == of.bundle.party.entity, f"the mandate of {order.order.what} is another party's"
+            )
+            _hold_in_force(of, order.mandate, "party", of.start_s, order.order.block.height - 1)
 
 
 def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str, int, int]:

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from gridcore import cbor, verify
 from gridcore.header import genesis_header
+from gridcore.transactions.order_batch import PlacedOrder
+from gridevidence import forgery
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
+from gridevidence.view import decode_bundle
 from ledger.evidence import build_book, build_bundle
 from ledger.state.genesis import genesis_change
 from ledger.store.ledger import Ledger
@@ -139,3 +143,31 @@ def test_the_trust_root_names_the_signers_of_genesis() -> None:
     assert [signer["name"] for signer in root["signers"]] == ["signer 1"]
     named = replace(GENESIS, signers=((key("util").public_key, 3),))
     assert [(signer["name"], signer["power"]) for signer in trust_of(named)["signers"]] == [("util", 3)]
+
+
+PLACED: Final = replace(
+    TWO_AREAS,
+    meters=[replace(meter, aggregator="pool") if meter.party == "p-1" else meter for meter in TWO_AREAS.meters],
+    roles={**TWO_AREAS.roles, "pool": ["aggregator"]},
+)
+"""The two areas, where an aggregator places the orders of p-1."""
+
+
+def test_an_order_of_an_aggregators_batch_is_proven_to_its_household(tmp_path: Path) -> None:
+    sender = PLACED.sender()
+    orders = [PlacedOrder(1, 1, 0, 5, 1), PlacedOrder(0, 2, 0, 400, 450_000)]
+    batch = sender.order_batch("pool", "z-1", FIRST_S, orders)
+    blocks = one_settled_slot(sender)
+    blocks[0][0] = batch
+    with ledger_with(tmp_path, PLACED, blocks) as ledger:
+        data = export(ledger, "p-1", "trade_buy")
+    trust = verify.decode_trust(json.dumps(trust_of(PLACED.genesis)).encode())
+    verdict = verify.verify_bundle(data, trust)
+    assert verdict.answer == verify.VERIFIED, verdict.reason
+    assert verdict.facts["aggregators"] == [{"counter": 2, "aggregator": "pool"}]
+    said = "Order 2 was placed by aggregator pool under a mandate of the party's registry row."
+    assert said in list(verify.verdict_lines(verdict))
+    assert decode_bundle(data).orders[0].order == f"p-1/{FIRST_S}/2"
+    for what, claim in (("order_limit", "orders"), ("forged_limit", "signatures")):
+        altered = verify.verify_bundle(forgery.alter(data, what).data, trust)
+        assert (altered.answer, altered.claim and altered.claim.word) == (verify.NOT_VERIFIED, claim)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from gridevidence.digests import remade
-from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, POSITION_HEAD, READING_ROW
+from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
 from tests.second_verifier.evidence import Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
@@ -27,6 +27,7 @@ from tests.second_verifier.story import (
     KEYS,
     NEW_SIGNERS,
     OLD_SIGNERS,
+    PLACED_ORDER,
     POSITION,
     RESET,
     SEVERAL,
@@ -52,6 +53,7 @@ STORIES: Final = {
     "a meter whose registers begin again inside the slot": RESET,
     "a community without orders": SHARED,
     "a party with two points": SEVERAL,
+    "an order placed by an aggregator": PLACED_ORDER,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),
@@ -157,6 +159,7 @@ ROWS: Final = {
     "area_result": AREA_HEAD,
     "reading": READING_ROW,
     "fill": FILL_ROW,
+    "order": PLACED_ROW,
     "area": CLEARED_ROW,
 }
 """Rows of fixed fields, by the key that their proof stands under; what stands behind the fields are columns of 8 bytes."""

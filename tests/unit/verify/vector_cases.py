@@ -18,8 +18,8 @@ from gridcore import cbor
 from gridevidence import forgery
 from gridevidence.digests import remade
 from gridevidence.layout import CLAIMS
-from tests.second_verifier.evidence import Evidence
-from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, Story
+from tests.second_verifier.evidence import HEADER, Evidence
+from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, PLACED_ORDER, Story
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
 from tests.second_verifier.test_second_trust import BOOK_CHANGES
@@ -33,6 +33,7 @@ from tests.unit.verify.honest import (
     parts_of,
     replaced,
     sign_all,
+    tell,
     with_inner,
 )
 
@@ -42,6 +43,7 @@ UNDECIDED, BAD_USAGE = "cannot_be_decided", "bad_usage"
 EXIT: Final = {"verified": 0, "not_verified": 1, BAD_USAGE: 2, UNDECIDED: 3}
 LATER: Final = HONEST["certified behind a hand-over"]
 SHARED: Final = HONEST["a community without orders"]
+PLACED: Final = HONEST["an order placed by an aggregator"]
 
 FORGED: Final = {
     "amount": "position",
@@ -112,9 +114,29 @@ def _other_parts() -> Iterator[Case]:
     for name, answer, change in LATER_CHANGES:
         says = "certificate" if answer == "not_verified" else answer
         yield Case(f"hand-over: {name}", says, changed(LATER, change), LATER.trust_bytes)
+    yield from _placed_orders()
     for what, claim in FORGED.items():
         altered = forgery.alter(TRADE.bundle_bytes, what).data
         yield Case(f"forged: {what.replace('_', ' ')}", claim, altered, TRADE.trust_bytes)
+
+
+def _placed_orders() -> Iterator[Case]:
+    """An aggregator's order with parts missing, or of others."""
+    neighbour = tell(PLACED_ORDER)
+    changes: dict[str, tuple[str, Callable[[Parts], object]]] = {
+        "no mandate": ("shape", lambda order: order.pop("mandate")),
+        "no row of the batch": ("shape", lambda order: order.pop("order")),
+        "the batch as if it were the order": ("shape", lambda order: (order.pop("mandate"), order.pop("order"))),
+        "the row of somebody else": ("orders", lambda order: order.update(order=neighbour.placed.place(1).proof)),
+        "the mandate of the neighbour": (
+            "registry",
+            lambda order: order.update(mandate=neighbour.chain.opened(neighbour.row("party/h2"), HEADER)),
+        ),
+    }
+    for name, (claim, change) in changes.items():
+        parts = parts_of(PLACED)
+        change(parts["orders"][0])
+        yield Case(f"placed: {name}", claim, cbor.encode(parts), PLACED.trust_bytes)
 
 
 def _bytes() -> Iterator[Case]:
