@@ -206,7 +206,16 @@ async def read_figures(scope: Scope) -> dict[str, Any]:
         "lines_total_nano": sum(line.amount_nano for line in found.lines),
         "lines_note": found.note(scope.tz),
         "away_part": statement.away,
+        "credit": (await part_of(_credit(scope.party))).value,
     }
+
+
+async def _credit(party: str) -> Any:
+    """What the party owes, and what is pending for its orders; None before the ledger knows it."""
+    try:
+        return await source().cached("credit", party=party)
+    except SourceMissing:
+        return None
 
 
 def _say(totals: Totals, currency: str, party: str) -> Saying:

@@ -135,8 +135,9 @@ PARTY: Final = optional("party", "Only the rows of this party.", read_optional_w
 
 OF_AREA: Final = needed("area", "An id (area).", read_word, "string", "area_id")
 OF_GATEWAY: Final = optional("gateway", "An id (gateway).", read_optional_word, argument="gateway_id")
+OF_PARTY: Final = (needed("party", "An id (party).", read_word, "string"),)
 OF_LINE: Final = (
-    needed("party", "An id (party).", read_word, "string"),
+    *OF_PARTY,
     needed("slot_start_s", _SLOT_START, read_whole),
     needed("line_kind", "An id (line_kind).", read_word, "string"),
     optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name"),

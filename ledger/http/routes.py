@@ -9,7 +9,7 @@ from ledger.client import API
 from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
-from ledger.http.queries import areas, audit, blocks, market, metering, registry, settlement
+from ledger.http.queries import areas, audit, blocks, credit, market, metering, registry, settlement
 from ledger.http.route import Route, Service
 
 
@@ -28,4 +28,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *registry.ROUTES,
     *market.ROUTES,
     *settlement.ROUTES,
+    *credit.ROUTES,
 )

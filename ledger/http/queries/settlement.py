@@ -161,14 +161,14 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
             rows, received = owing[first:end], _received(view, area)
         else:
             (rows, following), received = settling_page(area, scope.party, start), []
-        shown = zip(rows.tolist(), _owed_nano(view, area, rows), strict=True)
+        shown = zip(rows.tolist(), owed_nano(view, area, rows), strict=True)
         balances = [{**_billed(view, area, row)._asdict(), "owes_nano": owes_nano} for row, owes_nano in shown]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 
 def _owing(view: LedgerView, area: Area) -> Int64:
     """int64[n]: rows that are billed to a party, and those that were and have a balance, ascending."""
-    has_balance = np.array([owes_nano != 0 for owes_nano in _owed_nano(view, area, area.own)], dtype=bool)
+    has_balance = np.array([owes_nano != 0 for owes_nano in owed_nano(view, area, area.own)], dtype=bool)
     return np.union1d(area.settling, area.own[has_balance])
 
 
@@ -184,7 +184,8 @@ def _billed(view: LedgerView, area: Area, row: int) -> Billed:
     return Billed(next((name for name in known if name is not None), ""), point)
 
 
-def _owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
+def owed_nano(view: LedgerView, area: Area, rows: Int64) -> list[int]:
+    """What the points of some rows of an area's zone owe, in nano."""
     chunks = {chunk: BALANCE.load(view.reader, area.zone.name, chunk) for chunk in set(chunks_of(rows).tolist())}
     owed = {chunk: None if balance is None else balance.owes_nano() for chunk, balance in chunks.items()}
     found = ((owed[chunk], at) for chunk, at in map(split_row, rows.tolist()))

@@ -64,6 +64,16 @@ async def test_the_day_says_what_it_came_to_in_both_languages(tmp_path: Path) ->
     assert "向邻里购电 48.000 kWh，向邻里售电 0.000 kWh。" in page
 
 
+async def test_the_day_tells_what_is_owed_and_what_is_pending_for_orders(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    credit = {"party": PARTY, "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9}
+    world.node.answers["credit"] = credit
+    page = await household(world).text(PAGE)
+    assert "pending for orders that are not settled 0.126" in page
+    assert "未结算申报的待定金额" in await household(world, "zh_CN").text(PAGE)
+
+
 async def test_a_clerk_reads_the_household_by_its_name(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)
