@@ -14,6 +14,7 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction, encode_transaction
 from gridcore.errors import EncodingError
 from gridcore.registry.row import Row, decode_row
+from ledger.leaves.delivery import DELIVERY
 from tests.fuzz.decoders import transactions
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.ledgers import MemoryLedger
@@ -22,6 +23,8 @@ from tests.worlds.two_areas import TWO_AREAS
 SIGNED: Final = 400
 """In every test run, the same ones; `make fuzz` signs its own."""
 SIGNED_LONG: Final = 4_000
+GATEWAY: Final = "gw-2"
+_PARTS: Final = ("identity", "body")
 ENDS: Final[tuple[Any, ...]] = (
     0, 1, -1, 255, 900, 10**9, 2**31 - 1, 2**32, 10**13, 10**15, 2**62, 2**63 - 1, -(2**63), FIRST_S, FIRST_S + 1, FIRST_S + SLOT_S,
     "", "a", "a-1", "p-1", "gw-1", "util", "x" * 64, b"", bytes(16), bytes(32), b"\xff" * 32, [], [0], {}, True, False,
@@ -44,22 +47,52 @@ def changed(value: Any, draw: Random) -> Any:
     return draw.choice(alike if draw.random() < 0.9 else ENDS)
 
 
-def signed_nonsense(draw: Random) -> Iterator[bytes]:
-    """Transactions without end."""
+def timely(signed: dict[str, Any], now_s: int, draw: Random) -> dict[str, Any]:
+    """The same of another time and identity, so that it is refused for nothing else than what it says."""
+    slot_s = now_s // SLOT_S * SLOT_S
+    fresh = {
+        "valid_until_s": now_s + 3_600,
+        "client_id": draw.randbytes(16),
+        "slot_start_s": slot_s + SLOT_S * draw.randint(2, 6),
+        "boundary_s": slot_s - SLOT_S * draw.randint(0, 6),
+        "counter": draw.randint(1, 30),
+        "epoch": draw.randint(2, 6),
+    }
+    parts = {part: {**signed[part], **{key: fresh[key] for key in fresh if key in signed[part]}} for part in _PARTS}
+    return {**signed, **parts, "chain": TWO_AREAS.chain}
+
+
+def batch_of(ledger: MemoryLedger, draw: Random) -> bytes:
+    """The next batch of a gateway, with registers that no meter shows."""
+    wholes = [end for end in ENDS if type(end) is int and end >= 0]
+    rows = [(meter, draw.choice(wholes), draw.choice(wholes)) for meter in range(1, 9) if draw.random() < 0.8]
+    delivery = DELIVERY.must(ledger.state, GATEWAY)
+    boundary_s = ledger.ledger_time_s // SLOT_S * SLOT_S - SLOT_S * draw.choice((0, 0, 0, 1, 4, -1))
+    return TWO_AREAS.sender().batch(
+        GATEWAY, boundary_s, rows or [(1, 0, 0)], counter=delivery.counter + 1, previous=delivery.last
+    )
+
+
+def signed_nonsense(ledger: MemoryLedger, draw: Random) -> Iterator[bytes]:
+    """Transactions without end, for the ledger as it is then."""
     examples = [decode_transaction(wire) for wire in transactions()]
     rows = [decode_row(row) for row in TWO_AREAS.genesis.registry]
     while True:
         try:
-            if draw.random() < 0.5:
+            if draw.random() < 0.15:
+                yield batch_of(ledger, draw)
+            elif draw.random() < 0.5:
                 sender = TWO_AREAS.sender()
                 picked = [draw.choice(rows) for _ in range(draw.choice((1, 1, 1, 3)))]
-                from_s = FIRST_S + draw.choice((0, 37, SLOT_S, -SLOT_S, 20 * SLOT_S, 50 * SLOT_S))
+                from_s = ledger.ledger_time_s // SLOT_S * SLOT_S + draw.choice(
+                    (0, 37, SLOT_S, -SLOT_S, -9 * SLOT_S, 20 * SLOT_S)
+                )
                 values = [changed(row.value, draw) if draw.random() < 0.8 else row.value for row in picked]
                 made = [Row(row.key, from_s, value) for row, value in zip(picked, values, strict=True)]
-                yield sender.register(made, valid_until_s=FIRST_S + draw.choice((3_600, 50_000)))
+                yield sender.register(made, valid_until_s=ledger.ledger_time_s + 3_600)
             else:
                 example = draw.choice(examples)
-                signed = cbor.decode(example.signed)
+                signed = timely(cbor.decode(example.signed), ledger.ledger_time_s, draw)
                 part = draw.choice(("body", "body", "body", "identity", "signer", "kind"))
                 signed[part] = changed(signed[part], draw)
                 yield encode_transaction(cbor.encode(signed), example.signature, example.attachment)
@@ -71,7 +104,9 @@ def answered(seed: int, count: int) -> set[int]:
     """The codes of so many transactions on one chain, each in a block of its own, with a step of time now and then."""
     ledger, draw = MemoryLedger(TWO_AREAS.genesis, lambda *_: True), Random(seed)
     codes, clock = set[int](), TWO_AREAS.sender()
-    for number, wire in enumerate(signed_nonsense(draw)):
+    for wire in clock.clocks(FIRST_S):
+        ledger.apply([wire])
+    for number, wire in enumerate(signed_nonsense(ledger, draw)):
         if number == count:
             return codes
         if number % 20 == 0:
