@@ -95,14 +95,14 @@ class ZoneInForce:
         return order, np.searchsorted(self.area[order], np.arange(len(self.zone.areas) + 1))
 
     @cached_property
-    def _settling_by_party(self) -> tuple[Int64, Int64]:
+    def settling_by_party(self) -> tuple[Int64, Int64]:
         """The settling rows ordered by party number, and the party of each."""
         order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
         return order, self.party[order]
 
     def rows_billed_to(self, parties: Int64) -> tuple[Int64, Int64]:
         """The settling rows of some party numbers, and which of the parties each is of: int64[n] both; a party may have none."""
-        order, known = self._settling_by_party
+        order, known = self.settling_by_party
         first = np.searchsorted(known, parties, side="left")
         counts = np.searchsorted(known, parties, side="right") - first
         place = np.repeat(np.arange(len(parties)), counts)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcore.column import I64_MAX
 from gridcore.errors import require
 from ledger.leaves.columns import Int64
 from ledger.leaves.fills import FillsLeaf
@@ -25,21 +26,31 @@ def deal_fills(zone: ZoneInForce, fills: FillsLeaf, import_wh: Int64, export_wh:
     traded = np.zeros((2, len(zone.zone)), dtype=np.int64)
     if not len(fills.party):
         return Traded(*traded)
-    parties, party = np.unique(fills.party, return_inverse=True)
-    totals = np.zeros((2, len(parties)), dtype=np.int64)
-    np.add.at(totals, (fills.side, party), fills.filled_wh)
-    rows, place = zone.rows_billed_to(parties)
-    points = np.bincount(place, minlength=len(parties))
-    require(bool((points > 0).all()), f"a party with orders has a settling point in zone {zone.zone.name}")
-    traded[:, rows] = totals[:, place]
-    several = points[place] > 1
-    if several.any():
-        rows, place = rows[several], place[several]
-        order = np.lexsort((np.array([zone.zone.points[row].encode() for row in rows.tolist()]), place))
-        rows, place = rows[order], place[order]
-        for side, weights in enumerate((import_wh, export_wh)):
-            traded[side, rows] = deal(totals[side, place], place, weights[rows])
+    rows, party = zone.settling_by_party
+    place = np.searchsorted(party, fills.party)
+    is_known = bool((place < len(party)).all()) and bool((party[place] == fills.party).all())
+    require(is_known, f"a party with orders has a settling point in zone {zone.zone.name}")
+    totals = np.zeros(2 * len(party), dtype=np.int64)
+    np.add.at(totals, fills.side * len(party) + place, fills.filled_wh)
+    traded[:, rows] = totals.reshape(2, -1)  # of a party with several points all at the first of them
+    if (party[1:] == party[:-1]).any():
+        _deal_among_points(zone, traded, (import_wh, export_wh))
     return Traded(*traded)
+
+
+def _deal_among_points(zone: ZoneInForce, traded: Int64, weights: tuple[Int64, Int64]) -> None:
+    """Deal what stands at one point of each party that has several to all of them."""
+    rows, party = zone.settling_by_party
+    starts = np.flatnonzero(np.diff(party, prepend=-1))
+    several = np.repeat(np.diff(starts, append=len(party)) > 1, np.diff(starts, append=len(party)))
+    rows, party = rows[several], party[several]
+    order = np.lexsort((np.array([zone.zone.points[row].encode() for row in rows.tolist()]), party))
+    rows, party = rows[order], party[order]
+    starts = np.flatnonzero(np.diff(party, prepend=-1))
+    sizes = np.diff(starts, append=len(party))
+    for side in (0, 1):
+        totals = np.repeat(np.add.reduceat(traded[side, rows], starts), sizes)
+        traded[side, rows] = deal(totals, party, weights[side][rows])
 
 
 def deal(total_wh: Int64, group: Int64, weight: Int64) -> Int64:
@@ -53,7 +64,8 @@ def deal(total_wh: Int64, group: Int64, weight: Int64) -> Int64:
     weight = weight.copy()
     weight[starts[np.add.reduceat(weight, starts) == 0]] = 1
     whole = np.repeat(np.add.reduceat(weight, starts), sizes)
-    products: NDArray[Any] = total_wh.astype(object) * weight.astype(object)  # as wide as they need be
+    fits = int(total_wh.max()) * int(weight.max()) <= I64_MAX
+    products: NDArray[Any] = total_wh * weight if fits else total_wh.astype(object) * weight.astype(object)
     share: Int64 = (products // whole).astype(np.int64)
     rest: Int64 = (products % whole).astype(np.int64)
     left = np.repeat(total_wh[starts] - np.add.reduceat(share, starts), sizes)
