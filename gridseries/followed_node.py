@@ -26,6 +26,8 @@ POINTS_MAX: Final = 200_000
 REGISTER_PAGES_MAX: Final = 4
 """Pages of registers in memory during one answer's work: the end of a slot is the start of the next."""
 NOT_FOUND: Final = 404
+GONE: Final = 410
+"""What the node has pruned."""
 
 
 class NodeClient(Protocol):
@@ -142,11 +144,11 @@ class FollowedNode:
             start = _next(answer, start)
 
     async def _query_or_none(self, path: str, **params: int) -> Any:
-        """The answer; None where there is no such thing yet."""
+        """The answer; None where there is no such thing yet, or not any more."""
         try:
             return await self._client.query(path, **params)
         except NodeRefused as refused:
-            if refused.status == NOT_FOUND:
+            if refused.status in (NOT_FOUND, GONE):
                 return None
             raise
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from gridcore.errors import UsageError
 from gridseries.answers import AnswerError, Changes, Point, Position
-from gridseries.followed_node import FollowedNode, NodeClient
+from gridseries.followed_node import GONE, FollowedNode, NodeClient
 from gridseries.rows import SlotRows, voltages
 from gridseries.series import (
     INTERVALS,
@@ -157,8 +157,12 @@ class Projector:
         await self._flush()  # the slots below read the voltages
         written = []
         for area, slot_start_s in await self._node.touched(changes):
-            if await self._project_slot(area, slot_start_s):
-                written.append((area, slot_start_s))
+            try:
+                if await self._project_slot(area, slot_start_s):
+                    written.append((area, slot_start_s))
+            except NodeRefused as refused:
+                if refused.status != GONE:  # of a slot that the node has pruned, the series keep what they have
+                    raise
         await self._flush()
         return written
 

@@ -204,3 +204,27 @@ async def test_a_node_that_refuses_the_key_is_no_node_that_is_away(
         await until(lambda: len(told) >= 6)
     assert set(told) == {("node", None), ("projection", "http://scripted: no such signer")}
     await store.close()
+
+
+async def test_of_slots_that_the_node_has_pruned_there_are_no_rows_and_the_others_are_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, whole, anew = ScriptedNode(5), new_store(tmp_path, "whole"), new_store(tmp_path, "anew")
+    node.write_history(9)
+    await catch_up(Projector(node, whole))
+    kept_from_s, answer = FIRST_S + 4 * SLOT_S, node.query
+
+    async def query(path: str, **params: Any) -> Any:
+        slot = int(path.split("/")[3]) if "/slots/" in path else kept_from_s
+        is_final = path.endswith(("positions", "registers", "coverage", "observations"))
+        if is_final and min(slot, params.get("boundary_s", kept_from_s)) < kept_from_s:
+            raise NodeRefused(f"http://scripted: leaf {path}: pruned", 410, "pruned")
+        return await answer(path, **params)
+
+    monkeypatch.setattr(node, "query", query)
+    await catch_up(Projector(node, anew))
+    expected = [row for row in await whole.read(SLOTS, 0, 2**33) if row.time_s >= kept_from_s]
+    assert [row for row in await anew.read(SLOTS, 0, 2**33) if row.time_s >= kept_from_s] == expected
+    assert len(expected) > 4
+    await whole.close()
+    await anew.close()
