@@ -181,7 +181,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "standing_profile?": NAME,
         "supplier?": NAME,
     },
-    "rules": {"prices": dict, "terms": dict},
+    "rules": {"prices": dict, "terms": dict, "until_s?": TIME},
     "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {
         "contract": TEXT_64,

@@ -90,7 +90,7 @@ class AnswerMalformed(NodeRefused):
 
 @dataclass(frozen=True)
 class Shortage:
-    """What will run out. ``kind``: calendar or disk; ``subject``: which; ``days_left``: whole days, 0 when it is over."""
+    """What will run out. ``kind``: calendar, prices or disk; ``subject``: which; ``days_left``: whole days, 0 when it is over."""
 
     kind: str
     subject: str

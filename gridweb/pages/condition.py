@@ -32,7 +32,11 @@ STALLS: Final = {
     "clock": "ledger time stands, the clock of the node is too far ahead of it",
 }
 """What holds a node up, by its word for it."""
-SHORTAGES: Final = {"calendar": N_("a calendar"), "disk": N_("the disk of the ledger node")}
+SHORTAGES: Final = {
+    "calendar": N_("a calendar"),
+    "disk": N_("the disk of the ledger node"),
+    "prices": N_("published prices"),
+}
 """What can run out, by the node's word for it."""
 STATES: Final = {
     "away": N_("away"),

@@ -22,8 +22,7 @@ from ledger.http.roles import EVERYBODY, READERS
 from ledger.http.route import Query, Schema, Service
 from ledger.http.submission import decode_submission
 from ledger.http.view import LedgerView
-from ledger.outlook import calendar_days_left
-from ledger.store.room import Room
+from ledger.outlook import outlook
 
 
 async def status(dispatcher: Dispatcher) -> Json:
@@ -83,14 +82,8 @@ async def readyz(dispatcher: Dispatcher) -> Json:
 async def metrics(dispatcher: Dispatcher) -> str:
     """Counters and gauges as Prometheus text."""
     height, time_s = await dispatcher.ask(EVERYBODY, _height_and_time, {})
-    room, calendar_days = await dispatcher.ask(EVERYBODY, _outlook, {})
     gauges = {
-        "calendar_days_left": ("Days that the calendar which ends first still has; -1 without any.", calendar_days),
-        "disk_days_left": (
-            "Days until only the reserve is left; -1 while not known.",
-            room.days_left if room.days_left is not None else -1,
-        ),
-        "disk_free_bytes": ("Bytes that the disk still takes.", room.free_bytes),
+        **await dispatcher.ask(EVERYBODY, _outlook, {}),
         "height": ("Height of the newest certified block.", height),
         "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
         "ledger_time_stands_seconds": (
@@ -116,9 +109,16 @@ def _height_and_time(view: LedgerView) -> tuple[int, int]:
     return view.reader.height, view.reader.ledger_time_s
 
 
-def _outlook(view: LedgerView) -> tuple[Room, int]:
-    days_left = calendar_days_left(view.reader)
-    return view.reader.room(), -1 if days_left is None else days_left
+def _outlook(view: LedgerView) -> dict[str, tuple[str, int]]:
+    """How far everything reaches, as gauges; -1 where there is no end, or none is known."""
+    calendar_days, prices_days, room = outlook(view.reader)
+    days = {
+        "calendar_days_left": ("Days that the calendar which ends first still has; -1 without any.", calendar_days),
+        "disk_days_left": ("Days until only the reserve is left; -1 while not known.", room.days_left),
+        "prices_days_left": ("Days up to which prices are published that none follow; -1 without any.", prices_days),
+    }
+    gauges = {name: (words, -1 if left is None else left) for name, (words, left) in days.items()}
+    return {**gauges, "disk_free_bytes": ("Bytes that the disk still takes.", room.free_bytes)}
 
 
 def _answer_json(outcome: Outcome) -> Json:
@@ -178,7 +178,7 @@ _STATUS: Final = Schema(
             "slot_s": WHOLE,
             "shortages": {
                 "type": "array",
-                "description": "What will run out within 30 days: kind (calendar, disk), subject, days_left.",
+                "description": "What will run out within 30 days: kind (calendar, prices, disk), subject, days_left.",
                 "items": {},
             },
             "stall": TEXT,

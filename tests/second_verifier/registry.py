@@ -195,7 +195,9 @@ def _point(item: Item) -> PointOfSupply:
 
 
 def _rules(item: Item) -> Rules:
-    fields = as_map(item, "prices terms")
+    fields = as_map(item, "prices terms", "until_s")
+    if "until_s" in fields:
+        as_time(fields["until_s"])
     prices, terms = fields["prices"], fields["terms"]
     if not isinstance(prices, dict) or not isinstance(terms, dict):
         raise MalformedError("prices or terms are no map")

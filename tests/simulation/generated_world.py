@@ -17,7 +17,7 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import Rules
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from gridcore.registry.zone import Zone
-from tests.worlds.consortium import PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
+from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
@@ -204,7 +204,8 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
             prices["residual_price_micro_per_kwh"], over_selling - prices["network_residual_micro_per_kwh"]
         ),
     }
-    return rules(name, prices=prices, terms=terms)
+    found = rules(name, prices=prices, terms=terms)
+    return found._replace(record=found.record._replace(until_s=rng.choice([None, FIRST_S])))
 
 
 def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence[Named[Gateway]]) -> list[MeteredPoint]:

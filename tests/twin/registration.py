@@ -47,7 +47,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
-    "rules": [{"prices": dict, "terms": dict}],
+    "rules": [{"prices": dict, "terms": dict, "until_s?": TIME}],
     "party": [
         {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
     ],

@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gridcore.master_data import Named
 from gridcore.registry.calendar import Calendar
+from gridcore.registry.rules import RULES, Rules
 from gridledger.cli import main
 from ledger.client import Shortage
 from ledger.engines import embedded
@@ -24,7 +26,7 @@ from ledger.store.files import Files
 from ledger.store.room import RESERVE_BYTES
 from tests.waiting import until
 from tests.worlds.clocks import ManualClock
-from tests.worlds.consortium import DAY_S, FIRST_S, START_S
+from tests.worlds.consortium import DAY_S, FIRST_S, PRICES, START_S, TERMS
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import ON_BLOCK_TIME
 from tests.worlds.ledgers import decide, open_ledger
@@ -139,3 +141,24 @@ def test_a_calendar_that_is_over_has_no_days_left(tmp_path: Path) -> None:
             assert decide(ledger, [sender.clock(START_S + day * DAY_S)]) == [0]
         assert ledger.ledger_time_s > FIRST_S
         assert shortages(ledger)[0] == ("calendar", "c", 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(0, None)], []),
+        ([(0, START_S + 40 * DAY_S)], []),
+        ([(0, START_S + 20 * DAY_S)], [("prices", "r", 20)]),
+        ([(0, START_S + 20 * DAY_S), (START_S + 20 * DAY_S, START_S + 50 * DAY_S)], []),
+        ([(0, START_S + 20 * DAY_S), (START_S + 20 * DAY_S, START_S + 25 * DAY_S)], [("prices", "r", 25)]),
+        ([(0, START_S + 20 * DAY_S), (START_S + 22 * DAY_S, None)], [("prices", "r", 20)]),
+        ([(0, START_S - DAY_S)], [("prices", "r", 0)]),
+    ],
+    ids=["for good", "long", "soon", "followed", "followed for a few days", "with a gap", "over"],
+)
+def test_prices_whose_published_time_ends_within_a_month_are_told_unless_others_follow(
+    tmp_path: Path, rows: list[tuple[int, int | None]], expected: list[tuple[str, str, int]]
+) -> None:
+    published = [Named(RULES, "r", Rules(PRICES, TERMS, until_s), from_s) for from_s, until_s in rows]
+    with closing(open_ledger(tmp_path, replace(LONG, rules=published))) as ledger:
+        assert [found for found in shortages(ledger) if found.kind == "prices"] == expected
