@@ -444,3 +444,28 @@ def test_prices_by_which_two_who_are_one_gain_without_energy_are_refused(
 def test_a_price_of_more_than_a_thousand_a_kwh_is_refused_and_a_negative_one_is_not() -> None:
     assert "levy_micro_per_kwh is 1000000001" in fault_of(PRICES._replace(levy=10**9 + 1))
     assert not fault_of(Prices(-5, -4, -(10**9), -3, -1, -1, -2))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.builds(Prices, *[st.integers(-900, 900)] * 7),
+    st.integers(0, 1),
+    st.integers(-900, 900),
+    st.integers(0, 900),
+    ENERGY_WH,
+    ENERGY_WH,
+)
+def test_no_order_costs_more_than_its_exposure_whatever_is_metered(
+    prices: Prices, side: int, limit: int, better: int, traded_wh: int, metered_wh: int
+) -> None:
+    by_key = dict(zip(PRICE_KEYS, prices, strict=True))
+    (exposure,) = CONTRACT.exposure_micro_per_kwh(
+        np.array([side], dtype=np.int8), np.array([limit]), prices=by_key
+    ).tolist()
+    own = Row(0, metered_wh, 0, traded_wh) if side else Row(metered_wh, 0, traded_wh, 0)
+    other = Row(0, 0, traded_wh, 0) if side else Row(0, 0, 0, traded_wh)
+    slot = settle([own, other], limit + better if side else limit - better, prices)
+    of_order = {"trade_buy", "trade_sell", "surplus", "shortfall"}
+    cost_nano = sum(int(line.amount_nano[0]) for line in slot.lines() if line.kind in of_order)
+    assert exposure >= 0
+    assert cost_nano <= exposure * traded_wh
