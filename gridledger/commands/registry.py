@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridledger.commands import print_result
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
     from gridledger.registering.submission import Registered
-    from ledger.client import Client
+    from ledger.client import Answer, Client
 
+_PENDING = "pending"
 EXAMPLE = (
     "gridledger registry submit new-home.toml --url http://127.0.0.1:7070 --signer admin --key file:keys/admin.pem "
     "--password file:keys/admin.password"
@@ -23,14 +25,16 @@ EXAMPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``show`` and ``submit``."""
+    """Declare ``show``, ``submit`` and ``approve``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     show = actions.add_parser("show", help="one entity with its history, or the names of all of a kind")
-    show.add_argument("entity", metavar="KIND[/NAME]", help="such as point, point/P-1, rules/village")
+    show.add_argument("entity", metavar="KIND[/NAME]", help="such as point, point/P-1, pending")
     submit = actions.add_parser("submit", help="register the rows of a file; what stands already is left alone")
     submit.add_argument("file", type=Path, metavar="FILE", help="rows as .toml or .csv (docs/registry.md)")
     submit.add_argument("--check", action="store_true", help="only ask the node what it would say")
-    for action in (show, submit):
+    approve = actions.add_parser("approve", help="agree to rows that another organisation has submitted")
+    approve.add_argument("transaction", metavar="ID", help="of the transaction, 64 hex digits; show pending lists them")
+    for action in (show, submit, approve):
         action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
         action.add_argument("--signer", required=True, metavar="ID", help="who asks: an administrator to submit")
         action.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
@@ -38,16 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show or submit."""
-    return _show(args) if args.action == "show" else _submit(args)
+    """Show, submit or approve."""
+    return {"show": _show, "submit": _submit, "approve": _approve}[args.action](args)
 
 
 def _show(args: argparse.Namespace) -> int:
     from gridcore.registry.entities import ENTITIES
 
     kind, _, name = args.entity.partition("/")
-    if kind not in ENTITIES:
-        raise UsageError(f"{args.entity}: the kind is one of {', '.join(ENTITIES)}")
+    if kind not in ENTITIES and args.entity != _PENDING:
+        raise UsageError(f"{args.entity}: the kind is one of {', '.join(ENTITIES)}, or all is {_PENDING}")
 
     async def ask(client: Client) -> Any:
         return await client.query(f"registry/{kind}/{name}" if name else f"registry/{kind}")
@@ -58,7 +62,10 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _lines(found: Mapping[str, Any]) -> Sequence[str]:
-    """An entity entry by entry, or names one a line."""
+    """An entity entry by entry, names one a line, or what waits."""
+    if _PENDING in found:
+        waiting = [f"{one['transaction']}: {len(one['rows'])} rows of {one['organisation']}" for one in found[_PENDING]]
+        return waiting or ["nothing waits for approval"]
     if "names" in found:
         return found["names"] or [f"there is no {found['kind']}"]
     number = next((f", {field} {found[field]}" for field in ("number", "row") if field in found), "")
@@ -88,6 +95,7 @@ def _submit(args: argparse.Namespace) -> int:
         "heights": list(done.heights),
         "refused": done.refused,
         "check": args.check,
+        "waiting": list(done.waiting),
     }
     print_result(args, result, done.refused or _said(args, done))
     return 1 if done.refused else 0
@@ -96,8 +104,29 @@ def _submit(args: argparse.Namespace) -> int:
 def _said(args: argparse.Namespace, done: Registered) -> str:
     standing = f"{done.standing} stand already" if done.standing else ""
     would = "would be registered" if args.check else f"registered in block {', '.join(map(str, done.heights))}"
+    if done.waiting:
+        would = f"wait for approval: gridledger registry approve {' '.join(done.waiting)}"
     new = f"{done.new} {would}" if done.new else ""
     return f"{args.file}: {done.rows} rows: {', '.join(part for part in (new, standing) if part)}"
+
+
+def _approve(args: argparse.Namespace) -> int:
+    from gridledger.registering.submission import approve
+
+    try:
+        transaction = bytes.fromhex(args.transaction)
+    except ValueError:
+        raise UsageError(f"{args.transaction}: a transaction id is 64 hex digits") from None
+
+    async def agree(client: Client) -> Answer:
+        return await approve(client, args.signer, _signer(args), transaction)
+
+    answer = _with_client(args, agree)
+    is_taken = answer.code in (Code.ACCEPTED, Code.EXISTS)
+    said = f"approved in block {answer.height}" if is_taken else f"refused: {answer.code} {answer.name}"
+    result = {"transaction": args.transaction, "code": answer.code, "name": answer.name, "height": answer.height}
+    print_result(args, result, f"{args.transaction}: {said}")
+    return 0 if is_taken else 1
 
 
 def _signer(args: argparse.Namespace) -> Signer:

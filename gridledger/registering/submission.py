@@ -11,10 +11,11 @@ from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.sm import Signer
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
+from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
 from gridledger.registering.parts import split_rows
 from gridledger.registering.rows_file import FileRow
-from ledger.client import Client
+from ledger.client import Answer, Client
 
 VALID_S: Final = 3600
 
@@ -22,7 +23,8 @@ VALID_S: Final = 3600
 @dataclass
 class Registered:
     """What became of the rows of a file. standing: stood already; heights: of the blocks that recorded the others; refused:
-    why the first that may not be registered is refused, with its place in the file; "" where all may.
+    why the first that may not be registered is refused, with its place in the file; "" where all may; waiting: ids (hex digits) of the
+    transactions that other organisations have to approve.
     """
 
     rows: int
@@ -30,6 +32,7 @@ class Registered:
     new: int = 0
     refused: str = ""
     heights: tuple[int, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 async def register(
@@ -50,8 +53,9 @@ async def register(
         new = [row for place, row in enumerate(part) if place not in standing]
         done.new += len(new)
         if new and not is_dry:
-            height = await _submit(client, signer_id, signer, new)
-            done.heights = (*done.heights, height)
+            decided = await _submit(client, signer_id, signer, new)
+            done.heights = (*done.heights, decided.height or 0)
+            done.waiting = (*done.waiting, decided.id.hex()) if answer["approvals"] else done.waiting
     return done
 
 
@@ -68,8 +72,8 @@ def _refusal(part: Sequence[FileRow], fault: Any) -> str:
     return f"{where}: {fault['words']} ({fault['code']} {fault['name']})"
 
 
-async def _submit(client: Client, signer_id: str, signer: Signer, rows: Sequence[FileRow]) -> int:
-    """The height of the block that recorded the rows. GridError where the ledger refuses them all the same."""
+async def _submit(client: Client, signer_id: str, signer: Signer, rows: Sequence[FileRow]) -> Answer:
+    """What the ledger says to the rows. GridError where it refuses them all the same."""
     status = await client.status()
     attached = AttachedRows(secrets.token_bytes(SEED_BYTES), _encoded(rows))
     content = RegistryRegister(
@@ -82,4 +86,17 @@ async def _submit(client: Client, signer_id: str, signer: Signer, rows: Sequence
     (answer,) = await client.submit([signed.wire])
     if answer.code not in (Code.ACCEPTED, Code.EXISTS) or answer.height is None:
         raise GridError(f"{rows[0].where}: refused together with those after it: {answer.code} {answer.name}")
-    return answer.height
+    return answer
+
+
+async def approve(client: Client, signer_id: str, signer: Signer, transaction: bytes) -> Answer:
+    """Agree to rows that wait."""
+    status = await client.status()
+    content = RegistryApprove(
+        client_id=secrets.token_bytes(CLIENT_ID_BYTES),
+        valid_until_s=status.ledger_time_s + VALID_S,
+        transaction=transaction,
+    )
+    signed = sign_content(content, chain=status.chain, signer=signer_id, sign=signer.sign)
+    (answer,) = await client.submit([signed.wire])
+    return answer

@@ -14,15 +14,16 @@ from gridcore.registry.signer import SIGNER
 from gridcore.registry.zone import ZONE
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
+from ledger.leaves.pending import PENDING, PendingLeaf
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
-from ledger.state.registration_rules import Judge, note_reopened
+from ledger.state.registration_rules import OWNED_KINDS, Judge, note_reopened
 from ledger.state.registrations import Registrations, SaltedRow
 
 
 def register(draft: Draft, transaction: Transaction, content: RegistryRegister) -> Code:
-    """Judge the rows and record them all, or answer with the code of the first fault."""
+    """Judge the rows and record them all, or have them wait for approval; or answer with the code of the first fault."""
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
         return code
     rows = draft.attached(read_rows, transaction, content)
@@ -33,11 +34,32 @@ def register(draft: Draft, transaction: Transaction, content: RegistryRegister) 
     fault = judge.first_fault(rows)
     if fault is not None:
         return fault.code
+    if draft.thresholds.registry > 1 and not is_of_one(rows):
+        if any(_kind(row) == SIGNER.kind for row in rows):
+            return Code.REGISTRY_CONFLICT
+        digests = [draft.put_body(row.salted) for row in rows]
+        pending = PendingLeaf((), judge.organisation, digests, content.valid_until_s)
+        PENDING.save(draft, pending, transaction.id.hex())
+    else:
+        record(draft, judge)
+    remember_client_id(draft, transaction, content)
+    return Code.ACCEPTED
+
+
+def is_of_one(rows: Sequence[SaltedRow]) -> bool:
+    """Whether all rows are of what an organisation has to itself: its signers, gateways and parties."""
+    return all(_kind(row) in OWNED_KINDS for row in rows)
+
+
+def record(draft: Draft, judge: Judge) -> None:
+    """Write rows that were judged into the block."""
     note_reopened(draft, judge)
     start_leaves(draft, judge.registrations)
     judge.registrations.take_over()
-    remember_client_id(draft, transaction, content)
-    return Code.ACCEPTED
+
+
+def _kind(row: SaltedRow) -> str:
+    return row.row.key.partition("/")[0]
 
 
 def read_rows(transaction: Transaction, content: RegistryRegister) -> Sequence[SaltedRow] | None:

@@ -12,6 +12,7 @@ from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.approve_reading import approve_reading
 from ledger.kinds.clock_accept import accept_clock
@@ -21,6 +22,7 @@ from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
 from ledger.kinds.order_batch import decode_attached_orders, take_order_batch
 from ledger.kinds.reading_batch import decode_attached, take_batch
+from ledger.kinds.registry_approve import approve
 from ledger.kinds.registry_register import read_rows, register
 
 KINDS: Final[Mapping[str, Kind[Any]]] = {
@@ -30,6 +32,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     ApproveReading.kind: Kind("utility", ApproveReading, approve_reading),
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
+    RegistryApprove.kind: Kind("administrator", RegistryApprove, approve),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
 }

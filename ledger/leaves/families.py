@@ -20,6 +20,7 @@ from ledger.leaves.held import HELD
 from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
 from ledger.leaves.orders import ORDERS
+from ledger.leaves.pending import PENDING
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.protocol import PROTOCOL
@@ -34,7 +35,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
-    EXCEPTION, LATE, SEEN, TURN, CLOCK,
+    EXCEPTION, LATE, SEEN, PENDING, TURN, CLOCK,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

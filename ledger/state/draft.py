@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore import merkle
 from gridcore.envelope import Transaction
+from gridcore.genesis import Thresholds
 from gridcore.registry.entity import Entity
 from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
@@ -116,6 +117,11 @@ class Draft:
     def clock(self) -> str:
         """What moves ledger time: see ``gridcore.genesis.CLOCKS``."""
         return self._chain.clock
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """How many organisations approve a change."""
+        return self._chain.thresholds
 
     @property
     def slot_s(self) -> int:

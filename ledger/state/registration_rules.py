@@ -46,7 +46,7 @@ class Judge:
     def __init__(self, draft: Draft, organisation: str) -> None:
         self.registrations = Registrations(draft)
         self._draft = draft
-        self._organisation = organisation
+        self.organisation = organisation
         self._owner = draft.in_force(ORGANISATION, organisation)
 
     def first_fault(self, rows: Sequence[SaltedRow]) -> Fault | None:
@@ -86,16 +86,16 @@ class Judge:
     def _entitlement_faults(self, stated: Stated[Any], kind: str, name: str) -> Iterator[Fault]:
         """Owned entities are said by their organisation, an organisation by itself, the grid by one that may be a utility."""
         if kind in OWNED_KINDS:
-            if stated.record.organisation != self._organisation:
-                words = f"organisation is {self._organisation}, that of who signs, not {stated.record.organisation}"
+            if stated.record.organisation != self.organisation:
+                words = f"organisation is {self.organisation}, that of who signs, not {stated.record.organisation}"
                 yield Fault(stated, Code.NOT_PERMITTED, words)
             yield from foreign_owners(self.registrations, stated, name)
         elif kind == ORGANISATION.kind:
-            known = self._owner if name == self._organisation else None
+            known = self._owner if name == self.organisation else None
             if known is None or list(known.roles) != list(stated.record.roles):
                 yield Fault(stated, Code.NOT_PERMITTED, "an organisation changes its own title alone")
         elif self._owner is None or "utility" not in self._owner.roles:
-            words = f"an organisation whose signers may have the role utility says so, {self._organisation} is none"
+            words = f"an organisation whose signers may have the role utility says so, {self.organisation} is none"
             yield Fault(stated, Code.NOT_PERMITTED, words)
 
     def _time_faults(self, stated: Stated[Any], kind: str, leaf: EntityLeaf | None) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gridcore.genesis import Thresholds
 from gridcore.master_data import Listed, MeteredPoint, Named
 from gridcore.registry.area import Area
 from gridcore.registry.calendar import Calendar
@@ -52,7 +53,11 @@ class World:
         self.breaks: dict[int, list[tuple[int, tuple[int, int]]]] = {}
         """By meter: from when on its registers go on from others, and from which."""
         self._truth: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self.consortium = replace(self.consortium, more=[*self.consortium.more, *self.draw_breaks()])
+        self.consortium = replace(
+            self.consortium,
+            more=[*self.consortium.more, *self.draw_breaks()],
+            thresholds=Thresholds(registry=2 if seed % 4 == 1 else 1),
+        )
 
     def contract_of(self, area_name: str) -> str:
         """The contract that an area's zone has at first."""

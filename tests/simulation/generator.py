@@ -84,6 +84,8 @@ class BlockMaker:
             wires.append(self.approval())
         if rng.random() < 0.4:
             wires.append(self.registration())
+        if rng.random() < (0.4 if twin.leaves["chain"]["thresholds"]["registry"] > 1 else 0.02):
+            wires.append(self.registry_approval(twin))
         if rng.random() < 0.05:
             wires += self.id_storm()
         if self.history and rng.random() < 0.3:
@@ -256,6 +258,14 @@ class BlockMaker:
             attached["extra"] = 1
         bulk = cbor.encode(attached) if rng.random() < 0.97 else rng.randbytes(9)
         return self.wire("registry/register", who, self.identity(), {"rows": count, "rows_root": root}, bulk)
+
+    def registry_approval(self, twin: Twin) -> Wire:
+        """An administrator agrees to rows that wait, or to what are none; now and then once too often."""
+        rng = self.rng
+        waiting = [bytes.fromhex(leaf.partition("/")[2]) for leaf in twin.leaves if leaf.startswith("pending/")]
+        transaction = rng.choice([*waiting, rng.randbytes(32)]) if rng.random() < 0.9 else b""
+        who = rng.choice(["dso-admin", "dso-admin", "dso-admin", "admin", UTILITY])
+        return self.wire("registry/approve", who, self.identity(), {"transaction": transaction})
 
     def registry_row(self) -> Wire:
         """A row that says who a signer is, mostly in good form."""

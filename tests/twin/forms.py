@@ -80,6 +80,7 @@ ONCE = {"client_id": 16, "valid_until_s": I64}
 KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, attachment
     "clock/advance": ("clock", ONCE, {"to_s": TIME}, 0),
     "clock/accept": ("clock", ONCE, {"to_s": TIME}, 0),
+    "registry/approve": ("administrator", ONCE, {"transaction": 32}, 0),
     "registry/register": ("administrator", ONCE, {"rows": range(1, 4_097), "rows_root": 32}, bytes),
     "metering/open_epoch": (
         "utility",

@@ -130,24 +130,77 @@ def register(twin: Twin, tx: Transaction, organisation: str) -> int:
     if held is None:
         return 47
     seed, rows = held
+    salted = [(salt, row) for salt, row in zip(merkle.salts(seed, len(rows)), rows, strict=True)]
+    before, counts = dict(twin.leaves), dict(twin.registry.counts)
+    code = judge(twin, salted, organisation)
+    if code:
+        return code
+    kinds = {cbor.decode(row)[0].split("/")[0] for row in rows}
+    if twin.leaves["chain"]["thresholds"]["registry"] > 1 and not kinds <= {"signer", "gateway", "party"}:
+        undo(twin, before, counts)
+        if "signer" in kinds:
+            return 53
+        for salt, row in salted:
+            twin.pending[merkle.leaf_hash(salt + row)] = (salt, row)
+        twin.leaves[f"pending/{tx.id.hex()}"] = {
+            "approved_by": [],
+            "organisation": organisation,
+            "rows": [merkle.leaf_hash(salt + row) for salt, row in salted],
+            "valid_until_s": tx.content["identity"]["valid_until_s"],
+        }
+    else:
+        take_effect(twin, rows, before)
+    return 0
+
+
+def approve(twin: Twin, tx: Transaction, organisation: str) -> int:
+    """Another organisation agrees; the last one that is needed has the rows judged again and recorded."""
+    key = f"pending/{tx.content['body']['transaction'].hex()}"
+    pending = twin.leaves.get(key)
+    if pending is None or not pending["rows"] or pending["valid_until_s"] < twin.ledger_time_s:
+        return 55
+    if organisation in [pending["organisation"], *pending["approved_by"]]:
+        return 56
+    approved = pending | {"approved_by": [*pending["approved_by"], organisation]}
+    if 1 + len(approved["approved_by"]) >= twin.leaves["chain"]["thresholds"]["registry"]:
+        before, salted = dict(twin.leaves), [twin.pending[digest] for digest in pending["rows"]]
+        code = judge(twin, salted, pending["organisation"])
+        if code:
+            return code
+        take_effect(twin, [row for _, row in salted], before)
+        approved |= {"rows": []}
+    twin.leaves[key] = approved
+    return 0
+
+
+def judge(twin: Twin, salted: Sequence[tuple[bytes, bytes]], organisation: str) -> int:
+    """Record rows that an organisation says, all or none; the code of the first that may not be."""
     registry = twin.registry
     before, counts = dict(twin.leaves), dict(registry.counts)
     code = 0
-    for row, salt in zip(rows, merkle.salts(seed, len(rows)), strict=True):
+    for salt, row in salted:
         code = code or row_code(twin, row, organisation)
         if code == 0:
             registry.record_row(row, salt, twin.height)
-    code = code or together_code(twin, [cbor.decode(row) for row in rows], before)
+    code = code or together_code(twin, [cbor.decode(row) for _, row in salted], before)
     if code:
-        twin.leaves.clear()
-        twin.leaves.update(before)
-        registry.counts = counts
-        return code
+        undo(twin, before, counts)
+    return code
+
+
+def take_effect(twin: Twin, rows: Sequence[bytes], before: dict[str, Leaf]) -> None:
+    """What follows from rows that were recorded; ``before``: the leaves without them."""
     start_leaves(twin, rows)
     for key, from_s, value in map(cbor.decode, rows):
         for zone in reopened_zones(twin, key, value, before):
             twin.reopened[zone] = min(twin.reopened.get(zone, from_s), from_s)
-    return 0
+
+
+def undo(twin: Twin, leaves: dict[str, Leaf], counts: dict[tuple[str, str], int]) -> None:
+    """Leave the registry as it was."""
+    twin.leaves.clear()
+    twin.leaves.update(leaves)
+    twin.registry.counts = counts
 
 
 def reopened_zones(twin: Twin, key: str, value: Leaf, before: dict[str, Leaf]) -> list[str]:

@@ -29,6 +29,7 @@ class Twin:
         self.height = 0
         self.ledger_time_s: int = genesis["ledger_time_s"]
         self.block_s = 0
+        self.pending: dict[bytes, tuple[bytes, bytes]] = {}  # salt and row of registry rows that wait, by their digest
         self.budget = 0
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
@@ -211,6 +212,8 @@ class Twin:
             code = orders.take_batch(self, tx)
         elif kind == "registry/register":
             code = registration.register(self, tx, organisation)
+        elif kind == "registry/approve":
+            code = registration.approve(self, tx, organisation)
         elif kind == "metering/approve":
             code = metering.approve(self, tx)
         else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from gridcore.genesis import Genesis
+from gridcore.genesis import ONE_DECIDES, Genesis, Thresholds
 from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.calendar import Calendar
@@ -131,6 +131,7 @@ class Consortium:
     organisations: Mapping[str, str] = field(default_factory=dict)
     certifier: str = "operator"
     more: Sequence[Listed] = ()
+    thresholds: Thresholds = ONE_DECIDES
 
     @cached_property
     def signers(self) -> Mapping[str, Sequence[str]]:
@@ -182,6 +183,7 @@ class Consortium:
                 *self.more,
             ],
             salt_seed=bytes(32),
+            thresholds=self.thresholds,
         )
 
     @cached_property

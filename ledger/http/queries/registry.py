@@ -20,6 +20,8 @@ from ledger.http.queries.answers import leaf_page, plain
 from ledger.http.roles import ADMINISTRATORS, READERS
 from ledger.http.route import Posted, Query
 from ledger.http.view import LedgerView
+from ledger.kinds.registry_register import is_of_one
+from ledger.leaves.pending import PENDING
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS
 from ledger.registry.histories import Fault
 from ledger.state.draft import Draft
@@ -54,8 +56,24 @@ def entity(view: LedgerView, kind: str, name: str) -> Json:
     return {"kind": kind, "name": name, **number, **folded, "entries": entries}
 
 
+def pending(view: LedgerView) -> Json:
+    """The rows that wait for other organisations' approval, with those whose time is over."""
+    found = []
+    with view.reader.frozen():
+        for key in view.reader.leaf_keys(PENDING.prefix):
+            (transaction,) = PENDING.names(key)
+            leaf = PENDING.must(view.reader, transaction)
+            if leaf.rows:
+                rows = [decode_row(unsalted(view.reader.body(digest))) for digest in leaf.rows]
+                told = {"approved_by": list(leaf.approved_by), "organisation": leaf.organisation}
+                shown = [{"key": row.key, "from_s": row.from_s, "value": plain(row.value)} for row in rows]
+                found.append({"transaction": transaction, **told, "valid_until_s": leaf.valid_until_s, "rows": shown})
+    return {"pending": found}
+
+
 def check(view: LedgerView, caller: str, body: bytes) -> Json:
-    """What would become of rows if the caller registered them now: which stand already, and what is wrong with the first that may not.
+    """What would become of rows if the caller registered them now: which stand already, what is wrong with the first that may not, and
+    how many other organisations have to approve.
 
     ``body``: the attachment of a registry/register.
     """
@@ -71,7 +89,9 @@ def check(view: LedgerView, caller: str, body: bytes) -> Json:
         fault = Judge(draft, "" if signer is None else signer.organisation).first_fault(
             _salted([rows[at] for at in new])
         )
-    return {"standing": sorted(standing), "fault": None if fault is None else _shown(fault, new)}
+        approvals = 0 if is_of_one([SaltedRow(rows[at], b"") for at in new]) else draft.thresholds.registry - 1
+    shown = None if fault is None else _shown(fault, new)
+    return {"standing": sorted(standing), "approvals": approvals, "fault": shown}
 
 
 def _stands(draft: Draft, row: Row) -> bool:
@@ -113,6 +133,12 @@ ROUTES: Final = (
         query=entities,
         access=READERS,
         parameters=(_KIND, parameters.START),
+    ),
+    Query(
+        rule=f"{API}/registry/pending",
+        summary="Rows that wait for approval.",
+        query=pending,
+        access=READERS,
     ),
     Query(
         rule=f"{API}/registry/<kind>/<name>",

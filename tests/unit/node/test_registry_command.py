@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gridcore.genesis import Thresholds
 from gridcore.signers import save_key
 from gridledger.cli import main
 from gridledger.registering import parts
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node
+from tests.worlds.two_areas import TWO_AREAS
 
 PAGE = Path(__file__).parents[3] / "docs" / "registry.md"
 EXAMPLES = re.findall(r"```(toml|csv)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -27,7 +30,7 @@ class Desk:
         self.node, self.folder, self._capsys = node, folder, capsys
         (folder / "password").write_text("correct horse")
         (folder / "password").chmod(0o600)
-        for name in ("admin", "gw-1"):
+        for name in ("admin", "dso-admin", "gw-1"):
             save_key(folder / f"{name}.pem", key(name), b"correct horse")
 
     async def run(self, *words: str, signer: str = "admin") -> tuple[int, str]:
@@ -136,3 +139,24 @@ async def test_more_rows_than_a_transaction_takes_are_split_where_they_may_be(
             "FILE: 18 rows: 18 registered in block 1, 2"
         )
         assert node.ledger.height == 6
+
+
+async def test_rows_that_wait_are_listed_and_approved_by_another_organisation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = replace(
+        TWO_AREAS,
+        roles={**TWO_AREAS.roles, "dso-admin": ["administrator"]},
+        organisations={"dso-admin": "dso"},
+        thresholds=Thresholds(registry=2),
+    )
+    async with running_node(tmp_path / "ledger", world) as node:
+        desk = Desk(node, tmp_path, capsys)
+        status, said = await desk.submit(EXAMPLES[2][1])
+        assert (status, said.startswith("FILE: 1 rows: 1 wait for approval: gridledger registry approve ")) == (0, True)
+        transaction = said.rpartition(" ")[2]
+        assert await desk.run("show", "pending") == (0, f"{transaction}: 1 rows of util")
+        refused = f"{transaction}: refused: 56 APPROVED_ALREADY"
+        assert await desk.run("approve", transaction) == (1, refused)
+        assert await desk.run("approve", transaction, signer="dso-admin") == (0, f"{transaction}: approved in block 3")
+        assert await desk.run("show", "pending") == (0, "nothing waits for approval")

@@ -31,6 +31,7 @@ from ledger.leaves.late import LateLeaf
 from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
 from ledger.leaves.orders import ORDERS, OrdersLeaf
+from ledger.leaves.pending import PendingLeaf
 from ledger.leaves.positions import PositionsLeaf
 from ledger.leaves.progress import Correction, ProgressLeaf
 from ledger.leaves.protocol import ProtocolLeaf
@@ -61,6 +62,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         for kind in ENTITY_FAMILIES
     },
     "delivery": (("gw-1",), DeliveryLeaf(3, 1, DIGEST, 900)),
+    "pending": ((DIGEST.hex(),), PendingLeaf(["dso"], "util", [DIGEST, SEED], 900)),
     "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),

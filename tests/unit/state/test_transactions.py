@@ -19,6 +19,7 @@ from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
+from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.table import KINDS
 
@@ -59,7 +60,8 @@ REGISTRATION = RegistryRegister(client_id=bytes(16), valid_until_s=0, rows=4096,
 PLACED = OrderBatch(
     client_id=bytes(16), valid_until_s=0, rows=16_384, rows_root=bytes(32), slot_start_s=-900, zone="z-1"
 )
-CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION, PLACED]
+AGREED = RegistryApprove(client_id=bytes(16), valid_until_s=0, transaction=bytes(32))
+CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION, AGREED, PLACED]
 
 
 def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:
