@@ -46,6 +46,13 @@ class BillLine(NamedTuple):
     energy_wh: int
     price_micro_per_kwh: int | None
     amount_nano: int
+    point: str = ""
+    """Of a party that has several."""
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """Those of the table of lines, in its order."""
+        return self[:-1]
 
 
 @dataclass(frozen=True)

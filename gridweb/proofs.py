@@ -31,16 +31,17 @@ TRUST_NAME: Final = "trust.json"
 
 @dataclass(frozen=True)
 class LineName:
-    """Which bill line."""
+    """Which bill line. point: of a party that has several, else ""."""
 
     party: str
     slot_start_s: int
     kind: str
+    point: str = ""
 
     @property
     def file_name(self) -> str:
         """What the bundle is called on a disk."""
-        return f"{self.party}-{self.slot_start_s}-{self.kind}.evd"
+        return "-".join(filter(None, (self.party, str(self.slot_start_s), self.kind, self.point))) + ".evd"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ async def fetch_bundle(source: Source, line: LineName) -> bytes:
         if line.kind not in area.contract.lines:
             raise Problem("bad-request", f"kind: one of {', '.join(area.contract.lines)}")
         check_slot(area, line.slot_start_s)
-        kept[line] = await source.bytes(
-            "evidence", party=line.party, slot_start_s=line.slot_start_s, line_kind=line.kind
-        )
+        which: dict[str, str | int] = {"party": line.party, "slot_start_s": line.slot_start_s, "line_kind": line.kind}
+        which |= {"point": line.point} if line.point else {}
+        kept[line] = await source.bytes("evidence", **which)
         while sum(map(len, kept.values())) > BUNDLES_BYTES_MAX and len(kept) > 1:
             kept.popitem(last=False)
     kept.move_to_end(line)

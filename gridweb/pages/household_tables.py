@@ -147,15 +147,20 @@ async def read_lines(source: Source, bill: DayBill) -> Lines:
         slots = (await source.cached(path, party=bill.point.party))["slots"]
     except SourceMissing:
         slots = []
-    lines = tuple(_line(slot["slot_start_s"], line) for slot in slots for line in slot["lines"])
+    is_several = len(bill.point.meters) > 1
+    lines = tuple(
+        _line(slot["slot_start_s"], line, line["point"] if is_several else "")
+        for slot in slots
+        for line in slot["lines"]
+    )
     known = {slot["slot_start_s"] for slot in slots}
     settled = [interval.start_s for interval in bill.intervals if interval.is_settled]
     return Lines(lines, tuple(start_s for start_s in settled if start_s not in known))
 
 
-def _line(slot_start_s: int, line: Mapping[str, Any]) -> BillLine:
+def _line(slot_start_s: int, line: Mapping[str, Any], point: str) -> BillLine:
     money = line["price_micro_per_kwh"], line["amount_nano"]
-    return BillLine(slot_start_s, line["line_kind"], line["energy_wh"], *money)
+    return BillLine(slot_start_s, line["line_kind"], line["energy_wh"], *money, point)
 
 
 # ----------------------------------------------------------------------------------------------------------------- tables
@@ -241,8 +246,9 @@ async def household_lines_table(source: Source, viewer: Viewer, party: str, *, d
     bill = await read_day_bill(source, party, day)
     found = await read_lines(source, bill)
     totals = (None, None, None, None, sum(line.amount_nano for line in found.lines))
-    links = [line_url(party, line.slot_start_s, line.kind) for line in found.lines]
-    table = await _table(source, bill.point, "lines", LINE_COLUMNS, found.lines, _("Statement lines"), totals, links)
+    rows = [line.values for line in found.lines]
+    links = [line_url(party, line.slot_start_s, line.kind, line.point) for line in found.lines]
+    table = await _table(source, bill.point, "lines", LINE_COLUMNS, rows, _("Statement lines"), totals, links)
     return replace(table, note=found.note(bill.point.area.tz))
 
 
@@ -259,9 +265,9 @@ async def household_kinds_table(source: Source, viewer: Viewer, party: str, *, d
     return replace(table, note=found.note(bill.point.area.tz))
 
 
-def line_url(party: str, slot_start_s: int, kind: str) -> str:
-    """The page of one bill line."""
-    return f"/households/{party}/lines/{slot_start_s}/{kind}"
+def line_url(party: str, slot_start_s: int, kind: str, point: str = "") -> str:
+    """The page of one bill line. point: of a party that has several."""
+    return f"/households/{party}/lines/{slot_start_s}/{kind}" + (f"/at/{point}" if point else "")
 
 
 async def _table(

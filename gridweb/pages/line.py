@@ -59,17 +59,19 @@ class Attempt:
 
 
 @pages.get("/households/<party>/lines/<int:slot>/<kind>")
+@pages.get("/households/<party>/lines/<int:slot>/<kind>/at/<point>")
 @requires(*EVERY_ROLE)
-async def show_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+async def show_line(party: str, slot: int, kind: str, point: str = "") -> ResponseReturnValue:
     """The way from a bill line down to the certificate."""
-    return await _show(LineName(party, slot, kind))
+    return await _show(LineName(party, slot, kind, point))
 
 
 @pages.post("/households/<party>/lines/<int:slot>/<kind>/verify")
+@pages.post("/households/<party>/lines/<int:slot>/<kind>/at/<point>/verify")
 @requires(*EVERY_ROLE)
-async def verify_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+async def verify_line(party: str, slot: int, kind: str, point: str = "") -> ResponseReturnValue:
     """Check the bundle with the trust root of these pages."""
-    line = LineName(party, slot, kind)
+    line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
     outcome = await check_bundle(await fetch_bundle(source(), line), site().config.trust)
     if _wants_fragment():
@@ -79,10 +81,11 @@ async def verify_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
 
 
 @pages.post("/households/<party>/lines/<int:slot>/<kind>/cheat")
+@pages.post("/households/<party>/lines/<int:slot>/<kind>/at/<point>/cheat")
 @requires(*EVERY_ROLE)
-async def cheat_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
+async def cheat_line(party: str, slot: int, kind: str, point: str = "") -> ResponseReturnValue:
     """Alter a copy of the bundle as the form says, and show both verdicts."""
-    line = LineName(party, slot, kind)
+    line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
     what = (await request.form).get("what", "")
     data = await fetch_bundle(source(), line)
@@ -98,19 +101,21 @@ async def cheat_line(party: str, slot: int, kind: str) -> ResponseReturnValue:
 
 
 @pages.get("/households/<party>/lines/<int:slot>/<kind>/bundle")
+@pages.get("/households/<party>/lines/<int:slot>/<kind>/at/<point>/bundle")
 @requires(*EVERY_ROLE)
-async def download_bundle(party: str, slot: int, kind: str) -> Response:
+async def download_bundle(party: str, slot: int, kind: str, point: str = "") -> Response:
     """The bundle as a file."""
-    line = LineName(party, slot, kind)
+    line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
     return _file(await fetch_bundle(source(), line), line.file_name)
 
 
 @pages.get("/households/<party>/lines/<int:slot>/<kind>/altered")
+@pages.get("/households/<party>/lines/<int:slot>/<kind>/at/<point>/altered")
 @requires(*EVERY_ROLE)
-async def download_altered(party: str, slot: int, kind: str) -> Response:
+async def download_altered(party: str, slot: int, kind: str, point: str = "") -> Response:
     """An altered copy as a file, for whoever wants to see it fail at home."""
-    line = LineName(party, slot, kind)
+    line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
     what = request.args.get("what", "")
     altered = _alter(await fetch_bundle(source(), line), what)
@@ -138,7 +143,7 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
     point = await find_point(source(), line.party)
     frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words(point.area.contract)}
     day = day_of(point.area, line.slot_start_s)
-    frame |= {"day": day, "line_url": line_url(line.party, line.slot_start_s, line.kind)}
+    frame |= {"day": day, "line_url": line_url(line.party, line.slot_start_s, line.kind, line.point)}
     try:
         data = await fetch_bundle(source(), line)
     except SourceBusy as busy:

@@ -57,7 +57,7 @@ NOT_CHECKED: Final[Mapping[str, str]] = {
     "that the keys of gateway and party were in force, and how they are tied": N_(
         "that the keys of gateway and party were in force, and how they are tied"
     ),
-    "that gateway and party signed": N_("that gateway and party signed"),
+    "that gateway and party, or its aggregator, signed": N_("that gateway and party, or its aggregator, signed"),
     "that signers whom you trust certified it (--trust FILE)": N_(
         "that signers whom you trust certified it (--trust FILE)"
     ),

@@ -20,6 +20,7 @@ from gridevidence.view import decode_bundle
 from gridweb import proofs
 from gridweb.access import Role
 from gridweb.pages import line_tables
+from gridweb.pages.household_tables import line_url
 from ledger.client import NodeBusy
 from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
@@ -151,7 +152,7 @@ async def test_a_line_without_orders_says_so(tmp_path: Path) -> None:
 async def test_verify_now_lists_what_was_checked_and_what_was_not_in_both_languages(world: World) -> None:
     for language, answer, claim, unchecked in (
         ("en", "Verified", "Gateway and party signed", "that the meter measured right"),
-        ("zh_CN", "已验证", "网关与主体均已签名", "电能表计量无误"),
+        ("zh_CN", "已验证", "网关与主体（或其聚合商）均已签名", "电能表计量无误"),
     ):
         response = await household(world, language).post(f"{LINE}/verify")
         page = unescape(await response.get_data(as_text=True))
@@ -365,3 +366,14 @@ async def test_bytes_from_the_node_that_are_no_bundle_are_no_traceback(tmp_path:
     response = await household(world).get(LINE)
     assert response.status_code == 500
     assert "Traceback" not in await response.get_data(as_text=True)
+
+
+async def test_a_line_of_one_of_several_points_is_proved_at_that_point(tmp_path: Path) -> None:
+    world = evidence_world(tmp_path, HONEST["a party with two points"])
+    browser = household(world)
+    of_point = line_url(PARTY, START_S, "trade_buy", "p1")
+    assert f'action="{of_point}/verify#verdict"' in await browser.text(of_point)
+    response = await browser.post(f"{of_point}/verify", {})
+    assert 'data-answer="verified"' in await response.get_data(as_text=True)
+    assert "p1" in [params.get("point") for path, params in world.node.asked if path == "evidence"]
+    assert proofs.LineName(PARTY, START_S, "trade_buy", "p1").file_name == "h1-9000-trade_buy-p1.evd"
