@@ -153,6 +153,11 @@ REFERENCE = "reference_price_micro_per_kwh"
 COMMON_PRICES = {"residual_price", "feed_in_price", "network_traded", "network_residual", "levy"}
 
 
+def are_prices(prices: Mapping[str, int]) -> bool:
+    """Whether none is absurd."""
+    return all(abs(price) <= 10**9 for price in prices.values())
+
+
 class CallAuction:
     """``p2p_call_auction/1``."""
 
@@ -170,12 +175,13 @@ class CallAuction:
 
     @classmethod
     def takes(cls, rules: Mapping[str, Any]) -> bool:
-        """Whether rules have its seven prices and its terms, and no others."""
-        terms = rules["terms"]
-        if set(named(rules["prices"])) != {*COMMON_PRICES, "surplus_price", "shortfall_price"} or set(terms) != {
-            REFERENCE,
-            "rationing",
-        }:
+        """Whether rules have its seven prices and its terms, and no others, and nobody earns by energy that one side has alone."""
+        p, terms = named(rules["prices"]), rules["terms"]
+        if set(p) != {*COMMON_PRICES, "surplus_price", "shortfall_price"} or set(terms) != {REFERENCE, "rationing"}:
+            return False
+        if p["surplus_price"] > min(p["shortfall_price"], p["feed_in_price"]) or not are_prices(p):
+            return False
+        if p["residual_price"] + p["network_residual"] > p["shortfall_price"] + p["network_traded"]:
             return False
         reference = terms[REFERENCE]
         return terms["rationing"] == "pro_rata" and type(reference) is int and abs(reference) <= 10**9
@@ -214,7 +220,8 @@ class MidMarketRate:
     def takes(cls, rules: Mapping[str, Any]) -> bool:
         """Whether rules have its prices, the retail price at least the feed-in price, and no terms."""
         p = named(rules["prices"])
-        return set(p) == COMMON_PRICES and not rules["terms"] and p["residual_price"] >= p["feed_in_price"] >= 0
+        has_keys = set(p) == COMMON_PRICES and not rules["terms"]
+        return has_keys and are_prices(p) and p["residual_price"] >= p["feed_in_price"] >= 0
 
     @classmethod
     def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
