@@ -167,6 +167,8 @@ TRANSACTION: Final[dict[str, Any]] = {
 }
 READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
 PIECE: Final = {
+    "approved_end?": TRANSACTION,
+    "approved_start?": TRANSACTION,
     "end?": READING,
     "end_installation?": OPENED,
     "ended_by?": OPENED,
@@ -327,7 +329,9 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 # -------------------------------------------------------------------------------------------------------- transactions
 BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
 ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+APPROVAL_KIND: Final = "metering/approve"
 ROLE_OF_KIND: Final = {
+    APPROVAL_KIND: "utility",
     BATCH_KIND: "gateway",
     ORDER_KIND: "prosumer",
     ORDER_BATCH_KIND: "aggregator",
@@ -336,6 +340,7 @@ ROLE_OF_KIND: Final = {
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
     BATCH_KIND: {
         "agent": re.compile(r".{0,64}", re.DOTALL),
         "boundary_s": I64,
@@ -359,6 +364,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
 }
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
+    APPROVAL_KIND: {"client_id": 16, "valid_until_s": I64},
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
@@ -405,6 +411,8 @@ NEVER_CHECKED: Final = (
     "that the clock that the gateway stated was right",
     "that no two thirds of an earlier set of signers made another history",
 )
+APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
+PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"
 
 
@@ -941,6 +949,18 @@ class Piece(NamedTuple):
     ended_by: Opened | None
     start: Reading | None
     end: Reading | None
+    approved_start: Transaction | None
+    approved_end: Transaction | None
+
+    @property
+    def first(self) -> Reading | Transaction | None:
+        """The reading or approval at the slot's start."""
+        return self.start or self.approved_start
+
+    @property
+    def last(self) -> Reading | Transaction | None:
+        """The reading or approval at the slot's end."""
+        return self.end or self.approved_end
 
     @property
     def last_installation(self) -> Opened:
@@ -1019,9 +1039,14 @@ class Bundle(NamedTuple):
     zone_contract: Opened
 
     @property
+    def ends(self) -> Iterator[Reading | Transaction]:
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval."""
+        return (one for one in (self.pieces[0].first, self.pieces[-1].last) if one is not None)
+
+    @property
     def readings(self) -> Iterator[Reading]:
-        """The start reading, then the end reading."""
-        return (one for one in (self.pieces[0].start, self.pieces[-1].end) if one is not None)
+        """Those of ``ends`` that are readings."""
+        return (one for one in self.ends if isinstance(one, Reading))
 
     @property
     def enrolments(self) -> Iterator[Enrolled]:
@@ -1031,8 +1056,8 @@ class Bundle(NamedTuple):
 
     @property
     def transactions(self) -> Iterator[Transaction]:
-        """Batches, orders, enrolments."""
-        yield from (reading.batch for reading in self.readings)
+        """Batches and approvals, orders, enrolments."""
+        yield from (one.batch if isinstance(one, Reading) else one for one in self.ends)
         yield from (order.order for order in self.orders)
         yield from (enrolled.transaction for enrolled in self.enrolments)
 
@@ -1122,6 +1147,10 @@ def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
     return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
 
 
+def _read_approval(part: Mapping[str, Any], when: str) -> Transaction:
+    return read_transaction(part, f"the {when} approval", APPROVAL_KIND)
+
+
 def _read_piece(part: Mapping[str, Any]) -> Piece:
     return Piece(
         installation=read_opened(part["installation"], "the installation"),
@@ -1129,14 +1158,17 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
         ended_by=_optional(part, "ended_by", lambda one: read_opened(one, "the end of an installation's part")),
         start=_optional(part, "start", lambda one: _read_reading(one, "start")),
         end=_optional(part, "end", lambda one: _read_reading(one, "end")),
+        approved_start=_optional(part, "approved_start", lambda one: _read_approval(one, "start")),
+        approved_end=_optional(part, "approved_end", lambda one: _read_approval(one, "end")),
     )
 
 
 def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
     for place, piece in enumerate(pieces, 1):
         is_first, is_last = place == 1, place == len(pieces)
-        readings = (piece.start is not None, piece.end is not None)
-        hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
+        starts, ends = ((piece.start, piece.approved_start), (piece.end, piece.approved_end))
+        given = (sum(one is not None for one in starts), sum(one is not None for one in ends))
+        hold(given == (is_first, is_last), "the first piece has one start, reading or approval, the last one one end")
         hold((piece.ended_by is None) == is_last, "every piece but the last one is ended by an entry")
         hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
 
@@ -1782,7 +1814,7 @@ def _check_gateways(of: Examination) -> None:
     """Exactly the gateways' entries that the readings rest on, each once, ascending; none of them has ended."""
     shown = [(opened.entity.key, *opened.entry[:2]) for opened in of.bundle.gateways]
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
-    needed = {_needed_gateway(of, batch, name) for batch, name in reading_gateways(of.bundle)}
+    needed = {_needed_gateway(of, batch, name) for batch, name in end_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
 
 
@@ -1808,12 +1840,12 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
     return "", 0, 0
 
 
-def reading_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
-    """The batch of each reading, and the gateway that its installation hung on at its boundary."""
+def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
+    """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
     installations = bundle.pieces[0].installation, bundle.pieces[-1].last_installation
     return [
-        (reading.batch, opened.row.value.get("gateway", ""))
-        for reading, opened in zip(bundle.readings, installations, strict=True)
+        (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
+        for end, opened in zip(bundle.ends, installations, strict=True)
     ]
 
 
@@ -1840,6 +1872,7 @@ def check_position(of: Examination) -> str:
 # Claims 5 to 9: the lines of the bill, and what gives their energies and prices: registers, readings, orders, clearing.
 
 
+CORRECTED = 0x02  # the quality byte of an approved register
 MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
 
 
@@ -1885,33 +1918,31 @@ class Span(NamedTuple):
 
 
 def spans_of(bundle: Bundle) -> Iterator[Span]:
-    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    """That of each piece: readings or approvals at the slot's boundaries, first and final registers in between."""
     for piece in bundle.pieces:
-        start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
+        first, last = piece.first, piece.last
+        start = _registers(first) if first else piece.installation.row.value["first_registers"]
         ended_by = piece.ended_by.row.value["final_registers"] if piece.ended_by else ()
-        end = _registers(piece.end) if piece.end else ended_by
-        yield Span(tuple(start), tuple(end))
+        yield Span(tuple(start), tuple(_registers(last) if last else ended_by))
 
 
-def _registers(reading: Reading) -> tuple[int, ...]:
-    return READING_ROW.unpack(reading.row.row)[3:]
+def _registers(end: Reading | Transaction) -> tuple[int, ...]:
+    return READING_ROW.unpack(end.row.row)[3:] if isinstance(end, Reading) else tuple(end.body["registers"])
 
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
     position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
-        meter = piece.installation.row.value
+        meter, most_wh = piece.installation.row.value, _most_wh(piece)
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
         beyond_wh = modulus_wh or REGISTER_WH_MAX + 1
         hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_WH_MAX + 1), "a register is out of its range")
         for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
             advance_wh = end - start + (modulus_wh if end < start else 0)
-            hold(
-                0 <= advance_wh <= meter["limit_wh"],
-                f"a register advanced by {advance_wh} Wh, beyond the meter's limit",
-            )
+            hold(0 <= advance_wh <= most_wh, f"a register advanced by {advance_wh} Wh, beyond the meter's limit")
             taken[place] += advance_wh * ratio
+    hold(max(taken) <= PRIMARY_WH_MAX, "the pieces give more energy than a slot may have")
     same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
     shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
     same("the registers of the position", shown, (spans[0].start, spans[-1].end))
@@ -1919,29 +1950,55 @@ def check_energy(of: Examination) -> str:
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
+def _most_wh(piece: Piece) -> int:
+    """How far a register may advance in a piece: its meter's limit, which does not count where a register was approved."""
+    meter: dict[str, int] = piece.installation.row.value
+    if piece.approved_start is None and piece.approved_end is None:
+        return meter["limit_wh"]
+    approved_wh = PRIMARY_WH_MAX // meter["ratio"]
+    return min(approved_wh, meter["modulus_wh"] // 2) if meter["modulus_wh"] else approved_wh
+
+
 def check_readings(of: Examination) -> str:
-    """7: both readings, rows of signed batches of this chain, gateway, boundary and meter, were measured there."""
-    pieces, clocks = of.bundle.pieces, []
+    """7: what tells the registers at both ends was signed for this chain, meter and boundary: a reading that was measured
+    there, or an approval.
+    """
+    pieces = of.bundle.pieces
     meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
-    boundaries = zip(of.bundle.readings, (of.start_s, of.end_s), meters, reading_gateways(of.bundle), strict=True)
-    for reading, boundary_s, meter, (batch, gateway) in boundaries:
-        body = batch.body
-        same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
-        same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
-        same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
-        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
-        number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
-        same(f"the meter in {batch.what}", str(number), meter)
-        hold(quality & MEASURED_MASK == 0, f"the reading in {batch.what} was not measured")
-        off_ms = abs(offset_ms) + abs(body["clock"]["offset_ms"])
-        hold(off_ms <= 500 * (of.end_s - of.start_s), f"the reading in {batch.what} may be far from its boundary")
-        hold(body["clock"]["state"] != "unsynced", f"the clock of {batch.what} was not synchronised")
-        hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
-        clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
-    of.facts["clocks"] = clocks
-    return (
-        f"The registers are measured readings of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
-    )
+    of.facts["clocks"], of.facts["approved"] = [], []
+    boundaries = zip(of.bundle.ends, (of.start_s, of.end_s), meters, end_gateways(of.bundle), strict=True)
+    for end, boundary_s, meter, (_, gateway) in boundaries:
+        if isinstance(end, Reading):
+            _check_reading(of, end, boundary_s, meter, gateway)
+        else:
+            _check_approval(of, end, boundary_s, meter)
+    what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
+    return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+
+
+def _check_reading(of: Examination, reading: Reading, boundary_s: int, meter: str, gateway: str) -> None:
+    batch, body = reading.batch, reading.batch.body
+    same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
+    same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
+    same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
+    hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
+    number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
+    same(f"the meter in {batch.what}", str(number), meter)
+    hold(quality & MEASURED_MASK == 0, f"the reading in {batch.what} was not measured")
+    off_ms = abs(offset_ms) + abs(body["clock"]["offset_ms"])
+    hold(off_ms <= 500 * (of.end_s - of.start_s), f"the reading in {batch.what} may be far from its boundary")
+    hold(body["clock"]["state"] != "unsynced", f"the clock of {batch.what} was not synchronised")
+    hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
+    of.facts["clocks"].append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
+
+
+def _check_approval(of: Examination, approval: Transaction, boundary_s: int, meter: str) -> None:
+    body, what = approval.body, approval.what
+    same(f"the chain of {what}", approval.chain, of.bundle.header.chain)
+    same(f"the boundary of {what}", body["boundary_s"], boundary_s)
+    same(f"the meter in {what}", str(body["installation"]), meter)
+    hold(boundary_s == of.start_s or of.position.quality == CORRECTED, "the position has another quality")
+    of.facts["approved"].append({"boundary_s": boundary_s, "signer": approval.signer, "reason": body["reason"]})
 
 
 def check_orders(of: Examination) -> str:
@@ -2139,12 +2196,16 @@ def _used_key(keys: dict[str, Key], transaction: Transaction) -> UsedKey:
 
 
 def _check_organisations(of: Examination) -> None:
-    """A gateway's key is of the gateway's organisation, a party's of the party's."""
+    """A gateway's key is of the gateway's organisation, as is that of an approval; a party's is of the party's."""
     party = of.bundle.party.row.value["organisation"]
     gateways = {(one.entity.name, one.row.value["organisation"]) for one in of.bundle.gateways}
+    approving = {transaction.signed: name for transaction, name in end_gateways(of.bundle)}
     for used in of.used_keys:
         signer, organisation = used.transaction.signer, used.entry.row.value["organisation"]
-        if used.transaction.kind == BATCH_KIND:
+        if used.transaction.kind == APPROVAL_KIND:
+            gateway = approving[used.transaction.signed]
+            hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
+        elif used.transaction.kind == BATCH_KIND:
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
         elif used.transaction.kind == ORDER_KIND:
             same(f"the organisation of the key of {signer}", organisation, party)
@@ -2300,7 +2361,8 @@ def _verdict(
     claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
-    return Verdict(answer, reason, claim, claims, (*imported, *open_claims, *beyond, *NEVER_CHECKED), facts)
+    approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
+    return Verdict(answer, reason, claim, claims, (*imported, *approved, *open_claims, *beyond, *NEVER_CHECKED), facts)
 
 
 # =========================================================================================== gridevidence/verifier/text

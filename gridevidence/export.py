@@ -14,6 +14,7 @@ from gridcore import cbor, merkle
 from gridcore.sm3 import sm3
 from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
 from gridevidence.sources import (
+    Approval,
     EvidenceError,
     EvidenceLedger,
     EvidenceNotYetError,
@@ -167,23 +168,31 @@ class _Assembly:
         """One meter's part of the slot; its entry at the slot's end where that is another one than at its begin."""
         point, key = self.point, f"installation/{piece.installation}"
         begun = self._entry(key, piece.begin_s, point.as_of_height)
-        parts: Proof = {"installation": self._open(key, begun)}
-        if piece.start is not None:
-            parts["start"] = self._reading(piece.start)
+        parts: Proof = {"installation": self._open(key, begun), **self._end("start", piece.start)}
         if piece.ended_s is not None:
             return {**parts, "ended_by": self._opened(key, piece.ended_s)}
         at_end = self._entry(key, point.slot_start_s + point.slot_s, point.as_of_height)
         if at_end != begun:
             parts["end_installation"] = self._open(key, at_end)
-        return parts if piece.end is None else {**parts, "end": self._reading(piece.end)}
+        return {**parts, **self._end("end", piece.end)}
+
+    def _end(self, when: str, end: ProvenReading | Approval | None) -> Proof:
+        """What tells the registers at an end of the slot, under its key; nothing where that is not the piece's to tell."""
+        if end is None:
+            return {}
+        if isinstance(end, Approval):
+            return {f"approved_{when}": self._transaction(end.transaction)}
+        return {when: {**self._transaction(end.batch), "reading": _row_part(end.row)}}
 
     def _gateways(self) -> list[Proof]:
-        """Those in force when the batches were recorded, each entry once."""
+        """Those in force when the batches and approvals were recorded, each entry once."""
         opened: dict[tuple[str, int, int], Proof] = {}
-        readings = (reading for piece in self.point.pieces for reading in (piece.start, piece.end))
-        for batch in (reading.batch for reading in readings if reading is not None):
-            key = f"gateway/{batch.signer}"
-            entry = self._entry(key, batch.ledger_time_s, batch.height - 1)
+        for end in (end for piece in self.point.pieces for end in (piece.start, piece.end) if end is not None):
+            recorded, name = (
+                (end.transaction, end.gateway) if isinstance(end, Approval) else (end.batch, end.batch.signer)
+            )
+            key = f"gateway/{name}"
+            entry = self._entry(key, recorded.ledger_time_s, recorded.height - 1)
             opened[key, entry.from_s, entry.recorded_height] = self._open(key, entry)
         return [opened[place] for place in sorted(opened)]
 
@@ -194,9 +203,6 @@ class _Assembly:
             return part
         mandate = self._opened(f"party/{self.point.party}", self.point.slot_start_s, order.order.height - 1)
         return {**part, "mandate": mandate, "order": _row_part(order.placed)}
-
-    def _reading(self, reading: ProvenReading) -> Proof:
-        return {**self._transaction(reading.batch), "reading": _row_part(reading.row)}
 
     def _transaction(self, transaction: RecordedTransaction) -> Proof:
         """As the bundle holds it; its signer's key is noted."""

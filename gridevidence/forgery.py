@@ -50,7 +50,9 @@ class Altered:
 def alterations(data: bytes) -> tuple[str, ...]:
     """The names of what ``alter`` can do to this bundle, one digit first. EncodingError for bytes that are no bundle."""
     parts = _decode(data)
-    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts["certificate"]))
+    pieces = parts["pieces"]
+    is_read = bool(pieces) and "start" in pieces[0] and "end" in pieces[-1]
+    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts["certificate"]), (OF_READINGS, is_read))
     impossible = {name for names, needed in needs if not needed for name in names}
     return tuple(name for name in ALTERATIONS if name not in impossible)
 
@@ -235,6 +237,9 @@ ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
 
 OF_ORDERS: Final = frozenset(("order_limit", "filled", "forged_limit"))
 """Those that need an order in the bundle."""
+
+OF_READINGS: Final = frozenset(("start_register", "end_register", "gateway_signature", "forged_reading"))
+"""Those that need a reading at both ends of the slot."""
 
 OF_CERTIFICATES: Final = frozenset(("signer_signature",))
 """Those that need a certificate: a bundle may come without one, to be checked by whoever has it from elsewhere."""

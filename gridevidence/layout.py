@@ -48,6 +48,8 @@ TRANSACTION: Final[dict[str, Any]] = {
 }
 READING: Final = {**TRANSACTION, "reading": ROW_PROOF}
 PIECE: Final = {
+    "approved_end?": TRANSACTION,
+    "approved_start?": TRANSACTION,
     "end?": READING,
     "end_installation?": OPENED,
     "ended_by?": OPENED,
@@ -208,7 +210,9 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 # -------------------------------------------------------------------------------------------------------- transactions
 BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
 ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+APPROVAL_KIND: Final = "metering/approve"
 ROLE_OF_KIND: Final = {
+    APPROVAL_KIND: "utility",
     BATCH_KIND: "gateway",
     ORDER_KIND: "prosumer",
     ORDER_BATCH_KIND: "aggregator",
@@ -217,6 +221,7 @@ ROLE_OF_KIND: Final = {
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
     BATCH_KIND: {
         "agent": re.compile(r".{0,64}", re.DOTALL),
         "boundary_s": I64,
@@ -240,6 +245,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
 }
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
+    APPROVAL_KIND: {"client_id": 16, "valid_until_s": I64},
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
@@ -286,4 +292,6 @@ NEVER_CHECKED: Final = (
     "that the clock that the gateway stated was right",
     "that no two thirds of an earlier set of signers made another history",
 )
+APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
+PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"

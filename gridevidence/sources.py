@@ -111,6 +111,15 @@ class ProvenReading:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """The registers of a meter at one boundary, for which its organisation answers: a ``metering/approve``."""
+
+    transaction: RecordedTransaction
+    gateway: str
+    """Name of the gateway on which the installation hung at the boundary."""
+
+
+@dataclass(frozen=True)
 class MeterPiece:
     """A part of a slot in which one meter's registers go on, from ``begin_s`` on (UTC seconds; the slot's start, or within it)."""
 
@@ -119,9 +128,9 @@ class MeterPiece:
     begin_s: int
     ended_s: int | None = None
     """When its entry that ends the piece begins; None for the last piece."""
-    start: ProvenReading | None = None
+    start: ProvenReading | Approval | None = None
     """Of the first piece alone."""
-    end: ProvenReading | None = None
+    end: ProvenReading | Approval | None = None
     """Of the last piece alone."""
 
 

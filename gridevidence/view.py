@@ -332,9 +332,10 @@ class _Decoder:
             yield from _span_views(piece.installation.row.value, span)
 
     def _readings(self) -> Iterator[ReadingView]:
+        """Of both ends of the slot; an end that was approved has none."""
         pieces = self.parts["pieces"]
-        parts = pieces[0]["start"], pieces[-1]["end"]
-        for when, reading, part in zip(("start", "end"), self.bundle.readings, parts, strict=True):
+        shown = [(when, piece[when]) for when, piece in (("start", pieces[0]), ("end", pieces[-1])) if when in piece]
+        for (when, part), reading in zip(shown, self.bundle.readings, strict=True):
             yield self._reading(when, reading, part)
 
     def _reading(self, when: str, reading: Reading, part: Mapping[str, Any]) -> ReadingView:

@@ -16,10 +16,12 @@ from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
 from gridcore.rows import PackedRows
+from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import encode_book, encode_bundle
 from gridevidence.sources import (
+    Approval,
     ChunkedRows,
     EvidenceError,
     MeterPiece,
@@ -250,7 +252,7 @@ def _pieces(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int, slot_s: i
         breaks = registry.breaks.within(columns, start_s, end_s, leaf.as_of_height)
     shown = _shown_registers(reader, leaf, row)
     place, begin_s = int(area.in_force.installation[row]), start_s
-    start: ProvenReading | None = _reading(reader, place, start_s, leaf.as_of_height, shown[0])
+    start: ProvenReading | Approval | None = _end(reader, place, start_s, leaf.as_of_height, shown[0])
     pieces = []
     for entry in breaks.tolist():
         meter, at_s = int(entries.entity[entry]), int(entries.from_s[entry])
@@ -261,7 +263,7 @@ def _pieces(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int, slot_s: i
             start = None
         if columns.first_import_wh[entry] != NOT_SAID:
             place, begin_s = meter, at_s
-    end = _reading(reader, place, end_s, leaf.as_of_height, shown[1])
+    end = _end(reader, place, end_s, leaf.as_of_height, shown[1])
     return [*pieces, MeterPiece(int(registry.numbers[place]), begin_s, start=start, end=end)]
 
 
@@ -273,14 +275,25 @@ def _shown_registers(reader: LedgerReader, leaf: RunLeaf, row: int) -> tuple[Reg
     return (start_import, start_export), (end_import, end_export)
 
 
-def _reading(
+def _end(
     reader: LedgerReader, place: int, boundary_s: int, as_of_height: int, registers: Registers
-) -> ProvenReading:
-    """The row that gave a meter's registers at a boundary: the first one of its gateway's batches that was not refused."""
+) -> ProvenReading | Approval:
+    """What tells a meter's registers at a boundary: the newest approval, else the row of a batch of its gateway."""
     registry = reader.registry
     with reader.frozen():
         gateway = registry.gateways[int(registry.at(boundary_s, as_of_height).gateway[place])]
     number = int(registry.numbers[place])
+    for transaction_id in reader.accepted_acts(ApproveReading.kind, as_of_height + 1):
+        decided = _transaction(reader, transaction_id)
+        transaction = decode_transaction(decided.wire)
+        approval = ApproveReading.decode(transaction)
+        if (approval.installation, approval.boundary_s) == (number, boundary_s):
+            return Approval(recorded(reader, decided, transaction), gateway)
+    return _reading(reader, number, gateway, boundary_s, registers)
+
+
+def _reading(reader: LedgerReader, number: int, gateway: str, boundary_s: int, registers: Registers) -> ProvenReading:
+    """The row that gave a meter's registers at a boundary: the first one of its gateway's batches that was not refused."""
     for transaction_id in _batches(reader, gateway, boundary_s):
         decided = _transaction(reader, transaction_id)
         transaction = decode_transaction(decided.wire)
@@ -291,9 +304,7 @@ def _reading(
             if row not in refused and registers == (columns.import_wh[row], columns.export_wh[row]):
                 proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
                 return ProvenReading(recorded(reader, decided, transaction), proof)
-    raise EvidenceError(
-        f"installation {number} at {boundary_s}: its registers came in no batch; its organisation answers for them"
-    )
+    return broken(f"the registers of installation {number} at {boundary_s} came in a batch, or were approved")
 
 
 def _batches(reader: LedgerReader, gateway: str, boundary_s: int) -> Iterator[bytes]:

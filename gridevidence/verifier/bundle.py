@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from gridevidence.layout import (
+    APPROVAL_KIND,
     AREA_HEAD,
     BATCH_KIND,
     BUNDLE,
@@ -94,6 +95,18 @@ class Piece(NamedTuple):
     ended_by: Opened | None
     start: Reading | None
     end: Reading | None
+    approved_start: Transaction | None
+    approved_end: Transaction | None
+
+    @property
+    def first(self) -> Reading | Transaction | None:
+        """The reading or approval at the slot's start."""
+        return self.start or self.approved_start
+
+    @property
+    def last(self) -> Reading | Transaction | None:
+        """The reading or approval at the slot's end."""
+        return self.end or self.approved_end
 
     @property
     def last_installation(self) -> Opened:
@@ -172,9 +185,14 @@ class Bundle(NamedTuple):
     zone_contract: Opened
 
     @property
+    def ends(self) -> Iterator[Reading | Transaction]:
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval."""
+        return (one for one in (self.pieces[0].first, self.pieces[-1].last) if one is not None)
+
+    @property
     def readings(self) -> Iterator[Reading]:
-        """The start reading, then the end reading."""
-        return (one for one in (self.pieces[0].start, self.pieces[-1].end) if one is not None)
+        """Those of ``ends`` that are readings."""
+        return (one for one in self.ends if isinstance(one, Reading))
 
     @property
     def enrolments(self) -> Iterator[Enrolled]:
@@ -184,8 +202,8 @@ class Bundle(NamedTuple):
 
     @property
     def transactions(self) -> Iterator[Transaction]:
-        """Batches, orders, enrolments."""
-        yield from (reading.batch for reading in self.readings)
+        """Batches and approvals, orders, enrolments."""
+        yield from (one.batch if isinstance(one, Reading) else one for one in self.ends)
         yield from (order.order for order in self.orders)
         yield from (enrolled.transaction for enrolled in self.enrolments)
 
@@ -275,6 +293,10 @@ def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
     return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
 
 
+def _read_approval(part: Mapping[str, Any], when: str) -> Transaction:
+    return read_transaction(part, f"the {when} approval", APPROVAL_KIND)
+
+
 def _read_piece(part: Mapping[str, Any]) -> Piece:
     return Piece(
         installation=read_opened(part["installation"], "the installation"),
@@ -282,14 +304,17 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
         ended_by=_optional(part, "ended_by", lambda one: read_opened(one, "the end of an installation's part")),
         start=_optional(part, "start", lambda one: _read_reading(one, "start")),
         end=_optional(part, "end", lambda one: _read_reading(one, "end")),
+        approved_start=_optional(part, "approved_start", lambda one: _read_approval(one, "start")),
+        approved_end=_optional(part, "approved_end", lambda one: _read_approval(one, "end")),
     )
 
 
 def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
     for place, piece in enumerate(pieces, 1):
         is_first, is_last = place == 1, place == len(pieces)
-        readings = (piece.start is not None, piece.end is not None)
-        hold(readings == (is_first, is_last), "the first piece has the start reading, the last one the end reading")
+        starts, ends = ((piece.start, piece.approved_start), (piece.end, piece.approved_end))
+        given = (sum(one is not None for one in starts), sum(one is not None for one in ends))
+        hold(given == (is_first, is_last), "the first piece has one start, reading or approval, the last one one end")
         hold((piece.ended_by is None) == is_last, "every piece but the last one is ended by an entry")
         hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
 

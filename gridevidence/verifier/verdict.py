@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from gridevidence.layout import CLAIMS, IMPORTED_UNSIGNED, NEVER_CHECKED, OF_CONTRACT
+from gridevidence.layout import APPROVED_UNREAD, CLAIMS, IMPORTED_UNSIGNED, NEVER_CHECKED, OF_CONTRACT
 from gridevidence.verifier.answers import NOT_VERIFIED, VERIFIED, Halt
 from gridevidence.verifier.bundle import read_bundle
 from gridevidence.verifier.claims.bill import (
@@ -94,4 +94,5 @@ def _verdict(
     claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
-    return Verdict(answer, reason, claim, claims, (*imported, *open_claims, *beyond, *NEVER_CHECKED), facts)
+    approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
+    return Verdict(answer, reason, claim, claims, (*imported, *approved, *open_claims, *beyond, *NEVER_CHECKED), facts)

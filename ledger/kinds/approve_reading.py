@@ -7,7 +7,7 @@ import numpy as np
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.quality import CORRECTED
-from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.signer import SIGNER
 from gridcore.sm3 import sm3
@@ -34,7 +34,7 @@ def approve_reading(draft: Draft, transaction: Transaction, content: ApproveRead
     if 0 < installation.modulus_wh <= max(content.registers) or is_final:
         return Code.NOTHING_TO_APPROVE
     gateway, signer = draft.in_force(GATEWAY, installation.gateway), draft.in_force(SIGNER, transaction.signer)
-    if gateway is None or signer is None or gateway.organisation != signer.organisation:
+    if not isinstance(gateway, Gateway) or signer is None or gateway.organisation != signer.organisation:
         return Code.NOT_PERMITTED
     import_wh, export_wh = (np.array([register], dtype=np.int64) for register in content.registers)
     row = SortedRows(

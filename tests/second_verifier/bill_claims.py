@@ -6,12 +6,14 @@ from tests.second_verifier.auction import BUY, SELL
 from tests.second_verifier.case import Case, LieError, require, value_of
 from tests.second_verifier.contracts import DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
-from tests.second_verifier.proofs import Order, PlacedOrder, Reading
+from tests.second_verifier.proofs import Approval, Order, PlacedOrder, Reading
 from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Party, Registers
 from tests.second_verifier.rows import Cleared, Fill, Position
 
 _DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 _INTERPOLATED = 0x20
+_CORRECTED = 0x02
+_SLOT_WH_MAX = 10**9
 
 
 def check_lines(case: Case) -> None:
@@ -53,14 +55,18 @@ def _last_registers(case: Case, index: int) -> Registers:
     return last or (0, 0)
 
 
-def _advance(start_wh: int, end_wh: int, installation: Installation) -> int:
+def _advance(start_wh: int, end_wh: int, installation: Installation, is_approved: bool) -> int:
     for register in (start_wh, end_wh):
         require(0 <= register <= REGISTER_MAX, "a register out of range")
         require(installation.modulus_wh == 0 or register < installation.modulus_wh, "a register above its modulus")
     advance = end_wh - start_wh
     if advance < 0:
         advance += installation.modulus_wh
-    require(0 <= advance <= installation.limit_wh, "a register advances by less than 0 or more than its limit")
+    most = installation.limit_wh
+    if is_approved:
+        most = _SLOT_WH_MAX // installation.ratio
+        most = min(most, installation.modulus_wh // 2) if installation.modulus_wh else most
+    require(0 <= advance <= most, "a register advances by less than 0 or more than its limit")
     return advance * installation.ratio
 
 
@@ -69,8 +75,11 @@ def check_energy(case: Case) -> None:
     energies = [0, 0]
     for index, installation in enumerate(case.installations):
         starts, ends = _first_registers(case, index), _last_registers(case, index)
+        piece = case.bundle.pieces[index]
+        is_approved = any(isinstance(end, Approval) for end in (piece.start, piece.end))
         for direction in (0, 1):
-            energies[direction] += _advance(starts[direction], ends[direction], installation)
+            energies[direction] += _advance(starts[direction], ends[direction], installation, is_approved)
+    require(max(energies) <= _SLOT_WH_MAX, "more energy than a slot may have")
     require(tuple(energies) == case.position.energies, "the energies are not the registers' advances")
     require(case.position.start == _first_registers(case, 0), "the position starts with other registers")
     require(case.position.end == _last_registers(case, len(case.installations) - 1), "it ends with other registers")
@@ -91,12 +100,23 @@ def _check_reading(case: Case, reading: Reading, opened: Opened, boundary_s: int
     require(reading.clock_state != "unsynced", "a reading by a clock that was not synchronised")
 
 
+def _check_approval(case: Case, approval: Approval, opened: Opened, boundary_s: int) -> None:
+    require(approval.boundary_s == boundary_s, "an approval of another boundary")
+    require(approval.transaction.chain == case.bundle.header.chain, "an approval of another chain")
+    require(str(approval.installation) == opened.entity.name, "an approval of another meter")
+
+
 def check_readings(case: Case) -> None:
     """Claim 7. That the readings show the pieces' registers is how claim 6 took them."""
-    start, end = case.bundle.readings
-    _check_reading(case, start, case.bundle.pieces[0].installation, case.slot_start_s)
-    _check_reading(case, end, case.last_installation, case.slot_end_s)
-    require(end.quality == case.position.quality, "the end reading has another quality")
+    ends = ((case.bundle.pieces[0].installation, case.slot_start_s), (case.last_installation, case.slot_end_s))
+    for told, (opened, boundary_s) in zip(case.bundle.readings, ends, strict=True):
+        if isinstance(told, Reading):
+            _check_reading(case, told, opened, boundary_s)
+        else:
+            _check_approval(case, told, opened, boundary_s)
+    end = case.bundle.readings[-1]
+    quality = end.quality if isinstance(end, Reading) else _CORRECTED
+    require(quality == case.position.quality, "the end has another quality")
 
 
 def _check_placed(case: Case, order: Order, placed: PlacedOrder, mandate: Opened) -> None:

@@ -1,5 +1,6 @@
 """An evidence bundle as typed records: the table of docs/spec/bundle.md. Reading one is claim 1, *shape*."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.second_verifier.encoding import (
@@ -13,12 +14,14 @@ from tests.second_verifier.encoding import (
 )
 from tests.second_verifier.leaves import Chain, Clearing, Run, Runs, as_chain, as_clearing, as_run, as_runs
 from tests.second_verifier.proofs import (
+    Approval,
     Enrolment,
     Header,
     Order,
     Reading,
     RowProof,
     Transaction,
+    as_approval,
     as_enrolment,
     as_header,
     as_order,
@@ -40,21 +43,30 @@ class OtherVersionError(Exception):
 @dataclass(frozen=True)
 class Piece:
     installation: Opened
-    start: Reading | None
-    end: Reading | None
+    start: Reading | Approval | None
+    end: Reading | Approval | None
     end_installation: Opened | None
     ended_by: Opened | None
 
 
 def _piece(item: Item) -> Piece:
-    fields = as_map(item, "installation", "end end_installation ended_by start")
+    fields = as_map(item, "installation", "approved_end approved_start end end_installation ended_by start")
     return Piece(
         installation=as_opened(fields["installation"]),
-        start=as_reading(fields["start"]) if "start" in fields else None,
-        end=as_reading(fields["end"]) if "end" in fields else None,
+        start=_end(fields, "start"),
+        end=_end(fields, "end"),
         end_installation=as_opened(fields["end_installation"]) if "end_installation" in fields else None,
         ended_by=as_opened(fields["ended_by"]) if "ended_by" in fields else None,
     )
+
+
+def _end(fields: Mapping[str, Item], when: str) -> Reading | Approval | None:
+    approved = f"approved_{when}"
+    if when in fields and approved in fields:
+        raise MalformedError("a reading and an approval of one end")
+    if approved in fields:
+        return as_approval(fields[approved])
+    return as_reading(fields[when]) if when in fields else None
 
 
 def _pieces(item: Item) -> tuple[Piece, ...]:
@@ -186,8 +198,8 @@ class Bundle:
     zone_contract: Opened
 
     @property
-    def readings(self) -> list[Reading]:
-        """The start reading, then the end reading."""
+    def readings(self) -> list[Reading | Approval]:
+        """What tells the registers at the start, then at the end."""
         ends = (self.pieces[0].start, self.pieces[-1].end)
         return [reading for reading in ends if reading is not None]
 

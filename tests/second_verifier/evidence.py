@@ -67,6 +67,8 @@ class _Assembler:
 
     def pieces(self) -> list[Item]:
         first: Map = {"installation": self.opened("installation/1"), "start": self.reading(0)}
+        if self.told.story.approved is not None:
+            return [{**first, "approved_end": self.proof(self.told.batches[1])}]
         if self.told.story.removed_s is None:
             return [{**first, "end": self.reading(1)}]
         ended_by = next(row for row in reversed(self.told.genesis_rows) if row.key == "installation/1")
@@ -94,6 +96,8 @@ class _Assembler:
     def keys(self) -> list[Item]:
         story = self.told.story
         keys: dict[str, Map] = {story.batch_signer: self.genesis_key(story.batch_signer)}
+        if story.approved is not None:
+            keys[story.approved.signer] = self.genesis_key(story.approved.signer)
         if story.is_placed:
             keys |= {story.placed.signer: self.genesis_key(story.placed.signer)}
         elif story.contract != MID_MARKET:

@@ -17,6 +17,7 @@ from tests.second_verifier.encoding import (
     as_natural,
     as_text,
     as_time,
+    as_u32,
     as_word,
     decode,
     encode,
@@ -200,6 +201,30 @@ def as_reading(item: Item) -> Reading:
         registers=tuple(as_text(code) for code in as_array(body["registers"], 1, 3)),
         rows_root=as_digest(body["rows_root"]),
         proof=as_row_proof(fields["reading"], 25),
+    )
+
+
+@dataclass(frozen=True)
+class Approval:
+    transaction: Transaction
+    boundary_s: int
+    installation: int
+    import_export: tuple[int, int]
+
+
+def as_approval(item: Item) -> Approval:
+    transaction = as_transaction(as_map(item, TRANSACTION_KEYS), "metering/approve")
+    identity = as_map(transaction.identity, "client_id valid_until_s")
+    as_bytes(identity["client_id"], 16)
+    as_int(identity["valid_until_s"])
+    body = as_map(transaction.body, "boundary_s installation reason registers")
+    as_text(body["reason"], 1, 200)
+    read_import, read_export = as_array(body["registers"], 2, 2)
+    return Approval(
+        transaction=transaction,
+        boundary_s=as_time(body["boundary_s"]),
+        installation=as_u32(body["installation"]),
+        import_export=(as_int(read_import, 0, 10**13), as_int(read_export, 0, 10**13)),
     )
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tests.second_verifier.bundle import Key, KeyEntry
 from tests.second_verifier.case import Case, LieError, require, value_of
-from tests.second_verifier.proofs import Transaction
-from tests.second_verifier.registry import Entry, Gateway, Signer
+from tests.second_verifier.proofs import Approval, Reading, Transaction
+from tests.second_verifier.registry import Entry, Gateway, Installation, Signer
 from tests.second_verifier.sm import sm2_holds, sm3
 from tests.second_verifier.trees import fold, leaf_hash
 
@@ -59,9 +59,13 @@ def _tie(case: Case, transaction: Transaction, role: str) -> Tied:
     raise LieError(f"the entry of {name} in force is not shown")
 
 
+def _role_of(end: Reading | Approval) -> str:
+    return "gateway" if isinstance(end, Reading) else "utility"
+
+
 def _signed(case: Case) -> Iterator[Tied]:
     """Each batch and order with its key, then the enrolments that these keys rest on, each once."""
-    waiting = [(_tie(case, reading.transaction, "gateway"), 0) for reading in case.bundle.readings]
+    waiting = [(_tie(case, end.transaction, _role_of(end)), 0) for end in case.bundle.readings]
     for order in case.bundle.orders:
         waiting.append((_tie(case, order.transaction, "aggregator" if order.placed else "prosumer"), 0))
     known: set[int] = set()
@@ -98,8 +102,12 @@ def _check_entry(case: Case, tied: Tied) -> None:
 def _check_organisations(case: Case, tied: Tied) -> None:
     if any(tied.transaction is order.transaction for order in case.bundle.orders if not order.placed):
         require(tied.signer.organisation == case.party.organisation, "the party's key is of another organisation")
-    if any(tied.transaction is reading.transaction for reading in case.bundle.readings):
-        named = [gateway for gateway in case.bundle.gateways if gateway.entity.name == tied.transaction.signer]
+    ends = (case.bundle.pieces[0].installation, case.last_installation)
+    for end, opened in zip(case.bundle.readings, ends, strict=True):
+        if tied.transaction is not end.transaction:
+            continue
+        name = tied.transaction.signer if isinstance(end, Reading) else value_of(opened, Installation).gateway
+        named = [gateway for gateway in case.bundle.gateways if gateway.entity.name == name]
         organisations = {value_of(gateway, Gateway).organisation for gateway in named}
         require(organisations == {tied.signer.organisation}, "the gateway's key is of another organisation")
 

@@ -27,7 +27,9 @@ from tests.second_verifier.sm import sm3
 SLOT_S, START_S, END_S = 900, 9_000, 9_900
 OLD_SIGNERS = tuple(key_pair(f"signer {n}") for n in (1, 2, 3))
 NEW_SIGNERS = tuple(key_pair(f"signer {n}") for n in (4, 5, 6))
-KEYS = {name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief")}
+KEYS = {
+    name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief", "util", "other-util")
+}
 AUCTION, MID_MARKET = "p2p_call_auction/1", "mid_market_rate/1"
 PRICES = {
     "feed_in_price": 50_000,
@@ -103,6 +105,15 @@ POSITION = PositionFacts(0, 0x10, 50_000, 51_000, 0, 0, 1_000, 0, (600, 0, 226_0
 NEIGHBOUR = PositionFacts(1, 0, 20_000, 20_000, 7_000, 7_800, 0, 800, (0, 600, -70_000_000, -40_000_000))
 
 
+class ApprovalFacts(NamedTuple):
+    """The register at the slot's end as an organisation answers for it, instead of a reading."""
+
+    import_wh: int
+    boundary_s: int = END_S
+    installation: int = 1
+    signer: str = "util"
+
+
 @dataclass(frozen=True)
 class Story:
     """The facts as they are; a lie is a story in which one of them is another than the rest says."""
@@ -117,6 +128,7 @@ class Story:
     cleared_zone: str = "z1"
     start: ReadingFacts = START
     end: ReadingFacts = END
+    approved: ApprovalFacts | None = None
     batch_registers: tuple[str, ...] = ("1-0:1.8.0", "1-0:2.8.0")
     batch_chain: str | None = None
     batch_signer: str = "gw1"
@@ -215,6 +227,8 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("organisation/operator", 0, {"roles": ["administrator", "gateway", "prosumer"], "title": "The operator"}),
         ("calendar/local", 0, {"days": [0], "months": [0], "tz": "UTC", "tz_version": "2026a"}),
         ("signer/admin", 0, _signer("admin", "operator", "administrator")),
+        ("signer/util", 0, _signer("util", "operator", "utility")),
+        ("signer/other-util", 0, _signer("other-util", "rival", "utility")),
         ("signer/other-admin", 0, _signer("other-admin", "rival", "administrator")),
         ("gateway/gw1", 0, gateway),
         ("signer/gw1", 0, _signer("gw1", "operator", "gateway")),
@@ -284,6 +298,12 @@ SEVERAL = Story(
     position=POSITION._replace(columns=(400, 0, 274_000_000, 370_000_000)),
     sibling=PositionFacts(2, 0, 0, 500, 0, 0, 500, 0, (200, 0, 137_000_000, 185_000_000)),
 )
+APPROVED = Story(
+    limit_wh=900,
+    approved=ApprovalFacts(51_000),
+    position=POSITION._replace(quality=2),
+)
+"""The register at the slot's end is approved: the meter's limit does not count."""
 # The community's surplus is 800 Wh of h2, its deficit 1,000 Wh of h1. h1 owes 800 x 175,000 + 200 x 300,000 for energy,
 # 800 x 20,000 + 200 x 60,000 + 1,000 x 10,000 for network and levy.
 SHARED = Story(

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import pytest
 
 from tests.second_verifier.evidence import evidence_of
 from tests.second_verifier.story import (
+    APPROVED,
     BOUGHT,
     BUY,
     END,
@@ -70,6 +72,7 @@ ROLLED = replace(
             id="a transformer",
         ),
         pytest.param(EXCHANGE, id="a meter exchanged inside the slot"),
+        pytest.param(APPROVED, id="a register that an organisation answers for"),
         pytest.param(RESET, id="a meter whose registers begin again inside the slot"),
         pytest.param(SHARED, id="a community without orders"),
         pytest.param(SEVERAL, id="a party with two points"),
@@ -80,6 +83,11 @@ def test_honest_evidence_is_verified(story: Story) -> None:
     assert answer_to(story) == Answer("verified", None, "every claim holds")
 
 
+def _approved(**changes: Any) -> Story:
+    assert APPROVED.approved is not None
+    return replace(APPROVED, approved=APPROVED.approved._replace(**changes))
+
+
 LIES: list[tuple[str, str, Story]] = [
     ("the run is later than its height in the list of runs", "header", replace(HONEST, runs_height=7)),
     ("the run is later than the header", "header", replace(HONEST, as_of_height=7, runs_height=8)),
@@ -87,6 +95,13 @@ LIES: list[tuple[str, str, Story]] = [
     ("the zone's contract has another pin", "registry", replace(HONEST, zone_pin=bytes(32))),
     ("the next meter begins before the first is removed", "registry", replace(EXCHANGE, next_meter_s=9_399)),
     ("the meter is removed behind the slot", "registry", replace(EXCHANGE, removed_s=9_901, next_meter_s=9_902)),
+    ("an approval of another boundary", "readings", _approved(boundary_s=START_S)),
+    ("an approval of another meter", "readings", _approved(installation=2)),
+    ("an approval by another organisation", "keys", _approved(signer="other-util")),
+    ("an approval by somebody who has not the role", "keys", _approved(signer="admin")),
+    ("an approved register that is not the position's", "energy", _approved(import_wh=51_001)),
+    ("an approved register below the one before", "energy", _approved(import_wh=49_999)),
+    ("an approval that the position does not show", "readings", replace(APPROVED, position=POSITION)),
     ("the registers begin again behind the slot", "registry", replace(RESET, removed_s=9_901)),
     ("the registers begin again from others", "energy", replace(RESET, end=RESET.end._replace(import_wh=699))),
     (

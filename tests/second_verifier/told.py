@@ -70,7 +70,8 @@ class Told:
         self.fills, self.book, self.cleared = self._clear()
         self.readings = self._readings(story.start, 1), self._readings(story.end, 2)
         first = self._batch(story.start, 1, NO_DIGEST)
-        self.batches = first, self._batch(story.end, 2, sm3(first.transaction.signed))
+        second = self._batch(story.end, 2, sm3(first.transaction.signed)) if story.approved is None else self._approve()
+        self.batches = first, second
         self.positions, self.area_results = self._settle()
         self.chain.block(11_800)
         self.chain.block(11_900, next_signers=NEW_SIGNERS)
@@ -247,6 +248,26 @@ class Told:
         )
         height = len(self.chain.blocks)
         self.chain.block((9_010, 9_910)[counter - 1], [transaction])
+        return Recorded(transaction, height)
+
+    def _approve(self) -> Recorded:
+        """Block 5, instead of the second batch."""
+        facts = self.story.approved
+        assert facts is not None
+        transaction = self.chain.transaction(
+            "metering/approve",
+            facts.signer,
+            KEYS[facts.signer],
+            {"client_id": bytes(16), "valid_until_s": 10_000},
+            {
+                "boundary_s": facts.boundary_s,
+                "installation": facts.installation,
+                "reason": "read at the meter",
+                "registers": [facts.import_wh, 0],
+            },
+        )
+        height = len(self.chain.blocks)
+        self.chain.block(9_910, [transaction])
         return Recorded(transaction, height)
 
     def _settle(self) -> tuple[Rows, Rows]:

@@ -57,7 +57,11 @@ def approve(twin: Twin, tx: Transaction) -> int:
     if code:
         return code
     gateway = twin.in_force("gateway/" + installation["gateway"])
-    if gateway is None or gateway["organisation"] != twin.in_force_signer(tx.signer)["organisation"]:
+    if (
+        gateway is None
+        or "retired" in gateway
+        or gateway["organisation"] != twin.in_force_signer(tx.signer)["organisation"]
+    ):
         return 15
     row = Row(body["installation"], 0, CORRECTED, tuple(body["registers"]))
     write_row(twin, row, boundary, sm3(tx.signature), set())

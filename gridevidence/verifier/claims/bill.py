@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gridevidence.layout import FILL_ROW, READING_ROW, REGISTER_CODES, REGISTER_WH_MAX, SIDES
+from gridevidence.layout import FILL_ROW, PRIMARY_WH_MAX, READING_ROW, REGISTER_CODES, REGISTER_WH_MAX, SIDES
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import Bundle, Order, Reading
-from gridevidence.verifier.claims.state import reading_gateways
+from gridevidence.verifier.bundle import Bundle, Order, Piece, Reading
+from gridevidence.verifier.claims.state import end_gateways
 from gridevidence.verifier.contract import supplier_only_nano
 from gridevidence.verifier.examination import Examination
-from gridevidence.verifier.records import PositionRow
+from gridevidence.verifier.records import PositionRow, Transaction
 from gridevidence.verifier.shapes import conform
 
+CORRECTED = 0x02  # the quality byte of an approved register
 MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
 
 
@@ -59,33 +60,31 @@ class Span(NamedTuple):
 
 
 def spans_of(bundle: Bundle) -> Iterator[Span]:
-    """That of each piece: readings at the slot's boundaries, first and final registers in between."""
+    """That of each piece: readings or approvals at the slot's boundaries, first and final registers in between."""
     for piece in bundle.pieces:
-        start = _registers(piece.start) if piece.start else piece.installation.row.value["first_registers"]
+        first, last = piece.first, piece.last
+        start = _registers(first) if first else piece.installation.row.value["first_registers"]
         ended_by = piece.ended_by.row.value["final_registers"] if piece.ended_by else ()
-        end = _registers(piece.end) if piece.end else ended_by
-        yield Span(tuple(start), tuple(end))
+        yield Span(tuple(start), tuple(_registers(last) if last else ended_by))
 
 
-def _registers(reading: Reading) -> tuple[int, ...]:
-    return READING_ROW.unpack(reading.row.row)[3:]
+def _registers(end: Reading | Transaction) -> tuple[int, ...]:
+    return READING_ROW.unpack(end.row.row)[3:] if isinstance(end, Reading) else tuple(end.body["registers"])
 
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
     position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
-        meter = piece.installation.row.value
+        meter, most_wh = piece.installation.row.value, _most_wh(piece)
         modulus_wh, ratio = meter["modulus_wh"], meter["ratio"]
         beyond_wh = modulus_wh or REGISTER_WH_MAX + 1
         hold(max(*span.start, *span.end) < min(beyond_wh, REGISTER_WH_MAX + 1), "a register is out of its range")
         for place, (start, end) in enumerate(zip(span.start, span.end, strict=True)):
             advance_wh = end - start + (modulus_wh if end < start else 0)
-            hold(
-                0 <= advance_wh <= meter["limit_wh"],
-                f"a register advanced by {advance_wh} Wh, beyond the meter's limit",
-            )
+            hold(0 <= advance_wh <= most_wh, f"a register advanced by {advance_wh} Wh, beyond the meter's limit")
             taken[place] += advance_wh * ratio
+    hold(max(taken) <= PRIMARY_WH_MAX, "the pieces give more energy than a slot may have")
     same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
     shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
     same("the registers of the position", shown, (spans[0].start, spans[-1].end))
@@ -93,29 +92,55 @@ def check_energy(of: Examination) -> str:
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
+def _most_wh(piece: Piece) -> int:
+    """How far a register may advance in a piece: its meter's limit, which does not count where a register was approved."""
+    meter: dict[str, int] = piece.installation.row.value
+    if piece.approved_start is None and piece.approved_end is None:
+        return meter["limit_wh"]
+    approved_wh = PRIMARY_WH_MAX // meter["ratio"]
+    return min(approved_wh, meter["modulus_wh"] // 2) if meter["modulus_wh"] else approved_wh
+
+
 def check_readings(of: Examination) -> str:
-    """7: both readings, rows of signed batches of this chain, gateway, boundary and meter, were measured there."""
-    pieces, clocks = of.bundle.pieces, []
+    """7: what tells the registers at both ends was signed for this chain, meter and boundary: a reading that was measured
+    there, or an approval.
+    """
+    pieces = of.bundle.pieces
     meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
-    boundaries = zip(of.bundle.readings, (of.start_s, of.end_s), meters, reading_gateways(of.bundle), strict=True)
-    for reading, boundary_s, meter, (batch, gateway) in boundaries:
-        body = batch.body
-        same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
-        same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
-        same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
-        hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
-        number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
-        same(f"the meter in {batch.what}", str(number), meter)
-        hold(quality & MEASURED_MASK == 0, f"the reading in {batch.what} was not measured")
-        off_ms = abs(offset_ms) + abs(body["clock"]["offset_ms"])
-        hold(off_ms <= 500 * (of.end_s - of.start_s), f"the reading in {batch.what} may be far from its boundary")
-        hold(body["clock"]["state"] != "unsynced", f"the clock of {batch.what} was not synchronised")
-        hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
-        clocks.append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
-    of.facts["clocks"] = clocks
-    return (
-        f"The registers are measured readings of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
-    )
+    of.facts["clocks"], of.facts["approved"] = [], []
+    boundaries = zip(of.bundle.ends, (of.start_s, of.end_s), meters, end_gateways(of.bundle), strict=True)
+    for end, boundary_s, meter, (_, gateway) in boundaries:
+        if isinstance(end, Reading):
+            _check_reading(of, end, boundary_s, meter, gateway)
+        else:
+            _check_approval(of, end, boundary_s, meter)
+    what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
+    return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+
+
+def _check_reading(of: Examination, reading: Reading, boundary_s: int, meter: str, gateway: str) -> None:
+    batch, body = reading.batch, reading.batch.body
+    same(f"chain and gateway of {batch.what}", (batch.chain, batch.signer), (of.bundle.header.chain, gateway))
+    same(f"the boundary of {batch.what}", body["boundary_s"], boundary_s)
+    same(f"the registers of {batch.what}", body["registers"], REGISTER_CODES)
+    hold(reading.row.root == body["rows_root"], f"the reading is not a row of {batch.what}")
+    number, offset_ms, quality, *_ = READING_ROW.unpack(reading.row.row)
+    same(f"the meter in {batch.what}", str(number), meter)
+    hold(quality & MEASURED_MASK == 0, f"the reading in {batch.what} was not measured")
+    off_ms = abs(offset_ms) + abs(body["clock"]["offset_ms"])
+    hold(off_ms <= 500 * (of.end_s - of.start_s), f"the reading in {batch.what} may be far from its boundary")
+    hold(body["clock"]["state"] != "unsynced", f"the clock of {batch.what} was not synchronised")
+    hold(boundary_s == of.start_s or quality == of.position.quality, "the position has another quality")
+    of.facts["clocks"].append({"boundary_s": boundary_s, "gateway": gateway, **body["clock"]})
+
+
+def _check_approval(of: Examination, approval: Transaction, boundary_s: int, meter: str) -> None:
+    body, what = approval.body, approval.what
+    same(f"the chain of {what}", approval.chain, of.bundle.header.chain)
+    same(f"the boundary of {what}", body["boundary_s"], boundary_s)
+    same(f"the meter in {what}", str(body["installation"]), meter)
+    hold(boundary_s == of.start_s or of.position.quality == CORRECTED, "the position has another quality")
+    of.facts["approved"].append({"boundary_s": boundary_s, "signer": approval.signer, "reason": body["reason"]})
 
 
 def check_orders(of: Examination) -> str:

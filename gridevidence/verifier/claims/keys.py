@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gridevidence.layout import BATCH_KIND, ENROLMENTS_MAX, ORDER_KIND, ROLE_OF_KIND
+from gridevidence.layout import APPROVAL_KIND, BATCH_KIND, ENROLMENTS_MAX, ORDER_KIND, ROLE_OF_KIND
 from gridevidence.verifier.answers import hold, plain, refuse, same
 from gridevidence.verifier.bundle import Enrolled, Key
-from gridevidence.verifier.claims.state import hold_entity
+from gridevidence.verifier.claims.state import end_gateways, hold_entity
 from gridevidence.verifier.examination import Examination, UsedKey
 from gridevidence.verifier.records import Entry, Transaction
 from gridevidence.verifier.sm2 import is_valid_signature
@@ -49,12 +49,16 @@ def _used_key(keys: dict[str, Key], transaction: Transaction) -> UsedKey:
 
 
 def _check_organisations(of: Examination) -> None:
-    """A gateway's key is of the gateway's organisation, a party's of the party's."""
+    """A gateway's key is of the gateway's organisation, as is that of an approval; a party's is of the party's."""
     party = of.bundle.party.row.value["organisation"]
     gateways = {(one.entity.name, one.row.value["organisation"]) for one in of.bundle.gateways}
+    approving = {transaction.signed: name for transaction, name in end_gateways(of.bundle)}
     for used in of.used_keys:
         signer, organisation = used.transaction.signer, used.entry.row.value["organisation"]
-        if used.transaction.kind == BATCH_KIND:
+        if used.transaction.kind == APPROVAL_KIND:
+            gateway = approving[used.transaction.signed]
+            hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
+        elif used.transaction.kind == BATCH_KIND:
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
         elif used.transaction.kind == ORDER_KIND:
             same(f"the organisation of the key of {signer}", organisation, party)

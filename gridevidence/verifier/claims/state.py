@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridevidence.layout import PROTOCOL_VERSION, SLOT_LENGTHS_S
 from gridevidence.verifier.answers import CANNOT_BE_DECIDED, hold, plain, same
-from gridevidence.verifier.bundle import Bundle, Piece
+from gridevidence.verifier.bundle import Bundle, Piece, Reading
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import Entity, Header, Opened, Transaction
 
@@ -153,7 +153,7 @@ def _check_gateways(of: Examination) -> None:
     """Exactly the gateways' entries that the readings rest on, each once, ascending; none of them has ended."""
     shown = [(opened.entity.key, *opened.entry[:2]) for opened in of.bundle.gateways]
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
-    needed = {_needed_gateway(of, batch, name) for batch, name in reading_gateways(of.bundle)}
+    needed = {_needed_gateway(of, batch, name) for batch, name in end_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
 
 
@@ -179,12 +179,12 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
     return "", 0, 0
 
 
-def reading_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
-    """The batch of each reading, and the gateway that its installation hung on at its boundary."""
+def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
+    """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
     installations = bundle.pieces[0].installation, bundle.pieces[-1].last_installation
     return [
-        (reading.batch, opened.row.value.get("gateway", ""))
-        for reading, opened in zip(bundle.readings, installations, strict=True)
+        (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
+        for end, opened in zip(bundle.ends, installations, strict=True)
     ]
 
 

@@ -10,7 +10,6 @@ import pytest
 from gridcore.master_data import Listed, Named
 from gridcore.registry.installation import INSTALLATION
 from gridcore.verify import decode_trust, verify_bundle
-from gridevidence.sources import EvidenceError
 from ledger.evidence import build_bundle
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
@@ -64,12 +63,16 @@ def test_a_slot_with_a_break_is_proved_piece_by_piece(tmp_path: Path, more: list
     assert verify_independently(bundle, trust, None).answer == "verified"
 
 
-def test_a_register_that_an_organisation_answers_for_is_not_shown_as_a_reading(tmp_path: Path) -> None:
+def test_a_register_that_an_organisation_answers_for_is_shown_as_its_approval(tmp_path: Path) -> None:
     world = world_of([])
     sender = world.sender()
     blocks = blocks_of(sender, 1)
-    blocks[3] = [sender.approve(1, FIRST_S + SLOT_S, (500_300, 5))]
+    blocks[3] = [sender.approve(1, FIRST_S + SLOT_S, (520_100, 5))]
     with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
         decide(ledger, [sender.clock(FIRST_S + 2 * SLOT_S + 1)])
-        with pytest.raises(EvidenceError, match="came in no batch"):
-            export(ledger)
+        bundle, trust = export(ledger), json.dumps(trust_of(world.genesis)).encode()
+    verdict = verify_bundle(bundle, decode_trust(trust))
+    assert verdict.answer == "verified", verdict
+    assert verdict.facts["import_wh"] == 20_000, "twice what the meter's limit is"
+    assert [told["signer"] for told in verdict.facts["approved"]] == ["util"]
+    assert verify_independently(bundle, trust, None).answer == "verified"

@@ -45,9 +45,10 @@ def test_what_the_view_says_is_what_the_verifier_says_of_the_same_bytes(name: st
     assert {key.signer: key.fingerprint for key in view.keys} == {
         key["signer"]: key["fingerprint"] for key in facts["keys"]
     }
-    assert view.readings[1].batch.protection == facts["protection"]
+    assert view.readings[-1].batch.protection == facts["protection"]
     shown = [[reading.import_wh, reading.export_wh] for reading in view.readings]
-    assert shown == [facts["start_registers_wh"], facts["end_registers_wh"]]
+    assert len(shown) == 2 - len(facts["approved"])
+    assert shown == [facts["start_registers_wh"], facts["end_registers_wh"]][: len(shown)]
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -19,6 +19,7 @@ from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, PLACED_ROW, PO
 from tests.second_verifier.evidence import Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
+    APPROVED,
     BOOK,
     BOUGHT,
     BUY,
@@ -51,6 +52,7 @@ STORIES: Final = {
     "a register that rolls over": ROLLED,
     "a meter exchanged inside the slot": EXCHANGE,
     "a meter whose registers begin again inside the slot": RESET,
+    "a register that an organisation answers for": APPROVED,
     "a community without orders": SHARED,
     "a party with two points": SEVERAL,
     "an order placed by an aggregator": PLACED_ORDER,
