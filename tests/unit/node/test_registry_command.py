@@ -14,6 +14,7 @@ from gridcore.genesis import Thresholds
 from gridcore.signers import save_key
 from gridledger.cli import main
 from gridledger.registering import parts
+from settlement.catalogue import contract_pin
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node
@@ -120,6 +121,29 @@ async def test_only_an_administrator_asks_and_registers(tmp_path: Path, capsys: 
         assert (status, "this is for administrators" in said) == (1, True)
         status, said = await desk.run("show", "point/P-1", signer="gw-1")
         assert (status, "this is for utility, regulator, administrator" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("contract", "words"),
+    [
+        (
+            "p2p_call_auction/1",
+            f"contract_pin of p2p_call_auction/1 is {contract_pin('p2p_call_auction/1').hex()} in this",
+        ),
+        ("p2p_call_auction/9", "contract is one that this program has, mid_market_rate/1, p2p_call_auction/1"),
+    ],
+)
+async def test_a_zone_with_other_code_than_this_program_has_is_not_sent_to_nodes_that_would_stop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], contract: str, words: str
+) -> None:
+    row = (
+        f'[[zone]]\nname = "z-1"\nfrom_s = 1800000000\ncontract = "{contract}"\ncontract_pin = "{"ab" * 32}"\n'
+        "first_slot_start_s = 1800000000\ngate_before_start_s = 300\nmetering_deadline_s = 900\nopen_before_start_s = 86400\n"
+    )
+    async with running_node(tmp_path / "ledger") as node:
+        status, said = await Desk(node, tmp_path, capsys).submit(row)
+        assert (status, node.ledger.height) == (2, 0)
+        assert said.startswith(f"FILE: zone 1: {words}")
 
 
 async def test_more_rows_than_a_transaction_takes_are_split_where_they_may_be(
