@@ -61,8 +61,7 @@ def test_with_lost_readings_every_slot_settles_and_the_summary_says_what_was_est
     assert lossy.json["postings_sum_nano"] == 0
     settled = {int(row["slot_start_s"]) for row in lossy.rows("statements.csv") if row["run"] == "initial"}
     assert len(settled) == SLOTS
-    runs = {row["run"] for row in lossy.rows("postings.csv")}
-    assert runs == {"initial", "correction-1"}
+    assert {"initial", "correction-1"} <= {row["run"] for row in lossy.rows("postings.csv")}
 
 
 @pytest.fixture(scope="module")
