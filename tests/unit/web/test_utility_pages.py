@@ -105,6 +105,7 @@ async def utility_world(folder: Path, areas: list[str]) -> World:
         "volume_wh": 300,
         "price_micro_per_kwh": 400_000,
         "settled": 1,
+        "estimated": 0,
         "import_wh": 900,
         "export_wh": 400,
         "feeder_import_wh": 600,
