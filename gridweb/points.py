@@ -1,7 +1,7 @@
 """Where a party is metered, and the local days that it is billed by.
 
-The registry of a chain never changes in this version of the ledger: what was once learnt of a party stays in memory, so that
-its page can be shown from the time series while the node is away.
+What was learnt of a party at a height stays in memory until a newer one was seen, for the registry may have changed by then;
+while the node is away it stands as last known, so that the party's page can be shown from the time series.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.serving.problems import Problem
-from gridweb.source import AreaInfo, Source, SourceMissing
+from gridweb.source import AreaInfo, Source, SourceAway, SourceBusy, SourceMissing
 
 PARTIES_MAX: Final = 200_000
 """Parties that are kept in memory, about 300 bytes each; of others the list of their area is asked for anew."""
@@ -49,8 +49,9 @@ class Day:
 
 
 class _Place(NamedTuple):
-    """What is kept of a party: its area's id, and the facts of its settlement meters."""
+    """What is kept of a party: the newest height seen when it was learnt, its area's id, the facts of its settlement meters."""
 
+    height: int
     area: str
     meters: tuple[str, ...]
     gateways: tuple[str, ...]
@@ -64,29 +65,42 @@ async def find_point(source: Source, party: str) -> Point:
     """Where ``party`` is metered. SourceMissing for a name that is billed nowhere; SourceAway while nobody can say."""
     known = _known.setdefault(source, {})
     place = known.get(party)
+    if place is None or place.height != source.progress.newest:
+        try:
+            place = await _search(source, known, party)
+        except (SourceAway, SourceBusy):
+            if place is None:
+                raise
     if place is None:
-        for area in await source.areas():
-            place = await _learn(source, area.area, known, party)
-            if place is not None:
-                break
-    if place is None:
+        known.pop(party, None)
         raise SourceMissing("no party of this name is billed on this chain")
     return Point(party, await source.area(place.area), place.meters, place.gateways, place.trades)
+
+
+async def _search(source: Source, known: dict[str, _Place], wanted: str) -> _Place | None:
+    """The place of a party by the registry of now; None for a name that is billed nowhere. SourceAway, SourceBusy."""
+    for area in await source.areas():
+        place = await _learn(source, area.area, known, wanted)
+        if place is not None:
+            return place
+    return None
 
 
 async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: str) -> _Place | None:
     """Keep the parties of an area, as far as there is room; the place of the one that is wanted, kept or not."""
     found: dict[str, _Place] = {}
+    height = source.progress.newest
     for page in await source.pages(f"areas/{area}/installations"):
         for installation in page["installations"]:
             party, own = installation["party"], (installation["meter"], installation["gateway"])
             if party is None or (party != wanted and party not in found and len(found) >= PARTIES_MAX):
                 continue
-            before = found.get(party, _Place(area, (), (), installation["trades"]))
+            before = found.get(party, _Place(height, area, (), (), installation["trades"]))
             gateways = dict.fromkeys((*before.gateways, own[1]))
             found[party] = before._replace(meters=(*before.meters, own[0]), gateways=tuple(gateways))
+    known.update((name, place) for name, place in found.items() if name in known)
     room = PARTIES_MAX - len(known)
-    known.update(islice(found.items(), max(room, 0)))
+    known.update(islice(((name, place) for name, place in found.items() if name not in known), max(room, 0)))
     return found.get(wanted)
 
 

@@ -22,10 +22,14 @@ ROWS_SHOWN_MAX: Final = 500
 
 KIND_TITLES: Final[Mapping[str, str]] = {
     "clock/advance": N_("clock advance"),
-    "metering/reading_batch": N_("reading batch"),
+    "clock/accept": N_("accepted step of the clock"),
     "metering/open_epoch": N_("new epoch of a gateway"),
     "metering/approve": N_("approved register"),
+    "metering/reading_batch": N_("reading batch"),
+    "registry/register": N_("registration"),
+    "registry/approve": N_("approved registration"),
     "market/order": N_("order"),
+    "market/order_batch": N_("batch of orders"),
 }
 
 pages = Blueprint("block", __name__)

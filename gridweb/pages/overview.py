@@ -25,7 +25,7 @@ from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFi
 from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX, REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
-from gridweb.pages.registry import read_meters
+from gridweb.pages.meters import read_meters
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles

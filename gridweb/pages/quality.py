@@ -23,7 +23,7 @@ from gridweb.pages.devices import (
     voltages_table,
 )
 from gridweb.pages.gateways import Gateway, gateways_table, read_gateways, table_of_gateways
-from gridweb.pages.registry import ROLE_TITLES, read_meters
+from gridweb.pages.meters import ROLE_TITLES, read_meters
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import missing_at, read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles

@@ -23,7 +23,7 @@ from gridcore.quality import ESTIMATED
 from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
-from gridweb.pages.registry import Meter, read_meters
+from gridweb.pages.meters import Meter, read_meters
 from gridweb.source import AreaInfo, Source
 
 EXCEPTION_PAGES_MAX: Final = 5

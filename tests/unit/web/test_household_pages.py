@@ -12,10 +12,15 @@ import pytest
 from gridseries.series import INTERVALS, SLOTS, Row
 from gridweb import points
 from gridweb.access import Role
+from gridweb.pages.meters import read_meters
+from gridweb.points import find_point
+from gridweb.source import SourceMissing
 from tests.unit.web.household_world import (
     ALONE_NANO,
     DAY_START_S,
     LINE,
+    METER,
+    METER_CODE,
     NEIGHBOUR,
     NEIGHBOURS_METER,
     PARTY,
@@ -27,6 +32,7 @@ from tests.unit.web.household_world import (
     fill_day,
     household,
     household_world,
+    installation,
     settled,
     state,
 )
@@ -275,6 +281,36 @@ async def test_parties_beyond_those_kept_at_hand_are_found_all_the_same(
     for party in (PARTY, NEIGHBOUR, NEIGHBOUR, PARTY):
         assert f"Party {party}" in await utility.text(f"/households/{party}")
     assert (await utility.get("/households/nobody")).status_code == 404
+
+
+async def test_a_point_that_a_party_gains_or_loses_shows_with_the_next_height(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    own = await find_point(world.site.source, PARTY)
+    assert own.meters == (METER_CODE,)
+    rows = world.node.answers["areas/A1/installations"]["installations"]
+    rows[1] |= {"party": PARTY}
+    assert await find_point(world.site.source, PARTY) == own
+    world.progress.newest += 1
+    assert (await find_point(world.site.source, PARTY)).meters == (METER_CODE, NEIGHBOURS_METER)
+    with pytest.raises(SourceMissing):
+        await find_point(world.site.source, NEIGHBOUR)
+    rows[0] |= {"party": None}
+    world.progress.newest += 1
+    assert (await find_point(world.site.source, PARTY)).meters == (NEIGHBOURS_METER,)
+    world.node.away = True
+    world.progress.newest += 1
+    assert (await find_point(world.site.source, PARTY)).meters == (NEIGHBOURS_METER,)
+
+
+async def test_a_meter_that_an_area_gains_shows_with_the_next_height(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    assert len(await read_meters(world.site.source, "A1")) == 3
+    world.node.answers["areas/A1/installations"]["installations"].append(installation("H003", METER + 3, "M-H003"))
+    world.progress.newest += 1
+    assert [meter.party for meter in await read_meters(world.site.source, "A1")] == [PARTY, NEIGHBOUR, None, "H003"]
+    world.node.away = True
+    world.progress.newest += 1
+    assert len(await read_meters(world.site.source, "A1")) == 4
 
 
 async def test_names_with_markup_are_text_on_every_page(tmp_path: Path) -> None:

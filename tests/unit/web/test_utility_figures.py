@@ -18,8 +18,8 @@ from gridweb.pages.accounts import accounts_of
 from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
 from gridweb.pages.devices import voltages_of
 from gridweb.pages.gateways import gateways_of
+from gridweb.pages.meters import Meter
 from gridweb.pages.overview import grid_of, strip_of
-from gridweb.pages.registry import Meter
 from gridweb.pages.slot import decode_book, levels_of, sum_lines
 from gridweb.pages.stakes import Basis, Trouble, TroubleKind, estimated_troubles, meter_stake, ranked, refused_rows
 from gridweb.points import Day

@@ -11,7 +11,7 @@ from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridweb.access import Role, Viewer
 from gridweb.pages.accounts import accounts_table, read_accounts
-from gridweb.pages.block import signers_table, transactions_table
+from gridweb.pages.block import KIND_TITLES, signers_table, transactions_table
 from gridweb.pages.day_figures import SlotState, read_day
 from gridweb.pages.day_tables import areas_table, slots_table
 from gridweb.pages.gateways import gateways_table
@@ -21,6 +21,7 @@ from gridweb.pages.slot import merit_table, money_table, positions_table
 from gridweb.pages.stakes import Basis, TroubleKind, read_troubles
 from gridweb.source import Source
 from gridweb.tables import Table
+from ledger.kinds.table import KINDS
 from tests.unit.web.ledger_world import ledger_world
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S
@@ -190,6 +191,10 @@ async def test_the_page_of_a_slot_says_codes_in_words(tmp_path: Path) -> None:
     for page, words in zip(pages, ("Bought from the neighbourhood", "向邻里购电"), strict=True):
         assert words in page
         assert ">trade_buy<" not in page
+
+
+def test_every_kind_of_transaction_has_words() -> None:
+    assert KIND_TITLES.keys() == KINDS.keys()
 
 
 async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
-"""The meters of an area as the utility's pages need them, learnt once.
+"""The meters of an area as the utility's pages need them, learnt anew at each newer height.
 
-The registry of a chain never changes in this version of the ledger, so that pages count homes and name meters while the node
-is away.
+While the node is away they stand as last known, so that pages count homes and name meters then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gridweb.i18n import N_
-from gridweb.source import Source
+from gridweb.source import Source, SourceAway, SourceBusy
 
 ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
 METERS_MAX: Final = 200_000
@@ -38,16 +37,37 @@ class Meter:
         return self.party is not None
 
 
-_known: WeakKeyDictionary[Source, dict[str, tuple[Meter, ...]]] = WeakKeyDictionary()
+class _Learnt(NamedTuple):
+    """The meters of an area, and the newest height that was seen when they were asked for."""
+
+    height: int
+    meters: tuple[Meter, ...]
+
+
+_known: WeakKeyDictionary[Source, dict[str, _Learnt]] = WeakKeyDictionary()
 
 
 async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
-    """An area's meters, ascending by number. SourceAway, if they were never learnt."""
+    """An area's meters, ascending by number. SourceAway, SourceBusy, if they were never learnt."""
     known = _known.setdefault(source, {})
-    if area in known:
-        return known[area]
+    learnt, height = known.get(area), source.progress.newest
+    if learnt is not None and learnt.height == height:
+        return learnt.meters
+    try:
+        meters = await _ask(source, area)
+    except (SourceAway, SourceBusy):
+        if learnt is None:
+            raise
+        return learnt.meters
+    known.pop(area, None)
+    if sum(len(other.meters) for other in known.values()) + len(meters) <= METERS_MAX:
+        known[area] = _Learnt(height, meters)
+    return meters
+
+
+async def _ask(source: Source, area: str) -> tuple[Meter, ...]:
     pages = await source.pages(f"areas/{area}/installations")
-    meters = tuple(
+    return tuple(
         Meter(
             number=one["number"],
             meter=one["meter"],
@@ -61,6 +81,3 @@ async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
         for page in pages
         for one in page["installations"]
     )
-    if sum(map(len, known.values())) + len(meters) <= METERS_MAX:
-        known[area] = meters
-    return meters
