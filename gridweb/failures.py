@@ -30,6 +30,7 @@ HEADINGS: Final = {
     "fault": N_("A fault of this server"),
     "busy": N_("Not now"),
     "not-yet": N_("Not yet"),
+    "gone": N_("The node no longer has this"),
 }
 ADVICE: Final = {
     "not-authorised": N_("Your role does not open this page. If it should, ask your administrator."),
@@ -38,6 +39,7 @@ ADVICE: Final = {
     "fault": N_("The fault has been logged. Please report it to the operator."),
     "not-yet": N_("The next block brings it."),
     "busy": N_("A part behind these pages is away."),
+    "gone": N_("The slot is final, and what was written of it lies in the operator's archive."),
 }
 
 _FRAMEWORK: Final = {404: "nothing lies at this address", 405: "this address does not take such a request"}
