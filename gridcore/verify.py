@@ -194,10 +194,10 @@ BUNDLE: Final[dict[str, Any]] = {
     "genesis": PLACED,
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
     "header": bytes,
-    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
+    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
     "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
-    "pieces": [PIECE, 1, 4],
+    "pieces": [PIECE, 0, 4],
     "point": OPENED,
     "position": ROW_PROOF,
     "rules": OPENED,
@@ -405,6 +405,11 @@ CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer 
     "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
 }
 OF_CONTRACT: Final = ("lines", "orders", "clearing")  # unchecked where the contract is unknown
+OF_READINGS: Final = ("energy", "readings")  # unchecked where the energy is estimated
+ESTIMATED: Final = (0x01, 0x21)  # quality bytes of positions whose energy no registers tell: an open gap, a closed one
+ESTIMATE_UNCHECKED: Final = (
+    "that the estimate of the energy follows from earlier days, or from the registers around the gap"
+)
 NEVER_CHECKED: Final = (
     "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
     "that the meter measured right, and that the gateway read it right",
@@ -1040,8 +1045,9 @@ class Bundle(NamedTuple):
 
     @property
     def ends(self) -> Iterator[Reading | Transaction]:
-        """What tells the registers at the slot's start, then at its end: a reading, or an approval."""
-        return (one for one in (self.pieces[0].first, self.pieces[-1].last) if one is not None)
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate."""
+        ends = (self.pieces[0].first, self.pieces[-1].last) if self.pieces else ()
+        return (one for one in ends if one is not None)
 
     @property
     def readings(self) -> Iterator[Reading]:
@@ -1553,6 +1559,11 @@ class Examination:
         self.used_keys: list[UsedKey] = []  # one for each transaction
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether the position says that no registers tell its energy."""
+        return self.position.quality in ESTIMATED
+
+    @property
     def contract(self) -> Contract | None:
         """The arithmetic of the run's contract; None where it is unknown here."""
         return CONTRACTS.get(self.run["contract"])
@@ -1717,6 +1728,7 @@ def check_registry(of: Examination) -> str:
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
+    hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
     _check_pieces(of)
     _check_gateways(of)
     _check_mandates(of)
@@ -1724,6 +1736,8 @@ def check_registry(of: Examination) -> str:
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
     of.facts.update(gateway=" ".join(protections), protection=" ".join(protections.values()))
+    if of.is_estimated:
+        of.facts["estimated"] = True
     return "Zone, area, rules, party, point, meter and gateway are those in force for the slot, and belong together."
 
 
@@ -1783,7 +1797,8 @@ def _check_pieces(of: Examination) -> None:
         before = piece.ended_by
         if before is not None:
             begin_s = _break_s(of, piece, before)
-    _check_end(of, of.bundle.pieces[-1])
+    if of.bundle.pieces:
+        _check_end(of, of.bundle.pieces[-1])
 
 
 def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
@@ -1842,7 +1857,8 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
 
 def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
     """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
-    installations = bundle.pieces[0].installation, bundle.pieces[-1].last_installation
+    pieces = bundle.pieces
+    installations = (pieces[0].installation, pieces[-1].last_installation) if pieces else ()
     return [
         (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
         for end, opened in zip(bundle.ends, installations, strict=True)
@@ -2341,6 +2357,8 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
     for word, check in CHECKS.items():
         if (word == BOOK_CLAIM and book is None) or (word in OF_CONTRACT and examination.contract is None):
             continue
+        if word in OF_READINGS and examination.is_estimated:
+            continue
         try:
             claims[word] = check(examination)
         except Halt as why:
@@ -2360,9 +2378,11 @@ def _verdict(
 ) -> Verdict:
     claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
+    estimated = (ESTIMATE_UNCHECKED,) if facts.get("estimated") else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    return Verdict(answer, reason, claim, claims, (*imported, *approved, *open_claims, *beyond, *NEVER_CHECKED), facts)
+    told = (*imported, *estimated, *approved)
+    return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)
 
 
 # =========================================================================================== gridevidence/verifier/text
@@ -2413,7 +2433,8 @@ def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     """The lines of the point as a table, and what they come to."""
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
-    yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
+    where = "energy ESTIMATED" if "estimated" in facts else f"meter {plain(facts['meter'])}"
+    yield f"{facts['party']}, {where}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
     currency, lines = facts["currency"], facts["lines"]

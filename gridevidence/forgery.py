@@ -52,7 +52,12 @@ def alterations(data: bytes) -> tuple[str, ...]:
     parts = _decode(data)
     pieces = parts["pieces"]
     is_read = bool(pieces) and "start" in pieces[0] and "end" in pieces[-1]
-    needs = ((OF_ORDERS, parts["orders"]), (OF_CERTIFICATES, parts["certificate"]), (OF_READINGS, is_read))
+    needs = (
+        (OF_ORDERS, parts["orders"]),
+        (OF_CERTIFICATES, parts["certificate"]),
+        (OF_READINGS, is_read),
+        (OF_METERS, pieces),
+    )
     impossible = {name for names, needed in needs if not needed for name in names}
     return tuple(name for name in ALTERATIONS if name not in impossible)
 
@@ -240,6 +245,8 @@ OF_ORDERS: Final = frozenset(("order_limit", "filled", "forged_limit"))
 
 OF_READINGS: Final = frozenset(("start_register", "end_register", "gateway_signature", "forged_reading"))
 """Those that need a reading at both ends of the slot."""
+OF_METERS: Final = frozenset(("ratio",))
+"""Those that need a meter: an estimated energy has none."""
 
 OF_CERTIFICATES: Final = frozenset(("signer_signature",))
 """Those that need a certificate: a bundle may come without one, to be checked by whoever has it from elsewhere."""

@@ -75,10 +75,10 @@ BUNDLE: Final[dict[str, Any]] = {
     "genesis": PLACED,
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
     "header": bytes,
-    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 1, 16],
+    "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
     "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
-    "pieces": [PIECE, 1, 4],
+    "pieces": [PIECE, 0, 4],
     "point": OPENED,
     "position": ROW_PROOF,
     "rules": OPENED,
@@ -286,6 +286,11 @@ CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer 
     "book": "that the price follows from all orders of the slot (--with-book FILE adds the anonymous order book)",
 }
 OF_CONTRACT: Final = ("lines", "orders", "clearing")  # unchecked where the contract is unknown
+OF_READINGS: Final = ("energy", "readings")  # unchecked where the energy is estimated
+ESTIMATED: Final = (0x01, 0x21)  # quality bytes of positions whose energy no registers tell: an open gap, a closed one
+ESTIMATE_UNCHECKED: Final = (
+    "that the estimate of the energy follows from earlier days, or from the registers around the gap"
+)
 NEVER_CHECKED: Final = (
     "that rules, ratio, meter and keys in the ledger are those that the parties agreed on",
     "that the meter measured right, and that the gateway read it right",

@@ -203,7 +203,7 @@ class SettledPoint:
     party: str
     point: str
     pieces: Sequence[MeterPiece]
-    """One behind the other, at least one."""
+    """One behind the other; none where the energy is estimated."""
     run: str
     slot_start_s: int
     slot_s: int

@@ -214,9 +214,10 @@ class BundleView:
     party: str
     point: str
     meter: str
-    """Several, one after the other, where meters were exchanged."""
-    number: int
-    ratio: int
+    """Several, one after the other, where meters were exchanged; none where the energy is estimated."""
+    number: int | None
+    ratio: int | None
+    """Of the first meter; None without one."""
     gateway: str
     currency: str
     clock: str
@@ -224,7 +225,7 @@ class BundleView:
     run: RunView
     position: PositionView
     readings: tuple[ReadingView, ...]
-    """Start, end."""
+    """Start, end; none where the energy is estimated."""
     orders: tuple[OrderView, ...]
     keys: tuple[KeyView, ...]
     header: HeaderView
@@ -263,14 +264,14 @@ class _Decoder:
     def view(self) -> BundleView:
         """All of it."""
         bundle, chain = self.bundle, self.bundle.chain.value
-        meter = bundle.pieces[0].installation
+        meter = bundle.pieces[0].installation if bundle.pieces else None
         return BundleView(
             party=bundle.party.entity.name,
             point=bundle.point.entity.name,
             meter=" ".join(piece.installation.row.value["meter"] for piece in bundle.pieces),
-            number=int(meter.entity.name),
-            ratio=meter.row.value["ratio"],
-            gateway=bundle.pieces[-1].last_installation.row.value["gateway"],
+            number=None if meter is None else int(meter.entity.name),
+            ratio=None if meter is None else meter.row.value["ratio"],
+            gateway=bundle.pieces[-1].last_installation.row.value["gateway"] if bundle.pieces else "",
             currency=chain["currency"],
             clock=chain["clock"],
             run=self._run(),
@@ -334,7 +335,8 @@ class _Decoder:
     def _readings(self) -> Iterator[ReadingView]:
         """Of both ends of the slot; an end that was approved has none."""
         pieces = self.parts["pieces"]
-        shown = [(when, piece[when]) for when, piece in (("start", pieces[0]), ("end", pieces[-1])) if when in piece]
+        ends = (("start", pieces[0]), ("end", pieces[-1])) if pieces else ()
+        shown = [(when, piece[when]) for when, piece in ends if when in piece]
         for (when, part), reading in zip(shown, self.bundle.readings, strict=True):
             yield self._reading(when, reading, part)
 

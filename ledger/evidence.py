@@ -150,10 +150,9 @@ def _row_with_line(
 def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: RunLeaf, row: int) -> SettledPoint:
     """The part of ``build_bundle`` that takes time; blocks are made meanwhile."""
     zone, slot_start_s, slot_s = area.zone, leaf.slot_start_s, CHAIN.must(reader).slot_s
-    if load_rows(reader, leaf, np.array([row])).is_estimated[0]:
-        raise EvidenceError(f"slot {slot_start_s}, run {leaf.run}: the energy is an estimate, no reading tells it")
     party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
     registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
+    is_estimated = bool(load_rows(reader, leaf, np.array([row])).is_estimated[0])
     orders = _orders(reader, area, slot_start_s, party)
     return SettledPoint(
         zone=zone.name,
@@ -161,7 +160,7 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         rules=registered.record.rules if registered is not None else broken(f"area {area.id} was in force in the slot"),
         party=party,
         point=zone.points[row],
-        pieces=_pieces(reader, area, leaf, row, slot_s),
+        pieces=[] if is_estimated else _pieces(reader, area, leaf, row, slot_s),
         run=leaf.run,
         slot_start_s=slot_start_s,
         slot_s=slot_s,

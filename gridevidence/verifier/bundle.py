@@ -186,8 +186,9 @@ class Bundle(NamedTuple):
 
     @property
     def ends(self) -> Iterator[Reading | Transaction]:
-        """What tells the registers at the slot's start, then at its end: a reading, or an approval."""
-        return (one for one in (self.pieces[0].first, self.pieces[-1].last) if one is not None)
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate."""
+        ends = (self.pieces[0].first, self.pieces[-1].last) if self.pieces else ()
+        return (one for one in ends if one is not None)
 
     @property
     def readings(self) -> Iterator[Reading]:

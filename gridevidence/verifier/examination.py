@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gridevidence.layout import CLEARED_ROW
+from gridevidence.layout import CLEARED_ROW, ESTIMATED
 from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry
 from gridevidence.verifier.contract import Contract, Settled
@@ -50,6 +50,11 @@ class Examination:
             ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None
         )
         self.used_keys: list[UsedKey] = []  # one for each transaction
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the position says that no registers tell its energy."""
+        return self.position.quality in ESTIMATED
 
     @property
     def contract(self) -> Contract | None:

@@ -56,7 +56,8 @@ def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     """The lines of the point as a table, and what they come to."""
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
-    yield f"{facts['party']}, meter {plain(facts['meter'])}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
+    where = "energy ESTIMATED" if "estimated" in facts else f"meter {plain(facts['meter'])}"
+    yield f"{facts['party']}, {where}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
     currency, lines = facts["currency"], facts["lines"]

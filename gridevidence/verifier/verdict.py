@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from gridevidence.layout import APPROVED_UNREAD, CLAIMS, IMPORTED_UNSIGNED, NEVER_CHECKED, OF_CONTRACT
+from gridevidence.layout import (
+    APPROVED_UNREAD,
+    CLAIMS,
+    ESTIMATE_UNCHECKED,
+    IMPORTED_UNSIGNED,
+    NEVER_CHECKED,
+    OF_CONTRACT,
+    OF_READINGS,
+)
 from gridevidence.verifier.answers import NOT_VERIFIED, VERIFIED, Halt
 from gridevidence.verifier.bundle import read_bundle
 from gridevidence.verifier.claims.bill import (
@@ -74,6 +82,8 @@ def verify_bundle(data: bytes, trust: Trust | None, book: bytes | None = None) -
     for word, check in CHECKS.items():
         if (word == BOOK_CLAIM and book is None) or (word in OF_CONTRACT and examination.contract is None):
             continue
+        if word in OF_READINGS and examination.is_estimated:
+            continue
         try:
             claims[word] = check(examination)
         except Halt as why:
@@ -93,6 +103,8 @@ def _verdict(
 ) -> Verdict:
     claim = RefutedClaim(list(CLAIMS).index(refuted) + 1, refuted) if refuted else None
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
+    estimated = (ESTIMATE_UNCHECKED,) if facts.get("estimated") else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    return Verdict(answer, reason, claim, claims, (*imported, *approved, *open_claims, *beyond, *NEVER_CHECKED), facts)
+    told = (*imported, *estimated, *approved)
+    return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)

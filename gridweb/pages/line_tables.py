@@ -201,7 +201,7 @@ async def line_readings_table(source: Source, viewer: Viewer, party: str, slot: 
 def readings_table(view: BundleView, tz: str) -> Table:
     """The same, out of a decoded bundle."""
     name = f"{view.party}-{view.run.slot_start_s}-readings"
-    rows = [_reading_row(reading, view.ratio) for reading in view.readings]
+    rows = [_reading_row(reading, view.ratio or 1) for reading in view.readings]
     return Table(name, READING_COLUMNS, rows, title=_("Register readings"), tz=tz, currency=view.currency)
 
 

@@ -72,6 +72,8 @@ def _advance(start_wh: int, end_wh: int, installation: Installation, is_approved
 
 def check_energy(case: Case) -> None:
     """Claim 6."""
+    if case.is_estimated:
+        return
     energies = [0, 0]
     for index, installation in enumerate(case.installations):
         starts, ends = _first_registers(case, index), _last_registers(case, index)
@@ -108,6 +110,8 @@ def _check_approval(case: Case, approval: Approval, opened: Opened, boundary_s: 
 
 def check_readings(case: Case) -> None:
     """Claim 7. That the readings show the pieces' registers is how claim 6 took them."""
+    if case.is_estimated:
+        return
     ends = ((case.bundle.pieces[0].installation, case.slot_start_s), (case.last_installation, case.slot_end_s))
     for told, (opened, boundary_s) in zip(case.bundle.readings, ends, strict=True):
         if isinstance(told, Reading):

@@ -70,7 +70,7 @@ def _end(fields: Mapping[str, Item], when: str) -> Reading | Approval | None:
 
 
 def _pieces(item: Item) -> tuple[Piece, ...]:
-    pieces = tuple(_piece(piece) for piece in as_array(item, 1, 4))
+    pieces = tuple(_piece(piece) for piece in as_array(item, 0, 4))
     for i, piece in enumerate(pieces):
         first, last = i == 0, i == len(pieces) - 1
         if (piece.start is not None) != first or (piece.end is not None) != last:
@@ -200,7 +200,7 @@ class Bundle:
     @property
     def readings(self) -> list[Reading | Approval]:
         """What tells the registers at the start, then at the end."""
-        ends = (self.pieces[0].start, self.pieces[-1].end)
+        ends = (self.pieces[0].start, self.pieces[-1].end) if self.pieces else ()
         return [reading for reading in ends if reading is not None]
 
     @property
@@ -252,7 +252,7 @@ def read_bundle(data: bytes) -> Bundle:
         genesis=_placed(fields["genesis"]),
         handovers=tuple(_hand_over(change) for change in as_array(fields["handovers"], 0, 64)),
         header=as_header(fields["header"]),
-        keys=tuple(_key(key) for key in as_array(fields["keys"], 1, 16)),
+        keys=tuple(_key(key) for key in as_array(fields["keys"], 0, 16)),
         orders=orders,
         mandates=tuple(as_opened(order.placed.mandate) if order.placed else None for order in orders),
         party=as_opened(fields["party"]),

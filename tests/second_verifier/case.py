@@ -71,6 +71,11 @@ class Case:
         return [read_fill(order.fill.row) for order in self.bundle.orders]
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether the position's energy is told by no registers."""
+        return self.position.quality in (0x01, 0x21)
+
+    @property
     def contract(self) -> Contract | None:
         return CONTRACTS.get(self.bundle.run.contract)
 

@@ -66,6 +66,8 @@ class _Assembler:
         return {**self.chain.state_proof(row.key, HEADER), "entries": [entry]}
 
     def pieces(self) -> list[Item]:
+        if self.told.story.is_estimated:
+            return []
         first: Map = {"installation": self.opened("installation/1"), "start": self.reading(0)}
         if self.told.story.approved is not None:
             return [{**first, "approved_end": self.proof(self.told.batches[1])}]
@@ -95,7 +97,9 @@ class _Assembler:
 
     def keys(self) -> list[Item]:
         story = self.told.story
-        keys: dict[str, Map] = {story.batch_signer: self.genesis_key(story.batch_signer)}
+        keys: dict[str, Map] = {}
+        if not story.is_estimated:
+            keys |= {story.batch_signer: self.genesis_key(story.batch_signer)}
         if story.approved is not None:
             keys[story.approved.signer] = self.genesis_key(story.approved.signer)
         if story.is_placed:
@@ -112,7 +116,7 @@ class _Assembler:
             "area_result": self.told.area_results.place(0).proof,
             "certificate": chain.certificate(HEADER, OLD_SIGNERS),
             "chain": chain.state_proof("chain", HEADER),
-            "gateways": [self.opened("gateway/gw1")],
+            "gateways": [] if self.told.story.is_estimated else [self.opened("gateway/gw1")],
             "genesis": {"header": chain.blocks[0].header, "path": chain.history_path(0, HEADER)},
             "handovers": [],
             "header": chain.blocks[HEADER].header,

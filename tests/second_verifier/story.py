@@ -172,6 +172,11 @@ class Story:
     enrolment_pair: str = "admin"
     protocol_version: int = 2
 
+    @property
+    def is_estimated(self) -> bool:
+        """No registers tell the energy, so that no reading is shown."""
+        return self.position.quality in (0x01, 0x21)
+
 
 def _signer(name: str, organisation: str, *roles: str) -> Item:
     return {"organisation": organisation, "public_key": KEYS[name].public, "roles": list[Item](sorted(roles))}
@@ -292,6 +297,8 @@ RESET = Story(
     position=POSITION._replace(end_import=700),
 )
 """The meter stays, and its registers begin again from 100."""
+ESTIMATED = Story(position=POSITION._replace(quality=0x21, end_import=-1, end_export=-1))
+"""The register at the slot's end never came: the energy is a part of a gap."""
 # The 600 Wh that h1 bought are dealt to two points by 1,000 and 500 Wh of import: 400 and 200. The first owes 400 x 100,000 and
 # 600 x 300,000 for energy, 400 x 20,000 and 600 x 60,000 for network, 1,000 x 10,000 levy.
 SEVERAL = Story(

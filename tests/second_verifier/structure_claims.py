@@ -186,6 +186,10 @@ def check_registry(case: Case) -> None:
     _check_zone(case)
     _check_owners(case)
     _check_siblings(case)
+    if case.is_estimated:
+        require(not case.bundle.pieces and not case.bundle.gateways, "meters of an estimated energy")
+        return
+    require(bool(case.bundle.pieces), "no meter of an energy that is not estimated")
     _check_pieces(case)
     _check_gateways(case)
     _check_mandates(case)

@@ -81,6 +81,7 @@ CHANGES: list[tuple[str, str, Change]] = [
     ("neither order nor clearing", "lines", lambda bundle: (bundle["orders"].clear(), bundle.pop("clearing"))),
     ("the order twice", "orders", lambda bundle: bundle["orders"].append(bundle["orders"][0])),
     ("a path with an unknown side", "shape", lambda bundle: bundle["chain"]["path"].append(b"\x02" + bytes(32))),
+    ("no meter of a measured energy", "registry", lambda bundle: bundle.update(pieces=[], gateways=[])),
     ("no end reading", "shape", lambda bundle: bundle["pieces"][0].pop("end")),
     ("the runs of another slot", "header", _runs_of_the_next_slot),
     ("a state path that is cut", "header", lambda bundle: bundle["run"]["path"].pop()),

@@ -13,6 +13,7 @@ from tests.second_verifier.story import (
     BUY,
     END,
     END_S,
+    ESTIMATED,
     EXCHANGE,
     PLACED,
     PLACED_ORDER,
@@ -86,6 +87,10 @@ def test_honest_evidence_is_verified(story: Story) -> None:
 def _approved(**changes: Any) -> Story:
     assert APPROVED.approved is not None
     return replace(APPROVED, approved=APPROVED.approved._replace(**changes))
+
+
+def _estimated(**changes: Any) -> Story:
+    return replace(ESTIMATED, position=ESTIMATED.position._replace(**changes))
 
 
 LIES: list[tuple[str, str, Story]] = [
@@ -188,6 +193,8 @@ LIES: list[tuple[str, str, Story]] = [
     ("the clearing of another area", "clearing", replace(HONEST, cleared_area=1)),
     ("the clearing of another zone", "clearing", replace(HONEST, cleared_zone="z2")),
     ("a batch recorded after the run", "recorded", replace(HONEST, as_of_height=3, runs_height=4)),
+    ("an estimated energy that the lines do not rest on", "lines", _estimated(import_wh=999)),
+    ("a quality that neither an estimate nor a reading has", "energy", _estimated(quality=0x11)),
     ("a key replaced before the order", "keys", replace(HONEST, next_key_from_s=6_200)),
     ("a key revoked before the batch", "keys", replace(HONEST, gateway_revoked_s=9_000)),
     ("a key of a role that signs no orders", "keys", replace(HONEST, enrolled_roles=("utility",))),

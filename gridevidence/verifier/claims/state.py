@@ -56,6 +56,7 @@ def check_registry(of: Examination) -> str:
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
+    hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
     _check_pieces(of)
     _check_gateways(of)
     _check_mandates(of)
@@ -63,6 +64,8 @@ def check_registry(of: Examination) -> str:
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
     of.facts.update(gateway=" ".join(protections), protection=" ".join(protections.values()))
+    if of.is_estimated:
+        of.facts["estimated"] = True
     return "Zone, area, rules, party, point, meter and gateway are those in force for the slot, and belong together."
 
 
@@ -122,7 +125,8 @@ def _check_pieces(of: Examination) -> None:
         before = piece.ended_by
         if before is not None:
             begin_s = _break_s(of, piece, before)
-    _check_end(of, of.bundle.pieces[-1])
+    if of.bundle.pieces:
+        _check_end(of, of.bundle.pieces[-1])
 
 
 def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
@@ -181,7 +185,8 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
 
 def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
     """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
-    installations = bundle.pieces[0].installation, bundle.pieces[-1].last_installation
+    pieces = bundle.pieces
+    installations = (pieces[0].installation, pieces[-1].last_installation) if pieces else ()
     return [
         (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
         for end, opened in zip(bundle.ends, installations, strict=True)

@@ -45,8 +45,11 @@ def test_what_the_view_says_is_what_the_verifier_says_of_the_same_bytes(name: st
     assert {key.signer: key.fingerprint for key in view.keys} == {
         key["signer"]: key["fingerprint"] for key in facts["keys"]
     }
-    assert view.readings[-1].batch.protection == facts["protection"]
     shown = [[reading.import_wh, reading.export_wh] for reading in view.readings]
+    if "estimated" in facts:
+        assert shown == []
+        return
+    assert view.readings[-1].batch.protection == facts["protection"]
     assert len(shown) == 2 - len(facts["approved"])
     assert shown == [facts["start_registers_wh"], facts["end_registers_wh"]][: len(shown)]
 
@@ -55,7 +58,8 @@ def test_what_the_view_says_is_what_the_verifier_says_of_the_same_bytes(name: st
 def test_the_terms_of_the_point_add_up_to_what_it_pays(name: str) -> None:
     view = decode_bundle(HONEST[name].bundle_bytes)
     assert sum(term.amount_nano for term in view.position.terms) == view.position.pays_nano
-    assert sum(span.energy_wh for span in view.position.spans if span.register == "import") == view.position.import_wh
+    measured_wh = sum(span.energy_wh for span in view.position.spans if span.register == "import")
+    assert measured_wh == (view.position.import_wh if view.readings else 0)
 
 
 def test_a_register_that_rolled_over_shows_its_modulus() -> None:

@@ -24,6 +24,7 @@ from tests.second_verifier.story import (
     BOUGHT,
     BUY,
     END,
+    ESTIMATED,
     EXCHANGE,
     KEYS,
     NEW_SIGNERS,
@@ -56,6 +57,7 @@ STORIES: Final = {
     "a community without orders": SHARED,
     "a party with two points": SEVERAL,
     "an order placed by an aggregator": PLACED_ORDER,
+    "an energy that is estimated": ESTIMATED,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),

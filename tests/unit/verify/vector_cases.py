@@ -44,6 +44,7 @@ EXIT: Final = {"verified": 0, "not_verified": 1, BAD_USAGE: 2, UNDECIDED: 3}
 LATER: Final = HONEST["certified behind a hand-over"]
 SHARED: Final = HONEST["a community without orders"]
 PLACED: Final = HONEST["an order placed by an aggregator"]
+ESTIMATED: Final = HONEST["an energy that is estimated"]
 
 FORGED: Final = {
     "amount": "position",
@@ -115,6 +116,13 @@ def _other_parts() -> Iterator[Case]:
         says = "certificate" if answer == "not_verified" else answer
         yield Case(f"hand-over: {name}", says, changed(LATER, change), LATER.trust_bytes)
     yield from _placed_orders()
+    shown = {name: parts_of(TRADE)[name] for name in ("pieces", "gateways")}
+    for title, changes in (
+        ("meters of an estimated energy", shown),
+        ("a gateway of an estimated energy", {"gateways": shown["gateways"]}),
+    ):
+        parts = {**parts_of(ESTIMATED), **changes}
+        yield Case(f"altered: {title}", "registry", cbor.encode(parts), ESTIMATED.trust_bytes)
     for what, claim in FORGED.items():
         altered = forgery.alter(TRADE.bundle_bytes, what).data
         yield Case(f"forged: {what.replace('_', ' ')}", claim, altered, TRADE.trust_bytes)
