@@ -25,7 +25,7 @@ from settlement.catalogue import CONTRACTS
 from tests.waiting import until
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
-from tests.worlds.transactions import Sender
+from tests.worlds.transactions import Sender, transaction_id
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 TRUST = decode_trust(json.dumps(trust_of(TWO_AREAS.genesis)).encode())
@@ -148,3 +148,22 @@ async def test_one_callers_bundles_leave_threads_for_everybody_else(
             await client.fetch_bytes("evidence", **terms)
         go_on.set()
         assert await asyncio.gather(*asked) == [b"bundle"] * 6
+
+
+async def test_a_bill_of_an_estimate_is_proved_without_readings_and_its_correction_with_them(tmp_path: Path) -> None:
+    asked = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
+    rows = [(1, 1900, 0), (2, 500, 600), (3, 12, 0), (4, 90, 5)]
+    async with running_node(tmp_path / "ledger") as node:
+        signing = node.sender()
+        orders, gate, starts, at_end, _ends, due = one_settled_slot(signing)
+        await submit_all(node.client(), [orders, gate, starts, at_end, due, [signing.clock(FIRST_S + 2 * SLOT_S + 1)]])
+        estimated = verify_bundle(await node.client("p-1").fetch_bytes("evidence", **asked), TRUST)
+        late = signing.batch("gw-1", FIRST_S + SLOT_S, rows, counter=2, previous=transaction_id(starts[-1]))
+        await submit_all(node.client(), [[late], [signing.clock(FIRST_S + 2 * SLOT_S + 2)]])
+        corrected = verify_bundle(await node.client("p-1").fetch_bytes("evidence", **asked), TRUST)
+        first = verify_bundle(await node.client("p-1").fetch_bytes("evidence", run="initial", **asked), TRUST)
+    assert (estimated.answer, estimated.facts["run"], estimated.facts["estimated"]) == ("verified", "initial", True)
+    assert {"energy", "readings"}.isdisjoint(estimated.claims)
+    assert (corrected.answer, corrected.facts["run"], corrected.facts["import_wh"]) == ("verified", "correction-1", 900)
+    assert "estimated" not in corrected.facts
+    assert (first.answer, first.facts["later_runs"]) == ("verified", ["correction-1"])
