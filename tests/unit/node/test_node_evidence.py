@@ -151,7 +151,7 @@ async def test_one_callers_bundles_leave_threads_for_everybody_else(
 
 
 async def test_a_bill_of_an_estimate_is_proved_without_readings_and_its_correction_with_them(tmp_path: Path) -> None:
-    asked = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
+    asked: dict[str, str | int] = {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "trade_buy"}
     rows = [(1, 1900, 0), (2, 500, 600), (3, 12, 0), (4, 90, 5)]
     async with running_node(tmp_path / "ledger") as node:
         signing = node.sender()
