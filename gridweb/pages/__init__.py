@@ -23,6 +23,7 @@ MODULES: Final = (
     "gridweb.pages.quality",
     "gridweb.pages.households",
     "gridweb.pages.block",
+    "gridweb.pages.registry",
     "gridweb.pages.household",
     "gridweb.pages.line",
 )

@@ -221,6 +221,10 @@ async def test_a_block_names_its_transactions_in_order_and_who_signed_it(tmp_pat
         ("/quality", "never heard"),
         ("/households", "1 of 64 slots of the day"),
         ("/blocks/1", "1 of 1 signers"),
+        ("/registry", "Standing profiles"),
+        ("/registry/party?contains=p-", "/registry/party/p-1"),
+        ("/registry/party/p-1", "In force now"),
+        ("/registry/rules/r", "prices.levy_micro_per_kwh"),
     ],
 )
 async def test_every_page_of_the_utility_stands_over_a_real_ledger(tmp_path: Path, path: str, said: str) -> None:

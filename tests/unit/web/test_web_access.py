@@ -27,6 +27,7 @@ EXAMPLES: dict[str, str] = {
     "kind": "levy",
     "name": "gridledger.css",
     "party": OWN,
+    "point": "P-1",
     "slot": str(FIRST_S),
     "slot_start_s": str(FIRST_S),
 }
