@@ -57,6 +57,16 @@ HISTORY_COLUMNS: Final = (
     Column("before", N_("Before")),
     Column("value", N_("Value")),
 )
+PENDING_COLUMNS: Final = (
+    Column("transaction", N_("Transaction"), "digest"),
+    Column("state", N_("State"), words={"waits": N_("waits for approval"), "over": N_("time is over")}),
+    Column("valid_until_s", N_("Waits until"), "instant"),
+    Column("organisation", N_("Organisation")),
+    Column("approved_by", N_("Approved by")),
+    Column("entity", N_("Entity")),
+    Column("from_s", N_("Counts from"), "instant"),
+    Column("value", N_("Value")),
+)
 
 
 @serves_table("/registry", *READS_ALL)
@@ -83,6 +93,28 @@ async def history_table(source: Source, kind: str, name: str) -> Table:
     """What each entry of an entity changed against the entry before it, the latest first; entries of the future are marked."""
     entries = await read_entries(source, kind, name)
     return table_of_history(entries, (await source.as_of()).ledger_time_s, await site_zone(source))
+
+
+@serves_table("/registry/pending", *READS_ALL)
+async def pending_table(source: Source) -> Table:
+    """The rows that wait for other organisations' approval, with those whose time is over."""
+    ledger_time_s = (await source.as_of()).ledger_time_s
+    rows = [
+        (
+            one["transaction"],
+            "waits" if ledger_time_s <= one["valid_until_s"] else "over",
+            one["valid_until_s"],
+            one["organisation"],
+            ", ".join(one["approved_by"]),
+            row["key"],
+            row["from_s"],
+            ", ".join(f"{name} {text}" for name, text in _fields(row["value"])),
+        )
+        for one in (await source.cached("registry/pending"))["pending"]
+        for row in one["rows"]
+    ]
+    title = _("Registrations that wait for approval")
+    return Table("pending", PENDING_COLUMNS, rows, title=title, tz=await site_zone(source))
 
 
 async def read_entries(source: Source, kind: str, name: str) -> Sequence[Mapping[str, Any]]:
@@ -154,9 +186,13 @@ def _check_kind(kind: str) -> None:
 @pages.get("/registry")
 @requires(*READS_ALL)
 async def show_registry() -> str:
-    """The kinds."""
+    """The kinds, and what waits for approval, if anything does."""
     kinds = await part_of(registry_table(source()))
-    return await render_page("registry/registry.html", kinds=kinds, url=table_url(registry_table))
+    pending = await part_of(pending_table(source()))
+    values = {"kinds": kinds, "pending": None if pending.value is None else cut(_shortened(pending.value))}
+    return await render_page(
+        "registry/registry.html", **values, url=table_url(registry_table), pending_url=table_url(pending_table)
+    )
 
 
 @pages.get("/registry/<kind>")

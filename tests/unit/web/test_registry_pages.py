@@ -34,6 +34,7 @@ def world(tmp_path: Path) -> World:
     world = make_world(tmp_path)
     answers = world.node.answers
     answers |= {f"registry/{kind}": {"kind": kind, "names": [], "next": None} for kind in ENTITIES}
+    answers["registry/pending"] = {"pending": []}
     answers["registry/point"] |= {"names": ["P-1", "Q-1"]}
     answers["registry/party"] |= {"names": ["p-1"], "next": 20_000}
     answers["registry/point/P-1"] = {"kind": "point", "name": "P-1", "row": 0, "entries": ENTRIES}
@@ -83,7 +84,26 @@ async def test_an_entity_shows_what_is_in_force_and_long_values_are_cut_on_the_p
     assert long in await browser.text("/api/v1/registry/point/P-1?format=csv")
 
 
-@pytest.mark.parametrize("path", ["/registry/pending", "/registry/point/none", "/registry/point/a%20b"])
+async def test_rows_that_wait_for_approval_are_shown_until_their_time_is_over_and_then_said_to_be_over(
+    world: World,
+) -> None:
+    browser = world.browser(Role.ADMINISTRATOR)
+    assert "waits for approval" not in await browser.text("/registry")
+    rows = [{"key": "zone/z-1", "from_s": NOW_S, "value": {"contract": "c/2"}}]
+    one = {"organisation": "util", "approved_by": ["north"], "rows": rows}
+    waiting = [
+        {**one, "transaction": "ab" * 32, "valid_until_s": NOW_S},
+        {**one, "transaction": "cd" * 32, "valid_until_s": NOW_S - 1},
+    ]
+    world.node.answers["registry/pending"] = {"pending": waiting}
+    world.progress.newest += 1
+    table = await (await browser.get("/api/v1/registry/pending")).get_json()
+    assert [row[1] for row in table["rows"]] == ["waits", "over"]
+    assert table["rows"][0][3:] == ["util", "north", "zone/z-1", NOW_S, "contract c/2"]
+    assert "waits for approval" in await browser.text("/registry")
+
+
+@pytest.mark.parametrize("path", ["/registry/nonsense", "/registry/point/none", "/registry/point/a%20b"])
 async def test_what_is_not_registered_is_not_found(world: World, path: str) -> None:
     for address in (path, f"/api/v1{path}"):
         assert (await world.browser(Role.UTILITY).get(address)).status_code == 404
