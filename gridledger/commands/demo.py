@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     out = choose_folder(args.out, args.seed)
     plan = Plan(out, slots, args.households, args.seed, None if args.headless else args.port or 0, args.drop_ppm)
     try:
-        summary = asyncio.run(run_demo(plan, _Terminal(args))).summary
+        outcome = asyncio.run(run_demo(plan, _Terminal(args)))
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
     except BrokenPipeError:  # nobody reads our output any more: no fault of the folder's
@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"gridledger demo: --out {error.filename or out}: {error.strerror}; choose another folder"
         ) from None
-    return 0 if summary.readings_missing == summary.readings_dropped and summary.postings_sum_nano == 0 else 1
+    dropped = outcome.losses.readings_dropped if outcome.losses else 0
+    return 0 if outcome.summary.readings_missing == dropped and outcome.summary.postings_sum_nano == 0 else 1
 
 
 class _Terminal:
@@ -101,7 +102,7 @@ class _Terminal:
         from gridledger.demo.summary import to_json
 
         print_progress("")
-        numbers = to_json(outcome.summary)
+        numbers = to_json(outcome.summary, outcome.losses)
         if outcome.url is None:
             print_result(self._args, numbers, outcome.text)
         else:

@@ -30,7 +30,7 @@ from gridledger.demo.processes import Supervised
 from gridledger.demo.results import COLUMNS, INITIAL, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.scene import Scene, lay_out
-from gridledger.demo.summary import Summary, summarise, to_text
+from gridledger.demo.summary import Losses, Summary, losses_of, summarise, to_text
 from gridledger.founding.folder import write_new
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
@@ -67,9 +67,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Numbers for programs, text for people; ``url``: where the pages go on being served, None when headless."""
+    """Numbers for programs, text for people; ``url``: where the pages go on being served, None when headless.
+
+    losses: None where no readings were lost on purpose.
+    """
 
     summary: Summary
+    losses: Losses | None
     text: str
     url: str | None
 
@@ -160,14 +164,14 @@ def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected
     summary = summarise(
         world,
         tables,
-        plan.dropped,
         height=status.height,
         state_root=status.state_root,
         root=root,
         wall_s=elapsed_s(),
         out=out,
     )
-    return Outcome(summary, to_text(summary, world, tables, collected.claim), scene.pages_url)
+    losses = losses_of(world, tables, plan.dropped) if plan.drop_ppm else None
+    return Outcome(summary, losses, to_text(summary, losses, world, tables, collected.claim), scene.pages_url)
 
 
 @asynccontextmanager

@@ -33,6 +33,15 @@ class Summary:
     results_root: str
     wall_s: float
     out: str
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What became of readings that were lost on purpose; energies of parties in slots.
+
+    estimated_at_deadline: by initial runs; estimated: in the last runs; corrections: runs after the initial one.
+    """
+
     readings_dropped: int
     estimated_at_deadline: int
     estimated: int
@@ -42,7 +51,6 @@ class Summary:
 def summarise(
     world: World,
     tables: Tables,
-    dropped: Dropped,
     *,
     height: int,
     state_root: bytes,
@@ -70,23 +78,21 @@ def summarise(
         results_root=root.hex(),
         wall_s=round(wall_s, 1),
         out=str(out),
-        readings_dropped=sum(
-            dropped.is_dropped(boundary_s, meter.meter)
-            for boundary_s in world.boundary_s.tolist()
-            for meter in world.meters
-        ),
-        estimated_at_deadline=tables.estimated_at_deadline,
-        estimated=tables.estimated,
-        corrections=tables.corrections,
     )
 
 
-def to_json(summary: Summary) -> dict[str, object]:
-    """The summary as a JSON object."""
-    return asdict(summary)
+def losses_of(world: World, tables: Tables, dropped: Dropped) -> Losses:
+    """Count what was lost, and what stood in its place."""
+    lost = (dropped.is_dropped(at_s, meter.meter) for at_s in world.boundary_s.tolist() for meter in world.meters)
+    return Losses(sum(lost), tables.estimated_at_deadline, tables.estimated, tables.corrections)
 
 
-def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
+def to_json(summary: Summary, losses: Losses | None) -> dict[str, object]:
+    """The summary as a JSON object; with what was lost where readings were lost on purpose."""
+    return asdict(summary) | ({} if losses is None else asdict(losses))
+
+
+def to_text(summary: Summary, losses: Losses | None, world: World, tables: Tables, claim: str) -> str:
     """A dozen lines that a person understands at a glance. ``claim``: which bill line the sample bundle proves."""
     paid: dict[str, int] = defaultdict(int)
     for line in tables.statements:
@@ -106,7 +112,7 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
             f"  {compare(pays, alone)}",
             f"  {summary.slots} slots" + (f", {price:.3f} CNY per traded kWh on average" if price is not None else ""),
             f"  {summary.readings_committed:,} of {summary.readings_expected:,} signed readings of {summary.meters} meters",
-            *_estimates(summary),
+            *_estimates(losses),
             f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
@@ -120,12 +126,12 @@ def to_text(summary: Summary, world: World, tables: Tables, claim: str) -> str:
     )
 
 
-def _estimates(summary: Summary) -> list[str]:
-    """What was estimated, where anything was."""
-    if not summary.estimated_at_deadline:
+def _estimates(losses: Losses | None) -> list[str]:
+    """What was lost on purpose and estimated."""
+    if losses is None:
         return []
-    at_first = f"{summary.readings_dropped:,} readings lost: {summary.estimated_at_deadline:,} energies estimated at the deadline"
-    return [f"  {at_first}, {summary.estimated:,} in the end; {summary.corrections:,} correction runs"]
+    at_first = f"{losses.readings_dropped:,} readings lost: {losses.estimated_at_deadline:,} energies estimated at the deadline"
+    return [f"  {at_first}, {losses.estimated:,} in the end; {losses.corrections:,} correction runs"]
 
 
 def compare(pays_nano: int, alone_nano: int) -> str:
