@@ -41,7 +41,7 @@ class NodeClient(Protocol):
 
 
 class FollowedNode:
-    """A node's answers, read; what never changes is kept in memory, within bounds."""
+    """A node's answers, read; what is registered is kept, within bounds, until the next ``read_registered``."""
 
     def __init__(self, client: NodeClient) -> None:
         self._client = client
@@ -52,8 +52,15 @@ class FollowedNode:
         self.slot_s = 0
 
     async def start(self) -> NodeStatus:
-        """What a genesis says once and for all: slots, areas, gateways."""
+        """What a chain says once and for all: its slots."""
         status = await self._client.status()
+        self.slot_s = status.slot_s
+        return status
+
+    async def read_registered(self) -> None:
+        """Areas and gateways as they are registered now; what was kept of points and registers goes."""
+        self._points.clear()
+        self._registers.clear()
         areas = await self._client.query("areas")
         with understood("areas"):
             self._first_slot_start_s = {entry["area"]: int(entry["first_slot_start_s"]) for entry in areas["areas"]}
@@ -65,8 +72,6 @@ class FollowedNode:
                 areas_of |= {entry["gateway"]: tuple(entry["areas"]) for entry in gateways["gateways"]}
             start = _next(gateways, start)
         self.areas_of = areas_of
-        self.slot_s = status.slot_s
-        return status
 
     async def changes(self, after_height: int, wait_s: int) -> Changes:
         """What was written after a height, once there is something or ``wait_s`` have passed."""
@@ -111,10 +116,6 @@ class FollowedNode:
             if len(self._registers) > REGISTER_PAGES_MAX:
                 self._registers.popitem(last=False)
         return page
-
-    def forget_registers(self) -> None:
-        """Ask for registers anew: they may have been written since."""
-        self._registers.clear()
 
     async def coverage(self, area: str, boundary_s: int) -> tuple[int, int]:
         """Meters of an area, and those with a register at a boundary."""

@@ -151,7 +151,7 @@ class Projector:
         """Write the rows of everything that changed; return the slots that have rows."""
         self._waiting.clear()
         self._observed.clear()
-        self._node.forget_registers()
+        await self._node.read_registered()  # a block may have changed it
         for gateway, boundary_s in changes.batches:
             await self._keep(OBSERVATIONS, await self._node.observations(gateway, boundary_s))
         await self._flush()  # the slots below read the voltages
