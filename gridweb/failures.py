@@ -12,7 +12,7 @@ from gridcore.logs import get_logger
 from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.format import iso
 from gridweb.i18n import N_
-from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceMissing, SourceNotYet
+from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceGone, SourceMissing, SourceNotYet
 from gridweb.tables import API
 from gridweb.views import render_page
 from ledger.client import NodeRefused
@@ -64,6 +64,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem("not-yet", str(error))
     if isinstance(error, SourceBusy):
         return Problem("busy", f"{error}; ask again later")
+    if isinstance(error, SourceGone):
+        return Problem("gone", str(error))
     if isinstance(error, SourceMissing):
         return Problem("not-found", str(error))
     if isinstance(error, UsageError):  # a span with more rows than are read at once

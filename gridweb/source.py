@@ -30,6 +30,7 @@ PAGES: Final = "pages"
 """Who reports what is noticed here (``Health.report``)."""
 BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
+GONE: Final = 410
 
 T = TypeVar("T")
 
@@ -46,6 +47,10 @@ class SourceAway(GridError):  # noqa: N818 - the name says what happened
 
 class SourceMissing(GridError):  # noqa: N818
     """The node knows no such thing, or not yet (its 404)."""
+
+
+class SourceGone(SourceMissing):
+    """The node has pruned it (its 410): it lies in the operator's archive."""
 
 
 class SourceBusy(GridError):  # noqa: N818
@@ -289,6 +294,8 @@ class Source:
             raise _away(self._health, "node", str(error)) from None
         except NodeRefused as refused:
             self._health.report("node", None, PAGES)
+            if refused.status == GONE:
+                raise SourceGone(refused.detail) from None
             if refused.status == NOT_FOUND:
                 raise SourceMissing(refused.detail) from None
             if refused.status != BAD_REQUEST:

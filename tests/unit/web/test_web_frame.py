@@ -125,6 +125,18 @@ async def test_a_value_that_the_node_does_not_take_is_the_askers_error_not_a_fau
     assert (response.status_code, problem["detail"]) == (400, "no height")
 
 
+async def test_what_the_node_has_pruned_is_gone_and_the_page_says_where_it_lies(world: World) -> None:
+    def refuse(**_: object) -> object:
+        raise NodeRefused("GET /api/v1/blocks/9: pruned", 410, "block 9 was pruned")
+
+    world.node.answers["blocks/9"] = refuse
+    response = await world.browser(Role.UTILITY).get("/blocks/9")
+    text = await response.get_data(as_text=True)
+    assert response.status_code == 410
+    assert "block 9 was pruned" in text
+    assert "operator&#39;s archive" in text
+
+
 async def test_a_span_with_too_many_rows_is_the_askers_error_not_a_fault(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
