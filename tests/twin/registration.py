@@ -6,7 +6,6 @@ entity that a new row names or stands for, from nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -15,72 +14,17 @@ from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
 from tests.twin import registry as entities
 from tests.twin.contracts import MARKETS
-from tests.twin.forms import NAME, TIME, ZEROS, Leaf, Transaction, fits, salted_root
+from tests.twin.forms import ZEROS, Leaf, Transaction, fits, salted_root
 from tests.twin.market import load_book
+from tests.twin.registry_forms import END, has_form, has_name, is_registry_row
 
 if TYPE_CHECKING:
     from tests.twin.registry import Registry
     from tests.twin.twin import Twin
 
-ROW_BYTES_MAX, ROWS_MAX, WH_MAX = 4_096, 1 << 20, 10**9
+ROW_BYTES_MAX, ROWS_MAX = 4_096, 1 << 20
 TRADING_POINTS_MAX = 16
-DAY_S, SPAN, END = 86_400, range(366 * 86_400 + 1), 253_402_300_800
-ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
-REGISTERS = [range(10**13 + 1)] * 2
-SHORT_TEXT = re.compile(".{1,64}", re.DOTALL)
-WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
-ENTITIES: dict[str, list[dict[str, Any]]] = {
-    "organisation": [{"roles": list, "title": WITH_TEXT}],
-    "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
-    "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
-    "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
-    "zone": [
-        {
-            "contract": re.compile(".{1,64}", re.DOTALL),
-            "contract_pin": 32,
-            "correction_after_s?": SPAN,
-            "final_after_s?": range(10 * 366 * 86_400 + 1),
-            "first_slot_start_s": TIME,
-            "gate_before_start_s": SPAN,
-            "metering_deadline_s": SPAN,
-            "open_before_start_s": SPAN,
-        }
-    ],
-    "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
-    "rules": [{"prices": dict, "terms": dict, "until_s?": TIME}],
-    "party": [
-        {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
-    ],
-    "standing_profile": [{"export_wh": list, "import_wh": list}],
-    "point": [
-        {
-            "area": NAME,
-            "balance_responsible_export?": NAME,
-            "balance_responsible_import?": NAME,
-            "grid_operator?": NAME,
-            "offtaker?": NAME,
-            "party?": NAME,
-            "role": re.compile("household|load|feeder"),
-            "standing_profile?": NAME,
-            "supplier?": NAME,
-        },
-    ],
-    "installation": [
-        {
-            "final_registers?": REGISTERS,
-            "first_registers?": REGISTERS,
-            "gateway": NAME,
-            "limit_wh": range(1, WH_MAX + 1),
-            "meter": NAME,
-            "modulus_wh": range(2**53 + 1),
-            "point": NAME,
-            "profile": NAME,
-            "ratio": range(1, 10_001),
-            "reason?": WITH_TEXT,
-        },
-        {"final_registers?": REGISTERS, "point": NAME, "reason?": WITH_TEXT, "removed": True},
-    ],
-}
+DAY_S = 86_400
 NAMED = [
     ("organisation", "organisation"),
     ("zone", "zone"),
@@ -96,15 +40,6 @@ NAMED += [
     ("gateway", "gateway"),
 ]
 """(field, kind of entity that it names)."""
-
-
-def is_registry_row(row: bytes) -> bool:
-    """Whether these bytes are a canonical row of an entity that there is."""
-    try:
-        item = cbor.decode(row)
-    except EncodingError:
-        return False
-    return fits(item, [str, TIME, dict]) and item[0].split("/")[0] in ENTITIES
 
 
 def read_rows(tx: Transaction) -> tuple[bytes, list[bytes]] | None:
@@ -257,48 +192,6 @@ def row_code(twin: Twin, row: bytes, organisation: str) -> int:
     if is_again or (is_full and from_s <= entries[0][0]) or from_s <= leaf.get("folded_to_s", -1):
         return 51
     return 53 if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value) else 0
-
-
-def has_name(kind: str, name: str) -> bool:
-    """Installations have numbers, the rest has names."""
-    if kind != "installation":
-        return fits(name, NAME)
-    return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**32
-
-
-def has_form(kind: str, value: Leaf) -> bool:
-    """Whether a value is one of its kind of entity."""
-    if not any(fits(value, form) for form in ENTITIES[kind]):
-        return False
-    roles = value.get("roles")
-    if roles is not None and (not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles))):
-        return False
-    if "public_key" in value and not is_point(value["public_key"]):
-        return False
-    if kind == "zone":
-        is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
-        return not is_gate_late and value.get("final_after_s", END) >= value["metering_deadline_s"]
-    if kind == "calendar":
-        return are_instants(value["days"], 1, 400) and are_instants(value["months"], 0, 40)
-    if kind == "rules":
-        return all(fits(price, range(-(2**63), 2**63)) for price in value["prices"].values())
-    if kind == "standing_profile":
-        energies = value["import_wh"] + value["export_wh"]
-        is_day = 1 <= len(value["import_wh"]) == len(value["export_wh"]) <= 288
-        return is_day and all(fits(energy, range(WH_MAX + 1)) for energy in energies)
-    if kind == "installation" and "limit_wh" in value:
-        modulus, limit = value["modulus_wh"], value["limit_wh"]
-        stated = [*value.get("final_registers", []), *value.get("first_registers", [])]
-        is_told = "first_registers" in value or "final_registers" not in value
-        is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
-        return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
-    return True
-
-
-def are_instants(value: list[Any], low: int, high: int) -> bool:
-    """Whether these are so many ascending times."""
-    is_time = all(fits(instant, TIME) for instant in value)
-    return is_time and low <= len(value) <= high and value == sorted(set(value))
 
 
 def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str) -> bool:
@@ -528,11 +421,3 @@ def is_account(registry: Registry, party: str) -> bool:
             if party in MARKETS[zone["contract"]].accounts:
                 return True
     return False
-
-
-def is_point(key: bytes) -> bool:
-    """Whether these 65 bytes are a point of the SM2 curve."""
-    p = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
-    b = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
-    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
-    return key[0] == 4 and x < p and y < p and (y * y - (x**3 - 3 * x + b)) % p == 0

@@ -1,0 +1,135 @@
+"""What rows of the registry look like: one form an entity, and what the form alone cannot say (docs/spec/registry.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gridcore import cbor
+from gridcore.errors import EncodingError
+from tests.twin.forms import NAME, TIME, Leaf, fits
+
+WH_MAX, SPAN, END = 10**9, range(366 * 86_400 + 1), 253_402_300_800
+ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
+
+
+REGISTERS = [range(10**13 + 1)] * 2
+
+
+SHORT_TEXT = re.compile(".{1,64}", re.DOTALL)
+
+
+WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
+
+
+ENTITIES: dict[str, list[dict[str, Any]]] = {
+    "organisation": [{"roles": list, "title": WITH_TEXT}],
+    "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
+    "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
+    "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
+    "zone": [
+        {
+            "contract": re.compile(".{1,64}", re.DOTALL),
+            "contract_pin": 32,
+            "correction_after_s?": SPAN,
+            "final_after_s?": range(10 * 366 * 86_400 + 1),
+            "first_slot_start_s": TIME,
+            "gate_before_start_s": SPAN,
+            "metering_deadline_s": SPAN,
+            "open_before_start_s": SPAN,
+        }
+    ],
+    "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
+    "rules": [{"prices": dict, "terms": dict, "until_s?": TIME}],
+    "party": [
+        {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
+    ],
+    "standing_profile": [{"export_wh": list, "import_wh": list}],
+    "point": [
+        {
+            "area": NAME,
+            "balance_responsible_export?": NAME,
+            "balance_responsible_import?": NAME,
+            "grid_operator?": NAME,
+            "offtaker?": NAME,
+            "party?": NAME,
+            "role": re.compile("household|load|feeder"),
+            "standing_profile?": NAME,
+            "supplier?": NAME,
+        },
+    ],
+    "installation": [
+        {
+            "final_registers?": REGISTERS,
+            "first_registers?": REGISTERS,
+            "gateway": NAME,
+            "limit_wh": range(1, WH_MAX + 1),
+            "meter": NAME,
+            "modulus_wh": range(2**53 + 1),
+            "point": NAME,
+            "profile": NAME,
+            "ratio": range(1, 10_001),
+            "reason?": WITH_TEXT,
+        },
+        {"final_registers?": REGISTERS, "point": NAME, "reason?": WITH_TEXT, "removed": True},
+    ],
+}
+
+
+def is_registry_row(row: bytes) -> bool:
+    """Whether these bytes are a canonical row of an entity that there is."""
+    try:
+        item = cbor.decode(row)
+    except EncodingError:
+        return False
+    return fits(item, [str, TIME, dict]) and item[0].split("/")[0] in ENTITIES
+
+
+def has_name(kind: str, name: str) -> bool:
+    """Installations have numbers, the rest has names."""
+    if kind != "installation":
+        return fits(name, NAME)
+    return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**32
+
+
+def has_form(kind: str, value: Leaf) -> bool:
+    """Whether a value is one of its kind of entity."""
+    if not any(fits(value, form) for form in ENTITIES[kind]):
+        return False
+    roles = value.get("roles")
+    if roles is not None and (not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles))):
+        return False
+    if "public_key" in value and not is_point(value["public_key"]):
+        return False
+    if kind == "zone":
+        is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
+        return not is_gate_late and value.get("final_after_s", END) >= value["metering_deadline_s"]
+    if kind == "calendar":
+        return are_instants(value["days"], 1, 400) and are_instants(value["months"], 0, 40)
+    if kind == "rules":
+        return all(fits(price, range(-(2**63), 2**63)) for price in value["prices"].values())
+    if kind == "standing_profile":
+        energies = value["import_wh"] + value["export_wh"]
+        is_day = 1 <= len(value["import_wh"]) == len(value["export_wh"]) <= 288
+        return is_day and all(fits(energy, range(WH_MAX + 1)) for energy in energies)
+    if kind == "installation" and "limit_wh" in value:
+        modulus, limit = value["modulus_wh"], value["limit_wh"]
+        stated = [*value.get("final_registers", []), *value.get("first_registers", [])]
+        is_told = "first_registers" in value or "final_registers" not in value
+        is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
+        return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
+    return True
+
+
+def are_instants(value: list[Any], low: int, high: int) -> bool:
+    """Whether these are so many ascending times."""
+    is_time = all(fits(instant, TIME) for instant in value)
+    return is_time and low <= len(value) <= high and value == sorted(set(value))
+
+
+def is_point(key: bytes) -> bool:
+    """Whether these 65 bytes are a point of the SM2 curve."""
+    p = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+    b = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
+    return key[0] == 4 and x < p and y < p and (y * y - (x**3 - 3 * x + b)) % p == 0
