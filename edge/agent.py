@@ -2,8 +2,9 @@
 
     boundary (edge.clocks) -> meters (edge.sampling) -> signed batch (edge.batches) -> outbox (edge.outbox) -> node (edge.submit)
 
-Between sampling and signing stand observations (edge.observing), for a bounded time: they bill nothing and cost no reading. A batch is in the outbox before anything of it is sent, so the process may die at any moment. A dead meter costs its own
-time-outs; a dead node stops nothing but submission. ``Agent.run`` is the whole path.
+Between sampling and signing stand observations (edge.observing), for a bounded time: they bill nothing and cost no
+reading. A batch is in the outbox before anything of it is sent, so the process may die at any moment. A dead meter
+costs its own time-outs; a dead node stops nothing but submission. ``Agent.run`` is the whole path.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def _show(args: argparse.Namespace) -> int:
 
     kind, _, name = args.entity.partition("/")
     if kind not in ENTITIES and args.entity != _PENDING:
-        raise UsageError(f"{args.entity}: the kind is one of {', '.join(ENTITIES)}, or all is {_PENDING}")
+        raise UsageError(
+            f"{args.entity}: the kind is one of {', '.join(ENTITIES)}; '{_PENDING}' lists what waits for approval"
+        )
 
     async def ask(client: Client) -> Any:
         return await client.query(f"registry/{kind}/{name}" if name else f"registry/{kind}")

@@ -1,8 +1,9 @@
 """The embedded engine: one process, a signer set of one. asyncio in front, one thread that makes blocks.
 
 Group commit: whatever waits in the pool when the last block is done becomes the next one. No empty blocks, except for work
-that has fallen due, and for ledger time that would fall behind the clock on a chain with block time. When the disk refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the
-engine tries again with every submission and once in RETRY_S.
+that has fallen due, and for ledger time that would fall behind the clock on a chain with block time. When the disk
+refuses, everyone who waits is told NODE_BUSY, questions are answered as before, and the engine tries again with every
+submission and once in RETRY_S.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ UNKNOWN_MS: Final = 1 << 32
 class _Readings:
     """The rows of batches of one boundary, in block order: int64[n] but quality uint8[n]; registers in Wh as the meter shows them.
 
-    clock_ms: how far the clock of each row's gateway is off by its own word; batch: index into ``seeds`` of each row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
+    clock_ms: how far the clock of each row's gateway is off by its own word; batch: index into ``seeds`` of each
+    row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
     """
 
     boundary_s: int

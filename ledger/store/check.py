@@ -1,6 +1,7 @@
 """Checking a whole data directory (``gridledger node check``): everything is derived again from genesis and compared.
 
-Nothing is changed; what is derived lies in a database of its own meanwhile, so memory does not grow with the ledger. A state database that is behind or missing is a note, not a problem: it is made again at the next start.
+Nothing is changed; what is derived lies in a database of its own meanwhile, so memory does not grow with the ledger.
+A state database that is behind or missing is a note, not a problem: it is made again at the next start.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def check_ledger(
 ) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 
-    archive: has the blocks that were pruned, if any were. pins: see ``check_contracts``. UsageError when there is no ledger in ``data_dir``, it is in use, or a contract is missing or
-    has other code.
+    archive: has the blocks that were pruned, if any were. pins: see ``check_contracts``. UsageError when there is no
+    ledger in ``data_dir``, it is in use, or a contract is missing or has other code.
     """
     report = CheckReport()
     with ExitStack() as resources:

@@ -96,8 +96,9 @@ class Ledger(LedgerReader):
         """Open the data directory that ``init_ledger`` made, and bring its last block to an end.
 
         contracts: by id, at least those that the zones name. signer: the node's key, which genesis must let certify alone.
-        genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see ``guard_path``. versions: the rules that this program has. UsageError (another genesis, key, or a second
-        node on the directory), StoreError (files damaged, missing, or not fitting one another), StoreWriteError (disk).
+        genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see
+        ``guard_path``. versions: the rules that this program has. UsageError (another genesis, key, or a second node
+        on the directory), StoreError (files damaged, missing, or not fitting one another), StoreWriteError (disk).
         """
         files = files or Files()
         with ExitStack() as resources:

@@ -46,9 +46,11 @@ CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NU
 ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
 ``registered``: the height up to it that wrote an entity of the registry's columns last.
 
-``acts``: transactions of kinds that are not prunable: who did what. ``leaves.height``: of the block that wrote it last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote,
-by the height that did. ``pruned``: one row once blocks up to a height and leaves of slots before an instant were pruned: then ``leaf`` of
-those is NULL, and ``kept_transactions`` has what is still needed of those blocks. ``genesis_...``: what was overwritten of genesis, for ever: a key that it names is proved under it.
+``acts``: transactions of kinds that are not prunable: who did what. ``leaves.height``: of the block that wrote it
+last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote, by the height that did. ``pruned``: one
+row once blocks up to a height and leaves of slots before an instant were pruned: then ``leaf`` of those is NULL, and
+``kept_transactions`` has what is still needed of those blocks. ``genesis_...``: what was overwritten of genesis, for
+ever: a key that it names is proved under it.
 """
 
 _DISK_REFUSALS = (
