@@ -5,6 +5,7 @@ What each answer means for the batch it belongs to:
     ACCEPTED, EXISTS                    fetch its receipt, verify it against the trust file, delete the batch
     COUNTER_PASSED, COUNTER_REUSED      the same when there is an accepting receipt of this very batch, else a refusal
     codes of RETRY, no answer           send again after a pause that doubles, with jitter
+    decided, not yet certified          the same: it stays here until its receipt has come
     any other code                      halt: the batches behind it hang on it. Keep all, raise an alarm, ask again rarely
     a receipt that does not verify      alarm, keep all, ask again
     the node's history lacks a header   the same, whatever the code: what was acknowledged before is not there any more
@@ -29,7 +30,7 @@ from gridcore.errors import EncodingError, GridError
 from gridcore.header import Header, Receipt, Signers, VerificationError, check_receipt
 from gridcore.logs import get_logger
 from gridcore.remedies import code_name, remedy_of
-from ledger.client import Answer, NodeRefused, NodeUnreachable
+from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
 
 METERS_SHOWN_MAX = 16
 """Meters that a line of the log names."""
@@ -135,6 +136,9 @@ class Submitter:
                     break
                 receipts.append((batch.counter, header))
                 refused += _refused_rows(batch, answer)
+        except NotCertified as error:
+            self._say("decided_not_yet_certified", error.detail, waiting=self._outbox.depth)
+            outcome = Outcome.RETRY
         except NodeUnreachable as error:
             self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
             outcome = Outcome.RETRY

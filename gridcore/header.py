@@ -17,7 +17,7 @@ HEADER_ITEMS_MAX = 13
 """CBOR items of a header: an array of twelve."""
 RECEIPT_VERSION = 2
 RECEIPT_ITEMS_MAX = 1024
-"""CBOR items of a receipt: 256 signers with three each, a path of 64, and what is around them."""
+"""CBOR items of a receipt: 256 signers with three each, two paths of 64, and what is around them."""
 Signers = Sequence[tuple[bytes, int]]
 Certificate = list[tuple[bytes, bytes]]
 
@@ -131,60 +131,87 @@ def data_leaf(digest: bytes, code: int) -> bytes:
 
 
 @dataclass(frozen=True)
+class LaterHeader:
+    """A header, and the path from S_h of an earlier one to its history_root."""
+
+    header: Header
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """Proof that a transaction was decided: header, certificate, path from [digest, code] to data_root."""
+    """Proof that a transaction was decided: header, certificate, path from [digest, code] to data_root.
+
+    certified: the later header that the certificate is of; None where it is of ``header`` itself.
+    """
 
     header: Header
     certificate: Certificate
     digest: bytes
     code: int
     path: tuple[bytes, ...]
+    certified: LaterHeader | None = None
+
+    @property
+    def certified_header(self) -> Header:
+        """The header that the certificate is of."""
+        return self.header if self.certified is None else self.certified.header
 
     def encode(self) -> bytes:
         """Canonical bytes."""
-        return cbor.encode(
-            {
-                "certificate": [list(entry) for entry in self.certificate],
-                "code": self.code,
-                "digest": self.digest,
-                "header": self.header.encode(),
-                "path": list(self.path),
-                "type": "receipt",
-                "version": RECEIPT_VERSION,
-            }
-        )
+        parts: dict[str, Any] = {
+            "certificate": [list(entry) for entry in self.certificate],
+            "code": self.code,
+            "digest": self.digest,
+            "header": self.header.encode(),
+            "path": list(self.path),
+            "type": "receipt",
+            "version": RECEIPT_VERSION,
+        }
+        if self.certified is not None:
+            parts["certified"] = {"header": self.certified.header.encode(), "path": list(self.certified.path)}
+        return cbor.encode(parts)
 
 
 def decode_receipt(data: bytes) -> Receipt:
     """Inverse of Receipt.encode; checks shape only. Raises EncodingError."""
     value = cbor.decode(data, items_max=RECEIPT_ITEMS_MAX)
     keys = {"certificate", "code", "digest", "header", "path", "type", "version"}
-    is_receipt = isinstance(value, dict) and set(value) == keys and value["type"] == "receipt"
+    is_receipt = isinstance(value, dict) and set(value) - {"certified"} == keys and value["type"] == "receipt"
     if not is_receipt or type(value["version"]) is not int or value["version"] != RECEIPT_VERSION:
         raise EncodingError(f"a receipt is a map of type 'receipt', version {RECEIPT_VERSION}")
     _check_receipt_types(value)
+    later = value.get("certified")
     return Receipt(
         header=decode_header(value["header"]),
         certificate=[(key, signature) for key, signature in value["certificate"]],
         digest=value["digest"],
         code=value["code"],
         path=tuple(value["path"]),
+        certified=None if later is None else LaterHeader(decode_header(later["header"]), tuple(later["path"])),
     )
 
 
 def _check_receipt_types(value: Mapping[str, Any]) -> None:
-    pairs = value["certificate"]
+    pairs, later = value["certificate"], value.get("certified", {"header": b"", "path": []})
     good = (
         isinstance(pairs, list)
         and all(isinstance(p, list) and len(p) == 2 and all(isinstance(x, bytes) for x in p) for p in pairs)
         and type(value["code"]) is int
         and isinstance(value["digest"], bytes)
         and isinstance(value["header"], bytes)
-        and isinstance(value["path"], list)
-        and all(isinstance(item, bytes) for item in value["path"])
+        and _is_path(value["path"])
+        and isinstance(later, dict)
+        and set(later) == {"header", "path"}
+        and isinstance(later["header"], bytes)
+        and _is_path(later["path"])
     )
     if not good:
         raise EncodingError("a receipt's fields are of the types in docs/spec/header.md")
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, bytes) for item in value)
 
 
 def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signers) -> None:
@@ -192,14 +219,27 @@ def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signe
 
     It then proves the decision too: ``receipt.code``. signers: those whose word counts, as (public key, power).
     """
-    if receipt.header.chain != chain:
-        raise VerificationError(f"receipt of chain {excerpt(receipt.header.chain)}, expected {excerpt(chain)}")
+    certified = receipt.certified_header
+    for header in (receipt.header, certified):
+        if header.chain != chain:
+            raise VerificationError(f"receipt of chain {excerpt(header.chain)}, expected {excerpt(chain)}")
     if receipt.digest != digest:
         raise VerificationError("receipt of another transaction")
     try:
         root = merkle.fold(merkle.leaf_hash(data_leaf(receipt.digest, receipt.code)), receipt.path)
+        is_in_history = receipt.certified is None or is_later(receipt.header, receipt.certified)
     except EncodingError as error:
         raise VerificationError(f"receipt: {error}") from None
     if root != receipt.header.data_root:
         raise VerificationError(f"receipt: the path does not lead to the data root of height {receipt.header.height}")
-    check_certificate(receipt.header, receipt.certificate, signers)
+    if not is_in_history:
+        raise VerificationError(
+            f"receipt: header {certified.height} does not have height {receipt.header.height} in its history"
+        )
+    check_certificate(certified, receipt.certificate, signers)
+
+
+def is_later(header: Header, later: LaterHeader) -> bool:
+    """Whether a header is in the history of a later one. EncodingError for a malformed path."""
+    root = merkle.fold(merkle.leaf_hash(header.digest()), later.path)
+    return later.header.height > header.height and root == later.header.history_root

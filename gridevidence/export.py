@@ -52,11 +52,11 @@ class Pin:
 
 
 def encode_bundle(ledger: EvidenceLedger, point: SettledPoint) -> bytes:
-    """The bundle of a point in a slot under the newest header, for which the ledger stands still meanwhile.
+    """The bundle of a point in a slot under the newest certified header, for which the ledger stands still meanwhile.
 
     Raises:
         EvidenceError: the ledger has no such leaf or entry.
-        EvidenceNotYetError: something that it rests on stands in the newest block; one block later it can be proved.
+        EvidenceNotYetError: something that it rests on is in no certified history yet; one of the next blocks makes it provable.
     """
     with ledger.frozen():
         if point.as_of_height + 1 > ledger.height:
@@ -208,7 +208,10 @@ class _Assembly:
         """As the bundle holds it; its signer's key is noted."""
         height = self.ledger.height
         if transaction.height >= height:
-            raise EvidenceNotYetError(f"block {transaction.height} is the newest; the next one makes it provable")
+            raise EvidenceNotYetError(
+                f"block {transaction.height} is in no certified history yet: header {height} is the newest with a certificate, and a "
+                "later one makes it provable"
+            )
         self._note_key(transaction)
         return {
             "attachment_digest": transaction.attachment_digest,

@@ -233,7 +233,7 @@ class EvidenceLedger(Protocol):
         """Keep the ledger at one height meanwhile."""
 
     def state_proof(self, key: str) -> StateProof | None:
-        """A leaf under the newest header's state root, or None where there is none of that key."""
+        """A leaf under the state root of the header of ``height``, or None where there is none of that key."""
 
     def genesis_proof(self, key: str) -> StateProof | None:
         """A leaf under the state root of the header of height 0."""

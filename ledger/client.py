@@ -10,7 +10,6 @@ A query is signed when ``signer`` is given. Nothing that a node says is believed
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,14 +26,12 @@ from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
 from gridcore.serving.problems import PROBLEM_URN, TITLES
 from gridcore.serving.tls import trusting
+from gridcore.signed_query import INSTANCE_BYTES, Audience, authorization
 from gridcore.sm import Signer
 from gridcore.sm3 import sm3
 from gridcore.strict_json import decode_json
 
 API: Final = "/api/v1"
-SCHEME: Final = "GridLedger"
-NONCE_BYTES: Final = 16
-INSTANCE_BYTES: Final = 16
 CBOR_TYPE: Final = "application/cbor"
 TRANSACTIONS_MAX: Final = 1_000
 """Transactions in one submission."""
@@ -84,6 +81,10 @@ class NodeRefused(GridError):  # noqa: N818
         self.detail = detail
 
 
+class NotCertified(NodeRefused):
+    """A block has decided it, and its certificate has not come yet (409): ask again."""
+
+
 class AnswerMalformed(NodeRefused):
     """An answer that no node gives: no JSON, a field of another form, too long. The next one may be right."""
 
@@ -99,7 +100,8 @@ class Shortage:
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """What a node says of itself. ``header_digest``: S_h of the last certified height (S_0 at height 0); ``instance``: see Audience;
+    """What a node says of itself. ``header_digest``: S_h of its newest block (S_0 at height 0); ``instance``: see Audience;
+    ``certified_height``: the newest that has a certificate, by ``certificate_power`` of the ``signers_power`` of its set;
     ``disputed_by``: gateways that hold receipts of another history than the node's; ``stall``: why it makes no blocks, a word, "" while it
     does; ``shortages``: what will run out within 30 days.
     """
@@ -115,6 +117,9 @@ class NodeStatus:
     slot_s: int
     currency: str
     version: str
+    certified_height: int = 0
+    certificate_power: int = 0
+    signers_power: int = 0
     disputed_by: int = 0
     stall: str = ""
     shortages: tuple[Shortage, ...] = ()
@@ -137,38 +142,6 @@ class Answer:
     waiting_for: int | None
     rows: tuple[tuple[int, int, int], ...] = ()
     other_history: bool = False
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Whom a signed query is meant for: ``chain``, and ``instance``: 16 bytes that the node draws at each start."""
-
-    chain: str
-    instance: bytes
-
-
-def query_message(
-    audience: Audience, method: str, path: str, pairs: Iterable[tuple[str, str]], issued_s: int, nonce: bytes
-) -> bytes:
-    """The bytes that authorise one query: path and pairs are those of the URL, percent-decoded; pairs in any order."""
-    ordered = sorted(([name, value] for name, value in pairs), key=lambda pair: [part.encode() for part in pair])
-    return cbor.encode(["query/2", audience.chain, audience.instance, method, path, ordered, issued_s, nonce])
-
-
-def authorization(
-    signer_id: str,
-    signer: Signer,
-    *,
-    audience: Audience,
-    method: str,
-    path: str,
-    pairs: Iterable[tuple[str, str]],
-    issued_s: int,
-) -> str:
-    """The value of the ``Authorization`` header for one query, with a fresh nonce; valid once, for a minute."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    signature = signer.sign(query_message(audience, method, path, pairs, issued_s, nonce))
-    return f"{SCHEME} signer={signer_id}, issued={issued_s}, nonce={nonce.hex()}, signature={signature.hex()}"
 
 
 def check_url(url: str) -> SplitResult:
@@ -261,7 +234,10 @@ class Client:
         return answers
 
     async def receipt(self, transaction_id: bytes) -> Receipt | None:
-        """The receipt of a decided transaction, None while there is none. Not verified: ``gridcore.header.check_receipt``."""
+        """The receipt of a decided transaction, None while there is none. Not verified: ``gridcore.header.check_receipt``.
+
+        NotCertified while the transaction is decided, and no certificate covers its block.
+        """
         try:
             data = await self._request("GET", f"receipts/{transaction_id.hex()}", (), signed=False)
         except NodeRefused as refused:
@@ -410,6 +386,8 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
     line = f"{url}: {method} {path}: {detail}"
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return NodeBusy(line, detail, word if word in TITLES else "busy")
+    if word == "not-certified":
+        return NotCertified(line, response.status_code, detail)
     return NodeRefused(line, response.status_code, detail)
 
 
@@ -463,6 +441,9 @@ def _status_of(value: Any, url: str) -> NodeStatus:
         slot_s=read_field(value, "slot_s", integer(1, SLOT_S_MAX), url),
         currency=read_field(value, "currency", LINE, url),
         version=read_field(value, "version", LINE, url),
+        certified_height=read_field(value, "certified_height", COUNT, url),
+        certificate_power=read_field(value, "certificate_power", COUNT, url),
+        signers_power=read_field(value, "signers_power", COUNT, url),
         disputed_by=read_field(value, "disputed_by", COUNT, url),
         stall=read_field(value, "stall", LINE, url),
         shortages=tuple(_shortage_of(item, url) for item in read_field(value, "shortages", LIST, url)),

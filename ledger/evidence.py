@@ -66,10 +66,10 @@ def build_bundle(
     run: str | None = None,
     point: str | None = None,
 ) -> bytes:
-    """The bundle of what a party was billed for a point in a slot, under the newest header.
+    """The bundle of what a party was billed for a point in a slot, under the newest certified header.
 
     Args:
-        reader: the ledger; kept at one height only while the paths to its newest header are taken.
+        reader: the ledger; kept at one height only while the paths to that header are taken.
         contracts: by id; the run's contract says which lines there are.
         party: id of the party.
         slot_start_s: start of the slot, UTC seconds.
@@ -79,7 +79,7 @@ def build_bundle(
 
     Raises:
         EvidenceError: no such party, run, point or line.
-        EvidenceNotYetError: what the bill rests on stands in the newest block; one block later it can be proved.
+        EvidenceNotYetError: what the bill rests on is in no certified history yet; one of the next blocks makes it provable.
     """
     area, leaf, rows = _find_run(reader, party, slot_start_s, run)
     own = [row for row in rows.tolist() if point in (None, area.zone.points[row])]

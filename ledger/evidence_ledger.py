@@ -13,8 +13,16 @@ from gridcore.registry.row import salt_rows, unsalted
 from gridcore.sm3 import sm3
 from gridcore.sm3.rows import SALT_BYTES
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
-from gridevidence.sources import Enrolment, HandOver, RecordedTransaction, RegistryEntry, StateProof
+from gridevidence.sources import (
+    Enrolment,
+    EvidenceNotYetError,
+    HandOver,
+    RecordedTransaction,
+    RegistryEntry,
+    StateProof,
+)
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
+from ledger.store.errors import NotCertifiedError
 from ledger.store.reader import DecidedTransaction, LedgerReader
 
 
@@ -27,7 +35,7 @@ class ReaderEvidence:
     @property
     def height(self) -> int:
         """See EvidenceLedger."""
-        return self._reader.height
+        return self._reader.certified_height
 
     def frozen(self) -> AbstractContextManager[None]:
         """See EvidenceLedger."""
@@ -35,7 +43,10 @@ class ReaderEvidence:
 
     def state_proof(self, key: str) -> StateProof | None:
         """See EvidenceLedger."""
-        found = self._reader.leaf_proof(key)
+        try:
+            found = self._reader.leaf_proof(key)
+        except NotCertifiedError as error:
+            raise EvidenceNotYetError(str(error)) from None
         return None if found is None else StateProof(found.leaf, found.path)
 
     def genesis_proof(self, key: str) -> StateProof | None:

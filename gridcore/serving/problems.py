@@ -16,6 +16,7 @@ TITLES: Final = {
     "not-authorised": (403, "The caller's roles do not allow this"),
     "not-found": (404, "No such thing"),
     "not-allowed": (405, "The resource does not have this method"),
+    "not-certified": (409, "Decided, not yet certified"),
     "gone": (410, "This node no longer has it"),
     "too-large": (413, "The request is too large"),
     "too-many": (429, "Too many requests; wait before the next"),

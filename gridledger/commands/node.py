@@ -247,6 +247,9 @@ def _status(args: argparse.Namespace) -> int:
     result = {
         "chain": status.chain,
         "height": status.height,
+        "certified_height": status.certified_height,
+        "certificate_power": status.certificate_power,
+        "signers_power": status.signers_power,
         "header_digest": status.header_digest.hex(),
         "state_root": status.state_root.hex(),
         "ledger_time_s": status.ledger_time_s,
@@ -258,6 +261,8 @@ def _status(args: argparse.Namespace) -> int:
     }
     kind = "block time" if status.clock == BLOCK_TIME else status.clock.upper()
     text = f"{args.url}: chain {status.chain}, height {status.height}, ledger time {status.ledger_time_s} ({kind})"
+    if status.certified_height < status.height:
+        text += f"\ncertified up to height {status.certified_height}: what stands above is decided, not yet certified"
     if status.disputed_by:
         text += f"\nALARM: {status.disputed_by} gateways hold receipts of another history: see the node's log"
     if status.stall:

@@ -90,7 +90,7 @@ class Engine(Protocol):
         ...
 
     async def wait_height(self, after_height: int, timeout_s: float) -> int:
-        """Height of the newest certified block as soon as it is beyond ``after_height``, or as it is after ``timeout_s``."""
+        """Height of the newest block as soon as it is beyond ``after_height``, or as it is after ``timeout_s``."""
         ...
 
     async def wait_stopped(self) -> None:

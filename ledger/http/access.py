@@ -13,8 +13,8 @@ from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
 from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
+from gridcore.signed_query import NONCE_BYTES, SCHEME, Audience, query_message
 from gridcore.sm import is_valid_signature
-from ledger.client import NONCE_BYTES, SCHEME, Audience, query_message
 
 READS_ALL: Final = frozenset({"administrator", "regulator", "utility"})
 ISSUED_S_MAX: Final = 60

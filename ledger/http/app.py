@@ -14,7 +14,7 @@ from ledger.engines.base import EngineStoppedError, StandbyError
 from ledger.http.dispatcher import FAULT, Dispatcher
 from ledger.http.route import Route
 from ledger.http.routes import ROUTES
-from ledger.store.errors import PrunedError, StoreError, StoreWriteError
+from ledger.store.errors import NotCertifiedError, PrunedError, StoreError, StoreWriteError
 
 log = get_logger(__name__)
 
@@ -75,6 +75,8 @@ async def _handle_error(error: Exception) -> Response:
         problem = Problem("busy", "the node makes no blocks any more; ask again once it was started anew")
     elif isinstance(error, PrunedError):
         problem = Problem("gone", str(error))
+    elif isinstance(error, NotCertifiedError):
+        problem = Problem("not-certified", f"{error}; ask again later")
     elif isinstance(error, StandbyError):
         problem = Problem("busy", str(error))
     elif isinstance(error, StoreError):

@@ -19,7 +19,7 @@ from gridcore.logs import get_logger
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
-from ledger.client import INSTANCE_BYTES, Audience
+from gridcore.signed_query import INSTANCE_BYTES, Audience
 from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator

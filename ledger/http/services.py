@@ -51,7 +51,7 @@ async def submit(dispatcher: Dispatcher) -> Json:
 
 
 def receipt(view: LedgerView, transaction_id: bytes) -> bytes:
-    """The receipt of a decided transaction, for anyone who knows its id."""
+    """The receipt of a decided transaction, for anyone who knows its id; NotCertifiedError while no certificate covers its block."""
     found = view.reader.receipt(transaction_id)
     if found is None:
         raise Problem("not-found", "no block has decided this transaction")
@@ -84,7 +84,8 @@ async def metrics(dispatcher: Dispatcher) -> str:
     height, time_s = await dispatcher.ask(EVERYBODY, _height_and_time, {})
     gauges = {
         **await dispatcher.ask(EVERYBODY, _outlook, {}),
-        "height": ("Height of the newest certified block.", height),
+        **await dispatcher.ask(EVERYBODY, _certificates, {}),
+        "height": ("Height of the newest block.", height),
         "ledger_time_seconds": ("Ledger time, UTC seconds.", time_s),
         "ledger_time_stands_seconds": (
             "Seconds by which ledger time is behind the node's clock and waits for clock/accept; 0 while it moves.",
@@ -107,6 +108,19 @@ def _height(view: LedgerView) -> int:
 
 def _height_and_time(view: LedgerView) -> tuple[int, int]:
     return view.reader.height, view.reader.ledger_time_s
+
+
+def _certificates(view: LedgerView) -> dict[str, tuple[str, int]]:
+    """How far certificates have come, as gauges."""
+    with view.reader.frozen():
+        height, certified_height = view.reader.height, view.reader.certified_height
+        power = view.reader.certificate_power(certified_height)
+    return {
+        "certified_height": ("Height of the newest header that has a certificate.", certified_height),
+        "certificate_lag_blocks": ("Blocks since that header.", height - certified_height),
+        "certificate_power": ("Power of the signers of that certificate.", power.signed),
+        "signers_power": ("Power of the whole set that certifies.", power.total),
+    }
 
 
 def _outlook(view: LedgerView) -> dict[str, tuple[str, int]]:
@@ -169,6 +183,7 @@ _STATUS: Final = Schema(
             "chain": TEXT,
             "clock": {"enum": list(CLOCKS)},
             "currency": TEXT,
+            **dict.fromkeys(("certificate_power", "certified_height", "signers_power"), WHOLE),
             "disputed_by": WHOLE,
             "header_digest": HEX,
             "height": WHOLE,

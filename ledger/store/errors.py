@@ -17,6 +17,10 @@ class PrunedError(GridError):
     """What was asked for was pruned: this node keeps its digest alone. Nothing is wrong; says what is still there."""
 
 
+class NotCertifiedError(GridError):
+    """A block has decided it, and no certificate covers that block yet. Nothing is wrong: with one of the next blocks it comes."""
+
+
 class OlderDatabaseError(StoreError):
     """``state.db`` is of an earlier version of its tables: nothing is wrong, it is made again from the blocks."""
 

@@ -10,12 +10,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import UsageError, require
-from gridcore.header import Certificate, Header, Receipt, decode_header
+from gridcore.header import Certificate, Header, LaterHeader, Receipt, decode_header
 from gridcore.registry.entity import Entity
 from gridcore.sm3 import sm3
 from ledger.application import Application, data_hashes
@@ -26,6 +26,7 @@ from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord
+from ledger.store.errors import NotCertifiedError
 from ledger.store.files import Files
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
@@ -53,12 +54,22 @@ class DecidedTransaction:
 
 @dataclass(frozen=True)
 class LeafProof:
-    """A leaf of the state at one height, the sided path to that header's state_root, and the header with its certificate."""
+    """A leaf of the state at one height, the sided path to that header's state_root, and the header with its certificate.
+
+    certificate: empty where the header has none of its own (yet).
+    """
 
     leaf: bytes
     path: tuple[bytes, ...]
     header: Header
     certificate: Certificate
+
+
+class Power(NamedTuple):
+    """Power of the signers of a certificate, and ``total``: of everybody who might have signed."""
+
+    signed: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -94,8 +105,23 @@ class LedgerReader:
 
     @property
     def height(self) -> int:
-        """Height of the newest certified block; 0: only genesis."""
+        """Height of the newest decided block; 0: only genesis."""
         return self.application.tip.height
+
+    @property
+    def certified_height(self) -> int:
+        """The newest height whose header has a certificate here, 0 without one: what others are shown is proved under it.
+
+        With the embedded engine it is the newest block; in a consortium certificates come some blocks later.
+        """
+        with self._lock:
+            return min(self._db.certified_height(), self.height)
+
+    def certificate_power(self, height: int) -> Power:
+        """The power behind the certificate of a height, and that of the whole set which it is of; 0 of it without a certificate."""
+        powers = dict(self.signers)
+        signed = [key for key, _ in self.certificate(height)] if height else []
+        return Power(sum(powers.get(key, 0) for key in signed), sum(powers.values()))
 
     @property
     def ledger_time_s(self) -> int:
@@ -144,7 +170,7 @@ class LedgerReader:
             return self.registry.at(time_s, as_of_height).zone(zone)
 
     def leaf_keys(self, prefix: str = "", start: int = 0, limit: int = -1) -> list[str]:
-        """Keys of certified leaves that begin with ``prefix``: see ``LeafTable.leaf_keys``."""
+        """Keys of leaves that begin with ``prefix``: see ``LeafTable.leaf_keys``."""
         with self._lock:
             return self._db.leaves.leaf_keys(prefix, start, limit)
 
@@ -154,7 +180,7 @@ class LedgerReader:
             return room_of(self._log.folder, self._db, Files())
 
     def changes(self, after_height: int, rows_max: int) -> tuple[int, list[Change]]:
-        """What certified blocks wrote after a height (0 ... newest): see ``Indexes.changes``. UsageError for another height."""
+        """What blocks wrote after a height (0 ... newest): see ``Indexes.changes``. UsageError for another height."""
         self._check_height(after_height, first=0)
         with self._lock:
             return self._db.indexes.changes(after_height, rows_max)
@@ -166,22 +192,27 @@ class LedgerReader:
             return self._db.indexes.acts(after_height, rows_max)
 
     def state_root(self) -> bytes:
-        """State root of the newest certified block (of genesis at height 0)."""
+        """State root of the newest block (of genesis at height 0)."""
         with self._lock:
             return self.application.state.root()
 
     def leaf_proof(self, key: str, height: int | None = None) -> LeafProof | None:
-        """Proof of a leaf under the header of ``height`` (the newest), or None when there was no such leaf or no block yet.
+        """Proof of a leaf under the header of ``height`` (the newest certified one), or None when there was no such leaf or header.
 
         UsageError for a height that the state cannot be proved at any more, or a leaf that is proved at the newest height alone.
+        NotCertifiedError where no height is given and certificates have stayed away for longer than that.
         """
         with self._lock:
-            newest = self.height
-            if not newest:
+            at = self.certified_height if height is None else height
+            if height is None and at < self.height - PROVABLE_HEIGHTS:
+                raise NotCertifiedError(
+                    f"the newest certificate is of height {at}, and the state is proved at the newest {PROVABLE_HEIGHTS} heights "
+                    f"before {self.height}: a certificate of one of these is needed"
+                )
+            if not at and height is None:
                 return None
-            at = newest if height is None else height
             self._check_height(at)
-            return self._leaf_proof(key) if at == newest else self._earlier_leaf_proof(key, at)
+            return self._leaf_proof(key) if at == self.height else self._earlier_leaf_proof(key, at)
 
     def _leaf_proof(self, key: str) -> LeafProof | None:
         state, height = self.application.state, self.height
@@ -245,7 +276,7 @@ class LedgerReader:
             return header
 
     def certificate(self, height: int) -> Certificate:
-        """The certificate of ``height`` (1 ... newest)."""
+        """The certificate of ``height`` (1 ... newest); empty while there is none, or where a later header's covers it."""
         self._check_height(height)
         with self._lock:
             return self._found(self._db.load_certificate(height), "certificate", height)
@@ -345,18 +376,29 @@ class LedgerReader:
         return self._block_tree(height).tree.sided_path(position)
 
     def receipt(self, transaction_id: bytes) -> bytes | None:
-        """The canonical receipt of a decided transaction, or None while it is not decided."""
+        """The canonical receipt of a decided transaction, or None while it is not decided.
+
+        NotCertifiedError while neither its block nor a later one has a certificate.
+        """
         decision = self.find_transaction(transaction_id)
         if decision is None:
             return None
-        entry = self.result_of(transaction_id, decision)
+        height, entry = decision.height, self.result_of(transaction_id, decision)
+        with self._lock:
+            certified = self._db.find_certified(height)
+        if certified is None:
+            raise NotCertifiedError(f"block {height} has decided this transaction, and is not certified yet")
         return Receipt(
-            header=self.header(decision.height),
-            certificate=self.certificate(decision.height),
+            header=self.header(height),
+            certificate=self.certificate(certified),
             digest=entry.digest,
             code=entry.code,
-            path=tuple(self.data_path(decision.height, decision.position)),
+            path=tuple(self.data_path(height, decision.position)),
+            certified=None if certified == height else self._later_header(height, certified),
         ).encode()
+
+    def _later_header(self, height: int, later: int) -> LaterHeader:
+        return LaterHeader(self.header(later), tuple(self.history_path(height, later)))
 
     def _block_tree(self, height: int) -> _BlockTree:
         """Results of a height, which never change: decoded and hashed once, and not under the ledger's lock."""

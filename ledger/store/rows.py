@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gridcore import cbor
 from gridcore.codes import Code
+from gridcore.header import Certificate
 from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Decided
 from ledger.kinds.table import KINDS
@@ -80,6 +81,13 @@ class Act(NamedTuple):
     signer: str
     kind: str
     code: int
+
+
+class Certified(NamedTuple):
+    """A certificate, and the height of the header that it is of."""
+
+    height: int
+    certificate: Certificate
 
 
 class Place(NamedTuple):

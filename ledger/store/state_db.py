@@ -23,7 +23,7 @@ from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.indexes import Indexes
 from ledger.store.leaf_tables import LeafTable, key_check
 from ledger.store.pruned_tables import KeptTransaction, Pruned, PrunedTables
-from ledger.store.rows import Place, encode_results, result_entries
+from ledger.store.rows import Certified, Place, encode_results, result_entries
 from ledger.store.schema import SCHEMA, SCHEMA_VERSION, check_version, connect, in_transaction, is_disk_refusal
 from ledger.store.tables import Tables
 from ledger.store.tile_tables import HistoryTiles
@@ -47,6 +47,7 @@ class StateDb:
         self.history = HistoryTiles(self._tables)
         self.indexes = Indexes(self._tables)
         self.pruned = PrunedTables(self._tables)
+        self._certified_height: int | None = None
 
     @classmethod
     def create(cls, path: Path, origin: Origin, genesis: StateChange) -> StateDb:
@@ -91,12 +92,35 @@ class StateDb:
         """Height of the last block that has been saved; 0: genesis."""
         return self._tables.height()
 
+    def certified_height(self) -> int:
+        """The newest height that has a certificate of its own; 0: none has. Looked up once, then kept in memory."""
+        if self._certified_height is None:
+            query = "SELECT height FROM blocks WHERE certificate <> ? ORDER BY height DESC LIMIT 1"
+            found = self._tables.first(query, _encode_certificate([]))
+            self._certified_height = found[0] if found else 0
+        return self._certified_height
+
     # ----------------------------------------------------------------------------------------------------- blocks
 
-    def save_block(self, decided: Decided, certificate: Certificate, log_offset: int) -> None:
-        """Keep one block, all of it or nothing. sqlite3.Error when the disk does not take it."""
-        require(decided.header.height == self.height() + 1, "blocks are saved in order of height")
-        in_transaction(self._tables.connection, lambda: self._save_block(decided, certificate, log_offset))
+    def save_block(
+        self, decided: Decided, certificate: Certificate, log_offset: int, brought: Certified | None = None
+    ) -> None:
+        """Keep one block, all of it or nothing. sqlite3.Error when the disk does not take it.
+
+        certificate: of its own header, empty while there is none. brought: that of an earlier header, which this block brings.
+        """
+        height = decided.header.height
+        require(height == self.height() + 1, "blocks are saved in order of height")
+        require(brought is None or brought.height < height, "a block brings the certificate of an earlier header")
+
+        def save() -> None:
+            self._save_block(decided, certificate, log_offset)
+            if brought is not None:
+                query = "UPDATE blocks SET certificate = ? WHERE height = ?"
+                self._tables.connection.execute(query, (_encode_certificate(brought.certificate), brought.height))
+
+        in_transaction(self._tables.connection, save)
+        self._certified_height = None if brought is not None else height if certificate else self._certified_height
 
     def load_header(self, height: int) -> bytes | None:
         """The canonical header of a height, or None."""
@@ -112,6 +136,12 @@ class StateDb:
         """The certificate of a height, or None."""
         found = self._tables.first("SELECT certificate FROM blocks WHERE height = ?", height)
         return [(key, signature) for key, signature in cbor.decode(found[0])] if found else None
+
+    def find_certified(self, height: int) -> int | None:
+        """The first height from ``height`` on that has a certificate of its own, or None."""
+        query = "SELECT height FROM blocks WHERE height >= ? AND certificate <> ? ORDER BY height LIMIT 1"
+        found = self._tables.first(query, height, _encode_certificate([]))
+        return int(found[0]) if found else None
 
     def load_results(self, height: int) -> bytes | None:
         """What became of each transaction of a height, for ``decode_results``, or None."""
@@ -171,7 +201,7 @@ class StateDb:
                 log_offset,
                 decided.header.encode(),
                 decided.digest,
-                cbor.encode([list(entry) for entry in certificate]),
+                _encode_certificate(certificate),
                 encode_results(result_entries(decided)),
                 int(decided.work_pending),
                 decided.state.tree.size,
@@ -184,6 +214,10 @@ class StateDb:
         self.leaves.forget_replaced(height - PROVABLE_HEIGHTS)
         self.history.save(decided.history)
         self.indexes.save(decided)
+
+
+def _encode_certificate(certificate: Certificate) -> bytes:
+    return cbor.encode([list(entry) for entry in certificate])
 
 
 def remove_db(path: Path) -> None:

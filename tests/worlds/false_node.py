@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 STATUS = {
+    "certificate_power": 1,
+    "certified_height": 1,
     "chain": "c",
     "clock": "block",
     "currency": "CNY",
@@ -17,6 +19,7 @@ STATUS = {
     "height": 1,
     "instance": "22" * 16,
     "ledger_time_s": 5,
+    "signers_power": 1,
     "simulated": False,
     "slot_s": 900,
     "disputed_by": 0,

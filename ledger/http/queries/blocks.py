@@ -37,8 +37,11 @@ def status(view: LedgerView) -> Json:
     """Where the chain stands."""
     reader = view.reader
     with reader.frozen():
-        chain, height = CHAIN.must(reader), reader.height
+        chain, height, certified_height = CHAIN.must(reader), reader.height, reader.certified_height
+        power = reader.certificate_power(certified_height)
         return {
+            "certificate_power": power.signed,
+            "certified_height": certified_height,
             "chain": reader.chain,
             "clock": chain.clock,
             "currency": chain.currency,
@@ -46,6 +49,7 @@ def status(view: LedgerView) -> Json:
             "height": height,
             "ledger_time_s": reader.ledger_time_s,
             "shortages": [shortage._asdict() for shortage in shortages(reader)],
+            "signers_power": power.total,
             "simulated": chain.clock == "simulated",
             "slot_s": chain.slot_s,
             "state_root": reader.state_root().hex(),

@@ -210,7 +210,7 @@ def _received(view: LedgerView, area: Area) -> list[Json]:
 def evidence(
     view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str | None, point: str | None
 ) -> bytes:
-    """The bundle of one bill line (docs/spec/bundle.md), under the newest header."""
+    """The bundle of one bill line (docs/spec/bundle.md), under the newest certified header."""
     view.check_slot("slot_start_s", slot_start_s)
     try:
         return build_bundle(

@@ -16,7 +16,7 @@ from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.header import Receipt
 from gridcore.sm import SigningKey
-from ledger.client import Answer, NodeRefused, NodeUnreachable
+from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
 from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, new_outbox, next_batch, trusted
 from tests.waiting import until
 from tests.worlds.keys import key
@@ -57,6 +57,33 @@ async def test_oldest_go_first_when_there_are_more_than_one_request_takes(tmp_pa
     few = submitter(node, outbox, replace(FAST, batches_per_request=2))
     assert await few.submit_once() is Outcome.ALL_DONE
     assert [item.counter for item in outbox.oldest(9)] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("lost_answers", [0, 1])
+async def test_what_is_decided_and_not_yet_certified_stays_until_its_receipt_comes(
+    tmp_path: Path, lost_answers: int
+) -> None:
+    """Also where the answer is COUNTER_PASSED, because an earlier one was lost: that is no other batch under the counter."""
+    node, outbox = _Uncertified(lose_answers=lost_answers), new_outbox(tmp_path / "o", 2)
+    working = submitter(node, outbox)
+    for _ in range(2):
+        assert await working.submit_once() is Outcome.RETRY
+        assert (outbox.depth, outbox.progress.alarm) == (2, "")
+    assert working._said == "decided_not_yet_certified"
+    node.is_certified = True
+    assert await working.submit_once() is Outcome.ALL_DONE
+    assert outbox.depth == 0
+
+
+class _Uncertified(FakeNode):
+    """Decides, and has no certificates until a test says so."""
+
+    is_certified = False
+
+    async def receipt(self, transaction_id: bytes) -> Receipt | None:
+        if not self.is_certified:
+            raise NotCertified("decided", 409, "decided, not yet certified")
+        return await super().receipt(transaction_id)
 
 
 async def test_dead_node_loses_nothing_and_gets_everything_when_it_is_back(tmp_path: Path) -> None:

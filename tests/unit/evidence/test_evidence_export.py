@@ -131,7 +131,7 @@ def test_what_stands_in_the_newest_block_can_be_proved_one_block_later(tmp_path:
     orders, clock, first, boundary, second, due = one_settled_slot(sender)
     blocks = [orders, clock, first, [*boundary, *second, *due]]
     with ledger_with(tmp_path / "ledger", TWO_AREAS, blocks) as ledger:
-        with pytest.raises(EvidenceNotYetError, match="the next one makes it provable"):
+        with pytest.raises(EvidenceNotYetError, match="a later one makes it provable"):
             export(ledger, "p-1", "levy")
         ledger.make_block(ledger.examine([]))
         assert verify.verify_bundle(export(ledger, "p-1", "levy"), TRUST).answer == verify.VERIFIED

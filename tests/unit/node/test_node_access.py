@@ -9,8 +9,8 @@ import pytest
 
 from gridcore.registry.signer import RevokedSigner, Signer
 from gridcore.serving.problems import Problem
+from gridcore.signed_query import Audience, authorization, query_message
 from gridcore.sm import SigningKey
-from ledger.client import Audience, authorization, query_message
 from ledger.http import access
 from ledger.http.access import Authenticator, Caller, Nonces
 from tests.worlds.clocks import ManualClock

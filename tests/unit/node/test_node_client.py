@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from gridcore.errors import UsageError
+from gridcore.signed_query import INSTANCE_BYTES, Audience
 from ledger import client as client_module
 from ledger.client import (
-    INSTANCE_BYTES,
     Answer,
-    Audience,
     Client,
     NodeBusy,
     NodeRefused,

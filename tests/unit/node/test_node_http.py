@@ -15,16 +15,16 @@ from gridcore import cbor, merkle
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.quality import quality_words
+from gridcore.signed_query import Audience, authorization
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import (
     API,
     TRANSACTIONS_MAX,
     WAIT_S_MAX,
-    Audience,
     Client,
     NodeRefused,
     NodeUnreachable,
-    authorization,
+    NotCertified,
 )
 from ledger.http import bodies
 from ledger.http.queries import answers
@@ -295,6 +295,41 @@ async def test_receipts_verify_and_belong_to_whoever_knows_the_id(tmp_path: Path
             check_receipt(receipt, chain=node.chain, digest=bytes(32), signers=signers)
         with pytest.raises(NodeRefused, match="64 lower-case hex digits"):
             await client.receipt(b"short")
+
+
+async def test_a_receipt_of_a_block_that_is_not_certified_yet_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client()
+        (answer,) = await client.submit([node.sender().order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)])
+        with monkeypatch.context() as patch:
+            patch.setattr(node.ledger._db, "find_certified", lambda height: None)
+            with pytest.raises(
+                NotCertified, match="block 1 has decided this transaction, and is not certified yet"
+            ) as raised:
+                await client.receipt(answer.id)
+        assert raised.value.status == 409
+        assert await client.receipt(answer.id) is not None
+
+
+async def test_status_and_metrics_say_how_far_certificates_have_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        client = node.client()
+        before = await client.status()
+        assert (before.certified_height, before.certificate_power, before.signers_power) == (0, 0, 1)
+        await client.submit([node.sender().order("p-1", "a-1", "buy", 400, 450_000, FIRST_S)])
+        certified = await client.status()
+        assert (certified.height, certified.certified_height, certified.certificate_power) == (1, 1, 1)
+        monkeypatch.setattr(node.ledger._db, "certified_height", lambda: 0)
+        behind = await client.status()
+        assert (behind.height, behind.certified_height, behind.certificate_power) == (1, 0, 0)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            metrics = (await http.get(f"{node.url}/metrics")).text
+        for line in ("certified_height 0", "certificate_lag_blocks 1", "certificate_power 0", "signers_power 1"):
+            assert f"gridledger_node_{line}\n" in metrics
 
 
 async def test_each_transaction_has_an_answer_of_its_own(tmp_path: Path) -> None:
