@@ -10,11 +10,9 @@ becomes before it is signed:
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from typing import NamedTuple
 
 from firmware_profiles.formats import NATURE, ORDERS, ORDERS_64, WORDS, parse_scale
 from firmware_profiles.schema import Point
@@ -23,20 +21,25 @@ from gridcore.errors import EncodingError
 
 WORD_MAX = 0xFFFF
 
-_FLOAT_FORMATS = {"f32": (">I", ">f", 23), "f64": (">Q", ">d", 52)}
-_EXPONENT_BIAS = {"f32": 127, "f64": 1023}
+
+class _FloatFormat(NamedTuple):
+    """Widths in bits of the fields of an IEEE 754 number behind its sign."""
+
+    exponent: int
+    fraction: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What some registers say: ``value`` in base units (None: missing), ``raw`` the reordered bits as an unsigned number.
+_FLOAT_FORMATS = {"f32": _FloatFormat(8, 23), "f64": _FloatFormat(11, 52)}
 
-    ``step`` is the distance to the next representable float above, in base units; None for types that are not floats.
+
+class Decoded(NamedTuple):
+    """What some registers hold, before the scale: ``steps`` times 2^``power`` (steps None: missing).
+
+    power: 0, but of a float that of the distance to the next one above.
     """
 
-    value: Fraction | None
-    raw: int
-    step: Fraction | None = None
+    steps: int | None
+    power: int = 0
 
 
 def decode_register(
@@ -50,10 +53,15 @@ def decode_register(
 
     Raises EncodingError for an unknown type or order, a wrong word count, a word outside 0..65535, a BCD digit above 9.
     """
-    return decode_words(words, type, order, parse_scale(scale), nan).value
+    return _value(decode_words(words, type, order, nan), parse_scale(scale))
 
 
-def decode_words(words: Sequence[int], type_name: str, order: str, scale: Fraction, nan: Sequence[int] = ()) -> Decoded:
+def decode_point(words: Sequence[int], point: Point) -> Fraction | None:
+    """``decode_register`` of one profile ``point``."""
+    return _value(decode_words(words, point.type, point.order, point.nan), point.ratio)
+
+
+def decode_words(words: Sequence[int], type_name: str, order: str, nan: Sequence[int] = ()) -> Decoded:
     """Decode ``words`` as sent by the meter; see ``decode_register``. ``nan`` is compared modulo 2^width, before all else."""
     raw = _reordered_bits(words, type_name, order)
     modulus = 1 << (16 * len(words))
@@ -61,20 +69,15 @@ def decode_words(words: Sequence[int], type_name: str, order: str, scale: Fracti
         if not _is_whole(entry, I64_MIN, I64_MAX):
             raise EncodingError(f"nan entry {entry!r} is no integer of 64 bits; write all ones as -1")
         if entry % modulus == raw:
-            return Decoded(None, raw)
+            return Decoded(None)
     nature = NATURE[type_name]
     if nature == "float":
-        return _decoded_float(raw, type_name, scale)
+        return _decoded_float(raw, _FLOAT_FORMATS[type_name])
     if nature == "bcd":
-        return Decoded(bcd(raw) * scale, raw)
+        return Decoded(bcd(raw))
     if nature == "signed" and raw >= modulus >> 1:
-        return Decoded((raw - modulus) * scale, raw)
-    return Decoded(raw * scale, raw)
-
-
-def decode_point(words: Sequence[int], point: Point) -> Decoded:
-    """Decode the registers of one profile ``point``."""
-    return decode_words(words, point.type, point.order, point.ratio, point.nan)
+        return Decoded(raw - modulus)
+    return Decoded(raw)
 
 
 def register_wh(words: Sequence[int], point: Point) -> int | None:
@@ -82,13 +85,17 @@ def register_wh(words: Sequence[int], point: Point) -> int | None:
 
     Raises EncodingError when the value is negative, at or above the roll-over, or beyond what a float can resolve.
     """
-    decoded = decode_point(words, point)
-    if decoded.value is None:
+    (steps, power), scale = decode_words(words, point.type, point.order, point.nan), point.ratio
+    if steps is None:
         return None
-    if decoded.step is None:
-        register = decoded.value.numerator // decoded.value.denominator
+    # In integers, not Fractions: every register of every meter comes here twice a boundary.
+    numerator, denominator = steps * scale.numerator, scale.denominator
+    if NATURE[point.type] == "float":
+        up, down = max(power, 0), max(-power, 0)
+        step = abs(scale.numerator) << up
+        register = nearest_multiple(numerator << up, step, denominator << down, point.resolution_wh)
     else:
-        register = nearest_multiple(decoded.value, decoded.step, point.resolution_wh)
+        register = numerator // denominator
     if register < 0:
         raise EncodingError(f"{point.obis}: {register} Wh is negative; a cumulative register never is")
     if register > I64_MAX or (point.modulus_wh and register >= point.modulus_wh):
@@ -96,15 +103,16 @@ def register_wh(words: Sequence[int], point: Point) -> int | None:
     return register
 
 
-def nearest_multiple(value: Fraction, step: Fraction, resolution_wh: int) -> int:
-    """Return the multiple of ``resolution_wh`` nearest to ``value`` (half-way: the upper one).
+def nearest_multiple(value: int, step: int, denominator: int, resolution_wh: int) -> int:
+    """Return the multiple of ``resolution_wh`` nearest to ``value / denominator`` (half-way: the upper one).
 
-    Raises EncodingError when ``step``, the distance between neighbouring floats there, is above half the resolution.
+    Raises EncodingError when ``step / denominator``, the distance between neighbouring floats there, is above half the resolution.
     """
-    if 2 * step > resolution_wh:
-        raise EncodingError(f"a float near {int(value)} Wh has a step of {step} Wh: too coarse for {resolution_wh} Wh")
-    doubled = 2 * value / resolution_wh + 1
-    return doubled.numerator // (2 * doubled.denominator) * resolution_wh
+    if 2 * step > resolution_wh * denominator:
+        wh, step_wh = int(Fraction(value, denominator)), Fraction(step, denominator)
+        raise EncodingError(f"a float near {wh} Wh has a step of {step_wh} Wh: too coarse for {resolution_wh} Wh")
+    unit = resolution_wh * denominator
+    return (2 * value + unit) // (2 * unit) * resolution_wh
 
 
 def _is_whole(value: object, low: int, high: int) -> bool:
@@ -123,21 +131,27 @@ def _reordered_bits(words: Sequence[int], type_name: str, order: str) -> int:
     reverse_words, swap_bytes = orders[order]
     raw = 0
     for word in reversed(words) if reverse_words else words:
-        if not _is_whole(word, 0, WORD_MAX):
+        if type(word) is not int or not 0 <= word <= WORD_MAX:
             raise EncodingError(f"word {word!r} is not in 0..65535")
         raw = raw << 16 | (((word & 0xFF) << 8 | word >> 8) if swap_bytes else word)
     return raw
 
 
-def _decoded_float(raw: int, type_name: str, scale: Fraction) -> Decoded:
-    integer_format, float_format, fraction_bits = _FLOAT_FORMATS[type_name]
-    (number,) = struct.unpack(float_format, struct.pack(integer_format, raw))
-    if not isfinite(number):
-        return Decoded(None, raw)
-    exponent = max(1, raw >> fraction_bits & (2 * _EXPONENT_BIAS[type_name] + 1))  # 0: subnormal, same step as 1
-    power = exponent - _EXPONENT_BIAS[type_name] - fraction_bits
-    ulp = Fraction(1 << power) if power >= 0 else Fraction(1, 1 << -power)
-    return Decoded(Fraction(number) * scale, raw, ulp * abs(scale))
+def _decoded_float(raw: int, bits: _FloatFormat) -> Decoded:
+    """Every finite float is a whole number of the steps that floats have around it."""
+    exponent_max = (1 << bits.exponent) - 1
+    exponent = raw >> bits.fraction & exponent_max
+    if exponent == exponent_max:  # infinite, or no number
+        return Decoded(None)
+    steps = raw & (1 << bits.fraction) - 1
+    if exponent:  # else subnormal: no leading one, and the step of exponent 1
+        steps |= 1 << bits.fraction
+    is_negative = raw >> bits.exponent + bits.fraction
+    return Decoded(-steps if is_negative else steps, max(1, exponent) - (exponent_max >> 1) - bits.fraction)
+
+
+def _value(decoded: Decoded, scale: Fraction) -> Fraction | None:
+    return None if decoded.steps is None else Fraction(2) ** decoded.power * decoded.steps * scale
 
 
 def bcd(raw: int) -> int:

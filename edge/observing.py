@@ -209,7 +209,7 @@ def check_size(
 
 def _milli_of(words: Sequence[int], point: Point) -> int:
     """Thousandths of the base unit; EncodingError for "no value", and for one out of the point's bounds."""
-    value = decode_point(words, point).value
+    value = decode_point(words, point)
     if value is None:
         raise EncodingError(f"{point.obis}: the meter says 'no value'")
     if (point.min is not None and value < point.min) or (point.max is not None and value > point.max):

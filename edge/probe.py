@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from edge.blocks import Block, plan_reads
-from edge.decode import decode_point, decode_words
+from edge.decode import decode_point, decode_register
 from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine
 from edge.meters import Meter, MeterConfig, SamplePolicy
 from edge.sampling import QuarantinedError, read_meter
-from firmware_profiles.formats import WORDS, parse_scale
+from firmware_profiles.formats import WORDS
 from firmware_profiles.schema import BILLING_OBIS, Identity, Point, Profile
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError
@@ -24,7 +24,6 @@ from gridcore.errors import EncodingError
 UNANSWERED_MAX = 2
 """So many requests without an answer before the first one that has one: the meter is out of reach."""
 _PROBE_LIMIT_WH = 1_000_000
-_ONE = parse_scale("1/1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ async def _read(
 
 def _judged(point: Point, words: Sequence[int], latency_ms: float) -> ProbedPoint:
     try:
-        value = decode_point(words, point).value
+        value = decode_point(words, point)
     except EncodingError as error:
         return _failed(point, "undecodable", str(error), latency_ms, words)
     if value is None:
@@ -214,7 +213,7 @@ async def _probe_identity(line: ModbusLine, unit_id: int, item: Identity, profil
     value: Fraction | None = None
     try:
         words = await _read(line, unit_id, item.function_code, item.address, WORDS[item.type], profile)
-        value = decode_words(words, item.type, item.order, _ONE).value
+        value = decode_register(words, item.type, item.order, "1/1")
         verdict = "ok" if value in item.expect else "mismatch"
         detail = "" if verdict == "ok" else f"expected {' or '.join(str(known) for known in item.expect)}"
     except DeviceRefusedError as error:

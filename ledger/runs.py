@@ -41,6 +41,11 @@ class SettledRows:
         return is_estimated
 
     @property
+    def estimated(self) -> int:
+        """How many these are."""
+        return int(np.count_nonzero(self.is_estimated))
+
+    @property
     def positions(self) -> Positions:
         """Energy and money, as statements read them."""
         return Positions(*(self.columns[name] for name in Positions._fields))

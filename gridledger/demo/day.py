@@ -16,12 +16,11 @@ from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo import rules
 from gridledger.demo.dropped import Dropped
-from ledger.client import Answer, Client, NodeUnreachable
+from ledger.client import WAIT_S_MAX, Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 
 VALID_S: Final = 86_400
-POLL_S: Final = 0.02
 RETRY_PAUSE_S: Final = 0.1
 CLOCKS_KNOW_S: Final = 0.1
 """So long after a step of the clock every agent has heard of it."""
@@ -59,6 +58,8 @@ class Day:
         self._show = show
         self._dropped = dropped
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
+        self._height = 0
+        """Of the newest block that decided something of ours."""
 
     async def run(self, progress: Callable[[int], None]) -> None:
         """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
@@ -67,10 +68,10 @@ class Day:
         try:
             for index, boundary_s in enumerate(world.boundary_s.tolist()):
                 if index < world.slots:
-                    wires = await signing
+                    await self._submit(await signing)
                     if index + 1 < world.slots:
+                        # while meters are read: while the node checks signatures it needs every processor
                         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
-                    await self._submit(wires)
                 await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
                 if self._dropped.ppm:
                     # agents go on asking broken meters until they know that time has moved: only then may these show more
@@ -119,6 +120,7 @@ class Day:
         while left:
             answers = await patiently(partial(self._client.submit, left))
             check_answers(answers)
+            self._height = max(self._height, *(answer.height or 0 for answer in answers))
             left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in SETTLED]
             if left and clock() > give_up:
                 raise StandstillError(f"the node has refused transactions for {PATIENCE_S:.0f} s")
@@ -128,18 +130,22 @@ class Day:
     async def _readings_decided(self, boundary_s: int) -> None:
         """Wait until the ledger has every meter's registers of a boundary that are not lost."""
         for area in self._world.areas:
+            own = [meter.meter for meter in self._world.meters if meter.area == area]
+            shown = sum(not self._dropped.is_dropped(boundary_s, meter) for meter in own)
+            committed, height = 0, self._height
             try:
                 async with asyncio.timeout(PATIENCE_S):
-                    while not await patiently(partial(self._is_covered, area, boundary_s)):  # noqa: ASYNC110 - another process
-                        await asyncio.sleep(POLL_S)
+                    while committed < shown:
+                        height = await self._next_block(height)
+                        coverage = partial(self._client.query, f"areas/{area}/coverage", boundary_s=boundary_s)
+                        committed = (await patiently(coverage))["committed"]
             except TimeoutError:
                 raise StandstillError(f"no readings of boundary {boundary_s} in area {area}") from None
 
-    async def _is_covered(self, area: str, boundary_s: int) -> bool:
-        coverage = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
-        own = (meter.meter for meter in self._world.meters if meter.area == area)
-        lost = sum(self._dropped.is_dropped(boundary_s, meter) for meter in own)
-        return bool(coverage["committed"] == coverage["expected"] - lost)
+    async def _next_block(self, height: int) -> int:
+        """The newest block's height as soon as it is above ``height``, or as it is after a while."""
+        changes = partial(self._client.query, "changes", after_height=height, wait_s=WAIT_S_MAX)
+        return int((await patiently(changes))["height"])
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

@@ -112,11 +112,12 @@ async def instruments_of(
 ) -> AsyncIterator[Instruments]:
     """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files."""
     placed = place_devices(world) if broker is not None else ()
+    profiles = {profile: load_profile(profile) for profile in {meter.profile for meter in world.meters}}
     async with AsyncExitStack() as stack:
         areas = []
         for number, area in enumerate(world.areas, 1):
             rows = tuple(row for row, meter in enumerate(world.meters) if meter.area == area)
-            meters = assign_lines([(world.meters[row].meter, load_profile(world.meters[row].profile)) for row in rows])
+            meters = assign_lines([(world.meters[row].meter, profiles[world.meters[row].profile]) for row in rows])
             fleet = MeterFleet(meters)
             stack.push_async_callback(fleet.close)
             endpoints = await fleet.start(HOST)

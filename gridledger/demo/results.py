@@ -111,8 +111,9 @@ async def fetch_tables(client: Client, world: World) -> Tables:
         said: dict[str, RunSums] = defaultdict(RunSums)
         tables.measured_slots.add(slot_start_s)
         for area in world.areas:
-            await _fetch_market(client, tables, area, slot_start_s)
-            await _fetch_runs(client, tables, said, area, slot_start_s)
+            runs = await _fetch_runs(client, tables, said, area, slot_start_s)
+            gate_price_micro_per_kwh = runs[0]["result"]["price_micro_per_kwh"]
+            await _fetch_orders(client, tables, area, slot_start_s, gate_price_micro_per_kwh)
         for run, sums in said.items():
             tables.postings += sums.postings(slot_start_s, run)
             tables.statements += sums.statements(slot_start_s, run)
@@ -134,8 +135,9 @@ def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> RegisterRow:
     )
 
 
-async def _fetch_market(client: Client, tables: Tables, area: str, slot_start_s: int) -> None:
-    clearing = await _query(client, f"areas/{area}/slots/{slot_start_s}/clearing")
+async def _fetch_orders(
+    client: Client, tables: Tables, area: str, slot_start_s: int, gate_price_micro_per_kwh: int
+) -> None:
     answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/orders")
     for order in answer["orders"]:
         row = OrderRow(
@@ -148,18 +150,17 @@ async def _fetch_market(client: Client, tables: Tables, area: str, slot_start_s:
         )
         tables.orders.append(row)
         if order["filled_wh"]:
-            fill = FillRow(slot_start_s, row.order, order["filled_wh"], clearing["price_micro_per_kwh"])
-            tables.fills.append(fill)
+            tables.fills.append(FillRow(slot_start_s, row.order, order["filled_wh"], gate_price_micro_per_kwh))
 
 
-async def _fetch_runs(client: Client, tables: Tables, said: dict[str, RunSums], area: str, slot_start_s: int) -> None:
-    """What the runs of a slot say of an area, each less what the one before it said."""
-    where = f"areas/{area}/slots/{slot_start_s}"
-    runs = (await _query(client, f"{where}/runs"))["runs"]
+async def _fetch_runs(
+    client: Client, tables: Tables, said: dict[str, RunSums], area: str, slot_start_s: int
+) -> Sequence[Any]:
+    """What the node says of the runs of an area's slot, in their order; into ``said`` what each says less the one before it."""
+    runs = await _runs_of(client, f"areas/{area}/slots/{slot_start_s}")
     before = RunSums()
     for run in runs:
-        answer = await _query(client, f"{where}/run", run=run["run"])
-        now = read_run(answer)
+        now = read_run(run)
         said[run["run"]].add(now.less(before))
         before = now
     tables.corrections += len(runs) - 1
@@ -167,9 +168,19 @@ async def _fetch_runs(client: Client, tables: Tables, said: dict[str, RunSums], 
     tables.estimated += runs[-1]["estimated"]
     if runs[0]["estimated"]:
         tables.measured_slots.discard(slot_start_s)
-    for party in answer["parties"]:
+    for party in runs[-1]["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]
         tables.supplier_charge_nano[party["party"]] += max(0, party["supplier_only_nano"])
+    return runs
+
+
+async def _runs_of(client: Client, slot: str) -> Sequence[Any]:
+    """The answers about each run of a slot, the last one at the end; most slots have the first alone."""
+    last = await _query(client, f"{slot}/run")
+    if last["run"] == INITIAL:
+        return [last]
+    listed = (await _query(client, f"{slot}/runs"))["runs"]
+    return [*[await _query(client, f"{slot}/run", run=run["run"]) for run in listed[:-1]], last]
 
 
 def sort_key(row: Row) -> tuple[tuple[int, int | bytes], ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -22,11 +21,11 @@ class BusyNode:
     def __init__(self, *, is_away: bool) -> None:
         self.is_away = is_away
 
-    async def submit(self, wires: Sequence[bytes]) -> list[Any]:
+    async def submit(self, wires: Sequence[bytes]) -> list[Answer]:
         if self.is_away:
             raise NodeUnreachable("nobody is there")
-        busy = SimpleNamespace(id=b"", code=Code.NODE_BUSY, name="NODE_BUSY", retry=True)
-        return [cast("Answer", busy) for _ in wires]
+        busy = Answer(id=b"", code=Code.NODE_BUSY, name="NODE_BUSY", retry=True, height=None, waiting_for=None)
+        return [busy for _ in wires]
 
 
 @pytest.mark.parametrize(("is_away", "words"), [(False, "has refused transactions"), (True, "nobody is there")])

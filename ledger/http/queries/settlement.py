@@ -31,7 +31,8 @@ from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows, r
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
-    """A settlement run: its leaf and the area's part in it, and of one page of settling rows totals, statement lines and postings.
+    """A settlement run: its leaf and the area's part in it, and of one page of settling rows how many are estimated, totals,
+    statement lines and postings.
 
     Counter-accounts in ``postings`` sum up the page; of one party there are its own lines and no postings of others.
     """
@@ -40,7 +41,7 @@ def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_nam
     own, following = settling_page(area, party, start)
     rows, billed = load_rows(view.reader, leaf, own), area.billed(own)
     lines = lines_of(view.reader, view.contracts, area, leaf, rows)
-    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": leaf.run}
+    answer: Json = {"area": area.id, "slot_start_s": slot_start_s, "run": leaf.run, "estimated": rows.estimated}
     if scope.reads_all:
         answer["result"] = {**plain(RUN.encode(leaf)), **_area_result(view, area, leaf)}
     answer["parties"] = [total._asdict() for total in view.statements.slot_totals(rows.positions, billed)]
@@ -66,7 +67,7 @@ def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run
     return {
         "run": run_name,
         "rows": len(own),
-        "estimated": int(np.count_nonzero(rows.is_estimated)),
+        "estimated": rows.estimated,
         "pays_nano": sum(rows.columns["pays_nano"].tolist()),
     }
 

@@ -140,13 +140,16 @@ def test_float_register_is_out_of_range_where_its_step_exceeds_half_the_resoluti
 
 
 def test_step_of_exactly_half_the_resolution_is_in_range() -> None:
-    assert nearest_multiple(Fraction(20), Fraction(5), 10) == 20
-    with pytest.raises(EncodingError):
-        nearest_multiple(Fraction(20), Fraction(5) + Fraction(1, 10**9), 10)
+    giga = 10**9
+    assert nearest_multiple(20 * giga, 5 * giga, giga, 10) == 20
+    with pytest.raises(
+        EncodingError, match="a float near 20 Wh has a step of 5000000001/1000000000 Wh: too coarse for 10 Wh"
+    ):
+        nearest_multiple(20 * giga, 5 * giga + 1, giga, 10)
 
 
 def test_nearest_multiple_takes_the_upper_one_half_way() -> None:
-    values = [nearest_multiple(Fraction(value), Fraction(1, 1000), 10) for value in ("14.9", "15", "15.1", "0", "4.99")]
+    values = [nearest_multiple(hundredths, 1, 100, 10) for hundredths in (1490, 1500, 1510, 0, 499)]
     assert values == [10, 20, 20, 0, 0]
 
 
@@ -154,11 +157,11 @@ def test_nearest_multiple_takes_the_upper_one_half_way() -> None:
     "bits", [0x0000_0000, 0x0000_0001, 0x007F_FFFF, 0x0080_0000, 0x3F80_0000, 0x4780_0000, 0x7F7F_FFFF]
 )
 def test_step_is_the_distance_to_the_next_float(bits: int) -> None:
-    decoded = decode_words((bits >> 16, bits & 0xFFFF), "f32", "ABCD", Fraction(1))
+    decoded = decode_words((bits >> 16, bits & 0xFFFF), "f32", "ABCD")
     following = bits + 1 if bits < 0x7F7F_FFFF else bits - 1
     (number,) = struct.unpack(">f", bits.to_bytes(4, "big"))
     (neighbour,) = struct.unpack(">f", following.to_bytes(4, "big"))
-    assert decoded.step == abs(Fraction(neighbour) - Fraction(number))
+    assert Fraction(2) ** decoded.power == abs(Fraction(neighbour) - Fraction(number))
 
 
 def test_integer_register_is_the_floor_in_wh() -> None:

@@ -162,7 +162,7 @@ async def test_figures_of_a_settled_slot(tmp_path: Path) -> None:
         ]
         run = await client.query(f"{SLOT}/run")
         assert sum(entry["debit_nano"] - entry["credit_nano"] for entry in run["postings"]) == 0
-        assert (run["result"]["points"], run["result"]["volume_wh"]) == (3, 300)
+        assert (run["result"]["points"], run["result"]["volume_wh"], run["estimated"]) == (3, 300, 0)
         assert {line["party"] for line in run["lines"]} == {"p-1", "p-2", "l-1"}
         gateway = await client.query("gateways/gw-1")
         assert (gateway["epoch"], gateway["counter"], gateway["last_boundary_s"]) == (1, 2, FIRST_S + SLOT_S)
