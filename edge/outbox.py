@@ -145,7 +145,6 @@ class Outbox:
         check_owner(path, state.progress, gateway=gateway, chain=chain)
         try:
             connection = _connect(path, "rw")
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error as error:
             raise OutboxDamagedError(
@@ -324,6 +323,8 @@ def create_outbox(path: Path, progress: Progress, batches: Sequence[QueuedBatch]
                 _insert(connection, item)
             _save(connection, progress)
             connection.execute("COMMIT")
+            # Here, not when it is opened first: a kill in that moment would leave a journal that no reader can put back.
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
         made.chmod(0o600)
         made.replace(path)
         sync_folder(path.parent)

@@ -167,6 +167,14 @@ def test_second_agent_on_one_outbox_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_opening_a_new_outbox_writes_nothing_that_a_kill_could_leave_half_done(tmp_path: Path) -> None:
+    create_outbox(tmp_path / "o", Progress(GATEWAY, CHAIN, 1))
+    made = (tmp_path / "o").read_bytes()
+    outbox = reopened(tmp_path / "o")
+    assert (tmp_path / "o").read_bytes() == made
+    outbox.close()
+
+
 def test_outbox_kept_aside_can_be_read_on(tmp_path: Path) -> None:
     path = tmp_path / "o"
     new_outbox(path, 3).close()
