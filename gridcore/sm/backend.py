@@ -24,7 +24,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """``libcrypto``, ``python`` or ``gmssl``."""
+        """One of ``gridcore.sm.BACKEND_NAMES``."""
         ...
 
     @property

@@ -18,16 +18,13 @@ from gridcore.errors import EncodingError
 from gridcore.public_key import PUBLIC_KEY_BYTES
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache, SmBackendError
-from gridcore.sm.curve import DISTINGUISHING_ID
+from gridcore.sm.curve import DISTINGUISHING_ID, PUBLIC_KEY_INFO_PREFIX
 
 LIBRARY_VARIABLE: Final = "GRIDLEDGER_LIBCRYPTO"
 """Environment variable with the path of another libcrypto (for example Tongsuo's)."""
 
 SIGNING_ID_BYTES_MAX: Final = 8190
 """OpenSSL refuses the standard's longest ID, one byte more; verification with that one is done by our own arithmetic."""
-
-_SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
-"""SubjectPublicKeyInfo up to the 65-byte point: id-ecPublicKey on the curve 1.2.156.10197.1.301 (RFC 5480)."""
 
 _PKCS8_PREFIX = bytes.fromhex("3041020100301306072a8648ce3d020106082a811ccf5501822d042730250201010420")
 """PrivateKeyInfo up to the 32-byte scalar, without a public key: the library derives that (RFC 5208, RFC 5915)."""
@@ -102,6 +99,8 @@ class LibcryptoBackend:
         key = self._keys.get(public_key, self._open_public_key)
         if key is None:
             return False
+        if not distinguishing_id:
+            return self._second_opinion(public_key, message, signature, distinguishing_id)
         der = curve.der_of(*values)
         context, key_context = self._start(key, distinguishing_id, self._lib.EVP_DigestVerifyInit)
         try:
@@ -116,10 +115,11 @@ class LibcryptoBackend:
         return self._second_opinion(public_key, message, signature, distinguishing_id)
 
     def _second_opinion(self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes) -> bool:
-        """Decide by our own arithmetic where the library reports an error instead of a verdict.
+        """Decide by our own arithmetic where the library reports an error instead of a verdict, or another library would differ.
 
         Well-formed input leads here when s*G + t*Q is the point at infinity, when the ID has 8,191 bytes (one more than
-        OpenSSL takes) or when memory ran out. These must not look alike: every node has to reach the same verdict.
+        OpenSSL takes), when it is empty (Tongsuo then takes the standard's) or when memory ran out. These must not look
+        alike: every node has to reach the same verdict.
         """
         from gridcore.sm.pure import PythonBackend
 
@@ -131,12 +131,15 @@ class LibcryptoBackend:
         key = self._parse(_PKCS8_PREFIX + scalar, self._lib.d2i_AutoPrivateKey)
         if key is None:
             raise SmBackendError(f"{self.version} does not load an SM2 private key (built without SM2?)")
-        buffer = ctypes.create_string_buffer(len(_SPKI_PREFIX) + PUBLIC_KEY_BYTES)
+        buffer = ctypes.create_string_buffer(len(PUBLIC_KEY_INFO_PREFIX) + PUBLIC_KEY_BYTES)
         length: int = self._lib.i2d_PUBKEY(key.pointer, None)
         if length == len(buffer):
             self._lib.i2d_PUBKEY(key.pointer, ctypes.byref(c_void_p(ctypes.addressof(buffer))))
-        public_key = buffer.raw[len(_SPKI_PREFIX) :]
-        if buffer.raw[: len(_SPKI_PREFIX)] != _SPKI_PREFIX or curve.parse_public_key(public_key) is None:
+        public_key = buffer.raw[len(PUBLIC_KEY_INFO_PREFIX) :]
+        if (
+            buffer.raw[: len(PUBLIC_KEY_INFO_PREFIX)] != PUBLIC_KEY_INFO_PREFIX
+            or curve.parse_public_key(public_key) is None
+        ):
             self._lib.ERR_clear_error()
             raise SmBackendError(f"{self.version} does not derive an SM2 public key")
         return public_key, key
@@ -145,8 +148,8 @@ class LibcryptoBackend:
         """As ``Backend.sign``; the nonce comes from the library's generator."""
         curve.check_bytes(message, "message")
         curve.check_bytes(distinguishing_id, "distinguishing ID")
-        if len(distinguishing_id) > SIGNING_ID_BYTES_MAX:
-            raise EncodingError(f"libcrypto signs with a distinguishing ID of at most {SIGNING_ID_BYTES_MAX} bytes")
+        if not 1 <= len(distinguishing_id) <= SIGNING_ID_BYTES_MAX:
+            raise EncodingError(f"libcrypto signs with a distinguishing ID of 1 to {SIGNING_ID_BYTES_MAX} bytes")
         context, key_context = self._start(handle, distinguishing_id, self._lib.EVP_DigestSignInit)
         try:
             buffer = ctypes.create_string_buffer(_SIGNATURE_BYTES_MAX)
@@ -164,7 +167,7 @@ class LibcryptoBackend:
     def _open_public_key(self, public_key: bytes) -> _Key | None:
         if curve.parse_public_key(public_key) is None:
             return None
-        key = self._parse(_SPKI_PREFIX + public_key, self._lib.d2i_PUBKEY)
+        key = self._parse(PUBLIC_KEY_INFO_PREFIX + public_key, self._lib.d2i_PUBKEY)
         if key is None:
             raise SmBackendError(f"{self.version} does not load an SM2 public key (built without SM2?)")
         return key

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Final
 
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.sm.backend import Backend, SmBackendError, check_known_answers
+from gridcore.sm.libgmssl import LIBRARY_VARIABLE as LIBGMSSL_VARIABLE
 
-BACKEND_NAMES: Final = ("libcrypto", "python", "gmssl")
-"""libcrypto signs and verifies by default; python verifies where it is missing; gmssl only cross-checks."""
+BACKEND_NAMES: Final = ("libcrypto", "python", "gmssl", *(("libgmssl",) if LIBGMSSL_VARIABLE in os.environ else ()))
+"""libcrypto signs and verifies by default; python verifies where it is missing; gmssl only cross-checks; libgmssl verifies
+where the environment names it.
+"""
 
 
 @functools.cache
@@ -25,6 +29,10 @@ def load_backend(name: str) -> Backend:
         from gridcore.sm.pure import PythonBackend
 
         backend = PythonBackend()
+    elif name == "libgmssl":
+        from gridcore.sm.libgmssl import LibgmsslBackend
+
+        backend = LibgmsslBackend()
     elif name == "gmssl":
         from gridcore.sm.gmssl_check import GmsslBackend
 
@@ -37,8 +45,15 @@ def load_backend(name: str) -> Backend:
 
 @functools.cache
 def verifying_backend() -> Backend:
-    """libcrypto, or plain Python with a warning in the log: both give the same verdicts, one is slower."""
+    """Libgmssl where the environment names it, else libcrypto, or plain Python with a warning in the log.
+
+    All give the same verdicts. SmBackendError where the library that the operator named is of no use.
+    """
     log = get_logger(__name__)
+    if LIBGMSSL_VARIABLE in os.environ:
+        backend = load_backend("libgmssl")
+        log.info("sm2_backend_chosen", backend=backend.name, version=backend.version)
+        return backend
     try:
         backend = load_backend("libcrypto")
     except SmBackendError as error:

@@ -106,14 +106,17 @@ def examine_python(version: tuple[int, ...]) -> Finding:
 
 def examine_sm2() -> Finding:
     """SM2 in the system's libcrypto, found by the backend's own known-answer tests; pure Python stands in."""
-    from gridcore.sm import load_backend
+    from gridcore.sm import load_backend, verifying_backend
+    from gridcore.sm.libgmssl import LIBRARY_VARIABLE
 
     try:
         load_backend("libcrypto")
     except Exception as error:  # noqa: BLE001 - any failure to load means: not here
         load_backend("python")
         return Finding("sm2", "missing", f"libcrypto: {error}; pure Python stands in", "install OpenSSL 3.0 or later")
-    return Finding("sm2", "ok", "libcrypto")
+    if LIBRARY_VARIABLE in os.environ:
+        return Finding("sm2", "ok", f"libcrypto signs, libgmssl verifies ({verifying_backend().version})")
+    return Finding("sm2", "ok", load_backend("libcrypto").version)
 
 
 def examine_sm3() -> Finding:

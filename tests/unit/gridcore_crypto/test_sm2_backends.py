@@ -14,14 +14,15 @@ import structlog
 from gridcore import sm
 from gridcore.errors import UsageError
 from gridcore.sm import backend as backend_module
-from gridcore.sm import gmssl_check, libcrypto, registry
+from gridcore.sm import gmssl_check, libcrypto, libgmssl, registry
 from gridcore.sm.backend import KeyCache, check_known_answers
 from gridcore.sm.curve import DISTINGUISHING_ID
 
 
 @pytest.fixture
-def fresh_registry() -> Iterator[None]:
-    """The choice of backends forgotten before and after the test."""
+def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The choice of backends forgotten before and after the test, and made without the operator's libgmssl."""
+    monkeypatch.delenv(libgmssl.LIBRARY_VARIABLE, raising=False)
     registry.load_backend.cache_clear()
     registry.verifying_backend.cache_clear()
     yield
@@ -78,7 +79,7 @@ def test_trap_12_every_backend_passes_its_known_answers_and_names_its_version(na
     check_known_answers(loaded)
     assert loaded.name == name
     assert any(character.isdigit() for character in loaded.version)
-    assert loaded.can_sign is (name != "gmssl")
+    assert loaded.can_sign is (name in ("libcrypto", "python"))
     assert sm.load_backend(name) is loaded
 
 
@@ -119,6 +120,20 @@ def test_a_library_that_is_no_libcrypto_is_named(fresh_registry: None, monkeypat
 def test_a_libcrypto_named_by_path_is_used(fresh_registry: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(libcrypto.LIBRARY_VARIABLE, "libcrypto.so.3")
     assert sm.load_backend("libcrypto").can_sign
+
+
+def test_a_libgmssl_that_is_named_and_not_there_stops_verification(
+    fresh_registry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(libgmssl.LIBRARY_VARIABLE, "libgmssl-that-is-not-there.so")
+    with pytest.raises(sm.SmBackendError, match=r"GRIDLEDGER_LIBGMSSL=libgmssl-that-is-not-there\.so: no libgmssl"):
+        registry.verifying_backend()
+
+
+def test_a_library_that_is_no_libgmssl_is_named(fresh_registry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(libgmssl.LIBRARY_VARIABLE, "libc.so.6")
+    with pytest.raises(sm.SmBackendError, match=r"libc\.so\.6"):
+        sm.load_backend("libgmssl")
 
 
 def test_a_libcrypto_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
