@@ -24,9 +24,6 @@ DISTINGUISHING_ID: Final = b"1234567812345678"
 DISTINGUISHING_ID_BYTES_MAX: Final = 8191
 """The length stands in bits in two bytes."""
 
-PUBLIC_KEY_INFO_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
-"""SubjectPublicKeyInfo up to the 65-byte point: id-ecPublicKey on the curve 1.2.156.10197.1.301 (RFC 5480)."""
-
 SCALAR_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA256, SM3, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from gridcore import der
 from gridcore.errors import EncodingError, GridError
-from gridcore.sm import der
 from gridcore.sm.curve import SCALAR_BYTES
 from gridcore.sm.keys import SigningKey
 

@@ -15,10 +15,10 @@ from ctypes import POINTER, c_char_p, c_int, c_long, c_size_t, c_ulong, c_void_p
 from typing import Any, Final
 
 from gridcore.errors import EncodingError
-from gridcore.public_key import PUBLIC_KEY_BYTES
+from gridcore.public_key import PUBLIC_KEY_BYTES, PUBLIC_KEY_INFO_PREFIX
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache, SmBackendError
-from gridcore.sm.curve import DISTINGUISHING_ID, PUBLIC_KEY_INFO_PREFIX
+from gridcore.sm.curve import DISTINGUISHING_ID
 
 LIBRARY_VARIABLE: Final = "GRIDLEDGER_LIBCRYPTO"
 """Environment variable with the path of another libcrypto (for example Tongsuo's)."""

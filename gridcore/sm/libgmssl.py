@@ -12,9 +12,10 @@ import os
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t
 from typing import Any, Final, NoReturn
 
+from gridcore.public_key import PUBLIC_KEY_INFO_PREFIX
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache, SmBackendError
-from gridcore.sm.curve import DISTINGUISHING_ID, PUBLIC_KEY_INFO_PREFIX
+from gridcore.sm.curve import DISTINGUISHING_ID
 from gridcore.sm.pure import PythonBackend
 from gridcore.sm3 import sm3
 

@@ -31,11 +31,13 @@ from gridcore.observations import decode_observations
 from gridcore.registry.entities import entity_of
 from gridcore.registry.row import decode_row
 from gridcore.serving.problems import Problem
+from gridcore.sm import SigningKey
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import ROWS_MAX, PlacedOrder
 from gridcore.transactions.readings import split_attachment
 from gridcore.transactions.registry_register import AttachedRows, decode_attached_rows
 from gridcore.verify import Examination, Halt, Trust, check_book, decode_trust, read_bundle, verify_bundle
+from gridcore.x509 import Subject, decode_certificate, issue
 from gridevidence.view import decode_bundle
 from gridledger.founding.config import FoundingConfig
 from gridledger.serving import ServeConfig
@@ -253,6 +255,11 @@ def _orders() -> list[bytes]:
     return [b"\0\2" + _attachment(TWO_AREAS.sender().order_batch("util", "a-1", FIRST_S, rows))]
 
 
+def _certificates() -> list[bytes]:
+    subject = Subject("ca", SigningKey.from_scalar(bytes(31) + b"\7").public_key, 0, 2**33, is_authority=True)
+    return [issue(1, b"", subject, lambda _: bytes(range(1, 65)))]
+
+
 def _rows() -> list[bytes]:
     """A key, and one row of every entity that a genesis has."""
     by_kind = {decode_row(row).key.partition("/")[0]: row for row in TWO_AREAS.genesis.registry}
@@ -298,6 +305,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "receipt": Decoder(_read_receipt, (EncodingError,), list),
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
     "orders": Decoder(_read_orders, (EncodingError,), _orders),
+    "certificate": Decoder(decode_certificate, (EncodingError,), _certificates),
     "registry_rows": Decoder(_read_rows, (EncodingError,), _rows),
     "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
     "block": Decoder(

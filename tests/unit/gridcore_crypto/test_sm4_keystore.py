@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from gridcore import der
 from gridcore.errors import EncodingError, InvariantError
-from gridcore.sm import SigningKey, der, keystore, sm4
+from gridcore.sm import SigningKey, keystore, sm4
 from gridcore.sm.keystore import KeystoreError, decode_private_key, encode_private_key
 
 KEY = SigningKey.from_scalar(bytes.fromhex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8"))

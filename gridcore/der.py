@@ -1,4 +1,4 @@
-"""As much DER (ITU-T X.690) as a keystore needs: definite lengths, minimal forms, nothing tolerated."""
+"""As much DER (ITU-T X.690) as keystores and certificates need: definite lengths, minimal forms, nothing tolerated."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from typing import Final
 
 from gridcore.errors import EncodingError, require
 
+BOOLEAN: Final = 0x01
 INTEGER: Final = 0x02
 BIT_STRING: Final = 0x03
 OCTET_STRING: Final = 0x04
 NULL: Final = 0x05
 OBJECT_IDENTIFIER: Final = 0x06
+UTF8_STRING: Final = 0x0C
+PRINTABLE_STRING: Final = 0x13
+UTC_TIME: Final = 0x17
+GENERALIZED_TIME: Final = 0x18
 SEQUENCE: Final = 0x30
+SET: Final = 0x31
 CONTEXT_0: Final = 0xA0
 CONTEXT_1: Final = 0xA1
+CONTEXT_3: Final = 0xA3
 
 LENGTH_MAX: Final = 0xFFFF
-"""Longest content written or read: a keystore has a few hundred bytes."""
+"""Longest content written or read: a keystore or a certificate has a few hundred bytes."""
 
 
 def encode(tag: int, *parts: bytes) -> bytes:
@@ -82,6 +89,12 @@ class Reader:
             raise EncodingError(f"the DER element at offset {start} runs past the end")
         self._offset = content + length
         return data[content : self._offset]
+
+    def read_whole(self, tag: int) -> bytes:
+        """The next element with its tag and length; it must have ``tag``."""
+        start = self._offset
+        self.read(tag)
+        return self._data[start : self._offset]
 
     def read_sequence(self) -> Reader:
         """A reader over the next SEQUENCE."""
