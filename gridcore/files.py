@@ -50,6 +50,21 @@ def save_new(path: Path, data: bytes) -> None:
         raise UsageError(f"{path}: cannot be written ({_reason(error)}); check the disk") from None
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Put ``data`` in place of a file, or make it, of mode 0600: whole and for good, or the old one stays. UsageError where it cannot be."""
+    made = path.with_name(f"{path.name}.new")
+    try:
+        made.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{made}: cannot be removed ({_reason(error)}); check the folder") from None
+    save_new(made, data)
+    try:
+        made.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({_reason(error)}); check the folder") from None
+
+
 def make_private(path: Path) -> None:
     """Make ``path`` an empty file of mode 0600 where there is none; one that is there is not opened. OSError when it cannot be.
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "serve the pages, and keep their users",
     "evidence": "export the proof of a bill line as a bundle",
     "verify": "check a bundle offline against a trust root",
+    "light": "follow the certificates of nodes without trusting them",
     "vectors": "run conformance cases from a folder",
     "bench": "list or run benchmarks",
     "config": "check or show a configuration file",

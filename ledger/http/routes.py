@@ -9,7 +9,7 @@ from ledger.client import API
 from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
-from ledger.http.queries import areas, audit, blocks, credit, market, metering, registry, settlement
+from ledger.http.queries import areas, audit, blocks, credit, headers, market, metering, registry, settlement
 from ledger.http.route import Route, Service
 
 
@@ -22,6 +22,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
     Service(rule=f"{API}/openapi.json", summary="This document.", serve=describe),
     *blocks.ROUTES,
+    *headers.ROUTES,
     *audit.ROUTES,
     *metering.ROUTES,
     *areas.ROUTES,

@@ -384,8 +384,7 @@ class LedgerReader:
         if decision is None:
             return None
         height, entry = decision.height, self.result_of(transaction_id, decision)
-        with self._lock:
-            certified = self._db.find_certified(height)
+        certified = self.covering_height(height)
         if certified is None:
             raise NotCertifiedError(f"block {height} has decided this transaction, and is not certified yet")
         return Receipt(
@@ -394,10 +393,16 @@ class LedgerReader:
             digest=entry.digest,
             code=entry.code,
             path=tuple(self.data_path(height, decision.position)),
-            certified=None if certified == height else self._later_header(height, certified),
+            certified=None if certified == height else self.later_header(height, certified),
         ).encode()
 
-    def _later_header(self, height: int, later: int) -> LaterHeader:
+    def covering_height(self, height: int) -> int | None:
+        """The height of the header whose certificate covers that of ``height``: its own, or the first later one; None while there is none."""
+        with self._lock:
+            return self._db.find_certified(height)
+
+    def later_header(self, height: int, later: int) -> LaterHeader:
+        """A later header, with the path that shows the header of ``height`` in its history."""
         return LaterHeader(self.header(later), tuple(self.history_path(height, later)))
 
     def _block_tree(self, height: int) -> _BlockTree:

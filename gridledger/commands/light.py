@@ -1,0 +1,94 @@
+"""``gridledger light``: follow the certificates of nodes without trusting them, and check files by what was learned."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridcore.errors import UsageError
+from gridledger.commands import print_progress, print_result, whole_number
+
+if TYPE_CHECKING:
+    from gridledger.light.following import Followed
+
+EXAMPLE = (
+    "gridledger light follow --url https://node-a:7070 --url https://node-b:7070 --trust trust.json --state light.state"
+)
+FILE_BYTES_MAX = 1 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``follow`` and ``check``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    follow = actions.add_parser(
+        "follow", help="follow certificates from a trust root on; ends with 1 where two histories show"
+    )
+    follow.add_argument("--url", action="append", required=True, metavar="URL", help="a node; several are compared")
+    follow.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON) to begin with")
+    follow.add_argument("--state", type=Path, required=True, metavar="FILE", help="what was learned; made where absent")
+    follow.add_argument("--once", action="store_true", help="end when nothing newer is shown")
+    follow.add_argument(
+        "--every", type=whole_number(1, 86_400), default=10, metavar="S", help="seconds between two rounds (10)"
+    )
+    check = actions.add_parser("check", help="check a bundle, receipt, state proof, header or fork")
+    check.add_argument("file", type=Path, metavar="FILE", help="what to check")
+    check.add_argument("--state", type=Path, required=True, metavar="FILE", help="what 'light follow' keeps")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. ``follow``: 0 after --once, 1 for a fork or where no node could be followed; ``check``: 0, 1, 3 as ``verify``."""
+    return _follow(args) if args.action == "follow" else _check(args)
+
+
+def _follow(args: argparse.Namespace) -> int:
+    from gridledger.light.following import follow_on, open_state
+
+    said: dict[str, str] = {}
+    newest: list[Followed] = []
+
+    def tell(followed: Followed) -> bool:
+        for url, line in followed.faults.items():
+            if said.get(url) != line:
+                print(line, file=sys.stderr, flush=True)
+        said.clear()
+        said.update(followed.faults)
+        newest[:] = [followed]
+        print_progress(f"certified up to height {followed.state.trusted.height}")
+        return bool(args.once)
+
+    state = open_state(args.state, args.trust)
+    asyncio.run(follow_on(args.url, state, args.state, every_s=args.every, tell=tell))
+    print_progress("")
+    (followed,) = newest
+    trusted = followed.state.trusted
+    result = {
+        "chain": trusted.chain,
+        "height": trusted.height,
+        "header_digest": trusted.digest.hex(),
+        "signers": len(trusted.sets[-1].signers),
+        "faults": followed.faults,
+    }
+    words = f"certified up to height {trusted.height}, header {trusted.digest.hex()}"
+    print_result(args, result, f"chain {trusted.chain}: {words}")
+    return 1 if len(followed.faults) == len(args.url) else 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from gridcore import verify
+    from gridcore.files import read_bounded
+    from gridcore.light.state import load_state
+    from gridledger.light.checking import check_bytes
+    from gridledger.light.following import keep_fork
+
+    state = load_state(args.state)
+    if state is None:
+        raise UsageError(f"--state {args.state}: is not there; 'gridledger light follow' makes it")
+    checked = check_bytes(read_bounded(args.file, FILE_BYTES_MAX, "give a bundle, receipt or proof"), state)
+    reason = checked.reason if checked.fork is None else str(keep_fork(args.state, checked.fork))
+    result = {"answer": checked.answer, "what": checked.what, "reason": reason, "facts": checked.facts}
+    words = f"{args.file}: {checked.what or 'file'}: {checked.answer}" + (f": {reason}" if reason else "")
+    print_result(args, result, words)
+    return verify.EXIT_STATUS[checked.answer]

@@ -1,0 +1,88 @@
+"""Following the certificates of one or several nodes, and keeping what was learned and what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gridcore.errors import GridError, UsageError
+from gridcore.files import replace_file
+from gridcore.light.codec import encode_fork
+from gridcore.light.follow import ForkError, follow
+from gridcore.light.state import LightState, begin_with_trust, load_state, save_state
+from ledger.client import Client
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What one round came to. faults: one line a node of which something is wrong, by its URL."""
+
+    state: LightState
+    faults: dict[str, str]
+
+
+class ForkFoundError(GridError):
+    """A fork was found; the line names both headers and the file that holds them."""
+
+
+def open_state(path: Path, trust: Path | None) -> LightState:
+    """The state of the last run, else what a trust file says. UsageError where there is neither, or they are of different chains."""
+    kept = load_state(path)
+    if trust is None:
+        if kept is None:
+            raise UsageError(f"--state {path}: is not there yet; begin with --trust FILE, the trust root of the chain")
+        return kept
+    given = begin_with_trust(trust)
+    if kept is None:
+        return given
+    for name in ("chain", "genesis"):
+        if getattr(kept.trusted, name) != getattr(given.trusted, name):
+            raise UsageError(f"--state {path}: is of another {name} than {trust}; give each chain a file of its own")
+    return replace(kept, pins=given.pins)
+
+
+def fork_path(state: Path) -> Path:
+    """Where the evidence of a fork is kept: beside the state."""
+    return state.with_name(f"{state.name}.fork")
+
+
+def keep_fork(path: Path, fork: ForkError) -> ForkFoundError:
+    """Put both headers in a file beside the state, and the alarm that names it."""
+    evidence = fork_path(path)
+    replace_file(evidence, encode_fork(fork.ours, fork.theirs))
+    return ForkFoundError(f"{fork}; kept in {evidence}")
+
+
+async def follow_nodes(clients: Sequence[Client], state: LightState, path: Path) -> Followed:
+    """One round over all nodes; the state is on the disk after each one that led further. ForkFoundError where two histories show."""
+    faults: dict[str, str] = {}
+    for client in clients:
+        try:
+            trusted = await follow(client, state.trusted)
+        except ForkError as fork:
+            raise keep_fork(path, fork) from None
+        except GridError as error:
+            line = str(error)
+            faults[client.url] = line if line.startswith(client.url) else f"{client.url}: {line}"
+            continue
+        if trusted != state.trusted:
+            state = replace(state, trusted=trusted)
+            save_state(path, state)
+    return Followed(state, faults)
+
+
+async def follow_on(
+    urls: Sequence[str], state: LightState, path: Path, *, every_s: float, tell: Callable[[Followed], bool]
+) -> None:
+    """Round after round, ``every_s`` apart, until ``tell`` says that it was enough. Each node has a connection of its own."""
+    async with AsyncExitStack() as resources:
+        clients = [await resources.enter_async_context(Client(url, chain=state.trusted.chain)) for url in urls]
+        while True:
+            followed = await follow_nodes(clients, state, path)
+            state = followed.state
+            if tell(followed):
+                return
+            await asyncio.sleep(every_s)
