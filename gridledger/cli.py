@@ -26,6 +26,7 @@ COMMANDS = {
     "edge": "run or check the agent on a gateway",
     "registry": "show what is registered, and register what a file says",
     "certificate": "an organisation's certificate authority, and certificates of its signers' keys",
+    "sealed": "seal a file for named recipients, and open one",
     "metering": "approve a register that the rules set aside",
     "serve": "serve the pages, and keep their users",
     "evidence": "export the proof of a bill line as a bundle",

@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 from gridcore.errors import GridError
 from gridcore.sm import curve
 from gridcore.sm.backend import Backend
-from gridcore.sm.registry import signing_backend
+from gridcore.sm.registry import encrypting_backend, signing_backend
 
 
 class Signer(Protocol):
@@ -50,6 +50,10 @@ class SigningKey:
     def sign(self, message: bytes, distinguishing_id: bytes = curve.DISTINGUISHING_ID) -> bytes:
         """64 bytes r||s over ``message``; SM2 is randomised, so every call gives other bytes."""
         return self._backend.sign(self._handle, message, distinguishing_id)
+
+    def decrypt(self, ciphertext: bytes) -> bytes | None:
+        """What was encrypted for this key (GB/T 32918.4, DER); None where it was for another one, or was altered."""
+        return encrypting_backend().decrypt(encrypting_backend().open_key(self._scalar)[1], ciphertext)
 
     def reveal_scalar(self) -> bytes:
         """The 32 secret bytes, for a keystore that encrypts them at once."""

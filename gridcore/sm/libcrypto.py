@@ -29,8 +29,13 @@ SIGNING_ID_BYTES_MAX: Final = 8190
 _PKCS8_PREFIX = bytes.fromhex("3041020100301306072a8648ce3d020106082a811ccf5501822d042730250201010420")
 """PrivateKeyInfo up to the 32-byte scalar, without a public key: the library derives that (RFC 5208, RFC 5915)."""
 
+ENCRYPTED_BYTES_MAX: Final = 255
+"""As much as every SM2 library takes; what is longer is encrypted under a key of SM4, and that key here."""
+
 _VERSION_MIN = 0x30000000
 _SIGNATURE_BYTES_MAX = 80
+_CIPHERTEXT_MORE_BYTES = 128
+"""A point, a digest, and the DER around them."""
 
 _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "OpenSSL_version": (c_char_p, [c_int]),
@@ -52,6 +57,10 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "EVP_DigestSign": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
     "EVP_DigestVerifyInit": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
     "EVP_DigestVerify": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
+    "EVP_PKEY_encrypt_init": (c_int, [c_void_p]),
+    "EVP_PKEY_encrypt": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
+    "EVP_PKEY_decrypt_init": (c_int, [c_void_p]),
+    "EVP_PKEY_decrypt": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
 }
 
 
@@ -161,6 +170,43 @@ class LibcryptoBackend:
             self._lib.ERR_clear_error()
             raise SmBackendError(f"{self.version} could not sign")
         return curve.decode_der_signature(buffer.raw[: length.value])
+
+    def encrypt(self, public_key: bytes, plaintext: bytes) -> bytes:
+        """SM2 encryption (GB/T 32918.4) of 1 to 255 bytes, as DER (GM/T 0009). EncodingError for what is no public key, or another length."""
+        if not 1 <= len(plaintext) <= ENCRYPTED_BYTES_MAX:
+            raise EncodingError(f"SM2 encrypts 1 to {ENCRYPTED_BYTES_MAX} bytes here, not {len(plaintext)}")
+        key = self._keys.get(public_key, self._open_public_key)
+        if key is None:
+            raise EncodingError("an SM2 public key is 65 bytes 04||x||y, a point of the curve")
+        lib = self._lib
+        ciphertext = self._transform(key, lib.EVP_PKEY_encrypt_init, lib.EVP_PKEY_encrypt, plaintext)
+        if ciphertext is None:
+            raise SmBackendError(f"{self.version} could not encrypt")
+        return ciphertext
+
+    def decrypt(self, handle: _Key, ciphertext: bytes) -> bytes | None:
+        """What ``encrypt`` was given; None where it was for another key, or was altered."""
+        curve.check_bytes(ciphertext, "ciphertext")
+        lib = self._lib
+        return self._transform(handle, lib.EVP_PKEY_decrypt_init, lib.EVP_PKEY_decrypt, ciphertext)
+
+    def _transform(
+        self, key: _Key, init: Callable[..., int], transform: Callable[..., int], data: bytes
+    ) -> bytes | None:
+        context = self._lib.EVP_PKEY_CTX_new(key.pointer, None)
+        try:
+            buffer = ctypes.create_string_buffer(len(data) + _CIPHERTEXT_MORE_BYTES)
+            length = c_size_t(len(buffer))
+            if (
+                context
+                and init(context) == 1
+                and transform(context, buffer, ctypes.byref(length), data, len(data)) == 1
+            ):
+                return buffer.raw[: length.value]
+        finally:
+            self._lib.EVP_PKEY_CTX_free(context)
+        self._lib.ERR_clear_error()
+        return None
 
     # ------------------------------------------------------------------------------------------------ EVP objects
 

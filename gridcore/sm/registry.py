@@ -9,6 +9,7 @@ from typing import Final
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.sm.backend import Backend, SmBackendError, check_known_answers
+from gridcore.sm.libcrypto import LibcryptoBackend
 from gridcore.sm.libgmssl import LIBRARY_VARIABLE as LIBGMSSL_VARIABLE
 
 BACKEND_NAMES: Final = ("libcrypto", "python", "gmssl", *(("libgmssl",) if LIBGMSSL_VARIABLE in os.environ else ()))
@@ -22,8 +23,6 @@ def load_backend(name: str) -> Backend:
     """The backend ``name`` after its known-answer test; SmBackendError when it is missing or fails, each time anew."""
     backend: Backend
     if name == "libcrypto":
-        from gridcore.sm.libcrypto import LibcryptoBackend
-
         backend = LibcryptoBackend()
     elif name == "python":
         from gridcore.sm.pure import PythonBackend
@@ -61,6 +60,14 @@ def verifying_backend() -> Backend:
         log.warning("sm2_verification_falls_back", backend=backend.name, version=backend.version, reason=str(error))
         return backend
     log.info("sm2_backend_chosen", backend=backend.name, version=backend.version)
+    return backend
+
+
+def encrypting_backend() -> LibcryptoBackend:
+    """The libcrypto backend, which alone encrypts. SmBackendError where it is missing."""
+    backend = signing_backend()
+    if not isinstance(backend, LibcryptoBackend):
+        raise SmBackendError(f"{backend.name} does not encrypt")
     return backend
 
 

@@ -30,6 +30,7 @@ from gridcore.header import decode_header, decode_receipt, genesis_header
 from gridcore.observations import decode_observations
 from gridcore.registry.entities import entity_of
 from gridcore.registry.row import decode_row
+from gridcore.sealed import recipients_of
 from gridcore.serving.problems import Problem
 from gridcore.sm import SigningKey
 from gridcore.transactions.open_epoch import OpenEpoch
@@ -260,6 +261,10 @@ def _certificates() -> list[bytes]:
     return [issue(1, b"", subject, lambda _: bytes(range(1, 65)))]
 
 
+def _sealed() -> list[bytes]:
+    return [cbor.encode(["sealed/1", "chain", [[bytes(32), bytes(100)]], bytes(12), bytes(20)])]
+
+
 def _rows() -> list[bytes]:
     """A key, and one row of every entity that a genesis has."""
     by_kind = {decode_row(row).key.partition("/")[0]: row for row in TWO_AREAS.genesis.registry}
@@ -306,6 +311,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
     "orders": Decoder(_read_orders, (EncodingError,), _orders),
     "certificate": Decoder(decode_certificate, (EncodingError,), _certificates),
+    "sealed": Decoder(recipients_of, (EncodingError,), _sealed),
     "registry_rows": Decoder(_read_rows, (EncodingError,), _rows),
     "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
     "block": Decoder(
