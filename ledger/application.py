@@ -137,19 +137,17 @@ class Application:
 
     def examine(self, wires: Iterable[bytes], time_s: int) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter the next block, of ``time_s``."""
-        candidates = decode_candidates(list(wires))
-        transactions = [candidate.transaction for candidate in candidates]
-        with self.lock:
-            height, now_s = self.tip.height, self._ledger_time_s(time_s)
-            checks = checks_of(self.state, transactions, now_s, now_s)
-        verdicts = self._checker.check(checks)
-        with self.lock:
-            if height != self.tip.height:  # a block that was committed meanwhile may have given somebody another key
-                now_s = self._ledger_time_s(time_s)
-                verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
-            draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
-            examined = [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
-        return [_with_attached(one, rules) for one in examined]
+        return self._examine_all(decode_candidates(list(wires)), time_s, {}, {})
+
+    def examine_again(self, entries: Sequence[Examined], time_s: int) -> list[Examined]:
+        """The same of what was examined for an earlier block: nothing is decoded and no signature checked twice."""
+        verdicts = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
+        attached = {
+            entry.candidate.transaction.digest: entry.attached
+            for entry in entries
+            if entry.candidate.transaction is not None and entry.attached is not None
+        }
+        return self._examine_all([entry.candidate for entry in entries], time_s, verdicts, attached)
 
     def foresee(self, entries: Sequence[Examined], time_s: int) -> list[Code]:
         """The code that each of these would get in a block of ``time_s`` that holds them in this order; nothing changes."""
@@ -254,6 +252,22 @@ class Application:
     def _moment(self, time_s: int) -> Moment:
         return Moment(self.tip.height + 1, time_s, self.tip.ledger_time_s)
 
+    def _examine_all(
+        self, candidates: Sequence[Candidate], time_s: int, known: Verdicts, attached: Mapping[bytes, object]
+    ) -> list[Examined]:
+        transactions = [candidate.transaction for candidate in candidates]
+        with self.lock:
+            height, now_s = self.tip.height, self._ledger_time_s(time_s)
+            checks = checks_of(self.state, transactions, now_s, now_s)
+        verdicts = self._checker.check(checks, known)
+        with self.lock:
+            if height != self.tip.height:  # a block that was committed meanwhile may have given somebody another key
+                now_s = self._ledger_time_s(time_s)
+                verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
+            draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
+            examined = [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
+        return [_with_attached(one, rules, attached) for one in examined]
+
     def _examine(self, candidate: Candidate, draft: Draft, rules: ProtocolRules, verdicts: Verdicts) -> Examined:
         transaction = candidate.transaction
         if transaction is None:
@@ -278,12 +292,13 @@ class Application:
         return is_earlier and merkle.leaf_hash(header.digest) == self.history.leaf(header.height)
 
 
-def _with_attached(examined: Examined, rules: ProtocolRules) -> Examined:
-    """``examined`` with what is attached, refused where that is not what was signed."""
+def _with_attached(examined: Examined, rules: ProtocolRules, known: Mapping[bytes, object]) -> Examined:
+    """``examined`` with what is attached, refused where that is not what was signed. known: by transaction digest."""
     transaction, content = examined.candidate.transaction, examined.content
     if transaction is None or content is None or (decode := rules.kinds[transaction.kind].attached) is None:
         return examined
-    if (attached := decode(transaction, content)) is None:
+    attached = known.get(transaction.digest)
+    if attached is None and (attached := decode(transaction, content)) is None:
         return Examined(examined.candidate, examined.verdicts, Code.ROWS_MISMATCH, None, None)
     return replace(examined, attached=attached)
 

@@ -6,7 +6,7 @@ embedded engine is a set of one; a consortium's engine gathers the signatures of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Signers, certificate_message
@@ -41,27 +41,26 @@ class Certifier:
 
     def certify(self, height: int, digest: bytes) -> Certificate:
         """The certificate that this node gives alone, as ``check_alone`` made sure that it can."""
-        own = {self._signer.public_key: self.sign(height, digest)}
+        own = [(self._signer.public_key, self.sign(height, digest))]
         certificate = combine(self._chain, height, digest, own, self._signers)
         require(certificate is not None, "this node's signature holds and is more than 2/3 of the power")
         return certificate or []
 
 
 def combine(
-    chain: str, height: int, digest: bytes, signatures: Mapping[bytes, bytes], signers: Signers
+    chain: str, height: int, digest: bytes, signatures: Iterable[tuple[bytes, bytes]], signers: Signers
 ) -> Certificate | None:
-    """The certificate of S_h out of signatures by public key, or None while they are not more than 2/3 of the power.
+    """The certificate of S_h out of (public key, signature), or None while they are not more than 2/3 of the power.
 
-    Signatures of keys outside ``signers``, and those that do not hold, count for nothing.
+    Signatures of keys outside ``signers``, and those that do not hold, count for nothing; of a key's the first that holds.
     """
     powers, message = dict(signers), certificate_message(chain, height, digest)
-    valid = [
-        (key, signature)
-        for key, signature in sorted(signatures.items())
-        if key in powers and is_valid_signature(key, message, signature)
-    ]
-    is_enough = 3 * sum(powers[key] for key, _ in valid) > 2 * sum(powers.values())
-    return valid if is_enough else None
+    valid: dict[bytes, bytes] = {}
+    for key, signature in signatures:
+        if key in powers and key not in valid and is_valid_signature(key, message, signature):
+            valid[key] = signature
+    is_enough = 3 * sum(powers[key] for key in valid) > 2 * sum(powers.values())
+    return sorted(valid.items()) if is_enough else None
 
 
 def check_alone(signers: Signers, public_key: bytes) -> None:

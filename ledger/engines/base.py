@@ -12,6 +12,7 @@ from gridcore.errors import GridError
 STALLS: Final = {
     "disk": "no blocks: the disk takes no writes, or has no more than the reserve; it goes on by itself when there is room",
     "block": "no blocks: one has been in the making for over a minute; see the node's log",
+    "quorum": "no blocks for over a minute: validators with more than two thirds of the power do not reach one another; see who is away",
     "clock": (
         "ledger time stands: the node's clock is more than 900 s ahead of it; put the clock right if it is wrong, "
         "else accept it (gridledger node accept-clock)"

@@ -22,10 +22,12 @@ from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined, Progress
 from ledger.engines.base import INSIDE, STALLS, EngineStoppedError, Outcome, Sender
+from ledger.engines.earlier import FINAL, earlier_answer
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.quotas import QuotaKeeper, Quotas
 from ledger.engines.refusals import RefusalShares
+from ledger.engines.rising import Rising
 from ledger.engines.shares import Author
 from ledger.engines.witnesses import Witnesses
 from ledger.protocol import ProtocolError
@@ -40,21 +42,6 @@ SLOW_S: Final = 60.0
 """A block that takes longer does not come to an end, as far as anybody who waits can tell."""
 STOPPED: Final = "the node makes no blocks any more: see its log for the reason, then start it again"
 
-FINAL: Final = frozenset(
-    {
-        Code.EXISTS,
-        Code.EXPIRED,
-        Code.CLOCK_NOT_AHEAD,
-        Code.COUNTER_REUSED,
-        Code.COUNTER_PASSED,
-        Code.NOT_A_BOUNDARY,
-        Code.GATE_CLOSED,
-        Code.NOT_A_SLOT,
-        Code.ORDER_REUSED,
-    }
-)
-"""Answers that nothing can change any more: the same bytes get the old one, and no second place in a block."""
-
 log = get_logger(__name__)
 
 
@@ -67,28 +54,6 @@ class _Round:
     ledger_time_s: int
     height: int
     stands_s: int
-
-
-class _Rising:
-    """A number that only grows, and those who wait until it is beyond theirs."""
-
-    def __init__(self, value: int) -> None:
-        self._value = value
-        self._risen = asyncio.Condition()
-
-    async def reach(self, value: int) -> None:
-        """Take over a value; whoever waits looks again."""
-        if value != self._value:
-            async with self._risen:
-                self._value = value
-                self._risen.notify_all()
-
-    async def wait_beyond(self, value: int, timeout_s: float) -> int:
-        """The number as soon as it is above ``value``, or as it is after ``timeout_s``."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s), self._risen:
-                await self._risen.wait_for(lambda: self._value > value)
-        return self._value
 
 
 class EmbeddedEngine:
@@ -111,8 +76,8 @@ class EmbeddedEngine:
         self._retry_s = retry_s
         self._tick_s = tick_s if ledger.clock == BLOCK_TIME else None
         self._wake = asyncio.Event()
-        self._time_s = _Rising(ledger.ledger_time_s)
-        self._height = _Rising(ledger.height)
+        self._time_s = Rising(ledger.ledger_time_s)
+        self._height = Rising(ledger.height)
         self._is_stalled = False
         self._making_since_s: float | None = None
         self._stands_s = 0
@@ -291,7 +256,7 @@ class EmbeddedEngine:
         """Answers to those that get no place in the next block: decided for good before, refused before and again, or refused
         beyond the share of their author. None for the others; and whether refusals among these have been counted.
         """
-        earlier = [self._earlier_answer(entry) for entry in entries]
+        earlier = [earlier_answer(self._ledger, entry.transaction) for entry in entries]
         answers = [known if known is not None and known.code in FINAL else None for known in earlier]
         asked = [at for at, answer in enumerate(answers) if answer is None]
         sizes = Counter[Author]()
@@ -306,17 +271,6 @@ class EmbeddedEngine:
             height = before.height if before is not None and before.code is code else None
             answers[at] = Outcome(code, entry.transaction.id, height)
         return answers, True
-
-    def _earlier_answer(self, entry: Entry) -> Outcome | None:
-        """What came of the very same transaction in an earlier block, if it had a place in one."""
-        decision = self._ledger.find_transaction(entry.transaction.id)
-        if decision is None:
-            return None
-        if decision.code == Code.ACCEPTED:
-            return Outcome(Code.EXISTS, entry.transaction.id, decision.height)
-        # The id does not cover signature and attachment: only the very same bytes are the same refusal.
-        same = self._ledger.result_of(entry.transaction.id, decision).digest == entry.transaction.digest
-        return Outcome(Code(decision.code), entry.transaction.id, decision.height) if same else None
 
     def _answer_of(self, result: Result) -> Outcome:
         """The answer to a transaction of the newest block."""

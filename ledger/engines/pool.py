@@ -9,14 +9,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
-from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.application import Examined, Progress
 from ledger.engines.base import Outcome
+from ledger.engines.order import BatchPlace, batch_place, in_proposers_order
 from ledger.engines.refusals import RefusalLimits
 from ledger.engines.shares import Author, Share, Shares
 
@@ -50,14 +49,6 @@ class Limits:
     refused: RefusalLimits = field(default_factory=RefusalLimits)
 
 
-class BatchPlace(NamedTuple):
-    """Where a reading batch stands among those of its gateway."""
-
-    gateway: str
-    epoch: int
-    counter: int
-
-
 @dataclass(eq=False)
 class Entry:
     """An admissible transaction in the pool. ``waiters`` are told its answer: none for a batch that was held."""
@@ -79,10 +70,7 @@ class Entry:
     @property
     def batch(self) -> BatchPlace | None:
         """The place of a reading batch, else None."""
-        content = self.examined.content
-        if not isinstance(content, ReadingBatch):
-            return None
-        return BatchPlace(self.transaction.signer, content.epoch, content.counter)
+        return batch_place(self.examined)
 
     def answer(self, answer: Outcome) -> None:
         """Tell everyone who still waits."""
@@ -180,7 +168,7 @@ class Pool:
             entry = self._queue.popleft()
             size += entry.size
             taken.append(entry)
-        return _in_proposers_order(taken)
+        return in_proposers_order(taken, lambda entry: entry.batch)
 
     def done(self, entries: Iterable[Entry], progress: Mapping[str, Progress]) -> None:
         """These entries have been decided or given up. ``progress``: what the state has now, by gateway."""
@@ -275,17 +263,3 @@ class Pool:
         size = gateway.held.pop(counter).size
         gateway.held_bytes -= size
         self._held_bytes -= size
-
-
-def _in_proposers_order(entries: list[Entry]) -> list[Entry]:
-    """Runs of neighbouring batches sorted by (gateway, epoch, counter); everything else keeps its place.
-
-    A batch never moves past a transaction of another kind: it may depend on the ledger time or the epoch that one sets.
-    """
-    ordered: list[Entry] = []
-    for is_batch, group in groupby(entries, key=lambda entry: entry.batch is not None):
-        run = list(group)
-        if is_batch:
-            run.sort(key=lambda entry: entry.batch or BatchPlace("", 0, 0))
-        ordered.extend(run)
-    return ordered

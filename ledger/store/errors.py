@@ -27,3 +27,7 @@ class OlderDatabaseError(StoreError):
 
 class GuardError(StoreError):
     """A signature was refused: another header of this or a later height has been signed before. Never try again."""
+
+
+class ForkError(StoreError):
+    """Two headers of one height were certified or signed: two histories. Names both. Never go on, never try again."""

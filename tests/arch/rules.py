@@ -50,12 +50,14 @@ CONSENSUS = (
 
 # Third-party libraries and the rooms they stay in (path prefixes). A library without a room may not be imported.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "cryptography": ("gridcore/sm/", "gridcore/sm3/hashers.py"),
+    "cryptography": ("gridcore/sm/", "gridcore/sm3/hashers.py", "gridcore/ed25519.py"),
     "gmssl": ("gridcore/sm/",),
     "structlog": ("gridcore/logs.py",),
     "pymodbus": ("edge/drivers/", "simulators/"),
     "paho": ("edge/drivers/", "simulators/"),
-    "httpx": ("ledger/client", "gridledger/"),
+    "httpx": ("ledger/client", "ledger/engines/cometbft/rpc.py", "gridledger/"),
+    "google": ("ledger/engines/cometbft/",),  # protobuf
+    "grpc_tools": ("ledger/engines/cometbft/build_stubs.py",),
     "quart": ("gridweb/", "ledger/http"),
     "hypercorn": ("gridcore/serving/asgi.py",),
     "jinja2": ("gridweb/",),
@@ -125,7 +127,8 @@ def repository_files(root: Path) -> list[Path]:
 def package_files(root: Path, *extra: str) -> list[Path]:
     """Return the Python files of our packages and of the ``extra`` folders, relative to ``root``."""
     folders = (*PACKAGES, *extra)
-    return [path for path in repository_files(root) if path.suffix == ".py" and path.parts[0] in folders]
+    files = [path for path in repository_files(root) if path.suffix == ".py" and path.parts[0] in folders]
+    return [path for path in files if not path.name.endswith("_pb2.py")]  # made by another program
 
 
 def is_within(path: Path, prefixes: tuple[str, ...]) -> bool:

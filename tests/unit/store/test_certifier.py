@@ -26,7 +26,7 @@ def signatures(count: int, digest: bytes = DIGEST) -> dict[bytes, bytes]:
 @pytest.mark.parametrize(("count", "is_enough"), [(0, False), (2, False), (3, True), (4, True)])
 def test_more_than_two_thirds_of_the_power_make_a_certificate(count: int, is_enough: bool) -> None:
     given = signatures(count)
-    found = combine(CHAIN, 3, DIGEST, given, SIGNERS)
+    found = combine(CHAIN, 3, DIGEST, given.items(), SIGNERS)
     assert found == (sorted(given.items()) if is_enough else None)
 
 
@@ -34,16 +34,21 @@ def test_signatures_of_strangers_and_of_other_headers_count_for_nothing() -> Non
     stranger = SigningKey.from_scalar(bytes(31) + b"\x63")
     given = signatures(2) | {stranger.public_key: stranger.sign(certificate_message(CHAIN, 3, DIGEST))}
     given[KEYS[2].public_key] = signatures(3, bytes(32))[KEYS[2].public_key]
-    assert combine(CHAIN, 3, DIGEST, given, SIGNERS) is None
+    assert combine(CHAIN, 3, DIGEST, given.items(), SIGNERS) is None
     given[KEYS[3].public_key] = signatures(4)[KEYS[3].public_key]
-    assert [key for key, _ in combine(CHAIN, 3, DIGEST, given, SIGNERS) or []] == [
+    assert [key for key, _ in combine(CHAIN, 3, DIGEST, given.items(), SIGNERS) or []] == [
         KEYS[place].public_key for place in (0, 1, 3)
     ]
 
 
+def test_a_bad_signature_in_the_name_of_another_validator_does_not_keep_out_its_own() -> None:
+    honest, forged = signatures(3), [(key.public_key, bytes(63) + b"\1") for key in KEYS]
+    assert combine(CHAIN, 3, DIGEST, [*forged, *honest.items(), *forged], SIGNERS) == sorted(honest.items())
+
+
 def test_power_counts_not_heads() -> None:
     signers = [(KEYS[0].public_key, 5), (KEYS[1].public_key, 1), (KEYS[2].public_key, 1)]
-    assert combine(CHAIN, 3, DIGEST, signatures(1), signers) is not None
+    assert combine(CHAIN, 3, DIGEST, signatures(1).items(), signers) is not None
     check_alone(signers, KEYS[0].public_key)
     for key in KEYS[1:]:
         with pytest.raises(UsageError, match="no power to certify alone"):

@@ -1,0 +1,308 @@
+"""The application that the consensus engine drives: one method for each message of ABCI 2.0, and no clock, no thread, no socket.
+
+    check_tx               may this transaction wait for a block?            mempool
+    prepare_proposal       what this node proposes                         consensus, the proposer alone
+    process_proposal       whether a proposed block is acceptable            consensus
+    extend_vote            this node's vote on the header of the block before    consensus
+    finalize_block         what the decided block does (nothing is kept)          consensus
+    commit                 keep it                                           consensus
+
+Source: CometBFT 0.38, spec/abci. Method names are the engine's. GridError, InvariantError: the engine must stop, which is what the
+server answers. Methods of the consensus and snapshot connections are called by one thread at a time, the others by any.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from gridcore.codes import Code
+from gridcore.errors import GridError, UsageError
+from gridcore.header import VerificationError, certificate_message
+from gridcore.logs import get_logger
+from gridcore.sm import is_valid_signature
+from ledger.application import Decided, Examined
+from ledger.engines.cometbft import abci_pb2 as abci
+from ledger.engines.cometbft.certificates import Certificates
+from ledger.engines.cometbft.examined import ExaminedTransactions
+from ledger.engines.cometbft.payloads import (
+    NOTHING_INJECTED,
+    VOTE_BYTES_MAX,
+    Vote,
+    decode_injected,
+    decode_wish,
+    encode_wish,
+)
+from ledger.engines.cometbft.proposals import Proposals, framed_bytes
+from ledger.engines.earlier import FINAL
+from ledger.engines.order import batch_place
+from ledger.engines.pool import HELD_BATCHES_MAX
+from ledger.engines.refusals import RefusalLimits, RefusalShares
+from ledger.signatures import decode_candidates
+from ledger.state.block import Block
+from ledger.store.consortium import ConsortiumLedger
+
+APP_VERSION: Final = 0
+"""Stands in the engine's headers from the first block on; rules are switched by our own protocol version."""
+HURRIED_BLOCKS: Final = 8
+"""Blocks that are made in a hurry for the certificate of one, where votes are missing; later ones come at the engine's pace."""
+NOTHING_TO_CERTIFY: Final = 1
+NO_SUCH_QUERY: Final = 1
+UNKNOWN_PEER: Final = 2
+PEER_FILTER: Final = "/p2p/filter/"
+
+log = get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who waits for what becomes of transactions. Called by the thread that calls the machine: be brief."""
+
+    def committed(self, decided: Decided) -> None:
+        """A block was committed."""
+        ...
+
+    def dropped(self, entry: Examined, code: Code) -> None:
+        """The engine was told to keep this transaction no longer: it would get ``code``."""
+        ...
+
+
+class Nobody:
+    """A listener that does nothing."""
+
+    def committed(self, decided: Decided) -> None:
+        """See ``Listener``."""
+
+    def dropped(self, entry: Examined, code: Code) -> None:
+        """See ``Listener``."""
+
+
+class Machine:
+    """See the module. peers: node ids that may connect, None where everybody may."""
+
+    def __init__(
+        self,
+        ledger: ConsortiumLedger,
+        *,
+        listener: Listener | None = None,
+        peers: frozenset[str] | None = None,
+        refusals: RefusalLimits | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.examined = ExaminedTransactions(ledger.application)
+        self._listener = listener or Nobody()
+        self._peers = peers
+        self._certificates = Certificates(ledger)
+        self._proposals = Proposals(ledger, self.examined, RefusalShares(refusals or RefusalLimits()))
+        self._busy_height = self._newest_with_transactions()
+
+    # ---------------------------------------------------------------------------------------------------- query
+
+    def info(self, request: abci.InfoRequest) -> abci.InfoResponse:
+        """Where this node stands: the engine gives what follows again."""
+        height = self.ledger.height
+        root = self.ledger.state_root() if height else b""
+        return abci.InfoResponse(
+            data="gridledger", app_version=APP_VERSION, last_block_height=height, last_block_app_hash=root
+        )
+
+    def query(self, request: abci.QueryRequest) -> abci.QueryResponse:
+        """Whether a peer may connect; everything else is asked over HTTP."""
+        kind, _, name = request.path.removeprefix(PEER_FILTER).partition("/")
+        if not request.path.startswith(PEER_FILTER) or kind not in ("id", "addr"):
+            return abci.QueryResponse(code=NO_SUCH_QUERY, log="ask the node over HTTP")
+        if kind == "id" and self._peers is not None and name.lower() not in self._peers:
+            log.warning("peer_refused", node_id=name)
+            return abci.QueryResponse(code=UNKNOWN_PEER, log="not a validator of this consortium")
+        return abci.QueryResponse()
+
+    # -------------------------------------------------------------------------------------------------- mempool
+
+    def check_tx(self, request: abci.CheckTxRequest) -> abci.CheckTxResponse:
+        """Whether a transaction may wait for a block, or, once a block was made, go on waiting."""
+        return self.check_txs([request])[0]
+
+    def check_txs(self, requests: Sequence[abci.CheckTxRequest]) -> list[abci.CheckTxResponse]:
+        """``check_tx`` of several: signatures are checked in parallel."""
+        wires = [request.tx for request in requests if decode_wish(request.tx) is None]
+        time_s = self.newest_time_s()
+        new = [wire for wire in wires if self.examined.find(wire) is None]
+        if new:
+            self.examined.remember(self.ledger.examine(new, time_s))
+        return [abci.CheckTxResponse(code=self._mempool_code(request)) for request in requests]
+
+    def wish(self) -> bytes | None:
+        """The transaction by which this node asks for another block now, None while nothing waits for one."""
+        return encode_wish(self._busy_height) if self._is_hurried(self._busy_height) else None
+
+    def newest_time_s(self) -> int:
+        """The time of the newest block, UTC seconds: the next one is not earlier."""
+        return self.ledger.header(self.ledger.height).time_s
+
+    # ------------------------------------------------------------------------------------------------ consensus
+
+    def init_chain(self, request: abci.InitChainRequest) -> abci.InitChainResponse:
+        """Compare the engine's genesis with ours. UsageError naming what differs."""
+        chain = self.ledger.chain
+        if request.chain_id != chain:
+            raise UsageError(f"the engine's genesis is of chain {request.chain_id}, this ledger is {chain}")
+        if request.initial_height not in (0, 1):
+            raise UsageError(f"the engine's genesis begins at height {request.initial_height}, not 1")
+        if request.consensus_params.abci.vote_extensions_enable_height != 1:
+            raise UsageError(
+                "the engine's genesis does not enable vote extensions at height 1: nothing would be certified"
+            )
+        return abci.InitChainResponse(app_hash=self.ledger.state_root())
+
+    def prepare_proposal(self, request: abci.PrepareProposalRequest) -> abci.PrepareProposalResponse:
+        """The certificate of two blocks before, and transactions of the mempool."""
+        votes = request.local_last_commit.votes
+        first = self._certificates.gather(request.height, [vote.vote_extension for vote in votes]).encode()
+        if framed_bytes(first) > request.max_tx_bytes:
+            first = NOTHING_INJECTED.encode()
+        room_bytes = request.max_tx_bytes - framed_bytes(first)
+        chosen = self._proposals.choose(request.txs, room_bytes, request.time.seconds)
+        return abci.PrepareProposalResponse(txs=[first, *chosen])
+
+    def process_proposal(self, request: abci.ProcessProposalRequest) -> abci.ProcessProposalResponse:
+        """Whether a proposed block is acceptable: the same answer on every node."""
+        response = abci.ProcessProposalResponse
+        injected = decode_injected(request.txs[0]) if request.txs else None
+        if injected is None:
+            log.error("proposal_rejected", height=request.height, reason="it does not begin with a certificate")
+            return response(status=response.REJECT)
+        try:
+            self._certificates.check(request.height, injected)
+        except VerificationError as error:
+            log.error("proposal_rejected", height=request.height, reason=str(error))
+            return response(status=response.REJECT)
+        if not self._proposals.are_acceptable(request.txs[1:], request.time.seconds):
+            log.error("proposal_rejected", height=request.height, reason="a transaction that may enter no block")
+            return response(status=response.REJECT)
+        return response(status=response.ACCEPT)
+
+    def extend_vote(self, request: abci.ExtendVoteRequest) -> abci.ExtendVoteResponse:
+        """This node's vote on the header of the block before; empty where it cannot or may not sign."""
+        try:
+            return abci.ExtendVoteResponse(vote_extension=self._vote(request.height - 1))
+        except (GridError, OSError, sqlite3.Error) as error:
+            log.error("vote_without_signature", height=request.height - 1, reason=str(error))
+            return abci.ExtendVoteResponse()
+
+    def verify_vote_extension(self, request: abci.VerifyVoteExtensionRequest) -> abci.VerifyVoteExtensionResponse:
+        """Everything is taken that is not too long: what does not hold counts for nothing when certificates are gathered."""
+        response = abci.VerifyVoteExtensionResponse
+        is_short = len(request.vote_extension) <= VOTE_BYTES_MAX
+        return response(status=response.ACCEPT if is_short else response.REJECT)
+
+    def finalize_block(self, request: abci.FinalizeBlockRequest) -> abci.FinalizeBlockResponse:
+        """What a decided block does. It may come without having been proposed here, and again after a crash."""
+        injected = decode_injected(request.txs[0]) if request.txs else None
+        wires = request.txs if injected is None else request.txs[1:]
+        try:
+            brought = self._certificates.check(request.height, injected or NOTHING_INJECTED)
+        except VerificationError as error:
+            log.error("certificate_ignored", height=request.height, reason=str(error))
+            brought = None
+        entries = {wire: entry for wire in wires if (entry := self.examined.find(wire)) is not None}
+        verdicts = {key: verdict for entry in entries.values() for key, verdict in entry.verdicts.items()}
+        decided = self.ledger.decide(self._block(request, wires, entries), brought, verdicts)
+        codes = [result.code for result in decided.results]
+        return abci.FinalizeBlockResponse(
+            tx_results=[abci.ExecTxResult(code=code) for code in ([] if injected is None else [0]) + codes],
+            app_hash=decided.header.state_root,
+        )
+
+    def commit(self, request: abci.CommitRequest) -> abci.CommitResponse:
+        """Keep the block. StoreWriteError while the disk refuses: call it again."""
+        decided = self.ledger.commit()
+        self.examined.forget(decided.block.transactions)
+        if decided.block.transactions:
+            self._busy_height = decided.header.height
+        self._listener.committed(decided)
+        return abci.CommitResponse()
+
+    # ------------------------------------------------------------------------------------------------- snapshot
+
+    def list_snapshots(self, request: abci.ListSnapshotsRequest) -> abci.ListSnapshotsResponse:
+        """None."""
+        return abci.ListSnapshotsResponse()
+
+    def offer_snapshot(self, request: abci.OfferSnapshotRequest) -> abci.OfferSnapshotResponse:
+        """None is taken."""
+        return abci.OfferSnapshotResponse(result=abci.OfferSnapshotResponse.REJECT)
+
+    def load_snapshot_chunk(self, request: abci.LoadSnapshotChunkRequest) -> abci.LoadSnapshotChunkResponse:
+        """There is none."""
+        return abci.LoadSnapshotChunkResponse()
+
+    def apply_snapshot_chunk(self, request: abci.ApplySnapshotChunkRequest) -> abci.ApplySnapshotChunkResponse:
+        """None is taken."""
+        return abci.ApplySnapshotChunkResponse(result=abci.ApplySnapshotChunkResponse.ABORT)
+
+    # ------------------------------------------------------------------------------------------------- internal
+
+    def _vote(self, height: int) -> bytes:
+        """A vote extension; empty for genesis, which nobody needs to certify, and for a height that is not the newest."""
+        if height < 1 or height != self.ledger.height:
+            return b""
+        signature, digest = self.ledger.sign(height), self.ledger.digest(height)
+        message = certificate_message(self.ledger.chain, height, digest)
+        if not is_valid_signature(self.ledger.public_key, message, signature):
+            log.error("own_signature_does_not_hold", height=height)
+            return b""
+        return Vote(height, digest, self.ledger.public_key, signature).encode()
+
+    def _block(
+        self, request: abci.FinalizeBlockRequest, wires: Sequence[bytes], known: Mapping[bytes, Examined]
+    ) -> Block:
+        new = iter(decode_candidates([wire for wire in wires if wire not in known]))
+        candidates = [known[wire].candidate if wire in known else next(new) for wire in wires]
+        return Block(
+            height=request.height,
+            time_s=request.time.seconds,
+            transactions=tuple(wires),
+            examined=tuple(candidate.transaction for candidate in candidates),
+            attached={
+                entry.candidate.transaction.digest: entry.attached
+                for entry in known.values()
+                if entry.candidate.transaction is not None and entry.attached is not None
+            },
+        )
+
+    def _mempool_code(self, request: abci.CheckTxRequest) -> int:
+        """0 where a transaction may wait (any longer); it waits for the batches before it, within bounds."""
+        height = decode_wish(request.tx)
+        if height is not None:
+            return 0 if self._is_hurried(height) else NOTHING_TO_CERTIFY
+        entry = self.examined.find(request.tx)
+        if entry is None:
+            return Code.NODE_BUSY
+        code = entry.code if entry.code is not Code.ACCEPTED else self._prospect(entry)
+        if code is not Code.ACCEPTED:
+            self.examined.forget([request.tx])
+            self._listener.dropped(entry, code)
+        return code
+
+    def _prospect(self, entry: Examined) -> Code:
+        """ACCEPTED where an admissible transaction may still enter a block, else the code it would get for ever."""
+        place = batch_place(entry)
+        if place is None:
+            code = self.ledger.application.foresee([entry], self.newest_time_s())[0]
+            return code if code in FINAL else Code.ACCEPTED
+        progress = self.ledger.application.gateway_progress(place.gateway)
+        if place[1:] <= progress:
+            return Code.COUNTER_PASSED
+        is_near = place.epoch != progress.epoch or place.counter <= progress.counter + HELD_BATCHES_MAX
+        return Code.ACCEPTED if is_near else Code.COUNTER_GAP
+
+    def _is_hurried(self, height: int) -> bool:
+        """Whether another block is to be made at once, so that a certificate covers ``height``."""
+        tip = self.ledger.height
+        return self.ledger.certified_height < height <= tip < height + HURRIED_BLOCKS
+
+    def _newest_with_transactions(self) -> int:
+        """Of the blocks that may be hurried for, the newest that has transactions; 0 without one."""
+        tip = self.ledger.height
+        heights = range(tip, max(self.ledger.certified_height, tip - HURRIED_BLOCKS), -1)
+        return next((height for height in heights if self.ledger.results(height)), 0)

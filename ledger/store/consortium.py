@@ -1,0 +1,197 @@
+"""One organisation's copy of a ledger whose blocks a consensus engine decides: applied and kept here, certified by several.
+
+Steps of one block, and what a crash right after each of them leaves (the engine asks for the height, and gives what follows again):
+
+1. ``decide``: ``Application.apply``, in memory                          nothing
+2. ``commit``: append to blocks.log, fsync                            a block that is applied again out of the log at the next start
+3. one transaction in state.db, with the certificate that the block brings        complete
+4. ``Application.commit``: questions are answered from the new height
+
+``sign`` gives this node's signature over the header of the newest block: the guard's promise is on the disk before. The guard may be ahead
+of the blocks (an older backup, a lost disk): nothing is signed until they have caught up with it, and they must lead to its header.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from gridcore.errors import broken, require
+from gridcore.header import Signers
+from gridcore.logs import get_logger
+from gridcore.sm import Signer
+from ledger.application import Application, Decided, Examined
+from ledger.certifier import Certifier
+from ledger.contract import Contract
+from ledger.protocol import VERSIONS
+from ledger.signatures import SignatureChecker
+from ledger.state.block import Block
+from ledger.state.protocol_rules import ProtocolRules
+from ledger.state.verdicts import Verdicts
+from ledger.store.block_record import BlockRecord
+from ledger.store.directory import check_same_genesis, guard_path, lock
+from ledger.store.errors import ForkError, StoreWriteError
+from ledger.store.files import Files
+from ledger.store.guard import Guard
+from ledger.store.opening import Parts, check_contracts, open_parts
+from ledger.store.reader import LedgerReader
+from ledger.store.rows import Certified
+from ledger.store.schema import is_disk_refusal
+
+CERTIFICATE_LAG: Final = 2
+"""A block may bring the certificate of the header so many heights before it: its signers vote with the block between."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A decided block that is not committed yet. log_offset: where the log has it, None while it has not."""
+
+    decided: Decided
+    brought: Certified | None
+    log_offset: int | None = None
+
+
+class ConsortiumLedger(LedgerReader):
+    """See the module. ``decide``, ``commit`` and ``sign`` are called by one thread at a time, everything else by any."""
+
+    def __init__(self, application: Application, parts: Parts, guard: Guard, signer: Signer, files: Files) -> None:
+        super().__init__(application, parts.db, parts.log)
+        self.public_key = signer.public_key
+        self._guard = guard
+        self._certifier = Certifier(self.chain, self.signers, signer, guard, files)
+        self._files = files
+        self._pending: _Pending | None = None
+        self._resources = ExitStack()
+
+    @classmethod
+    def open(
+        cls,
+        data_dir: Path,
+        contracts: Mapping[str, Contract],
+        signer: Signer,
+        *,
+        genesis: bytes | None = None,
+        pins: Mapping[str, bytes] | None = None,
+        guard: Path | None = None,
+        files: Files | None = None,
+        versions: Mapping[int, ProtocolRules] = VERSIONS,
+    ) -> Self:
+        """Open the data directory that ``init_ledger`` made, and apply what its log has beyond its database.
+
+        Arguments and errors are those of ``Ledger.open``. signer: this validator's SM2 key; a key outside the set signs in vain.
+        """
+        files = files or Files()
+        with ExitStack() as resources:
+            resources.callback(os.close, lock(data_dir))
+            if genesis is not None:
+                check_same_genesis(data_dir, genesis)
+            own = Guard.open(guard_path(data_dir, guard), files)
+            resources.callback(own.close)
+            parts = open_parts(data_dir, files, resources, None)
+            check_contracts(parts.state, contracts, pins)
+            checker = SignatureChecker()
+            resources.callback(checker.close)
+            self = cls(parts.application(contracts, checker, versions), parts, own, signer, files)
+            self._catch_up()
+            self._check_promise(self.height, self.application.tip.digest)
+            self._resources = resources.pop_all()
+        return self
+
+    def close(self) -> None:
+        """Close the files and give the directory back."""
+        with self._lock:
+            self._resources.close()
+
+    def examine(self, wires: Iterable[bytes], time_s: int) -> list[Examined]:
+        """See ``Application.examine``."""
+        return self.application.examine(wires, time_s)
+
+    def signers_of(self, height: int) -> Signers:
+        """(public key, power) of those who certify the header of ``height``."""
+        return self.signers
+
+    def decide(self, block: Block, brought: Certified | None, known: Verdicts | None = None) -> Decided:
+        """What the next block does, in memory until ``commit``. brought: the certificate that it holds, checked.
+
+        known: verdicts on signatures that were checked before. Another block of the same height takes the place of one
+        that was not committed. ForkError where it leads to another header than the guard has of its height.
+        """
+        decided = self.application.apply(block, known)
+        self._files.reach("block_applied")
+        self._check_promise(block.height, decided.digest)
+        self._pending = _Pending(decided, brought)
+        return decided
+
+    def commit(self) -> Decided:
+        """Keep the block that ``decide`` was last called with, and take it over.
+
+        StoreWriteError: the disk refuses; call it again, nothing else was changed.
+        """
+        pending = self._pending or broken("a block is decided before it is committed")
+        offset = pending.log_offset
+        if offset is None:
+            offset = self._log.append(self._record(pending))
+            self._pending = _Pending(pending.decided, pending.brought, offset)
+            self._files.reach("block_logged")
+        height = pending.decided.header.height
+        with self._lock:
+            try:
+                self._db.save_block(pending.decided, [], offset, pending.brought)
+            except sqlite3.Error as error:
+                if not is_disk_refusal(error):
+                    raise self._db.damage(f"where block {height} is to be saved ({error})") from error
+                raise StoreWriteError(f"block {height} is decided but cannot be saved: {error}") from error
+            self._files.reach("block_saved")
+            self._pending = None
+            self.application.commit(pending.decided)
+        return pending.decided
+
+    def sign(self, height: int) -> bytes:
+        """This node's signature over S_h of the newest block. GuardError where it has signed another header or a later one."""
+        require(height == self.height, "headers are signed while they are the newest")
+        return self._certifier.sign(height, self.application.tip.digest)
+
+    # ------------------------------------------------------------------------------------------------------ internal
+
+    def _check_promise(self, height: int, digest: bytes) -> None:
+        """ForkError where this node has signed another header of ``height``."""
+        if height and height == self._guard.height and digest != self._guard.digest:
+            raise ForkError(
+                f"block {height} leads to header {digest.hex()}, but this node has signed {self._guard.digest.hex()} of that height. "
+                "Not gone on, nothing signed: the version of GridLedger or the engine's blocks are not those of that time"
+            )
+
+    def _catch_up(self) -> None:
+        """Apply what the log has beyond the database."""
+        newest = self.height
+        offset = (self._db.log_offset(newest) or 0) if newest else 0
+        for stored in self._log.records_after(newest, offset):
+            record = stored.record
+            brought = _brought(record)
+            decided = self.application.apply(Block(record.height, record.time_s, record.transactions))
+            self._pending = _Pending(decided, brought, stored.offset)
+            self.commit()
+        if self.height > newest:
+            log.info("blocks_replayed", first=newest + 1, last=self.height)
+
+    def _record(self, pending: _Pending) -> BlockRecord:
+        header = pending.decided.header
+        return BlockRecord(
+            height=header.height,
+            time_s=header.time_s,
+            previous=header.previous,
+            previous_certificate=pending.brought.certificate if pending.brought else [],
+            transactions=pending.decided.block.transactions,
+        )
+
+
+def _brought(record: BlockRecord) -> Certified | None:
+    certificate = record.previous_certificate
+    return Certified(record.height - CERTIFICATE_LAG, certificate) if certificate else None

@@ -1,0 +1,126 @@
+"""Validators of a consortium on this machine: for each a ledger and our engine in this process, and a real CometBFT beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridcore.serving.ports import free_port
+from ledger.engines.cometbft.engine import CometEngine, Doors
+from ledger.engines.cometbft.home import (
+    ONE_MACHINE,
+    ConsensusValidator,
+    HomeConfig,
+    Timing,
+    engine_genesis,
+    make_keys,
+    write_home,
+)
+from ledger.store.consortium import ConsortiumLedger
+from ledger.store.directory import init_ledger
+from ledger.store.files import Files
+from settlement.catalogue import CONTRACTS
+from tests.worlds.consortium import Consortium
+from tests.worlds.faults import UnsyncedFiles
+from tests.worlds.feeders import FEEDERS
+from tests.worlds.keys import key
+
+
+def open_consortium(
+    data_dir: Path, consortium: Consortium = FEEDERS, signer: str | None = None, *, files: Files | None = None
+) -> ConsortiumLedger:
+    """Make (if new) and open one validator's ledger. signer: whose key signs headers."""
+    init_ledger(data_dir, consortium.genesis_file, UnsyncedFiles())
+    return ConsortiumLedger.open(
+        data_dir,
+        CONTRACTS,
+        key(signer or consortium.certifier),
+        genesis=consortium.genesis_file,
+        files=files or UnsyncedFiles(),
+    )
+
+
+@dataclass(frozen=True)
+class Node:
+    """One validator that runs."""
+
+    ledger: ConsortiumLedger
+    engine: CometEngine
+
+
+@dataclass
+class Home:
+    """Where one validator's files are, and its CometBFT process while that runs."""
+
+    name: str
+    folder: Path
+    consortium: Consortium
+    rpc_port: int
+    program: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def comet(self) -> Path:
+        return self.folder / "comet"
+
+    def start_process(self) -> None:
+        with (self.comet / "engine.log").open("ab") as log:
+            command = [self.program, "start", f"--home={self.comet}"]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def kill_process(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Node]:
+        """Ledger, engine and process; the process is killed at the end."""
+        with closing(open_consortium(self.folder / "data", self.consortium, self.name)) as ledger:
+            doors = Doors(f"unix://{self.comet / 'abci.sock'}", self.rpc_port)
+            async with CometEngine(ledger, doors) as engine:
+                self.start_process()
+                try:
+                    yield Node(ledger, engine)
+                finally:
+                    self.kill_process()
+
+
+@contextmanager
+def homes(
+    folder: Path, program: str, names: Sequence[str], consortium: Consortium = FEEDERS, timing: Timing = ONE_MACHINE
+) -> Iterator[list[Home]]:
+    """Homes of validators of equal power, whose SM2 keys have ``names``, connected with one another; no process is left at the end."""
+    made = [Home(name, folder / name, consortium, free_port(), program) for name in names]
+    keys = [make_keys(home.comet) for home in made]
+    genesis = engine_genesis(
+        consortium.genesis.chain,
+        consortium.start_s,
+        [ConsensusValidator(name, one.consensus_key, 1) for name, one in zip(names, keys, strict=True)],
+    )
+    ports = [free_port() for _ in names]
+    peers = [f"{one.node_id}@127.0.0.1:{port}" for one, port in zip(keys, ports, strict=True)]
+    for place, home in enumerate(made):
+        others = peers[:place] + peers[place + 1 :]
+        socket = home.comet / "abci.sock"
+        write_home(
+            home.comet,
+            genesis,
+            HomeConfig(home.name, socket, home.rpc_port, "127.0.0.1", ports[place], others, timing),
+        )
+    try:
+        yield made
+    finally:
+        for home in made:
+            home.kill_process()
+
+
+@asynccontextmanager
+async def all_running(made: Sequence[Home]) -> AsyncIterator[list[Node]]:
+    """Every validator."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(home.running()) for home in made]
