@@ -15,8 +15,9 @@ from edge.meters import SamplePolicy
 from gridcore.clock import monotonic_ms, wall_ms
 from gridcore.kernel_clock import kernel_clock_state
 from gridcore.logs import get_logger
+from gridcore.node_interface import WAIT_S_MAX
 from gridcore.transactions.reading_batch import ClockState
-from ledger.client import WAIT_S_MAX, NodeRefused, NodeUnreachable
+from ledger.client import NodeRefused, NodeUnreachable
 
 SLEEP_S_MAX = 10.0
 """Longest sleep in one go, so that a clock that is set is noticed."""

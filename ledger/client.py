@@ -24,6 +24,7 @@ from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
 from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
+from gridcore.node_interface import API, CBOR_TYPE, SUBMISSION_BYTES_MAX, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.serving.problems import PROBLEM_URN, TITLES
 from gridcore.serving.tls import trusting
 from gridcore.signed_query import INSTANCE_BYTES, Audience, authorization
@@ -31,12 +32,6 @@ from gridcore.sm import Signer
 from gridcore.sm3 import sm3
 from gridcore.strict_json import decode_json
 
-API: Final = "/api/v1"
-CBOR_TYPE: Final = "application/cbor"
-TRANSACTIONS_MAX: Final = 1_000
-"""Transactions in one submission."""
-SUBMISSION_BYTES_MAX: Final = 32 * 1024 * 1024
-"""Bytes of one submission's body."""
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of an answer that are read before the node is taken for broken."""
 SHORT_BYTES_MAX: Final = 64 * 1024
@@ -53,8 +48,6 @@ LIST: Final = Form("an array", lambda value: isinstance(value, list))
 DETAIL_CHARACTERS_MAX: Final = 1_000
 """Of a node's own line that are repeated."""
 SLOT_S_MAX: Final = 86_400
-WAIT_S_MAX: Final = 20
-"""Longest that a node holds a question for the clock: less than the silence after which it drops a connection."""
 
 T = TypeVar("T")
 

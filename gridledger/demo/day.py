@@ -10,13 +10,14 @@ from typing import Final, TypeVar
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
+from gridcore.node_interface import WAIT_S_MAX
 from gridcore.sm import Signer
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo import rules
 from gridledger.demo.dropped import Dropped
-from ledger.client import WAIT_S_MAX, Answer, Client, NodeUnreachable
+from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 

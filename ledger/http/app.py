@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from quart import Quart, Response, g, jsonify, request
 
 from gridcore.logs import get_logger
+from gridcore.node_interface import SUBMISSION_BYTES_MAX
 from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
-from ledger.client import SUBMISSION_BYTES_MAX
 from ledger.engines.base import EngineStoppedError, StandbyError
 from ledger.http.dispatcher import FAULT, Dispatcher
 from ledger.http.route import Route

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from gridcore.node_interface import SUBMISSION_BYTES_MAX
 from gridcore.serving.problems import Problem
-from ledger.client import SUBMISSION_BYTES_MAX
 
 BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bytes of submissions in hand at once."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gridcore.node_interface import WAIT_S_MAX
 from gridcore.serving.problems import Problem
-from ledger.client import WAIT_S_MAX
 
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?", re.ASCII)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridcore.node_interface import API
 from gridcore.serving.openapi import Json
-from ledger.client import API
 from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi

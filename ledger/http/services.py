@@ -8,12 +8,12 @@ from quart import request
 
 from gridcore.codes import RETRY
 from gridcore.genesis import CLOCKS
+from gridcore.node_interface import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.remedies import code_name, remedy_of
 from gridcore.serving.door import network_of
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
-from ledger.client import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 from ledger.engines.base import STALLS, Outcome, Sender
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier

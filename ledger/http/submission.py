@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gridcore import cbor
+from gridcore.node_interface import TRANSACTIONS_MAX
 from gridcore.serving.problems import Problem
-from ledger.client import TRANSACTIONS_MAX
 
 _BYTES: Final = 2
 _ARRAY: Final = 4

@@ -166,6 +166,7 @@ def planted_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "edge/__init__.py": "import ledger.state",
         "ledger/contract.py": "import numpy, ledger.store",
         "edge/decode.py": "import numpy",
+        "ledger/http/app.py": "import ledger.client",
         "gridweb/app.py": "import gridseries.stores",
     }
     for name, line in plants.items():
@@ -186,6 +187,7 @@ def test_import_contracts_break_on_planted_imports(planted_tree: Path) -> None:
         "edge is not allowed to import ledger.state",
         "ledger.contract is not allowed to import numpy",
         "edge is not allowed to import numpy",
+        "ledger.http is not allowed to import ledger.client",
         "gridweb is not allowed to import gridseries.stores",
         "ledger.state is not allowed to import time",
     ):

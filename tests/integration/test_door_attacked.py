@@ -13,10 +13,10 @@ import pytest
 
 from gridcore import cbor
 from gridcore.envelope import decode_transaction, encode_transaction
+from gridcore.node_interface import API, SUBMISSION_BYTES_MAX
 from gridcore.serving import asgi
 from gridcore.serving.problems import Problem
 from ledger.application import Examined
-from ledger.client import API, SUBMISSION_BYTES_MAX
 from ledger.engines.quotas import Quotas
 from ledger.http import bodies
 from ledger.http.bodies import BodyRoom

@@ -21,10 +21,11 @@ import pytest
 from gridcore.envelope import decode_transaction
 from gridcore.errors import InvariantError
 from gridcore.header import check_receipt
+from gridcore.node_interface import WAIT_S_MAX
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.cli import main
 from gridledger.commands import node as node_command
-from ledger.client import WAIT_S_MAX, Client, NodeRefused, NodeUnreachable, run_with_client
+from ledger.client import Client, NodeRefused, NodeUnreachable, run_with_client
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from gridcore.node_interface import API
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.party import PARTY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
-from ledger.client import API
 from ledger.http import parameters
 from ledger.http.queries.answers import page, plain
 from ledger.http.queries.contracts import contract_answer

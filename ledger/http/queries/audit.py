@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
+from gridcore.node_interface import API
 from gridcore.registry.row import decode_row
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, Json, object_of
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
-from ledger.client import API
 from ledger.http.parameters import optional, read_optional_word, read_start
 from ledger.http.queries.answers import plain
 from ledger.http.queries.blocks import check_height

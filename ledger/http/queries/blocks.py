@@ -8,9 +8,9 @@ from typing import Any, Final
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, UsageError, broken
+from gridcore.node_interface import API
 from gridcore.serving.openapi import TEXT, WHOLE, Json, object_of
 from gridcore.serving.problems import Problem
-from ledger.client import API
 from ledger.http.parameters import HEIGHT, START
 from ledger.http.queries.answers import window
 from ledger.http.roles import READERS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridcore.node_interface import API
 from gridcore.registry.party import PARTY as PARTY_ENTITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
-from ledger.client import API
 from ledger.http.parameters import OF_PARTY
 from ledger.http.queries.settlement import owed_nano
 from ledger.http.roles import PARTY_ITSELF

@@ -6,9 +6,9 @@ from typing import Final
 
 from gridcore.errors import UsageError
 from gridcore.light.codec import encode_certified, encode_proof, encode_steps
+from gridcore.node_interface import API, CBOR_TYPE
 from gridcore.serving.problems import Problem
 from ledger import light
-from ledger.client import API, CBOR_TYPE
 from ledger.http.parameters import HEIGHT, needed, optional, read_whole, read_whole_or_earlier, read_word
 from ledger.http.roles import READERS
 from ledger.http.route import Query

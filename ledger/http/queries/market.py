@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridcore.node_interface import API, CBOR_TYPE
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
-from ledger.client import API, CBOR_TYPE
 from ledger.evidence import build_book
 from ledger.gates import ShownOrder, is_closed, load_gate, load_shown_orders
 from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START

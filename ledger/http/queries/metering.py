@@ -7,13 +7,13 @@ from typing import Final
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
+from gridcore.node_interface import API
 from gridcore.observations import Observation, decode_observations
 from gridcore.quality import ABSENT_QUALITY, quality_words
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from gridcore.transactions.readings import split_attachment
-from ledger.client import API
 from ledger.http import parameters
 from ledger.http.queries import answers
 from ledger.http.queries.answers import leaf_page, page, plain

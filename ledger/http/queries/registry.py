@@ -7,13 +7,13 @@ from typing import Final
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
+from gridcore.node_interface import API, CBOR_TYPE
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.row import Row, decode_row, salt_rows, unsalted
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from gridcore.transactions.registry_register import SEED_BYTES, decode_attached_rows
-from ledger.client import API, CBOR_TYPE
 from ledger.http import parameters
 from ledger.http.parameters import in_path, read_word
 from ledger.http.queries.answers import leaf_page, plain

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 
 from gridcore.errors import broken
+from gridcore.node_interface import API, CBOR_TYPE
 from gridcore.registry.point import POINT
 from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
-from ledger.client import API, CBOR_TYPE
 from ledger.contract import Billed
 from ledger.evidence import build_bundle
 from ledger.http import parameters

@@ -14,13 +14,11 @@ import pytest
 from gridcore import cbor, merkle
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
+from gridcore.node_interface import API, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.quality import quality_words
 from gridcore.signed_query import Audience, authorization
 from gridcore.verify import decode_trust, verify_bundle
 from ledger.client import (
-    API,
-    TRANSACTIONS_MAX,
-    WAIT_S_MAX,
     Client,
     NodeRefused,
     NodeUnreachable,

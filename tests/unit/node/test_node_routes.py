@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ledger.client import API
+from gridcore.node_interface import API
 from ledger.http.app import create_app
 from ledger.http.dispatcher import Dispatcher, Node
 from ledger.http.openapi import openapi
