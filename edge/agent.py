@@ -52,7 +52,7 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
             outbox = await unless_stopped(stop, open_standing(config, client))
             if outbox is None:
                 return
-            submitter = Submitter(client, outbox, chain=config.chain, signers=parts.trust, policy=config.submit)
+            submitter = Submitter(client, outbox, trust=parts.trust, policy=config.submit)
             clock = boundary_clock(config, client, submitter.wake)
             agent = Agent(parts.lines, clock, outbox, parts.maker, submitter, config, parts.observer)
             try:

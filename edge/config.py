@@ -14,13 +14,10 @@ from firmware_profiles import DeviceProfile, Profile, load_device_profile, load_
 from gridcore import cbor
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
-from gridcore.files import read_bounded
 from gridcore.genesis import SLOT_S_CHOICES
-from gridcore.header import Signers
 from gridcore.signers import SCHEMES
 from gridcore.sm3 import sm3
 from gridcore.transactions.readings import ROWS_MAX
-from gridcore.verify import Halt, decode_trust
 from ledger.client import check_url
 
 CLOCKS = ("wall", "ledger")
@@ -130,18 +127,6 @@ class EdgeConfig:
         unused = set(known) - {row.broker for row in self.devices}
         if unused:
             raise UsageError(f"brokers: no device is on broker {min(unused)!r}; leave it out, or give it one")
-
-
-def load_trust(config: EdgeConfig) -> Signers:
-    """The signer set of the trust file: (public key, power). UsageError when it cannot be read or is of another chain."""
-    data = read_bounded(config.trust, TRUST_BYTES_MAX, "check the key 'trust'")
-    try:
-        trust = decode_trust(data)
-    except Halt as halt:
-        raise UsageError(f"trust: {config.trust}: {halt.args[-1]}") from None
-    if trust.chain != config.chain:
-        raise UsageError(f"trust: {config.trust}: is of chain {trust.chain!r}, the configuration of {config.chain!r}")
-    return [(key, power) for key, power, _ in trust.signers]
 
 
 def load_profiles(config: EdgeConfig) -> dict[str, Profile]:

@@ -15,11 +15,12 @@ from edge.batches import after
 from edge.config import EdgeConfig
 from edge.outbox import Outbox, OutboxDamagedError, Progress, QueuedBatch, create_outbox, is_outbox_there, keep_aside
 from edge.parts import AgentParts
+from edge.receipts import ReceiptTrust
 from edge.standing import Standing, check_status, fetch_standing
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError, UsageError
-from gridcore.header import Signers, VerificationError, check_receipt
+from gridcore.header import VerificationError
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
@@ -88,7 +89,7 @@ def _read_old(config: EdgeConfig) -> tuple[list[QueuedBatch], int | None]:
         old.close()
 
 
-async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signers) -> VerifiedHeader:
+async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: ReceiptTrust) -> VerifiedHeader:
     """Submit; the header of the receipt, which verifies and says that the epoch was opened."""
     transaction = decode_transaction(wire)
     (answer,) = await client.submit([wire])
@@ -98,7 +99,7 @@ async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Signer
     if receipt is None:
         raise GridError(f"gateway {config.gateway}: the node gives no receipt of the new epoch; run this again")
     try:
-        check_receipt(receipt, chain=config.chain, digest=transaction.digest, signers=trust)
+        await trust.check(client, receipt, transaction.digest)
     except (VerificationError, EncodingError) as error:
         raise GridError(f"gateway {config.gateway}: the receipt of the new epoch does not count: {error}") from None
     if receipt.code != Code.ACCEPTED:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from edge.batches import BatchMaker
 from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
-from edge.config import EdgeConfig, load_device_profiles, load_profiles, load_trust, profiles_digest
+from edge.config import EdgeConfig, load_device_profiles, load_profiles, profiles_digest
 from edge.devices import build_devices
 from edge.meters import MeterLine, build_lines
 from edge.observing import Observer, check_size
 from edge.outbox import OutboxState, check_owner, is_outbox_there, read_outbox
+from edge.receipts import ReceiptTrust, load_receipt_trust
 from gridcore.config import decode_config, read_config
 from gridcore.errors import UsageError
-from gridcore.header import Signers
 from gridcore.secrets import SecretError
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
@@ -27,13 +27,13 @@ from ledger.client import Client
 
 @dataclass(frozen=True, slots=True)
 class AgentParts:
-    """What an agent is made of, checked: configuration, key, trusted signers, what its batches say of themselves, meters,
+    """What an agent is made of, checked: configuration, key, whose receipts count, what its batches say of themselves, meters,
     and what it observes beside them.
     """
 
     config: EdgeConfig
     signer: Signer
-    trust: Signers
+    trust: ReceiptTrust
     maker: BatchMaker
     lines: tuple[MeterLine, ...]
     observer: Observer
@@ -55,7 +55,7 @@ def load_parts(path: Path, version: str) -> AgentParts:
         if both:
             raise UsageError(f"device_profiles: {both[0]!r} is a meter's profile too; a batch names each id once")
         links, devices = build_devices(config.brokers, config.devices, device_profiles, client_id=config.gateway)
-        trust = load_trust(config)
+        trust = load_receipt_trust(config)
         signer = open_signer(config.key, config.key_password)
         _check_outbox_place(config.outbox)
     maker = BatchMaker(

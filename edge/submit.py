@@ -2,7 +2,7 @@
 
 What each answer means for the batch it belongs to:
 
-    ACCEPTED, EXISTS                    fetch its receipt, verify it against the trust file, delete the batch
+    ACCEPTED, EXISTS                    fetch its receipt, verify it (edge.receipts), delete the batch
     COUNTER_PASSED, COUNTER_REUSED      the same when there is an accepting receipt of this very batch, else a refusal
     codes of RETRY, no answer           send again after a pause that doubles, with jitter
     decided, not yet certified          the same: it stays here until its receipt has come
@@ -24,10 +24,11 @@ from typing import Protocol
 from edge.backoff import backoff_ms
 from edge.config import SubmitPolicy
 from edge.outbox import Outbox, OutboxError, QueuedBatch, RefusedRow
+from edge.receipts import ReceiptTrust
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError
-from gridcore.header import Header, Receipt, Signers, VerificationError, check_receipt
+from gridcore.header import Header, Receipt, VerificationError
 from gridcore.logs import get_logger
 from gridcore.remedies import code_name, remedy_of
 from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
@@ -53,6 +54,10 @@ class Node(Protocol):
         """See ``ledger.client.Client``."""
         ...
 
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        """See ``ledger.client.Client``."""
+        ...
+
 
 class Outcome(Enum):
     """How one round of submission ended."""
@@ -67,22 +72,20 @@ class _HaltedError(GridError):
 
 
 class Submitter:
-    """Empties an outbox into a node. ``signers``: the set of the trust file, whose receipts count on ``chain``."""
+    """Empties an outbox into a node. ``trust``: whose receipts count."""
 
     def __init__(
         self,
         node: Node,
         outbox: Outbox,
         *,
-        chain: str,
-        signers: Signers,
+        trust: ReceiptTrust,
         policy: SubmitPolicy | None = None,
         jitter: random.Random | None = None,
     ) -> None:
         self._node = node
         self._outbox = outbox
-        self._chain = chain
-        self._signers = signers
+        self._trust = trust
         self._policy = policy or SubmitPolicy()
         self._jitter = jitter or random.SystemRandom()
         self._wake = asyncio.Event()
@@ -181,7 +184,7 @@ class Submitter:
             raise _HaltedError(f"{refused}; {COPIED}")
         try:
             digest = decode_transaction(batch.wire).digest
-            check_receipt(receipt, chain=self._chain, digest=digest, signers=self._signers)
+            await self._trust.check(self._node, receipt, digest)
         except (VerificationError, EncodingError) as error:
             raise _HaltedError(f"the receipt of batch {batch.counter} does not count: {error}; all are kept") from None
         if receipt.code in (Code.COUNTER_PASSED, Code.COUNTER_REUSED):

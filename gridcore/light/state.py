@@ -22,7 +22,7 @@ TRUST_BYTES_MAX: Final = 1 << 20
 VERSION: Final = 1
 _HEIGHT: Final = integer(0)
 _FORMS: Final = {
-    "chain": text(17, 56),
+    "chain": text(1, 100),
     "genesis": DIGEST,
     "height": _HEIGHT,
     "newest": Form("a map", lambda value: isinstance(value, dict)),
@@ -48,10 +48,10 @@ class LightState:
         return Trust(self.trusted.chain, self.trusted.genesis, signers, self.pins)
 
 
-def begin_with_trust(path: Path) -> LightState:
-    """Where a light client begins that has only a trust file. UsageError for one that cannot be read."""
+def begin_with_trust(path: Path, hint: str) -> LightState:
+    """Where a light client begins that has only a trust file. UsageError for one that cannot be read; ``hint``: where it is named."""
     try:
-        trust = decode_trust(read_bounded(path, TRUST_BYTES_MAX, "check --trust"))
+        trust = decode_trust(read_bounded(path, TRUST_BYTES_MAX, hint))
     except Halt as halt:
         raise UsageError(f"{path}: {halt.args[-1]}") from None
     state = LightState(begin(trust.chain, trust.genesis, [(key, power) for key, power, _ in trust.signers]), trust.pins)

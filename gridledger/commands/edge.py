@@ -118,7 +118,7 @@ def _check(args: argparse.Namespace) -> int:
         "gateway": config.gateway,
         "chain": config.chain,
         "public_key": parts.signer.public_key.hex(),
-        "trusted_signers": len(parts.trust),
+        "trusted_signers": parts.trust.signers_count,
         "lines": len(config.lines),
         "meters": len(config.meters),
         "brokers": len(config.brokers),
@@ -127,7 +127,7 @@ def _check(args: argparse.Namespace) -> int:
     }
     text = [
         f"{args.config}: in order",
-        f"gateway     {config.gateway} on chain {config.chain}, {len(parts.trust)} trusted signers",
+        f"gateway     {config.gateway} on chain {config.chain}, {parts.trust.signers_count} trusted signers",
         f"public key  {parts.signer.public_key.hex()}",
         f"meters      {len(config.meters)} on {len(config.lines)} lines",
         f"devices     {len(config.devices)} on {len(config.brokers)} MQTT brokers, for information",

@@ -35,7 +35,7 @@ def open_state(path: Path, trust: Path | None) -> LightState:
         if kept is None:
             raise UsageError(f"--state {path}: is not there yet; begin with --trust FILE, the trust root of the chain")
         return kept
-    given = begin_with_trust(trust)
+    given = begin_with_trust(trust, "check --trust")
     if kept is None:
         return given
     for name in ("chain", "genesis"):

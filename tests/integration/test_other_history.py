@@ -7,7 +7,10 @@ from pathlib import Path
 
 from edge.batches import BatchMaker
 from edge.outbox import Outbox, Progress, create_outbox
+from edge.receipts import ReceiptTrust
 from edge.submit import Outcome, Submitter
+from gridcore.light.state import LightState
+from gridcore.light.trusted import begin
 from gridcore.transactions.reading_batch import ClockState
 from gridcore.transactions.readings import Reading
 from tests.worlds.consortium import FIRST_S
@@ -21,8 +24,11 @@ async def deliver(node: RunningNode, outbox: Outbox, import_wh: int) -> Outcome:
     maker = BatchMaker("gw-1", node.chain, key("gw-1"), "test/1", bytes(32), bytes(32))
     readings = [Reading(1, 0, 0, import_wh, 0)]
     outbox.append(lambda progress: maker.make(FIRST_S, readings, progress, ClockState(0, "simulated")))
-    signers = node.consortium.genesis.signers
-    return await Submitter(node.client("gw-1"), outbox, chain=node.chain, signers=signers).submit_once()
+    genesis = node.consortium.genesis
+    trust = ReceiptTrust(
+        LightState(begin(node.chain, node.ledger.digest(0), genesis.signers), ()), Path("never-written")
+    )
+    return await Submitter(node.client("gw-1"), outbox, trust=trust).submit_once()
 
 
 async def test_a_node_with_an_older_data_directory_is_told_by_the_gateway_whose_batches_it_lost(tmp_path: Path) -> None:

@@ -19,15 +19,21 @@ def set_of(names: SignerNames) -> tuple[tuple[bytes, int], ...]:
 
 
 class CertifiedChain:
-    """Headers from height 0 on. ``salt``: makes another history of the same genesis from the first header with another salt on."""
+    """Headers from height 0 on."""
 
     def __init__(self, signers: SignerNames) -> None:
         self.headers: list[Header] = []
         self._digests: list[bytes] = []
         self.add(signers)
 
-    def add(self, signers: SignerNames, pending: SignerNames = (), salt: bytes = bytes(32)) -> Header:
-        """The next header. signers: who signs the header after it; pending: who waits to take over."""
+    def add(
+        self,
+        signers: SignerNames,
+        pending: SignerNames = (),
+        salt: bytes = bytes(32),
+        data_root: bytes = bytes(32),
+    ) -> Header:
+        """The next header. signers: who signs the header after it; pending: who waits to take over; salt: what makes it another one."""
         height = len(self.headers)
         header = Header(
             chain=CHAIN,
@@ -36,7 +42,7 @@ class CertifiedChain:
             ledger_time_s=height,
             previous=self._digests[-1] if height else bytes(32),
             history_root=merkle.root_of_hashes([merkle.leaf_hash(digest) for digest in self._digests]),
-            data_root=bytes(32),
+            data_root=data_root,
             state_root=salt,
             signers=signers_digest(set_of(signers)),
             signers_pending=signers_digest(set_of(pending)) if pending else b"",

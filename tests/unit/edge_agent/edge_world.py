@@ -13,11 +13,15 @@ from edge.batches import BatchMaker
 from edge.drivers.modbus import LineConfig, ModbusLine, NoAnswerError
 from edge.meters import MeterConfig, MeterLine, build_lines
 from edge.outbox import Outbox, Progress, QueuedBatch, create_outbox
+from edge.receipts import ReceiptTrust
 from firmware_profiles import load_profile
 from gridcore import merkle
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.header import Header, Receipt, certificate_message, data_leaf, signers_digest
+from gridcore.light.codec import encode_steps
+from gridcore.light.state import LightState
+from gridcore.light.trusted import begin
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import encode_private_key
 from gridcore.sm3 import sm3
@@ -34,9 +38,9 @@ METERS = 3
 CLOCK = ClockState(0, "simulated")
 
 
-def trusted() -> list[tuple[bytes, int]]:
-    """The signer set of the trust file."""
-    return [(key("operator").public_key, 1)]
+def trusted(path: Path = Path("never-written")) -> ReceiptTrust:
+    """What the trust file says; ``path``: where changes of the set are kept."""
+    return ReceiptTrust(LightState(begin(CHAIN, bytes(32), [(key("operator").public_key, 1)]), ()), path)
 
 
 def maker(gateway: str = GATEWAY) -> BatchMaker:
@@ -161,6 +165,13 @@ class FakeNode:
     async def receipt(self, transaction_id: bytes) -> Receipt | None:
         self._answer()
         return None if self.hide_receipts else self._receipts.get(transaction_id)
+
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        """The node shows no change of the set of signers."""
+        self._answer()
+        if path != "headers":
+            raise NodeRefused(f"no {path}", 404, f"no {path}")
+        return encode_steps([])
 
     def _answer(self) -> None:
         self.asked += 1

@@ -50,7 +50,7 @@ class World:
         self.line, self.lines = fake_lines()
         config = load_config(write_config(folder), EdgeConfig)
         config = replace(config, sampling=POLICY, submit=replace(config.submit, retry_ms_min=1, retry_ms_max=5))
-        self.submitter = Submitter(self.node, self.outbox, chain=CHAIN, signers=trusted(), policy=config.submit)
+        self.submitter = Submitter(self.node, self.outbox, trust=trusted(), policy=config.submit)
         wake = self.submitter.wake
         self.clock = LedgerBoundaries(self.node, POLICY, first_s=FIRST_S, last_s=LAST_S, on_answer=wake)
         self.sampling: asyncio.Task[None] | None = None

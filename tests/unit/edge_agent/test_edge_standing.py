@@ -50,7 +50,7 @@ def parts_of(folder: Path) -> AgentParts:
 
 
 async def send(node: FakeNode, outbox: Outbox) -> Outcome:
-    return await Submitter(node, outbox, chain=CHAIN, signers=trusted()).submit_once()
+    return await Submitter(node, outbox, trust=trusted()).submit_once()
 
 
 async def test_first_start_takes_over_the_open_epoch(tmp_path: Path) -> None:

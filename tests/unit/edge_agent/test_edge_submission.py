@@ -17,7 +17,7 @@ from gridcore.errors import GridError
 from gridcore.header import Receipt
 from gridcore.sm import SigningKey
 from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
-from tests.unit.edge_agent.edge_world import CHAIN, FakeNode, new_outbox, next_batch, trusted
+from tests.unit.edge_agent.edge_world import FakeNode, new_outbox, next_batch, trusted
 from tests.waiting import until
 from tests.worlds.keys import key
 
@@ -25,7 +25,7 @@ FAST = SubmitPolicy(retry_ms_min=1, retry_ms_max=5)
 
 
 def submitter(node: FakeNode, outbox: Outbox, policy: SubmitPolicy = FAST) -> Submitter:
-    return Submitter(node, outbox, chain=CHAIN, signers=trusted(), policy=policy, jitter=Random(1))
+    return Submitter(node, outbox, trust=trusted(), policy=policy, jitter=Random(1))
 
 
 async def test_batches_are_deleted_after_their_receipts_were_verified(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridweb.source import SourceBusy
 from ledger.client import AnswerMalformed, Client
-from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, SLOT_S, new_outbox, trusted
+from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, new_outbox, trusted
 from tests.unit.timeseries.projection_world import running
 from tests.unit.web.web_world import make_world
 from tests.waiting import until
@@ -77,7 +77,7 @@ async def test_an_agent_keeps_its_batches_over_an_odd_answer_to_them(form: str, 
     outbox = new_outbox(tmp_path / "o", 1)
     for body in (odd(form, answers, "answers"), b'{"answers": [%s]}' % inner):
         async with answering(lambda _, body=body: http(body)) as url, Client(url) as client:  # type: ignore[misc]  # a default binds the loop's value
-            submitter = Submitter(client, outbox, chain=CHAIN, signers=trusted())
+            submitter = Submitter(client, outbox, trust=trusted())
             assert await submitter.submit_once() is Outcome.RETRY
     assert outbox.depth == 1
 
