@@ -29,6 +29,7 @@ COMMANDS = {
     "sealed": "seal a file for named recipients, and open one",
     "metering": "approve a register that the rules set aside",
     "serve": "serve the pages, and keep their users",
+    "people": "keep who stands behind the pseudonyms of the ledger, and erase them",
     "evidence": "export the proof of a bill line as a bundle",
     "verify": "check a bundle offline against a trust root",
     "light": "follow the certificates of nodes without trusting them",

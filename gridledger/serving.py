@@ -9,6 +9,7 @@ password = "file:web.password"
 
 [web]                                # gridweb.config
 trust = "trust.json"
+people = "people.db"                 # gridledger people
 
 [series]                             # gridseries.config
 path = "series.db"
@@ -20,7 +21,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
@@ -48,6 +49,7 @@ from gridweb.config import WebConfig
 from gridweb.database import check_database, open_database
 from gridweb.feed import Feed
 from gridweb.health import Health
+from gridweb.people import PEOPLE, People
 from gridweb.sessions import Sessions
 from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
@@ -139,6 +141,8 @@ def check_file(path: Path) -> Parts:
     parts = open_parts(config)
     open_series(config.series)
     check_database(config.web.users)
+    if config.web.people is not None:
+        check_database(config.web.people, PEOPLE)
     return parts
 
 
@@ -152,7 +156,7 @@ async def serve_pages(
     config = parts.config
     series = open_series(config.series)
     try:
-        with closing(open_database(config.web.users)) as database:
+        with closing(open_database(config.web.users)) as database, _people(config.web) as people:
             async with _client(parts, PAGE_TIMEOUT_S) as client, _client(parts) as follower:
                 if config.web.demo:
                     await _check_simulated(client)
@@ -160,7 +164,7 @@ async def serve_pages(
                 feed = Feed(stop, first_id=WallClock().now_s() * 1_000)
                 health.on_change = feed.publish_status
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
-                site = _site(config, database, Source(client, series, projector, health), health, feed, stop)
+                site = _site(config, database, people, Source(client, series, projector, health), health, feed, stop)
                 async with (
                     _beside(projector.run(stop), stop),
                     _beside(_tell_heights(projector, feed, stop), stop),
@@ -172,6 +176,16 @@ async def serve_pages(
                 site.check_whole()
     finally:
         await series.close()
+
+
+@contextmanager
+def _people(config: WebConfig) -> Iterator[People | None]:
+    """Who stands behind pseudonyms, where the configuration names a file of them."""
+    if config.people is None:
+        yield None
+        return
+    with closing(open_database(config.people, PEOPLE)) as database:
+        yield People(database)
 
 
 def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
@@ -187,7 +201,13 @@ def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
 
 
 def _site(
-    config: ServeConfig, database: Connection, source: Source, health: Health, feed: Feed, stop: asyncio.Event
+    config: ServeConfig,
+    database: Connection,
+    people: People | None,
+    source: Source,
+    health: Health,
+    feed: Feed,
+    stop: asyncio.Event,
 ) -> Site:
     clock = WallClock()
     return Site(
@@ -202,6 +222,7 @@ def _site(
         clock=clock,
         version=__version__,
         stop=stop,
+        people=people,
     )
 
 

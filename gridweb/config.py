@@ -3,6 +3,7 @@
 [web]
 demo = false                         # true: sign in without a password; loopback and a simulated chain only
 users = "users.db"                   # made by: gridledger serve --config web.toml --add-user NAME --role ROLE
+people = "people.db"                 # made by: gridledger people add; without: pages show pseudonyms alone
 trust = "trust.json"                 # the trust root that visitors download to check bundles with
 public_url = "https://…"             # what a browser shows; https makes cookies "Secure"
 proxies = 1                          # proxies of ours in front, each adding to X-Forwarded-For
@@ -34,10 +35,11 @@ class ListenConfig(Listen):
 
 @dataclass(frozen=True)
 class WebConfig:
-    """Pages. ``public_url``: the address in browsers, where it is not the one listened on."""
+    """Pages. ``public_url``: the address in browsers, where it is not the one listened on; people: who stands behind pseudonyms."""
 
     trust: Path
     users: Path = Path("users.db")
+    people: Path | None = None
     demo: bool = False
     public_url: str | None = field(default=None, metadata={"schemes": ("http", "https"), "max": 255})
     proxies: int = field(default=0, metadata={"min": 0, "max": 8})

@@ -1,4 +1,4 @@
-"""The small database of the pages: users and sessions, in one SQLite file that is its owner's alone."""
+"""The small databases of the pages, SQLite files that are their owner's alone: users and sessions, and who stands behind a pseudonym."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridcore.files import make_private
 from gridcore.secrets import check_private_file
 
-VERSION: Final = 1
 BUSY_S: Final = 2.0
 """How long a statement waits for another process (``gridledger serve --add-user``) that is writing."""
-_SCHEMA: Final = """
+
+
+class Schema(NamedTuple):
+    """version: kept in the file, what another version wrote is refused; statements: make what is absent; key: of the configuration."""
+
+    version: int
+    statements: str
+    key: str
+
+
+USERS: Final = Schema(
+    1,
+    """
 CREATE TABLE IF NOT EXISTS user (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, party TEXT, password_hash TEXT NOT NULL, created_s INTEGER NOT NULL
 ) STRICT;
@@ -24,35 +35,38 @@ CREATE TABLE IF NOT EXISTS session (
   created_s INTEGER NOT NULL, seen_s INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS session_by_name ON session (name, seen_s);
-"""
+""",
+    "web.users",
+)
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, schema: Schema = USERS) -> sqlite3.Connection:
     """Open the file, made with mode 0600 when absent. UsageError when it cannot be used, or others may read it.
 
-    Every statement is a transaction of its own; one thread at a time.
+    What is deleted is overwritten. Every statement is a transaction of its own; one thread at a time.
     """
     try:
         make_private(path)
         check_private_file(path)
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            raise UsageError(f"{path}: is of version {version}; this release reads {VERSION}: name another file")
+        if version not in (0, schema.version):
+            raise UsageError(f"{path}: is of version {version}; this release reads {schema.version}: name another file")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION};")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.executescript(f"{schema.statements} PRAGMA user_version = {schema.version};")
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path}: cannot be used ({reason}); check web.users and its folder") from None
+        raise UsageError(f"{path}: cannot be used ({reason}); check {schema.key} and its folder") from None
     return connection
 
 
-def check_database(path: Path) -> None:
+def check_database(path: Path, schema: Schema = USERS) -> None:
     """UsageError when the file could not be used. It is not made here: whoever checks may be another than who serves."""
     if path.exists():
-        open_database(path).close()
+        open_database(path, schema).close()
     elif not path.parent.is_dir():
-        raise UsageError(f"{path}: cannot be used (its folder does not exist); check web.users and its folder")
+        raise UsageError(f"{path}: cannot be used (its folder does not exist); check {schema.key} and its folder")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from gridweb.access import Viewer
 from gridweb.config import WebConfig
 from gridweb.feed import Feed
 from gridweb.health import Health
+from gridweb.people import People
 from gridweb.sessions import Sessions
 from gridweb.source import Source
 from gridweb.throttle import Throttle
@@ -27,7 +28,7 @@ SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "o
 class Site:
     """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``.
 
-    ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
+    ``people``: None where the configuration names none. ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
     """
 
     config: WebConfig
@@ -41,6 +42,7 @@ class Site:
     clock: Clock
     version: str
     stop: asyncio.Event
+    people: People | None = None
     broken: list[BaseException] = field(default_factory=list)
 
     def check_whole(self) -> None:

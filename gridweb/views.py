@@ -15,6 +15,7 @@ from gridweb.access import Role
 from gridweb.cookies import THEMES, local_address
 from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_plural
 from gridweb.pages import MODULES, Entry
+from gridweb.people import Person
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
 from gridweb.source import Source, part_of
@@ -74,6 +75,13 @@ def navigation() -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.order))
 
 
+def person_behind(party: str) -> Person | None:
+    """Who stands behind a pseudonym: for the utility, which keeps the file, and for the household itself; None for all others."""
+    asks, people = maybe_viewer(), site().people
+    may_know = asks is not None and (asks.role is Role.UTILITY or asks.party == party)
+    return people.find(party) if may_know and people is not None else None
+
+
 def preference_url(name: str, value: str) -> str:
     """This page's address with the wish for a language (``lang``) or brightness (``theme``) to be remembered."""
     pairs = [(key, text) for key, text in request.args.items(multi=True) if key != name and request.method == "GET"]
@@ -126,6 +134,7 @@ def set_up_templates(app: Quart) -> None:
         "form_field": form_field,
         "form_token": form_token_of_browser,
         "live_attributes": live_attributes,
+        "person_behind": person_behind,
         "preference_url": preference_url,
         "static_url": static_url,
         "forms": forms,

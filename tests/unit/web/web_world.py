@@ -30,6 +30,7 @@ from gridweb.cookies import Cookies
 from gridweb.database import open_database
 from gridweb.feed import Feed
 from gridweb.health import Health
+from gridweb.people import PEOPLE, People
 from gridweb.sessions import Sessions, form_token
 from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
@@ -230,6 +231,7 @@ def make_world(folder: Path, **config: Any) -> World:
         clock=clock,
         version="0.0-test",
         stop=stop,
+        people=People(open_database(folder / "people.db", PEOPLE)),
     )
     return World(create_app(site), site, node, series, progress, clock)
 
