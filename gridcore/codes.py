@@ -26,6 +26,11 @@ class Code(IntEnum):
     VALID_TOO_LONG = 19
     ID_REUSED = 20
     TOO_MANY_IDS = 21
+    NOTHING_TO_VOTE = 22
+    VOTED_ALREADY = 23
+    PROPOSAL_FORM = 24
+    TOO_MANY_PROPOSALS = 25
+    LAST_OF_ITS_KIND = 26
     CLOCK_NOT_AHEAD = 30
     CLOCK_IS_BLOCK_TIME = 31
     CLOCK_STEP_TOO_LONG = 32
@@ -81,6 +86,7 @@ RETRY = frozenset(
         Code.WAITING,
         Code.NODE_BUSY,
         Code.TOO_MANY_IDS,
+        Code.TOO_MANY_PROPOSALS,
         Code.CLOCK_WORK_PENDING,
         Code.COUNTER_GAP,
         Code.FUTURE_BOUNDARY,

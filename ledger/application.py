@@ -24,10 +24,11 @@ from gridcore.registry.signer import SIGNER
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch, VerifiedHeader
 from ledger.contract import Contract
+from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.protocol import PROTOCOL
 from ledger.origin import Origin
-from ledger.protocol import VERSIONS, rules_at
+from ledger.protocol import VERSIONS, Installed, check_approved, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
@@ -106,7 +107,7 @@ class Application:
     """The state machine at one height. ``apply`` and ``commit`` are called by one thread at a time, the rest by any.
 
     state: to be looked at under ``lock`` alone. history: the tree over S_0 ... S_(h-1), whose root header h has.
-    versions: the rules that this program has, by protocol version.
+    versions: the rules that this program has, by protocol version; pins: of the code of ``contracts``, see ``Installed``.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Application:
         history: TileTree,
         tip: Tip,
         versions: Mapping[int, ProtocolRules] = VERSIONS,
+        pins: Mapping[str, bytes] | None = None,
     ) -> None:
         self.origin = origin
         self.state = state
@@ -128,12 +130,17 @@ class Application:
         self._contracts = contracts
         self._checker = checker
         self._versions = versions
+        self._installed = Installed(contracts, pins)
         self._signers_digest = signers_digest(origin.signers)
 
     def rules(self) -> ProtocolRules:
-        """The rules of the next block. ProtocolError where this program does not have them: nothing may be signed any more."""
+        """The rules of the next block. ProtocolError where this program does not have them, or not the contracts that zones may name by
+        then: nothing may be signed any more.
+        """
         with self.lock:
-            return rules_at(self._versions, PROTOCOL.must(self.state), self.tip.height + 1)
+            height = self.tip.height + 1
+            check_approved(CONTRACTS.must(self.state), self._installed, height)
+            return rules_at(self._versions, PROTOCOL.must(self.state), height)
 
     def examine(self, wires: Iterable[bytes], time_s: int) -> list[Examined]:
         """Decode transactions, check their signatures in parallel, and say which may enter the next block, of ``time_s``."""

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Final
 
+from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.genesis import Genesis
+from gridcore.governance.permission import ADMINISTRATOR
 from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.organisation import ORGANISATION
@@ -38,11 +40,8 @@ def check_genesis(
     contract. pins: of their code, 32 bytes, by id; None: unchecked.
     """
     rows = GenesisRows(genesis.registry, genesis.slot_s)
-    organisations = len(rows.names(ORGANISATION))
-    for name, count in genesis.thresholds._asdict().items():
-        if count > organisations:
-            raise UsageError(f"genesis: thresholds.{name} is at most {organisations}, the number of organisations")
-    refuse_first(chain(_reference_faults(rows), _owner_faults(rows), _conflict_faults(rows)))
+    _check_thresholds(genesis, rows)
+    refuse_first(chain(_reference_faults(rows), _owner_faults(rows), _conflict_faults(rows), _pin_faults(rows)))
     if contracts is not None:
         accepted = AcceptedRules(rows, contracts)
         for name in rows.names(ZONE):
@@ -52,6 +51,26 @@ def check_genesis(
                 refuse_first(accepted.faults(entity.kind, name))
     if pins is not None:
         _check_pins(rows, pins)
+
+
+def _check_thresholds(genesis: Genesis, rows: GenesisRows) -> None:
+    """A number of organisations that nobody could reach would end every decision before it begins; one may always decide."""
+    known = (rows.in_force(ORGANISATION, name, genesis.ledger_time_s) for name in rows.names(ORGANISATION))
+    voters = sum(found is not None and ADMINISTRATOR in found.roles for found in known)
+    for name, count in genesis.thresholds._asdict().items():
+        if count > max(1, voters):
+            words = f"{max(1, voters)}, the number of organisations that may have administrators"
+            raise UsageError(f"genesis: thresholds.{name} is at most {words}")
+
+
+def _pin_faults(rows: GenesisRows) -> Iterator[Fault]:
+    """Zones that name one contract have the same code of it."""
+    pins: dict[str, bytes] = {}
+    for _, stated in rows.each(ZONE):
+        pin = pins.setdefault(stated.record.contract, stated.record.contract_pin)
+        if pin != stated.record.contract_pin:
+            words = f"contract_pin of {stated.record.contract} is {pin.hex()} in a row before"
+            yield Fault(stated, Code.REGISTRY_CONFLICT, words)
 
 
 def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:

@@ -26,6 +26,18 @@ class Shape(NamedTuple):
     optional: frozenset[str] = frozenset()
     rule: Callable[[Any], str] = lambda _: ""
 
+    def fault_of(self, fields: Value) -> str:
+        """What is wrong with a map, naming the field and what would be right; "" where nothing is."""
+        for name in sorted({*self.forms, *fields}):
+            if name not in self.forms:
+                return f"{excerpt(name)} is no field of it; it has {', '.join(self.forms)}"
+            if name not in fields:
+                if name not in self.optional:
+                    return f"{name} is missing: {self.forms[name].words}"
+            elif not self.forms[name].holds(fields[name]):
+                return f"{name} is {self.forms[name].words}, not {shown(fields[name])}"
+        return self.rule(self.record(**fields))
+
 
 @dataclass(frozen=True)
 class Entity(Generic[R]):
@@ -50,15 +62,7 @@ class Entity(Generic[R]):
         fields = {name: item for name, item in value.items() if name != marker}
         if marker and value[marker] is not True:
             return f"{marker} is true, not {shown(value[marker])}"
-        for name in sorted({*shape.forms, *fields}):
-            if name not in shape.forms:
-                return f"{excerpt(name)} is no field of it; it has {', '.join(shape.forms)}"
-            if name not in fields:
-                if name not in shape.optional:
-                    return f"{name} is missing: {shape.forms[name].words}"
-            elif not shape.forms[name].holds(fields[name]):
-                return f"{name} is {shape.forms[name].words}, not {shown(fields[name])}"
-        return shape.rule(shape.record(**fields))
+        return shape.fault_of(fields)
 
     def decode(self, value: Value) -> R:
         """The record of a map. EncodingError unless it has the form of this entity."""

@@ -7,6 +7,7 @@ from gridcore.envelope import Transaction
 from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.registry_approve import RegistryApprove
+from ledger.governance.undecided import take_off
 from ledger.kinds.registry_register import record
 from ledger.leaves.pending import PENDING
 from ledger.state.client_ids import check_client_id, remember_client_id
@@ -35,6 +36,7 @@ def approve(draft: Draft, transaction: Transaction, content: RegistryApprove) ->
             return fault.code
         record(draft, judge)
         approved = approved._replace(rows=())
+        take_off(draft, pending.organisation, content.transaction)
     PENDING.save(draft, approved, content.transaction.hex())
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED

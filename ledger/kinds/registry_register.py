@@ -13,9 +13,11 @@ from gridcore.registry.row import decode_row, salt_rows
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.zone import ZONE
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
+from ledger.governance.undecided import REGISTRATIONS_MAX, end_expired, undecided_of
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
 from ledger.leaves.pending import PENDING, PendingLeaf
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
+from ledger.leaves.undecided import UNDECIDED
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import OWNED_KINDS, Judge, note_reopened
@@ -30,15 +32,22 @@ def register(draft: Draft, transaction: Transaction, content: RegistryRegister) 
     if rows is None:
         return Code.ROWS_MISMATCH
     signer = draft.in_force(SIGNER, transaction.signer)
-    judge = Judge(draft, "" if signer is None else signer.organisation)
+    organisation = "" if signer is None else signer.organisation
+    judge = Judge(draft, organisation)
     fault = judge.first_fault(rows)
     if fault is not None:
         return fault.code
     if draft.thresholds.registry > 1 and not is_of_one(rows):
         if any(_kind(row) == SIGNER.kind for row in rows):
             return Code.REGISTRY_CONFLICT
+        waiting = undecided_of(draft, organisation)
+        if len(waiting.registrations) >= REGISTRATIONS_MAX:
+            return Code.TOO_MANY_PROPOSALS
+        end_expired(draft, organisation)
+        listed = waiting._replace(registrations=[*waiting.registrations, transaction.id])
+        UNDECIDED.save(draft, listed, organisation)
         digests = [draft.put_body(row.salted) for row in rows]
-        pending = PendingLeaf((), judge.organisation, digests, content.valid_until_s)
+        pending = PendingLeaf((), organisation, digests, content.valid_until_s)
         PENDING.save(draft, pending, transaction.id.hex())
     else:
         record(draft, judge)

@@ -8,6 +8,8 @@ from typing import Any, Final
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.governance_propose import GovernancePropose
+from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
@@ -17,6 +19,8 @@ from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.approve_reading import approve_reading
 from ledger.kinds.clock_accept import accept_clock
 from ledger.kinds.clock_advance import advance_clock
+from ledger.kinds.governance_propose import propose
+from ledger.kinds.governance_vote import vote
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
@@ -33,6 +37,8 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
     RegistryApprove.kind: Kind("administrator", RegistryApprove, approve),
+    GovernancePropose.kind: Kind("administrator", GovernancePropose, propose),
+    GovernanceVote.kind: Kind("administrator", GovernanceVote, vote),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
 }

@@ -12,6 +12,7 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.cleared import CLEARED
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.clock import CLOCK
+from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
@@ -21,8 +22,10 @@ from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
 from ledger.leaves.orders import ORDERS
 from ledger.leaves.pending import PENDING
+from ledger.leaves.permissions import PERMISSIONS
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
+from ledger.leaves.proposal import PROPOSAL
 from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.results import RESULTS
@@ -30,12 +33,13 @@ from ledger.leaves.run import RUN
 from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
 from ledger.leaves.turn import TURN
+from ledger.leaves.undecided import UNDECIDED
 from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
-    CHAIN, PROTOCOL, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
+    CHAIN, PROTOCOL, CONTRACTS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
-    EXCEPTION, LATE, SEEN, PENDING, TURN, CLOCK,
+    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

@@ -42,7 +42,7 @@ class Registry:
         self.zones = tuple(self._zone(place) for place in range(len(columns.zones)))
         entries = (
             columns.rules_entries, columns.profile_entries, columns.area_entries, columns.point_entries,
-            columns.installation_entries,
+            columns.installation_entries, columns.party_entries,
         )  # fmt: skip
         self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
         self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore import merkle
@@ -69,7 +69,7 @@ class Draft:
         attached: Mapping[bytes, Any] = NONE_ATTACHED,
     ) -> None:
         self._state = state
-        self._chain = CHAIN.must(state)  # no transaction changes it
+        self._chain = CHAIN.must(state)  # of it transactions change the thresholds alone
         self._changes: dict[str, Value] = {}
         self._bodies: dict[bytes, bytes] = {}
         self._attached = attached
@@ -78,6 +78,8 @@ class Draft:
         """Of the block in the making, UTC seconds; 0 in a draft in which nothing is applied."""
         self.height = height
         self.contracts = contracts
+        self.kinds: Collection[str] = ()
+        """Kinds of transactions by the rules of the block; none in a draft in which nothing is applied."""
         self.taken: list[TakenOrders] = []
         """Orders that have not met those that stand yet, a transaction each, in block order; see ``orders``."""
         self.batches: list[Batch] = []
@@ -93,6 +95,11 @@ class Draft:
         """The value of a leaf as of now, or None."""
         value = self._changes.get(key)
         return value if value is not None else self._state.get(key)
+
+    def leaf_keys(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with ``prefix``: those of the state, then those that this block has brought."""
+        yield from self._state.leaf_keys(prefix)
+        yield from (key for key in self._changes if key.startswith(prefix) and key not in self._state)
 
     def put(self, key: str, value: Value) -> None:
         """Give a leaf a new value."""
@@ -120,8 +127,8 @@ class Draft:
 
     @property
     def thresholds(self) -> Thresholds:
-        """How many organisations approve a change."""
-        return self._chain.thresholds
+        """How many organisations approve a change, as this block's votes have left it."""
+        return CHAIN.must(self).thresholds
 
     @property
     def slot_s(self) -> int:

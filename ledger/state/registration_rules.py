@@ -25,6 +25,7 @@ from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.book import load_orders
+from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
@@ -36,18 +37,20 @@ from ledger.state.registrations import Registrations, SaltedRow
 OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
 _NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind)
 """What counts from ledger time on at the earliest: keys, who reads meters, and by which contract."""
+BY_VOTES: Final = None
+"""In place of the organisation that says something: organisations have voted on it."""
 _FREE_AT_FIRST: Final = (CALENDAR.kind, AREA.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind)
 """Whose first rows change nothing that was settled: no point names them yet."""
 
 
 class Judge:
-    """Judges rows for a signer of ``organisation``; ``registrations`` is what they would make of the registry."""
+    """Judges rows for a signer of ``organisation``, or BY_VOTES; ``registrations`` is what they would make of the registry."""
 
-    def __init__(self, draft: Draft, organisation: str) -> None:
+    def __init__(self, draft: Draft, organisation: str | None) -> None:
         self.registrations = Registrations(draft)
         self._draft = draft
         self.organisation = organisation
-        self._owner = draft.in_force(ORGANISATION, organisation)
+        self._owner = None if organisation is BY_VOTES else draft.in_force(ORGANISATION, organisation)
 
     def first_fault(self, rows: Sequence[SaltedRow]) -> Fault | None:
         """Why the rows may not be registered; None where they may. Lower phases first: see the module."""
@@ -86,10 +89,12 @@ class Judge:
     def _entitlement_faults(self, stated: Stated[Any], kind: str, name: str) -> Iterator[Fault]:
         """Owned entities are said by their organisation, an organisation by itself, the grid by one that may be a utility."""
         if kind in OWNED_KINDS:
-            if stated.record.organisation != self.organisation:
+            if self.organisation not in (BY_VOTES, stated.record.organisation):
                 words = f"organisation is {self.organisation}, that of who signs, not {stated.record.organisation}"
                 yield Fault(stated, Code.NOT_PERMITTED, words)
             yield from foreign_owners(self.registrations, stated, name)
+        elif self.organisation is BY_VOTES:
+            return
         elif kind == ORGANISATION.kind:
             known = self._owner if name == self.organisation else None
             if known is None or list(known.roles) != list(stated.record.roles):
@@ -149,9 +154,27 @@ class Judge:
         accepted = AcceptedRules(self.registrations, self._draft.contracts)
         for kind, name in judged:
             if kind == ZONE.kind:
-                yield from accepted.unknown_contracts(name)
+                yield from self._unapproved_contracts(name)
         for kind, name in judged:
             yield from accepted.faults(kind, name)
+
+    def _unapproved_contracts(self, zone: str) -> Iterator[Fault]:
+        """Rows of a zone that name other code than organisations have approved, or that is not active yet."""
+        approved = CONTRACTS.must(self._draft)
+        for stated in self.registrations.of(ZONE, zone):
+            known = approved.find(stated.record.contract)
+            if known is None:
+                names = ", ".join(one.contract for one in approved.approved)
+                words = f"contract {stated.record.contract!r} is not approved; these are: {names}"
+            elif known.pin != stated.record.contract_pin:
+                words = f"contract_pin of {known.contract} is {known.pin.hex()}, as it was approved"
+            elif known.height > self._draft.height:
+                words = (
+                    f"contract {known.contract} may be named from block {known.height} on, this is {self._draft.height}"
+                )
+            else:
+                continue
+            yield Fault(stated, Code.RULES_REFUSED, words)
 
 
 def orders_left_behind(draft: Draft, registrations: Registrations, new: Sequence[Stated[Any]]) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, malformed_digest
@@ -16,7 +16,10 @@ from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.order_batch import OrderBatch
 from ledger.contract import Contract
+from ledger.governance.voters import is_removed
+from ledger.kinds.kind import Kind
 from ledger.leaves.exception import RowVerdict
+from ledger.leaves.permissions import PERMISSIONS
 from ledger.state import metering, orders
 from ledger.state.block import Applied, Block, Result
 from ledger.state.draft import Draft
@@ -72,6 +75,7 @@ def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdict
     So every other transaction, and the work that is due, sees the ledger time that the block's header states; and orders
     meet one another when all that this block registers is known.
     """
+    draft.kinds = rules.kinds.keys()
     results: dict[int, Result] = {}
     with_orders: list[int] = []
     for position in sorted(range(len(block.decoded)), key=lambda position: _turn(block.decoded[position])):
@@ -122,16 +126,22 @@ def check_admission(draft: Draft, transaction: Transaction, rules: ProtocolRules
     signer = draft.in_force(SIGNER, transaction.signer)
     if signer is None:
         return Admission(Code.UNKNOWN_SIGNER)
-    if isinstance(signer, RevokedSigner):
+    if isinstance(signer, RevokedSigner) or is_removed(draft, signer.organisation):
         return Admission(Code.REVOKED)
     verdict = verdicts.get((transaction.digest, signer.public_key))
     if verdict is None:
         broken(f"a signature verdict for transaction {transaction.id.hex()} was computed before the block")
     if not verdict:
         return Admission(Code.WRONG_SIGNATURE)
-    if kind.role not in signer.roles:
+    if not set(roles_of(draft, transaction.kind, kind)).intersection(signer.roles):
         return Admission(Code.NOT_PERMITTED)
     return Admission(Code.ACCEPTED, content)
+
+
+def roles_of(draft: Draft, name: str, kind: Kind[Any]) -> Sequence[str]:
+    """The roles that may send transactions of a kind: as was voted, else as the rules say."""
+    voted = PERMISSIONS.load(draft)
+    return (kind.role,) if voted is None else voted.roles.get(name, (kind.role,))
 
 
 def _turn(transaction: Transaction | None) -> int:

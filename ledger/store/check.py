@@ -105,7 +105,7 @@ def check_ledger(
         checker = SignatureChecker()
         resources.callback(checker.close)
         derived = _derive(data_dir, genesis, resources)
-        replay = _replay_into(derived, contracts, checker)
+        replay = _replay_into(derived, contracts, pins, checker)
         check_contracts(replay.application.state, contracts, pins)
         report.digest, report.state_root = derived.origin.header.digest(), derived.origin.header.state_root
         known = _open_guard(guard_path(data_dir, guard), report)
@@ -136,7 +136,9 @@ def _derive(data_dir: Path, genesis: Genesis, resources: ExitStack) -> StateDb:
     return derived
 
 
-def _replay_into(derived: StateDb, contracts: Mapping[str, Contract], checker: SignatureChecker) -> Replay:
+def _replay_into(
+    derived: StateDb, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None, checker: SignatureChecker
+) -> Replay:
     origin = derived.origin
     tree = TileTree(derived.leaves, derived.leaves.count(0), origin.header.state_root)
     application = Application(
@@ -146,6 +148,7 @@ def _replay_into(derived: StateDb, contracts: Mapping[str, Contract], checker: S
         state=State(derived.leaves, origin.chain, tree),
         history=empty_tree(derived.history),
         tip=Tip.of(origin.header),
+        pins=pins,
     )
     return Replay(application, lambda decided: derived.save_block(decided, certificate=[], log_offset=0))
 

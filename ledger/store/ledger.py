@@ -114,7 +114,7 @@ class Ledger(LedgerReader):
             checker = SignatureChecker()
             resources.callback(checker.close)
             certifier = Certifier(origin.chain, origin.signers, signer, parts.guard, files)
-            self = cls(parts.application(contracts, checker, versions), parts, certifier, clock, files)
+            self = cls(parts.application(contracts, checker, versions, pins), parts, certifier, clock, files)
             self._catch_up()
             self.check_protocol()
             self._resources = resources.pop_all()

@@ -68,10 +68,18 @@ class Parts:
         contracts: Mapping[str, Contract],
         checker: SignatureChecker,
         versions: Mapping[int, ProtocolRules] = VERSIONS,
+        pins: Mapping[str, bytes] | None = None,
     ) -> Application:
         """The state machine where the database stands."""
         return Application(
-            self.origin, contracts, checker, state=self.state, history=self.history, tip=self.tip, versions=versions
+            self.origin,
+            contracts,
+            checker,
+            state=self.state,
+            history=self.history,
+            tip=self.tip,
+            versions=versions,
+            pins=pins,
         )
 
 

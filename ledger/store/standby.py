@@ -57,7 +57,7 @@ class Standby(LedgerReader):
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
-            self = cls(parts.application(contracts, checker), parts)
+            self = cls(parts.application(contracts, checker, pins=pins), parts)
             self._catch_up()
             self._resources = resources.pop_all()
         return self

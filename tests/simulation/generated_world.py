@@ -56,7 +56,7 @@ class World:
         self.consortium = replace(
             self.consortium,
             more=[*self.consortium.more, *self.draw_breaks()],
-            thresholds=Thresholds(registry=2 if seed % 4 == 1 else 1),
+            thresholds=Thresholds(1 + seed % 2, 1 + seed % 3, 2 if seed % 4 == 1 else 1, 1 + seed % 5 % 3),
         )
 
     def contract_of(self, area_name: str) -> str:
@@ -140,7 +140,7 @@ def draw_consortium(rng: random.Random) -> Consortium:
         gateways=gateways,
         meters=meters,
         roles=_roles(rng, gateways, meters),
-        organisations={"dso-admin": "dso", "dso": "dso"},
+        organisations={"dso-admin": "dso", "dso": "dso", "reg-admin": "reg"},
         more=[
             *_profiles(rng, slot_s, first_s),
             *_changes(rng, meters, gateways, areas, contracts, first_s, slot_s),
@@ -311,6 +311,7 @@ def _roles(
         UTILITY: ["utility", "regulator"],
         "admin": ["administrator"],
         "dso-admin": ["administrator"],
+        "reg-admin": ["administrator"],
         "observer": ["regulator"],
         "dso": ["utility"],
         "guest": ["prosumer"],

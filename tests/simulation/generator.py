@@ -16,6 +16,7 @@ from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
 from tests.simulation.columns import encode_column
+from tests.simulation.council import Council
 from tests.simulation.drawn_orders import draw_order, draw_order_batch
 from tests.simulation.generated_world import SILENT, World
 from tests.simulation.registrar import Registrar
@@ -45,6 +46,7 @@ class BlockMaker:
         self.gateways: dict[str, Content] = {}
         self.silent_epoch = 0
         self.registrar = Registrar(world, self.rng)
+        self.council = Council(self)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
         """The boundary up to which a gateway has sent."""
@@ -86,6 +88,7 @@ class BlockMaker:
             wires.append(self.registration())
         if rng.random() < (0.4 if twin.leaves["chain"]["thresholds"]["registry"] > 1 else 0.02):
             wires.append(self.registry_approval(twin))
+        wires += self.council.wires(twin)
         if rng.random() < 0.05:
             wires += self.id_storm()
         if self.history and rng.random() < 0.3:

@@ -15,7 +15,8 @@ import pytest
 from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
-from ledger.kinds import reading_batch
+from ledger.governance import undecided
+from ledger.kinds import governance_propose, reading_batch, registry_register
 from ledger.leaves import columns
 from ledger.registry import entries
 from ledger.state import client_ids, corrections, due
@@ -24,6 +25,7 @@ from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
 from tests.twin import corrections as twin_corrections
 from tests.twin import estimates as twin_estimates
+from tests.twin import governance as twin_governance
 from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
 from tests.twin import orders as twin_orders
@@ -57,6 +59,11 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
     monkeypatch.setattr(twin_registry, "ENTRIES_MAX", 2)
+    for name in ("PROPOSALS_MAX", "REGISTRATIONS_MAX"):
+        monkeypatch.setattr(undecided, name, 2)
+        monkeypatch.setattr(twin_governance, name, 2)
+    monkeypatch.setattr(governance_propose, "PROPOSALS_MAX", 2)
+    monkeypatch.setattr(registry_register, "REGISTRATIONS_MAX", 2)
 
 
 def seeds(otherwise: range) -> range:

@@ -53,7 +53,7 @@ def first(*checks: tuple[bool, int]) -> int:
 
 
 def fits(value: Any, form: Any) -> bool:
-    """Whether a decoded value has a form: a number = bytes of that length; a range of integers; a pattern of text; a type; one
+    """Whether a decoded value has a form: a number = bytes of that length; a range of integers; a pattern of text or bytes; a type; one
     constant text or truth; an array of forms; a map of exactly these keys (one that ends in ``?`` may be absent)."""
     if isinstance(form, bool):
         return value is form
@@ -64,7 +64,7 @@ def fits(value: Any, form: Any) -> bool:
     if isinstance(form, str):
         return isinstance(value, str) and value == form
     if isinstance(form, re.Pattern):
-        return isinstance(value, str) and form.fullmatch(value) is not None
+        return isinstance(value, type(form.pattern)) and form.fullmatch(value) is not None
     if isinstance(form, list):
         return isinstance(value, list) and len(value) == len(form) and all(map(fits, value, form))
     if isinstance(form, dict):
@@ -82,6 +82,13 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
     "clock/accept": ("clock", ONCE, {"to_s": TIME}, 0),
     "registry/approve": ("administrator", ONCE, {"transaction": 32}, 0),
     "registry/register": ("administrator", ONCE, {"rows": range(1, 4_097), "rows_root": 32}, bytes),
+    "governance/propose": (
+        "administrator",
+        ONCE,
+        {"action": re.compile(b".{1,49152}", re.DOTALL), "open_until_s": TIME},
+        0,
+    ),
+    "governance/vote": ("administrator", ONCE, {"in_favour": bool, "proposal": 32}, 0),
     "metering/open_epoch": (
         "utility",
         ONCE,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
+from tests.twin import governance
 from tests.twin import registry as entities
 from tests.twin.contracts import MARKETS
 from tests.twin.forms import ZEROS, Leaf, Transaction, fits, salted_root
@@ -75,6 +76,10 @@ def register(twin: Twin, tx: Transaction, organisation: str) -> int:
         undo(twin, before, counts)
         if "signer" in kinds:
             return 53
+        if len(governance.waiting(twin, organisation)["registrations"]) >= governance.REGISTRATIONS_MAX:
+            return 25
+        governance.end_expired(twin, organisation)
+        twin.leaves[f"undecided/{organisation}"]["registrations"].append(tx.id)
         for salt, row in salted:
             twin.pending[merkle.leaf_hash(salt + row)] = (salt, row)
         twin.leaves[f"pending/{tx.id.hex()}"] = {
@@ -104,11 +109,12 @@ def approve(twin: Twin, tx: Transaction, organisation: str) -> int:
             return code
         take_effect(twin, [row for _, row in salted], before)
         approved |= {"rows": []}
+        governance.take_off(twin, pending["organisation"], tx.content["body"]["transaction"])
     twin.leaves[key] = approved
     return 0
 
 
-def judge(twin: Twin, salted: Sequence[tuple[bytes, bytes]], organisation: str) -> int:
+def judge(twin: Twin, salted: Sequence[tuple[bytes, bytes]], organisation: str | None) -> int:
     """Record rows that an organisation says, all or none; the code of the first that may not be."""
     registry = twin.registry
     before, counts = dict(twin.leaves), dict(registry.counts)
@@ -173,7 +179,7 @@ def start_leaves(twin: Twin, rows: Sequence[bytes]) -> None:
 # ----------------------------------------------------------------------------------------------------- row by row
 
 
-def row_code(twin: Twin, row: bytes, organisation: str) -> int:
+def row_code(twin: Twin, row: bytes, organisation: str | None) -> int:
     """What is wrong with one row after those before it, 0 if nothing is."""
     key, from_s, value = cbor.decode(row)
     kind, _, name = key.partition("/")
@@ -194,18 +200,22 @@ def row_code(twin: Twin, row: bytes, organisation: str) -> int:
     return 53 if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value) else 0
 
 
-def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str) -> bool:
-    """Whether an organisation may say this of an entity."""
+def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str | None) -> bool:
+    """Whether an organisation may say this of an entity; None: organisations have voted on it."""
     registry = twin.registry
+    if organisation is None:
+        if kind == "organisation":
+            return True
+        organisation = value["organisation"]
     own = registry.value(f"organisation/{organisation}", twin.ledger_time_s, twin.height - 1) or {"roles": []}
     if kind == "organisation":
-        return name == organisation and value["roles"] == own["roles"]
+        return name == organisation and value.get("roles") == own["roles"]
     if kind not in ("signer", "gateway", "party"):
         return "utility" in own["roles"]
     kin = [registry.history(f"{kind}/{name}") for kind in ("signer", "gateway", "party")]
     owners = {value["organisation"], *(rows[0][1]["organisation"] for rows in kin if rows)}
     allowed = registry.at(f"organisation/{organisation}", from_s) or {"roles": []}
-    return owners == {organisation} and set(value.get("roles", [])) <= set(allowed["roles"])
+    return owners == {organisation} and set(value.get("roles", [])) <= set(allowed.get("roles", []))
 
 
 def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str | None]:
@@ -274,7 +284,7 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
     if any(leaves_orders(twin, key, from_s, value, before) for key, from_s, value in rows):
         return 53
     zones = [key for key in keys if key.startswith("zone/")]
-    if any(value["contract"] not in MARKETS for key in zones for _, value in registry.history(key)):
+    if any(not is_approved(twin, value) for key in zones for _, value in registry.history(key)):
         return 54
     return 54 if any(is_refused(twin, *key.split("/", 1)) for key in keys) else 0
 
@@ -375,6 +385,14 @@ def leaves_orders(twin: Twin, key: str, from_s: int, value: Leaf, before: dict[s
 
 
 # ------------------------------------------------------------------------------------------------------- contracts
+
+
+def is_approved(twin: Twin, zone: Leaf) -> bool:
+    """Whether a zone names code that organisations have approved, from this height on or an earlier one."""
+    return any(
+        [contract, pin] == [zone["contract"], zone["contract_pin"]] and height <= twin.height
+        for contract, pin, height in twin.leaves["contracts"]["approved"]
+    )
 
 
 def is_refused(twin: Twin, kind: str, name: str) -> bool:

@@ -23,7 +23,7 @@ WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
 
 
 ENTITIES: dict[str, list[dict[str, Any]]] = {
-    "organisation": [{"roles": list, "title": WITH_TEXT}],
+    "organisation": [{"roles": list, "title": WITH_TEXT}, {"removed": True}],
     "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
     "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
     "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],

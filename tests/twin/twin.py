@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gridcore import merkle
-from tests.twin import corrections, market, metering, orders, registration, settlement
+from gridcore import cbor, merkle
+from tests.twin import corrections, governance, market, metering, orders, registration, settlement
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -48,6 +48,10 @@ class Twin:
         names = ("clock", "currency", "name", "slot_s", "thresholds")
         self.leaves["chain"] = {name: genesis[name] for name in names}
         self.leaves["protocol"] = {"versions": [list(entry) for entry in genesis["protocol"]]}
+        zones = [value for key, _, value in map(cbor.decode, genesis["registry"]) if key.startswith("zone/")]
+        pins = {value["contract"]: value["contract_pin"] for value in zones}
+        approved = [[contract, pins[contract], 0] for contract in sorted(pins, key=str.encode)]
+        self.leaves["contracts"] = {"approved": approved}
         self.registry.record(genesis["registry"], genesis["salt_seed"], 0)
         self.registry.list_new()
         gateways = [key.split("/", 1)[1] for key in self.leaves if key.startswith("gateway/")]
@@ -172,11 +176,13 @@ class Twin:
         signer = self.in_force("signer/" + tx.signer)
         if signer is None:
             return 13
-        if "revoked" in signer:
+        if "revoked" in signer or "removed" in (self.in_force("organisation/" + signer["organisation"]) or {}):
             return 16
         if not is_signed(signer["public_key"], tx.signed, tx.signature):
             return 14
-        if KINDS[tx.content["kind"]][0] not in signer["roles"]:
+        kind = tx.content["kind"]
+        permitted = self.leaves.get("permissions", {"roles": {}})["roles"].get(kind, [KINDS[kind][0]])
+        if not set(permitted) & set(signer["roles"]):
             return 15
         if tx.content["kind"] == "market/order":
             return orders.take_order(self, tx)
@@ -214,6 +220,10 @@ class Twin:
             code = registration.register(self, tx, organisation)
         elif kind == "registry/approve":
             code = registration.approve(self, tx, organisation)
+        elif kind == "governance/propose":
+            code = governance.propose(self, tx, organisation)
+        elif kind == "governance/vote":
+            code = governance.vote(self, tx, organisation)
         elif kind == "metering/approve":
             code = metering.approve(self, tx)
         else:

@@ -9,12 +9,15 @@ from typing import Any
 from gridcore import cbor
 from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
+from gridcore.governance.table import Action
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
+from gridcore.transactions.governance_propose import GovernancePropose
+from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
@@ -94,6 +97,27 @@ class Sender:
             installation=installation,
             reason="read at the meter",
             registers=registers,
+        )
+        return self.signed(signer, content)
+
+    def propose(self, action: Action, *, signer: str = "admin", open_s: int = 3_600) -> bytes:
+        """governance/propose, under an id that follows from it, open for ``open_s`` of ledger time."""
+        encoded = action.encode()
+        content = GovernancePropose(
+            client_id=sm3(b"%d/%b/%b" % (self.now_s, signer.encode(), encoded))[:16],
+            valid_until_s=self.now_s + 3_600,
+            action=encoded,
+            open_until_s=self.now_s + open_s,
+        )
+        return self.signed(signer, content)
+
+    def vote(self, proposal: bytes, signer: str, *, in_favour: bool = True, again: int = 0) -> bytes:
+        """governance/vote, under an id that follows from it and ``again``, valid for an hour."""
+        content = GovernanceVote(
+            client_id=sm3(b"%d/%b/%b" % (again, proposal, signer.encode()))[:16],
+            valid_until_s=self.now_s + 3_600,
+            in_favour=in_favour,
+            proposal=proposal,
         )
         return self.signed(signer, content)
 

@@ -8,6 +8,7 @@ import pytest
 from gridcore.errors import EncodingError
 from gridcore.master_data import Named
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
@@ -16,7 +17,7 @@ from ledger.registry.columns_file import decode_columns, encode_columns
 from ledger.registry.in_force import Registry
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World
-from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, load, zone
+from tests.worlds.consortium import FIRST_S, SLOT_S, UTILITY, Consortium, area, feeder, gateway, household, load, zone
 from tests.worlds.two_areas import TWO_AREAS
 
 SEEDS = range(40)
@@ -155,3 +156,14 @@ def test_a_meter_under_other_transformers_is_the_same_installation_with_other_re
 def test_what_is_in_force_between_two_changes_is_worked_out_once() -> None:
     registry = MemoryState(TWO_AREAS.genesis).registry
     assert registry.at(FIRST_S, 0) is registry.at(FIRST_S + SLOT_S, 5)
+
+
+def test_a_party_that_changes_alone_is_another_one_before_and_after_whichever_is_asked_for_first() -> None:
+    """Times between which only parties change were one time: what was asked for first stood for both, node by node."""
+    changes_s = FIRST_S + 7
+    without = Named(PARTY, "p-1", Party("a-1", UTILITY, trades=False), changes_s)
+    state = MemoryState(Consortium(meters=[household(1, "p-1"), household(2, "p-2")], more=[without]).genesis)
+    for asked in ((changes_s - 1, changes_s), (changes_s, changes_s - 1)):
+        registry = Registry.from_state(state)
+        trades = {time_s: registry.at(time_s, 0).parties.trades.tolist() for time_s in asked}
+        assert trades == {changes_s - 1: [True, True], changes_s: [False, True]}

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from gridcore.codes import Code
+from gridcore.governance.contract import CONTRACT, ApprovedContract
+from gridcore.governance.table import Action
 from gridcore.master_data import Listed, Named
 from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
 from gridcore.registry.party import PARTY, Party
@@ -25,7 +27,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import Judge, note_reopened
 from ledger.state.registrations import SaltedRow
-from settlement.catalogue import CONTRACTS
+from settlement.catalogue import CONTRACTS, contract_pin
 from tests.worlds.consortium import (
     DAYS,
     FIRST_S,
@@ -72,6 +74,11 @@ class Chain:
         """The code of a block that registers these."""
         rows = [row for one in listed for row in ([one] if isinstance(one, Row) else one.rows())]
         return int(self.ledger.apply([self.sender.register(rows, signer=signer)]).results[0].code)
+
+    def approve_contract(self, contract: str) -> None:
+        """Let zones name a contract of this program from the block after the next one on."""
+        action = Action(CONTRACT, ApprovedContract(contract, contract_pin(contract), self.ledger.height + 2))
+        assert [result.code for result in self.ledger.apply([self.sender.propose(action)]).results] == [0]
 
     def read(self, boundary_s: int, meters: Sequence[int], by: str = "gw-1") -> list[int]:
         """A batch of these meters at a boundary; the verdicts on its rows that were refused."""
@@ -242,6 +249,20 @@ def test_a_zone_keeps_its_contract_where_this_node_does_not_have_the_other(chain
     assert chain.register(found._replace(value={**found.value, "contract": "p2p/9"})) == Code.RULES_REFUSED
 
 
+def test_a_zone_names_an_approved_contract_with_the_pin_that_was_approved_and_from_its_height_on(chain: Chain) -> None:
+    """The pin of a zone row was looked at by the command that submits it alone: a node was stopped by it at its next start."""
+    found = next(iter(zone("z-1", from_s=START_S).rows()))
+    assert chain.register(found._replace(value={**found.value, "contract_pin": bytes(32)})) == Code.RULES_REFUSED
+    chain.approve_contract("mid_market_rate/1")
+    new = zone("z-2", contract="mid_market_rate/1", from_s=START_S)
+    codes = [chain.register(new), chain.register(new._replace(from_s=START_S + 1))]
+    assert codes == [0, 0], "the block after the approval is its height"
+    action = Action(CONTRACT, ApprovedContract("p2p/9", bytes(32), chain.ledger.height + 99))
+    assert [result.code for result in chain.ledger.apply([chain.sender.propose(action)]).results] == [0]
+    later = found._replace(value={**found.value, "contract": "p2p/9", "contract_pin": bytes(32)})
+    assert chain.register(later) == Code.RULES_REFUSED
+
+
 def test_an_organisation_gives_itself_another_title(chain: Chain) -> None:
     assert chain.register(Named(ORGANISATION, UTILITY, Organisation(list(ROLES), "Grid and Sons"), START_S)) == 0
 
@@ -252,7 +273,9 @@ def test_a_contract_changes_together_with_the_rules_that_it_takes(chain: Chain) 
     begins_s = START_S + 2 * 86_400
     switched = zone("z-1", contract="mid_market_rate/1", from_s=begins_s - 86_400)
     shared = rules("r-2", prices=community, terms={})._replace(from_s=begins_s)
-    assert chain.register(switched) == Code.RULES_REFUSED
+    assert chain.register(switched) == Code.RULES_REFUSED, "it is not approved"
+    chain.approve_contract("mid_market_rate/1")
+    assert chain.register(switched) == Code.RULES_REFUSED, "it takes other rules"
     assert (
         chain.register(switched, shared, area("a-1", rules="r-2")._replace(from_s=begins_s - 1))
         == Code.REGISTRY_UNKNOWN

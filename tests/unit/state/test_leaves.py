@@ -13,6 +13,7 @@ import ledger.leaves
 from gridcore import cbor
 from gridcore.errors import InvariantError
 from gridcore.genesis import Activation, Thresholds
+from gridcore.governance.contract import ApprovedContract
 from ledger.leaves.accounts import NO_ACCOUNTS, AccountsLeaf
 from ledger.leaves.balance import BalanceLeaf, no_balance
 from ledger.leaves.book import BOOK, BookLeaf, append_orders, load_orders
@@ -21,6 +22,7 @@ from ledger.leaves.cleared import ClearedLeaf, load_cleared, save_cleared
 from ledger.leaves.clearing import ClearingLeaf
 from ledger.leaves.clock import ClockLeaf
 from ledger.leaves.columns import CHUNK_ROWS, digests
+from ledger.leaves.contracts import ContractsLeaf
 from ledger.leaves.delivery import DeliveryLeaf
 from ledger.leaves.exception import ExceptionLeaf
 from ledger.leaves.families import FAMILIES
@@ -32,8 +34,10 @@ from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
 from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.pending import PendingLeaf
+from ledger.leaves.permissions import PermissionsLeaf
 from ledger.leaves.positions import PositionsLeaf
 from ledger.leaves.progress import Correction, ProgressLeaf
+from ledger.leaves.proposal import ProposalLeaf
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.leaves.registers import RegistersLeaf
 from ledger.leaves.results import ResultsLeaf, save_results
@@ -41,6 +45,7 @@ from ledger.leaves.run import RunLeaf
 from ledger.leaves.runs import RunsLeaf
 from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
 from ledger.leaves.turn import TurnLeaf
+from ledger.leaves.undecided import UndecidedLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
 COLUMN = np.array([-(2**63), 0, 2**63 - 1], dtype=np.int64)
@@ -62,6 +67,13 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         for kind in ENTITY_FAMILIES
     },
     "delivery": (("gw-1",), DeliveryLeaf(3, 1, DIGEST, 900)),
+    "contracts": (
+        (),
+        ContractsLeaf([ApprovedContract("auction/1", DIGEST, 0), ApprovedContract("auction/2", SEED, 9)]),
+    ),
+    "permissions": ((), PermissionsLeaf({"market/order": ["aggregator", "prosumer"]})),
+    "proposal": ((DIGEST.hex(),), ProposalLeaf(b"x", ["a"], ["b", "c"], 900, "b", 3, "passed", 4)),
+    "undecided": (("util",), UndecidedLeaf([DIGEST], [SEED])),
     "pending": ((DIGEST.hex(),), PendingLeaf(["dso"], "util", [DIGEST, SEED], 900)),
     "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
@@ -98,6 +110,7 @@ OPTIONAL = {
     **{kind: {"folded", "folded_to_s"} for kind in ENTITY_FAMILIES},
     "delivery": {"counter", "epoch", "last", "last_boundary_s"},
     "progress": {"books", "untried", "waiting"},
+    "undecided": {"proposals", "registrations"},
 }
 """Fields that a stored map may lack: those of entities, and what a gateway or zone starts with."""
 
@@ -156,7 +169,7 @@ def test_a_stored_map_of_another_shape_is_not_read(name: str) -> None:
 def test_keys_tell_families_and_leaves_apart() -> None:
     keys = {name: FAMILIES[name].key(*names) for name, (names, _) in RECORDS.items()}
     assert len(set(keys.values())) == len(keys)
-    several = {name: key for name, key in keys.items() if name not in ("chain", "protocol", "seen")}
+    several = {name: key for name, key in keys.items() if name not in ("chain", "contracts", "protocol", "seen")}
     assert all(FAMILIES[name].names(key) == [str(part) for part in RECORDS[name][0]] for name, key in several.items())
     assert SEEN.key(48) == SEEN.key(0) == "seen/0"
     assert BOOK.prefix == "book/"

@@ -1,0 +1,33 @@
+"""Who decides: organisations that may have administrators, one vote each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gridcore.governance.permission import ADMINISTRATOR
+from gridcore.registry.organisation import ORGANISATION, RemovedOrganisation
+from ledger.registry.histories import Histories
+from ledger.state.draft import Draft
+
+
+def organisations(draft: Draft) -> Iterable[str]:
+    """The names of all that were ever registered, this block's among them."""
+    return (key.partition("/")[2] for key in draft.leaf_keys(f"{ORGANISATION.kind}/"))
+
+
+def voters(draft: Draft) -> set[str]:
+    """The organisations that may vote in this block: what it records itself does not count."""
+    found = {name: draft.in_force(ORGANISATION, name) for name in organisations(draft)}
+    return {name for name, known in found.items() if known is not None and ADMINISTRATOR in known.roles}
+
+
+def is_removed(draft: Draft, organisation: str) -> bool:
+    """Whether nobody signs for an organisation any more."""
+    known = draft.in_force(ORGANISATION, organisation)
+    return isinstance(known, RemovedOrganisation)
+
+
+def voters_left(draft: Draft, histories: Histories, names: Iterable[str]) -> int:
+    """How many of ``names`` may vote once everything that is recorded in ``histories`` counts."""
+    found = (histories.in_force(ORGANISATION, name, draft.ledger_time_s) for name in names)
+    return sum(known is not None and ADMINISTRATOR in known.roles for known in found)
