@@ -50,7 +50,7 @@ def _of_toml(data: bytes, path: Path) -> Iterator[FileRow]:
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise UsageError(f"{path}: {kind}: write one table a row, [[{kind}]]")
         for number, table in enumerate(tables, 1):
-            yield _row(f"{path}: {kind} {number}", kind, table, _from_toml)
+            yield _row(f"{path}: {kind} {number}", kind, table, from_toml)
 
 
 def _of_csv(data: bytes, path: Path) -> Iterator[FileRow]:
@@ -71,6 +71,14 @@ def _of_csv(data: bytes, path: Path) -> Iterator[FileRow]:
 
 
 def _row(where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, Any], Any]) -> FileRow:
+    key, value = read_entity(where, kind, table, read)
+    return FileRow(where, Row(key, _instant(where, table.get("from_s")), value))
+
+
+def read_entity(
+    where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, Any], Any]
+) -> tuple[str, dict[str, Any]]:
+    """Key and value of the entity that one row of a file says. ``read``: from an item of the file to the value of a form."""
     entity = ENTITIES.get(kind)
     if entity is None:
         raise UsageError(f"{where}: kind {excerpt(kind)} is one of {', '.join(ENTITIES)}")
@@ -80,7 +88,7 @@ def _row(where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, 
     value = {field: read(_form_of(entity, field), item) for field, item in table.items() if field not in _OWN}
     if fault := entity.fault_of(value):
         raise UsageError(f"{where}, {entity.key(name)}: {fault}")
-    return FileRow(where, Row(entity.key(name), _instant(where, table.get("from_s")), value))
+    return entity.key(name), value
 
 
 def _form_of(entity: Entity[Any], field: str) -> Form:
@@ -89,7 +97,7 @@ def _form_of(entity: Entity[Any], field: str) -> Form:
     return {**endings, **entity.shape.forms}.get(field, _NOTHING)
 
 
-def _from_toml(form: Form, item: Any) -> Any:
+def from_toml(form: Form, item: Any) -> Any:
     """A TOML value as a row holds it: bytes are written as hex digits."""
     if isinstance(item, str) and not form.holds(item):
         return next((found for found in _candidates(item, bytes.fromhex) if form.holds(found)), item)

@@ -6,7 +6,7 @@ from gridcore.codes import Code
 from gridcore.governance.table import Action, decode_action
 from ledger.governance.rule import Refusal
 from ledger.governance.table import RULES
-from ledger.governance.undecided import is_over, take_off
+from ledger.governance.undecided import PROPOSALS_MAX, is_over, take_off, undecided_of
 from ledger.governance.voters import voters
 from ledger.leaves.proposal import FAILED, OPEN, PASSED, PROPOSAL, ProposalLeaf
 from ledger.state.draft import Draft
@@ -15,6 +15,15 @@ from ledger.state.draft import Draft
 def refusal_of(draft: Draft, action: Action) -> Refusal | None:
     """Why an action may not take effect in this block; None where it may."""
     return RULES[action.sort.name].refusal(draft, action.record)
+
+
+def objection(draft: Draft, organisation: str, action: Action) -> Refusal | None:
+    """Why an organisation may not propose an action in this block; None where it may."""
+    if organisation not in voters(draft):
+        return Refusal(Code.NOT_PERMITTED, f"{organisation} is no organisation that may have administrators")
+    if len(undecided_of(draft, organisation).proposals) >= PROPOSALS_MAX:
+        return Refusal(Code.TOO_MANY_PROPOSALS, f"{organisation} has {PROPOSALS_MAX} open proposals")
+    return refusal_of(draft, action)
 
 
 def decide(draft: Draft, transaction: bytes, proposal: ProposalLeaf) -> Code:

@@ -9,7 +9,18 @@ from gridcore.serving.openapi import Json
 from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
-from ledger.http.queries import areas, audit, blocks, credit, headers, market, metering, registry, settlement
+from ledger.http.queries import (
+    areas,
+    audit,
+    blocks,
+    credit,
+    governance,
+    headers,
+    market,
+    metering,
+    registry,
+    settlement,
+)
 from ledger.http.route import Route, Service
 
 
@@ -27,6 +38,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *metering.ROUTES,
     *areas.ROUTES,
     *registry.ROUTES,
+    *governance.ROUTES,
     *market.ROUTES,
     *settlement.ROUTES,
     *credit.ROUTES,

@@ -10,9 +10,8 @@ from gridcore.errors import EncodingError, broken
 from gridcore.governance.table import decode_action
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.governance_propose import GovernancePropose
-from ledger.governance.decision import decide, refusal_of
-from ledger.governance.undecided import PROPOSALS_MAX, end_expired, undecided_of
-from ledger.governance.voters import voters
+from ledger.governance.decision import decide, objection
+from ledger.governance.undecided import end_expired, undecided_of
 from ledger.leaves.proposal import ProposalLeaf
 from ledger.leaves.undecided import UNDECIDED
 from ledger.state.client_ids import check_client_id, remember_client_id
@@ -26,21 +25,17 @@ def propose(draft: Draft, transaction: Transaction, content: GovernancePropose) 
     """Judge the action as if it took effect in this block, open the proposal, and count the proposer's vote."""
     if (code := check_client_id(draft, transaction, content)) is not Code.ACCEPTED:
         return code
-    signer = draft.in_force(SIGNER, transaction.signer) or broken("who signs an admitted transaction is registered")
-    organisation = signer.organisation
-    if organisation not in voters(draft):
-        return Code.NOT_PERMITTED
     if not draft.ledger_time_s + OPEN_S_MIN <= content.open_until_s <= draft.ledger_time_s + OPEN_S_MAX:
         return Code.PROPOSAL_FORM
     try:
         action = decode_action(content.action)
     except EncodingError:
         return Code.PROPOSAL_FORM
-    undecided = undecided_of(draft, organisation)
-    if len(undecided.proposals) >= PROPOSALS_MAX:
-        return Code.TOO_MANY_PROPOSALS
-    if (refusal := refusal_of(draft, action)) is not None:
+    signer = draft.in_force(SIGNER, transaction.signer) or broken("who signs an admitted transaction is registered")
+    organisation = signer.organisation
+    if (refusal := objection(draft, organisation, action)) is not None:
         return refusal.code
+    undecided = undecided_of(draft, organisation)
     end_expired(draft, organisation)
     listed = undecided._replace(proposals=[*undecided.proposals, transaction.id])
     UNDECIDED.save(draft, listed, organisation)

@@ -15,8 +15,8 @@ import pytest
 from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
-from ledger.governance import undecided
-from ledger.kinds import governance_propose, reading_batch, registry_register
+from ledger.governance import decision, undecided
+from ledger.kinds import reading_batch, registry_register
 from ledger.leaves import columns
 from ledger.registry import entries
 from ledger.state import client_ids, corrections, due
@@ -62,7 +62,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PROPOSALS_MAX", "REGISTRATIONS_MAX"):
         monkeypatch.setattr(undecided, name, 2)
         monkeypatch.setattr(twin_governance, name, 2)
-    monkeypatch.setattr(governance_propose, "PROPOSALS_MAX", 2)
+    monkeypatch.setattr(decision, "PROPOSALS_MAX", 2)
     monkeypatch.setattr(registry_register, "REGISTRATIONS_MAX", 2)
 
 

@@ -82,11 +82,11 @@ def are_member_rows(rows: list[Any]) -> bool:
 def propose(twin: Twin, tx: Transaction, organisation: str) -> int:
     """Open a proposal whose action may take effect now; it may be decided at once."""
     body = tx.content["body"]
-    if organisation not in voters(twin):
-        return 15
     action = read_action(body["action"])
     if body["open_until_s"] - twin.ledger_time_s not in OPEN_S or action is None:
         return 24
+    if organisation not in voters(twin):
+        return 15
     if len(waiting(twin, organisation)["proposals"]) >= PROPOSALS_MAX:
         return 25
     if code := carry_out(twin, action, is_kept=False):

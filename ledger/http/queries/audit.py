@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
+from gridcore.errors import EncodingError
+from gridcore.governance.table import decode_action
 from gridcore.node_interface import API
 from gridcore.registry.row import decode_row
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, Json, object_of
+from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
 from ledger.http.parameters import optional, read_optional_word, read_start
 from ledger.http.queries.answers import plain
@@ -63,10 +66,21 @@ def _described(view: LedgerView, act: Act, wire: bytes | None) -> dict[str, Any]
 
 def _what(transaction: Transaction) -> dict[str, Any]:
     """What it says; of a registration the keys of its rows and from when on each counts."""
+    if transaction.kind == GovernancePropose.kind:
+        return {"action": _action(transaction.body["action"]), "open_until_s": transaction.body["open_until_s"]}
     if transaction.kind != RegistryRegister.kind:
         return {name: plain(value) for name, value in transaction.body.items()}
     rows = map(decode_row, decode_attached_rows(transaction.attachment).rows)
     return {"rows": [{"key": row.key, "from_s": row.from_s} for row in rows]}
+
+
+def _action(encoded: bytes) -> Any:
+    """A proposed action; of one that was refused because it is none, its bytes."""
+    try:
+        action = decode_action(encoded)
+    except EncodingError:
+        return plain(encoded)
+    return plain(action.sort.encode(action.record))
 
 
 _ACT: Final = object_of(

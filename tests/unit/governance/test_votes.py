@@ -14,9 +14,8 @@ from gridcore.governance.permission import PERMISSION, Permission
 from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.table import SORTS, Action
 from gridcore.governance.thresholds import THRESHOLDS
-from ledger.governance import undecided
+from ledger.governance import decision, undecided
 from ledger.governance.table import RULES
-from ledger.kinds import governance_propose
 from ledger.kinds.governance_propose import OPEN_S_MAX, OPEN_S_MIN
 from ledger.leaves.undecided import UNDECIDED
 from tests.unit.governance.council import ADMINISTRATORS, ORGANISATIONS, Council, consortium, membership, newcomer
@@ -104,7 +103,7 @@ def test_an_organisation_has_eight_open_proposals_and_room_for_another_once_one_
 
 
 def test_a_limit_counts_for_proposals_made_in_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(governance_propose, "PROPOSALS_MAX", 1)
+    monkeypatch.setattr(decision, "PROPOSALS_MAX", 1)
     council = Council(consortium(Thresholds(registry=2)))
     wires = [council.sender.propose(permit(role)) for role in ("utility", "regulator")]
     assert council.decide(*wires) == [0, Code.TOO_MANY_PROPOSALS]
