@@ -150,7 +150,9 @@ def test_the_outcome_is_that_of_the_count_whatever_the_order_of_the_votes_in_a_b
 ) -> None:
     in_favour = 1 + sum(votes)
     expected = "passed" if in_favour >= threshold else "failed"
-    for order in list(permutations(range(3)))[::first]:
+    orders = list(permutations(range(3)))[::first]
+    assert orders
+    for order in orders:
         council = Council(consortium(Thresholds(registry=threshold)))
         proposal = council.propose(PERMIT)
         wires = [council.sender.vote(proposal, ADMINISTRATORS[1 + at], in_favour=votes[at]) for at in order]
