@@ -98,7 +98,7 @@ class ConsortiumLedger(LedgerReader):
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
-            self = cls(parts.application(contracts, checker, versions), parts, own, signer, files)
+            self = cls(parts.application(contracts, checker, versions, pins), parts, own, signer, files)
             self._catch_up()
             self._check_promise(self.height, self.application.tip.digest)
             self._resources = resources.pop_all()
