@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 
 from edge.config import EdgeConfig
 from edge.dlt645 import decode_frame
@@ -44,6 +45,17 @@ from gridledger.founding.config import FoundingConfig
 from gridledger.serving import ServeConfig
 from ledger.client import Client
 from ledger.config import NodeConfig
+from ledger.engines.cometbft import abci_pb2 as abci
+from ledger.engines.cometbft.framing import FrameError, FrameReader, frame
+from ledger.engines.cometbft.payloads import (
+    NOTHING_INJECTED,
+    Injected,
+    Vote,
+    decode_injected,
+    decode_vote,
+    decode_wish,
+    encode_wish,
+)
 from ledger.genesis_check import check_genesis
 from ledger.http.submission import decode_submission
 from ledger.kinds.table import KINDS
@@ -152,6 +164,26 @@ def _read_block(data: bytes) -> None:
     _same(data, encode_record(decode_record(data)))
 
 
+def _read_abci(data: bytes) -> None:
+    """A stream of requests, cut at a place that its first byte says: what comes of it does not depend on the cut."""
+    place = (data[0] if data else 0) % (len(data) + 1)
+    reader = FrameReader()
+    messages = [*reader.feed(data[1:place]), *reader.feed(data[max(1, place) :])]
+    if messages != FrameReader().feed(data[1:]):
+        raise FindingError("other messages where the stream is cut")
+    for message in messages:
+        abci.Request.FromString(message)
+
+
+def _read_payload_of_engine(data: bytes) -> None:
+    for found in (decode_vote(data), decode_injected(data)):
+        if found is not None:
+            _same(data, found.encode())
+    height = decode_wish(data)
+    if height is not None:
+        _same(data, encode_wish(height))
+
+
 def _read_bundle(data: bytes) -> None:
     verify_bundle(data, _trust())
     decode_bundle(data)
@@ -238,6 +270,28 @@ def transactions() -> list[bytes]:
     return [order, batch, approval, sender.signed("util", epoch), accept, *others]
 
 
+def _requests() -> list[bytes]:
+    vote = abci.ExtendedVoteInfo(vote_extension=_votes()[0], block_id_flag=abci.BLOCK_ID_FLAG_COMMIT)
+    commit = abci.ExtendedCommitInfo(votes=[vote])
+    requests = [
+        abci.Request(info=abci.InfoRequest(version="0.38.25")),
+        abci.Request(check_tx=abci.CheckTxRequest(tx=transactions()[0])),
+        abci.Request(prepare_proposal=abci.PrepareProposalRequest(height=3, local_last_commit=commit)),
+        abci.Request(finalize_block=abci.FinalizeBlockRequest(txs=[b"", b"wire"], height=3)),
+    ]
+    return [b"\7" + frame(request.SerializeToString() for request in requests)]
+
+
+def _votes() -> list[bytes]:
+    signature = (bytes([4]) + bytes(64), bytes(64))
+    return [
+        Vote(7, bytes(32), *signature).encode(),
+        Injected(_headers()[0], [signature]).encode(),
+        NOTHING_INJECTED.encode(),
+        encode_wish(7),
+    ]
+
+
 def _headers() -> list[bytes]:
     return [genesis_header(FEEDERS.genesis, bytes(32)).encode()]
 
@@ -317,6 +371,8 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "block": Decoder(
         _read_block, (EncodingError,), lambda: [encode_record(BlockRecord(1, 2, bytes(32), [], (b"wire",)))]
     ),
+    "abci": Decoder(_read_abci, (FrameError, DecodeError), _requests),
+    "engine_payload": Decoder(_read_payload_of_engine, (), _votes),
     "submission": Decoder(decode_submission, (Problem,), lambda: [cbor.encode(transactions())]),
     "bundle": Decoder(
         _read_bundle, (EncodingError,), lambda: [(_case("honest-a-later-run") / "bundle.evd").read_bytes()]
