@@ -7,7 +7,7 @@ Both start from encoded bytes. Gateways, meters and the first boundary are set u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -24,7 +24,7 @@ from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey, is_valid_signature
-from gridcore.transactions.content import SignedContent, sign_content
+from gridcore.transactions.content import sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach, encode_attachment, split_attachment
 from gridledger.bench import Measurement, best_seconds
@@ -45,7 +45,7 @@ def batch_apply_100k() -> Measurement:
 
     contracts = {CONTRACT.contract_id: CONTRACT}
     key = SigningKey.generate()
-    genesis = feeders(key.public_key, GATEWAYS, [key.public_key])
+    genesis = _genesis(key.public_key)
     checker = SignatureChecker(threads=1)
     replay = replay_in_memory(genesis, contracts, checker)
 
@@ -106,38 +106,32 @@ def _reading(meter: int, step: int) -> Reading:
 def _batches(
     chain: str, key: SigningKey, counter: int, boundary_s: int, previous: list[bytes]
 ) -> tuple[tuple[bytes, ...], list[bytes]]:
-    signed = [sign_batch(chain, key, gateway, counter, boundary_s, before) for gateway, before in enumerate(previous)]
-    return tuple(one.wire for one in signed), [one.id for one in signed]
-
-
-def sign_batch(
-    chain: str, key: SigningKey, gateway: int, counter: int, boundary_s: int, previous: bytes
-) -> SignedContent:
-    """Batch ``counter`` of a gateway: every meter's registers at a boundary. previous: id of its batch before."""
     from gridcore.sm3 import sm3
 
-    readings = [_reading(gateway * METERS + meter, counter) for meter in range(METERS)]
-    attached = attach(sm3(b"%d/%d" % (gateway, counter)), readings)
-    content = ReadingBatch(
-        agent="bench",
-        boundary_s=boundary_s,
-        clock=ClockState(0, "simulated"),
-        configuration=bytes(32),
-        counter=counter,
-        epoch=1,
-        previous=previous,
-        profiles=bytes(32),
-        rows=attached.rows,
-        rows_root=attached.rows_root,
-    )
-    return sign_content(content, chain=chain, signer=f"g{gateway}", sign=key.sign, attachment=attached.attachment)
+    wires, ids = [], []
+    for gateway in range(GATEWAYS):
+        readings = [_reading(gateway * METERS + meter, counter) for meter in range(METERS)]
+        attached = attach(sm3(b"%d/%d" % (gateway, counter)), readings)
+        content = ReadingBatch(
+            agent="bench",
+            boundary_s=boundary_s,
+            clock=ClockState(0, "simulated"),
+            configuration=bytes(32),
+            counter=counter,
+            epoch=1,
+            previous=previous[gateway],
+            profiles=bytes(32),
+            rows=attached.rows,
+            rows_root=attached.rows_root,
+        )
+        signed = sign_content(content, chain=chain, signer=f"g{gateway}", sign=key.sign, attachment=attached.attachment)
+        wires.append(signed.wire)
+        ids.append(signed.id)
+    return tuple(wires), ids
 
 
-def feeders(public_key: bytes, gateways: int, certifiers: Sequence[bytes]) -> Genesis:
-    """One area, all its meters feeders: its slots fall due and have nothing to clear or settle.
-
-    public_key: of every gateway; certifiers: keys that certify, each of power 1.
-    """
+def _genesis(public_key: bytes) -> Genesis:
+    """One area, all its meters feeders: its slots fall due and have nothing to clear or settle."""
     zone = Zone(
         contract="p2p_call_auction/1",
         contract_pin=bytes(32),
@@ -146,13 +140,13 @@ def feeders(public_key: bytes, gateways: int, certifiers: Sequence[bytes]) -> Ge
         metering_deadline_s=900,
         open_before_start_s=86_400,
     )
-    names = [f"g{number}" for number in range(gateways)]
+    names = [f"g{number}" for number in range(GATEWAYS)]
     return MasterData(
         name="bench",
         clock="simulated",
         ledger_time_s=FIRST_S + ROUNDS * SLOT_S,
         slot_s=SLOT_S,
-        certifiers=sorted((key, 1) for key in certifiers),
+        certifiers=[(public_key, 1)],
         calendars={"c": Calendar(days=[0], months=[0], tz="UTC", tz_version="1")},
         listed=[
             Named(ORGANISATION, "o", Organisation(["gateway"], "Benchmark")),
@@ -161,7 +155,7 @@ def feeders(public_key: bytes, gateways: int, certifiers: Sequence[bytes]) -> Ge
             Named(RULES, "r", Rules({}, {"reference_price_micro_per_kwh": 0, "rationing": "pro_rata"})),
             Named(ZONE, "Z", zone),
             Named(AREA, "A1", Area(calendar="c", rules="r", zone="Z")),
-            *map(_feeder, range(gateways * METERS)),
+            *map(_feeder, range(GATEWAYS * METERS)),
         ],
         salt_seed=bytes(32),
     ).genesis()

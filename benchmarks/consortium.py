@@ -8,6 +8,7 @@ keys and the signed batches is outside the clock; latencies and peak memory go t
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from benchmarks.batch_apply import FIRST_S, METERS, feeders
-from benchmarks.consortium_node import BATCHES, GATEWAYS, KEY, VALIDATOR_KEYS, VALIDATORS, Run
+from benchmarks.consortium_node import READINGS, VALIDATORS, WORLD, Run
+from benchmarks.million import make
+from gridcore.clock import WallClock
 from gridledger.bench import Measurement
 
 
@@ -27,8 +29,7 @@ def consortium() -> Measurement:
         runs = _measure(Path(folder) / "ledger", "ledger")
     for name, found in (("bound", bound), ("consortium", runs)):
         sys.stderr.write(f"{name}: {json.dumps(_figures(found))}\n")
-    readings = GATEWAYS * BATCHES * METERS
-    return Measurement(readings, _seconds(runs), "an application that looks at nothing, same engine", _seconds(bound))
+    return Measurement(READINGS, _seconds(runs), "an application that looks at nothing, same engine", _seconds(bound))
 
 
 def _seconds(runs: Sequence[Run]) -> float:
@@ -39,9 +40,11 @@ def _figures(runs: Sequence[Run]) -> dict[str, float]:
     decided = sorted(latency for run in runs for latency in run.decided_s)
     certified = sorted(latency for run in runs for latency in run.certified_s)
     return {
-        "readings_per_second": round(GATEWAYS * BATCHES * METERS / _seconds(runs)),
+        "readings_per_second": round(READINGS / _seconds(runs)),
         **{f"decided_p{percent}_s": round(_percentile(decided, percent), 3) for percent in (50, 99)},
         **{f"certified_p{percent}_s": round(_percentile(certified, percent), 3) for percent in (50, 99)},
+        "cpu_s": round(sum(run.cpu_s for run in runs), 1),
+        "engine_cpu_s": round(sum(run.engine_cpu_s for run in runs), 1),
         "memory_mib": round(max(run.memory_mib for run in runs)),
         "engine_memory_mib": round(max(run.engine_memory_mib for run in runs)),
     }
@@ -95,15 +98,18 @@ def _found(folder: Path) -> None:
         make_keys,
         write_home,
     )
+    from ledger.store.directory import load_genesis
 
-    genesis = feeders(KEY.public_key, GATEWAYS, [key.public_key for key in VALIDATOR_KEYS])
     homes = [folder / str(place) for place in range(VALIDATORS)]
     keys = [make_keys(home) for home in homes]
-    (folder / "genesis.cbor").write_bytes(genesis.encode())
+    make(folder / "made", WORLD)
+    genesis = load_genesis(folder / "made")
+    for home in homes:
+        shutil.copytree(folder / "made", home / "ledger")
     ports = [free_port() for _ in homes]
     peers = [f"{one.node_id}@{HOST}:{port}" for one, port in zip(keys, ports, strict=True)]
     voters = [ConsensusValidator(str(place), one.consensus_key, 1) for place, one in enumerate(keys)]
-    shared = engine_genesis(genesis.chain, FIRST_S, voters)
+    shared = engine_genesis(genesis.chain, WallClock().now_s(), voters)
     for place, home in enumerate(homes):
         rpc_port = free_port()
         others = peers[:place] + peers[place + 1 :]

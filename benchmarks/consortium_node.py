@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from benchmarks.batch_apply import FIRST_S, ROUNDS, SLOT_S, sign_batch
+from benchmarks.million import FIRST_S, METERS_OF_GATEWAY, SLOT_S, World, batch
 from benchmarks.trivial_engine import TrivialEngine
 from gridcore.errors import require
 from gridcore.sm import SigningKey
@@ -27,28 +27,37 @@ from ledger.application import Decided
 from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.program import find_engine
 from ledger.store.consortium import ConsortiumLedger
-from ledger.store.directory import init_ledger
+from settlement.catalogue import CONTRACTS
 
 VALIDATORS: Final = 4
-GATEWAYS: Final = 200
-"""Of all validators together."""
-BATCHES: Final = ROUNDS
+BATCHES: Final = 10
 """Of each gateway, on the clock; the one before them has the first registers."""
-KEY: Final = SigningKey.from_scalar(bytes(31) + b"\x52")
-"""Of every gateway."""
 VALIDATOR_KEYS: Final = [SigningKey.from_scalar(bytes(31) + bytes([number])) for number in range(1, VALIDATORS + 1)]
+WORLD: Final = World(
+    areas=10,
+    points=10_000,
+    certifiers=tuple(key.public_key for key in VALIDATOR_KEYS),
+    ledger_time_s=FIRST_S + BATCHES * SLOT_S,
+    metering_deadline_s=86_400,
+)
+READINGS: Final = WORLD.gateways * BATCHES * METERS_OF_GATEWAY
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one validator measured: instants are of the machine's monotonic clock; latencies in seconds; memory in MiB."""
+    """What one validator measured: instants are of the machine's monotonic clock; latencies and processor time in seconds; memory in MiB.
+
+    engine_...: of the CometBFT process.
+    """
 
     begin_s: float
     end_s: float
     decided_s: Sequence[float]
     certified_s: Sequence[float]
+    cpu_s: float
     memory_mib: float
-    engine_memory_mib: float
+    engine_cpu_s: float = 0.0
+    engine_memory_mib: float = 0.0
 
 
 class Engine(Protocol):
@@ -88,17 +97,12 @@ def main() -> None:
     if application == "trivial":
         asyncio.run(_run(TrivialEngine(doors), home, place, "trivial"))
         return
-    from settlement.contracts.p2p_call_auction_1 import CONTRACT
-
-    genesis = (folder / "genesis.cbor").read_bytes()
-    init_ledger(home / "ledger", genesis)
-    contracts = {CONTRACT.contract_id: CONTRACT}
-    with closing(ConsortiumLedger.open(home / "ledger", contracts, VALIDATOR_KEYS[place])) as ledger:
+    with closing(ConsortiumLedger.open(home / "ledger", CONTRACTS, VALIDATOR_KEYS[place])) as ledger:
         asyncio.run(_run(Measured(ledger, doors), home, place, ledger.chain))
 
 
 async def _run(engine: Any, home: Path, place: int, chain: str) -> None:
-    wires = [_wires(chain, gateway) for gateway in range(place, GATEWAYS, VALIDATORS)]
+    wires = [_wires(chain, gateway) for gateway in range(place, WORLD.gateways, VALIDATORS)]
     async with engine:
         process = _start_comet(home)
         try:
@@ -109,7 +113,8 @@ async def _run(engine: Any, home: Path, place: int, chain: str) -> None:
         finally:
             process.terminate()
             process.wait()
-    _say(asdict(run) | {"engine_memory_mib": _memory_mib(resource.RUSAGE_CHILDREN)})
+    children = resource.RUSAGE_CHILDREN
+    _say(asdict(run) | {"engine_cpu_s": _cpu_s(children), "engine_memory_mib": _memory_mib(children)})
 
 
 def _start_comet(home: Path) -> subprocess.Popen[bytes]:
@@ -128,21 +133,26 @@ async def _measured(engine: Engine, wires: Sequence[Sequence[bytes]]) -> Run:
             await engine.send(wire)
             certified_s.append(time.monotonic() - begin_s)
 
-    begin_s = time.monotonic()
+    begin_s, before_s = time.monotonic(), _cpu_s(resource.RUSAGE_SELF)
     await asyncio.gather(*map(send_all, wires))
-    end_s = time.monotonic()
+    end_s, cpu_s = time.monotonic(), _cpu_s(resource.RUSAGE_SELF) - before_s
     decided_s = [engine.decided_s[digest] - instant_s for digest, instant_s in sent_s.items()]
-    return Run(begin_s, end_s, decided_s, certified_s, _memory_mib(resource.RUSAGE_SELF), 0.0)
+    return Run(begin_s, end_s, decided_s, certified_s, cpu_s, _memory_mib(resource.RUSAGE_SELF))
 
 
 def _wires(chain: str, gateway: int) -> list[bytes]:
     """The batches of a gateway, in order."""
     wires, previous = [], FIRST_PREVIOUS
     for counter in range(1, 2 + BATCHES):
-        signed = sign_batch(chain, KEY, gateway, counter, FIRST_S + (counter - 1) * SLOT_S, previous)
+        signed = batch(WORLD, chain, gateway, counter, previous)
         wires.append(signed.wire)
         previous = signed.id
     return wires
+
+
+def _cpu_s(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
 
 
 def _memory_mib(who: int) -> float:

@@ -70,10 +70,16 @@ PRICES = {
 
 @dataclass(frozen=True)
 class World:
-    """``areas`` grid areas of ``points`` households each; gateways read 500 meters, whatever their areas."""
+    """``areas`` grid areas of ``points`` households each; gateways read 500 meters, whatever their areas.
+
+    certifiers: keys that certify, each of power 1; ledger_time_s: at genesis; metering_deadline_s: as a zone has it.
+    """
 
     areas: int
     points: int
+    certifiers: tuple[bytes, ...] = (KEY.public_key,)
+    ledger_time_s: int = FIRST_S
+    metering_deadline_s: int = METERING_DEADLINE_S
 
     @property
     def meters(self) -> int:
@@ -146,16 +152,16 @@ def _other_entities(world: World, pin: bytes) -> MasterData:
         contract_pin=pin,
         first_slot_start_s=FIRST_S,
         gate_before_start_s=300,
-        metering_deadline_s=METERING_DEADLINE_S,
+        metering_deadline_s=world.metering_deadline_s,
         open_before_start_s=86_400,
     )
     names = [f"g{number:04d}" for number in range(world.gateways)]
     return MasterData(
         name="million",
         clock="simulated",
-        ledger_time_s=FIRST_S,
+        ledger_time_s=world.ledger_time_s,
         slot_s=SLOT_S,
-        certifiers=[(KEY.public_key, 1)],
+        certifiers=sorted((key, 1) for key in world.certifiers),
         calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
         listed=[
             Named(ORGANISATION, "o", Organisation(["aggregator", "clock", "gateway", "utility"], "Benchmark")),

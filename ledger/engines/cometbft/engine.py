@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from gridcore.codes import Code
 from gridcore.logs import get_logger
+from gridcore.serving.door import Seldom
 from ledger.application import Decided, Examined, Progress
 from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
 from ledger.engines.cometbft.machine import Machine
@@ -81,6 +82,7 @@ class CometEngine:
         self._time_s = Rising(ledger.ledger_time_s)
         self._height = Rising(ledger.height)
         self._block_s = time.monotonic()
+        self._seldom = Seldom()
         self._events: asyncio.Queue[Decided | _Dropped] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,7 +98,7 @@ class CometEngine:
             asyncio.create_task(work(), name="consortium") for work in (self._send, self._follow, self._watch)
         ]
         for task in self._tasks:
-            task.add_done_callback(self._task_ended)
+            self.depend_on(task)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -114,6 +116,10 @@ class CometEngine:
         await self._rpc.__aexit__()
         if self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
+
+    def depend_on(self, task: asyncio.Task[None]) -> None:
+        """The engine breaks with what breaks ``task``, as that which keeps CometBFT's process alive."""
+        task.add_done_callback(self._task_ended)
 
     async def wait_stopped(self) -> None:
         """See ``Engine``."""
@@ -228,7 +234,7 @@ class CometEngine:
         try:
             taken = await self._rpc.broadcast([entry.examined.candidate.wire for entry in entries])
         except EngineRpcError as error:
-            log.warning("engine_does_not_answer", reason=str(error), waiting=len(entries))
+            self._seldom.warn("engine_does_not_answer", reason=str(error), waiting=len(entries))
             self._submissions.retry(entries)
             return
         for entry, is_taken in zip(entries, taken, strict=True):
@@ -280,7 +286,7 @@ class CometEngine:
             try:
                 await self._rpc.broadcast([wish])
             except EngineRpcError as error:
-                log.warning("engine_does_not_answer", reason=str(error), waiting=0)
+                self._seldom.warn("engine_does_not_answer", reason=str(error), waiting=0)
 
     async def _watch(self) -> None:
         """Once a second: send again what may have been lost, and let nobody wait for ever."""

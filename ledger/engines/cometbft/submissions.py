@@ -14,8 +14,8 @@ from ledger.application import Decided
 from ledger.engines.base import Outcome
 from ledger.engines.pool import Entry
 
-ANSWER_S_MAX: Final = 30.0
-"""Who waits longer is told NODE_BUSY. The transaction may still be decided: sent again, it gets that answer."""
+ANSWER_S_MAX: Final = 20.0
+"""Who waits longer is told NODE_BUSY, before clients and the door give up at 30 s. The transaction may still be decided: sent again, it gets that answer."""
 RESEND_S: Final = 5.0
 """A transaction that is in no block after so long is sent again: the engine forgets what waits when it is started anew."""
 
