@@ -15,6 +15,7 @@ from gridcore.sm3.rows import SALT_BYTES
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
 from gridevidence.sources import (
     Enrolment,
+    EvidenceError,
     EvidenceNotYetError,
     HandOver,
     RecordedTransaction,
@@ -78,7 +79,7 @@ class ReaderEvidence:
             if digest in hashes:
                 path = merkle.sided_path(hashes, hashes.index(digest))
                 return Enrolment(recorded(self._reader, decided, transaction), path)
-        return broken(f"an entry of {key} was recorded by block {entry.recorded_height}")
+        raise EvidenceError(f"{key} has its key by votes, in block {entry.recorded_height}: no bundle shows votes")
 
     def header_bytes(self, height: int) -> bytes:
         """See EvidenceLedger."""

@@ -80,13 +80,10 @@ def _lines(found: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _submit(args: argparse.Namespace) -> int:
-    from gridledger.registering.contracts import check_pins
     from gridledger.registering.rows_file import read_rows
     from gridledger.registering.submission import register
-    from settlement.catalogue import pins
 
     rows = read_rows(args.file)
-    check_pins(rows, pins())
 
     async def submit(client: Client) -> Registered:
         return await register(client, args.signer, _signer(args), rows, is_dry=args.check)

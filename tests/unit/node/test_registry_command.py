@@ -128,12 +128,12 @@ async def test_only_an_administrator_asks_and_registers(tmp_path: Path, capsys: 
     [
         (
             "p2p_call_auction/1",
-            f"contract_pin of p2p_call_auction/1 is {contract_pin('p2p_call_auction/1').hex()} in this",
+            f"contract_pin of p2p_call_auction/1 is {contract_pin('p2p_call_auction/1').hex()}, as it was approved",
         ),
-        ("p2p_call_auction/9", "contract is one that this program has, mid_market_rate/1, p2p_call_auction/1"),
+        ("p2p_call_auction/9", "contract 'p2p_call_auction/9' is not approved; these are: p2p_call_auction/1"),
     ],
 )
-async def test_a_zone_with_other_code_than_this_program_has_is_not_sent_to_nodes_that_would_stop(
+async def test_a_zone_with_other_code_than_was_approved_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], contract: str, words: str
 ) -> None:
     row = (
@@ -142,8 +142,8 @@ async def test_a_zone_with_other_code_than_this_program_has_is_not_sent_to_nodes
     )
     async with running_node(tmp_path / "ledger") as node:
         status, said = await Desk(node, tmp_path, capsys).submit(row)
-        assert (status, node.ledger.height) == (2, 0)
-        assert said.startswith(f"FILE: zone 1: {words}")
+        assert (status, node.ledger.height) == (1, 0)
+        assert said.startswith(f"FILE: zone 1, zone/z-1: {words}")
 
 
 async def test_more_rows_than_a_transaction_takes_are_split_where_they_may_be(
