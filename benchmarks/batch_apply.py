@@ -27,6 +27,7 @@ from gridcore.sm import SigningKey, is_valid_signature
 from gridcore.transactions.content import sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach, encode_attachment, split_attachment
+from gridcore.validator import Validator
 from gridledger.bench import Measurement, best_seconds
 
 GATEWAYS, METERS = 200, 500
@@ -146,7 +147,7 @@ def _genesis(public_key: bytes) -> Genesis:
         clock="simulated",
         ledger_time_s=FIRST_S + ROUNDS * SLOT_S,
         slot_s=SLOT_S,
-        certifiers=[(public_key, 1)],
+        validators=[Validator("operator", "o", public_key)],
         calendars={"c": Calendar(days=[0], months=[0], tz="UTC", tz_version="1")},
         listed=[
             Named(ORGANISATION, "o", Organisation(["gateway"], "Benchmark")),

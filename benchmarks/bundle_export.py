@@ -29,6 +29,7 @@ from gridcore.transactions.content import SignedContent, sign_content
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
+from gridcore.validator import Validator
 from gridledger.bench import Measurement, best_seconds
 
 POINTS, ORDERS, METERS_OF_GATEWAY = 50_000, 10_000, 500
@@ -161,7 +162,7 @@ def _master_data(public_key: bytes, contract: str, contract_pin: bytes) -> Maste
         clock="simulated",
         ledger_time_s=OPEN_S,
         slot_s=SLOT_S,
-        certifiers=[(public_key, 1)],
+        validators=[Validator("operator", "o", public_key)],
         calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
         listed=[
             Named(ORGANISATION, "o", Organisation(["clock", "gateway", "prosumer", "utility"], "Benchmark")),

@@ -40,6 +40,7 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import SignedContent, sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
+from gridcore.validator import Validator
 from ledger.registry.dated import Dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
@@ -161,7 +162,7 @@ def _other_entities(world: World, pin: bytes) -> MasterData:
         clock="simulated",
         ledger_time_s=world.ledger_time_s,
         slot_s=SLOT_S,
-        certifiers=sorted((key, 1) for key in world.certifiers),
+        validators=[Validator(f"v{place}", "o", key) for place, key in enumerate(world.certifiers)],
         calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
         listed=[
             Named(ORGANISATION, "o", Organisation(["aggregator", "clock", "gateway", "utility"], "Benchmark")),

@@ -54,6 +54,7 @@ class Code(IntEnum):
     APPROVED_ALREADY = 56
     BATCHES_AT_BOUNDARY = 57
     NOTHING_TO_APPROVE = 58
+    SET_PENDING = 59
     GATE_CLOSED = 60
     NOT_OPEN_YET = 61
     NOT_A_SLOT = 62
@@ -90,6 +91,7 @@ RETRY = frozenset(
         Code.CLOCK_WORK_PENDING,
         Code.COUNTER_GAP,
         Code.FUTURE_BOUNDARY,
+        Code.SET_PENDING,
         Code.NOT_OPEN_YET,
         Code.NO_CREDIT,
     }

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from gridcore import cbor
 from gridcore.errors import EncodingError, UsageError, excerpt
 from gridcore.forms import INSTANT, Form, choice, exactly, integer, octets
-from gridcore.public_key import point_of
 from gridcore.sm3 import sm3
+from gridcore.validator import VALIDATOR_SET, Validator, decode_validators, encode_validators, powers_of
 
 VERSION: Final = 2
 SLOT_S_CHOICES: Final = (300, 900, 1800, 3600)
@@ -24,9 +24,6 @@ GENESIS_BYTES_MAX: Final = 1 << 30
 GENESIS_ITEMS_MAX: Final = (1 << 25) + (1 << 21)
 """CBOR items of a genesis: its registry rows, and what stands around them."""
 ROWS_MAX: Final = 1 << 25
-SIGNERS_MAX: Final = 256
-"""As many as one certificate may hold."""
-POWER_MAX: Final = 2**31
 PROTOCOL_FIRST: Final = 2
 CHAIN_NAME_PATTERN: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,40}")
 
@@ -57,8 +54,8 @@ class Genesis:
 
     clock: one of ``CLOCKS``, what moves ledger time; currency: ISO 4217; ledger_time_s: before
     the first block, UTC seconds; protocol: ascending, the first (2, 0); registry: encoded rows
-    (``gridcore.registry.row``); salt_seed: 32 bytes, of the salts of ``registry``; signers: (public key, power) of
-    those who certify header 1, ascending; slot_s: length of a slot.
+    (``gridcore.registry.row``); salt_seed: 32 bytes, of the salts of ``registry``; slot_s: length of a slot;
+    validators: those who certify header 1, ascending by public key.
     """
 
     name: str
@@ -66,7 +63,7 @@ class Genesis:
     currency: str
     ledger_time_s: int
     slot_s: int
-    signers: Sequence[tuple[bytes, int]]
+    validators: Sequence[Validator]
     registry: Sequence[bytes]
     salt_seed: bytes
     thresholds: Thresholds = ONE_DECIDES
@@ -76,6 +73,11 @@ class Genesis:
     def chain(self) -> str:
         """The chain id: the name followed by the first 16 hex digits of SM3 of the genesis without it."""
         return chain_id(self._fields())
+
+    @property
+    def signers(self) -> tuple[tuple[bytes, int], ...]:
+        """(public key, power) of each validator."""
+        return powers_of(self.validators)
 
     def encode(self) -> bytes:
         """Canonical bytes."""
@@ -95,10 +97,10 @@ class Genesis:
             "protocol": [list(activation) for activation in self.protocol],
             "registry": list(self.registry),
             "salt_seed": self.salt_seed,
-            "signers": [list(signer) for signer in self.signers],
             "slot_s": self.slot_s,
             "thresholds": self.thresholds._asdict(),
             "type": "genesis",
+            "validators": encode_validators(self.validators),
             "version": VERSION,
         }
 
@@ -137,7 +139,7 @@ def decode_genesis(data: bytes) -> Genesis:
         currency=fields["currency"],
         ledger_time_s=fields["ledger_time_s"],
         slot_s=fields["slot_s"],
-        signers=tuple((key, power) for key, power in fields["signers"]),
+        validators=decode_validators(fields["validators"]),
         registry=tuple(fields["registry"]),
         salt_seed=fields["salt_seed"],
         thresholds=Thresholds(**fields["thresholds"]),
@@ -151,17 +153,6 @@ def _are_activations(value: Any) -> bool:
     if not all(isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair) for pair in value):
         return False
     return all(before[0] < after[0] and before[1] < after[1] for before, after in pairwise(value))
-
-
-def _are_signers(value: Any) -> bool:
-    if not isinstance(value, list) or not 1 <= len(value) <= SIGNERS_MAX:
-        return False
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
-        return False
-    power = integer(1, POWER_MAX)
-    if not all(isinstance(key, bytes) and point_of(key) is not None and power.holds(of) for key, of in value):
-        return False
-    return all(before[0] < after[0] for before, after in pairwise(value))
 
 
 def _are_thresholds(value: Any) -> bool:
@@ -191,11 +182,9 @@ _FORMS: Final[Mapping[str, Form]] = {
         ),
     ),
     "salt_seed": octets(32),
-    "signers": Form(
-        f"1 to {SIGNERS_MAX} pairs [public key, power], ascending by key, power 1 to {POWER_MAX}", _are_signers
-    ),
     "slot_s": Form(f"one of {', '.join(map(str, SLOT_S_CHOICES))}", lambda v: type(v) is int and v in SLOT_S_CHOICES),
     "thresholds": Form(f"a map of {', '.join(Thresholds._fields)}, each at least 1", _are_thresholds),
     "type": exactly("genesis", "'genesis'"),
+    "validators": VALIDATOR_SET,
     "version": exactly(VERSION, f"{VERSION}"),
 }

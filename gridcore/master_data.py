@@ -17,6 +17,7 @@ from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import Row
+from gridcore.validator import Validator
 
 R = TypeVar("R")
 
@@ -94,8 +95,7 @@ class MeteredPoint:
 class MasterData:
     """All that a chain has from the start.
 
-    ledger_time_s: at genesis, UTC seconds. certifiers: (public key of 65 bytes, power) of those who sign headers,
-    ascending by key. listed: in the order in which areas, parties and points are numbered. salt_seed: 32 bytes that
+    ledger_time_s: at genesis, UTC seconds. validators: those who certify headers, in any order. listed: in the order in which areas, parties and points are numbered. salt_seed: 32 bytes that
     nobody can guess.
     """
 
@@ -103,7 +103,7 @@ class MasterData:
     clock: Literal["block", "simulated", "imported"]
     ledger_time_s: int
     slot_s: int
-    certifiers: Sequence[tuple[bytes, int]]
+    validators: Sequence[Validator]
     calendars: Mapping[str, Calendar]
     listed: Sequence[Listed]
     salt_seed: bytes
@@ -126,7 +126,7 @@ class MasterData:
             currency=self.currency,
             ledger_time_s=self.ledger_time_s,
             slot_s=self.slot_s,
-            signers=tuple(self.certifiers),
+            validators=tuple(sorted(self.validators, key=lambda validator: validator.public_key)),
             registry=tuple(dict.fromkeys(row.encode() for row in self.rows())),
             salt_seed=self.salt_seed,
             thresholds=self.thresholds,

@@ -17,16 +17,19 @@ from typing import Final, NamedTuple
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.errors import require
+from gridcore.errors import broken, require
 from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.content import Content
 from gridcore.transactions.reading_batch import ReadingBatch, VerifiedHeader
+from gridcore.validator import Validator, powers_of
 from ledger.contract import Contract
 from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.delivery import DELIVERY
+from ledger.leaves.family import Value
 from ledger.leaves.protocol import PROTOCOL
+from ledger.leaves.validators import VALIDATORS, ValidatorsLeaf
 from ledger.origin import Origin
 from ledger.protocol import VERSIONS, Installed, check_approved, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
@@ -36,6 +39,7 @@ from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State, StateChange
 from ledger.state.transition import apply_block, apply_transactions, check_admission
+from ledger.state.validator_sets import begin_block
 from ledger.state.verdicts import Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
@@ -92,7 +96,10 @@ class Tip:
 
 @dataclass(frozen=True)
 class Decided:
-    """A block with everything that follows from it: results in block order, header and its digest S_h, and the new state."""
+    """A block with everything that follows from it: results in block order, header and its digest S_h, and the new state.
+
+    validators_changed: the set that certifies the next header, where this block took one over; else None.
+    """
 
     block: Block
     results: tuple[Result, ...]
@@ -101,6 +108,7 @@ class Decided:
     state: StateChange
     history: TreeChange
     work_pending: bool
+    validators_changed: tuple[Validator, ...] | None
 
 
 class Application:
@@ -131,7 +139,12 @@ class Application:
         self._checker = checker
         self._versions = versions
         self._installed = Installed(contracts, pins)
-        self._signers_digest = signers_digest(origin.signers)
+
+    @property
+    def validators(self) -> tuple[Validator, ...]:
+        """The set that certifies the next header."""
+        with self.lock:
+            return VALIDATORS.must(self.state).current
 
     def rules(self) -> ProtocolRules:
         """The rules of the next block. ProtocolError where this program does not have them, or not the contracts that zones may name by
@@ -166,6 +179,7 @@ class Application:
             verdicts = self._checker.check(checks, known)
             draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
             draft.block_time_s = time_s
+            begin_block(draft, block)
             return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
 
     def next_block(self, entries: Sequence[Examined], time_s: int) -> Block:
@@ -201,6 +215,7 @@ class Application:
             )
             state = self.state.changed(applied.changes, applied.bodies)
             history = self.history.changed({}, [merkle.leaf_hash(self.tip.digest)])
+            validators = self._validators_after(applied.changes)
         header = Header(
             chain=self.origin.chain,
             height=block.height,
@@ -210,11 +225,20 @@ class Application:
             history_root=history.root,
             data_root=merkle.root_of_hashes(data_hashes((entry.digest, entry.code) for entry in applied.results)),
             state_root=state.tree.root,
-            signers=self._signers_digest,
-            signers_pending=b"",
+            signers=signers_digest(powers_of(validators.current)),
+            signers_pending=signers_digest(powers_of(validators.pending)) if validators.pending else b"",
             protocol_version=protocol.version_at(block.height),
         )
-        return Decided(block, applied.results, header, header.digest(), state, history, applied.work_pending)
+        return Decided(
+            block=block,
+            results=applied.results,
+            header=header,
+            digest=header.digest(),
+            state=state,
+            history=history,
+            work_pending=applied.work_pending,
+            validators_changed=validators.current if validators.current_height == block.height else None,
+        )
 
     def commit(self, decided: Decided) -> None:
         """Take over the block that ``apply`` decided last; its leaves and tiles have been saved."""
@@ -249,6 +273,10 @@ class Application:
         with self.lock:
             known = DELIVERY.load(self.state, gateway)
         return Progress(0, 0) if known is None else Progress(known.epoch, known.counter)
+
+    def _validators_after(self, changes: Mapping[str, Value]) -> ValidatorsLeaf:
+        value = changes.get(VALIDATORS.key()) or self.state.get(VALIDATORS.key()) or broken("leaf validators exists")
+        return VALIDATORS.decode(**value)
 
     def _ledger_time_s(self, time_s: int) -> int:
         """Ledger time at the beginning of the next block, if it is of ``time_s``."""

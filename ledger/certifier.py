@@ -6,7 +6,7 @@ embedded engine is a set of one; a consortium's engine gathers the signatures of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gridcore.errors import UsageError, require
 from gridcore.header import Certificate, Signers, certificate_message
@@ -16,17 +16,24 @@ from ledger.store.guard import Guard
 
 
 class Certifier:
-    """Signs headers with this node's key, and never two of one height. Used by one thread at a time."""
+    """Signs headers with this node's keys, of which each set of validators knows one at most, and never two headers of one height.
 
-    def __init__(self, chain: str, signers: Signers, signer: Signer, guard: Guard, files: Files) -> None:
+    Used by one thread at a time.
+    """
+
+    def __init__(self, chain: str, keys: Sequence[Signer], guard: Guard, files: Files) -> None:
         self.guard = guard
         self._chain = chain
-        self._signers = signers
-        self._signer = signer
+        self._keys = keys
         self._files = files
 
-    def sign(self, height: int, digest: bytes) -> bytes:
-        """This node's signature over S_h: the guard's promise is on the disk before the key is used.
+    def key_in(self, signers: Signers) -> Signer | None:
+        """The key by which a set knows this node; None: the node is not of that set."""
+        known = {public_key for public_key, _ in signers}
+        return next((key for key in self._keys if key.public_key in known), None)
+
+    def sign(self, height: int, digest: bytes, key: Signer) -> bytes:
+        """The signature of one of this node's keys over S_h: the guard's promise is on the disk before it is used.
 
         The same bytes when asked again. GuardError for another header of this height or one of a lower height, OSError when
         the disk does not take the promise.
@@ -34,17 +41,29 @@ class Certifier:
         signature = self.guard.allow(height, digest)
         self._files.reach("block_guarded")
         if signature is None:
-            signature = self._signer.sign(certificate_message(self._chain, height, digest))
+            signature = key.sign(certificate_message(self._chain, height, digest))
             self._files.reach("block_signed")
             self.guard.keep_signature(signature)
         return signature
 
-    def certify(self, height: int, digest: bytes) -> Certificate:
-        """The certificate that this node gives alone, as ``check_alone`` made sure that it can."""
-        own = [(self._signer.public_key, self.sign(height, digest))]
-        certificate = combine(self._chain, height, digest, own, self._signers)
+    def certify(self, height: int, digest: bytes, signers: Signers) -> Certificate:
+        """The certificate that this node gives alone. UsageError where it cannot."""
+        key = self.check_alone(height, signers)
+        own = [(key.public_key, self.sign(height, digest, key))]
+        certificate = combine(self._chain, height, digest, own, signers)
         require(certificate is not None, "this node's signature holds and is more than 2/3 of the power")
         return certificate or []
+
+    def check_alone(self, height: int, signers: Signers) -> Signer:
+        """The key that certifies ``height`` alone: it holds more than 2/3 of the power. UsageError where this node has none."""
+        key, powers = self.key_in(signers), dict(signers)
+        if key is None or 3 * powers[key.public_key] <= 2 * sum(powers.values()):
+            own = ", ".join(_shown(key.public_key) for key in self._keys)
+            raise UsageError(
+                f"signing key {own}: the validators give it no power to certify block {height} alone; they are "
+                f"{', '.join(map(_shown, powers))}. Nothing was signed: give their key and start again"
+            )
+        return key
 
 
 def combine(
@@ -63,11 +82,5 @@ def combine(
     return sorted(valid.items()) if is_enough else None
 
 
-def check_alone(signers: Signers, public_key: bytes) -> None:
-    """Raise UsageError unless this key alone certifies: it holds more than 2/3 of the signers' power."""
-    powers = dict(signers)
-    if 3 * powers.get(public_key, 0) <= 2 * sum(powers.values()):
-        raise UsageError(
-            f"signing key {public_key.hex()[:18]}…: genesis gives it no power to certify alone; its signers are "
-            f"{', '.join(key.hex()[:18] + '…' for key in powers)}"
-        )
+def _shown(public_key: bytes) -> str:
+    return f"{public_key.hex()[:18]}…"

@@ -41,6 +41,7 @@ def check_genesis(
     """
     rows = GenesisRows(genesis.registry, genesis.slot_s)
     _check_thresholds(genesis, rows)
+    _check_validators(genesis, rows)
     refuse_first(chain(_reference_faults(rows), _owner_faults(rows), _conflict_faults(rows), _pin_faults(rows)))
     if contracts is not None:
         accepted = AcceptedRules(rows, contracts)
@@ -71,6 +72,12 @@ def _pin_faults(rows: GenesisRows) -> Iterator[Fault]:
         if pin != stated.record.contract_pin:
             words = f"contract_pin of {stated.record.contract} is {pin.hex()} in a row before"
             yield Fault(stated, Code.REGISTRY_CONFLICT, words)
+
+
+def _check_validators(genesis: Genesis, rows: GenesisRows) -> None:
+    for validator in genesis.validators:
+        if validator.organisation not in rows.names(ORGANISATION):
+            raise UsageError(f"genesis: validator {validator.name}: there is no organisation/{validator.organisation}")
 
 
 def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:

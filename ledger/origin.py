@@ -6,24 +6,35 @@ from dataclasses import dataclass
 
 from gridcore.genesis import Genesis
 from gridcore.header import Header, genesis_header
+from gridcore.validator import Validator, powers_of
 
 
 @dataclass(frozen=True)
 class Origin:
     """A genesis without its registry.
 
-    clock: what moves ledger time (``gridcore.genesis.CLOCKS``); header: of height 0; signers: (public key, power) of those who
-    certify, ascending by key.
+    clock: what moves ledger time (``gridcore.genesis.CLOCKS``); header: of height 0; validators: those who certify header 1,
+    ascending by public key.
     """
 
     clock: str
     header: Header
-    signers: tuple[tuple[bytes, int], ...]
+    validators: tuple[Validator, ...]
 
     @classmethod
     def of(cls, genesis: Genesis, state_root: bytes) -> Origin:
         """The origin of a genesis that ``check_genesis`` has passed. state_root: over its leaves."""
-        return cls(genesis.clock, genesis_header(genesis, state_root), tuple(genesis.signers))
+        return cls(genesis.clock, genesis_header(genesis, state_root), tuple(genesis.validators))
+
+    @property
+    def signers(self) -> tuple[tuple[bytes, int], ...]:
+        """(public key, power) of each validator."""
+        return powers_of(self.validators)
+
+    @property
+    def has_consensus(self) -> bool:
+        """Whether a consensus engine decides blocks, so that their certificates come later; else one node does both."""
+        return self.validators[0].consensus_key != b""
 
     @property
     def chain(self) -> str:

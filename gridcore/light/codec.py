@@ -9,9 +9,9 @@ from typing import Any, Final
 from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridcore.forms import Form, exactly, integer, octets
-from gridcore.genesis import POWER_MAX, SIGNERS_MAX
 from gridcore.header import Certificate, Header, LaterHeader, decode_header
 from gridcore.light.trusted import CertifiedHeader, Step
+from gridcore.validator import POWER_MAX, VALIDATORS_MAX
 
 STEPS_MAX: Final = 16
 """Steps in one answer."""
@@ -102,7 +102,7 @@ def decode_fork(data: bytes) -> tuple[CertifiedHeader, CertifiedHeader]:
 def _is_pairs(value: object, second: Form) -> bool:
     return (
         isinstance(value, list)
-        and len(value) <= SIGNERS_MAX
+        and len(value) <= VALIDATORS_MAX
         and all(isinstance(p, list) and len(p) == 2 and PUBLIC_KEY.holds(p[0]) and second.holds(p[1]) for p in value)
     )
 

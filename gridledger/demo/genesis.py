@@ -12,7 +12,7 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE, Zone
 from gridledger.demo import rules
 from gridledger.founding.local_days import calendar_of
-from gridledger.founding.organisations import UTILITY, organisations, signers
+from gridledger.founding.organisations import UTILITY, operator, organisations, signers
 from simulators.grid.world import MeterSpec, World
 
 TIME_ZONE = "Asia/Shanghai"
@@ -51,7 +51,7 @@ def build_genesis(
         clock="simulated",
         ledger_time_s=first_slot_s - DAY_S,
         slot_s=rules.SLOT_S,
-        certifiers=[(public_keys["operator"], 1)],
+        validators=[operator(public_keys)],
         calendars={CALENDAR: calendar_of(TIME_ZONE, int(world.boundary_s[0]), int(world.boundary_s[-1]))},
         listed=listed,
         salt_seed=salt_seed,

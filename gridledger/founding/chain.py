@@ -21,7 +21,7 @@ from gridcore.sm import SigningKey
 from gridledger.founding.config import FoundingConfig, GatewayConfig, MeterConfig
 from gridledger.founding.folder import save_key_and_password, take_folder, write_new
 from gridledger.founding.local_days import calendar_of
-from gridledger.founding.organisations import SIGNER_ROLES, UTILITY, organisations, signers
+from gridledger.founding.organisations import SIGNER_ROLES, UTILITY, operator, organisations, signers
 from gridledger.toml_text import toml_lines
 from ledger.genesis_check import check_genesis
 from ledger.trust import trust_of
@@ -64,7 +64,7 @@ def found(config: FoundingConfig, now_s: int) -> Founded:
         currency=config.currency,
         ledger_time_s=opening_s if config.clock == "simulated" else founded_s,
         slot_s=config.timeline.slot_s,
-        certifiers=[(public_keys["operator"], 1)],
+        validators=[operator(public_keys)],
         calendars={CALENDAR: calendar_of(config.calendar.time_zone, first_slot_s, last_s)},
         listed=list(_entities(config, public_keys, first_slot_s, founded_s)),
         salt_seed=secrets.token_bytes(32),

@@ -8,6 +8,7 @@ from typing import Final
 from gridcore.master_data import Listed, Named
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.signer import SIGNER, Signer
+from gridcore.validator import Validator
 
 UTILITY: Final = "utility"
 SIGNER_ROLES: Final[Mapping[str, list[str]]] = {
@@ -32,6 +33,11 @@ def organisations() -> Iterator[Listed]:
     """Operator, utility and regulator."""
     for name, (title, roles) in _ORGANISATIONS.items():
         yield Named(ORGANISATION, name, Organisation(sorted(roles), title))
+
+
+def operator(public_keys: Mapping[str, bytes]) -> Validator:
+    """The operator's node, which alone certifies. public_keys: of signers by id (65 bytes)."""
+    return Validator("operator", "operator", public_keys["operator"])
 
 
 def signers(public_keys: Mapping[str, bytes], gateways: Collection[str]) -> Iterator[Listed]:

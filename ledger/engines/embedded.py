@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from gridcore.codes import Code
+from gridcore.errors import GridError
 from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined, Progress
@@ -30,7 +31,6 @@ from ledger.engines.refusals import RefusalShares
 from ledger.engines.rising import Rising
 from ledger.engines.shares import Author
 from ledger.engines.witnesses import Witnesses
-from ledger.protocol import ProtocolError
 from ledger.state.block import Result
 from ledger.store.errors import StoreWriteError
 from ledger.store.ledger import Ledger
@@ -180,7 +180,7 @@ class EmbeddedEngine:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            self._check_protocol()
+            self._check_next_block()
             await self._wait_for_work()
             entries = self._pool.take()
             self._making_since_s = time.monotonic()
@@ -206,10 +206,10 @@ class EmbeddedEngine:
             await self._time_s.reach(done.ledger_time_s)
             await self._height.reach(done.height)
 
-    def _check_protocol(self) -> None:
+    def _check_next_block(self) -> None:
         try:
-            self._ledger.check_protocol()
-        except ProtocolError as error:
+            self._ledger.check_next_block()
+        except GridError as error:
             self._break([], error)
             raise
 

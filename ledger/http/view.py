@@ -19,7 +19,6 @@ from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
-from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
@@ -29,7 +28,6 @@ from ledger.leaves.registers import REGISTERS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import newest, open_entity
 from ledger.registry.calendars import must_calendar
-from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
 
@@ -98,7 +96,6 @@ class LedgerView:
         self.statements = statements
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
-        self._signer_names: tuple[int, Mapping[bytes, str]] = (-1, {})
         self._reads: tuple[InForce, Reads] | None = None
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
@@ -197,28 +194,6 @@ class LedgerView:
         if kept is None or kept[0] is not now:
             kept = self._reads = (now, _reads_of(registry, now))
         return kept[1]
-
-    @property
-    def signer_names(self) -> Mapping[bytes, str]:
-        """Names of those signers of blocks that are registered under one, by public key."""
-        reader, (height, known) = self.reader, self._signer_names
-        certifying = {key for key, _ in reader.signers}
-        if (height == reader.height or len(known) == len(certifying)) and all(
-            self._public_key(name) == key for key, name in known.items()
-        ):
-            return known
-        family = ENTITY_FAMILIES[SIGNER.kind]
-        with reader.frozen():
-            names = (family.names(key)[0] for key in reader.leaf_keys(family.prefix))
-            registered = {self._public_key(name): name for name in names}
-            found = {key: name for key, name in registered.items() if key in certifying}
-            self._signer_names = reader.height, found
-        return found
-
-    def _public_key(self, signer: str) -> bytes:
-        """The key of a signer that is in force; b"" without one."""
-        found = self.reader.in_force(SIGNER, signer)
-        return found.public_key if isinstance(found, Signer) else b""
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:
         """Codes of those of the installations ``numbers`` that the gateway reads."""

@@ -20,6 +20,7 @@ from ledger.leaves.fills import FILLS
 from ledger.leaves.held import HELD
 from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
+from ledger.leaves.offence import OFFENCE
 from ledger.leaves.orders import ORDERS
 from ledger.leaves.pending import PENDING
 from ledger.leaves.permissions import PERMISSIONS
@@ -34,12 +35,13 @@ from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
 from ledger.leaves.turn import TURN
 from ledger.leaves.undecided import UNDECIDED
+from ledger.leaves.validators import VALIDATORS
 from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
-    CHAIN, PROTOCOL, CONTRACTS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
+    CHAIN, PROTOCOL, CONTRACTS, VALIDATORS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
-    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK,
+    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

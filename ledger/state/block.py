@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcore.envelope import Transaction, decode_transactions
 from gridcore.transactions.clock_advance import ClockAdvance
 from ledger.leaves.exception import RowVerdict
 from ledger.leaves.family import Value
+
+
+class Offence(NamedTuple):
+    """The consensus engine's proof that a validator voted for two blocks of ``height``. consensus_address: 20 bytes, of its key."""
+
+    consensus_address: bytes
+    height: int
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,9 @@ class Block:
 
     height: 1, 2, ...; time_s: block time, UTC seconds; transactions: wire bytes (docs/spec/envelope.md) in the order in
     which they take effect. Where somebody has examined it before: examined, the same decoded; attached, what
-    attachments say, by transaction digest, where they are what was signed.
+    attachments say, by transaction digest, where they are what was signed. certified_height: the newest height of which this block or
+    an earlier one holds a complete certificate; None: that of the block before, as the embedded engine has it. offenders: of whom the
+    engine proved an offence.
     """
 
     height: int
@@ -27,6 +36,13 @@ class Block:
     transactions: tuple[bytes, ...]
     examined: tuple[Transaction | None, ...] | None = field(default=None, repr=False)
     attached: Mapping[bytes, Any] = field(default_factory=dict, repr=False)
+    certified_height: int | None = None
+    offenders: tuple[Offence, ...] = ()
+
+    @property
+    def certified(self) -> int:
+        """``certified_height`` as a number."""
+        return self.height - 1 if self.certified_height is None else self.certified_height
 
     @cached_property
     def decoded(self) -> tuple[Transaction | None, ...]:

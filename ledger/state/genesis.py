@@ -19,6 +19,7 @@ from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
 from ledger.leaves.family import Value
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.leaves.protocol import PROTOCOL, ProtocolLeaf
+from ledger.leaves.validators import VALIDATORS, ValidatorsLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS, EntityLeaf, Entry
 from ledger.registry.histories import Numbering
 from ledger.state.state import LeafChange, StateChange
@@ -48,6 +49,7 @@ def _leaves(genesis: Genesis, entities: _Entities) -> Iterator[tuple[str, Value]
     yield CHAIN.key(), CHAIN.encode(chain)
     yield PROTOCOL.key(), PROTOCOL.encode(ProtocolLeaf(genesis.protocol))
     yield CONTRACTS.key(), CONTRACTS.encode(_approved(entities.pins))
+    yield VALIDATORS.key(), VALIDATORS.encode(ValidatorsLeaf(tuple(genesis.validators)))
     for key, leaf in entities.leaves.items():
         yield key, ENTITY_FAMILIES[key.partition("/")[0]].encode(leaf)
     for name, _ in _of_kind(entities, GATEWAY.kind):

@@ -26,6 +26,7 @@ from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
+from ledger.state.validator_sets import begin_block
 from ledger.state.verdicts import Verdicts
 
 
@@ -45,8 +46,8 @@ def apply_block(
     contracts: Mapping[str, Contract],
     verdicts: Verdicts,
 ) -> Applied:
-    """What ``block`` does to ``state``: steps of the clock, then every other transaction, then the work that has
-    fallen due.
+    """What ``block`` does to ``state``: the set of validators, steps of the clock, then every other transaction, then the
+    work that has fallen due.
 
     Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height.
     ledger_time_s: after the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts:
@@ -55,6 +56,7 @@ def apply_block(
     """
     draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
     draft.block_time_s = block.time_s
+    begin_block(draft, block)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = follow_block_time(draft, Moment(block.height, block.time_s, ledger_time_s))
     results = apply_transactions(draft, block, rules, verdicts)

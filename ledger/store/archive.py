@@ -23,7 +23,14 @@ from gridcore.errors import EncodingError, UsageError
 from gridcore.files import locked
 from gridcore.header import Certificate
 from ledger.store.block_log import LOG_NAME, BlockLog
-from ledger.store.block_record import BlockRecord, encode_frame, frame_record, read_payload, read_record
+from ledger.store.block_record import (
+    CertifiedBlock,
+    WaitingBlocks,
+    encode_frame,
+    frame_record,
+    read_payload,
+    read_record,
+)
 from ledger.store.directory import GENESIS_NAME, check_same_genesis, digest_of_genesis
 from ledger.store.errors import StoreError
 from ledger.store.files import Files, opened
@@ -45,15 +52,8 @@ class Segment(NamedTuple):
     last: int
 
 
-class CertifiedBlock(NamedTuple):
-    """A block with the certificate of its own header."""
-
-    record: BlockRecord
-    certificate: Certificate
-
-
 class _Closing(NamedTuple):
-    """What ends a segment: S_last and its certificate."""
+    """What ends a segment: S_last and its certificate, which is never empty."""
 
     digest: bytes
     certificate: Certificate
@@ -118,7 +118,7 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
             closing(StateDb.open(data_dir / DB_NAME, genesis_digest)) as db,
             closing(BlockLog.inspect(data_dir / LOG_NAME)) as blocks,
         ):
-            first, height, added = archive.height + 1, db.height(), 0
+            first, height, added = archive.height + 1, db.certified_height(), 0
             if height < archive.height or (
                 archive.height and db.load_digest(archive.height) != archive.newest_digest()
             ):
@@ -147,7 +147,7 @@ def _write_segment(blocks: BlockLog, db: StateDb, archive: Archive, height: int,
     offset = db.log_offset(first) or 0
     temporary = archive.folder / "blocks.new"
     with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-        while number < height and size < SEGMENT_BYTES_MAX:
+        while number < height and (size < SEGMENT_BYTES_MAX or not db.load_certificate(number)):
             stored = blocks.stored(number + 1, offset)
             if stored.record.previous != db.load_digest(number):
                 raise StoreError(f"{LOG_NAME}: block {number + 1} is not the one that {DB_NAME} has")
@@ -170,12 +170,12 @@ def _segments(folder: Path) -> Iterator[Segment]:
 
 def _read_blocks(segment: Segment) -> Iterator[CertifiedBlock]:
     with opened(segment.path, os.O_RDONLY) as descriptor:
-        stored = read_record(descriptor, segment.path, segment.first, 0)
-        for height in range(segment.first + 1, segment.last + 1):
-            following = read_record(descriptor, segment.path, height, stored.end)
-            yield CertifiedBlock(stored.record, following.record.previous_certificate)
-            stored = following
-        yield CertifiedBlock(stored.record, _closing_at(descriptor, segment, stored.end).certificate)
+        waiting, end = WaitingBlocks(), 0
+        for height in range(segment.first, segment.last + 1):
+            stored = read_record(descriptor, segment.path, height, end)
+            yield from waiting.follow(stored.record)
+            end = stored.end
+        yield from waiting.certify(segment.last, _closing_at(descriptor, segment, end).certificate)
 
 
 def _read_closing(segment: Segment) -> _Closing:
@@ -188,7 +188,7 @@ def _read_closing(segment: Segment) -> _Closing:
 
 def _encode_closing(first: int, last: int, db: StateDb) -> bytes:
     digest, certificate = db.load_digest(last), db.load_certificate(last)
-    if digest is None or certificate is None:
+    if digest is None or not certificate:
         raise db.damage(f"the header of height {last}")
     return cbor.encode([_TYPE, first, last, digest, [list(entry) for entry in certificate]])
 
@@ -199,6 +199,8 @@ def _closing_at(descriptor: int, segment: Segment, offset: int) -> _Closing:
         kind, first, last, digest, certificate = cbor.decode(payload.data)
         if (kind, first, last) != (_TYPE, segment.first, segment.last):
             raise StoreError(f"{segment.path}: ends as a segment of blocks {first} to {last}; it was renamed")
+        if not certificate:
+            raise ValueError("its last block is certified by nothing")
         return _Closing(digest, [(key, signature) for key, signature in certificate])
     except (EncodingError, TypeError, ValueError):
         raise StoreError(f"{segment.path}: does not end as a segment does; put it back from another copy") from None

@@ -17,7 +17,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,6 +25,7 @@ from gridcore.errors import broken, require
 from gridcore.header import Signers
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
+from gridcore.validator import powers_of
 from ledger.application import Application, Decided, Examined
 from ledger.certifier import Certifier
 from ledger.contract import Contract
@@ -63,9 +64,8 @@ class ConsortiumLedger(LedgerReader):
 
     def __init__(self, application: Application, parts: Parts, guard: Guard, signer: Signer, files: Files) -> None:
         super().__init__(application, parts.db, parts.log)
-        self.public_key = signer.public_key
         self._guard = guard
-        self._certifier = Certifier(self.chain, self.signers, signer, guard, files)
+        self._certifier = Certifier(self.chain, [signer], guard, files)
         self._files = files
         self._pending: _Pending | None = None
         self._resources = ExitStack()
@@ -115,7 +115,7 @@ class ConsortiumLedger(LedgerReader):
 
     def signers_of(self, height: int) -> Signers:
         """(public key, power) of those who certify the header of ``height``."""
-        return self.signers
+        return powers_of(self.validators_at(height))
 
     def decide(self, block: Block, brought: Certified | None, known: Verdicts | None = None) -> Decided:
         """What the next block does, in memory until ``commit``. brought: the certificate that it holds, checked.
@@ -123,7 +123,8 @@ class ConsortiumLedger(LedgerReader):
         known: verdicts on signatures that were checked before. Another block of the same height takes the place of one
         that was not committed. ForkError where it leads to another header than the guard has of its height.
         """
-        decided = self.application.apply(block, known)
+        certified_height = brought.height if brought else self.certified_height
+        decided = self.application.apply(replace(block, certified_height=certified_height), known)
         self._files.reach("block_applied")
         self._check_promise(block.height, decided.digest)
         self._pending = _Pending(decided, brought)
@@ -137,7 +138,8 @@ class ConsortiumLedger(LedgerReader):
         pending = self._pending or broken("a block is decided before it is committed")
         offset = pending.log_offset
         if offset is None:
-            offset = self._log.append(self._record(pending))
+            certificate = pending.brought.certificate if pending.brought else []
+            offset = self._log.append(BlockRecord.of(pending.decided, certificate))
             self._pending = _Pending(pending.decided, pending.brought, offset)
             self._files.reach("block_logged")
         height = pending.decided.header.height
@@ -153,10 +155,14 @@ class ConsortiumLedger(LedgerReader):
             self.application.commit(pending.decided)
         return pending.decided
 
-    def sign(self, height: int) -> bytes:
-        """This node's signature over S_h of the newest block. GuardError where it has signed another header or a later one."""
+    def sign(self, height: int) -> tuple[bytes, bytes] | None:
+        """This node's (public key, signature) over S_h of the newest block, None where it is not of the set that certifies it.
+
+        GuardError where it has signed another header or a later one.
+        """
         require(height == self.height, "headers are signed while they are the newest")
-        return self._certifier.sign(height, self.application.tip.digest)
+        key = self._certifier.key_in(self.signers_of(height))
+        return None if key is None else (key.public_key, self._certifier.sign(height, self.application.tip.digest, key))
 
     # ------------------------------------------------------------------------------------------------------ internal
 
@@ -174,24 +180,9 @@ class ConsortiumLedger(LedgerReader):
         offset = (self._db.log_offset(newest) or 0) if newest else 0
         for stored in self._log.records_after(newest, offset):
             record = stored.record
-            brought = _brought(record)
-            decided = self.application.apply(Block(record.height, record.time_s, record.transactions))
+            brought = Certified(record.certified_height, record.certificate) if record.certificate else None
+            decided = self.application.apply(record.block())
             self._pending = _Pending(decided, brought, stored.offset)
             self.commit()
         if self.height > newest:
             log.info("blocks_replayed", first=newest + 1, last=self.height)
-
-    def _record(self, pending: _Pending) -> BlockRecord:
-        header = pending.decided.header
-        return BlockRecord(
-            height=header.height,
-            time_s=header.time_s,
-            previous=header.previous,
-            previous_certificate=pending.brought.certificate if pending.brought else [],
-            transactions=pending.decided.block.transactions,
-        )
-
-
-def _brought(record: BlockRecord) -> Certified | None:
-    certificate = record.previous_certificate
-    return Certified(record.height - CERTIFICATE_LAG, certificate) if certificate else None

@@ -28,12 +28,13 @@ from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm import Signer
+from gridcore.validator import powers_of
 from ledger.application import Application, Decided, Examined
-from ledger.certifier import Certifier, check_alone
+from ledger.certifier import Certifier
 from ledger.contract import Contract
 from ledger.protocol import VERSIONS
 from ledger.signatures import SignatureChecker
-from ledger.state.block import Block, Result
+from ledger.state.block import Result
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.store.block_log import LOG_NAME
 from ledger.store.block_record import BlockRecord, StoredRecord
@@ -95,7 +96,7 @@ class Ledger(LedgerReader):
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and bring its last block to an end.
 
-        contracts: by id, at least those that the zones name. signer: the node's key, which genesis must let certify alone.
+        contracts: by id, at least those that the zones name. signer: the node's key, which the validators must let certify alone.
         genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see
         ``guard_path``. versions: the rules that this program has. UsageError (another genesis, key, or a second node
         on the directory), StoreError (files damaged, missing, or not fitting one another), StoreWriteError (disk).
@@ -109,14 +110,13 @@ class Ledger(LedgerReader):
             if parts.guard is None:
                 broken("a ledger that signs has a guard")
             origin = parts.origin
-            check_alone(origin.signers, signer.public_key)
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
-            certifier = Certifier(origin.chain, origin.signers, signer, parts.guard, files)
+            certifier = Certifier(origin.chain, [signer], parts.guard, files)
             self = cls(parts.application(contracts, checker, versions, pins), parts, certifier, clock, files)
             self._catch_up()
-            self.check_protocol()
+            self.check_next_block()
             self._resources = resources.pop_all()
         return self
 
@@ -131,9 +131,10 @@ class Ledger(LedgerReader):
         """See ``Application.examine``."""
         return self.application.examine(wires, self._next_time_s())
 
-    def check_protocol(self) -> None:
-        """Raise ProtocolError where this program does not have the rules of the next block."""
+    def check_next_block(self) -> None:
+        """Raise ProtocolError where this program does not have the rules of the next block, UsageError where its keys cannot certify it."""
         self.application.rules()
+        self._certifier.check_alone(self.height + 1, powers_of(self.application.validators))
 
     @property
     def work_pending(self) -> bool:
@@ -163,7 +164,8 @@ class Ledger(LedgerReader):
         known = {key: verdict for entry in examined for key, verdict in entry.verdicts.items()}
         decided = self.application.apply(self.application.next_block(examined, self._next_time_s()), known)
         self._files.reach("block_applied")
-        offset = self._log.append(self._record(decided))
+        before = self.certificate(self.height) if self.height else []
+        offset = self._log.append(BlockRecord.of(decided, before))
         self._files.reach("block_logged")
         self._unfinished = _Unfinished(decided, offset)
         self.finish()
@@ -177,7 +179,8 @@ class Ledger(LedgerReader):
         height = decided.header.height
         with self._lock:
             try:
-                certificate = self._unfinished.certificate or self._certifier.certify(height, decided.digest)
+                signers = powers_of(self.application.validators)
+                certificate = self._unfinished.certificate or self._certifier.certify(height, decided.digest, signers)
                 self._files.reach("block_certified")
                 self._db.save_block(decided, certificate, self._unfinished.log_offset)
             except (OSError, sqlite3.Error) as error:
@@ -218,12 +221,12 @@ class Ledger(LedgerReader):
         record, guard = stored.record, self._certifier.guard
         if record.previous != self.application.tip.digest:
             raise StoreError(self._explain_other_header(record.height - 1, self.application.tip.digest))
-        decided = self.application.apply(Block(record.height, record.time_s, record.transactions))
+        decided = self.application.apply(record.block())
         certificate = None
         if record.height < guard.height and following is not None:
             if following.previous != decided.digest:
                 raise StoreError(self._explain_other_header(record.height, decided.digest))
-            certificate = following.previous_certificate
+            certificate = following.certificate
         elif record.height == guard.height and decided.digest != guard.digest:
             raise StoreError(self._explain_other_header(record.height, decided.digest))
         self._unfinished = _Unfinished(decided, stored.offset, certificate)
@@ -234,16 +237,6 @@ class Ledger(LedgerReader):
             f"block {height} of {LOG_NAME} leads to header {digest.hex()[:16]}…, but this node has signed another one of that "
             "height. Not started, nothing signed: run the version of GridLedger that made the block, or put back the blocks.log "
             "and the guard that belong together"
-        )
-
-    def _record(self, decided: Decided) -> BlockRecord:
-        header = decided.header
-        return BlockRecord(
-            height=header.height,
-            time_s=header.time_s,
-            previous=header.previous,
-            previous_certificate=self.certificate(self.height) if self.height else [],
-            transactions=decided.block.transactions,
         )
 
     def _next_time_s(self) -> int:

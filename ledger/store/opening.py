@@ -21,6 +21,7 @@ from gridcore.logs import get_logger
 from gridcore.merkle import leaf_hashes
 from gridcore.registry.zone import ZONE
 from gridcore.sm3 import DIGEST_BYTES
+from gridcore.validator import powers_of
 from ledger.application import Application, Tip
 from ledger.contract import Contract
 from ledger.origin import Origin
@@ -211,7 +212,7 @@ def _fit(db: StateDb, blocks: BlockLog, guard: Guard | None, misfit: str) -> Par
         header = decode_header(db.load_header(height) or b"")
         certificate = db.load_certificate(height) or []
         if certificate or guard is not None:  # the newest block of a consortium has none yet
-            check_certificate(header, certificate, origin.signers)
+            check_certificate(header, certificate, powers_of(db.validators.at(height)))
         digest = header.digest()
         if header.height != height or digest != db.load_digest(height):
             raise StoreError(f"its block {height} has another header than it says")

@@ -15,9 +15,10 @@ from typing import Final, NamedTuple, TypeVar
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.errors import UsageError, require
-from gridcore.header import Certificate, Header, LaterHeader, Receipt, decode_header
+from gridcore.header import Certificate, Header, LaterHeader, Receipt, decode_header, signers_digest
 from gridcore.registry.entity import Entity
 from gridcore.sm3 import sm3
+from gridcore.validator import Validator, powers_of
 from ledger.application import Application, data_hashes
 from ledger.leaves.exception import RowVerdict, decode_verdicts
 from ledger.leaves.family import Value
@@ -81,16 +82,15 @@ class _BlockTree:
 
 
 class LedgerReader:
-    """The reading side of a ledger. ``chain``: its id; ``signers``: (public key, power) of genesis.
+    """The reading side of a ledger.
 
-    ``clock``: what moves ledger time (``gridcore.genesis.CLOCKS``).
+    ``chain``: its id; ``clock``: what moves ledger time (``gridcore.genesis.CLOCKS``).
     """
 
     def __init__(self, application: Application, db: StateDb, log: BlockLog) -> None:
         self.application = application
         self.chain: str = application.origin.chain
         self.clock: str = application.origin.clock
-        self.signers: list[tuple[bytes, int]] = list(application.origin.signers)
         self._lock = application.lock
         self._db = db
         self._log = log
@@ -119,7 +119,7 @@ class LedgerReader:
 
     def certificate_power(self, height: int) -> Power:
         """The power behind the certificate of a height, and that of the whole set which it is of; 0 of it without a certificate."""
-        powers = dict(self.signers)
+        powers = dict(powers_of(self.validators_at(height) if height else self.application.origin.validators))
         signed = [key for key, _ in self.certificate(height)] if height else []
         return Power(sum(powers.get(key, 0) for key in signed), sum(powers.values()))
 
@@ -280,6 +280,15 @@ class LedgerReader:
         self._check_height(height)
         with self._lock:
             return self._found(self._db.load_certificate(height), "certificate", height)
+
+    def validators_at(self, height: int) -> tuple[Validator, ...]:
+        """The set that certifies header ``height`` (1 ... newest)."""
+        self._check_height(height)
+        with self._lock:
+            validators = self._db.validators.at(height)
+        if signers_digest(powers_of(validators)) != self.header(height - 1).signers:
+            raise self._db.damage(f"the set of validators of height {height}")
+        return validators
 
     def block(self, height: int) -> BlockRecord:
         """The block of ``height`` as stored in the log. PrunedError where it was pruned."""

@@ -10,9 +10,10 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 SCHEMA: Final = """
-CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL, signers BLOB NOT NULL);
+CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL);
+CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, named_height INTEGER NOT NULL, validators BLOB NOT NULL);
 CREATE TABLE blocks (height INTEGER PRIMARY KEY, log_offset INTEGER NOT NULL, header BLOB NOT NULL, digest BLOB NOT NULL,
   certificate BLOB NOT NULL, results BLOB NOT NULL, work_pending INTEGER NOT NULL, leaves INTEGER NOT NULL,
   keys_check INTEGER NOT NULL, registered INTEGER NOT NULL);
@@ -42,7 +43,8 @@ CREATE TABLE pruned (height INTEGER NOT NULL, before_s INTEGER NOT NULL);
 CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NULL, wire BLOB NOT NULL,
   PRIMARY KEY (height, position)) WITHOUT ROWID;
 """
-"""``origin``: one row: digest of the genesis file, its clock and signers, the header of height 0. ``bodies``: salted registry rows.
+"""``origin``: one row: digest of the genesis file, its clock, the header of height 0. ``validator_sets``: see ``SetChange``; height 0:
+that of genesis. ``bodies``: salted registry rows.
 ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
 ``registered``: the height up to it that wrote an entity of the registry's columns last.
 

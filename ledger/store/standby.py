@@ -9,19 +9,18 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 from gridcore.errors import UsageError
 from gridcore.header import Certificate, VerificationError, check_certificate
+from gridcore.validator import powers_of
 from ledger.application import Application
 from ledger.contract import Contract
 from ledger.signatures import SignatureChecker
-from ledger.state.block import Block
 from ledger.store.archive import Archive
 from ledger.store.block_log import LOG_NAME
-from ledger.store.block_record import BlockRecord
+from ledger.store.block_record import BlockRecord, WaitingBlocks
 from ledger.store.directory import GENESIS_NAME, LOCK_NAME, check_same_genesis, lock, locked
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
@@ -68,13 +67,17 @@ class Standby(LedgerReader):
             self._resources.close()
 
     def take(self, record: BlockRecord, certificate: Certificate) -> None:
-        """Apply the next block, compare what follows from it with its certificate, and keep it.
+        """Apply the next block, compare what follows from it with its certificate (none where a later one covers it), and keep it.
 
         StoreError when it is not certified so, or does not follow; StoreWriteError when the disk refuses.
         """
-        decided = self.application.apply(Block(record.height, record.time_s, record.transactions))
+        signers = powers_of(self.application.validators)
+        decided = self.application.apply(record.block())
         try:
-            check_certificate(decided.header, certificate, self.application.origin.signers)
+            if record.previous != decided.header.previous:
+                raise VerificationError(f"block {record.height} follows another block {self.height}")
+            if certificate:
+                check_certificate(decided.header, certificate, signers)
         except VerificationError as error:
             raise StoreError(
                 f"block {record.height}: leads to header {decided.digest.hex()[:16]}…, which its certificate does not cover ({error}). "
@@ -100,9 +103,11 @@ class Standby(LedgerReader):
         return stored.offset
 
     def _catch_up(self) -> None:
-        """Take what the log has beyond the database, as far as the block after it holds its certificate."""
-        for stored, following in pairwise(self._log.records_after(self.height, self._newest_offset())):
-            self.take(stored.record, following.record.previous_certificate)
+        """Take what the log has beyond the database, as far as later blocks certify it."""
+        waiting = WaitingBlocks()
+        for stored in self._log.records_after(self.height, self._newest_offset()):
+            for block in waiting.follow(stored.record):
+                self.take(*block)
 
     def _newest_offset(self) -> int:
         return (self._db.log_offset(self.height) or 0) if self.height else 0

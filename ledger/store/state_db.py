@@ -27,6 +27,7 @@ from ledger.store.rows import Certified, Place, encode_results, result_entries
 from ledger.store.schema import SCHEMA, SCHEMA_VERSION, check_version, connect, in_transaction, is_disk_refusal
 from ledger.store.tables import Tables
 from ledger.store.tile_tables import HistoryTiles
+from ledger.store.validator_table import ValidatorTable
 
 DB_NAME: Final = "state.db"
 PROVABLE_HEIGHTS: Final = 64
@@ -37,7 +38,7 @@ class StateDb:
     """The open database. sqlite3.Error passes through ``save_block``; its owner lets one thread in at a time.
 
     origin: of the chain; leaves: of the newest block's state, with the tiles over them; history: tiles over S_0 ... S_(h-1);
-    indexes: look-ups by transaction id, gateway, height; pruned: what is no longer here.
+    validators: who certifies which headers; indexes: look-ups by transaction id, gateway, height; pruned: what is no longer here.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, origin: Origin) -> None:
@@ -45,6 +46,7 @@ class StateDb:
         self._tables = Tables(path, connection)
         self.leaves = LeafTable(self._tables)
         self.history = HistoryTiles(self._tables)
+        self.validators = ValidatorTable(self._tables)
         self.indexes = Indexes(self._tables)
         self.pruned = PrunedTables(self._tables)
         self._certified_height: int | None = None
@@ -69,10 +71,10 @@ class StateDb:
                 connection = connect(path)
                 resources.callback(connection.close)
                 check_version(path, connection)
-                row = connection.execute("SELECT genesis, clock, header, signers FROM origin").fetchone()
+                row = connection.execute("SELECT genesis, clock, header FROM origin").fetchone()
                 if row is None or row[0] != genesis_digest:
                     raise StoreError(f"{path}: of another genesis")
-                origin = decode_origin(*row[1:])
+                origin = Origin(row[1], decode_header(row[2]), ValidatorTable(Tables(path, connection)).at(1))
             except sqlite3.Error as error:
                 if is_disk_refusal(error):
                     raise StoreWriteError(f"{path}: cannot be opened: {error}") from None
@@ -176,11 +178,11 @@ class StateDb:
     # ----------------------------------------------------------------------------------------------------- writing
 
     def _save_genesis(self, genesis: StateChange) -> None:
-        origin, signers = self.origin, cbor.encode([list(signer) for signer in self.origin.signers])
-        header = origin.header.encode()
+        origin, header = self.origin, self.origin.header.encode()
         self._tables.connection.execute(
-            "INSERT INTO origin VALUES (?, ?, ?, ?)", (origin.header.data_root, origin.clock, header, signers)
+            "INSERT INTO origin VALUES (?, ?, ?)", (origin.header.data_root, origin.clock, header)
         )
+        self.validators.save_genesis(origin.validators)
         self.leaves.save(genesis, 0)
         check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
         empty = cbor.encode([])
@@ -213,6 +215,7 @@ class StateDb:
         self.leaves.save(decided.state, height)
         self.leaves.forget_replaced(height - PROVABLE_HEIGHTS)
         self.history.save(decided.history)
+        self.validators.save(decided)
         self.indexes.save(decided)
 
 
@@ -224,8 +227,3 @@ def remove_db(path: Path) -> None:
     """Remove a database that nobody has open, if there is one."""
     for old in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         old.unlink(missing_ok=True)
-
-
-def decode_origin(clock: str, header: bytes, signers: bytes) -> Origin:
-    """The origin out of its columns."""
-    return Origin(clock, decode_header(header), tuple((key, power) for key, power in cbor.decode(signers)))

@@ -10,9 +10,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from gridcore.errors import GridError
+from gridcore.validator import Validator
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import Machine
-from simulators.consensus.messages import EngineBlock, Evidence, Member, Members, Validator, Vote
+from simulators.consensus.messages import EngineBlock, Evidence, Member, Members, Vote
 
 BLOCK_BYTES_MAX = 4 << 20
 EXTENSION_BYTES_MAX = 512

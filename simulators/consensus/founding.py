@@ -17,9 +17,10 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
+from gridcore.validator import Validator
 from settlement.catalogue import contract_pin
 from simulators.consensus.conversation import address_of
-from simulators.consensus.messages import Member, Members, Validator
+from simulators.consensus.messages import Member, Members
 
 AREA_NAME: Final = "area"
 CLOCK_NAME: Final = "clock"
@@ -114,7 +115,7 @@ class Founding:
             clock=self.clock,
             ledger_time_s=START_S,
             slot_s=SLOT_S,
-            certifiers=sorted((found.public_key, found.power) for found in self.validators),
+            validators=self.validators,
             calendars={"c": Calendar(_days(), [0], "UTC", "1")},
             listed=[
                 *(

@@ -88,7 +88,8 @@ def _not_readable(ledgers: Sequence[ConsortiumLedger], acknowledged: Sequence[Ac
         if any(other.receipt(known.id) != data for other in others):
             yield f"{what}, has another receipt at another node (I2)"
         try:
-            check_receipt(receipt, chain=first.chain, digest=receipt.digest, signers=first.signers)
+            signers = first.signers_of(receipt.certified_header.height)
+            check_receipt(receipt, chain=first.chain, digest=receipt.digest, signers=signers)
         except GridError as error:
             yield f"{what}: {error} (I2)"
 

@@ -18,16 +18,6 @@ class Member(NamedTuple):
 Members = tuple[Member, ...]
 
 
-class Validator(NamedTuple):
-    """A validator as the chain knows it: public_key: SM2, 65 bytes; consensus_key: Ed25519, 32 bytes."""
-
-    name: str
-    organisation: str
-    public_key: bytes
-    power: int
-    consensus_key: bytes
-
-
 class Evidence(NamedTuple):
     """That a validator voted twice in one round of a height. time_ms: of that height's block; total_power: of its set."""
 

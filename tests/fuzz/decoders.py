@@ -59,6 +59,7 @@ from ledger.engines.cometbft.payloads import (
 from ledger.genesis_check import check_genesis
 from ledger.http.submission import decode_submission
 from ledger.kinds.table import KINDS
+from ledger.state.block import Offence
 from ledger.state.columns import decode_batch
 from ledger.state.order_columns import decode_orders
 from ledger.store.block_record import BlockRecord, decode_record, encode_record
@@ -369,7 +370,13 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "registry_rows": Decoder(_read_rows, (EncodingError,), _rows),
     "genesis": Decoder(_read_genesis, (EncodingError, UsageError), lambda: [FEEDERS.genesis_file]),
     "block": Decoder(
-        _read_block, (EncodingError,), lambda: [encode_record(BlockRecord(1, 2, bytes(32), [], (b"wire",)))]
+        _read_block,
+        (EncodingError,),
+        lambda: [
+            encode_record(
+                BlockRecord(2, 2, bytes(32), 1, [(b"key", b"signature")], (Offence(bytes(20), 1),), (b"wire",))
+            )
+        ],
     ),
     "abci": Decoder(_read_abci, (FrameError, DecodeError), _requests),
     "engine_payload": Decoder(_read_payload_of_engine, (), _votes),

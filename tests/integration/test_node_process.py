@@ -227,7 +227,7 @@ def test_a_key_that_genesis_does_not_name_is_one_line(folder: Path, command: Com
     (folder / "node.pem").write_bytes(pem)
     status, _, errors = command("node", "run", "--config", folder / "node.toml")
     assert status == 2
-    assert_one_line(errors, "genesis gives it no power to certify alone")
+    assert_one_line(errors, "the validators give it no power to certify block 1 alone")
 
 
 @pytest.mark.parametrize("error", [InvariantError, ContractInvariantError])

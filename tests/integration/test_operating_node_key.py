@@ -28,7 +28,7 @@ def test_a_copied_key_goes_on_and_another_one_does_not(
     shutil.copy(keys / "utility.password", keys / "operator.password")
     capsys.readouterr()
     assert main(["node", "run", "--config", "village/node.toml"]) == 2
-    assert "genesis gives it no power to certify alone" in capsys.readouterr().err
+    assert "the validators give it no power to certify block" in capsys.readouterr().err
     shutil.copy(tmp_path / "safe" / "operator.pem", keys / "operator.pem")
     shutil.copy(tmp_path / "safe" / "operator.password", keys / "operator.password")
     with village.running(RUN_NODE):

@@ -18,7 +18,9 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import Rules
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from gridcore.registry.zone import Zone
+from gridcore.validator import Validator
 from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
+from tests.worlds.keys import key
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
@@ -57,6 +59,7 @@ class World:
             self.consortium,
             more=[*self.consortium.more, *self.draw_breaks()],
             thresholds=Thresholds(1 + seed % 2, 1 + seed % 3, 2 if seed % 4 == 1 else 1, 1 + seed % 5 % 3),
+            validators=draw_validators(random.Random(seed)) if seed % 3 == 0 else (),
         )
 
     def contract_of(self, area_name: str) -> str:
@@ -101,6 +104,14 @@ class World:
                 ratio, reason = rng.choice([meter.ratio, 1, 7]), rng.choice([None, "reset"])
                 stated = {"ratio": ratio, "reason": reason, "first_registers": list(first), "final_registers": final}
                 yield Named(INSTALLATION, str(number), _installation(meter, **stated), at_s)
+
+
+def draw_validators(rng: random.Random) -> list[Validator]:
+    """Validators of a chain that has a consensus engine."""
+    return [
+        Validator(f"v-{number}", UTILITY, key(f"v-{number}").public_key, rng.randint(1, 3), bytes([number]) * 32)
+        for number in range(1, rng.randint(2, 5))
+    ]
 
 
 def _installation(meter: MeteredPoint, **changes: Any) -> Installation:

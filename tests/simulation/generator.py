@@ -35,6 +35,8 @@ class BlockMaker:
     def __init__(self, world: World) -> None:
         self.world = world
         self.rng = random.Random(world.seed * 7 + 1)
+        self.engine_rng = random.Random(world.seed * 11 + 5)
+        self.certified_height = 0
         self.height = 0
         self.block_s = world.time_s
         self.now_s = world.time_s
@@ -99,6 +101,16 @@ class BlockMaker:
             rng.shuffle(wires)
         self.history = (self.history + wires)[-40:]
         return self.height, self.block_s, wires
+
+    def draw_certified(self) -> tuple[int, list[tuple[bytes, int]]]:
+        """What the next block's engine says beside its transactions: up to where headers are certified, and who offended."""
+        rng = self.engine_rng
+        self.certified_height = rng.randint(self.certified_height, self.height - 1)
+        known = [one.consensus_address for one in self.world.consortium.validators]
+        if not known or rng.random() > 0.1:
+            return self.certified_height, []
+        drawn = rng.choices([*known, bytes(20)], k=rng.choice([1, 1, 2]))
+        return self.certified_height, [(address, rng.randrange(self.height)) for address in drawn]
 
     # -------------------------------------------------------------------------------------------- envelopes
 

@@ -109,8 +109,9 @@ def run_seed(seed: int) -> None:
     met: set[int] = set()
     for _ in range(blocks()):
         height, time_s, wires = maker.next_block(twin)
-        applied = ledger.apply(wires, time_s)
-        codes = twin.apply_block(height, time_s, wires, is_cheaply_signed)
+        certified_height, offenders = maker.draw_certified()
+        applied = ledger.apply(wires, time_s, certified_height, offenders)
+        codes = twin.apply_block(height, time_s, wires, is_cheaply_signed, certified_height, offenders)
         ours = [int(result.code) for result in applied.results]
         assert ours == codes, f"codes at height {height} of {where}\n  {codes_apart(wires, ours, codes)}"
         for result in applied.results:

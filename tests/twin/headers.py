@@ -37,10 +37,10 @@ def header(
     state: bytes,
     signers: bytes,
     protocol_version: int,
+    signers_pending: bytes = b"",
 ) -> bytes:
     """The header after ``digests`` = S_0 ... S_{h-1}; S_h is its SM3. Without digests: the header of genesis."""
     height, previous = len(digests), digests[-1] if digests else ZEROS
     roots = [merkle.root(digests), data, state]
-    return cbor.encode(
-        ["header/2", chain, height, time_s, ledger_time_s, previous, *roots, signers, b"", protocol_version]
-    )
+    sets = [signers, signers_pending]
+    return cbor.encode(["header/2", chain, height, time_s, ledger_time_s, previous, *roots, *sets, protocol_version])

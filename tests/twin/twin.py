@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import cbor, merkle
-from tests.twin import corrections, governance, market, metering, orders, registration, settlement
+from tests.twin import corrections, governance, market, metering, orders, registration, settlement, validators
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -52,6 +52,7 @@ class Twin:
         pins = {value["contract"]: value["contract_pin"] for value in zones}
         approved = [[contract, pins[contract], 0] for contract in sorted(pins, key=str.encode)]
         self.leaves["contracts"] = {"approved": approved}
+        self.leaves["validators"] = validators.first_leaf(genesis["validators"])
         self.registry.record(genesis["registry"], genesis["salt_seed"], 0)
         self.registry.list_new()
         gateways = [key.split("/", 1)[1] for key in self.leaves if key.startswith("gateway/")]
@@ -121,12 +122,21 @@ class Twin:
         """The tree over all leaves in number order, from nothing."""
         return merkle.root(leaf_bytes(key, self.leaves[key]) for key in self.numbered)
 
-    def apply_block(self, height: int, time_s: int, transactions: Sequence[bytes], is_signed: IsSigned) -> list[int]:
+    def apply_block(
+        self,
+        height: int,
+        time_s: int,
+        transactions: Sequence[bytes],
+        is_signed: IsSigned,
+        certified_height: int | None = None,
+        offenders: Sequence[tuple[bytes, int]] = (),
+    ) -> list[int]:
         """One code for each transaction, the clock's first, orders last; then what has fallen due."""
         self.height, self.budget, self.touched, self.reopened = height, BUDGET, set(), {}
         self.work_left = False
         self.block_s = time_s
         self.batches: list[tuple[str, Leaf, bytes, Sequence[Row], str]] = []
+        validators.begin_block(self, height - 1 if certified_height is None else certified_height, offenders)
         if self.clock == "block":
             self.ledger_time_s = self.follow_block_time(height, time_s)
         codes = [0] * len(transactions)

@@ -25,6 +25,7 @@ from gridcore.registry.rules import RULES as RULES_ENTITY
 from gridcore.registry.rules import Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
+from gridcore.validator import Validator
 from settlement.catalogue import contract_pin
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from tests.worlds.keys import key
@@ -114,7 +115,7 @@ class Consortium:
 
     roles: of signers beside those that follow from the rest (the clock, each organisation, each gateway, each party that trades),
     or instead of them. organisations: of signers, where it is not that of their gateway or party, or the utility. certifier: who signs
-    headers. more: registry rows beside all that.
+    headers; validators: several instead of it. more: registry rows beside all that.
     """
 
     name: str = "test-"
@@ -130,6 +131,7 @@ class Consortium:
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
     organisations: Mapping[str, str] = field(default_factory=dict)
     certifier: str = "operator"
+    validators: Sequence[Validator] = ()
     more: Sequence[Listed] = ()
     thresholds: Thresholds = ONE_DECIDES
 
@@ -170,7 +172,7 @@ class Consortium:
             clock=self.clock,
             ledger_time_s=self.start_s,
             slot_s=self.slot_s,
-            certifiers=[(key(self.certifier).public_key, 1)],
+            validators=self.validators or [Validator(self.certifier, UTILITY, key(self.certifier).public_key)],
             calendars={"c": self.calendar},
             listed=[
                 *(Named(ORGANISATION, name, Organisation(list(ROLES), f"The {name}")) for name in organisations),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +39,12 @@ class LaggingLedger(LedgerReader):
         """One block of these transactions; returns their codes."""
         application, height = self.application, self.height + 1
         block = application.next_block(application.examine(wires, self._consortium.start_s), self._consortium.start_s)
-        decided = application.apply(block)
-        header, earlier = decided.header, height - LAG
-        offset = self._log.append(BlockRecord(height, header.time_s, header.previous, [], block.transactions))
+        earlier = height - LAG
         is_brought = earlier > 0 and earlier not in self._uncovered
         brought = Certified(earlier, self.certify(earlier)) if is_brought else None
+        certified_height = earlier if is_brought else self.certified_height
+        decided = application.apply(replace(block, certified_height=certified_height))
+        offset = self._log.append(BlockRecord.of(decided, brought.certificate if brought else []))
         with self.frozen():
             self._db.save_block(decided, [], offset, brought)
             application.commit(decided)

@@ -10,7 +10,7 @@ from gridcore.clock import Clock
 from gridcore.genesis import BLOCK_TIME, Genesis
 from ledger.leaves.protocol import PROTOCOL
 from ledger.protocol import VERSIONS, rules_at
-from ledger.state.block import Applied, Block
+from ledger.state.block import Applied, Block, Offence
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.memory import MemoryState
 from ledger.state.protocol_rules import ProtocolRules
@@ -43,10 +43,22 @@ class MemoryLedger:
         self._is_signed = is_signed
         self._versions = versions
 
-    def apply(self, wires: Sequence[bytes], time_s: int = 0) -> Applied:
+    def apply(
+        self,
+        wires: Sequence[bytes],
+        time_s: int = 0,
+        certified_height: int | None = None,
+        offenders: Sequence[tuple[bytes, int]] = (),
+    ) -> Applied:
         """Apply the next block and keep its state."""
         self.height += 1
-        block = Block(self.height, time_s, tuple(wires))
+        block = Block(
+            height=self.height,
+            time_s=time_s,
+            transactions=tuple(wires),
+            certified_height=certified_height,
+            offenders=tuple(Offence(*offence) for offence in offenders),
+        )
         at = Moment(self.height, time_s, self.ledger_time_s)
         before_s = follow_block_time(self.state, at) if self._is_block_time else self.ledger_time_s
         verdicts = {

@@ -22,6 +22,7 @@ from gridcore.errors import GridError, UsageError
 from gridcore.header import VerificationError, certificate_message
 from gridcore.logs import get_logger
 from gridcore.sm import is_valid_signature
+from gridcore.validator import Validator
 from ledger.application import Decided, Examined
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.certificates import Certificates
@@ -40,7 +41,7 @@ from ledger.engines.order import batch_place
 from ledger.engines.pool import HELD_BATCHES_MAX
 from ledger.engines.refusals import RefusalLimits, RefusalShares
 from ledger.signatures import decode_candidates
-from ledger.state.block import Block
+from ledger.state.block import Block, Offence
 from ledger.store.consortium import ConsortiumLedger
 
 APP_VERSION: Final = 0
@@ -210,6 +211,7 @@ class Machine:
         codes = [result.code for result in decided.results]
         return abci.FinalizeBlockResponse(
             tx_results=[abci.ExecTxResult(code=code) for code in ([] if injected is None else [0]) + codes],
+            validator_updates=_updates(self.ledger.application.validators, decided.validators_changed),
             app_hash=decided.header.state_root,
         )
 
@@ -246,12 +248,15 @@ class Machine:
         """A vote extension; empty for genesis, which nobody needs to certify, and for a height that is not the newest."""
         if height < 1 or height != self.ledger.height:
             return b""
-        signature, digest = self.ledger.sign(height), self.ledger.digest(height)
+        signed, digest = self.ledger.sign(height), self.ledger.digest(height)
+        if signed is None:
+            return b""
+        public_key, signature = signed
         message = certificate_message(self.ledger.chain, height, digest)
-        if not is_valid_signature(self.ledger.public_key, message, signature):
+        if not is_valid_signature(public_key, message, signature):
             log.error("own_signature_does_not_hold", height=height)
             return b""
-        return Vote(height, digest, self.ledger.public_key, signature).encode()
+        return Vote(height, digest, public_key, signature).encode()
 
     def _block(
         self, request: abci.FinalizeBlockRequest, wires: Sequence[bytes], known: Mapping[bytes, Examined]
@@ -262,6 +267,7 @@ class Machine:
             height=request.height,
             time_s=request.time.seconds,
             transactions=tuple(wires),
+            offenders=tuple(Offence(one.validator.address, one.height) for one in request.misbehavior),
             examined=tuple(candidate.transaction for candidate in candidates),
             attached={
                 entry.candidate.transaction.digest: entry.attached
@@ -306,3 +312,13 @@ class Machine:
         tip = self.ledger.height
         heights = range(tip, max(self.ledger.certified_height, tip - HURRIED_BLOCKS), -1)
         return next((height for height in heights if self.ledger.results(height)), 0)
+
+
+def _updates(before: Sequence[Validator], after: Sequence[Validator] | None) -> list[abci.ValidatorUpdate]:
+    """What the engine is told of a set that took over: power 0 of who is no longer in it, and everybody's power."""
+    if after is None:
+        return []
+    powers = {one.consensus_key: 0 for one in before} | {one.consensus_key: one.power for one in after}
+    return [
+        abci.ValidatorUpdate(pub_key=abci.PublicKey(ed25519=key), power=power) for key, power in powers.items() if key
+    ]

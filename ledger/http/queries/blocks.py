@@ -148,8 +148,13 @@ def block(view: LedgerView, height: int, start: int) -> Json:
         "data_root": header.data_root.hex(),
         "state_root": header.state_root.hex(),
         "signers": [
-            {"name": view.signer_names.get(key), "public_key": key.hex(), "power": power, "signed": key in signed}
-            for key, power in reader.signers
+            {
+                "name": validator.name,
+                "public_key": validator.public_key.hex(),
+                "power": validator.power,
+                "signed": validator.public_key in signed,
+            }
+            for validator in reader.validators_at(height)
         ],
         "transactions": transactions,
         "next": following,

@@ -13,6 +13,7 @@ import pytest
 from gridcore import cbor, verify
 from gridcore.header import genesis_header
 from gridcore.transactions.order_batch import PlacedOrder
+from gridcore.validator import Validator
 from gridevidence import forgery
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from gridevidence.view import decode_bundle
@@ -140,9 +141,9 @@ def test_what_stands_in_the_newest_block_can_be_proved_one_block_later(tmp_path:
 def test_the_trust_root_names_the_signers_of_genesis() -> None:
     root = trust_of(GENESIS)
     assert root["genesis"] == genesis_header(GENESIS, genesis_change(GENESIS).tree.root).digest().hex()
-    assert [signer["name"] for signer in root["signers"]] == ["signer 1"]
-    named = replace(GENESIS, signers=((key("util").public_key, 3),))
-    assert [(signer["name"], signer["power"]) for signer in trust_of(named)["signers"]] == [("util", 3)]
+    assert [signer["name"] for signer in root["signers"]] == ["operator"]
+    named = replace(GENESIS, validators=(Validator("board", "util", key("util").public_key, 3),))
+    assert [(signer["name"], signer["power"]) for signer in trust_of(named)["signers"]] == [("board", 3)]
 
 
 PLACED: Final = replace(

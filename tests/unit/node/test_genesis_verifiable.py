@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from gridcore import cbor, verify
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
-from gridcore.genesis import CHAIN_NAME_PATTERN, SIGNERS_MAX, decode_genesis
+from gridcore.genesis import CHAIN_NAME_PATTERN, decode_genesis
 from gridcore.header import genesis_header
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.row import Row, decode_row, salt_rows
+from gridcore.validator import VALIDATORS_MAX
 from ledger.genesis_check import check_genesis
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World
@@ -114,7 +115,7 @@ def test_a_chain_may_have_such_a_name(name: str) -> None:
 
 
 def test_a_signer_set_of_the_largest_size_fits_a_bundle() -> None:
-    assert SIGNERS_MAX == verify.LIST_ITEMS_MAX
+    assert VALIDATORS_MAX == verify.LIST_ITEMS_MAX
 
 
 def test_the_worlds_own_rows_verify() -> None:

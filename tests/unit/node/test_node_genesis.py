@@ -12,6 +12,7 @@ from gridcore import cbor
 from gridcore.errors import UsageError
 from gridcore.genesis import Genesis, chain_id, decode_genesis
 from gridcore.registry.row import Row
+from gridcore.validator import Validator
 from ledger.genesis_check import check_genesis
 from settlement.catalogue import CONTRACTS, pins
 from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S, TERMS
@@ -253,13 +254,35 @@ def test_a_party_with_the_name_of_an_account_is_refused() -> None:
         with_rows(Row("party/levy", 0, value_of("party/p-1", trades=False)))
 
 
+def validator(**changes: Any) -> dict[str, Any]:
+    """A map of a validator without fault; ``changes``: its other fields."""
+    return {**Validator("v-1", "util", key("v-1").public_key, 1, b"")._asdict(), **changes}
+
+
+def two_validators(**of_second: Any) -> list[dict[str, Any]]:
+    """Two with consensus keys; ``of_second``: fields of the one that has the larger public key."""
+    pair = [validator(name=name, public_key=key(name).public_key) for name in ("v-1", "v-2")]
+    first, second = sorted(pair, key=lambda one: one["public_key"])
+    return [
+        {**first, "name": "v-1", "consensus_key": bytes(32)},
+        {**second, "name": "v-2", "consensus_key": b"2" * 32, **of_second},
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"signers": []}, "signers is 1 to 256 pairs"),
-        ({"signers": [[bytes(65), 1]]}, "signers is 1 to 256 pairs"),
-        ({"signers": [[key("util").public_key, 0]]}, "power 1 to 2147483648"),
-        ({"signers": [[key("util").public_key, 1]] * 2}, "ascending by key"),
+        ({"validators": []}, "validators is 1 to 256 maps"),
+        ({"validators": [validator(public_key=bytes(65))]}, "ascending by public_key"),
+        ({"validators": [validator(power=0)]}, "power 1 to 2147483648"),
+        ({"validators": [validator(power=2**31 + 1)]}, "power 1 to 2147483648"),
+        ({"validators": [validator(), validator(name="v-2")]}, "ascending by public_key"),
+        ({"validators": [validator(name="a b")]}, "validators is"),
+        ({"validators": [{**validator(), "more": 1}]}, "maps of name, organisation, public_key, power, consensus_key"),
+        ({"validators": [validator(consensus_key=bytes(31))]}, "consensus_key empty in all of them or 32 bytes"),
+        ({"validators": two_validators(name="v-1")}, "names unique"),
+        ({"validators": two_validators(consensus_key=bytes(32))}, "of its own in each"),
+        ({"validators": two_validators(consensus_key=b"")}, "empty in all of them"),
         ({"currency": "yuan"}, "currency is three capital letters"),
         ({"name": ""}, "name is a printable text of 1 to 40 characters without a slash"),
         ({"name": "a/b"}, "name is a printable text"),
@@ -303,6 +326,11 @@ def test_more_approvals_than_there_are_organisations_are_refused() -> None:
     thresholds = TWO_AREAS.genesis.thresholds._replace(registry=2)
     with pytest.raises(UsageError, match=r"thresholds\.registry is at most 1, the number of organisations"):
         check_genesis(replace(TWO_AREAS.genesis, thresholds=thresholds))
+
+
+def test_a_validator_of_an_organisation_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="validator v-1: there is no organisation/stranger"):
+        check_genesis(replace(TWO_AREAS.genesis, validators=(Validator("v-1", "stranger", key("v-1").public_key),)))
 
 
 def test_a_local_day_begins_with_a_slot() -> None:

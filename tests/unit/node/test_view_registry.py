@@ -16,8 +16,7 @@ from ledger.store.ledger import Ledger
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import START_S, Consortium, household
-from tests.worlds.keys import key
-from tests.worlds.ledgers import decide, open_ledger
+from tests.worlds.ledgers import open_ledger
 
 NUMBER = 2
 """What a further party and point get in a world that has two of each."""
@@ -67,16 +66,3 @@ def test_areas_tables_and_gateways_follow_what_a_block_registers(tmp_path: Path)
         assert view.table(before).meters == ("M-1", "M-2"), "who still holds the earlier area gets its rows"
         register(ledger, party(True))
         assert view.table(view.area("a-1")).trades == (True, True, True)
-
-
-def test_the_name_of_a_signer_of_blocks_is_the_one_that_its_key_has_now(tmp_path: Path) -> None:
-    consortium = Consortium(meters=[household(1, "p-1")], roles={"operator": ["administrator"]})
-    with closing(open_ledger(tmp_path, consortium)) as ledger:
-        view, sender = LedgerView(ledger, CONTRACTS, statements), consortium.sender()
-        certifier = key("operator").public_key
-        assert view.signer_names == {certifier: "operator"}
-        value = {"organisation": "util", "public_key": certifier, "roles": ["administrator"]}
-        other = {**value, "public_key": key("p-1").public_key}
-        assert decide(ledger, [sender.register([Row("signer/board", START_S, value)], signer="operator")]) == [0]
-        assert decide(ledger, [sender.register([Row("signer/operator", START_S, other)], signer="operator")]) == [0]
-        assert view.signer_names == {certifier: "board"}

@@ -14,6 +14,7 @@ from gridcore import cbor
 from gridcore.errors import InvariantError
 from gridcore.genesis import Activation, Thresholds
 from gridcore.governance.contract import ApprovedContract
+from gridcore.validator import Validator
 from ledger.leaves.accounts import NO_ACCOUNTS, AccountsLeaf
 from ledger.leaves.balance import BalanceLeaf, no_balance
 from ledger.leaves.book import BOOK, BookLeaf, append_orders, load_orders
@@ -32,6 +33,7 @@ from ledger.leaves.held import HeldLeaf
 from ledger.leaves.late import LateLeaf
 from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
+from ledger.leaves.offence import OffenceLeaf
 from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.pending import PendingLeaf
 from ledger.leaves.permissions import PermissionsLeaf
@@ -46,6 +48,7 @@ from ledger.leaves.runs import RunsLeaf
 from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
 from ledger.leaves.turn import TurnLeaf
 from ledger.leaves.undecided import UndecidedLeaf
+from ledger.leaves.validators import ValidatorsLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 
 COLUMN = np.array([-(2**63), 0, 2**63 - 1], dtype=np.int64)
@@ -102,6 +105,11 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [(83, 2), (90, 1)], DIGEST)),
     "late": ((900, "gw-1"), LateLeaf(8)),
     "turn": ((), TurnLeaf("Z")),
+    "validators": (
+        (),
+        ValidatorsLeaf((Validator("v", "o", bytes(65)),), 3, (Validator("w", "o", bytes(65), 2, bytes(32)),), 4),
+    ),
+    "offence": (("v",), OffenceLeaf(bytes(20), 7)),
     "clock": ((), ClockLeaf(900)),
     "seen": ((48,), SeenLeaf(48, [SeenId("s", bytes(16), DIGEST)])),
 }
@@ -169,7 +177,9 @@ def test_a_stored_map_of_another_shape_is_not_read(name: str) -> None:
 def test_keys_tell_families_and_leaves_apart() -> None:
     keys = {name: FAMILIES[name].key(*names) for name, (names, _) in RECORDS.items()}
     assert len(set(keys.values())) == len(keys)
-    several = {name: key for name, key in keys.items() if name not in ("chain", "contracts", "protocol", "seen")}
+    several = {
+        name: key for name, key in keys.items() if name not in ("chain", "contracts", "protocol", "seen", "validators")
+    }
     assert all(FAMILIES[name].names(key) == [str(part) for part in RECORDS[name][0]] for name, key in several.items())
     assert SEEN.key(48) == SEEN.key(0) == "seen/0"
     assert BOOK.prefix == "book/"

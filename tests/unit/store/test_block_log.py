@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridcore.errors import EncodingError, InvariantError
+from ledger.state.block import Offence
 from ledger.store import block_log
 from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord, decode_record, encode_frame, encode_record
@@ -19,7 +20,7 @@ from tests.worlds.faults import Crash, CrashingFiles, FullDisk, UnsyncedFiles
 
 def make_record(height: int, content: bytes = b"transaction") -> BlockRecord:
     certificate = [(b"key", b"signature")] if height > 1 else []
-    return BlockRecord(height, 1000 + height, bytes([height]) * 32, certificate, (content, b""))
+    return BlockRecord(height, 1000 + height, bytes([height]) * 32, height - 1, certificate, (), (content, b""))
 
 
 def open_log(path: Path, files: Files, signed_height: int) -> BlockLog:
@@ -67,17 +68,24 @@ def test_blocks_come_back_as_they_were_appended(path: Path) -> None:
     st.integers(0, 2**63),
     st.binary(min_size=32, max_size=32),
     st.lists(st.tuples(st.binary(), st.binary()), max_size=3),
+    st.lists(st.builds(Offence, st.binary(), st.integers(0, 2**63)), max_size=2),
     st.lists(st.binary(max_size=50), max_size=5),
 )
 def test_a_record_decodes_to_itself(
-    height: int, time_s: int, previous: bytes, certificate: list[tuple[bytes, bytes]], transactions: list[bytes]
+    height: int,
+    time_s: int,
+    previous: bytes,
+    certificate: list[tuple[bytes, bytes]],
+    offenders: list[Offence],
+    transactions: list[bytes],
 ) -> None:
-    record = BlockRecord(height, time_s, previous, certificate, tuple(transactions))
+    certified = max(0, height - 2)
+    record = BlockRecord(height, time_s, previous, certified, certificate, tuple(offenders), tuple(transactions))
     assert decode_record(encode_record(record)) == record
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x80", encode_record(make_record(1))[:-1], b"\x86\x67block/2\x01\x01\x40\x80\x80"]
+    "payload", [b"", b"\x80", encode_record(make_record(1))[:-1], b"\x86\x67block/1\x01\x01\x40\x80\x80"]
 )
 def test_a_payload_that_is_no_record_is_refused(payload: bytes) -> None:
     with pytest.raises(EncodingError):
@@ -175,7 +183,7 @@ def test_a_record_of_the_greatest_size_is_taken_and_one_byte_more_is_not(
     log = open_log(path, UnsyncedFiles(), signed_height=0)
     log.append(make_record(1))
     with pytest.raises(InvariantError, match=str(size)):
-        log.append(BlockRecord(2, 1002, bytes(32), [], (b"x" * size,)))
+        log.append(BlockRecord(2, 1002, bytes(32), 1, [], (), (b"x" * size,)))
     log.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from gridcore.errors import UsageError
 from gridcore.header import certificate_message
 from gridcore.sm import SigningKey
-from ledger.certifier import Certifier, check_alone, combine
+from ledger.certifier import Certifier, combine
 from ledger.store.errors import GuardError
 from ledger.store.guard import Guard
 from tests.worlds.faults import UnsyncedFiles
@@ -46,21 +46,25 @@ def test_a_bad_signature_in_the_name_of_another_validator_does_not_keep_out_its_
     assert combine(CHAIN, 3, DIGEST, [*forged, *honest.items(), *forged], SIGNERS) == sorted(honest.items())
 
 
-def test_power_counts_not_heads() -> None:
+def new_guard(folder: Path) -> Guard:
+    Guard.create(folder / "guard", 0, bytes(32), UnsyncedFiles())
+    return Guard.open(folder / "guard", UnsyncedFiles())
+
+
+def test_power_counts_not_heads(tmp_path: Path) -> None:
     signers = [(KEYS[0].public_key, 5), (KEYS[1].public_key, 1), (KEYS[2].public_key, 1)]
     assert combine(CHAIN, 3, DIGEST, signatures(1).items(), signers) is not None
-    check_alone(signers, KEYS[0].public_key)
+    guard = new_guard(tmp_path)
+    assert Certifier(CHAIN, KEYS, guard, UnsyncedFiles()).check_alone(1, signers) is KEYS[0]
     for key in KEYS[1:]:
-        with pytest.raises(UsageError, match="no power to certify alone"):
-            check_alone(signers, key.public_key)
+        with pytest.raises(UsageError, match="no power to certify block 1 alone"):
+            Certifier(CHAIN, [key], guard, UnsyncedFiles()).check_alone(1, signers)
 
 
 def test_a_node_signs_one_header_of_a_height_and_gives_the_same_bytes_again(tmp_path: Path) -> None:
-    Guard.create(tmp_path / "guard", 0, bytes(32), UnsyncedFiles())
-    guard = Guard.open(tmp_path / "guard", UnsyncedFiles())
-    certifier = Certifier(CHAIN, [(KEYS[0].public_key, 1)], KEYS[0], guard, UnsyncedFiles())
-    first = certifier.certify(1, DIGEST)
-    assert certifier.certify(1, DIGEST) == first
-    assert certifier.sign(1, DIGEST) == first[0][1]
+    certifier, alone = Certifier(CHAIN, KEYS[:1], new_guard(tmp_path), UnsyncedFiles()), [(KEYS[0].public_key, 1)]
+    first = certifier.certify(1, DIGEST, alone)
+    assert certifier.certify(1, DIGEST, alone) == first
+    assert certifier.sign(1, DIGEST, KEYS[0]) == first[0][1]
     with pytest.raises(GuardError, match="refuses header"):
-        certifier.sign(1, bytes(32))
+        certifier.sign(1, bytes(32), KEYS[0])

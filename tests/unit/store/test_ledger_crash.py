@@ -437,7 +437,7 @@ def test_a_crash_at_any_step_of_the_making_of_a_directory_is_mended_by_making_it
 
 
 def test_a_key_without_the_power_to_certify_is_refused(filled: Path) -> None:
-    with pytest.raises(UsageError, match="genesis gives it no power to certify alone"):
+    with pytest.raises(UsageError, match="the validators give it no power to certify block 4 alone"):
         Ledger.open(filled, CONTRACTS, SigningKey.generate(), ManualClock(START_S))
 
 
