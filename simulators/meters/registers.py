@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from firmware_profiles.schema import BILLING_OBIS, Point, Profile
 from simulators.meters.encode import no_value, point_encoder
@@ -26,27 +27,41 @@ class Quantities:
 
 
 class RegisterImage:
-    """The registers of one meter. A read outside of the points that the profile knows has no answer."""
+    """The registers of one meter. A read outside of the points that the profile knows has no answer.
+
+    A point's registers are written when somebody reads them: of most points nobody does between two states.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._areas = {code: _Area(profile, code) for code in (3, 4)}
-        self._slots = [_slot(point, self._areas[point.function_code]) for point in profile.points]
+        self._places = [_Place.of(point, self._areas[point.function_code]) for point in profile.points]
         self.show(Quantities())
 
     def show(self, quantities: Quantities, *, without_value: bool = False) -> None:
-        """Set all registers. ``without_value``: billing registers say "no value" where their coding can."""
-        values = _values(quantities, self.profile)
-        for point, area, start, encode in self._slots:
-            data = encode(values.get(point.obis, 0))
-            if without_value and point.is_billing:
-                data = no_value(point) or data
-            area.data[start : start + len(data)] = data
+        """Show another state. ``without_value``: billing registers say "no value" where their coding can."""
+        self._quantities, self._without_value = quantities, without_value
+        self._values: dict[str, float] = {}
+        self._unwritten = self._places
 
     def read(self, function_code: int, address: int, count: int) -> bytes | None:
         """Return the bytes of ``count`` registers, or None where one of them does not exist."""
         area = self._areas.get(function_code)
-        return None if area is None else area.read(address, count)
+        if area is None:
+            return None
+        asked = [place for place in self._unwritten if place.is_in(area, address, address + count)]
+        if asked:
+            self._unwritten = [place for place in self._unwritten if place not in asked]
+            self._values = self._values or _values(self._quantities, self.profile)
+            for place in asked:
+                self._write(place)
+        return area.read(address, count)
+
+    def _write(self, place: _Place) -> None:
+        data = place.encode(self._values.get(place.point.obis, 0))
+        if self._without_value and place.point.is_billing:
+            data = no_value(place.point) or data
+        place.area.write(place.first, data)
 
 
 class _Area:
@@ -70,12 +85,28 @@ class _Area:
             return None
         return bytes(self.data[2 * first : 2 * (first + count)])
 
+    def write(self, address: int, data: bytes) -> None:
+        start = 2 * (address - self.start)
+        self.data[start : start + len(data)] = data
 
-_Slot = tuple[Point, _Area, int, Callable[[float], bytes]]
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where a point lies: registers ``first`` to before ``end``; ``encode``: from its value to their bytes."""
 
-def _slot(point: Point, area: _Area) -> _Slot:
-    return point, area, 2 * (point.address - area.start), point_encoder(point)
+    point: Point
+    area: _Area
+    first: int
+    end: int
+    encode: Callable[[float], bytes]
+
+    @classmethod
+    def of(cls, point: Point, area: _Area) -> Self:
+        return cls(point, area, point.address, point.end, point_encoder(point))
+
+    def is_in(self, area: _Area, first: int, end: int) -> bool:
+        """Whether one of the registers ``first`` to before ``end`` is its own."""
+        return self.area is area and self.first < end and first < self.end
 
 
 def _values(quantities: Quantities, profile: Profile) -> dict[str, float]:

@@ -155,6 +155,21 @@ async def test_limit_grows_with_the_time_between_the_two_readings() -> None:
     assert await _read(_showing(SDM, *states), _meter(limit_wh=9000), cost_ms=1500.0) == (540, 0)  # 3 s: 30 Wh
 
 
+def test_a_virtual_meter_shows_its_newest_state_in_every_register_however_they_were_read_before() -> None:
+    image = RegisterImage(SDM)
+    requests = [(point.function_code, point.address, point.words) for point in SDM.points]
+    random.Random(7).shuffle(requests)
+    for state in (Quantities(1000, 10, 500.0, 229.0), Quantities(7000, 30, -250.0, 241.0)):
+        image.show(state)
+        for request in requests[:3]:
+            image.read(*request)
+        fresh = RegisterImage(SDM)
+        fresh.show(state)
+        assert [image.read(*request) for request in requests] == [
+            fresh.read(*request) for request in reversed(requests)
+        ][::-1]
+
+
 async def test_meter_that_says_no_value_is_quarantined_never_zero() -> None:
     image = RegisterImage(SDM)
     image.show(Quantities(5, 5), without_value=True)
