@@ -17,11 +17,12 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -105,9 +106,10 @@ class MqttFleet:
         client.connect_async(host, port)
         client.loop_start()
         self._client = client
-        async with _patience():
-            while not self.is_listening:  # noqa: ASYNC110 - paho's thread connects
-                await asyncio.sleep(POLL_S)
+        with contextlib.suppress(TimeoutError):  # the broker is away: paho goes on trying
+            async with asyncio.timeout(PUBLISHED_S_MAX):
+                while not self.is_listening:  # noqa: ASYNC110 - paho's thread connects
+                    await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
         """Leave the broker."""
@@ -160,9 +162,7 @@ class MqttFleet:
                 topic, payload = self._spoken(index, device, fault)
                 sent.append(client.publish(topic, payload, QOS, retain=fault.retain))
         kept = [info for info in sent if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS]  # else the connection has just gone
-        async with _patience():
-            while not all(info.is_published() for info in kept):  # noqa: ASYNC110 - paho's thread sends
-                await asyncio.sleep(POLL_S)
+        await asyncio.to_thread(_wait_until_published, kept)
 
     def _spoken(self, index: int, device: VirtualDevice, fault: DeviceFault) -> tuple[str, bytes]:
         """Topic and payload of what a device says by itself."""
@@ -229,6 +229,14 @@ class MqttFleet:
         return reply, fault.payload or _json(answer)
 
 
+def _wait_until_published(sent: Sequence[MQTTMessageInfo]) -> None:
+    """Return when the broker has these messages, or after PUBLISHED_S_MAX: it is away, and a device says nothing to nobody."""
+    give_up_s = time.monotonic() + PUBLISHED_S_MAX
+    for info in sent:
+        with contextlib.suppress(RuntimeError):  # the connection has gone
+            info.wait_for_publish(max(0.0, give_up_s - time.monotonic()))
+
+
 def _values(quantities: Quantities) -> dict[str, float]:
     """The value of every quantity by OBIS, in base units."""
     current_a = abs(quantities.power_w) / 3 / quantities.voltage_v / POWER_FACTOR if quantities.voltage_v else 0.0
@@ -263,11 +271,3 @@ def _time_without_zone(second: int) -> str:
 
 def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
-
-
-@contextlib.asynccontextmanager
-async def _patience() -> AsyncIterator[None]:
-    """Give up quietly after PUBLISHED_S_MAX: the broker is away, and a device says nothing to nobody."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(PUBLISHED_S_MAX):
-            yield
