@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Final, Literal
 
-from gridcore.genesis import Genesis
+from gridcore.genesis import Genesis, Thresholds
 from gridcore.master_data import MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.calendar import Calendar
@@ -54,6 +54,11 @@ def key_of(name: str) -> SigningKey:
 def organisation(number: int) -> str:
     """The name of an organisation, which is that of its validator too."""
     return f"org-{number}"
+
+
+def administrator(number: int) -> str:
+    """The name of the one who proposes and votes for an organisation."""
+    return f"admin-{number}"
 
 
 def gateway(number: int) -> str:
@@ -130,12 +135,18 @@ class Founding:
                 *(_point(number, household) for number in numbers for household in range(HOUSEHOLDS)),
             ],
             salt_seed=bytes(32),
+            thresholds=self._thresholds(),
         ).genesis()
+
+    def _thresholds(self) -> Thresholds:
+        """More than half of the organisations decide; two of them where it is about the registry."""
+        most = len(self.powers) // 2 + 1
+        return Thresholds(contract=most, protocol=most, registry=min(2, most), signers=most)
 
     def _signers(self) -> list[Named[Signer]]:
         roles = {CLOCK_NAME: (organisation(0), "clock")}
         for number in range(len(self.powers)):
-            roles[f"admin-{number}"] = (organisation(number), "administrator")
+            roles[administrator(number)] = (organisation(number), "administrator")
             roles[gateway(number)] = (organisation(number), "gateway")
             roles |= {party(number, household): (organisation(number), "prosumer") for household in range(HOUSEHOLDS)}
         return [

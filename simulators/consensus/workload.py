@@ -1,4 +1,4 @@
-"""What gateways, households and the clock of a simulation send, and how: each until it has a receipt, to whichever node answers."""
+"""What gateways, households, administrators and the clock of a simulation send, and how: each until it has a receipt, to whichever node answers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from simulators.consensus.founding import (
 )
 from simulators.consensus.node import Node
 from simulators.consensus.schedule import Schedule
+from simulators.consensus.voting import Voting
 
 TICK_MS: Final = 400
 RESEND_MS: Final = 2_000
@@ -87,6 +88,7 @@ class Workload:
         self._order_slot_s = FIRST_S
         self._counters: dict[tuple[str, int], int] = {}
         self._clock_steps = 0
+        self._voting = Voting(founding, self._send, rng)
         schedule.after(TICK_MS, self._tick)
 
     def _tick(self) -> None:
@@ -94,7 +96,9 @@ class Workload:
         if up:
             self._collect(self._rng.choice(up))
             if self.is_open and len(self.waiting) < WAITING_MAX:
-                self._produce(self._rng.choice(up).ledger_time_s)
+                ledger_time_s = self._rng.choice(up).ledger_time_s
+                self._produce(ledger_time_s)
+                self._voting.act(ledger_time_s)
                 if self._rng.random() < 0.5:
                     self._annoy(self._rng.choice(up))
             self._hand_out(up)
