@@ -63,10 +63,11 @@ def _measure(folder: Path, application: str) -> list[Run]:
         subprocess.Popen([*command, str(place)], stdin=pipe, stdout=pipe, text=True) for place in range(VALIDATORS)
     ]
     try:
-        for process in processes:
-            _line(process.stdout)
-        for process in processes:
-            _say(process.stdin)
+        for word in ("begin", "end"):
+            for process in processes:
+                _line(process.stdout)
+            for process in processes:
+                _say(process.stdin, word)
         return [Run(**_line(process.stdout)) for process in processes]
     finally:
         for process in processes:
@@ -82,9 +83,9 @@ def _line(stream: IO[str] | None) -> Mapping[str, Any]:
     return found
 
 
-def _say(stream: IO[str] | None) -> None:
+def _say(stream: IO[str] | None, word: str) -> None:
     if stream is not None:
-        stream.write("go\n")
+        stream.write(f"{word}\n")
         stream.flush()
 
 

@@ -1,6 +1,7 @@
 """One validator of the benchmark ``consortium``: ``python -m benchmarks.consortium_node DIR APPLICATION PLACE``.
 
-APPLICATION is ``ledger``, or ``trivial``: the engine's own bound. It says when it is ready, begins when it is told to, and says what it measured.
+APPLICATION is ``ledger``, or ``trivial``: the engine's own bound. It says when it is ready, begins when it is told to, says
+when it is done, ends when it is told to, and says what it measured.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ async def _run(engine: Any, home: Path, place: int, chain: str) -> None:
             _say({})
             await asyncio.to_thread(sys.stdin.readline)
             run = await _measured(engine, wires)
+            _say({})
+            await asyncio.to_thread(sys.stdin.readline)  # the others need its votes until they are done
         finally:
             process.terminate()
             process.wait()

@@ -32,7 +32,7 @@ class FrameReader:
         """Whether the stream may end here: no message has begun."""
         return not self._buffer
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Take what was read, and return the messages that are whole now. FrameError for a length beyond ``bytes_max``."""
         self._buffer += data
         messages: list[bytes] = []

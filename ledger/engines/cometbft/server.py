@@ -22,7 +22,7 @@ from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.framing import FrameError, FrameReader, frame
 from ledger.store.errors import StoreWriteError
 
-READ_BYTES: Final = 1 << 20
+READ_BYTES: Final = 1 << 18
 RETRY_S: Final = 1.0
 """How often a block is tried to be kept while the disk refuses it."""
 UNLOCKED: Final = frozenset({"check_tx", "info", "query"})
@@ -95,10 +95,10 @@ class AbciServer:
             self._begin(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        reader = FrameReader()
+        reader, buffer = FrameReader(), memoryview(bytearray(READ_BYTES))
         try:
-            while data := connection.recv(READ_BYTES):
-                requests = [abci.Request.FromString(message) for message in reader.feed(data)]
+            while size := connection.recv_into(buffer):
+                requests = [abci.Request.FromString(message) for message in reader.feed(buffer[:size])]
                 for answers in self._answers(requests):
                     connection.sendall(answers)
         except (FrameError, DecodeError) as error:
