@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridcore.serving.ports import free_port
+from gridcore.validator import Validator
 from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.home import (
     ONE_MACHINE,
@@ -23,7 +24,7 @@ from ledger.store.consortium import ConsortiumLedger
 from ledger.store.directory import init_ledger
 from ledger.store.files import Files
 from settlement.catalogue import CONTRACTS
-from tests.worlds.consortium import Consortium
+from tests.worlds.consortium import UTILITY, Consortium
 from tests.worlds.faults import UnsyncedFiles
 from tests.worlds.feeders import FEEDERS
 from tests.worlds.keys import key
@@ -95,28 +96,28 @@ def homes(
     folder: Path, program: str, names: Sequence[str], consortium: Consortium = FEEDERS, timing: Timing = ONE_MACHINE
 ) -> Iterator[list[Home]]:
     """Homes of validators of equal power, whose SM2 keys have ``names``, connected with one another; no process is left at the end."""
-    made = [Home(name, folder / name, consortium, free_port(), program) for name in names]
-    keys = [make_keys(home.comet) for home in made]
-    genesis = engine_genesis(
-        consortium.genesis.chain,
-        consortium.start_s,
-        [ConsensusValidator(name, one.consensus_key, 1) for name, one in zip(names, keys, strict=True)],
-    )
+    keys = [make_keys(folder / name / "comet") for name in names]
+    founded = with_validators(consortium, dict(zip(names, (one.consensus_key for one in keys), strict=True)))
+    made = [Home(name, folder / name, founded, free_port(), program) for name in names]
+    voters = [ConsensusValidator(one.name, one.consensus_key, one.power) for one in founded.validators]
+    genesis = engine_genesis(founded.genesis.chain, founded.start_s, voters)
     ports = [free_port() for _ in names]
     peers = [f"{one.node_id}@127.0.0.1:{port}" for one, port in zip(keys, ports, strict=True)]
     for place, home in enumerate(made):
-        others = peers[:place] + peers[place + 1 :]
-        socket = home.comet / "abci.sock"
-        write_home(
-            home.comet,
-            genesis,
-            HomeConfig(home.name, socket, home.rpc_port, "127.0.0.1", ports[place], others, timing),
-        )
+        others, socket = peers[:place] + peers[place + 1 :], home.comet / "abci.sock"
+        config = HomeConfig(home.name, socket, home.rpc_port, "127.0.0.1", ports[place], others, timing)
+        write_home(home.comet, genesis, config)
     try:
         yield made
     finally:
         for home in made:
             home.kill_process()
+
+
+def with_validators(consortium: Consortium, consensus_keys: Mapping[str, bytes]) -> Consortium:
+    """The same chain certified by several. consensus_keys: Ed25519, by the name of each one's SM2 key."""
+    found = [Validator(name, UTILITY, key(name).public_key, 1, own) for name, own in consensus_keys.items()]
+    return replace(consortium, validators=sorted(found, key=lambda one: one.public_key))
 
 
 @asynccontextmanager
