@@ -91,9 +91,9 @@ def _say(stream: IO[str] | None, word: str) -> None:
 
 def _found(folder: Path) -> None:
     from gridcore.serving.ports import HOST, free_port
+    from gridcore.validator import Validator
     from ledger.engines.cometbft.home import (
         ONE_MACHINE,
-        ConsensusValidator,
         HomeConfig,
         engine_genesis,
         make_keys,
@@ -109,7 +109,7 @@ def _found(folder: Path) -> None:
         shutil.copytree(folder / "made", home / "ledger")
     ports = [free_port() for _ in homes]
     peers = [f"{one.node_id}@{HOST}:{port}" for one, port in zip(keys, ports, strict=True)]
-    voters = [ConsensusValidator(str(place), one.consensus_key, 1) for place, one in enumerate(keys)]
+    voters = [Validator(str(place), "", b"", 1, one.consensus_key) for place, one in enumerate(keys)]
     shared = engine_genesis(genesis.chain, WallClock().now_s(), voters)
     for place, home in enumerate(homes):
         rpc_port = free_port()

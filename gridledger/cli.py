@@ -22,9 +22,9 @@ from gridcore.errors import GridError, UsageError
 COMMANDS = {
     "demo": "the whole system on one machine, on simulated meters",
     "genesis": "found a chain: its genesis, keys and configuration files",
+    "consortium": "several organisations: found a chain, run and watch its nodes, propose and vote",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
-    "consortium": "propose, vote and see what organisations decide together",
     "registry": "show what is registered, and register what a file says",
     "certificate": "an organisation's certificate authority, and certificates of its signers' keys",
     "sealed": "seal a file for named recipients, and open one",

@@ -19,6 +19,12 @@ signer = "clock"                     # of role clock: accepts this machine's clo
 uri = "file:clock.pem"
 password = "file:clock.password"
 
+[engine]                             # without this table: one process alone makes the blocks ("embedded")
+kind = "cometbft"                    # validators of several organisations agree on them
+home = "engine"                      # the engine's folder, made by: gridledger consortium
+rpc_port = 26657                     # where the engine answers this node, on loopback; as in its config/config.toml
+binary = "/usr/local/bin/cometbft"   # default: found on PATH, else where make cometbft puts it
+
 [quotas]                             # what is accepted in an hour, of one signer and of all of an organisation
 signer_transactions = 4096
 signer_bytes = 67108864
@@ -28,6 +34,7 @@ organisation_bytes = 2147483648
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -38,9 +45,15 @@ from gridcore.serving.listen import Listen
 from gridcore.serving.tls import check_tls
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
+from ledger.engines.cometbft.home import load_keys
+from ledger.engines.cometbft.program import find_engine
 from ledger.engines.quotas import Quotas
 
 PORT_DEFAULT: Final = 7070
+RPC_PORT_DEFAULT: Final = 26_657
+ENGINES: Final = ("embedded", "cometbft")
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""Of a Unix socket, in Linux."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,28 @@ class ClockKeyConfig(KeyConfig):
 
 
 @dataclass(frozen=True)
+class EngineConfig:
+    """What makes the blocks. ``home``, ``rpc_port`` and ``binary`` are those of ``cometbft``."""
+
+    kind: str = field(default=ENGINES[0], metadata={"choices": ENGINES})
+    home: Path | None = None
+    rpc_port: int = field(default=RPC_PORT_DEFAULT, metadata={"min": 1, "max": 65_535})
+    binary: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Rules over two fields. UsageError names the keys."""
+        if (self.kind == "cometbft") != (self.home is not None):
+            raise UsageError("home is the engine's folder where kind is 'cometbft', and belongs to no other kind")
+        if self.home is not None and len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES_MAX:
+            raise UsageError(f"home: {self.socket} is too long for a socket; give a folder of a shorter path")
+
+    @property
+    def socket(self) -> Path:
+        """Where the engine reaches its node."""
+        return (self.home or Path()).resolve() / "abci.sock"
+
+
+@dataclass(frozen=True)
 class NodeConfig:
     """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``.
 
@@ -77,6 +112,7 @@ class NodeConfig:
     listen: ListenConfig = field(default_factory=ListenConfig)
     guard: Path | None = None
     clock_key: ClockKeyConfig | None = None
+    engine: EngineConfig = field(default_factory=EngineConfig)
     quotas: Quotas = field(default_factory=Quotas)
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
@@ -84,6 +120,8 @@ class NodeConfig:
         """Rules over two fields. UsageError names the keys."""
         if self.key is None and self.guard is not None:
             raise UsageError("guard is of a node that signs; give the table key too, or leave guard out for a standby")
+        if self.key is None and self.engine.kind != ENGINES[0]:
+            raise UsageError("engine is of a validator, which signs; give the table key too")
 
 
 def check_node(config: NodeConfig) -> None:
@@ -93,6 +131,9 @@ def check_node(config: NodeConfig) -> None:
             load_key(key, table)
     if config.listen.tls is not None:
         check_tls(config.listen.tls)
+    if config.engine.home is not None:
+        find_engine(config.engine.binary)
+        load_keys(config.engine.home)
 
 
 def load_key(config: KeyConfig, table: str = "key") -> Signer:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.influxd import INSTALLED_BY, Influxd, find_program
+from ledger.engines.cometbft.program import INSTALLED_BY as COMETBFT_INSTALLED_BY
 
-__all__ = ["NEEDS_INFLUXD", "Influxd", "find_program", "influxd", "needs"]
+__all__ = ["NEEDS_COMETBFT", "NEEDS_INFLUXD", "Influxd", "find_program", "influxd", "needs"]
 
 
 def needs(name: str, command: str) -> list[pytest.MarkDecorator]:
@@ -21,6 +22,7 @@ def needs(name: str, command: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.external, pytest.mark.skipif(is_missing, reason=f"{name} is missing: {command}")]
 
 
+NEEDS_COMETBFT = needs("cometbft", COMETBFT_INSTALLED_BY)
 NEEDS_INFLUXD = needs("influxd", INSTALLED_BY)
 
 

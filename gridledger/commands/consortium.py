@@ -1,24 +1,173 @@
-"""``gridledger consortium``: what organisations decide together. Each action declares what runs it."""
+"""``gridledger consortium``: found a chain of several organisations, run and watch its nodes, decide together."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridledger import voting
+from gridledger.commands import print_result, whole_number
 
-EXAMPLE = (
-    "gridledger consortium proposals --url http://127.0.0.1:7070 --signer admin --key file:keys/admin.pem "
-    "--password file:keys/admin.password"
-)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridledger.fleet import Asked
+    from gridledger.founding.consortium import Consortium
+    from gridledger.founding.consortium_config import ConsortiumConfig
+
+EXAMPLE = "gridledger consortium init --organisations 4 --out consortium && gridledger consortium up consortium"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the actions."""
+    """Declare the actions; each says what runs it."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    init = actions.add_parser("init", help="a folder for each organisation, all on this machine: for trying out")
+    init.add_argument("--example", action="store_true", help="print a founding file, commented, and do nothing else")
+    init.add_argument("--organisations", type=whole_number(1, 64), metavar="N", help="how many (4); not with --config")
+    init.add_argument("--config", type=Path, metavar="FILE", help="the founding file (default: the example's chain)")
+    init.add_argument("--out", type=Path, metavar="DIR", help="a new or an empty folder")
+    request = actions.add_parser("request", help="make an organisation's keys, and its signed request")
+    request.add_argument("--config", type=Path, required=True, metavar="FILE", help="the founding file of all members")
+    request.add_argument("--name", required=True, metavar="MEMBER", help="the organisation, as the file names it")
+    request.add_argument("--out", type=Path, required=True, metavar="DIR", help="its folder, new or empty")
+    found = actions.add_parser("found", help="genesis out of all requests, into an organisation's own folder")
+    found.description = "Every organisation does it with the same file and requests, and all compare the chain id."
+    found.add_argument("requests", type=Path, nargs="+", metavar="REQUEST", help="one of each member")
+    found.add_argument("--config", type=Path, required=True, metavar="FILE", help="the founding file of all members")
+    found.add_argument("--own", type=Path, required=True, metavar="DIR", help="the folder that request made")
+    up = actions.add_parser("up", help="run every node of a folder on this machine until Ctrl-C or SIGTERM")
+    up.add_argument("folder", type=Path, metavar="DIR", help="made by init")
+    status = actions.add_parser("status", help="heights, certified heights, who is behind or away")
+    status.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the nodes of this folder, or")
+    status.add_argument("--url", action="append", default=[], metavar="URL", help="a node; may be given again")
+    runs = {init: _init, request: _request, found: _found, up: _up, status: _status}
+    for action, run_it in runs.items():
+        action.set_defaults(run=run_it)
     voting.add_arguments(actions)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked."""
+    """Do what was asked; 1 when ``status`` finds a node that is not ready, or a proposal or vote is refused."""
     status: int = args.run(args)
     return status
+
+
+def _load(path: Path) -> ConsortiumConfig:
+    from gridcore.config import load_config
+    from gridledger.founding.consortium_config import ConsortiumConfig
+
+    return load_config(path, ConsortiumConfig)
+
+
+def _init(args: argparse.Namespace) -> int:
+    from gridcore.clock import WallClock
+    from gridcore.errors import UsageError
+    from gridledger.founding.consortium import found_everywhere
+    from gridledger.founding.consortium_config import example_text, to_text, usual_config
+    from gridledger.founding.folder import take_folder, write_new
+
+    if args.example:
+        print_result(args, {"example": example_text()}, example_text().rstrip("\n"))
+        return 0
+    if args.out is None:
+        raise UsageError("gridledger consortium init: give --out, the folder for what is written")
+    if args.config is not None and args.organisations is not None:
+        raise UsageError("gridledger consortium init: --config says how many organisations; leave --organisations out")
+    config = _load(args.config) if args.config is not None else usual_config(args.organisations or 4)
+    out = take_folder(args.out, "gridledger consortium init: --out")
+    write_new(out / "consortium.toml", to_text(config))
+    consortium = found_everywhere(config, out, WallClock().now_s())
+    members = [member.name for member in config.members]
+    text = (
+        f"{out}: chain {consortium.genesis.chain} of {', '.join(members)}; run it with: gridledger consortium up {out}"
+    )
+    print_result(args, {**_founded_json(consortium), "out": str(out), "members": members}, text)
+    return 0
+
+
+def _request(args: argparse.Namespace) -> int:
+    from gridcore.clock import WallClock
+    from gridledger.founding.request import make_request
+
+    path, request = make_request(_load(args.config), args.name, args.out, WallClock().now_s())
+    result = {"request": str(path), "fingerprint": request.fingerprint, "node_id": request.node_id}
+    print_result(args, result, f"{path}: give it to all members; its fingerprint is {request.fingerprint}")
+    return 0
+
+
+def _found(args: argparse.Namespace) -> int:
+    from gridledger.founding.consortium import found_consortium, own_name, take_over
+
+    consortium = found_consortium(_load(args.config), args.requests)
+    name = own_name(consortium, args.own)
+    take_over(consortium, name, args.own)
+    fingerprints = {request.name: request.fingerprint for request in consortium.requests}
+    lines = [f"{args.own}: chain {consortium.genesis.chain}; every member must see the same chain id"]
+    lines += [f"  {member}: {fingerprint}" for member, fingerprint in fingerprints.items()]
+    print_result(args, {**_founded_json(consortium), "name": name, "fingerprints": fingerprints}, "\n".join(lines))
+    return 0
+
+
+def _founded_json(consortium: Consortium) -> dict[str, object]:
+    return {
+        "chain": consortium.genesis.chain,
+        "genesis": consortium.genesis.digest.hex(),
+        "first_slot_start_s": consortium.first_slot_start_s,
+    }
+
+
+def _up(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from gridledger.fleet import places_in, run_all
+
+    def say_ready(asked: Sequence[Asked]) -> None:
+        nodes = {one.name: one.url for one in asked}
+        lines = [f"{name}: {url}" for name, url in nodes.items()]
+        print_result(args, {"ready": True, "nodes": nodes}, "\n".join([*lines, "Ctrl-C ends them"]))
+
+    asyncio.run(run_all(places_in(args.folder), say_ready))
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from gridcore.errors import UsageError
+    from gridledger.fleet import ask_all, places_in
+
+    if (args.folder is None) == (not args.url):
+        raise UsageError("gridledger consortium status: name a folder, or nodes by --url")
+    nodes = [(url, url) for url in args.url]
+    if args.folder is not None:
+        nodes = [(place.name, place.url) for place in places_in(args.folder)]
+    asked = asyncio.run(ask_all(nodes))
+    highest = max((one.status.height for one in asked if one.status is not None), default=0)
+    print_result(
+        args,
+        {"height": highest, "nodes": [_node_json(one) for one in asked]},
+        "\n".join(_node_line(one, highest) for one in asked),
+    )
+    return 0 if all(one.is_ready for one in asked) else 1
+
+
+def _node_json(asked: Asked) -> dict[str, object]:
+    result: dict[str, object] = {"name": asked.name, "url": asked.url, "ready": asked.is_ready, "reason": asked.reason}
+    if asked.status is not None:
+        result |= {
+            "chain": asked.status.chain,
+            "height": asked.status.height,
+            "state_root": asked.status.state_root.hex(),
+        }
+    return result
+
+
+def _node_line(asked: Asked, highest: int) -> str:
+    if asked.status is None:
+        return f"{asked.name}: away: {asked.reason}"
+    behind = highest - asked.status.height
+    words = [f"height {asked.status.height}"]
+    words += [f"{behind} behind"] if behind else []
+    words += ["ready" if asked.is_ready else f"NOT READY: {asked.reason}"]
+    return f"{asked.name}: {', '.join(words)}"

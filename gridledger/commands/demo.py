@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "gridledger demo --headless --days 1 --households 113 --seed 7 --json"
 SLOTS_PER_DAY = 96
+ENGINES = ("embedded", "cometbft")
 EXIT_TERMINATED = 143
 
 
@@ -37,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a million readings, how many are lost and estimated (0)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder (default: a new one)")
-    parser.add_argument("--engine", choices=("embedded",), default="embedded", help="embedded")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=ENGINES[0], help="embedded: one node alone; cometbft: several validators"
+    )
+    parser.add_argument(
+        "--organisations", type=whole_number(1, 16), metavar="N", help="with cometbft: how many have a validator (4)"
+    )
     parser.add_argument(
         "--port",
         type=whole_number(1, 65_535),
@@ -66,9 +72,11 @@ def run(args: argparse.Namespace) -> int:
             check_free(args.port)  # before anything is made
         except UsageError as error:
             raise UsageError(f"gridledger demo: --{error}") from None
+    organisations = _organisations(args)
     slots = args.slots or args.days * SLOTS_PER_DAY
     out = choose_folder(args.out, args.seed)
-    plan = Plan(out, slots, args.households, args.seed, None if args.headless else args.port or 0, args.drop_ppm)
+    pages_port = None if args.headless else args.port or 0
+    plan = Plan(out, slots, args.households, args.seed, pages_port, args.drop_ppm, organisations)
     try:
         outcome = asyncio.run(run_demo(plan, _Terminal(args)))
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
@@ -81,6 +89,18 @@ def run(args: argparse.Namespace) -> int:
         ) from None
     dropped = outcome.losses.readings_dropped if outcome.losses else 0
     return 0 if outcome.summary.readings_missing == dropped and outcome.summary.postings_sum_nano == 0 else 1
+
+
+def _organisations(args: argparse.Namespace) -> int | None:
+    """How many have a validator; None for one node alone. UsageError where the engine is missing."""
+    if args.engine == ENGINES[0]:
+        if args.organisations is not None:
+            raise UsageError("gridledger demo: --organisations is of --engine cometbft; one node alone needs none")
+        return None
+    from ledger.engines.cometbft.program import find_engine
+
+    find_engine()  # before anything is made
+    return args.organisations or 4
 
 
 class _Terminal:

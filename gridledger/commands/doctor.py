@@ -83,6 +83,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         yield examine_extra(extra, modules)
     for program, purpose in PROGRAMS.items():
         yield examine_program(program, purpose)
+    yield examine_engine()
     yield guarded("pages", examine_pages)
     yield guarded("disk", lambda: examine_disk(folder))
     yield examine_fonts()
@@ -167,6 +168,16 @@ def examine_program(program: str, purpose: str) -> Finding:
         package = PACKAGES.get(program, program)
         return Finding(program, "missing", f"{purpose}; some tests need it", f"apt-get install {package}")
     return Finding(program, "ok", path)
+
+
+def examine_engine() -> Finding:
+    """The engine of a consortium: a version that this release works with."""
+    from ledger.engines.cometbft.program import find_engine
+
+    try:
+        return Finding("cometbft", "ok", str(find_engine()))
+    except UsageError as error:
+        return Finding("cometbft", "missing", "engine of a consortium", str(error))
 
 
 def examine_pages() -> Finding:

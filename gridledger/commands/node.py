@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gridledger import auditing, node_data
 from gridledger.commands import print_result
-
-if TYPE_CHECKING:
-    import socket
-
-    from ledger.config import NodeConfig
-    from ledger.engines.base import Engine
-    from ledger.engines.embedded import EmbeddedEngine
-    from ledger.engines.standby import StandbyEngine
-    from ledger.store.ledger import Ledger
-    from ledger.store.standby import Standby
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
 
@@ -149,93 +134,20 @@ def _init(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from gridcore.config import load_config
-    from gridcore.logs import configure_logs, get_logger
-    from gridcore.serving.asgi import open_socket
-    from gridcore.serving.tls import check_tls
+    from gridcore.logs import configure_logs
+    from gridledger.node_process import run_node
     from ledger.config import NodeConfig
 
     config = load_config(args.config, NodeConfig)
     if args.log_level is None and "GRIDLEDGER_LOG_LEVEL" not in os.environ:
         configure_logs(json=True, level=config.log_level)
-    tls = config.listen.tls
-    if tls is not None:
-        check_tls(tls)
-    elif config.listen.is_open_to_readers:
-        get_logger(__name__).warning(
-            "listens_without_tls",
-            host=config.listen.host,
-            remedy="give listen.certificate, or put a proxy with TLS before it",
-        )
-    with open_socket(config.listen.host, config.listen.port) as bound, closing(_open(config)) as ledger:
-        asyncio.run(_serve(args, config, ledger, bound))
+
+    def say_ready(url: str, chain: str, height: int) -> None:
+        result = {"ready": True, "url": url, "chain": chain, "height": height, "pid": os.getpid()}
+        print_result(args, result, f"node of chain {chain} ready at {url}, height {height}")
+
+    run_node(config, say_ready)
     return 0
-
-
-def _open(config: NodeConfig) -> Ledger | Standby:
-    """The ledger with its key, or without one the standby."""
-    from gridcore.clock import WallClock
-    from ledger.config import load_key
-    from ledger.store.ledger import Ledger
-    from ledger.store.standby import Standby
-    from settlement.catalogue import CONTRACTS, pins
-
-    if config.key is None:
-        return Standby.open(config.data_dir, CONTRACTS, pins=pins())
-    signer = load_key(config.key)
-    return Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
-
-
-def _engine_of(config: NodeConfig, ledger: Ledger | Standby) -> EmbeddedEngine | StandbyEngine:
-    from ledger.engines.embedded import EmbeddedEngine
-    from ledger.engines.standby import StandbyEngine
-    from ledger.store.standby import Standby
-
-    return StandbyEngine(ledger) if isinstance(ledger, Standby) else EmbeddedEngine(ledger, quotas=config.quotas)
-
-
-@asynccontextmanager
-async def _keeping_time(config: NodeConfig, chain: str, engine: Engine) -> AsyncIterator[None]:
-    """Meanwhile accept the clock, where the configuration has a key for that."""
-    from gridcore.clock import WallClock
-    from ledger.config import load_key
-    from ledger.engines.timekeeper import Timekeeper
-
-    if config.clock_key is None:
-        yield
-        return
-    signer = load_key(config.clock_key, "clock_key")
-    keeper = Timekeeper(engine, chain, config.clock_key.signer, signer, WallClock())
-    keeping = asyncio.create_task(keeper.run())
-    try:
-        yield
-    finally:
-        keeping.cancel()
-
-
-async def _serve(args: argparse.Namespace, config: NodeConfig, ledger: Ledger | Standby, bound: socket.socket) -> None:
-    """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
-    from gridcore.clock import WallClock
-    from gridledger import __version__
-    from ledger.http.dispatcher import Node
-    from ledger.http.server import serve_node
-    from settlement import statements
-    from settlement.catalogue import CONTRACTS
-
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-    def say_ready(url: str) -> None:
-        result = {"ready": True, "url": url, "chain": ledger.chain, "height": ledger.height, "pid": os.getpid()}
-        print_result(args, result, f"node of chain {ledger.chain} ready at {url}, height {ledger.height}")
-
-    async with _engine_of(config, ledger) as engine:
-        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop)
-        breaking = asyncio.create_task(engine.wait_stopped())
-        breaking.add_done_callback(lambda _: stop.set())
-        async with _keeping_time(config, ledger.chain, engine):
-            await serve_node(node, bound, ready=say_ready, tls=config.listen.tls)
-    await breaking  # the engine is closed: what broke it, be it in its last block, passes through
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -17,8 +17,8 @@ from firmware_profiles import load_device_profile
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.serving.ports import HOST, free_port
-from gridledger.demo.processes import Supervised
 from gridledger.demo.scene import Scene
+from gridledger.supervised import Supervised
 from simulators.grid.world import World
 from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
 from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice

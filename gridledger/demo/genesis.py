@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gridcore.genesis import Genesis
-from gridcore.master_data import MasterData, MeteredPoint, Named
+from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE, Zone
+from gridcore.validator import Validator
 from gridledger.demo import rules
 from gridledger.founding.local_days import calendar_of
-from gridledger.founding.organisations import UTILITY, operator, organisations, signers
+from gridledger.founding.organisations import UTILITY, organisations, signers
 from simulators.grid.world import MeterSpec, World
 
 TIME_ZONE = "Asia/Shanghai"
@@ -22,16 +23,23 @@ DAY_S = 86_400
 
 
 def build_genesis(
-    world: World, public_keys: Mapping[str, bytes], pin: bytes, contract_id: str, salt_seed: bytes
+    world: World,
+    public_keys: Mapping[str, bytes],
+    validators: Sequence[Validator],
+    members: Sequence[Listed],
+    *,
+    pin: bytes,
+    contract_id: str,
+    salt_seed: bytes,
 ) -> Genesis:
-    """The genesis.
+    """The genesis. validators: who certifies blocks; members: organisations besides those of every demonstration.
 
-    public_keys: by signer id: ``operator`` (certifies blocks), ``clock``, ``utility``, ``regulator``, ``web`` (the pages),
+    public_keys: by signer id: ``operator``, ``clock``, ``utility``, ``regulator``, ``web`` (the pages),
     ``gateway-<n>`` for area n, and every trading party. salt_seed: 32 random bytes.
     """
     first_slot_s = int(world.slot_start_s[0])
     gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
-    listed = [*organisations(), Named(RULES, RULES_NAME, rules.RULES), *signers(public_keys, gateways)]
+    listed = [*organisations(), *members, Named(RULES, RULES_NAME, rules.RULES), *signers(public_keys, gateways)]
     zone = Zone(
         contract=contract_id,
         contract_pin=pin,
@@ -51,7 +59,7 @@ def build_genesis(
         clock="simulated",
         ledger_time_s=first_slot_s - DAY_S,
         slot_s=rules.SLOT_S,
-        validators=[operator(public_keys)],
+        validators=validators,
         calendars={CALENDAR: calendar_of(TIME_ZONE, int(world.boundary_s[0]), int(world.boundary_s[-1]))},
         listed=listed,
         salt_seed=salt_seed,

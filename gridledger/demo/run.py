@@ -26,12 +26,13 @@ from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
-from gridledger.demo.processes import Supervised
-from gridledger.demo.results import COLUMNS, INITIAL, Tables, fetch_tables, results_root, write_csv, write_world
+from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
 from gridledger.demo.rules import rules_toml
+from gridledger.demo.samples import save_samples
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Losses, Summary, losses_of, summarise, to_text
 from gridledger.founding.folder import write_new
+from gridledger.supervised import Supervised
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
 from settlement.catalogue import contract_pin
@@ -41,15 +42,13 @@ from simulators.grid.world import World, build_world
 
 _IMPORTED_S = time.perf_counter()
 _log = get_logger(__name__)
-PREFERRED_LINES = ("trade_sell", "trade_buy", "residual_import", "levy")
-"""Of which kind the sample bundle's line should be: a trade where there is one."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless.
 
-    ``drop_ppm``: of a million readings, how many are lost.
+    ``drop_ppm``: of a million readings, how many are lost; ``organisations``: how many have a validator, None for one node alone.
     """
 
     out: Path
@@ -58,6 +57,7 @@ class Plan:
     seed: int
     pages_port: int | None = None
     drop_ppm: int = 0
+    organisations: int | None = None
 
     @property
     def dropped(self) -> Dropped:
@@ -100,7 +100,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     if task is not None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     world = build_world(households=plan.households, slots=plan.slots, seed=plan.seed)
-    scene = lay_out(plan.out, world, plan.pages_port)
+    scene = lay_out(plan.out, world, plan.pages_port, plan.organisations)
     write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
     write_world(plan.out, world)
     write_new(plan.out / "rules.toml", rules_toml())
@@ -120,7 +120,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         async with instruments.speaking(broker):
             await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {plan.slots}"))
         audience.show_progress("collecting results")
-        collected = await _collect(client, world, plan.out)
+        collected = await _collect(scene, client, world)
         if scene.pages_url is not None:
             asked = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,10 +143,10 @@ class _Collected:
     claim: str
 
 
-async def _collect(client: Client, world: World, out: Path) -> _Collected:
+async def _collect(scene: Scene, client: Client, world: World) -> _Collected:
     tables = await fetch_tables(client, world)
     status = await patiently(client.status)
-    return _Collected(tables, status, await _save_sample(client, tables, world, out))
+    return _Collected(tables, status, await save_samples(scene, client, tables, world))
 
 
 def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected) -> Outcome:
@@ -181,8 +181,11 @@ async def _processes(scene: Scene, areas: int, broker: Broker | None) -> AsyncIt
     A broker only informs: without it the day goes on.
     """
     command = [sys.executable, "-m", "gridledger"]
-    node = Supervised("node", [*command, "node", "run", "--config", str(scene.node_config)], scene.run_dir)
-    children = [node]
+    children = [
+        Supervised(place.name, [*command, "node", "run", "--config", str(scene.node_config(place))], scene.run_dir)
+        for place in scene.nodes
+    ]
+    node = children[0]
     if broker is not None and broker.process is not None:
         children.append(broker.process)
     if scene.pages_url is not None:
@@ -220,26 +223,6 @@ def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSE
     """One error out of a group of them: what a person is told."""
     error = errors.exceptions[0]
     return first_of(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-async def _save_sample(client: Client, tables: Tables, world: World, out: Path) -> str:
-    """Export one bill line as ``sample.evd`` with the slot's anonymous book beside it; returns what it proves, in words."""
-    rows = [row for row in tables.statements if row.run == INITIAL and row.slot_start_s in tables.measured_slots]
-    rows = rows or tables.statements
-    kind = next(kind for kind in PREFERRED_LINES if any(row.line_kind == kind for row in rows))
-    line = max((row for row in rows if row.line_kind == kind), key=lambda row: abs(row.amount_nano))
-    terms: dict[str, str | int] = {
-        "party": line.party,
-        "slot_start_s": line.slot_start_s,
-        "line_kind": kind,
-        "run": line.run,
-    }
-    bundle = await patiently(lambda: client.fetch_bytes("evidence", **terms))
-    write_new(out / "sample.evd", bundle)
-    area = next(meter.area for meter in world.meters if meter.party == line.party)
-    book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=line.slot_start_s))
-    write_new(out / "sample.book", book)
-    return f"{kind} of {line.party}, slot {line.slot_start_s}"
 
 
 def _manifest(out: Path, *, root: bytes, profiles: Iterable[str], **inputs: Any) -> dict[str, Any]:

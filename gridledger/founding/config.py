@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from edge.drivers.modbus import LineConfig
@@ -121,8 +121,8 @@ class GatewayConfig:
 
 
 @dataclass(frozen=True)
-class FoundingConfig:
-    """A chain of one utility and one zone. ``prices``: in 1e-6 of the currency per kWh."""
+class ChainConfig:
+    """What a chain of one zone starts with. ``prices``: in 1e-6 of the currency per kWh."""
 
     name: str = field(metadata={"min": 1, "max": 40})
     zone: str = field(metadata=_NAME)
@@ -133,16 +133,20 @@ class FoundingConfig:
     clock: str = field(default=BLOCK_TIME, metadata={"choices": CLOCKS})
     currency: str = field(default="CNY", metadata={"min": 3, "max": 3})
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
-    listen: ListenConfig = field(default_factory=ListenConfig)
 
-    def __post_init__(self) -> None:
-        """Names that must differ. UsageError names the key."""
+    def check_names(self, signers: Iterable[str]) -> None:
+        """Raise UsageError, naming the key, for names that must differ and do not. ``signers``: the others of the chain."""
         meters = [meter for gateway in self.gateways for meter in gateway.meters]
         check_unique("meters: number", [str(meter.number) for meter in meters])
         check_unique("meters: meter", [meter.meter for meter in meters])
         check_unique("meters: point", [meter.point for meter in meters])
         parties = [meter.party for meter in meters if meter.party is not None]
-        check_unique("gateway, party and the signers of every chain", [*SIGNER_ROLES, *self.gateway_names, *parties])
+        check_unique("gateway, party and the signers of every chain", [*signers, *self.gateway_names, *parties])
+
+    @property
+    def moved_by(self) -> Literal["block", "simulated"]:
+        """What moves ledger time, as a genesis says it."""
+        return "block" if self.clock == BLOCK_TIME else "simulated"
 
     @property
     def gateway_names(self) -> list[str]:
@@ -153,3 +157,14 @@ class FoundingConfig:
         """Parties that may place orders."""
         for gateway in self.gateways:
             yield from (meter.party for meter in gateway.meters if meter.party is not None and meter.trades)
+
+
+@dataclass(frozen=True)
+class FoundingConfig(ChainConfig):
+    """A chain of one utility."""
+
+    listen: ListenConfig = field(default_factory=ListenConfig)
+
+    def __post_init__(self) -> None:
+        """Names that must differ. UsageError names the key."""
+        self.check_names(SIGNER_ROLES)

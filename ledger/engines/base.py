@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -13,6 +13,8 @@ STALLS: Final = {
     "disk": "no blocks: the disk takes no writes, or has no more than the reserve; it goes on by itself when there is room",
     "block": "no blocks: one has been in the making for over a minute; see the node's log",
     "quorum": "no blocks for over a minute: validators with more than two thirds of the power do not reach one another; see who is away",
+    "behind": "no blocks of its own: the node takes over what the other validators decided while it was away",
+    "engine": "no blocks: the consensus engine does not answer, and is started again; see engine.log in its home",
     "clock": (
         "ledger time stands: the node's clock is more than 900 s ahead of it; put the clock right if it is wrong, "
         "else accept it (gridledger node accept-clock)"
@@ -84,6 +86,11 @@ class Engine(Protocol):
     @property
     def stands_s(self) -> int:
         """By how many seconds ledger time is behind the node's clock and waits for ``clock/accept``; 0 while it moves."""
+        ...
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """Numbers of its own for metrics: name -> (help, value)."""
         ...
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:

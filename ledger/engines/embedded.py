@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -150,6 +150,11 @@ class EmbeddedEngine:
     def stands_s(self) -> int:
         """See ``Engine``; as of the last look, a second ago at most."""
         return self._stands_s
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """See ``Engine``."""
+        return {"pool_transactions": ("Transactions that wait for a block.", len(self._pool))}
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""

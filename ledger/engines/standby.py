@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 from ledger.engines.base import INSIDE, Outcome, Sender, StandbyError
@@ -46,6 +46,11 @@ class StandbyEngine:
     def stands_s(self) -> int:
         """None: a standby's time moves with the blocks that are restored."""
         return 0
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """See ``Engine``: none."""
+        return {}
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""

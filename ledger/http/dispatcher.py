@@ -129,6 +129,7 @@ class Dispatcher:
     def gauges(self) -> dict[str, tuple[str, int]]:
         """What is in hand now, for metrics: name -> (help, value)."""
         return {
+            **self.node.engine.gauges,
             "waiters": ("Requests that wait for ledger time or for a block.", sum(self._waiting.values())),
             "questions": ("Questions being answered or waiting for a thread.", self._questions),
             "disputed_by": (

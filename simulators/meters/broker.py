@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import pwd
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gridcore.errors import GridError
+from gridcore.processes import end_with_parent
 from gridcore.serving.ports import HOST, free_port
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ PACKET_BYTES_MAX = 65_536
 START_S_MAX = 10.0
 STOP_S_MAX = 5.0
 POLL_S = 0.02
-_PR_SET_PDEATHSIG = 1
 
 
 class RunningBroker(Protocol):
@@ -114,7 +112,7 @@ class _Mosquitto:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         await _answering(self.port, lambda: self._process is None or self._process.returncode is not None)
 
@@ -218,9 +216,3 @@ async def _answering(port: int, has_ended: Callable[[], bool]) -> None:
     except TimeoutError:
         raise GridError(f"the broker on port {port} does not answer within {START_S_MAX:.0f} s") from None
     raise GridError(f"the broker on port {port} ended as soon as it was started; see mosquitto.log in its folder")
-
-
-def _end_with_parent() -> None:
-    """Run in the child: Linux then sends it SIGTERM when this process is gone, even by kill -9."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

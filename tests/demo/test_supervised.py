@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gridcore.errors import GridError
-from gridledger.demo.processes import Supervised
+from gridledger.supervised import Supervised
 from tests.demo.demo_run import parent_of, read_pid
 from tests.waiting import until
 

@@ -13,7 +13,6 @@ from gridcore.validator import Validator
 from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.home import (
     ONE_MACHINE,
-    ConsensusValidator,
     HomeConfig,
     Timing,
     engine_genesis,
@@ -99,8 +98,7 @@ def homes(
     keys = [make_keys(folder / name / "comet") for name in names]
     founded = with_validators(consortium, dict(zip(names, (one.consensus_key for one in keys), strict=True)))
     made = [Home(name, folder / name, founded, free_port(), program) for name in names]
-    voters = [ConsensusValidator(one.name, one.consensus_key, one.power) for one in founded.validators]
-    genesis = engine_genesis(founded.genesis.chain, founded.start_s, voters)
+    genesis = engine_genesis(founded.genesis.chain, founded.start_s, founded.validators)
     ports = [free_port() for _ in names]
     peers = [f"{one.node_id}@127.0.0.1:{port}" for one, port in zip(keys, ports, strict=True)]
     for place, home in enumerate(made):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -21,6 +21,7 @@ from ledger.engines.cometbft.machine import Machine
 from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 from ledger.engines.cometbft.server import AbciServer
 from ledger.engines.cometbft.submissions import Submissions
+from ledger.engines.cometbft.watch import EngineWatch
 from ledger.engines.earlier import FINAL, earlier_answer
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
@@ -74,6 +75,7 @@ class CometEngine:
         self._machine = Machine(ledger, listener=self, peers=peers, refusals=limits.refused)
         self._server = AbciServer(self._machine, doors.abci, self._machine_stopped)
         self._rpc = EngineRpc(doors.rpc_port)
+        self._watch = EngineWatch(self._rpc)
         self._pool = Pool(limits)
         self._quotas = QuotaKeeper(quotas or Quotas())
         self._lane = Lane(self._examine)
@@ -95,7 +97,8 @@ class CometEngine:
         await self._rpc.__aenter__()
         self._server.start()
         self._tasks = [
-            asyncio.create_task(work(), name="consortium") for work in (self._send, self._follow, self._watch)
+            asyncio.create_task(work(), name="consortium")
+            for work in (self._send, self._follow, self._tick, self._look)
         ]
         for task in self._tasks:
             self.depend_on(task)
@@ -152,6 +155,10 @@ class CometEngine:
         """See ``Engine``."""
         if self._server.is_stalled:
             return "disk"
+        if self._watch.is_away:
+            return "engine"
+        if self._watch.is_behind:
+            return "behind"
         if time.monotonic() - self._block_s > QUIET_S:
             return "quorum"
         return "clock" if self.stands_s else ""
@@ -160,6 +167,11 @@ class CometEngine:
     def stands_s(self) -> int:
         """See ``Engine``: as of the newest block."""
         return self._ledger.application.stands_s(self._machine.newest_time_s())
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """See ``Engine``."""
+        return self._watch.gauges
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
@@ -288,7 +300,7 @@ class CometEngine:
             except EngineRpcError as error:
                 self._seldom.warn("engine_does_not_answer", reason=str(error), waiting=0)
 
-    async def _watch(self) -> None:
+    async def _tick(self) -> None:
         """Once a second: send again what may have been lost, and let nobody wait for ever."""
         while True:
             await asyncio.sleep(TICK_S)
@@ -300,6 +312,12 @@ class CometEngine:
             again = self._submissions.to_resend(now_s)
             if again:
                 await self._broadcast(again)
+
+    async def _look(self) -> None:
+        """Once a second: how the consensus engine is."""
+        while True:
+            await self._watch.look()
+            await asyncio.sleep(TICK_S)
 
     def _give_back(self, entries: Sequence[Entry], progress: dict[str, Progress]) -> None:
         for entry in entries:

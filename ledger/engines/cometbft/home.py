@@ -19,10 +19,12 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final, NamedTuple
 
-from gridcore.ed25519 import Ed25519Key
+from gridcore.config import CONFIG_BYTES_MAX, decode_toml
+from gridcore.ed25519 import SEED_BYTES, Ed25519Key
 from gridcore.envelope import WIRE_BYTES_MAX
 from gridcore.errors import UsageError
-from gridcore.files import save_new
+from gridcore.files import read_bounded, save_new
+from gridcore.validator import Validator
 
 CHAIN_ID_LENGTH_MAX: Final = 50
 """``MaxChainIDLen`` of the engine."""
@@ -30,9 +32,12 @@ BLOCK_BYTES_MAX: Final = 8 * 1024 * 1024
 EVIDENCE_BLOCKS: Final = 2_592_000
 EVIDENCE_S: Final = 30 * 86_400
 """How long a double vote can still be reported: long enough to look into an outage."""
+KEY_BYTES_MAX: Final = 4_096
 _KEY: Final = "config/priv_validator_key.json"
+_CONFIG_NAME: Final = "config/config.toml"
 _NODE_KEY: Final = "config/node_key.json"
 _STATE: Final = "data/priv_validator_state.json"
+_NOTHING_VOTED: Final = b'{"height": "0", "round": 0, "step": 0}'
 _CONFIG: Final = Template(
     """# Written by gridledger from genesis and peers; only what differs from the engine's defaults.
 moniker = $moniker
@@ -45,7 +50,7 @@ filter_peers = true                # the application answers who may be a peer
 [rpc]
 laddr = "tcp://127.0.0.1:$rpc_port"
 max_body_bytes = 3000000           # the largest transaction as base64 in JSON
-max_request_batch_size = 0
+max_request_batch_size = 0         # as many as fit into a body
 
 [p2p]
 laddr = $p2p_laddr
@@ -84,14 +89,6 @@ class EngineKeys(NamedTuple):
 
     consensus_key: bytes
     node_id: str
-
-
-class ConsensusValidator(NamedTuple):
-    """Who votes. consensus_key: Ed25519, 32 bytes."""
-
-    name: str
-    consensus_key: bytes
-    power: int
 
 
 @dataclass(frozen=True)
@@ -133,11 +130,38 @@ def make_keys(home: Path) -> EngineKeys:
     }
     save_new(home / _KEY, _json(names))
     save_new(home / _NODE_KEY, _json({"priv_key": _private_json(node)}))
-    save_new(home / _STATE, _json({"height": "0", "round": 0, "step": 0}))
+    save_new(home / _STATE, _NOTHING_VOTED)
     return EngineKeys(public, _address(node.public_key).hex())
 
 
-def engine_genesis(chain: str, time_s: int, validators: Sequence[ConsensusValidator]) -> bytes:
+def load_consensus_key(home: Path) -> Ed25519Key:
+    """The key that votes. UsageError naming the file."""
+    return _load_key(home / _KEY)
+
+
+def load_keys(home: Path) -> EngineKeys:
+    """What others know of a home. UsageError naming the file that is missing or no key."""
+    return EngineKeys(load_consensus_key(home).public_key, _address(_load_key(home / _NODE_KEY).public_key).hex())
+
+
+def has_voted(home: Path) -> bool:
+    """Whether the engine's guard in this home knows of a vote; False for a new home and one without a guard."""
+    try:
+        state = json.loads(read_bounded(home / _STATE, KEY_BYTES_MAX, "check the engine's home"))
+        return int(state["height"]) > 0
+    except (UsageError, ValueError, KeyError, TypeError):
+        return False
+
+
+def peer_ids(home: Path) -> frozenset[str]:
+    """Node ids of those that may be peers: config.toml names them. UsageError naming the file."""
+    path = home / _CONFIG_NAME
+    table = decode_toml(read_bounded(path, CONFIG_BYTES_MAX, "it is made by: gridledger consortium found"), path)
+    peers = str(table.get("p2p", {}).get("persistent_peers", ""))
+    return frozenset(peer.partition("@")[0].strip().lower() for peer in peers.split(",") if peer.strip())
+
+
+def engine_genesis(chain: str, time_s: int, validators: Sequence[Validator]) -> bytes:
     """genesis.json: the same bytes for the same arguments. time_s: of the first block, UTC seconds; the engine waits for it.
 
     UsageError for a chain id that is too long for the engine.
@@ -161,7 +185,7 @@ def engine_genesis(chain: str, time_s: int, validators: Sequence[ConsensusValida
         },
         "validators": [
             {
-                "address": _address(validator.consensus_key).hex().upper(),
+                "address": validator.consensus_address.hex().upper(),
                 "pub_key": {"type": "tendermint/PubKeyEd25519", "value": _base64(validator.consensus_key)},
                 "power": str(validator.power),
                 "name": validator.name,
@@ -174,8 +198,11 @@ def engine_genesis(chain: str, time_s: int, validators: Sequence[ConsensusValida
 
 
 def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
-    """Write genesis.json and config.toml, in the place of older ones; keys are left alone."""
-    (home / "config").mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Write genesis.json and config.toml, in the place of older ones; keys and the engine's guard are left alone."""
+    for folder in (home / "config", home / "data"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (home / _STATE).exists():  # a home whose disk was lost: ``has_voted`` is False then
+        save_new(home / _STATE, _NOTHING_VOTED)
     (home / "config" / "genesis.json").write_bytes(genesis)
     text = _CONFIG.substitute(
         moniker=json.dumps(config.moniker),
@@ -188,7 +215,18 @@ def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
         timeout_commit_ms=config.timing.commit_ms,
         empty_blocks_interval_ms=config.timing.empty_blocks_interval_ms,
     )
-    (home / "config" / "config.toml").write_text(text, encoding="utf-8")
+    (home / _CONFIG_NAME).write_text(text, encoding="utf-8")
+
+
+def _load_key(path: Path) -> Ed25519Key:
+    data = read_bounded(path, KEY_BYTES_MAX, "it is made by: gridledger consortium request")
+    try:
+        seed = base64.b64decode(json.loads(data)["priv_key"]["value"], validate=True)[:SEED_BYTES]
+        return Ed25519Key.from_seed(seed)
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{path}: no Ed25519 key of the engine; put back the file that was made with this home"
+        ) from None
 
 
 def _private_json(key: Ed25519Key) -> dict[str, str]:

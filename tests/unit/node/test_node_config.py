@@ -53,6 +53,11 @@ def test_a_short_file_has_defaults(tmp_path: Path) -> None:
         (TOML.replace('data_dir = "ledger"', ""), "data_dir is missing"),
         ('log_level = "loud"' + TOML, "log_level = 'loud' is not allowed"),
         (TOML + '\n[listen]\ncertificate = "c.pem"\n', "listen.certificate_key go together"),
+        (TOML + '\n[engine]\nkind = "cometbft"\n', "engine: home is the engine's folder where kind is 'cometbft'"),
+        (TOML + '\n[engine]\nhome = "engine"\n', "engine: home is the engine's folder where kind is 'cometbft'"),
+        (TOML + '\n[engine]\nkind = "raft"\n', "engine.kind = 'raft' is not allowed"),
+        (TOML + f'\n[engine]\nkind = "cometbft"\nhome = "{"e" * 120}"\n', "too long for a socket"),
+        ('data_dir = "l"\n[engine]\nkind = "cometbft"\nhome = "e"\n', "engine is of a validator, which signs"),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:

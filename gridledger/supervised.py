@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
+from gridcore.processes import end_with_parent
 
 RESTART_PAUSE_S = 0.05
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 20.0
 RESTARTS_MAX = 1000
 FAILURES_MAX = 5
-_PR_SET_PDEATHSIG = 1
 EXIT_BAD_INPUT = 2
 
 _log = get_logger(__name__)
 
 
 class Supervised:
-    """One child process. ``DIR/run/<name>.pid`` holds its process id, ``DIR/run/<name>.log`` what it says."""
+    """One child process. ``<run_dir>/<name>.pid`` holds its process id, ``<run_dir>/<name>.log`` what it says."""
 
     def __init__(self, name: str, command: Sequence[str], run_dir: Path) -> None:
         self.name = name
@@ -47,7 +45,7 @@ class Supervised:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=_end_with_parent,
+                    preexec_fn=end_with_parent,
                 )
             self._write_pid(self._process.pid)
             if self._stop.is_set():  # while the process was being started
@@ -57,7 +55,7 @@ class Supervised:
                 break
             failures = failures + 1 if status > 0 else 0
             if status == EXIT_BAD_INPUT or failures == FAILURES_MAX or self.restarts == RESTARTS_MAX:
-                raise GridError(f"demo: {self.name} ended with status {status}: {self.last_line()}")
+                raise GridError(f"{self.name} ended with status {status}: {self.last_line()}")
             self.restarts += 1
             _log.warning("process_restarted", process=self.name, status=status, restarts=self.restarts)
             await asyncio.sleep(RESTART_PAUSE_S)
@@ -99,9 +97,3 @@ class Supervised:
         temporary = self._pid_file.with_suffix(".pid.new")
         temporary.write_text(f"{pid}\n")
         temporary.replace(self._pid_file)
-
-
-def _end_with_parent() -> None:
-    """Run in the child: Linux then sends it SIGTERM when the demonstration itself is gone, even by kill -9."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

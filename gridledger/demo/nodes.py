@@ -1,0 +1,110 @@
+"""The nodes of a demonstration: one that alone certifies, or a validator of each of several organisations on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gridcore.genesis import Genesis
+from gridcore.master_data import Listed, Named
+from gridcore.registry.organisation import ORGANISATION, Organisation
+from gridcore.serving.ports import HOST, free_port
+from gridcore.sm import SigningKey
+from gridcore.validator import Validator
+from gridledger.founding.consortium import engine_genesis_of
+from gridledger.founding.folder import save_key_and_password, write_new
+from gridledger.founding.organisations import UTILITY
+from ledger.engines.cometbft.home import ONE_MACHINE, EngineKeys, HomeConfig, make_keys, write_home
+from ledger.store.directory import init_ledger
+
+_FOUNDERS: Final = ("operator", UTILITY, "regulator")
+"""Organisations that every demonstration has: the first validators are theirs."""
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """A node. ``name``: of its process, key and configuration file in ``run/``; ``data_dir``: its ledger."""
+
+    name: str
+    data_dir: Path
+    url: str
+
+    @property
+    def port(self) -> int:
+        """Of ``url``."""
+        return int(self.url.rpartition(":")[2])
+
+
+def place_nodes(out: Path, organisations: int | None) -> tuple[NodePlace, ...]:
+    """One node, or one for each of so many organisations, on free ports."""
+    endings = ["", *(f"-{number}" for number in range(2, (organisations or 1) + 1))]
+    return tuple(
+        NodePlace(f"node{ending}", out / f"ledger{ending}", f"http://{HOST}:{free_port()}") for ending in endings
+    )
+
+
+def write_single_node(run_dir: Path, place: NodePlace, genesis: Genesis) -> None:
+    """The data directory and the configuration of a node that alone certifies, with the operator's key."""
+    _write_node(run_dir, place, genesis, "operator", "")
+
+
+class Validators:
+    """Validators of a demonstration and their keys, which exist before the genesis that names them."""
+
+    def __init__(self, run_dir: Path, places: Sequence[NodePlace]) -> None:
+        self._run_dir = run_dir
+        self._places = tuple(places)
+        self._keys: list[EngineKeys] = [make_keys(self._home(place)) for place in places]
+        self._signers = [SigningKey.generate() for _ in places]
+
+    def organisations(self) -> list[Listed]:
+        """Those of the validators that no other demonstration has."""
+        names = self._organisation_names()[len(_FOUNDERS) :]
+        return [Named(ORGANISATION, name, Organisation(["administrator", "regulator"], name.title())) for name in names]
+
+    def validators(self) -> list[Validator]:
+        """One for each node, all of the same power."""
+        return [
+            Validator(name, name, signer.public_key, 1, keys.consensus_key)
+            for name, signer, keys in zip(self._organisation_names(), self._signers, self._keys, strict=True)
+        ]
+
+    def write(self, genesis: Genesis) -> None:
+        """Data directory, configuration, key and engine's home of each node."""
+        ports = [free_port() for _ in self._places]
+        addresses = [f"{keys.node_id}@{HOST}:{port}" for keys, port in zip(self._keys, ports, strict=True)]
+        for place, signer, port in zip(self._places, self._signers, ports, strict=True):
+            key, home, rpc_port = f"validator-{place.name}", self._home(place), free_port()
+            save_key_and_password(self._run_dir, key, signer)
+            engine = f'\n[engine]\nkind = "cometbft"\nhome = "{home.name}"\nrpc_port = {rpc_port}\n'
+            _write_node(self._run_dir, place, genesis, key, engine)
+            config = HomeConfig(
+                moniker=place.name,
+                abci=home.resolve() / "abci.sock",
+                rpc_port=rpc_port,
+                p2p_host=HOST,
+                p2p_port=port,
+                peers=[address for address in addresses if not address.endswith(f":{port}")],
+                timing=ONE_MACHINE,
+            )
+            write_home(home, engine_genesis_of(genesis), config)
+
+    def _organisation_names(self) -> list[str]:
+        more = (f"member-{number}" for number in range(len(_FOUNDERS) + 1, len(self._places) + 1))
+        return [*_FOUNDERS, *more][: len(self._places)]
+
+    def _home(self, place: NodePlace) -> Path:
+        return self._run_dir / f"engine-{place.name}"
+
+
+def _write_node(run_dir: Path, place: NodePlace, genesis: Genesis, key: str, engine: str) -> None:
+    place.data_dir.mkdir()  # a new one: not what a link leads to
+    init_ledger(place.data_dir, genesis.encode())
+    write_new(
+        run_dir / f"{place.name}.toml",
+        f'data_dir = "../{place.data_dir.name}"\nlog_level = "info"\n\n'
+        f'[listen]\nhost = "{HOST}"\nport = {place.port}\n\n'
+        f'[key]\nuri = "file:{key}.pem"\npassword = "file:{key}.password"\n{engine}',
+    )

@@ -1,0 +1,61 @@
+"""What the consensus engine says of itself, looked at once a second: whether it is there, follows the others, has peers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
+
+AWAY_S: Final = 10.0
+"""An engine that is started again answers after a second or two."""
+
+
+class EngineWatch:
+    """See the module; used by one event loop. ``look`` is called again and again, the rest says what was seen last."""
+
+    def __init__(self, rpc: EngineRpc) -> None:
+        self._rpc = rpc
+        self._answered_s = time.monotonic()
+        self.is_behind = False
+        """Whether it takes blocks over from others, and no part in new ones."""
+        self._peers = 0
+        self._waiting = 0
+
+    async def look(self) -> None:
+        """Ask it; no answer is an answer too."""
+        try:
+            status = await self._rpc.ask("status")
+            network = await self._rpc.ask("net_info")
+            mempool = await self._rpc.ask("num_unconfirmed_txs")
+        except EngineRpcError:
+            return
+        self._answered_s = time.monotonic()
+        self.is_behind = bool(_inner(status, "sync_info").get("catching_up"))
+        self._peers = _number(network, "n_peers")
+        self._waiting = _number(mempool, "total")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has not answered for AWAY_S."""
+        return time.monotonic() - self._answered_s > AWAY_S
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """Numbers for metrics: name -> (help, value)."""
+        return {
+            "engine_peers": ("Validators that the consensus engine is connected with.", self._peers),
+            "mempool_transactions": ("Transactions that wait in the consensus engine for a block.", self._waiting),
+        }
+
+
+def _inner(answer: Any, key: str) -> Mapping[str, Any]:
+    found = answer.get(key) if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _number(answer: Any, key: str) -> int:
+    """A number that the engine writes as text; 0 where it is none."""
+    text = str(answer.get(key, "")) if isinstance(answer, dict) else ""
+    return int(text) if text.isdecimal() else 0
