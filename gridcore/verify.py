@@ -180,6 +180,7 @@ KEY_ENTRY: Final = {
     "genesis?": STATE_PROOF,
     "row": bytes,
     "salt": 16,
+    "voted?": STATE_PROOF,
 }
 CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
 SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
@@ -240,6 +241,18 @@ CHAIN: Final[dict[str, Any]] = {
     "slot_s": NATURAL,
     "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), range(1, 1 << 63)),
 }
+PROPOSAL: Final[dict[str, Any]] = {
+    "action": bytes,
+    "against": [NAME, 0, LIST_ITEMS_MAX],
+    "decided_height": NATURAL,
+    "in_favour": [NAME, 1, LIST_ITEMS_MAX],
+    "open_until_s": TIME,
+    "organisation": NAME,
+    "proposed_height": NATURAL,
+    "status": re.compile("passed"),
+}
+"""Of one that has passed."""
+MEMBERSHIP: Final[dict[str, Any]] = {"rows": [(str, dict), 1, 16], "seed": 32, "sort": re.compile("membership")}
 OF_SLOT: Final[dict[str, Any]] = {
     "areas": NATURAL,
     "areas_root": 32,
@@ -987,12 +1000,30 @@ class Enrolled(NamedTuple):
     rows_root: bytes
 
 
+class Voted(NamedTuple):
+    """A proposal that has passed, by which organisations gave keys; rows: key and value of each entity that it names."""
+
+    leaf: Leaf
+    rows: list[list[Any]]
+
+    @property
+    def decided_height(self) -> int:
+        """Height of the block that recorded the rows."""
+        return int(self.leaf.value["decided_height"])
+
+    @property
+    def in_favour(self) -> list[str]:
+        """The organisations that voted for it."""
+        return list(self.leaf.value["in_favour"])
+
+
 class KeyEntry(NamedTuple):
-    """An entry of a signer, and one of its origins: the entity at genesis, or its enrolment."""
+    """An entry of a signer, and one of its origins: the entity at genesis, its enrolment, or a vote."""
 
     row: RegistryRow
     genesis: Entity | None
     enrolment: Enrolled | None
+    voted: Voted | None
 
 
 class Key(NamedTuple):
@@ -1184,13 +1215,22 @@ def _read_key(part: Mapping[str, Any]) -> Key:
 
 
 def _read_key_entry(part: Mapping[str, Any]) -> KeyEntry:
-    hold(("genesis" in part) != ("enrolment" in part), "a key is of genesis or was enrolled, one of both")
+    origins = [origin for origin in ("genesis", "enrolment", "voted") if origin in part]
+    hold(len(origins) == 1, "a key is of genesis, was enrolled, or was voted on, one of the three")
     row = read_registry_row(part["row"], part["salt"], "a signer")
     return KeyEntry(
         row=row,
         genesis=_optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
         enrolment=_optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
+        voted=_optional(part, "voted", _read_voted),
     )
+
+
+def _read_voted(part: Mapping[str, Any]) -> Voted:
+    leaf = read_leaf(part, "a proposal", PROPOSAL)
+    action = decode(leaf.value["action"], "the action of a proposal", has_booleans=True)
+    conform(action, MEMBERSHIP, "the action of a proposal")
+    return Voted(leaf, action["rows"])
 
 
 def _read_enrolment(part: Mapping[str, Any], row: RegistryRow) -> Enrolled:
@@ -2228,8 +2268,11 @@ def _check_organisations(of: Examination) -> None:
 
 
 def _count_enrolments(of: Examination, used: UsedKey) -> int:
-    """How many enrolments lie between a key and genesis; halts where it is not tied so."""
+    """How many enrolments lie between a key and genesis, or a vote; halts where it is not tied so."""
     entry, key = used.entry, used.entry.row.key
+    if entry.voted is not None:
+        _hold_voted(of, used, entry.voted)
+        return 0
     if entry.enrolment is None:
         _hold_at_genesis(of, used)
         return 0
@@ -2243,6 +2286,15 @@ def _count_enrolments(of: Examination, used: UsedKey) -> int:
     enrolments = _count_enrolments(of, enroller) + 1  # ends: each was recorded before the key that it enrolled
     hold(enrolments <= ENROLMENTS_MAX, f"more than {ENROLMENTS_MAX} enrolments lie between {key} and genesis")
     return enrolments
+
+
+def _hold_voted(of: Examination, used: UsedKey, voted: Voted) -> None:
+    """Hold that organisations have given the key: the state says so, by a proposal that has passed."""
+    row, leaf = used.entry.row, voted.leaf
+    hold(leaf.key.startswith("proposal/"), f"the key of {row.key} rests on {plain(leaf.key)}, which is no proposal")
+    hold(leaf.root == of.bundle.header.state_root, f"the proposal of {row.key} is not in the state")
+    same(f"the block that recorded the key of {row.key}", used.recorded_height, voted.decided_height)
+    hold([row.key, row.value] in voted.rows, f"the proposal gives {row.key} another key, or none")
 
 
 def _hold_at_genesis(of: Examination, used: UsedKey) -> None:
@@ -2269,6 +2321,8 @@ def _key_fact(of: Examination, used: UsedKey) -> dict[str, str]:
     if used.entry.enrolment is not None:
         enrolment = used.entry.enrolment.transaction
         tie = f"enrolled by {enrolment.signer} at height {enrolment.block.height}"
+    elif used.entry.voted is not None:
+        tie = f"voted by {', '.join(used.entry.voted.in_favour)} at height {used.entry.voted.decided_height}"
     is_of_chain = trust is not None and trust.is_of(bundle.header.chain, bundle.genesis.header.digest)
     pins = [one for name, one in trust.pins if name == signer] if trust is not None and is_of_chain else []
     hold(not pins or fingerprint in pins, f"the trust file pins {signer} to another key than {fingerprint[:16]}...")

@@ -223,7 +223,7 @@ class _Assembly:
         }
 
     def _note_key(self, transaction: RecordedTransaction) -> None:
-        """The signer's entry in force, and with it the key that enrolled it, and so on to genesis."""
+        """The signer's entry in force, and with it the key that enrolled it, and so on to genesis or to a vote."""
         key = f"signer/{transaction.signer}"
         entry = self._entry(key, transaction.ledger_time_s, transaction.height - 1)
         place = (key, entry.from_s, entry.recorded_height)
@@ -233,6 +233,8 @@ class _Assembly:
         self.keys[place] = opened
         if entry.recorded_height == 0:
             opened["genesis"] = _state_part(_found(self.ledger.genesis_proof(key), key))
+        elif (voted := self.ledger.decision(key, entry)) is not None:
+            opened["voted"] = _state_part(voted)
         else:
             enrolment = self.ledger.enrolment(key, entry)
             opened["enrolment"] = {**self._transaction(enrolment.transaction), "row_path": list(enrolment.row_path)}

@@ -61,6 +61,7 @@ KEY_ENTRY: Final = {
     "genesis?": STATE_PROOF,
     "row": bytes,
     "salt": 16,
+    "voted?": STATE_PROOF,
 }
 CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
 SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
@@ -121,6 +122,18 @@ CHAIN: Final[dict[str, Any]] = {
     "slot_s": NATURAL,
     "thresholds": dict.fromkeys(("contract", "protocol", "registry", "signers"), range(1, 1 << 63)),
 }
+PROPOSAL: Final[dict[str, Any]] = {
+    "action": bytes,
+    "against": [NAME, 0, LIST_ITEMS_MAX],
+    "decided_height": NATURAL,
+    "in_favour": [NAME, 1, LIST_ITEMS_MAX],
+    "open_until_s": TIME,
+    "organisation": NAME,
+    "proposed_height": NATURAL,
+    "status": re.compile("passed"),
+}
+"""Of one that has passed."""
+MEMBERSHIP: Final[dict[str, Any]] = {"rows": [(str, dict), 1, 16], "seed": 32, "sort": re.compile("membership")}
 OF_SLOT: Final[dict[str, Any]] = {
     "areas": NATURAL,
     "areas_root": 32,

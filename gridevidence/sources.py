@@ -245,7 +245,10 @@ class EvidenceLedger(Protocol):
         """An entity's first entry, opened."""
 
     def enrolment(self, key: str, entry: RegistryEntry) -> Enrolment:
-        """The transaction that recorded an entry of a height above 0."""
+        """The transaction that recorded an entry of a height above 0 of which ``decision`` knows nothing."""
+
+    def decision(self, key: str, entry: RegistryEntry) -> StateProof | None:
+        """The leaf of the proposal by which organisations gave a signer an entry, None for one that an administrator enrolled."""
 
     def header_bytes(self, height: int) -> bytes:
         """The canonical header of a height, 0 included."""

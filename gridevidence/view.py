@@ -186,9 +186,9 @@ class KeyView:
     fingerprint: str
     """SM3 of the public key, hex digits."""
     enrolled_by: str
-    """Who enrolled it; "" for a key of genesis."""
+    """Who enrolled it, or the organisations that voted for it; "" for a key of genesis."""
     enrolled_height: int
-    """Height of the block that recorded the enrolment; 0 for a key of genesis."""
+    """Height of the block that recorded the key; 0 for one of genesis."""
 
 
 @dataclass(frozen=True)
@@ -429,13 +429,12 @@ def _span_views(installation: Mapping[str, Any], span: Span) -> Iterator[SpanVie
 
 
 def _key(name: str, entry: KeyEntry) -> KeyView:
-    enrolment = entry.enrolment.transaction if entry.enrolment is not None else None
-    return KeyView(
-        signer=name,
-        fingerprint=sm3(entry.row.value.get("public_key", b"")).hex(),
-        enrolled_by=enrolment.signer if enrolment is not None else "",
-        enrolled_height=enrolment.block.height if enrolment is not None else 0,
-    )
+    enrolled_by, height = "", 0
+    if entry.enrolment is not None:
+        enrolled_by, height = entry.enrolment.transaction.signer, entry.enrolment.transaction.block.height
+    elif entry.voted is not None:
+        enrolled_by, height = ", ".join(entry.voted.in_favour), entry.voted.decided_height
+    return KeyView(name, sm3(entry.row.value.get("public_key", b"")).hex(), enrolled_by, height)
 
 
 def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:

@@ -9,19 +9,23 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
+from gridcore.governance.membership import MEMBERSHIP
+from gridcore.governance.table import decode_action
 from gridcore.registry.row import salt_rows, unsalted
 from gridcore.sm3 import sm3
 from gridcore.sm3.rows import SALT_BYTES
+from gridcore.transactions.governance_propose import GovernancePropose
+from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
 from gridevidence.sources import (
     Enrolment,
-    EvidenceError,
     EvidenceNotYetError,
     HandOver,
     RecordedTransaction,
     RegistryEntry,
     StateProof,
 )
+from ledger.leaves.proposal import PASSED, PROPOSAL, ProposalLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.store.errors import NotCertifiedError
 from ledger.store.reader import DecidedTransaction, LedgerReader
@@ -79,7 +83,19 @@ class ReaderEvidence:
             if digest in hashes:
                 path = merkle.sided_path(hashes, hashes.index(digest))
                 return Enrolment(recorded(self._reader, decided, transaction), path)
-        raise EvidenceError(f"{key} has its key by votes, in block {entry.recorded_height}: no bundle shows votes")
+        return broken(f"an entry of {key} was recorded by block {entry.recorded_height}")
+
+    def decision(self, key: str, entry: RegistryEntry) -> StateProof | None:
+        """See EvidenceLedger."""
+        for decided in self._reader.transactions(entry.recorded_height):
+            transaction = decode_transaction(decided.wire) if decided.code == Code.ACCEPTED else None
+            if transaction is None or transaction.kind not in (GovernancePropose.kind, GovernanceVote.kind):
+                continue
+            proposal = transaction.body.get("proposal", transaction.id).hex()
+            found = PROPOSAL.must(self._reader, proposal)
+            if found.decided_height == entry.recorded_height and key in _keys_given(found):
+                return self.state_proof(PROPOSAL.key(proposal))
+        return None
 
     def header_bytes(self, height: int) -> bytes:
         """See EvidenceLedger."""
@@ -106,6 +122,12 @@ class ReaderEvidence:
             return None
         body = self._reader.body(entry.digest)
         return RegistryEntry(entry.from_s, entry.recorded_height, unsalted(body), body[:SALT_BYTES])
+
+
+def _keys_given(proposal: ProposalLeaf) -> list[str]:
+    """The entities of which a proposal that has passed gave entries."""
+    action = decode_action(proposal.action) if proposal.status == PASSED else None
+    return [row.key for row in action.record.members] if action is not None and action.sort is MEMBERSHIP else []
 
 
 def recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction) -> RecordedTransaction:

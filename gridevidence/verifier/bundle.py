@@ -17,10 +17,12 @@ from gridevidence.layout import (
     CLEARING,
     ENROLMENT_KIND,
     FILL_ROW,
+    MEMBERSHIP,
     ORDER_BATCH_KIND,
     ORDER_KIND,
     PLACED_ROW,
     POSITION_HEAD,
+    PROPOSAL,
     READING_ROW,
     RUN,
     RUNS,
@@ -128,12 +130,30 @@ class Enrolled(NamedTuple):
     rows_root: bytes
 
 
+class Voted(NamedTuple):
+    """A proposal that has passed, by which organisations gave keys; rows: key and value of each entity that it names."""
+
+    leaf: Leaf
+    rows: list[list[Any]]
+
+    @property
+    def decided_height(self) -> int:
+        """Height of the block that recorded the rows."""
+        return int(self.leaf.value["decided_height"])
+
+    @property
+    def in_favour(self) -> list[str]:
+        """The organisations that voted for it."""
+        return list(self.leaf.value["in_favour"])
+
+
 class KeyEntry(NamedTuple):
-    """An entry of a signer, and one of its origins: the entity at genesis, or its enrolment."""
+    """An entry of a signer, and one of its origins: the entity at genesis, its enrolment, or a vote."""
 
     row: RegistryRow
     genesis: Entity | None
     enrolment: Enrolled | None
+    voted: Voted | None
 
 
 class Key(NamedTuple):
@@ -325,13 +345,22 @@ def _read_key(part: Mapping[str, Any]) -> Key:
 
 
 def _read_key_entry(part: Mapping[str, Any]) -> KeyEntry:
-    hold(("genesis" in part) != ("enrolment" in part), "a key is of genesis or was enrolled, one of both")
+    origins = [origin for origin in ("genesis", "enrolment", "voted") if origin in part]
+    hold(len(origins) == 1, "a key is of genesis, was enrolled, or was voted on, one of the three")
     row = read_registry_row(part["row"], part["salt"], "a signer")
     return KeyEntry(
         row=row,
         genesis=_optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
         enrolment=_optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
+        voted=_optional(part, "voted", _read_voted),
     )
+
+
+def _read_voted(part: Mapping[str, Any]) -> Voted:
+    leaf = read_leaf(part, "a proposal", PROPOSAL)
+    action = decode(leaf.value["action"], "the action of a proposal", has_booleans=True)
+    conform(action, MEMBERSHIP, "the action of a proposal")
+    return Voted(leaf, action["rows"])
 
 
 def _read_enrolment(part: Mapping[str, Any], row: RegistryRow) -> Enrolled:

@@ -10,6 +10,9 @@ from tests.second_verifier.encoding import (
     as_bytes,
     as_int,
     as_map,
+    as_name,
+    as_natural,
+    as_time,
     decode,
 )
 from tests.second_verifier.leaves import Chain, Clearing, Run, Runs, as_chain, as_clearing, as_run, as_runs
@@ -17,6 +20,7 @@ from tests.second_verifier.proofs import (
     Approval,
     Enrolment,
     Header,
+    Leaf,
     Order,
     Reading,
     RowProof,
@@ -24,6 +28,7 @@ from tests.second_verifier.proofs import (
     as_approval,
     as_enrolment,
     as_header,
+    as_leaf,
     as_order,
     as_reading,
     as_row_proof,
@@ -96,10 +101,44 @@ def _sibling(item: Item) -> Sibling:
 
 
 @dataclass(frozen=True)
+class Voted:
+    """A proposal that has passed; `gives`: whether its action has a row with the key and value of an entry's row."""
+
+    leaf: Leaf
+    decided_height: int
+    gives: bool
+
+
+def as_voted(item: Item, entry: bytes) -> Voted:
+    proof = as_map(item, "leaf path")
+    leaf = as_leaf(proof["leaf"], proof["path"])
+    names = "action against decided_height in_favour open_until_s organisation proposed_height status"
+    fields = as_map(leaf.value, names)
+    for name in (*as_array(fields["against"]), *as_array(fields["in_favour"], 1), fields["organisation"]):
+        as_name(name)
+    as_time(fields["open_until_s"])
+    as_natural(fields["proposed_height"])
+    if fields["status"] != "passed":
+        raise MalformedError("a proposal that has not passed")
+    action = as_map(decode(as_bytes(fields["action"]), booleans=True), "rows seed sort")
+    as_bytes(action["seed"], 32)
+    if action["sort"] != "membership":
+        raise MalformedError("a proposal that gives no keys")
+    rows = as_array(action["rows"], 1, 16)
+    for row in rows:
+        key, value = as_array(row, 2, 2)
+        if not isinstance(key, str) or not isinstance(value, dict):
+            raise MalformedError("a row of members is a key and a map")
+    key, _, value = as_array(decode(entry, booleans=True), 3, 3)
+    return Voted(leaf, as_natural(fields["decided_height"]), [key, value] in rows)
+
+
+@dataclass(frozen=True)
 class KeyEntry:
     row: RegistryRow
     genesis: Entity | None
     enrolment: Enrolment | None
+    voted: Voted | None = None
 
 
 @dataclass(frozen=True)
@@ -109,10 +148,12 @@ class Key:
 
 
 def _key_entry(item: Item) -> KeyEntry:
-    fields = as_map(item, "row salt", "genesis enrolment")
-    if ("genesis" in fields) == ("enrolment" in fields):
-        raise MalformedError("a key's entry needs one of genesis and enrolment")
+    fields = as_map(item, "row salt", "genesis enrolment voted")
+    if len(fields) != 3:
+        raise MalformedError("a key's entry needs one of genesis, enrolment and voted")
     row = as_registry_row(fields["row"], fields["salt"])
+    if "voted" in fields:
+        return KeyEntry(row, None, None, as_voted(fields["voted"], as_bytes(fields["row"])))
     if "enrolment" in fields:
         return KeyEntry(row, None, as_enrolment(fields["enrolment"]))
     proof = as_map(fields["genesis"], "leaf path")

@@ -90,6 +90,12 @@ def _check_entry(case: Case, tied: Tied) -> None:
         require(genesis.leaf.key == tied.key.entity.leaf.key, "a leaf of genesis of another signer")
         require(genesis.leaf.root == case.bundle.genesis.header.state_root, "a key's leaf is not of genesis")
         require(entry.recorded_height == 0 and entry in genesis.entries, "a key's entry is not of genesis")
+    if shown.voted is not None:
+        voted = shown.voted
+        require(voted.leaf.key.startswith("proposal/"), "a key that rests on no proposal")
+        require(voted.leaf.root == case.bundle.header.state_root, "a proposal's leaf is not in the state")
+        require(entry.recorded_height == voted.decided_height, "a key of another decision")
+        require(voted.gives, "a key that its proposal does not give")
     if shown.enrolment is not None:
         enrolment = shown.enrolment
         require(entry.recorded_height == enrolment.transaction.header.height, "a key of another enrolment")

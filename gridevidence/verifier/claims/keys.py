@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridevidence.layout import APPROVAL_KIND, BATCH_KIND, ENROLMENTS_MAX, ORDER_KIND, ROLE_OF_KIND
 from gridevidence.verifier.answers import hold, plain, refuse, same
-from gridevidence.verifier.bundle import Enrolled, Key
+from gridevidence.verifier.bundle import Enrolled, Key, Voted
 from gridevidence.verifier.claims.state import end_gateways, hold_entity
 from gridevidence.verifier.examination import Examination, UsedKey
 from gridevidence.verifier.records import Entry, Transaction
@@ -65,8 +65,11 @@ def _check_organisations(of: Examination) -> None:
 
 
 def _count_enrolments(of: Examination, used: UsedKey) -> int:
-    """How many enrolments lie between a key and genesis; halts where it is not tied so."""
+    """How many enrolments lie between a key and genesis, or a vote; halts where it is not tied so."""
     entry, key = used.entry, used.entry.row.key
+    if entry.voted is not None:
+        _hold_voted(of, used, entry.voted)
+        return 0
     if entry.enrolment is None:
         _hold_at_genesis(of, used)
         return 0
@@ -80,6 +83,15 @@ def _count_enrolments(of: Examination, used: UsedKey) -> int:
     enrolments = _count_enrolments(of, enroller) + 1  # ends: each was recorded before the key that it enrolled
     hold(enrolments <= ENROLMENTS_MAX, f"more than {ENROLMENTS_MAX} enrolments lie between {key} and genesis")
     return enrolments
+
+
+def _hold_voted(of: Examination, used: UsedKey, voted: Voted) -> None:
+    """Hold that organisations have given the key: the state says so, by a proposal that has passed."""
+    row, leaf = used.entry.row, voted.leaf
+    hold(leaf.key.startswith("proposal/"), f"the key of {row.key} rests on {plain(leaf.key)}, which is no proposal")
+    hold(leaf.root == of.bundle.header.state_root, f"the proposal of {row.key} is not in the state")
+    same(f"the block that recorded the key of {row.key}", used.recorded_height, voted.decided_height)
+    hold([row.key, row.value] in voted.rows, f"the proposal gives {row.key} another key, or none")
 
 
 def _hold_at_genesis(of: Examination, used: UsedKey) -> None:
@@ -106,6 +118,8 @@ def _key_fact(of: Examination, used: UsedKey) -> dict[str, str]:
     if used.entry.enrolment is not None:
         enrolment = used.entry.enrolment.transaction
         tie = f"enrolled by {enrolment.signer} at height {enrolment.block.height}"
+    elif used.entry.voted is not None:
+        tie = f"voted by {', '.join(used.entry.voted.in_favour)} at height {used.entry.voted.decided_height}"
     is_of_chain = trust is not None and trust.is_of(bundle.header.chain, bundle.genesis.header.digest)
     pins = [one for name, one in trust.pins if name == signer] if trust is not None and is_of_chain else []
     hold(not pins or fingerprint in pins, f"the trust file pins {signer} to another key than {fingerprint[:16]}...")

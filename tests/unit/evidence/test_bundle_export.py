@@ -73,6 +73,9 @@ class ToldLedger:
         hashes = merkle.salted_leaf_hashes(self.told.enrolled_rows.seed, self.told.enrolled_rows.rows)
         return Enrolment(recorded(self.told, self.told.enrolment), merkle.sided_path(hashes, 0))
 
+    def decision(self, key: str, entry: RegistryEntry) -> StateProof | None:
+        return None
+
     def header_bytes(self, height: int) -> bytes:
         return self.chain.blocks[height].header
 
