@@ -16,11 +16,14 @@ from gridcore.files import read_bounded
 from gridcore.governance.contract import CONTRACT
 from gridcore.governance.membership import KINDS, MEMBERSHIP
 from gridcore.governance.table import SORTS, Action, read_action
+from gridcore.governance.validators import VALIDATORS
 from gridcore.sm3 import DIGEST_BYTES
+from gridcore.validator import VALIDATOR_SET
 from gridledger.registering.rows_file import from_toml, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 20
-_TABLES: Final = tuple(name for name in SORTS if name != MEMBERSHIP.name)
+_TABLES: Final = tuple(name for name in SORTS if name not in (MEMBERSHIP.name, VALIDATORS.name))
+_VALIDATOR: Final = "validator"
 
 
 def read_proposal(path: Path, pins: Mapping[str, bytes]) -> Action:
@@ -29,11 +32,14 @@ def read_proposal(path: Path, pins: Mapping[str, bytes]) -> Action:
     pins: of this program's contracts by id: a contract that is proposed is one of them, its pin, where the file has none, is its own.
     """
     tables = decode_toml(read_bounded(path, FILE_BYTES_MAX, "check the path of the file"), path)
-    is_members = bool(tables) and set(tables) <= set(KINDS)
-    if not is_members and (len(tables) != 1 or not set(tables) <= set(_TABLES)):
-        ways = f"one table of {', '.join(f'[{name}]' for name in _TABLES)}, or {' and '.join(f'[[{kind}]]' for kind in KINDS)}"
+    is_members, is_set = bool(tables) and set(tables) <= set(KINDS), set(tables) == {_VALIDATOR}
+    if not is_members and not is_set and (len(tables) != 1 or not set(tables) <= set(_TABLES)):
+        rows = f"[[{_VALIDATOR}]], or {' and '.join(f'[[{kind}]]' for kind in KINDS)}"
+        ways = f"one table of {', '.join(f'[{name}]' for name in _TABLES)}, or rows of {rows}"
         raise UsageError(f"{path}: a proposal is {ways}, not {', '.join(tables) or 'empty'}")
     try:
+        if is_set:
+            return read_action(_set(tables[_VALIDATOR], path))
         return read_action(_members(tables, path) if is_members else _one_table(tables, path, pins))
     except EncodingError as error:
         raise UsageError(f"{path}: {error}") from None
@@ -51,6 +57,25 @@ def _members(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
                 raise UsageError(f"{where}: from_s has no place here: what is decided holds from the decision on")
             rows.append(list(read_entity(where, kind, table, from_toml)))
     return {"sort": MEMBERSHIP.name, "rows": rows, "seed": secrets.token_bytes(DIGEST_BYTES)}
+
+
+def _set(tables: Any, path: Path) -> Mapping[str, Any]:
+    """The whole set; keys are hex digits, ``power`` may be left out (1), and ``consensus_key`` where there is no engine."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{path}: {_VALIDATOR}: write one table a validator, [[{_VALIDATOR}]]")
+    members = [{"power": 1, "consensus_key": "", **table} for table in tables]
+    for number, member in enumerate(members, 1):
+        for field in ("public_key", "consensus_key"):
+            try:
+                member[field] = bytes.fromhex(member.get(field, ""))
+            except (TypeError, ValueError):
+                raise UsageError(f"{path}: {_VALIDATOR} {number}: {field} is hex digits") from None
+        if not VALIDATOR_SET.holds([member]):
+            words = (
+                "name, organisation, public_key (65 bytes), power (1 to 2^31), consensus_key (32 bytes, with an engine)"
+            )
+            raise UsageError(f"{path}: {_VALIDATOR} {number}: has {words}")
+    return {"sort": VALIDATORS.name, "validators": sorted(members, key=lambda member: bytes(member["public_key"]))}
 
 
 def _one_table(tables: Mapping[str, Any], path: Path, pins: Mapping[str, bytes]) -> Mapping[str, Any]:

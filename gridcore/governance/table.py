@@ -13,11 +13,12 @@ from gridcore.governance.permission import PERMISSION
 from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.sort import Sort
 from gridcore.governance.thresholds import THRESHOLDS
+from gridcore.governance.validators import VALIDATORS
 
 ACTION_BYTES_MAX: Final = 49_152
 ACTION_ITEMS_MAX: Final = 4_096
 """CBOR items of an action: a set of 256 validators has 2,821."""
-_ALL: Final[tuple[Sort[Any], ...]] = (MEMBERSHIP, CONTRACT, PROTOCOL, PERMISSION, THRESHOLDS)
+_ALL: Final[tuple[Sort[Any], ...]] = (MEMBERSHIP, VALIDATORS, CONTRACT, PROTOCOL, PERMISSION, THRESHOLDS)
 SORTS: Final[Mapping[str, Sort[Any]]] = {sort.name: sort for sort in _ALL}
 """By name."""
 

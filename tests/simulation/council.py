@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor
 from gridcore.registry.organisation import ROLES
+from gridcore.sm3 import sm3
 from tests.simulation.generated_world import AUCTION, COMMUNITY
 from tests.twin.forms import KINDS
 from tests.worlds.consortium import UTILITY
@@ -45,7 +46,17 @@ class Council:
         """A proposal of any sort; now and then of a form that is none, or open for too short or too long."""
         rng = self.rng
         draw = rng.choice(
-            [self.joins, self.joins, self.leaves, self.key, self.contract, self.protocol, self.permission, self.numbers]
+            [
+                self.joins,
+                self.joins,
+                self.leaves,
+                self.key,
+                self.contract,
+                self.protocol,
+                self.permission,
+                self.numbers,
+                self.validators,
+            ]
         )
         action = draw(twin)
         if rng.random() < 0.1:
@@ -109,6 +120,30 @@ class Council:
     def membership(self, rows: list[list[Any]]) -> Content:
         """Rows of members."""
         return {"rows": rows, "seed": self.rng.randbytes(32), "sort": "membership"}
+
+    def validators(self, twin: Twin) -> Content:
+        """Another set: somebody joins or leaves, has another power or other keys; now and then of a form that is none."""
+        rng, leaf = self.rng, twin.leaves["validators"]
+        members = [
+            dict(one) for one in rng.choice([leaf["current"], leaf["current"], leaf["pending"] or leaf["current"]])
+        ]
+        number, has_engine = rng.randrange(4), bool(members[0]["consensus_key"])
+        one = {
+            "consensus_key": sm3(b"engine %d" % number) if has_engine == (rng.random() < 0.95) else b"",
+            "name": f"member-{number}",
+            "organisation": rng.choice([UTILITY, "dso", "reg", "org-1", "nobody"]),
+            "power": rng.choice([1, 1, 2, 2**31]),
+            "public_key": key(f"member-{number}").public_key,
+        }
+        members = [member for member in members if member["name"] != one["name"]]
+        if members and rng.random() < 0.3:
+            members.pop(rng.randrange(len(members)))
+        elif members and rng.random() < 0.3:
+            rng.choice(members)["power"] = rng.choice([1, 7, 0, 2**31 + 1])
+        members += [one] if rng.random() < 0.7 or not members else []
+        if rng.random() < 0.95:
+            members.sort(key=lambda member: bytes(member["public_key"]))
+        return {"sort": "validators", "validators": members}
 
     def contract(self, twin: Twin) -> Content:
         """A contract that this program has, soon; or another one, far ahead."""

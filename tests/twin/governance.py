@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
-from tests.twin import registration
-from tests.twin.forms import KINDS, Leaf, Transaction, fits
-from tests.twin.registry_forms import ROLES, has_form, has_name
+from tests.twin import registration, validators
+from tests.twin.forms import KINDS, NAME, Leaf, Transaction, fits
+from tests.twin.registry_forms import ROLES, has_form, has_name, is_point
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
@@ -20,12 +20,19 @@ POSITIVE, COUNT = range(1, 2**63), range(1, 2**31 + 1)
 TEXT = re.compile(".{1,64}", re.DOTALL)
 ACTIONS: dict[str, Any] = {
     "membership": {"rows": list, "seed": 32, "sort": str},
+    "validators": {"sort": str, "validators": list},
     "contract": {"contract": TEXT, "height": POSITIVE, "pin": 32, "sort": str},
     "protocol": {"height": POSITIVE, "sort": str, "version": range(3, 2**31 + 1)},
     "permission": {"kind": TEXT, "roles": list, "sort": str},
     "thresholds": {"contract": COUNT, "protocol": COUNT, "registry": COUNT, "signers": COUNT, "sort": str},
 }
-THRESHOLDS = {"membership": "signers", "contract": "contract", "protocol": "protocol", "permission": "registry"}
+THRESHOLDS = {
+    "membership": "signers",
+    "validators": "signers",
+    "contract": "contract",
+    "protocol": "protocol",
+    "permission": "registry",
+}
 
 
 # -------------------------------------------------------------------------------------------------------- who, what
@@ -54,6 +61,8 @@ def read_action(data: bytes) -> Leaf | None:
         return None
     if sort == "membership" and not are_member_rows(action["rows"]):
         return None
+    if sort == "validators" and not are_validators(action["validators"]):
+        return None
     if sort == "permission":
         roles = action["roles"]
         if not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles)):
@@ -74,6 +83,17 @@ def are_member_rows(rows: list[Any]) -> bool:
         if len(cbor.encode([key, 253_402_300_799, value])) > registration.ROW_BYTES_MAX:
             return False
     return True
+
+
+def are_validators(members: list[Any]) -> bool:
+    """Whether these are a set: names and keys unique, keys ascending, consensus keys in all of them or in none."""
+    form = {"consensus_key": bytes, "name": NAME, "organisation": NAME, "power": COUNT, "public_key": 65}
+    if not 1 <= len(members) <= 256 or not all(fits(one, form) and is_point(one["public_key"]) for one in members):
+        return False
+    names, keys = {one["name"] for one in members}, [one["public_key"] for one in members]
+    engine_keys = [one["consensus_key"] for one in members]
+    has_engine = all(len(key) == 32 for key in engine_keys) and len(set(engine_keys)) == len(engine_keys)
+    return len(names) == len(keys) and keys == sorted(set(keys)) and (has_engine or not any(engine_keys))
 
 
 # ---------------------------------------------------------------------------------------------------- proposals, votes
@@ -182,11 +202,24 @@ def change_members(twin: Twin, action: Leaf) -> int:
     named = [key for key, _ in action["rows"] if key.startswith("organisation/")]
     if any("removed" in (twin.in_force(key) or {}) for key in named):
         return 53
+    leaf = twin.leaves["validators"]
+    certifying = {one["organisation"] for one in leaf["current"] + leaf["pending"]}
+    if any("removed" in value and key.split("/")[1] in certifying for key, value in action["rows"]):
+        return 53
     rows = [cbor.encode([key, twin.ledger_time_s, value]) for key, value in action["rows"]]
     salted = list(zip(merkle.salts(action["seed"], len(rows)), rows, strict=True))
     if code := registration.judge(twin, salted, None):
         return code
     return 26 if voters_left(twin) < max(twin.leaves["chain"]["thresholds"].values()) else 0
+
+
+def change_validators(twin: Twin, action: Leaf) -> int:
+    """Another set, which waits."""
+    new, current = action["validators"], twin.leaves["validators"]["current"]
+    if new == current or bool(new[0]["consensus_key"]) != bool(current[0]["consensus_key"]):
+        return 24
+    members = [twin.in_force(f"organisation/{one['organisation']}") or {} for one in new]
+    return 24 if any("roles" not in member for member in members) else validators.propose_set(twin, new)
 
 
 def approve_contract(twin: Twin, action: Leaf) -> int:
@@ -231,6 +264,7 @@ def change_thresholds(twin: Twin, action: Leaf) -> int:
 
 EFFECTS = {
     "membership": change_members,
+    "validators": change_validators,
     "contract": approve_contract,
     "protocol": activate,
     "permission": permit,

@@ -21,6 +21,7 @@ from ledger.http.route import Posted, Query
 from ledger.http.view import LedgerView
 from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.proposal import EXPIRED, OPEN, PROPOSAL, ProposalLeaf
+from ledger.leaves.validators import VALIDATORS
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.state.draft import Draft
 from ledger.state.transition import roles_of
@@ -112,6 +113,21 @@ def _organisation(view: LedgerView, name: str, *, votes: bool) -> Json:
     }
 
 
+def validators(view: LedgerView) -> Json:
+    """The set that certifies, the set that waits (empty: none does), and what a certificate of the former needs."""
+    with view.reader.frozen():
+        leaf = VALIDATORS.must(view.reader)
+    total = sum(member.power for member in leaf.current)
+    return {
+        "current": [plain(member._asdict()) for member in leaf.current],
+        "current_height": leaf.current_height,
+        "pending": [plain(member._asdict()) for member in leaf.pending],
+        "pending_height": leaf.pending_height,
+        "power": total,
+        "power_needed": 2 * total // 3 + 1,
+    }
+
+
 def contracts(view: LedgerView) -> Json:
     """The contracts that were approved, whether zones may name each by now, and whether this node has it."""
     with view.reader.frozen():
@@ -172,6 +188,7 @@ ROUTES: Final = (
         body=CBOR_TYPE,
     ),
     Query(rule=f"{API}/organisations", summary="Who takes part.", query=organisations, access=READERS),
+    Query(rule=f"{API}/validators", summary="Who certifies, and who waits to.", query=validators, access=READERS),
     Query(rule=f"{API}/contracts", summary="Approved contracts.", query=contracts, access=READERS),
     Query(rule=f"{API}/permissions", summary="Who may send what.", query=permissions, access=READERS),
 )

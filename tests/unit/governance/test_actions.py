@@ -16,11 +16,14 @@ from gridcore.governance.permission import PERMISSION, Permission
 from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.table import ACTION_BYTES_MAX, Action, decode_action, read_action
 from gridcore.governance.thresholds import THRESHOLDS
+from gridcore.governance.validators import VALIDATORS, ChangeValidators
 from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
+from gridcore.validator import Validator, encode_validators
 from ledger.governance import contract as contract_rule
 from ledger.governance import protocol as protocol_rule
+from ledger.leaves.validators import VALIDATORS as LEAF
 from tests.unit.governance.council import (
     Council,
     administrator,
@@ -30,6 +33,7 @@ from tests.unit.governance.council import (
     removed,
 )
 from tests.worlds.consortium import FIRST_S, START_S
+from tests.worlds.keys import key
 from tests.worlds.transactions import Sender
 
 ACTIONS = [
@@ -141,7 +145,8 @@ def test_nobody_is_removed_where_too_few_would_be_left_to_decide() -> None:
     without = [["organisation/dso", {"roles": ["utility"], "title": "The dso"}]]
     assert council.refused(membership(without)) == Code.LAST_OF_ITS_KIND
     alone = Council(consortium(Thresholds(), organisations=1))
-    assert alone.refused(membership(removed("util"))) == Code.LAST_OF_ITS_KIND
+    only = [["organisation/util", {"roles": ["utility"], "title": "The util"}]]
+    assert alone.refused(membership(only)) == Code.LAST_OF_ITS_KIND
 
 
 def test_two_removals_of_one_block_are_counted_together() -> None:
@@ -153,6 +158,61 @@ def test_two_removals_of_one_block_are_counted_together() -> None:
 def test_a_threshold_and_a_removal_of_one_block_are_counted_together(council: Council) -> None:
     raised = council.sender.propose(Action(THRESHOLDS, Thresholds(1, 1, 4, 1)))
     assert council.decide(raised, council.sender.propose(membership(removed("dso")))) == [0, Code.LAST_OF_ITS_KIND]
+
+
+# ---------------------------------------------------------------------------------------------------------- validators
+
+
+def voted_set(*members: Validator) -> Action:
+    """An action that makes these the set."""
+    maps = encode_validators(sorted(members, key=lambda member: member.public_key))
+    return Action(VALIDATORS, ChangeValidators(maps))
+
+
+def member(organisation: str, **changes: Any) -> Validator:
+    """A validator of an organisation."""
+    return Validator(f"{organisation}-1", organisation, key(f"{organisation}-1").public_key)._replace(**changes)
+
+
+OPERATOR = Validator("operator", "util", key("operator").public_key)
+
+
+def test_a_set_that_was_voted_on_waits_and_takes_over_once_its_header_is_certified() -> None:
+    council = Council(consortium(Thresholds(signers=2)))
+    both = voted_set(OPERATOR, member("dso"))
+    proposal = council.propose(both)
+    assert LEAF.must(council.ledger.state).pending == ()
+    assert council.vote(proposal, "dso-admin") == 0
+    waiting = LEAF.must(council.ledger.state)
+    assert (waiting.current, waiting.pending, waiting.pending_height) == ((OPERATOR,), both.record.members, 2)
+    assert council.refused(voted_set(member("dso"))) == 0, "the block that certified it has taken it over"
+    assert LEAF.must(council.ledger.state).current == both.record.members
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        (voted_set(OPERATOR), Code.PROPOSAL_FORM),
+        (voted_set(OPERATOR, member("nobody")), Code.PROPOSAL_FORM),
+        (voted_set(member("dso", consensus_key=bytes(32))), Code.PROPOSAL_FORM),
+        (Action(VALIDATORS, ChangeValidators([])), Code.PROPOSAL_FORM),
+    ],
+)
+def test_a_set_that_could_not_certify_here_is_refused(council: Council, action: Action, code: Code) -> None:
+    assert council.refused(action) == code
+
+
+def test_one_set_waits_at_a_time(council: Council) -> None:
+    wires = [council.sender.propose(voted_set(OPERATOR, member(name))) for name in ("dso", "retail")]
+    assert council.decide(*wires) == [0, Code.SET_PENDING]
+
+
+def test_an_organisation_leaves_after_its_validators(council: Council) -> None:
+    council.propose(voted_set(OPERATOR, member("dso")))
+    assert council.refused(membership(removed("dso"))) == Code.REGISTRY_CONFLICT
+    council.propose(voted_set(OPERATOR))
+    council.decide()
+    council.propose(membership(removed("dso")))
 
 
 # ------------------------------------------------------------------------------------- contract, protocol, permission

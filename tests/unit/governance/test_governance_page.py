@@ -43,6 +43,7 @@ class Desk:
         for name in (*PEOPLE, "store-admin"):
             save_key(folder / f"{name}.pem", key(name), b"correct horse")
         for name, text in FILES.items():
+            text = text.replace("OPERATOR_KEY", key("operator").public_key.hex())
             (folder / name).write_text(text.replace("PUBLIC_KEY", key("store-admin").public_key.hex()))
 
     async def run(self, line: str) -> tuple[int, Any]:
@@ -114,7 +115,14 @@ async def test_the_walk_of_the_page_a_bad_proposal_a_new_organisation_and_a_cont
 async def test_every_file_of_the_page_is_a_proposal_that_a_node_would_take(
     in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sorted(FILES) == ["alone.toml", "contract.toml", "permission.toml", "protocol.toml", "store.toml"]
+    assert sorted(FILES) == [
+        "alone.toml",
+        "contract.toml",
+        "permission.toml",
+        "protocol.toml",
+        "store.toml",
+        "validators.toml",
+    ]
     async with running_node(in_folder / "ledger", WORLD) as node:
         desk = Desk(node, in_folder, capsys)
         for name in FILES:
@@ -153,6 +161,16 @@ async def test_every_file_of_the_page_is_a_proposal_that_a_node_would_take(
         (
             "[thresholds]\ncontract = 9\nprotocol = 1\nregistry = 1\nsigners = 1\n",
             "file.toml: contract: at most 3, the",
+        ),
+        ("[validator]\n", "file.toml: validator: write one table a validator, [[validator]]"),
+        ('[[validator]]\nname = "x"\npublic_key = "xyz"\n', "file.toml: validator 1: public_key is hex digits"),
+        (
+            '[[validator]]\nname = "x"\npublic_key = "04"\n',
+            "file.toml: validator 1: has name, organisation, public_key (65",
+        ),
+        (
+            f'[[validator]]\nname = "operator"\norganisation = "util"\npublic_key = "{key("operator").public_key.hex()}"\n',
+            "file.toml: validators: they certify already (24 PROPOSAL_FORM)",
         ),
         ("[organisation]\n", "file.toml: organisation: write one table a row, [[organisation]]"),
         ('[[organisation]]\nname = "x y"\n', "file.toml: organisation 1: name is 1 to 64 of"),

@@ -64,6 +64,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("proposals", {}, READS_ALL),
     ("organisations", {}, READS_ALL),
     ("contracts", {}, READS_ALL),
+    ("validators", {}, READS_ALL),
     ("permissions", {}, READS_ALL),
     ("areas", {}, READS_ALL | {"p-1", "p-2", "q-1"}),
     ("areas/a-1/progress", {}, READS_ALL),
