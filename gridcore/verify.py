@@ -645,6 +645,7 @@ class Header(NamedTuple):
     data_root: bytes
     state_root: bytes
     signers: bytes
+    signers_pending: bytes
     protocol_version: int
     digest: bytes
 
@@ -785,8 +786,10 @@ def read_header(data: bytes, what: str) -> Header:
     """A header from its canonical bytes."""
     items = decode(data, what)
     conform(items, HEADER, what)
-    _, chain, height, time_s, ledger_time_s, _, history, data_root, state, signers, _, protocol = items
-    return Header(chain, height, time_s, ledger_time_s, history, data_root, state, signers, protocol, sm3(data))
+    _, chain, height, time_s, ledger_time_s, _, history, data_root, state, signers, pending, protocol = items
+    return Header(
+        chain, height, time_s, ledger_time_s, history, data_root, state, signers, pending, protocol, sm3(data)
+    )
 
 
 def read_leaf(part: Mapping[str, Any], what: str, shape: Any) -> Leaf:
@@ -1676,8 +1679,8 @@ def _check_structure(of: Examination, header: Header) -> None:
         hold(is_past, "a hand-over is not in the certified header's history")
         keys = [key for key, _ in one.signers]
         hold(keys == sorted(set(keys)), "the signers of a hand-over do not ascend")
-        is_named = _digest_of_set(dict(one.signers)) == placed.header.signers
-        hold(is_named, "a hand-over's header does not name these signers")
+        named = (placed.header.signers, placed.header.signers_pending)
+        hold(_digest_of_set(dict(one.signers)) in named, "a hand-over's header does not name these signers")
     for certificate in (bundle.certificate, *(one.certificate for one in bundle.handovers)):
         keys = [key for key, _ in certificate]
         hold(keys == sorted(set(keys)), "the keys of a certificate do not ascend")

@@ -44,6 +44,7 @@ class Header(NamedTuple):
     data_root: bytes
     state_root: bytes
     signers: bytes
+    signers_pending: bytes
     protocol_version: int
     digest: bytes
 
@@ -184,8 +185,10 @@ def read_header(data: bytes, what: str) -> Header:
     """A header from its canonical bytes."""
     items = decode(data, what)
     conform(items, HEADER, what)
-    _, chain, height, time_s, ledger_time_s, _, history, data_root, state, signers, _, protocol = items
-    return Header(chain, height, time_s, ledger_time_s, history, data_root, state, signers, protocol, sm3(data))
+    _, chain, height, time_s, ledger_time_s, _, history, data_root, state, signers, pending, protocol = items
+    return Header(
+        chain, height, time_s, ledger_time_s, history, data_root, state, signers, pending, protocol, sm3(data)
+    )
 
 
 def read_leaf(part: Mapping[str, Any], what: str, shape: Any) -> Leaf:

@@ -107,6 +107,7 @@ class ChainBuilder:
         self.name = as_name(genesis["name"]) + sm3(encode(genesis)).hex()[:16]
         self.values: dict[str, Item] = dict(leaves)
         self.signers = signers
+        self.waiting: Sequence[KeyPair] | None = None
         self.protocol_version = 2
         self.blocks: list[Block] = []
         self._append(as_time(genesis["ledger_time_s"]), sm3(encode({**genesis, "chain": self.name})), ())
@@ -117,11 +118,16 @@ class ChainBuilder:
         transactions: Sequence[SignedTransaction] = (),
         changes: Mapping[str, Item] | None = None,
         next_signers: Sequence[KeyPair] | None = None,
+        waiting: Sequence[KeyPair] | None = None,
     ) -> Block:
-        """The next block: every transaction accepted, new leaves in ascending order behind the old ones."""
+        """The next block: every transaction accepted, new leaves in ascending order behind the old ones.
+
+        `next_signers` sign the header after it; `waiting` is the set that waits to take over.
+        """
         for key in sorted(changes or {}, key=str.encode):
             self.values[key] = (changes or {})[key]
         self.signers = next_signers or self.signers
+        self.waiting = waiting
         leaves = tuple(encode([transaction.digest, 0]) for transaction in transactions)
         return self._append(time_s, root([leaf_hash(leaf) for leaf in leaves]), leaves)
 
@@ -138,7 +144,7 @@ class ChainBuilder:
             data_root,
             root([leaf_hash(leaf) for leaf in state.values()]),
             set_digest(self.signers),
-            b"",
+            set_digest(self.waiting) if self.waiting else b"",
             self.protocol_version if self.blocks else 2,
         ]
         self.blocks.append(Block(encode(header), data_leaves, state))

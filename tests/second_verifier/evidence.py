@@ -160,13 +160,13 @@ def evidence_of(told: Told) -> Evidence:
     return Evidence(_Assembler(told).bundle(), _trust(told), book)
 
 
-def certified_later(told: Told, evidence: Evidence) -> Evidence:
-    """Certified by a header behind a change of signers."""
+def certified_later(told: Told, evidence: Evidence, hand_over: int = HAND_OVER) -> Evidence:
+    """Certified by a header behind a change of signers, which header `hand_over` names."""
     chain = told.chain
     handover: Map = {
-        "certificate": chain.certificate(HAND_OVER, OLD_SIGNERS),
-        "header": chain.blocks[HAND_OVER].header,
-        "path": chain.history_path(HAND_OVER, LATER),
+        "certificate": chain.certificate(hand_over, OLD_SIGNERS),
+        "header": chain.blocks[hand_over].header,
+        "path": chain.history_path(hand_over, LATER),
         "signers": [[key, 1] for key in sorted(pair.public for pair in NEW_SIGNERS)],
     }
     later: Map = {

@@ -37,6 +37,7 @@ class Header:
     data_root: bytes
     state_root: bytes
     signers: bytes
+    signers_pending: bytes  # empty where none waits
     protocol_version: int
     digest: bytes  # S_h
 
@@ -45,8 +46,6 @@ def as_header(item: Item) -> Header:
     data = as_bytes(item)
     parts = as_array(decode(data), 12, 12)
     as_word(parts[0], "header/2")
-    if parts[10] != b"":
-        as_digest(parts[10])
     return Header(
         chain=as_text(parts[1], 17, 56),
         height=as_natural(parts[2]),
@@ -57,6 +56,7 @@ def as_header(item: Item) -> Header:
         data_root=as_digest(parts[7]),
         state_root=as_digest(parts[8]),
         signers=as_digest(parts[9]),
+        signers_pending=b"" if parts[10] == b"" else as_digest(parts[10]),
         protocol_version=as_natural(parts[11]),
         digest=sm3(data),
     )

@@ -168,6 +168,19 @@ def _by_the_old_set(bundle: Any) -> None:
     bundle["certificate"] = TOLD.chain.certificate(HEADER + 2, OLD_SIGNERS)
 
 
+def _handed_over_by(bundle: Any, height: int, signers: Any = OLD_SIGNERS) -> None:
+    bundle["handovers"][0] |= {
+        "certificate": TOLD.chain.certificate(height, signers),
+        "header": TOLD.chain.blocks[height].header,
+        "path": TOLD.chain.history_path(height, HEADER + 2),
+    }
+
+
+def _handed_over_twice(bundle: Any) -> None:
+    bundle["handovers"].insert(0, dict(bundle["handovers"][0]))
+    _handed_over_by(bundle, HEADER)
+
+
 LATER = certified_later(TOLD, EVIDENCE)
 LATER_CHANGES: list[tuple[str, str, Change]] = [
     ("the hand-over is absent", "cannot_be_decided", lambda bundle: bundle["handovers"].clear()),
@@ -190,6 +203,13 @@ LATER_CHANGES: list[tuple[str, str, Change]] = [
     ("the hand-over twice", "not_verified", lambda bundle: bundle["handovers"].append(bundle["handovers"][0])),
     ("the new signers in another order", "not_verified", lambda bundle: bundle["handovers"][0]["signers"].reverse()),
     ("there is no certificate", "cannot_be_decided", lambda bundle: bundle["certificate"].clear()),
+    ("the hand-over names the new set nowhere", "not_verified", lambda bundle: _handed_over_by(bundle, HEADER - 1)),
+    (
+        "the new set says of itself that it waits",
+        "cannot_be_decided",
+        lambda bundle: _handed_over_by(bundle, HEADER, NEW_SIGNERS),
+    ),
+    ("both headers that name the new set", "cannot_be_decided", _handed_over_twice),
 ]
 
 

@@ -34,6 +34,10 @@ def i64(*values: int) -> bytes:
     return b"".join(value.to_bytes(8, "little", signed=True) for value in values)
 
 
+def _validator(name: str, public_key: bytes) -> Item:
+    return {"consensus_key": b"", "name": name, "organisation": "operator", "power": 1, "public_key": public_key}
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A transaction, and the height of its block."""
@@ -73,7 +77,7 @@ class Told:
         second = self._batch(story.end, 2, sm3(first.transaction.signed)) if story.approved is None else self._approve()
         self.batches = first, second
         self.positions, self.area_results = self._settle()
-        self.chain.block(11_800)
+        self.chain.block(11_800, waiting=NEW_SIGNERS)
         self.chain.block(11_900, next_signers=NEW_SIGNERS)
         self.chain.block(12_000)
 
@@ -82,6 +86,7 @@ class Told:
         return next(row for row in self.genesis_rows if row.key == key)
 
     def _genesis(self) -> ChainBuilder:
+        keys = sorted(signer.public for signer in OLD_SIGNERS)
         thresholds: Item = {"contract": 1, "protocol": 1, "registry": 1, "signers": 1}
         genesis: dict[str, Item] = {
             "clock": "block",
@@ -91,15 +96,22 @@ class Told:
             "protocol": [[2, 0]],
             "registry": [row.row for row in self.genesis_rows],
             "salt_seed": _SALT_SEED,
-            "signers": [[key, 1] for key in sorted(signer.public for signer in OLD_SIGNERS)],
             "slot_s": self.story.slot_s,
             "thresholds": thresholds,
             "type": "genesis",
+            "validators": [_validator(f"node-{i}", key) for i, key in enumerate(keys)],
             "version": 2,
         }
         leaves: dict[str, Item] = {
             "chain": {key: genesis[key] for key in ("clock", "currency", "name", "slot_s", "thresholds")},
             "protocol": {"versions": genesis["protocol"]},
+            "contracts": {"approved": [[self.story.contract, self.story.zone_pin, 0]]},
+            "validators": {
+                "current": genesis["validators"],
+                "current_height": 0,
+                "pending": list[Item](),
+                "pending_height": 0,
+            },
             **entity_leaves(self.genesis_rows),
             "delivery/gw1": {"counter": 0, "epoch": 1, "last": NO_DIGEST, "last_boundary_s": -1},
             "progress/z1": {"books": [], "run_slot_start_s": START_S, "untried": [], "waiting": []},

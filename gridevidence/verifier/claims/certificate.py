@@ -56,8 +56,8 @@ def _check_structure(of: Examination, header: Header) -> None:
         hold(is_past, "a hand-over is not in the certified header's history")
         keys = [key for key, _ in one.signers]
         hold(keys == sorted(set(keys)), "the signers of a hand-over do not ascend")
-        is_named = _digest_of_set(dict(one.signers)) == placed.header.signers
-        hold(is_named, "a hand-over's header does not name these signers")
+        named = (placed.header.signers, placed.header.signers_pending)
+        hold(_digest_of_set(dict(one.signers)) in named, "a hand-over's header does not name these signers")
     for certificate in (bundle.certificate, *(one.certificate for one in bundle.handovers)):
         keys = [key for key, _ in certificate]
         hold(keys == sorted(set(keys)), "the keys of a certificate do not ascend")

@@ -16,7 +16,7 @@ from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from gridevidence.digests import remade
 from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
-from tests.second_verifier.evidence import Evidence, certified_later, evidence_of
+from tests.second_verifier.evidence import HEADER, Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
     APPROVED,
@@ -89,7 +89,11 @@ def honest() -> dict[str, Evidence]:
     """Honest evidence by what is special about it."""
     shapes = {name: evidence(story) for name, story in STORIES.items()}
     trade = tell(STORIES["a trade"])
-    return {**shapes, "certified behind a hand-over": certified_later(trade, shapes["a trade"])}
+    return {
+        **shapes,
+        "certified behind a hand-over": certified_later(trade, shapes["a trade"]),
+        "certified behind a set that a header named as waiting": certified_later(trade, shapes["a trade"], HEADER),
+    }
 
 
 HONEST: Final = honest()
