@@ -17,6 +17,7 @@ from ledger.leaves.balance import BALANCE
 from ledger.leaves.family import Family
 from ledger.leaves.money import NANO
 from ledger.leaves.positions import POSITIONS
+from ledger.state.block import Block
 from ledger.store.consortium import ConsortiumLedger
 from simulators.consensus.node import Node
 from simulators.consensus.workload import Acknowledged
@@ -28,11 +29,9 @@ INADMISSIBLE: Final = frozenset(range(Code.NOT_CANONICAL, Code.REVOKED))
 
 
 class Decided(NamedTuple):
-    """A block as all nodes have it. codes: one for each of its transactions; time_s: UTC seconds."""
+    """A block as all nodes have it, and what it came to. codes: one for each of its transactions."""
 
-    height: int
-    time_s: int
-    transactions: tuple[bytes, ...]
+    block: Block
     codes: tuple[int, ...]
     state_root: bytes
 
@@ -64,9 +63,8 @@ def decided_blocks(nodes: Sequence[Node]) -> tuple[Decided, ...]:
 
 
 def _decided(ledger: ConsortiumLedger, height: int) -> Decided:
-    block, header = ledger.block(height), ledger.header(height)
     codes = tuple(entry.code for entry in ledger.results(height))
-    return Decided(height, block.time_s, tuple(block.transactions), codes, header.state_root)
+    return Decided(ledger.block(height).block(), codes, ledger.header(height).state_root)
 
 
 def _not_the_same(ledger: ConsortiumLedger, other: ConsortiumLedger) -> Iterator[str]:

@@ -29,11 +29,14 @@ SEEDS_FAST, SEEDS_SOAK = 50, 2_000
 def differences(report: Report) -> Sequence[str]:
     """Where the twin, given the blocks as they were decided, comes to something else."""
     twin = Twin(cbor.decode(report.founding.genesis.encode()))
-    for block in report.blocks:
-        codes = twin.apply_block(block.height, block.time_s, block.transactions, is_valid_signature)
-        if tuple(codes) != block.codes:
-            return [f"codes at height {block.height}: {block.codes}, twin {codes}"]
-        if twin.state_root() != block.state_root:
+    for decided in report.blocks:
+        block = decided.block
+        codes = twin.apply_block(
+            block.height, block.time_s, block.transactions, is_valid_signature, block.certified_height, block.offenders
+        )
+        if tuple(codes) != decided.codes:
+            return [f"codes at height {block.height}: {decided.codes}, twin {codes}"]
+        if twin.state_root() != decided.state_root:
             return [f"state root at height {block.height}"]
     return []
 
