@@ -175,7 +175,7 @@ class RegistryEntry:
 
 @dataclass(frozen=True)
 class HandOver:
-    """A header that names another signer set than the one that certified it."""
+    """A header that names another signer set than the one that certified it: as the next one, or as the one that waits."""
 
     height: int
     signers: Sequence[tuple[bytes, int]]

@@ -28,10 +28,12 @@ def check(args: argparse.Namespace) -> int:
         "state_root": report.state_root.hex(),
         "problems": report.problems,
         "notes": report.notes,
+        "testimonies": [one.line for one in report.testimonies],
     }
     words = "all of it holds" if report.holds else f"{len(report.problems)} problems"
     head = f"{args.data}: height {report.height}, {report.transactions} transactions, replayed from genesis: {words}"
     lines = [f"problem: {line}" for line in report.problems] + [f"note: {line}" for line in report.notes]
+    lines += [f"ANOTHER HISTORY: {one.line}" for one in report.testimonies]
     print_result(args, result, "\n".join([head, *lines, f"state root {report.state_root.hex()}"]))
     return 0 if report.holds else 1
 

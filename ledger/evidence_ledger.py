@@ -17,6 +17,7 @@ from gridcore.sm3.rows import SALT_BYTES
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
+from gridcore.validator import powers_of
 from gridevidence.sources import (
     Enrolment,
     EvidenceNotYetError,
@@ -110,8 +111,9 @@ class ReaderEvidence:
         return self._reader.history_path(height, of_height)
 
     def handovers(self, to_height: int) -> Sequence[HandOver]:
-        """See EvidenceLedger. No transaction of this version changes the set of signers."""
-        return []
+        """See EvidenceLedger."""
+        changes = self._reader.set_changes(to_height)
+        return [HandOver(change.named_height, powers_of(change.validators)) for change in changes]
 
     def _entity(self, key: str) -> EntityLeaf | None:
         kind, _, name = key.partition("/")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from gridcore.header import signers_digest
 from gridcore.light.codec import STEPS_MAX, ProvenLeaf
 from gridcore.light.trusted import CertifiedHeader, Step
+from gridcore.validator import powers_of
 from ledger.evidence_ledger import ReaderEvidence
+from ledger.leaves.validators import VALIDATORS
 from ledger.store.errors import NotCertifiedError
 from ledger.store.reader import LedgerReader
 
@@ -25,10 +28,22 @@ def steps(reader: LedgerReader, known_height: int, after_height: int) -> list[St
                 header=reader.header(height),
                 certificate=reader.certificate(height),
                 path=tuple(reader.history_path(start, height)),
-                signers=handovers.get(height, ()),
+                signers=handovers.get(height) or _named_by(reader, height),
             )
             for start, height in zip(starts, heights, strict=False)
         ]
+
+
+def _named_by(reader: LedgerReader, height: int) -> tuple[tuple[bytes, int], ...]:
+    """The set that the newest certified header names beside the one which certifies it; empty where it names no other one."""
+    header = reader.header(height)
+    named = header.signers_pending or header.signers
+    if named == signers_digest(powers_of(reader.validators_at(height))):
+        return ()
+    # It may have taken over since; nothing takes its place without a later certificate.
+    leaf = VALIDATORS.must(reader)
+    sets = [powers_of(validators) for validators in (leaf.pending, leaf.current)]
+    return next((tuple(one) for one in sets if signers_digest(one) == named), ())
 
 
 def certified_header(reader: LedgerReader, height: int) -> CertifiedHeader:

@@ -37,6 +37,7 @@ from ledger.store.opening import check_contracts
 from ledger.store.rows import encode_results, result_entries
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.store.tile_tables import TileTable
+from ledger.store.witness_check import Testimony, WitnessCheck
 from ledger.tiles import TileTree, empty_tree
 
 _Leaf = tuple[int, str, bytes | None]
@@ -52,7 +53,10 @@ class _Signed(NamedTuple):
 
 @dataclass
 class CheckReport:
-    """What was found. ``problems``: one line each; none means that all of it holds. ``digest``: S_h of ``height``."""
+    """What was found. ``problems``: one line each; none means that all of it holds. ``digest``: S_h of ``height``.
+
+    testimonies: gateways that know another history. They are no problem of these files, and a gateway may lie.
+    """
 
     height: int = 0
     transactions: int = 0
@@ -60,6 +64,7 @@ class CheckReport:
     digest: bytes = b""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    testimonies: list[Testimony] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -170,6 +175,7 @@ def _replay_and_compare(
     guard: Guard | None,
 ) -> None:
     waiting: dict[int, _Signed] = {}
+    witnesses = WitnessCheck(derived.load_digest)
     for record in records:
         signers = powers_of(replay.application.validators)
         decided = replay.advance(record.block())
@@ -181,6 +187,7 @@ def _replay_and_compare(
         if record.certificate:
             _check_brought_certificate(report, record, waiting)
         waiting[height] = _Signed(decided.header, signers)
+        witnesses.hear(decided)
         report.height, report.digest, report.state_root = height, decided.digest, decided.header.state_root
         report.transactions += len(record.transactions)
         if db is not None and height <= db.height():
@@ -190,6 +197,7 @@ def _replay_and_compare(
             report.problems.append(
                 f"{GUARD_NAME}: signed {guard.digest.hex()} at height {height}, replay gives {report.digest.hex()}"
             )
+    report.testimonies = witnesses.testimonies()
 
 
 def _check_brought_certificate(report: CheckReport, record: BlockRecord, waiting: dict[int, _Signed]) -> None:

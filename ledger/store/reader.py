@@ -33,6 +33,7 @@ from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
 from ledger.store.rows import Act, Change, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
+from ledger.store.validator_table import SetChange
 from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
@@ -289,6 +290,11 @@ class LedgerReader:
         if signers_digest(powers_of(validators)) != self.header(height - 1).signers:
             raise self._db.damage(f"the set of validators of height {height}")
         return validators
+
+    def set_changes(self, before_height: int) -> list[SetChange]:
+        """The sets of validators that took over in blocks before a height, ascending."""
+        with self._lock:
+            return self._db.validators.changes(before_height)
 
     def block(self, height: int) -> BlockRecord:
         """The block of ``height`` as stored in the log. PrunedError where it was pruned."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from gridcore.header import Certificate, certificate_message
+from gridcore.validator import Validator
 from ledger.application import Application
 from ledger.signatures import SignatureChecker
+from ledger.state.block import Offence
 from ledger.store.block_record import BlockRecord
 from ledger.store.directory import init_ledger
 from ledger.store.opening import Parts, open_parts
@@ -35,15 +37,16 @@ class LaggingLedger(LedgerReader):
         self._consortium = consortium
         self._uncovered = uncovered
 
-    def decide(self, wires: Sequence[bytes]) -> list[int]:
-        """One block of these transactions; returns their codes."""
+    def decide(self, wires: Sequence[bytes], offenders: Sequence[Validator] = ()) -> list[int]:
+        """One block of these transactions; returns their codes. offenders: validators that the engine caught voting twice."""
         application, height = self.application, self.height + 1
         block = application.next_block(application.examine(wires, self._consortium.start_s), self._consortium.start_s)
         earlier = height - LAG
         is_brought = earlier > 0 and earlier not in self._uncovered
         brought = Certified(earlier, self.certify(earlier)) if is_brought else None
         certified_height = earlier if is_brought else self.certified_height
-        decided = application.apply(replace(block, certified_height=certified_height))
+        offences = tuple(Offence(one.consensus_address, height) for one in offenders)
+        decided = application.apply(replace(block, certified_height=certified_height, offenders=offences))
         offset = self._log.append(BlockRecord.of(decided, brought.certificate if brought else []))
         with self.frozen():
             self._db.save_block(decided, [], offset, brought)
@@ -52,9 +55,8 @@ class LaggingLedger(LedgerReader):
 
     def certify(self, height: int) -> Certificate:
         """The certificate of a height, made now."""
-        signer = key(self._consortium.certifier)
         message = certificate_message(self.chain, height, self.digest(height))
-        return [(signer.public_key, signer.sign(message))]
+        return [(one.public_key, key(one.name).sign(message)) for one in self.validators_at(height)]
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""Light clients of a chain whose set of validators changes while certificates lag, and where some never come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from gridcore.header import signers_digest
+from gridcore.light.trusted import Trusted, advance, begin
+from gridcore.validator import Validator, powers_of
+from ledger.light import steps
+from tests.worlds.consortium import UTILITY, Consortium
+from tests.worlds.keys import key
+from tests.worlds.lagging import LaggingLedger, lagging_ledger
+
+FOUR = tuple(
+    sorted(
+        (Validator(f"v-{n}", UTILITY, key(f"v-{n}").public_key, 1, bytes([n]) * 32) for n in range(1, 5)),
+        key=lambda one: one.public_key,
+    )
+)
+CHAIN = Consortium(validators=FOUR)
+BLOCKS = 16
+OFFENCES = {3: FOUR[0], 9: FOUR[1]}
+"""Who is caught in which block, and leaves the set: four validators, three, two."""
+
+
+def follow(ledger: LaggingLedger, trusted: Trusted) -> Trusted:
+    """As far as the ledger shows."""
+    while shown := steps(ledger, trusted.height, trusted.height):
+        for step in shown:
+            trusted = advance(trusted, step)
+    return trusted
+
+
+@pytest.mark.parametrize(
+    "uncovered",
+    [(), (3,), (5,), (3, 4), (5, 6), (4, 5, 6), (11,), (5, 11, 12), tuple(range(2, 14, 2))],
+    ids=str,
+)
+def test_a_light_client_that_begins_at_any_height_comes_to_the_same_header(
+    tmp_path: Path, uncovered: Collection[int]
+) -> None:
+    """Also where the header in which a set takes over, or the first one that names it, is never certified."""
+    with lagging_ledger(tmp_path, CHAIN, [], uncovered=uncovered) as ledger:
+        lights = [begin(ledger.chain, ledger.digest(0), powers_of(FOUR))]
+        for height in range(1, BLOCKS + 1):
+            ledger.decide([], offenders=[OFFENCES[height]] if height in OFFENCES else [])
+            lights.append(follow(ledger, lights[-1]))
+        for light in lights:
+            followed = follow(ledger, light)
+            assert (followed.height, followed.digest) == (
+                ledger.certified_height,
+                ledger.digest(ledger.certified_height),
+            )
+            in_force = followed.sets[-1].signers
+            assert signers_digest(in_force) == ledger.header(ledger.certified_height).signers
+            assert len(in_force) == 2
