@@ -6,7 +6,6 @@ from gridcore.header import signers_digest
 from gridcore.light.codec import STEPS_MAX, ProvenLeaf
 from gridcore.light.trusted import CertifiedHeader, Step
 from gridcore.validator import powers_of
-from ledger.evidence_ledger import ReaderEvidence
 from ledger.leaves.validators import VALIDATORS
 from ledger.store.errors import NotCertifiedError
 from ledger.store.reader import LedgerReader
@@ -20,7 +19,8 @@ def steps(reader: LedgerReader, known_height: int, after_height: int) -> list[St
     """
     with reader.frozen():
         newest = reader.certified_height
-        handovers = {one.height: tuple(one.signers) for one in ReaderEvidence(reader).handovers(newest)}
+        changes = reader.set_changes(newest, after_height, STEPS_MAX)
+        handovers = {change.named_height: powers_of(change.validators) for change in changes}
         heights = sorted(height for height in {*handovers, newest} if height > after_height)[:STEPS_MAX]
         starts = [known_height, *heights]
         return [

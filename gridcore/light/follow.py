@@ -57,6 +57,14 @@ async def follow(node: Shower, trusted: Trusted) -> Trusted:
     raise VerificationError(f"the headers that the node shows have no end: still going on at {trusted.height}")
 
 
+async def compare(node: Shower, trusted: Trusted, shown: CertifiedHeader) -> None:
+    """ForkError where this node has another certified header of the height of ``shown``, which a second node has shown."""
+    ours = decode_certified(await node.fetch_bytes(f"{HEADERS}/{shown.header.height}"))
+    check_certified(trusted, ours)
+    if ours.header.height == shown.header.height and ours.header.digest() != shown.header.digest():
+        raise ForkError(ours, shown)
+
+
 async def check_same_history(node: Shower, trusted: Trusted) -> None:
     """ForkError where the node shows another certified header of the trusted height, VerificationError for one that is not certified."""
     if trusted.newest is None:

@@ -92,7 +92,11 @@ class Trusted:
 
 
 class OtherHistoryError(VerificationError):
-    """A certified header does not have the trusted one in its history, or the path that would show it is wrong."""
+    """A certified header (``shown``) does not have the trusted one in its history, or the path that would show it is wrong."""
+
+    def __init__(self, line: str, shown: CertifiedHeader) -> None:
+        super().__init__(line)
+        self.shown = shown
 
 
 def begin(chain: str, genesis: bytes, signers: Sequence[tuple[bytes, int]]) -> Trusted:
@@ -107,17 +111,17 @@ def advance(trusted: Trusted, step: Step) -> Trusted:
         raise VerificationError(f"header of chain {excerpt(header.chain)}, expected {excerpt(trusted.chain)}")
     if header.height <= trusted.height:
         raise VerificationError(f"header {header.height} is none after {trusted.height}")
-    check_certified(trusted, CertifiedHeader(header, step.certificate))
+    shown = CertifiedHeader(header, step.certificate)
+    check_certified(trusted, shown)
     if not _has_in_history(trusted, step):
-        raise OtherHistoryError(
-            f"header {header.height} does not have the trusted header {trusted.height} in its history"
-        )
+        line = f"header {header.height} does not have the trusted header {trusted.height} in its history"
+        raise OtherHistoryError(line, shown)
     sets = _sets_after(trusted, step)
     return replace(
         trusted,
         height=header.height,
         digest=header.digest(),
-        newest=CertifiedHeader(header, step.certificate),
+        newest=shown,
         sets=sets[-SETS_MAX:],
     )
 

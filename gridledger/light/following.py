@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from gridcore.errors import GridError, UsageError
 from gridcore.files import replace_file
 from gridcore.light.codec import encode_fork
-from gridcore.light.follow import ForkError, follow
+from gridcore.light.follow import ForkError, compare, follow
 from gridcore.light.state import LightState, begin_with_trust, load_state, save_state
+from gridcore.light.trusted import CertifiedHeader, OtherHistoryError
+from gridcore.logs import get_logger
 from ledger.client import Client
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,29 @@ def keep_fork(path: Path, fork: ForkError) -> ForkFoundError:
 async def follow_nodes(clients: Sequence[Client], state: LightState, path: Path) -> Followed:
     """One round over all nodes; the state is on the disk after each one that led further. ForkFoundError where two histories show."""
     faults: dict[str, str] = {}
+    strange: list[CertifiedHeader] = []
     for client in clients:
         try:
             trusted = await follow(client, state.trusted)
         except ForkError as fork:
             raise keep_fork(path, fork) from None
         except GridError as error:
+            if isinstance(error, OtherHistoryError):
+                strange.append(error.shown)
             line = str(error)
             faults[client.url] = line if line.startswith(client.url) else f"{client.url}: {line}"
             continue
         if trusted != state.trusted:
             state = replace(state, trusted=trusted)
             save_state(path, state)
+    honest = [client for client in clients if client.url not in faults]
+    for client, shown in product(honest, strange):
+        try:
+            await compare(client, state.trusted, shown)
+        except ForkError as fork:
+            raise keep_fork(path, fork) from None
+        except GridError as error:  # it is not that far yet: in the next round
+            _log.info("not_compared", url=client.url, height=shown.header.height, reason=str(error))
     return Followed(state, faults)
 
 

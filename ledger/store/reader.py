@@ -291,10 +291,10 @@ class LedgerReader:
             raise self._db.damage(f"the set of validators of height {height}")
         return validators
 
-    def set_changes(self, before_height: int) -> list[SetChange]:
-        """The sets of validators that took over in blocks before a height, ascending."""
+    def set_changes(self, before_height: int, named_after: int = 0, limit: int = -1) -> list[SetChange]:
+        """The sets of validators that took over in blocks before a height, ascending: see ``ValidatorTable.changes``."""
         with self._lock:
-            return self._db.validators.changes(before_height)
+            return self._db.validators.changes(before_height, named_after, limit)
 
     def block(self, height: int) -> BlockRecord:
         """The block of ``height`` as stored in the log. PrunedError where it was pruned."""

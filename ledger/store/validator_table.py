@@ -39,10 +39,13 @@ class ValidatorTable:
         query = "SELECT validators FROM validator_sets WHERE height < ? ORDER BY height DESC LIMIT 1"
         return decode_validators(cbor.decode(self._tables.row(query, height)[0]))
 
-    def changes(self, before_height: int) -> list[SetChange]:
-        """The sets that took over in blocks before ``before_height``, ascending; not that of genesis."""
-        query = "SELECT * FROM validator_sets WHERE height BETWEEN 1 AND ? ORDER BY height"
-        rows = self._tables.rows(query, before_height - 1)
+    def changes(self, before_height: int, named_after: int = 0, limit: int = -1) -> list[SetChange]:
+        """The sets that took over in blocks before ``before_height``, ascending; not that of genesis.
+
+        Those that a header above ``named_after`` names, at most ``limit`` of them (-1: all).
+        """
+        query = "SELECT * FROM validator_sets WHERE height BETWEEN 1 AND ? AND named_height > ? ORDER BY height LIMIT ?"
+        rows = self._tables.rows(query, before_height - 1, named_after, limit)
         return [SetChange(height, named, decode_validators(cbor.decode(encoded))) for height, named, encoded in rows]
 
     def _insert(self, height: int, named_height: int, validators: Sequence[Validator]) -> None:

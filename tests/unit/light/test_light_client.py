@@ -204,6 +204,29 @@ async def test_a_fork_between_nodes_ends_the_command_and_keeps_both_headers(tmp_
     assert (ours.header, theirs.header) == (made.headers[5], other.headers[5])
 
 
+async def test_a_header_of_another_history_is_compared_with_the_one_that_another_node_has_of_its_height(
+    tmp_path: Path,
+) -> None:
+    """The lying node shows the header that is trusted, and behind it one whose history does not have it."""
+    made, path = chain_of(7), tmp_path / "light.state"
+    trusted = await follow(Shown(made, newest=5), made.begin(OLD))
+    other = made.branch(4)
+    for _ in range(2):
+        other.add(OLD, salt=b"\1" * 32)
+
+    def lying(head: bytes) -> bytes:
+        return http(_answer(Shown(made if b"headers/" in head else other), head))
+
+    async with answering(lying) as bad, answering(lambda head: http(_answer(Shown(made), head))) as good:
+        clients = [Client(url, chain=CHAIN) for url in (bad, good)]
+        with pytest.raises(ForkFoundError, match="FORK: two certified headers of height 6"):
+            await follow_nodes(clients, LightState(trusted, ()), path)
+        for client in clients:
+            await client.close()
+    ours, theirs = decode_fork(fork_path(path).read_bytes())
+    assert (ours.header, theirs.header) == (made.headers[6], other.headers[6])
+
+
 def _answer(node: Shown, head: bytes) -> bytes:
     """What a node answers to the head of a request."""
     target = urlsplit(head.split(b" ")[1].decode())
