@@ -9,7 +9,12 @@ import pytest
 
 from gridcore.codes import Code
 from gridcore.header import check_receipt, decode_receipt
+from gridcore.light.state import LightState
+from gridcore.light.trusted import advance, begin
+from gridcore.verify import VERIFIED
+from gridledger.light.checking import check_bytes
 from ledger.engines.cometbft.program import INSTALLED_BY
+from ledger.light import steps
 from tests.external import find_program, needs
 from tests.waiting import until
 from tests.worlds.feeders import batches
@@ -74,3 +79,19 @@ async def test_three_of_four_validators_go_on_and_the_fourth_catches_up(tmp_path
             async with made[3].running() as fourth:
                 await until(lambda: fourth.ledger.certified_height >= height)
                 assert state_roots(fourth, height) == state_roots(three[0], height)
+
+
+async def test_a_light_client_follows_what_the_engine_decides_and_checks_its_receipts(
+    tmp_path: Path, program: str
+) -> None:
+    with homes(tmp_path, program, NAMES[:1]) as [home]:
+        async with home.running() as node:
+            ledger, genesis = node.ledger, home.consortium.genesis
+            trusted = begin(ledger.chain, ledger.digest(0), genesis.signers)
+            for wire in batches("gw-1", 3, consortium=home.consortium):
+                (outcome,) = await node.engine.submit([wire])
+                for step in steps(ledger, trusted.height, trusted.height):
+                    trusted = advance(trusted, step)
+                checked = check_bytes(ledger.receipt(outcome.id) or b"", LightState(trusted, ()))
+                assert (checked.answer, checked.facts["height"]) == (VERIFIED, outcome.height), checked.reason
+            assert 0 < trusted.height <= ledger.certified_height
