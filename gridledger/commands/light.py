@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     follow.add_argument("--url", action="append", required=True, metavar="URL", help="a node; several are compared")
     follow.add_argument("--trust", type=Path, metavar="FILE", help="trust root (JSON) to begin with")
     follow.add_argument("--state", type=Path, required=True, metavar="FILE", help="what was learned; made where absent")
+    follow.add_argument(
+        "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"
+    )
     follow.add_argument("--once", action="store_true", help="end when nothing newer is shown")
     follow.add_argument(
         "--every", type=whole_number(1, 86_400), default=10, metavar="S", help="seconds between two rounds (10)"
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _follow(args: argparse.Namespace) -> int:
-    from gridledger.light.following import follow_on, open_state
+    from gridledger.light.following import Nodes, follow_on, open_state
 
     said: dict[str, str] = {}
     newest: list[Followed] = []
@@ -60,7 +63,8 @@ def _follow(args: argparse.Namespace) -> int:
         return bool(args.once)
 
     state = open_state(args.state, args.trust)
-    asyncio.run(follow_on(args.url, state, args.state, every_s=args.every, tell=tell))
+    nodes = Nodes(args.url, args.authority)
+    asyncio.run(follow_on(nodes, state, args.state, every_s=args.every, tell=tell))
     print_progress("")
     (followed,) = newest
     trusted = followed.state.trusted

@@ -22,6 +22,14 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Nodes:
+    """Whom to follow. authority: certificates (PEM) that https nodes are compared with, None for those of this machine."""
+
+    urls: Sequence[str]
+    authority: Path | None = None
+
+
+@dataclass(frozen=True)
 class Followed:
     """What one round came to. faults: one line a node of which something is wrong, by its URL."""
 
@@ -91,11 +99,12 @@ async def follow_nodes(clients: Sequence[Client], state: LightState, path: Path)
 
 
 async def follow_on(
-    urls: Sequence[str], state: LightState, path: Path, *, every_s: float, tell: Callable[[Followed], bool]
+    nodes: Nodes, state: LightState, path: Path, *, every_s: float, tell: Callable[[Followed], bool]
 ) -> None:
     """Round after round, ``every_s`` apart, until ``tell`` says that it was enough. Each node has a connection of its own."""
     async with AsyncExitStack() as resources:
-        clients = [await resources.enter_async_context(Client(url, chain=state.trusted.chain)) for url in urls]
+        made = [Client(url, chain=state.trusted.chain, authority=nodes.authority) for url in nodes.urls]
+        clients = [await resources.enter_async_context(client) for client in made]
         while True:
             followed = await follow_nodes(clients, state, path)
             state = followed.state
