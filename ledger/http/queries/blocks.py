@@ -147,6 +147,7 @@ def block(view: LedgerView, height: int, start: int) -> Json:
         "history_root": header.history_root.hex(),
         "data_root": header.data_root.hex(),
         "state_root": header.state_root.hex(),
+        "covered_by": reader.covering_height(height),
         "signers": [
             {
                 "name": validator.name,

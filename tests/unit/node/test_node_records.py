@@ -173,6 +173,7 @@ async def test_a_block_with_its_header_signers_and_transactions(
             assert block[name] == getattr(header, name).hex()
         assert (block["height"], block["time_s"], block["digest"]) == (7, header.time_s, header.digest().hex())
         operator = key("operator").public_key.hex()
+        assert block["covered_by"] == 7
         assert block["signers"] == [{"name": "operator", "public_key": operator, "power": 1, "signed": True}]
         told = [(entry["kind"], entry["signer"], entry["name"]) for entry in block["transactions"]]
         assert told == [("market/order", "p-1", "WRONG_AREA"), ("clock/advance", "clock", "ACCEPTED")]
