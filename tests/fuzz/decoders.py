@@ -7,7 +7,7 @@ encode to the bytes it was read from, where the form is canonical.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,10 @@ from gridcore.config import decode_config
 from gridcore.envelope import decode_transaction, encode_transaction
 from gridcore.errors import EncodingError, GridError, UsageError
 from gridcore.genesis import decode_genesis
-from gridcore.header import decode_header, decode_receipt, genesis_header
+from gridcore.header import LaterHeader, decode_header, decode_receipt, genesis_header
+from gridcore.light import codec
+from gridcore.light.state import LightState, decode_state, encode_state
+from gridcore.light.trusted import CertifiedHeader, advance
 from gridcore.observations import decode_observations
 from gridcore.registry.entities import entity_of
 from gridcore.registry.row import decode_row
@@ -64,6 +67,7 @@ from ledger.state.columns import decode_batch
 from ledger.state.order_columns import decode_orders
 from ledger.store.block_record import BlockRecord, decode_record, encode_record
 from settlement.catalogue import CONTRACTS
+from tests.worlds.certified_chain import CertifiedChain
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
 from tests.worlds.two_areas import TWO_AREAS
@@ -122,6 +126,18 @@ def _read_header(data: bytes) -> None:
 
 def _read_receipt(data: bytes) -> None:
     _same(data, decode_receipt(data).encode())
+
+
+def _read_light(data: bytes) -> None:
+    """One byte says which of what light clients read follows."""
+    read: Sequence[Callable[[bytes], bytes]] = (
+        lambda rest: codec.encode_steps(codec.decode_steps(rest)),
+        lambda rest: codec.encode_certified(codec.decode_certified(rest)),
+        lambda rest: codec.encode_proof(codec.decode_proof(rest)),
+        lambda rest: codec.encode_fork(*codec.decode_fork(rest)),
+        lambda rest: encode_state(decode_state(rest)),
+    )
+    _same(data[1:], read[int.from_bytes(data[:1], "big") % len(read)](data[1:]))
 
 
 def _read_batch(data: bytes) -> None:
@@ -297,6 +313,23 @@ def _headers() -> list[bytes]:
     return [genesis_header(FEEDERS.genesis, bytes(32)).encode()]
 
 
+def _light() -> list[bytes]:
+    made = CertifiedChain("a")
+    made.add("a", "b")
+    made.add("a")
+    certified = CertifiedHeader(
+        made.headers[1], made.certificate(2, "a"), LaterHeader(made.headers[2], made.path(1, 2))
+    )
+    trusted = advance(made.begin("a"), made.step(0, 1, "a", "b"))
+    return [
+        b"\0" + codec.encode_steps([made.step(0, 1, "a", "b"), made.step(1, 2, "a")]),
+        b"\1" + codec.encode_certified(certified),
+        b"\2" + codec.encode_proof(codec.ProvenLeaf(b"leaf", (bytes(33),), made.headers[1], made.certificate(1, "a"))),
+        b"\3" + codec.encode_fork(certified, made.certified(1, "a")),
+        b"\4" + encode_state(LightState(trusted, (("gw-1", "ab" * 32),))),
+    ]
+
+
 def _attachment(wire: bytes) -> bytes:
     return decode_transaction(wire).attachment
 
@@ -363,6 +396,7 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "envelope": Decoder(_read_envelope, (EncodingError,), transactions),
     "header": Decoder(_read_header, (EncodingError,), _headers),
     "receipt": Decoder(_read_receipt, (EncodingError,), list),
+    "light": Decoder(_read_light, (EncodingError,), _light),
     "batch": Decoder(_read_batch, (EncodingError,), _batches),
     "orders": Decoder(_read_orders, (EncodingError,), _orders),
     "certificate": Decoder(decode_certificate, (EncodingError,), _certificates),
