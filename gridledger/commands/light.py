@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check = actions.add_parser("check", help="check a bundle, receipt, state proof, header or fork")
     check.add_argument("file", type=Path, metavar="FILE", help="what to check")
-    check.add_argument("--state", type=Path, required=True, metavar="FILE", help="what 'light follow' keeps")
+    known = check.add_mutually_exclusive_group(required=True)
+    known.add_argument("--state", type=Path, metavar="FILE", help="what 'light follow' keeps")
+    known.add_argument("--trust", type=Path, metavar="FILE", help="a trust root (JSON): what its own set certified")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,11 +85,11 @@ def _follow(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from gridcore import verify
     from gridcore.files import read_bounded
-    from gridcore.light.state import load_state
+    from gridcore.light.state import begin_with_trust, load_state
     from gridledger.light.checking import check_bytes
     from gridledger.light.following import keep_fork
 
-    state = load_state(args.state)
+    state = begin_with_trust(args.trust, "check --trust") if args.trust else load_state(args.state)
     if state is None:
         raise UsageError(f"--state {args.state}: is not there; 'gridledger light follow' makes it")
     checked = check_bytes(read_bounded(args.file, FILE_BYTES_MAX, "give a bundle, receipt or proof"), state)

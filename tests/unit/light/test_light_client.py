@@ -324,6 +324,7 @@ async def test_the_command_follows_a_node_and_checks_a_file(tmp_path: Path, caps
     check = ["light", "check", str(tmp_path / "proof"), "--state", state]
     assert main(check) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'proof'}: state-proof: verified\n"
+    assert main(["light", "check", str(tmp_path / "proof"), "--trust", trust]) == 0
     (tmp_path / "proof").write_bytes(b"torn")
     assert main(check) == 1
     assert main(["light", "check", str(tmp_path / "proof"), "--state", str(tmp_path / "none")]) == 2
