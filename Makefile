@@ -16,13 +16,14 @@ VENDOR := gridweb/static/vendor
 LOCALES := gridweb/locales
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
+COMETBFT_NEXT := v0.39.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft influxd clean missing-assets another-compiler
+.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft cometbft-next influxd clean missing-assets another-compiler
 .DELETE_ON_ERROR:
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## prepare .venv: packages pinned with hashes, the row kernel, what browsers load; NATIVE=zig brings a compiler
 
@@ -115,6 +116,12 @@ cometbft: ## build the consortium engine CometBFT into the user's cache folder (
 	@command -v go >/dev/null || { echo "make cometbft: Go not found; install Go 1.22 or later, or put a cometbft binary on PATH" >&2; exit 2; }
 	@mkdir -p $(CACHE)/bin && GOBIN=$(CACHE)/bin go install github.com/cometbft/cometbft/cmd/cometbft@$(COMETBFT_VERSION)
 	@echo "$(CACHE)/bin/cometbft" "$$($(CACHE)/bin/cometbft version)"
+
+cometbft-next: ## build the next line of CometBFT beside it: tests run against both
+	@command -v go >/dev/null || { echo "make cometbft-next: Go not found; install Go 1.25 or later" >&2; exit 2; }
+	@mkdir -p $(CACHE)/bin && folder=$$(mktemp -d) && GOBIN=$$folder go install github.com/cometbft/cometbft/cmd/cometbft@$(COMETBFT_NEXT) && \
+	  mv $$folder/cometbft $(CACHE)/bin/cometbft-0.39 && rmdir $$folder
+	@echo "$(CACHE)/bin/cometbft-0.39" "$$($(CACHE)/bin/cometbft-0.39 version)"
 
 influxd: ## build InfluxDB 2 into the user's cache folder (needs Go, Rust, clang, protoc, pkg-config)
 	@$(PYTHON) deploy/build_influxd.py $(CACHE)/bin/influxd

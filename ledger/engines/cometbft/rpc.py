@@ -12,14 +12,12 @@ from typing import Any, Final, Self
 import httpx
 
 from gridcore.errors import GridError
-from gridcore.logs import get_logger
 
 BODY_BYTES_MAX: Final = 2_000_000
 """Of one request, with room for its frame: the engine takes 3,000,000."""
 TIMEOUT_S: Final = 10.0
 ALREADY_THERE: Final = "tx already exists in cache"
-
-log = get_logger(__name__)
+NO_ROOM: Final = ("mempool is full", "tx too large")
 
 
 class EngineRpcError(GridError):
@@ -77,9 +75,11 @@ def _reason(answer: Any) -> str:
 
 
 def _is_taken(answer: Any) -> bool:
+    """Whether the engine has a transaction now. EngineRpcError where it takes none at the moment, as while it catches up."""
     if "result" in answer or _reason(answer) == ALREADY_THERE:
         return True
-    log.warning("engine_takes_no_transaction", reason=_reason(answer))
+    if not _reason(answer).lower().startswith(NO_ROOM):
+        raise EngineRpcError(f"the engine takes no transactions: {_reason(answer)}")
     return False
 
 
