@@ -37,7 +37,8 @@ class QuorumWatch:
 
     def is_there(self) -> bool:
         """Whether some node can learn of the votes of more than 2/3 of the power, directly or through others."""
-        powers = dict(max((node.disk.members for node in self._nodes), key=len)[-1])
+        newest = max((node.disk for node in self._nodes), key=lambda disk: disk.height)
+        powers = dict(newest.members[newest.height])
         return any(self._is_quorum(self._reaching(node), powers) for node in self._nodes if node.is_up)
 
     def _is_quorum(self, nodes: Sequence[Node], powers: Mapping[bytes, int]) -> bool:

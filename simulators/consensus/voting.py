@@ -14,11 +14,13 @@ from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.sort import Sort
 from gridcore.governance.table import Action
 from gridcore.governance.thresholds import THRESHOLDS
+from gridcore.governance.validators import VALIDATORS, ChangeValidators
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.sm3 import sm3
 from gridcore.transactions.content import Content, SignedContent
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
+from gridcore.validator import encode_validators
 from simulators.consensus.founding import HOUSEHOLDS, Founding, administrator, key_of, organisation, party
 
 FAR_HEIGHT: Final = 1_000_000
@@ -83,7 +85,8 @@ class Voting:
 
     @property
     def _draws(self) -> list[Callable[[], tuple[Sort[Any], Any]]]:
-        return [self._contract, self._protocol, self._permission, self._thresholds, self._household_key]
+        others = [self._contract, self._protocol, self._permission, self._thresholds, self._household_key]
+        return [*others, self._validators, self._validators]
 
     def _contract(self) -> tuple[Sort[Any], Any]:
         name = f"other/{self._rng.randrange(4)}"
@@ -98,6 +101,14 @@ class Voting:
     def _thresholds(self) -> tuple[Sort[Any], Any]:
         most = len(self._founding.powers)
         return THRESHOLDS, Thresholds(*(self._rng.randint(1, most + 1) for _ in Thresholds._fields))
+
+    def _validators(self) -> tuple[Sort[Any], Any]:
+        """Another set: with other powers, and mostly with everybody; one that was left out comes back by a later one."""
+        chosen = [found._replace(power=self._rng.choice([found.power, 1, 2])) for found in self._founding.validators]
+        if len(chosen) > 1 and self._rng.random() < 0.4:
+            chosen.pop(self._rng.randrange(len(chosen)))
+        ascending = sorted(chosen, key=lambda found: found.public_key)
+        return VALIDATORS, ChangeValidators(encode_validators(ascending))
 
     def _household_key(self) -> tuple[Sort[Any], Any]:
         """A household is given another key; what it goes on to sign with the old one is refused."""

@@ -6,13 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from gridcore.governance.table import Action
+from gridcore.governance.validators import VALIDATORS, ChangeValidators
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
-from gridcore.transactions.content import sign_content
+from gridcore.transactions.content import Content, SignedContent, sign_content
+from gridcore.transactions.governance_propose import GovernancePropose
+from gridcore.transactions.governance_vote import GovernanceVote
+from gridcore.validator import Validator, encode_validators
 from ledger.store.consortium import ConsortiumLedger
 from simulators.consensus.conversation import Conversation
-from simulators.consensus.founding import CLOCK_NAME, START_S, Founding, key_of
+from simulators.consensus.founding import CLOCK_NAME, START_S, Founding, administrator, key_of
 from simulators.consensus.home import Home
 from simulators.consensus.messages import EngineBlock, Member, Vote
 
@@ -34,10 +40,23 @@ class Quartet:
         assert found is not None
         return found
 
+    def sign(self, signer: str, content: Content) -> SignedContent:
+        """A transaction of somebody."""
+        return sign_content(content, chain=FOUR.chain, signer=signer, sign=key_of(signer).sign)
+
     def clock(self, to_s: int) -> bytes:
         """A step of the clock."""
         content = ClockAdvance(client_id=sm3(b"%d" % to_s)[:16], valid_until_s=START_S + 3_600, to_s=to_s)
-        return sign_content(content, chain=FOUR.chain, signer=CLOCK_NAME, sign=key_of(CLOCK_NAME).sign).wire
+        return self.sign(CLOCK_NAME, content).wire
+
+    def vote_for(self, validators: Sequence[Validator]) -> list[bytes]:
+        """What organisations 0, 1 and 2 send so that another set waits: a proposal and two votes, for blocks one after the other."""
+        ascending = sorted(validators, key=lambda found: found.public_key)
+        action = Action(VALIDATORS, ChangeValidators(encode_validators(ascending))).encode()
+        named: dict[str, Any] = {"client_id": bytes(16), "valid_until_s": START_S + 3_600}
+        proposed = self.sign(administrator(0), GovernancePropose(**named, action=action, open_until_s=START_S + 7_200))
+        vote = GovernanceVote(**named, in_favour=True, proposal=proposed.id)
+        return [proposed.wire, *(self.sign(administrator(number), vote).wire for number in (1, 2))]
 
     def precommits(self, extensions: Sequence[bytes] | None = None) -> list[tuple[Member, Vote | None]]:
         """The commit of the newest height, with these extensions instead of the true ones."""

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridcore.header import certificate_message, check_receipt, decode_receipt
+from gridcore.header import (
+    certificate_message,
+    check_certificate,
+    check_receipt,
+    decode_receipt,
+    signers_digest,
+)
 from gridcore.sm import is_valid_signature
 from gridcore.sm.curve import N, der_of
 from ledger import signatures
@@ -105,6 +111,34 @@ def test_pitfall_5_without_enough_valid_votes_the_chain_goes_on_and_certifies_a_
     four.decide()
     four.decide()
     assert four.ledger().certified_height == 3
+
+
+def test_pitfall_5_at_a_change_of_the_set_a_header_that_stays_uncertified_breaks_no_chain_of_sets(
+    four: Quartet,
+) -> None:
+    remaining = FOUR.validators[:3]
+    for wire in four.vote_for(remaining):
+        four.decide([wire])
+    pending_height = four.height
+    four.decide()
+    four.decide([four.clock(START_S + 2)])  # brings the certificate of the header that names the set as pending
+    took_over = four.height
+    four.decide()
+    four.decide(proposed=[NOTHING_INJECTED.encode()])  # the votes of the old set on the header of the take-over: lost
+    for _ in range(3):
+        four.decide()
+    ledger = four.ledger(2)
+    before, after = ledger.signers_of(took_over), ledger.signers_of(took_over + 1)
+    assert (len(before), len(after)) == (4, 3)
+    assert ledger.certificate(took_over) == []
+    named = ledger.header(pending_height)
+    assert named.signers_pending == signers_digest(after)
+    check_certificate(named, ledger.certificate(pending_height), before)
+    (clock,) = ledger.results(took_over)
+    receipt = decode_receipt(ledger.receipt(clock.id) or b"")
+    assert receipt.certified_header.height > took_over
+    check_receipt(receipt, chain=FOUR.chain, digest=receipt.digest, signers=after)
+    assert four.extensions[3] == b"", "who left the set votes on nothing"
 
 
 @pytest.mark.parametrize("answer", [bytes(64), OSError("no answer")])
