@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.header import signers_digest
+from edge.receipts import ReceiptTrust
+from gridcore.envelope import decode_transaction
+from gridcore.header import decode_receipt, signers_digest
+from gridcore.light.codec import encode_certified, encode_steps
+from gridcore.light.state import LightState
 from gridcore.light.trusted import Trusted, advance, begin
 from gridcore.validator import Validator, powers_of
-from ledger.light import steps
-from tests.worlds.consortium import UTILITY, Consortium
+from ledger.light import certified_header, steps
+from tests.worlds.consortium import START_S, UTILITY, Consortium
 from tests.worlds.keys import key
 from tests.worlds.lagging import LaggingLedger, lagging_ledger
 
@@ -58,3 +62,34 @@ def test_a_light_client_that_begins_at_any_height_comes_to_the_same_header(
             in_force = followed.sets[-1].signers
             assert signers_digest(in_force) == ledger.header(ledger.certified_height).signers
             assert len(in_force) == 2
+
+
+class ShowsLedger:
+    """A node that shows a ledger."""
+
+    def __init__(self, ledger: LaggingLedger) -> None:
+        self._ledger = ledger
+
+    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
+        if path == "headers":
+            return encode_steps(steps(self._ledger, int(params["known_height"]), int(params["after_height"])))
+        return encode_certified(certified_header(self._ledger, int(path.removeprefix("headers/"))))
+
+
+@pytest.mark.parametrize("uncovered", [(), (5,), (3, 4, 5, 6)], ids=str)
+async def test_a_gateway_with_the_trust_file_of_genesis_gets_receipts_that_count_over_every_change_of_the_set(
+    tmp_path: Path, uncovered: Collection[int]
+) -> None:
+    sender = CHAIN.sender()
+    with lagging_ledger(tmp_path / "ledger", CHAIN, [], uncovered=uncovered) as ledger:
+        trust = ReceiptTrust(
+            LightState(begin(ledger.chain, ledger.digest(0), powers_of(FOUR)), ()), tmp_path / "signers"
+        )
+        wires = [sender.clock(START_S + number) for number in range(1, BLOCKS + 1)]
+        for height, wire in enumerate(wires, 1):
+            ledger.decide([wire], offenders=[OFFENCES[height]] if height in OFFENCES else [])
+        for wire in wires[: ledger.certified_height]:
+            transaction = decode_transaction(wire)
+            receipt = decode_receipt(ledger.receipt(transaction.id) or b"")
+            await trust.check(ShowsLedger(ledger), receipt, transaction.digest)
+        assert trust.signers_count == 2
