@@ -83,6 +83,11 @@ class Genesis:
         """Canonical bytes."""
         return cbor.encode({**self._fields(), "chain": self.chain})
 
+    @property
+    def has_consensus(self) -> bool:
+        """Whether a consensus engine decides the blocks of this chain; else one node does."""
+        return self.validators[0].consensus_key != b""
+
     @cached_property
     def digest(self) -> bytes:
         """SM3 of the canonical bytes."""

@@ -97,7 +97,7 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
 def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
     """The reading side of a data directory that no node uses. UsageError or StoreError say what is in the way."""
     from ledger.signatures import SignatureChecker
-    from ledger.store.directory import guard_path, locked
+    from ledger.store.directory import guard_path, load_genesis, locked
     from ledger.store.files import Files
     from ledger.store.opening import open_parts
     from ledger.store.reader import LedgerReader
@@ -105,7 +105,8 @@ def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
 
     with ExitStack() as resources:
         resources.enter_context(locked(data_dir))
-        parts = open_parts(data_dir, Files(), resources, guard_path(data_dir, guard))
+        own = None if load_genesis(data_dir).has_consensus else guard_path(data_dir, guard)
+        parts = open_parts(data_dir, Files(), resources, own)
         if parts.guard is not None and parts.db.height() < parts.guard.height:
             raise UsageError(
                 f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"

@@ -133,7 +133,8 @@ def check_ledger(
             resources.callback(blocks.close)
             _replay_and_compare(report, replay, _records(blocks, archive), derived, db, known)
             _judge_tail(report, blocks.damage, known)
-        _judge_ends(report, db, known)
+        _judge_guard(report, known, is_of_consortium=genesis.has_consensus)
+        _judge_end_of_db(report, db)
     return report
 
 
@@ -297,11 +298,20 @@ def _judge_tail(report: CheckReport, damage: StoreError | None, guard: Guard | N
         report.problems.append(str(damage))
 
 
-def _judge_ends(report: CheckReport, db: StateDb | None, guard: Guard | None) -> None:
-    if guard is not None and not report.height - 1 <= guard.height <= report.height:
-        report.problems.append(
-            f"{GUARD_NAME}: stands at block {guard.height}, {LOG_NAME} ends with block {report.height}"
+def _judge_guard(report: CheckReport, guard: Guard | None, *, is_of_consortium: bool) -> None:
+    """A node alone signs every block, so its guard stands at the last one. A validator signs what it is asked for, and gets lost blocks from others."""
+    if guard is None or report.height - 1 <= guard.height <= report.height:
+        return
+    stands = f"{GUARD_NAME}: stands at block {guard.height}, {LOG_NAME} ends with block {report.height}"
+    if not is_of_consortium:
+        report.problems.append(stands)
+    elif guard.height > report.height:
+        report.notes.append(
+            f"{stands}; the node signs nothing until the other validators have given it the blocks between"
         )
+
+
+def _judge_end_of_db(report: CheckReport, db: StateDb | None) -> None:
     if db is not None and db.height() > report.height:
         report.problems.append(f"{DB_NAME}: has block {db.height()}, {LOG_NAME} ends with block {report.height}")
     elif db is not None and db.height() < report.height:
