@@ -158,11 +158,11 @@ class Pool:
         elif gateway is not None:
             self._release(gateway)
 
-    def take(self) -> list[Entry]:
-        """The next block: in order of arrival, except that neighbouring batches stand by gateway and counter."""
+    def take(self, transactions_max: int = BLOCK_TRANSACTIONS_MAX) -> list[Entry]:
+        """The next block, or part of it: in order of arrival, except that neighbouring batches stand by gateway and counter."""
         taken: list[Entry] = []
         size = 0
-        while self._queue and len(taken) < self._limits.block_transactions:
+        while self._queue and len(taken) < min(transactions_max, self._limits.block_transactions):
             if taken and size + self._queue[0].size > self._limits.block_bytes:
                 break
             entry = self._queue.popleft()

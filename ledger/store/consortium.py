@@ -41,6 +41,7 @@ from ledger.store.files import Files
 from ledger.store.guard import Guard
 from ledger.store.opening import Parts, check_contracts, open_parts
 from ledger.store.reader import LedgerReader
+from ledger.store.room import check_room
 from ledger.store.rows import Certified
 from ledger.store.schema import is_disk_refusal
 
@@ -138,6 +139,7 @@ class ConsortiumLedger(LedgerReader):
         pending = self._pending or broken("a block is decided before it is committed")
         offset = pending.log_offset
         if offset is None:
+            check_room(self._log.folder, self._files)
             certificate = pending.brought.certificate if pending.brought else []
             offset = self._log.append(BlockRecord.of(pending.decided, certificate))
             self._pending = _Pending(pending.decided, pending.brought, offset)

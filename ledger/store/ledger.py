@@ -43,7 +43,7 @@ from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.opening import Parts, check_contracts, open_parts
 from ledger.store.reader import LedgerReader
-from ledger.store.room import RESERVE_BYTES
+from ledger.store.room import check_room
 from ledger.store.schema import is_disk_refusal
 
 log = get_logger(__name__)
@@ -160,7 +160,7 @@ class Ledger(LedgerReader):
         one ended. A block that was already on the disk then comes into being without these callers being told.
         """
         self.finish()
-        self._check_room()
+        check_room(self._log.folder, self._files)
         known = {key: verdict for entry in examined for key, verdict in entry.verdicts.items()}
         decided = self.application.apply(self.application.next_block(examined, self._next_time_s()), known)
         self._files.reach("block_applied")
@@ -194,14 +194,6 @@ class Ledger(LedgerReader):
             self.application.commit(decided)
 
     # ------------------------------------------------------------------------------------------------------ internal
-
-    def _check_room(self) -> None:
-        """StoreWriteError while the disk has no more than the reserve, which is for stopping and pruning."""
-        free_bytes = self._files.free_bytes(self._log.folder)
-        if free_bytes < RESERVE_BYTES:
-            raise StoreWriteError(
-                f"{self._log.folder}: {free_bytes} bytes are free, less than the reserve of {RESERVE_BYTES}: make room, or stop the node and prune it"
-            )
 
     def _catch_up(self) -> None:
         """Replay what the log has beyond the database; certify its last block if that is still to be done."""

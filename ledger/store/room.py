@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from gridcore.header import decode_header
 from ledger.store.block_log import LOG_NAME
+from ledger.store.errors import StoreWriteError
 from ledger.store.files import Files
 from ledger.store.state_db import StateDb
 
@@ -32,6 +33,15 @@ class _Rate(NamedTuple):
 
     block_bytes: int
     span_s: int
+
+
+def check_room(data_dir: Path, files: Files) -> None:
+    """StoreWriteError while the disk has no more than the reserve, which is for stopping and pruning."""
+    free_bytes = files.free_bytes(data_dir)
+    if free_bytes < RESERVE_BYTES:
+        raise StoreWriteError(
+            f"{data_dir}: {free_bytes} bytes are free, less than the reserve of {RESERVE_BYTES}: make room, or stop the node and prune it"
+        )
 
 
 def room_of(data_dir: Path, db: StateDb, files: Files) -> Room:

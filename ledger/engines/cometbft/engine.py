@@ -237,21 +237,22 @@ class CometEngine:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while entries := self._pool.take():
+            while (room := self._submissions.room) and (entries := self._pool.take(room)):
                 self._submissions.send(entries, time.monotonic())
                 await self._broadcast(entries)
 
     async def _broadcast(self, entries: Sequence[Entry]) -> None:
-        """Send transactions to the engine. Where it does not answer they are sent again later; where it has no room they are given back."""
+        """Send transactions to the engine. What it does not take now is sent again later."""
         try:
             taken = await self._rpc.broadcast([entry.examined.candidate.wire for entry in entries])
         except EngineRpcError as error:
             self._seldom.warn("engine_does_not_answer", reason=str(error), waiting=len(entries))
             self._submissions.retry(entries)
             return
-        for entry, is_taken in zip(entries, taken, strict=True):
-            if not is_taken and self._submissions.drop(entry.transaction.digest) is not None:
-                self._give_back([entry], {})
+        without_room = [entry for entry, is_taken in zip(entries, taken, strict=True) if not is_taken]
+        if without_room:
+            self._seldom.warn("engine_has_no_room", waiting=len(without_room))
+            self._submissions.retry(without_room)
 
     async def _follow(self) -> None:
         """Take note of blocks and of transactions that enter none, in the order in which the machine told."""

@@ -36,6 +36,7 @@ from ledger.engines.cometbft.payloads import (
     encode_wish,
 )
 from ledger.engines.cometbft.proposals import Proposals, framed_bytes
+from ledger.engines.cometbft.waiting import Waiting
 from ledger.engines.earlier import FINAL
 from ledger.engines.order import batch_place
 from ledger.engines.pool import HELD_BATCHES_MAX
@@ -93,6 +94,7 @@ class Machine:
         self.examined = ExaminedTransactions(ledger.application)
         self._listener = listener or Nobody()
         self._peers = peers
+        self._waiting = Waiting()
         self._certificates = Certificates(ledger)
         self._proposals = Proposals(ledger, self.examined, RefusalShares(refusals or RefusalLimits()))
         self._busy_height = self._newest_with_transactions()
@@ -219,6 +221,8 @@ class Machine:
         """Keep the block. StoreWriteError while the disk refuses: call it again."""
         decided = self.ledger.commit()
         self.examined.forget(decided.block.transactions)
+        self._waiting.leave(decided.block.transactions)
+        self._waiting.sweep(decided.header.height - 1)
         if decided.block.transactions:
             self._busy_height = decided.header.height
         self._listener.committed(decided)
@@ -285,7 +289,10 @@ class Machine:
         if entry is None:
             return Code.NODE_BUSY
         code = entry.code if entry.code is not Code.ACCEPTED else self._prospect(entry)
+        if code is Code.ACCEPTED and not self._waiting.may_wait(entry, self.ledger.height, self.newest_time_s()):
+            code = Code.NODE_BUSY
         if code is not Code.ACCEPTED:
+            self._waiting.leave([request.tx])
             self.examined.forget([request.tx])
             self._listener.dropped(entry, code)
         return code

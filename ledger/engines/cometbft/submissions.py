@@ -19,6 +19,9 @@ ANSWER_S_MAX: Final = 20.0
 RESEND_S: Final = 5.0
 """A transaction that is in no block after so long is sent again: the engine forgets what waits when it is started anew."""
 
+SENT_MAX: Final = 400
+"""On their way to a block at once: four such nodes stay within the mempool of 2,000. The others wait in the pool, by its shares."""
+
 
 @dataclass
 class _Sent:
@@ -45,6 +48,11 @@ class Submissions:
         self._sent: dict[bytes, _Sent] = {}
         self._decided: list[_Answered] = []
 
+    @property
+    def room(self) -> int:
+        """Transactions that may be sent now: the engine of every node keeps them all until they are decided."""
+        return max(0, SENT_MAX - len(self._sent))
+
     def send(self, entries: Sequence[Entry], now_s: float) -> None:
         """These are being sent for the first time."""
         for entry in entries:
@@ -58,7 +66,7 @@ class Submissions:
         return [sent.entry for sent in due]
 
     def retry(self, entries: Sequence[Entry]) -> None:
-        """The engine did not answer: these are due to be sent again."""
+        """The engine did not take these: they are due to be sent again."""
         for entry in entries:
             if entry.transaction.digest in self._sent:
                 self._sent[entry.transaction.digest].resend_s = 0.0

@@ -14,7 +14,9 @@ from ledger.engines.base import EngineStoppedError, Outcome
 from ledger.engines.cometbft import engine as engine_module
 from ledger.engines.cometbft import submissions
 from ledger.engines.cometbft.engine import CometEngine
+from ledger.engines.cometbft.waiting import Waiting
 from ledger.engines.quotas import Quotas
+from ledger.engines.shares import Share
 from tests.waiting import until
 from tests.worlds.feeders import batches
 from tests.worlds.lone_comet import ALONE, LoneComet, alone
@@ -123,6 +125,33 @@ async def test_a_batch_far_ahead_is_not_kept_by_the_engine(tmp_path: Path) -> No
         assert comet.mempool == [GW1[63]]
 
 
+async def test_what_gets_no_place_for_a_minute_of_block_time_leaves_the_mempool(tmp_path: Path) -> None:
+    async with alone(tmp_path) as (_, comet):
+        comet._take(GW1[1])
+        for _ in range(60):
+            await comet.decide()
+        assert comet.mempool == [GW1[1]]
+        await comet.decide()
+        assert comet.mempool == []
+
+
+async def test_one_signer_fills_no_more_than_its_share_of_the_mempool(tmp_path: Path) -> None:
+    async with alone(tmp_path) as (engine, comet):
+        engine._machine._waiting = Waiting(of_signer=Share(2, 1 << 20))
+        for wire in (*GW1[:3], *GW2[:2]):
+            comet._take(wire)
+        assert comet.mempool == [*GW1[:2], *GW2[:2]]
+        await comet.decide()
+        comet._take(GW1[2])
+        assert comet.mempool == [GW1[2]], "what was decided has made room"
+        comet.mempool.clear()
+        for _ in range(2):
+            await comet.decide()
+        for wire in GW1[3:5]:
+            comet._take(wire)
+        assert len(comet.mempool) == 2, "what the engine forgot has made room"
+
+
 async def test_an_inadmissible_transaction_is_refused_at_once(tmp_path: Path) -> None:
     forged = bytearray(GW1[0])
     forged[-1] ^= 1
@@ -133,15 +162,30 @@ async def test_an_inadmissible_transaction_is_refused_at_once(tmp_path: Path) ->
         assert comet.mempool == []
 
 
-async def test_an_engine_without_room_means_try_again_later(tmp_path: Path) -> None:
+async def test_what_the_engine_has_no_room_for_is_sent_again(tmp_path: Path) -> None:
     async with alone(tmp_path) as (engine, comet):
         comet.room = 1
-        first = submit(engine, GW1[0])
+        tasks = [submit(engine, GW1[0]), submit(engine, GW2[0])]
         await waiting(comet, 1)
-        assert [one.code for one in await engine.submit([GW2[0]])] == [Code.NODE_BUSY]
+        await comet.decide()
+        await waiting(comet, 1)
         await comet.decide()
         await certify(comet)
-        assert [one.code for one in await first] == [Code.ACCEPTED]
+        assert [one.code for task in tasks for one in await task] == [Code.ACCEPTED] * 2
+
+
+async def test_no_more_than_the_engines_hold_is_on_its_way_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submissions, "SENT_MAX", 2)
+    async with alone(tmp_path) as (engine, comet):
+        task = submit(engine, *GW1[:3])
+        await waiting(comet, 2)
+        await comet.decide()
+        await waiting(comet, 1)
+        await comet.decide()
+        await certify(comet)
+        assert [one.height for one in await task] == [1, 1, 2]
 
 
 async def test_what_an_absent_engine_did_not_hear_is_sent_when_it_is_back(tmp_path: Path) -> None:
