@@ -330,9 +330,12 @@ def founding_text(text: str, ports: Mapping[str, str]) -> str:
     for key, value in {"clock": '"simulated"', "first_slot_start_s": str(FIRST_S)}.items():
         text, count = re.subn(rf"^(# )?{key} = \S+", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
         assert count == 1, key
-    for port, ours in ports.items():
-        text = text.replace(port, ours)
-    return text
+    return with_ports(text, ports)
+
+
+def with_ports(text: str, ports: Mapping[str, str]) -> str:
+    """A text with other port numbers."""
+    return re.sub(r"\d+", lambda found: ports.get(found[0], found[0]), text)
 
 
 def free_ports(text: str) -> dict[str, str]:

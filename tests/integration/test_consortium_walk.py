@@ -31,6 +31,7 @@ from tests.integration.consortium_world import (
     Consortium,
     founding_text,
     free_ports,
+    with_ports,
 )
 from tests.integration.village import SLOT_S, meter
 from tests.waiting import until, wait_until
@@ -55,9 +56,7 @@ class Walk:
 
     def text(self, documented: str) -> str:
         """A text of the page with this folder's ports in it."""
-        for port, ours in self.ports.items():
-            documented = documented.replace(port, ours)
-        return documented
+        return with_ports(documented, self.ports)
 
     def do(self, block: str, *statuses: int, **names: str) -> str:
         """The commands of a block; what the last one said. ``statuses``: of each, 0 where none is given; ``names``: what stands for what."""

@@ -60,9 +60,7 @@ class Village:
 
     def text(self, documented: str) -> str:
         """A text of a page with this folder's ports in it."""
-        for port, ours in self.ports.items():
-            documented = documented.replace(port, ours)
-        return documented
+        return re.sub(r"\d+", lambda found: self.ports.get(found[0], found[0]), documented)
 
     def do(self, block: str, status: int = 0) -> None:
         """The commands of a block, in this process and this folder; the last ends with ``status``."""
