@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 
 from gridcore.clock import WallClock
-from gridcore.errors import broken
+from gridcore.errors import UsageError, broken
 from gridcore.logs import get_logger
 from gridcore.serving.asgi import open_socket
 from gridcore.serving.ports import HOST
@@ -18,7 +18,7 @@ from gridledger import __version__
 from ledger.config import NodeConfig, load_key
 from ledger.engines.base import Engine
 from ledger.engines.cometbft.engine import CometEngine, Doors
-from ledger.engines.cometbft.home import peer_ids
+from ledger.engines.cometbft.home import check_chain, load_keys, peer_ids
 from ledger.engines.cometbft.process import EngineProcess
 from ledger.engines.cometbft.program import find_engine
 from ledger.engines.embedded import EmbeddedEngine
@@ -62,7 +62,27 @@ def _open(config: NodeConfig) -> AnyLedger:
     signer = load_key(config.key)
     if config.engine.home is None:
         return Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
-    return ConsortiumLedger.open(config.data_dir, CONTRACTS, signer, pins=pins(), guard=config.guard)
+    ledger = ConsortiumLedger.open(config.data_dir, CONTRACTS, signer, pins=pins(), guard=config.guard)
+    try:
+        check_chain(config.engine.home, ledger.chain)
+        _say_what_keys_are_worth(ledger, signer.public_key, load_keys(config.engine.home).consensus_key)
+    except UsageError:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _say_what_keys_are_worth(ledger: ConsortiumLedger, public_key: bytes, consensus_key: bytes) -> None:
+    """Warn where the set of validators does not know this node's keys: it follows then, and counts nothing."""
+    validators = ledger.application.validators
+    own = next((validator for validator in validators if validator.public_key == public_key), None)
+    if own is None:
+        reason = f"key.uri is none of the {len(validators)} validators' keys: this node follows, and its signature counts nothing"
+        log.warning("no_validator", reason=reason)
+    elif own.consensus_key != consensus_key:
+        log.warning(
+            "votes_count_nothing", validator=own.name, reason="the engine's key in engine.home is not this validator's"
+        )
 
 
 @asynccontextmanager

@@ -124,6 +124,7 @@ class ConsortiumLedger(LedgerReader):
         known: verdicts on signatures that were checked before. Another block of the same height takes the place of one
         that was not committed. ForkError where it leads to another header than the guard has of its height.
         """
+        self._tell_other_holder(brought)
         certified_height = brought.height if brought else self.certified_height
         decided = self.application.apply(replace(block, certified_height=certified_height), known)
         self._files.reach("block_applied")
@@ -174,6 +175,18 @@ class ConsortiumLedger(LedgerReader):
             raise ForkError(
                 f"block {height} leads to header {digest.hex()}, but this node has signed {self._guard.digest.hex()} of that height. "
                 "Not gone on, nothing signed: the version of GridLedger or the engine's blocks are not those of that time"
+            )
+
+    def _tell_other_holder(self, brought: Certified | None) -> None:
+        """Say so where a certificate has a signature by this node's key over a header that this node has not signed."""
+        if brought is None or not 0 < self._guard.height < brought.height:
+            return  # a guard at 0 is that of a node whose disk was lost: it has signed before, and knows nothing of it
+        if self._certifier.key_in([(public_key, 1) for public_key, _ in brought.certificate]) is not None:
+            log.error(
+                "key_signs_elsewhere",
+                height=brought.height,
+                guard_height=self._guard.height,
+                reason="another node signs with this node's key, or an old guard was put back: stop one of the two nodes",
             )
 
     def _catch_up(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
+from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.logs import get_logger
 from gridcore.serving.door import Seldom
@@ -21,7 +22,7 @@ from ledger.engines.cometbft.machine import Machine
 from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 from ledger.engines.cometbft.server import AbciServer
 from ledger.engines.cometbft.submissions import Submissions
-from ledger.engines.cometbft.watch import EngineWatch
+from ledger.engines.cometbft.watch import ClockWatch, EngineWatch
 from ledger.engines.earlier import FINAL, earlier_answer
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
@@ -76,6 +77,7 @@ class CometEngine:
         self._server = AbciServer(self._machine, doors.abci, self._machine_stopped)
         self._rpc = EngineRpc(doors.rpc_port)
         self._watch = EngineWatch(self._rpc)
+        self._clocks = ClockWatch(WallClock())
         self._pool = Pool(limits)
         self._quotas = QuotaKeeper(quotas or Quotas())
         self._lane = Lane(self._examine)
@@ -171,7 +173,8 @@ class CometEngine:
     @property
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """See ``Engine``."""
-        return self._watch.gauges
+        offset = ("Seconds by which this machine's clock was ahead of the newest block.", self._clocks.offset_s)
+        return {**self._watch.gauges, "clock_offset_seconds": offset}
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
@@ -262,6 +265,8 @@ class CometEngine:
                 await self._drop(event)
                 continue
             self._block_s = time.monotonic()
+            if not self._watch.is_behind:
+                self._clocks.compare(event.header.time_s)
             entries = self._submissions.decide(event)
             progress = await asyncio.to_thread(self._progress_of, self._pool.gateways())
             self._pool.done(entries, progress)

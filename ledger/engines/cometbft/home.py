@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.config import CONFIG_BYTES_MAX, decode_toml
 from gridcore.ed25519 import SEED_BYTES, Ed25519Key
 from gridcore.envelope import WIRE_BYTES_MAX
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, excerpt
 from gridcore.files import read_bounded, save_new
 from gridcore.validator import Validator
 
@@ -33,7 +33,9 @@ EVIDENCE_BLOCKS: Final = 2_592_000
 EVIDENCE_S: Final = 30 * 86_400
 """How long a double vote can still be reported: long enough to look into an outage."""
 KEY_BYTES_MAX: Final = 4_096
+GENESIS_BYTES_MAX: Final = 1024 * 1024
 _KEY: Final = "config/priv_validator_key.json"
+_GENESIS: Final = "config/genesis.json"
 _CONFIG_NAME: Final = "config/config.toml"
 _NODE_KEY: Final = "config/node_key.json"
 _STATE: Final = "data/priv_validator_state.json"
@@ -153,6 +155,20 @@ def has_voted(home: Path) -> bool:
         return False
 
 
+def check_chain(home: Path, chain: str) -> None:
+    """Raise UsageError, naming the file, unless the home's genesis is of this chain."""
+    path = home / _GENESIS
+    data = read_bounded(path, GENESIS_BYTES_MAX, "it is made by: gridledger consortium found")
+    try:
+        found = json.loads(data)["chain_id"]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{path}: no genesis of the engine; make it again: gridledger consortium found") from None
+    if found != chain:
+        raise UsageError(
+            f"{path}: of chain {excerpt(str(found))}, and the ledger is of {chain}; put home and ledger of one chain together"
+        )
+
+
 def peer_ids(home: Path) -> frozenset[str]:
     """Node ids of those that may be peers: config.toml names them. UsageError naming the file."""
     path = home / _CONFIG_NAME
@@ -203,7 +219,7 @@ def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (home / _STATE).exists():  # a home whose disk was lost: ``has_voted`` is False then
         save_new(home / _STATE, _NOTHING_VOTED)
-    (home / "config" / "genesis.json").write_bytes(genesis)
+    (home / _GENESIS).write_bytes(genesis)
     text = _CONFIG.substitute(
         moniker=json.dumps(config.moniker),
         abci=json.dumps(f"unix://{config.abci}"),

@@ -1,4 +1,4 @@
-"""What the consensus engine says of itself, looked at once a second: whether it is there, follows the others, has peers."""
+"""What is watched beside a consensus engine: whether it is there, follows the others, has peers; and this machine's clock."""
 
 from __future__ import annotations
 
@@ -6,10 +6,36 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gridcore.clock import Clock
+from gridcore.logs import get_logger
 from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 
 AWAY_S: Final = 10.0
 """An engine that is started again answers after a second or two."""
+CLOCK_OFF_S: Final = 60
+"""Block time is as old as the votes on the block before: up to two idle intervals."""
+
+log = get_logger(__name__)
+
+
+class ClockWatch:
+    """Compares this machine's clock with the time of new blocks, which is the median of all validators' clocks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offset_s = 0
+        """By how much this machine's clock was ahead of the newest block when it came; a few seconds are the block's own age."""
+
+    def compare(self, block_time_s: int) -> None:
+        """A block has come. Says once that the clock is off, and once that it is not any more."""
+        was_off = abs(self.offset_s) > CLOCK_OFF_S
+        self.offset_s = self._clock.now_s() - block_time_s
+        is_off = abs(self.offset_s) > CLOCK_OFF_S
+        if is_off and not was_off:
+            reason = "this machine's clock is not that of the other validators: set it right"
+            log.error("clock_is_off", offset_s=self.offset_s, reason=reason)
+        elif was_off and not is_off:
+            log.warning("clock_is_right", offset_s=self.offset_s)
 
 
 class EngineWatch:
