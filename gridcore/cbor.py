@@ -154,105 +154,87 @@ def _check_depth(depth: int) -> None:
 # ---------------------------------------------------------------------------------------------------------- decoding
 
 
-class _Open:
-    """An array or map whose items are still being read. key: of the map entry whose value comes next."""
-
-    __slots__ = ("entries", "items", "key", "key_bytes", "remaining")
-
-    def __init__(self, remaining: int, is_map: bool) -> None:
-        self.remaining = remaining
-        self.items: list[Any] | None = None if is_map else []
-        self.entries: dict[str, Any] | None = {} if is_map else None
-        self.key = ""
-        self.key_bytes = b""
-
-
 def _refused(offset: int, reason: str) -> EncodingError:
     return EncodingError(f"not canonical CBOR at offset {offset}: {reason}")
 
 
 def _decode(data: bytes, depth_max: int, items_max: int, *, null_allowed: bool) -> Any:
     """Iterative, so that no input reaches the interpreter's recursion limit."""
-    stack: list[_Open] = []
-    top: _Open | None = None
-    offset = 0
+    root: list[Any] = []
+    around: list[tuple[Any, bool, int, bytes]] = []
+    # The array or map whose items are being read (at first an array around all), how many are missing, the key read last.
+    container: Any = root
+    is_map, missing, key_bytes = False, 1, b""
+    key, offset = "", 0
     items_left = items_max - 1  # items that no head has announced yet
-    while True:
-        if top is not None and top.entries is not None:
-            offset = _read_key(top, data, offset)
+    while missing:
+        if is_map:
+            key, key_bytes, offset = _read_key(data, offset, key_bytes)
         start = offset
-        value, offset, opened = _read_item(data, offset, null_allowed)
-        if opened is not None:
-            if len(stack) >= depth_max:
+        value, offset, count = _read_item(data, start, null_allowed)
+        if is_map:
+            container[key] = value
+        else:
+            container.append(value)
+        missing -= 1
+        if count >= 0:
+            if len(around) >= depth_max:
                 raise _refused(start, f"nested deeper than {depth_max} arrays and maps")
-            items_left -= opened.remaining if opened.entries is None else 2 * opened.remaining
+            opens_map = type(value) is dict
+            items_left -= 2 * count if opens_map else count
             if items_left < 0:
                 raise _refused(start, f"more than {items_max} items")
-            if opened.remaining:
-                stack.append(opened)
-                top = opened
-                continue
-        while top is not None:  # put the value into the innermost open container; one that is full is the next value
-            if top.items is not None:
-                top.items.append(value)
-            elif top.entries is not None:
-                top.entries[top.key] = value
-            top.remaining -= 1
-            if top.remaining:
-                break
-            value = top.items if top.items is not None else top.entries
-            stack.pop()
-            top = stack[-1] if stack else None
-        else:
-            break
+            around.append((container, is_map, missing, key_bytes))
+            container, is_map, missing, key_bytes = value, opens_map, count, b""
+        while not missing and around:
+            container, is_map, missing, key_bytes = around.pop()
     if offset != len(data):
         raise _refused(offset, f"{len(data) - offset} bytes after the item")
-    return value
+    return root[0]
 
 
-def _read_key(top: _Open, data: bytes, start: int) -> int:
-    """The key of the next entry of a map; returns the offset behind it."""
+def _read_key(data: bytes, start: int, before: bytes) -> tuple[str, bytes, int]:
+    """A key that follows the encoded key ``before`` in a map: itself, encoded, and the offset behind it."""
     key, end, _ = _read_item(data, start, null_allowed=True)
     if type(key) is not str:
         raise _refused(start, "a map key that is not a text string")
     encoded = data[start:end]
-    if encoded <= top.key_bytes:
-        reason = "duplicate" if encoded == top.key_bytes else "out of order (by the bytes of its encoding)"
+    if encoded <= before:
+        reason = "duplicate" if encoded == before else "out of order (by the bytes of its encoding)"
         raise _refused(start, f"map key {excerpt(key)} is {reason}")
-    top.key = key
-    top.key_bytes = encoded
-    return end
+    return key, encoded, end
 
 
-def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, _Open | None]:
-    """One head, with the content of a string: (value, next offset, the container it opens)."""
+def _read_item(data: bytes, start: int, null_allowed: bool) -> tuple[Any, int, int]:
+    """One head, with the content of a string: (value, next offset, entries of the array or map that it opens, else -1)."""
     if start >= len(data):
         raise _refused(start, "the item is cut short")
     initial = data[start]
     major, argument, offset = initial >> 5, initial & 0x1F, start + 1
-    if major == _SIMPLE:
-        return _read_simple(initial, start, null_allowed), offset, None
-    if argument >= 24:
+    if argument >= 24 and major != _SIMPLE:
         argument, offset = _read_argument(data, start, argument)
     if major == _UNSIGNED:
-        return argument, offset, None
-    if major == _NEGATIVE:
-        return -1 - argument, offset, None
-    if major == _TAG:
-        raise _refused(start, f"tag {argument}; tags are not allowed")
+        return argument, offset, -1
     # Each array item takes at least one byte, each map entry two: a declared length that cannot fit is refused unread.
     end = offset + (2 * argument if major == _MAP else argument)
-    if end > len(data):
+    if end > len(data) and _BYTES <= major <= _MAP:
         raise _refused(start, f"length {argument} runs past the end")
-    if major == _BYTES:
-        return data[offset:end], end, None
     if major == _TEXT:
         try:
-            return data[offset:end].decode("utf-8"), end, None
+            return data[offset:end].decode(), end, -1
         except UnicodeDecodeError as error:
             raise _refused(offset + error.start, "text that is not UTF-8") from error
-    opened = _Open(argument, major == _MAP)
-    return opened.items if opened.items is not None else opened.entries, offset, opened
+    if major == _BYTES:
+        return data[offset:end], end, -1
+    if major == _ARRAY:
+        return [], offset, argument
+    if major == _MAP:
+        return {}, offset, argument
+    if major == _NEGATIVE:
+        return -1 - argument, offset, -1
+    if major == _TAG:
+        raise _refused(start, f"tag {argument}; tags are not allowed")
+    return _read_simple(initial, start, null_allowed), offset, -1
 
 
 def _read_simple(initial: int, start: int, null_allowed: bool) -> bool | None:

@@ -85,6 +85,16 @@ def chunks_of(rows: Int64) -> Int64:
     return rows // CHUNK_ROWS
 
 
+def span_of(rows: Int64) -> Int64 | slice:
+    """The same rows as a slice where they follow one another: numpy then copies nothing. Most batches are like that."""
+    if not len(rows):
+        return slice(0, 0)
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first + 1 == len(rows) and (rows[1:] > rows[:-1]).all():
+        return slice(first, last + 1)
+    return rows
+
+
 def groups(keys: Int64) -> list[tuple[int, Int64]]:
     """Each of the keys, ascending, with the rows that have it, ascending."""
     order = np.argsort(keys, kind="stable")

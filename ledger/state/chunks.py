@@ -1,23 +1,24 @@
-"""Readings in chunks of a zone's rows: all of one boundary are judged at once, then each chunk is written."""
+"""Readings in chunks of a zone's rows: all of one boundary are judged at once and written at once, then each chunk is saved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.codes import Code
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
-from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, span_of
 from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
 from ledger.state.draft import Draft, Touched
+from ledger.state.energy import Bools
 from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Candidates, Place, judge_late_rows, judge_rows, neighbours
 
-Column = TypeVar("Column", Int64, UInt8)
 ACCEPTED: Final = 0
 EQUAL: Final = -1
 """Verdict on a row that says what already stands."""
@@ -41,138 +42,171 @@ class SortedRows:
 
 
 class _Chunk(NamedTuple):
-    """One chunk of one zone, and which of the rows fall into it.
-
-    rows: of the sorted rows; at: their positions in the chunk; kept: what stands at the boundary; latest: the newest values.
+    """One chunk of one zone. rows: which of the sorted rows fall into it; part: where it stands in the joined columns;
+    seed: of what stands at the boundary.
     """
 
     zone: str
     number: int
     rows: slice
+    part: slice
+    seed: bytes
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """The chunks that rows fall into, ascending, and their columns one chunk behind the other; writable.
+
+    at: int64[n], where each of the rows stands in these; quality, import_wh, export_wh: what stands at the boundary (see
+    ``RegistersLeaf``); latest_s, latest_import_wh, latest_export_wh: the newest values (see ``LatestLeaf``).
+    """
+
+    each: Sequence[_Chunk]
     at: Int64
-    kept: RegistersLeaf
-    latest: LatestLeaf
+    quality: UInt8
+    import_wh: Int64
+    export_wh: Int64
+    latest_s: Int64
+    latest_import_wh: Int64
+    latest_export_wh: Int64
 
 
 def keep_sorted_rows(draft: Draft, rows: SortedRows) -> Int64:
     """Judge each row and keep the accepted ones: int64[n], 0 accepted, -1 equal to what stands, else the verdict's code."""
     chunks = _load_chunks(draft, rows)
     verdicts = _judge(draft, rows, chunks)
-    is_taken = verdicts == ACCEPTED
-    for chunk in chunks:
-        taken = np.flatnonzero(is_taken[chunk.rows])
-        if len(taken):
-            _write_chunk(draft, rows, chunk, taken)
+    _write(draft, rows, chunks, np.flatnonzero(verdicts == ACCEPTED))
     return verdicts
 
 
 def keep_unjudged(draft: Draft, rows: SortedRows) -> None:
     """Keep every row instead of what stands at its boundary, if anything does."""
-    for chunk in _load_chunks(draft, rows):
-        _write_chunk(draft, rows, chunk, np.arange(chunk.rows.stop - chunk.rows.start))
+    _write(draft, rows, _load_chunks(draft, rows), np.arange(len(rows.place)))
 
 
-def _load_chunks(draft: Draft, rows: SortedRows) -> list[_Chunk]:
-    registry = draft.registry
-    zone, row = registry.installation_zone[rows.place], registry.installation_row[rows.place]
+def _load_chunks(draft: Draft, rows: SortedRows) -> _Chunks:
+    registry, places = draft.registry, span_of(rows.place)
+    zone, row = registry.installation_zone[places], registry.installation_row[places]
     number = chunks_of(row)
-    begins = np.flatnonzero((np.diff(zone) != 0) | (np.diff(number) != 0)) + 1
-    chunks = []
-    for start, end in zip([0, *begins.tolist()], [*begins.tolist(), len(row)], strict=True):
+    begins = np.flatnonzero((zone[1:] != zone[:-1]) | (number[1:] != number[:-1])) + 1
+    bounds = [0, *begins.tolist(), len(row)]
+    each: list[_Chunk] = []
+    kept: list[RegistersLeaf] = []
+    latest: list[LatestLeaf] = []
+    shifts, behind = [], 0
+    for start, end in pairwise(bounds):
         found, chunk = registry.zones[int(zone[start])], int(number[start])
-        first, behind = chunk_bounds(chunk)
-        size = min(len(found), behind) - first
-        kept = (REGISTERS.load(draft, rows.boundary_s, found.name, chunk) or no_registers(0)).padded(size)
-        latest = (LATEST.load(draft, found.name, chunk) or no_latest(0)).padded(size)
-        chunks.append(_Chunk(found.name, chunk, slice(start, end), row[start:end] - first, kept, latest))
-    return chunks
+        first, size = chunk_bounds(chunk)[0], _size(len(found), chunk)
+        registers = REGISTERS.load(draft, rows.boundary_s, found.name, chunk)
+        newest = LATEST.load(draft, found.name, chunk)
+        kept.append(no_registers(size) if registers is None else registers.padded(size))
+        latest.append(no_latest(size) if newest is None else newest.padded(size))
+        each.append(_Chunk(found.name, chunk, slice(start, end), slice(behind, behind + size), kept[-1].seed))
+        shifts.append(behind - first)
+        behind += size
+    return _Chunks(
+        each=each,
+        at=row + np.repeat(np.array(shifts, dtype=np.int64), np.diff(bounds)),
+        quality=np.concatenate([leaf.quality for leaf in kept]),
+        import_wh=np.concatenate([leaf.import_wh for leaf in kept]),
+        export_wh=np.concatenate([leaf.export_wh for leaf in kept]),
+        latest_s=np.concatenate([leaf.boundary_s for leaf in latest]),
+        latest_import_wh=np.concatenate([leaf.import_wh for leaf in latest]),
+        latest_export_wh=np.concatenate([leaf.export_wh for leaf in latest]),
+    )
 
 
-def _judge(draft: Draft, rows: SortedRows, chunks: list[_Chunk]) -> Int64:
-    in_force, spans = draft.at(rows.boundary_s), [_span(chunk.at) for chunk in chunks]
-    meters = _span(rows.place)
+def _size(zone_rows: int, chunk: int) -> int:
+    first, behind = chunk_bounds(chunk)
+    return min(zone_rows, behind) - first
+
+
+def _judge(draft: Draft, rows: SortedRows, chunks: _Chunks) -> Int64:
+    in_force, meters, at = draft.at(rows.boundary_s), span_of(rows.place), span_of(chunks.at)
     candidates = Candidates(
         boundary_s=rows.boundary_s,
         registers=(rows.import_wh, rows.export_wh),
         modulus_wh=draft.registry.columns.modulus_wh[meters],
         limit_wh=in_force.limit_wh[meters],
-        latest_s=_gathered([chunk.latest.boundary_s for chunk in chunks], spans),
-        latest=(
-            _gathered([chunk.latest.import_wh for chunk in chunks], spans),
-            _gathered([chunk.latest.export_wh for chunk in chunks], spans),
-        ),
+        latest_s=chunks.latest_s[at],
+        latest=(chunks.latest_import_wh[at], chunks.latest_export_wh[at]),
         spans=in_force.spans.take(meters),
     )
     verdicts = judge_rows(draft, candidates)
-    is_present = _gathered([chunk.kept.quality for chunk in chunks], spans) != ABSENT_QUALITY
-    is_late = (candidates.latest_s >= rows.boundary_s) & ~is_present
-    if is_late.any():
-        for chunk in chunks:
-            late = np.flatnonzero(is_late[chunk.rows])
-            if len(late):
-                where = chunk.rows.start + late
-                place = Place(chunk.zone, chunk.number, chunk.at[late])
-                verdicts[where] = judge_late_rows(draft, place, candidates.take(where))
+    is_present = chunks.quality[at] != ABSENT_QUALITY
+    late = np.flatnonzero((candidates.latest_s >= rows.boundary_s) & ~is_present)
+    for chunk, own in _by_chunk(chunks, late):
+        place = Place(chunk.zone, chunk.number, chunks.at[late[own]] - chunk.part.start)
+        verdicts[late[own]] = judge_late_rows(draft, place, candidates.take(late[own]))
     if is_present.any():
-        is_equal = (_gathered([chunk.kept.import_wh for chunk in chunks], spans) == rows.import_wh) & (
-            _gathered([chunk.kept.export_wh for chunk in chunks], spans) == rows.export_wh
-        )
+        is_equal = (chunks.import_wh[at] == rows.import_wh) & (chunks.export_wh[at] == rows.export_wh)
         verdicts[is_present] = np.where(is_equal, EQUAL, int(Code.ROW_CORRECTION_CANDIDATE))[is_present]
     return verdicts
 
 
-def _gathered(columns: Sequence[Column], spans: Sequence[Int64 | slice]) -> Column:
-    """What each of the rows meets in its chunk's column."""
-    return np.concatenate([column[span] for column, span in zip(columns, spans, strict=True)])
+def _by_chunk(chunks: _Chunks, rows: Int64) -> Iterator[tuple[_Chunk, slice]]:
+    """The chunks that some of the rows (ascending) fall into, each with which of them do."""
+    starts = np.searchsorted(rows, [chunk.rows.start for chunk in chunks.each]).tolist() if len(rows) else []
+    for chunk, start, end in zip(chunks.each, starts, [*starts[1:], len(rows)], strict=False):
+        if start < end:
+            yield chunk, slice(start, end)
 
 
-def _span(indices: Int64) -> Int64 | slice:
-    """The same rows as a slice where they follow one another: numpy then copies nothing. Most batches are like that."""
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first + 1 == len(indices) and (indices[1:] > indices[:-1]).all():
-        return slice(first, last + 1)
-    return indices
+def _write(draft: Draft, rows: SortedRows, chunks: _Chunks, taken: Int64) -> None:
+    """Put accepted rows into their chunks, and those that are their meters' newest into the latest values."""
+    at = chunks.at[taken]
+    before_s = chunks.latest_s[at]
+    is_newer = before_s <= rows.boundary_s
+    source, target = span_of(taken), span_of(at)
+    chunks.quality[target] = rows.quality[source]
+    chunks.import_wh[target] = rows.import_wh[source]
+    chunks.export_wh[target] = rows.export_wh[source]
+    source, target = span_of(taken[is_newer]), span_of(at[is_newer])
+    chunks.latest_s[target] = rows.boundary_s
+    chunks.latest_import_wh[target] = rows.import_wh[source]
+    chunks.latest_export_wh[target] = rows.export_wh[source]
+    for chunk, own in _by_chunk(chunks, taken):
+        draft.fed.add(_touched(draft, chunk, rows.boundary_s, at[own], before_s[own]))
+        _save(draft, rows, chunks, chunk, rows.batch[taken[own]], is_newer[own])
 
 
-def _write_chunk(draft: Draft, rows: SortedRows, chunk: _Chunk, taken: Int64) -> None:
-    """Put accepted rows into their chunk, and those that are their meters' newest into the latest values."""
-    kept, latest = chunk.kept, chunk.latest
-    where, chunk_rows = chunk.rows.start + taken, chunk.at[taken]
-    draft.fed.add(_touched(draft, chunk, rows.boundary_s, chunk_rows))
-    newer = np.flatnonzero(latest.boundary_s[chunk_rows] <= rows.boundary_s)
-    seeds = _reseeded(kept.seed, rows, where)
-    source, target = _span(where), _span(chunk_rows)
-    kept.quality[target] = rows.quality[source]
-    kept.import_wh[target] = rows.import_wh[source]
-    kept.export_wh[target] = rows.export_wh[source]
-    kept = kept._replace(seed=seeds[int(rows.batch[where[-1]])])
-    REGISTERS.save(draft, kept, rows.boundary_s, chunk.zone, chunk.number)
+def _save(draft: Draft, rows: SortedRows, chunks: _Chunks, chunk: _Chunk, batch: Int64, is_newer: Bools) -> None:
+    """Save a chunk with the seeds that follow from the batches of the rows that were put into it."""
+    part, seeds = chunk.part, _reseeded(chunk.seed, rows, batch)
+    registers = RegistersLeaf(
+        chunks.quality[part], chunks.import_wh[part], chunks.export_wh[part], seeds[int(batch[-1])]
+    )
+    REGISTERS.save(draft, registers, rows.boundary_s, chunk.zone, chunk.number)
+    newer = batch[is_newer]
     if len(newer):
-        source, target = _span(where[newer]), _span(chunk_rows[newer])
-        latest.boundary_s[target] = rows.boundary_s
-        latest.import_wh[target] = rows.import_wh[source]
-        latest.export_wh[target] = rows.export_wh[source]
-        latest = latest._replace(seed=seeds[int(rows.batch[where[newer[-1]]])])
+        latest = LatestLeaf(
+            chunks.latest_s[part],
+            chunks.latest_import_wh[part],
+            chunks.latest_export_wh[part],
+            seeds[int(newer[-1])],
+        )
         LATEST.save(draft, latest, chunk.zone, chunk.number)
 
 
-def _touched(draft: Draft, chunk: _Chunk, boundary_s: int, chunk_rows: Int64) -> Touched:
-    """The slots between the nearest values before and after new ones or others, which do not stand among the latest yet."""
-    latest_s = chunk.latest.boundary_s[chunk_rows]
+def _touched(draft: Draft, chunk: _Chunk, boundary_s: int, at: Int64, latest_s: Int64) -> Touched:
+    """The slots between the nearest values before and after new ones or others, which do not stand among the latest yet.
+
+    at: of the new ones in the joined columns; latest_s: what was the latest there before.
+    """
     near_s = latest_s[(latest_s < boundary_s) & (latest_s >= boundary_s - NEIGHBOUR_SLOTS_MAX * draft.slot_s)]
     first_s, end_s = int(near_s.min(initial=boundary_s)), boundary_s
-    late = chunk_rows[latest_s >= boundary_s]
+    late = at[latest_s >= boundary_s]
     if len(late):
-        place = Place(chunk.zone, chunk.number, late)
+        place = Place(chunk.zone, chunk.number, late - chunk.part.start)
         before, after = (neighbours(draft, place, boundary_s, direction) for direction in (-1, +1))
         first_s = min(first_s, boundary_s - int(before.slots.max()) * draft.slot_s)
         end_s = boundary_s + int(after.slots.max()) * draft.slot_s
     return Touched(chunk.zone, first_s, end_s)
 
 
-def _reseeded(seed: bytes, rows: SortedRows, where: Int64) -> Mapping[int, bytes]:
-    """A chunk's seed after each batch that gives it at least one of the rows ``where``, by batch, in block order."""
+def _reseeded(seed: bytes, rows: SortedRows, batch: Int64) -> Mapping[int, bytes]:
+    """A chunk's seed after each of the batches that gave it rows, by batch. batch: of each of these rows, ascending."""
     seeds = {}
-    for batch in np.unique(rows.batch[where]).tolist():
-        seed = seeds[batch] = sm3(seed + rows.seeds[batch])
+    for index in batch[:1].tolist() + batch[1:][batch[1:] != batch[:-1]].tolist():
+        seed = seeds[index] = sm3(seed + rows.seeds[index])
     return seeds

@@ -17,7 +17,8 @@ from gridcore.transactions.reading_batch import ClockState
 from gridcore.transactions.readings import split_attachment
 from ledger.leaves.columns import Int64, UInt8
 
-_OFFSETS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+_BASE = struct.Struct("<q")
+_OFFSETS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
 _ROW_CODES = ("<u4", "<i4", "u1", "<u8", "<u8")
 """Types of the columns of a batch in a row."""
 _COLUMNS = (
@@ -69,15 +70,17 @@ class Batch(NamedTuple):
 def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int64:
     """int64[count] of one encoded column, each value from ``low`` to ``end`` - 1. EncodingError unless the bytes are canonical."""
     width = check_column(data, count)
-    base: int = struct.unpack_from("<q", data)[0]
-    offsets = np.frombuffer(data, dtype=_OFFSETS[width], offset=HEAD_BYTES)
-    top = int(offsets.max())
-    if int(offsets.min()) != 0 or narrowest_width(top) != width:
+    base: int = _BASE.unpack_from(data)[0]
+    offsets = np.frombuffer(data, _OFFSETS[width], count, HEAD_BYTES)
+    top = int(np.maximum.reduce(offsets))
+    if int(np.minimum.reduce(offsets)) != 0 or narrowest_width(top) != width:
         raise EncodingError("a column's base is its minimum and its width the narrowest")
     if base < low or base + top >= end:
         raise EncodingError(f"column {name} holds a value outside {low} to {end - 1}")
     # Wide offsets of a negative base wrap on the way and come back into range: the sum was checked above.
-    return offsets.astype("<u8").view(np.int64) + np.int64(base)
+    values = offsets.astype(np.int64)
+    values += base
+    return values
 
 
 def decode_batch(attachment: bytes, count: int) -> BatchColumns:

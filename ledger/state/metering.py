@@ -21,7 +21,7 @@ from gridcore.quality import FLAG_INTERPOLATED
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from gridcore.transactions.reading_batch import ClockState
-from ledger.leaves.columns import Int64, UInt8, chunks_of
+from ledger.leaves.columns import Int64, UInt8, chunks_of, span_of
 from ledger.leaves.exception import EXCEPTION, ExceptionLeaf, RowVerdict
 from ledger.state.chunks import ACCEPTED, SortedRows, keep_sorted_rows
 from ledger.state.columns import Batch
@@ -40,8 +40,8 @@ UNKNOWN_MS: Final = 1 << 32
 class _Readings:
     """The rows of batches of one boundary, in block order: int64[n] but quality uint8[n]; registers in Wh as the meter shows them.
 
-    clock_ms: how far the clock of each row's gateway is off by its own word; batch: index into ``seeds`` of each
-    row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
+    clock_ms: how far the clock of each row's gateway is off by its own word; batch: index into ``seeds`` and ``sizes`` (rows,
+    int64) of each row's batch; gateway: index into the registry's gateways, -1 for one that reads nothing.
     """
 
     boundary_s: int
@@ -54,6 +54,7 @@ class _Readings:
     batch: Int64
     gateway: Int64
     seeds: tuple[bytes, ...]
+    sizes: Int64
 
 
 def keep_batches(draft: Draft, batches: Sequence[Batch]) -> Mapping[bytes, tuple[RowVerdict, ...]]:
@@ -95,7 +96,7 @@ def _joined(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 def _readings(draft: Draft, batches: list[Batch]) -> _Readings:
     columns = [batch.columns for batch in batches]
-    sizes = [len(part.meter) for part in columns]
+    sizes = np.array([len(part.meter) for part in columns], dtype=np.int64)
     gateways = [draft.registry.gateway_place.get(batch.gateway, -1) for batch in batches]
     return _Readings(
         boundary_s=batches[0].boundary_s,
@@ -108,6 +109,7 @@ def _readings(draft: Draft, batches: list[Batch]) -> _Readings:
         batch=np.repeat(np.arange(len(batches)), sizes),
         gateway=np.repeat(np.array(gateways, dtype=np.int64), sizes),
         seeds=tuple(part.seed for part in columns),
+        sizes=sizes,
     )
 
 
@@ -122,26 +124,27 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
     verdicts = np.zeros(len(meter), dtype=np.int64)
     if not len(registry.numbers):
         return verdicts + int(Code.ROW_UNKNOWN_METER)
-    place = np.minimum(np.searchsorted(registry.numbers, meter), len(registry.numbers) - 1)
-    read_by = draft.at(readings.boundary_s).gateway[place]
-    offset_ms_max = draft.slot_s * OFFSET_MS_PER_SLOT_S
+    place = _places(registry.numbers, readings)
+    places = span_of(place)
+    zone, read_by = registry.installation_zone[places], draft.at(readings.boundary_s).gateway[places]
+    offset_ms, offset_ms_max = np.abs(readings.offset_ms), draft.slot_s * OFFSET_MS_PER_SLOT_S
     # The last one that holds stands: from the weakest reason to the strongest.
     for wrong, code in (
-        (final_zones(draft, readings.boundary_s)[registry.installation_zone[place]], Code.ROW_FINAL),
-        (np.abs(readings.offset_ms) + readings.clock_ms > offset_ms_max, Code.ROW_CLOCK),
-        (np.abs(readings.offset_ms) > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
+        (final_zones(draft, readings.boundary_s)[zone], Code.ROW_FINAL),
+        (offset_ms + readings.clock_ms > offset_ms_max, Code.ROW_CLOCK),
+        (offset_ms > offset_ms_max, Code.ROW_NOT_AT_BOUNDARY),
         (readings.quality & NOT_MEASURED != 0, Code.ROW_QUALITY),
         (_repeated(meter), Code.ROW_TWICE),
         (read_by != readings.gateway, Code.ROW_OTHER_GATEWAY),
-        ((registry.numbers[place] != meter) | (read_by < 0), Code.ROW_UNKNOWN_METER),
+        ((registry.numbers[places] != meter) | (read_by < 0), Code.ROW_UNKNOWN_METER),
     ):
         if wrong.any():
             verdicts[wrong] = int(code)
     open_rows = np.flatnonzero(verdicts == ACCEPTED)
     if len(open_rows):
         # One chunk of one zone after the other, ascending by zone and chunk, rows in block order inside it.
-        chunk = registry.installation_zone[place] * (1 << 32) + chunks_of(registry.installation_row[place])
-        rows = open_rows[np.argsort(chunk[open_rows], kind="stable")]
+        chunk = zone * (1 << 32) + chunks_of(registry.installation_row[places])
+        rows = span_of(open_rows[np.argsort(chunk[span_of(open_rows)], kind="stable")])
         sorted_rows = SortedRows(
             boundary_s=readings.boundary_s,
             place=place[rows],
@@ -153,6 +156,20 @@ def _keep_rows(draft: Draft, readings: _Readings) -> Int64:
         )
         verdicts[rows] = keep_sorted_rows(draft, sorted_rows)
     return verdicts
+
+
+def _places(numbers: Int64, readings: _Readings) -> Int64:
+    """int64[n]: each row's place among installations (ascending, one at least), or the place of another where there is none.
+
+    The meters of a batch mostly follow one another there: only the first one, and those that do not, are searched for.
+    """
+    meter, sizes, last = readings.meter, readings.sizes, len(numbers) - 1
+    begins = np.cumsum(sizes) - sizes
+    shift = np.searchsorted(numbers, meter[begins]) - begins
+    place: Int64 = np.minimum(np.arange(len(meter)) + np.repeat(shift, sizes), last)
+    other = np.flatnonzero(numbers[place] != meter)
+    place[other] = np.minimum(np.searchsorted(numbers, meter[other]), last)
+    return place
 
 
 def _repeated(meter: Int64) -> NDArray[np.bool_]:
