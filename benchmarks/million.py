@@ -240,11 +240,11 @@ def make(data_dir: Path, world: World) -> None:
     from ledger.store.guard import GUARD_NAME, Guard
     from ledger.store.registry_file import REGISTRY_NAME, write_registry
     from ledger.store.state_db import DB_NAME, StateDb
-    from ledger.tiles import MemoryTiles, empty_tree
+    from ledger.tiles import tree_over
     from settlement.catalogue import pins
 
     others = _other_entities(world, pins()[CONTRACT]).genesis()
-    few = genesis_change(others).leaves
+    few = list(genesis_change(others).leaves)
     keys = [leaf.key for leaf in few if leaf.key.partition("/")[0] in ENTITY_FAMILIES]
     first = next(leaf.number for leaf in few if leaf.key == keys[0])
     households = list(_household_rows(world))
@@ -259,14 +259,16 @@ def make(data_dir: Path, world: World) -> None:
         ((leaf.key, leaf.leaf) for leaf in few[first + len(keys) :]),
     )
     changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
-    tree = empty_tree(MemoryTiles()).changed({}, merkle.leaf_hashes([change.leaf for change in changes]))
+    tree = tree_over(merkle.leaf_hashes([change.leaf for change in changes]))
     bodies = dict(zip(map(bytes, digests), salted, strict=True))
     origin = Origin.of(genesis, tree.root)
     data = genesis.encode()
     data_dir.mkdir(parents=True)
     (data_dir / GENESIS_NAME).write_bytes(data)
     Guard.create(data_dir / GUARD_NAME, 0, origin.header.digest(), Files())
-    with closing(StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree, bodies))) as db:
+    with closing(
+        StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree, sorted(bodies.items())))
+    ) as db:
         write_registry(data_dir / REGISTRY_NAME, _columns(world, others), db, Files())
     _say("made", leaves=len(changes), genesis_mib=len(data) >> 20)
 

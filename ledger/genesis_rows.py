@@ -1,21 +1,33 @@
-"""The registry rows of a genesis as entities with dated records: each row has its form, and entries follow one another."""
+"""The registry rows of a genesis as entities with dated records: each row has its form, and entries follow one another.
+
+There may be millions: where each row stands is kept, what it says is decoded again where somebody asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Final, NoReturn, TypeVar
+
+import numpy as np
 
 from gridcore.errors import EncodingError, UsageError, excerpt
 from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES, entity_of
 from gridcore.registry.entity import Entity
+from gridcore.registry.installation import INSTALLATION
+from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.row import Row, decode_row
+from ledger.leaves.columns import Int64
 from ledger.registry.entries import NUMBER_FIELDS, EntityLeaf, Entry
 from ledger.registry.histories import Fault, Histories, Numbering, Related, Stated
+from ledger.registry.lookups import Index
 
 R = TypeVar("R")
+DECODED_MAX: Final = 16_384
+"""Entities whose rows are kept decoded: those asked for last."""
 
 
 class GenesisRows(Histories):
@@ -24,65 +36,118 @@ class GenesisRows(Histories):
     def __init__(self, registry: Sequence[bytes], slot_s: int) -> None:
         """UsageError naming the first row without a form, or that does not follow those before it of its entity."""
         self.slot_s = slot_s
-        self._by_kind: dict[str, dict[str, list[Stated[Any]]]] = {kind: {} for kind in ENTITIES}
-        self._related = Related()
+        self._registry = registry
+        self._first: dict[str, dict[str, int]] = {kind: {} for kind in ENTITIES}
+        """By kind and name: the place of an entity's first row."""
+        self._later: dict[tuple[str, str], list[int]] = {}
+        """By kind and name, where an entity has more than one row: the places of the others."""
+        self._names: list[str] = []
+        """Of each row's entity."""
+        self._areas = Related()
+        self._rows_of = lru_cache(DECODED_MAX)(self._decode)
+        billed, installed = _Naming(), _Naming()
         leaves: dict[str, EntityLeaf] = {}
         for index, encoded in enumerate(registry):
             kind, name, stated = _stated(index, encoded)
-            leaf = leaves.get(stated.key, EntityLeaf(()))
-            if not leaf.takes(stated.from_s, 0):
-                words = f"from_s {stated.from_s}: another row of it begins then, or it follows 64 later ones"
-                refuse(stated, words)
-            leaves[stated.key] = leaf.added(Entry(stated.from_s, 0, b""))
-            self._by_kind[kind].setdefault(name, []).append(stated)
-            self._related.note(kind, name, stated.record)
-        for entities in self._by_kind.values():
-            for rows in entities.values():
-                rows.sort(key=lambda stated: stated.from_s)
+            self._names.append(name)
+            if self._first[kind].setdefault(name, index) != index:
+                self._check_follows(leaves, kind, name, stated)
+                self._later.setdefault((kind, name), []).append(index)
+            if kind == POINT.kind and stated.record.party is not None:
+                billed.note(stated.record.party, index)
+            elif kind == INSTALLATION.kind:
+                installed.note(stated.record.point, index)
+            elif kind == AREA.kind:
+                self._areas.note(kind, name, stated.record)
+        self._billed = billed.rows_of(self._first[PARTY.kind])
+        self._installed = installed.rows_of(self._first[POINT.kind])
+
+    def _check_follows(self, leaves: dict[str, EntityLeaf], kind: str, name: str, stated: Stated[Any]) -> None:
+        """leaves: of the entities that have more than one row so far, by key."""
+        leaf = leaves.get(stated.key)
+        if leaf is None:
+            first_s = decode_row(self._registry[self._first[kind][name]]).from_s
+            leaf = EntityLeaf(()).added(Entry(first_s, 0, b""))
+        if not leaf.takes(stated.from_s, 0):
+            words = f"from_s {stated.from_s}: another row of it begins then, or it follows 64 later ones"
+            refuse(stated, words)
+        leaves[stated.key] = leaf.added(Entry(stated.from_s, 0, b""))
 
     def names(self, entity: Entity[Any]) -> Sequence[str]:
         """The entities of a kind, in the order of their first rows."""
-        return list(self._by_kind[entity.kind])
+        return list(self._first[entity.kind])
 
     def each(self, entity: Entity[R]) -> Iterator[tuple[str, Stated[R]]]:
         """Name and row of every row of a kind."""
-        for name, rows in self._by_kind[entity.kind].items():
-            for stated in rows:
+        for name in self._first[entity.kind]:
+            for stated in self.of(entity, name):
                 yield name, stated
 
     def of(self, entity: Entity[R], name: str) -> Sequence[Stated[R]]:
         """See Histories."""
-        return self._by_kind[entity.kind].get(name, ())
+        return self._rows_of(entity.kind, name) if name in self._first[entity.kind] else ()
 
     def number_of(self, entity: Entity[Any], name: str) -> int:
         """See Histories."""
-        return self._numbers[entity.kind, name]
+        return int(self._numbers[self._first[entity.kind][name]])
 
     def points_of_party(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._related.points_of_party.get(name, ())
+        return self._names_at(self._billed, self._first[PARTY.kind].get(name))
 
     def installations_of_point(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._related.installations_of_point.get(name, ())
+        return self._names_at(self._installed, self._first[POINT.kind].get(name))
 
     def areas_of_rules(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._related.areas_of_rules.get(name, ())
+        return self._areas.areas_of_rules.get(name, ())
 
     def areas_of_zone(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._related.areas_of_zone.get(name, ())
+        return self._areas.areas_of_zone.get(name, ())
 
     @cached_property
-    def _numbers(self) -> dict[tuple[str, str], int]:
-        """The number of each area, party and point, by kind and name."""
-        numbering, numbers = Numbering(), {}
+    def _numbers(self) -> Int64:
+        """int64[rows]: the number of each area, party and point, where its first row stands."""
+        numbering, numbers = Numbering(), np.full(len(self._registry), -1, dtype=np.int64)
         for kind in NUMBER_FIELDS:
-            for name in self._by_kind[kind]:
-                zone = {AREA.kind: self.zone_of_area, POINT.kind: self.zone_of_point}.get(kind, lambda _: "")(name)
-                numbers[kind, name] = numbering.next(kind, zone or "")
+            zone_of = {AREA.kind: self.zone_of_area, POINT.kind: self.zone_of_point}.get(kind, lambda _: "")
+            for name, place in self._first[kind].items():
+                numbers[place] = numbering.next(kind, zone_of(name) or "")
         return numbers
+
+    def _decode(self, kind: str, name: str) -> Sequence[Stated[Any]]:
+        """The rows of an entity that exists; their forms were checked."""
+        entity, rows = ENTITIES[kind], []
+        for place in (self._first[kind][name], *self._later.get((kind, name), ())):
+            row = decode_row(self._registry[place])
+            rows.append(Stated(place, row.key, row.from_s, entity.record_of(row.value)))
+        return sorted(rows, key=lambda stated: stated.from_s)
+
+    def _names_at(self, index: Index, place: int | None) -> Collection[str]:
+        """The names of the entities whose rows name the one at a place."""
+        rows = [] if place is None else index.of(place).tolist()
+        return {self._names[row] for row in rows}
+
+
+class _Naming:
+    """Which rows name which entity: noted as rows are read, found when all are there, as rows may name later ones."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._rows = array("q")
+
+    def note(self, name: str, row: int) -> None:
+        """A row names an entity."""
+        self._names.append(name)
+        self._rows.append(row)
+
+    def rows_of(self, places: Mapping[str, int]) -> Index:
+        """The rows by the place of the first row of whom they name."""
+        named = np.fromiter((places.get(name, -1) for name in self._names), dtype=np.int64, count=len(self._names))
+        index = Index.over(named)
+        return Index(np.frombuffer(self._rows, dtype=np.int64)[index.order], index.values)
 
 
 def refuse(stated: Stated[Any], words: str) -> NoReturn:

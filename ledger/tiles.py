@@ -157,6 +157,18 @@ def empty_tree(source: TileSource) -> TileTree:
     return TileTree(source, 0, merkle.EMPTY_ROOT)
 
 
+def tree_over(hashes: PackedRows) -> TreeChange:
+    """What leaf hashes make of the tree without leaves, tile by tile: as ``changed`` would, which keeps every digest apart."""
+    tiles: dict[TileId, bytes] = {}
+    digests, root = hashes, merkle.EMPTY_ROOT
+    for level in range(height_of(len(hashes))):
+        own = [digests[start : start + TILE_DIGESTS].data for start in range(0, len(digests), TILE_DIGESTS)]
+        tiles.update((TileId(level, number), tile) for number, tile in enumerate(own))
+        digests = PackedRows.of([tile_root(tile) for tile in own])
+        root = digests[0]
+    return TreeChange(len(hashes), root, tiles, ())
+
+
 def height_of(size: int) -> int:
     """Levels of tiles in a tree of ``size`` leaves."""
     height = 0

@@ -35,23 +35,23 @@ class Lookups:
         return {columns.areas[place] for place in np.unique(columns.area_entries.entity[had]).tolist()}
 
     @cached_property
-    def _billed(self) -> _Index:
-        return _Index.over(self.columns.point_party)
+    def _billed(self) -> Index:
+        return Index.over(self.columns.point_party)
 
     @cached_property
-    def _installed(self) -> _Index:
-        return _Index.over(self.columns.installation_point)
+    def _installed(self) -> Index:
+        return Index.over(self.columns.installation_point)
 
 
 @dataclass(frozen=True)
-class _Index:
+class Index:
     """A column's rows by its value. order: rows ascending by value; values: theirs."""
 
     order: Int64
     values: Int64
 
     @classmethod
-    def over(cls, column: Int64) -> _Index:
+    def over(cls, column: Int64) -> Index:
         """Sort a column once."""
         order = np.argsort(column, kind="stable")
         return cls(order, column[order])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
@@ -57,13 +57,14 @@ class LeafChange(NamedTuple):
 class StateChange:
     """What a block makes of the state: leaves in ascending order of their keys' bytes, their values, and the tree over all.
 
-    bodies: the salted registry rows that it recorded, by digest.
+    bodies: digest and bytes of the salted registry rows that it recorded, ascending. Those of a genesis are made anew by each
+    iteration, its leaves too, which stand in its own order and without values.
     """
 
-    leaves: tuple[LeafChange, ...]
+    leaves: Iterable[LeafChange]
     values: Mapping[str, Value]
     tree: TreeChange
-    bodies: Mapping[bytes, bytes] = field(default_factory=dict)
+    bodies: Iterable[tuple[bytes, bytes]] = ()
 
 
 class _Cached(NamedTuple):
@@ -190,7 +191,7 @@ class State:
             else:
                 updates[number] = leaf_hash
             leaves.append(LeafChange(number, key, leaf))
-        return StateChange(tuple(leaves), values, self._tree.changed(updates, appended), bodies)
+        return StateChange(tuple(leaves), values, self._tree.changed(updates, appended), sorted(bodies.items()))
 
     def commit(self, change: StateChange) -> None:
         """Take over a change of this very state; the source holds it from now on."""

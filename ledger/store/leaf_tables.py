@@ -154,7 +154,7 @@ class LeafTable:
             "leaf = excluded.leaf, height = excluded.height",
             ((*leaf, height) for leaf in change.leaves),
         )
-        self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", sorted(change.bodies.items()))
+        self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", change.bodies)
         self.tiles.save(change.tree)
 
     def save_replaced(self, change: StateChange, leaves_before: int, height: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import starmap
 from pathlib import Path
 from typing import Final
 
@@ -184,7 +185,7 @@ class StateDb:
         )
         self.validators.save_genesis(origin.validators)
         self.leaves.save(genesis, 0)
-        check = sum(key_check(leaf.number, leaf.key) for leaf in genesis.leaves)
+        check = sum(starmap(key_check, self._tables.connection.execute("SELECT number, key FROM leaves")))
         empty = cbor.encode([])
         self._tables.connection.execute(
             "INSERT INTO blocks VALUES (0, 0, ?, ?, ?, ?, 0, ?, ?, 0)",

@@ -7,8 +7,19 @@ from random import Random
 import pytest
 
 from gridcore import merkle
+from gridcore.rows import PackedRows
 from ledger import tiles as tiles_module
-from ledger.tiles import MemoryTiles, TileId, TileTree, digests_in, empty_tree, height_of, prefix_tile, sided_path
+from ledger.tiles import (
+    MemoryTiles,
+    TileId,
+    TileTree,
+    digests_in,
+    empty_tree,
+    height_of,
+    prefix_tile,
+    sided_path,
+    tree_over,
+)
 
 SIZES = (0, 1, 2, 63, 64, 65, 127, 128, 4095, 4096, 4097, 5000)
 
@@ -24,6 +35,12 @@ def grown(leaves: list[bytes]) -> tuple[MemoryTiles, TileTree]:
 
 def digests(random: Random, count: int) -> list[bytes]:
     return [random.randbytes(32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_tree_over_all_leaves_at_once_is_the_one_that_grew(size: int) -> None:
+    leaves = digests(Random(size), size)
+    assert tree_over(PackedRows.of(leaves, 32)) == empty_tree(MemoryTiles()).changed({}, leaves)
 
 
 @pytest.mark.parametrize("first", SIZES)
