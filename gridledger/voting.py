@@ -1,4 +1,4 @@
-"""``gridledger consortium propose | vote | proposals``: what organisations decide, signed by keys that stay with their people."""
+"""``gridledger consortium propose | vote | proposals | validators``: what organisations decide, signed by keys that stay with their people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HOURS_MAX: Final = 31 * 24
 
 
 def add_arguments(actions: Any) -> None:
-    """Declare the three among the actions of ``consortium``."""
+    """Declare the four among the actions of ``consortium``."""
     propose = actions.add_parser("propose", help="ask the other organisations to decide what a file says")
     propose.add_argument("file", type=Path, metavar="FILE", help="the action as .toml (docs/governance.md)")
     propose.add_argument("--check", action="store_true", help="only ask the node what it would say")
@@ -44,7 +44,8 @@ def add_arguments(actions: Any) -> None:
     side.add_argument("--against", action="store_true", help="no")
     proposals = actions.add_parser("proposals", help="all proposals and how they stand, or one with what it asks for")
     proposals.add_argument("proposal", nargs="?", metavar="ID", help="of one proposal, 64 hex digits")
-    for action in (propose, vote, proposals):
+    validators = actions.add_parser("validators", help="the set that certifies, as a file to change and to propose")
+    for action in (propose, vote, proposals, validators):
         action.set_defaults(run=run)
         action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
         action.add_argument(
@@ -56,7 +57,8 @@ def add_arguments(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Propose, vote or show."""
-    return {"propose": _propose, "vote": _vote, "proposals": _proposals}[args.action](args)
+    runs = {"propose": _propose, "vote": _vote, "proposals": _proposals, "validators": _validators}
+    return runs[args.action](args)
 
 
 def _propose(args: argparse.Namespace) -> int:
@@ -119,6 +121,17 @@ def _proposals(args: argparse.Namespace) -> int:
     shown = [found] if args.proposal is not None else found["proposals"]
     lines = [line for one in shown for line in _lines(one)]
     print_result(args, found, "\n".join(lines or ["nothing has been proposed"]))
+    return 0
+
+
+def _validators(args: argparse.Namespace) -> int:
+    from gridledger.toml_text import toml_lines
+
+    async def ask(client: Client) -> Any:
+        return await client.query("validators")
+
+    found = _with_client(args, ask)
+    print_result(args, found, "\n".join(toml_lines({"validator": found["current"]})))
     return 0
 
 

@@ -36,12 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     found.add_argument("requests", type=Path, nargs="+", metavar="REQUEST", help="one of each member")
     found.add_argument("--config", type=Path, required=True, metavar="FILE", help="the founding file of all members")
     found.add_argument("--own", type=Path, required=True, metavar="DIR", help="the folder that request made")
+    join = actions.add_parser(
+        "join", help="a folder for a chain that runs already, with another member among the peers"
+    )
+    join.description = "The new member does it, and every other one with its own folder while its node is stopped; then it starts it again."
+    join.add_argument("requests", type=Path, nargs="+", metavar="REQUEST", help="one of each member, the new one's too")
+    join.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the founding file with the new member"
+    )
+    join.add_argument("--genesis", type=Path, required=True, metavar="FILE", help="genesis.cbor of the chain")
+    join.add_argument("--own", type=Path, required=True, metavar="DIR", help="the folder that request made")
     up = actions.add_parser("up", help="run every node of a folder on this machine until Ctrl-C or SIGTERM")
     up.add_argument("folder", type=Path, metavar="DIR", help="made by init")
     status = actions.add_parser("status", help="heights, certified heights, who is behind or away")
     status.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the nodes of this folder, or")
     status.add_argument("--url", action="append", default=[], metavar="URL", help="a node; may be given again")
-    runs = {init: _init, request: _request, found: _found, up: _up, status: _status}
+    runs = {init: _init, request: _request, found: _found, join: _join, up: _up, status: _status}
     for action, run_it in runs.items():
         action.set_defaults(run=run_it)
     voting.add_arguments(actions)
@@ -106,6 +116,17 @@ def _found(args: argparse.Namespace) -> int:
     lines = [f"{args.own}: chain {consortium.genesis.chain}; every member must see the same chain id"]
     lines += [f"  {member}: {fingerprint}" for member, fingerprint in fingerprints.items()]
     print_result(args, {**_founded_json(consortium), "name": name, "fingerprints": fingerprints}, "\n".join(lines))
+    return 0
+
+
+def _join(args: argparse.Namespace) -> int:
+    from gridledger.founding.joining import join
+
+    genesis, name, proposals = join(_load(args.config), args.genesis, args.requests, args.own)
+    lines = [f"{args.own}: {name} on chain {genesis.chain}; start its node (again)"]
+    lines += [f"  to be proposed by a member: {path}" for path in proposals]
+    result = {"chain": genesis.chain, "name": name, "proposals": [str(path) for path in proposals]}
+    print_result(args, result, "\n".join(lines))
     return 0
 
 

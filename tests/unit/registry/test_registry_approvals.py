@@ -12,7 +12,9 @@ from gridcore.master_data import Named
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import Row
 from gridcore.transactions.registry_approve import RegistryApprove
+from ledger.kinds import registry_register
 from ledger.leaves.pending import PENDING
+from ledger.leaves.undecided import UNDECIDED
 from tests.worlds.consortium import FIRST_S, START_S, UTILITY, Consortium, feeder, gateway
 from tests.worlds.keys import is_cheaply_signed, key, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
@@ -91,6 +93,33 @@ def test_three_organisations_approve_one_after_the_other() -> None:
     assert chain.approve(transaction, "dso-admin", 1) == Code.APPROVED_ALREADY
     assert chain.approve(transaction, "third") == 0
     assert chain.has("point/P-2")
+
+
+def test_what_waited_and_is_over_is_dropped_when_its_organisation_registers_the_next(chain: Chain) -> None:
+    """Before, what expired stood in the state as if it waited, for ever."""
+    expired = chain.submit(LOAD)
+    foreign = transaction_id(wire := chain.sender.register([LOAD[0]._replace(from_s=FIRST_S + 9)], signer="dso-admin"))
+    assert chain.decide(wire) == 0
+    assert chain.decide(chain.sender.clock(START_S + 3_601)) == 0
+    assert PENDING.must(chain.ledger.state, expired.hex()).rows
+    newer = chain.submit([LOAD[0]._replace(from_s=FIRST_S + 8)])
+    assert PENDING.must(chain.ledger.state, expired.hex()).rows == ()
+    assert PENDING.must(chain.ledger.state, foreign.hex()).rows, "another organisation's ends with its own next one"
+    assert UNDECIDED.must(chain.ledger.state, UTILITY).registrations == [newer]
+    assert chain.approve(newer, "dso-admin") == 0
+    assert UNDECIDED.must(chain.ledger.state, UTILITY).registrations == []
+
+
+def test_an_organisation_has_so_many_registrations_waiting_and_no_more(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_register, "REGISTRATIONS_MAX", 2)
+    first, _ = (chain.submit([LOAD[0]._replace(from_s=FIRST_S + 7 + n)]) for n in range(2))
+    more = [LOAD[0]._replace(from_s=FIRST_S + 99)]
+    assert chain.decide(chain.sender.register(more)) == Code.TOO_MANY_PROPOSALS
+    assert chain.decide(chain.sender.register(more, signer="third")) == 0
+    assert chain.approve(first, "dso-admin") == 0
+    assert chain.decide(chain.sender.register(more)) == 0
 
 
 def test_an_approval_comes_in_time_and_for_rows_that_still_fit(chain: Chain) -> None:

@@ -1,0 +1,188 @@
+"""A fifth organisation joins a running consortium by votes, another leaves, and nothing that was acknowledged is lost: real engines."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.config import decode_config
+from gridcore.serving.ports import free_port
+from gridledger.cli import main
+from gridledger.founding.consortium import found_everywhere
+from gridledger.founding.consortium_config import ConsortiumConfig, MemberConfig, example_text, to_text
+from ledger.client import Client, run_with_client
+from tests.external import NEEDS_COMETBFT
+from tests.integration.consortium_world import (
+    MEMBERS,
+    PATIENCE_S,
+    STARTED_S,
+    Consortium,
+    founding_text,
+    free_ports,
+)
+from tests.waiting import wait_until
+
+pytestmark = [*NEEDS_COMETBFT, pytest.mark.slow]
+FIFTH = "store"
+
+
+class Council:
+    """The members at their own nodes; what is said is JSON."""
+
+    def __init__(self, consortium: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
+        self.consortium, self._capsys = consortium, capsys
+
+    def run(self, words: str, member: str | None = None) -> Any:
+        """The answer of a command, at a member's node with its administrator's key."""
+        if member is not None:
+            keys = self.consortium.folder / member / "keys" / f"{member}-administrator"
+            words += f" --url {self.consortium.url(member)} --signer {member}-administrator"
+            words += f" --key file:{keys}.pem --password file:{keys}.password"
+        self._capsys.readouterr()
+        status = main([*shlex.split(words), "--json"])
+        said = self._capsys.readouterr().out
+        assert status == 0, (words, said)
+        return json.loads(said)
+
+    def decide(self, file: Path, proposer: str, *others: str) -> None:
+        """Propose what a file says, and vote for it until it has passed."""
+        proposal = self.run(f"consortium propose {file}", proposer)["proposal"]
+        for number, other in enumerate(others, 1):
+            wait_until(partial(self._knows, proposal, other), f"{other} knows the proposal", PATIENCE_S)
+            said = self.run(f"consortium vote {proposal} --in-favour", other)
+            assert said["status"] == ("passed" if number == len(others) else "open")
+
+    def _knows(self, proposal: str, member: str) -> bool:
+        return proposal in [one["proposal"] for one in self.run("consortium proposals", member)["proposals"]]
+
+    def validators(self, member: str = "grid") -> list[dict[str, Any]]:
+        """The set that certifies, as a member's node has it."""
+        found: list[dict[str, Any]] = self.run("consortium validators", member)["current"]
+        return found
+
+    def signed(self, member: str, heights: range) -> set[str]:
+        """Who signed certificates of these blocks, as a member's node has them."""
+
+        async def ask(client: Client) -> set[str]:
+            blocks = [await client.query(f"blocks/{height}") for height in heights]
+            return {one["name"] for block in blocks for one in block["signers"] if one["signed"]}
+
+        signer = f"{member}-administrator"
+        options = {"signer_id": signer, "signer": self.consortium.signer(signer)}
+        return run_with_client(self.consortium.url(member), ask, **options)
+
+    def wait_set(self, *names: str) -> None:
+        """Wait until just these certify."""
+        wait_until(lambda: {one["name"] for one in self.validators()} == set(names), f"set {names}", PATIENCE_S)
+
+
+class Steps(threading.Thread):
+    """Somebody who moves ledger time all the while; what was acknowledged is kept."""
+
+    def __init__(self, consortium: Consortium) -> None:
+        super().__init__(daemon=True)
+        self.acknowledged: list[int] = []
+        self._consortium = consortium
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """A step a second or so, until told to stop."""
+        to_s = STARTED_S + 60
+        while not self._stopped.wait(0.5):
+            to_s += 1
+            self._consortium.advance(to_s)
+            self.acknowledged.append(to_s)
+
+    def stop(self) -> list[int]:
+        """Everything that was acknowledged."""
+        self._stopped.set()
+        self.join(2 * PATIENCE_S)
+        return self.acknowledged
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[Consortium, ConsortiumConfig]]:
+    """Four members that run, and the founding file with a fifth in it."""
+    text = founding_text(example_text(), free_ports(example_text()))
+    config = decode_config(text.encode(), ConsortiumConfig, folder / "consortium.toml")
+    found_everywhere(config, folder / "c", int(time.time()))
+    fifth = MemberConfig(
+        name=FIFTH,
+        title="The Store",
+        peer_port=free_port(),
+        node_port=free_port(),
+        pages_port=free_port(),
+        rpc_port=free_port(),
+    )
+    consortium = Consortium(folder / "c")
+    try:
+        consortium.start(*MEMBERS)
+        consortium.advance(STARTED_S + 60)
+        yield consortium, replace(config, members=(*config.members, fifth))
+    finally:
+        consortium.end()
+
+
+def test_a_fifth_organisation_joins_by_votes_and_another_leaves_while_transactions_flow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(tmp_path) as (consortium, config):
+        place, council = consortium.folder, Council(consortium, capsys)
+        (tmp_path / "joined.toml").write_text(to_text(config))
+        shutil.copy(place / "grid" / "genesis.cbor", tmp_path / "genesis.cbor")
+        steps = Steps(consortium)
+        steps.start()
+        with_config = f"--config {tmp_path / 'joined.toml'}"
+        council.run(f"consortium request {with_config} --name {FIFTH} --out {place / FIFTH}")
+        requests = " ".join(str(place / name / f"{name}.request") for name in (*MEMBERS, FIFTH))
+        join = f"consortium join {requests} {with_config} --genesis {tmp_path / 'genesis.cbor'} --own"
+        said = council.run(f"{join} {place / FIFTH}")
+        assert [Path(one).name for one in said["proposals"]] == ["member.toml", "validator.toml"]
+        for name in MEMBERS:  # one after the other: the rest goes on
+            assert consortium.stop(name) == [0]
+            assert council.run(f"{join} {place / name}")["proposals"] == []
+            consortium.start(name)
+            consortium.wait_height(consortium.certified("grid" if name != "grid" else "retailer"), name)
+        consortium.start(FIFTH)
+
+        council.decide(place / FIFTH / "member.toml", "grid", "retailer", "aggregator")
+        consortium.wait_height(consortium.certified("grid"), FIFTH)
+        whole = tmp_path / "set.toml"
+        capsys.readouterr()
+        keys = place / "grid" / "keys" / "grid-administrator"
+        who = f"--signer grid-administrator --key file:{keys}.pem --password file:{keys}.password"
+        assert main(shlex.split(f"consortium validators --url {consortium.url('grid')} {who}")) == 0
+        whole.write_text(capsys.readouterr().out + (place / FIFTH / "validator.toml").read_text())
+        council.decide(whole, "grid", "retailer", "aggregator")
+        council.wait_set(*MEMBERS, FIFTH)
+
+        without = tmp_path / "without.toml"
+        tables = whole.read_text().split("[[validator]]")[1:]
+        kept = [table for table in tables if 'name = "regulator"' not in table]
+        without.write_text("".join(f"[[validator]]{table}" for table in kept))
+        council.decide(without, FIFTH, "grid", "retailer")
+        council.wait_set("grid", "retailer", "aggregator", FIFTH)
+        (tmp_path / "leaves.toml").write_text('[[organisation]]\nname = "regulator"\nremoved = true\n')
+        council.decide(tmp_path / "leaves.toml", "grid", "retailer", FIFTH)
+        assert consortium.stop("regulator") == [0]
+
+        acknowledged = steps.stop()
+        assert len(acknowledged) > 5
+        consortium.wait_height(consortium.certified("grid"), FIFTH, "retailer", "aggregator")
+        status = consortium.status(FIFTH)
+        assert status is not None
+        assert status.ledger_time_s >= acknowledged[-1], "what was acknowledged is there, at the one that came last too"
+        signed = council.signed(FIFTH, range(status.certified_height - 9, status.certified_height))
+        assert FIFTH in signed
+        assert signed <= {"grid", "retailer", "aggregator", FIFTH}
