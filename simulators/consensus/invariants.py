@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
-from gridcore.header import check_certificate, check_receipt, decode_receipt
+from gridcore.header import Receipt, check_certificate, check_receipt, decode_receipt
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.family import Family
@@ -78,18 +78,28 @@ def _not_readable(ledgers: Sequence[ConsortiumLedger], acknowledged: Sequence[Ac
     """I2: whatever somebody has a receipt for is there at every node, with a proof that holds."""
     first, others = ledgers[0], ledgers[1:]
     for known in acknowledged:
-        data, what = first.receipt(known.id), f"transaction {known.id.hex()}, acknowledged at height {known.height}"
-        receipt = None if data is None else decode_receipt(data)
-        if receipt is None or receipt.code != known.code:
+        what = f"transaction {known.id.hex()}, acknowledged at height {known.height}"
+        decision = first.find_transaction(known.id)
+        if decision is None or (known.code == Code.ACCEPTED and decision.height != known.height):
             yield f"{what}, is not there any more (I2)"
-            continue
-        if any(other.receipt(known.id) != data for other in others):
+        if decision is None or decision.height != known.height:
+            continue  # what was refused may have been sent again, and be decided anew in a block that is not certified yet
+        data = first.receipt(known.id)
+        if data is None or any(other.receipt(known.id) != data for other in others):
             yield f"{what}, has another receipt at another node (I2)"
-        try:
-            signers = first.signers_of(receipt.certified_header.height)
-            check_receipt(receipt, chain=first.chain, digest=receipt.digest, signers=signers)
-        except GridError as error:
-            yield f"{what}: {error} (I2)"
+        else:
+            yield from _not_proved(first, known, decode_receipt(data))
+
+
+def _not_proved(ledger: ConsortiumLedger, known: Acknowledged, receipt: Receipt) -> Iterator[str]:
+    """I2: a receipt says what it said when it was given, and holds."""
+    if receipt.code != known.code:
+        yield f"transaction {known.id.hex()}: code {receipt.code}, acknowledged was {known.code} (I2)"
+    signers = ledger.signers_of(receipt.certified_header.height)
+    try:
+        check_receipt(receipt, chain=ledger.chain, digest=receipt.digest, signers=signers)
+    except GridError as error:
+        yield f"transaction {known.id.hex()}: {error} (I2)"
 
 
 def _applied_twice(ledger: ConsortiumLedger) -> Iterator[str]:
