@@ -24,13 +24,17 @@ TX_BYTES_MAX = 4 << 20
 
 
 class LoneComet:
-    """mempool: what waits; wishes: heights for which another block was asked; room: transactions that it takes; is_away: answers nobody."""
+    """mempool: what waits; wishes: heights for which another block was asked; room: transactions that it takes; is_away: answers nobody.
+
+    clock_s: block h is of h seconds later.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.mempool: list[bytes] = []
         self.wishes: list[int] = []
         self.room = 1_000
         self.is_away = False
+        self.clock_s = ALONE.start_s
         self._machine = machine
         self._extension = b""
 
@@ -65,7 +69,7 @@ class LoneComet:
 
     def _decide(self) -> int:
         machine, height = self._machine, self._machine.ledger.height + 1
-        common: dict[str, Any] = {"height": height, "time": abci.Time(seconds=ALONE.start_s + height)}
+        common: dict[str, Any] = {"height": height, "time": abci.Time(seconds=self.clock_s + height)}
         votes = [abci.ExtendedVoteInfo(vote_extension=self._extension)]
         commit = abci.ExtendedCommitInfo(votes=votes)
         proposal = machine.prepare_proposal(

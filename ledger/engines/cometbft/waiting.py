@@ -19,16 +19,24 @@ OF_SIGNER: Final = Share(500, 64 << 20)
 OF_ORGANISATION: Final = Share(1_000, 128 << 20)
 WAITING_S_MAX: Final = 60
 """Of block time: what got no place until then is dropped. Whoever submitted it was told before that it may be sent again."""
+WAITING_BLOCKS_MIN: Final = 16
+"""It has had so many chances: block time jumps where a chain begins, and where it has stood."""
 
 
 @dataclass
 class _Place:
-    """since_s: time of the newest block when it came, UTC seconds; height: of the newest block when the engine asked last."""
+    """since_height, since_s: of the newest block when it came, UTC seconds; height: of that when the engine asked last."""
 
     author: Author
     size_bytes: int
+    since_height: int
     since_s: int
     height: int
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it has had chances enough, apart from the time that they took."""
+        return self.height - self.since_height >= WAITING_BLOCKS_MIN
 
 
 class Waiting:
@@ -46,12 +54,12 @@ class Waiting:
             place = self._places.get(wire)
             if place is not None:
                 place.height = height
-                return time_s - place.since_s <= WAITING_S_MAX
+                return time_s - place.since_s <= WAITING_S_MAX or not place.is_old
             author = Author("" if transaction is None else transaction.signer, entry.organisation)
             if not self._shares.has_room(author, len(wire)):
                 return False
             self._shares.take(author, len(wire))
-            self._places[wire] = _Place(author, len(wire), time_s, height)
+            self._places[wire] = _Place(author, len(wire), height, time_s, height)
             return True
 
     def leave(self, wires: Iterable[bytes]) -> None:

@@ -135,6 +135,14 @@ async def test_what_gets_no_place_for_a_minute_of_block_time_leaves_the_mempool(
         assert comet.mempool == []
 
 
+async def test_a_jump_of_block_time_drops_nothing(tmp_path: Path) -> None:
+    async with alone(tmp_path) as (_, comet):
+        comet._take(GW1[1])
+        comet.clock_s += 86_400  # as after genesis, or when a chain has stood
+        await comet.decide()
+        assert comet.mempool == [GW1[1]]
+
+
 async def test_one_signer_fills_no_more_than_its_share_of_the_mempool(tmp_path: Path) -> None:
     async with alone(tmp_path) as (engine, comet):
         engine._machine._waiting = Waiting(of_signer=Share(2, 1 << 20))
