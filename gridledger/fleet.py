@@ -115,6 +115,20 @@ async def ask_all(nodes: Sequence[tuple[str, str]]) -> list[Asked]:
     return list(await asyncio.gather(*(_ask(name, url) for name, url in nodes)))
 
 
+def alarms_of(asked: Sequence[Asked]) -> list[str]:
+    """What must not be among nodes of one consortium: another chain, another header of the same height."""
+    answered = [(one.name, one.status) for one in asked if one.status is not None]
+    alarms = []
+    for number, (name, status) in enumerate(answered):
+        for other, first in answered[:number]:
+            if first.chain != status.chain:
+                alarms.append(f"{name} is of chain {status.chain}, {other} of {first.chain}")
+            elif first.height == status.height and first.header_digest != status.header_digest:
+                digests = f"{first.header_digest.hex()} and {status.header_digest.hex()}"
+                alarms.append(f"{other} and {name} have two headers of height {status.height}: {digests}")
+    return alarms
+
+
 async def _ask(name: str, url: str) -> Asked:
     try:
         async with Client(url, timeout_s=ASK_S_MAX) as client:

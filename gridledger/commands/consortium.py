@@ -156,7 +156,7 @@ def _status(args: argparse.Namespace) -> int:
     import asyncio
 
     from gridcore.errors import UsageError
-    from gridledger.fleet import ask_all, places_in
+    from gridledger.fleet import alarms_of, ask_all, places_in
 
     if (args.folder is None) == (not args.url):
         raise UsageError("gridledger consortium status: name a folder, or nodes by --url")
@@ -165,30 +165,38 @@ def _status(args: argparse.Namespace) -> int:
         nodes = [(place.name, place.url) for place in places_in(args.folder)]
     asked = asyncio.run(ask_all(nodes))
     highest = max((one.status.height for one in asked if one.status is not None), default=0)
-    print_result(
-        args,
-        {"height": highest, "nodes": [_node_json(one) for one in asked]},
-        "\n".join(_node_line(one, highest) for one in asked),
-    )
-    return 0 if all(one.is_ready for one in asked) else 1
+    alarms = alarms_of(asked)
+    lines = [_node_line(one, highest) for one in asked] + [f"ALARM: {alarm}" for alarm in alarms]
+    result = {"height": highest, "nodes": [_node_json(one) for one in asked], "alarms": alarms}
+    print_result(args, result, "\n".join(lines))
+    return 0 if not alarms and all(one.is_ready for one in asked) else 1
 
 
 def _node_json(asked: Asked) -> dict[str, object]:
     result: dict[str, object] = {"name": asked.name, "url": asked.url, "ready": asked.is_ready, "reason": asked.reason}
-    if asked.status is not None:
-        result |= {
-            "chain": asked.status.chain,
-            "height": asked.status.height,
-            "state_root": asked.status.state_root.hex(),
-        }
-    return result
+    status = asked.status
+    if status is None:
+        return result
+    return {
+        **result,
+        "chain": status.chain,
+        "height": status.height,
+        "certified_height": status.certified_height,
+        "certificate_power": status.certificate_power,
+        "signers_power": status.signers_power,
+        "header_digest": status.header_digest.hex(),
+        "state_root": status.state_root.hex(),
+    }
 
 
 def _node_line(asked: Asked, highest: int) -> str:
-    if asked.status is None:
+    status = asked.status
+    if status is None:
         return f"{asked.name}: away: {asked.reason}"
-    behind = highest - asked.status.height
-    words = [f"height {asked.status.height}"]
-    words += [f"{behind} behind"] if behind else []
-    words += ["ready" if asked.is_ready else f"NOT READY: {asked.reason}"]
+    behind = highest - status.height
+    words = [
+        f"height {status.height}" + (f" ({behind} behind)" if behind else ""),
+        f"certified {status.certified_height} by {status.certificate_power} of {status.signers_power} power",
+        "ready" if asked.is_ready else f"NOT READY: {asked.reason}",
+    ]
     return f"{asked.name}: {', '.join(words)}"
