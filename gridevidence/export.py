@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gridcore import cbor, merkle
-from gridcore.sm3 import sm3
+from gridcore.header import decode_header
 from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
 from gridevidence.sources import (
     Approval,
@@ -48,7 +48,8 @@ class Pin:
     """A key that whoever writes a trust root has taken from the device or the household itself."""
 
     signer: str
-    public_key: bytes
+    fingerprint: str
+    """SM3 of the public key, 64 hex digits."""
 
 
 def encode_bundle(ledger: EvidenceLedger, point: SettledPoint) -> bytes:
@@ -61,8 +62,19 @@ def encode_bundle(ledger: EvidenceLedger, point: SettledPoint) -> bytes:
     with ledger.frozen():
         if point.as_of_height + 1 > ledger.height:
             raise EvidenceNotYetError(f"no certified header has the run of block {point.as_of_height + 1} yet")
+        if _names_other_signers(ledger, ledger.height):
+            # Who trusts the new set alone could not tell its certificate, which is the old set's, from a forged one.
+            raise EvidenceNotYetError(
+                f"other validators take over in block {ledger.height}; the next one makes it provable"
+            )
         parts = _Assembly(ledger, point).parts()
     return cbor.encode(parts)
+
+
+def _names_other_signers(ledger: EvidenceLedger, height: int) -> bool:
+    """Whether a header names another set, as the one that certifies next, than the header before it."""
+    before, after = (decode_header(ledger.header_bytes(one)).signers for one in (height - 1, height))
+    return before != after
 
 
 def encode_book(rows: SaltedRows) -> bytes:
@@ -81,7 +93,7 @@ def trust_root(
     return {
         "chain": chain,
         "genesis": genesis_digest.hex(),
-        "pins": [{"fingerprint": sm3(pin.public_key).hex(), "signer": pin.signer} for pin in pins],
+        "pins": [{"fingerprint": pin.fingerprint, "signer": pin.signer} for pin in pins],
         "signers": [{"name": one.name, "power": one.power, "public_key": one.public_key.hex()} for one in signers],
         "type": TRUST_TYPE,
         "version": VERSION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, closing
 
 from gridcore.clock import WallClock
@@ -15,7 +15,7 @@ from gridcore.serving.asgi import open_socket
 from gridcore.serving.ports import HOST
 from gridcore.serving.tls import check_tls
 from gridledger import __version__
-from ledger.config import NodeConfig, load_key
+from ledger.config import NodeConfig, load_key, load_signing_keys
 from ledger.engines.base import Engine
 from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.home import check_chain, load_keys, peer_ids
@@ -59,25 +59,33 @@ def _open(config: NodeConfig) -> AnyLedger:
     """The ledger with its key, or without one the standby."""
     if config.key is None:
         return Standby.open(config.data_dir, CONTRACTS, pins=pins())
-    signer = load_key(config.key)
+    key, *more_keys = load_signing_keys(config)
     if config.engine.home is None:
-        return Ledger.open(config.data_dir, CONTRACTS, signer, WallClock(), pins=pins(), guard=config.guard)
-    ledger = ConsortiumLedger.open(config.data_dir, CONTRACTS, signer, pins=pins(), guard=config.guard)
+        return Ledger.open(
+            config.data_dir, CONTRACTS, key, WallClock(), more_keys=more_keys, pins=pins(), guard=config.guard
+        )
+    ledger = ConsortiumLedger.open(
+        config.data_dir, CONTRACTS, key, more_keys=more_keys, pins=pins(), guard=config.guard
+    )
     try:
         check_chain(config.engine.home, ledger.chain)
-        _say_what_keys_are_worth(ledger, signer.public_key, load_keys(config.engine.home).consensus_key)
+        _say_what_keys_are_worth(
+            ledger,
+            {key.public_key, *(more.public_key for more in more_keys)},
+            load_keys(config.engine.home).consensus_key,
+        )
     except UsageError:
         ledger.close()
         raise
     return ledger
 
 
-def _say_what_keys_are_worth(ledger: ConsortiumLedger, public_key: bytes, consensus_key: bytes) -> None:
+def _say_what_keys_are_worth(ledger: ConsortiumLedger, public_keys: Collection[bytes], consensus_key: bytes) -> None:
     """Warn where the set of validators does not know this node's keys: it follows then, and counts nothing."""
     validators = ledger.application.validators
-    own = next((validator for validator in validators if validator.public_key == public_key), None)
+    own = next((validator for validator in validators if validator.public_key in public_keys), None)
     if own is None:
-        reason = f"key.uri is none of the {len(validators)} validators' keys: this node follows, and its signature counts nothing"
+        reason = f"its keys are none of the {len(validators)} validators' keys: this node follows, and its signature counts nothing"
         log.warning("no_validator", reason=reason)
     elif own.consensus_key != consensus_key:
         log.warning(

@@ -146,6 +146,13 @@ class Application:
         with self.lock:
             return VALIDATORS.must(self.state).current
 
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether a set of validators waits, or took over in the newest block, whose header the set before has certified."""
+        with self.lock:
+            leaf = VALIDATORS.must(self.state)
+            return bool(leaf.pending) or 0 < leaf.current_height == self.tip.height
+
     def rules(self) -> ProtocolRules:
         """The rules of the next block. ProtocolError where this program does not have them, or not the contracts that zones may name by
         then: nothing may be signed any more.

@@ -14,6 +14,10 @@ certificate_key = "node-cert-key.pem"
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
 password = "file:node.password"      # by reference, never the password itself
 
+[next_key]                           # the key that certifies once validators have voted for it; until then key does
+uri = "file:next.pem"
+password = "file:next.password"
+
 [clock_key]                          # without this table: only somebody else may accept the clock after a standstill
 signer = "clock"                     # of role clock: accepts this machine's clock while that is synchronised
 uri = "file:clock.pem"
@@ -104,11 +108,13 @@ class EngineConfig:
 class NodeConfig:
     """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``.
 
-    ``key``: None for a standby, which answers from what was restored and signs nothing.
+    ``key``: None for a standby, which answers from what was restored and signs nothing. ``next_key``: with which the node
+    goes on, once the set of validators knows it by that one.
     """
 
     data_dir: Path
     key: KeyConfig | None = None
+    next_key: KeyConfig | None = None
     listen: ListenConfig = field(default_factory=ListenConfig)
     guard: Path | None = None
     clock_key: ClockKeyConfig | None = None
@@ -122,11 +128,18 @@ class NodeConfig:
             raise UsageError("guard is of a node that signs; give the table key too, or leave guard out for a standby")
         if self.key is None and self.engine.kind != ENGINES[0]:
             raise UsageError("engine is of a validator, which signs; give the table key too")
+        if self.key is None and self.next_key is not None:
+            raise UsageError("next_key follows key; give the table key too, or this one under that name")
+
+    @property
+    def keys(self) -> tuple[KeyConfig, ...]:
+        """``key`` and ``next_key``, those that there are."""
+        return tuple(key for key in (self.key, self.next_key) if key is not None)
 
 
 def check_node(config: NodeConfig) -> None:
     """Open the keys and certificates that a configuration names. UsageError names the one that cannot be used."""
-    for key, table in ((config.key, "key"), (config.clock_key, "clock_key")):
+    for key, table in ((config.key, "key"), (config.next_key, "next_key"), (config.clock_key, "clock_key")):
         if key is not None:
             load_key(key, table)
     if config.listen.tls is not None:
@@ -134,6 +147,11 @@ def check_node(config: NodeConfig) -> None:
     if config.engine.home is not None:
         find_engine(config.engine.binary)
         load_keys(config.engine.home)
+
+
+def load_signing_keys(config: NodeConfig) -> list[Signer]:
+    """The keys with which a node certifies, tested: of ``key``, then of ``next_key``. UsageError as ``load_key``."""
+    return [load_key(key, table) for key, table in zip(config.keys, ("key", "next_key"), strict=False)]
 
 
 def load_key(config: KeyConfig, table: str = "key") -> Signer:

@@ -86,6 +86,14 @@ class Trusted:
     newest: CertifiedHeader | None
     sets: tuple[SignerSet, ...]
 
+    @property
+    def certifies_next(self) -> SignerSet:
+        """The set in force: the newest header names it as the one that certifies the next."""
+        if self.newest is None:
+            return self.sets[-1]
+        named = self.newest.header.signers
+        return next(one for one in reversed(self.sets) if signers_digest(one.signers) == named)
+
     def sets_at(self, height: int) -> list[SignerSet]:
         """The sets that may certify a header of this height; none where it is older than what is remembered."""
         return [one for one in self.sets if one.may_certify(height)]

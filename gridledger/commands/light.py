@@ -12,6 +12,7 @@ from gridcore.errors import UsageError
 from gridledger.commands import print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
+    from gridcore.light.state import LightState
     from gridledger.light.following import Followed
 
 EXAMPLE = (
@@ -21,7 +22,7 @@ FILE_BYTES_MAX = 1 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``follow`` and ``check``."""
+    """Declare ``follow``, ``trust`` and ``check``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     follow = actions.add_parser(
         "follow", help="follow certificates from a trust root on; ends with 1 where two histories show"
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     follow.add_argument(
         "--every", type=whole_number(1, 86_400), default=10, metavar="S", help="seconds between two rounds (10)"
     )
+    trust = actions.add_parser("trust", help="write a trust root that names the set which certifies now")
+    trust.add_argument("--state", type=Path, required=True, metavar="FILE", help="what 'light follow' keeps")
+    trust.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new trust root (JSON)")
     check = actions.add_parser("check", help="check a bundle, receipt, state proof, header or fork")
     check.add_argument("file", type=Path, metavar="FILE", help="what to check")
     known = check.add_mutually_exclusive_group(required=True)
@@ -45,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. ``follow``: 0 after --once, 1 for a fork or where no node could be followed; ``check``: 0, 1, 3 as ``verify``."""
-    return _follow(args) if args.action == "follow" else _check(args)
+    return {"follow": _follow, "trust": _trust, "check": _check}[args.action](args)
 
 
 def _follow(args: argparse.Namespace) -> int:
@@ -82,16 +86,43 @@ def _follow(args: argparse.Namespace) -> int:
     return 1 if len(followed.faults) == len(args.url) else 0
 
 
+def _trust(args: argparse.Namespace) -> int:
+    import json
+
+    from gridledger.founding.folder import write_new
+    from gridledger.light.succession import trust_after
+
+    state = _learned(args.state)
+    root, height = trust_after(state), state.trusted.height
+    try:
+        write_new(args.out, json.dumps(root, indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(f"{args.out}: cannot be written ({error.strerror}); give the name of a new file") from None
+    result = {"out": str(args.out), "chain": state.trusted.chain, "height": height, "signers": root["signers"]}
+    print_result(
+        args, result, f"{args.out}: names who certifies after height {height} ({len(root['signers'])} signers)"
+    )
+    return 0
+
+
+def _learned(path: Path) -> LightState:
+    """What a light client has kept. UsageError where there is nothing."""
+    from gridcore.light.state import load_state
+
+    state = load_state(path)
+    if state is None:
+        raise UsageError(f"--state {path}: is not there; 'gridledger light follow' makes it")
+    return state
+
+
 def _check(args: argparse.Namespace) -> int:
     from gridcore import verify
     from gridcore.files import read_bounded
-    from gridcore.light.state import begin_with_trust, load_state
+    from gridcore.light.state import begin_with_trust
     from gridledger.light.checking import check_bytes
     from gridledger.light.following import keep_fork
 
-    state = begin_with_trust(args.trust, "check --trust") if args.trust else load_state(args.state)
-    if state is None:
-        raise UsageError(f"--state {args.state}: is not there; 'gridledger light follow' makes it")
+    state = begin_with_trust(args.trust, "check --trust") if args.trust else _learned(args.state)
     checked = check_bytes(read_bounded(args.file, FILE_BYTES_MAX, "give a bundle, receipt or proof"), state)
     reason = checked.reason if checked.fork is None else str(keep_fork(args.state, checked.fork))
     result = {"answer": checked.answer, "what": checked.what, "reason": reason, "facts": checked.facts}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,10 +63,12 @@ class _Pending:
 class ConsortiumLedger(LedgerReader):
     """See the module. ``decide``, ``commit`` and ``sign`` are called by one thread at a time, everything else by any."""
 
-    def __init__(self, application: Application, parts: Parts, guard: Guard, signer: Signer, files: Files) -> None:
+    def __init__(
+        self, application: Application, parts: Parts, guard: Guard, keys: Sequence[Signer], files: Files
+    ) -> None:
         super().__init__(application, parts.db, parts.log)
         self._guard = guard
-        self._certifier = Certifier(self.chain, [signer], guard, files)
+        self._certifier = Certifier(self.chain, keys, guard, files)
         self._files = files
         self._pending: _Pending | None = None
         self._resources = ExitStack()
@@ -78,6 +80,7 @@ class ConsortiumLedger(LedgerReader):
         contracts: Mapping[str, Contract],
         signer: Signer,
         *,
+        more_keys: Sequence[Signer] = (),
         genesis: bytes | None = None,
         pins: Mapping[str, bytes] | None = None,
         guard: Path | None = None,
@@ -86,7 +89,8 @@ class ConsortiumLedger(LedgerReader):
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and apply what its log has beyond its database.
 
-        Arguments and errors are those of ``Ledger.open``. signer: this validator's SM2 key; a key outside the set signs in vain.
+        Arguments and errors are those of ``Ledger.open``. signer, more_keys: this validator's SM2 keys; a header is signed with the one
+        that the set knows, and not at all where it knows none.
         """
         files = files or Files()
         with ExitStack() as resources:
@@ -99,7 +103,7 @@ class ConsortiumLedger(LedgerReader):
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
-            self = cls(parts.application(contracts, checker, versions, pins), parts, own, signer, files)
+            self = cls(parts.application(contracts, checker, versions, pins), parts, own, [signer, *more_keys], files)
             self._catch_up()
             self._check_promise(self.height, self.application.tip.digest)
             self._resources = resources.pop_all()

@@ -88,6 +88,7 @@ class Ledger(LedgerReader):
         signer: Signer,
         clock: Clock,
         *,
+        more_keys: Sequence[Signer] = (),
         genesis: bytes | None = None,
         pins: Mapping[str, bytes] | None = None,
         guard: Path | None = None,
@@ -96,8 +97,8 @@ class Ledger(LedgerReader):
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and bring its last block to an end.
 
-        contracts: by id, at least those that the zones name. signer: the node's key, which the validators must let certify alone.
-        genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see
+        contracts: by id, at least those that the zones name. signer: the node's key, more_keys: others of it; the
+        validators must let one of them certify alone. genesis: canonical bytes that the directory's must equal, if given. pins: see ``check_contracts``. guard: see
         ``guard_path``. versions: the rules that this program has. UsageError (another genesis, key, or a second node
         on the directory), StoreError (files damaged, missing, or not fitting one another), StoreWriteError (disk).
         """
@@ -113,7 +114,7 @@ class Ledger(LedgerReader):
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
-            certifier = Certifier(origin.chain, [signer], parts.guard, files)
+            certifier = Certifier(origin.chain, [signer, *more_keys], parts.guard, files)
             self = cls(parts.application(contracts, checker, versions, pins), parts, certifier, clock, files)
             self._catch_up()
             self.check_next_block()
@@ -138,12 +139,12 @@ class Ledger(LedgerReader):
 
     @property
     def work_pending(self) -> bool:
-        """Whether the newest block left due work, so that another one should follow at once."""
-        return self.application.tip.work_pending
+        """Whether the newest block left due work, or a change of validators to complete, so that another one should follow at once."""
+        return self.application.tip.work_pending or self.application.is_handing_over
 
     def is_work_due(self) -> bool:
         """Whether a block without transactions would do something now: work left over, or (block time) fallen due since."""
-        return self.application.is_work_due(self._next_time_s())
+        return self.application.is_handing_over or self.application.is_work_due(self._next_time_s())
 
     def stands_s(self) -> int:
         """See ``Application.stands_s``: now."""

@@ -1,55 +1,118 @@
-"""docs/operating/node-key.md: a copy of the key opens, another key does not start, and trust files are of one chain."""
+"""docs/operating/node-key.md: a copy of the key opens, another key does not start, the key changes, and trust files follow or are of one chain."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from gridledger.cli import main
-from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, blocks_of, founded
+from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, Village, blocks_of, founded
+
+COPYING, NEW_KEY, CHECK, PROPOSE, NEW_TRUST, CHECK_AGAIN, NEW_CHAIN = blocks_of("node-key.md")
+SAFE_TOML, NEXT_KEY_TOML, ROTATION_TOML = blocks_of("node-key.md", "toml")
+EXPORT = (
+    f"gridledger evidence export --data village/ledger --party home-1 --slot {FIRST_S} --line residual_import --out"
+)
 
 
-def test_a_copied_key_goes_on_and_another_one_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Village:
+    """A node that has not run yet."""
     monkeypatch.chdir(tmp_path)
-    copying, succession = blocks_of("node-key.md")
-    (safe_toml,) = blocks_of("node-key.md", "toml")
-    village = founded(tmp_path)
-    (tmp_path / "safe").mkdir()
-    (tmp_path / "safe" / "node.toml").write_text(safe_toml)
-    village.do(copying)
+    return founded(tmp_path)
+
+
+def settle_first_slot(village: Village) -> None:
+    """One slot with a bill, on a node that runs."""
+    village.advance(FIRST_S - SLOT_S)
+    sender = village.sender(FIRST_S - SLOT_S)
+    village.submit([sender.clock(FIRST_S), sender.batch("gateway-1", FIRST_S, [(1, 100, 0)])])
+    village.submit([sender.clock(FIRST_S + SLOT_S), sender.batch("gateway-1", FIRST_S + SLOT_S, [(1, 350, 0)])])
+    village.advance(FIRST_S + 2 * SLOT_S)
+
+
+def test_a_copied_key_goes_on_and_another_one_does_not(village: Village, capsys: pytest.CaptureFixture[str]) -> None:
+    (village.folder / "safe").mkdir()
+    (village.folder / "safe" / "node.toml").write_text(SAFE_TOML)
+    village.do(COPYING)
     with village.running(RUN_NODE):
         village.advance(FIRST_S - SLOT_S)
-    keys = tmp_path / "village" / "keys"
+    keys = village.folder / "village" / "keys"
     shutil.copy(keys / "utility.pem", keys / "operator.pem")
     shutil.copy(keys / "utility.password", keys / "operator.password")
     capsys.readouterr()
     assert main(["node", "run", "--config", "village/node.toml"]) == 2
     assert "the validators give it no power to certify block" in capsys.readouterr().err
-    shutil.copy(tmp_path / "safe" / "operator.pem", keys / "operator.pem")
-    shutil.copy(tmp_path / "safe" / "operator.password", keys / "operator.password")
+    shutil.copy(village.folder / "safe" / "operator.pem", keys / "operator.pem")
+    shutil.copy(village.folder / "safe" / "operator.password", keys / "operator.password")
     with village.running(RUN_NODE):
         village.advance(FIRST_S)
-    village.do(succession)
+    village.do(NEW_CHAIN)
 
 
-def test_a_bundle_of_the_old_chain_stands_with_its_trust_file_and_is_not_decided_with_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def rotate(village: Village, capsys: pytest.CaptureFixture[str]) -> str:
+    """Steps 1 and 3; the new public key. The node runs meanwhile."""
+    capsys.readouterr()
+    village.do(NEW_KEY.rstrip("\n") + " --json")
+    public_key: str = json.loads(capsys.readouterr().out.splitlines()[-1])["public_key"]
+    (village.folder / "rotation.toml").write_text(ROTATION_TOML.replace("PUBLIC-KEY", public_key))
+    return public_key
+
+
+def test_the_key_changes_and_the_old_trust_file_stays_good(
+    village: Village, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    village = founded(tmp_path)
-    village.do(blocks_of("node-key.md")[1])
+    node_toml = village.folder / "village" / "node.toml"
+    public_key = rotate(village, capsys)
+    before = node_toml.read_text()
+    node_toml.write_text(f"{before}\n{NEXT_KEY_TOML}")
+    village.do(CHECK)
     with village.running(RUN_NODE):
+        settle_first_slot(village)
+    village.do(f"{EXPORT} early.evd")
+    with village.running(RUN_NODE):
+        village.do(PROPOSE)
+        village.do(NEW_TRUST)
+    node_toml.write_text(before.replace("keys/operator.", "keys/operator-2."))
+    village.do(CHECK_AGAIN)
+    with village.running(RUN_NODE):
+        village.advance(FIRST_S + 3 * SLOT_S)
+    village.do(f"{EXPORT} late.evd")
+    trust = json.loads((village.folder / "village" / "trust-2.json").read_text())
+    assert [signer["public_key"] for signer in trust["signers"]] == [public_key]
+    answers = {
+        (bundle, root): main(["verify", f"{bundle}.evd", "--trust", f"village/{root}.json"])
+        for bundle in ("early", "late")
+        for root in ("trust", "trust-2")
+    }
+    assert answers == {("early", "trust"): 0, ("early", "trust-2"): 3, ("late", "trust"): 0, ("late", "trust-2"): 0}
+
+
+def test_a_node_without_the_next_key_stops_with_one_line_and_goes_on_with_it(
+    village: Village, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(village, capsys)
+    with village.running(RUN_NODE) as (process,):
         village.advance(FIRST_S - SLOT_S)
-        sender = village.sender(FIRST_S - SLOT_S)
-        village.submit([sender.clock(FIRST_S), sender.batch("gateway-1", FIRST_S, [(1, 100, 0)])])
-        village.submit([sender.clock(FIRST_S + SLOT_S), sender.batch("gateway-1", FIRST_S + SLOT_S, [(1, 350, 0)])])
-        village.advance(FIRST_S + 2 * SLOT_S)
-    export = f"gridledger evidence export --data village/ledger --party home-1 --slot {FIRST_S} --line residual_import --out bill.evd"
-    village.do(export)
-    shutil.rmtree(tmp_path / "village" / "ledger")
+        village.do(PROPOSE)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    lines = [line for line in errors.decode().splitlines() if not line.startswith("{")]
+    assert [("no power to certify block 4 alone" in line, "give their key" in line) for line in lines] == [(True, True)]
+    node_toml = village.folder / "village" / "node.toml"
+    node_toml.write_text(f"{node_toml.read_text()}\n{NEXT_KEY_TOML}")
+    with village.running(RUN_NODE):
+        village.advance(FIRST_S)
+
+
+def test_a_bundle_of_the_old_chain_stands_with_its_trust_file_and_is_not_decided_with_another(village: Village) -> None:
+    village.do(NEW_CHAIN)
+    with village.running(RUN_NODE):
+        settle_first_slot(village)
+    village.do(f"{EXPORT} bill.evd")
+    shutil.rmtree(village.folder / "village" / "ledger")
     assert main(["verify", "bill.evd", "--trust", "village/trust.json"]) == 0
     assert main(["verify", "bill.evd", "--trust", "village-2/trust.json"]) == 3

@@ -206,5 +206,7 @@ def test_a_trust_root_names_signers_and_pins() -> None:
     signers = [TrustedSigner(f"node {n}", pair.public, 1) for n, pair in enumerate(OLD_SIGNERS)]
     root = trust_root(told.chain.name, told.chain.blocks[0].digest, signers)
     assert root == TRADE.trust
-    pinned = trust_root(told.chain.name, told.chain.blocks[0].digest, signers, [Pin("h1", KEYS["h1"].public)])
+    pinned = trust_root(
+        told.chain.name, told.chain.blocks[0].digest, signers, [Pin("h1", sm3(KEYS["h1"].public).hex())]
+    )
     assert pinned["pins"] == [{"fingerprint": KEYS["h1"].fingerprint.hex(), "signer": "h1"}]
