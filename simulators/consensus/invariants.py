@@ -12,11 +12,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.header import Receipt, check_certificate, check_receipt, decode_receipt
+from gridcore.light.trusted import advance, begin
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.family import Family
 from ledger.leaves.money import NANO
 from ledger.leaves.positions import POSITIONS
+from ledger.light import steps
 from ledger.state.block import Block
 from ledger.store.consortium import ConsortiumLedger
 from simulators.consensus.node import Node
@@ -44,6 +46,7 @@ def violations(nodes: Sequence[Node], acknowledged: Sequence[Acknowledged]) -> I
         return
     for ledger in ledgers:
         yield from _not_the_same(ledger, ledgers[0])
+        yield from _not_followed(ledger)
     yield from _not_readable(ledgers, acknowledged)
     for ledger in ledgers[:1]:
         yield from _applied_twice(ledger)
@@ -154,6 +157,20 @@ def _not_certified(ledger: ConsortiumLedger) -> Iterator[str]:
             yield f"{error} (I5)"
     if ledger.certified_height < ledger.height - 4:
         yield f"at height {ledger.height} the newest certificate is that of height {ledger.certified_height} (I5)"
+
+
+def _not_followed(ledger: ConsortiumLedger) -> Iterator[str]:
+    """I5: a light client that trusts genesis alone comes to what this node has certified, over every change of the set."""
+    trusted = begin(ledger.chain, ledger.digest(0), ledger.application.origin.signers)
+    try:
+        while shown := steps(ledger, trusted.height, trusted.height):
+            for step in shown:
+                trusted = advance(trusted, step)
+    except GridError as error:
+        yield f"a light client at height {trusted.height} cannot go on: {error} (I5)"
+        return
+    if (trusted.height, trusted.digest) != (ledger.certified_height, ledger.digest(ledger.certified_height)):
+        yield f"a light client stands at height {trusted.height}, its node has certified {ledger.certified_height} (I5)"
 
 
 def _signed_in_error(node: Node, ledger: ConsortiumLedger) -> Iterator[str]:

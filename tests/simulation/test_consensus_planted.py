@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gridcore.light.trusted import Step
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.certificates import Certificates
 from ledger.engines.cometbft.machine import Machine
 from ledger.engines.cometbft.payloads import NOTHING_INJECTED
 from ledger.engines.cometbft.proposals import Proposals
 from ledger.leaves.balance import BalanceLeaf
+from ledger.light import steps
 from ledger.store.block_log import BlockLog
-from simulators.consensus import run
+from ledger.store.reader import LedgerReader
+from simulators.consensus import invariants, run
 from simulators.consensus.founding import Founding
 from simulators.consensus.run import Simulation
 
@@ -72,6 +76,14 @@ def test_garbage_that_is_let_into_blocks_is_found(monkeypatch: pytest.MonkeyPatc
 def test_certificates_that_never_come_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Certificates, "gather", lambda *_: NOTHING_INJECTED)
     assert "not everything was decided and certified" in found(monkeypatch, tmp_path)
+
+
+def test_headers_that_a_light_client_cannot_follow_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def without_paths(reader: LedgerReader, known_height: int, after_height: int) -> list[Step]:
+        return [replace(step, path=()) for step in steps(reader, known_height, after_height)]
+
+    monkeypatch.setattr(invariants, "steps", without_paths)
+    assert "a light client at height 0 cannot go on" in found(monkeypatch, tmp_path)
 
 
 def test_money_that_comes_from_nowhere_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
