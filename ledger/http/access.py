@@ -11,7 +11,7 @@ from typing import Final
 
 from gridcore.clock import Clock
 from gridcore.envelope import NAME, SIGNATURE_BYTES
-from gridcore.registry.signer import RevokedSigner, Signer
+from gridcore.registry.signer import Signer
 from gridcore.serving.problems import Problem
 from gridcore.signed_query import NONCE_BYTES, SCHEME, Audience, query_message
 from gridcore.sm import is_valid_signature
@@ -82,10 +82,8 @@ class Nonces:
 class Authenticator:
     """Checks the ``Authorization`` header of queries. Callable from several threads."""
 
-    def __init__(
-        self, audience: Audience, load_signer: Callable[[str], Signer | RevokedSigner | None], clock: Clock
-    ) -> None:
-        """``audience``: whom queries must be meant for; ``load_signer``: the signer of an id that is in force now, or None."""
+    def __init__(self, audience: Audience, load_signer: Callable[[str], Signer | None], clock: Clock) -> None:
+        """``audience``: whom queries must be meant for; ``load_signer``: the signer of an id that may ask now, or None."""
         self._audience = audience
         self._load_signer = load_signer
         self._clock = clock
@@ -113,7 +111,7 @@ class Authenticator:
         message = query_message(self._audience, method, path, pairs, issued_s, nonce)
         signer = self._load_signer(signer_id)
         signature = bytes.fromhex(match["signature"])
-        if not isinstance(signer, Signer) or not is_valid_signature(signer.public_key, message, signature):
+        if signer is None or not is_valid_signature(signer.public_key, message, signature):
             raise Problem(
                 "not-authenticated",
                 f"no signature of {signer_id} on chain {self._audience.chain} over this very query to this node since its start",

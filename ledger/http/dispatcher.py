@@ -16,7 +16,6 @@ from quart import Response, request
 
 from gridcore.clock import Clock
 from gridcore.logs import get_logger
-from gridcore.registry.signer import SIGNER
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
 from gridcore.signed_query import INSTANCE_BYTES, Audience
@@ -90,9 +89,7 @@ class Dispatcher:
         self.metrics = Metrics("node", ANSWERS)
         self._view = LedgerView(node.ledger, node.contracts, node.statements)
         self.instance = secrets.token_bytes(INSTANCE_BYTES)
-        self._authenticator = Authenticator(
-            Audience(node.ledger.chain, self.instance), lambda name: node.ledger.in_force(SIGNER, name), node.clock
-        )
+        self._authenticator = Authenticator(Audience(node.ledger.chain, self.instance), self._view.asking, node.clock)
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")
         self._questions = 0
         self._long_ones = LongQuestions()

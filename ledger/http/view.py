@@ -16,9 +16,11 @@ from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.area import AREA
 from gridcore.registry.area import Area as RegisteredArea
 from gridcore.registry.installation import INSTALLATION, Installation
+from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
@@ -111,6 +113,13 @@ class LedgerView:
             at_s = self.reader.ledger_time_s if time_s is None else time_s
             height = self.reader.height if as_of_height is None else as_of_height
             return Area(area_id, number, self.reader.zone_at(zone, at_s, height), registry)
+
+    def asking(self, name: str) -> Signer | None:
+        """The signer of an id, where it is in force and its organisation takes part; None where it may ask nothing."""
+        with self.reader.frozen():
+            found = self.reader.in_force(SIGNER, name)
+            owner = self.reader.in_force(ORGANISATION, found.organisation) if isinstance(found, Signer) else None
+        return found if isinstance(found, Signer) and isinstance(owner, Organisation) else None
 
     @property
     def area_ids(self) -> Sequence[str]:

@@ -18,9 +18,12 @@ import pytest
 
 from gridcore.config import decode_config
 from gridcore.serving.ports import free_port
+from gridcore.sm import SigningKey
 from gridledger.cli import main
 from gridledger.founding.consortium import found_everywhere
 from gridledger.founding.consortium_config import ConsortiumConfig, MemberConfig, example_text, to_text
+from gridledger.founding.folder import save_key_and_password
+from gridledger.toml_text import toml_lines
 from ledger.client import Client, run_with_client
 from tests.external import NEEDS_COMETBFT
 from tests.integration.consortium_world import (
@@ -81,6 +84,15 @@ class Council:
         signer = f"{member}-administrator"
         options = {"signer_id": signer, "signer": self.consortium.signer(signer)}
         return run_with_client(self.consortium.url(member), ask, **options)
+
+    def newest_signers(self) -> set[str]:
+        """Who signed the newest certificates that the grid company's node has."""
+        certified = self.consortium.certified("grid")
+        return self.signed("grid", range(certified - 4, certified + 1))
+
+    def has_key(self, name: str, public_key: bytes) -> bool:
+        """Whether a validator certifies with this key."""
+        return (name, public_key.hex()) in [(one["name"], one["public_key"]) for one in self.validators()]
 
     def wait_set(self, *names: str) -> None:
         """Wait until just these certify."""
@@ -186,3 +198,30 @@ def test_a_fifth_organisation_joins_by_votes_and_another_leaves_while_transactio
         signed = council.signed(FIFTH, range(status.certified_height - 9, status.certified_height))
         assert FIFTH in signed
         assert signed <= {"grid", "retailer", "aggregator", FIFTH}
+
+
+def test_every_validators_key_is_changed_by_votes_one_after_the_other_while_transactions_flow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(tmp_path) as (consortium, _):
+        place, council = consortium.folder, Council(consortium, capsys)
+        steps = Steps(consortium)
+        steps.start()
+        for name in MEMBERS:
+            key = SigningKey.generate()
+            save_key_and_password(place / name / "keys", "validator-2", key)
+            changed = {"public_key": key.public_key.hex()}
+            tables = [{**one, **(changed if one["name"] == name else {})} for one in council.validators()]
+            (tmp_path / "set.toml").write_text("\n".join(toml_lines({"validator": tables})))
+            council.decide(tmp_path / "set.toml", *(member for member in MEMBERS if member != name))
+            wait_until(partial(council.has_key, name, key.public_key), f"{name} with another key", PATIENCE_S)
+            assert consortium.stop(name) == [0]
+            node = place / name / "node.toml"
+            node.write_text(node.read_text().replace("keys/validator.", "keys/validator-2."))
+            consortium.start(name)
+            consortium.wait_height(consortium.certified("grid" if name != "grid" else "retailer"), name)
+        acknowledged = steps.stop()
+        status = consortium.status("grid")
+        assert status is not None
+        assert status.ledger_time_s >= acknowledged[-1]
+        wait_until(lambda: council.newest_signers() == {*MEMBERS}, "certificates by all new keys", PATIENCE_S)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from gridcore.genesis import Thresholds
 from gridcore.signers import save_key
 from gridledger.cli import main
+from ledger.client import NodeRefused
 from settlement.catalogue import pins
+from tests.unit.governance.council import membership, removed
 from tests.worlds.consortium import Consortium, feeder, gateway
 from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node
@@ -207,3 +210,20 @@ async def test_votes_that_do_not_count_are_refused_by_name(in_folder: Path, caps
         assert shown[0].startswith(f"{desk.proposal}: membership of util, open until 20")
         assert shown[0].endswith("1 of 2 in favour, 0 against")
         assert shown[1:3] == ["  in favour: util", "  against: nobody"]
+
+
+async def test_an_organisation_that_has_left_asks_nothing_more(in_folder: Path) -> None:
+    world = replace(WORLD, thresholds=Thresholds())
+    async with running_node(in_folder / "ledger", world) as node:
+        assert await node.client("dso-admin").query("organisations")
+        (answer,) = await node.client().submit([node.sender().propose(membership(removed("dso")))])
+        assert answer.code == 0
+        with pytest.raises(NodeRefused) as raised:
+            await node.client("dso-admin").query("organisations")
+        assert raised.value.status == 401
+        told = (await node.client("reg-admin").query("organisations"))["organisations"]
+        assert {one["organisation"]: (one["votes"], one["removed"]) for one in told} == {
+            "dso": (False, True),
+            "regulator": (True, False),
+            "util": (True, False),
+        }

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gridcore.registry.signer import RevokedSigner, Signer
+from gridcore.registry.signer import Signer
 from gridcore.serving.problems import Problem
 from gridcore.signed_query import Audience, authorization, query_message
 from gridcore.sm import SigningKey
@@ -28,10 +28,7 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def door(key: SigningKey) -> Authenticator:
-    signers: dict[str, Signer | RevokedSigner] = {
-        "util": Signer("util", key.public_key, ["prosumer", "utility"]),
-        "gone": RevokedSigner("util"),
-    }
+    signers = {"util": Signer("util", key.public_key, ["prosumer", "utility"])}
     return Authenticator(NODE, signers.get, ManualClock(NOW_S))
 
 
