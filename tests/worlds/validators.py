@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
@@ -16,6 +17,7 @@ from ledger.engines.cometbft.home import (
     HomeConfig,
     Timing,
     engine_genesis,
+    load_keys,
     make_keys,
     write_home,
 )
@@ -59,6 +61,7 @@ class Home:
     folder: Path
     consortium: Consortium
     rpc_port: int
+    p2p_port: int
     program: str
     process: subprocess.Popen[bytes] | None = None
 
@@ -78,9 +81,9 @@ class Home:
             self.process = None
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Node]:
+    async def running(self, files: Files | None = None) -> AsyncIterator[Node]:
         """Ledger, engine and process; the process is killed at the end."""
-        with closing(open_consortium(self.folder / "data", self.consortium, self.name)) as ledger:
+        with closing(open_consortium(self.folder / "data", self.consortium, self.name, files=files)) as ledger:
             doors = Doors(f"unix://{self.comet / 'abci.sock'}", self.rpc_port)
             async with CometEngine(ledger, doors) as engine:
                 self.start_process()
@@ -97,19 +100,35 @@ def homes(
     """Homes of validators of equal power, whose SM2 keys have ``names``, connected with one another; no process is left at the end."""
     keys = [make_keys(folder / name / "comet") for name in names]
     founded = with_validators(consortium, dict(zip(names, (one.consensus_key for one in keys), strict=True)))
-    made = [Home(name, folder / name, founded, free_port(), program) for name in names]
+    made = [Home(name, folder / name, founded, free_port(), free_port(), program) for name in names]
     genesis = engine_genesis(founded.genesis.chain, founded.start_s, founded.validators)
-    ports = [free_port() for _ in names]
-    peers = [f"{one.node_id}@127.0.0.1:{port}" for one, port in zip(keys, ports, strict=True)]
+    peers = [
+        f"{one.node_id}@127.0.0.1:{port}" for one, port in zip(keys, (home.p2p_port for home in made), strict=True)
+    ]
     for place, home in enumerate(made):
         others, socket = peers[:place] + peers[place + 1 :], home.comet / "abci.sock"
-        config = HomeConfig(home.name, socket, home.rpc_port, "127.0.0.1", ports[place], others, timing)
+        config = HomeConfig(home.name, socket, home.rpc_port, "127.0.0.1", home.p2p_port, others, timing)
         write_home(home.comet, genesis, config)
     try:
         yield made
     finally:
         for home in made:
             home.kill_process()
+
+
+def make_twin(home: Home, peers: Sequence[Home]) -> Home:
+    """A second home of the same validator, with its consensus key and its SM2 key, that connects to ``peers``."""
+    twin = replace(home, folder=home.folder.with_name(f"{home.name}-twin"), rpc_port=free_port(), process=None)
+    make_keys(twin.comet)
+    for name in ("priv_validator_key.json", "genesis.json"):
+        shutil.copy(home.comet / "config" / name, twin.comet / "config" / name)
+    addresses = [f"{load_keys(peer.comet).node_id}@127.0.0.1:{peer.p2p_port}" for peer in peers]
+    genesis = (twin.comet / "config" / "genesis.json").read_bytes()
+    config = HomeConfig(
+        "twin", twin.comet / "abci.sock", twin.rpc_port, "127.0.0.1", free_port(), addresses, ONE_MACHINE
+    )
+    write_home(twin.comet, genesis, config)
+    return twin
 
 
 def with_validators(consortium: Consortium, consensus_keys: Mapping[str, bytes]) -> Consortium:
