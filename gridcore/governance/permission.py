@@ -9,10 +9,19 @@ from gridcore.forms import text
 from gridcore.governance.sort import Sort
 from gridcore.registry.entity import Shape
 from gridcore.registry.organisation import ROLES_FORM
+from gridcore.transactions.approve_reading import ApproveReading
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.order_batch import OrderBatch
+from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.registry_register import RegistryRegister
 
 ADMINISTRATOR: Final = "administrator"
 ADMINISTRATORS_KEEP: Final = ("governance", "registry")
 """First parts of the kinds that are never taken from administrators: without them nothing could be decided any more."""
+
+
+PROVEN: Final = (ReadingBatch.kind, ApproveReading.kind, MarketOrder.kind, OrderBatch.kind, RegistryRegister.kind)
+"""Kinds that evidence rests on: whoever checks a bundle asks for the role of the rules, and knows of no vote."""
 
 
 class Permission(NamedTuple):
@@ -23,6 +32,8 @@ class Permission(NamedTuple):
 
 
 def _fault(permission: Permission) -> str:
+    if permission.kind in PROVEN:
+        return f"kind: evidence rests on {permission.kind}, so its role stays; so do those of {', '.join(PROVEN)}"
     if permission.kind.partition("/")[0] in ADMINISTRATORS_KEEP and ADMINISTRATOR not in permission.roles:
         return f"roles: {permission.kind} stays with {ADMINISTRATOR}, whatever other roles it has"
     return ""

@@ -26,6 +26,7 @@ ACTIONS: dict[str, Any] = {
     "permission": {"kind": TEXT, "roles": list, "sort": str},
     "thresholds": {"contract": COUNT, "protocol": COUNT, "registry": COUNT, "signers": COUNT, "sort": str},
 }
+PROVEN = ["market/order", "market/order_batch", "metering/approve", "metering/reading_batch", "registry/register"]
 THRESHOLDS = {
     "membership": "signers",
     "validators": "signers",
@@ -66,6 +67,8 @@ def read_action(data: bytes) -> Leaf | None:
     if sort == "permission":
         roles = action["roles"]
         if not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles)):
+            return None
+        if action["kind"] in PROVEN:
             return None
         if action["kind"].split("/")[0] in ("governance", "registry") and "administrator" not in roles:
             return None

@@ -12,7 +12,7 @@ from gridcore.errors import EncodingError
 from gridcore.genesis import Activation, Thresholds
 from gridcore.governance.contract import CONTRACT, ApprovedContract
 from gridcore.governance.membership import MEMBERSHIP, ROWS_MAX, ChangeMembers
-from gridcore.governance.permission import PERMISSION, Permission
+from gridcore.governance.permission import PERMISSION, PROVEN, Permission
 from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.table import ACTION_BYTES_MAX, Action, decode_action, read_action
 from gridcore.governance.thresholds import THRESHOLDS
@@ -21,6 +21,7 @@ from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from gridcore.validator import Validator, encode_validators
+from gridevidence.layout import ROLE_OF_KIND
 from ledger.governance import contract as contract_rule
 from ledger.governance import protocol as protocol_rule
 from ledger.leaves.validators import VALIDATORS as LEAF
@@ -70,7 +71,11 @@ def test_an_action_comes_back_from_its_bytes(action: Action) -> None:
         ),
         ({"sort": "protocol", "version": 2, "height": 9}, "protocol: version is a whole number, 3 to"),
         ({"sort": "permission", "kind": "clock/advance", "roles": []}, "permission: roles is an ascending array"),
-        ({"sort": "permission", "kind": "registry/register", "roles": ["utility"]}, "stays with administrator"),
+        ({"sort": "permission", "kind": "registry/approve", "roles": ["utility"]}, "stays with administrator"),
+        (
+            {"sort": "permission", "kind": "market/order", "roles": ["prosumer"]},
+            "evidence rests on market/order, so its",
+        ),
         ({"sort": "permission", "kind": "governance/vote", "roles": ["utility"]}, "stays with administrator"),
         ({"sort": "thresholds", "contract": 1, "protocol": 1, "registry": 1}, "thresholds: signers is missing"),
         (
@@ -78,6 +83,7 @@ def test_an_action_comes_back_from_its_bytes(action: Action) -> None:
             "signers is a whole number",
         ),
         ({"sort": "membership", "rows": [], "seed": bytes(32)}, "rows is an array of 1 to 16"),
+        ({"sort": "membership", "rows": newcomer("a") * 9, "seed": bytes(32)}, "rows is an array of 1 to 16"),
         ({"sort": "membership", "rows": [["zone/z", {}]], "seed": bytes(32)}, "row 1: its key is organisation/NAME"),
         (
             {"sort": "membership", "rows": [["signer/x y", {}]], "seed": bytes(32)},
@@ -242,6 +248,11 @@ def test_a_version_of_the_protocol_follows_the_one_before_at_a_later_height(coun
     assert council.refused(Action(PROTOCOL, Activation(4, 60))) == Code.PROPOSAL_FORM
     assert council.refused(Action(PROTOCOL, Activation(5, 50))) == Code.PROPOSAL_FORM
     assert council.ledger.state.get("protocol") == {"versions": [[2, 0], [4, 50]]}
+
+
+def test_whatever_evidence_rests_on_keeps_its_role() -> None:
+    """A voted role would be refuted by whoever checks a bundle."""
+    assert {*PROVEN} == {*ROLE_OF_KIND}
 
 
 def test_a_permission_counts_from_the_next_transaction_on(council: Council) -> None:

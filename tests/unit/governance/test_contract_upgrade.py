@@ -11,15 +11,17 @@ import pytest
 
 from gridcore.codes import Code
 from gridcore.errors import UsageError
-from gridcore.genesis import Thresholds
+from gridcore.genesis import Activation, Thresholds
 from gridcore.governance.contract import CONTRACT, ApprovedContract
+from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.table import Action
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.run import RUN
-from ledger.protocol import ProtocolError
+from ledger.protocol import VERSIONS, ProtocolError
+from ledger.state.protocol_rules import ProtocolRules
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS, pins
@@ -148,3 +150,29 @@ def test_a_pin_that_is_another_one_than_approved_is_refused_by_the_ledger_itself
         assert decide(ledger, [sender.register(list(wrong.rows()))]) == [Code.RULES_REFUSED]
     with closing(open_node(tmp_path, OLD)) as ledger:
         assert ledger.height == 1
+
+
+def test_a_version_of_the_protocol_that_was_voted_on_begins_at_its_height_and_stops_who_lacks_it(
+    tmp_path: Path,
+) -> None:
+    sender = WORLD.sender()
+    planted = {**VERSIONS, 3: VERSIONS[2]}
+
+    def open_with(versions: Mapping[int, ProtocolRules]) -> Ledger:
+        init_ledger(tmp_path, WORLD.genesis_file, UnsyncedFiles())
+        clock, files = ManualClock(START_S), UnsyncedFiles()
+        return Ledger.open(tmp_path, CONTRACTS, key("operator"), clock, files=files, versions=versions)
+
+    with closing(open_with(VERSIONS)) as ledger:
+        assert decide(ledger, [sender.propose(Action(PROTOCOL, Activation(3, 3)))]) == [0]
+        assert decide(ledger, [sender.clock(START_S + 1)]) == [0]
+        with pytest.raises(ProtocolError, match="block 3: this chain follows protocol version 3 from here on"):
+            decide(ledger, [])
+    with closing(open_with(planted)) as ledger:
+        assert decide(ledger, [sender.clock(START_S + 2)]) == [0]
+        assert [ledger.header(height).protocol_version for height in (1, 2, 3)] == [2, 2, 3]
+        digest = ledger.digest(3)
+    for derived in tmp_path.glob("state.db*"):
+        derived.unlink()
+    with closing(open_with(planted)) as ledger:
+        assert ledger.digest(3) == digest, "old blocks replay by old rules"

@@ -20,12 +20,12 @@ from ledger.kinds.governance_propose import OPEN_S_MAX, OPEN_S_MIN
 from ledger.leaves.undecided import UNDECIDED
 from tests.unit.governance.council import ADMINISTRATORS, ORGANISATIONS, Council, consortium, membership, newcomer
 
-PERMIT = Action(PERMISSION, Permission("market/order", ["aggregator", "prosumer"]))
+PERMIT = Action(PERMISSION, Permission("clock/advance", ["aggregator", "clock"]))
 
 
 def permit(role: str) -> Action:
     """An action that differs from others by a role."""
-    return Action(PERMISSION, Permission("market/order", sorted(["prosumer", role])))
+    return Action(PERMISSION, Permission("clock/advance", sorted({"clock", role})))
 
 
 def test_every_sort_has_a_rule() -> None:
@@ -41,7 +41,7 @@ def test_a_proposal_passes_with_the_vote_that_reaches_its_threshold_and_takes_ef
     assert council.vote(proposal, "retail-admin") == 0
     decided = council.proposal(proposal)
     assert (decided.status, decided.decided_height, decided.in_favour) == ("passed", 3, ["dso", "retail", "util"])
-    assert council.ledger.state.get("permissions") == {"roles": {"market/order": ["aggregator", "prosumer"]}}
+    assert council.ledger.state.get("permissions") == {"roles": {"clock/advance": ["aggregator", "clock"]}}
     assert council.vote(proposal, "regulator-admin") == Code.NOTHING_TO_VOTE, "it is decided"
 
 
@@ -88,7 +88,7 @@ def test_a_proposal_is_open_for_an_hour_to_a_month_and_votes_after_it_do_not_cou
 def test_an_organisation_has_eight_open_proposals_and_room_for_another_once_one_has_ended() -> None:
     council = Council(consortium(Thresholds(registry=2)))
     roles = [["prosumer"] * (n & 1) + ["utility"] * (n & 2 > 0) + ["gateway"] * (n & 4 > 0) for n in range(16)]
-    actions = [Action(PERMISSION, Permission("market/order", sorted({*found, "clock"}))) for found in roles[:8]]
+    actions = [Action(PERMISSION, Permission("clock/advance", sorted({*found, "clock"}))) for found in roles[:8]]
     proposals = [council.propose(action) for action in actions]
     assert len(proposals) == undecided.PROPOSALS_MAX
     assert council.refused(PERMIT) == Code.TOO_MANY_PROPOSALS
