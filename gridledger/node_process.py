@@ -65,7 +65,13 @@ def _open(config: NodeConfig) -> AnyLedger:
             config.data_dir, CONTRACTS, key, WallClock(), more_keys=more_keys, pins=pins(), guard=config.guard
         )
     ledger = ConsortiumLedger.open(
-        config.data_dir, CONTRACTS, key, more_keys=more_keys, pins=pins(), guard=config.guard
+        config.data_dir,
+        CONTRACTS,
+        key,
+        more_keys=more_keys,
+        pins=pins(),
+        guard=config.guard,
+        snapshot_blocks=config.engine.snapshot_blocks,
     )
     try:
         check_chain(config.engine.home, ledger.chain)

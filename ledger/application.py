@@ -254,6 +254,11 @@ class Application:
             self.history.take(decided.history)
             self.tip = Tip.of(decided.header, work_pending=decided.work_pending)
 
+    def restart(self, state: State, history: TileTree, tip: Tip) -> None:
+        """Go on from another height, whose state and headers were compared with certificates."""
+        with self.lock:
+            self.state, self.history, self.tip = state, history, tip
+
     def is_work_due(self, time_s: int) -> bool:
         """Whether a block of ``time_s`` without transactions would do something: work left over, or fallen due since.
 

@@ -28,6 +28,7 @@ kind = "cometbft"                    # validators of several organisations agree
 home = "engine"                      # the engine's folder, made by: gridledger consortium
 rpc_port = 26657                     # where the engine answers this node, on loopback; as in its config/config.toml
 binary = "/usr/local/bin/cometbft"   # default: found on PATH, else where make cometbft puts it
+snapshot_blocks = 1000               # a snapshot of the state every so many blocks, for those who join; 0: none
 
 [quotas]                             # what is accepted in an hour, of one signer and of all of an organisation
 signer_transactions = 4096
@@ -56,6 +57,7 @@ from ledger.engines.quotas import Quotas
 PORT_DEFAULT: Final = 7070
 RPC_PORT_DEFAULT: Final = 26_657
 ENGINES: Final = ("embedded", "cometbft")
+SNAPSHOT_BLOCKS_DEFAULT: Final = 1_000
 SOCKET_PATH_BYTES_MAX: Final = 107
 """Of a Unix socket, in Linux."""
 
@@ -84,12 +86,13 @@ class ClockKeyConfig(KeyConfig):
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What makes the blocks. ``home``, ``rpc_port`` and ``binary`` are those of ``cometbft``."""
+    """What makes the blocks. Everything but ``kind`` is of ``cometbft``."""
 
     kind: str = field(default=ENGINES[0], metadata={"choices": ENGINES})
     home: Path | None = None
     rpc_port: int = field(default=RPC_PORT_DEFAULT, metadata={"min": 1, "max": 65_535})
     binary: Path | None = None
+    snapshot_blocks: int = field(default=SNAPSHOT_BLOCKS_DEFAULT, metadata={"min": 0, "max": 1_000_000})
 
     def __post_init__(self) -> None:
         """Rules over two fields. UsageError names the keys."""

@@ -303,6 +303,8 @@ def _reading(reader: LedgerReader, number: int, gateway: str, boundary_s: int, r
             if row not in refused and registers == (columns.import_wh[row], columns.export_wh[row]):
                 proof = SaltedRows(columns.rows, columns.seed).proof(row, batch.rows_root, batch.kind)
                 return ProvenReading(recorded(reader, decided, transaction), proof)
+    if reader.joined_height:
+        raise reader.before_joining(f"the reading of installation {number} at {boundary_s}")
     return broken(f"the registers of installation {number} at {boundary_s} came in a batch, or were approved")
 
 

@@ -119,6 +119,11 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
             closing(BlockLog.inspect(data_dir / LOG_NAME)) as blocks,
         ):
             first, height, added = archive.height + 1, db.certified_height(), 0
+            if archive.height < db.joined_height:
+                raise StoreError(
+                    f"{folder}: ends with block {archive.height}, but {data_dir} began with the snapshot of height {db.joined_height}: "
+                    "take a copy of another node's archive, and bring that up to date"
+                )
             if height < archive.height or (
                 archive.height and db.load_digest(archive.height) != archive.newest_digest()
             ):

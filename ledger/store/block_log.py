@@ -97,6 +97,11 @@ class BlockLog:
         """The directory that holds it."""
         return self._path.parent
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file holds nothing but its head, if that."""
+        return self._file_size() == self._start
+
     def scan(self) -> Iterator[StoredRecord]:
         """Every whole record from the beginning, checked; ``height`` follows. The first that is not whole ends it: ``damage``."""
         size = self._file_size()

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from gridcore.errors import broken, require
 from gridcore.header import Signers
@@ -35,18 +35,18 @@ from ledger.state.block import Block
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.verdicts import Verdicts
 from ledger.store.block_record import BlockRecord
-from ledger.store.directory import check_same_genesis, guard_path, lock
-from ledger.store.errors import ForkError, StoreWriteError
+from ledger.store.directory import check_same_genesis, guard_path, load_genesis, lock
+from ledger.store.errors import ForkError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import Guard
+from ledger.store.joining import build_joined, finish_install, install
 from ledger.store.opening import Parts, check_contracts, open_parts
 from ledger.store.reader import LedgerReader
 from ledger.store.room import check_room
 from ledger.store.rows import Certified
 from ledger.store.schema import is_disk_refusal
-
-CERTIFICATE_LAG: Final = 2
-"""A block may bring the certificate of the header so many heights before it: its signers vote with the block between."""
+from ledger.store.snapshots import Snapshot, SnapshotFolder, SnapshotMaker
+from ledger.store.state_db import DB_NAME
 
 log = get_logger(__name__)
 
@@ -67,10 +67,13 @@ class ConsortiumLedger(LedgerReader):
         self, application: Application, parts: Parts, guard: Guard, keys: Sequence[Signer], files: Files
     ) -> None:
         super().__init__(application, parts.db, parts.log)
+        self.snapshots = SnapshotFolder(parts.log.folder, files)
         self._guard = guard
         self._certifier = Certifier(self.chain, keys, guard, files)
         self._files = files
         self._pending: _Pending | None = None
+        self._maker: SnapshotMaker | None = None
+        self._of_parts = ExitStack()
         self._resources = ExitStack()
 
     @classmethod
@@ -86,11 +89,13 @@ class ConsortiumLedger(LedgerReader):
         guard: Path | None = None,
         files: Files | None = None,
         versions: Mapping[int, ProtocolRules] = VERSIONS,
+        snapshot_blocks: int = 0,
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and apply what its log has beyond its database.
 
         Arguments and errors are those of ``Ledger.open``. signer, more_keys: this validator's SM2 keys; a header is signed with the one
-        that the set knows, and not at all where it knows none.
+        that the set knows, and not at all where it knows none. snapshot_blocks: see
+        ``SnapshotMaker``.
         """
         files = files or Files()
         with ExitStack() as resources:
@@ -99,14 +104,18 @@ class ConsortiumLedger(LedgerReader):
                 check_same_genesis(data_dir, genesis)
             own = Guard.open(guard_path(data_dir, guard), files)
             resources.callback(own.close)
-            parts = open_parts(data_dir, files, resources, None)
+            finish_install(data_dir, files)
+            of_parts = resources.enter_context(ExitStack())
+            parts = open_parts(data_dir, files, of_parts, None)
             check_contracts(parts.state, contracts, pins)
             checker = SignatureChecker()
             resources.callback(checker.close)
             self = cls(parts.application(contracts, checker, versions, pins), parts, own, [signer, *more_keys], files)
             self._catch_up()
             self._check_promise(self.height, self.application.tip.digest)
-            self._resources = resources.pop_all()
+            self._maker = SnapshotMaker(data_dir, self.snapshots, snapshot_blocks)
+            resources.callback(self._maker.close)
+            self._of_parts, self._resources = of_parts, resources.pop_all()
         return self
 
     def close(self) -> None:
@@ -160,6 +169,8 @@ class ConsortiumLedger(LedgerReader):
             self._files.reach("block_saved")
             self._pending = None
             self.application.commit(pending.decided)
+            if self._maker is not None:
+                self._maker.block_saved(height, pending.decided.block.certified, self._db)
         return pending.decided
 
     def sign(self, height: int) -> tuple[bytes, bytes] | None:
@@ -170,6 +181,40 @@ class ConsortiumLedger(LedgerReader):
         require(height == self.height, "headers are signed while they are the newest")
         key = self._certifier.key_in(self.signers_of(height))
         return None if key is None else (key.public_key, self._certifier.sign(height, self.application.tip.digest, key))
+
+    def wait_snapshot(self) -> None:
+        """Return once no snapshot is being made."""
+        if self._maker is not None:
+            self._maker.wait()
+
+    @property
+    def has_own_blocks(self) -> bool:
+        """Whether it has blocks, which no snapshot may take the place of."""
+        return self.height > self.joined_height
+
+    def join(self, fetched: Snapshot) -> None:
+        """Begin with the state of a snapshot: what it says is compared first; then it takes the place of what is here, whole or not at all.
+
+        From then on nothing at or below its height is signed here. SnapshotError where it does not hold, ForkError where this node has signed
+        a header that it does not have, StoreWriteError: call it again.
+        """
+        require(not self.has_own_blocks, "a ledger with blocks of its own joins no other one")
+        folder, built = self._log.folder, fetched.folder / DB_NAME
+        head = build_joined(built, load_genesis(folder), fetched.chunks(), self._guard)
+        self._files.reach("snapshot_built")
+        try:
+            if self._guard.height < head.header.height:
+                self._guard.allow(head.header.height, head.header.digest())
+            with self._lock:
+                self._of_parts.close()
+                install(built, self._log, head.header.height, self._files)
+                parts = open_parts(folder, self._files, self._of_parts, None)
+                self._db, self._log = parts.db, parts.log
+                self.application.restart(parts.state, parts.history, parts.tip)
+            self.snapshots.take(fetched)
+        except OSError as error:
+            raise StoreError(f"{folder}: the snapshot cannot be installed: {error}; start the node again") from error
+        log.info("snapshot_installed", height=head.header.height, digest=head.header.digest().hex())
 
     # ------------------------------------------------------------------------------------------------------ internal
 

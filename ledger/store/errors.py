@@ -31,3 +31,7 @@ class GuardError(StoreError):
 
 class ForkError(StoreError):
     """Two headers of one height were certified or signed: two histories. Names both. Never go on, never try again."""
+
+
+class SnapshotError(GridError):
+    """A snapshot is not what its manifest, the certificates or the roots say. Nothing of it is installed."""

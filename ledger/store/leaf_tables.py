@@ -105,10 +105,14 @@ class LeafTable:
         is_pruned = FAMILIES[name].is_prunable and int(instant) < self._pruned.extent().before_s
         return self._pruned.error(f"leaf {key}") if is_pruned else self.damage(f"leaf {key}")
 
+    def numbers(self) -> Iterator[tuple[int, str]]:
+        """Number and key of every leaf, as the index by key has them."""
+        yield from self._tables.each("SELECT number, key FROM leaves INDEXED BY leaves_by_key")
+
     def check_keys(self) -> None:
         """StoreError unless the index holds exactly the keys that blocks have written, so that one it lacks is no leaf."""
         count = total = 0
-        for number, key in self._tables.each("SELECT number, key FROM leaves INDEXED BY leaves_by_key"):
+        for number, key in self.numbers():
             count += 1
             total += key_check(number, key)
         query = "SELECT leaves, keys_check FROM blocks ORDER BY height DESC LIMIT 1"
@@ -159,17 +163,22 @@ class LeafTable:
 
     def save_replaced(self, change: StateChange, leaves_before: int, height: int) -> None:
         """Keep what a block is about to replace of provable leaves and of the tree. ``leaves_before``: number of leaves before it."""
-        genesis_size = self.count(0)
         provable = [leaf.number for leaf in change.leaves if leaf.number < leaves_before and is_provable(leaf.key)]
         self._tables.connection.executemany(
             "INSERT INTO replaced_leaves SELECT ?, number, leaf FROM leaves WHERE number = ?",
             ((height, number) for number in provable),
         )
+        self.tiles.save_replaced(change.tree, height)
+        self.keep_genesis(change)
+
+    def keep_genesis(self, change: StateChange) -> None:
+        """Keep what a change is the first to replace of genesis, of provable leaves and of the tree."""
+        genesis_size = self.count(0)
+        provable = [leaf.number for leaf in change.leaves if leaf.number < genesis_size and is_provable(leaf.key)]
         self._tables.connection.executemany(
             "INSERT OR IGNORE INTO genesis_leaves SELECT number, leaf FROM leaves WHERE number = ?",
-            ((number,) for number in provable if number < genesis_size),
+            ((number,) for number in provable),
         )
-        self.tiles.save_replaced(change.tree, height)
         self.tiles.save_genesis(change.tree, genesis_size)
 
     def forget_replaced(self, height: int) -> None:

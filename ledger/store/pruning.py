@@ -124,7 +124,8 @@ def _last_height_before(parts: Parts, instant_s: int) -> int:
     def ledger_time_s(height: int) -> int:
         return decode_header(parts.db.load_header(height) or b"").ledger_time_s
 
-    return max(0, bisect_left(range(parts.db.height()), instant_s, key=ledger_time_s) - 1)
+    heights = range(parts.db.joined_height, parts.db.height())
+    return max(heights.start, heights.start + bisect_left(heights, instant_s, key=ledger_time_s) - 1)
 
 
 def _compared(parts: Parts, archive: Archive, last: int) -> Iterator[KeptTransaction]:

@@ -27,7 +27,7 @@ from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord
-from ledger.store.errors import NotCertifiedError
+from ledger.store.errors import NotCertifiedError, PrunedError
 from ledger.store.files import Files
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
@@ -125,6 +125,12 @@ class LedgerReader:
         return Power(sum(powers.get(key, 0) for key in signed), sum(powers.values()))
 
     @property
+    def joined_height(self) -> int:
+        """The height of the snapshot that this ledger began with; 0: it began with genesis. Of blocks up to there it has headers at most."""
+        with self._lock:
+            return self._db.joined_height
+
+    @property
     def ledger_time_s(self) -> int:
         """Ledger time after the newest block, UTC seconds."""
         return self.application.tip.ledger_time_s
@@ -212,6 +218,10 @@ class LedgerReader:
                 )
             if not at and height is None:
                 return None
+            if at < self.joined_height:
+                raise NotCertifiedError(
+                    f"this node began with the state of height {self.joined_height}: what it has is proved from the next certificate on"
+                )
             self._check_height(at)
             return self._leaf_proof(key) if at == self.height else self._earlier_leaf_proof(key, at)
 
@@ -300,6 +310,8 @@ class LedgerReader:
         """The block of ``height`` as stored in the log. PrunedError where it was pruned."""
         self._check_height(height)
         with self._lock:
+            if height <= self.joined_height:
+                raise self.before_joining(f"block {height}")
             if height < self._log.first:
                 raise self._db.pruned.error(f"block {height}")
             offset = self._found(self._db.log_offset(height), "place", height)
@@ -311,7 +323,7 @@ class LedgerReader:
 
     def transactions(self, height: int) -> list[DecidedTransaction]:
         """The transactions of ``height`` with their codes, in block order; of a pruned block those that are kept."""
-        wires, results = self._wires(height), self.results(height)
+        results, wires = self.results(height), self._wires(height)
         return [
             DecidedTransaction(
                 height, position, wire, results[position].digest, results[position].code, results[position].id
@@ -423,6 +435,8 @@ class LedgerReader:
     def _block_tree(self, height: int) -> _BlockTree:
         """Results of a height, which never change: decoded and hashed once, and not under the ledger's lock."""
         self._check_height(height)
+        if height <= self.joined_height:
+            raise self.before_joining(f"block {height}")
         with self._trees_lock:
             found = self._trees.get(height)
             if found is not None:
@@ -439,7 +453,15 @@ class LedgerReader:
                 self._trees.popitem(last=False)
         return found
 
+    def before_joining(self, what: str) -> PrunedError:
+        """The error that says that ``what`` was before the snapshot that this ledger began with."""
+        return PrunedError(
+            f"{what}: this node began with the snapshot of height {self.joined_height}; ask a node that has earlier blocks"
+        )
+
     def _found(self, value: T | None, what: str, height: int) -> T:
+        if value is None and height <= self.joined_height:
+            raise self.before_joining(f"the {what} of height {height}")
         if value is None:
             raise self._db.damage(f"the {what} of height {height}")
         return value

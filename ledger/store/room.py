@@ -61,7 +61,7 @@ def _rate(db: StateDb) -> _Rate:
     def time_s(of_height: int) -> int:
         return decode_header(db.load_header(of_height) or b"").time_s
 
-    heights = range(1, height + 1)
+    heights = range(max(1, db.joined_height), height + 1)
     if not heights:
         return _Rate(0, 0)
     first = heights[bisect_left(heights, time_s(height) - WINDOW_S, key=time_s)]

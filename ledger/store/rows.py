@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridcore import cbor
 from gridcore.codes import Code
@@ -81,6 +81,10 @@ class Act(NamedTuple):
     signer: str
     kind: str
     code: int
+
+
+CERTIFICATE_LAG: Final = 2
+"""A block may bring the certificate of the header so many heights before it: its signers vote with the block between."""
 
 
 class Certified(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 11
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL);
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, named_height INTEGER NOT NULL, validators BLOB NOT NULL);
@@ -40,6 +40,7 @@ CREATE TABLE acts (height INTEGER NOT NULL, position INTEGER NOT NULL, id BLOB N
 CREATE TABLE refused_rows (gateway TEXT NOT NULL, epoch INTEGER NOT NULL, counter INTEGER NOT NULL, rows BLOB NOT NULL,
     PRIMARY KEY (gateway, epoch, counter)) WITHOUT ROWID;
 CREATE TABLE pruned (height INTEGER NOT NULL, before_s INTEGER NOT NULL);
+CREATE TABLE joined (height INTEGER NOT NULL);
 CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NULL, wire BLOB NOT NULL,
   PRIMARY KEY (height, position)) WITHOUT ROWID;
 """
@@ -52,7 +53,8 @@ that of genesis. ``bodies``: salted registry rows.
 last, 0: genesis. ``replaced_...``: what blocks of the last heights overwrote, by the height that did. ``pruned``: one
 row once blocks up to a height and leaves of slots before an instant were pruned: then ``leaf`` of those is NULL, and
 ``kept_transactions`` has what is still needed of those blocks. ``genesis_...``: what was overwritten of genesis, for
-ever: a key that it names is proved under it.
+ever: a key that it names is proved under it. ``joined``: one row where this began with the snapshot of a height: of blocks up to there
+``blocks`` has the few headers that came with it, with empty ``results``.
 """
 
 _DISK_REFUSALS = (

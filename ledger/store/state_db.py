@@ -26,9 +26,11 @@ from ledger.store.leaf_tables import LeafTable, key_check
 from ledger.store.pruned_tables import KeptTransaction, Pruned, PrunedTables
 from ledger.store.rows import Certified, Place, encode_results, result_entries
 from ledger.store.schema import SCHEMA, SCHEMA_VERSION, check_version, connect, in_transaction, is_disk_refusal
+from ledger.store.snapshot_format import Head
 from ledger.store.tables import Tables
 from ledger.store.tile_tables import HistoryTiles
 from ledger.store.validator_table import ValidatorTable
+from ledger.tiles import TreeChange
 
 DB_NAME: Final = "state.db"
 PROVABLE_HEIGHTS: Final = 64
@@ -51,6 +53,7 @@ class StateDb:
         self.indexes = Indexes(self._tables)
         self.pruned = PrunedTables(self._tables)
         self._certified_height: int | None = None
+        self._joined_height: int | None = None
 
     @classmethod
     def create(cls, path: Path, origin: Origin, genesis: StateChange) -> StateDb:
@@ -176,7 +179,66 @@ class StateDb:
         self._tables.connection.execute("VACUUM")
         self._tables.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    # -------------------------------------------------------------------------------------------------- snapshots
+
+    @property
+    def joined_height(self) -> int:
+        """The height of the snapshot that this began with: nothing is known of blocks up to there; 0: it began with genesis."""
+        if self._joined_height is None:
+            found = self._tables.first("SELECT height FROM joined")
+            self._joined_height = found[0] if found else 0
+        return self._joined_height
+
+    def freeze(self) -> None:
+        """From now on this connection reads what the database holds now, whatever others write; until it is closed."""
+        self._tables.connection.execute("BEGIN")
+        self.height()
+
+    def save_leaves(self, change: StateChange, height: int) -> None:
+        """Keep some leaves and registry rows of the snapshot of a height, which come before its head. sqlite3.Error."""
+
+        def save() -> None:
+            self.leaves.keep_genesis(change)
+            self.leaves.save(change, height)
+
+        in_transaction(self._tables.connection, save)
+
+    def save_history(self, change: TreeChange) -> None:
+        """Keep some of the tree over headers of a snapshot. sqlite3.Error."""
+        in_transaction(self._tables.connection, lambda: self.history.save(change))
+
+    def save_head(self, head: Head) -> None:
+        """Say that this is the state of a snapshot, whose leaves and history are here; all on the disk on return. sqlite3.Error."""
+        in_transaction(self._tables.connection, lambda: self._save_head(head))
+        self._joined_height = self._certified_height = None
+        self._tables.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # ----------------------------------------------------------------------------------------------------- writing
+
+    def _save_head(self, head: Head) -> None:
+        connection, height = self._tables.connection, head.header.height
+        check = sum(key_check(number, key) for number, key in self.leaves.numbers())
+        certificates = {one.height: one.certificate for one in head.certificates}
+        connection.executemany(
+            "INSERT INTO blocks VALUES (?, 0, ?, ?, ?, ?, 0, ?, ?, ?)",
+            (
+                (
+                    header.height,
+                    header.encode(),
+                    header.digest(),
+                    _encode_certificate(certificates.get(header.height, [])),
+                    b"",
+                    head.leaves,
+                    check,
+                    height,
+                )
+                for header in head.headers
+            ),
+        )
+        for change in head.sets:
+            self.validators.add(change)
+        connection.execute("INSERT INTO joined VALUES (?)", (height,))
+        self.pruned.save(Pruned(height, 0), ())
 
     def _save_genesis(self, genesis: StateChange) -> None:
         origin, header = self.origin, self.origin.header.encode()

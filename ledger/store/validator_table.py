@@ -27,12 +27,12 @@ class ValidatorTable:
 
     def save_genesis(self, validators: Sequence[Validator]) -> None:
         """Keep the set of genesis. sqlite3.Error when the disk does not take it."""
-        self._insert(0, 0, validators)
+        self.add(SetChange(0, 0, tuple(validators)))
 
     def save(self, decided: Decided) -> None:
         """Keep the set that a block took over, if it did. sqlite3.Error when the disk does not take it."""
         if decided.validators_changed is not None:
-            self._insert(decided.block.height, decided.block.certified, decided.validators_changed)
+            self.add(SetChange(decided.block.height, decided.block.certified, decided.validators_changed))
 
     def at(self, height: int) -> tuple[Validator, ...]:
         """The set that certifies header ``height`` (1 or later)."""
@@ -48,6 +48,7 @@ class ValidatorTable:
         rows = self._tables.rows(query, before_height - 1, named_after, limit)
         return [SetChange(height, named, decode_validators(cbor.decode(encoded))) for height, named, encoded in rows]
 
-    def _insert(self, height: int, named_height: int, validators: Sequence[Validator]) -> None:
-        row = (height, named_height, cbor.encode(encode_validators(validators)))
+    def add(self, change: SetChange) -> None:
+        """Keep a set that took over. sqlite3.Error when the disk does not take it."""
+        row = (change.height, change.named_height, cbor.encode(encode_validators(change.validators)))
         self._tables.connection.execute("INSERT INTO validator_sets VALUES (?, ?, ?)", row)

@@ -37,10 +37,11 @@ class WatchedKey:
 
 
 class Home:
-    """See the module. ledger: of the open machine."""
+    """See the module. ledger: of the open machine; snapshot_blocks: it makes a snapshot every so many blocks, 0: none."""
 
-    def __init__(self, founding: Founding, number: int, folder: Path) -> None:
+    def __init__(self, founding: Founding, number: int, folder: Path, snapshot_blocks: int = 0) -> None:
         self.founding = founding
+        self.snapshot_blocks = snapshot_blocks
         self.validator = founding.validators[number]
         self.address = address_of(self.validator.consensus_key)
         self.key = WatchedKey(key_of(self.validator.name))
@@ -51,7 +52,9 @@ class Home:
 
     def open(self) -> Machine:
         """The machine, from what the last run left."""
-        self.ledger = ConsortiumLedger.open(self.folder, CONTRACTS, self.key, files=self.disk)
+        self.ledger = ConsortiumLedger.open(
+            self.folder, CONTRACTS, self.key, files=self.disk, snapshot_blocks=self.snapshot_blocks
+        )
         return Machine(self.ledger)
 
     def close(self) -> None:

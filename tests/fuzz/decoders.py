@@ -66,6 +66,9 @@ from ledger.state.block import Offence
 from ledger.state.columns import decode_batch
 from ledger.state.order_columns import decode_orders
 from ledger.store.block_record import BlockRecord, decode_record, encode_record
+from ledger.store.rows import Certified
+from ledger.store.snapshot_format import Bodies, Head, History, Leaves, Manifest, decode_manifest, decode_part
+from ledger.store.validator_table import SetChange
 from settlement.catalogue import CONTRACTS
 from tests.worlds.certified_chain import CertifiedChain
 from tests.worlds.consortium import FIRST_S
@@ -138,6 +141,24 @@ def _read_light(data: bytes) -> None:
         lambda rest: encode_state(decode_state(rest)),
     )
     _same(data[1:], read[int.from_bytes(data[:1], "big") % len(read)](data[1:]))
+
+
+def _read_manifest(data: bytes) -> None:
+    _same(data, decode_manifest(data).encode())
+
+
+def _read_chunk(data: bytes) -> None:
+    _same(data, decode_part(data).encode())
+
+
+def _chunks() -> list[bytes]:
+    genesis = FEEDERS.genesis
+    header = genesis_header(genesis, bytes(32))
+    certificate = [(one.public_key, bytes(64)) for one in genesis.validators]
+    change = SetChange(3, 2, tuple(genesis.validators))
+    head = Head((header, header), certificate, 2, (change,), (Certified(2, certificate),), 7)
+    parts = (head, History(0, bytes(64)), Leaves(0, [b"leaf", b""]), Bodies([b"row"]))
+    return [part.encode() for part in parts]
 
 
 def _read_batch(data: bytes) -> None:
@@ -414,6 +435,10 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     ),
     "abci": Decoder(_read_abci, (FrameError, DecodeError), _requests),
     "engine_payload": Decoder(_read_payload_of_engine, (), _votes),
+    "snapshot_manifest": Decoder(
+        _read_manifest, (EncodingError,), lambda: [Manifest("c", 1, (bytes(32),) * 2).encode()]
+    ),
+    "snapshot_chunk": Decoder(_read_chunk, (EncodingError,), _chunks),
     "submission": Decoder(decode_submission, (Problem,), lambda: [cbor.encode(transactions())]),
     "bundle": Decoder(
         _read_bundle, (EncodingError,), lambda: [(_case("honest-a-later-run") / "bundle.evd").read_bytes()]

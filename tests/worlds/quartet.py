@@ -20,20 +20,21 @@ from ledger.store.consortium import ConsortiumLedger
 from simulators.consensus.conversation import Conversation
 from simulators.consensus.founding import CLOCK_NAME, START_S, Founding, administrator, key_of
 from simulators.consensus.home import Home
-from simulators.consensus.messages import EngineBlock, Member, Vote
+from simulators.consensus.messages import EngineBlock, Evidence, Member, Vote
 
 FOUR = Founding((1, 1, 1, 1), "simulated")
 
 
 @dataclass
 class Quartet:
-    """The four. extensions: of the newest height, by validator; wires: of the newest block."""
+    """The four. extensions: of the newest height, by validator; wires: of the newest block, which is ``newest``."""
 
     homes: Sequence[Home]
     machines: list[Conversation]
     height: int = 0
     extensions: list[bytes] = field(default_factory=list)
     wires: tuple[bytes, ...] = ()
+    newest: EngineBlock | None = None
 
     def ledger(self, number: int = 0) -> ConsortiumLedger:
         found = self.homes[number].ledger
@@ -77,31 +78,37 @@ class Quartet:
         """Of the next block."""
         return FOUR.start_ms + 1_000 * (self.height + 1)
 
-    def block(self, wires: Sequence[bytes]) -> EngineBlock:
+    def block(self, wires: Sequence[bytes], evidence: Sequence[Evidence] = ()) -> EngineBlock:
         """The next block, of these transactions."""
-        return EngineBlock(self.height + 1, self.time_ms, b"", b"", tuple(wires), (), ())
+        return EngineBlock(self.height + 1, self.time_ms, b"", b"", tuple(wires), tuple(evidence), ())
 
     def verdicts(self, wires: Sequence[bytes]) -> set[bool]:
         """What all four say of a proposal."""
         return {machine.process(self.block(wires)) for machine in self.machines}
 
-    def decide(self, wires: Sequence[bytes] = (), *, proposed: Sequence[bytes] | None = None) -> bytes:
+    def decide(
+        self,
+        wires: Sequence[bytes] = (),
+        *,
+        proposed: Sequence[bytes] | None = None,
+        evidence: Sequence[Evidence] = (),
+    ) -> bytes:
         """One height: proposed by validator 0 (or as given), accepted, voted on, applied and kept by all; returns the app hash."""
-        block = self.block(self.prepare(wires) if proposed is None else proposed)
+        block = self.block(self.prepare(wires) if proposed is None else proposed, evidence)
         assert self.verdicts(block.transactions) == {True}
         self.extensions = [machine.extend(block) for machine in self.machines]
         hashes = {machine.finalize(block).app_hash for machine in self.machines}
         for machine in self.machines:
             machine.commit()
-        self.height, self.wires = block.height, block.transactions
+        self.height, self.wires, self.newest = block.height, block.transactions, block
         (app_hash,) = hashes
         return app_hash
 
 
 @contextmanager
-def quartet(folder: Path) -> Iterator[Quartet]:
-    """Four new ones; closed at the end."""
-    homes = [Home(FOUR, number, folder / f"node-{number}") for number in range(4)]
+def quartet(folder: Path, snapshot_blocks: int = 0) -> Iterator[Quartet]:
+    """Four new ones; closed at the end. snapshot_blocks: see ``Home``."""
+    homes = [Home(FOUR, number, folder / f"node-{number}", snapshot_blocks) for number in range(4)]
     try:
         yield Quartet(homes, [Conversation(home.open()) for home in homes])
     finally:

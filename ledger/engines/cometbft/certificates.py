@@ -13,9 +13,9 @@ from gridcore.header import VerificationError, check_certificate, decode_header
 from gridcore.logs import get_logger
 from ledger.certifier import combine
 from ledger.engines.cometbft.payloads import NOTHING_INJECTED, Injected, decode_vote
-from ledger.store.consortium import CERTIFICATE_LAG, ConsortiumLedger
+from ledger.store.consortium import ConsortiumLedger
 from ledger.store.errors import ForkError
-from ledger.store.rows import Certified
+from ledger.store.rows import CERTIFICATE_LAG, Certified
 
 log = get_logger(__name__)
 

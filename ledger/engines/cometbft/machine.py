@@ -36,6 +36,7 @@ from ledger.engines.cometbft.payloads import (
     encode_wish,
 )
 from ledger.engines.cometbft.proposals import Proposals, framed_bytes
+from ledger.engines.cometbft.state_sync import StateSync
 from ledger.engines.cometbft.waiting import Waiting
 from ledger.engines.earlier import FINAL
 from ledger.engines.order import batch_place
@@ -97,6 +98,7 @@ class Machine:
         self._waiting = Waiting()
         self._certificates = Certificates(ledger)
         self._proposals = Proposals(ledger, self.examined, RefusalShares(refusals or RefusalLimits()))
+        self._state_sync = StateSync(ledger)
         self._busy_height = self._newest_with_transactions()
 
     # ---------------------------------------------------------------------------------------------------- query
@@ -231,20 +233,20 @@ class Machine:
     # ------------------------------------------------------------------------------------------------- snapshot
 
     def list_snapshots(self, request: abci.ListSnapshotsRequest) -> abci.ListSnapshotsResponse:
-        """None."""
-        return abci.ListSnapshotsResponse()
+        """Those that this node offers."""
+        return self._state_sync.list_snapshots()
 
     def offer_snapshot(self, request: abci.OfferSnapshotRequest) -> abci.OfferSnapshotResponse:
-        """None is taken."""
-        return abci.OfferSnapshotResponse(result=abci.OfferSnapshotResponse.REJECT)
+        """Whether this node, which has no blocks yet, would begin with a snapshot that others offer."""
+        return self._state_sync.offer(request)
 
     def load_snapshot_chunk(self, request: abci.LoadSnapshotChunkRequest) -> abci.LoadSnapshotChunkResponse:
-        """There is none."""
-        return abci.LoadSnapshotChunkResponse()
+        """A chunk of a snapshot that this node offers; empty where it has gone."""
+        return self._state_sync.load_chunk(request)
 
     def apply_snapshot_chunk(self, request: abci.ApplySnapshotChunkRequest) -> abci.ApplySnapshotChunkResponse:
-        """None is taken."""
-        return abci.ApplySnapshotChunkResponse(result=abci.ApplySnapshotChunkResponse.ABORT)
+        """A chunk of the snapshot that was taken; with the last one the ledger begins there."""
+        return self._state_sync.apply_chunk(request)
 
     # ------------------------------------------------------------------------------------------------- internal
 
@@ -317,8 +319,8 @@ class Machine:
     def _newest_with_transactions(self) -> int:
         """Of the blocks that may be hurried for, the newest that has transactions; 0 without one."""
         tip = self.ledger.height
-        heights = range(tip, max(self.ledger.certified_height, tip - HURRIED_BLOCKS), -1)
-        return next((height for height in heights if self.ledger.results(height)), 0)
+        uncertified = max(self.ledger.certified_height, self.ledger.joined_height, tip - HURRIED_BLOCKS)
+        return next((height for height in range(tip, uncertified, -1) if self.ledger.results(height)), 0)
 
 
 def _updates(before: Sequence[Validator], after: Sequence[Validator] | None) -> list[abci.ValidatorUpdate]:

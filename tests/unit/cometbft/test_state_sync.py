@@ -1,0 +1,455 @@
+"""A node without blocks begins with a snapshot of others: the same roots from there on, and nothing of one that lies (fault class 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import UsageError
+from gridcore.sm3 import sm3
+from ledger.engines.cometbft import abci_pb2 as abci
+from ledger.engines.cometbft.machine import Machine
+from ledger.store.consortium import ConsortiumLedger
+from ledger.store.errors import ForkError, GuardError, NotCertifiedError, PrunedError
+from ledger.store.snapshot_format import FORMAT, Bodies, Head, Leaves, Manifest, decode_manifest, decode_part
+from settlement.catalogue import CONTRACTS
+from simulators.consensus.conversation import Conversation
+from simulators.consensus.founding import START_S
+from simulators.consensus.home import Home
+from simulators.consensus.messages import EngineBlock, Evidence
+from tests.worlds.faults import Crash, CrashingFiles, UnsyncedFiles
+from tests.worlds.quartet import FOUR, Quartet, quartet
+
+EVERY = 10
+AT = 10
+"""Height of the snapshot; it is offered once the block two above it has brought the certificate of its header."""
+OFFERED, APPLIED = abci.OfferSnapshotResponse, abci.ApplySnapshotChunkResponse
+
+
+@dataclass(frozen=True)
+class Made:
+    """A network of four whose snapshot of height AT is offered; blocks: all that were decided; app_hash: after block AT."""
+
+    four: Quartet
+    blocks: list[EngineBlock]
+    app_hash: bytes
+
+    def machine(self, number: int = 0) -> Machine:
+        return self.four.machines[number].machine
+
+    @property
+    def told(self) -> abci.Snapshot:
+        (told,) = self.machine().list_snapshots(abci.ListSnapshotsRequest()).snapshots
+        return told
+
+    def chunk(self, index: int, number: int = 0) -> bytes:
+        request = abci.LoadSnapshotChunkRequest(height=AT, format=FORMAT, chunk=index)
+        return self.machine(number).load_snapshot_chunk(request).chunk
+
+    @property
+    def chunks(self) -> list[bytes]:
+        return [self.chunk(index) for index in range(self.told.chunks)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """An equivocation at height 3 makes a set of three validators take over, before the snapshot."""
+    with quartet(tmp_path_factory.mktemp("four"), EVERY) as four:
+        guilty = Evidence(four.homes[3].address, 1, 2, FOUR.start_ms, 4)
+        blocks, hashes = [], []
+        for height in range(1, AT + 6):
+            hashes.append(four.decide([four.clock(START_S + height)], evidence=[guilty] if height == 3 else []))
+            assert four.newest is not None
+            blocks.append(four.newest)
+            for home in four.homes:
+                settle(home.ledger)
+        yield Made(four, blocks, hashes[AT - 1])
+
+
+def settle(ledger: ConsortiumLedger | None) -> None:
+    """Wait until no snapshot is being made."""
+    assert ledger is not None
+    ledger.wait_snapshot()
+
+
+def offer(machine: Machine, told: abci.Snapshot, app_hash: bytes) -> int:
+    return machine.offer_snapshot(abci.OfferSnapshotRequest(snapshot=told, app_hash=app_hash)).result
+
+
+def apply(machine: Machine, index: int, chunk: bytes, sender: str = "peer") -> abci.ApplySnapshotChunkResponse:
+    return machine.apply_snapshot_chunk(abci.ApplySnapshotChunkRequest(index=index, chunk=chunk, sender=sender))
+
+
+def join(machine: Machine, made: Made) -> None:
+    assert offer(machine, made.told, made.app_hash) == OFFERED.ACCEPT
+    for index, chunk in enumerate(made.chunks):
+        assert apply(machine, index, chunk).result == APPLIED.ACCEPT
+
+
+def go_on(machine: Machine, made: Made) -> None:
+    """What blocksync does: the blocks after the snapshot's."""
+    conversation = Conversation(machine)
+    for block in made.blocks[conversation.info().height :]:
+        conversation.finalize(block)
+        conversation.commit()
+
+
+def same_standing(ledger: ConsortiumLedger, made: Made) -> bool:
+    four = made.four.ledger()
+    return (ledger.height, ledger.digest(ledger.height)) == (four.height, four.digest(four.height))
+
+
+@contextmanager
+def joiner(folder: Path) -> Iterator[Home]:
+    """Validator 0, whose disk was lost: a new folder and a new guard."""
+    home = Home(FOUR, 0, folder / "joiner", EVERY)
+    try:
+        yield home
+    finally:
+        home.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with joiner(tmp_path) as found:
+        yield found
+
+
+def ledger_of(home: Home) -> ConsortiumLedger:
+    assert home.ledger is not None
+    return home.ledger
+
+
+# ------------------------------------------------------------------------------------------------------------ offering
+
+
+def test_snapshots_are_the_same_bytes_on_all_nodes(made: Made) -> None:
+    assert made.told.height == AT
+    listed = [made.machine(number).list_snapshots(abci.ListSnapshotsRequest()) for number in range(4)]
+    assert listed == [listed[0]] * 4
+    for index in range(made.told.chunks):
+        assert len({made.chunk(index, number) for number in range(4)}) == 1
+    assert made.chunk(made.told.chunks) == b"", "there is no such chunk"
+
+
+def test_head_has_the_sets_of_validators_and_the_certificate_of_its_header(made: Made) -> None:
+    head = decode_part(made.chunk(0))
+    assert isinstance(head, Head)
+    assert [len(change.validators) for change in head.sets] == [3]
+    assert head.header == made.four.ledger().header(AT)
+    assert head.certificate == made.four.ledger().certificate(AT)
+    assert head.certified_height == AT - 2
+
+
+def test_no_snapshot_without_a_certificate_of_its_header_and_three_are_kept(tmp_path: Path) -> None:
+    with quartet(tmp_path, 3) as four:
+        for height in range(1, 19):
+            votes = [b""] * 4 if height == 14 else None  # so block 14 brings no certificate of header 12
+            proposed = four.prepare([], votes) if votes else None
+            four.decide(proposed=proposed)
+            settle(four.homes[0].ledger)
+        machine = four.machines[0].machine
+        listed = machine.list_snapshots(abci.ListSnapshotsRequest()).snapshots
+        assert [told.height for told in listed] == [6, 9, 15]
+
+
+# ------------------------------------------------------------------------------------------------------------- joining
+
+
+def test_joiner_has_the_roots_of_the_others_from_the_snapshot_on(made: Made, home: Home) -> None:
+    machine = home.open()
+    join(machine, made)
+    assert Conversation(machine).info() == (AT, made.app_hash)
+    go_on(machine, made)
+    assert same_standing(ledger_of(home), made)
+    assert ledger_of(home).certified_height == made.four.ledger().certified_height
+    home.close()
+    home.open()
+    assert same_standing(ledger_of(home), made), "and after another start"
+
+
+def test_joiner_proves_the_state_once_a_header_is_certified_here(made: Made, home: Home) -> None:
+    machine = home.open()
+    join(machine, made)
+    with pytest.raises(NotCertifiedError, match=f"began with the state of height {AT}"):
+        ledger_of(home).leaf_proof("validators")
+    go_on(machine, made)
+    assert ledger_of(home).leaf_proof("validators") == made.four.ledger().leaf_proof("validators")
+    assert ledger_of(home).genesis_leaf_proof("validators") == made.four.ledger().genesis_leaf_proof("validators")
+
+
+def test_who_asks_for_what_was_before_the_snapshot_is_told(made: Made, home: Home) -> None:
+    machine = home.open()
+    join(machine, made)
+    go_on(machine, made)
+    ledger = ledger_of(home)
+    for ask in (ledger.block, ledger.results, ledger.header, ledger.digest, ledger.transactions):
+        with pytest.raises(PrunedError, match=f"this node began with the snapshot of height {AT}"):
+            ask(5)
+    assert ledger.block(AT + 1) == made.four.ledger().block(AT + 1)
+    assert ledger.history_path(5, AT + 1) == made.four.ledger().history_path(5, AT + 1)
+
+
+def test_joiner_offers_what_it_began_with_and_makes_the_same_snapshots(made: Made, home: Home, tmp_path: Path) -> None:
+    machine = home.open()
+    join(machine, made)
+    assert machine.list_snapshots(abci.ListSnapshotsRequest()).snapshots == [made.told]
+    with joiner(tmp_path / "second") as second:
+        other = second.open()
+        join(other, replace(made, four=replace(made.four, machines=[Conversation(machine)])))
+        go_on(other, made)
+        assert same_standing(ledger_of(second), made)
+
+
+def test_joiner_signs_nothing_at_or_below_the_snapshot(made: Made, home: Home) -> None:
+    machine = home.open()
+    join(machine, made)
+    with pytest.raises(GuardError):
+        ledger_of(home)._guard.allow(AT - 1, bytes(32))
+    with pytest.raises(GuardError):
+        ledger_of(home)._guard.allow(AT, bytes(32))
+    go_on(machine, made)
+    assert ledger_of(home).sign(ledger_of(home).height) is not None
+
+
+def test_guard_ahead_of_the_snapshot_stays_and_one_of_another_history_stops(made: Made, home: Home) -> None:
+    newest = made.four.ledger()
+    machine = home.open()
+    ledger_of(home)._guard.allow(newest.height, newest.digest(newest.height))
+    join(machine, made)
+    assert ledger_of(home)._guard.height == newest.height
+
+
+def test_guard_of_another_history_stops_the_node_before_anything_is_installed(made: Made, home: Home) -> None:
+    machine = home.open()
+    ledger_of(home)._guard.allow(AT - 3, sm3(b"another history"))
+    with pytest.raises(ForkError, match=f"has signed header .* of height {AT - 3}"):
+        join(machine, made)
+    assert ledger_of(home).height == 0
+
+
+def test_ledger_with_blocks_of_its_own_takes_no_snapshot(made: Made) -> None:
+    assert offer(made.machine(1), made.told, made.app_hash) == OFFERED.ABORT
+
+
+# --------------------------------------------------------------------------------------------------------------- lies
+
+
+def test_wrong_chunk_is_asked_for_again_and_its_sender_no_more(made: Made, home: Home) -> None:
+    machine = home.open()
+    assert offer(machine, made.told, made.app_hash) == OFFERED.ACCEPT
+    for wrong in (b"", made.chunk(1), made.chunk(0)[:-1], made.chunk(0) + b"\0"):
+        answer = apply(machine, 0, wrong, "liar")
+        assert (answer.result, list(answer.refetch_chunks), list(answer.reject_senders)) == (
+            APPLIED.RETRY,
+            [0],
+            ["liar"],
+        )
+    for index, chunk in reversed(list(enumerate(made.chunks))):  # in whatever order, and some of them twice
+        assert apply(machine, index, chunk).result == APPLIED.ACCEPT
+    assert ledger_of(home).height == AT
+
+
+def test_other_format_and_other_manifest_are_refused(made: Made, home: Home) -> None:
+    machine = home.open()
+    told = made.told
+    other = abci.Snapshot(height=AT, format=2, chunks=told.chunks, hash=told.hash, metadata=told.metadata)
+    assert offer(machine, other, made.app_hash) == OFFERED.REJECT_FORMAT
+    foreign = replace(decode_manifest(told.metadata), chain="another")
+    for wrong in (
+        abci.Snapshot(height=AT + 1, format=1, chunks=told.chunks, hash=told.hash, metadata=told.metadata),
+        abci.Snapshot(height=AT, format=1, chunks=told.chunks + 1, hash=told.hash, metadata=told.metadata),
+        abci.Snapshot(height=AT, format=1, chunks=told.chunks, hash=bytes(32), metadata=told.metadata),
+        abci.Snapshot(height=AT, format=1, chunks=told.chunks, hash=told.hash, metadata=b"\x80"),
+        snapshot_of(foreign),
+    ):
+        assert offer(machine, wrong, made.app_hash) == OFFERED.REJECT_SENDER
+    assert apply(machine, 0, made.chunk(0)).result == APPLIED.ABORT, "none was taken"
+
+
+def snapshot_of(manifest: Manifest) -> abci.Snapshot:
+    return abci.Snapshot(
+        height=manifest.height,
+        format=FORMAT,
+        chunks=len(manifest.chunks),
+        hash=manifest.digest,
+        metadata=manifest.encode(),
+    )
+
+
+def _head(chunks: list[bytes]) -> Head:
+    head = decode_part(chunks[0])
+    assert isinstance(head, Head)
+    return head
+
+
+def _without_signature(chunks: list[bytes]) -> list[bytes]:
+    head = _head(chunks)
+    return [replace(head, certificate=head.certificate[:1]).encode(), *chunks[1:]]
+
+
+def _other_set(chunks: list[bytes]) -> list[bytes]:
+    """The set after the equivocation has more power than the header says."""
+    head = _head(chunks)
+    stronger = head.sets[0]._replace(validators=tuple(one._replace(power=9) for one in head.sets[0].validators))
+    return [replace(head, sets=(stronger,)).encode(), *chunks[1:]]
+
+
+def _without_the_set(chunks: list[bytes]) -> list[bytes]:
+    return [replace(_head(chunks), sets=()).encode(), *chunks[1:]]
+
+
+def _other_certified_height(chunks: list[bytes]) -> list[bytes]:
+    return [replace(_head(chunks), certified_height=AT - 1).encode(), *chunks[1:]]
+
+
+def _other_leaf(chunks: list[bytes]) -> list[bytes]:
+    leaves = decode_part(chunks[2])
+    assert isinstance(leaves, Leaves)
+    return [*chunks[:2], replace(leaves, leaves=[leaves.leaves[1], *leaves.leaves[1:]]).encode(), *chunks[3:]]
+
+
+def _strange_leaf(chunks: list[bytes]) -> list[bytes]:
+    leaves = decode_part(chunks[2])
+    assert isinstance(leaves, Leaves)
+    return [*chunks[:2], replace(leaves, leaves=[b"\xff", *leaves.leaves[1:]]).encode(), *chunks[3:]]
+
+
+def _without_a_body(chunks: list[bytes]) -> list[bytes]:
+    bodies = decode_part(chunks[-1])
+    assert isinstance(bodies, Bodies)
+    return [*chunks[:-1], replace(bodies, bodies=bodies.bodies[1:]).encode()]
+
+
+def _without_bodies(chunks: list[bytes]) -> list[bytes]:
+    return chunks[:-1]
+
+
+def _without_history(chunks: list[bytes]) -> list[bytes]:
+    return [chunks[0], *chunks[2:]]
+
+
+def _head_twice(chunks: list[bytes]) -> list[bytes]:
+    return [*chunks, chunks[0]]
+
+
+def _out_of_order(chunks: list[bytes]) -> list[bytes]:
+    return [chunks[0], *reversed(chunks[1:])]
+
+
+def _no_head(chunks: list[bytes]) -> list[bytes]:
+    return [*chunks[1:]]
+
+
+def _no_chunk(chunks: list[bytes]) -> list[bytes]:
+    return [*chunks[:-1], b"\x80"]
+
+
+LIES: list[Callable[[list[bytes]], list[bytes]]] = [
+    _without_signature,
+    _other_set,
+    _without_the_set,
+    _other_certified_height,
+    _other_leaf,
+    _strange_leaf,
+    _without_a_body,
+    _without_bodies,
+    _without_history,
+    _head_twice,
+    _out_of_order,
+    _no_head,
+    _no_chunk,
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
+def test_snapshot_that_lies_is_refused_and_the_true_one_taken_after_it(
+    made: Made, home: Home, lie: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    machine, chunks = home.open(), lie(made.chunks)
+    told = snapshot_of(Manifest(FOUR.chain, AT, tuple(sm3(chunk) for chunk in chunks)))
+    assert offer(machine, told, made.app_hash) == OFFERED.ACCEPT
+    answers = []
+    for index, chunk in enumerate(chunks):
+        answers.append(apply(machine, index, chunk, "liar"))
+        if answers[-1].result != APPLIED.ACCEPT:
+            break
+    assert (answers[-1].result, list(answers[-1].reject_senders)) == (APPLIED.REJECT_SNAPSHOT, ["liar"])
+    assert ledger_of(home).height == 0, "nothing of it is installed"
+    join(machine, made)
+    go_on(machine, made)
+    assert same_standing(ledger_of(home), made)
+
+
+def test_state_root_that_the_engine_did_not_verify_is_refused_at_the_first_chunk(made: Made, home: Home) -> None:
+    machine = home.open()
+    assert offer(machine, made.told, bytes(32)) == OFFERED.ACCEPT
+    assert apply(machine, 0, made.chunk(0)).result == APPLIED.REJECT_SNAPSHOT
+
+
+def test_another_snapshot_offered_midway_begins_anew(made: Made, home: Home) -> None:
+    machine = home.open()
+    assert offer(machine, made.told, made.app_hash) == OFFERED.ACCEPT
+    assert apply(machine, 0, made.chunk(0)).result == APPLIED.ACCEPT
+    other = snapshot_of(Manifest(FOUR.chain, AT, (sm3(b"one"), sm3(b"two"))))
+    assert offer(machine, other, made.app_hash) == OFFERED.ACCEPT
+    assert apply(machine, 1, made.chunk(1)).result == APPLIED.RETRY, "it is none of the new one's"
+    join(machine, made)
+    assert ledger_of(home).height == AT
+
+
+# -------------------------------------------------------------------------------------------------------------- crashes
+
+
+def _steps(folder: Path, made: Made, files: CrashingFiles) -> Home:
+    """Join with files that crash; the home is left as the crash leaves it."""
+    home = Home(FOUR, 0, folder, EVERY)
+    with_crash = ConsortiumLedger.open(home.folder, CONTRACTS, home.key, files=files, snapshot_blocks=EVERY)
+    try:
+        join(Machine(with_crash), made)
+    finally:
+        with_crash.close()
+    return home
+
+
+def test_crash_at_each_step_leaves_genesis_or_the_whole_snapshot(made: Made, tmp_path: Path) -> None:
+    left = set()
+    for step in range(10_000):
+        folder = tmp_path / str(step)
+        try:
+            _steps(folder, made, CrashingFiles(step))
+        except Crash:
+            home = Home(FOUR, 0, folder, EVERY)
+            machine = home.open()
+            left.add(ledger_of(home).height)
+            join(machine, made)  # the engine begins again, as it has no state of its own yet
+            go_on(machine, made)
+            assert same_standing(ledger_of(home), made), f"after a crash at step {step}"
+            home.close()
+        else:
+            break
+    assert left == {0, AT}
+    assert step > 20
+
+
+def test_full_disk_while_fetching_is_waited_for(made: Made, home: Home) -> None:
+    assert UnsyncedFiles is not None
+    machine = home.open()
+    assert offer(machine, made.told, made.app_hash) == OFFERED.ACCEPT
+    home.disk.refusal = 28
+    with pytest.raises(Exception, match="cannot be kept"):
+        apply(machine, 0, made.chunk(0))
+    home.disk.refusal = None
+    for index, chunk in enumerate(made.chunks):
+        assert apply(machine, index, chunk).result == APPLIED.ACCEPT
+
+
+def test_height_that_the_ledger_does_not_have_is_still_a_usage_error(made: Made, home: Home) -> None:
+    machine = home.open()
+    join(machine, made)
+    with pytest.raises(UsageError):
+        ledger_of(home).header(AT + 1)
