@@ -1,8 +1,9 @@
-"""consortium: batches of 500 readings through four validators on this machine, each answered when its block is certified with SM2.
+"""consortium: four validators on this machine, each a process with a CometBFT beside it; answers come when blocks are certified with SM2.
 
-Every validator is a process of its own with a CometBFT beside it, and submits the batches of its own gateways, each gateway the next one when
-the last is certified. Bound: an application that looks at nothing, under the same engine with the same bytes. Making the world, the
-keys and the signed batches is outside the clock; latencies and peak memory go to stderr.
+``readings``: batches of 500, each validator those of its own gateways, each gateway the next one when the last is certified. Bound: an
+application that looks at nothing, under the same engine with the same bytes. ``slot_...``: one slot of so many metering points, all batches
+at once, then the deadline; until the last validator has settled every area. Making the world, the keys and the signed batches is
+outside the clock; latencies, processor time (engines: with the set-up) and peak memory go to stderr.
 """
 
 from __future__ import annotations
@@ -16,31 +17,35 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from benchmarks.consortium_node import READINGS, VALIDATORS, WORLD, Run
+from benchmarks.consortium_node import LOADS, VALIDATORS, Load, Run
 from benchmarks.million import make
 from gridcore.clock import WallClock
-from gridledger.bench import Measurement
+from gridledger.bench import Benchmark, Measurement
 
 
-def consortium() -> Measurement:
-    """Readings a second, committed and certified."""
-    with TemporaryDirectory(prefix="consortium-") as folder:
-        bound = _measure(Path(folder) / "bound", "trivial")
-        runs = _measure(Path(folder) / "ledger", "ledger")
-    for name, found in (("bound", bound), ("consortium", runs)):
-        sys.stderr.write(f"{name}: {json.dumps(_figures(found))}\n")
-    return Measurement(READINGS, _seconds(runs), "an application that looks at nothing, same engine", _seconds(bound))
+def readings() -> Measurement:
+    """Readings a second, decided and certified."""
+    bound, runs = _measure("trivial"), _measure("readings")
+    name = "an application that looks at nothing, same engine"
+    return Measurement(LOADS["readings"].readings, _seconds(runs), name, _seconds(bound))
+
+
+def _slot(load: str) -> Benchmark:
+    def measure() -> Measurement:
+        return Measurement(LOADS[load].world.meters, _seconds(_measure(load)))
+
+    return measure
 
 
 def _seconds(runs: Sequence[Run]) -> float:
     return max(run.end_s for run in runs) - min(run.begin_s for run in runs)
 
 
-def _figures(runs: Sequence[Run]) -> dict[str, float]:
+def _figures(load: Load, runs: Sequence[Run]) -> dict[str, float]:
     decided = sorted(latency for run in runs for latency in run.decided_s)
     certified = sorted(latency for run in runs for latency in run.certified_s)
     return {
-        "readings_per_second": round(READINGS / _seconds(runs)),
+        "readings_per_second": round(load.readings / _seconds(runs)),
         **{f"decided_p{percent}_s": round(_percentile(decided, percent), 3) for percent in (50, 99)},
         **{f"certified_p{percent}_s": round(_percentile(certified, percent), 3) for percent in (50, 99)},
         "cpu_s": round(sum(run.cpu_s for run in runs), 1),
@@ -54,25 +59,29 @@ def _percentile(ascending: Sequence[float], percent: int) -> float:
     return ascending[min(len(ascending) - 1, len(ascending) * percent // 100)]
 
 
-def _measure(folder: Path, application: str) -> list[Run]:
-    """Found a chain of four in ``folder``, let every validator submit its batches, and gather what they measured."""
-    _found(folder)
-    command = [sys.executable, "-m", "benchmarks.consortium_node", str(folder), application]
-    pipe = subprocess.PIPE
-    processes = [
-        subprocess.Popen([*command, str(place)], stdin=pipe, stdout=pipe, text=True) for place in range(VALIDATORS)
-    ]
-    try:
-        for word in ("begin", "end"):
+def _measure(name: str) -> list[Run]:
+    """Found a chain of four, lead every validator through its load, and say what they measured."""
+    load = LOADS[name]
+    with TemporaryDirectory(prefix="consortium-") as folder:
+        _found(Path(folder), load)
+        command = [sys.executable, "-m", "benchmarks.consortium_node", folder, name]
+        pipe = subprocess.PIPE
+        processes = [
+            subprocess.Popen([*command, str(place)], stdin=pipe, stdout=pipe, text=True) for place in range(VALIDATORS)
+        ]
+        try:
+            for step in load.steps:
+                for process in processes:
+                    _line(process.stdout)
+                for process in processes:
+                    _say(process.stdin, step)
+            runs = [Run(**_line(process.stdout)) for process in processes]
+        finally:
             for process in processes:
-                _line(process.stdout)
-            for process in processes:
-                _say(process.stdin, word)
-        return [Run(**_line(process.stdout)) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+                process.kill()
+                process.wait()
+    sys.stderr.write(f"{name}: {json.dumps(_figures(load, runs))}\n")
+    return runs
 
 
 def _line(stream: IO[str] | None) -> Mapping[str, Any]:
@@ -89,7 +98,7 @@ def _say(stream: IO[str] | None, word: str) -> None:
         stream.flush()
 
 
-def _found(folder: Path) -> None:
+def _found(folder: Path, load: Load) -> None:
     from gridcore.serving.ports import HOST, free_port
     from gridcore.validator import Validator
     from ledger.engines.cometbft.home import (
@@ -103,7 +112,7 @@ def _found(folder: Path) -> None:
 
     homes = [folder / str(place) for place in range(VALIDATORS)]
     keys = [make_keys(home) for home in homes]
-    make(folder / "made", WORLD)
+    make(folder / "made", load.world)
     genesis = load_genesis(folder / "made")
     for home in homes:
         shutil.copytree(folder / "made", home / "ledger")
@@ -119,4 +128,8 @@ def _found(folder: Path) -> None:
         (home / "rpc_port").write_text(str(rpc_port))
 
 
-BENCHMARKS = {"consortium": consortium}
+BENCHMARKS = {
+    "consortium/readings": readings,
+    "consortium/slot_100k": _slot("slot_100k"),
+    "consortium/slot_1m": _slot("slot_1m"),
+}

@@ -1,7 +1,6 @@
-"""One validator of the benchmark ``consortium``: ``python -m benchmarks.consortium_node DIR APPLICATION PLACE``.
+"""One validator of the benchmarks ``consortium``: ``python -m benchmarks.consortium_node DIR LOAD PLACE``.
 
-APPLICATION is ``ledger``, or ``trivial``: the engine's own bound. It says when it is ready, begins when it is told to, says
-when it is done, ends when it is told to, and says what it measured.
+It says when it is ready for the next step of its load and begins it when it is told to; last it says what it measured.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from benchmarks.million import FIRST_S, METERS_OF_GATEWAY, SLOT_S, World, batch
+from benchmarks.million import FIRST_S, METERING_DEADLINE_S, METERS_OF_GATEWAY, SLOT_S, World, batch, clock
 from benchmarks.trivial_engine import TrivialEngine
 from gridcore.errors import require
 from gridcore.sm import SigningKey
@@ -31,17 +30,39 @@ from ledger.store.consortium import ConsortiumLedger
 from settlement.catalogue import CONTRACTS
 
 VALIDATORS: Final = 4
-BATCHES: Final = 10
-"""Of each gateway, on the clock; the one before them has the first registers."""
 VALIDATOR_KEYS: Final = [SigningKey.from_scalar(bytes(31) + bytes([number])) for number in range(1, VALIDATORS + 1)]
-WORLD: Final = World(
-    areas=10,
-    points=10_000,
-    certifiers=tuple(key.public_key for key in VALIDATOR_KEYS),
-    ledger_time_s=FIRST_S + BATCHES * SLOT_S,
-    metering_deadline_s=86_400,
-)
-READINGS: Final = WORLD.gateways * BATCHES * METERS_OF_GATEWAY
+_CERTIFIERS: Final = tuple(key.public_key for key in VALIDATOR_KEYS)
+
+
+class Load(NamedTuple):
+    """What is measured. batches: of each gateway, after the one with the first registers.
+
+    is_trivial: by an application that looks at nothing; is_settled: then the slot's deadline passes, and every area is settled.
+    """
+
+    world: World
+    batches: int
+    is_trivial: bool = False
+    is_settled: bool = False
+
+    @property
+    def readings(self) -> int:
+        """On the clock, by all validators."""
+        return self.world.gateways * self.batches * METERS_OF_GATEWAY
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """What each validator is told, when all are ready for it."""
+        return ("submit", "settle", "end") if self.is_settled else ("submit", "end")
+
+
+_READINGS: Final = Load(World(10, 10_000, _CERTIFIERS, FIRST_S + 10 * SLOT_S, metering_deadline_s=86_400), batches=10)
+LOADS: Final = {
+    "readings": _READINGS,
+    "trivial": _READINGS._replace(is_trivial=True),
+    "slot_100k": Load(World(10, 10_000, _CERTIFIERS, FIRST_S + SLOT_S), batches=1, is_settled=True),
+    "slot_1m": Load(World(10, 100_000, _CERTIFIERS, FIRST_S + SLOT_S), batches=1, is_settled=True),
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,10 @@ class Engine(Protocol):
         """Return when the transaction is certified."""
         ...
 
+    async def settle(self, place: int) -> None:
+        """Pass the metering deadline (the first validator does), and return when every area is settled here."""
+        ...
+
 
 class Measured(CometEngine):
     """The engine of the product, which notes when blocks are committed."""
@@ -83,6 +108,14 @@ class Measured(CometEngine):
         (outcome,) = await self.submit([wire])
         require(outcome.code == 0 and not outcome.rows, "the benchmark's batches are all accepted")
 
+    async def settle(self, place: int) -> None:
+        """See ``Engine``."""
+        ledger, to_s = self._ledger, FIRST_S + SLOT_S + METERING_DEADLINE_S
+        if place == 0:
+            await self.send(clock(ledger.chain, to_s))
+        while ledger.ledger_time_s < to_s or ledger.application.tip.work_pending:
+            await self.wait_height(ledger.height, 1.0)
+
     def committed(self, decided: Decided) -> None:
         """See ``machine.Listener``."""
         now_s = time.monotonic()
@@ -92,32 +125,40 @@ class Measured(CometEngine):
 
 def main() -> None:
     """Run one validator."""
-    folder, application, place = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    folder, load, place = Path(sys.argv[1]), LOADS[sys.argv[2]], int(sys.argv[3])
     home = folder / str(place)
     doors = Doors(f"unix://{home / 'abci.sock'}", int((home / "rpc_port").read_text()))
-    if application == "trivial":
-        asyncio.run(_run(TrivialEngine(doors), home, place, "trivial"))
+    if load.is_trivial:
+        asyncio.run(_run(TrivialEngine(doors), load, home, place, "trivial"))
         return
     with closing(ConsortiumLedger.open(home / "ledger", CONTRACTS, VALIDATOR_KEYS[place])) as ledger:
-        asyncio.run(_run(Measured(ledger, doors), home, place, ledger.chain))
+        asyncio.run(_run(Measured(ledger, doors), load, home, place, ledger.chain))
 
 
-async def _run(engine: Any, home: Path, place: int, chain: str) -> None:
-    wires = [_wires(chain, gateway) for gateway in range(place, WORLD.gateways, VALIDATORS)]
+async def _run(engine: Any, load: Load, home: Path, place: int, chain: str) -> None:
+    wires = [_wires(load, chain, gateway) for gateway in range(place, load.world.gateways, VALIDATORS)]
     async with engine:
         process = _start_comet(home)
         try:
             await asyncio.gather(*(engine.send(of_gateway[0]) for of_gateway in wires))
-            _say({})
-            await asyncio.to_thread(sys.stdin.readline)
+            await _told()
             run = await _measured(engine, wires)
-            _say({})
-            await asyncio.to_thread(sys.stdin.readline)  # the others need its votes until they are done
+            await _told()
+            if load.is_settled:
+                await engine.settle(place)
+                run = replace(run, end_s=time.monotonic(), memory_mib=_memory_mib(resource.RUSAGE_SELF))
+                await _told()
         finally:
             process.terminate()
             process.wait()
     children = resource.RUSAGE_CHILDREN
     _say(asdict(run) | {"engine_cpu_s": _cpu_s(children), "engine_memory_mib": _memory_mib(children)})
+
+
+async def _told() -> None:
+    """Say that this validator is ready, and wait until all are: they need one another's votes up to the end."""
+    _say({})
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 def _start_comet(home: Path) -> subprocess.Popen[bytes]:
@@ -143,11 +184,11 @@ async def _measured(engine: Engine, wires: Sequence[Sequence[bytes]]) -> Run:
     return Run(begin_s, end_s, decided_s, certified_s, cpu_s, _memory_mib(resource.RUSAGE_SELF))
 
 
-def _wires(chain: str, gateway: int) -> list[bytes]:
+def _wires(load: Load, chain: str, gateway: int) -> list[bytes]:
     """The batches of a gateway, in order."""
     wires, previous = [], FIRST_PREVIOUS
-    for counter in range(1, 2 + BATCHES):
-        signed = batch(WORLD, chain, gateway, counter, previous)
+    for counter in range(1, 2 + load.batches):
+        signed = batch(load.world, chain, gateway, counter, previous)
         wires.append(signed.wire)
         previous = signed.id
     return wires

@@ -250,12 +250,12 @@ class CometEngine:
             taken = await self._rpc.broadcast([entry.examined.candidate.wire for entry in entries])
         except EngineRpcError as error:
             self._seldom.warn("engine_does_not_answer", reason=str(error), waiting=len(entries))
-            self._submissions.retry(entries)
+            self._submissions.retry(entry.transaction.digest for entry in entries)
             return
         without_room = [entry for entry, is_taken in zip(entries, taken, strict=True) if not is_taken]
         if without_room:
             self._seldom.warn("engine_has_no_room", waiting=len(without_room))
-            self._submissions.retry(without_room)
+            self._submissions.retry(entry.transaction.digest for entry in without_room)
 
     async def _follow(self) -> None:
         """Take note of blocks and of transactions that enter none, in the order in which the machine told."""
@@ -279,6 +279,9 @@ class CometEngine:
     async def _drop(self, event: _Dropped) -> None:
         """Answer a transaction that gets no place in a block: as it was decided before, else with the code that it would get."""
         transaction = event.entry.candidate.transaction
+        if transaction is not None and event.code is Code.NODE_BUSY:  # beyond a share of the mempool, at the moment
+            self._submissions.retry([transaction.digest])
+            return
         entry = None if transaction is None else self._submissions.drop(transaction.digest)
         if transaction is None or entry is None:
             return

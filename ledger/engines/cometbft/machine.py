@@ -100,6 +100,7 @@ class Machine:
         self._proposals = Proposals(ledger, self.examined, RefusalShares(refusals or RefusalLimits()))
         self._state_sync = StateSync(ledger)
         self._busy_height = self._newest_with_transactions()
+        self._time_at = (-1, 0)
 
     # ---------------------------------------------------------------------------------------------------- query
 
@@ -142,7 +143,11 @@ class Machine:
 
     def newest_time_s(self) -> int:
         """The time of the newest block, UTC seconds: the next one is not earlier."""
-        return self.ledger.header(self.ledger.height).time_s
+        height, (known_height, time_s) = self.ledger.height, self._time_at
+        if known_height != height:
+            time_s = self.ledger.header(height).time_s
+            self._time_at = height, time_s
+        return time_s
 
     # ------------------------------------------------------------------------------------------------ consensus
 

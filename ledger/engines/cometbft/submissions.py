@@ -5,7 +5,7 @@ Plain data, used by the event loop's thread alone. Nothing here is durable: whoe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,8 @@ ANSWER_S_MAX: Final = 20.0
 RESEND_S: Final = 5.0
 """A transaction that is in no block after so long is sent again: the engine forgets what waits when it is started anew."""
 
-SENT_MAX: Final = 400
-"""On their way to a block at once: four such nodes stay within the mempool of 2,000. The others wait in the pool, by its shares."""
+SENT_MAX: Final = 250
+"""On their way to a block at once: four such nodes stay within an organisation's share of the mempool. The others wait in the pool."""
 
 
 @dataclass
@@ -65,11 +65,11 @@ class Submissions:
             sent.resend_s = now_s + RESEND_S
         return [sent.entry for sent in due]
 
-    def retry(self, entries: Sequence[Entry]) -> None:
-        """The engine did not take these: they are due to be sent again."""
-        for entry in entries:
-            if entry.transaction.digest in self._sent:
-                self._sent[entry.transaction.digest].resend_s = 0.0
+    def retry(self, digests: Iterable[bytes]) -> None:
+        """The engine did not take these transactions: they are due to be sent again."""
+        for digest in digests:
+            if digest in self._sent:
+                self._sent[digest].resend_s = 0.0
 
     def decide(self, decided: Decided) -> list[Entry]:
         """Take note of a block; returns the entries that it decided. Their answers wait for its certificate."""

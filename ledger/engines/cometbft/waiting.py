@@ -16,7 +16,7 @@ from ledger.engines.shares import Author, Share, Shares
 
 OF_SIGNER: Final = Share(500, 64 << 20)
 """A quarter of what the engine's mempool holds (``home``)."""
-OF_ORGANISATION: Final = Share(1_000, 128 << 20)
+OF_ORGANISATION: Final = Share(1_200, 128 << 20)
 WAITING_S_MAX: Final = 60
 """Of block time: what got no place until then is dropped. Whoever submitted it was told before that it may be sent again."""
 WAITING_BLOCKS_MIN: Final = 16

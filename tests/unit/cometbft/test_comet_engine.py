@@ -160,6 +160,18 @@ async def test_one_signer_fills_no_more_than_its_share_of_the_mempool(tmp_path: 
         assert len(comet.mempool) == 2, "what the engine forgot has made room"
 
 
+async def test_what_is_beyond_a_share_of_the_mempool_is_sent_again_when_there_is_room(tmp_path: Path) -> None:
+    async with alone(tmp_path) as (engine, comet):
+        engine._machine._waiting = Waiting(of_signer=Share(1, 1 << 20))
+        task = submit(engine, *GW1[:2])
+        await waiting(comet, 1)
+        await comet.decide()
+        await waiting(comet, 1)
+        await comet.decide()
+        await certify(comet)
+        assert [(one.code, one.height) for one in await task] == [(Code.ACCEPTED, 1), (Code.ACCEPTED, 2)]
+
+
 async def test_an_inadmissible_transaction_is_refused_at_once(tmp_path: Path) -> None:
     forged = bytearray(GW1[0])
     forged[-1] ^= 1
