@@ -122,8 +122,9 @@ async def _consensus_engine_of(config: NodeConfig, ledger: ConsortiumLedger) -> 
     home = config.engine.home or broken("a validator's engine has a home")
     abci, rpc_port = f"unix://{config.engine.socket}", config.engine.rpc_port
     options = (f"--proxy_app={abci}", f"--rpc.laddr=tcp://{HOST}:{rpc_port}")
-    process = EngineProcess(find_engine(config.engine.binary), home, options)
+    program = find_engine(config.engine.binary)
     async with CometEngine(ledger, Doors(abci, rpc_port), quotas=config.quotas, peers=peer_ids(home)) as engine:
+        process = EngineProcess(program, home, options, position=lambda: engine.position)
         running = asyncio.create_task(process.run(), name="engine")
         engine.depend_on(running)
         try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from gridcore import sm3
-from gridcore.config import decode_config
+from gridcore.config import load_config
 from gridcore.genesis import decode_genesis
 from gridcore.serving.ports import HOST, free_port
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
-from gridledger.founding.consortium import found_everywhere
+from gridledger.founding.consortium import found_consortium, found_everywhere, take_over
 from gridledger.founding.consortium_config import ConsortiumConfig, example_text
 from ledger.client import Answer, Client, NodeStatus, run_with_client
 from ledger.engines.cometbft.home import load_keys
@@ -200,6 +201,18 @@ class Consortium:
         wait_until(look, f"engine of {name}", PATIENCE_S)
         return found[0]
 
+    def log(self, name: str) -> str:
+        """What a node has said, over all its lives."""
+        return (self.folder / name / "node.log").read_text(errors="replace")
+
+    def lose_disk(self, name: str) -> None:
+        """Take away what a stopped node and its engine have kept, and found it again from the file and the requests."""
+        for place in ("ledger", "engine/data"):
+            shutil.rmtree(self.folder / name / place)
+        requests = [self.folder / member / f"{member}.request" for member in MEMBERS]
+        config = load_config(self.folder.parent / "consortium.toml", ConsortiumConfig)
+        take_over(found_consortium(config, requests), name, self.folder / name)
+
     def stop(self, *names: str) -> list[int]:
         """SIGTERM to nodes, all at once; how each ended."""
         for name in names:
@@ -347,7 +360,9 @@ def founded(folder: Path) -> Path:
     """c/ in ``folder``: four organisations on a simulated clock, on ports that are free."""
     text = example_text()
     text = founding_text(text, free_ports(text))
-    config = decode_config(text.encode(), ConsortiumConfig, folder / "consortium.toml")
+    file = folder / "consortium.toml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file, ConsortiumConfig)
     found_everywhere(config, folder / "c", int(time.time()))
     return folder / "c"
 

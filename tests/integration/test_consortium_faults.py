@@ -116,3 +116,18 @@ def test_nodes_end_cleanly_with_their_engines(consortium: Consortium) -> None:
             os.kill(pid, 0)
     consortium.start(*MEMBERS)
     check_goes_on(consortium, "regulator")
+
+
+def test_rebuilt_validator_follows_first_and_never_votes_twice(consortium: Consortium) -> None:
+    consortium.kill("regulator")
+    consortium.advance(Clock.next(), "grid")
+    consortium.lose_disk("regulator")
+    consortium.start("regulator")
+    wait_until(lambda: "engine_votes_again" in consortium.log("regulator"), "it votes again", PATIENCE_S)
+    check_goes_on(consortium, "regulator")
+    consortium.kill("grid")  # now more than two thirds are there with it alone
+    consortium.advance(Clock.next(), "regulator")
+    consortium.start("grid")
+    check_goes_on(consortium, "grid")
+    engine_log = consortium.folder / "regulator" / "engine" / "engine.log"
+    assert "conflicting vote" not in engine_log.read_text()

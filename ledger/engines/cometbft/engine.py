@@ -171,6 +171,11 @@ class CometEngine:
         return self._ledger.application.stands_s(self._machine.newest_time_s())
 
     @property
+    def position(self) -> tuple[int, int] | None:
+        """The height and round in which the consensus engine is, together with the others; None while it is not known."""
+        return self._watch.position
+
+    @property
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """See ``Engine``."""
         offset = ("Seconds by which this machine's clock was ahead of the newest block.", self._clocks.offset_s)

@@ -23,7 +23,7 @@ from gridcore.config import CONFIG_BYTES_MAX, decode_toml
 from gridcore.ed25519 import SEED_BYTES, Ed25519Key
 from gridcore.envelope import WIRE_BYTES_MAX
 from gridcore.errors import UsageError, excerpt
-from gridcore.files import read_bounded, save_new
+from gridcore.files import read_bounded, save_new, sync_folder
 from gridcore.validator import Validator
 
 CHAIN_ID_LENGTH_MAX: Final = 50
@@ -40,6 +40,10 @@ _CONFIG_NAME: Final = "config/config.toml"
 _NODE_KEY: Final = "config/node_key.json"
 _STATE: Final = "data/priv_validator_state.json"
 _NOTHING_VOTED: Final = b'{"height": "0", "round": 0, "step": 0}'
+_NEVER: Final = 2**63 - 1
+"""No height is above it: a guard that stands there allows no vote."""
+_PRECOMMIT: Final = 3
+"""The last step of a round."""
 _CONFIG: Final = Template(
     """# Written by gridledger from genesis and peers; only what differs from the engine's defaults.
 moniker = $moniker
@@ -147,12 +151,38 @@ def load_keys(home: Path) -> EngineKeys:
 
 
 def has_voted(home: Path) -> bool:
-    """Whether the engine's guard in this home knows of a vote; False for a new home and one without a guard."""
+    """Whether the engine's guard in this home knows of a vote. UsageError naming the guard's file."""
+    return _guard_height(home) > 0
+
+
+def may_vote(home: Path) -> bool:
+    """Whether the engine's guard allows votes; it does not in a home whose disk was lost, until ``let_vote_after``."""
+    return _guard_height(home) < _NEVER
+
+
+def let_vote_after(home: Path, height: int, round_number: int) -> None:
+    """Allow votes beyond this round of this height. The engine does not run."""
+    path = home / _STATE
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    save_new(new, _guard_at(height, round_number))
+    new.replace(path)
+    sync_folder(path.parent)
+
+
+def _guard_height(home: Path) -> int:
+    path = home / _STATE
+    data = read_bounded(path, KEY_BYTES_MAX, "where the disk was lost, run gridledger consortium found again")
     try:
-        state = json.loads(read_bounded(home / _STATE, KEY_BYTES_MAX, "check the engine's home"))
-        return int(state["height"]) > 0
-    except (UsageError, ValueError, KeyError, TypeError):
-        return False
+        return int(json.loads(data)["height"])
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{path}: no guard of the engine; remove it, and run gridledger consortium found again"
+        ) from None
+
+
+def _guard_at(height: int, round_number: int) -> bytes:
+    return _json({"height": str(height), "round": round_number, "step": _PRECOMMIT})
 
 
 def check_chain(home: Path, chain: str) -> None:
@@ -217,8 +247,8 @@ def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
     """Write genesis.json and config.toml, in the place of older ones; keys and the engine's guard are left alone."""
     for folder in (home / "config", home / "data"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (home / _STATE).exists():  # a home whose disk was lost: ``has_voted`` is False then
-        save_new(home / _STATE, _NOTHING_VOTED)
+    if not (home / _STATE).exists():  # its disk was lost: nobody knows what its key has voted for
+        save_new(home / _STATE, _guard_at(_NEVER, 0))
     (home / _GENESIS).write_bytes(genesis)
     text = _CONFIG.substitute(
         moniker=json.dumps(config.moniker),

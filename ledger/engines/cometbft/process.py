@@ -12,14 +12,14 @@ import json
 import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.processes import end_with_parent
-from ledger.engines.cometbft.home import has_voted
+from ledger.engines.cometbft.home import has_voted, let_vote_after, may_vote
 
 LOG_NAME: Final = "engine.log"
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -30,6 +30,7 @@ STEADY_S: Final = 60.0
 FAILURES_MAX: Final = 20
 """Deaths in a row, each before it was steady: about five minutes of trying."""
 STOP_S_MAX: Final = 15.0
+LOOK_EVERY_S: Final = 0.5
 DOUBLE_SIGN_BLOCKS: Final = 10
 """A home that has not voted yet looks so many blocks back for votes by its own key: another node may be running with it."""
 _SAME_KEY: Final = "signature from the same key"
@@ -47,14 +48,25 @@ class EngineLostError(GridError):
 class EngineProcess:
     """One engine. ``program``: from ``find_engine``; ``home``: as ``write_home`` left it; ``options``: of its start, besides
     those of the home, such as ``--rpc.laddr=…``.
+
+    position: the height and the round in which the others are too, None while that is not known. A home whose disk was
+    lost, and with it what its key has voted for, follows without a vote until then, and votes from the round after the next on.
     """
 
     def __init__(
-        self, program: Path, home: Path, options: Sequence[str] = (), *, restart_s_min: float = RESTART_S_MIN
+        self,
+        program: Path,
+        home: Path,
+        options: Sequence[str] = (),
+        *,
+        position: Callable[[], tuple[int, int] | None] = lambda: None,
+        restart_s_min: float = RESTART_S_MIN,
     ) -> None:
         self._program = program
         self._home = home
         self._options = tuple(options)
+        self._position = position
+        self._vote_after: tuple[int, int] | None = None
         self._restart_s_min = restart_s_min
         self._process: asyncio.subprocess.Process | None = None
         self._stop = asyncio.Event()
@@ -74,6 +86,9 @@ class EngineProcess:
             status = await self._run_once()
             if self._stop.is_set():
                 return
+            if self._vote_after is not None:
+                self._let_vote(*self._vote_after)
+                continue
             reason = self.last_words()
             if _SAME_KEY in reason:
                 reason = f"{reason}. Another node votes with this validator's key, or did {DOUBLE_SIGN_BLOCKS} blocks ago: stop that one"
@@ -131,9 +146,30 @@ class EngineProcess:
         self._process = process
         if self._stop.is_set():  # while it was being started
             self._signal(signal.SIGTERM)
-        if process.stdout is not None:
-            await self._keep_lines(process.stdout)
-        return await process.wait()
+        following = None if may_vote(self._home) else asyncio.create_task(self._follow())
+        try:
+            if process.stdout is not None:
+                await self._keep_lines(process.stdout)
+            return await process.wait()
+        finally:
+            if following is not None:
+                following.cancel()
+
+    async def _follow(self) -> None:
+        """End the engine as soon as it is known where the others are."""
+        log.warning(
+            "engine_follows_without_a_vote", reason="nobody knows what its key has voted for: its disk was lost"
+        )
+        while (position := self._position()) is None:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._vote_after = position
+        self._signal(signal.SIGTERM)
+
+    def _let_vote(self, height: int, round_number: int) -> None:
+        """All that its key may have voted for before is of this round or the next at most: the others are no further."""
+        self._vote_after = None
+        let_vote_after(self._home, height, round_number + 1)
+        log.warning("engine_votes_again", after_height=height, after_round=round_number + 1)
 
     async def _keep_lines(self, lines: asyncio.StreamReader) -> None:
         """Write what the engine says into its log until it ends; a disk that takes nothing costs the lines, not the engine."""

@@ -12,6 +12,8 @@ from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 
 AWAY_S: Final = 10.0
 """An engine that is started again answers after a second or two."""
+FOLLOWED_S: Final = 5.0
+"""After catching up with blocks an engine needs a moment until it is in the others' height and round."""
 CLOCK_OFF_S: Final = 60
 """Block time is as old as the votes on the block before: up to two idle intervals."""
 
@@ -46,6 +48,8 @@ class EngineWatch:
         self._answered_s = time.monotonic()
         self.is_behind = False
         """Whether it takes blocks over from others, and no part in new ones."""
+        self._position: tuple[int, int] | None = None
+        self._followed_s: float | None = None
         self._peers = 0
         self._waiting = 0
 
@@ -55,10 +59,15 @@ class EngineWatch:
             status = await self._rpc.ask("status")
             network = await self._rpc.ask("net_info")
             mempool = await self._rpc.ask("num_unconfirmed_txs")
+            consensus = await self._rpc.ask("consensus_state")
         except EngineRpcError:
+            self._followed_s = None
             return
         self._answered_s = time.monotonic()
         self.is_behind = bool(_inner(status, "sync_info").get("catching_up"))
+        self._position = _position(_inner(consensus, "round_state").get("height/round/step"))
+        if self.is_behind or self._followed_s is None:
+            self._followed_s = None if self.is_behind else time.monotonic()
         self._peers = _number(network, "n_peers")
         self._waiting = _number(mempool, "total")
 
@@ -68,12 +77,27 @@ class EngineWatch:
         return time.monotonic() - self._answered_s > AWAY_S
 
     @property
+    def position(self) -> tuple[int, int] | None:
+        """The height and round in which it is, once it has followed the others for FOLLOWED_S."""
+        if self._followed_s is None or time.monotonic() - self._followed_s < FOLLOWED_S:
+            return None
+        return self._position
+
+    @property
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """Numbers for metrics: name -> (help, value)."""
         return {
             "engine_peers": ("Validators that the consensus engine is connected with.", self._peers),
             "mempool_transactions": ("Transactions that wait in the consensus engine for a block.", self._waiting),
         }
+
+
+def _position(text: Any) -> tuple[int, int] | None:
+    """What the engine writes as 47/0/1 as (47, 0)."""
+    parts = str(text).split("/")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        return None
+    return int(parts[0]), int(parts[1])
 
 
 def _inner(answer: Any, key: str) -> Mapping[str, Any]:

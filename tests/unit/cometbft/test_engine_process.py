@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from ledger.engines.cometbft import process as module
+from ledger.engines.cometbft.home import HomeConfig, make_keys, may_vote, write_home
 from ledger.engines.cometbft.process import LOG_NAME, EngineLostError, EngineProcess
 from tests.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path) -> Path:
+    """A new engine's home."""
+    make_keys(tmp_path)
+    return tmp_path
 
 
 def stand_in(folder: Path, script: str) -> Path:
@@ -65,3 +74,22 @@ async def test_log_is_kept_within_two_files(tmp_path: Path, monkeypatch: pytest.
         await engine.run()
     sizes = [(tmp_path / name).stat().st_size for name in (LOG_NAME, f"{LOG_NAME}.old")]
     assert sum(sizes) <= 2 * (20_000 + 65_536)
+
+
+async def test_home_whose_disk_was_lost_votes_beyond_where_the_others_are(tmp_path: Path) -> None:
+    (tmp_path / "data" / "priv_validator_state.json").unlink()
+    write_home(tmp_path, b"{}", HomeConfig("a", tmp_path / "abci.sock", 1, "127.0.0.1", 2, []))
+    assert not may_vote(tmp_path)
+    known: list[tuple[int, int]] = []
+    script = 'trap "exit 0" TERM; echo started; while :; do sleep 0.02; done'
+    engine = EngineProcess(stand_in(tmp_path, script), tmp_path, position=lambda: known[0] if known else None)
+    running = asyncio.create_task(engine.run())
+    await until((tmp_path / LOG_NAME).exists)
+    assert not may_vote(tmp_path)
+    known.append((47, 1))
+    await until(lambda: may_vote(tmp_path))
+    state = json.loads((tmp_path / "data" / "priv_validator_state.json").read_text())
+    assert state == {"height": "47", "round": 2, "step": 3}
+    await until(lambda: (tmp_path / LOG_NAME).read_text().count("started") == 2)
+    await engine.stop()
+    await running
