@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.receipts import ReceiptTrust
+from gridcore.envelope import decode_transaction
+from gridcore.header import Receipt
+from gridcore.light.state import begin_with_trust
 from gridledger.cli import main
+from ledger.client import Client, run_with_client
 from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, Village, blocks_of, founded
 
 COPYING, NEW_KEY, CHECK, PROPOSE, NEW_TRUST, CHECK_AGAIN, NEW_CHAIN = blocks_of("node-key.md")
@@ -89,6 +94,39 @@ def test_the_key_changes_and_the_old_trust_file_stays_good(
         for root in ("trust", "trust-2")
     }
     assert answers == {("early", "trust"): 0, ("early", "trust-2"): 3, ("late", "trust"): 0, ("late", "trust-2"): 0}
+
+
+def signer_of_receipt(village: Village, trust: ReceiptTrust, now_s: int) -> str:
+    """Move the clock to ``now_s``; the key that certified it, once the receipt counts for who trusts ``trust``."""
+    wire = village.sender(now_s - SLOT_S).clock(now_s)
+    village.submit([wire])
+    transaction = decode_transaction(wire)
+
+    async def check(client: Client) -> Receipt:
+        receipt = await client.receipt(transaction.id)
+        assert receipt is not None
+        await trust.check(client, receipt, transaction.digest)
+        return receipt
+
+    ((public_key, _),) = run_with_client(village.url, check).certificate
+    return public_key.hex()
+
+
+def test_a_gateway_that_has_the_old_trust_file_goes_on_with_receipts_of_the_new_key(
+    village: Village, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody brings it another file: the old key has signed the header that names the new one."""
+    node_toml = village.folder / "village" / "node.toml"
+    public_key = rotate(village, capsys)
+    node_toml.write_text(f"{node_toml.read_text()}\n{NEXT_KEY_TOML}")
+    trust = ReceiptTrust(begin_with_trust(village.folder / "village" / "trust.json", ""), village.folder / "signers")
+    with village.running(RUN_NODE):
+        village.advance(FIRST_S - SLOT_S)
+        assert signer_of_receipt(village, trust, FIRST_S) != public_key
+        village.do(PROPOSE)
+        village.advance(FIRST_S + 1)
+        assert signer_of_receipt(village, trust, FIRST_S + SLOT_S) == public_key
+    assert (village.folder / "signers").exists()
 
 
 def test_a_node_without_the_next_key_stops_with_one_line_and_goes_on_with_it(
