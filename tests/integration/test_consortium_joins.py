@@ -210,16 +210,17 @@ def test_every_validators_key_is_changed_by_votes_one_after_the_other_while_tran
         for name in MEMBERS:
             key = SigningKey.generate()
             save_key_and_password(place / name / "keys", "validator-2", key)
+            node = place / name / "node.toml"
+            next_key = '[next_key]\nuri = "file:keys/validator-2.pem"\npassword = "file:keys/validator-2.password"\n'
+            node.write_text(f"{node.read_text()}\n{next_key}")
+            assert consortium.stop(name) == [0]
+            consortium.start(name)
+            consortium.wait_height(consortium.certified("grid" if name != "grid" else "retailer"), name)
             changed = {"public_key": key.public_key.hex()}
             tables = [{**one, **(changed if one["name"] == name else {})} for one in council.validators()]
             (tmp_path / "set.toml").write_text("\n".join(toml_lines({"validator": tables})))
             council.decide(tmp_path / "set.toml", *(member for member in MEMBERS if member != name))
             wait_until(partial(council.has_key, name, key.public_key), f"{name} with another key", PATIENCE_S)
-            assert consortium.stop(name) == [0]
-            node = place / name / "node.toml"
-            node.write_text(node.read_text().replace("keys/validator.", "keys/validator-2."))
-            consortium.start(name)
-            consortium.wait_height(consortium.certified("grid" if name != "grid" else "retailer"), name)
         acknowledged = steps.stop()
         status = consortium.status("grid")
         assert status is not None
