@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _propose(args: argparse.Namespace) -> int:
+    from gridcore.proposal_file import read_proposal
     from gridcore.transactions.governance_propose import GovernancePropose
-    from gridledger.proposal_file import read_proposal
     from settlement.catalogue import pins
 
     action = read_proposal(args.file, pins())

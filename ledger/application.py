@@ -141,6 +141,11 @@ class Application:
         self._installed = Installed(contracts, pins)
 
     @property
+    def pins(self) -> Mapping[str, bytes]:
+        """Pins of the code of this program's contracts, by id; empty where they are not compared."""
+        return self._installed.pins or {}
+
+    @property
     def validators(self) -> tuple[Validator, ...]:
         """The set that certifies the next header."""
         with self.lock:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -45,6 +45,10 @@ LINE: Final = Form(
 HEX: Final = text(0, 64)
 ID: Final = Form("32 bytes, or none", lambda value: isinstance(value, bytes) and len(value) in (0, 32))
 LIST: Final = Form("an array", lambda value: isinstance(value, list))
+NUMBERS: Final = Form(
+    "a map of whole numbers",
+    lambda value: isinstance(value, dict) and all(isinstance(item, int) for item in value.values()),
+)
 DETAIL_CHARACTERS_MAX: Final = 1_000
 """Of a node's own line that are repeated."""
 SLOT_S_MAX: Final = 86_400
@@ -95,6 +99,7 @@ class Shortage:
 class NodeStatus:
     """What a node says of itself. ``header_digest``: S_h of its newest block (S_0 at height 0); ``instance``: see Audience;
     ``certified_height``: the newest that has a certificate, by ``certificate_power`` of the ``signers_power`` of its set;
+    ``engine``: numbers of its engine by name, such as engine_peers;
     ``disputed_by``: gateways that hold receipts of another history than the node's; ``stall``: why it makes no blocks, a word, "" while it
     does; ``shortages``: what will run out within 30 days.
     """
@@ -116,6 +121,7 @@ class NodeStatus:
     disputed_by: int = 0
     stall: str = ""
     shortages: tuple[Shortage, ...] = ()
+    engine: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -440,6 +446,7 @@ def _status_of(value: Any, url: str) -> NodeStatus:
         disputed_by=read_field(value, "disputed_by", COUNT, url),
         stall=read_field(value, "stall", LINE, url),
         shortages=tuple(_shortage_of(item, url) for item in read_field(value, "shortages", LIST, url)),
+        engine=read_field(value, "engine", NUMBERS, url),
     )
 
 

@@ -18,13 +18,10 @@ from gridcore.config import decode_toml
 from gridcore.errors import UsageError, excerpt
 from gridcore.files import read_bounded
 from gridcore.forms import INSTANT, Form
-from gridcore.registry.entities import ENTITIES
-from gridcore.registry.entity import Entity
 from gridcore.registry.row import Row
+from gridcore.registry.written import candidates, from_toml, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 28
-_OWN: Final = ("kind", "name", "from_s")
-"""Columns of a file that are no fields of an entity."""
 
 
 class FileRow(NamedTuple):
@@ -75,59 +72,18 @@ def _row(where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, 
     return FileRow(where, Row(key, _instant(where, table.get("from_s")), value))
 
 
-def read_entity(
-    where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, Any], Any]
-) -> tuple[str, dict[str, Any]]:
-    """Key and value of the entity that one row of a file says. ``read``: from an item of the file to the value of a form."""
-    entity = ENTITIES.get(kind)
-    if entity is None:
-        raise UsageError(f"{where}: kind {excerpt(kind)} is one of {', '.join(ENTITIES)}")
-    name = str(table.get("name", ""))
-    if not entity.name_form.holds(name):
-        raise UsageError(f"{where}: name is {entity.name_form.words}, not {excerpt(name)}")
-    value = {field: read(_form_of(entity, field), item) for field, item in table.items() if field not in _OWN}
-    if fault := entity.fault_of(value):
-        raise UsageError(f"{where}, {entity.key(name)}: {fault}")
-    return entity.key(name), value
-
-
-def _form_of(entity: Entity[Any], field: str) -> Form:
-    """The form of a field in any shape of the entity; one that holds nothing for a field that it does not have."""
-    endings = {} if entity.ending is None else {entity.ending[0]: _TRUE, **entity.ending[1].forms}
-    return {**endings, **entity.shape.forms}.get(field, _NOTHING)
-
-
-def from_toml(form: Form, item: Any) -> Any:
-    """A TOML value as a row holds it: bytes are written as hex digits."""
-    if isinstance(item, str) and not form.holds(item):
-        return next((found for found in _candidates(item, bytes.fromhex) if form.holds(found)), item)
-    return item
-
-
 def _from_csv(form: Form, cell: str) -> Any:
     """A cell as a row holds it: a text, a number, true or false, hex digits, or an array or a table as JSON."""
-    return next((found for found in _candidates(cell, str, int, bytes.fromhex, json.loads) if form.holds(found)), cell)
-
-
-def _candidates(text: str, *readers: Callable[[str], Any]) -> Iterator[Any]:
-    for read in readers:
-        try:
-            yield read(text)
-        except (ValueError, RecursionError):
-            continue
+    return next((found for found in candidates(cell, str, int, bytes.fromhex, json.loads) if form.holds(found)), cell)
 
 
 def _instant(where: str, item: Any) -> int:
     """UTC seconds; an instant may be written with its offset, such as 2027-01-31T10:37:00+08:00."""
     if isinstance(item, str):
-        item = next(_candidates(item, int, datetime.fromisoformat), item)
+        item = next(candidates(item, int, datetime.fromisoformat), item)
     if isinstance(item, datetime) and item.tzinfo is not None and not item.microsecond:
         item = int(item.timestamp())
     if not INSTANT.holds(item):
         words = "UTC seconds, or an instant with its offset such as 2027-01-31T10:37:00+08:00"
         raise UsageError(f"{where}: from_s is {words}, not {excerpt(str(item))}")
     return int(item)
-
-
-_TRUE: Final = Form("true", lambda value: value is True)
-_NOTHING: Final = Form("no field of it", lambda _: False)

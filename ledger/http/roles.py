@@ -45,6 +45,10 @@ def _admit_reader(_view: LedgerView, caller: Caller, arguments: Arguments) -> Ar
     return arguments
 
 
+def _admit_named_reader(view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
+    return {**_admit_reader(view, caller, arguments), "caller": caller.id}
+
+
 def _admit_administrator(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
     if "administrator" not in caller.roles:
         raise Problem("not-authorised", f"{caller.id}: this is for administrators")
@@ -101,6 +105,8 @@ _OWN: Final = f"{_READERS}; a prosumer its own"
 EVERYBODY: Final = Access("", None)
 SIGNERS: Final = Access("every signer", _admit_signer)
 READERS: Final = Access(_READERS, _admit_reader)
+NAMED_READERS: Final = Access(_READERS, _admit_named_reader)
+"""For what a reader's organisation might propose: the function gets the ``caller``."""
 ADMINISTRATORS: Final = Access("administrator", _admit_administrator)
 """For what an administrator would have registered: the function gets the ``caller``."""
 GATEWAY_ITSELF: Final = Access(f"the gateway itself; {_READERS}", _admit_gateway)

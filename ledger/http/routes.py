@@ -12,6 +12,7 @@ from ledger.http.openapi import openapi
 from ledger.http.queries import (
     areas,
     audit,
+    block_list,
     blocks,
     credit,
     governance,
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
     Service(rule=f"{API}/openapi.json", summary="This document.", serve=describe),
     *blocks.ROUTES,
+    *block_list.ROUTES,
     *headers.ROUTES,
     *audit.ROUTES,
     *metering.ROUTES,

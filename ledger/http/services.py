@@ -30,6 +30,7 @@ async def status(dispatcher: Dispatcher) -> Json:
     return {
         **await dispatcher.ask(EVERYBODY, blocks.status, {}),
         "disputed_by": dispatcher.node.engine.disputed_by,
+        "engine": {name: value for name, (_, value) in dispatcher.node.engine.gauges.items()},
         "instance": dispatcher.instance.hex(),
         "stall": dispatcher.node.engine.stall,
         "version": dispatcher.node.version,
@@ -185,6 +186,11 @@ _STATUS: Final = Schema(
             "currency": TEXT,
             **dict.fromkeys(("certificate_power", "certified_height", "signers_power"), WHOLE),
             "disputed_by": WHOLE,
+            "engine": {
+                "type": "object",
+                "description": "Numbers of the engine, such as engine_peers and mempool_transactions.",
+                "additionalProperties": WHOLE,
+            },
             "header_digest": HEX,
             "height": WHOLE,
             "instance": HEX,

@@ -23,6 +23,7 @@ STATUS = {
     "simulated": False,
     "slot_s": 900,
     "disputed_by": 0,
+    "engine": {},
     "stall": "",
     "shortages": [],
     "state_root": "11" * 32,

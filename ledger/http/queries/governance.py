@@ -16,11 +16,13 @@ from ledger.governance.decision import is_open, objection, refusal_of
 from ledger.governance.voters import voters
 from ledger.http import parameters
 from ledger.http.queries.answers import leaf_page, plain
-from ledger.http.roles import ADMINISTRATORS, READERS
+from ledger.http.roles import NAMED_READERS, READERS
 from ledger.http.route import Posted, Query
 from ledger.http.view import LedgerView
 from ledger.leaves.contracts import CONTRACTS
+from ledger.leaves.offence import OFFENCE
 from ledger.leaves.proposal import EXPIRED, OPEN, PROPOSAL, ProposalLeaf
+from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.validators import VALIDATORS
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.state.draft import Draft
@@ -75,7 +77,7 @@ def _action(view: LedgerView, name: str, found: ProposalLeaf) -> Action:
 
 
 def check(view: LedgerView, body: bytes, caller: str) -> Json:
-    """What would become of an action if the caller proposed it now. ``body``: its canonical bytes."""
+    """What would become of an action if the caller's organisation proposed it now. ``body``: its canonical bytes."""
     try:
         action = decode_action(body)
     except EncodingError as error:
@@ -114,9 +116,11 @@ def _organisation(view: LedgerView, name: str, *, votes: bool) -> Json:
 
 
 def validators(view: LedgerView) -> Json:
-    """The set that certifies, the set that waits (empty: none does), and what a certificate of the former needs."""
+    """The set that certifies, the set that waits (empty: none does), what a certificate of the former needs, and who voted twice."""
     with view.reader.frozen():
         leaf = VALIDATORS.must(view.reader)
+        names = [OFFENCE.names(key)[0] for key in view.reader.leaf_keys(OFFENCE.prefix)]
+        offences = [{"validator": name, "height": OFFENCE.must(view.reader, name).height} for name in names]
     total = sum(member.power for member in leaf.current)
     return {
         "current": [plain(member._asdict()) for member in leaf.current],
@@ -125,13 +129,16 @@ def validators(view: LedgerView) -> Json:
         "pending_height": leaf.pending_height,
         "power": total,
         "power_needed": 2 * total // 3 + 1,
+        "offences": offences,
     }
 
 
 def contracts(view: LedgerView) -> Json:
-    """The contracts that were approved, whether zones may name each by now, and whether this node has it."""
+    """The contracts that were approved, whether zones may name each by now, and whether this node has it; what else it has."""
     with view.reader.frozen():
         approved, height = CONTRACTS.must(view.reader).approved, view.reader.height
+        pins = view.reader.application.pins
+    known_ids = {known.contract for known in approved}
     found = [
         {
             "contract": known.contract,
@@ -142,7 +149,18 @@ def contracts(view: LedgerView) -> Json:
         }
         for known in approved
     ]
-    return {"contracts": found}
+    others = [{"contract": name, "pin": pin.hex()} for name, pin in sorted(pins.items()) if name not in known_ids]
+    return {"contracts": found, "not_approved": others}
+
+
+def protocol(view: LedgerView) -> Json:
+    """The version of the rules of the next block, and every version that was decided, with its first height."""
+    with view.reader.frozen():
+        leaf, height = PROTOCOL.must(view.reader), view.reader.height
+    return {
+        "version": leaf.version_at(height + 1),
+        "activations": [activation._asdict() for activation in leaf.versions],
+    }
 
 
 def permissions(view: LedgerView) -> Json:
@@ -183,12 +201,13 @@ ROUTES: Final = (
         rule=f"{API}/proposals/check",
         summary="What would become of an action.",
         query=check,
-        access=ADMINISTRATORS,
+        access=NAMED_READERS,
         parameters=(parameters.DIGEST,),
         body=CBOR_TYPE,
     ),
     Query(rule=f"{API}/organisations", summary="Who takes part.", query=organisations, access=READERS),
     Query(rule=f"{API}/validators", summary="Who certifies, and who waits to.", query=validators, access=READERS),
     Query(rule=f"{API}/contracts", summary="Approved contracts.", query=contracts, access=READERS),
+    Query(rule=f"{API}/protocol", summary="Versions of the rules of blocks.", query=protocol, access=READERS),
     Query(rule=f"{API}/permissions", summary="Who may send what.", query=permissions, access=READERS),
 )

@@ -10,11 +10,11 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridcore.genesis import decode_genesis
+from gridcore.proposal_file import read_proposal
 from gridledger.founding.consortium import engine_genesis_of, found_everywhere
 from gridledger.founding.consortium_config import ConsortiumConfig, MemberConfig, usual_config
 from gridledger.founding.joining import join
 from gridledger.founding.request import make_request
-from gridledger.proposal_file import read_proposal
 from ledger.engines.cometbft.home import load_keys, peer_ids
 
 MADE_S = 1_800_000_000

@@ -17,9 +17,9 @@ from gridcore.governance.contract import CONTRACT
 from gridcore.governance.membership import KINDS, MEMBERSHIP
 from gridcore.governance.table import SORTS, Action, read_action
 from gridcore.governance.validators import VALIDATORS
+from gridcore.registry.written import from_toml, read_entity
 from gridcore.sm3 import DIGEST_BYTES
 from gridcore.validator import VALIDATOR_SET
-from gridledger.registering.rows_file import from_toml, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 20
 _TABLES: Final = tuple(name for name in SORTS if name not in (MEMBERSHIP.name, VALIDATORS.name))
@@ -27,11 +27,16 @@ _VALIDATOR: Final = "validator"
 
 
 def read_proposal(path: Path, pins: Mapping[str, bytes]) -> Action:
-    """The action of a file. UsageError naming file and field.
+    """The action of a file: see ``parse_proposal``."""
+    return parse_proposal(read_bounded(path, FILE_BYTES_MAX, "check the path of the file"), path, pins)
+
+
+def parse_proposal(data: bytes, path: Path, pins: Mapping[str, bytes]) -> Action:
+    """The action of a file's bytes. UsageError naming file and field.
 
     pins: of this program's contracts by id: a contract that is proposed is one of them, its pin, where the file has none, is its own.
     """
-    tables = decode_toml(read_bounded(path, FILE_BYTES_MAX, "check the path of the file"), path)
+    tables = decode_toml(data, path)
     is_members, is_set = bool(tables) and set(tables) <= set(KINDS), set(tables) == {_VALIDATOR}
     if not is_members and not is_set and (len(tables) != 1 or not set(tables) <= set(_TABLES)):
         rows = f"[[{_VALIDATOR}]], or {' and '.join(f'[[{kind}]]' for kind in KINDS)}"
