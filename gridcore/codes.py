@@ -22,6 +22,7 @@ class Code(IntEnum):
     WRONG_SIGNATURE = 14
     NOT_PERMITTED = 15
     REVOKED = 16
+    CERTIFICATE_EXPIRED = 17
     EXPIRED = 18
     VALID_TOO_LONG = 19
     ID_REUSED = 20
@@ -86,6 +87,7 @@ RETRY = frozenset(
     {
         Code.WAITING,
         Code.NODE_BUSY,
+        Code.CERTIFICATE_EXPIRED,
         Code.TOO_MANY_IDS,
         Code.TOO_MANY_PROPOSALS,
         Code.CLOCK_WORK_PENDING,

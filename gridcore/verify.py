@@ -316,7 +316,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "supplier?": NAME,
     },
     "rules": {"prices": dict, "terms": dict, "until_s?": TIME},
-    "signer": {"organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
+    "signer": {"certificate?": bytes, "organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {
         "contract": TEXT_64,
         "contract_pin": 32,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gridcore import der
@@ -17,6 +18,8 @@ from gridcore.public_key import PUBLIC_KEY_INFO_PREFIX, point_of
 CERTIFICATE_BYTES_MAX: Final = 2048
 """So that a registry row has room for one; they have 400 to 700."""
 
+READ_MAX: Final = 4096
+"""Certificates that are not read again when they are asked for again."""
 COMMON_NAME_CHARACTERS_MAX: Final = 64
 """RFC 5280, ub-common-name."""
 
@@ -65,6 +68,7 @@ class Subject(NamedTuple):
     is_authority: bool = False
 
 
+@lru_cache(maxsize=READ_MAX)
 def decode_certificate(data: bytes) -> Certificate:
     """Read one certificate (DER). EncodingError for anything else, for more than it needs, and for what is not read here."""
     if len(data) > CERTIFICATE_BYTES_MAX:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from gridcore import merkle
 from gridcore.codes import Code
+from gridcore.envelope import Transaction
 from gridcore.errors import broken, require
 from gridcore.genesis import BLOCK_TIME
 from gridcore.header import Header, data_leaf, signers_digest
@@ -34,13 +35,14 @@ from ledger.origin import Origin
 from ledger.protocol import VERSIONS, Installed, check_approved, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
+from ledger.state.certificates import certificates_of
 from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State, StateChange
 from ledger.state.transition import apply_block, apply_transactions, check_admission
 from ledger.state.validator_sets import begin_block
-from ledger.state.verdicts import Verdicts, checks_of, keys_of
+from ledger.state.verdicts import SignatureCheck, Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
 HEARTBEAT_S: Final = 600
@@ -187,7 +189,7 @@ class Application:
         known = {key: verdict for entry in entries for key, verdict in entry.verdicts.items()}
         with self.lock:
             before_s, rules = self._ledger_time_s(time_s), self.rules()
-            checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
+            checks = self._checks(block.decoded, before_s, max(before_s, block.steps_to_s))
             verdicts = self._checker.check(checks, known)
             draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
             draft.block_time_s = time_s
@@ -214,7 +216,7 @@ class Application:
         with self.lock:
             before_s = self._ledger_time_s(block.time_s)
             rules, protocol = self.rules(), PROTOCOL.must(self.state)
-            checks = checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
+            checks = self._checks(block.decoded, before_s, max(before_s, block.steps_to_s))
         verdicts = self._checker.check(checks, known)
         with self.lock:
             applied = apply_block(
@@ -301,6 +303,10 @@ class Application:
             return self.tip.ledger_time_s
         return follow_block_time(self.state, self._moment(time_s))
 
+    def _checks(self, transactions: Sequence[Transaction | None], from_s: int, to_s: int) -> list[SignatureCheck]:
+        """The signatures of these transactions, and of certificates that they bring."""
+        return [*checks_of(self.state, transactions, from_s, to_s), *certificates_of(self.state, transactions)]
+
     def _moment(self, time_s: int) -> Moment:
         return Moment(self.tip.height + 1, time_s, self.tip.ledger_time_s)
 
@@ -310,12 +316,12 @@ class Application:
         transactions = [candidate.transaction for candidate in candidates]
         with self.lock:
             height, now_s = self.tip.height, self._ledger_time_s(time_s)
-            checks = checks_of(self.state, transactions, now_s, now_s)
+            checks = self._checks(transactions, now_s, now_s)
         verdicts = self._checker.check(checks, known)
         with self.lock:
             if height != self.tip.height:  # a block that was committed meanwhile may have given somebody another key
                 now_s = self._ledger_time_s(time_s)
-                verdicts = self._checker.check(checks_of(self.state, transactions, now_s, now_s), verdicts)
+                verdicts = self._checker.check(self._checks(transactions, now_s, now_s), verdicts)
             draft, rules = Draft(self.state, self.tip.height + 1, now_s), self.rules()
             examined = [self._examine(candidate, draft, rules, verdicts) for candidate in candidates]
         return [_with_attached(one, rules, attached) for one in examined]

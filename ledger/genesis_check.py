@@ -20,9 +20,13 @@ from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
+from gridcore.registry.signer import SIGNER
 from gridcore.registry.zone import ZONE
+from gridcore.sm import is_valid_signature
+from gridcore.x509 import decode_certificate
 from ledger.contract import Contract
 from ledger.genesis_rows import GenesisRows, refuse, refuse_first
+from ledger.registry.certificates import certificate_faults
 from ledger.registry.consistency import JUDGED_KINDS, OWNED, conflicts, foreign_owners, missing_references
 from ledger.registry.histories import Fault
 from ledger.state.accepted_rules import AcceptedRules
@@ -42,7 +46,15 @@ def check_genesis(
     rows = GenesisRows(genesis.registry, genesis.slot_s)
     _check_thresholds(genesis, rows)
     _check_validators(genesis, rows)
-    refuse_first(chain(_reference_faults(rows), _owner_faults(rows), _conflict_faults(rows), _pin_faults(rows)))
+    refuse_first(
+        chain(
+            _reference_faults(rows),
+            _owner_faults(rows),
+            _certificate_faults(rows),
+            _conflict_faults(rows),
+            _pin_faults(rows),
+        )
+    )
     if contracts is not None:
         accepted = AcceptedRules(rows, contracts)
         for name in rows.names(ZONE):
@@ -84,6 +96,16 @@ def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:
     for entity in ENTITIES.values():
         for _, stated in rows.each(entity):
             yield from missing_references(rows, stated)
+
+
+def _certificate_faults(rows: GenesisRows) -> Iterator[Fault]:
+    for _, stated in rows.each(SIGNER):
+        yield from certificate_faults(rows, stated, _holds)
+
+
+def _holds(data: bytes, public_key: bytes) -> bool:
+    certificate = decode_certificate(data)
+    return is_valid_signature(public_key, certificate.signed, certificate.signature)
 
 
 def _owner_faults(rows: GenesisRows) -> Iterator[Fault]:

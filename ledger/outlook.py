@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gridcore.registry.calendar import CALENDAR
+from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.rules import RULES
+from gridcore.x509 import decode_certificate
 from ledger.registry.calendars import must_calendar, reaches_s
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.store.reader import LedgerReader
@@ -17,8 +19,8 @@ _DAY_S: Final = 86_400
 
 
 class Shortage(NamedTuple):
-    """kind: ``calendar`` (its last local day ends), ``prices`` (the time ends for which rules were published; they stand), ``disk``;
-    subject: which calendar or rules; days_left: whole days, 0 when it is over.
+    """kind: ``calendar`` (its last local day ends), ``certificate`` (of an organisation's authority), ``prices`` (the time ends for
+    which rules were published; they stand), ``disk``; subject: which calendar, organisation or rules; days_left: whole days, 0 when it is over.
     """
 
     kind: str
@@ -30,26 +32,30 @@ def shortages(reader: LedgerReader) -> list[Shortage]:
     """What has fewer than WARNED_DAYS days left, the nearest first."""
     found = (
         shortage
-        for shortage in (*_calendars(reader), *_prices(reader), *_disk(reader))
+        for shortage in (*_calendars(reader), *_certificates(reader), *_prices(reader), *_disk(reader))
         if shortage.days_left < WARNED_DAYS
     )
     return sorted(found, key=lambda shortage: (shortage.days_left, shortage.kind, shortage.subject))
 
 
 class Outlook(NamedTuple):
-    """Whole days that the calendar and the prices which end first still have, None where none ends; and the room on the disk."""
+    """Whole days that the calendar, the authority's certificate and the prices which end first still have, None where none ends; and
+    the room on the disk.
+    """
 
     calendar_days_left: int | None
+    certificate_days_left: int | None
     prices_days_left: int | None
     room: Room
 
 
 def outlook(reader: LedgerReader) -> Outlook:
     """How far everything reaches."""
-    calendars, prices = (
-        min((shortage.days_left for shortage in found), default=None) for found in (_calendars(reader), _prices(reader))
+    calendars, certificates, prices = (
+        min((shortage.days_left for shortage in found), default=None)
+        for found in (_calendars(reader), _certificates(reader), _prices(reader))
     )
-    return Outlook(calendars, prices, reader.room())
+    return Outlook(calendars, certificates, prices, reader.room())
 
 
 def _calendars(reader: LedgerReader) -> Iterator[Shortage]:
@@ -59,6 +65,18 @@ def _calendars(reader: LedgerReader) -> Iterator[Shortage]:
             name = key.partition("/")[2]
             left_s = reaches_s(must_calendar(reader, name, reader.height)) - now_s
             yield Shortage("calendar", name, max(0, left_s) // _DAY_S)
+
+
+def _certificates(reader: LedgerReader) -> Iterator[Shortage]:
+    """Authorities whose own certificate ends: they issue none that holds longer."""
+    with reader.frozen():
+        now_s = reader.ledger_time_s
+        for key in reader.leaf_keys(ENTITY_FAMILIES[ORGANISATION.kind].prefix):
+            name = key.partition("/")[2]
+            found = reader.in_force(ORGANISATION, name)
+            if isinstance(found, Organisation) and found.authority is not None:
+                left_s = decode_certificate(found.authority).not_after_s - now_s
+                yield Shortage("certificate", name, max(0, left_s) // _DAY_S)
 
 
 def _prices(reader: LedgerReader) -> Iterator[Shortage]:

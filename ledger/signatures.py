@@ -41,10 +41,10 @@ class SignatureChecker:
         missing = {(check.digest, check.public_key): check for check in checks}
         todo = [check for key, check in missing.items() if key not in verdicts]
         if len(todo) < 2:
-            verdicts.update(_check_share(todo))
+            verdicts.update(verdicts_on(todo))
         else:
             shares = [todo[first :: self._threads] for first in range(self._threads)]
-            for share in self._pool.map(_check_share, shares):
+            for share in self._pool.map(verdicts_on, shares):
                 verdicts.update(share)
         return verdicts
 
@@ -53,7 +53,8 @@ class SignatureChecker:
         self._pool.shutdown()
 
 
-def _check_share(checks: Iterable[SignatureCheck]) -> dict[tuple[bytes, bytes], bool]:
+def verdicts_on(checks: Iterable[SignatureCheck]) -> dict[tuple[bytes, bytes], bool]:
+    """The verdicts, checked one after another."""
     return {
         (check.digest, check.public_key): is_valid_signature(check.public_key, check.signed, check.signature)
         for check in checks

@@ -126,9 +126,13 @@ def _certificates(view: LedgerView) -> dict[str, tuple[str, int]]:
 
 def _outlook(view: LedgerView) -> dict[str, tuple[str, int]]:
     """How far everything reaches, as gauges; -1 where there is no end, or none is known."""
-    calendar_days, prices_days, room = outlook(view.reader)
+    calendar_days, certificate_days, prices_days, room = outlook(view.reader)
     days = {
         "calendar_days_left": ("Days that the calendar which ends first still has; -1 without any.", calendar_days),
+        "certificate_days_left": (
+            "Days that the authority's certificate which ends first still holds; -1 without any.",
+            certificate_days,
+        ),
         "disk_days_left": ("Days until only the reserve is left; -1 while not known.", room.days_left),
         "prices_days_left": ("Days up to which prices are published that none follow; -1 without any.", prices_days),
     }
@@ -199,7 +203,7 @@ _STATUS: Final = Schema(
             "slot_s": WHOLE,
             "shortages": {
                 "type": "array",
-                "description": "What will run out within 30 days: kind (calendar, prices, disk), subject, days_left.",
+                "description": "What will run out within 30 days: kind (calendar, certificate, prices, disk), subject, days_left.",
                 "items": {},
             },
             "stall": TEXT,

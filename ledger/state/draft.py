@@ -19,6 +19,7 @@ from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.state import State
 from ledger.state.taken_orders import TakenOrders
+from ledger.state.verdicts import Verdicts
 
 R = TypeVar("R")
 C = TypeVar("C")
@@ -77,6 +78,8 @@ class Draft:
         self.block_time_s = 0
         """Of the block in the making, UTC seconds; 0 in a draft in which nothing is applied."""
         self.height = height
+        self.verdicts: Verdicts = {}
+        """On signatures that transactions of the block bring besides their own; see ``certificates.certificates_of``."""
         self.contracts = contracts
         self.kinds: Collection[str] = ()
         """Kinds of transactions by the rules of the block; none in a draft in which nothing is applied."""

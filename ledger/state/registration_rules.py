@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from gridcore.codes import Code
+from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entities import entity_of
@@ -24,9 +25,11 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
+from gridcore.sm3 import sm3
 from ledger.leaves.book import load_orders
 from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
+from ledger.registry.certificates import certificate_faults
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
 from ledger.registry.histories import Fault, Stated
@@ -65,6 +68,7 @@ class Judge:
         )
         phases: Sequence[Callable[[], Iterator[Fault]]] = (
             lambda: (fault for stated in new for fault in missing_references(self.registrations, stated)),
+            lambda: (fault for stated in new for fault in self._certificate_faults(stated)),
             lambda: (fault for kind, name in judged for fault in conflicts(self.registrations, kind, name)),
             lambda: orders_left_behind(self._draft, self.registrations, new),
             lambda: self._refused_by_contracts(judged),
@@ -98,7 +102,7 @@ class Judge:
         elif kind == ORGANISATION.kind:
             known = self._owner if name == self.organisation else None
             if known is None or list(known.roles) != list(stated.record.roles):
-                yield Fault(stated, Code.NOT_PERMITTED, "an organisation changes its own title alone")
+                yield Fault(stated, Code.NOT_PERMITTED, "an organisation changes its own title and authority alone")
         elif self._owner is None or "utility" not in self._owner.roles:
             words = f"an organisation whose signers may have the role utility says so, {self.organisation} is none"
             yield Fault(stated, Code.NOT_PERMITTED, words)
@@ -149,6 +153,13 @@ class Judge:
         return set() if point is None else {self.registrations.zone_of_point(point)}
 
     # ------------------------------------------------------------------------------------------- all together
+
+    def _certificate_faults(self, stated: Stated[Any]) -> Iterator[Fault]:
+        return certificate_faults(self.registrations, stated, self._holds)
+
+    def _holds(self, certificate: bytes, public_key: bytes) -> bool:
+        verdict = self._draft.verdicts.get((sm3(certificate), public_key))
+        return broken("a certificate's signature was checked before the block") if verdict is None else verdict
 
     def _refused_by_contracts(self, judged: Mapping[tuple[str, str], None]) -> Iterator[Fault]:
         accepted = AcceptedRules(self.registrations, self._draft.contracts)

@@ -22,6 +22,7 @@ from ledger.leaves.exception import RowVerdict
 from ledger.leaves.permissions import PERMISSIONS
 from ledger.state import metering, orders
 from ledger.state.block import Applied, Block, Result
+from ledger.state.certificates import has_expired
 from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
@@ -77,7 +78,7 @@ def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdict
     So every other transaction, and the work that is due, sees the ledger time that the block's header states; and orders
     meet one another when all that this block registers is known.
     """
-    draft.kinds = rules.kinds.keys()
+    draft.kinds, draft.verdicts = rules.kinds.keys(), verdicts
     results: dict[int, Result] = {}
     with_orders: list[int] = []
     for position in sorted(range(len(block.decoded)), key=lambda position: _turn(block.decoded[position])):
@@ -137,6 +138,8 @@ def check_admission(draft: Draft, transaction: Transaction, rules: ProtocolRules
         return Admission(Code.WRONG_SIGNATURE)
     if not set(roles_of(draft, transaction.kind, kind)).intersection(signer.roles):
         return Admission(Code.NOT_PERMITTED)
+    if has_expired(transaction.kind, signer, draft.ledger_time_s):
+        return Admission(Code.CERTIFICATE_EXPIRED)
     return Admission(Code.ACCEPTED, content)
 
 

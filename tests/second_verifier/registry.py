@@ -208,7 +208,8 @@ def _signer(item: Item) -> Signer | Ended:
     ended = _ended(item, "revoked")
     if ended:
         return ended
-    fields = as_map(item, "organisation public_key roles")
+    fields = as_map(item, "organisation public_key roles", "certificate")
+    as_bytes(fields.get("certificate", b""))
     key = as_bytes(fields["public_key"], 65)
     if not is_public_key(key):
         raise MalformedError("not a public key")

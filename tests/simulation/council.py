@@ -115,6 +115,7 @@ class Council:
         if name not in self.newcomers and organisation.startswith("org-"):
             self.newcomers.append(name)
         value = {"organisation": organisation, "public_key": key(hand).public_key, "roles": ["administrator"]}
+        self.maker.issuers.add_to(value, name, hand, self.maker.now_s)
         return [f"signer/{name}", value]
 
     def membership(self, rows: list[list[Any]]) -> Content:

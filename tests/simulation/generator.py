@@ -19,6 +19,7 @@ from tests.simulation.columns import encode_column
 from tests.simulation.council import Council
 from tests.simulation.drawn_orders import draw_order, draw_order_batch
 from tests.simulation.generated_world import SILENT, World
+from tests.simulation.issuers import Issuers
 from tests.simulation.registrar import Registrar
 from tests.twin.twin import Twin
 from tests.worlds.consortium import UTILITY
@@ -49,6 +50,7 @@ class BlockMaker:
         self.silent_epoch = 0
         self.registrar = Registrar(world, self.rng)
         self.council = Council(self)
+        self.issuers = Issuers(self.rng)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
         """The boundary up to which a gateway has sent."""
@@ -69,6 +71,7 @@ class BlockMaker:
         self.silent_epoch = twin.leaves[f"delivery/{SILENT}"]["epoch"]
         self.gateways = {name: dict(twin.leaves[f"delivery/{name}"]) for name in world.gateways}
         self.learn_keys(twin)
+        self.issuers.learn(twin)
         wires: list[Wire] = []
         if rng.random() < (0.8 if world.simulated else 0.05):
             wires.append(self.clock(self.now_s + step))
@@ -264,6 +267,10 @@ class BlockMaker:
             rows = [row.encode() for row in self.registrar.rows(self.now_s)]
             who = who if rng.random() < 0.2 else "admin"
         if rng.random() < 0.1:
+            name, value = self.issuers.organisation_row()
+            rows.append(cbor.encode([name, self.now_s, value]))
+            who = rng.choice(["dso-admin", "reg-admin", who])
+        if rng.random() < 0.1:
             rows.append(rng.choice([rows[0], b"", b"\x80", cbor.encode(["signer/x", 0]), bytes(4_097)]))
         seed = rng.randbytes(32)
         root = rows_root(seed, rows) if rng.random() < 0.97 else bytes(32)
@@ -301,6 +308,7 @@ class BlockMaker:
         }
         if rng.random() < 0.1:
             value = {"organisation": organisation, "revoked": True}
+        self.issuers.add_to(value, name, hand, self.now_s)
         if rng.random() < 0.05:
             place = rng.choice(sorted(value))
             value[place] = rng.choice([bytes(65), [], ["king"], "x y", False, 1, {}])

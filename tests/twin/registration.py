@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor, merkle
 from gridcore.errors import EncodingError
+from gridcore.x509 import decode_certificate
 from tests.twin import governance
 from tests.twin import registry as entities
 from tests.twin.contracts import MARKETS
@@ -135,6 +136,20 @@ def take_effect(twin: Twin, rows: Sequence[bytes], before: dict[str, Leaf]) -> N
     for key, from_s, value in map(cbor.decode, rows):
         for zone in reopened_zones(twin, key, value, before):
             twin.reopened[zone] = min(twin.reopened.get(zone, from_s), from_s)
+
+
+def certificate_code(twin: Twin, key: str, from_s: int, value: Leaf) -> int:
+    """What is wrong with a signer's certificate, by its organisation as it is when the row begins to hold."""
+    if not key.startswith("signer/") or "revoked" in value:
+        return 0
+    organisation = twin.registry.at("organisation/" + value["organisation"], from_s) or {}
+    if "authority" not in organisation or "certificate" not in value:
+        return 53 if "authority" in organisation or "certificate" in value else 0
+    root, own = decode_certificate(organisation["authority"]), decode_certificate(value["certificate"])
+    is_issued = own.issuer == root.subject and twin.is_signed(root.public_key, own.signed, own.signature)
+    if own.common_name != key.split("/")[1] or not is_issued:
+        return 53
+    return 0 if own.holds_at(from_s) and root.holds_at(from_s) else 17
 
 
 def undo(twin: Twin, leaves: dict[str, Leaf], counts: dict[tuple[str, str], int]) -> None:
@@ -267,10 +282,12 @@ def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
 
 
 def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> int:
-    """52, 53 or 54 for rows that stand in the registry now; ``before``: the leaves without them."""
+    """52, 53, 17 or 54 for rows that stand in the registry now; ``before``: the leaves without them."""
     registry = twin.registry
     if any(not is_known(twin, from_s, value) for _, from_s, value in rows):
         return 52
+    if code := next(filter(None, (certificate_code(twin, key, from_s, value) for key, from_s, value in rows)), 0):
+        return code
     keys = {key for key, _, _ in rows}
     keys |= {
         "party/" + v["party"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
+from gridcore.x509 import decode_certificate
 from tests.twin.forms import NAME, TIME, Leaf, fits
 
 WH_MAX, SPAN, END = 10**9, range(366 * 86_400 + 1), 253_402_300_800
@@ -23,9 +24,12 @@ WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
 
 
 ENTITIES: dict[str, list[dict[str, Any]]] = {
-    "organisation": [{"roles": list, "title": WITH_TEXT}, {"removed": True}],
+    "organisation": [{"authority?": bytes, "roles": list, "title": WITH_TEXT}, {"removed": True}],
     "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
-    "signer": [{"organisation": NAME, "public_key": 65, "roles": list}, {"organisation": NAME, "revoked": True}],
+    "signer": [
+        {"certificate?": bytes, "organisation": NAME, "public_key": 65, "roles": list},
+        {"organisation": NAME, "revoked": True},
+    ],
     "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
     "zone": [
         {
@@ -92,6 +96,16 @@ def has_name(kind: str, name: str) -> bool:
     return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**32
 
 
+def has_certificates(value: Leaf) -> bool:
+    """Whether certificates in a value are of their kinds, that of a signer of its own key."""
+    try:
+        root, own = (decode_certificate(value[key]) if key in value else None for key in ("authority", "certificate"))
+    except EncodingError:
+        return False
+    is_root = root is None or (root.is_authority and root.issuer == root.subject)
+    return is_root and (own is None or (not own.is_authority and own.public_key == value["public_key"]))
+
+
 def has_form(kind: str, value: Leaf) -> bool:
     """Whether a value is one of its kind of entity."""
     if not any(fits(value, form) for form in ENTITIES[kind]):
@@ -100,6 +114,8 @@ def has_form(kind: str, value: Leaf) -> bool:
     if roles is not None and (not roles or not all(role in ROLES for role in roles) or roles != sorted(set(roles))):
         return False
     if "public_key" in value and not is_point(value["public_key"]):
+        return False
+    if not has_certificates(value):
         return False
     if kind == "zone":
         is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]

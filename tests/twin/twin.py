@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridcore import cbor, merkle
+from gridcore.x509 import decode_certificate
 from tests.twin import corrections, governance, market, metering, orders, registration, settlement, validators
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
@@ -133,6 +134,7 @@ class Twin:
     ) -> list[int]:
         """One code for each transaction, the clock's first, orders last; then what has fallen due."""
         self.height, self.budget, self.touched, self.reopened = height, BUDGET, set(), {}
+        self.is_signed = is_signed
         self.work_left = False
         self.block_s = time_s
         self.batches: list[tuple[str, Leaf, bytes, Sequence[Row], str]] = []
@@ -194,6 +196,9 @@ class Twin:
         permitted = self.leaves.get("permissions", {"roles": {}})["roles"].get(kind, [KINDS[kind][0]])
         if not set(permitted) & set(signer["roles"]):
             return 15
+        is_over = "certificate" in signer and decode_certificate(signer["certificate"]).not_after_s < self.ledger_time_s
+        if is_over and kind.split("/")[0] not in ("registry", "governance"):
+            return 17
         if tx.content["kind"] == "market/order":
             return orders.take_order(self, tx)
         if tx.content["kind"] == "metering/reading_batch":

@@ -11,6 +11,7 @@ from gridcore.genesis import BLOCK_TIME, Genesis
 from ledger.leaves.protocol import PROTOCOL
 from ledger.protocol import VERSIONS, rules_at
 from ledger.state.block import Applied, Block, Offence
+from ledger.state.certificates import certificates_of
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.memory import MemoryState
 from ledger.state.protocol_rules import ProtocolRules
@@ -63,7 +64,10 @@ class MemoryLedger:
         before_s = follow_block_time(self.state, at) if self._is_block_time else self.ledger_time_s
         verdicts = {
             (check.digest, check.public_key): self._is_signed(check.public_key, check.signed, check.signature)
-            for check in checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
+            for check in [
+                *checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s)),
+                *certificates_of(self.state, block.decoded),
+            ]
         }
         rules = rules_at(self._versions, PROTOCOL.must(self.state), self.height)
         applied = apply_block(

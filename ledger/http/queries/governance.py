@@ -25,6 +25,8 @@ from ledger.leaves.proposal import EXPIRED, OPEN, PROPOSAL, ProposalLeaf
 from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.validators import VALIDATORS
 from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.signatures import verdicts_on
+from ledger.state.certificates import certificate_checks, members_of
 from ledger.state.draft import Draft
 from ledger.state.transition import roles_of
 
@@ -42,7 +44,7 @@ def proposal(view: LedgerView, transaction_id: bytes) -> Json:
     with view.reader.frozen():
         shown = _proposal(view, transaction_id.hex())
         action = _action(view, transaction_id.hex(), PROPOSAL.must(view.reader, transaction_id.hex()))
-        refusal = refusal_of(_draft(view), action) if shown["status"] == OPEN else None
+        refusal = refusal_of(_draft_for(view, action), action) if shown["status"] == OPEN else None
     words = None if refusal is None else refusal.words
     return {**shown, "action": plain(action.sort.encode(action.record)), "obstacle": words}
 
@@ -83,7 +85,7 @@ def check(view: LedgerView, body: bytes, caller: str) -> Json:
     except EncodingError as error:
         raise Problem("bad-request", f"the body is an action: {error}") from None
     with view.reader.frozen():
-        draft = _draft(view)
+        draft = _draft_for(view, action)
         signer, may_vote = draft.in_force(SIGNER, caller), voters(draft)
         refusal = objection(draft, "" if signer is None else signer.organisation, action)
         needed = action.sort.threshold(draft.thresholds)
@@ -172,6 +174,13 @@ def permissions(view: LedgerView) -> Json:
             for name, kind in sorted(kinds.items())
         ]
         return {"permissions": found, "thresholds": draft.thresholds._asdict(), "voters": sorted(voters(draft))}
+
+
+def _draft_for(view: LedgerView, action: Action) -> Draft:
+    """The same, in which ``action`` can be judged."""
+    draft = _draft(view)
+    draft.verdicts = verdicts_on(certificate_checks(draft, members_of(action)))
+    return draft
 
 
 def _draft(view: LedgerView) -> Draft:

@@ -24,6 +24,8 @@ from ledger.kinds.registry_register import is_of_one
 from ledger.leaves.pending import PENDING
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS
 from ledger.registry.histories import Fault
+from ledger.signatures import verdicts_on
+from ledger.state.certificates import certificate_checks
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import Judge
 from ledger.state.registrations import SaltedRow
@@ -84,6 +86,7 @@ def check(view: LedgerView, caller: str, body: bytes) -> Json:
     with view.reader.frozen():
         draft = Draft(view.reader.application.state, view.reader.height + 1, view.reader.ledger_time_s, view.contracts)
         signer = draft.in_force(SIGNER, caller)
+        draft.verdicts = verdicts_on(certificate_checks(draft, [(row.key, row.value) for row in rows]))
         standing = {place for place, row in enumerate(rows) if _stands(draft, row)}
         new = [place for place in range(len(rows)) if place not in standing]
         fault = Judge(draft, "" if signer is None else signer.organisation).first_fault(
