@@ -51,6 +51,11 @@ def key_of(name: str) -> SigningKey:
     return SigningKey.from_scalar(sm3(b"simulated key of " + name.encode()))
 
 
+def next_key_of(name: str) -> SigningKey:
+    """The key that takes the place of somebody's first one, where those who decide say so."""
+    return key_of(f"next of {name}")
+
+
 def organisation(number: int) -> str:
     """The name of an organisation, which is that of its validator too."""
     return f"org-{number}"

@@ -14,14 +14,14 @@ from ledger.store.errors import NotCertifiedError
 from settlement.catalogue import CONTRACTS
 from simulators.consensus.conversation import address_of
 from simulators.consensus.disk import Disk
-from simulators.consensus.founding import Founding, key_of
+from simulators.consensus.founding import Founding, key_of, next_key_of
 
 
 class WatchedKey:
-    """A node's SM2 key. ``signed``: the digests of the headers that it signed, by height, over all its lives."""
+    """An SM2 key of a node. ``signed``: the digests of the headers that the node's keys signed, by height, over all its lives."""
 
-    def __init__(self, signer: Signer) -> None:
-        self.signed: dict[int, set[bytes]] = {}
+    def __init__(self, signer: Signer, signed: dict[int, set[bytes]]) -> None:
+        self.signed = signed
         self._signer = signer
 
     @property
@@ -44,7 +44,8 @@ class Home:
         self.snapshot_blocks = snapshot_blocks
         self.validator = founding.validators[number]
         self.address = address_of(self.validator.consensus_key)
-        self.key = WatchedKey(key_of(self.validator.name))
+        self.key = WatchedKey(key_of(self.validator.name), {})
+        self._next_key = WatchedKey(next_key_of(self.validator.name), self.key.signed)
         self.folder = folder
         self.disk = Disk(folder)
         self._found()
@@ -53,7 +54,12 @@ class Home:
     def open(self) -> Machine:
         """The machine, from what the last run left."""
         self.ledger = ConsortiumLedger.open(
-            self.folder, CONTRACTS, self.key, files=self.disk, snapshot_blocks=self.snapshot_blocks
+            self.folder,
+            CONTRACTS,
+            self.key,
+            more_keys=[self._next_key],
+            files=self.disk,
+            snapshot_blocks=self.snapshot_blocks,
         )
         return Machine(self.ledger)
 

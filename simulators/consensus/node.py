@@ -38,6 +38,8 @@ COMMIT_MS: Final = 1_000
 EMPTY_MS: Final = 10_000
 """Without transactions: until an empty block (create_empty_blocks_interval)."""
 GOSSIP_MS: Final = 400
+GOSSIP_FOR_MS: Final = 10_000
+"""So long a transaction is told to the others again and again, as over connections that lose nothing for good."""
 MEMPOOL_MAX: Final = 300
 
 
@@ -89,7 +91,8 @@ class Node:
         self._network = network
         self._watch = watch
         self._life = 0
-        self._mempool: dict[bytes, None] = {}
+        self._mempool: dict[bytes, int] = {}
+        """Transactions that wait, with when they came."""
         self._heights: dict[int, int] = {}
         self._is_waiting = False
         network.receivers[number] = self.receive
@@ -149,7 +152,7 @@ class Node:
         else:
             disk.rounds.attach(self)
         self._watch.started(self, standing.height)
-        self.set_timer(COMMIT_MS, self._begin)
+        self.set_timer(COMMIT_MS, partial(self._begin, disk.height))
         self.set_timer(GOSSIP_MS, self._tell)
 
     # ------------------------------------------------------------------------------------------------------ messages
@@ -193,7 +196,7 @@ class Node:
     def _check(self, wire: bytes) -> int:
         code = self._machine.check(wire)
         if code == 0 and wire not in self._mempool and len(self._mempool) < MEMPOOL_MAX:
-            self._mempool[wire] = None
+            self._mempool[wire] = self._schedule.now_ms
             self._network.broadcast(self.number, Gossip(wire))
             if self._is_waiting:
                 self._is_waiting = False
@@ -205,8 +208,9 @@ class Node:
         if self.disk.previous is not None:
             own = [vote for vote in self.disk.previous.news().votes if vote.is_precommit]
             self._network.broadcast(self.number, News(self.disk.height, votes=tuple(own)))
-        for wire in self._mempool:
-            self._network.broadcast(self.number, Gossip(wire))
+        for wire, came_ms in self._mempool.items():
+            if self._schedule.now_ms < came_ms + GOSSIP_FOR_MS:
+                self._network.broadcast(self.number, Gossip(wire))
         self.set_timer(GOSSIP_MS, self._tell)
 
     # ------------------------------------------------------------------------------------------------- what rounds ask
@@ -268,16 +272,18 @@ class Node:
 
     def decide(self, block: EngineBlock, commit: tuple[Vote, ...]) -> None:
         """See ``Duties``."""
+        self._is_waiting = False
         self.disk.decisions.append(Decision(block, commit))
         self._apply(block)
         self._next_height()
         for wire in block.transactions:
             self._mempool.pop(wire, None)
-        self._mempool = {wire: None for wire in self._mempool if self._machine.check(wire, again=True) == 0}
+        kept = [wire for wire in self._mempool if self._machine.check(wire, again=True) == 0]
+        self._mempool = {wire: self._mempool[wire] for wire in kept}
         wish = self._machine.wish()
         if wish is not None:
             self._check(wish)
-        self.set_timer(COMMIT_MS, self._begin)
+        self.set_timer(COMMIT_MS, partial(self._begin, self.disk.height))
 
     # ------------------------------------------------------------------------------------------------------- internal
 
@@ -305,7 +311,6 @@ class Node:
         elif disk.finalized[block.height - 1] != finalized:
             raise BrokenRuleError(f"block {block.height} given again: another result than before")
         self._machine.commit()
-        self._watch.committed(self, block.height)
 
     def _next_height(self) -> None:
         disk, decision = self.disk, self.disk.decisions[-1] if self.disk.decisions else None
@@ -318,9 +323,11 @@ class Node:
         disk.rounds = disk.rounds_of(disk.height + 1, self.home.address)
         disk.rounds.attach(self)
 
-    def _begin(self) -> None:
-        """Begin the height now if there is something to decide, else when there is or after a while."""
+    def _begin(self, height: int) -> None:
+        """Begin what follows ``height`` now if there is something to decide, else when there is or after a while."""
         disk = self.disk
+        if height != disk.height:
+            return
         is_new = len(disk.app_hashes) < 2 or disk.app_hashes[-1] != disk.app_hashes[-2]
         if self._mempool or is_new:
             self._rounds.begin()

@@ -104,6 +104,11 @@ class Simulation:
 
     def run(self) -> None:
         """From the first start to the last check; ``watch`` has what was found."""
+        self.drive()
+        self.close()
+
+    def drive(self) -> None:
+        """The same, and leave the nodes running."""
         self._look()
         for name in self.faults:
             begins_ms = self.rng.randint(CALM_MS, FAULTS_MS // 2)
@@ -111,6 +116,9 @@ class Simulation:
         self.schedule.run(FAULTS_MS)
         self.heal()
         self._go_on()
+
+    def close(self) -> None:
+        """End all nodes."""
         for node in self.nodes:
             if node.is_up:
                 node.home.close()

@@ -20,8 +20,8 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.content import Content, SignedContent
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
-from gridcore.validator import encode_validators
-from simulators.consensus.founding import HOUSEHOLDS, Founding, administrator, key_of, organisation, party
+from gridcore.validator import Validator, encode_validators
+from simulators.consensus.founding import HOUSEHOLDS, Founding, administrator, key_of, next_key_of, organisation, party
 
 FAR_HEIGHT: Final = 1_000_000
 """What is decided from there on has no effect while a simulation lasts."""
@@ -103,17 +103,21 @@ class Voting:
         return THRESHOLDS, Thresholds(*(self._rng.randint(1, most + 1) for _ in Thresholds._fields))
 
     def _validators(self) -> tuple[Sort[Any], Any]:
-        """Another set: with other powers, and mostly with everybody; one that was left out comes back by a later one."""
-        chosen = [found._replace(power=self._rng.choice([found.power, 1, 2])) for found in self._founding.validators]
+        """Another set: other powers, other SM2 keys, mostly with everybody; one that was left out comes back by a later one."""
+        chosen = [self._changed(found) for found in self._founding.validators]
         if len(chosen) > 1 and self._rng.random() < 0.4:
             chosen.pop(self._rng.randrange(len(chosen)))
         ascending = sorted(chosen, key=lambda found: found.public_key)
         return VALIDATORS, ChangeValidators(encode_validators(ascending))
 
+    def _changed(self, found: Validator) -> Validator:
+        key = key_of(found.name) if self._rng.random() < 0.5 else next_key_of(found.name)
+        return found._replace(power=self._rng.choice([found.power, 1, 2]), public_key=key.public_key)
+
     def _household_key(self) -> tuple[Sort[Any], Any]:
         """A household is given another key; what it goes on to sign with the old one is refused."""
         number = self._rng.randrange(len(self._founding.powers))
         name = party(number, self._rng.randrange(HOUSEHOLDS))
-        signer = Signer(organisation(number), key_of(f"next of {name}").public_key, ["prosumer"])
+        signer = Signer(organisation(number), next_key_of(name).public_key, ["prosumer"])
         row = [SIGNER.key(name), SIGNER.encode(signer)]
         return MEMBERSHIP, ChangeMembers([row], self._rng.randbytes(32))

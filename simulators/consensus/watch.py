@@ -21,8 +21,6 @@ class Watch:
     def __init__(self, schedule: Schedule) -> None:
         self.journal: list[str] = []
         self.violations: list[str] = []
-        self.heights: dict[int, int] = {}
-        """By node: the newest height that it has committed."""
         self.rejected = 0
         """Proposals that were found unacceptable."""
         self.crashes = 0
@@ -64,7 +62,3 @@ class Watch:
             self.violate(f"height {block.height}: node {node.number} has decided another block")
         if known[1] != finalized:
             self.violate(f"FinalizeBlock of height {block.height}: node {node.number} has another result")
-
-    def committed(self, node: Watched, height: int) -> None:
-        """A node has a block."""
-        self.heights[node.number] = height

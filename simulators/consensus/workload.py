@@ -79,7 +79,6 @@ class Workload:
         self.is_open = True
         self.waiting: list[Sent] = []
         self.acknowledged: list[Acknowledged] = []
-        self.noise_codes: set[int] = set()
         self._founding = founding
         self._nodes = nodes
         self._schedule = schedule
@@ -237,8 +236,6 @@ class Workload:
 
     def _annoy(self, node: Node) -> None:
         """Submit what no mempool may take."""
-        code = node.submit(self.wrong())
-        if code is not None:
-            self.noise_codes.add(code)
+        node.submit(self.wrong())
         if (again := self.old()) is not None:
             node.submit(again)
