@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -146,13 +147,13 @@ async def _run(engine: Any, load: Load, home: Path, place: int, chain: str) -> N
             await _told()
             if load.is_settled:
                 await engine.settle(place)
-                run = replace(run, end_s=time.monotonic(), memory_mib=_memory_mib(resource.RUSAGE_SELF))
+                run = replace(run, end_s=time.monotonic(), memory_mib=_memory_mib(os.getpid()))
                 await _told()
+            run = replace(run, engine_memory_mib=_memory_mib(process.pid))
         finally:
             process.terminate()
             process.wait()
-    children = resource.RUSAGE_CHILDREN
-    _say(asdict(run) | {"engine_cpu_s": _cpu_s(children), "engine_memory_mib": _memory_mib(children)})
+    _say(asdict(replace(run, engine_cpu_s=_cpu_s(resource.RUSAGE_CHILDREN))))
 
 
 async def _told() -> None:
@@ -181,7 +182,7 @@ async def _measured(engine: Engine, wires: Sequence[Sequence[bytes]]) -> Run:
     await asyncio.gather(*map(send_all, wires))
     end_s, cpu_s = time.monotonic(), _cpu_s(resource.RUSAGE_SELF) - before_s
     decided_s = [engine.decided_s[digest] - instant_s for digest, instant_s in sent_s.items()]
-    return Run(begin_s, end_s, decided_s, certified_s, cpu_s, _memory_mib(resource.RUSAGE_SELF))
+    return Run(begin_s, end_s, decided_s, certified_s, cpu_s, _memory_mib(os.getpid()))
 
 
 def _wires(load: Load, chain: str, gateway: int) -> list[bytes]:
@@ -199,8 +200,10 @@ def _cpu_s(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _memory_mib(who: int) -> float:
-    return resource.getrusage(who).ru_maxrss / 1024
+def _memory_mib(process_id: int) -> float:
+    """The most that a process has had in memory; what the kernel counts as ``maxrss`` has that of the process before it, too."""
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def _say(found: dict[str, Any]) -> None:

@@ -97,10 +97,11 @@ class Machine:
         self._peers = peers
         self._waiting = Waiting()
         self._certificates = Certificates(ledger)
-        self._proposals = Proposals(ledger, self.examined, RefusalShares(refusals or RefusalLimits()))
+        self._time_at = (-1, 0)
+        refused = RefusalShares(refusals or RefusalLimits(), self.newest_time_s)
+        self._proposals = Proposals(ledger, self.examined, refused)
         self._state_sync = StateSync(ledger)
         self._busy_height = self._newest_with_transactions()
-        self._time_at = (-1, 0)
 
     # ---------------------------------------------------------------------------------------------------- query
 
