@@ -178,10 +178,12 @@ def old_backup(simulation: Simulation) -> None:
     if rng.random() < 0.7:
         node.home.disk.copy(copy)
         height = node.disk.height
-    rest = sum(simulation.founding.powers) - simulation.founding.powers[node.number]
-    is_engine_too = rng.random() < 0.5 and 3 * rest > 2 * sum(simulation.founding.powers)
+    wants_engine_too = rng.random() < 0.5
 
     def restore() -> None:
+        powers = dict(node.disk.members[node.disk.height])  # of the one height for which it may have voted
+        rest = sum(powers.values()) - powers.get(node.home.address, 0)
+        is_engine_too = wants_engine_too and 3 * rest > 2 * sum(powers.values())
         if node.is_up:
             node.end(f"put back to height {height}{' with its engine' if is_engine_too else ''}")
         node.home.put_back(copy)
