@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from benchmarks.million import FIRST_S, METERING_DEADLINE_S, METERS_OF_GATEWAY, SLOT_S, World, batch, clock
 from benchmarks.trivial_engine import TrivialEngine
+from gridcore.codes import Code
 from gridcore.errors import require
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
@@ -106,8 +107,12 @@ class Measured(CometEngine):
 
     async def send(self, wire: bytes) -> None:
         """See ``Engine``."""
-        (outcome,) = await self.submit([wire])
-        require(outcome.code == 0 and not outcome.rows, "the benchmark's batches are all accepted")
+        busy = True
+        while busy:  # as a gateway does: it may be that not enough validators have come up yet
+            (outcome,) = await self.submit([wire])
+            busy = outcome.code is Code.NODE_BUSY
+        is_there = outcome.code in (Code.ACCEPTED, Code.EXISTS)
+        require(is_there and not outcome.rows, "the benchmark's batches are all accepted")
 
     async def settle(self, place: int) -> None:
         """See ``Engine``."""
