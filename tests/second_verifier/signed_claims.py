@@ -101,7 +101,9 @@ def _check_entry(case: Case, tied: Tied) -> None:
         require(entry.recorded_height == enrolment.transaction.header.height, "a key of another enrolment")
         require(fold(shown.row.digest, enrolment.row_path) == enrolment.rows_root, "a key not in its enrolment")
         require(enrolment.transaction.chain == case.bundle.header.chain, "an enrolment on another chain")
-    pins = case.trust.pins.get(tied.transaction.signer) if case.trust else None
+    own = (case.bundle.header.chain, case.bundle.genesis.header.digest)
+    is_of_chain = case.trust is not None and (case.trust.chain, case.trust.genesis) == own
+    pins = case.trust.pins.get(tied.transaction.signer) if case.trust and is_of_chain else None
     require(pins is None or sm3(tied.signer.public_key) in pins, "a key is not the pinned one")
 
 
