@@ -30,6 +30,7 @@ HEADINGS: Final = {
     "fault": N_("A fault of this server"),
     "busy": N_("Not now"),
     "not-yet": N_("Not yet"),
+    "not-certified": N_("Decided, not yet certified"),
     "gone": N_("The node no longer has this"),
 }
 ADVICE: Final = {

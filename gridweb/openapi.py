@@ -21,11 +21,13 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "height": "A block's height.",
     "kind": "The kind of a bill line, as tables of lines name it; in the registry, the kind of an entity.",
     "name": "An entity's name.",
+    "proposal": "A proposal's id, 64 hex digits.",
     "party": "A party's pseudonym; a household sees its own alone.",
     "run": "A settlement run; without it, the initial one.",
     "slot": "A slot's start, UTC seconds.",
     "slot_start_s": "A slot's start, UTC seconds.",
     "start_s": "From this instant on, UTC seconds.",
+    "to_height": "The height of the first row; without it, the newest.",
 }
 """What the arguments of tables mean, by name."""
 FORMAT_PARAMETER: Final = {

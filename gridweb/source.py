@@ -77,6 +77,9 @@ class NodeClient(Protocol):
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of ``/api/v1/<path>``."""
 
+    async def query_about(self, path: str, body: bytes) -> Any:
+        """The JSON answer of ``/api/v1/<path>`` to a question about a body."""
+
 
 class Progress(Protocol):
     """How far the projection of the ledger is: heights of blocks."""
@@ -164,6 +167,10 @@ class Source:
     async def query(self, path: str, **params: str | int) -> Any:
         """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
         return (await self._ask(self._answer(path, params))).value
+
+    async def ask_about(self, path: str, body: bytes) -> Any:
+        """The node's JSON answer to a question about a body (CBOR), not kept. Raises as ``query`` does."""
+        return await self._ask(self._node.query_about(path, body))
 
     async def bytes(self, path: str, **params: str | int) -> bytes:
         """The node's answer as bytes: bundles, books. Raises as ``query`` does."""

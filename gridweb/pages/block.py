@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from quart import Blueprint, redirect
-from quart.typing import ResponseReturnValue
+from quart import Blueprint
 
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
-from gridweb.pages import Entry
 from gridweb.site import source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -28,13 +26,13 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "metering/reading_batch": N_("reading batch"),
     "registry/register": N_("registration"),
     "registry/approve": N_("approved registration"),
+    "governance/propose": N_("proposal"),
+    "governance/vote": N_("vote"),
     "market/order": N_("order"),
     "market/order_batch": N_("batch of orders"),
 }
 
 pages = Blueprint("block", __name__)
-
-NAVIGATION = (Entry("/blocks", N_("Blocks"), READS_ALL, 40),)
 
 TRANSACTION_COLUMNS: Final = (
     Column("number", N_("No."), "count"),
@@ -93,13 +91,6 @@ def _cut(table: Table, *, is_whole: bool) -> Table:
         return table
     rows = table.rows[:ROWS_SHOWN_MAX]
     return replace(table, rows=rows, note=_("The first %(shown)s rows; CSV and JSON have all.", shown=len(rows)))
-
-
-@pages.get("/blocks")
-@requires(*READS_ALL)
-async def show_newest() -> ResponseReturnValue:
-    """To the newest block."""
-    return redirect(f"/blocks/{max((await source().status()).height, 1)}", 303)
 
 
 @pages.get("/blocks/<int:height>")

@@ -81,7 +81,11 @@ PLACES = (
     Place("slot", "/slots/{area}/{slot}", "utility"),
     Place("quality", "/quality", "utility"),
     Place("parties", "/households", "utility"),
-    Place("newest-block", "/blocks", "utility"),
+    Place("blocks", "/blocks", "utility"),
+    Place("consortium", "/consortium", "regulator"),
+    Place("proposals", "/consortium/proposals", "regulator"),
+    Place("new-proposal", "/consortium/proposals/new?form=validators", "regulator"),
+    Place("contracts", "/consortium/contracts", "regulator"),
     Place("block", "/blocks/2", "utility"),
     Place("registry", "/registry", "utility"),
     Place("registry-kind", "/registry/party", "utility"),
@@ -122,7 +126,7 @@ class Visit:
         path = place.path.format(area=line.area, party=line.party, slot=line.slot_start_s, kind=line.kind)
         if look is not None:
             self.browser.look(look)
-            path += f"?lang={look.language}&theme=auto"
+            path += f"{'&' if '?' in path else '?'}lang={look.language}&theme=auto"
         self.open(path)
         self.settle()
 

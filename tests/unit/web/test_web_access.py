@@ -28,6 +28,7 @@ EXAMPLES: dict[str, str] = {
     "name": "gridledger.css",
     "party": OWN,
     "point": "P-1",
+    "proposal": "ab" * 32,
     "slot": str(FIRST_S),
     "slot_start_s": str(FIRST_S),
 }

@@ -80,6 +80,8 @@ class FakeNode:
     disputed_by: int = 0
     stall: str = ""
     shortages: tuple[Shortage, ...] = ()
+    certified_height: int = 7
+    engine: Mapping[str, int] = field(default_factory=dict)
 
     async def status(self) -> NodeStatus:
         """A chain at a height."""
@@ -99,6 +101,8 @@ class FakeNode:
             disputed_by=self.disputed_by,
             stall=self.stall,
             shortages=self.shortages,
+            certified_height=self.certified_height,
+            engine=self.engine,
         )
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
@@ -111,6 +115,10 @@ class FakeNode:
         if callable(answer):
             answer = answer(**params)
         return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+    async def query_about(self, path: str, body: bytes) -> Any:
+        """The same about a body; a callable gets it."""
+        return json.loads(await self.fetch_bytes(path, body=body))  # type: ignore[arg-type]  # bytes stand for the body
 
     def _check(self) -> None:
         if self.away:
