@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ledger.engines.cometbft.watch import ClockWatch
+from ledger.engines.cometbft import watch as module
+from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
+from ledger.engines.cometbft.watch import ClockWatch, EngineWatch
 from simulators.consensus.founding import START_S
 from tests.worlds.clocks import ManualClock
 from tests.worlds.quartet import quartet
@@ -21,6 +24,43 @@ def test_clock_that_is_off_is_said_once_and_once_that_it_is_right_again(capsys: 
         watch.compare(10_000)
     told = [line.partition("event='")[2].partition("'")[0] for line in capsys.readouterr().err.splitlines()]
     assert told == ["clock_is_off", "clock_is_right", "clock_is_off", "clock_is_right"]
+
+
+class Answers(EngineRpc):
+    """An engine that answers as a test says; None: it does not."""
+
+    def __init__(self) -> None:
+        self.catching_up: bool | None = None
+
+    async def ask(self, method: str, **_parameters: str) -> Any:
+        """See ``EngineRpc``."""
+        if self.catching_up is None:
+            raise EngineRpcError("away")
+        return {
+            "status": {"sync_info": {"catching_up": self.catching_up}},
+            "net_info": {"n_peers": "3"},
+            "num_unconfirmed_txs": {"total": "17"},
+            "consensus_state": {"round_state": {"height/round/step": "47/1/3"}},
+        }[method]
+
+
+async def test_engine_is_away_behind_or_where_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    rpc = Answers()
+    watch = EngineWatch(rpc)
+    await watch.look()
+    monkeypatch.setattr(module, "AWAY_S", -1.0)
+    assert watch.is_away
+    monkeypatch.undo()
+    rpc.catching_up = True
+    await watch.look()
+    assert (watch.is_away, watch.is_behind, watch.position) == (False, True, None)
+    rpc.catching_up = False
+    await watch.look()
+    assert (watch.is_behind, watch.position) == (False, None), "not before it has followed for a while"
+    monkeypatch.setattr(module, "FOLLOWED_S", 0.0)
+    assert watch.position == (47, 1)
+    numbers = {name: value for name, (_, value) in watch.gauges.items()}
+    assert numbers == {"engine_peers": 3, "mempool_transactions": 17}
 
 
 def test_signature_by_the_own_key_that_the_guard_does_not_know_is_told(
