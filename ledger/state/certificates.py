@@ -19,8 +19,9 @@ from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
 from gridcore.x509 import decode_certificate
+from ledger.leaves.pending import PENDING
 from ledger.leaves.proposal import PROPOSAL
-from ledger.registry.bodies import Registered, open_entity
+from ledger.registry.bodies import Registered, open_entity, row_of
 from ledger.state.verdicts import SignatureCheck
 
 RENEWING: Final = frozenset({RegistryRegister.kind, RegistryApprove.kind, GovernancePropose.kind, GovernanceVote.kind})
@@ -69,7 +70,7 @@ def _authority_keys(registered: Registered, organisation: str) -> set[bytes]:
 
 
 def _rows_of(registered: Registered, transaction: Transaction) -> Iterator[tuple[str, Value]]:
-    """Key and value of the rows that a transaction registers, proposes, or may carry out by its vote; none where it has no form."""
+    """Key and value of the rows that a transaction registers, proposes, or may record by its vote or approval; none where it has no form."""
     try:
         if transaction.kind == RegistryRegister.kind and any(mark in transaction.attachment for mark in _MARKS):
             decoded = map(decode_row, decode_attached_rows(transaction.attachment).rows)
@@ -79,6 +80,10 @@ def _rows_of(registered: Registered, transaction: Transaction) -> Iterator[tuple
         elif transaction.kind == GovernanceVote.kind:
             proposal = PROPOSAL.load(registered, GovernanceVote.decode(transaction).proposal.hex())
             yield from () if proposal is None else _members_in(proposal.action)
+        elif transaction.kind == RegistryApprove.kind:
+            pending = PENDING.load(registered, RegistryApprove.decode(transaction).transaction.hex())
+            waiting = () if pending is None else pending.rows
+            yield from [(row.key, row.value) for row in (row_of(registered, digest) for digest in waiting)]
     except EncodingError:
         return
 

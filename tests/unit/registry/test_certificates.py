@@ -14,12 +14,14 @@ from gridcore.genesis import Thresholds
 from gridcore.master_data import Named
 from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
 from gridcore.registry.signer import SIGNER, Signer
+from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.x509 import Subject, decode_certificate, issue
 from ledger.genesis_check import check_genesis
 from tests.unit.governance.council import Council, consortium, membership
 from tests.unit.registry.test_registrations import Chain
 from tests.worlds.consortium import START_S
 from tests.worlds.keys import key, sign, sign_cheaply
+from tests.worlds.transactions import transaction_id
 
 DAY_S = 86_400
 FOREVER_S = START_S + 3_650 * DAY_S
@@ -133,6 +135,18 @@ def test_votes_judge_certificates_when_they_are_proposed_and_when_they_decide() 
     joins[1][1]["certificate"] = certificate("new-admin")
     proposal = council.propose(membership(joins))
     assert council.decide(council.sender.vote(proposal, signer="dso-admin")) == [0]
+
+
+def test_an_authority_that_waited_counts_in_the_block_that_approves_it() -> None:
+    """Once an organisation could stop every node of a consortium so: nobody had checked the certificate by that authority's key."""
+    council = Council(consortium(Thresholds(registry=2)))
+    waits = council.sender.register([*organisation(authority()).rows()], signer="dso-admin")
+    assert council.decide(waits) == [0]
+    approval = RegistryApprove(
+        client_id=bytes(16), valid_until_s=council.sender.now_s + 60, transaction=transaction_id(waits)
+    )
+    enrolled = council.sender.register([*signer("dso-1", certificate("dso-1")).rows()], signer="dso-admin")
+    assert council.decide(council.sender.signed("admin", approval), enrolled) == [0, 0]
 
 
 def test_genesis_with_a_certificate_that_its_authority_did_not_issue_is_refused() -> None:
