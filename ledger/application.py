@@ -35,7 +35,6 @@ from ledger.origin import Origin
 from ledger.protocol import VERSIONS, Installed, check_approved, rules_at
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
-from ledger.state.certificates import certificates_of
 from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
@@ -192,7 +191,7 @@ class Application:
             checks = self._checks(block.decoded, before_s, max(before_s, block.steps_to_s))
             verdicts = self._checker.check(checks, known)
             draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
-            draft.block_time_s = time_s
+            draft.block_time_s, draft.is_signed = time_s, self._checker.is_signed
             begin_block(draft, block)
             return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
 
@@ -226,6 +225,7 @@ class Application:
                 ledger_time_s=self.tip.ledger_time_s,
                 contracts=self._contracts,
                 verdicts=verdicts,
+                is_signed=self._checker.is_signed,
             )
             state = self.state.changed(applied.changes, applied.bodies)
             history = self.history.changed({}, [merkle.leaf_hash(self.tip.digest)])
@@ -304,8 +304,8 @@ class Application:
         return follow_block_time(self.state, self._moment(time_s))
 
     def _checks(self, transactions: Sequence[Transaction | None], from_s: int, to_s: int) -> list[SignatureCheck]:
-        """The signatures of these transactions, and of certificates that they bring."""
-        return [*checks_of(self.state, transactions, from_s, to_s), *certificates_of(self.state, transactions)]
+        """The signatures of these transactions."""
+        return checks_of(self.state, transactions, from_s, to_s)
 
     def _moment(self, time_s: int) -> Moment:
         return Moment(self.tip.height + 1, time_s, self.tip.ledger_time_s)

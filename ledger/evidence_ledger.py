@@ -9,9 +9,9 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
-from gridcore.governance.membership import MEMBERSHIP
+from gridcore.governance.membership import MEMBERSHIP, MemberRow
 from gridcore.governance.table import decode_action
-from gridcore.registry.row import salt_rows, unsalted
+from gridcore.registry.row import decode_row, salt_rows, unsalted
 from gridcore.sm3 import sm3
 from gridcore.sm3.rows import SALT_BYTES
 from gridcore.transactions.governance_propose import GovernancePropose
@@ -88,13 +88,14 @@ class ReaderEvidence:
 
     def decision(self, key: str, entry: RegistryEntry) -> StateProof | None:
         """See EvidenceLedger."""
+        given = (key, decode_row(entry.row).value)
         for decided in self._reader.transactions(entry.recorded_height):
             transaction = decode_transaction(decided.wire) if decided.code == Code.ACCEPTED else None
             if transaction is None or transaction.kind not in (GovernancePropose.kind, GovernanceVote.kind):
                 continue
             proposal = transaction.body.get("proposal", transaction.id).hex()
             found = PROPOSAL.must(self._reader, proposal)
-            if found.decided_height == entry.recorded_height and key in _keys_given(found):
+            if found.decided_height == entry.recorded_height and given in _rows_given(found):
                 return self.state_proof(PROPOSAL.key(proposal))
         return None
 
@@ -126,10 +127,10 @@ class ReaderEvidence:
         return RegistryEntry(entry.from_s, entry.recorded_height, unsalted(body), body[:SALT_BYTES])
 
 
-def _keys_given(proposal: ProposalLeaf) -> list[str]:
-    """The entities of which a proposal that has passed gave entries."""
+def _rows_given(proposal: ProposalLeaf) -> list[MemberRow]:
+    """Key and value of the entries that a proposal that has passed gave."""
     action = decode_action(proposal.action) if proposal.status == PASSED else None
-    return [row.key for row in action.record.members] if action is not None and action.sort is MEMBERSHIP else []
+    return list(action.record.members) if action is not None and action.sort is MEMBERSHIP else []
 
 
 def recorded(reader: LedgerReader, decided: DecidedTransaction, transaction: Transaction) -> RecordedTransaction:

@@ -23,7 +23,6 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.zone import ZONE
 from gridcore.sm import is_valid_signature
-from gridcore.x509 import decode_certificate
 from ledger.contract import Contract
 from ledger.genesis_rows import GenesisRows, refuse, refuse_first
 from ledger.registry.certificates import certificate_faults
@@ -100,12 +99,7 @@ def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:
 
 def _certificate_faults(rows: GenesisRows) -> Iterator[Fault]:
     for _, stated in rows.each(SIGNER):
-        yield from certificate_faults(rows, stated, _holds)
-
-
-def _holds(data: bytes, public_key: bytes) -> bool:
-    certificate = decode_certificate(data)
-    return is_valid_signature(public_key, certificate.signed, certificate.signature)
+        yield from certificate_faults(rows, stated, is_valid_signature)
 
 
 def _owner_faults(rows: GenesisRows) -> Iterator[Fault]:

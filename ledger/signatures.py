@@ -48,6 +48,10 @@ class SignatureChecker:
                 verdicts.update(share)
         return verdicts
 
+    def is_signed(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """One signature, in this thread."""
+        return is_valid_signature(public_key, message, signature)
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()

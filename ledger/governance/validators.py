@@ -8,6 +8,7 @@ from gridcore.codes import Code
 from gridcore.governance.validators import ChangeValidators
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from ledger.governance.rule import Refusal, Rule, unfit
+from ledger.governance.voters import is_removed
 from ledger.leaves.validators import VALIDATORS as LEAF
 from ledger.state.draft import Draft
 from ledger.state.validator_sets import propose_set
@@ -22,7 +23,7 @@ def _refusal(draft: Draft, action: ChangeValidators) -> Refusal | None:
         return unfit(f"validators: consensus_key is {has_engine} a consensus engine")
     for member in members:
         owner = draft.in_force(ORGANISATION, member.organisation)
-        if not isinstance(owner, Organisation):
+        if not isinstance(owner, Organisation) or is_removed(draft, member.organisation):
             return unfit(f"validators: {member.name}: no organisation {member.organisation} takes part")
     if leaf.pending:
         return Refusal(Code.SET_PENDING, f"validators: another set waits since block {leaf.pending_height}")

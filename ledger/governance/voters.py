@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from gridcore.governance.permission import ADMINISTRATOR
 from gridcore.registry.organisation import ORGANISATION, RemovedOrganisation
+from ledger.registry.bodies import open_entity
 from ledger.registry.histories import Histories
 from ledger.state.draft import Draft
 
@@ -18,16 +19,28 @@ def organisations(draft: Draft) -> Iterable[str]:
 def voters(draft: Draft) -> set[str]:
     """The organisations that may vote in this block: what it records itself does not count."""
     found = {name: draft.in_force(ORGANISATION, name) for name in organisations(draft)}
-    return {name for name, known in found.items() if known is not None and ADMINISTRATOR in known.roles}
+    able = (name for name, known in found.items() if known is not None and ADMINISTRATOR in known.roles)
+    return {name for name in able if not is_removed(draft, name)}
 
 
 def is_removed(draft: Draft, organisation: str) -> bool:
-    """Whether nobody signs for an organisation any more."""
-    known = draft.in_force(ORGANISATION, organisation)
-    return isinstance(known, RemovedOrganisation)
+    """Whether nobody signs for an organisation any more, whatever rows it had registered to begin after its removal."""
+    found = open_entity(draft, ORGANISATION, organisation)
+    entries = () if found is None else found.leaf.entries
+    return found is not None and any(
+        isinstance(found.open(draft, entry).record, RemovedOrganisation)
+        for entry in entries
+        if entry.recorded_height < draft.height
+    )
 
 
 def voters_left(draft: Draft, histories: Histories, names: Iterable[str]) -> int:
     """How many of ``names`` may vote once everything that is recorded in ``histories`` counts."""
-    found = (histories.in_force(ORGANISATION, name, draft.ledger_time_s) for name in names)
+    left = [name for name in names if not _was_removed(histories, name)]
+    found = (histories.in_force(ORGANISATION, name, draft.ledger_time_s) for name in left)
     return sum(known is not None and ADMINISTRATOR in known.roles for known in found)
+
+
+def _was_removed(histories: Histories, organisation: str) -> bool:
+    """The same, by all that ``histories`` has."""
+    return any(isinstance(stated.record, RemovedOrganisation) for stated in histories.of(ORGANISATION, organisation))

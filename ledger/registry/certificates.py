@@ -11,11 +11,14 @@ from gridcore.registry.signer import Signer
 from gridcore.x509 import decode_certificate
 from ledger.registry.histories import Fault, Histories, Stated
 
-Holds = Callable[[bytes, bytes], bool]
-"""Whether the signature of a certificate (DER) is by a public key."""
+IsSigned = Callable[[bytes, bytes, bytes], bool]
+"""(public key, message, signature) -> whether it holds: asked as a row is judged, and not before its block as for transactions.
+
+Which authority's key a certificate needs is known only then; beforehand it could be any of them, a million pairs in one transaction.
+"""
 
 
-def certificate_faults(histories: Histories, stated: Stated[Any], holds: Holds) -> Iterator[Fault]:
+def certificate_faults(histories: Histories, stated: Stated[Any], is_signed: IsSigned) -> Iterator[Fault]:
     """What is wrong with the certificate of a signer's row, as its organisation is from the time on from which the row holds."""
     record = stated.record
     if not isinstance(record, Signer):
@@ -34,7 +37,7 @@ def certificate_faults(histories: Histories, stated: Stated[Any], holds: Holds) 
     name = stated.key.partition("/")[2]
     if own.common_name != name:
         yield Fault(stated, Code.REGISTRY_CONFLICT, f"certificate is of {own.common_name}, not of {name}")
-    elif own.issuer != issuer.subject or not holds(record.certificate, issuer.public_key):
+    elif own.issuer != issuer.subject or not is_signed(issuer.public_key, own.signed, own.signature):
         words = (
             f"certificate is not issued by {issuer.common_name}, the authority of organisation {record.organisation}"
         )

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore import merkle
 from gridcore.envelope import Transaction
+from gridcore.errors import broken
 from gridcore.genesis import Thresholds
 from gridcore.registry.entity import Entity
 from ledger.contract import Contract
@@ -14,12 +15,12 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
+from ledger.registry.certificates import IsSigned
 from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.state import State
 from ledger.state.taken_orders import TakenOrders
-from ledger.state.verdicts import Verdicts
 
 R = TypeVar("R")
 C = TypeVar("C")
@@ -78,8 +79,9 @@ class Draft:
         self.block_time_s = 0
         """Of the block in the making, UTC seconds; 0 in a draft in which nothing is applied."""
         self.height = height
-        self.verdicts: Verdicts = {}
-        """On signatures that transactions of the block bring besides their own; see ``certificates.certificates_of``."""
+        self.is_signed: IsSigned = lambda *_: broken(
+            "a draft in which certificates are judged knows how they are checked"
+        )
         self.contracts = contracts
         self.kinds: Collection[str] = ()
         """Kinds of transactions by the rules of the block; none in a draft in which nothing is applied."""

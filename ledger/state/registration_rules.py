@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from gridcore.codes import Code
-from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entities import entity_of
@@ -25,7 +24,6 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
-from gridcore.sm3 import sm3
 from ledger.leaves.book import load_orders
 from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
@@ -155,11 +153,7 @@ class Judge:
     # ------------------------------------------------------------------------------------------- all together
 
     def _certificate_faults(self, stated: Stated[Any]) -> Iterator[Fault]:
-        return certificate_faults(self.registrations, stated, self._holds)
-
-    def _holds(self, certificate: bytes, public_key: bytes) -> bool:
-        verdict = self._draft.verdicts.get((sm3(certificate), public_key))
-        return broken("a certificate's signature was checked before the block") if verdict is None else verdict
+        return certificate_faults(self.registrations, stated, self._draft.is_signed)
 
     def _refused_by_contracts(self, judged: Mapping[tuple[str, str], None]) -> Iterator[Fault]:
         accepted = AcceptedRules(self.registrations, self._draft.contracts)

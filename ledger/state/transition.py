@@ -20,6 +20,7 @@ from ledger.governance.voters import is_removed
 from ledger.kinds.kind import Kind
 from ledger.leaves.exception import RowVerdict
 from ledger.leaves.permissions import PERMISSIONS
+from ledger.registry.certificates import IsSigned
 from ledger.state import metering, orders
 from ledger.state.block import Applied, Block, Result
 from ledger.state.certificates import has_expired
@@ -46,17 +47,19 @@ def apply_block(
     ledger_time_s: int,
     contracts: Mapping[str, Contract],
     verdicts: Verdicts,
+    is_signed: IsSigned,
 ) -> Applied:
     """What ``block`` does to ``state``: the set of validators, steps of the clock, then every other transaction, then the
     work that has fallen due.
 
     Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height.
     ledger_time_s: after the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts:
-    for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false". A
+    for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false".
+    is_signed: of the certificates that rows bring. A
     refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
-    draft.block_time_s = block.time_s
+    draft.block_time_s, draft.is_signed = block.time_s, is_signed
     begin_block(draft, block)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = follow_block_time(draft, Moment(block.height, block.time_s, ledger_time_s))
@@ -78,7 +81,7 @@ def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdict
     So every other transaction, and the work that is due, sees the ledger time that the block's header states; and orders
     meet one another when all that this block registers is known.
     """
-    draft.kinds, draft.verdicts = rules.kinds.keys(), verdicts
+    draft.kinds = rules.kinds.keys()
     results: dict[int, Result] = {}
     with_orders: list[int] = []
     for position in sorted(range(len(block.decoded)), key=lambda position: _turn(block.decoded[position])):

@@ -41,13 +41,15 @@ THRESHOLDS = {
 
 def voters(twin: Twin) -> set[str]:
     """The organisations that may vote in this block."""
-    found = {key: twin.in_force(key) or {} for key in twin.leaves if key.startswith("organisation/")}
+    keys = [key for key in twin.leaves if key.startswith("organisation/") and not twin.is_removed(key)]
+    found = {key: twin.in_force(key) or {} for key in keys}
     return {key.split("/")[1] for key, value in found.items() if "administrator" in value.get("roles", [])}
 
 
 def voters_left(twin: Twin) -> int:
     """How many may vote by everything that is recorded, this block included."""
-    found = [twin.registry.at(key, twin.ledger_time_s) or {} for key in twin.registry.keys("organisation")]
+    keys = [key for key in twin.registry.keys("organisation") if not twin.is_removed(key, twin.height)]
+    found = [twin.registry.at(key, twin.ledger_time_s) or {} for key in keys]
     return sum("administrator" in value.get("roles", []) for value in found)
 
 
@@ -203,7 +205,7 @@ def carry_out(twin: Twin, action: Leaf, *, is_kept: bool) -> int:
 def change_members(twin: Twin, action: Leaf) -> int:
     """Rows of organisations and signers from ledger time on."""
     named = [key for key, _ in action["rows"] if key.startswith("organisation/")]
-    if any("removed" in (twin.in_force(key) or {}) for key in named):
+    if any(map(twin.is_removed, named)):
         return 53
     leaf = twin.leaves["validators"]
     certifying = {one["organisation"] for one in leaf["current"] + leaf["pending"]}
@@ -221,8 +223,10 @@ def change_validators(twin: Twin, action: Leaf) -> int:
     new, current = action["validators"], twin.leaves["validators"]["current"]
     if new == current or bool(new[0]["consensus_key"]) != bool(current[0]["consensus_key"]):
         return 24
-    members = [twin.in_force(f"organisation/{one['organisation']}") or {} for one in new]
-    return 24 if any("roles" not in member for member in members) else validators.propose_set(twin, new)
+    owners = [f"organisation/{one['organisation']}" for one in new]
+    if any(twin.is_removed(owner) or "roles" not in (twin.in_force(owner) or {}) for owner in owners):
+        return 24
+    return validators.propose_set(twin, new)
 
 
 def approve_contract(twin: Twin, action: Leaf) -> int:

@@ -113,6 +113,11 @@ class Twin:
         """The value of an entity as this block's transactions see it."""
         return self.registry.value(key, self.ledger_time_s, self.height - 1)
 
+    def is_removed(self, organisation: str, height: int | None = None) -> bool:
+        """Whether an organisation was ever removed, as of the block before."""
+        known = self.registry.known(organisation, self.height - 1 if height is None else height)
+        return any("removed" in value for _, value in known)
+
     def in_force_signer(self, name: str) -> Leaf:
         """The signer of an admitted transaction."""
         return self.registry.must("signer/" + name, self.ledger_time_s, self.height - 1)
@@ -188,7 +193,7 @@ class Twin:
         signer = self.in_force("signer/" + tx.signer)
         if signer is None:
             return 13
-        if "revoked" in signer or "removed" in (self.in_force("organisation/" + signer["organisation"]) or {}):
+        if "revoked" in signer or self.is_removed("organisation/" + signer["organisation"]):
             return 16
         if not is_signed(signer["public_key"], tx.signed, tx.signature):
             return 14

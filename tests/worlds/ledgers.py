@@ -11,7 +11,6 @@ from gridcore.genesis import BLOCK_TIME, Genesis
 from ledger.leaves.protocol import PROTOCOL
 from ledger.protocol import VERSIONS, rules_at
 from ledger.state.block import Applied, Block, Offence
-from ledger.state.certificates import certificates_of
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.memory import MemoryState
 from ledger.state.protocol_rules import ProtocolRules
@@ -64,14 +63,17 @@ class MemoryLedger:
         before_s = follow_block_time(self.state, at) if self._is_block_time else self.ledger_time_s
         verdicts = {
             (check.digest, check.public_key): self._is_signed(check.public_key, check.signed, check.signature)
-            for check in [
-                *checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s)),
-                *certificates_of(self.state, block.decoded),
-            ]
+            for check in checks_of(self.state, block.decoded, before_s, max(before_s, block.steps_to_s))
         }
         rules = rules_at(self._versions, PROTOCOL.must(self.state), self.height)
         applied = apply_block(
-            self.state, block, rules, ledger_time_s=self.ledger_time_s, contracts=CONTRACTS, verdicts=verdicts
+            self.state,
+            block,
+            rules,
+            ledger_time_s=self.ledger_time_s,
+            contracts=CONTRACTS,
+            verdicts=verdicts,
+            is_signed=self._is_signed,
         )
         self.state.advance(applied.changes, applied.bodies)
         self.ledger_time_s = applied.ledger_time_s

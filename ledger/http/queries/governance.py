@@ -12,8 +12,9 @@ from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
+from gridcore.sm import is_valid_signature
 from ledger.governance.decision import is_open, objection, refusal_of
-from ledger.governance.voters import voters
+from ledger.governance.voters import is_removed, voters
 from ledger.http import parameters
 from ledger.http.queries.answers import leaf_page, plain
 from ledger.http.roles import NAMED_READERS, READERS
@@ -25,8 +26,6 @@ from ledger.leaves.proposal import EXPIRED, OPEN, PROPOSAL, ProposalLeaf
 from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.validators import VALIDATORS
 from ledger.registry.entries import ENTITY_FAMILIES
-from ledger.signatures import verdicts_on
-from ledger.state.certificates import certificate_checks, members_of
 from ledger.state.draft import Draft
 from ledger.state.transition import roles_of
 
@@ -44,7 +43,7 @@ def proposal(view: LedgerView, transaction_id: bytes) -> Json:
     with view.reader.frozen():
         shown = _proposal(view, transaction_id.hex())
         action = _action(view, transaction_id.hex(), PROPOSAL.must(view.reader, transaction_id.hex()))
-        refusal = refusal_of(_draft_for(view, action), action) if shown["status"] == OPEN else None
+        refusal = refusal_of(_draft(view), action) if shown["status"] == OPEN else None
     words = None if refusal is None else refusal.words
     return {**shown, "action": plain(action.sort.encode(action.record)), "obstacle": words}
 
@@ -85,7 +84,7 @@ def check(view: LedgerView, body: bytes, caller: str) -> Json:
     except EncodingError as error:
         raise Problem("bad-request", f"the body is an action: {error}") from None
     with view.reader.frozen():
-        draft = _draft_for(view, action)
+        draft = _draft(view)
         signer, may_vote = draft.in_force(SIGNER, caller), voters(draft)
         refusal = objection(draft, "" if signer is None else signer.organisation, action)
         needed = action.sort.threshold(draft.thresholds)
@@ -97,23 +96,21 @@ def organisations(view: LedgerView) -> Json:
     """Every organisation that was ever registered, by name."""
     family = ENTITY_FAMILIES[ORGANISATION.kind]
     with view.reader.frozen():
-        may_vote = voters(_draft(view))
+        draft = _draft(view)
         names = [family.names(key)[0] for key in view.reader.leaf_keys(family.prefix)]
-        found = [_organisation(view, name, votes=name in may_vote) for name in sorted(names, key=str.encode)]
+        found = [_organisation(draft, name) for name in sorted(names, key=str.encode)]
     return {"organisations": found}
 
 
-def _organisation(view: LedgerView, name: str, *, votes: bool) -> Json:
-    """An organisation as it is now; of one that was removed what it was called last."""
-    now = view.reader.in_force(ORGANISATION, name)
-    is_removed = now is not None and not isinstance(now, Organisation)
-    title = now.title if isinstance(now, Organisation) else None
+def _organisation(draft: Draft, name: str) -> Json:
+    """An organisation as it is now."""
+    now = draft.in_force(ORGANISATION, name)
     return {
         "organisation": name,
-        "title": title,
+        "title": now.title if isinstance(now, Organisation) else None,
         "roles": [] if now is None else list(now.roles),
-        "votes": votes,
-        "removed": is_removed,
+        "votes": name in voters(draft),
+        "removed": is_removed(draft, name),
     }
 
 
@@ -176,18 +173,11 @@ def permissions(view: LedgerView) -> Json:
         return {"permissions": found, "thresholds": draft.thresholds._asdict(), "voters": sorted(voters(draft))}
 
 
-def _draft_for(view: LedgerView, action: Action) -> Draft:
-    """The same, in which ``action`` can be judged."""
-    draft = _draft(view)
-    draft.verdicts = verdicts_on(certificate_checks(draft, members_of(action)))
-    return draft
-
-
 def _draft(view: LedgerView) -> Draft:
     """The next block in the making, in which nothing is applied."""
     reader = view.reader
     draft = Draft(reader.application.state, reader.height + 1, reader.ledger_time_s, view.contracts)
-    draft.kinds = reader.application.rules().kinds.keys()
+    draft.kinds, draft.is_signed = reader.application.rules().kinds.keys(), is_valid_signature
     return draft
 
 

@@ -13,6 +13,7 @@ from gridcore.registry.row import Row, decode_row, salt_rows, unsalted
 from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
+from gridcore.sm import is_valid_signature
 from gridcore.transactions.registry_register import SEED_BYTES, decode_attached_rows
 from ledger.http import parameters
 from ledger.http.parameters import in_path, read_word
@@ -24,8 +25,6 @@ from ledger.kinds.registry_register import is_of_one
 from ledger.leaves.pending import PENDING
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS
 from ledger.registry.histories import Fault
-from ledger.signatures import verdicts_on
-from ledger.state.certificates import certificate_checks
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import Judge
 from ledger.state.registrations import SaltedRow
@@ -86,7 +85,7 @@ def check(view: LedgerView, caller: str, body: bytes) -> Json:
     with view.reader.frozen():
         draft = Draft(view.reader.application.state, view.reader.height + 1, view.reader.ledger_time_s, view.contracts)
         signer = draft.in_force(SIGNER, caller)
-        draft.verdicts = verdicts_on(certificate_checks(draft, [(row.key, row.value) for row in rows]))
+        draft.is_signed = is_valid_signature
         standing = {place for place, row in enumerate(rows) if _stands(draft, row)}
         new = [place for place in range(len(rows)) if place not in standing]
         fault = Judge(draft, "" if signer is None else signer.organisation).first_fault(

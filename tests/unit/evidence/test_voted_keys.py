@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,15 +36,16 @@ GIVES = SENDER.propose(membership([["signer/admin", GIVEN]]))
 GIVES_OTHER = SENDER.propose(membership([["signer/reg", OTHER]]))
 
 
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """A vote gives the administrator another key, who then enrols another key of p-1; p-1 trades."""
+def enrols(from_s: int, by: str = "") -> bytes:
+    """A registration of another key of p-1."""
+    row = Row(SIGNER.key("p-1"), from_s, SIGNER.encode(Signer(UTILITY, key("p-1-new").public_key, ["prosumer"])))
+    return SENDER.register([row], key=by)
+
+
+def trades() -> list[list[bytes]]:
+    """Blocks in which p-1 trades with its other key, and the slot is settled."""
     sender = TWO_AREAS.sender()
-    row = Row(SIGNER.key("p-1"), START_S, SIGNER.encode(Signer(UTILITY, key("p-1-new").public_key, ["prosumer"])))
-    blocks = [
-        [GIVES_OTHER],
-        [GIVES],
-        [sender.register([row], key="admin-2")],
+    return [
         [
             sender.order("p-1", "a-1", "buy", 400, 450_000, FIRST_S, key="p-1-new"),
             sender.order("p-2", "a-1", "sell", 300, 300_000, FIRST_S),
@@ -54,6 +56,12 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
         [sender.batch("gw-1", FIRST_S + SLOT_S, [(1, 1900, 0), (2, 500, 600), (3, 12, 0), (4, 90, 5)])],
         [sender.clock(FIRST_S + 2 * SLOT_S)],
     ]
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """A vote gives the administrator another key, who then enrols another key of p-1; p-1 trades."""
+    blocks = [[GIVES_OTHER], [GIVES], [enrols(START_S, "admin-2")], *trades()]
     with ledger_with(tmp_path_factory.mktemp("voted"), TWO_AREAS, blocks) as ledger:
         yield ledger
 
@@ -75,6 +83,18 @@ def test_a_voted_key_is_verified_and_shown_as_such(settled: Ledger) -> None:
     assert verify_again(data, TRUST, None).answer == "verified"
     views = {view.signer: (view.enrolled_by, view.enrolled_height) for view in decode_bundle(data).keys}
     assert views["admin"] == ("util", 2)
+
+
+def test_a_key_that_was_enrolled_in_the_block_of_a_vote_on_another_one_is_tied_to_its_enrolment(tmp_path: Path) -> None:
+    """Such a bundle once showed the vote, which gives another key: not verified, although every word of it is true."""
+    lost = {"organisation": UTILITY, "public_key": key("p-1-lost").public_key, "roles": ["prosumer"]}
+    both = [SENDER.propose(membership([["signer/p-1", lost]])), enrols(START_S + 1)]
+    with ledger_with(tmp_path, TWO_AREAS, [both, [SENDER.clock(START_S + 1)], *trades()]) as ledger:
+        verdict = verify.verify_bundle(export(ledger), verify.decode_trust(TRUST))
+    assert verdict.answer == verify.VERIFIED, verdict.reason
+    assert {entry["signer"]: entry["origin"] for entry in verdict.facts["keys"]}[
+        "p-1"
+    ] == "enrolled by admin at height 1"
 
 
 def _admin(bundle: Any) -> Any:

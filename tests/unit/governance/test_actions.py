@@ -145,6 +145,19 @@ def test_a_lost_key_is_replaced_by_the_others_votes() -> None:
     assert council.decide(wire) == [Code.WRONG_SIGNATURE]
 
 
+def test_a_removed_organisation_does_not_come_back_by_a_row_that_begins_later(council: Council) -> None:
+    """Whoever saw the vote coming could once register a row of its own for the next day, and went on as if nothing had happened."""
+    again = Row("organisation/dso", START_S + 60, {"roles": list(ROLES), "title": "Back"})
+    assert council.decide(council.sender.register([again], signer="dso-admin")) == [0]
+    council.propose(membership(removed("dso")))
+    council.wait(120)
+    assert council.refused(ACTIONS[4], "dso-admin") == Code.REVOKED
+    assert council.refused(Action(THRESHOLDS, Thresholds(4, 1, 1, 1))) == Code.LAST_OF_ITS_KIND
+    member = Validator("v", "dso", key("v").public_key, 1, b"")
+    assert council.refused(voted_set(member)) == Code.PROPOSAL_FORM
+    assert council.refused(membership(newcomer("dso"))) == Code.REGISTRY_CONFLICT
+
+
 def test_nobody_is_removed_where_too_few_would_be_left_to_decide() -> None:
     council = Council(consortium(Thresholds(registry=4)))
     assert council.refused(membership(removed("dso"))) == Code.LAST_OF_ITS_KIND

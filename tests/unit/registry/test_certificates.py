@@ -18,9 +18,10 @@ from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.x509 import Subject, decode_certificate, issue
 from ledger.genesis_check import check_genesis
 from tests.unit.governance.council import Council, consortium, membership
-from tests.unit.registry.test_registrations import Chain
+from tests.unit.registry.test_registrations import WORLD, Chain
 from tests.worlds.consortium import START_S
-from tests.worlds.keys import key, sign, sign_cheaply
+from tests.worlds.keys import is_cheaply_signed, key, sign, sign_cheaply
+from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import transaction_id
 
 DAY_S = 86_400
@@ -147,6 +148,22 @@ def test_an_authority_that_waited_counts_in_the_block_that_approves_it() -> None
     )
     enrolled = council.sender.register([*signer("dso-1", certificate("dso-1")).rows()], signer="dso-admin")
     assert council.decide(council.sender.signed("admin", approval), enrolled) == [0, 0]
+
+
+def test_a_certificate_is_checked_by_one_key_however_many_authorities_are_named() -> None:
+    """Before, each certificate of a block was checked by each key of an authority that it named, unsigned transactions included."""
+    asked: list[bytes] = []
+
+    def count(public_key: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(message)
+        return is_cheaply_signed(public_key, message, signature)
+
+    chain = Chain()
+    chain.ledger = MemoryLedger(WORLD.genesis, count)
+    authorities = [organisation(authority(f"ca-{at}"))._replace(from_s=START_S + at) for at in range(9)]
+    enrolled = [signer(f"dso-{at}", certificate(f"dso-{at}", by="ca-0")) for at in range(5)]
+    assert chain.register(*authorities, *enrolled, signer="dso-admin") == 0
+    assert len(asked) == 1 + len(enrolled)
 
 
 def test_genesis_with_a_certificate_that_its_authority_did_not_issue_is_refused() -> None:
