@@ -14,7 +14,9 @@ from typing import Final
 from ledger.application import Application, Examined
 
 KEPT_BYTES_MAX: Final = 64 << 20
-"""Wire bytes of the transactions that are remembered; what is decoded of them takes about three times as much."""
+"""Of the transactions that are remembered, as ``kept_bytes`` counts them; what is decoded of them takes about three times as much."""
+ENTRY_BYTES: Final = 1_024
+"""What remembering takes beside the wire bytes: of bytes that are no transaction there may be few, but very many times."""
 
 
 class ExaminedTransactions:
@@ -33,18 +35,18 @@ class ExaminedTransactions:
             for entry in entries:
                 wire = entry.candidate.wire
                 if wire not in self._entries:
-                    self._bytes += len(wire)
+                    self._bytes += kept_bytes(wire)
                 self._entries[wire] = entry
             while self._bytes > self._bytes_max:
                 oldest, _ = self._entries.popitem(last=False)
-                self._bytes -= len(oldest)
+                self._bytes -= kept_bytes(oldest)
 
     def forget(self, wires: Iterable[bytes]) -> None:
         """These have been decided."""
         with self._lock:
             for wire in wires:
                 if self._entries.pop(wire, None) is not None:
-                    self._bytes -= len(wire)
+                    self._bytes -= kept_bytes(wire)
 
     def find(self, wire: bytes) -> Examined | None:
         """What is remembered of a transaction: its code may be of an earlier state."""
@@ -61,3 +63,8 @@ class ExaminedTransactions:
         examined += self._application.examine_again(list(found.values()), time_s) if found else []
         by_wire = {entry.candidate.wire: entry for entry in examined}
         return [by_wire[wire] for wire in wires]
+
+
+def kept_bytes(wire: bytes) -> int:
+    """What remembering a transaction counts."""
+    return ENTRY_BYTES + len(wire)

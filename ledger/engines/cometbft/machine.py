@@ -163,6 +163,12 @@ class Machine:
             raise UsageError(
                 "the engine's genesis does not enable vote extensions at height 1: nothing would be certified"
             )
+        origin = self.ledger.application.origin
+        named = {(one.consensus_key, one.power) for one in origin.validators}
+        if origin.has_consensus and named != {(one.pub_key.ed25519, one.power) for one in request.validators}:
+            raise UsageError(
+                "the engine's genesis has other validators than the ledger's: make it again with consortium found"
+            )
         return abci.InitChainResponse(app_hash=self.ledger.state_root())
 
     def prepare_proposal(self, request: abci.PrepareProposalRequest) -> abci.PrepareProposalResponse:
@@ -292,7 +298,8 @@ class Machine:
         """0 where a transaction may wait (any longer); it waits for the batches before it, within bounds."""
         height = decode_wish(request.tx)
         if height is not None:
-            return 0 if self._is_hurried(height) else NOTHING_TO_CERTIFY
+            # Not of every height that waits: the newest block always does, so whoever wishes would never let the chain rest.
+            return 0 if height == self._busy_height and self._is_hurried(height) else NOTHING_TO_CERTIFY
         entry = self.examined.find(request.tx)
         if entry is None:
             return Code.NODE_BUSY

@@ -1,7 +1,8 @@
 """The socket that the consensus engine connects to: four connections, a thread for each, answers in the order of the questions.
 
-Questions of the consensus and the snapshot connection are answered one at a time (one lock). Those of the mempool are answered beside them:
-the application reads under its own lock, and signatures are checked outside it. Reading goes on while a commit waits for the disk.
+Questions of the consensus and the snapshot connection are answered one at a time (one lock), and so is where we stand: an engine that is started
+again asks that before its other questions, and the commit that the one before it asked for may still be under way. Those of the mempool are
+answered beside them: the application reads under its own lock, and signatures are checked outside it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ledger.store.errors import StoreWriteError
 READ_BYTES: Final = 1 << 18
 RETRY_S: Final = 1.0
 """How often a block is tried to be kept while the disk refuses it."""
-UNLOCKED: Final = frozenset({"check_tx", "info", "query"})
+UNLOCKED: Final = frozenset({"check_tx", "query"})
 """Methods that any thread may call at any time."""
 
 log = get_logger(__name__)

@@ -1,0 +1,38 @@
+"""What the machine takes of an engine and of its peers: a genesis that is ours, wishes that end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import UsageError
+from ledger.engines.cometbft.payloads import encode_wish
+from simulators.consensus.founding import START_S
+from tests.worlds.quartet import FOUR, Quartet, quartet
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> Iterator[Quartet]:
+    with quartet(tmp_path) as found:
+        yield found
+
+
+def test_a_genesis_of_the_engine_with_the_ledgers_validators_is_taken_and_no_other(four: Quartet) -> None:
+    machine, validators = four.machines[0], FOUR.validators
+    machine.init_chain(FOUR.chain, FOUR.start_ms, validators)
+    stranger = validators[0]._replace(consensus_key=bytes(32))
+    for others in (validators[1:], [*validators[1:], stranger], [*validators[1:], validators[0]._replace(power=2)]):
+        with pytest.raises(UsageError, match="other validators"):
+            machine.init_chain(FOUR.chain, FOUR.start_ms, others)
+
+
+def test_a_peer_cannot_ask_for_blocks_of_a_chain_that_has_nothing_to_certify(four: Quartet) -> None:
+    four.decide()
+    assert {machine.check(encode_wish(four.height)) for machine in four.machines} == {1}
+    four.decide([four.clock(START_S + 1)])
+    busy = four.height
+    four.decide()
+    answers = {height: four.machines[1].check(encode_wish(height)) for height in (busy - 1, busy, busy + 1)}
+    assert answers == {busy - 1: 1, busy: 0, busy + 1: 1}
