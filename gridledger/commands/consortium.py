@@ -48,10 +48,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     join.add_argument("--own", type=Path, required=True, metavar="DIR", help="the folder that request made")
     up = actions.add_parser("up", help="run every node of a folder on this machine until Ctrl-C or SIGTERM")
     up.add_argument("folder", type=Path, metavar="DIR", help="made by init")
+    again = actions.add_parser("rejoin", help="have a node without blocks begin with a snapshot of the others")
+    again.description = (
+        "For a validator whose disk was lost: make its data directory (node init), then this, then node run."
+    )
+    again.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's configuration")
+    again.add_argument(
+        "--member",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="RPC address of another member's engine; at least two",
+    )
     status = actions.add_parser("status", help="heights, certified heights, who is behind or away")
     status.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the nodes of this folder, or")
     status.add_argument("--url", action="append", default=[], metavar="URL", help="a node; may be given again")
-    runs = {init: _init, request: _request, found: _found, join: _join, up: _up, status: _status}
+    runs = {init: _init, request: _request, found: _found, join: _join, up: _up, status: _status, again: _rejoin}
     for action, run_it in runs.items():
         action.set_defaults(run=run_it)
     voting.add_arguments(actions)
@@ -103,6 +115,17 @@ def _request(args: argparse.Namespace) -> int:
     path, request = make_request(_load(args.config), args.name, args.out, WallClock().now_s())
     result = {"request": str(path), "fingerprint": request.fingerprint, "node_id": request.node_id}
     print_result(args, result, f"{path}: give it to all members; its fingerprint is {request.fingerprint}")
+    return 0
+
+
+def _rejoin(args: argparse.Namespace) -> int:
+    from gridcore.config import load_config
+    from gridledger.rejoining import prepare_rejoin
+    from ledger.config import NodeConfig
+
+    source = prepare_rejoin(load_config(args.config, NodeConfig), args.member)
+    text = f"{args.config}: its next start begins with a snapshot; trusted block {source.height} {source.hash}"
+    print_result(args, {"trusted_height": source.height, "trusted_hash": source.hash}, text)
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 from pathlib import Path
@@ -30,11 +30,13 @@ from ledger.store.archive import Archive
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.block_record import BlockRecord
 from ledger.store.directory import guard_path, load_genesis, locked
-from ledger.store.errors import OlderDatabaseError, StoreError, StoreWriteError
+from ledger.store.errors import OlderDatabaseError, SnapshotError, StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.joining import build_joined
 from ledger.store.opening import check_contracts
 from ledger.store.rows import encode_results, result_entries
+from ledger.store.snapshots import Snapshot, SnapshotFolder
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.store.tile_tables import TileTable
 from ledger.store.witness_check import Testimony, WitnessCheck
@@ -108,7 +110,8 @@ def check_ledger(
 ) -> CheckReport:
     """Replay everything from genesis and compare: states, headers, certificates, guard, database.
 
-    archive: has the blocks that were pruned, if any were. pins: see ``check_contracts``. UsageError when there is no
+    archive: has the blocks that are not here, if any are not. Where a ledger that began with a snapshot is given none, it is replayed from the
+    oldest snapshot that it keeps, which is compared with certificates from genesis on. pins: see ``check_contracts``. UsageError when there is no
     ledger in ``data_dir``, it is in use, or a contract is missing or has other code.
     """
     report = CheckReport()
@@ -117,10 +120,16 @@ def check_ledger(
         genesis = load_genesis(data_dir)
         checker = SignatureChecker()
         resources.callback(checker.close)
-        derived = _derive(data_dir, genesis, resources)
+        begin = None if archive is not None else _snapshot_to_begin_with(data_dir, report)
+        try:
+            derived = _derive(data_dir, genesis, begin, resources)
+        except SnapshotError as error:
+            report.problems.append(f"{data_dir}: snapshot of height {begin.manifest.height if begin else 0}: {error}")
+            return report
         replay = _replay_into(derived, contracts, pins, checker)
         check_contracts(replay.application.state, contracts, pins)
-        report.digest, report.state_root = derived.origin.header.digest(), derived.origin.header.state_root
+        tip = replay.application.tip
+        report.height, report.digest, report.state_root = tip.height, tip.digest, replay.application.state.root()
         known = _open_guard(guard_path(data_dir, guard), report)
         if known is not None:
             resources.callback(known.close)
@@ -131,17 +140,38 @@ def check_ledger(
         if (data_dir / LOG_NAME).exists():
             blocks = BlockLog.inspect(data_dir / LOG_NAME)
             resources.callback(blocks.close)
-            _replay_and_compare(report, replay, _records(blocks, archive), derived, db, known)
+            _replay_and_compare(report, replay, _records(blocks, archive, report.height), derived, db, known)
             _judge_tail(report, blocks.damage, known)
         _judge_guard(report, known, is_of_consortium=genesis.has_consensus)
         _judge_end_of_db(report, db)
     return report
 
 
-def _derive(data_dir: Path, genesis: Genesis, resources: ExitStack) -> StateDb:
-    """A database of the state of genesis, in a folder that goes with ``resources``."""
+def _snapshot_to_begin_with(data_dir: Path, report: CheckReport) -> Snapshot | None:
+    """The oldest snapshot of a ledger that began with one; None of a ledger that began with genesis, or has no snapshot."""
+    if not (data_dir / LOG_NAME).exists():
+        return None
+    with closing(BlockLog.inspect(data_dir / LOG_NAME)) as blocks:
+        first = blocks.first
+    kept = [one for one in SnapshotFolder(data_dir, Files()).all() if one.manifest.height >= first - 1 > 0]
+    if not kept:
+        return None
+    report.notes.append(
+        f"blocks 1 to {first - 1} are not here: replayed from the snapshot of height {kept[0].manifest.height}, which certificates from "
+        "genesis on prove"
+    )
+    return kept[0]
+
+
+def _derive(data_dir: Path, genesis: Genesis, begin: Snapshot | None, resources: ExitStack) -> StateDb:
+    """A database of the state of genesis, or of a snapshot, in a folder that goes with ``resources``. SnapshotError."""
     try:
         folder = resources.enter_context(TemporaryDirectory(prefix="check-", dir=data_dir))
+        if begin is not None:
+            build_joined(Path(folder) / DB_NAME, genesis, begin.chunks())
+            derived = StateDb.open(Path(folder) / DB_NAME, genesis.digest)
+            resources.callback(derived.close)
+            return derived
         change = genesis_change(genesis)
         derived = StateDb.create(Path(folder) / DB_NAME, Origin.of(genesis, change.tree.root), change)
     except (OSError, sqlite3.Error) as error:
@@ -153,15 +183,17 @@ def _derive(data_dir: Path, genesis: Genesis, resources: ExitStack) -> StateDb:
 def _replay_into(
     derived: StateDb, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None, checker: SignatureChecker
 ) -> Replay:
-    origin = derived.origin
-    tree = TileTree(derived.leaves, derived.leaves.count(0), origin.header.state_root)
+    origin, height = derived.origin, derived.height()
+    header = decode_header(derived.load_header(height) or b"")
+    tree = TileTree(derived.leaves, derived.leaves.count(height), header.state_root)
+    history = TileTree(derived.history, height, header.history_root) if height else empty_tree(derived.history)
     application = Application(
         origin,
         contracts,
         checker,
         state=State(derived.leaves, origin.chain, tree),
-        history=empty_tree(derived.history),
-        tip=Tip.of(origin.header),
+        history=history,
+        tip=Tip.of(header),
         pins=pins,
     )
     return Replay(application, lambda decided: derived.save_block(decided, certificate=[], log_offset=0))
@@ -175,8 +207,8 @@ def _replay_and_compare(
     db: StateDb | None,
     guard: Guard | None,
 ) -> None:
-    waiting: dict[int, _Signed] = {}
-    witnesses = WitnessCheck(derived.load_digest)
+    waiting = _uncertified(derived)
+    witnesses = WitnessCheck(derived.load_digest, derived.joined_height)
     for record in records:
         signers = powers_of(replay.application.validators)
         decided = replay.advance(record.block())
@@ -201,6 +233,17 @@ def _replay_and_compare(
     report.testimonies = witnesses.testimonies()
 
 
+def _uncertified(derived: StateDb) -> dict[int, _Signed]:
+    """The newest headers of a snapshot that was begun with, whose certificates later blocks bring."""
+    heights = range(derived.certified_height() + 1, derived.height() + 1)
+    headers = {height: derived.load_header(height) for height in heights}
+    return {
+        height: _Signed(decode_header(header), powers_of(derived.validators.at(height)))
+        for height, header in headers.items()
+        if header is not None
+    }
+
+
 def _check_brought_certificate(report: CheckReport, record: BlockRecord, waiting: dict[int, _Signed]) -> None:
     """Compare the certificate that a block brings with its header; headers up to there need no other one."""
     certified = waiting.get(record.certified_height)
@@ -215,19 +258,22 @@ def _check_brought_certificate(report: CheckReport, record: BlockRecord, waiting
         del waiting[height]
 
 
-def _records(blocks: BlockLog, archive: Archive | None) -> Iterator[BlockRecord]:
-    """Every block from the first on: those that were pruned out of the archive. UsageError where it is not given, or ends before."""
-    if blocks.first > 1 and (archive is None or archive.height < blocks.first - 1):
-        raise UsageError(f"blocks 1 to {blocks.first - 1} were pruned; give --archive with the archive that has them")
+def _records(blocks: BlockLog, archive: Archive | None, after_height: int) -> Iterator[BlockRecord]:
+    """Every block after a height: those that are not here out of the archive. UsageError where it is not given, or ends before."""
+    if blocks.first - 1 > max(after_height, 0 if archive is None else archive.height):
+        raise UsageError(f"blocks 1 to {blocks.first - 1} are not here; give --archive with an archive that has them")
     if archive is not None:
         for block in takewhile(lambda block: block.record.height < blocks.first, archive.blocks(0)):
             yield block.record
     for stored in blocks.scan():
-        yield stored.record
+        if stored.record.height > after_height:
+            yield stored.record
 
 
 def _compare_block(report: CheckReport, decided: Decided, db: StateDb, signers: Signers) -> None:
     header, height, results = decided.header, decided.header.height, result_entries(decided)
+    if height <= db.joined_height:
+        return
     try:
         stored = decode_header(db.load_header(height) or b"")
         if stored != header:

@@ -68,6 +68,7 @@ class ConsortiumLedger(LedgerReader):
     ) -> None:
         super().__init__(application, parts.db, parts.log)
         self.snapshots = SnapshotFolder(parts.log.folder, files)
+        self.snapshots.clean()
         self._guard = guard
         self._certifier = Certifier(self.chain, keys, guard, files)
         self._files = files

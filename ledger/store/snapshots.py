@@ -22,7 +22,6 @@ from gridcore.errors import GridError
 from gridcore.header import Certificate
 from gridcore.logs import get_logger
 from gridcore.sm3 import sm3
-from ledger.store.directory import digest_of_genesis
 from ledger.store.errors import StoreError
 from ledger.store.files import Files
 from ledger.store.rows import CERTIFICATE_LAG
@@ -59,12 +58,9 @@ class SnapshotFolder:
     """The snapshots of one data directory."""
 
     def __init__(self, data_dir: Path, files: Files) -> None:
-        """Removes what a crash left."""
         self._folder = data_dir / SNAPSHOTS_NAME
         self._fetched = data_dir / JOINING_NAME
         self._files = files
-        for left in (self._fetched, *self._folder.glob("*.new")):
-            shutil.rmtree(left, ignore_errors=True)
 
     def all(self) -> list[Snapshot]:
         """The snapshots, ascending by height; one whose manifest cannot be read is left out."""
@@ -81,6 +77,11 @@ class SnapshotFolder:
     def find(self, height: int) -> Snapshot | None:
         """The snapshot of a height, or None."""
         return next((snapshot for snapshot in self.all() if snapshot.manifest.height == height), None)
+
+    def clean(self) -> None:
+        """Remove what a crash left."""
+        for left in (self._fetched, *self._folder.glob("*.new")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def fetch(self, manifest: Manifest) -> Snapshot:
         """A folder for the chunks of a snapshot that is to be fetched; what was fetched before goes. OSError."""
@@ -129,8 +130,8 @@ class SnapshotFolder:
 class _Frozen:
     """A database as it was at one height. certified_height: see ``chunks_of``."""
 
-    def __init__(self, data_dir: Path, certified_height: int) -> None:
-        self.db = StateDb.open(data_dir / DB_NAME, digest_of_genesis(data_dir))
+    def __init__(self, path: Path, genesis_digest: bytes, certified_height: int) -> None:
+        self.db = StateDb.open(path, genesis_digest)
         self.certified_height = certified_height
         self.db.freeze()
         self.height = self.db.height()
@@ -157,7 +158,7 @@ class SnapshotMaker:
             self._frozen = None
         if self._every_blocks and height % self._every_blocks == 0 and not self.is_at_work:
             try:
-                self._frozen = _Frozen(self._data_dir, certified_height)
+                self._frozen = _Frozen(self._data_dir / DB_NAME, db.origin.header.data_root, certified_height)
             except (sqlite3.Error, StoreError, OSError) as error:
                 log.warning("snapshot_not_made", height=height, reason=str(error))
 

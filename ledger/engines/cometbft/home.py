@@ -23,7 +23,7 @@ from gridcore.config import CONFIG_BYTES_MAX, decode_toml
 from gridcore.ed25519 import SEED_BYTES, Ed25519Key
 from gridcore.envelope import WIRE_BYTES_MAX
 from gridcore.errors import UsageError, excerpt
-from gridcore.files import read_bounded, save_new, sync_folder
+from gridcore.files import read_bounded, replace_file, save_new, sync_folder
 from gridcore.validator import Validator
 
 CHAIN_ID_LENGTH_MAX: Final = 50
@@ -88,6 +88,28 @@ discard_abci_responses = true      # our own database answers
 indexer = "null"
 """
 )
+
+
+_STATE_SYNC: Final = Template(
+    """
+# Written by gridledger consortium rejoin; an engine that has blocks does not look at it.
+[statesync]
+enable = true
+rpc_servers = $servers
+trust_height = $height
+trust_hash = $hash
+trust_period = "${trust_s}s"        # as long as a double vote can be reported
+discovery_time = "5s"
+"""
+)
+
+
+class StateSyncFrom(NamedTuple):
+    """Whom an engine without blocks asks: RPC addresses (URLs) of others, and the hash (64 hex digits) of a block that they agree on."""
+
+    servers: tuple[str, ...]
+    height: int
+    hash: str
 
 
 class EngineKeys(NamedTuple):
@@ -199,6 +221,26 @@ def check_chain(home: Path, chain: str) -> None:
         )
 
 
+def has_blocks(home: Path) -> bool:
+    """Whether the engine's data holds more than its guard."""
+    folder = home / _STATE
+    return folder.parent.exists() and any(entry.name != folder.name for entry in folder.parent.iterdir())
+
+
+def sync_state_from(home: Path, source: StateSyncFrom) -> None:
+    """Have an engine without blocks begin with a snapshot; what was written so before goes. UsageError naming the file."""
+    path = home / _CONFIG_NAME
+    text = read_bounded(path, CONFIG_BYTES_MAX, "it is made by: gridledger consortium found").decode()
+    section = _STATE_SYNC.substitute(
+        servers=json.dumps(",".join(source.servers)),
+        height=source.height,
+        hash=json.dumps(source.hash),
+        trust_s=EVIDENCE_S,
+    )
+    _make_folders(home)
+    replace_file(path, (text.partition(section.lstrip("\n").partition("\n")[0])[0].rstrip() + "\n" + section).encode())
+
+
 def peer_ids(home: Path) -> frozenset[str]:
     """Node ids of those that may be peers: config.toml names them. UsageError naming the file."""
     path = home / _CONFIG_NAME
@@ -245,10 +287,7 @@ def engine_genesis(chain: str, time_s: int, validators: Sequence[Validator]) -> 
 
 def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
     """Write genesis.json and config.toml, in the place of older ones; keys and the engine's guard are left alone."""
-    for folder in (home / "config", home / "data"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (home / _STATE).exists():  # its disk was lost: nobody knows what its key has voted for
-        save_new(home / _STATE, _guard_at(_NEVER, 0))
+    _make_folders(home)
     (home / _GENESIS).write_bytes(genesis)
     text = _CONFIG.substitute(
         moniker=json.dumps(config.moniker),
@@ -262,6 +301,14 @@ def write_home(home: Path, genesis: bytes, config: HomeConfig) -> None:
         empty_blocks_interval_ms=config.timing.empty_blocks_interval_ms,
     )
     (home / _CONFIG_NAME).write_text(text, encoding="utf-8")
+
+
+def _make_folders(home: Path) -> None:
+    """Make what a home whose disk was lost does not have, with a guard that allows no vote: nobody knows what its key has voted for."""
+    for folder in (home / "config", home / "data"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (home / _STATE).exists():
+        save_new(home / _STATE, _guard_at(_NEVER, 0))
 
 
 def _load_key(path: Path) -> Ed25519Key:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,46 +13,35 @@ from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import Machine
+from ledger.store.archive import Archive, archive_blocks
+from ledger.store.check import check_ledger
 from ledger.store.consortium import ConsortiumLedger
-from ledger.store.errors import ForkError, GuardError, NotCertifiedError, PrunedError
-from ledger.store.snapshot_format import FORMAT, Bodies, Head, Leaves, Manifest, decode_manifest, decode_part
+from ledger.store.errors import ForkError, GuardError, NotCertifiedError, PrunedError, StoreError
+from ledger.store.snapshot_format import Bodies, Head, Leaves, Manifest, decode_manifest, decode_part
+from ledger.store.standby import restore
 from settlement.catalogue import CONTRACTS
 from simulators.consensus.conversation import Conversation
 from simulators.consensus.founding import START_S
 from simulators.consensus.home import Home
-from simulators.consensus.messages import EngineBlock, Evidence
+from simulators.consensus.messages import Evidence
 from tests.worlds.faults import Crash, CrashingFiles, UnsyncedFiles
-from tests.worlds.quartet import FOUR, Quartet, quartet
-
-EVERY = 10
-AT = 10
-"""Height of the snapshot; it is offered once the block two above it has brought the certificate of its header."""
-OFFERED, APPLIED = abci.OfferSnapshotResponse, abci.ApplySnapshotChunkResponse
-
-
-@dataclass(frozen=True)
-class Made:
-    """A network of four whose snapshot of height AT is offered; blocks: all that were decided; app_hash: after block AT."""
-
-    four: Quartet
-    blocks: list[EngineBlock]
-    app_hash: bytes
-
-    def machine(self, number: int = 0) -> Machine:
-        return self.four.machines[number].machine
-
-    @property
-    def told(self) -> abci.Snapshot:
-        (told,) = self.machine().list_snapshots(abci.ListSnapshotsRequest()).snapshots
-        return told
-
-    def chunk(self, index: int, number: int = 0) -> bytes:
-        request = abci.LoadSnapshotChunkRequest(height=AT, format=FORMAT, chunk=index)
-        return self.machine(number).load_snapshot_chunk(request).chunk
-
-    @property
-    def chunks(self) -> list[bytes]:
-        return [self.chunk(index) for index in range(self.told.chunks)]
+from tests.worlds.quartet import FOUR, quartet
+from tests.worlds.state_sync import (
+    APPLIED,
+    AT,
+    EVERY,
+    OFFERED,
+    Made,
+    apply,
+    go_on,
+    join,
+    joiner,
+    ledger_of,
+    offer,
+    same_standing,
+    settle,
+    snapshot_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,58 +59,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         yield Made(four, blocks, hashes[AT - 1])
 
 
-def settle(ledger: ConsortiumLedger | None) -> None:
-    """Wait until no snapshot is being made."""
-    assert ledger is not None
-    ledger.wait_snapshot()
-
-
-def offer(machine: Machine, told: abci.Snapshot, app_hash: bytes) -> int:
-    return machine.offer_snapshot(abci.OfferSnapshotRequest(snapshot=told, app_hash=app_hash)).result
-
-
-def apply(machine: Machine, index: int, chunk: bytes, sender: str = "peer") -> abci.ApplySnapshotChunkResponse:
-    return machine.apply_snapshot_chunk(abci.ApplySnapshotChunkRequest(index=index, chunk=chunk, sender=sender))
-
-
-def join(machine: Machine, made: Made) -> None:
-    assert offer(machine, made.told, made.app_hash) == OFFERED.ACCEPT
-    for index, chunk in enumerate(made.chunks):
-        assert apply(machine, index, chunk).result == APPLIED.ACCEPT
-
-
-def go_on(machine: Machine, made: Made) -> None:
-    """What blocksync does: the blocks after the snapshot's."""
-    conversation = Conversation(machine)
-    for block in made.blocks[conversation.info().height :]:
-        conversation.finalize(block)
-        conversation.commit()
-
-
-def same_standing(ledger: ConsortiumLedger, made: Made) -> bool:
-    four = made.four.ledger()
-    return (ledger.height, ledger.digest(ledger.height)) == (four.height, four.digest(four.height))
-
-
-@contextmanager
-def joiner(folder: Path) -> Iterator[Home]:
-    """Validator 0, whose disk was lost: a new folder and a new guard."""
-    home = Home(FOUR, 0, folder / "joiner", EVERY)
-    try:
-        yield home
-    finally:
-        home.close()
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     with joiner(tmp_path) as found:
         yield found
-
-
-def ledger_of(home: Home) -> ConsortiumLedger:
-    assert home.ledger is not None
-    return home.ledger
 
 
 # ------------------------------------------------------------------------------------------------------------ offering
@@ -269,16 +210,6 @@ def test_other_format_and_other_manifest_are_refused(made: Made, home: Home) -> 
     ):
         assert offer(machine, wrong, made.app_hash) == OFFERED.REJECT_SENDER
     assert apply(machine, 0, made.chunk(0)).result == APPLIED.ABORT, "none was taken"
-
-
-def snapshot_of(manifest: Manifest) -> abci.Snapshot:
-    return abci.Snapshot(
-        height=manifest.height,
-        format=FORMAT,
-        chunks=len(manifest.chunks),
-        hash=manifest.digest,
-        metadata=manifest.encode(),
-    )
 
 
 def _head(chunks: list[bytes]) -> Head:
@@ -453,3 +384,76 @@ def test_height_that_the_ledger_does_not_have_is_still_a_usage_error(made: Made,
     join(machine, made)
     with pytest.raises(UsageError):
         ledger_of(home).header(AT + 1)
+
+
+# --------------------------------------------------------------------------------------------------- check and archive
+
+
+@pytest.fixture
+def joined(made: Made, home: Home) -> Path:
+    """The data directory of a node that began with the snapshot and went on, closed."""
+    machine = home.open()
+    join(machine, made)
+    go_on(machine, made)
+    home.close()
+    return home.folder
+
+
+def test_joined_node_is_checked_from_its_snapshot(made: Made, joined: Path) -> None:
+    report = check_ledger(joined, CONTRACTS)
+    assert report.problems == []
+    newest = made.four.ledger()
+    assert (report.height, report.digest) == (newest.height, newest.digest(newest.height))
+    assert any(f"replayed from the snapshot of height {AT}" in note for note in report.notes)
+
+
+def test_damaged_snapshot_is_found_by_the_check(joined: Path) -> None:
+    chunk = joined / "snapshots" / str(AT) / "2"
+    chunk.write_bytes(chunk.read_bytes().replace(b"metering", b"MeterinG")[:-1] + b"\0")
+    assert any(f"snapshot of height {AT}" in problem for problem in check_ledger(joined, CONTRACTS).problems)
+
+
+def test_joined_node_without_a_snapshot_needs_an_archive(made: Made, joined: Path, tmp_path: Path) -> None:
+    shutil.rmtree(joined / "snapshots")
+    with pytest.raises(UsageError, match=f"blocks 1 to {AT} are not here; give --archive"):
+        check_ledger(joined, CONTRACTS)
+    with pytest.raises(StoreError, match="take a copy of another node's archive"):
+        archive_blocks(joined, tmp_path / "own", UnsyncedFiles())
+    copied = tmp_path / "archive"
+    archive_blocks(made.four.homes[1].folder, copied, UnsyncedFiles())
+    report = check_ledger(joined, CONTRACTS, archive=Archive(copied))
+    assert report.problems == []
+    assert report.height == made.four.ledger().height
+
+
+def test_joined_node_goes_on_with_a_copy_of_another_archive_and_gets_its_blocks_back_from_it(
+    made: Made, home: Home, tmp_path: Path
+) -> None:
+    machine = home.open()
+    join(machine, made)
+    archive = tmp_path / "archive"
+    archive_blocks(made.four.homes[1].folder, archive, UnsyncedFiles())
+    go_on(machine, made)
+    home.close()
+    archive_blocks(home.folder, archive, UnsyncedFiles())
+    assert restore(Archive(archive), home.folder, CONTRACTS, files=UnsyncedFiles()) is None
+    home.open()
+    assert same_standing(ledger_of(home), made)
+    assert ledger_of(home).block(1) == made.four.ledger().block(1)
+
+
+def test_old_backup_replays_and_signs_nothing_before_it_has_caught_up(made: Made, home: Home) -> None:
+    """The guard is the newest one, the blocks are of a backup (fault class 8)."""
+    conversation = Conversation(home.open())
+    for block in made.blocks[:5]:
+        conversation.finalize(block)
+        conversation.commit()
+    newest = made.four.ledger()
+    ledger_of(home)._guard.allow(newest.height, newest.digest(newest.height))
+    for block in made.blocks[5:]:
+        conversation.finalize(block)
+        conversation.commit()
+        if block.height < newest.height:
+            assert conversation.extend(replace(block, height=block.height + 1)) == b""
+    assert home.key.signed == {}
+    assert conversation.extend(replace(made.blocks[-1], height=newest.height + 1)) != b""

@@ -215,7 +215,7 @@ def test_pruning_again_goes_on_where_it_stopped(folder: Path) -> None:
 
 def test_a_pruned_ledger_is_checked_with_its_archive(folder: Path) -> None:
     pruned(folder)
-    with pytest.raises(UsageError, match=r"blocks 1 to \d+ were pruned; give --archive"):
+    with pytest.raises(UsageError, match=r"blocks 1 to \d+ are not here; give --archive"):
         check_ledger(folder / "ledger", CONTRACTS)
     assert check_ledger(folder / "ledger", CONTRACTS, archive=Archive(folder / "archive")).problems == []
 
