@@ -24,6 +24,8 @@ CONTEXT_3: Final = 0xA3
 
 LENGTH_MAX: Final = 0xFFFF
 """Longest content written or read: a keystore or a certificate has a few hundred bytes."""
+_ARC_MAX: Final = (1 << 63) - 1
+"""Of an object identifier: real ones have 32 bits, and a number without bound has no text (Python stops at 4,300 digits)."""
 
 
 def encode(tag: int, *parts: bytes) -> bytes:
@@ -114,6 +116,8 @@ class Reader:
         arcs: list[int] = []
         arc, is_open = 0, False
         for byte in content:
+            if arc > _ARC_MAX >> 7 or (byte == 0x80 and not is_open):
+                raise EncodingError("a DER OBJECT IDENTIFIER with an arc above 2^63, or not in its shortest form")
             arc = (arc << 7) | (byte & 0x7F)
             is_open = byte >= 0x80
             if not is_open:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gridcore import cbor, merkle
 from gridcore.header import decode_header
-from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, TRUST_TYPE, VERSION
+from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, HANDOVERS_MAX, TRUST_TYPE, VERSION
 from gridevidence.sources import (
     Approval,
     EvidenceError,
@@ -260,6 +260,7 @@ class _Assembly:
         ]
 
     def _handovers(self, height: int) -> Sequence[Proof]:
+        """The newest that a bundle has room for; a trust root of an older set cannot decide it."""
         return [
             {
                 "certificate": [list(pair) for pair in self.ledger.certificate(one.height)],
@@ -267,7 +268,7 @@ class _Assembly:
                 "path": self.ledger.history_path(one.height, height),
                 "signers": [list(pair) for pair in one.signers],
             }
-            for one in self.ledger.handovers(height)
+            for one in self.ledger.handovers(height)[-HANDOVERS_MAX:]
         ]
 
 

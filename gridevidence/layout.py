@@ -19,6 +19,7 @@ DEPTH_MAX: Final = 8  # arrays and maps inside one another, the outermost includ
 LIST_ITEMS_MAX: Final = 256
 REGISTER_WH_MAX: Final = 10**13
 SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
+HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
 
@@ -74,7 +75,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "clearing?": {**STATE_PROOF, "area": ROW_PROOF},
     "gateways": [OPENED, 0, 8],
     "genesis": PLACED,
-    "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, 64],
+    "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, HANDOVERS_MAX],
     "header": bytes,
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
     "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],

@@ -19,7 +19,7 @@ def steps(reader: LedgerReader, known_height: int, after_height: int) -> list[St
     """
     with reader.frozen():
         newest = reader.certified_height
-        changes = reader.set_changes(newest, after_height, STEPS_MAX)
+        changes = reader.set_changes(newest + 1, after_height, STEPS_MAX)
         handovers = {change.named_height: powers_of(change.validators) for change in changes}
         heights = sorted(height for height in {*handovers, newest} if height > after_height)[:STEPS_MAX]
         starts = [known_height, *heights]

@@ -12,6 +12,7 @@ import pytest
 from gridcore import cbor, merkle, verify
 from gridcore.sm3 import sm3
 from gridevidence.export import Pin, TrustedSigner, encode_book, encode_bundle, trust_root
+from gridevidence.layout import HANDOVERS_MAX
 from gridevidence.sources import (
     ChunkedRows,
     Enrolment,
@@ -167,6 +168,18 @@ def test_a_header_behind_a_change_of_signers_comes_with_the_hand_over() -> None:
     bundle = encode_bundle(ToldLedger(told, LATER), settled_point(told))
     assert len(cbor.decode(bundle)["handovers"]) == 1
     assert verify.verify_bundle(bundle, trust_of(TRADE)).answer == verify.VERIFIED
+
+
+def test_of_more_changes_of_the_set_than_a_bundle_has_room_for_the_newest_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once a chain's 65th change made every new bundle one that no verifier reads."""
+    ledger = ToldLedger(tell(Story()), LATER)
+    told = ledger.handovers(LATER)
+    monkeypatch.setattr(ledger, "handovers", lambda _: [*told * HANDOVERS_MAX, HandOver(1, told[0].signers)])
+    shown = cbor.decode(encode_bundle(ledger, settled_point(ledger.told)), items_max=1 << 16)["handovers"]
+    assert len(shown) == HANDOVERS_MAX
+    assert shown[-1]["header"] == ledger.header_bytes(1)
 
 
 @pytest.mark.parametrize("height", [5, 4])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridcore import der
 from gridcore.errors import EncodingError
 from gridcore.sm import DISTINGUISHING_ID, SigningKey, is_valid_signature
 from gridcore.sm.keystore import encode_private_key
@@ -144,3 +145,9 @@ LEAF = leaf()
 def test_what_is_no_such_certificate_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(EncodingError, match=reason):
         decode_certificate(data)
+
+
+@pytest.mark.parametrize("content", ["2a80", "2a8001", "2a" + "ff" * 9 + "7f", "2a" + "81" * 2_000 + "00"])
+def test_an_object_identifier_that_is_cut_padded_or_without_bound_is_refused(content: str) -> None:
+    with pytest.raises(EncodingError, match="OBJECT IDENTIFIER"):
+        der.Reader(der.encode(der.OBJECT_IDENTIFIER, bytes.fromhex(content))).read_object_identifier()

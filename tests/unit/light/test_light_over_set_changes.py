@@ -64,6 +64,22 @@ def test_a_light_client_that_begins_at_any_height_comes_to_the_same_header(
             assert len(in_force) == 2
 
 
+def test_a_light_client_follows_to_a_header_in_which_a_set_takes_over_and_another_one_is_named(tmp_path: Path) -> None:
+    """Such a header names two sets that certified nothing yet: the step to it shows one, so the first needs a step of its own."""
+    with lagging_ledger(tmp_path, CHAIN, []) as ledger:
+        offences = {3: FOUR[0], 5: FOUR[1]}
+        for height in range(1, 8):
+            ledger.decide([], offenders=[offences[height]] if height in offences else [])
+        newest = ledger.header(5)
+        assert (ledger.certified_height, len(ledger.application.validators), bool(newest.signers_pending)) == (
+            5,
+            3,
+            True,
+        )
+        light = follow(ledger, begin(ledger.chain, ledger.digest(0), powers_of(FOUR)))
+        assert (light.height, [len(one.signers) for one in light.sets]) == (5, [4, 3, 2])
+
+
 class ShowsLedger:
     """A node that shows a ledger."""
 
