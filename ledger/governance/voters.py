@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gridcore.governance.permission import ADMINISTRATOR
 from gridcore.registry.organisation import ORGANISATION, RemovedOrganisation
-from ledger.registry.bodies import open_entity
+from ledger.registry.bodies import Registered, open_entity
 from ledger.registry.histories import Histories
 from ledger.state.draft import Draft
 
@@ -25,22 +25,27 @@ def voters(draft: Draft) -> set[str]:
 
 def is_removed(draft: Draft, organisation: str) -> bool:
     """Whether nobody signs for an organisation any more, whatever rows it had registered to begin after its removal."""
-    found = open_entity(draft, ORGANISATION, organisation)
+    return was_removed(draft, organisation, draft.height - 1)
+
+
+def was_removed(registered: Registered, organisation: str, height: int) -> bool:
+    """The same as of a height."""
+    found = open_entity(registered, ORGANISATION, organisation)
     entries = () if found is None else found.leaf.entries
     return found is not None and any(
-        isinstance(found.open(draft, entry).record, RemovedOrganisation)
+        isinstance(found.open(registered, entry).record, RemovedOrganisation)
         for entry in entries
-        if entry.recorded_height < draft.height
+        if entry.recorded_height <= height
     )
 
 
 def voters_left(draft: Draft, histories: Histories, names: Iterable[str]) -> int:
     """How many of ``names`` may vote once everything that is recorded in ``histories`` counts."""
-    left = [name for name in names if not _was_removed(histories, name)]
+    left = [name for name in names if not _has_removal(histories, name)]
     found = (histories.in_force(ORGANISATION, name, draft.ledger_time_s) for name in left)
     return sum(known is not None and ADMINISTRATOR in known.roles for known in found)
 
 
-def _was_removed(histories: Histories, organisation: str) -> bool:
+def _has_removal(histories: Histories, organisation: str) -> bool:
     """The same, by all that ``histories`` has."""
     return any(isinstance(stated.record, RemovedOrganisation) for stated in histories.of(ORGANISATION, organisation))

@@ -24,6 +24,7 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
+from ledger.governance.voters import was_removed
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
@@ -118,8 +119,10 @@ class LedgerView:
         """The signer of an id, where it is in force and its organisation takes part; None where it may ask nothing."""
         with self.reader.frozen():
             found = self.reader.in_force(SIGNER, name)
-            owner = self.reader.in_force(ORGANISATION, found.organisation) if isinstance(found, Signer) else None
-        return found if isinstance(found, Signer) and isinstance(owner, Organisation) else None
+            if not isinstance(found, Signer) or was_removed(self.reader, found.organisation, self.reader.height):
+                return None
+            owner = self.reader.in_force(ORGANISATION, found.organisation)
+        return found if isinstance(owner, Organisation) else None
 
     @property
     def area_ids(self) -> Sequence[str]:

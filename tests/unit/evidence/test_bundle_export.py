@@ -175,8 +175,8 @@ def test_of_more_changes_of_the_set_than_a_bundle_has_room_for_the_newest_are_sh
 ) -> None:
     """Once a chain's 65th change made every new bundle one that no verifier reads."""
     ledger = ToldLedger(tell(Story()), LATER)
-    told = ledger.handovers(LATER)
-    monkeypatch.setattr(ledger, "handovers", lambda _: [*told * HANDOVERS_MAX, HandOver(1, told[0].signers)])
+    (told,) = ledger.handovers(LATER)
+    monkeypatch.setattr(ledger, "handovers", lambda _: [*([told] * HANDOVERS_MAX), HandOver(1, told.signers)])
     shown = cbor.decode(encode_bundle(ledger, settled_point(ledger.told)), items_max=1 << 16)["handovers"]
     assert len(shown) == HANDOVERS_MAX
     assert shown[-1]["header"] == ledger.header_bytes(1)

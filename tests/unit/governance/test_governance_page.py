@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from gridcore.genesis import Thresholds
+from gridcore.registry.organisation import ROLES
+from gridcore.registry.row import Row
 from gridcore.signers import save_key
 from gridledger.cli import main
 from ledger.client import NodeRefused
@@ -216,8 +218,15 @@ async def test_an_organisation_that_has_left_asks_nothing_more(in_folder: Path) 
     world = replace(WORLD, thresholds=Thresholds())
     async with running_node(in_folder / "ledger", world) as node:
         assert await node.client("dso-admin").query("organisations")
-        (answer,) = await node.client().submit([node.sender().propose(membership(removed("dso")))])
-        assert answer.code == 0
+        sender = node.sender()
+        later = Row("organisation/dso", sender.now_s + 60, {"roles": list(ROLES), "title": "Back"})
+        for wire in (
+            sender.register([later], signer="dso-admin"),
+            sender.propose(membership(removed("dso"))),
+            sender.clock(sender.now_s + 120),
+        ):
+            (answer,) = await node.client().submit([wire])
+            assert answer.code == 0
         with pytest.raises(NodeRefused) as raised:
             await node.client("dso-admin").query("organisations")
         assert raised.value.status == 401
