@@ -37,7 +37,7 @@ class Outcome:
 
     code: ACCEPTED or a refusal, decided in the block of ``height``; EXISTS with the height of the block that applied it;
     WAITING: held until counter ``waiting_for`` of the same gateway has come; NODE_BUSY: not taken, try again later.
-    A refusal without a height never entered a block, so there is no receipt of it: 10 to 16, COUNTER_GAP and ROWS_MISMATCH, and any
+    A refusal without a height never entered a block, so there is no receipt of it: 10 to 17, COUNTER_GAP and ROWS_MISMATCH, and any
     refusal beyond the share of its signer (``ledger.engines.refusals``).
     id: SM3 of the signed bytes, b"" for bytes that are no transaction. rows: verdicts of a batch's rows that were not used,
     as (row index, meter number, code). other_history: the batch names a verified header that this node's history does not have.

@@ -156,7 +156,8 @@ class SnapshotMaker:
         if self._frozen is not None and height == self._frozen.height + CERTIFICATE_LAG:
             self._begin(self._frozen, db.load_certificate(self._frozen.height) or [])
             self._frozen = None
-        if self._every_blocks and height % self._every_blocks == 0 and not self.is_at_work:
+        is_due = self._every_blocks > 0 and height % self._every_blocks == 0
+        if is_due and self._frozen is None and not self.is_at_work:
             try:
                 self._frozen = _Frozen(self._data_dir / DB_NAME, db.origin.header.data_root, certified_height)
             except (sqlite3.Error, StoreError, OSError) as error:
