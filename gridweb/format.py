@@ -143,6 +143,8 @@ def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> st
         return NO_VALUE
     if kind == "digest":
         return digest(str(value))
+    if kind == "name":
+        return Markup('<span lang="">{}</span>').format(value)
     if kind in ("text", "quality"):
         return quality(str(value)) if kind == "quality" else str(value)
     number = int(str(value))

@@ -90,7 +90,7 @@ def action_lines(action: Mapping[str, Any], current: Iterable[Mapping[str, Any]]
             )
         ],
         "thresholds": lambda: [
-            _("%(count)s organisations are needed %(what)s.", count=action[name], what=translate(title))
+            _("Organisations needed %(what)s: %(count)s.", count=action[name], what=translate(title))
             for name, title in THRESHOLD_TITLES.items()
         ],
     }

@@ -25,6 +25,7 @@ WHOLE_DIGITS_MAX: Final = 15
 MEMBERS_MAX: Final = 256
 TITLE_CHARACTERS_MAX: Final = 200
 _WHOLE: Final = re.compile(rf"[1-9][0-9]{{0,{WHOLE_DIGITS_MAX - 1}}}")
+_HEX: Final = re.compile(r"([0-9a-f]{2}){0,2048}")
 _CONSENSUS_KEY: Final = re.compile(r"([0-9a-f]{64})?")
 
 
@@ -55,6 +56,11 @@ CONSENSUS_KEY: Final = Kind(
     "text",
     N_("an Ed25519 public key, 64 hex digits; empty without a consensus engine"),
     _one(lambda text: _CONSENSUS_KEY.fullmatch(text) is not None),
+)
+CERTIFICATE: Final = Kind(
+    "text",
+    N_("an X.509 certificate (DER) in hex digits, where the organisation has an authority; else empty"),
+    lambda texts: len(texts) <= 1 and all(_HEX.fullmatch(text) for text in texts),
 )
 CHOICE: Final = Kind("choice", N_("one of these"), _one(bool))
 BOXES: Final = Kind("boxes", N_("at least one"), bool)
@@ -119,6 +125,7 @@ FORMS: Final[Mapping[str, Form]] = {
         _ORGANISATION,
         Field("roles", N_("Roles"), BOXES),
         Field("public_key", N_("SM2 key"), PUBLIC_KEY),
+        Field("certificate", N_("Certificate"), CERTIFICATE),
     ),
     "revoke": _form(
         N_("Revoke a key"),
@@ -178,9 +185,8 @@ def fill(form: Form, filled: Filled) -> Draft:
         texts = {field: [text.strip() for text in filled.get(field.name + suffix, ())] for field in form.fields}
         faults |= {field.name + suffix: field.kind.hint for field in texts if not field.kind.holds(texts[field])}
         if not faults:
-            tables.append(
-                (form.table, {**{field.name: _value(field, texts[field]) for field in texts}, **form.constants})
-            )
+            given = {field.name: _value(field, found) for field, found in texts.items() if _is_given(field, found)}
+            tables.append((form.table, {**given, **form.constants}))
     return Draft(faults, "" if faults else write_toml(tables))
 
 
@@ -188,6 +194,11 @@ def members_of(filled: Filled) -> list[str]:
     """Endings of the fields of a set's rows that have a name."""
     endings = [f"-{row}" for row in range(MEMBERS_MAX)]
     return [ending for ending in endings if any(text.strip() for text in filled.get(f"name{ending}", ()))]
+
+
+def _is_given(field: Field, texts: Sequence[str]) -> bool:
+    """Whether a field stands in the file: a certificate does not where there is none."""
+    return field.kind is not CERTIFICATE or any(texts)
 
 
 def _value(field: Field, texts: Sequence[str]) -> Any:

@@ -31,6 +31,7 @@ from gridweb.source import Source
 API: Final = "/api/v1"
 KINDS: Final[Mapping[str, str]] = {
     "text": "",
+    "name": "",  # somebody's own, in whatever language
     "instant": "s",  # UTC seconds
     "slot": "s",  # its start, UTC seconds
     "energy_wh": "Wh",

@@ -16,7 +16,7 @@ from gridweb.pages.certifiers import SIGNS, STATES, Grid, certifiers_table, grid
 from gridweb.site import source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
-from gridweb.views import render_fragment, render_page
+from gridweb.views import render_fragment, render_page, site_zone
 from ledger.client import NodeStatus
 
 pages = Blueprint("consortium", __name__)
@@ -36,11 +36,12 @@ PPM: Final = 1_000_000
 YES_NO: Final = {"yes": N_("yes"), "no": N_("no")}
 ORGANISATION_COLUMNS: Final = (
     Column("organisation", N_("Organisation")),
-    Column("title", N_("Full name")),
+    Column("title", N_("Full name"), "name"),
     Column("roles", N_("Roles of its signers")),
     Column("validators", N_("Validators")),
     Column("votes", N_("May vote"), words=YES_NO),
     Column("removed", N_("Has left"), words=YES_NO),
+    Column("authority_until_s", N_("Authority's certificate ends"), "instant"),
 )
 VALIDATOR_COLUMNS: Final = (
     Column("validator", N_("Validator")),
@@ -73,7 +74,8 @@ class State:
 async def organisations_table(source: Source) -> Table:
     """Everybody who was ever registered, with roles and validators."""
     answer = await source.cached("organisations")
-    return table_of_organisations(answer["organisations"], (await source.cached("validators"))["current"])
+    validators = (await source.cached("validators"))["current"]
+    return table_of_organisations(answer["organisations"], validators, await site_zone(source))
 
 
 @serves_table("/consortium/validators", *READS_ALL)
@@ -83,7 +85,7 @@ async def validators_table(source: Source) -> Table:
 
 
 def table_of_organisations(
-    organisations: Sequence[Mapping[str, Any]], validators: Sequence[Mapping[str, Any]]
+    organisations: Sequence[Mapping[str, Any]], validators: Sequence[Mapping[str, Any]], tz: str
 ) -> Table:
     """Organisations as a table; roles are codes there, words on the page."""
     rows = [
@@ -94,13 +96,14 @@ def table_of_organisations(
             ", ".join(member["name"] for member in validators if member["organisation"] == one["organisation"]) or None,
             "yes" if one["votes"] else "no",
             "yes" if one["removed"] else "no",
+            one["authority_until_s"],
         )
         for one in organisations
     ]
     words = {", ".join(one["roles"]): role_words(one["roles"]) for one in organisations}
     columns = [replace(column, words=words) if column.key == "roles" else column for column in ORGANISATION_COLUMNS]
     links = [f"/registry/organisation/{one['organisation']}" for one in organisations]
-    return Table("organisations", tuple(columns), rows, title=_("Organisations"), links=links)
+    return Table("organisations", tuple(columns), rows, title=_("Organisations"), links=links, tz=tz)
 
 
 def table_of_validators(answer: Mapping[str, Any]) -> Table:

@@ -13,6 +13,7 @@ from gridweb.access import READS_ALL, requires
 from gridweb.governance_words import SORT_TITLES, STATUS_STATES, STATUS_TITLES, action_lines
 from gridweb.i18n import N_, _
 from gridweb.pages.households import cut
+from gridweb.pages.proposing import WRITERS
 from gridweb.site import source
 from gridweb.source import Part, Source, part_of
 from gridweb.tables import TABLE_ROWS_MAX, Column, Table, serves_table, table_url
@@ -118,7 +119,7 @@ async def _all() -> dict[str, Any]:
 @requires(*READS_ALL)
 async def show_proposals() -> str:
     """The page: all of them."""
-    return await render_page("consortium/proposals.html", **await _all())
+    return await render_page("consortium/proposals.html", **await _all(), writers=WRITERS)
 
 
 @pages.get("/consortium/proposals/part")

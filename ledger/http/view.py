@@ -25,6 +25,7 @@ from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
 from ledger.governance.voters import was_removed
+from ledger.http.contents import BlockContents
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
@@ -97,6 +98,7 @@ class LedgerView:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
+        self.contents = BlockContents(reader)
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
         self._reads: tuple[InForce, Reads] | None = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import asdict
 from typing import Any, Final
 
 from gridcore.codes import Code
-from gridcore.envelope import decode_transactions
 from gridcore.node_interface import API
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
@@ -14,7 +13,6 @@ from ledger.http.parameters import TRANSACTION_ID, optional, read_whole
 from ledger.http.roles import READERS
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
-from ledger.store.errors import PrunedError
 
 BLOCKS_MAX: Final = 64
 """Blocks in one answer that lists them, and ..."""
@@ -40,30 +38,20 @@ def blocks(view: LedgerView, to_height: int | None) -> Json:
 
 def _summary(view: LedgerView, height: int) -> dict[str, Any]:
     reader = view.reader
-    results, signed = reader.results(height), {key for key, _ in reader.certificate(height)}
-    validators = reader.validators_at(height)
+    contents, validators = view.contents.of(height), reader.validators_at(height)
+    signed = {key for key, _ in reader.certificate(height)}
     return {
         "height": height,
         "time_s": reader.header(height).time_s,
-        "transactions": len(results),
-        "refused": sum(entry.code != Code.ACCEPTED for entry in results),
-        "kinds": _kinds(view, height),
+        "transactions": contents.transactions,
+        "refused": contents.refused,
+        "kinds": None if contents.kinds is None else [asdict(one) for one in contents.kinds],
         "covered_by": reader.covering_height(height),
         "signed": [one.name for one in validators if one.public_key in signed],
         "missing": [one.name for one in validators if one.public_key not in signed],
         "power_signed": sum(one.power for one in validators if one.public_key in signed),
         "power": sum(one.power for one in validators),
     }
-
-
-def _kinds(view: LedgerView, height: int) -> list[dict[str, Any]] | None:
-    """How many transactions of each kind a block has, None for bytes that are none; None of all where it was pruned."""
-    try:
-        wires = view.reader.block(height).transactions
-    except PrunedError:
-        return None
-    counted = Counter(None if one is None else one.kind for one in decode_transactions(wires))
-    return [{"kind": kind, "count": count} for kind, count in sorted(counted.items(), key=lambda item: item[0] or "")]
 
 
 def transaction(view: LedgerView, transaction_id: bytes) -> Json:

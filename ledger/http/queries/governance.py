@@ -13,6 +13,7 @@ from gridcore.registry.signer import SIGNER
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from gridcore.sm import is_valid_signature
+from gridcore.x509 import decode_certificate
 from ledger.governance.decision import is_open, objection, refusal_of
 from ledger.governance.voters import is_removed, voters
 from ledger.http import parameters
@@ -105,12 +106,14 @@ def organisations(view: LedgerView) -> Json:
 def _organisation(draft: Draft, name: str) -> Json:
     """An organisation as it is now."""
     now = draft.in_force(ORGANISATION, name)
+    authority = now.authority if isinstance(now, Organisation) else None
     return {
         "organisation": name,
         "title": now.title if isinstance(now, Organisation) else None,
         "roles": [] if now is None else list(now.roles),
         "votes": name in voters(draft),
         "removed": is_removed(draft, name),
+        "authority_until_s": None if authority is None else decode_certificate(authority).not_after_s,
     }
 
 

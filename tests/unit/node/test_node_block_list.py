@@ -40,6 +40,15 @@ async def test_blocks_are_listed_from_the_newest_down_and_every_page_says_how_to
             assert (one["power_signed"], one["power"], one["covered_by"]) == (1, 1, one["height"])
 
 
+async def test_a_block_is_read_once_however_often_it_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        client = node.client("reg")
+        first = await client.query("blocks")
+        monkeypatch.setattr(node.ledger, "results", None)
+        assert await client.query("blocks") == first
+
+
 async def test_a_transaction_is_found_by_its_id_and_another_one_is_not(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         await settled(node)

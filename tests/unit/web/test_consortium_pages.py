@@ -71,7 +71,14 @@ ACTION = {"sort": "thresholds", "contract": 1, "protocol": 1, "registry": 1, "si
 
 def organisation(name: str) -> dict[str, Any]:
     """An organisation as the node tells of it."""
-    return {"organisation": name, "title": name.title(), "roles": ["administrator"], "votes": True, "removed": False}
+    return {
+        "organisation": name,
+        "title": name.title(),
+        "roles": ["administrator"],
+        "votes": True,
+        "removed": False,
+        "authority_until_s": None,
+    }
 
 
 ANSWERS: Mapping[str, Any] = {
@@ -141,6 +148,7 @@ async def test_the_page_says_who_certifies_how_far_and_who_was_missing(world: Wo
     assert "peers: 3" in page
     assert "waiting transactions: 12" in page
     assert "25.0 %" in page
+    assert '<span lang="">Grid</span>' in page
     table = await (await world.browser(Role.UTILITY).get("/api/v1/consortium/certifiers")).get_json()
     assert [7, "grid", "waiting"] in table["rows"]
     assert [5, "grid", "missing"] in table["rows"]
@@ -179,7 +187,7 @@ async def test_while_the_node_is_away_the_pages_say_so(world: World) -> None:
 
 async def test_a_proposal_says_what_it_asks_for_who_voted_how_and_which_command_votes(world: World) -> None:
     page = await world.browser(Role.ADMINISTRATOR).text(f"/consortium/proposals/{ID}")
-    assert "1 organisations are needed to approve a contract." in page
+    assert "Organisations needed to approve a contract: 1." in page
     assert f"gridledger consortium vote {ID} --in-favour" in page
     assert "1 of 3 that are needed" in page
     votes = await (await world.browser(Role.UTILITY).get(f"/api/v1/consortium/proposals/{ID}/votes")).get_json()
@@ -284,6 +292,12 @@ def test_what_does_not_hold_is_named_by_its_field_and_makes_no_file(
     assert (set(draft.faults), draft.file) == (faults, "")
 
 
+def test_a_certificate_stands_in_the_file_where_there_is_one() -> None:
+    for texts, is_there in (([""], False), (["3082"], True)):
+        assert ("certificate" in fill(FORMS["key"], {**FILLED["key"], "certificate": texts}).file) is is_there
+    assert fill(FORMS["key"], {**FILLED["key"], "certificate": ["308"]}).faults.keys() == {"certificate"}
+
+
 def test_a_row_without_a_name_is_left_out_of_the_set() -> None:
     draft = fill(FORMS["validators"], {**FILLED["validators"], "name-0": [""]})
     assert draft.file.count("[[validator]]") == 1
@@ -294,6 +308,8 @@ async def test_every_form_opens_for_who_writes_and_not_for_who_only_looks(world:
     path = f"/consortium/proposals/new?form={name}"
     for role in (Role.ADMINISTRATOR, Role.REGULATOR):
         assert "<form" in await world.browser(role).text(path)
+        assert "/consortium/proposals/new" in await world.browser(role).text("/consortium/proposals")
+    assert "/consortium/proposals/new" not in await world.browser(Role.UTILITY).text("/consortium/proposals")
     assert (await world.browser(Role.UTILITY).get(path)).status_code == 403
 
 
