@@ -102,6 +102,13 @@ class Reader:
         """A reader over the next SEQUENCE."""
         return Reader(self.read(SEQUENCE))
 
+    def read_true_or_absent(self) -> bool:
+        """Whether the next element is a BOOLEAN, which is true: false is the default here, and so is absent in DER."""
+        is_there = self.next_tag() == BOOLEAN
+        if is_there and self.read(BOOLEAN) != b"\xff":
+            raise EncodingError("a DER BOOLEAN that is not true, where absence says false")
+        return is_there
+
     def read_integer(self) -> int:
         """The next INTEGER, non-negative and in its shortest form."""
         content = self.read(INTEGER)

@@ -204,16 +204,19 @@ def _read_extensions(reader: der.Reader) -> bool:
     outer = der.Reader(reader.read(der.CONTEXT_3))
     extensions = outer.read_sequence()
     outer.check_end()
-    is_authority = False
+    is_authority, seen = False, set[str]()
     while not extensions.is_at_end:
         extension = extensions.read_sequence()
         kind = extension.read_object_identifier()
-        is_critical = extension.next_tag() == der.BOOLEAN and extension.read(der.BOOLEAN) == b"\xff"
+        if kind in seen:
+            raise EncodingError(f"a certificate with the extension {kind} once")
+        seen.add(kind)
+        is_critical = extension.read_true_or_absent()
         value = extension.read(der.OCTET_STRING)
         extension.check_end()
         if kind == _BASIC_CONSTRAINTS:
             constraints = der.Reader(value).read_sequence()
-            is_authority = constraints.next_tag() == der.BOOLEAN and constraints.read(der.BOOLEAN) == b"\xff"
+            is_authority = constraints.read_true_or_absent()
         elif is_critical and kind != _KEY_USAGE:
             raise EncodingError(f"a certificate without the critical extension {kind}")
     return is_authority
