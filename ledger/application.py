@@ -223,6 +223,7 @@ class Application:
                 block,
                 rules,
                 ledger_time_s=self.tip.ledger_time_s,
+                genesis_time_s=self.origin.header.ledger_time_s,
                 contracts=self._contracts,
                 verdicts=verdicts,
                 is_signed=self._checker.is_signed,
@@ -308,7 +309,7 @@ class Application:
         return checks_of(self.state, transactions, from_s, to_s)
 
     def _moment(self, time_s: int) -> Moment:
-        return Moment(self.tip.height + 1, time_s, self.tip.ledger_time_s)
+        return Moment(time_s, self.tip.ledger_time_s, self.origin.header.ledger_time_s)
 
     def _examine_all(
         self, candidates: Sequence[Candidate], time_s: int, known: Verdicts, attached: Mapping[bytes, object]

@@ -13,16 +13,18 @@ AHEAD_S_MAX: Final = 900
 
 
 class Moment(NamedTuple):
-    """A block that is about to be made, by its height and time, and ledger time before it (both UTC seconds)."""
+    """A block that is about to be made, by its time, and ledger time before it and of genesis (all UTC seconds)."""
 
-    height: int
     time_s: int
     before_s: int
+    genesis_s: int
 
     @property
     def is_ahead(self) -> bool:
-        """Whether block time is too far ahead for ledger time to follow. Before the first block there is nothing to lose."""
-        return self.height > 1 and self.time_s > self.before_s + AHEAD_S_MAX
+        """Whether block time is too far ahead for ledger time to follow. While it is that of genesis there is nothing to lose: an
+        engine may give its first block the time of its own genesis.
+        """
+        return self.before_s > self.genesis_s and self.time_s > self.before_s + AHEAD_S_MAX
 
 
 def follow_block_time(leaves: Leaves, at: Moment) -> int:

@@ -45,6 +45,7 @@ def apply_block(
     rules: ProtocolRules,
     *,
     ledger_time_s: int,
+    genesis_time_s: int,
     contracts: Mapping[str, Contract],
     verdicts: Verdicts,
     is_signed: IsSigned,
@@ -53,16 +54,16 @@ def apply_block(
     work that has fallen due.
 
     Pure: ``state`` is not changed, nothing outside the arguments is read. rules: of the block's height.
-    ledger_time_s: after the block before, UTC seconds. contracts: by contract id, as the zones name them. verdicts:
-    for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken invariant, never "false".
-    is_signed: of the certificates that rows bring. A
+    ledger_time_s, genesis_time_s: after the block before, and at genesis, UTC seconds. contracts: by contract id, as the
+    zones name them. verdicts: for every (digest, key) that ``verdicts.checks_of`` lists; a missing one is a broken
+    invariant, never "false". is_signed: of the certificates that rows bring. A
     refusal is a result with its code and changes nothing.
     """
     draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
     draft.block_time_s, draft.is_signed = block.time_s, is_signed
     begin_block(draft, block)
     if draft.clock == BLOCK_TIME:
-        draft.ledger_time_s = follow_block_time(draft, Moment(block.height, block.time_s, ledger_time_s))
+        draft.ledger_time_s = follow_block_time(draft, Moment(block.time_s, ledger_time_s, genesis_time_s))
     results = apply_transactions(draft, block, rules, verdicts)
     refused = metering.keep_batches(draft, draft.batches)
     work_pending = rules.run_due_work(draft)

@@ -67,7 +67,7 @@ class BlockMaker:
             self.now_s = twin.ledger_time_s
         else:
             self.move_block_time(twin.ledger_time_s, step)
-            self.now_s = twin.follow_block_time(self.height, self.block_s)
+            self.now_s = twin.follow_block_time(self.block_s)
         self.silent_epoch = twin.leaves[f"delivery/{SILENT}"]["epoch"]
         self.gateways = {name: dict(twin.leaves[f"delivery/{name}"]) for name in world.gateways}
         self.learn_keys(twin)

@@ -29,6 +29,7 @@ class Twin:
         self.registry = Registry(self.leaves)
         self.height = 0
         self.ledger_time_s: int = genesis["ledger_time_s"]
+        self.genesis_s = self.ledger_time_s
         self.block_s = 0
         self.pending: dict[bytes, tuple[bytes, bytes]] = {}  # salt and row of registry rows that wait, by their digest
         self.budget = 0
@@ -145,7 +146,7 @@ class Twin:
         self.batches: list[tuple[str, Leaf, bytes, Sequence[Row], str]] = []
         validators.begin_block(self, height - 1 if certified_height is None else certified_height, offenders)
         if self.clock == "block":
-            self.ledger_time_s = self.follow_block_time(height, time_s)
+            self.ledger_time_s = self.follow_block_time(time_s)
         codes = [0] * len(transactions)
         decoded = [decode_envelope(wire) for wire in transactions]
         turns = [1 if tx is None else TURNS.get(tx.content["kind"], 1) for tx in decoded]
@@ -174,10 +175,10 @@ class Twin:
         self.numbered += sorted(new, key=str.encode)
         return codes
 
-    def follow_block_time(self, height: int, time_s: int) -> int:
+    def follow_block_time(self, time_s: int) -> int:
         """Ledger time in the next block: its own time, but where that is far ahead no further than was accepted."""
         now = self.ledger_time_s
-        if height == 1 or time_s <= now + AHEAD_MAX_S:
+        if now == self.genesis_s or time_s <= now + AHEAD_MAX_S:
             return max(now, time_s)
         accepted: int = self.leaves.get("clock", {"to_s": now})["to_s"]
         return max(now, min(now + self.slot_s, accepted, time_s))

@@ -38,7 +38,7 @@ class MemoryLedger:
     ) -> None:
         self.state = MemoryState(genesis)
         self.height = 0
-        self.ledger_time_s = genesis.ledger_time_s
+        self.ledger_time_s = self._genesis_time_s = genesis.ledger_time_s
         self._is_block_time = genesis.clock == BLOCK_TIME
         self._is_signed = is_signed
         self._versions = versions
@@ -59,7 +59,7 @@ class MemoryLedger:
             certified_height=certified_height,
             offenders=tuple(Offence(*offence) for offence in offenders),
         )
-        at = Moment(self.height, time_s, self.ledger_time_s)
+        at = Moment(time_s, self.ledger_time_s, self._genesis_time_s)
         before_s = follow_block_time(self.state, at) if self._is_block_time else self.ledger_time_s
         verdicts = {
             (check.digest, check.public_key): self._is_signed(check.public_key, check.signed, check.signature)
@@ -71,6 +71,7 @@ class MemoryLedger:
             block,
             rules,
             ledger_time_s=self.ledger_time_s,
+            genesis_time_s=self._genesis_time_s,
             contracts=CONTRACTS,
             verdicts=verdicts,
             is_signed=self._is_signed,

@@ -45,6 +45,16 @@ def test_a_clock_thirty_days_ahead_for_three_seconds_closes_no_gate(tmp_path: Pa
         assert ledger.header(ledger.height).time_s == FIRST_S - 990
 
 
+def test_a_first_block_that_has_the_time_of_genesis_leaves_the_next_one_free() -> None:
+    """A consensus engine gives its first block the time of its own genesis, which may be a day old: ledger time stood at once."""
+    ledger = MemoryLedger(ON_BLOCK_TIME.genesis)
+    ledger.apply([], ON_BLOCK_TIME.start_s)
+    ledger.apply([], FIRST_S + MONTH_S)
+    assert ledger.ledger_time_s == FIRST_S + MONTH_S
+    ledger.apply([], FIRST_S + 2 * MONTH_S)
+    assert ledger.ledger_time_s == FIRST_S + MONTH_S
+
+
 def test_time_follows_nine_hundred_seconds_and_no_more() -> None:
     ledger = started(FIRST_S)
     ledger.apply([], FIRST_S + 900)
