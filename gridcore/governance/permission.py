@@ -39,8 +39,9 @@ def _fault(permission: Permission) -> str:
     return ""
 
 
+# Where one organisation registers what it likes, it does not yet decide alone who may move the clock or begin a gateway's epoch.
 PERMISSION: Final[Sort[Permission]] = Sort(
     "permission",
     Shape(Permission, {"kind": text(1, 64), "roles": ROLES_FORM}, rule=_fault),
-    lambda thresholds: thresholds.registry,
+    lambda thresholds: max(thresholds.registry, thresholds.signers),
 )

@@ -28,11 +28,12 @@ ACTIONS: dict[str, Any] = {
 }
 PROVEN = ["market/order", "market/order_batch", "metering/approve", "metering/reading_batch", "registry/register"]
 THRESHOLDS = {
-    "membership": "signers",
-    "validators": "signers",
-    "contract": "contract",
-    "protocol": "protocol",
-    "permission": "registry",
+    "membership": ["signers"],
+    "validators": ["signers"],
+    "contract": ["contract"],
+    "protocol": ["protocol"],
+    "permission": ["registry", "signers"],
+    "thresholds": ["contract", "protocol", "registry", "signers"],
 }
 
 
@@ -143,7 +144,7 @@ def decide(twin: Twin, transaction: bytes, proposal: Leaf) -> int:
     assert action is not None
     thresholds = twin.leaves["chain"]["thresholds"]
     sort = action["sort"]
-    needed = max(thresholds.values()) if sort == "thresholds" else thresholds[THRESHOLDS[sort]]
+    needed = max(thresholds[name] for name in THRESHOLDS[sort])
     if len(may_vote & set(proposal["in_favour"])) >= needed:
         if code := carry_out(twin, action, is_kept=True):
             return code

@@ -145,6 +145,13 @@ def test_a_lost_key_is_replaced_by_the_others_votes() -> None:
     assert council.decide(wire) == [Code.WRONG_SIGNATURE]
 
 
+def test_who_registers_alone_does_not_decide_alone_who_may_move_the_clock() -> None:
+    """A consortium is founded with registry = 1: one member could have taken clock and epochs from all others."""
+    council = Council(consortium(Thresholds(signers=3)))
+    proposal = council.propose(Action(PERMISSION, Permission("metering/open_epoch", ["regulator"])))
+    assert council.proposal(proposal).status == "open"
+
+
 def test_a_removed_organisation_does_not_come_back_by_a_row_that_begins_later(council: Council) -> None:
     """Whoever saw the vote coming could once register a row of its own for the next day, and went on as if nothing had happened."""
     again = Row("organisation/dso", START_S + 60, {"roles": list(ROLES), "title": "Back"})
