@@ -38,8 +38,8 @@ ROLE_TITLES: Final[Mapping[str, str]] = {
 THRESHOLD_TITLES: Final[Mapping[str, str]] = {
     "contract": N_("to approve a contract"),
     "protocol": N_("to activate a version of the rules"),
-    "registry": N_("to register areas and points, and to change permissions"),
-    "signers": N_("to change members, keys and validators"),
+    "registry": N_("to register areas and points"),
+    "signers": N_("to change members, keys, validators and permissions"),
 }
 FAULT_WORDS: Final[Mapping[str, str]] = {
     "NOT_PERMITTED": N_("This organisation may not propose it."),
