@@ -22,6 +22,8 @@ from simulators.consensus.founding import Founding
 from simulators.consensus.run import Simulation
 
 FOUR = Founding((1, 1, 1, 1), "simulated")
+SEEDS = range(11, 24)
+"""What each draws changes with the simulation: about half of them bring garbage into a block, here the first one does."""
 
 
 def found(monkeypatch: pytest.MonkeyPatch, folder: Path, *faults: str, seed: int = 1) -> str:
@@ -69,8 +71,9 @@ def test_a_node_that_judges_proposals_otherwise_is_found(monkeypatch: pytest.Mon
 
 def test_garbage_that_is_let_into_blocks_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Proposals, "are_acceptable", lambda *_: True)
-    runs = [found(monkeypatch, tmp_path / str(seed), "bad proposer", seed=seed) for seed in range(3)]
-    assert "may enter none" in "".join(runs)
+    assert any(
+        "may enter none" in found(monkeypatch, tmp_path / str(seed), "bad proposer", seed=seed) for seed in SEEDS
+    )
 
 
 def test_certificates_that_never_come_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
