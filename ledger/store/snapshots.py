@@ -74,9 +74,9 @@ class SnapshotFolder:
                 found.append(Snapshot(folder, manifest))
         return sorted(found, key=lambda snapshot: snapshot.manifest.height)
 
-    def find(self, height: int) -> Snapshot | None:
-        """The snapshot of a height, or None."""
-        return next((snapshot for snapshot in self.all() if snapshot.manifest.height == height), None)
+    def chunk(self, height: int, index: int) -> bytes:
+        """A chunk of the snapshot of a height, without a look at its manifest. OSError where it is not there."""
+        return (self._folder / str(height) / str(index)).read_bytes()
 
     def clean(self) -> None:
         """Remove what a crash left."""

@@ -8,7 +8,8 @@
     commit                 keep it                                           consensus
 
 Source: CometBFT 0.38, spec/abci. Method names are the engine's. GridError, InvariantError: the engine must stop, which is what the
-server answers. Methods of the consensus and snapshot connections are called by one thread at a time, the others by any.
+server answers. Methods of the consensus and snapshot connections are called by one thread at a time, the others by any, and so are
+those that read snapshots for peers.
 """
 
 from __future__ import annotations

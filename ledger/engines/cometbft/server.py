@@ -2,7 +2,8 @@
 
 Questions of the consensus and the snapshot connection are answered one at a time (one lock), and so is where we stand: an engine that is started
 again asks that before its other questions, and the commit that the one before it asked for may still be under way. Those of the mempool are
-answered beside them: the application reads under its own lock, and signatures are checked outside it.
+answered beside them: the application reads under its own lock, and signatures are checked outside it. So are those by which peers read our
+snapshots, one at a time: a peer that asks without pause delays no block.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ RETRY_S: Final = 1.0
 """How often a block is tried to be kept while the disk refuses it."""
 UNLOCKED: Final = frozenset({"check_tx", "query"})
 """Methods that any thread may call at any time."""
+READING: Final = frozenset({"list_snapshots", "load_snapshot_chunk"})
+"""Methods that read files which nothing else of the machine needs."""
 
 log = get_logger(__name__)
 
@@ -55,6 +58,7 @@ class AbciServer:
         self._on_stop = on_stop
         self._retry_s = retry_s
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -139,6 +143,9 @@ class AbciServer:
         call = getattr(self._machine, method)
         if method in UNLOCKED:
             return call(request)
+        if method in READING:
+            with self._reading:
+                return call(request)
         with self._lock:
             while True:
                 try:

@@ -1,4 +1,6 @@
-"""State sync: snapshots that this node offers, and the one that it begins with (docs/spec/snapshot.md). Used by one thread at a time.
+"""State sync: snapshots that this node offers, and the one that it begins with (docs/spec/snapshot.md).
+
+Offering reads files alone, beside the rest, which is used by one thread at a time.
 
 A joiner's engine finds snapshots at its peers, and tells the state root that its light client has verified. A chunk is compared with the
 manifest as it comes; who sent another one is asked no more. All chunks are compared with certificates before anything is installed.
@@ -47,9 +49,10 @@ class StateSync:
 
     def load_chunk(self, request: abci.LoadSnapshotChunkRequest) -> abci.LoadSnapshotChunkResponse:
         """A chunk of one of them; empty where it has gone."""
-        found = self._ledger.snapshots.find(request.height) if request.format == FORMAT else None
+        if request.format != FORMAT:
+            return abci.LoadSnapshotChunkResponse()
         try:
-            return abci.LoadSnapshotChunkResponse(chunk=b"" if found is None else found.chunk(request.chunk))
+            return abci.LoadSnapshotChunkResponse(chunk=self._ledger.snapshots.chunk(request.height, request.chunk))
         except OSError:
             return abci.LoadSnapshotChunkResponse()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
@@ -53,13 +54,45 @@ async def test_an_engine_that_catches_up_takes_them_later() -> None:
             await rpc.broadcast([b"one"])
 
 
-async def test_a_request_that_is_refused_whole_says_why() -> None:
+@asynccontextmanager
+async def saying(body: Any) -> AsyncIterator[EngineRpc]:
+    """A client whose engine answers every request with this JSON."""
     async with EngineRpc(1) as rpc:
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, json=refused("too many calls")))
         await rpc._client.aclose()
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
         rpc._client = httpx.AsyncClient(base_url="http://engine", transport=transport)
+        yield rpc
+
+
+async def test_a_request_that_is_refused_whole_says_why() -> None:
+    async with saying(refused("too many calls")) as rpc:
         with pytest.raises(EngineRpcError, match="refuses 2 transactions at once: too many calls"):
             await rpc.broadcast([b"one", b"two"])
+
+
+@pytest.mark.parametrize(
+    "body", [[], None, "text", 7, [None], ["text"], {}, [{}], {"error": "text"}, {"error": None}, [{"id": []}]]
+)
+async def test_an_answer_that_is_none_is_an_error_of_the_engine(body: Any) -> None:
+    async with saying(body) as rpc:
+        with pytest.raises(EngineRpcError):
+            await rpc.broadcast([b"one"])
+        with pytest.raises(EngineRpcError):
+            await rpc.ask("status")
+
+
+async def test_an_engine_that_hangs_is_waited_for_no_longer_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc_module, "BROADCAST_S_MAX", 0.05)
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async with EngineRpc(1) as rpc:
+        await rpc._client.aclose()
+        rpc._client = httpx.AsyncClient(base_url="http://engine", transport=httpx.MockTransport(hang))
+        with pytest.raises(EngineRpcError, match="does not answer within"):
+            await asyncio.wait_for(rpc.broadcast([b"one"]), 10)
 
 
 async def test_a_request_stays_below_what_the_engine_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -33,6 +34,9 @@ class FullDisk:
             raise StoreWriteError("no room")
         self.height = 2
         return abci.CommitResponse()
+
+    def load_snapshot_chunk(self, _: abci.LoadSnapshotChunkRequest) -> abci.LoadSnapshotChunkResponse:
+        return abci.LoadSnapshotChunkResponse(chunk=b"chunk")
 
     def check_txs(self, requests: object) -> list[abci.CheckTxResponse]:
         raise AssertionError(requests)
@@ -76,3 +80,25 @@ def test_an_engine_that_starts_again_is_told_a_height_only_when_no_commit_is_und
         machine.room.set()
         server.close()
     assert stopped == []
+
+
+def test_a_peer_that_reads_a_snapshot_waits_for_no_commit_and_ends_no_stall(tmp_path: Path) -> None:
+    machine = FullDisk()
+    server = AbciServer(machine, f"unix://{tmp_path / 'abci.sock'}", lambda _: None, retry_s=TIMEOUT_S)
+    server.start()
+    try:
+        with (
+            closing(connected(tmp_path / "abci.sock")) as consensus,
+            closing(connected(tmp_path / "abci.sock")) as snapshot,
+        ):
+            send(consensus, abci.Request(commit=abci.CommitRequest()))
+            deadline_s = time.monotonic() + TIMEOUT_S
+            while not server.is_stalled and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+            send(snapshot, abci.Request(load_snapshot_chunk=abci.LoadSnapshotChunkRequest()))
+            snapshot.settimeout(TIMEOUT_S / 4)
+            assert answer(snapshot).load_snapshot_chunk.chunk == b"chunk"
+            assert server.is_stalled
+    finally:
+        machine.room.set()
+        server.close()
