@@ -76,7 +76,7 @@ class CometEngine:
         self._machine = Machine(ledger, listener=self, peers=peers, refusals=limits.refused)
         self._server = AbciServer(self._machine, doors.abci, self._machine_stopped)
         self._rpc = EngineRpc(doors.rpc_port)
-        self._watch = EngineWatch(self._rpc)
+        self._watch = EngineWatch(self._rpc, lambda: [one.power for one in ledger.application.validators])
         self._clocks = ClockWatch(WallClock())
         self._pool = Pool(limits)
         self._quotas = QuotaKeeper(quotas or Quotas())

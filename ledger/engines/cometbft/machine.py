@@ -22,6 +22,7 @@ from gridcore.codes import Code
 from gridcore.errors import GridError, UsageError
 from gridcore.header import VerificationError, certificate_message
 from gridcore.logs import get_logger
+from gridcore.serving.door import Seldom
 from gridcore.sm import is_valid_signature
 from gridcore.validator import Validator
 from ledger.application import Decided, Examined
@@ -96,6 +97,7 @@ class Machine:
         self.examined = ExaminedTransactions(ledger.application)
         self._listener = listener or Nobody()
         self._peers = peers
+        self._seldom = Seldom()
         self._waiting = Waiting()
         self._certificates = Certificates(ledger)
         self._time_at = (-1, 0)
@@ -120,7 +122,7 @@ class Machine:
         if not request.path.startswith(PEER_FILTER) or kind not in ("id", "addr"):
             return abci.QueryResponse(code=NO_SUCH_QUERY, log="ask the node over HTTP")
         if kind == "id" and self._peers is not None and name.lower() not in self._peers:
-            log.warning("peer_refused", node_id=name)
+            self._seldom.warn("peer_refused", node_id=name)
             return abci.QueryResponse(code=UNKNOWN_PEER, log="not a validator of this consortium")
         return abci.QueryResponse()
 

@@ -49,7 +49,7 @@ class EngineProcess:
     """One engine. ``program``: from ``find_engine``; ``home``: as ``write_home`` left it; ``options``: of its start, besides
     those of the home, such as ``--rpc.laddr=…``.
 
-    position: the height and the round in which the others are too, None while that is not known. A home whose disk was
+    position: the height and the round in which the others are too (most of them, by power), None while that is not known. A home whose disk was
     lost, and with it what its key has voted for, follows without a vote until then, and votes from the round after the next on.
     """
 
@@ -108,6 +108,10 @@ class EngineProcess:
     async def stop(self) -> None:
         """End the engine: SIGTERM, then SIGKILL when it does not listen. ``run`` returns soon after."""
         self._stop.set()
+        await self._end()
+
+    async def _end(self) -> None:
+        """End the process that runs now, whether it listens or not."""
         process = self._process
         if process is None:
             return
@@ -163,7 +167,7 @@ class EngineProcess:
         while (position := self._position()) is None:  # noqa: ASYNC110 - another process
             await asyncio.sleep(LOOK_EVERY_S)
         self._vote_after = position
-        self._signal(signal.SIGTERM)
+        await self._end()
 
     def _let_vote(self, height: int, round_number: int) -> None:
         """All that its key may have voted for before is of this round or the next at most: the others are no further."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gridcore.clock import Clock
@@ -13,7 +13,7 @@ from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 AWAY_S: Final = 10.0
 """An engine that is started again answers after a second or two."""
 FOLLOWED_S: Final = 5.0
-"""After catching up with blocks an engine needs a moment until it is in the others' height and round."""
+"""After catching up with blocks, connected with enough of the others, an engine needs a moment until it is in their height and round."""
 CLOCK_OFF_S: Final = 60
 """Block time is as old as the votes on the block before: up to two idle intervals."""
 
@@ -41,10 +41,14 @@ class ClockWatch:
 
 
 class EngineWatch:
-    """See the module; used by one event loop. ``look`` is called again and again, the rest says what was seen last."""
+    """See the module; used by one event loop. ``look`` is called again and again, the rest says what was seen last.
 
-    def __init__(self, rpc: EngineRpc) -> None:
+    powers: of the validators at the moment, ours among them.
+    """
+
+    def __init__(self, rpc: EngineRpc, powers: Callable[[], Sequence[int]]) -> None:
         self._rpc = rpc
+        self._powers = powers
         self._answered_s = time.monotonic()
         self.is_behind = False
         """Whether it takes blocks over from others, and no part in new ones."""
@@ -66,9 +70,12 @@ class EngineWatch:
         self._answered_s = time.monotonic()
         self.is_behind = bool(_inner(status, "sync_info").get("catching_up"))
         self._position = _position(_inner(consensus, "round_state").get("height/round/step"))
-        if self.is_behind or self._followed_s is None:
-            self._followed_s = None if self.is_behind else time.monotonic()
         self._peers = _number(network, "n_peers")
+        own_power = _number(_inner(status, "validator_info"), "voting_power")
+        if self.is_behind or not are_enough(self._peers, self._powers(), own_power):
+            self._followed_s = None
+        elif self._followed_s is None:
+            self._followed_s = time.monotonic()
         self._waiting = _number(mempool, "total")
 
     @property
@@ -78,7 +85,10 @@ class EngineWatch:
 
     @property
     def position(self) -> tuple[int, int] | None:
-        """The height and round in which it is, once it has followed the others for FOLLOWED_S."""
+        """The height and round in which it is, once it has followed enough of the others for FOLLOWED_S.
+
+        A few that lag, and nobody else, would make it look as if the others were lower than what our key has voted for.
+        """
         if self._followed_s is None or time.monotonic() - self._followed_s < FOLLOWED_S:
             return None
         return self._position
@@ -90,6 +100,17 @@ class EngineWatch:
             "engine_peers": ("Validators that the consensus engine is connected with.", self._peers),
             "mempool_transactions": ("Transactions that wait in the consensus engine for a block.", self._waiting),
         }
+
+
+def are_enough(peers: int, powers: Sequence[int], own_power: int) -> bool:
+    """Whether so many connected validators have more than two thirds of all power, even if they are the weakest, or are all others.
+
+    All others are enough where they have less together, as beside a validator that has a third of the power. own_power: 0 of who is none.
+    """
+    others = sorted(powers)
+    if own_power in others:
+        others.remove(own_power)
+    return peers >= len(others) or 3 * sum(others[:peers]) > 2 * sum(powers)
 
 
 def _position(text: Any) -> tuple[int, int] | None:

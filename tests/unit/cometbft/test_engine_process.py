@@ -76,12 +76,16 @@ async def test_log_is_kept_within_two_files(tmp_path: Path, monkeypatch: pytest.
     assert sum(sizes) <= 2 * (20_000 + 65_536)
 
 
-async def test_home_whose_disk_was_lost_votes_beyond_where_the_others_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trap", ["'exit 0'", "''"], ids=["listens", "does not listen"])
+async def test_home_whose_disk_was_lost_votes_beyond_where_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    monkeypatch.setattr(module, "STOP_S_MAX", 0.2)
     (tmp_path / "data" / "priv_validator_state.json").unlink()
     write_home(tmp_path, b"{}", HomeConfig("a", tmp_path / "abci.sock", 1, "127.0.0.1", 2, []))
     assert not may_vote(tmp_path)
     known: list[tuple[int, int]] = []
-    script = 'trap "exit 0" TERM; echo started; while :; do sleep 0.02; done'
+    script = f"trap {trap} TERM; echo started; while :; do sleep 0.02; done"
     engine = EngineProcess(stand_in(tmp_path, script), tmp_path, position=lambda: known[0] if known else None)
     running = asyncio.create_task(engine.run())
     await until((tmp_path / LOG_NAME).exists)

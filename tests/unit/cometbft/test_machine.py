@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
+from ledger.engines.cometbft import abci_pb2 as abci
+from ledger.engines.cometbft.machine import UNKNOWN_PEER, Machine
 from ledger.engines.cometbft.payloads import encode_wish
 from simulators.consensus.founding import START_S
 from tests.worlds.quartet import FOUR, Quartet, quartet
@@ -26,6 +28,15 @@ def test_a_genesis_of_the_engine_with_the_ledgers_validators_is_taken_and_no_oth
     for others in (validators[1:], [*validators[1:], stranger], [*validators[1:], validators[0]._replace(power=2)]):
         with pytest.raises(UsageError, match="other validators"):
             machine.init_chain(FOUR.chain, FOUR.start_ms, others)
+
+
+def test_a_stranger_that_tries_again_and_again_is_one_line_of_the_log(
+    four: Quartet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Machine(four.ledger(), peers=frozenset({"ab"}))
+    asked = [machine.query(abci.QueryRequest(path=f"/p2p/filter/id/{name}")).code for name in ("AB", *["cd"] * 100)]
+    assert asked == [0, *[UNKNOWN_PEER] * 100]
+    assert capsys.readouterr().err.count("peer_refused") == 1
 
 
 def test_a_peer_cannot_ask_for_blocks_of_a_chain_that_has_nothing_to_certify(four: Quartet) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.engines.cometbft import watch as module
 from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
-from ledger.engines.cometbft.watch import ClockWatch, EngineWatch
+from ledger.engines.cometbft.watch import ClockWatch, EngineWatch, are_enough
 from simulators.consensus.founding import START_S
 from tests.worlds.clocks import ManualClock
 from tests.worlds.quartet import quartet
@@ -27,18 +27,22 @@ def test_clock_that_is_off_is_said_once_and_once_that_it_is_right_again(capsys: 
 
 
 class Answers(EngineRpc):
-    """An engine that answers as a test says; None: it does not."""
+    """An engine that answers as a test says; catching_up None: it does not."""
 
-    def __init__(self) -> None:
-        self.catching_up: bool | None = None
+    def __init__(self, catching_up: bool | None = None, peers: int = 3) -> None:
+        self.catching_up = catching_up
+        self.peers = peers
 
     async def ask(self, method: str, **_parameters: str) -> Any:
         """See ``EngineRpc``."""
         if self.catching_up is None:
             raise EngineRpcError("away")
         return {
-            "status": {"sync_info": {"catching_up": self.catching_up}},
-            "net_info": {"n_peers": "3"},
+            "status": {
+                "sync_info": {"catching_up": self.catching_up},
+                "validator_info": {"voting_power": "1"},
+            },
+            "net_info": {"n_peers": str(self.peers)},
             "num_unconfirmed_txs": {"total": "17"},
             "consensus_state": {"round_state": {"height/round/step": "47/1/3"}},
         }[method]
@@ -46,7 +50,7 @@ class Answers(EngineRpc):
 
 async def test_engine_is_away_behind_or_where_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
     rpc = Answers()
-    watch = EngineWatch(rpc)
+    watch = EngineWatch(rpc, lambda: [1, 1, 1, 1])
     await watch.look()
     monkeypatch.setattr(module, "AWAY_S", -1.0)
     assert watch.is_away
@@ -61,6 +65,36 @@ async def test_engine_is_away_behind_or_where_the_others_are(monkeypatch: pytest
     assert watch.position == (47, 1)
     numbers = {name: value for name, (_, value) in watch.gauges.items()}
     assert numbers == {"engine_peers": 3, "mempool_transactions": 17}
+
+
+async def test_where_the_others_are_is_not_known_from_one_lagging_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FOLLOWED_S", 0.0)
+    rpc = Answers(catching_up=False, peers=1)
+    watch = EngineWatch(rpc, lambda: [1, 1, 1, 1])
+    for peers, position in ((1, None), (2, None), (3, (47, 1)), (2, None), (3, (47, 1))):
+        rpc.peers = peers
+        await watch.look()
+        assert watch.position == position, peers
+
+
+@pytest.mark.parametrize(
+    ("peers", "powers", "own_power", "enough"),
+    [
+        (4, [1] * 7, 1, False),
+        (5, [1] * 7, 1, True),
+        (2, [9, 9, 1, 1], 1, False),
+        (3, [1, 1, 1, 4], 1, True),
+        (2, [1, 1, 1, 4], 4, False),
+        (3, [1, 1, 1, 4], 4, True),
+        (0, [1], 1, True),
+        (0, [1], 0, False),
+        (1, [1, 1], 1, True),
+    ],
+)
+def test_peers_are_enough_by_the_power_that_the_weakest_of_them_have_or_as_all_others(
+    peers: int, powers: list[int], own_power: int, enough: bool
+) -> None:
+    assert are_enough(peers, powers, own_power) is enough
 
 
 def test_signature_by_the_own_key_that_the_guard_does_not_know_is_told(
