@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.machine import Machine
 from ledger.engines.cometbft.payloads import decode_wish
+from ledger.engines.cometbft.proposals import framed_bytes
 from ledger.engines.cometbft.rpc import EngineRpcError
 from ledger.engines.pool import Limits
 from ledger.engines.quotas import Quotas
@@ -26,7 +28,7 @@ TX_BYTES_MAX = 4 << 20
 class LoneComet:
     """mempool: what waits; wishes: heights for which another block was asked; room: transactions that it takes; is_away: answers nobody.
 
-    clock_s: block h is of h seconds later.
+    clock_s: block h is of h seconds later; block_bytes: as much of the mempool, in order of arrival, is a proposer given.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -35,6 +37,7 @@ class LoneComet:
         self.room = 1_000
         self.is_away = False
         self.clock_s = ALONE.start_s
+        self.block_bytes = TX_BYTES_MAX
         self._machine = machine
         self._extension = b""
 
@@ -67,13 +70,19 @@ class LoneComet:
             self.mempool.append(wire)
         return True
 
+    def _reaped(self) -> list[bytes]:
+        ends = accumulate(framed_bytes(wire) for wire in self.mempool)
+        return [wire for wire, end in zip(self.mempool, ends, strict=True) if end <= self.block_bytes]
+
     def _decide(self) -> int:
         machine, height = self._machine, self._machine.ledger.height + 1
         common: dict[str, Any] = {"height": height, "time": abci.Time(seconds=self.clock_s + height)}
         votes = [abci.ExtendedVoteInfo(vote_extension=self._extension)]
         commit = abci.ExtendedCommitInfo(votes=votes)
         proposal = machine.prepare_proposal(
-            abci.PrepareProposalRequest(txs=self.mempool, max_tx_bytes=TX_BYTES_MAX, local_last_commit=commit, **common)
+            abci.PrepareProposalRequest(
+                txs=self._reaped(), max_tx_bytes=TX_BYTES_MAX, local_last_commit=commit, **common
+            )
         )
         accepted = machine.process_proposal(abci.ProcessProposalRequest(txs=proposal.txs, **common))
         assert accepted.status == abci.ProcessProposalResponse.ACCEPT

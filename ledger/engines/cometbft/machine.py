@@ -24,6 +24,7 @@ from gridcore.header import VerificationError, certificate_message
 from gridcore.logs import get_logger
 from gridcore.serving.door import Seldom
 from gridcore.sm import is_valid_signature
+from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.validator import Validator
 from ledger.application import Decided, Examined
 from ledger.engines.cometbft import abci_pb2 as abci
@@ -52,6 +53,8 @@ APP_VERSION: Final = 0
 """Stands in the engine's headers from the first block on; rules are switched by our own protocol version."""
 HURRIED_BLOCKS: Final = 8
 """Blocks that are made in a hurry for the certificate of one, where votes are missing; later ones come at the engine's pace."""
+SOON_S: Final = 15
+"""The newest block is at most about so old where blocks are made: the next one is later."""
 NOTHING_TO_CERTIFY: Final = 1
 NO_SUCH_QUERY: Final = 1
 UNKNOWN_PEER: Final = 2
@@ -306,26 +309,41 @@ class Machine:
         entry = self.examined.find(request.tx)
         if entry is None:
             return Code.NODE_BUSY
-        code = entry.code if entry.code is not Code.ACCEPTED else self._prospect(entry)
-        if code is Code.ACCEPTED and not self._waiting.may_wait(entry, self.ledger.height, self.newest_time_s()):
-            code = Code.NODE_BUSY
+        code = entry.code if entry.code is not Code.ACCEPTED else self._wait(entry)
         if code is not Code.ACCEPTED:
             self._waiting.leave([request.tx])
-            self.examined.forget([request.tx])
+            if code is not Code.NODE_BUSY:  # else it comes again, and its signature is not to be checked again
+                self.examined.forget([request.tx])
             self._listener.dropped(entry, code)
         return code
 
-    def _prospect(self, entry: Examined) -> Code:
-        """ACCEPTED where an admissible transaction may still enter a block, else the code it would get for ever."""
+    def _wait(self, entry: Examined) -> Code:
+        """ACCEPTED where an admissible transaction waits now, NODE_BUSY where it has no room, else the code that it would get for ever."""
         place = batch_place(entry)
         if place is None:
-            code = self.ledger.application.foresee([entry], self.newest_time_s())[0]
-            return code if code in FINAL else Code.ACCEPTED
+            code = self._foreseen(entry)
+            return code if code in FINAL else self._place(entry, is_ready=code is Code.ACCEPTED)
         progress = self.ledger.application.gateway_progress(place.gateway)
         if place[1:] <= progress:
             return Code.COUNTER_PASSED
-        is_near = place.epoch != progress.epoch or place.counter <= progress.counter + HELD_BATCHES_MAX
-        return Code.ACCEPTED if is_near else Code.COUNTER_GAP
+        ahead = place.counter - progress.counter if place.epoch == progress.epoch else 1
+        if ahead > HELD_BATCHES_MAX:
+            return Code.COUNTER_GAP
+        if ahead > 1:
+            return self._place(entry, is_ready=self._waiting.has_before(entry))
+        return self._place(entry, is_ready=self._foreseen(entry) is Code.ACCEPTED)
+
+    def _place(self, entry: Examined, *, is_ready: bool) -> Code:
+        """ACCEPTED where there is room for it to wait, else NODE_BUSY."""
+        may_wait = self._waiting.may_wait(entry, self.ledger.height, self.newest_time_s(), is_ready=is_ready)
+        return Code.ACCEPTED if may_wait else Code.NODE_BUSY
+
+    def _foreseen(self, entry: Examined) -> Code:
+        """What a transaction would get in the next block, alone; a batch of a boundary that comes so soon is not too early."""
+        time_s, content = self.newest_time_s(), entry.content
+        code = self.ledger.application.foresee([entry], time_s)[0]
+        is_due = isinstance(content, ReadingBatch) and content.boundary_s <= time_s + SOON_S
+        return Code.ACCEPTED if code is Code.FUTURE_BOUNDARY and is_due else code
 
     def _is_hurried(self, height: int) -> bool:
         """Whether another block is to be made at once, so that a certificate covers ``height``."""
