@@ -120,6 +120,8 @@ def _check_head(head: Head, origin: Origin) -> None:
         raise SnapshotError(f"not the headers that come with a snapshot of height {height}")
     if [one.height for one in head.certificates] != sorted(certified):
         raise SnapshotError("not the certificates that come with these headers")
+    if any(change.named_height > head.certified_height for change in head.sets):
+        raise SnapshotError("a set of validators took over by a header above the certified height")
     taken_height = 0
     for change in head.sets:
         named = headers[change.named_height]
@@ -248,6 +250,8 @@ class _Joining:
         told = (0, self._db.origin.validators) if newest is None else (newest.height, newest.validators)
         if leaf is None or told != (leaf.current_height, leaf.current):
             raise SnapshotError("the newest set of validators is not the one that the state has")
+        if leaf.pending and leaf.pending_height <= head.certified_height:
+            raise SnapshotError("a set of validators waits whose header has a certificate: it would have taken over")
 
     def _check_bodies(self) -> None:
         """Every registry row that a leaf names is there, those of genesis too."""

@@ -12,9 +12,10 @@ from ledger.engines.cometbft.machine import Machine
 from ledger.store.consortium import ConsortiumLedger
 from ledger.store.snapshot_format import FORMAT, Manifest
 from simulators.consensus.conversation import Conversation
+from simulators.consensus.founding import START_S
 from simulators.consensus.home import Home
-from simulators.consensus.messages import EngineBlock
-from tests.worlds.quartet import FOUR, Quartet
+from simulators.consensus.messages import EngineBlock, Evidence
+from tests.worlds.quartet import FOUR, Quartet, quartet
 
 EVERY = 10
 AT = 10
@@ -78,6 +79,23 @@ def go_on(machine: Machine, made: Made) -> None:
 def same_standing(ledger: ConsortiumLedger, made: Made) -> bool:
     four = made.four.ledger()
     return (ledger.height, ledger.digest(ledger.height)) == (four.height, four.digest(four.height))
+
+
+@contextmanager
+def chain_with_an_offence(folder: Path, offence_height: int) -> Iterator[Made]:
+    """A chain with a snapshot, and a block that tells of an equivocation."""
+    with quartet(folder, EVERY) as four:
+        guilty = Evidence(four.homes[3].address, 1, 2, FOUR.start_ms, 4)
+        blocks, hashes = [], []
+        for height in range(1, AT + 6):
+            hashes.append(
+                four.decide([four.clock(START_S + height)], evidence=[guilty] if height == offence_height else [])
+            )
+            assert four.newest is not None
+            blocks.append(four.newest)
+            for home in four.homes:
+                settle(home.ledger)
+        yield Made(four, blocks, hashes[AT - 1])
 
 
 @contextmanager

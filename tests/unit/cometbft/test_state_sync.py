@@ -13,17 +13,17 @@ from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import Machine
+from ledger.engines.cometbft.payloads import decode_injected
 from ledger.store.archive import Archive, archive_blocks
 from ledger.store.check import check_ledger
 from ledger.store.consortium import ConsortiumLedger
 from ledger.store.errors import ForkError, GuardError, NotCertifiedError, PrunedError, StoreError
+from ledger.store.rows import Certified
 from ledger.store.snapshot_format import Bodies, Head, Leaves, Manifest, decode_manifest, decode_part
 from ledger.store.standby import restore
 from settlement.catalogue import CONTRACTS
 from simulators.consensus.conversation import Conversation
-from simulators.consensus.founding import START_S
 from simulators.consensus.home import Home
-from simulators.consensus.messages import Evidence
 from tests.worlds.faults import Crash, CrashingFiles, UnsyncedFiles
 from tests.worlds.quartet import FOUR, quartet
 from tests.worlds.state_sync import (
@@ -33,6 +33,7 @@ from tests.worlds.state_sync import (
     OFFERED,
     Made,
     apply,
+    chain_with_an_offence,
     go_on,
     join,
     joiner,
@@ -47,16 +48,8 @@ from tests.worlds.state_sync import (
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """An equivocation at height 3 makes a set of three validators take over, before the snapshot."""
-    with quartet(tmp_path_factory.mktemp("four"), EVERY) as four:
-        guilty = Evidence(four.homes[3].address, 1, 2, FOUR.start_ms, 4)
-        blocks, hashes = [], []
-        for height in range(1, AT + 6):
-            hashes.append(four.decide([four.clock(START_S + height)], evidence=[guilty] if height == 3 else []))
-            assert four.newest is not None
-            blocks.append(four.newest)
-            for home in four.homes:
-                settle(home.ledger)
-        yield Made(four, blocks, hashes[AT - 1])
+    with chain_with_an_offence(tmp_path_factory.mktemp("four"), 3) as found:
+        yield found
 
 
 @pytest.fixture
@@ -238,6 +231,17 @@ def _other_certified_height(chunks: list[bytes]) -> list[bytes]:
     return [replace(_head(chunks), certified_height=AT - 1).encode(), *chunks[1:]]
 
 
+def _certified_height_below_a_set(chunks: list[bytes]) -> list[bytes]:
+    """No block has brought a certificate, it says, and yet a set took over that one names."""
+    head = _head(chunks)
+    named = {change.named_height for change in head.sets}
+    kept = named | {AT - 2, AT - 1, AT}
+    headers = tuple(one for one in head.headers if one.height in kept)
+    certificates = tuple(one for one in head.certificates if one.height in named)
+    lower = replace(head, certified_height=0, headers=headers, certificates=certificates)
+    return [lower.encode(), *chunks[1:]]
+
+
 def _other_leaf(chunks: list[bytes]) -> list[bytes]:
     leaves = decode_part(chunks[2])
     assert isinstance(leaves, Leaves)
@@ -285,6 +289,7 @@ LIES: list[Callable[[list[bytes]], list[bytes]]] = [
     _other_set,
     _without_the_set,
     _other_certified_height,
+    _certified_height_below_a_set,
     _other_leaf,
     _strange_leaf,
     _without_a_body,
@@ -314,6 +319,24 @@ def test_snapshot_that_lies_is_refused_and_the_true_one_taken_after_it(
     join(machine, made)
     go_on(machine, made)
     assert same_standing(ledger_of(home), made)
+
+
+def test_certified_height_by_which_the_set_that_waits_would_have_taken_over_is_refused(
+    tmp_path: Path, home: Home
+) -> None:
+    with chain_with_an_offence(tmp_path / "four", AT - 1) as made:
+        later = decode_injected(made.blocks[AT].transactions[0])
+        assert later is not None, "block AT + 1 has brought the certificate of AT - 1, block AT had not"
+        head = replace(
+            _head(made.chunks), certified_height=AT - 1, certificates=(Certified(AT - 1, later.certificate),)
+        )
+        head = replace(head, headers=tuple(one for one in head.headers if one.height >= AT - 2))
+        chunks = [head.encode(), *made.chunks[1:]]
+        machine = home.open()
+        told = snapshot_of(Manifest(FOUR.chain, AT, tuple(sm3(chunk) for chunk in chunks)))
+        assert offer(machine, told, made.app_hash) == OFFERED.ACCEPT
+        answers = [apply(machine, index, chunk).result for index, chunk in enumerate(chunks)]
+    assert answers == [*[APPLIED.ACCEPT] * (len(chunks) - 1), APPLIED.REJECT_SNAPSHOT]
 
 
 def test_state_root_that_the_engine_did_not_verify_is_refused_at_the_first_chunk(made: Made, home: Home) -> None:
