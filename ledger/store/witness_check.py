@@ -57,7 +57,7 @@ class WitnessCheck:
             if transaction is None or transaction.kind != ReadingBatch.kind or result.code != Code.ACCEPTED:
                 continue
             witnessed = ReadingBatch.decode(transaction).receipt
-            if witnessed is None or witnessed.height < self._first_height:
+            if witnessed is None or 0 <= witnessed.height < self._first_height:
                 continue
             expected = (self._digest_of(witnessed.height) or b"") if 0 <= witnessed.height < height else b""
             if expected != witnessed.digest:

@@ -15,7 +15,7 @@ def test_a_running_node_is_backed_up_restored_as_a_standby_and_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    archive, restore, serve, status, move, renew = blocks_of("backup.md")
+    archive, restore, serve, status, move, renew, *_of_validators = blocks_of("backup.md")
     (standby_toml,) = blocks_of("backup.md", "toml")
     village = founded(tmp_path)
     with village.running(RUN_NODE):

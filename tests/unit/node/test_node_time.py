@@ -30,7 +30,7 @@ from tests.worlds.keys import key
 from tests.worlds.ledgers import open_ledger
 from tests.worlds.two_areas import TWO_AREAS
 
-ON_BLOCK_TIME = replace(TWO_AREAS, clock="block", start_s=FIRST_S)
+ON_BLOCK_TIME = replace(TWO_AREAS, clock="block", start_s=FIRST_S - 60)
 AWAY_S = 5_000
 NODE_TOML = """
 data_dir = "ledger"
