@@ -49,6 +49,19 @@ def parse_signature(signature: bytes) -> tuple[int, int] | None:
     return r, s
 
 
+def signature_in_question(
+    public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes
+) -> tuple[int, int] | None:
+    """(r, s) of a signature that a backend has to decide on; None where its form, or that of the ID, decides: not valid.
+
+    The public key is left to the backend, which keeps those it has parsed. TypeError for what is not bytes.
+    """
+    check_bytes(public_key, "public key")
+    check_bytes(message, "message")
+    values = parse_signature(signature)
+    return values if is_well_formed_id(distinguishing_id) else None
+
+
 def parse_scalar(scalar: bytes) -> int:
     """The private scalar d in [1, n-2] of 32 bytes. EncodingError otherwise, without repeating the value."""
     check_bytes(scalar, "private scalar")

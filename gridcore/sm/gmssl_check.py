@@ -43,14 +43,8 @@ class GmsslBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature``; the arithmetic and the digests are the package's."""
-        curve.check_bytes(public_key, "public key")
-        curve.check_bytes(message, "message")
-        values = curve.parse_signature(signature)
-        if (
-            values is None
-            or not curve.is_well_formed_id(distinguishing_id)
-            or curve.parse_public_key(public_key) is None
-        ):
+        values = curve.signature_in_question(public_key, message, signature, distinguishing_id)
+        if values is None or curve.parse_public_key(public_key) is None:
             return False
         r, s = values
         verifier = self._sm2.CryptSM2("", "")

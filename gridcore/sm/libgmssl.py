@@ -54,10 +54,8 @@ class LibgmsslBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature``."""
-        curve.check_bytes(public_key, "public key")
-        curve.check_bytes(message, "message")
-        values = curve.parse_signature(signature)
-        if values is None or not curve.is_well_formed_id(distinguishing_id):
+        values = curve.signature_in_question(public_key, message, signature, distinguishing_id)
+        if values is None:
             return False
         key = self._keys.get(public_key, self._open_public_key)
         if key is None:

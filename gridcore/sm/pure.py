@@ -205,10 +205,8 @@ class PythonBackend:
         self, public_key: bytes, message: bytes, signature: bytes, distinguishing_id: bytes = DISTINGUISHING_ID
     ) -> bool:
         """As ``Backend.is_valid_signature`` (GB/T 32918.2 section 7.1)."""
-        curve.check_bytes(public_key, "public key")
-        curve.check_bytes(message, "message")
-        values = curve.parse_signature(signature)
-        if values is None or not curve.is_well_formed_id(distinguishing_id):
+        values = curve.signature_in_question(public_key, message, signature, distinguishing_id)
+        if values is None:
             return False
         key = _keys.get(public_key, _open_public_key)
         if key is None:
