@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     erase.add_argument("--party", required=True, metavar="P", help="the pseudonym")
     for action in (add, everybody, erase):
         action.add_argument(
-            "--file", type=Path, required=True, metavar="FILE", help="web.people of web.toml; made when absent"
+            "--file", type=Path, required=True, metavar="FILE", help="web.people of web.toml; add makes it"
         )
 
 
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from gridweb.database import open_database
     from gridweb.people import PEOPLE, People
 
+    if args.action != "add" and not args.file.exists():
+        raise UsageError(f"{args.file}: is not there; gridledger people add makes it")
     with closing(open_database(args.file, PEOPLE)) as database:
         try:
             return _do(args, People(database))

@@ -112,6 +112,15 @@ def test_the_command_keeps_lists_and_erases(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out) == {"people": []}
 
 
+@pytest.mark.parametrize("words", [["list"], ["erase", "--party", "P1"]])
+def test_a_file_that_is_not_there_is_not_made_by_looking(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["people", *words, "--file", str(tmp_path / "people.db")]) == 2
+    assert "people.db: is not there" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_of_users_is_no_file_of_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "people.db").write_bytes(b"not a database" * 100)
     (tmp_path / "people.db").chmod(0o600)
