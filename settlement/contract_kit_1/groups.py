@@ -14,6 +14,7 @@ from settlement.contract_kit_1.split import largest_remainder
 
 _LOW_BITS = 32
 _LOW_MASK = 2**_LOW_BITS - 1
+_NARROW_COUNT_MAX = 2**16
 
 
 class Groups:
@@ -38,7 +39,10 @@ class Groups:
         """The sum of each area's rows, Python integers, exact at any size (fewer than 2^31 rows)."""
         if self.count == 1:
             return [exact_sum(column)]
-        ordered = column[self._order]
+        ordered = self._ordered(column)
+        if magnitude(column) * column.size <= INT64_MAX:
+            sums: list[int] = self._sums(ordered).tolist()
+            return sums
         high, low = (self._sums(limb) for limb in (ordered >> _LOW_BITS, ordered & _LOW_MASK))
         return [(above << _LOW_BITS) + below for above, below in zip(high.tolist(), low.tolist(), strict=True)]
 
@@ -48,20 +52,40 @@ class Groups:
             return largest_remainder(totals[0], weights)
         check_column(weights, "weights", length=self.of_row.size, minimum=0)
         weight_sums = self.sums(weights)
-        largest = max(totals, default=0) * magnitude(weights)
-        if min(totals, default=0) < 0 or max(largest, *weight_sums) > INT64_MAX:
+        most = max(max(totals, default=0) * magnitude(weights), self.count * max(weight_sums, default=0))
+        if min(totals, default=0) < 0 or most > INT64_MAX:
             return self._split_one_by_one(totals, weights)
         if any(total and not weight_sum for total, weight_sum in zip(totals, weight_sums, strict=True)):
             raise ContractError("a total cannot be split by weights that sum to 0")
-        products = weights * self.at(totals)
+        remainders = weights * self.at(totals)
         divisors = self.at([max(weight_sum, 1) for weight_sum in weight_sums])
-        shares: Int64Column = products // divisors
+        shares: Int64Column = remainders // divisors
+        remainders -= shares * divisors
         left_over = np.array(totals, dtype=np.int64) - np.array(self.sums(shares), dtype=np.int64)
-        by_remainder = np.lexsort((shares * divisors - products, self.of_row))
-        areas = self.of_row[by_remainder]
-        rank = np.arange(areas.size) - self._bounds[areas]
-        shares[by_remainder[rank < left_over[areas]]] += 1
+        shares += self._largest(remainders, max(1, *weight_sums), left_over)
         return shares
+
+    def _largest(self, remainders: Int64Column, limit: int, counts: Int64Column) -> NDArray[np.bool_]:
+        """bool[n]: whether a row is among its area's ``counts`` largest remainders, ties to the lower row.
+
+        Remainders are below ``limit``, and ``count`` x ``limit`` fits into int64: an area's place and the distance of a remainder from
+        the limit make one number, so that sorting values, never rows, puts the largest of each area first.
+        """
+        keys = self.of_row * limit + (limit - 1 - remainders)
+        in_order = np.sort(keys)
+        first = self._bounds[:-1]
+        last_in = np.full(self.count, -1, dtype=np.int64)
+        some = counts > 0
+        last_in[some] = in_order[first[some] + counts[some] - 1]
+        of_row = last_in[self.of_row]
+        chosen: NDArray[np.bool_] = keys < of_row
+        ties = np.flatnonzero(keys == of_row)
+        ties = ties[np.argsort(self.of_row[ties], kind="stable")]
+        areas = self.of_row[ties]
+        turn = np.arange(ties.size) - np.searchsorted(areas, areas)
+        still = counts - (np.searchsorted(in_order, last_in) - first)
+        chosen[ties[turn < still[areas]]] = True
+        return chosen
 
     def _split_one_by_one(self, totals: Sequence[int], weights: Int64Column) -> Int64Column:
         """The same for products or sums that int64 cannot hold."""
@@ -72,16 +96,31 @@ class Groups:
         return shares
 
     @cached_property
+    def _is_ordered(self) -> bool:
+        """Whether the rows of an area stand together, areas ascending: then nothing needs to be put in order."""
+        return bool((self.of_row[1:] >= self.of_row[:-1]).all())
+
+    def _ordered(self, column: Int64Column) -> Int64Column:
+        """A column by area."""
+        return column if self._is_ordered else column[self._order]
+
+    @cached_property
     def _order(self) -> NDArray[np.intp]:
         """The rows by area; those of one area in their order."""
-        return np.argsort(self.of_row, kind="stable")
+        # numpy sorts 16 bits by radix, several times as fast as wider numbers
+        is_narrow = self.count <= _NARROW_COUNT_MAX
+        return np.argsort(self.of_row.astype(np.uint16) if is_narrow else self.of_row, kind="stable")
 
     @cached_property
     def _bounds(self) -> NDArray[np.intp]:
-        """Where each area begins in ``_order``, and where the last one ends."""
-        return np.searchsorted(self.of_row[self._order], np.arange(self.count + 1))
+        """Where each area begins among rows by area, and where the last one ends."""
+        return np.searchsorted(self._ordered(self.of_row), np.arange(self.count + 1))
 
     def _sums(self, ordered: Int64Column) -> Int64Column:
-        running = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(ordered)))
-        sums: Int64Column = running[self._bounds[1:]] - running[self._bounds[:-1]]
+        """The sum of each area, of a column by area; no sum may leave int64."""
+        sums = np.zeros(self.count, dtype=np.int64)
+        first = self._bounds[:-1]
+        inhabited = np.flatnonzero(first < self._bounds[1:])
+        if inhabited.size:
+            sums[inhabited] = np.add.reduceat(ordered, first[inhabited])
         return sums

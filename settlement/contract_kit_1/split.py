@@ -36,9 +36,8 @@ def largest_remainder(total: int, weights: Int64Column) -> Int64Column:
 
 def _largest(remainders: Int64Column, count: int) -> Int64Column:
     """The rows of the ``count`` largest remainders, ties to the lower row; 0 < count < rows."""
-    position = remainders.size - count
-    # the value at a sorted position is the same whatever the algorithm; which rows hold it is decided below, by row
-    threshold = int(np.partition(remainders, position)[position])
+    # sorted as values and never as rows: that is what numpy does fast, with many equal values too; ties are decided by row
+    threshold = int(np.sort(remainders)[remainders.size - count])
     above = np.flatnonzero(remainders > threshold)
     at = np.flatnonzero(remainders == threshold)[: count - above.size]
     return np.concatenate((above, at))
