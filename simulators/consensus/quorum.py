@@ -13,7 +13,10 @@ SETTLED_MS = 5_000
 
 
 class QuorumWatch:
-    """Looks now and then whether there is a quorum; without one no height may be decided (I7)."""
+    """Looks whether there is a quorum; without one no height may be decided (I7).
+
+    It must look whenever a quorum may come to be: a node has started, or the network was mended. It may be gone again by the next look.
+    """
 
     def __init__(self, nodes: Sequence[Node], network: Network, watch: Watch) -> None:
         self._nodes = nodes
@@ -29,10 +32,11 @@ class QuorumWatch:
             self._without_since_ms = None
             return
         if self._without_since_ms is None:
-            self._without_since_ms = now_ms
+            self._without_since_ms, self._height = now_ms, height
         elif now_ms < self._without_since_ms + SETTLED_MS:
             self._height = height
         elif height > self._height:
+            self._height = height
             self._watch.violate(f"height {height} was decided without a quorum")
 
     def is_there(self) -> bool:

@@ -100,7 +100,13 @@ class Simulation:
 
     def during_faults(self, delay_ms: int, action: Callable[[], None]) -> None:
         """Do ``action`` later, unless all faults have ended by then."""
-        self.schedule.after(delay_ms, lambda: None if self._are_faults_over else action())
+
+        def act() -> None:
+            if not self._are_faults_over:
+                action()
+                self._quorum.look(self.schedule.now_ms)
+
+        self.schedule.after(delay_ms, act)
 
     def run(self) -> None:
         """From the first start to the last check; ``watch`` has what was found."""
@@ -164,10 +170,10 @@ class Simulation:
 
     def _look(self) -> None:
         """What happens all the time: nodes that ended are started again, and what must not be is looked for."""
-        self._quorum.look(self.schedule.now_ms)
         for node in self.nodes:
             if not node.is_up and self.rng.random() < 0.3:
                 node.start()
+        self._quorum.look(self.schedule.now_ms)  # after them: one that starts may end before the next look
         self.schedule.after(LOOK_MS, self._look)
 
 

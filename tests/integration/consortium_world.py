@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -172,10 +172,10 @@ class Consortium:
 
     # -------------------------------------------------------------------------------------------------- processes
 
-    def start(self, *names: str) -> None:
-        """Start nodes; does not wait for them."""
+    def start(self, *names: str, program: Sequence[str] = ("-m", "gridledger")) -> None:
+        """Start nodes; does not wait for them. program: what Python runs."""
         for name in names:
-            command = [sys.executable, "-m", "gridledger", "node", "run", "--config", "node.toml"]
+            command = [sys.executable, *program, "node", "run", "--config", "node.toml"]
             with (self.folder / name / "node.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(command, cwd=self.folder / name, stdout=log, stderr=log)
 
