@@ -1,8 +1,16 @@
-"""Settling one slot by ``p2p_call_auction/1``: from metered and traded energy to the amounts of every line, and its checks."""
+"""Settling by ``p2p_call_auction/1``: one slot from metered and traded energy to the amounts of every line, and a month of slots.
+
+The month is settled day by day, as a correction of it would be: all slots of a day in one call, so that memory is that of a day. The bound of both is
+the same sums in bare numpy: columns that are known to be well-formed and sums that are known to fit, no check of input or result.
+"""
 
 from __future__ import annotations
 
+import time
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement, best_seconds
@@ -12,32 +20,111 @@ SEED = 20260101
 ROUNDS = 5
 TRADE_PRICE = 370_000
 PRICES = (460_000, 280_000, 280_000, 460_000, 180_000, 180_000, 40_000)
+MONTH_DAYS, DAY_SLOTS, MONTH_POINTS = 31, 96, 10_000
+
+Column = NDArray[np.int64]
 
 
-def _measure(meters: int) -> Measurement:
-    random = np.random.default_rng(SEED + meters)
-    import_wh, export_wh = random.integers(0, 1000, meters), random.integers(0, 1000, meters)
-    bought_wh = random.integers(0, 1000, meters)
-    sold_wh = random.permutation(bought_wh)
-    prices = dict(zip(PRICE_KEYS, PRICES, strict=True))
-    area = np.zeros(meters, dtype=np.int64)
+class Rows(NamedTuple):
+    """Columns of some slots, and the prices of each."""
 
-    def work() -> int:
-        settled = CONTRACT.settle(
-            area, import_wh, export_wh, bought_wh, sold_wh, trade_prices_micro_per_kwh=[TRADE_PRICE], prices=[prices]
-        )
-        lines = CONTRACT.lines(
-            import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=TRADE_PRICE, prices=prices
-        )
-        return min(line.amount_nano.size for line in lines)
-
-    require(work() == meters, "every line has an amount for every meter")
-    return Measurement(meters, best_seconds(work, ROUNDS))
+    slot: Column
+    import_wh: Column
+    export_wh: Column
+    bought_wh: Column
+    sold_wh: Column
+    trade_prices: list[int]
+    prices: list[dict[str, int]]
 
 
-def _benchmark(meters: int) -> Benchmark:
-    return lambda: _measure(meters)
+def _rows(slots: int, points: int, seed: int) -> Rows:
+    """Slots one after another, each with all points; a slot's trade price is its own."""
+    random = np.random.default_rng(seed)
+    import_wh, export_wh = (random.integers(0, 1000, slots * points) for _ in range(2))
+    bought_wh = random.integers(0, 1000, (slots, points))
+    sold_wh = random.permuted(bought_wh, axis=1)
+    prices = [dict(zip(PRICE_KEYS, PRICES, strict=True))] * slots
+    return Rows(
+        np.repeat(np.arange(slots), points),
+        import_wh,
+        export_wh,
+        bought_wh.reshape(-1),
+        sold_wh.reshape(-1),
+        [TRADE_PRICE + slot for slot in range(slots)],
+        prices,
+    )
 
 
-BENCHMARKS: dict[str, Benchmark] = {"settle_slot_100k": _benchmark(100_000), "settle_slot_1m": _benchmark(1_000_000)}
+def _settle(rows: Rows) -> Column:
+    """What each row pays, by the contract."""
+    settled = CONTRACT.settle(
+        rows.slot,
+        rows.import_wh,
+        rows.export_wh,
+        rows.bought_wh,
+        rows.sold_wh,
+        trade_prices_micro_per_kwh=rows.trade_prices,
+        prices=rows.prices,
+    )
+    return settled.columns["pays_nano"]
+
+
+def _settle_bare(rows: Rows) -> Column:
+    """What each row pays, and what would have been paid to the supplier alone; what each account of each slot receives."""
+    _, import_wh, export_wh, bought_wh, sold_wh, trade_prices, _ = rows
+    residual, feed_in, surplus, shortfall, traded, other, levy = PRICES
+    own_price = np.repeat(trade_prices, bought_wh.size // len(trade_prices)) if len(trade_prices) > 1 else TRADE_PRICE
+    traded_import_wh = np.minimum(import_wh, bought_wh)
+    energies_wh = (
+        import_wh - traded_import_wh,
+        bought_wh - traded_import_wh,
+        np.maximum(export_wh - sold_wh, 0),
+        np.maximum(sold_wh - export_wh, 0),
+        traded_import_wh,
+        import_wh - traded_import_wh,
+        import_wh,
+    )
+    pays_nano = (bought_wh - sold_wh) * own_price
+    for energy_wh, price in zip(
+        energies_wh, (residual, -surplus, -feed_in, shortfall, traded, other, levy), strict=True
+    ):
+        pays_nano += energy_wh * price
+    alone_nano = import_wh * (residual + other + levy) - export_wh * feed_in
+    received = [energy_wh.reshape(len(trade_prices), -1).sum(axis=1) for energy_wh in energies_wh]
+    require(len(received) == len(PRICES) and alone_nano.size == pays_nano.size, "the bound does the same work")
+    return pays_nano
+
+
+def _measure_slot(points: int) -> Measurement:
+    """The contract alone."""
+    rows = _rows(1, points, SEED + points)
+    require(bool((_settle(rows) == _settle_bare(rows)).all()), "contract and bound give the same answer")
+    seconds = best_seconds(lambda: _settle(rows), ROUNDS)
+    return Measurement(points, seconds, "bare numpy without checks", best_seconds(lambda: _settle_bare(rows), ROUNDS))
+
+
+def _measure_month() -> Measurement:
+    """2,976 slots of 10,000 points; making the columns of a day is outside the clock."""
+    seconds = bound_seconds = 0.0
+    for day in range(MONTH_DAYS):
+        rows = _rows(DAY_SLOTS, MONTH_POINTS, SEED + day)
+        start = time.perf_counter()
+        ours = _settle(rows)
+        between = time.perf_counter()
+        bare = _settle_bare(rows)
+        seconds, bound_seconds = seconds + between - start, bound_seconds + time.perf_counter() - between
+        require(bool((ours == bare).all()), "contract and bound give the same answer")
+    rows_settled = MONTH_DAYS * DAY_SLOTS * MONTH_POINTS
+    return Measurement(rows_settled, seconds, "bare numpy without checks", bound_seconds)
+
+
+def _benchmark(points: int) -> Benchmark:
+    return lambda: _measure_slot(points)
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "settle_slot_100k": _benchmark(100_000),
+    "settle_slot_1m": _benchmark(1_000_000),
+    "settle_month_10k": _measure_month,
+}
 """Benchmarks by name, as ``gridledger bench run`` finds them."""

@@ -29,8 +29,8 @@ class Groups:
         self.count = count
 
     def at(self, values: Sequence[int]) -> int | Int64Column:
-        """The value of each row's area, out of one an area (all within int64); the one value itself where there is one area."""
-        if self.count == 1:
+        """The value of each row's area, out of one an area (all within int64); the one value itself where all areas have it."""
+        if self.count and values.count(values[0]) == self.count:
             return values[0]
         column: Int64Column = np.array(values, dtype=np.int64)[self.of_row]
         return column
