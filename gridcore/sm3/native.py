@@ -95,9 +95,15 @@ class NativeKernel:
         offsets = array("Q", [0])
         for message in messages:
             offsets.append(offsets[-1] + len(message))
-        digests = _room(len(messages))
-        self._library(offsets[-1]).sm3_messages(
-            self._lanes, prefix, len(prefix), None, 0, b"".join(messages), 0, offsets.tobytes(), len(messages), digests
+        return self.slices(prefix, b"".join(messages), offsets.tobytes())
+
+    def slices(self, prefix: bytes, data: bytes, offsets: bytes) -> bytes:
+        """As ``RowKernel.slices``."""
+        bounds = memoryview(offsets).cast("Q")
+        require(bounds[-1] <= len(data), "the last slice ends inside the data")  # the library would read beyond the end
+        digests = _room(len(bounds) - 1)
+        self._library(len(data)).sm3_messages(
+            self._lanes, prefix, len(prefix), None, 0, data, 0, offsets, len(bounds) - 1, digests
         )
         return digests
 

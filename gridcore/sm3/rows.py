@@ -6,6 +6,7 @@ Rows and digests stand back to back in one buffer, so that a kernel can take all
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final, Protocol
 
 from gridcore.sm3.hashers import DIGEST_BYTES, Hasher
@@ -36,6 +37,13 @@ class RowKernel(Protocol):
 
     def messages(self, prefix: bytes, messages: Sequence[bytes]) -> bytes:
         """SM3(prefix || message) of messages of any lengths."""
+        ...
+
+    def slices(self, prefix: bytes, data: bytes, offsets: bytes) -> bytes:
+        """SM3(prefix || slice) of messages that stand back to back in ``data``: slice i ends where i + 1 begins.
+
+        ``offsets``: where each begins and the last one ends, unsigned 64-bit integers in the machine's byte order.
+        """
         ...
 
     def stream(self, seed: bytes, count: int) -> bytes:
@@ -84,6 +92,11 @@ class LoopKernel:
             running.update(message)
             digests.append(running.digest())
         return b"".join(digests)
+
+    def slices(self, prefix: bytes, data: bytes, offsets: bytes) -> bytes:
+        """As ``RowKernel.slices``."""
+        bounds = memoryview(offsets).cast("Q").tolist()
+        return self.messages(prefix, [data[start:end] for start, end in pairwise(bounds)])
 
     def stream(self, seed: bytes, count: int) -> bytes:
         """As ``RowKernel.stream``."""

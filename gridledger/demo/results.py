@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any
 
-from gridcore import cbor, merkle
 from gridledger.demo.day import patiently
-from gridledger.demo.run_sums import PostingRow, RunSums, StatementRow, read_run
+from gridledger.demo.run_sums import RunSums, read_run
+from gridledger.tables.columns import in_order
+from gridledger.tables.files import write_rows
+from gridledger.tables.results import (
+    COLUMNS,
+    INITIAL,
+    FillRow,
+    OrderRow,
+    PostingRow,
+    RegisterRow,
+    StatementRow,
+    results_root,
+)
 from ledger.client import Client
 from simulators.grid.world import World
-
-
-class RegisterRow(NamedTuple):
-    """A meter's registers at a boundary, primary Wh; "" where there is none. quality: a word."""
-
-    boundary_s: int
-    meter: str
-    import_wh: int | Literal[""]
-    export_wh: int | Literal[""]
-    quality: str
-
-
-class OrderRow(NamedTuple):
-    """An order as its party gave it. side: "buy" or "sell"; price_micro_per_kwh: its limit."""
-
-    slot_start_s: int
-    order: str
-    party: str
-    side: str
-    quantity_wh: int
-    price_micro_per_kwh: int
-
-
-class FillRow(NamedTuple):
-    """What an order got, at the gate's price."""
-
-    slot_start_s: int
-    order: str
-    filled_wh: int
-    price_micro_per_kwh: int
-
-
-Row = tuple[int | str, ...]
 
 
 @dataclass
@@ -71,13 +48,13 @@ class Tables:
 
     def sort(self) -> None:
         """Bring every file into the order of its root."""
-        self.registers.sort(key=sort_key)
-        self.orders.sort(key=sort_key)
-        self.fills.sort(key=sort_key)
-        self.postings.sort(key=sort_key)
-        self.statements.sort(key=sort_key)
+        self.registers = in_order(self.registers)
+        self.orders = in_order(self.orders)
+        self.fills = in_order(self.fills)
+        self.postings = in_order(self.postings)
+        self.statements = in_order(self.statements)
 
-    def files(self) -> Mapping[str, Sequence[Row]]:
+    def files(self) -> Mapping[str, Sequence[Sequence[int | str]]]:
         """The rows of each result file."""
         return {
             "registers.csv": self.registers,
@@ -86,18 +63,6 @@ class Tables:
             "postings.csv": self.postings,
             "statements.csv": self.statements,
         }
-
-
-COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "registers.csv": RegisterRow._fields,
-    "orders.csv": OrderRow._fields,
-    "fills.csv": FillRow._fields,
-    "postings.csv": PostingRow._fields,
-    "statements.csv": StatementRow._fields,
-}
-INITIAL: Final = "initial"
-"""The name of a slot's first run."""
-ROOTED: Final = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 
 
 async def fetch_tables(client: Client, world: World) -> Tables:
@@ -183,28 +148,9 @@ async def _runs_of(client: Client, slot: str) -> Sequence[Any]:
     return [*[await _query(client, f"{slot}/run", run=run["run"]) for run in listed[:-1]], last]
 
 
-def sort_key(row: Row) -> tuple[tuple[int, int | bytes], ...]:
-    """Numbers by value, texts by their UTF-8 bytes, an empty field before every number."""
-    return tuple((0, item) if isinstance(item, int) else (-1 if item == "" else 1, item.encode()) for item in row)
-
-
-def file_root(rows: Iterable[Row]) -> bytes:
-    """Root over a file's rows; they must be in order."""
-    return merkle.root(cbor.encode(list(row)) for row in rows)
-
-
-def results_root(tables: Tables) -> bytes:
-    """The one digest over registers, fills, postings and statements."""
-    files = tables.files()
-    return merkle.root(file_root(files[name]) for name in ROOTED)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[int | str]]) -> None:
-    """Make one CSV file: a header line, comma, newline. FileExistsError when something stands there."""
-    with path.open("x", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+def write_results(out: Path, tables: Tables) -> bytes:
+    """Make the result files; the one digest over registers, fills, postings and statements."""
+    return results_root({name: write_rows(out / name, COLUMNS[name], rows) for name, rows in tables.files().items()})
 
 
 def write_world(out: Path, world: World) -> None:
@@ -212,17 +158,17 @@ def write_world(out: Path, world: World) -> None:
     columns = ("meter", "area", "party", "role", "ratio", "resolution_wh", "modulus_wh", "limit_wh")
     starts = ("start_import_wh", "start_export_wh")
     meters = [[getattr(meter, name) for name in (*columns, *starts)] for meter in world.meters]
-    write_csv(out / "meters.csv", (*columns, *starts), meters)
+    write_rows(out / "meters.csv", (*columns, *starts), meters)
     slots = world.slot_start_s.tolist()
     truth = [
         (slot, meter.meter, int(world.import_wh[row, at]), int(world.export_wh[row, at]))
         for row, slot in enumerate(slots)
         for at, meter in enumerate(world.meters)
     ]
-    write_csv(out / "truth.csv", ("slot_start_s", "meter", "import_wh", "export_wh"), truth)
+    write_rows(out / "truth.csv", ("slot_start_s", "meter", "import_wh", "export_wh"), truth)
     losses = [
         (slot, area, int(world.loss_wh[row, at]))
         for row, slot in enumerate(slots)
         for at, area in enumerate(world.areas)
     ]
-    write_csv(out / "losses.csv", ("slot_start_s", "area", "loss_wh"), losses)
+    write_rows(out / "losses.csv", ("slot_start_s", "area", "loss_wh"), losses)

@@ -26,13 +26,14 @@ from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
-from gridledger.demo.results import COLUMNS, Tables, fetch_tables, results_root, write_csv, write_world
+from gridledger.demo.results import Tables, fetch_tables, write_results, write_world
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.samples import save_samples
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Losses, Summary, losses_of, summarise, to_text
 from gridledger.founding.folder import write_new
 from gridledger.supervised import Supervised
+from gridledger.tables.results import COLUMNS
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
 from settlement.catalogue import contract_pin
@@ -152,9 +153,7 @@ async def _collect(scene: Scene, client: Client, world: World) -> _Collected:
 def _write_results(plan: Plan, scene: Scene, world: World, collected: _Collected) -> Outcome:
     """Write the files that hold what was decided, and say what it came to."""
     tables, status, out = collected.tables, collected.status, plan.out
-    root = results_root(tables)
-    for name, rows in tables.files().items():
-        write_csv(out / name, COLUMNS[name], rows)
+    root = write_results(out, tables)
     write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     profiles = {meter.profile for meter in world.meters}
     inputs = {"seed": plan.seed, "slots": plan.slots, "households": plan.households, "chain": scene.chain}

@@ -6,31 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-
-class PostingRow(NamedTuple):
-    """What a slot's run debited and credited to one account."""
-
-    slot_start_s: int
-    account: str
-    debit_nano: int
-    credit_nano: int
-    run: str
-
-
-class StatementRow(NamedTuple):
-    """A line of a party's bill. price: "" where it has none; amount_nano: positive where the party owes ``account``.
-
-    Of a correction run energy and amount are new less old; where a price changed, the old line is taken back in a row of its own.
-    """
-
-    run: str
-    party: str
-    slot_start_s: int
-    line_kind: str
-    energy_wh: int
-    price_micro_per_kwh: int | Literal[""]
-    amount_nano: int
-    account: str
+from gridledger.tables.results import PostingRow, StatementRow
 
 
 class Line(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Final
 
 from gridcore.errors import GridError
 from gridledger.demo.day import PATIENCE_S, RETRY_PAUSE_S, patiently
-from gridledger.demo.results import INITIAL, Tables
-from gridledger.demo.run_sums import StatementRow
+from gridledger.demo.results import Tables
 from gridledger.demo.scene import Scene
 from gridledger.founding.folder import write_new
+from gridledger.tables.results import INITIAL, StatementRow
 from ledger.client import Client
 from simulators.grid.world import World
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gridledger.demo.dropped import PPM, Dropped
-from gridledger.demo.run_sums import PostingRow, StatementRow, read_run
+from gridledger.demo.run_sums import read_run
+from gridledger.tables.results import PostingRow, StatementRow
 
 
 def answer(energy_wh: int, price: int | None = 5) -> dict[str, Any]:

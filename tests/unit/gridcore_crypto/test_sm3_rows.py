@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +84,8 @@ def test_all_kernels_agree_with_plain_python(prefix: bytes, messages: list[bytes
     assert len(kernels) >= len(LOOPS)
     for kernel in kernels:
         assert kernel.messages(prefix, messages) == digests
+        offsets = array("Q", accumulate(map(len, messages), initial=0)).tobytes()
+        assert kernel.slices(prefix, b"".join(messages) + b"behind", offsets) == digests
         assert kernel.stream(seed, count) == stream
         if stream:
             assert kernel.level(stream) == ORACLE.level(stream)
