@@ -19,7 +19,9 @@ VERSION: Final = 2
 SLOT_S_CHOICES: Final = (300, 900, 1800, 3600)
 BLOCK_TIME: Final = "block"
 """The clock of a chain whose ledger time is the time of its blocks; with every other one it is moved by clock/advance."""
-CLOCKS: Final = (BLOCK_TIME, "simulated", "imported")
+IMPORTED: Final = "imported"
+"""The clock of a chain whose energies come out of files."""
+CLOCKS: Final = (BLOCK_TIME, "simulated", IMPORTED)
 GENESIS_BYTES_MAX: Final = 1 << 30
 GENESIS_ITEMS_MAX: Final = (1 << 25) + (1 << 21)
 """CBOR items of a genesis: its registry rows, and what stands around them."""

@@ -343,10 +343,11 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 # -------------------------------------------------------------------------------------------------------- transactions
 BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
 ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
-APPROVAL_KIND: Final = "metering/approve"
+APPROVAL_KIND, IMPORT_KIND = "metering/approve", "metering/interval_import"
 ROLE_OF_KIND: Final = {
     APPROVAL_KIND: "utility",
     BATCH_KIND: "gateway",
+    IMPORT_KIND: "gateway",
     ORDER_KIND: "prosumer",
     ORDER_BATCH_KIND: "aggregator",
     ENROLMENT_KIND: "administrator",
@@ -368,6 +369,16 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "rows": range(1, 4097),
         "rows_root": 32,
     },
+    IMPORT_KIND: {
+        "agent": re.compile(r".{0,64}", re.DOTALL),
+        "estimates": re.compile(r".{0,64}", re.DOTALL),
+        "files": [(TEXT_64, 32), 1, 16],
+        "first_slot_s": TIME,
+        "meters": range(1, 65_537),
+        "rows_root": 32,
+        "slot_s": range(1, 86_401),
+        "slots": range(1, 289),
+    },
     ORDER_KIND: {
         "area": TEXT_64,
         "price_micro_per_kwh": I64,
@@ -380,6 +391,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     APPROVAL_KIND: {"client_id": 16, "valid_until_s": I64},
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
+    IMPORT_KIND: {"client_id": 16, "valid_until_s": I64},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},

@@ -10,6 +10,7 @@ from gridcore.governance.sort import Sort
 from gridcore.registry.entity import Shape
 from gridcore.registry.organisation import ROLES_FORM
 from gridcore.transactions.approve_reading import ApproveReading
+from gridcore.transactions.interval_import import IntervalImport
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
@@ -20,7 +21,9 @@ ADMINISTRATORS_KEEP: Final = ("governance", "registry")
 """First parts of the kinds that are never taken from administrators: without them nothing could be decided any more."""
 
 
-PROVEN: Final = (ReadingBatch.kind, ApproveReading.kind, MarketOrder.kind, OrderBatch.kind, RegistryRegister.kind)
+PROVEN: Final = (
+    ReadingBatch.kind, ApproveReading.kind, IntervalImport.kind, MarketOrder.kind, OrderBatch.kind, RegistryRegister.kind,
+)  # fmt: skip
 """Kinds that evidence rests on: whoever checks a bundle asks for the role of the rules, and knows of no vote."""
 
 

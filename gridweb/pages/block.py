@@ -24,6 +24,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "metering/open_epoch": N_("new epoch of a gateway"),
     "metering/approve": N_("approved register"),
     "metering/reading_batch": N_("reading batch"),
+    "metering/interval_import": N_("imported energies"),
     "registry/register": N_("registration"),
     "registry/approve": N_("approved registration"),
     "governance/propose": N_("proposal"),

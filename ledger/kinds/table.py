@@ -10,6 +10,7 @@ from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
+from gridcore.transactions.interval_import import IntervalImport
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
@@ -21,6 +22,7 @@ from ledger.kinds.clock_accept import accept_clock
 from ledger.kinds.clock_advance import advance_clock
 from ledger.kinds.governance_propose import propose
 from ledger.kinds.governance_vote import vote
+from ledger.kinds.interval_import import decode_attached_intervals, take_import
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_order import take_order
 from ledger.kinds.open_epoch import open_epoch
@@ -35,6 +37,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     OpenEpoch.kind: Kind("utility", OpenEpoch, open_epoch),
     ApproveReading.kind: Kind("utility", ApproveReading, approve_reading),
     ReadingBatch.kind: Kind("gateway", ReadingBatch, take_batch, decode_attached, is_prunable=True),
+    IntervalImport.kind: Kind("gateway", IntervalImport, take_import, decode_attached_intervals),
     RegistryRegister.kind: Kind("administrator", RegistryRegister, register, read_rows),
     RegistryApprove.kind: Kind("administrator", RegistryApprove, approve),
     GovernancePropose.kind: Kind("administrator", GovernancePropose, propose),

@@ -18,6 +18,7 @@ from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
 from ledger.leaves.fills import FILLS
 from ledger.leaves.held import HELD
+from ledger.leaves.intervals import INTERVALS
 from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
 from ledger.leaves.offence import OFFENCE
@@ -40,7 +41,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CONTRACTS, VALIDATORS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
-    REGISTERS, LATEST, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
+    REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
     EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE,
 )  # fmt: skip
 

@@ -72,12 +72,11 @@ def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> None:
 def settle(draft: Draft, by_contract: SlotContract, slot: Slot) -> Outcome:
     """What a slot comes to; rows whose energy is not known are estimated."""
     zone, contract = slot.zone, by_contract.contract
-    energy, quality = energy_of_slot(draft, slot), slot.end.quality
+    energy, quality = _known_energy(draft, slot)
     unknown = zone.settling[~energy.is_known[zone.settling]]
     if len(unknown):
         estimated = estimate_rows(draft, slot, unknown)
         energy.import_wh[unknown], energy.export_wh[unknown] = estimated.energy_wh
-        quality = quality.copy()
         quality[unknown] = estimated.quality
     settled = _settle_rows(draft, by_contract, slot, energy)
     columns = dict(zip(HEAD, _head_columns(slot, energy), strict=True))
@@ -92,6 +91,16 @@ def settle(draft: Draft, by_contract: SlotContract, slot: Slot) -> Outcome:
         received={account: Money.of(settled.received_nano[account]) for account in contract.accounts},
         points=len(zone.settling),
     )
+
+
+def _known_energy(draft: Draft, slot: Slot) -> tuple[Energy, UInt8]:
+    """The energy of every row, and its quality: what was imported, else what follows from registers. Both writable."""
+    energy, quality = energy_of_slot(draft, slot), slot.end.quality.copy()
+    if slot.imported is not None:
+        rows = slot.imported.rows
+        energy.is_known[rows], quality[rows] = True, slot.imported.quality[rows]
+        energy.import_wh[rows], energy.export_wh[rows] = slot.imported.import_wh[rows], slot.imported.export_wh[rows]
+    return energy, quality
 
 
 def _is_said(draft: Draft, zone: Zone, slot_start_s: int, run: str, outcome: Outcome) -> bool:
@@ -151,11 +160,16 @@ def write_run(
 
 
 def _head_columns(slot: Slot, energy: Energy) -> tuple[Int64, ...]:
-    """The columns of ``HEAD`` of every row: registers at both ends, -1 where absent, and the energy, 0 where it is not known."""
+    """The columns of ``HEAD`` of every row: registers at both ends, -1 where absent or where the energy was imported, and the energy,
+    0 where it is not known.
+    """
     registers: list[Int64] = []
+    is_read = np.ones(len(slot.zone.zone), dtype=bool)
+    if slot.imported is not None:
+        is_read[slot.imported.rows] = False
     for start, end in zip(slot.start.registers, slot.end.registers, strict=True):
-        registers.append(np.where(slot.start.present, start, ABSENT_REGISTER))
-        registers.append(np.where(slot.end.present, end, ABSENT_REGISTER))
+        registers.append(np.where(slot.start.present & is_read, start, ABSENT_REGISTER))
+        registers.append(np.where(slot.end.present & is_read, end, ABSENT_REGISTER))
     return (*registers, energy.import_wh, energy.export_wh)
 
 

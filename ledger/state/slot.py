@@ -13,6 +13,7 @@ from ledger.leaves.latest import LATEST
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
+from ledger.state.intervals import Imported, load_imported
 
 
 class Snapshot(NamedTuple):
@@ -29,20 +30,25 @@ class Snapshot(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A slot of a zone that is settled: what is in force in it, and the registers at its ends."""
+    """A slot of a zone that is settled: what is in force in it, the registers at its ends, and what was imported for it."""
 
     start_s: int
     end_s: int
     zone: ZoneInForce
     start: Snapshot
     end: Snapshot
+    imported: Imported | None
 
 
 def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
     """A slot as it stands now."""
     end_s = slot_start_s + draft.slot_s
     start, end = load_snapshot(draft, zone, slot_start_s), load_snapshot(draft, zone, end_s)
-    return Slot(slot_start_s, end_s, draft.at(slot_start_s).zone(zone), start, end)
+    imported = load_imported(draft, zone, slot_start_s)
+    if imported is not None:
+        seeds = [own or read for own, read in zip(imported.seeds, start.seeds, strict=True)]
+        start = start._replace(seeds=seeds)
+    return Slot(slot_start_s, end_s, draft.at(slot_start_s).zone(zone), start, end, imported)
 
 
 def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from gridcore import cbor
 from gridcore.master_data import MeteredPoint
 from tests.twin.twin import Twin
@@ -47,8 +50,8 @@ def two_meters(modulus_wh: int) -> Consortium:
 class Desk:
     """The twin and the ledger side by side; whatever is applied is applied to both and must agree."""
 
-    def __init__(self, modulus_wh: int = 10_000) -> None:
-        consortium = two_meters(modulus_wh)
+    def __init__(self, modulus_wh: int = 10_000, clock: Literal["simulated", "imported"] = "simulated") -> None:
+        consortium = replace(two_meters(modulus_wh), clock=clock)
         self.sender = Sender(consortium.chain, consortium.start_s, sign_cheaply)
         self.twin = Twin(cbor.decode(consortium.genesis_file))
         self.ledger = MemoryLedger(consortium.genesis)

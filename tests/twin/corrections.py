@@ -15,7 +15,9 @@ SPANS_MAX = 64
 
 
 def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
-    """The settled slots around each row that was accepted in this block, up to the nearest values before and after it."""
+    """The settled slots around each row that was accepted in this block, up to the nearest values before and after it, and those that
+    were imported again.
+    """
     timeline = twin.timeline(zone)
     due_s = twin.ledger_time_s + timeline.get("correction_after_s", 0)
     spans = []
@@ -23,6 +25,9 @@ def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
         if name == zone:
             first, end = (nearest(twin, zone, row, boundary, step) for step in (-twin.slot_s, twin.slot_s))
             spans.append([max(first, timeline["first_slot_start_s"]), min(end, run_slot_start_s), due_s])
+    for name, first, end in twin.imported:
+        if name == zone:
+            spans.append([first, min(end, run_slot_start_s), due_s])
     return spans
 
 

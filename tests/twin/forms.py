@@ -118,6 +118,21 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
         bytes,
     ),
+    "metering/interval_import": (
+        "gateway",
+        ONCE,
+        {
+            "agent": re.compile(".{0,64}", re.DOTALL),
+            "estimates": re.compile(".{0,64}", re.DOTALL),
+            "files": list,
+            "first_slot_s": TIME,
+            "meters": range(1, 65_537),
+            "rows_root": 32,
+            "slot_s": range(1, 86_401),
+            "slots": range(1, 289),
+        },
+        bytes,
+    ),
     "metering/reading_batch": (
         "gateway",
         {"counter": FROM_1, "epoch": FROM_1},
@@ -174,6 +189,12 @@ def decode_envelope(wire: bytes) -> Transaction | None:
 def has_form(tx: Transaction) -> bool:
     """Whether identity, body and attachment of a known kind are as they should be."""
     _, *forms = KINDS.get(tx.content["kind"], ("", dict, dict, bytes))
+    body = tx.content["body"]
+    if tx.content["kind"] == "metering/interval_import" and fits(body, forms[1]):
+        named = {"name": re.compile(".{1,64}", re.DOTALL), "sm3": 32}
+        is_named = all(fits(file, list(named.values())) for file in body["files"])
+        if not is_named or not 1 <= len(body["files"]) <= 16 or body["meters"] * body["slots"] > 65_536:
+            return False
     return all(map(fits, (tx.content["identity"], tx.content["body"], tx.attachment), forms))
 
 

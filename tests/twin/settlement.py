@@ -11,6 +11,7 @@ from gridcore.sm3 import sm3
 from tests.twin.contracts import MARKETS, Member, Settled
 from tests.twin.estimates import estimate
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
+from tests.twin.intervals import imported_at, seed_at
 from tests.twin.market import chunks
 from tests.twin.metering import ABSENT, Registers, advance, chunk_seeds, row_at
 
@@ -53,7 +54,11 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
     area = twin.leaves["area/" + point["area"]]["number"] if point else 0
     quality = ABSENT if end is None else end[1]
     energies = known or [0, 0]
-    if "party" in point and known is None:
+    imported = imported_at(twin, zone, row, slot)
+    if imported is not None:
+        quality, *energies = imported
+        shown = [-1] * 4
+    elif "party" in point and known is None:
         energies[0], energies[1], quality = estimate(twin, zone, row, slot)
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
@@ -143,6 +148,7 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> None:
     area_columns, received = [settled.area for settled in areas], [settled.received for settled in areas]
     rules_digests = [twin.rules(area, slot)[0] for area in twin.registry.areas[zone]]
     seeds = [chunk_seeds(twin, zone, boundary) for boundary in (slot, slot + twin.slot_s)]
+    seeds[0] = [seed_at(twin, zone, chunk, slot) or read for chunk, read in enumerate(seeds[0])]
     seed = sm3(cbor.encode(["result-seed/2", slot, zone, run, *seeds]))
     rows_bytes = [
         pack("IB", row, point.quality)

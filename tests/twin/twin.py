@@ -7,7 +7,17 @@ from typing import Any
 
 from gridcore import cbor, merkle
 from gridcore.x509 import decode_certificate
-from tests.twin import corrections, governance, market, metering, orders, registration, settlement, validators
+from tests.twin import (
+    corrections,
+    governance,
+    intervals,
+    market,
+    metering,
+    orders,
+    registration,
+    settlement,
+    validators,
+)
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -35,6 +45,7 @@ class Twin:
         self.budget = 0
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
+        self.imported: list[tuple[str, int, int]] = []  # (zone, first slot, end) of what this block imported
         self.reopened: dict[str, int] = {}  # by zone: from when on this block changed what is in force
         self.offers: list[orders.Offer] = []  # of this block, not judged yet
         self.refused_rows: dict[bytes, list[tuple[int, int, int]]] = {}
@@ -140,6 +151,7 @@ class Twin:
     ) -> list[int]:
         """One code for each transaction, the clock's first, orders last; then what has fallen due."""
         self.height, self.budget, self.touched, self.reopened = height, BUDGET, set(), {}
+        self.imported = []
         self.is_signed = is_signed
         self.work_left = False
         self.block_s = time_s
@@ -224,6 +236,7 @@ class Twin:
         code = first(
             (kind == "clock/advance" and self.clock == "block", 31),
             (kind == "clock/accept" and self.clock != "block", 34),
+            (kind == "metering/interval_import" and self.clock != "imported", 35),
             (valid_until_s < self.ledger_time_s, 18),
             (valid_until_s > self.ledger_time_s + VALID_AHEAD_MAX_S, 19),
             (client_id in seen, 1 if seen.get(client_id) == tx.id else 20),
@@ -247,6 +260,8 @@ class Twin:
             code = governance.vote(self, tx, organisation)
         elif kind == "metering/approve":
             code = metering.approve(self, tx)
+        elif kind == "metering/interval_import":
+            code = intervals.take_import(self, tx)
         else:
             code = metering.open_epoch(self, tx.content)
         if code == 0:

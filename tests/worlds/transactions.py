@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from gridcore import cbor
 from gridcore.column import decode_column
@@ -18,11 +20,13 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
+from gridcore.transactions.interval_import import ImportedFile, IntervalImport
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.readings import Reading, attach, split_attachment
 from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
+from ledger.state.interval_columns import IntervalColumns
 from tests.worlds.keys import sign
 
 DAY_S = 86_400
@@ -158,6 +162,38 @@ class Sender:
             zone=zone,
         )
         return self.signed(aggregator, content, attached.attachment)
+
+    def intervals(
+        self,
+        gateway: str,
+        first_slot_s: int,
+        numbers: Sequence[int],
+        energies: Sequence[Sequence[tuple[int, int, int]]],
+        *,
+        slot_s: int = 900,
+        **changes: Any,
+    ) -> bytes:
+        """metering/interval_import of (quality, import Wh, export Wh) of each of the meters ``numbers`` in each slot, under an id and a seed that
+        follow from them, valid for an hour. ``changes``: other fields.
+        """
+        digest = sm3(repr((gateway, first_slot_s, numbers, energies, changes)).encode())
+        table = np.array(energies, dtype=np.int64)
+        columns = IntervalColumns(
+            digest, np.array(numbers), table[:, :, 0].astype(np.uint8), table[:, :, 1], table[:, :, 2]
+        )
+        content = IntervalImport(
+            client_id=digest[:16],
+            valid_until_s=self.now_s + 3_600,
+            agent="test",
+            estimates="zero_marked",
+            files=[ImportedFile("readings.csv", sm3(b"a file"))],
+            first_slot_s=first_slot_s,
+            meters=len(numbers),
+            rows_root=columns.rows_root(first_slot_s, slot_s),
+            slot_s=slot_s,
+            slots=len(energies),
+        )
+        return self.signed(gateway, replace(content, **changes), columns.encode())
 
     def batch(
         self,

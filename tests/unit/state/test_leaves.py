@@ -30,6 +30,7 @@ from ledger.leaves.families import FAMILIES
 from ledger.leaves.family import Value
 from ledger.leaves.fills import FillsLeaf, load_fills, save_fills
 from ledger.leaves.held import HeldLeaf
+from ledger.leaves.intervals import IntervalsLeaf
 from ledger.leaves.late import LateLeaf
 from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
@@ -81,6 +82,10 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
+    "intervals": (
+        (0, "Z", 0),
+        IntervalsLeaf(QUALITY.reshape(3, 1), COLUMN.reshape(3, 1), COLUMN[::-1].reshape(3, 1), [DIGEST], SEED),
+    ),
     "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 6, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
     "clearing": ((900, "Z"), ClearingLeaf(3, DIGEST, "auction/1", DIGEST, 900, "Z")),
     "orders": ((900, "Z"), OrdersLeaf([0, 3])),

@@ -18,6 +18,7 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
+from gridcore.transactions.interval_import import ImportedFile, IntervalImport
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
@@ -66,7 +67,25 @@ PLACED = OrderBatch(
 AGREED = RegistryApprove(client_id=bytes(16), valid_until_s=0, transaction=bytes(32))
 PROPOSAL = GovernancePropose(client_id=bytes(16), valid_until_s=0, action=b"a", open_until_s=900)
 VOTE = GovernanceVote(client_id=bytes(16), valid_until_s=0, in_favour=False, proposal=bytes(32))
-CONTENTS = [ADVANCE, ACCEPT, EPOCH, APPROVAL, ORDER, BATCH, FULL_BATCH, REGISTRATION, AGREED, PLACED, PROPOSAL, VOTE]
+IMPORT = IntervalImport(
+    client_id=bytes(16), valid_until_s=0, agent="a", estimates="", files=[ImportedFile("f.csv", bytes(32))], first_slot_s=0,
+    meters=2, rows_root=bytes(32), slot_s=900, slots=96,
+)  # fmt: skip
+CONTENTS = [
+    IMPORT,
+    ADVANCE,
+    ACCEPT,
+    EPOCH,
+    APPROVAL,
+    ORDER,
+    BATCH,
+    FULL_BATCH,
+    REGISTRATION,
+    AGREED,
+    PLACED,
+    PROPOSAL,
+    VOTE,
+]
 
 
 def transaction_of(content: Content, changes: Mapping[str, Any] | None = None, attachment: bytes = b"") -> Transaction:

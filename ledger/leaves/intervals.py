@@ -1,0 +1,83 @@
+"""``intervals/<day_s>/<zone>/<chunk>``: energies that were imported for the slots of one UTC day, in chunks of the zone's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.quality import ABSENT_QUALITY
+from ledger.leaves.columns import NO_SEED, Int64, UInt8, pack, unpack
+from ledger.leaves.family import Family, Value
+
+DAY_S: Final = 86_400
+
+
+class IntervalsLeaf(NamedTuple):
+    """Columns [slots of a day, n rows], writable, shared with nobody.
+
+    quality: uint8, 255 where nothing was imported; import_wh, export_wh: int64, primary energy, 0 where nothing was; imports: ids of
+    the transactions that gave values, in order; seed: 32 bytes, follows from the seeds of these.
+    """
+
+    quality: UInt8
+    import_wh: Int64
+    export_wh: Int64
+    imports: Sequence[bytes]
+    seed: bytes
+
+    def padded(self, size: int) -> IntervalsLeaf:
+        """The leaf of a chunk that has ``size`` rows by now."""
+        missing = size - self.quality.shape[1]
+        if missing <= 0:
+            return self
+        wider = ((0, 0), (0, missing))
+        return self._replace(
+            quality=np.pad(self.quality, wider, constant_values=ABSENT_QUALITY),
+            import_wh=np.pad(self.import_wh, wider),
+            export_wh=np.pad(self.export_wh, wider),
+        )
+
+
+def day_of_slot(slot_start_s: int) -> int:
+    """The start of the UTC day in which a slot begins."""
+    return slot_start_s - slot_start_s % DAY_S
+
+
+def no_intervals(slot_s: int, size: int) -> IntervalsLeaf:
+    """What a chunk of ``size`` rows holds of a day before its first import."""
+    shape = (DAY_S // slot_s, size)
+    absent = np.full(shape, ABSENT_QUALITY, dtype=np.uint8)
+    return IntervalsLeaf(absent, np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64), (), NO_SEED)
+
+
+def _key(day_s: int, zone: str, chunk: int) -> str:
+    return f"intervals/{day_s}/{zone}/{chunk}"
+
+
+def _decode(
+    quality: bytes, import_wh: bytes, export_wh: bytes, imports: Sequence[bytes], seed: bytes, slots: int
+) -> IntervalsLeaf:
+    shape = (slots, len(quality) // slots)
+    return IntervalsLeaf(
+        np.frombuffer(quality, dtype=np.uint8).reshape(shape).copy(),
+        unpack(import_wh).reshape(shape),
+        unpack(export_wh).reshape(shape),
+        imports,
+        seed,
+    )
+
+
+def _encode(record: IntervalsLeaf) -> Value:
+    return {
+        "export_wh": pack(record.export_wh),
+        "import_wh": pack(record.import_wh),
+        "imports": list(record.imports),
+        "quality": record.quality.tobytes(),
+        "seed": record.seed,
+        "slots": len(record.quality),
+    }
+
+
+INTERVALS: Final = Family("intervals", _key, _decode, _encode)
