@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from benchmarks.consortium_node import LOADS, VALIDATORS, Load, Run
-from benchmarks.million import make
+from benchmarks.million_world import make
 from gridcore.clock import WallClock
 from gridledger.bench import Benchmark, Measurement
 

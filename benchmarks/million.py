@@ -1,7 +1,7 @@
-"""Worlds of a million metering points: a ledger's data directory made fast, for ``node_open`` and ``slot_million``.
+"""Worlds of a million metering points and more, in a data directory made fast, and what ``node_open`` and ``slot_million`` do in them.
 
-``python -m benchmarks.million make|open|slot|orders DIR AREAS POINTS`` is what they run, each step in a process of its own, so that the
-memory it reports is its own. What ``make`` writes is what a node would have made of the same genesis.
+``python -m benchmarks.million make|register|open|slot|orders DIR AREAS POINTS`` is what they run, each step in a process of its own,
+so that the memory it reports is its own. See ``benchmarks.million_world`` for how a world is made.
 """
 
 from __future__ import annotations
@@ -12,48 +12,33 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from gridcore import cbor, merkle
 from gridcore.clock import WallClock
 from gridcore.errors import require
-from gridcore.genesis import Genesis
-from gridcore.master_data import MasterData, MeteredPoint, Named
-from gridcore.registry.area import AREA, Area
-from gridcore.registry.calendar import Calendar
-from gridcore.registry.gateway import GATEWAY, Gateway
-from gridcore.registry.organisation import ORGANISATION, Organisation
-from gridcore.registry.row import salt_rows
-from gridcore.registry.rules import RULES, Rules
-from gridcore.registry.signer import SIGNER, Signer
-from gridcore.registry.zone import ZONE, Zone
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import SignedContent, sign_content
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch
 from gridcore.transactions.readings import Reading, attach
-from gridcore.validator import Validator
-from ledger.registry.dated import Dated
-from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
-
-if TYPE_CHECKING:
-    from ledger.registry.columns import RegistryColumns
 
 METERS_OF_GATEWAY = 500
+BATCHES_TOGETHER = 2_000
+"""Reading batches that are on their way at once: those of a million meters."""
+SHARE_BATCHES = 100
+"""Of them in one submission."""
 ZONE_POINTS = 100_000
 SLOT_S = 900
 METERING_DEADLINE_S = 900
 FIRST_S = 1_800_000_000
-FIRST_NUMBER = 1_000_000
-"""Meter numbers of seven digits, so that every leaf is as long as the next."""
+FIRST_NUMBER = 10_000_000
+"""Meter numbers of eight digits, so that every leaf is as long as the next."""
 KEY = SigningKey.from_scalar(bytes(31) + b"\x51")
 CONTRACT = "p2p_call_auction/1"
 AGGREGATOR = "pool"
@@ -106,171 +91,9 @@ class World:
         """Gateways that it takes to read them."""
         return -(-self.meters // METERS_OF_GATEWAY)
 
-
-# ---------------------------------------------------------------------------------------------------------- the genesis
-
-
-def _household(index: int, area: str, gateway: str) -> MeteredPoint:
-    number = FIRST_NUMBER + index
-    return MeteredPoint(
-        number=number,
-        area=area,
-        gateway=gateway,
-        meter=f"M{number}",
-        point=f"P{number}",
-        profile="eastron_sdm630",
-        role="household",
-        limit_wh=11_000,
-        organisation="o",
-        first_registers=(0, 0),
-        party=f"p{number}",
-        trades=True,
-        aggregator=AGGREGATOR,
-    )
-
-
-def _household_rows(world: World) -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of every household's registry rows (party, point, installation), from those of one that were encoded."""
-    templates = []
-    for row in _household(0, "A00000", "g0000").rows():
-        form = row.encode().replace(b"%", b"%%").replace(b"1000000", b"%(text)b").replace(b"A00000", b"%(area)b")
-        templates.append((row.key, form.replace(b"g0000", b"%(gateway)b")))
-    for index in range(world.meters):
-        text = str(FIRST_NUMBER + index)
-        filled = {
-            b"text": text.encode(),
-            b"area": b"A%05d" % (index // world.points),
-            b"gateway": b"g%04d" % (index // METERS_OF_GATEWAY),
-        }
-        for key, form in templates:
-            yield key.replace("1000000", text), form % filled
-
-
-def _other_entities(world: World, pin: bytes) -> MasterData:
-    day_s = FIRST_S // 86_400 * 86_400
-    zone = Zone(
-        contract=CONTRACT,
-        contract_pin=pin,
-        first_slot_start_s=FIRST_S,
-        gate_before_start_s=300,
-        metering_deadline_s=world.metering_deadline_s,
-        open_before_start_s=86_400,
-    )
-    names = [f"g{number:04d}" for number in range(world.gateways)]
-    return MasterData(
-        name="million",
-        clock="simulated",
-        ledger_time_s=world.ledger_time_s,
-        slot_s=SLOT_S,
-        validators=[Validator(f"v{place}", "o", key) for place, key in enumerate(world.certifiers)],
-        calendars={"c": Calendar(days=[day_s, day_s + 86_400], months=[0], tz="UTC", tz_version="1")},
-        listed=[
-            Named(ORGANISATION, "o", Organisation(["aggregator", "clock", "gateway", "utility"], "Benchmark")),
-            Named(RULES, "r", Rules(PRICES, {"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"})),
-            Named(SIGNER, "operator", Signer("o", KEY.public_key, ["clock", "utility"])),
-            Named(SIGNER, AGGREGATOR, Signer("o", KEY.public_key, ["aggregator"])),
-            *(Named(SIGNER, name, Signer("o", KEY.public_key, ["gateway"])) for name in names),
-            *(Named(GATEWAY, name, Gateway("o", "software")) for name in names),
-            *(Named(ZONE, name, zone) for name in world.zones),
-            *(Named(AREA, f"A{area:05d}", Area("c", "r", world.zone_of(area))) for area in range(world.areas)),
-        ],
-        salt_seed=bytes(32),
-    )
-
-
-def _numbers(world: World, others: int) -> Iterator[int | None]:
-    """The number that each entity's leaf holds, in the order of the rows; ``others``: entities before the households."""
-    yield from (None for _ in range(others - world.areas))
-    yield from (area % world.areas_of_zone for area in range(world.areas))
-    rows_of_zone = world.areas_of_zone * world.points
-    for index in range(world.meters):
-        yield from (index, index % rows_of_zone, None)
-
-
-def _leaves(keys: Sequence[str], digests: Sequence[bytes], numbers: Iterable[int | None]) -> Iterator[bytes]:
-    """The leaf of each entity, which has one entry from the beginning on."""
-    for key, digest, number in zip(keys, digests, numbers, strict=True):
-        kind = key.partition("/")[0]
-        yield cbor.encode([key, ENTITY_FAMILIES[kind].encode(EntityLeaf([Entry(0, 0, bytes(digest))], number=number))])
-
-
-def _columns(world: World, others: Genesis) -> RegistryColumns:
-    """The columns that a first start would read from the leaves, which takes more than a minute."""
-    from ledger.state.memory import MemoryState
-
-    known = MemoryState(others).registry.columns
-    index = np.arange(world.meters, dtype=np.int64)
-    once = Dated(index, np.zeros_like(index), np.zeros_like(index))
-    same = np.ones_like(index)
-    return replace(
-        known,
-        points=tuple(f"P{FIRST_NUMBER + number}" for number in range(world.meters)),
-        point_area=index // world.points,
-        point_entries=once,
-        point_party=index,
-        point_profile=-same,
-        parties=tuple(f"p{FIRST_NUMBER + number}" for number in range(world.meters)),
-        party_entries=once,
-        party_area=index // world.points,
-        party_trades=same,
-        party_credit_nano=-same,
-        aggregators=(AGGREGATOR,),
-        party_aggregator=0 * same,
-        numbers=index + FIRST_NUMBER,
-        installation_point=index,
-        modulus_wh=0 * same,
-        installation_entries=once,
-        installation_gateway=index // METERS_OF_GATEWAY,
-        limit_wh=11_000 * same,
-        ratio=same,
-        first_import_wh=0 * same,
-        first_export_wh=0 * same,
-        final_import_wh=-same,
-        final_export_wh=-same,
-    )
-
-
-def make(data_dir: Path, world: World) -> None:
-    """The data directory of a node that has opened this world once."""
-    from ledger.origin import Origin
-    from ledger.state.genesis import genesis_change
-    from ledger.state.state import LeafChange, StateChange
-    from ledger.store.directory import GENESIS_NAME
-    from ledger.store.files import Files
-    from ledger.store.guard import GUARD_NAME, Guard
-    from ledger.store.registry_file import REGISTRY_NAME, write_registry
-    from ledger.store.state_db import DB_NAME, StateDb
-    from ledger.tiles import tree_over
-    from settlement.catalogue import pins
-
-    others = _other_entities(world, pins()[CONTRACT]).genesis()
-    few = list(genesis_change(others).leaves)
-    keys = [leaf.key for leaf in few if leaf.key.partition("/")[0] in ENTITY_FAMILIES]
-    first = next(leaf.number for leaf in few if leaf.key == keys[0])
-    households = list(_household_rows(world))
-    genesis = replace(others, registry=(*others.registry, *(row for _, row in households)))
-    salted = salt_rows(genesis.salt_seed, genesis.registry)
-    digests = list(merkle.leaf_hashes(salted))
-    entities = [*keys, *(key for key, _ in households)]
-    del households
-    encoded = chain(
-        ((leaf.key, leaf.leaf) for leaf in few[:first]),
-        zip(entities, _leaves(entities, digests, _numbers(world, len(keys))), strict=True),
-        ((leaf.key, leaf.leaf) for leaf in few[first + len(keys) :]),
-    )
-    changes = tuple(LeafChange(number, key, leaf) for number, (key, leaf) in enumerate(encoded))
-    tree = tree_over(merkle.leaf_hashes([change.leaf for change in changes]))
-    bodies = dict(zip(map(bytes, digests), salted, strict=True))
-    origin = Origin.of(genesis, tree.root)
-    data = genesis.encode()
-    data_dir.mkdir(parents=True)
-    (data_dir / GENESIS_NAME).write_bytes(data)
-    Guard.create(data_dir / GUARD_NAME, 0, origin.header.digest(), Files())
-    with closing(
-        StateDb.create(data_dir / DB_NAME, origin, StateChange(changes, {}, tree, sorted(bodies.items())))
-    ) as db:
-        write_registry(data_dir / REGISTRY_NAME, _columns(world, others), db, Files())
-    _say("made", leaves=len(changes), genesis_mib=len(data) >> 20)
+    def gateway(self, number: int) -> str:
+        """The name of a gateway."""
+        return f"g{number:05d}"
 
 
 # ------------------------------------------------------------------------------------------------------ transactions
@@ -302,7 +125,9 @@ def batch(world: World, chain: str, gateway: int, counter: int, previous: bytes)
         rows=attached.rows,
         rows_root=attached.rows_root,
     )
-    return sign_content(content, chain=chain, signer=f"g{gateway:04d}", sign=KEY.sign, attachment=attached.attachment)
+    return sign_content(
+        content, chain=chain, signer=world.gateway(gateway), sign=KEY.sign, attachment=attached.attachment
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- steps
@@ -336,17 +161,26 @@ async def _slot(data_dir: Path, world: World) -> None:
         results = ledger.make_block(ledger.examine(wires)).results
         require(not any(result.code or result.rows for result in results), "the benchmark's transactions are accepted")
 
-    first = [batch(world, ledger.chain, gateway, 1, FIRST_PREVIOUS) for gateway in range(world.gateways)]
-    decide([content.wire for content in first])
+    second: list[bytes] = []
+    for begin in range(0, world.gateways, BATCHES_TOGETHER):
+        gateways = range(begin, min(begin + BATCHES_TOGETHER, world.gateways))
+        first = [batch(world, ledger.chain, gateway, 1, FIRST_PREVIOUS) for gateway in gateways]
+        decide([content.wire for content in first])
+        second += [batch(world, ledger.chain, *both).wire for both in zip(gateways, repeat(2), (c.id for c in first))]
     decide([clock(ledger.chain, FIRST_S + SLOT_S)])
-    second = [batch(world, ledger.chain, gateway, 2, content.id).wire for gateway, content in enumerate(first)]
+    shares = iter([second[at : at + SHARE_BATCHES] for at in range(0, len(second), SHARE_BATCHES)])
+    del second
+
+    async def send(engine: EmbeddedEngine) -> None:
+        for share in shares:
+            answers = await engine.submit(share)
+            require(not any(answer.code or answer.rows for answer in answers), "every row is accepted")
+
     async with EmbeddedEngine(ledger) as engine:
         files.seconds.clear()
         height, start, cpu_s = ledger.height, time.perf_counter(), time.process_time()
         files.last = start
-        shares = [second[at : at + 100] for at in range(0, len(second), 100)]
-        for answers in await asyncio.gather(*(engine.submit(share) for share in shares)):
-            require(not any(answer.code or answer.rows for answer in answers), "every row is accepted")
+        await asyncio.gather(*(send(engine) for _ in range(BATCHES_TOGETHER // SHARE_BATCHES)))
         taken = time.perf_counter()
         await engine.submit([clock(ledger.chain, FIRST_S + SLOT_S + METERING_DEADLINE_S)])
         while ledger.work_pending:
@@ -373,6 +207,10 @@ def orders(data_dir: Path, world: World) -> None:
     _say("orders", **asyncio.run(place_and_clear(data_dir, world)))
 
 
+def _size_mib(data_dir: Path) -> int:
+    return sum(path.stat().st_size for path in data_dir.iterdir()) >> 20
+
+
 def _say(step: str, **figures: float) -> None:
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(json.dumps({"step": step, **figures, "peak_mib": peak_mib}))  # noqa: T201
@@ -396,8 +234,12 @@ def main() -> None:
     step, data_dir, areas, points = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     world = World(areas, points)
     match step:
-        case "make":
-            make(data_dir, world)
+        case "make" | "register":
+            from benchmarks import million_world
+
+            begin = time.perf_counter()
+            leaves = (million_world.make if step == "make" else million_world.register)(data_dir, world)
+            _say(step, seconds=time.perf_counter() - begin, leaves=leaves, mib=_size_mib(data_dir))
         case "open":
             open_node(data_dir)
         case "orders":
