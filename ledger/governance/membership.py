@@ -67,6 +67,7 @@ def _carry_out(draft: Draft, action: ChangeMembers) -> None:
     judge = Judge(draft, BY_VOTES)
     judge.first_fault(_rows(draft, action))
     judge.registrations.take_over()
+    draft.voted.update(member.key for member in action.members)
 
 
 MEMBERSHIP: Final = Rule(_refusal, _carry_out)

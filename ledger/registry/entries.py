@@ -44,6 +44,10 @@ class EntityLeaf(NamedTuple):
         would_fold_itself = len(self.entries) == ENTRIES_MAX and from_s <= self.entries[0].from_s
         return not is_again and not would_fold_itself and from_s > self.folded_to_s
 
+    def until(self, from_s: int, height: int) -> EntityLeaf:
+        """The leaf without its entries of (``from_s``, ``height``) and later ones."""
+        return self._replace(entries=[e for e in self.entries if (e.from_s, e.recorded_height) < (from_s, height)])
+
     def first_after(self, from_s: int) -> int:
         """``from_s`` of the first entry that is left where one more from ``from_s`` on folds the oldest; -1 where none is folded."""
         return -1 if len(self.entries) < ENTRIES_MAX else min(from_s, self.entries[1].from_s)

@@ -93,7 +93,8 @@ class Draft:
         """Slots whose energy rows accepted in this block may have changed."""
         self.reopened: dict[str, int] = {}
         """By zone: the earliest instant at which a registration of this block changes what was in force, UTC seconds."""
-
+        self.voted: set[str] = set()
+        """Keys of organisations and signers that votes of this block have changed."""
         self.recorded = Recorded()
 
     def get(self, key: str) -> Value | None:

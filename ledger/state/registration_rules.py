@@ -1,5 +1,7 @@
 """Whether the rows of a transaction may be registered (docs/spec/state.md, "registry/register").
 
+What organisations have voted ends what was registered ahead: rows of these entities that begin later are withdrawn.
+
 First row by row, each after those before it: form, who may say so, from when on. Then all rows together: that what they
 name is there, that everything fits, that the contracts of the zones take it.
 """
@@ -55,6 +57,9 @@ class Judge:
 
     def first_fault(self, rows: Sequence[SaltedRow]) -> Fault | None:
         """Why the rows may not be registered; None where they may. Lower phases first: see the module."""
+        if self.organisation is BY_VOTES:
+            decided = {salted_row.row.key for salted_row in rows} - self._draft.voted
+            self.registrations.withdraw(sorted(decided), self._draft.ledger_time_s)
         for place, salted_row in enumerate(rows):
             fault = next(self._row_faults(place, salted_row), None)
             if fault is not None:
@@ -112,7 +117,11 @@ class Judge:
             yield Fault(stated, Code.REGISTRY_NOT_AHEAD, f"from_s is at least {least_s}, not {stated.from_s}")
         if leaf is None:
             return
-        if not leaf.takes(stated.from_s, self._draft.height):
+        if stated.key in self._draft.voted:
+            yield Fault(
+                stated, Code.REGISTRY_NOT_AHEAD, "from_s: a vote of this block has changed it; say it again after"
+            )
+        elif not leaf.takes(stated.from_s, self._draft.height):
             words = f"from_s {stated.from_s}: another row of it in this block begins then, or it follows 64 later ones"
             yield Fault(stated, Code.REGISTRY_NOT_AHEAD, words)
         elif leaf.first_after(stated.from_s) > self._needed_s(stated, kind):

@@ -46,6 +46,14 @@ class Registrations(Histories):
         kind, _, name = key.partition("/")
         return self._leaves.get(key) or ENTITY_FAMILIES[kind].load(self._draft, name)
 
+    def withdraw(self, keys: Collection[str], from_s: int) -> None:
+        """Drop what of these entities begins after ``from_s``, or begins then and was recorded by this block."""
+        for key in keys:
+            leaf = self.leaf(key)
+            if leaf is not None:
+                self._leaves[key] = leaf.until(from_s, self._draft.height)
+                self._histories.pop(key, None)
+
     def record(self, place: int, salted_row: SaltedRow) -> None:
         """Add one row, which its entity's leaf takes. place: of the row in the transaction."""
         row, salted = salted_row

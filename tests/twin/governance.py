@@ -196,9 +196,10 @@ def take_off(twin: Twin, organisation: str, transaction: bytes) -> None:
 
 def carry_out(twin: Twin, action: Leaf, *, is_kept: bool) -> int:
     """Do what an action says, or answer why not; undone unless ``is_kept``."""
-    before, counts = dict(twin.leaves), dict(twin.registry.counts)
+    before, counts, voted = dict(twin.leaves), dict(twin.registry.counts), set(twin.voted)
     code = EFFECTS[action["sort"]](twin, action)
     if code or not is_kept:
+        twin.voted = voted
         registration.undo(twin, before, counts)
     return code
 
@@ -216,6 +217,7 @@ def change_members(twin: Twin, action: Leaf) -> int:
     salted = list(zip(merkle.salts(action["seed"], len(rows)), rows, strict=True))
     if code := registration.judge(twin, salted, None):
         return code
+    twin.voted |= {key for key, _ in action["rows"]}
     return 26 if voters_left(twin) < max(twin.leaves["chain"]["thresholds"].values()) else 0
 
 

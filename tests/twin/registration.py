@@ -120,6 +120,9 @@ def judge(twin: Twin, salted: Sequence[tuple[bytes, bytes]], organisation: str |
     registry = twin.registry
     before, counts = dict(twin.leaves), dict(registry.counts)
     code = 0
+    if organisation is None:
+        for key in {cbor.decode(row)[0] for _, row in salted} - twin.voted:
+            registry.withdraw(key, twin.ledger_time_s, twin.height)
     for salt, row in salted:
         code = code or row_code(twin, row, organisation)
         if code == 0:
@@ -209,7 +212,7 @@ def row_code(twin: Twin, row: bytes, organisation: str | None) -> int:
         return 0
     entries = leaf["entries"]
     is_full = len(entries) == entities.ENTRIES_MAX
-    is_again = any(entry[:2] == [from_s, twin.height] for entry in entries)
+    is_again = key in twin.voted or any(entry[:2] == [from_s, twin.height] for entry in entries)
     if is_again or (is_full and from_s <= entries[0][0]) or from_s <= leaf.get("folded_to_s", -1):
         return 51
     return 53 if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value) else 0

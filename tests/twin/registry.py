@@ -48,6 +48,12 @@ class Registry:
             leaf["folded_to_s"] = oldest[0]
         self.leaves[key] = leaf | {"entries": entries}
 
+    def withdraw(self, key: str, time_s: int, height: int) -> None:
+        """Drop the entries of an entity that begin after a time, or at it and of this height."""
+        if key in self.leaves:
+            left = [entry for entry in self.leaves[key]["entries"] if entry[:2] < [time_s, height]]
+            self.leaves[key] = self.leaves[key] | {"entries": left}
+
     def number(self, key: str, value: Leaf) -> Leaf:
         """What a new entity's leaf holds beside its entries: its number for ever."""
         family, _ = key.split("/", 1)

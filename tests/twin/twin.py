@@ -47,6 +47,7 @@ class Twin:
         self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
         self.imported: list[tuple[str, int, int]] = []  # (zone, first slot, end) of what this block imported
         self.reopened: dict[str, int] = {}  # by zone: from when on this block changed what is in force
+        self.voted: set[str] = set()  # keys of organisations and signers that votes of this block have changed
         self.offers: list[orders.Offer] = []  # of this block, not judged yet
         self.refused_rows: dict[bytes, list[tuple[int, int, int]]] = {}
         """By the id of an accepted batch of orders of this block: (row, party number, code) of those that do not stand."""
@@ -151,7 +152,7 @@ class Twin:
     ) -> list[int]:
         """One code for each transaction, the clock's first, orders last; then what has fallen due."""
         self.height, self.budget, self.touched, self.reopened = height, BUDGET, set(), {}
-        self.imported = []
+        self.imported, self.voted = [], set()
         self.is_signed = is_signed
         self.work_left = False
         self.block_s = time_s
