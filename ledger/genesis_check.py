@@ -18,9 +18,9 @@ from gridcore.genesis import Genesis
 from gridcore.governance.permission import ADMINISTRATOR
 from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES
-from gridcore.registry.organisation import ORGANISATION
+from gridcore.registry.organisation import ORGANISATION, Organisation, RemovedOrganisation
 from gridcore.registry.party import PARTY
-from gridcore.registry.signer import SIGNER
+from gridcore.registry.signer import SIGNER, RevokedSigner, Signer
 from gridcore.registry.zone import ZONE
 from gridcore.sm import is_valid_signature
 from ledger.contract import Contract
@@ -67,12 +67,21 @@ def check_genesis(
 
 def _check_thresholds(genesis: Genesis, rows: GenesisRows) -> None:
     """A number of organisations that nobody could reach would end every decision before it begins; one may always decide."""
-    known = (rows.in_force(ORGANISATION, name, genesis.ledger_time_s) for name in rows.names(ORGANISATION))
-    voters = sum(found is not None and ADMINISTRATOR in found.roles for found in known)
+    if max(genesis.thresholds) == 1:
+        return
+    names, at_s = rows.names(ORGANISATION), genesis.ledger_time_s
+    able = {name for name in names if _has_role(rows.in_force(ORGANISATION, name, at_s))}
+    signers = (rows.in_force(SIGNER, name, at_s) for name in rows.names(SIGNER))
+    voters = len(able & {found.organisation for found in signers if found is not None and _has_role(found)})
     for name, count in genesis.thresholds._asdict().items():
         if count > max(1, voters):
-            words = f"{max(1, voters)}, the number of organisations that may have administrators"
+            words = f"{max(1, voters)}, the number of organisations that have an administrator"
             raise UsageError(f"genesis: thresholds.{name} is at most {words}")
+
+
+def _has_role(known: Organisation | RemovedOrganisation | Signer | RevokedSigner | None) -> bool:
+    """Whether it has the role of those who vote."""
+    return isinstance(known, Organisation | Signer) and ADMINISTRATOR in known.roles
 
 
 def _pin_faults(rows: GenesisRows) -> Iterator[Fault]:

@@ -26,21 +26,26 @@ def objection(draft: Draft, organisation: str, action: Action) -> Refusal | None
     return refusal_of(draft, action)
 
 
+def outcome(draft: Draft, proposal: ProposalLeaf) -> str:
+    """What the votes of an open proposal come to: PASSED, FAILED or OPEN. Votes of organisations that have none any more do not count."""
+    may_vote, needed = voters(draft), decode_action(proposal.action).sort.threshold(draft.thresholds)
+    if len(may_vote.intersection(proposal.in_favour)) >= needed:
+        return PASSED
+    return FAILED if len(may_vote.difference(proposal.against)) < needed else OPEN
+
+
 def decide(draft: Draft, transaction: bytes, proposal: ProposalLeaf) -> Code:
     """Save a proposal as its votes leave it. Another code than ACCEPTED: it has passed, and may not take effect in this block;
     nothing is saved, so that the vote can be given again.
-
-    Votes of organisations that have none any more do not count.
     """
-    may_vote, action = voters(draft), decode_action(proposal.action)
-    needed = action.sort.threshold(draft.thresholds)
-    if len(may_vote.intersection(proposal.in_favour)) >= needed:
+    found, action = outcome(draft, proposal), decode_action(proposal.action)
+    if found == PASSED:
         refusal = refusal_of(draft, action)
         if refusal is not None:
             return refusal.code
         RULES[action.sort.name].carry_out(draft, action.record)
         proposal = proposal._replace(status=PASSED, decided_height=draft.height)
-    elif len(may_vote.difference(proposal.against)) < needed:
+    elif found == FAILED:
         proposal = proposal._replace(status=FAILED, decided_height=draft.height, action=b"")
     if proposal.status != OPEN:
         take_off(draft, proposal.organisation, transaction)

@@ -7,10 +7,13 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.governance.membership import ChangeMembers
+from gridcore.governance.permission import ADMINISTRATOR
+from gridcore.registry.entity import Value
 from gridcore.registry.organisation import ORGANISATION, RemovedOrganisation
 from gridcore.registry.row import Row, salt_rows
+from gridcore.registry.signer import SIGNER
 from ledger.governance.rule import Refusal, Rule
-from ledger.governance.voters import is_removed, organisations, voters_left
+from ledger.governance.voters import organisations, voters, voters_left, was_removed
 from ledger.leaves.validators import VALIDATORS
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import BY_VOTES, Judge
@@ -30,20 +33,29 @@ def _rows(draft: Draft, action: ChangeMembers) -> Sequence[SaltedRow]:
 
 
 def _standing_in_the_way(draft: Draft, action: ChangeMembers) -> Refusal | None:
-    """A removed organisation does not come back, and none is removed whose validators certify, or wait to."""
+    """A removed organisation does not come back, none is removed whose validators certify, or wait to, and who is to vote can."""
     leaf = VALIDATORS.must(draft)
     certifying = {member.organisation for member in (*leaf.current, *leaf.pending)}
+    voting = voters(draft) | {value["organisation"] for key, value in action.members if _gives_a_vote(key, value)}
     for number, (key, value) in enumerate(action.members, 1):
         kind, _, name = key.partition("/")
         if kind != ORGANISATION.kind:
             continue
-        if is_removed(draft, name):
+        if was_removed(draft, name, draft.height):
             words = f"row {number}, {key}: it was removed; who takes part again has another name"
             return Refusal(Code.REGISTRY_CONFLICT, words)
         if name in certifying and isinstance(ORGANISATION.record_of(value), RemovedOrganisation):
             words = f"row {number}, {key}: its validators certify, or wait to: first vote a set without them"
             return Refusal(Code.REGISTRY_CONFLICT, words)
+        if name not in voting and ADMINISTRATOR in value.get("roles", ()):
+            words = f"row {number}, {key}: who is to vote comes with a signer of it that has the role {ADMINISTRATOR}"
+            return Refusal(Code.REGISTRY_CONFLICT, words)
     return None
+
+
+def _gives_a_vote(key: str, value: Value) -> bool:
+    """Whether a row is of a signer who can vote for its organisation."""
+    return key.startswith(f"{SIGNER.kind}/") and ADMINISTRATOR in value.get("roles", ())
 
 
 def _refusal(draft: Draft, action: ChangeMembers) -> Refusal | None:

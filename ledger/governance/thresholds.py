@@ -6,15 +6,14 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.genesis import Thresholds
-from ledger.governance.membership import members_left
 from ledger.governance.rule import Refusal, Rule
+from ledger.governance.voters import voters
 from ledger.leaves.chain import CHAIN
 from ledger.state.draft import Draft
-from ledger.state.registrations import Registrations
 
 
 def _refusal(draft: Draft, action: Thresholds) -> Refusal | None:
-    left = members_left(draft, Registrations(draft), ())
+    left = len(voters(draft))
     for field, needed in action._asdict().items():
         if needed > left:
             words = f"{field}: at most {left}, the organisations that may have administrators, not {needed}"

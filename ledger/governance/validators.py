@@ -6,9 +6,8 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.governance.validators import ChangeValidators
-from gridcore.registry.organisation import ORGANISATION, Organisation
 from ledger.governance.rule import Refusal, Rule, unfit
-from ledger.governance.voters import is_removed
+from ledger.governance.voters import member
 from ledger.leaves.validators import VALIDATORS as LEAF
 from ledger.state.draft import Draft
 from ledger.state.validator_sets import propose_set
@@ -21,10 +20,9 @@ def _refusal(draft: Draft, action: ChangeValidators) -> Refusal | None:
     if bool(members[0].consensus_key) != bool(leaf.current[0].consensus_key):
         has_engine = "32 bytes: this chain has" if leaf.current[0].consensus_key else "empty: this chain has no"
         return unfit(f"validators: consensus_key is {has_engine} a consensus engine")
-    for member in members:
-        owner = draft.in_force(ORGANISATION, member.organisation)
-        if not isinstance(owner, Organisation) or is_removed(draft, member.organisation):
-            return unfit(f"validators: {member.name}: no organisation {member.organisation} takes part")
+    for one in members:
+        if member(draft, one.organisation) is None:
+            return unfit(f"validators: {one.name}: no organisation {one.organisation} takes part")
     if leaf.pending:
         return Refusal(Code.SET_PENDING, f"validators: another set waits since block {leaf.pending_height}")
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gridcore.governance.permission import ADMINISTRATOR
-from gridcore.registry.organisation import ORGANISATION, RemovedOrganisation
-from ledger.registry.bodies import Registered, open_entity
+from gridcore.registry.organisation import ORGANISATION, Organisation, RemovedOrganisation
+from ledger.registry.bodies import Registered, in_force, open_entity
 from ledger.registry.histories import Histories
 from ledger.state.draft import Draft
 
@@ -17,10 +17,15 @@ def organisations(draft: Draft) -> Iterable[str]:
 
 
 def voters(draft: Draft) -> set[str]:
-    """The organisations that may vote in this block: what it records itself does not count."""
-    found = {name: draft.in_force(ORGANISATION, name) for name in organisations(draft)}
-    able = (name for name, known in found.items() if known is not None and ADMINISTRATOR in known.roles)
-    return {name for name in able if not is_removed(draft, name)}
+    """The organisations that may vote, as the block so far has left them."""
+    return {name for name in organisations(draft) if (known := member(draft, name)) and ADMINISTRATOR in known.roles}
+
+
+def member(draft: Draft, organisation: str) -> Organisation | None:
+    """An organisation that takes part, as the block so far has left it; None for any other."""
+    found = in_force(draft, ORGANISATION, organisation, draft.ledger_time_s, draft.height)
+    takes_part = found is not None and not was_removed(draft, organisation, draft.height)
+    return found.record if found is not None and takes_part and isinstance(found.record, Organisation) else None
 
 
 def is_removed(draft: Draft, organisation: str) -> bool:

@@ -82,7 +82,7 @@ class Council:
     # ------------------------------------------------------------------------------------------------------ actions
 
     def joins(self, twin: Twin) -> Content:
-        """A new organisation with its administrator."""
+        """A new organisation with its administrator; now and then one of the two."""
         rng = self.rng
         name = f"org-{rng.randrange(4)}"
         roles = list(ROLES) if rng.random() < 0.8 else ["utility"]
@@ -92,6 +92,8 @@ class Council:
         ]
         if rng.random() < 0.1:
             rng.shuffle(rows)
+        if rng.random() < 0.1:
+            rows.pop()
         return self.membership(rows)
 
     def leaves(self, twin: Twin) -> Content:

@@ -41,17 +41,16 @@ THRESHOLDS = {
 
 
 def voters(twin: Twin) -> set[str]:
-    """The organisations that may vote in this block."""
-    keys = [key for key in twin.leaves if key.startswith("organisation/") and not twin.is_removed(key)]
-    found = {key: twin.in_force(key) or {} for key in keys}
+    """The organisations that may vote, by everything that is recorded, this block included."""
+    keys = [key for key in twin.registry.keys("organisation") if takes_part(twin, key)]
+    found = {key: twin.registry.at(key, twin.ledger_time_s) or {} for key in keys}
     return {key.split("/")[1] for key, value in found.items() if "administrator" in value.get("roles", [])}
 
 
-def voters_left(twin: Twin) -> int:
-    """How many may vote by everything that is recorded, this block included."""
-    keys = [key for key in twin.registry.keys("organisation") if not twin.is_removed(key, twin.height)]
-    found = [twin.registry.at(key, twin.ledger_time_s) or {} for key in keys]
-    return sum("administrator" in value.get("roles", []) for value in found)
+def takes_part(twin: Twin, organisation: str) -> bool:
+    """Whether an organisation is there and not removed, by everything that is recorded, this block included."""
+    found = twin.registry.at(organisation, twin.ledger_time_s)
+    return found is not None and not twin.is_removed(organisation, twin.height)
 
 
 def read_action(data: bytes) -> Leaf | None:
@@ -132,24 +131,32 @@ def vote(twin: Twin, tx: Transaction, organisation: str) -> int:
     proposal = twin.leaves.get(f"proposal/{body['proposal'].hex()}")
     if proposal is None or proposal["status"] != "open" or proposal["open_until_s"] < twin.ledger_time_s:
         return 22
-    if organisation in proposal["in_favour"] + proposal["against"]:
-        return 23
     side = "in_favour" if body["in_favour"] else "against"
+    if organisation in proposal["in_favour"] + proposal["against"]:
+        is_again = organisation in proposal[side] and outcome(twin, proposal)
+        return decide(twin, body["proposal"], proposal) if is_again else 23
     return decide(twin, body["proposal"], proposal | {side: sorted([*proposal[side], organisation], key=str.encode)})
+
+
+def outcome(twin: Twin, proposal: Leaf) -> str:
+    """What an open proposal's votes come to by now: passed, failed, or nothing yet."""
+    action, may_vote = read_action(proposal["action"]), voters(twin)
+    assert action is not None
+    needed = max(twin.leaves["chain"]["thresholds"][name] for name in THRESHOLDS[action["sort"]])
+    if len(may_vote & set(proposal["in_favour"])) >= needed:
+        return "passed"
+    return "failed" if len(may_vote - set(proposal["against"])) < needed else ""
 
 
 def decide(twin: Twin, transaction: bytes, proposal: Leaf) -> int:
     """What a proposal's votes come to; nothing where it passes and may not take effect."""
-    action, may_vote = read_action(proposal["action"]), voters(twin)
-    assert action is not None
-    thresholds = twin.leaves["chain"]["thresholds"]
-    sort = action["sort"]
-    needed = max(thresholds[name] for name in THRESHOLDS[sort])
-    if len(may_vote & set(proposal["in_favour"])) >= needed:
+    found, action = outcome(twin, proposal), read_action(proposal["action"])
+    if found == "passed":
+        assert action is not None
         if code := carry_out(twin, action, is_kept=True):
             return code
         proposal = proposal | {"status": "passed", "decided_height": twin.height}
-    elif len(may_vote - set(proposal["against"])) < needed:
+    elif found == "failed":
         proposal = proposal | {"status": "failed", "decided_height": twin.height, "action": b""}
     if proposal["status"] != "open":
         take_off(twin, proposal["organisation"], transaction)
@@ -207,18 +214,23 @@ def carry_out(twin: Twin, action: Leaf, *, is_kept: bool) -> int:
 def change_members(twin: Twin, action: Leaf) -> int:
     """Rows of organisations and signers from ledger time on."""
     named = [key for key, _ in action["rows"] if key.startswith("organisation/")]
-    if any(map(twin.is_removed, named)):
+    if any(twin.is_removed(key, twin.height) for key in named):
         return 53
     leaf = twin.leaves["validators"]
     certifying = {one["organisation"] for one in leaf["current"] + leaf["pending"]}
     if any("removed" in value and key.split("/")[1] in certifying for key, value in action["rows"]):
         return 53
+    signers = [value for key, value in action["rows"] if key.startswith("signer/")]
+    voting = voters(twin) | {value["organisation"] for value in signers if "administrator" in value.get("roles", [])}
+    for key, value in action["rows"]:
+        if key in named and "administrator" in value.get("roles", []) and key.split("/")[1] not in voting:
+            return 53
     rows = [cbor.encode([key, twin.ledger_time_s, value]) for key, value in action["rows"]]
     salted = list(zip(merkle.salts(action["seed"], len(rows)), rows, strict=True))
     if code := registration.judge(twin, salted, None):
         return code
     twin.voted |= {key for key, _ in action["rows"]}
-    return 26 if voters_left(twin) < max(twin.leaves["chain"]["thresholds"].values()) else 0
+    return 26 if len(voters(twin)) < max(twin.leaves["chain"]["thresholds"].values()) else 0
 
 
 def change_validators(twin: Twin, action: Leaf) -> int:
@@ -227,7 +239,7 @@ def change_validators(twin: Twin, action: Leaf) -> int:
     if new == current or bool(new[0]["consensus_key"]) != bool(current[0]["consensus_key"]):
         return 24
     owners = [f"organisation/{one['organisation']}" for one in new]
-    if any(twin.is_removed(owner) or "roles" not in (twin.in_force(owner) or {}) for owner in owners):
+    if not all(takes_part(twin, owner) for owner in owners):
         return 24
     return validators.propose_set(twin, new)
 
@@ -266,7 +278,7 @@ def permit(twin: Twin, action: Leaf) -> int:
 def change_thresholds(twin: Twin, action: Leaf) -> int:
     """Other numbers, none above that of the organisations that may vote."""
     numbers = {name: action[name] for name in ("contract", "protocol", "registry", "signers")}
-    if max(numbers.values()) > voters_left(twin):
+    if max(numbers.values()) > len(voters(twin)):
         return 26
     twin.leaves["chain"] = twin.leaves["chain"] | {"thresholds": numbers}
     return 0

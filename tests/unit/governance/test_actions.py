@@ -126,6 +126,18 @@ def test_an_organisation_joins_with_its_administrator_who_then_enrols_its_own_ke
     assert council.decide(wire) == [0]
 
 
+def test_who_is_to_vote_comes_with_a_signer_that_can(council: Council) -> None:
+    """Else it would count among those of whom the thresholds are a part, and nobody could vote for it."""
+    organisation, admin = newcomer("store")
+    desk = [admin[0], {**admin[1], "roles": ["utility"]}]
+    assert council.refused(membership([organisation])) == Code.REGISTRY_CONFLICT
+    assert council.refused(membership([organisation, desk])) == Code.REGISTRY_CONFLICT
+    assert council.refused(membership([[organisation[0], {"roles": ["utility"], "title": "No vote"}]])) == 0
+    assert council.refused(membership([organisation])) == Code.REGISTRY_CONFLICT, "it is there, and is to vote now"
+    assert council.refused(membership([organisation, admin])) == 0
+    assert council.refused(membership([organisation])) == 0, "it votes already"
+
+
 def test_an_organisation_that_has_left_signs_nothing_more_and_does_not_come_back(council: Council) -> None:
     council.propose(membership(removed("retail")))
     assert council.refused(ACTIONS[3], "retail-admin") == Code.REVOKED

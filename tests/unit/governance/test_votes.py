@@ -14,11 +14,23 @@ from gridcore.governance.permission import PERMISSION, Permission
 from gridcore.governance.protocol import PROTOCOL
 from gridcore.governance.table import SORTS, Action
 from gridcore.governance.thresholds import THRESHOLDS
+from gridcore.governance.validators import VALIDATORS, ChangeValidators
+from gridcore.validator import encode_validators
 from ledger.governance import decision, undecided
 from ledger.governance.table import RULES
 from ledger.kinds.governance_propose import OPEN_S_MAX, OPEN_S_MIN
 from ledger.leaves.undecided import UNDECIDED
-from tests.unit.governance.council import ADMINISTRATORS, ORGANISATIONS, Council, consortium, membership, newcomer
+from ledger.leaves.validators import VALIDATORS as LEAF
+from tests.unit.governance.council import (
+    ADMINISTRATORS,
+    ORGANISATIONS,
+    Council,
+    consortium,
+    membership,
+    newcomer,
+    removed,
+)
+from tests.worlds.keys import key
 
 PERMIT = Action(PERMISSION, Permission("clock/advance", ["aggregator", "clock"]))
 
@@ -174,3 +186,44 @@ def test_a_newcomer_votes_from_the_block_after_the_one_that_admitted_it() -> Non
     assert council.decide(joins, council.sender.vote(proposal, "store-admin")) == [0, Code.UNKNOWN_SIGNER]
     assert council.vote(proposal, "store-admin") == 0
     assert council.proposal(proposal).status == "passed"
+
+
+def test_an_organisation_that_an_earlier_vote_of_the_block_removes_has_no_vote_in_it() -> None:
+    council = Council(consortium(Thresholds(registry=2, signers=2)))
+    permission, leaves = council.propose(PERMIT), council.propose(membership(removed("regulator")))
+    wires = [council.sender.vote(leaves, "dso-admin"), council.sender.vote(permission, "regulator-admin")]
+    assert council.decide(*wires) == [0, Code.NOT_PERMITTED]
+    assert council.proposal(permission).status == "open"
+
+
+def test_an_organisation_that_an_earlier_vote_of_the_block_removes_gets_no_validator_in_it() -> None:
+    council = Council(consortium(Thresholds(signers=2)))
+    (only,) = LEAF.must(council.ledger.state).current
+    other = only._replace(name="reg-1", organisation="regulator", public_key=key("reg-1").public_key)
+    members = sorted([only, other], key=lambda one: one.public_key)
+    certifies = council.propose(Action(VALIDATORS, ChangeValidators(encode_validators(members))))
+    leaves = council.propose(membership(removed("regulator")))
+    wires = [council.sender.vote(proposal, "dso-admin") for proposal in (leaves, certifies)]
+    assert council.decide(*wires) == [0, Code.PROPOSAL_FORM]
+    assert LEAF.must(council.ledger.state).pending == ()
+
+
+def test_who_has_voted_decides_by_the_same_vote_again_once_thresholds_are_lower() -> None:
+    council = Council(consortium(Thresholds(registry=3)))
+    proposal, lower = council.propose(PERMIT), council.propose(Action(THRESHOLDS, Thresholds(registry=2)))
+    assert council.vote(proposal, "dso-admin") == 0
+    assert council.vote(proposal, "dso-admin") == Code.VOTED_ALREADY, "nothing is decided yet"
+    assert council.vote(lower, "dso-admin") == council.vote(lower, "retail-admin") == 0
+    assert council.proposal(proposal).status == "open"
+    assert council.vote(proposal, "dso-admin", in_favour=False) == Code.VOTED_ALREADY, "another vote is not the same"
+    assert council.vote(proposal, "admin") == 0
+    assert (council.proposal(proposal).status, council.proposal(proposal).in_favour) == ("passed", ["dso", "util"])
+
+
+def test_who_has_voted_ends_by_the_same_vote_again_what_cannot_pass_any_more_without_who_has_left() -> None:
+    council = Council(consortium(Thresholds(registry=3)))
+    proposal = council.propose(PERMIT)
+    assert council.vote(proposal, "dso-admin", in_favour=False) == 0
+    council.propose(membership(removed("regulator")))
+    assert council.vote(proposal, "dso-admin", in_favour=False) == 0
+    assert council.proposal(proposal).status == "failed", "two of three are left"

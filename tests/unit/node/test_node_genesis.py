@@ -328,6 +328,19 @@ def test_more_approvals_than_there_are_organisations_are_refused() -> None:
         check_genesis(replace(TWO_AREAS.genesis, thresholds=thresholds))
 
 
+def test_an_organisation_without_an_administrator_does_not_count_for_the_thresholds_of_a_genesis() -> None:
+    dso = Row("organisation/dso", 0, {"roles": ["administrator", "utility"], "title": "The dso"})
+    values = {"organisation": "dso", "public_key": key("dso").public_key}
+    desk, admin = (Row(f"signer/dso-{role}", 0, {**values, "roles": [role]}) for role in ("utility", "administrator"))
+    util = Row("signer/util-administrator", 0, {**values, "organisation": "util", "roles": ["administrator"]})
+    thresholds = TWO_AREAS.genesis.thresholds._replace(registry=2)
+    with pytest.raises(
+        UsageError, match=r"thresholds\.registry is at most 1, the number of organisations that have an"
+    ):
+        check_genesis(founded([*TWO_AREAS.rows(), util, dso, desk], thresholds=thresholds))
+    check_genesis(founded([*TWO_AREAS.rows(), util, dso, desk, admin], thresholds=thresholds))
+
+
 def test_a_validator_of_an_organisation_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="validator v-1: there is no organisation/stranger"):
         check_genesis(replace(TWO_AREAS.genesis, validators=(Validator("v-1", "stranger", key("v-1").public_key),)))
