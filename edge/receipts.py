@@ -1,7 +1,8 @@
 """Whose receipts count: the signers of the trust file, and those that they have handed over to since.
 
 A set of signers may change while a gateway is in the field. Where a receipt is signed by others than those known, the node is asked for the
-headers in which the known ones name them (``gridcore.light``); nothing is believed that they have not signed. What was learned is kept
+headers in which the known ones name them (``gridcore.light``); nothing is believed that they have not signed. A set that has been replaced
+counts no more, at any height: a node covers an old block by a certificate of the set in force. What was learned is kept
 beside the outbox, so that the trust file stays as it was delivered.
 """
 
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from edge.config import EdgeConfig
 from gridcore.errors import EncodingError, UsageError
-from gridcore.header import Receipt, VerificationError, check_receipt
+from gridcore.header import Receipt, VerificationError, check_decision
 from gridcore.light.follow import Shower, follow
 from gridcore.light.state import LightState, begin_with_trust, load_state, save_state
+from gridcore.light.trusted import CertifiedHeader, check_certified
 from gridcore.logs import get_logger
 from ledger.client import NodeRefused
 
@@ -50,15 +52,15 @@ class ReceiptTrust:
 
     def _check(self, receipt: Receipt, digest: bytes) -> None:
         trusted, height = self._state.trusted, receipt.certified_header.height
-        fault = VerificationError(f"receipt: no known set of signers may certify header {height}")
-        for one in trusted.sets_at(height):
-            try:
-                check_receipt(receipt, chain=trusted.chain, digest=digest, signers=one.signers)
-            except VerificationError as error:
-                fault = error
-            else:
-                return
-        raise fault
+        check_decision(receipt, chain=trusted.chain, digest=digest)
+        try:
+            check_certified(trusted, CertifiedHeader(receipt.header, receipt.certificate, receipt.certified))
+        except VerificationError as error:
+            if not trusted.replaced_at(height):
+                raise
+            raise VerificationError(
+                f"receipt: by a set of signers that has been replaced since header {height}; one of today's is asked for again"
+            ) from error
 
     async def _learn(self, node: Shower, fault: VerificationError) -> bool:
         """Follow the node's headers; whether they led to another set. ``fault`` where the node shows none."""

@@ -219,6 +219,12 @@ def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signe
 
     It then proves the decision too: ``receipt.code``. signers: those whose word counts, as (public key, power).
     """
+    check_decision(receipt, chain=chain, digest=digest)
+    check_certificate(receipt.certified_header, receipt.certificate, signers)
+
+
+def check_decision(receipt: Receipt, *, chain: str, digest: bytes) -> None:
+    """Raise VerificationError unless the decision on ``digest`` is under the receipt's certified header, whoever certified that."""
     certified = receipt.certified_header
     for header in (receipt.header, certified):
         if header.chain != chain:
@@ -236,7 +242,6 @@ def check_receipt(receipt: Receipt, *, chain: str, digest: bytes, signers: Signe
         raise VerificationError(
             f"receipt: header {certified.height} does not have height {receipt.header.height} in its history"
         )
-    check_certificate(certified, receipt.certificate, signers)
 
 
 def is_later(header: Header, later: LaterHeader) -> bool:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from gridcore.header import VerificationError
 from gridcore.light.codec import decode_certified, decode_steps
-from gridcore.light.trusted import CertifiedHeader, Step, Trusted, advance, check_certified
+from gridcore.light.trusted import CertifiedHeader, Step, Trusted, advance, check_certified, pass_over
 
 HEADERS: Final = "headers"
 """The route of steps, and with a height behind it that of one header."""
@@ -41,19 +41,18 @@ async def follow(node: Shower, trusted: Trusted) -> Trusted:
     What asking raises passes through: a node that is behind has no header of this height.
     """
     await check_same_history(node, trusted)
-    after_height = trusted.height
+    at = trusted
     for _ in range(ANSWERS_MAX):
-        data = await node.fetch_bytes(HEADERS, known_height=trusted.height, after_height=after_height)
-        steps = decode_steps(data)
+        steps = decode_steps(await node.fetch_bytes(HEADERS, known_height=at.height, after_height=at.height))
         if not steps:
             return trusted
-        passed_over = _passed_over(trusted, steps)
-        if passed_over > after_height:
-            after_height = passed_over
+        passed_over = _passed_over(at, steps)
+        if passed_over:
+            at = pass_over(at, passed_over)
             continue
         for step in steps:
-            trusted = advance(trusted, step)
-        after_height = trusted.height
+            at = advance(at, step)
+        trusted = at
     raise VerificationError(f"the headers that the node shows have no end: still going on at {trusted.height}")
 
 
@@ -86,11 +85,12 @@ def check_not_forked(trusted: Trusted, shown: CertifiedHeader) -> None:
             raise ForkError(ours, certified)
 
 
-def _passed_over(trusted: Trusted, steps: list[Step]) -> int:
-    """At the beginning: the height of the last hand-over to the very set that the trust root names; 0 where there is none.
+def _passed_over(trusted: Trusted, steps: list[Step]) -> list[Step]:
+    """At the beginning: the steps up to the last one that hands over to the very set that the trust root names; none where no one does.
 
     A trust root may name a set that took over since genesis: what was handed over before is of no interest to it.
     """
     if trusted.newest is not None:
-        return 0
-    return max((step.header.height for step in steps if step.signers == trusted.sets[0].signers), default=0)
+        return []
+    last = max((place for place, step in enumerate(steps, 1) if step.signers == trusted.sets[0].signers), default=0)
+    return steps[:last]

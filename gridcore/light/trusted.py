@@ -25,14 +25,14 @@ from gridcore.header import (
 )
 
 SETS_MAX: Final = 64
-"""Sets that are remembered; what an older one certified cannot be judged any more."""
+"""Sets that are remembered: that they were there, and that they have been replaced."""
 
 
 class SignerSet(NamedTuple):
     """A set of signers, and which headers it may certify.
 
     signers: (public key, power), ascending by key. after_height: of the header that named it first (0: genesis); it certifies
-    later ones. until_height: no header above this one is its; None while that is open.
+    later ones. until_height: of the header that showed that it has been replaced; None while that is open.
     """
 
     signers: tuple[tuple[bytes, int], ...]
@@ -40,7 +40,7 @@ class SignerSet(NamedTuple):
     until_height: int | None = None
 
     def may_certify(self, height: int) -> bool:
-        """Whether a header of this height may be certified by this set."""
+        """Whether a header of this height may have been certified by this set."""
         return self.after_height < height and (self.until_height is None or height <= self.until_height)
 
 
@@ -95,8 +95,15 @@ class Trusted:
         return next(one for one in reversed(self.sets) if signers_digest(one.signers) == named)
 
     def sets_at(self, height: int) -> list[SignerSet]:
-        """The sets that may certify a header of this height; none where it is older than what is remembered."""
-        return [one for one in self.sets if one.may_certify(height)]
+        """The sets whose word counts for a header of this height.
+
+        None of those that have been replaced, at any height: whoever has their keys by now can sign an old header today.
+        """
+        return [one for one in self.sets if one.until_height is None and one.may_certify(height)]
+
+    def replaced_at(self, height: int) -> list[SignerSet]:
+        """The sets that have been replaced since and may have certified a header of this height."""
+        return [one for one in self.sets if one.until_height is not None and one.may_certify(height)]
 
 
 class OtherHistoryError(VerificationError):
@@ -110,6 +117,20 @@ class OtherHistoryError(VerificationError):
 def begin(chain: str, genesis: bytes, signers: Sequence[tuple[bytes, int]]) -> Trusted:
     """What a trust root says: the chain, S_0, and the set that certifies its headers from now on."""
     return Trusted(chain, genesis, 0, genesis, None, (SignerSet(tuple(sorted(signers)), 0),))
+
+
+def pass_over(trusted: Trusted, steps: Sequence[Step]) -> Trusted:
+    """Where a trust root begins whose set took over in the last of these steps: it certifies no header before. VerificationError
+    unless the steps follow one another from S_0; they count once a header certified by that set has them in its history.
+    """
+    for step in steps:
+        if step.header.height <= trusted.height or not _has_in_history(trusted, step):
+            raise VerificationError(f"header {step.header.height} does not have header {trusted.height} in its history")
+        trusted = replace(trusted, height=step.header.height, digest=step.header.digest())
+    (root,) = trusted.sets
+    if signers_digest(root.signers) not in (steps[-1].header.signers, steps[-1].header.signers_pending):
+        raise VerificationError(f"header {trusted.height} does not name the signers that are shown with it")
+    return replace(trusted, sets=(root._replace(after_height=trusted.height),))
 
 
 def advance(trusted: Trusted, step: Step) -> Trusted:
@@ -134,8 +155,11 @@ def advance(trusted: Trusted, step: Step) -> Trusted:
     )
 
 
-def check_certified(trusted: Trusted, certified: CertifiedHeader) -> SignerSet:
-    """The set that covers a header. VerificationError unless one that may certify it has, with more than 2/3 of its power."""
+def check_certified(trusted: Trusted, certified: CertifiedHeader) -> None:
+    """VerificationError unless more than 2/3 of the power of a set whose word counts for it has covered a header.
+
+    For the trusted header the word of a replaced set counts too: it may be the last one of the set that it replaces.
+    """
     signed = certified.signed
     for header in (certified.header, signed):
         if header.chain != trusted.chain:
@@ -146,18 +170,21 @@ def check_certified(trusted: Trusted, certified: CertifiedHeader) -> SignerSet:
         raise VerificationError(f"header {certified.header.height}: {error}") from None
     if not is_covered:
         raise VerificationError(f"header {signed.height} does not have header {certified.header.height} in its history")
-    return _set_that_signed(trusted, signed, certified.certificate)
+    _check_signed(trusted, signed, certified.certificate)
 
 
-def _set_that_signed(trusted: Trusted, header: Header, certificate: Certificate) -> SignerSet:
+def _check_signed(trusted: Trusted, header: Header, certificate: Certificate) -> None:
     fault = VerificationError(f"header {header.height}: no known set of signers may certify this height")
-    for one in trusted.sets_at(header.height):
+    sets = trusted.sets_at(header.height)
+    if header.digest() == trusted.digest:
+        sets += trusted.replaced_at(header.height)
+    for one in sets:
         try:
             check_certificate(header, certificate, one.signers)
         except VerificationError as error:
             fault = error
         else:
-            return one
+            return
     raise fault
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gridcore import cbor, merkle, verify
 from gridcore.errors import EncodingError
-from gridcore.header import Receipt, VerificationError, check_receipt, decode_header, decode_receipt
+from gridcore.header import Receipt, VerificationError, check_decision, decode_header, decode_receipt
 from gridcore.light.codec import (
     FORK_TYPE,
     HEADER_TYPE,
@@ -64,7 +64,8 @@ def _bundle(data: bytes, state: LightState) -> Checked:
     header = decode_header(shown if isinstance(shown, bytes) else b"")
     sets = state.trusted.sets_at(header.height)
     if not sets:
-        return _too_old(BUNDLE_TYPE, header.height, state)
+        replaced = state.trusted.replaced_at(header.height)
+        return _replaced(BUNDLE_TYPE, header.height) if replaced else _too_old(BUNDLE_TYPE, header.height, state)
     verdicts = [verify.verify_bundle(data, state.trust_at(one)) for one in sets]
     verdict = next((one for one in verdicts if one.answer == verify.VERIFIED), verdicts[0])
     if verdict.answer == verify.VERIFIED:
@@ -76,12 +77,11 @@ def _bundle(data: bytes, state: LightState) -> Checked:
 def _receipt(data: bytes, state: LightState) -> Checked:
     receipt = decode_receipt(data)
     certified = CertifiedHeader(receipt.header, receipt.certificate, receipt.certified)
-    return _covered(RECEIPT_TYPE, certified, state) or _decided(receipt, certified, state)
+    return _covered(RECEIPT_TYPE, certified, state) or _decided(receipt, state)
 
 
-def _decided(receipt: Receipt, certified: CertifiedHeader, state: LightState) -> Checked:
-    signers = check_certified(state.trusted, certified).signers
-    check_receipt(receipt, chain=state.trusted.chain, digest=receipt.digest, signers=signers)
+def _decided(receipt: Receipt, state: LightState) -> Checked:
+    check_decision(receipt, chain=state.trusted.chain, digest=receipt.digest)
     facts = {"digest": receipt.digest.hex(), "code": receipt.code, "height": receipt.header.height}
     return Checked(verify.VERIFIED, RECEIPT_TYPE, "", facts)
 
@@ -113,12 +113,26 @@ def _fork(data: bytes, state: LightState) -> Checked:
 
 def _covered(what: str, certified: CertifiedHeader, state: LightState) -> Checked | None:
     """None where a header is covered by a set that is known; why it cannot be decided else. VerificationError, ForkError."""
-    if not state.trusted.sets_at(certified.signed.height):
-        return _too_old(what, certified.signed.height, state)
-    check_not_forked(state.trusted, certified)
+    height = certified.signed.height
+    if not (state.trusted.sets_at(height) or state.trusted.replaced_at(height)):
+        return _too_old(what, height, state)
+    try:
+        check_not_forked(state.trusted, certified)
+    except ForkError:
+        raise
+    except VerificationError:
+        if not state.trusted.replaced_at(height):
+            raise
+        return _replaced(what, height)
     return None
 
 
 def _too_old(what: str, height: int, state: LightState) -> Checked:
     reason = f"header {height}: the set that certified it is not known here (followed up to {state.trusted.height})"
+    return Checked(verify.CANNOT_BE_DECIDED, what, reason)
+
+
+def _replaced(what: str, height: int) -> Checked:
+    """What may be honest, and what whoever has the keys of a former set could have made since."""
+    reason = f"header {height}: the set that certified it has been replaced since; ask a node for it anew"
     return Checked(verify.CANNOT_BE_DECIDED, what, reason)

@@ -411,7 +411,7 @@ class LedgerReader:
         if decision is None:
             return None
         height, entry = decision.height, self.result_of(transaction_id, decision)
-        certified = self.covering_height(height)
+        certified = self._covered_by_set_in_force(height)
         if certified is None:
             raise NotCertifiedError(f"block {height} has decided this transaction, and is not certified yet")
         return Receipt(
@@ -427,6 +427,13 @@ class LedgerReader:
         """The height of the header whose certificate covers that of ``height``: its own, or the first later one; None while there is none."""
         with self._lock:
             return self._db.find_certified(height)
+
+    def _covered_by_set_in_force(self, height: int) -> int | None:
+        """``covering_height``; the newest certified one where that is by a set which has been replaced since: its word counts no more."""
+        covering = self.covering_height(height)
+        if covering is None or self.header(covering - 1).signers == self.header(self.certified_height).signers:
+            return covering
+        return self.certified_height
 
     def later_header(self, height: int, later: int) -> LaterHeader:
         """A later header, with the path that shows the header of ``height`` in its history."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ async def test_a_receipt_of_strangers_does_not_count(tmp_path: Path, node: Shows
     with pytest.raises(VerificationError, match="outside the signer set"):
         await trust.check(node, receipt, receipt.digest)
     assert not (tmp_path / "signers").exists()
+
+
+async def test_a_receipt_by_the_keys_of_a_set_that_was_replaced_does_not_count_even_for_its_own_time(
+    tmp_path: Path,
+) -> None:
+    made, receipt = changed_chain()
+    trust = ReceiptTrust(LightState(made.begin(OLD), ()), tmp_path / "signers")
+    node = ShowsSteps([made.step(0, 2, THREE, NEW), made.step(2, 4, THREE_NEW)])
+    await trust.check(node, receipt, receipt.digest)
+    other = made.branch(0)
+    never_decided = other.add(OLD, data_root=receipt.header.data_root, salt=b"\1" * 32)
+    forged = replace(receipt, header=never_decided, certificate=other.certificate(1, THREE))
+    with pytest.raises(VerificationError, match="by a set of signers that has been replaced since header 1"):
+        await trust.check(ShowsSteps(), forged, receipt.digest)
 
 
 async def test_a_node_that_goes_away_meanwhile_is_asked_again_later(tmp_path: Path) -> None:

@@ -75,9 +75,23 @@ def test_an_old_set_certifies_nothing_after_it_was_replaced() -> None:
     trusted = advance(advance(begun(made), made.step(0, 5, THREE, NEW)), made.step(5, 6, ("c", "d", "e")))
     with pytest.raises(VerificationError, match="outside the signer set"):
         advance(trusted, made.step(6, 8, THREE))
-    check_certified(trusted, made.certified(4, THREE))
     with pytest.raises(VerificationError):
         check_certified(trusted, made.certified(6, THREE))
+
+
+def test_the_keys_of_a_set_that_was_replaced_certify_no_header_of_its_own_time_any_more() -> None:
+    """Whoever has them by now can sign today what was never decided then."""
+    made = chain()
+    trusted = advance(begun(made), made.step(0, 5, THREE, NEW))
+    check_certified(trusted, made.certified(5, THREE))
+    trusted = advance(trusted, made.step(5, 6, ("c", "d", "e")))
+    forged = made.branch(3)
+    forged.add(OLD, salt=b"\1" * 32)
+    for certified in (made.certified(4, THREE), made.certified(5, THREE), forged.certified(4, THREE)):
+        with pytest.raises(VerificationError, match=r"no known set of signers|outside the signer set"):
+            check_certified(trusted, certified)
+    later = LaterHeader(made.headers[8], made.path(4, 8))
+    check_certified(trusted, CertifiedHeader(made.headers[4], made.certificate(8, ("c", "d", "e")), later))
 
 
 LIES: dict[str, tuple[Callable[[CertifiedChain], Step], str]] = {

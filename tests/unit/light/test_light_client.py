@@ -17,7 +17,7 @@ from gridcore.header import LaterHeader, VerificationError
 from gridcore.light.codec import decode_fork, encode_certified, encode_fork, encode_proof, encode_steps
 from gridcore.light.follow import ForkError, follow
 from gridcore.light.state import LightState, load_state, save_state
-from gridcore.light.trusted import CertifiedHeader, Step, Trusted, advance, begin
+from gridcore.light.trusted import CertifiedHeader, Step, Trusted, advance, begin, check_certified
 from gridledger.cli import main
 from gridledger.light.checking import Checked, check_bytes
 from gridledger.light.following import ForkFoundError, follow_nodes, fork_path, open_state
@@ -89,7 +89,23 @@ async def test_a_trust_root_that_names_a_later_set_passes_over_what_was_handed_o
     node = Shown(made, lambda height: THREE if height <= 4 else THREE_NEW, handover_at=4)
     trusted = await follow(node, made.begin(NEW))
     assert trusted.height == 8
-    assert [one.signers for one in trusted.sets] == [set_of(NEW)]
+    assert [(one.signers, one.after_height) for one in trusted.sets] == [(set_of(NEW), 4)]
+    with pytest.raises(VerificationError, match="no known set of signers"):
+        check_certified(trusted, made.certified(3, THREE_NEW))
+
+
+async def test_a_node_that_shows_a_change_which_is_not_in_the_history_is_told_and_the_trust_root_stays_as_it_was() -> (
+    None
+):
+    made = chain_of(8, handover_at=4)
+    node = Shown(
+        made,
+        lambda height: THREE if height <= 4 else THREE_NEW,
+        handover_at=4,
+        tamper=lambda step: replace(step, header=replace(step.header, height=7)) if step.signers else step,
+    )
+    with pytest.raises(VerificationError, match="in its history"):
+        await follow(node, made.begin(NEW))
 
 
 def _forged(step: Step) -> Step:
@@ -274,6 +290,20 @@ def test_what_a_ledger_shows_leads_to_its_certified_height_and_proves_leaves_hea
             for place in range(40, len(data), max(1, len(data) // 16)):
                 changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
                 assert check_bytes(changed, state).answer != verify.VERIFIED, (what, place)
+
+
+async def test_what_a_set_certified_that_has_been_replaced_since_cannot_be_decided() -> None:
+    made = chain_of(8, handover_at=4)
+    node = Shown(made, lambda height: THREE if height <= 4 else THREE_NEW, handover_at=4)
+    state = LightState(await follow(node, made.begin(OLD)), ())
+    checked = check_bytes(encode_certified(made.certified(2, THREE)), state)
+    assert (checked.answer, checked.reason) == (
+        verify.CANNOT_BE_DECIDED,
+        "header 2: the set that certified it has been replaced since; ask a node for it anew",
+    )
+    assert check_bytes(encode_certified(made.certified(6, THREE_NEW)), state).answer == verify.VERIFIED
+    strangers = check_bytes(encode_certified(made.certified(8, ("x", "y", "z"))), state)
+    assert strangers.answer == verify.NOT_VERIFIED
 
 
 def test_what_is_no_file_of_ours_or_too_old_is_said(tmp_path: Path) -> None:

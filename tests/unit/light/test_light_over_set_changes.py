@@ -104,7 +104,8 @@ async def test_a_gateway_with_the_trust_file_of_genesis_gets_receipts_that_count
         wires = [sender.clock(START_S + number) for number in range(1, BLOCKS + 1)]
         for height, wire in enumerate(wires, 1):
             ledger.decide([wire], offenders=[OFFENCES[height]] if height in OFFENCES else [])
-        for wire in wires[: ledger.certified_height]:
+        # The second time the gateway knows every set that was replaced: old blocks are covered by the one in force.
+        for wire in 2 * wires[: ledger.certified_height]:
             transaction = decode_transaction(wire)
             receipt = decode_receipt(ledger.receipt(transaction.id) or b"")
             await trust.check(ShowsLedger(ledger), receipt, transaction.digest)
