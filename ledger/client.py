@@ -24,6 +24,7 @@ from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
 from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
+from gridcore.light.follow import NoLongerThereError
 from gridcore.node_interface import API, CBOR_TYPE, SUBMISSION_BYTES_MAX, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.serving.problems import PROBLEM_URN, TITLES
 from gridcore.serving.tls import trusting
@@ -80,6 +81,10 @@ class NodeRefused(GridError):  # noqa: N818
 
 class NotCertified(NodeRefused):
     """A block has decided it, and its certificate has not come yet (409): ask again."""
+
+
+class NodeGone(NodeRefused, NoLongerThereError):  # noqa: N818
+    """The node no longer has it (410): its history begins later, or it was pruned. Another node may have it."""
 
 
 class AnswerMalformed(NodeRefused):
@@ -387,6 +392,8 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
         return NodeBusy(line, detail, word if word in TITLES else "busy")
     if word == "not-certified":
         return NotCertified(line, response.status_code, detail)
+    if word == "gone":
+        return NodeGone(line, response.status_code, detail)
     return NodeRefused(line, response.status_code, detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from gridcore.errors import GridError
 from gridcore.header import VerificationError
 from gridcore.light.codec import decode_certified, decode_steps
 from gridcore.light.trusted import CertifiedHeader, Step, Trusted, advance, check_certified, pass_over
@@ -14,8 +15,12 @@ ANSWERS_MAX: Final = 1_000
 """Answers of a node in one go: enough for fifteen thousand changes of the set of signers."""
 
 
+class NoLongerThereError(GridError):
+    """What was asked for is before the beginning of this node's history: it began with a snapshot, or has pruned."""
+
+
 class Shower(Protocol):
-    """What shows headers: ``ledger.client.Client``."""
+    """What shows headers: ``ledger.client.Client``. It raises NoLongerThereError for a header that the node has not kept."""
 
     async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
         """The answer of a route, as bytes."""
@@ -65,10 +70,16 @@ async def compare(node: Shower, trusted: Trusted, shown: CertifiedHeader) -> Non
 
 
 async def check_same_history(node: Shower, trusted: Trusted) -> None:
-    """ForkError where the node shows another certified header of the trusted height, VerificationError for one that is not certified."""
+    """ForkError where the node shows another certified header of the trusted height, VerificationError for one that is not certified.
+
+    A node whose history begins later shows none; what it shows next must have the trusted header in its history all the same (``advance``).
+    """
     if trusted.newest is None:
         return
-    shown = decode_certified(await node.fetch_bytes(f"{HEADERS}/{trusted.height}"))
+    try:
+        shown = decode_certified(await node.fetch_bytes(f"{HEADERS}/{trusted.height}"))
+    except NoLongerThereError:
+        return
     if shown.header.height != trusted.height:
         raise VerificationError(f"asked for header {trusted.height}, the node shows {shown.header.height}")
     check_not_forked(trusted, shown)

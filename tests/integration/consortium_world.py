@@ -12,10 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from gridcore import sm3
 from gridcore.config import load_config
@@ -30,6 +30,8 @@ from gridledger.founding.consortium_config import ConsortiumConfig, example_text
 from ledger.client import Answer, Client, NodeStatus, run_with_client
 from ledger.engines.cometbft.home import load_keys
 from tests.waiting import wait_until
+
+T = TypeVar("T")
 
 MEMBERS: Final = ("grid", "retailer", "aggregator", "regulator")
 FIRST_S: Final = 1_800_000_000
@@ -294,24 +296,32 @@ class Consortium:
 
     # -------------------------------------------------------------------------------------------------- the whole
 
-    def check_agreement(self) -> None:
-        """All nodes have the same header at every height that all have; heights that were looked at before are not again."""
-        common = min(self.height(name) for name in MEMBERS)
+    def check_agreement(self, *names: str) -> None:
+        """These nodes (all members) have the same header at every height that all have; heights that were looked at before are not again."""
+        common = min(self.height(name) for name in names or MEMBERS)
         heights = range(self._agreed_height + 1, common + 1)
-        told = {name: self._digests(name, heights) for name in MEMBERS}
+        told = {name: self._digests(name, heights) for name in names or MEMBERS}
         for height, *digests in zip(heights, *told.values(), strict=True):
             assert len(set(digests)) == 1, (height, dict(zip(told, digests, strict=True)))
         self._agreed_height = max(common, self._agreed_height)
 
     def _digests(self, name: str, heights: Iterable[int]) -> list[str]:
         """The header digest of each of these heights, as a node tells it."""
+        return [block["digest"] for block in self.blocks(name, heights)]
+
+    def blocks(self, name: str, heights: Iterable[int]) -> list[dict[str, Any]]:
+        """Blocks as a node tells them."""
+
+        async def ask(client: Client) -> list[dict[str, Any]]:
+            return [await client.query(f"blocks/{height}") for height in heights]
+
+        return self.ask(name, ask)
+
+    def ask(self, name: str, question: Callable[[Client], Awaitable[T]]) -> T:
+        """What a node tells its organisation's pages, by an administrator's key where it has none of its own."""
         signer = f"{name}-web"
-
-        async def ask(client: Client) -> list[str]:
-            return [(await client.query(f"blocks/{height}"))["digest"] for height in heights]
-
         options = {"chain": self.chain, "signer_id": signer, "signer": self.signer(signer)}
-        return run_with_client(self.url(name), ask, **options)
+        return run_with_client(self.url(name), question, **options)
 
 
 def wires_between(folder: Path) -> Network:
