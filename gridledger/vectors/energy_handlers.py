@@ -20,9 +20,9 @@ from gridledger.vectors.cases import (
 )
 from ledger.leaves.money import Money
 from ledger.state.postings import difference_posting
-from settlement.contract_kit_1 import Groups
+from settlement.contract_kit_1 import BUY, SELL, Groups
 from settlement.contracts import mid_market_rate_1
-from settlement.contracts.p2p_call_auction_1 import BUY, CONTRACT, PRICE_KEYS, SELL, TIME, clear
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS, TIME, clear
 from settlement.interval_energy import interval_energy
 
 TRADE_PRICE_KEY = "trade_price_micro_per_kwh"

@@ -34,13 +34,16 @@ from settlement.contract_kit_1.money import (
     receipts,
     sum_of_products,
 )
+from settlement.contract_kit_1.pairs import BUY, SELL, Trades, check_orders
 from settlement.contract_kit_1.split import largest_remainder
 from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
 
 __all__ = [
+    "BUY",
     "INT64_MAX",
     "INT64_MIN",
     "PRICES",
+    "SELL",
     "TRADE_PRICE",
     "ContractError",
     "ContractInvariantError",
@@ -51,10 +54,12 @@ __all__ = [
     "LineKind",
     "Product",
     "Settlement",
+    "Trades",
     "add",
     "check_column",
     "check_conserved",
     "check_int64",
+    "check_orders",
     "check_prices",
     "exact_products",
     "exact_sum",

@@ -83,6 +83,7 @@ CONTRACT_STANDARD_LIBRARY = frozenset(
         "dataclasses",
         "enum",
         "functools",
+        "heapq",
         "itertools",
         "operator",
         "typing",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys, fault_of_prices
-from settlement.contracts.p2p_call_auction_1.clearing import BUY, PRO_RATA, SELL, TIME, Clearing, clear
+from settlement.contracts.p2p_call_auction_1.clearing import PRO_RATA, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
     LINE_KINDS,
@@ -24,12 +24,10 @@ from settlement.contracts.p2p_call_auction_1.slot import (
 )
 
 __all__ = [
-    "BUY",
     "CONTRACT",
     "LINE_KINDS",
     "PRICE_KEYS",
     "PRO_RATA",
-    "SELL",
     "TIME",
     "Clearing",
     "P2pCallAuction",

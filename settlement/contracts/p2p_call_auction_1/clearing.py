@@ -20,19 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import (
+    BUY,
     INT64_MAX,
+    SELL,
     ContractError,
     Int8Column,
     Int64Column,
     check_column,
     check_int64,
+    check_orders,
     exact_sum,
     largest_remainder,
     promise,
 )
 
-BUY = 0
-SELL = 1
 PRO_RATA = "pro_rata"
 TIME = "time"
 _BUCKET_BITS_MAX = 12
@@ -91,7 +92,7 @@ def clear(
     reference outside int64. No order is filled beyond its quantity, or at a price worse than its limit.
     """
     orders = _Orders(side, quantity_wh, price_micro_per_kwh)
-    _check_orders(orders)
+    check_orders(*orders)
     if sequence is not None:
         check_column(sequence, "sequence", length=side.size)
     if reference_price_micro_per_kwh is not None:
@@ -110,18 +111,6 @@ def clear(
             promise(exact_sum(filled) == 2 * volume, "the fills of both sides sum to the volume")
             return Clearing(volume, price, filled)
     return Clearing(0, None, np.zeros(side.size, dtype=np.int64))
-
-
-def _check_orders(orders: _Orders) -> None:
-    """ContractError unless the columns fit together and hold what they may."""
-    side, rows = orders.side, orders.side.size
-    check_column(orders.quantity_wh, "quantity_wh", length=rows, minimum=1)
-    check_column(orders.price_micro_per_kwh, "price_micro_per_kwh", length=rows)
-    if side.dtype != np.int8 or side.ndim != 1:
-        raise ContractError(f"side must be a one-dimensional int8 column, not {side.ndim}-d {side.dtype}")
-    if rows and (int(side.min()) < BUY or int(side.max()) > SELL):
-        row = int(np.argmax((side < BUY) | (side > SELL)))
-        raise ContractError(f"side[{row}] is {int(side[row])}, must be {BUY} (buy) or {SELL} (sell)")
 
 
 def _window(orders: _Orders) -> _Window:

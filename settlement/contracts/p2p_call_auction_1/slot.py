@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from settlement.contract_kit_1 import (
+    SELL,
     TRADE_PRICE,
     ContractError,
     Groups,
@@ -31,7 +32,6 @@ from settlement.contract_kit_1 import (
     receipts,
     sum_of_products,
 )
-from settlement.contracts.p2p_call_auction_1.clearing import SELL
 
 RESIDUAL_PRICE = "residual_price_micro_per_kwh"
 FEED_IN_PRICE = "feed_in_price_micro_per_kwh"

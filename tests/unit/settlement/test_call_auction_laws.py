@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError
+from settlement.contract_kit_1 import BUY, INT64_MAX, INT64_MIN, SELL, ContractError
 from settlement.contracts import p2p_call_auction_1 as call_auction
-from settlement.contracts.p2p_call_auction_1 import BUY, SELL, Clearing
+from settlement.contracts.p2p_call_auction_1 import Clearing
 
 
 class Order(NamedTuple):
