@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridcore import cbor, merkle
 from gridcore.header import decode_header
-from gridevidence.layout import BOOK_TYPE, BUNDLE_TYPE, HANDOVERS_MAX, TRUST_TYPE, VERSION
+from gridevidence.layout import BOOK_TYPE, BUNDLE_BYTES_MAX, BUNDLE_TYPE, HANDOVERS_MAX, TRUST_TYPE, VERSION
 from gridevidence.sources import (
     Approval,
     EvidenceError,
@@ -30,6 +30,8 @@ from gridevidence.sources import (
 )
 
 _Found = TypeVar("_Found")
+_ARRAY_HEAD_BYTES: Final = 1
+"""By which the head of an array of 64 is longer than that of an empty one."""
 Proof = dict[str, Any]
 """A part of a bundle, as docs/spec/bundle.md names its keys."""
 
@@ -67,8 +69,19 @@ def encode_bundle(ledger: EvidenceLedger, point: SettledPoint) -> bytes:
             raise EvidenceNotYetError(
                 f"other validators take over in block {ledger.height}; the next one makes it provable"
             )
-        parts = _Assembly(ledger, point).parts()
-    return cbor.encode(parts)
+        assembly = _Assembly(ledger, point)
+        parts = assembly.parts()
+        room_bytes = BUNDLE_BYTES_MAX - len(cbor.encode(parts)) - _ARRAY_HEAD_BYTES
+        return cbor.encode({**parts, "handovers": assembly.handovers(room_bytes)})
+
+
+def first_change(bundle: bytes) -> int | None:
+    """The height of the first change of the set of signers that a bundle shows; None where it shows none.
+
+    Its trust root has to name the set that certified this header, or a later one.
+    """
+    shown = cbor.decode(bundle)["handovers"]
+    return decode_header(shown[0]["header"]).height if shown else None
 
 
 def _names_other_signers(ledger: EvidenceLedger, height: int) -> bool:
@@ -136,7 +149,7 @@ class _Assembly:
             "chain": self._state("chain"),
             "gateways": self._gateways(),
             "genesis": {"header": self.ledger.header_bytes(0), "path": self.ledger.history_path(0, height)},
-            "handovers": self._handovers(height),
+            "handovers": [],
             "header": self.ledger.header_bytes(height),
             "orders": [self._order(one) for one in point.orders],
             "pieces": [self._piece(piece) for piece in point.pieces],
@@ -259,17 +272,21 @@ class _Assembly:
             for name in names
         ]
 
-    def _handovers(self, height: int) -> Sequence[Proof]:
-        """The newest that a bundle has room for; a trust root of an older set cannot decide it."""
-        return [
-            {
+    def handovers(self, room_bytes: int) -> Sequence[Proof]:
+        """The newest that a bundle has room for: a trust root that names none of their sets, nor the one before, cannot decide it."""
+        height, shown = self.ledger.height, list[Proof]()
+        for one in reversed(self.ledger.handovers(height)[-HANDOVERS_MAX:]):
+            part: Proof = {
                 "certificate": [list(pair) for pair in self.ledger.certificate(one.height)],
                 "header": self.ledger.header_bytes(one.height),
                 "path": self.ledger.history_path(one.height, height),
                 "signers": [list(pair) for pair in one.signers],
             }
-            for one in self.ledger.handovers(height)[-HANDOVERS_MAX:]
-        ]
+            room_bytes -= len(cbor.encode(part))
+            if room_bytes < 0:
+                break
+            shown.append(part)
+        return shown[::-1]
 
 
 def _found(found: _Found | None, key: str) -> _Found:

@@ -50,15 +50,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export one line."""
+    from gridevidence.export import first_change
+
     _check_line_kind(args.line)
     bundle, book = _from_directory(args) if args.data else _from_node(args)
     args.out.write_bytes(bundle)
-    result = {"out": str(args.out), "bytes": len(bundle)}
+    result: dict[str, str | int | None] = {"out": str(args.out), "bytes": len(bundle)}
     text = f"{args.out}: {len(bundle)} bytes; check it: gridledger verify {args.out} --trust trust.json"
+    result["signers_since"] = since = first_change(bundle)
     if args.book:
         args.book.write_bytes(book)
         result["book"] = str(args.book)
         text += f" --with-book {args.book}"
+    if since is not None:
+        text += f"\nIts signers changed: trust.json names the set that certified header {since}, or a later one."
     print_result(args, result, text)
     return 0
 

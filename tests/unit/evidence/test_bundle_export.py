@@ -11,8 +11,8 @@ import pytest
 
 from gridcore import cbor, merkle, verify
 from gridcore.sm3 import sm3
-from gridevidence.export import Pin, TrustedSigner, encode_book, encode_bundle, trust_root
-from gridevidence.layout import HANDOVERS_MAX
+from gridevidence.export import Pin, TrustedSigner, encode_book, encode_bundle, first_change, trust_root
+from gridevidence.layout import BUNDLE_BYTES_MAX, HANDOVERS_MAX
 from gridevidence.sources import (
     ChunkedRows,
     Enrolment,
@@ -180,6 +180,28 @@ def test_of_more_changes_of_the_set_than_a_bundle_has_room_for_the_newest_are_sh
     shown = cbor.decode(encode_bundle(ledger, settled_point(ledger.told)), items_max=1 << 16)["handovers"]
     assert len(shown) == HANDOVERS_MAX
     assert shown[-1]["header"] == ledger.header_bytes(1)
+
+
+def test_a_bundle_shows_the_newest_changes_that_leave_it_readable_and_not_one_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sets of 256 validators: 64 changes of them are three times what a verifier reads."""
+    ledger = ToldLedger(tell(Story()), LATER)
+    signers = sorted((n.to_bytes(65), 1) for n in range(256))
+    changes = [HandOver(height, signers) for height in range(1, LATER) for _ in range(20)][-HANDOVERS_MAX:]
+    monkeypatch.setattr(ledger, "handovers", lambda _: changes)
+    bundle = encode_bundle(ledger, settled_point(ledger.told))
+    shown = cbor.decode(bundle)["handovers"]
+    one = len(cbor.encode(shown[0]))
+    assert 0 < len(shown) < HANDOVERS_MAX
+    assert len(bundle) <= BUNDLE_BYTES_MAX < len(bundle) + one
+    assert shown[-1]["header"] == ledger.header_bytes(changes[-1].height)
+    assert first_change(bundle) == changes[-len(shown)].height
+    exact = len(bundle)
+    for limit, count in ((exact, len(shown)), (exact - 1, len(shown) - 1)):
+        monkeypatch.setattr("gridevidence.export.BUNDLE_BYTES_MAX", limit)
+        again = encode_bundle(ledger, settled_point(ledger.told))
+        assert (len(cbor.decode(again)["handovers"]), len(again) <= limit) == (count, True)
 
 
 @pytest.mark.parametrize("height", [5, 4])
