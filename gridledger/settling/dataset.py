@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.contract import Int8Column, Int64Column
+from settlement.contract_kit_1 import Int8Column, Int64Column
 
 LIMIT_WH_MAX: Final = 10**9
 """The most that a point can import or export in a slot (1 GWh), and its limit where ``points.csv`` has none."""
@@ -122,6 +122,7 @@ class Dataset(NamedTuple):
 
     ``import_wh``, ``export_wh`` int64[slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
+    notes: lines for a person, of files that were not read.
     """
 
     slot_start_s: Int64Column
@@ -137,3 +138,4 @@ class Dataset(NamedTuple):
     rules: FileRules
     inputs: Sequence[InputFile]
     counts: Counts
+    notes: Sequence[str] = ()
