@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import count
 from typing import Final, NamedTuple
@@ -44,8 +44,8 @@ class Registry:
             columns.rules_entries, columns.profile_entries, columns.area_entries, columns.point_entries,
             columns.installation_entries, columns.party_entries,
         )  # fmt: skip
-        self._times_s = np.unique(np.concatenate([of_kind.from_s for of_kind in entries]))
-        self._heights = np.unique(np.concatenate([of_kind.recorded_height for of_kind in entries]))
+        self._times_s = _each_once([of_kind.from_s for of_kind in entries])
+        self._heights = _each_once([of_kind.recorded_height for of_kind in entries])
         self._views: Mapping[tuple[int, int], InForce] = {}
         self._party_number: Mapping[str, int] = {}
 
@@ -245,6 +245,11 @@ class InForce:
             profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],
             calendar=self._calendar[areas],
         )
+
+
+def _each_once(columns: Sequence[Int64]) -> Int64:
+    """The values of some columns, ascending: each column by itself first, as it mostly has few."""
+    return np.unique(np.concatenate([np.unique(column) for column in columns]))
 
 
 def _taken(column: Int64, places: Int64, absent: int = -1) -> Int64:

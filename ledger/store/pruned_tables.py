@@ -50,13 +50,23 @@ class PrunedTables:
 
     def save(self, pruned: Pruned, kept: Iterable[KeptTransaction]) -> None:
         """Prune leaves up to ``pruned``, and keep transactions of its blocks. sqlite3.Error when the disk does not take it."""
-        connection = self._tables.connection
+        connection, earlier = self._tables.connection, self.extent()
         connection.execute("DELETE FROM pruned")
         connection.execute("INSERT INTO pruned VALUES (?, ?)", pruned)
         connection.executemany("INSERT OR IGNORE INTO kept_transactions VALUES (?, ?, ?)", kept)
         for prefix in (family.prefix for family in FAMILIES.values() if family.is_prunable):
-            # The instant is the first number after the prefix; "0" follows "/".
+            # The instant is the first number after the prefix.
             connection.execute(
-                "UPDATE leaves SET leaf = NULL WHERE key BETWEEN ? AND ? AND leaf IS NOT NULL AND CAST(SUBSTR(key, ?) AS INTEGER) < ?",
-                (prefix, prefix[:-1] + "0", len(prefix) + 1, pruned.before_s),
+                "UPDATE leaves SET leaf = NULL WHERE key >= ? AND key < ? AND leaf IS NOT NULL AND CAST(SUBSTR(key, ?) AS INTEGER) < ?",
+                (*_keys(prefix, earlier.before_s, pruned.before_s), len(prefix) + 1, pruned.before_s),
             )
+
+
+def _keys(prefix: str, first_s: int, end_s: int) -> tuple[str, str]:
+    """The first key and the end of those that may be of an instant from ``first_s`` to ``end_s``: others were pruned before.
+
+    As text, instants of as many digits stand in their order; else all keys of the prefix are looked at ("0" follows "/").
+    """
+    if len(str(first_s)) == len(str(end_s)):
+        return f"{prefix}{first_s}", f"{prefix}{end_s}"
+    return prefix, prefix[:-1] + "0"
