@@ -1,6 +1,6 @@
 """Worlds of a million metering points and more, in a data directory made fast, and what ``node_open`` and ``slot_million`` do in them.
 
-``python -m benchmarks.million make|register|open|slot|orders DIR AREAS POINTS`` is what they run, each step in a process of its own,
+``python -m benchmarks.million make|register|open|slot|prune|orders DIR AREAS POINTS`` is what they run, each step in a process of its own,
 so that the memory it reports is its own. See ``benchmarks.million_world`` for how a world is made.
 """
 
@@ -200,6 +200,28 @@ async def _slot(data_dir: Path, world: World) -> None:
     ledger.close()
 
 
+def prune(data_dir: Path) -> None:
+    """Forget what a settled slot came to, as ``node prune`` does once it is final, and give the room back."""
+    from ledger.store.directory import digest_of_genesis
+    from ledger.store.pruned_tables import Pruned
+    from ledger.store.state_db import DB_NAME, StateDb
+
+    with closing(StateDb.open(data_dir / DB_NAME, digest_of_genesis(data_dir))) as db:
+        before_mib, start = _size_mib(data_dir), time.perf_counter()
+        db.prune(Pruned(db.height(), FIRST_S + 2 * SLOT_S), ())
+        pruned = time.perf_counter()
+        db.give_back_room()
+        done = time.perf_counter()
+    _say(
+        "prune",
+        seconds=done - start,
+        pruned_s=pruned - start,
+        given_back_s=done - pruned,
+        before_mib=before_mib,
+        after_mib=_size_mib(data_dir),
+    )
+
+
 def orders(data_dir: Path, world: World) -> None:
     """An order of every household over the engine's submit interface, and the gate of the slot."""
     from benchmarks.million_orders import place_and_clear
@@ -244,6 +266,8 @@ def main() -> None:
             open_node(data_dir)
         case "orders":
             orders(data_dir, world)
+        case "prune":
+            prune(data_dir)
         case _:
             slot(data_dir, world)
 

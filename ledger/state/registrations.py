@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from gridcore import merkle
 from gridcore.registry.area import AREA
-from gridcore.registry.entities import ENTITIES, entity_of
+from gridcore.registry.entities import entity_of
 from gridcore.registry.entity import Entity
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
@@ -35,7 +35,8 @@ class Registrations(Histories):
         self._draft = draft
         self._leaves: dict[str, EntityLeaf] = {}
         self._salted: dict[bytes, bytes] = {}
-        self._places: dict[bytes, int] = {}
+        self._new: dict[bytes, Stated[Any]] = {}
+        """The new rows by the digests of their entries, in order."""
         self._recorded = Recorded.after(draft.recorded)
         self._histories: dict[str, Sequence[Stated[Any]]] = {}
 
@@ -60,13 +61,14 @@ class Registrations(Histories):
         entity, name = entity_of(row.key) or (None, "")
         leaf = self.leaf(row.key)
         digest = merkle.leaf_hash(salted)
-        self._salted[digest], self._places[digest] = salted, place
+        self._salted[digest] = salted
         self._histories.pop(row.key, None)
         entry = Entry(row.from_s, self._draft.height, digest)
         self._leaves[row.key] = (leaf or EntityLeaf(())).added(entry)
         if entity is None:
             return
         record = entity.record_of(row.value)
+        self._new[digest] = Stated(place, row.key, row.from_s, record)
         self._recorded.related.note(entity.kind, name, record)
         if leaf is None:
             self._leaves[row.key] = self._leaves[row.key]._replace(number=self._number(entity.kind, record))
@@ -85,11 +87,9 @@ class Registrations(Histories):
             before = len(registry.zones[place].areas if kind == AREA.kind else registry.zones[place].points)
         return self._recorded.numbering.next(kind, zone_name or "", before)
 
-    def new(self) -> Iterator[Stated[Any]]:
+    def new(self) -> Iterable[Stated[Any]]:
         """The new rows, in order."""
-        for digest, place in self._places.items():
-            row = self._row(digest)
-            yield Stated(place, row.key, row.from_s, ENTITIES[row.key.partition("/")[0]].record_of(row.value))
+        return self._new.values()
 
     def take_over(self) -> None:
         """Write the new rows into the draft: entities, bodies, and who names whom."""
@@ -113,11 +113,11 @@ class Registrations(Histories):
         return known
 
     def _stated(self, entity: Entity[R], key: str, entry: Entry) -> Stated[R]:
-        record = entity.record_of(self._row(entry.digest).value)
-        return Stated(self._places.get(entry.digest, RECORDED_BEFORE), key, entry.from_s, record)
-
-    def _row(self, digest: bytes) -> Row:
-        return decode_row(unsalted(self._salted.get(digest) or self._draft.body(digest)))
+        new = self._new.get(entry.digest)
+        if new is not None:
+            return new
+        row = decode_row(unsalted(self._draft.body(entry.digest)))
+        return Stated(RECORDED_BEFORE, key, entry.from_s, entity.record_of(row.value))
 
     def number_of(self, entity: Entity[Any], name: str) -> int:
         """See Histories."""
