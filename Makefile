@@ -13,6 +13,7 @@ FUZZ_STAMP := $(VENV)/.gridledger-fuzz
 NATIVE ?=
 NPM_OPTIONS := --ignore-scripts --no-audit --no-fund --loglevel=error
 VENDOR := gridweb/static/vendor
+FONTS := gridweb/exports/fonts
 LOCALES := gridweb/locales
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
@@ -42,8 +43,8 @@ $(ROW_KERNEL): gridcore/sm3/kernel.c gridcore/sm3/lanes.h $(if $(NATIVE),another
 	@if [ "$(NATIVE)" = zig ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-zig.lock >&2; fi
 	@$(BIN)/python -m gridledger.build_row_kernel "$(NATIVE)"
 
-# What browsers load, by npm from the lock file (integrity digests, no scripts run); where npm is missing, by one out of a wheel.
-$(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(if $(wildcard $(VENDOR)/htmx.min.js),,missing-assets) | $(STAMP)
+# What browsers load and the font of PDF files, by npm from the lock file (integrity digests, no scripts run); where npm is missing, by one out of a wheel.
+$(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(if $(and $(wildcard $(VENDOR)/htmx.min.js),$(wildcard $(FONTS)/*.ttf)),,missing-assets) | $(STAMP)
 	@mkdir -p $(ASSETS) && cp gridweb/assets/package.json gridweb/assets/package-lock.json $(ASSETS)/
 	@if command -v npm >/dev/null; then npm ci --prefix $(ASSETS) $(NPM_OPTIONS) >&2; else \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock >&2 && \
@@ -54,6 +55,9 @@ $(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(
 	  uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css $(CURDIR)/$(VENDOR)/
 	@cd $(ASSETS)/node_modules && cp htmx.org/LICENSE $(CURDIR)/$(VENDOR)/htmx.LICENSE && cp uplot/LICENSE $(CURDIR)/$(VENDOR)/uPlot.LICENSE && \
 	  cp @picocss/pico/LICENSE.md $(CURDIR)/$(VENDOR)/pico.LICENSE
+	@mkdir -p $(FONTS) && cp $(ASSETS)/node_modules/@expo-google-fonts/noto-sans-sc/400Regular/NotoSansSC_400Regular.ttf \
+	  $(ASSETS)/node_modules/@expo-google-fonts/noto-sans-sc/700Bold/NotoSansSC_700Bold.ttf $(FONTS)/ && \
+	  cp $(ASSETS)/node_modules/@expo-google-fonts/noto-sans-sc/LICENSE_FONT $(FONTS)/noto-sans-sc.LICENSE
 	@touch $@
 
 demo: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
@@ -127,5 +131,5 @@ influxd: ## build InfluxDB 2 into the user's cache folder (needs Go, Rust, clang
 	@$(PYTHON) deploy/build_influxd.py $(CACHE)/bin/influxd
 
 clean: ## remove the environment, caches and build products; results in demo-* stay
-	rm -rf $(VENV) $(VENDOR) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENDOR) $(FONTS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

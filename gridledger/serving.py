@@ -47,6 +47,7 @@ from gridseries.stores import open_series
 from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.database import check_database, open_database
+from gridweb.exports.pdf_file import check_fonts
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import PEOPLE, People
@@ -125,6 +126,7 @@ class Parts:
 def open_parts(config: ServeConfig) -> Parts:
     """Read trust file, key and certificate, and look for the files that browsers load. UsageError naming what cannot be used."""
     check_static_files()
+    check_fonts()
     if config.web.listen.tls is not None:
         check_tls(config.web.listen.tls)
     data = read_bounded(config.web.trust, TRUST_BYTES_MAX, "check the key 'web.trust'")

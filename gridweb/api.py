@@ -1,4 +1,4 @@
-"""``/api/v1``: every table of the pages as JSON (exact values, units named) and as CSV (``gridweb.openapi`` describes them).
+"""``/api/v1``: every table of the pages in every format of ``gridweb.exports`` (``gridweb.openapi`` describes them).
 
 Access is that of the pages: the roles of ``serves_table``, and of what belongs to one party a household gets its own alone.
 """
@@ -6,7 +6,6 @@ Access is that of the pages: the roles of ``serves_table``, and of what belongs 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -15,13 +14,18 @@ from quart.typing import ResponseReturnValue
 
 from gridcore.serving.problems import Problem
 from gridweb.access import check_party, public, requires
+from gridweb.exports.format import Provenance
+from gridweb.exports.formats import FORMATS
+from gridweb.i18n import _
 from gridweb.openapi import openapi
 from gridweb.site import site, source, viewer
-from gridweb.tables import API, FORMATS, TABLE_ROWS_MAX, Table, TableRoute, table_routes, to_csv, to_json
+from gridweb.tables import API, TableRoute, table_routes
 
 ROWS_IN_THREAD: Final = 2_000
 """A table with more rows is turned into bytes in a thread, so that other requests go on."""
 INTEGER_MAX: Final = (1 << 63) - 1
+NOWHERE: Final = Provenance("", 0, 0, "")
+"""For formats that do not say where their rows come from."""
 
 
 def pages() -> Blueprint:
@@ -38,16 +42,17 @@ def _view_of(route: TableRoute) -> Callable[..., Awaitable[Response]]:
     async def answer(**path: Any) -> Response:
         if "party" in path:
             check_party(viewer(), path["party"])
-        kind, values = read_query(route.query, request.args)
+        name, values = read_query(route.query, request.args)
+        form = FORMATS[name]
         table = await route.table(source(), viewer(), **path, **values)
-        if len(table.rows) > TABLE_ROWS_MAX:
-            raise Problem("bad-request", f"more than {TABLE_ROWS_MAX} rows: ask for a shorter span")
-        is_large = len(table.rows) > ROWS_IN_THREAD
-        data = await asyncio.to_thread(encode, table, kind) if is_large else encode(table, kind)
-        if kind == "json":
-            return Response(data, content_type="application/json")
-        response = Response(data, content_type="text/csv; charset=utf-8; header=present")
-        response.headers["Content-Disposition"] = f'attachment; filename="{table.name}.csv"'
+        if len(table.rows) > form.rows_max:
+            raise Problem("bad-request", f"more than {form.rows_max} rows: ask for a shorter span")
+        where = await _provenance() if form.says_where else NOWHERE
+        is_large = len(table.rows) > ROWS_IN_THREAD or form.says_where
+        data = await asyncio.to_thread(form.encode, table, where) if is_large else form.encode(table, where)
+        response = Response(data, content_type=form.content_type)
+        if name != "json":
+            response.headers["Content-Disposition"] = f'attachment; filename="{table.name}{form.suffix}"'
         return response
 
     return answer
@@ -64,7 +69,7 @@ def read_query(known: Mapping[str, type], given: Mapping[str, str]) -> tuple[str
         values[name] = _whole(name, text) if known[name] is int else text
     kind = given.get("format", "json")
     if kind not in FORMATS:
-        raise Problem("bad-request", f"format={kind[:40]}: is {' or '.join(FORMATS)}")
+        raise Problem("bad-request", f"format={kind[:40]}: is one of {', '.join(FORMATS)}")
     return kind, values
 
 
@@ -75,11 +80,11 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def encode(table: Table, kind: str) -> bytes:
-    """A table in one of FORMATS; titles of columns in the language of the request."""
-    if kind == "csv":
-        return to_csv(table)
-    return json.dumps(to_json(table), ensure_ascii=False, separators=(",", ":")).encode()
+async def _provenance() -> Provenance:
+    """Where the rows of the request under way come from. SourceAway while the pages cannot say."""
+    as_of = await source().as_of()
+    mark = _("SIMULATED") if as_of.simulated else ""
+    return Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, mark)
 
 
 @public

@@ -191,14 +191,15 @@ def _separators(name: str) -> dict[int, str]:
 
 
 def _date(time_s: int, tz: str, pattern: str) -> str:
-    moment = datetime.fromtimestamp(time_s, UTC).astimezone(_zone(tz))
+    moment = datetime.fromtimestamp(time_s, UTC).astimezone(zone_of(tz))
     if pattern == "long_date":
         pattern = "yyyy年M月d日" if language() == "zh_CN" else "d MMMM yyyy"
     return str(format_datetime(moment, pattern, locale=locale()))
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its name; UTC for one that this machine does not know."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a name from the chain that this machine's table lacks

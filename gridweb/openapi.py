@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gridcore.serving.openapi import FAILS, TEXT, document, object_of, reference
-from gridweb.tables import API, FORMATS, KINDS, TABLE_ROWS_MAX, TableRoute, table_routes
+from gridweb.exports.formats import FORMATS
+from gridweb.tables import API, KINDS, TABLE_ROWS_MAX, TableRoute, table_routes
 
 PARAMETERS: Final[Mapping[str, str]] = {
     "area": "An area's id.",
@@ -20,6 +21,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "gateway": "A gateway's id.",
     "height": "A block's height.",
     "kind": "The kind of a bill line, as tables of lines name it; in the registry, the kind of an entity.",
+    "month": "A local month of the area: YYYY-MM; without it, the newest.",
     "name": "An entity's name.",
     "proposal": "A proposal's id, 64 hex digits.",
     "party": "A party's pseudonym; a household sees its own alone.",
@@ -33,7 +35,8 @@ PARAMETERS: Final[Mapping[str, str]] = {
 FORMAT_PARAMETER: Final = {
     "name": "format",
     "in": "query",
-    "description": "json: exact whole numbers under described columns; csv: the same rows for a spreadsheet.",
+    "description": "json: exact whole numbers under described columns; csv: the same rows, and beside them kWh, money and local time; "
+    "xlsx, pdf (PDF/A-3b), parquet: the same for a workbook, for paper and for data science.",
     "schema": {"type": "string", "enum": list(FORMATS), "default": "json"},
 }
 _PART: Final = re.compile(r"<(?:[^:<>]*:)?(\w+)>")
@@ -113,7 +116,11 @@ def _operation(route: TableRoute) -> dict[str, Any]:
                 "description": summary,
                 "content": {
                     "application/json": {"schema": reference("Table")},
-                    "text/csv": {"schema": TEXT},
+                    **{
+                        one.content_type.partition(";")[0]: {"schema": TEXT}
+                        for one in FORMATS.values()
+                        if one.name != "json"
+                    },
                 },
             },
             **FAILS,

@@ -1,4 +1,4 @@
-"""Tables: the same rows for a page, for CSV and for JSON. Values are exact: whole numbers in base units, or text.
+"""Tables: the same rows for a page and for every format of ``gridweb.exports``. Values are exact: whole numbers in base units, or text.
 
 A table function lies beside the page that shows it, and is served by itself as well:
 
@@ -13,9 +13,7 @@ A function whose rows depend on who asks takes ``viewer: Viewer`` behind ``sourc
 
 from __future__ import annotations
 
-import csv
 import inspect
-import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,10 +44,8 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of columns and the unit of their exact values."""
 NUMBERS: Final = frozenset({"energy_wh", "amount_nano", "price_micro", "count", "voltage_milli", "share"})
 """Kinds that are set flush right, in tabular figures."""
-FORMATS: Final = ("json", "csv")
 TABLE_ROWS_MAX: Final = 110_000
 """Rows of one answer: a year of one point fits, in quarter hours (35,040) and in five minutes (105,120)."""
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 
 TableFunction = TypeVar("TableFunction", bound=Callable[..., Awaitable["Table"]])
 
@@ -107,47 +103,6 @@ class Table:
         return self.links[row] if row < len(self.links) else None
 
 
-def to_json(table: Table) -> dict[str, Any]:
-    """A table for programs: columns with keys, kinds and units; rows of exact values."""
-    return {
-        "table": table.name,
-        "title": table.title,
-        "note": table.note,
-        "tz": table.tz,
-        "currency": table.currency,
-        "columns": [
-            {
-                "key": column.key,
-                "title": translate(column.title),
-                "kind": column.kind,
-                "unit": KINDS[column.kind].format(currency=table.currency),
-                **({"words": {code: translate(word) for code, word in column.words.items()}} if column.words else {}),
-            }
-            for column in table.columns
-        ],
-        "rows": [list(row) for row in table.rows],
-        "totals": None if table.totals is None else list(table.totals),
-    }
-
-
-def to_csv(table: Table) -> bytes:
-    """A table for spreadsheets: UTF-8, a header row of keys, empty fields for no value, no row of sums.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([column.key for column in table.columns])
-    writer.writerows([[_csv_field(value) for value in row] for row in table.rows])
-    return text.getvalue().encode()
-
-
-def _csv_field(value: object) -> object:
-    if value is None:
-        return ""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
-
-
 @dataclass(frozen=True)
 class TableRoute:
     """A table that is served under ``/api/v1``. ``path`` and ``query``: names and types (str or int) of its arguments,
@@ -181,7 +136,7 @@ _routes: dict[str, TableRoute] = {}
 
 
 def serves_table(rule: str, *roles: Role) -> Callable[[TableFunction], TableFunction]:
-    """Serve a table function at ``/api/v1<rule>`` as JSON and CSV to people of these roles; parts in ``<name>``."""
+    """Serve a table function at ``/api/v1<rule>`` in every format to people of these roles; parts in ``<name>``."""
 
     def record(function: TableFunction) -> TableFunction:
         hints = get_type_hints(function)

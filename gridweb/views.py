@@ -13,6 +13,7 @@ from quart import Quart, g, render_template, request
 from gridweb import format as forms
 from gridweb.access import Role
 from gridweb.cookies import THEMES, local_address
+from gridweb.exports.formats import FORMATS
 from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_plural
 from gridweb.pages import MODULES, Entry
 from gridweb.people import Person
@@ -138,6 +139,7 @@ def set_up_templates(app: Quart) -> None:
         "preference_url": preference_url,
         "static_url": static_url,
         "forms": forms,
+        "export_formats": tuple(FORMATS.values()),
         "translate": translate,
     }
     environment.globals.update(names)

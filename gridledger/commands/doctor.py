@@ -181,11 +181,13 @@ def examine_engine() -> Finding:
 
 
 def examine_pages() -> Finding:
-    """The files that browsers load: bundled by set-up, shipped in a wheel."""
+    """The files that browsers load and the fonts of PDF files: bundled by set-up, shipped in a wheel."""
+    from gridweb.exports.pdf_file import check_fonts
     from gridweb.static_files import check_static_files, static_folder
 
     try:
         check_static_files()
+        check_fonts()
     except UsageError as error:
         return Finding("pages", "missing", *str(error).rsplit("; ", 1))
     return Finding("pages", "ok", str(static_folder()))

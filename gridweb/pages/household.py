@@ -1,6 +1,6 @@
 """A household's pages: what a day came to, its curve, a year of it, and the statement line by line.
 
-``/households/<party>``, ``…/day`` and ``…/days`` (its parts alone, fetched again by themselves), ``…/year``, ``…/statement``.
+``/households/<party>``, ``…/day`` and ``…/days`` (its parts alone, fetched again by themselves), ``…/month``, ``…/year``, ``…/statement``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gridweb.pages.household_tables import (
     read_day_bill,
     read_lines,
 )
+from gridweb.pages.month_tables import choose_month, household_month_table, read_month
 from gridweb.points import Day, Point, day_of, find_point, neighbours, newest_day, zone
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, SourceMissing, part_of
@@ -109,6 +110,30 @@ async def show_days(party: str) -> str:
     """The list of days alone."""
     check_party(viewer(), party)
     return await render_fragment("household/days.html", **await _days(party))
+
+
+@pages.get("/households/<party>/month")
+@requires(*EVERY_ROLE)
+async def show_month(party: str) -> str:
+    """The statement of a local month: sums by kind of line, and its days."""
+    check_party(viewer(), party)
+    point = await find_point(source(), party)
+    month, names = await choose_month(source(), point.area, request.args.get("month"))
+    span = {"start_s": month.start_s, "end_s": month.end_s}
+    place = names.index(month.name)
+    return await render_page(
+        "household/month.html",
+        party=party,
+        point=point,
+        month=month,
+        before=names[place - 1] if place else None,
+        after=names[place + 1] if place + 1 < len(names) else None,
+        currency=(await source().as_of()).currency,
+        sums=await part_of(read_month(source(), point, month)),
+        days=await part_of(household_days_table(source(), viewer(), party, **span)),
+        days_url=table_url(household_days_table, party=party, **span),
+        month_url=table_url(household_month_table, party=party, month=month.name),
+    )
 
 
 @pages.get("/households/<party>/year")

@@ -142,20 +142,35 @@ class Lines:
 
 async def read_lines(source: Source, bill: DayBill) -> Lines:
     """The statement lines of a day, as the ledger states them. SourceAway while the node is away."""
-    path = f"areas/{bill.point.area.area}/days/{bill.day.start_s}/statements"
+    slots = await _statements(source, bill.point, bill.day)
+    known = {slot["slot_start_s"] for slot in slots}
+    settled = [interval.start_s for interval in bill.intervals if interval.is_settled]
+    return Lines(_lines(bill.point, slots), tuple(start_s for start_s in settled if start_s not in known))
+
+
+async def read_lines_of_day(source: Source, point: Point, day: Day) -> tuple[Sequence[BillLine], int]:
+    """The statement lines of a party's day, and how many of its slots are settled. SourceAway while the node is away."""
+    slots = await _statements(source, point, day)
+    return _lines(point, slots), len(slots)
+
+
+async def _statements(source: Source, point: Point, day: Day) -> Sequence[Mapping[str, Any]]:
+    """The settled slots of a day, as the ledger states them; none before its first run."""
+    path = f"areas/{point.area.area}/days/{day.start_s}/statements"
     try:
-        slots = (await source.cached(path, party=bill.point.party))["slots"]
+        slots: Sequence[Mapping[str, Any]] = (await source.cached(path, party=point.party))["slots"]
     except SourceMissing:
-        slots = []
-    is_several = len(bill.point.meters) > 1
-    lines = tuple(
+        return []
+    return slots
+
+
+def _lines(point: Point, slots: Sequence[Mapping[str, Any]]) -> tuple[BillLine, ...]:
+    is_several = len(point.meters) > 1
+    return tuple(
         _line(slot["slot_start_s"], line, line["point"] if is_several else "")
         for slot in slots
         for line in slot["lines"]
     )
-    known = {slot["slot_start_s"] for slot in slots}
-    settled = [interval.start_s for interval in bill.intervals if interval.is_settled]
-    return Lines(lines, tuple(start_s for start_s in settled if start_s not in known))
 
 
 def _line(slot_start_s: int, line: Mapping[str, Any], point: str) -> BillLine:
@@ -248,7 +263,10 @@ async def household_lines_table(source: Source, viewer: Viewer, party: str, *, d
     totals = (None, None, None, None, sum(line.amount_nano for line in found.lines))
     rows = [line.values for line in found.lines]
     links = [line_url(party, line.slot_start_s, line.kind, line.point) for line in found.lines]
-    table = await _table(source, bill.point, "lines", LINE_COLUMNS, rows, _("Statement lines"), totals, links)
+    columns = in_words(LINE_COLUMNS, bill.point.area)
+    table = await _table(
+        source, bill.point, _day_name("lines", bill.day), columns, rows, _("Statement lines"), totals, links
+    )
     return replace(table, note=found.note(bill.point.area.tz))
 
 
@@ -261,13 +279,27 @@ async def household_kinds_table(source: Source, viewer: Viewer, party: str, *, d
     sums = sums_by_kind(found.lines, bill.point.area.contract.lines)
     rows = [(one.kind, one.lines, one.energy_wh, one.amount_nano) for one in sums]
     totals = (None, sum(one.lines for one in sums), None, sum(one.amount_nano for one in sums))
-    table = await _table(source, bill.point, "kinds", KIND_COLUMNS, rows, _("Sums by kind of line"), totals)
+    columns = in_words(KIND_COLUMNS, bill.point.area)
+    table = await _table(
+        source, bill.point, _day_name("kinds", bill.day), columns, rows, _("Sums by kind of line"), totals
+    )
     return replace(table, note=found.note(bill.point.area.tz))
 
 
 def line_url(party: str, slot_start_s: int, kind: str, point: str = "") -> str:
     """The page of one bill line. point: of a party that has several."""
     return f"/households/{party}/lines/{slot_start_s}/{kind}" + (f"/at/{point}" if point else "")
+
+
+def _day_name(name: str, day: Day) -> str:
+    """The name of a table, and of its files, of one day."""
+    return f"{name}-{day.date}"
+
+
+def in_words(columns: tuple[Column, ...], area: AreaInfo) -> tuple[Column, ...]:
+    """Columns whose kinds of lines a page, a workbook and a PDF show in the words of the area's contract."""
+    words = area.contract.line_titles
+    return tuple(replace(column, words=words) if column.key == "line_kind" else column for column in columns)
 
 
 async def _table(

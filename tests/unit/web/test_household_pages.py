@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -194,8 +196,10 @@ async def test_a_slot_without_a_value_is_a_gap_and_missing_is_never_zero(tmp_pat
     address = f"/api/v1/households/{PARTY}/intervals?start_s={START_S}&end_s={START_S + SLOT_S}"
     table = await (await household(world).get(address)).get_json()
     assert table["rows"] == [[START_S, *[None] * 7, "missing"]]
-    csv = await (await household(world).get(address + "&format=csv")).get_data(as_text=True)
-    assert csv.splitlines()[1] == f"{START_S},,,,,,,,missing"
+    text = await (await household(world).get(address + "&format=csv")).get_data(as_text=True)
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert {name for name, value in row.items() if value} == {"slot_start_s", "slot_start_local", "quality"}
+    assert (row["slot_start_s"], row["quality"]) == (str(START_S), "missing")
 
 
 async def test_a_year_of_quarter_hours_is_one_answer(tmp_path: Path) -> None:
@@ -218,7 +222,7 @@ async def test_a_year_of_quarter_hours_is_one_answer(tmp_path: Path) -> None:
         (f"start_s=0&end_s={400 * DAY_S}", "at most 367 days"),
         ("start_s=x&end_s=1", "whole number"),
         ("begin=1", "unknown parameter"),
-        ("format=xml", "json or csv"),
+        ("format=xml", "is one of csv, xlsx, pdf, json"),
     ],
 )
 async def test_a_span_that_is_none_is_refused_in_one_line(tmp_path: Path, query: str, detail: str) -> None:
@@ -394,3 +398,25 @@ async def test_a_days_chart_asks_for_that_day_with_unit_zone_and_run(tmp_path: P
 
 def test_the_slots_price_has_its_place_in_the_series() -> None:
     assert "price_micro_per_kwh" in SLOTS.fields
+
+
+async def test_a_month_comes_to_the_sums_of_its_days_and_says_how_much_of_it_is_settled(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    browser = household(world)
+    month = DAY[:7]
+    page = await browser.text(f"/households/{PARTY}/month?month={month}")
+    assert f"Statement of {month}" in page
+    table = await (await browser.get(f"/api/v1/households/{PARTY}/month?month={month}")).get_json()
+    day = await (await browser.get(f"/api/v1/households/{PARTY}/kinds?day={DAY}")).get_json()
+    assert table["rows"] == day["rows"] != [], "one day of this month is settled"
+    assert table["totals"] == day["totals"]
+    assert re.fullmatch(r"Settled: 96 of \d+ slots\.", table["note"])
+    assert set(table["columns"][0]["words"]) >= {row[0] for row in table["rows"]}
+
+
+@pytest.mark.parametrize("month", ["2026-13", "1999-01", "x", "2026-6", "9999-12", "2026-06-01"])
+async def test_a_month_that_is_none_of_the_area_s_is_refused_with_those_there_are(tmp_path: Path, month: str) -> None:
+    response = await household(household_world(tmp_path)).get(f"/api/v1/households/{PARTY}/month?month={month}")
+    assert response.status_code == 400
+    assert "month: write YYYY-MM, from " in (await response.get_json())["detail"]

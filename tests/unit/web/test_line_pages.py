@@ -321,8 +321,8 @@ async def test_the_tables_of_a_line_are_exact(world: World) -> None:
     assert terms["totals"][3] == decode_bundle(BUNDLE).position.pays_nano
     orders = await (await browser.get(f"{API_LINE}/orders")).get_json()
     assert orders["rows"][0] == [f"{PARTY}/{START_S}/1", "buy", 600, 300_000, 600, 100_000]
-    readings = await (await browser.get(f"{API_LINE}/readings?format=csv")).get_data(as_text=True)
-    assert readings.splitlines()[2] == f"{START_S + 900},51000,0,1,measured,late,-80,synced,3"
+    readings = await (await browser.get(f"{API_LINE}/readings")).get_json()
+    assert readings["rows"][1] == [START_S + 900, 51_000, 0, 1, "measured", "late", -80, "synced", 3]
 
 
 async def test_the_verifier_handed_out_is_the_one_of_the_repository_and_its_digest_is_shown(world: World) -> None:

@@ -15,9 +15,12 @@ from gridcore.serving.problems import Problem
 from gridweb import api
 from gridweb.access import READS_ALL, Role, rule_of
 from gridweb.api import read_query
+from gridweb.exports.csv_file import to_csv
+from gridweb.exports.formats import FORMATS
+from gridweb.exports.json_file import to_json
 from gridweb.i18n import speaking
 from gridweb.openapi import PARAMETERS, openapi
-from gridweb.tables import API, Column, Table, table_routes, to_csv
+from gridweb.tables import API, Column, Table, table_routes
 from tests.unit.web.household_world import household, household_world
 from tests.unit.web.web_world import make_world
 
@@ -82,7 +85,7 @@ def test_csv_gives_no_formula_to_a_spreadsheet_and_keeps_integers_exact() -> Non
 def test_json_is_exact_and_titles_are_in_the_language_of_the_request() -> None:
     table = Table("t", COLUMNS, [("x", 10**18), ("y", None)], currency="CNY")
     with speaking("zh_CN"):
-        value = json.loads(api.encode(table, "json"))
+        value = to_json(table)
     assert value["rows"] == [["x", 10**18], ["y", None]]
     assert value["columns"][1] == {"key": "amount_nano", "title": "金额", "kind": "amount_nano", "unit": "1e-9 CNY"}
 
@@ -104,7 +107,7 @@ def test_whole_numbers_texts_and_formats_are_read() -> None:
 
 async def test_an_answer_with_too_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(tmp_path)
-    monkeypatch.setattr(api, "TABLE_ROWS_MAX", 0)
+    monkeypatch.setitem(FORMATS, "json", FORMATS["json"]._replace(rows_max=0))
     response = await world.browser(Role.UTILITY).get(f"{API}/condition")
     assert response.status_code == 400
     assert "more than 0 rows" in (await response.get_json())["detail"]
@@ -112,9 +115,9 @@ async def test_an_answer_with_too_many_rows_is_refused(tmp_path: Path, monkeypat
 
 async def test_a_large_table_is_the_same_from_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     utility = make_world(tmp_path).browser(Role.UTILITY)
-    before = [await (await utility.get(f"{API}/condition?format={form}")).get_data() for form in ("json", "csv")]
+    before = [await (await utility.get(f"{API}/condition?format={form}")).get_data() for form in FORMATS]
     monkeypatch.setattr(api, "ROWS_IN_THREAD", 0)
-    after = [await (await utility.get(f"{API}/condition?format={form}")).get_data() for form in ("json", "csv")]
+    after = [await (await utility.get(f"{API}/condition?format={form}")).get_data() for form in FORMATS]
     assert before == after
 
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from gridcore.errors import InvariantError
 from gridweb import format as forms
 from gridweb.access import Role, Viewer
+from gridweb.exports.csv_file import to_csv
+from gridweb.exports.json_file import to_json
 from gridweb.i18n import LANGUAGES, speaking
 from gridweb.source import Source
-from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url, to_csv, to_json
+from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url
 
 COLUMNS = (
     Column("name", "Name"),
@@ -39,8 +41,12 @@ def test_json_is_exact_and_names_units() -> None:
 def test_csv_has_keys_exact_values_and_empty_fields() -> None:
     data = to_csv(table(("=1+1", 12, -5), ("ü,\n", None, 2**70), ("-", 0, 0)))
     rows = list(csv.reader(io.StringIO(data.decode())))
-    assert rows[0] == ["name", "energy_wh", "amount_nano"]
-    assert rows[1:] == [["'=1+1", "12", "-5"], ["ü,\n", "", str(2**70)], ["'-", "0", "0"]]
+    assert rows[0] == ["name", "energy_wh", "energy_kwh", "amount_nano", "amount_cny"]
+    assert rows[1:] == [
+        ["'=1+1", "12", "0.012", "-5", "-0.000000005"],
+        ["ü,\n", "", "", str(2**70), "1180591620717.411303424"],
+        ["'-", "0", "0.000", "0", "0.000000000"],
+    ]
 
 
 @given(st.text(max_size=20))
