@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement, best_seconds
+from ledger.contract import SlotRows
+from ledger.one_group import one_group
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS
 
 SEED = 20260101
@@ -25,53 +27,39 @@ MONTH_DAYS, DAY_SLOTS, MONTH_POINTS = 31, 96, 10_000
 Column = NDArray[np.int64]
 
 
-class Rows(NamedTuple):
-    """Columns of some slots, and the prices of each."""
+class Slots(NamedTuple):
+    """Rows of some slots, and the trade price of each slot."""
 
-    slot: Column
-    import_wh: Column
-    export_wh: Column
-    bought_wh: Column
-    sold_wh: Column
+    rows: SlotRows
     trade_prices: list[int]
-    prices: list[dict[str, int]]
 
 
-def _rows(slots: int, points: int, seed: int) -> Rows:
+def _slots(slots: int, points: int, seed: int) -> Slots:
     """Slots one after another, each with all points; a slot's trade price is its own."""
     random = np.random.default_rng(seed)
     import_wh, export_wh = (random.integers(0, 1000, slots * points) for _ in range(2))
     bought_wh = random.integers(0, 1000, (slots, points))
     sold_wh = random.permuted(bought_wh, axis=1)
-    prices = [dict(zip(PRICE_KEYS, PRICES, strict=True))] * slots
-    return Rows(
-        np.repeat(np.arange(slots), points),
-        import_wh,
-        export_wh,
-        bought_wh.reshape(-1),
-        sold_wh.reshape(-1),
-        [TRADE_PRICE + slot for slot in range(slots)],
-        prices,
+    rows = one_group(
+        dict(zip(PRICE_KEYS, PRICES, strict=True)), import_wh, export_wh, bought_wh.reshape(-1), sold_wh.reshape(-1)
     )
+    tariffs = rows.tariffs._replace(of_group=np.zeros(slots, dtype=np.int64))
+    rows = rows._replace(group=np.repeat(np.arange(slots), points), tariffs=tariffs)
+    return Slots(rows, [TRADE_PRICE + slot for slot in range(slots)])
 
 
-def _settle(rows: Rows) -> Column:
+def _settle(slots: Slots) -> Column:
     """What each row pays, by the contract."""
-    settled = CONTRACT.settle(
-        rows.slot,
-        rows.import_wh,
-        rows.export_wh,
-        rows.bought_wh,
-        rows.sold_wh,
-        trade_prices_micro_per_kwh=rows.trade_prices,
-        prices=rows.prices,
-    )
+    terms: list[dict[str, object]] = [{}] * len(slots.trade_prices)
+    settled = CONTRACT.settle(slots.rows, trade_prices_micro_per_kwh=slots.trade_prices, terms=terms)
     return settled.columns["pays_nano"]
 
 
-def _settle_bare(rows: Rows) -> Column:
+def _settle_bare(slots: Slots) -> Column:
     """What each row pays, and what would have been paid to the supplier alone; what each account of each slot receives."""
-    _, import_wh, export_wh, bought_wh, sold_wh, trade_prices, _ = rows
+    trade_prices = slots.trade_prices
+    import_wh, export_wh = slots.rows.import_wh, slots.rows.export_wh
+    bought_wh, sold_wh = slots.rows.bought_wh, slots.rows.sold_wh
     residual, feed_in, surplus, shortfall, traded, other, levy = PRICES
     own_price = np.repeat(trade_prices, bought_wh.size // len(trade_prices)) if len(trade_prices) > 1 else TRADE_PRICE
     traded_import_wh = np.minimum(import_wh, bought_wh)
@@ -97,21 +85,21 @@ def _settle_bare(rows: Rows) -> Column:
 
 def _measure_slot(points: int) -> Measurement:
     """The contract alone."""
-    rows = _rows(1, points, SEED + points)
-    require(bool((_settle(rows) == _settle_bare(rows)).all()), "contract and bound give the same answer")
-    seconds = best_seconds(lambda: _settle(rows), ROUNDS)
-    return Measurement(points, seconds, "bare numpy without checks", best_seconds(lambda: _settle_bare(rows), ROUNDS))
+    slots = _slots(1, points, SEED + points)
+    require(bool((_settle(slots) == _settle_bare(slots)).all()), "contract and bound give the same answer")
+    seconds = best_seconds(lambda: _settle(slots), ROUNDS)
+    return Measurement(points, seconds, "bare numpy without checks", best_seconds(lambda: _settle_bare(slots), ROUNDS))
 
 
 def _measure_month() -> Measurement:
     """2,976 slots of 10,000 points; making the columns of a day is outside the clock."""
     seconds = bound_seconds = 0.0
     for day in range(MONTH_DAYS):
-        rows = _rows(DAY_SLOTS, MONTH_POINTS, SEED + day)
+        slots = _slots(DAY_SLOTS, MONTH_POINTS, SEED + day)
         start = time.perf_counter()
-        ours = _settle(rows)
+        ours = _settle(slots)
         between = time.perf_counter()
-        bare = _settle_bare(rows)
+        bare = _settle_bare(slots)
         seconds, bound_seconds = seconds + between - start, bound_seconds + time.perf_counter() - between
         require(bool((ours == bare).all()), "contract and bound give the same answer")
     rows_settled = MONTH_DAYS * DAY_SLOTS * MONTH_POINTS

@@ -26,6 +26,34 @@ SELL = 1
 """``side`` of an order that sells."""
 
 
+class Tariffs(NamedTuple):
+    """Which prices hold where. prices: by key int64[tariffs], micro per kWh; of_group, of_row: int64, each a place in these columns.
+
+    of_group: the area's in the slot. of_row: those of each row, which are its group's unless its point has rules of its own.
+    """
+
+    of_group: Int64Column
+    of_row: Int64Column
+    prices: Mapping[str, Int64Column]
+
+
+class SlotRows(NamedTuple):
+    """Points that are settled together, columns int64[n]; those of one group share a slot and an area.
+
+    group: of each row, a place in the lists that stand beside the rows, which have one item a group. import_wh, export_wh: metered, never
+    netted. bought_wh, sold_wh: what each party's orders got; where lines are asked for, what the run keeps. point_terms: by the
+    contract's ``point_terms`` what the registry says of each point, -1 where it says nothing.
+    """
+
+    group: Int64Column
+    import_wh: Int64Column
+    export_wh: Int64Column
+    bought_wh: Int64Column
+    sold_wh: Int64Column
+    tariffs: Tariffs
+    point_terms: Mapping[str, Int64Column]
+
+
 class ClearingLike(Protocol):
     """The result of one gate."""
 
@@ -74,8 +102,11 @@ class LineLike(Protocol):
         """The counter-account."""
 
     @property
-    def price_micro_per_kwh(self) -> int | None:
-        """The price as the rules or the gate state it; None where the line has an amount and no price of its own."""
+    def price_micro_per_kwh(self) -> int | Int64Column | None:
+        """The price as rules or gate state it: one for all, or int64[n] where rows have prices of their own.
+
+        None where the line has an amount and no price of its own.
+        """
 
     @property
     def energy_wh(self) -> Int64Column:
@@ -87,7 +118,7 @@ class LineLike(Protocol):
 
 
 class SettlementLike(Protocol):
-    """The result of settling one slot of some areas."""
+    """The result of settling some groups of rows, each a slot of an area."""
 
     @property
     def columns(self) -> Mapping[str, Int64Column]:
@@ -95,11 +126,11 @@ class SettlementLike(Protocol):
 
     @property
     def area_columns(self) -> Mapping[str, Sequence[int]]:
-        """The contract's area columns by name, in its order: one value an area."""
+        """The contract's area columns by name, in its order: one value a group."""
 
     @property
     def received_nano(self) -> Mapping[str, Sequence[int]]:
-        """What each of the contract's accounts receives (negative: pays), one Python integer an area."""
+        """What each of the contract's accounts receives (negative: pays), one Python integer a group."""
 
 
 class Contract(Protocol):
@@ -133,6 +164,10 @@ class Contract(Protocol):
     def area_columns(self) -> Sequence[str]:
         """Sums over an area that its lines rest on, kept with the run; none for most contracts."""
 
+    @property
+    def point_terms(self) -> Sequence[str]:
+        """What it asks the registry of each point: names of ``SlotRows.point_terms``; none for most contracts."""
+
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with an area's terms, in words; "" where nothing is.
 
@@ -163,33 +198,28 @@ class Contract(Protocol):
 
     def settle(
         self,
-        area: Int64Column,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
+        rows: SlotRows,
         *,
         trade_prices_micro_per_kwh: Sequence[int | None],
-        prices: Sequence[Mapping[str, int]],
+        terms: Sequence[Mapping[str, Any]],
     ) -> SettlementLike:
-        """Settle one slot of some areas: metered import and export (never netted), then what each party's orders bought and sold.
+        """Settle some groups of rows, each a slot of an area.
 
-        ``area`` int64[n]: each row's area, a place in the two lists. ``trade_prices_micro_per_kwh``: of each gate, micro per kWh; may be None
-        where nothing was traded. ``prices``: of each area's terms.
+        ``trade_prices_micro_per_kwh``: of each gate, micro per kWh; may be None where nothing was traded. ``terms``: of each group,
+        without fault and without ``prices``: these are the rows' tariffs.
         """
 
     def lines(
         self,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
+        rows: SlotRows,
         columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        terms: Sequence[Mapping[str, Any]],
     ) -> Sequence[LineLike]:
-        """The lines of some rows of one area of a settled slot, in the contract's order: they follow from what is kept of the rows.
+        """The lines of settled rows, in the contract's order: they follow from what is kept of the rows, any of each group.
 
-        ``columns``: position columns of these rows; ``trade_price_micro_per_kwh``: of the area's gate.
+        ``columns``: position columns of these rows; the rest as in ``settle``.
         """
 
 

@@ -22,6 +22,7 @@ from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
+from ledger.one_group import one_group
 from ledger.registry.areas import Area
 from ledger.registry.bodies import row_of
 from ledger.store.reader import LedgerReader
@@ -130,10 +131,10 @@ def lines_of(
     contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
     result = area_result(reader, leaf, area.number)
     rules = RULES.record_of(row_of(reader, result.rules).value)
+    energies = (rows.columns[name] for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))
     return contract.lines(
-        rows.columns["import_wh"],
-        rows.columns["export_wh"],
+        one_group(rules.prices, *energies),
         {name: rows.columns[name] for name in contract.position_columns},
-        trade_price_micro_per_kwh=result.price_micro_per_kwh,
-        prices=rules.prices,
+        trade_prices_micro_per_kwh=[result.price_micro_per_kwh],
+        terms=[rules.terms],
     )

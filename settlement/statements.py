@@ -44,9 +44,11 @@ def lines(lines: Sequence[LineLike], billed: Sequence[Billed]) -> list[Statement
     for line in lines:
         _check_rows(line.energy_wh, billed)
         at = np.flatnonzero(line.energy_wh)
-        values = zip(at.tolist(), line.energy_wh[at].tolist(), line.amount_nano[at].tolist(), strict=True)
-        for row, wh, nano in values:
-            found[row].append(StatementLine(*billed[row], line.kind, wh, line.price_micro_per_kwh, nano, line.account))
+        price = line.price_micro_per_kwh
+        prices = [price] * len(at) if price is None or isinstance(price, int) else price[at].tolist()
+        values = zip(at.tolist(), line.energy_wh[at].tolist(), prices, line.amount_nano[at].tolist(), strict=True)
+        for row, wh, of_row, nano in values:
+            found[row].append(StatementLine(*billed[row], line.kind, wh, of_row, nano, line.account))
     return [line for of_row in found for line in of_row]
 
 

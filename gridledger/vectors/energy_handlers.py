@@ -19,6 +19,7 @@ from gridledger.vectors.cases import (
     rational,
 )
 from ledger.leaves.money import Money
+from ledger.one_group import one_group
 from ledger.state.postings import difference_posting
 from settlement.contract_kit_1 import BUY, SELL, Groups
 from settlement.contracts import mid_market_rate_1
@@ -98,20 +99,11 @@ def slot_settlement(case: CaseInput) -> dict[str, object]:
     rows = case.csv("rows", _ROW_COLUMNS)
     participants = [row["participant"] for row in rows]
     check_unique(participants, "participant")
-    import_wh, export_wh, bought_wh, sold_wh = (
-        np.array(csv_integers(rows, column), dtype=np.int64) for column in _ROW_COLUMNS[1:]
-    )
-    trade_price, prices = case.integer(TRADE_PRICE_KEY), {key: case.integer(key) for key in PRICE_KEYS}
-    settled = CONTRACT.settle(
-        np.zeros(len(rows), dtype=np.int64),
-        import_wh,
-        export_wh,
-        bought_wh,
-        sold_wh,
-        trade_prices_micro_per_kwh=[trade_price],
-        prices=[prices],
-    )
-    lines = CONTRACT.lines(import_wh, export_wh, settled.columns, trade_price_micro_per_kwh=trade_price, prices=prices)
+    energies = [np.array(csv_integers(rows, column), dtype=np.int64) for column in _ROW_COLUMNS[1:]]
+    slot = one_group({key: case.integer(key) for key in PRICE_KEYS}, *energies)
+    trade_prices = [case.integer(TRADE_PRICE_KEY)]
+    settled = CONTRACT.settle(slot, trade_prices_micro_per_kwh=trade_prices, terms=[{}])
+    lines = CONTRACT.lines(slot, settled.columns, trade_prices_micro_per_kwh=trade_prices, terms=[{}])
     energy_wh = {line.kind: line.energy_wh for line in lines}
     columns = {
         "residual_import_wh": energy_wh["residual_import"] - energy_wh["surplus"],

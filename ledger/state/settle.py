@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from gridcore import cbor, merkle
+from gridcore.registry.rules import Rules
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from ledger.contract import SettlementLike
+from ledger.contract import SettlementLike, SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
@@ -22,7 +23,7 @@ from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.zones import Zone
 from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
-from ledger.state.contracts import SlotContract, contract_of_slot, rules_of_areas
+from ledger.state.contracts import SlotContract, contract_of_slot, distinct_rules
 from ledger.state.dealing import deal_fills
 from ledger.state.draft import Draft
 from ledger.state.held import release_settled
@@ -179,15 +180,27 @@ def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: En
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
     fills = load_fills(draft, slot.start_s, zone.zone.name, int(cleared.orders.sum()) if cleared else 0)
     traded = deal_fills(zone, fills, energy.import_wh, energy.export_wh)
+    distinct = distinct_rules(draft, zone)
+    rules_of_area = zone.rules.tolist()
     return by_contract.contract.settle(
-        zone.area[order],
-        energy.import_wh[order],
-        energy.export_wh[order],
-        traded.bought_wh[order],
-        traded.sold_wh[order],
-        trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(zone.rules),
-        prices=[rules.prices for rules in rules_of_areas(draft, zone)],
+        SlotRows(
+            group=zone.area[order],
+            import_wh=energy.import_wh[order],
+            export_wh=energy.export_wh[order],
+            bought_wh=traded.bought_wh[order],
+            sold_wh=traded.sold_wh[order],
+            tariffs=Tariffs(zone.rules, zone.rules[zone.area[order]], _prices(distinct)),
+            point_terms={},
+        ),
+        trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(rules_of_area),
+        terms=[distinct[rules].terms for rules in rules_of_area],
     )
+
+
+def _prices(rules: Sequence[Rules]) -> dict[str, Int64]:
+    """The prices of rules by key: the keys are the contract's, and so the same in all of them."""
+    keys = rules[0].prices if rules else ()
+    return {key: np.array([of_rules.prices[key] for of_rules in rules], dtype=np.int64) for key in keys}
 
 
 def result_seed(slot: Slot, run: str) -> bytes:

@@ -11,6 +11,7 @@ from settlement.contract_kit_1.columns import (
     INT64_MIN,
     Int8Column,
     Int64Column,
+    Price,
     add,
     check_column,
     check_int64,
@@ -20,6 +21,7 @@ from settlement.contract_kit_1.columns import (
     magnitude,
     multiply,
     narrow,
+    price_magnitude,
     subtract,
 )
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
@@ -29,12 +31,12 @@ from settlement.contract_kit_1.money import (
     Product,
     Settlement,
     check_conserved,
-    check_prices,
     products_of,
     receipts,
     sum_of_products,
 )
 from settlement.contract_kit_1.pairs import BUY, SELL, Trades, check_orders
+from settlement.contract_kit_1.rows import RowsLike, check_rows, prices_of_groups, prices_of_rows
 from settlement.contract_kit_1.split import largest_remainder
 from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
 
@@ -52,7 +54,9 @@ __all__ = [
     "Int64Column",
     "Line",
     "LineKind",
+    "Price",
     "Product",
+    "RowsLike",
     "Settlement",
     "Trades",
     "add",
@@ -60,7 +64,7 @@ __all__ = [
     "check_conserved",
     "check_int64",
     "check_orders",
-    "check_prices",
+    "check_rows",
     "exact_products",
     "exact_sum",
     "fault_of_keys",
@@ -70,7 +74,10 @@ __all__ = [
     "magnitude",
     "multiply",
     "narrow",
+    "price_magnitude",
     "priced_line",
+    "prices_of_groups",
+    "prices_of_rows",
     "products_of",
     "promise",
     "receipts",

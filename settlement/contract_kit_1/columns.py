@@ -15,6 +15,8 @@ from settlement.contract_kit_1.errors import ContractError
 
 Int64Column = NDArray[np.int64]
 Int8Column = NDArray[np.int8]
+Price = int | Int64Column
+"""Micro per kWh: one for every row, or int64[n]."""
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -61,9 +63,16 @@ def exact_sum(column: Int64Column) -> int:
     return (high << _LOW_BITS) + low
 
 
-def exact_products(column: Int64Column, factor: int) -> list[int]:
-    """``column`` x ``factor`` as Python integers, exact at any size: the slow way round for what int64 cannot hold."""
-    return [value * factor for value in column.tolist()]
+def price_magnitude(price: Price) -> int:
+    """The largest absolute value of a price, as a Python integer."""
+    return abs(price) if isinstance(price, int) else magnitude(price)
+
+
+def exact_products(column: Int64Column, price: Price) -> list[int]:
+    """``column`` x ``price`` as Python integers, exact at any size: the slow way round for what int64 cannot hold."""
+    if isinstance(price, int):
+        return [value * price for value in column.tolist()]
+    return [value * of_row for value, of_row in zip(column.tolist(), price.tolist(), strict=True)]
 
 
 def narrow(values: Sequence[int], name: str) -> Int64Column:
@@ -74,11 +83,13 @@ def narrow(values: Sequence[int], name: str) -> Int64Column:
     return np.array(values, dtype=np.int64)
 
 
-def multiply(column: Int64Column, factor: int, name: str) -> Int64Column:
-    """``column`` x ``factor`` as int64; ContractError naming ``name`` where a product does not fit."""
-    if magnitude(column) * abs(factor) <= INT64_MAX:
-        return column * factor if is_int64(factor) else np.zeros_like(column)
-    return narrow(exact_products(column, factor), name)
+def multiply(column: Int64Column, price: Price, name: str, sign: int = 1) -> Int64Column:
+    """``sign`` (1 or -1) x ``column`` x ``price`` as int64; ContractError naming ``name`` where a product does not fit."""
+    if magnitude(column) * price_magnitude(price) <= INT64_MAX:
+        if isinstance(price, int) and not is_int64(sign * price):
+            return np.zeros_like(column)
+        return column * (sign * price)
+    return narrow([sign * product for product in exact_products(column, price)], name)
 
 
 def add(left: Int64Column, right: Int64Column, name: str) -> Int64Column:

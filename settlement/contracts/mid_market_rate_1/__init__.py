@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys, fault_of_prices
+from settlement.contract_kit_1 import (
+    PRICES,
+    Int8Column,
+    Int64Column,
+    Line,
+    RowsLike,
+    Settlement,
+    fault_of_keys,
+    fault_of_prices,
+)
 from settlement.contracts.mid_market_rate_1.rate import Communities, Totals, share
 from settlement.contracts.mid_market_rate_1.slot import (
     ACCOUNTS,
@@ -49,6 +58,7 @@ class MidMarketRate:
     supplier_keys = SUPPLIER_KEYS
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
+    point_terms: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
@@ -77,37 +87,24 @@ class MidMarketRate:
 
     def settle(
         self,
-        area: Int64Column,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
+        rows: RowsLike,
         *,
         trade_prices_micro_per_kwh: Sequence[int | None],
-        prices: Sequence[Mapping[str, int]],
+        terms: Sequence[Mapping[str, Any]],
     ) -> Settlement:
-        """Settle one slot of some areas: see ``slot.settle``."""
-        return settle(
-            area,
-            import_wh,
-            export_wh,
-            bought_wh,
-            sold_wh,
-            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
-            prices=prices,
-        )
+        """Settle some groups of rows: see ``slot.settle``."""
+        return settle(rows, trade_prices_micro_per_kwh=trade_prices_micro_per_kwh)
 
     def lines(
         self,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
+        rows: RowsLike,
         columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        terms: Sequence[Mapping[str, Any]],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
-        return lines_of(import_wh, export_wh, columns, prices=prices)
+        """The lines of settled rows: see ``slot.lines_of``."""
+        return lines_of(rows, columns, groups=len(terms))
 
 
 CONTRACT = MidMarketRate()

@@ -12,16 +12,17 @@ import numpy as np
 
 from settlement.contract_kit_1 import (
     ContractError,
-    Groups,
     Int64Column,
     Line,
     LineKind,
     Product,
+    RowsLike,
     Settlement,
-    check_column,
     check_conserved,
-    check_prices,
+    check_rows,
     priced_line,
+    prices_of_groups,
+    prices_of_rows,
     products_of,
     receipts,
     shared_line,
@@ -62,68 +63,58 @@ LINE_KINDS = (
 CHARGES = LINE_KINDS[2:]
 
 
-def settle(
-    area: Int64Column,
-    import_wh: Int64Column,
-    export_wh: Int64Column,
-    bought_wh: Int64Column,
-    sold_wh: Int64Column,
-    *,
-    trade_prices_micro_per_kwh: Sequence[int | None],
-    prices: Sequence[Mapping[str, int]],
-) -> Settlement:
-    """Settle one slot of some areas, each a community.
+def settle(rows: RowsLike, *, trade_prices_micro_per_kwh: Sequence[int | None]) -> Settlement:
+    """Settle some groups of rows, each a community.
 
-    ``area`` int64[n]: each row's area, a place in ``prices``. Columns int64[n] >= 0; ``prices``: of each area exactly
-    PRICE_KEYS, retail >= feed-in >= 0. ContractError for a negative energy, anything traded by orders (there are none under
-    this contract), a missing, unknown or too large price, and a result outside int64.
+    Columns int64[n] >= 0; the prices are exactly PRICE_KEYS. A community's money is of its group's prices,
+    retail >= feed-in >= 0; charges, and what the supplier alone would have asked for, are of the row's. ContractError for a negative
+    energy, anything traded by orders (there are none under this contract), a missing, unknown or too large price, and a result
+    outside int64.
     """
-    groups = Groups(area, len(prices))
-    for name, column in {"import_wh": import_wh, "export_wh": export_wh}.items():
-        check_column(column, name, length=area.size, minimum=0)
-    if any(price is not None for price in trade_prices_micro_per_kwh) or bought_wh.any() or sold_wh.any():
+    groups = check_rows(rows, len(trade_prices_micro_per_kwh))
+    if any(price is not None for price in trade_prices_micro_per_kwh) or rows.bought_wh.any() or rows.sold_wh.any():
         raise ContractError("nothing is traded by orders under this contract")
-    at = check_prices(prices, PRICE_KEYS)
-    community = share(groups, export_wh - import_wh, at[RETAIL_PRICE], at[FEED_IN_PRICE])
-    volumes_wh = [of_area.volume_wh for of_area in community.totals]
+    of_community = prices_of_groups(rows, PRICE_KEYS)
+    community = share(groups, rows.export_wh - rows.import_wh, of_community[RETAIL_PRICE], of_community[FEED_IN_PRICE])
+    volumes_wh = [of_group.volume_wh for of_group in community.totals]
     bought_wh = groups.split(volumes_wh, community.deficit_wh)
     sold_wh = groups.split(volumes_wh, community.surplus_wh)
-    charges = products_of(CHARGES, _charged(import_wh, bought_wh), at)
-    products = [Product(community.community_nano, [1] * groups.count), *charges]
+    at = prices_of_rows(rows, PRICE_KEYS)
+    products = [Product(community.community_nano, 1), *products_of(CHARGES, _charged(rows.import_wh, bought_wh), at)]
     received_nano = receipts(
         LINE_KINDS[1:], products, ACCOUNTS, groups
     )  # both sides are of one account: one of them will do
-    alone = [Product(import_wh, at[key]) for key in SUPPLIER_KEYS]
-    alone.append(Product(export_wh, [-price for price in at[FEED_IN_PRICE]]))
-    pays_nano = sum_of_products(products, groups, "pays_nano")
+    alone = [Product(rows.import_wh, at[key]) for key in SUPPLIER_KEYS]
+    alone.append(Product(rows.export_wh, at[FEED_IN_PRICE], -1))
+    pays_nano = sum_of_products(products, "pays_nano")
     check_conserved(pays_nano, received_nano)
-    alone_nano = sum_of_products(alone, groups, "supplier_only_nano")
+    alone_nano = sum_of_products(alone, "supplier_only_nano")
     kept = (bought_wh, sold_wh, community.community_nano, pays_nano, alone_nano)
-    sums = zip(*((of_area.surplus_wh, of_area.deficit_wh) for of_area in community.totals), strict=True)
+    sums = (
+        [of_group.surplus_wh for of_group in community.totals],
+        [of_group.deficit_wh for of_group in community.totals],
+    )
     return Settlement(
         columns=dict(zip(POSITION_COLUMNS, kept, strict=True)),
-        area_columns=dict(zip(AREA_COLUMNS, map(list, sums), strict=True)),
+        area_columns=dict(zip(AREA_COLUMNS, sums, strict=True)),
         received_nano=received_nano,
     )
 
 
-def lines_of(
-    import_wh: Int64Column, export_wh: Int64Column, columns: Mapping[str, Int64Column], *, prices: Mapping[str, int]
-) -> tuple[Line, ...]:
-    """The lines of any rows of one area, in the order of LINE_KINDS; ``columns``: POSITION_COLUMNS of these rows.
-
-    What a member pays less its charges is its part of the community's money.
-    """
-    charges = [
-        priced_line(kind, wh, prices)
-        for kind, wh in zip(CHARGES, _charged(import_wh, columns["bought_wh"]), strict=True)
-    ]
-    terms = [Product(columns["pays_nano"], [1]), *(Product(line.column, [-line.factor]) for line in charges)]
-    rows = Groups(np.zeros(import_wh.size, dtype=np.int64), 1)
-    shared_nano, net_wh = sum_of_products(terms, rows, "a share"), export_wh - import_wh
-    buys = shared_line(LINE_KINDS[0], np.maximum(-net_wh, 0), np.where(net_wh < 0, shared_nano, 0))
-    sells = shared_line(LINE_KINDS[1], np.maximum(net_wh, 0), np.where(net_wh > 0, shared_nano, 0))
-    return buys, sells, *charges
+def lines_of(rows: RowsLike, columns: Mapping[str, Int64Column], *, groups: int) -> tuple[Line, ...]:
+    """The lines of any rows of ``groups`` groups, in the order of LINE_KINDS; ``columns``: POSITION_COLUMNS of these rows."""
+    check_rows(rows, groups)
+    at, net_wh, shared_nano = (
+        prices_of_rows(rows, PRICE_KEYS),
+        rows.export_wh - rows.import_wh,
+        columns["community_nano"],
+    )
+    energies_wh = _charged(rows.import_wh, rows.bought_wh)
+    return (
+        shared_line(LINE_KINDS[0], np.maximum(-net_wh, 0), np.where(net_wh < 0, shared_nano, 0)),
+        shared_line(LINE_KINDS[1], np.maximum(net_wh, 0), np.where(net_wh > 0, shared_nano, 0)),
+        *(priced_line(kind, wh, at) for kind, wh in zip(CHARGES, energies_wh, strict=True)),
+    )
 
 
 def _charged(import_wh: Int64Column, bought_wh: Int64Column) -> tuple[Int64Column, ...]:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, Line, Settlement, fault_of_keys, fault_of_prices
+from settlement.contract_kit_1 import (
+    PRICES,
+    Int8Column,
+    Int64Column,
+    Line,
+    RowsLike,
+    Settlement,
+    fault_of_keys,
+    fault_of_prices,
+)
 from settlement.contracts.p2p_call_auction_1.clearing import PRO_RATA, TIME, Clearing, clear
 from settlement.contracts.p2p_call_auction_1.slot import (
     ACCOUNTS,
@@ -49,6 +58,7 @@ class P2pCallAuction:
     supplier_keys = SUPPLIER_KEYS
     position_columns = POSITION_COLUMNS
     area_columns: tuple[str, ...] = ()
+    point_terms: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: seven prices under which nobody earns by trading what he does not
@@ -89,39 +99,24 @@ class P2pCallAuction:
 
     def settle(
         self,
-        area: Int64Column,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
-        bought_wh: Int64Column,
-        sold_wh: Int64Column,
+        rows: RowsLike,
         *,
         trade_prices_micro_per_kwh: Sequence[int | None],
-        prices: Sequence[Mapping[str, int]],
+        terms: Sequence[Mapping[str, Any]],
     ) -> Settlement:
-        """Settle one slot of some areas: see ``slot.settle``."""
-        return settle(
-            area,
-            import_wh,
-            export_wh,
-            bought_wh,
-            sold_wh,
-            trade_prices_micro_per_kwh=trade_prices_micro_per_kwh,
-            prices=prices,
-        )
+        """Settle some groups of rows: see ``slot.settle``."""
+        return settle(rows, trade_prices_micro_per_kwh=trade_prices_micro_per_kwh)
 
     def lines(
         self,
-        import_wh: Int64Column,
-        export_wh: Int64Column,
+        rows: RowsLike,
         columns: Mapping[str, Int64Column],
         *,
-        trade_price_micro_per_kwh: int | None,
-        prices: Mapping[str, int],
+        trade_prices_micro_per_kwh: Sequence[int | None],
+        terms: Sequence[Mapping[str, Any]],
     ) -> tuple[Line, ...]:
-        """The lines of some rows of a settled slot of one area: see ``slot.lines_of``."""
-        return lines_of(
-            import_wh, export_wh, columns, trade_price_micro_per_kwh=trade_price_micro_per_kwh, prices=prices
-        )
+        """The lines of settled rows: see ``slot.lines_of``."""
+        return lines_of(rows, trade_prices_micro_per_kwh=trade_prices_micro_per_kwh)
 
 
 CONTRACT = P2pCallAuction()

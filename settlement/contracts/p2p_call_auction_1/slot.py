@@ -21,12 +21,13 @@ from settlement.contract_kit_1 import (
     Line,
     LineKind,
     Product,
+    RowsLike,
     Settlement,
-    check_column,
     check_conserved,
     check_int64,
-    check_prices,
+    check_rows,
     priced_line,
+    prices_of_rows,
     products_of,
     promise,
     receipts,
@@ -95,65 +96,40 @@ def exposure(side: Int8Column, price_micro_per_kwh: Int64Column, prices: Mapping
     return most
 
 
-def settle(
-    area: Int64Column,
-    import_wh: Int64Column,
-    export_wh: Int64Column,
-    bought_wh: Int64Column,
-    sold_wh: Int64Column,
-    *,
-    trade_prices_micro_per_kwh: Sequence[int | None],
-    prices: Sequence[Mapping[str, int]],
-) -> Settlement:
-    """Settle one slot of some areas (``slot_settlement/1`` of the vectors, area by area).
+def settle(rows: RowsLike, *, trade_prices_micro_per_kwh: Sequence[int | None]) -> Settlement:
+    """Settle some groups of rows (``slot_settlement/1`` of the vectors, group by group).
 
-    ``area`` int64[n]: each row's area, a place in ``trade_prices_micro_per_kwh`` and ``prices``. Columns int64[n] >= 0: metered import and
-    export, then what each party bought and sold. ``trade_prices_micro_per_kwh``: the one price of each gate, None only where nothing was
-    traded. ``prices``: of each area exactly PRICE_KEYS, any sign. ContractError for a negative energy, bought and sold of an
-    area that do not sum to the same, a missing, unknown or too large price, and a result outside int64. Steps in between are
-    exact at any size.
+    Columns int64[n] >= 0: metered import and export, then what each party bought and sold. ``trade_prices_micro_per_kwh``: the one price of
+    each gate, None only where nothing was traded. The prices of a row are exactly PRICE_KEYS, any sign. ContractError for a
+    negative energy, bought and sold of a group that do not sum to the same, a missing, unknown or too large price, and a
+    result outside int64. Steps in between are exact at any size.
     """
-    groups = Groups(area, len(prices))
-    columns = {"import_wh": import_wh, "export_wh": export_wh, "bought_wh": bought_wh, "sold_wh": sold_wh}
-    for name, column in columns.items():
-        check_column(column, name, length=area.size, minimum=0)
-    at = {
-        **check_prices(prices, PRICE_KEYS),
-        TRADE_PRICE: _check_trades(groups, bought_wh, sold_wh, trade_prices_micro_per_kwh),
-    }
-    products = products_of(LINE_KINDS, _energies(import_wh, export_wh, bought_wh, sold_wh), at)
+    groups = check_rows(rows, len(trade_prices_micro_per_kwh))
+    trade_prices = _check_trades(groups, rows, trade_prices_micro_per_kwh)
+    at = {**prices_of_rows(rows, PRICE_KEYS), TRADE_PRICE: groups.at(trade_prices)}
+    products = products_of(LINE_KINDS, _energies(rows), at)
     received_nano = receipts(LINE_KINDS, products, ACCOUNTS, groups)
     promise(not any(received_nano["clearing"]), "the clearing account ends at 0")
-    supplier_only = [Product(import_wh, at[key]) for key in SUPPLIER_KEYS]
-    supplier_only.append(Product(export_wh, [-price for price in at[FEED_IN_PRICE]]))
-    pays_nano = sum_of_products(products, groups, "pays_nano")
+    supplier_only = [Product(rows.import_wh, at[key]) for key in SUPPLIER_KEYS]
+    supplier_only.append(Product(rows.export_wh, at[FEED_IN_PRICE], -1))
+    pays_nano = sum_of_products(products, "pays_nano")
     check_conserved(pays_nano, received_nano)
-    alone_nano = sum_of_products(supplier_only, groups, "supplier_only_nano")
-    kept = (bought_wh, sold_wh, pays_nano, alone_nano)
+    alone_nano = sum_of_products(supplier_only, "supplier_only_nano")
+    kept = (rows.bought_wh, rows.sold_wh, pays_nano, alone_nano)
     return Settlement(dict(zip(POSITION_COLUMNS, kept, strict=True)), {}, received_nano)
 
 
-def lines_of(
-    import_wh: Int64Column,
-    export_wh: Int64Column,
-    columns: Mapping[str, Int64Column],
-    *,
-    trade_price_micro_per_kwh: int | None,
-    prices: Mapping[str, int],
-) -> tuple[Line, ...]:
-    """The nine lines in the order of LINE_KINDS, of any rows of one area: no row's lines depend on another row.
-
-    ``columns``: POSITION_COLUMNS of these rows.
-    """
-    at = {**prices, TRADE_PRICE: trade_price_micro_per_kwh or 0}
-    energies_wh = _energies(import_wh, export_wh, columns["bought_wh"], columns["sold_wh"])
-    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, energies_wh, strict=True))
+def lines_of(rows: RowsLike, *, trade_prices_micro_per_kwh: Sequence[int | None]) -> tuple[Line, ...]:
+    """The nine lines in the order of LINE_KINDS, of any rows: no row's lines depend on another row."""
+    groups = check_rows(rows, len(trade_prices_micro_per_kwh))
+    trade_prices = groups.at([price or 0 for price in trade_prices_micro_per_kwh])
+    at = {**prices_of_rows(rows, PRICE_KEYS), TRADE_PRICE: trade_prices}
+    return tuple(priced_line(kind, wh, at) for kind, wh in zip(LINE_KINDS, _energies(rows), strict=True))
 
 
-def _energies(
-    import_wh: Int64Column, export_wh: Int64Column, bought_wh: Int64Column, sold_wh: Int64Column
-) -> tuple[Int64Column, ...]:
+def _energies(rows: RowsLike) -> tuple[Int64Column, ...]:
     """The energy of each of LINE_KINDS; all columns are in [0, 2^63), so that no difference can leave int64."""
+    import_wh, export_wh, bought_wh, sold_wh = rows.import_wh, rows.export_wh, rows.bought_wh, rows.sold_wh
     traded_import_wh = np.minimum(import_wh, bought_wh)
     return (
         bought_wh,
@@ -168,14 +144,10 @@ def _energies(
     )
 
 
-def _check_trades(
-    groups: Groups, bought_wh: Int64Column, sold_wh: Int64Column, trade_prices_micro_per_kwh: Sequence[int | None]
-) -> list[int]:
-    """The price of each area's gate, 0 where nothing was traded; ContractError where bought is not sold, or has no price."""
-    if len(trade_prices_micro_per_kwh) != groups.count:
-        raise ContractError(f"{len(trade_prices_micro_per_kwh)} trade prices for {groups.count} areas")
+def _check_trades(groups: Groups, rows: RowsLike, trade_prices_micro_per_kwh: Sequence[int | None]) -> list[int]:
+    """The price of each gate, 0 where nothing was traded; ContractError where bought is not sold, or has no price."""
     for bought, sold, price in zip(
-        groups.sums(bought_wh), groups.sums(sold_wh), trade_prices_micro_per_kwh, strict=True
+        groups.sums(rows.bought_wh), groups.sums(rows.sold_wh), trade_prices_micro_per_kwh, strict=True
     ):
         if bought != sold:
             raise ContractError(f"bought {bought} Wh but sold {sold} Wh: the two must be equal")

@@ -53,6 +53,18 @@ def test_multiply_is_exact_or_refused(values: list[int], factor: int) -> None:
             kit.multiply(column(values), factor, "x")
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(NEAR_EDGES, NEAR_EDGES), max_size=8), st.sampled_from([1, -1]))
+def test_multiply_by_a_price_of_each_row_is_exact_or_refused(rows: list[tuple[int, int]], sign: int) -> None:
+    values, prices = column([value for value, _ in rows]), column([price for _, price in rows])
+    exact = [sign * value * price for value, price in rows]
+    if all(kit.is_int64(value) for value in exact):
+        assert kit.multiply(values, prices, "x", sign).tolist() == exact
+    else:
+        with pytest.raises(kit.ContractError, match="x"):
+            kit.multiply(values, prices, "x", sign)
+
+
 def test_magnitude_of_the_smallest_integer_is_not_negative() -> None:
     assert kit.magnitude(column([kit.INT64_MIN, 5])) == 2**63
 

@@ -29,6 +29,19 @@ def test_sums_are_exact_area_by_area(rows: list[tuple[int, int]]) -> None:
     assert groups.sums(column([value for _, value in rows])) == expected
 
 
+@given(WIDE, st.data())
+@settings(max_examples=100, deadline=None)
+def test_sums_of_products_are_exact_area_by_area(rows: list[tuple[int, int]], data: st.DataObject) -> None:
+    price = st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)
+    prices = data.draw(st.lists(price, min_size=len(rows), max_size=len(rows)))
+    groups, values = Groups(column([area for area, _ in rows]), AREAS), column([value for _, value in rows])
+    priced = list(zip(rows, prices, strict=True))
+    expected = [sum(value * own for (of, value), own in priced if of == area) for area in range(AREAS)]
+    assert groups.product_sums(values, column(prices)) == expected
+    (one,) = data.draw(st.lists(price, min_size=1, max_size=1))
+    assert groups.product_sums(values, one) == [one * total for total in groups.sums(values)]
+
+
 @given(ROWS, st.lists(st.integers(0, 100), min_size=AREAS, max_size=AREAS), st.sampled_from([1, 2**40]))
 @settings(max_examples=200, deadline=None)
 def test_split_is_that_of_each_area_alone(rows: list[tuple[int, int]], totals: list[int], scale: int) -> None:

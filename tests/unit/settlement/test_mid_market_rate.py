@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ledger.contract import Billed, ClearingLike, Contract, LineLike, SettlementLike
+from ledger.contract import Billed, ClearingLike, Contract, LineLike, SettlementLike, Tariffs
+from ledger.one_group import one_group
 from settlement import statements
 from settlement.contract_kit_1 import ContractError, Groups, Settlement
 from settlement.contracts.mid_market_rate_1 import CONTRACT, LINE_KINDS, Communities, NoClearing, share
@@ -41,26 +42,25 @@ Member = tuple[int, int]
 def settle(*communities: Sequence[Member]) -> Settlement:
     """Several areas at once, their rows one after the other."""
     members = [member for community in communities for member in community]
+    group = column([place for place, community in enumerate(communities) for _ in community])
     nothing = column([0] * len(members))
-    return CONTRACT.settle(
-        column([place for place, community in enumerate(communities) for _ in community]),
-        column([taken for taken, _ in members]),
-        column([given for _, given in members]),
-        nothing,
-        nothing,
-        trade_prices_micro_per_kwh=[None] * len(communities),
-        prices=[PRICES] * len(communities),
-    )
+    rows = one_group(PRICES, *energies(members), nothing, nothing)
+    tariffs = rows.tariffs._replace(of_group=column([0] * len(communities)))
+    rows = rows._replace(group=group, tariffs=tariffs)
+    none = [None] * len(communities)
+    return CONTRACT.settle(rows, trade_prices_micro_per_kwh=none, terms=[{}] * len(communities))
+
+
+def energies(members: Sequence[Member]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Import and export."""
+    return column([taken for taken, _ in members]), column([given for _, given in members])
 
 
 def lines_of(community: Sequence[Member], settled: Settlement, rows: slice = slice(None)) -> Sequence[LineLike]:
-    return CONTRACT.lines(
-        column([taken for taken, _ in community])[rows],
-        column([given for _, given in community])[rows],
-        {name: kept[rows] for name, kept in settled.columns.items()},
-        trade_price_micro_per_kwh=None,
-        prices=PRICES,
-    )
+    columns = {name: kept[rows] for name, kept in settled.columns.items()}
+    import_wh, export_wh = (metered[rows] for metered in energies(community))
+    slot = one_group(PRICES, import_wh, export_wh, columns["bought_wh"], columns["sold_wh"])
+    return CONTRACT.lines(slot, columns, trade_prices_micro_per_kwh=[None], terms=[{}])
 
 
 def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_import() -> None:
@@ -160,6 +160,19 @@ def test_terms_without_a_price_or_with_one_too_many_are_named() -> None:
 
 
 def test_energy_traded_by_orders_is_refused() -> None:
-    none, one = column([0]), column([1])
+    one = column([1])
     with pytest.raises(ContractError, match="orders"):
-        CONTRACT.settle(none, one, one, one, one, trade_prices_micro_per_kwh=[None], prices=[PRICES])
+        CONTRACT.settle(one_group(PRICES, one, one, one, one), trade_prices_micro_per_kwh=[None], terms=[{}])
+
+
+def test_charges_are_of_the_members_own_prices_and_the_communitys_money_of_its_own() -> None:
+    own = {key: 2 * price for key, price in PRICES.items()}
+    nothing = column([0, 0])
+    rows = one_group(PRICES, *energies([(0, 600), (400, 0)]), nothing, nothing)
+    prices = {key: column([price, own[key]]) for key, price in PRICES.items()}
+    rows = rows._replace(tariffs=Tariffs(column([0]), column([0, 1]), prices))
+    settled = CONTRACT.settle(rows, trade_prices_micro_per_kwh=[None], terms=[{}])
+    kept = {name: values.tolist() for name, values in settled.columns.items()}
+    assert kept["community_nano"] == [-(400 * 500_000 + 200 * 400_000), 400 * 500_000]
+    assert kept["pays_nano"][1] == 400 * 500_000 + 400 * (120_000 + 40_000)
+    assert kept["supplier_only_nano"][1] == 400 * 1_440_000

@@ -16,6 +16,7 @@ from gridcore import cbor, sm, verify
 from gridcore.errors import EncodingError
 from gridcore.sm import SigningKey
 from ledger.contract import Contract
+from ledger.one_group import one_group
 from settlement.catalogue import CONTRACTS
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
 
@@ -181,10 +182,10 @@ def test_shares_of_a_community_hold_and_one_that_is_two_units_off_does_not(
     }
     taken, given_ = (np.array(column, dtype=np.int64) for column in zip(*members, strict=True))
     nothing = np.zeros_like(taken)
-    settled = contract.settle(
-        nothing, taken, given_, nothing, nothing, trade_prices_micro_per_kwh=[None], prices=[prices]
-    )
-    lines = contract.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=None, prices=prices)
+    slot = one_group(prices, taken, given_, nothing, nothing)
+    settled = contract.settle(slot, trade_prices_micro_per_kwh=[None], terms=[{}])
+    kept = slot._replace(bought_wh=settled.columns["bought_wh"], sold_wh=settled.columns["sold_wh"])
+    lines = contract.lines(kept, settled.columns, trade_prices_micro_per_kwh=[None], terms=[{}])
     known = verify.CONTRACTS[contract.contract_id]
     area = {name: values[0] for name, values in settled.area_columns.items()}
     for row in range(len(members)):
@@ -209,9 +210,9 @@ def test_the_nine_lines_are_those_of_the_contract(
 ) -> None:
     # The first point is the one compared; the second takes the other side, so that bought = sold.
     columns = [[import_wh, 0], [export_wh, 0], [bought_wh, sold_wh], [sold_wh, bought_wh]]
-    area, taken, given_, *traded = (np.array(column, dtype=np.int64) for column in ([0, 0], *columns))
-    settled = CONTRACT.settle(area, taken, given_, *traded, trade_prices_micro_per_kwh=[trade_price], prices=[PRICES])
-    settled_lines = CONTRACT.lines(taken, given_, settled.columns, trade_price_micro_per_kwh=trade_price, prices=PRICES)
+    slot = one_group(PRICES, *(np.array(column, dtype=np.int64) for column in columns))
+    settled = CONTRACT.settle(slot, trade_prices_micro_per_kwh=[trade_price], terms=[{}])
+    settled_lines = CONTRACT.lines(slot, settled.columns, trade_prices_micro_per_kwh=[trade_price], terms=[{}])
     expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled_lines]
     of_first = {name: int(column[0]) for name, column in settled.columns.items()}
     point = verify.Settled(import_wh, export_wh, of_first, {}, PRICES, trade_price)

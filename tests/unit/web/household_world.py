@@ -11,6 +11,7 @@ import numpy as np
 from gridseries.series import INTERVALS, SLOTS, AnyRow, Row
 from gridweb.access import Role
 from ledger.contract import Billed
+from ledger.one_group import one_group
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.second_verifier.evidence import Evidence
@@ -112,11 +113,9 @@ async def fill(world: World, rows: Iterable[AnyRow]) -> None:
 
 def statement_lines() -> list[dict[str, Any]]:
     """The lines of the household in a slot, as the node states them."""
-    kept = {"bought_wh": BOUGHT_WH, "sold_wh": 0, "pays_nano": PAYS_NANO}
-    columns = {name: np.array([value], dtype=np.int64) for name, value in kept.items()}
-    import_wh, export_wh = (np.array([value], dtype=np.int64) for value in (IMPORT_WH, EXPORT_WH))
-    contract = CONTRACTS["p2p_call_auction/1"]
-    lines = contract.lines(import_wh, export_wh, columns, trade_price_micro_per_kwh=PRICE, prices=PRICES)
+    energies = (np.array([energy_wh], dtype=np.int64) for energy_wh in (IMPORT_WH, EXPORT_WH, BOUGHT_WH, 0))
+    slot = one_group(PRICES, *energies)
+    lines = CONTRACTS["p2p_call_auction/1"].lines(slot, {}, trade_prices_micro_per_kwh=[PRICE], terms=[{}])
     return [line._asdict() for line in statements.lines(lines, [Billed(PARTY, "P-1")])]
 
 
