@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.codes import Code
-from gridcore.quality import ABSENT_QUALITY, MISSING
+from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
 from gridcore.transactions.interval_import import QUALITIES
 from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks, chunks_of, groups
@@ -76,7 +76,7 @@ def _may_stand(draft: Draft, imported: Import, place: Int64) -> bool:
         view = draft.at(start_s)
         quality, energies = columns.quality[at], (columns.import_wh[at], columns.export_wh[at])
         is_said = quality != ABSENT_QUALITY
-        most_wh = np.where(is_said & (quality & 15 != MISSING), view.limit_wh[place] * view.ratio[place], 0)
+        most_wh = np.where(is_said, view.limit_wh[place] * view.ratio[place], 0)
         is_right = (view.gateway[place] == importer) & (start_s >= first_s) & ~final_zones(draft, start_s)[zone]
         if not (is_right | ~is_said).all() or any((energy > most_wh).any() for energy in energies):
             return False

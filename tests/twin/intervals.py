@@ -70,7 +70,7 @@ def may_stand(twin: Twin, importer: str, cell: Cell) -> bool:
     zone, _ = place_of(twin, cell)
     if cell.slot < twin.timeline(zone)["first_slot_start_s"] or twin.is_final(zone, cell.slot):
         return False
-    most = 0 if cell.quality % 16 == 4 else installation["limit_wh"] * installation["ratio"]
+    most: int = installation["limit_wh"] * installation["ratio"]
     return max(cell.import_wh, cell.export_wh) <= most
 
 

@@ -86,7 +86,7 @@ def test_an_import_over_midnight_goes_into_both_days(desk: Desk) -> None:
     [
         [(MEASURED, LIMIT_WH + 1, 0), (MEASURED, 0, 0)],
         [(MEASURED, 0, 0), (MEASURED, 0, LIMIT_WH + 1)],
-        [(MISSING, 1, 0), (MEASURED, 0, 0)],
+        [(MISSING, LIMIT_WH + 1, 0), (MEASURED, 0, 0)],
         [(3, 0, 0), (MEASURED, 0, 0)],
         [(0x10, 0, 0), (MEASURED, 0, 0)],
         [(0xFF, 0, 1), (MEASURED, 0, 0)],

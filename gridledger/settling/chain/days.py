@@ -1,0 +1,74 @@
+"""A dataset by UTC days, and what an import has to say of one: whatever the ledger has not, or otherwise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gridcore.quality import ABSENT_QUALITY
+from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.dataset import Dataset
+from ledger.leaves.columns import Int64, UInt8, chunks
+from ledger.leaves.family import Leaves
+from ledger.leaves.intervals import DAY_S, INTERVALS
+
+
+class Day(NamedTuple):
+    """The dataset's slots of one UTC day. first_slot_s, end_s: where the first begins and the last ends; slots: of the dataset."""
+
+    start_s: int
+    first_slot_s: int
+    end_s: int
+    slots: slice
+
+
+class Energies(NamedTuple):
+    """quality uint8[slots, points], import_wh, export_wh int64[slots, points]."""
+
+    quality: UInt8
+    import_wh: Int64
+    export_wh: Int64
+
+    def of_points(self, points: Int64) -> Energies:
+        """Those of some points."""
+        return Energies(self.quality[:, points], self.import_wh[:, points], self.export_wh[:, points])
+
+    def differing(self, other: Energies) -> Int64:
+        """The points, ascending, of which another says anything else."""
+        is_other = self.quality != other.quality
+        is_other |= (self.import_wh != other.import_wh) | (self.export_wh != other.export_wh)
+        return np.flatnonzero(is_other.any(axis=0))
+
+
+def days_of(dataset: Dataset) -> list[Day]:
+    """The UTC days that a dataset has slots of, ascending."""
+    starts_s = dataset.slot_start_s
+    days, firsts = np.unique(starts_s // DAY_S, return_index=True)
+    ends = [*firsts[1:].tolist(), len(starts_s)]
+    return [
+        Day(day * DAY_S, int(starts_s[first]), int(starts_s[end - 1]) + dataset.slot_s, slice(first, end))
+        for day, first, end in zip(days.tolist(), firsts.tolist(), ends, strict=True)
+    ]
+
+
+def given_energies(dataset: Dataset, day: Day) -> Energies:
+    """What a dataset has of a day."""
+    return Energies(dataset.quality[day.slots], dataset.import_wh[day.slots], dataset.export_wh[day.slots])
+
+
+def known_energies(leaves: Leaves, day: Day, slot_s: int, rows: Int64) -> Energies:
+    """What the ledger has of the same slots, of some rows of the zone."""
+    size, slots = int(rows.max()) + 1, DAY_S // slot_s
+    quality = np.full((slots, size), ABSENT_QUALITY, dtype=np.uint8)
+    import_wh, export_wh = np.zeros((2, slots, size), dtype=np.int64)
+    for chunk, start, end in chunks(size):
+        leaf = INTERVALS.load(leaves, day.start_s, ZONE_NAME, chunk)
+        if leaf is not None:
+            part = leaf.padded(end - start)
+            own = slice(0, end - start)
+            quality[:, start:end] = part.quality[:, own]
+            import_wh[:, start:end], export_wh[:, start:end] = part.import_wh[:, own], part.export_wh[:, own]
+    first = (day.first_slot_s - day.start_s) // slot_s
+    slots_of_day = slice(first, first + day.slots.stop - day.slots.start)
+    return Energies(quality[slots_of_day], import_wh[slots_of_day], export_wh[slots_of_day]).of_points(rows)

@@ -1,0 +1,131 @@
+"""What a dataset's chain has from the start: its points with their parties, its rules and contract, and one importer who answers for all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from gridcore.errors import GridError
+from gridcore.genesis import IMPORTED, Genesis
+from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
+from gridcore.registry.area import AREA, Area
+from gridcore.registry.gateway import GATEWAY, Gateway
+from gridcore.registry.organisation import ORGANISATION, Organisation
+from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.zone import ZONE, Zone
+from gridcore.validator import Validator
+from gridledger.founding.local_days import calendar_of
+from gridledger.settling.dataset import Dataset
+from ledger.contract import Contract
+from ledger.genesis_check import check_genesis
+from ledger.leaves.intervals import DAY_S
+from settlement.catalogue import CONTRACTS, contract_pin, pins
+
+OPERATOR: Final = "operator"
+"""The organisation behind everything, and the signer of headers."""
+IMPORTER: Final = "importer"
+"""The signer of all transactions, and the gateway of every point."""
+IMPORTER_ROLES: Final = ("administrator", "aggregator", "clock", "gateway", "utility")
+ZONE_NAME: Final = "files"
+"""The one zone, its rules and its calendar."""
+VALID_S: Final = 3_600
+"""How long a transaction is valid, in ledger time, which does not move until it stands in a block."""
+CALENDAR_DAYS: Final = 3_660
+"""Local days behind the last slot that the calendar knows already: ten years."""
+
+
+class Timeline(NamedTuple):
+    """When things happen on the chain, UTC seconds and seconds. Ledger time goes from one noon to the next, a day at a time.
+
+    gate_before_start_s: of the files. noon_s: the ledger time of genesis: when the first day's gates are all still open.
+    metering_deadline_s: at least so long that a day is imported before its first slot is settled.
+    """
+
+    first_slot_s: int
+    noon_s: int
+    gate_before_start_s: int
+    metering_deadline_s: int
+
+    @property
+    def open_before_start_s(self) -> int:
+        """So early that all orders of a day may come at the noon before it."""
+        return DAY_S + self.gate_before_start_s + 1
+
+
+def timeline_of(dataset: Dataset) -> Timeline:
+    """The timeline of a dataset's chain."""
+    first_s, gate_s = int(dataset.slot_start_s[0]), dataset.rules.gate_before_start_s
+    deadline_s = max(dataset.rules.metering_deadline_s, DAY_S - gate_s - dataset.slot_s)
+    return Timeline(first_s, first_s - first_s % DAY_S - gate_s - 1, gate_s, deadline_s)
+
+
+def contract_of(dataset: Dataset) -> Contract:
+    """The contract that the rules name; GridError where the catalogue has none of that name."""
+    found = CONTRACTS.get(dataset.rules.contract)
+    if found is None:
+        raise GridError(
+            f"rules.toml: [market] contract {dataset.rules.contract!r}: one of {', '.join(sorted(CONTRACTS))}"
+        )
+    return found
+
+
+def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
+    """The genesis of a dataset's chain. public_keys: of ``OPERATOR`` and ``IMPORTER``, 65 bytes. GridError: what does not fit together."""
+    contract_of(dataset)
+    timeline = timeline_of(dataset)
+    last_s = int(dataset.slot_start_s[-1]) + CALENDAR_DAYS * DAY_S
+    genesis = MasterData(
+        name="files-",
+        clock=IMPORTED,
+        currency=dataset.rules.invoice.currency,
+        ledger_time_s=timeline.noon_s,
+        slot_s=dataset.slot_s,
+        validators=[Validator(OPERATOR, OPERATOR, public_keys[OPERATOR])],
+        calendars={ZONE_NAME: calendar_of(dataset.timezone, timeline.noon_s, last_s)},
+        listed=list(_entities(dataset, timeline, public_keys[IMPORTER])),
+        salt_seed=secrets.token_bytes(32),
+    ).genesis()
+    check_genesis(genesis, CONTRACTS, pins())
+    return genesis
+
+
+def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator[Listed]:
+    """Everything but the calendar, in the order in which it is numbered: parties and points as the dataset has them."""
+    rules, contract = dataset.rules, dataset.rules.contract
+    yield Named(ORGANISATION, OPERATOR, Organisation(sorted({*IMPORTER_ROLES, "prosumer"}), "Who imported the files"))
+    yield Named(RULES, ZONE_NAME, Rules(rules.prices, rules.terms))
+    yield Named(SIGNER, IMPORTER, Signer(OPERATOR, importer, sorted(IMPORTER_ROLES)))
+    yield Named(GATEWAY, IMPORTER, Gateway(OPERATOR, "software"))
+    yield Named(
+        ZONE,
+        ZONE_NAME,
+        Zone(
+            contract=contract,
+            contract_pin=contract_pin(contract),
+            first_slot_start_s=timeline.first_slot_s,
+            gate_before_start_s=timeline.gate_before_start_s,
+            metering_deadline_s=timeline.metering_deadline_s,
+            open_before_start_s=timeline.open_before_start_s,
+        ),
+    )
+    for area in dict.fromkeys(point.area for point in dataset.points):
+        yield Named(AREA, area, Area(ZONE_NAME, ZONE_NAME, ZONE_NAME))
+    trading = set(dataset.orders.party)
+    for number, point in enumerate(dataset.points, 1):
+        yield MeteredPoint(
+            number=number,
+            area=point.area,
+            gateway=IMPORTER,
+            meter=point.point,
+            point=point.point,
+            profile=IMPORTED,
+            role="household",
+            limit_wh=point.limit_wh,
+            organisation=OPERATOR,
+            first_registers=(0, 0),
+            party=point.party,
+            trades=point.party in trading,
+            aggregator=IMPORTER if point.party in trading else None,
+        )

@@ -1,0 +1,180 @@
+"""A dataset becomes blocks: a day of ledger time a block, with the energies of the days that are over, and the orders of the next.
+
+Whatever the ledger has already is left out, so that the same call begins a ledger, ends one that was interrupted, and brings newer data
+onto one: then what differs is imported again, and settled again as a correction run.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from gridcore.clock import WallClock
+from gridcore.codes import Code
+from gridcore.errors import GridError
+from gridcore.signers import open_signer
+from gridcore.sm import Signer, SigningKey
+from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.content import Content, sign_content
+from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, ImportedFile, IntervalImport
+from gridledger.founding.folder import save_key_and_password
+from gridledger.settling.chain.days import Day, days_of, given_energies, known_energies
+from gridledger.settling.chain.fitting import check_fits, numbers_of, rows_of
+from gridledger.settling.chain.founding import IMPORTER, OPERATOR, VALID_S, ZONE_NAME, found_chain, timeline_of
+from gridledger.settling.chain.orders import order_batches
+from gridledger.settling.dataset import Dataset
+from ledger.leaves.columns import Int64
+from ledger.leaves.intervals import DAY_S
+from ledger.leaves.progress import PROGRESS
+from ledger.state.interval_columns import IntervalColumns
+from ledger.store.directory import init_ledger
+from ledger.store.ledger import Ledger, Produced
+from settlement.catalogue import CONTRACTS, pins
+
+AGENT: Final = "gridledger settle files"
+LEDGER: Final = "ledger"
+KEYS: Final = "keys"
+Progress = Callable[[int, int], None]
+"""Called with slots that are settled, and slots in all."""
+
+
+@contextmanager
+def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = None) -> Iterator[Ledger]:
+    """The ledger in ``folder``, made where there is none, with all that a dataset says imported and settled; open meanwhile.
+
+    GridError: what does not fit together, or not onto what the ledger has.
+    """
+    if not (folder / LEDGER).exists():
+        _make(dataset, folder)
+    operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
+    ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
+    try:
+        check_fits(ledger, dataset)
+        _Importer(ledger, dataset, importer, progress).run()
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _make(dataset: Dataset, folder: Path) -> None:
+    """Keys first: a ledger without them would be of no use."""
+    keys = {name: SigningKey.generate() for name in (OPERATOR, IMPORTER)}
+    genesis = found_chain(dataset, {name: key.public_key for name, key in keys.items()})
+    (folder / KEYS).mkdir(mode=0o700)
+    for name, key in keys.items():
+        save_key_and_password(folder / KEYS, name, key)
+    init_ledger(folder / LEDGER, genesis.encode())
+
+
+def _load_key(folder: Path, name: str) -> Signer:
+    return open_signer(f"file:{folder / name}.pem", f"file:{folder / name}.password")
+
+
+class _Importer:
+    """Brings a ledger up to a dataset that fits it."""
+
+    def __init__(self, ledger: Ledger, dataset: Dataset, key: Signer, progress: Progress | None) -> None:
+        self._ledger = ledger
+        self._dataset = dataset
+        self._key = key
+        self._progress = progress
+        self._timeline = timeline_of(dataset)
+        self._rows = rows_of(ledger, dataset)
+        self._numbers = numbers_of(ledger, self._rows)
+        self._files = [ImportedFile(file.name[:64], file.sm3) for file in dataset.inputs[:FILES_MAX]]
+
+    def run(self) -> None:
+        """Import, order and settle until every slot of the dataset is settled."""
+        days, now_s, height = days_of(self._dataset), self._ledger.ledger_time_s, self._ledger.height
+        for day in days:
+            if day.end_s <= now_s:
+                self._block(now_s, imports=[day])
+        self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
+        while self._next_run_s() <= int(self._dataset.slot_start_s[-1]):
+            before_s, now_s = now_s, self._next_s(now_s)
+            self._block(
+                now_s,
+                imports=[day for day in days if before_s < day.end_s <= now_s],
+                orders=[day for day in days if before_s < self._noon_s(day) <= now_s],
+            )
+        if self._ledger.height > height:
+            self._ledger.make_block([])  # a bundle needs a header above all that it rests on
+
+    def _next_run_s(self) -> int:
+        return PROGRESS.must(self._ledger, ZONE_NAME).run_slot_start_s
+
+    def _noon_s(self, day: Day) -> int:
+        """When the orders of a day come: all its gates are open, none is closed."""
+        return day.start_s - self._timeline.gate_before_start_s - 1
+
+    def _next_s(self, now_s: int) -> int:
+        """Where ledger time goes next: to the next noon, at most as far as the last slot's run needs."""
+        last_s = int(self._dataset.slot_start_s[-1])
+        due_s = last_s + self._dataset.slot_s + self._timeline.metering_deadline_s
+        return min(now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S, due_s)
+
+    def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
+        """Make a block at ledger time ``now_s``, and others until nothing is left that has fallen due."""
+        wires = [] if now_s == self._ledger.ledger_time_s else [self._step(now_s)]
+        wires += [wire for day in imports for wire in self._imports(day, now_s)]
+        for day in orders:
+            placed = order_batches(self._ledger, self._dataset, day.slots, now_s)
+            wires += [self._sign(content, attachment) for content, attachment in placed]
+        if not wires:
+            return
+        produced = self._make_block(wires)
+        while produced.work_pending:
+            produced = self._ledger.make_block([])
+        if self._progress is not None:
+            settled = np.searchsorted(self._dataset.slot_start_s, self._next_run_s())
+            self._progress(int(settled), len(self._dataset.slot_start_s))
+
+    def _make_block(self, wires: Sequence[bytes]) -> Produced:
+        produced = self._ledger.make_block(self._ledger.examine(wires))
+        for result in produced.results:
+            if result.code != Code.ACCEPTED:
+                raise GridError(f"block {produced.height}: the ledger refuses a transaction: {Code(result.code).name}")
+            for refused in result.rows:
+                party, code = self._ledger.registry.parties[refused.meter], Code(refused.code).name
+                raise GridError(f"orders.csv: an order of {party} is refused: {code} ({len(result.rows)} of its slot)")
+        return produced
+
+    def _step(self, to_s: int) -> bytes:
+        valid_until_s = self._ledger.ledger_time_s + VALID_S
+        return self._sign(ClockAdvance(client_id=secrets.token_bytes(16), valid_until_s=valid_until_s, to_s=to_s))
+
+    def _sign(self, content: Content, attachment: bytes = b"") -> bytes:
+        chain, sign = self._ledger.chain, self._key.sign
+        return sign_content(content, chain=chain, signer=IMPORTER, sign=sign, attachment=attachment).wire
+
+    def _imports(self, day: Day, now_s: int) -> Iterator[bytes]:
+        """Imports of a day: of each point of which the ledger has anything else, all of it."""
+        known = known_energies(self._ledger, day, self._dataset.slot_s, self._rows)
+        points = given_energies(self._dataset, day).differing(known)
+        points = points[np.argsort(self._numbers[points], kind="stable")]
+        most = ROWS_MAX // (day.slots.stop - day.slots.start)
+        for first in range(0, len(points), most):
+            yield self._import(day, points[first : first + most], now_s)
+
+    def _import(self, day: Day, points: Int64, now_s: int) -> bytes:
+        slot_s = self._dataset.slot_s
+        energies = given_energies(self._dataset, day).of_points(points)
+        columns = IntervalColumns(secrets.token_bytes(32), self._numbers[points], *energies)
+        content = IntervalImport(
+            client_id=secrets.token_bytes(16),
+            valid_until_s=now_s + VALID_S,
+            agent=AGENT,
+            estimates=self._dataset.rules.estimate.method,
+            files=self._files,
+            first_slot_s=day.first_slot_s,
+            meters=len(points),
+            rows_root=columns.rows_root(day.first_slot_s, slot_s),
+            slot_s=slot_s,
+            slots=len(energies.quality),
+        )
+        return self._sign(content, columns.encode())

@@ -1,0 +1,173 @@
+"""A dataset becomes a ledger: settled as it says, gone on with after an interruption, corrected by newer data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridcore.errors import GridError, UsageError
+from gridcore.quality import CORRECTED, MISSING
+from gridledger.settling.chain import settled_ledger
+from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.dataset import Dataset
+from ledger.leaves.balance import BALANCE
+from ledger.leaves.positions import POSITIONS, PositionsLeaf
+from ledger.leaves.runs import RUNS
+from ledger.store.reader import LedgerReader
+from tests.worlds.datasets import FIRST_S, SLOT_S, auction, community
+
+
+def last_positions(ledger: LedgerReader, slot: int) -> PositionsLeaf:
+    """What the last run of a slot says."""
+    start_s = FIRST_S + slot * SLOT_S
+    return POSITIONS.must(ledger, start_s, ZONE_NAME, RUNS.must(ledger, start_s, ZONE_NAME).last, 0)
+
+
+def owed_nano(ledger: LedgerReader) -> list[int]:
+    return BALANCE.must(ledger, ZONE_NAME, 0).owes_nano()
+
+
+def paid_nano(ledger: LedgerReader, slots: int) -> list[int]:
+    """What each point pays in the last runs of all slots."""
+    paid = np.stack([last_positions(ledger, slot).columns["pays_nano"] for slot in range(slots)])
+    return [int(total) for total in paid.sum(axis=0)]
+
+
+def check_says(ledger: LedgerReader, dataset: Dataset) -> None:
+    """The last run of each slot has the dataset's energies and qualities, and balances are their sums."""
+    slots = len(dataset.slot_start_s)
+    for slot in range(slots):
+        leaf = last_positions(ledger, slot)
+        assert leaf.columns["import_wh"].tolist() == dataset.import_wh[slot].tolist()
+        assert leaf.columns["export_wh"].tolist() == dataset.export_wh[slot].tolist()
+        assert leaf.quality.tolist() == dataset.quality[slot].tolist()
+    assert owed_nano(ledger) == paid_nano(ledger, slots)
+
+
+def test_every_slot_is_settled_once_with_the_energies_of_the_files(tmp_path: Path) -> None:
+    dataset, told = community(200, 5, areas=2), []
+    with settled_ledger(dataset, tmp_path, lambda settled, slots: told.append((settled, slots))) as ledger:
+        check_says(ledger, dataset)
+        runs = [RUNS.must(ledger, start_s, ZONE_NAME).runs for start_s in dataset.slot_start_s.tolist()]
+    assert [[name for name, _ in of_slot] for of_slot in runs] == [["initial"]] * 200
+    assert told[-1] == (200, 200)
+
+
+def test_the_same_data_again_change_nothing(tmp_path: Path) -> None:
+    dataset = community(100, 3)
+    with settled_ledger(dataset, tmp_path) as ledger:
+        height, root = ledger.height, ledger.state_root()
+    with settled_ledger(dataset, tmp_path) as ledger:
+        assert (ledger.height, ledger.state_root()) == (height, root)
+
+
+def test_newer_data_of_settled_slots_are_correction_runs_of_these_alone(tmp_path: Path) -> None:
+    before = community(200, 4)
+    import_wh, quality = before.import_wh.copy(), before.quality.copy()
+    import_wh[[7, 150], 2] += 11
+    quality[[7, 150], 2] = CORRECTED
+    newer = before._replace(import_wh=import_wh, quality=quality)
+    with settled_ledger(before, tmp_path):
+        pass
+    with settled_ledger(newer, tmp_path) as ledger:
+        check_says(ledger, newer)
+        runs = [len(RUNS.must(ledger, start_s, ZONE_NAME).runs) for start_s in newer.slot_start_s.tolist()]
+    assert [slot for slot, count in enumerate(runs) if count > 1] == [7, 150]
+
+
+def test_later_slots_go_behind_those_that_are_settled(tmp_path: Path) -> None:
+    whole = community(300, 3)
+
+    def part(slots: slice) -> Dataset:
+        return whole._replace(
+            slot_start_s=whole.slot_start_s[slots],
+            import_wh=whole.import_wh[slots],
+            export_wh=whole.export_wh[slots],
+            quality=whole.quality[slots],
+        )
+
+    for slots in (slice(0, 96), slice(90, 130), slice(130, 300)):
+        with settled_ledger(part(slots), tmp_path):
+            pass
+    with settled_ledger(whole, tmp_path) as ledger:
+        check_says(ledger, whole)
+        runs = [len(RUNS.must(ledger, start_s, ZONE_NAME).runs) for start_s in whole.slot_start_s.tolist()]
+    assert runs == [1] * 300
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_an_interrupted_import_goes_on_where_it_ended(tmp_path: Path, blocks: int) -> None:
+    dataset, left = auction(200, 3), [blocks]
+
+    def interrupt(settled: int, slots: int) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), settled_ledger(dataset, tmp_path, interrupt):
+        pass
+    with settled_ledger(dataset, tmp_path) as ledger:
+        check_says(ledger, dataset)
+        assert all(last_positions(ledger, slot).columns["bought_wh"][1] == 300 for slot in range(200))
+
+
+def test_orders_are_cleared_before_the_slots_are_settled(tmp_path: Path) -> None:
+    dataset = auction(100, 3)
+    with settled_ledger(dataset, tmp_path) as ledger:
+        check_says(ledger, dataset)
+        traded = [last_positions(ledger, slot).columns for slot in range(100)]
+    assert all(columns["bought_wh"].tolist() == [0, 300, 0] for columns in traded)
+    assert all(columns["sold_wh"].tolist() == [300, 0, 0] for columns in traded)
+
+
+def test_what_is_missing_is_settled_as_zero_and_stays_marked(tmp_path: Path) -> None:
+    dataset = community(10, 2)
+    dataset.quality[3, 1], dataset.import_wh[3, 1], dataset.export_wh[3, 1] = MISSING, 0, 0
+    with settled_ledger(dataset, tmp_path) as ledger:
+        check_says(ledger, dataset)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda old: old._replace(slot_start_s=old.slot_start_s - 10 * SLOT_S), "begins at 2024-05-31T13:30:00Z"),
+        (lambda old: old._replace(slot_start_s=old.slot_start_s + 11 * SLOT_S), "begin within, or right behind"),
+        (lambda old: old._replace(points=[old.points[0], old.points[1]._replace(point="new")]), "point new"),
+        (lambda old: old._replace(points=[old.points[0], old.points[1]._replace(party="H000")]), "has party H001"),
+        (lambda old: old._replace(rules=old.rules._replace(contract="p2p_call_auction/1")), r"\[market\] contract"),
+        (
+            lambda old: old._replace(rules=old.rules._replace(prices={**old.rules.prices, "levy_micro_per_kwh": 1})),
+            r"\[prices\] levy_micro_per_kwh: the ledger has 40000, not 1",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_onto_the_ledger_is_refused_and_changes_nothing(
+    tmp_path: Path, change: Callable[[Dataset], Dataset], words: str
+) -> None:
+    dataset = community(10, 2)
+    with settled_ledger(dataset, tmp_path) as ledger:
+        height = ledger.height
+    with pytest.raises(GridError, match=words), settled_ledger(change(dataset), tmp_path):
+        pass
+    with settled_ledger(dataset, tmp_path) as ledger:
+        assert ledger.height == height
+
+
+def test_other_orders_of_a_cleared_slot_are_refused(tmp_path: Path) -> None:
+    dataset = auction(10, 3)
+    with settled_ledger(dataset, tmp_path):
+        pass
+    dataset.orders.quantity_wh[0] += 1
+    with pytest.raises(GridError, match="has other orders of it"), settled_ledger(dataset, tmp_path):
+        pass
+
+
+def test_a_party_with_points_in_two_areas_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    dataset = community(10, 2, areas=2)
+    points = [point._replace(party="H") for point in dataset.points]
+    with pytest.raises(UsageError, match="party/H"), settled_ledger(dataset._replace(points=points), tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
