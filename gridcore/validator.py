@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from gridcore import cbor
 from gridcore.forms import NAME, Form, integer
 from gridcore.public_key import point_of
 
 VALIDATORS_MAX: Final = 256
 """As many as one certificate may hold."""
+VALIDATORS_BYTES_MAX: Final = 49_000
+"""Of a set as canonical bytes, so that a proposal has room for every set that a genesis may have: 256 validators have about 30
+characters each for name and organisation, 200 have 80."""
 POWER_MAX: Final = 2**31
 CONSENSUS_KEY_BYTES: Final = 32
 
@@ -56,8 +60,10 @@ def _is_set(value: Any) -> bool:
     validators = decode_validators(value)
     if len({validator.name for validator in validators}) < len(validators):
         return False
-    return _are_consensus_keys([validator.consensus_key for validator in validators]) and all(
-        before.public_key < after.public_key for before, after in pairwise(validators)
+    return (
+        _are_consensus_keys([validator.consensus_key for validator in validators])
+        and all(before.public_key < after.public_key for before, after in pairwise(validators))
+        and len(cbor.encode(value)) <= VALIDATORS_BYTES_MAX
     )
 
 
@@ -81,6 +87,7 @@ def _are_consensus_keys(keys: Sequence[bytes]) -> bool:
 
 VALIDATOR_SET: Final = Form(
     f"1 to {VALIDATORS_MAX} maps of {', '.join(Validator._fields)}, ascending by public_key (an SM2 key), names unique, power 1 to "
-    f"{POWER_MAX}, consensus_key empty in all of them or {CONSENSUS_KEY_BYTES} bytes of its own in each",
+    f"{POWER_MAX}, consensus_key empty in all of them or {CONSENSUS_KEY_BYTES} bytes of its own in each, together at most "
+    f"{VALIDATORS_BYTES_MAX} bytes (of many, names are short)",
     _is_set,
 )

@@ -98,6 +98,8 @@ def are_validators(members: list[Any]) -> bool:
     names, keys = {one["name"] for one in members}, [one["public_key"] for one in members]
     engine_keys = [one["consensus_key"] for one in members]
     has_engine = all(len(key) == 32 for key in engine_keys) and len(set(engine_keys)) == len(engine_keys)
+    if len(cbor.encode(members)) > 49_000:
+        return False
     return len(names) == len(keys) and keys == sorted(set(keys)) and (has_engine or not any(engine_keys))
 
 

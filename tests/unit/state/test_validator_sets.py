@@ -12,8 +12,20 @@ from hypothesis import strategies as st
 
 from gridcore import cbor
 from gridcore.codes import Code
+from gridcore.errors import EncodingError
+from gridcore.governance.table import ACTION_BYTES_MAX, read_action
 from gridcore.header import Header, signers_digest
-from gridcore.validator import VALIDATOR_SET, Validator, decode_validators, encode_validators, powers_of
+from gridcore.sm3 import sm3
+from gridcore.validator import (
+    POWER_MAX,
+    VALIDATOR_SET,
+    VALIDATORS_BYTES_MAX,
+    VALIDATORS_MAX,
+    Validator,
+    decode_validators,
+    encode_validators,
+    powers_of,
+)
 from ledger.application import Application
 from ledger.leaves.offence import OFFENCE
 from ledger.leaves.validators import VALIDATORS
@@ -194,3 +206,24 @@ def is_vouched_for(headers: Sequence[Header], height: int, certified: Sequence[i
 def test_a_set_comes_back_as_it_was_encoded() -> None:
     assert VALIDATOR_SET.holds(encode_validators(OLD))
     assert decode_validators(encode_validators(OLD)) == OLD
+
+
+def test_a_set_is_at_most_so_large_that_a_proposal_has_room_for_it_and_the_line_that_refuses_it_says_so() -> None:
+    keys = sorted(key(f"v-{number}").public_key for number in range(VALIDATORS_MAX))
+    engine_keys = [sm3(public_key) for public_key in keys]
+    members = [
+        Validator(f"v-{n:03}", "x" * 20, public_key, POWER_MAX, engine_key)
+        for n, (public_key, engine_key) in enumerate(zip(keys, engine_keys, strict=True))
+    ]
+    at_limit = encode_validators(members)
+    for place in range(VALIDATORS_BYTES_MAX - len(cbor.encode(at_limit))):
+        at_limit[place % VALIDATORS_MAX]["name"] += "y"
+    assert len(cbor.encode(at_limit)) == VALIDATORS_BYTES_MAX
+    assert VALIDATOR_SET.holds(at_limit)
+    action = {"sort": "validators", "validators": at_limit}
+    assert len(read_action(action).encode()) <= ACTION_BYTES_MAX
+    at_limit[0]["name"] += "y"
+    assert not VALIDATOR_SET.holds(at_limit)
+    with pytest.raises(EncodingError, match="together at most 49000 bytes") as raised:
+        read_action(action)
+    assert "\n" not in str(raised.value)
