@@ -1,7 +1,7 @@
 """X.509 certificates of SM2 keys (RFC 5280; GM/T 0015): read strictly, told apart, issued; the form alone, no signature is checked.
 
 What is read: version 3, signed by SM2 with SM3, for an SM2 key, times in UTC, no critical extension but basicConstraints and
-keyUsage. Whoever checks a certificate verifies ``signature`` over ``signed`` by the issuer's key, under the standard's ID.
+keyUsage; where keyUsage is there, it fits. Whoever checks a certificate verifies ``signature`` over ``signed`` by the issuer's key, under the standard's ID.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _SM2_WITH_SM3: Final = "1.2.156.10197.1.501"
 _COMMON_NAME: Final = "2.5.4.3"
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _KEY_USAGE: Final = "2.5.29.15"
+_DIGITAL_SIGNATURE, _KEY_CERT_SIGN = 0x80, 0x04  # bits 0 and 5 of keyUsage
 _VERSION_3: Final = 2
 _SERIAL_BITS_MAX: Final = 160
 _INTEGER_BYTES: Final = 32
@@ -204,22 +205,49 @@ def _read_extensions(reader: der.Reader) -> bool:
     outer = der.Reader(reader.read(der.CONTEXT_3))
     extensions = outer.read_sequence()
     outer.check_end()
-    is_authority, seen = False, set[str]()
+    values: dict[str, bytes] = {}
     while not extensions.is_at_end:
         extension = extensions.read_sequence()
         kind = extension.read_object_identifier()
-        if kind in seen:
+        if kind in values:
             raise EncodingError(f"a certificate with the extension {kind} once")
-        seen.add(kind)
         is_critical = extension.read_true_or_absent()
-        value = extension.read(der.OCTET_STRING)
+        values[kind] = extension.read(der.OCTET_STRING)
         extension.check_end()
-        if kind == _BASIC_CONSTRAINTS:
-            constraints = der.Reader(value).read_sequence()
-            is_authority = constraints.read_true_or_absent()
-        elif is_critical and kind != _KEY_USAGE:
+        if is_critical and kind not in (_BASIC_CONSTRAINTS, _KEY_USAGE):
             raise EncodingError(f"a certificate without the critical extension {kind}")
+    is_authority = _BASIC_CONSTRAINTS in values and _read_constraints(values[_BASIC_CONSTRAINTS])
+    if _KEY_USAGE in values:
+        _check_usage(values[_KEY_USAGE], is_authority=is_authority)
     return is_authority
+
+
+def _read_constraints(value: bytes) -> bool:
+    """Whether they are an authority's, which alone has a length of path: any does, as it issues signers' certificates itself."""
+    outer = der.Reader(value)
+    constraints = outer.read_sequence()
+    outer.check_end()
+    is_authority = constraints.read_true_or_absent()
+    if not constraints.is_at_end:
+        constraints.read_integer()
+        if not is_authority:
+            raise EncodingError("a certificate with pathLenConstraint only where it is an authority's")
+    constraints.check_end()
+    return is_authority
+
+
+def _check_usage(value: bytes, *, is_authority: bool) -> None:
+    """RFC 5280, 4.2.1.3; GM/T 0015: an authority's key issues, a signer's signs and does not issue."""
+    outer = der.Reader(value)
+    bits = outer.read(der.BIT_STRING)
+    outer.check_end()
+    if len(bits) not in (2, 3) or bits[0] > 7 or bits[-1] & -bits[-1] != 1 << bits[0]:
+        raise EncodingError("a certificate's keyUsage is at least one of nine bits, without zeros behind the last")
+    may_issue, may_sign = bool(bits[1] & _KEY_CERT_SIGN), bool(bits[1] & _DIGITAL_SIGNATURE)
+    if may_issue != is_authority:
+        raise EncodingError("a certificate whose keyUsage has keyCertSign exactly where it is an authority's")
+    if not (is_authority or may_sign):
+        raise EncodingError("a certificate whose keyUsage has digitalSignature, or is an authority's")
 
 
 def _read_time(reader: der.Reader) -> int:

@@ -151,6 +151,67 @@ def test_what_is_no_such_certificate_is_refused(data: bytes, reason: str) -> Non
         decode_certificate(data)
 
 
+SIGNER_USAGE, AUTHORITY_USAGE = bytes.fromhex("03020780"), bytes.fromhex("03020106")
+
+
+@pytest.mark.parametrize(
+    ("usage", "reason"),
+    [
+        ("03020520", "digitalSignature"),  # keyEncipherment: the certificate of a key for encryption
+        ("03020284", "keyCertSign exactly"),
+        ("03020204", "keyCertSign exactly"),
+        ("03020680", "without zeros behind the last"),
+        ("03020080", "without zeros behind the last"),
+        ("03020700", "at least one of nine bits"),
+        ("03020880", "at least one of nine bits"),
+        ("03010080", "bytes too many"),
+        ("04020780", "no DER element"),
+    ],
+)
+def test_a_signers_certificate_whose_key_is_not_for_signatures_is_refused(usage: str, reason: str) -> None:
+    with pytest.raises(EncodingError, match=reason):
+        decode_certificate(LEAF.replace(SIGNER_USAGE, bytes.fromhex(usage)))
+
+
+def test_a_signers_certificate_may_have_further_usages_or_none_said() -> None:
+    for usage in ("030206c0", "03020780"):  # with contentCommitment, as GM/T 0015 certificates for signatures have
+        assert not decode_certificate(LEAF.replace(SIGNER_USAGE, bytes.fromhex(usage))).is_authority
+    assert not decode_certificate(with_constraints("3000", b"")).is_authority
+    assert decode_certificate(with_constraints("30030101ff", b"")).is_authority
+
+
+@pytest.mark.parametrize("usage", ["03020780", "03020102"])
+def test_an_authority_whose_key_may_not_issue_is_refused(usage: str) -> None:
+    with pytest.raises(EncodingError, match="keyCertSign exactly where it is an authority's"):
+        decode_certificate(authority().replace(AUTHORITY_USAGE, bytes.fromhex(usage)))
+
+
+def with_constraints(constraints: str, usage: bytes) -> bytes:
+    """A certificate whose basicConstraints have this content, and whose keyUsage is this (b"": it has none); nobody has signed it."""
+    identifier = der.encode_object_identifier("2.5.29.19")
+    basic = der.encode(der.SEQUENCE, identifier, der.encode(der.OCTET_STRING, bytes.fromhex(constraints)))
+    key_usage = der.encode(der.SEQUENCE, der.encode_object_identifier("2.5.29.15"), der.encode(der.OCTET_STRING, usage))
+    whole = der.Reader(authority()).read_sequence()
+    signed = der.Reader(whole.read_whole(der.SEQUENCE)).read_sequence()
+    parts = [signed.read_whole(tag) for tag in (der.CONTEXT_0, der.INTEGER, *[der.SEQUENCE] * 5)]
+    extensions = der.encode(der.CONTEXT_3, der.encode(der.SEQUENCE, basic, key_usage if usage else b""))
+    rest = whole.read_whole(der.SEQUENCE) + whole.read_whole(der.BIT_STRING)
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, *parts, extensions), rest)
+
+
+def test_an_authority_may_say_how_long_a_path_is_and_nobody_else() -> None:
+    for path in ("30060101ff020100", "30060101ff020105"):
+        assert decode_certificate(with_constraints(path, AUTHORITY_USAGE)).is_authority
+    with pytest.raises(EncodingError, match="pathLenConstraint only where it is an authority's"):
+        decode_certificate(with_constraints("3003020100", SIGNER_USAGE))
+    with pytest.raises(EncodingError, match="INTEGER that is negative"):
+        decode_certificate(with_constraints("30060101ff0201ff", AUTHORITY_USAGE))
+    with pytest.raises(EncodingError, match="bytes too many"):
+        decode_certificate(with_constraints("30090101ff020100020100", AUTHORITY_USAGE))
+    with pytest.raises(EncodingError, match="bytes too many"):
+        decode_certificate(with_constraints("30030101ff00", AUTHORITY_USAGE))
+
+
 @pytest.mark.parametrize("content", ["2a80", "2a8001", "2a" + "ff" * 9 + "7f", "2a" + "81" * 2_000 + "00"])
 def test_an_object_identifier_that_is_cut_padded_or_without_bound_is_refused(content: str) -> None:
     with pytest.raises(EncodingError, match="OBJECT IDENTIFIER"):
