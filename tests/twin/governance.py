@@ -26,7 +26,9 @@ ACTIONS: dict[str, Any] = {
     "permission": {"kind": TEXT, "roles": list, "sort": str},
     "thresholds": {"contract": COUNT, "protocol": COUNT, "registry": COUNT, "signers": COUNT, "sort": str},
 }
-PROVEN = ["market/order", "market/order_batch", "metering/approve", "metering/reading_batch", "registry/register"]
+PROVEN = [
+    "market/order", "market/order_batch", "metering/approve", "metering/interval_import", "metering/reading_batch", "registry/register"
+]  # fmt: skip
 THRESHOLDS = {
     "membership": ["signers"],
     "validators": ["signers"],

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from gridledger.settling.chain.importing import settled_ledger
+from gridledger.settling.chain.reading import read_runs
 
-__all__ = ["settled_ledger"]
+__all__ = ["read_runs", "settled_ledger"]

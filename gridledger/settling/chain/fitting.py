@@ -56,6 +56,9 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
             raise GridError(
                 f"points.csv: point {point.point}: the ledger has {has}, not {point.party} and {point.area}"
             )
+    left_out = set(ledger.registry.zone(ZONE_NAME).points) - {point.point for point in dataset.points}
+    if left_out:
+        raise GridError(f"points.csv: point {min(left_out)} is missing: the ledger has it")
 
 
 def _check_rules(ledger: Ledger, dataset: Dataset) -> None:

@@ -75,7 +75,10 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
     """The genesis of a dataset's chain. public_keys: of ``OPERATOR`` and ``IMPORTER``, 65 bytes. GridError: what does not fit together."""
     contract_of(dataset)
     timeline = timeline_of(dataset)
-    last_s = int(dataset.slot_start_s[-1]) + CALENDAR_DAYS * DAY_S
+    end_s = int(dataset.slot_start_s[-1]) + dataset.slot_s
+    calendar = calendar_of(dataset.timezone, timeline.noon_s, end_s + CALENDAR_DAYS * DAY_S)
+    # Data may end within a month: contracts that settle by the month close what there is of it.
+    calendar = calendar._replace(months=sorted({*calendar.months, end_s}))
     genesis = MasterData(
         name="files-",
         clock=IMPORTED,
@@ -83,7 +86,7 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
         ledger_time_s=timeline.noon_s,
         slot_s=dataset.slot_s,
         validators=[Validator(OPERATOR, OPERATOR, public_keys[OPERATOR])],
-        calendars={ZONE_NAME: calendar_of(dataset.timezone, timeline.noon_s, last_s)},
+        calendars={ZONE_NAME: calendar},
         listed=list(_entities(dataset, timeline, public_keys[IMPORTER])),
         salt_seed=secrets.token_bytes(32),
     ).genesis()

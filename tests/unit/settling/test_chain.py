@@ -10,13 +10,14 @@ import pytest
 
 from gridcore.errors import GridError, UsageError
 from gridcore.quality import CORRECTED, MISSING
-from gridledger.settling.chain import settled_ledger
+from gridledger.settling.chain import read_runs, settled_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.runs import RUNS
 from ledger.store.reader import LedgerReader
+from settlement.catalogue import CONTRACTS
 from tests.worlds.datasets import FIRST_S, SLOT_S, auction, community
 
 
@@ -171,3 +172,27 @@ def test_a_party_with_points_in_two_areas_is_refused_before_anything_is_made(tmp
     with pytest.raises(UsageError, match="party/H"), settled_ledger(dataset._replace(points=points), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_are_read_by_slot_run_and_area_with_what_lines_need(tmp_path: Path) -> None:
+    before = community(100, 4, areas=2)
+    import_wh = before.import_wh.copy()
+    import_wh[5, 3] += 7
+    newer = before._replace(import_wh=import_wh)
+    with settled_ledger(before, tmp_path):
+        pass
+    with settled_ledger(newer, tmp_path) as ledger:
+        runs = list(read_runs(ledger, newer))
+    assert [(run.slot_start_s, run.run, run.area) for run in runs[8:16]] == [
+        (FIRST_S + slot * SLOT_S, run, area)
+        for slot, run in ((4, "initial"), (5, "initial"), (5, "correction-1"), (6, "initial"))
+        for area in ("A0", "A1")
+    ]
+    corrected = runs[13]
+    assert corrected.rows.tolist() == [1, 3]
+    assert corrected.columns["import_wh"].tolist() == newer.import_wh[5, [1, 3]].tolist()
+    names = {*CONTRACTS["mid_market_rate/1"].position_columns, "import_wh", "export_wh"}
+    assert corrected.columns.keys() == names
+    assert (corrected.trade_price_micro_per_kwh, corrected.terms) == (None, {})
+    assert corrected.tariffs.prices["levy_micro_per_kwh"].tolist() == [40_000]
+    assert len(runs) == 202

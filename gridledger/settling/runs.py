@@ -1,0 +1,33 @@
+"""What the ledger keeps of settled slots, as what comes out of a folder is made from it: one run of one area and slot at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.contract import Tariffs
+from settlement.contract_kit_1 import Int64Column
+
+
+class RunColumns(NamedTuple):
+    """A run of one slot of one area. The runs of a slot and area come in the order in which the ledger made them.
+
+    rows: int64[n], each row's place in ``Dataset.points``. columns: int64[n] by name, ``import_wh``, ``export_wh`` and the
+    contract's position columns. quality: uint8[n]. trade_price_micro_per_kwh: of the gate, None without one. terms: of the area's
+    rules. tariffs: with this run as its one group, the prices in force in this slot.
+    """
+
+    area: str
+    slot_start_s: int
+    run: str
+    height: int
+    contract_id: str
+    rows: Int64Column
+    columns: Mapping[str, Int64Column]
+    quality: NDArray[np.uint8]
+    trade_price_micro_per_kwh: int | None
+    terms: Mapping[str, Any]
+    tariffs: Tariffs
