@@ -1,0 +1,168 @@
+"""A folder as a whole: which files are there, what each says, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gridledger.settling.dataset import Counts, Dataset, InputFile, KeyRow, PointRow, SeriesRows
+from gridledger.settling.files.estimates import Gap, fill
+from gridledger.settling.files.fault import fault, nearest
+from gridledger.settling.files.grid import Grid, Place, grid_of
+from gridledger.settling.files.keys import read_keys
+from gridledger.settling.files.layout import OWN, Layout, load_preset
+from gridledger.settling.files.orders import OrdersRead, no_orders, read_orders
+from gridledger.settling.files.points import read_points
+from gridledger.settling.files.prices import first_prices, read_prices
+from gridledger.settling.files.readings import Reading, read_readings
+from gridledger.settling.files.registers import read_registers
+from gridledger.settling.files.rules import NAME as RULES
+from gridledger.settling.files.rules import UTC, RulesRead, file_rules, read_rules
+from gridledger.settling.files.stamps import Zone, to_iso
+from ledger.contract import Contract
+from settlement.contract_kit_1 import Int64Column
+
+POINTS, READINGS, REGISTERS, PRICES = "points.csv", "readings.csv", "registers.csv", "prices.csv"
+KEYS, ORDERS, AGREEMENTS = "keys.csv", "orders.csv", "agreements.csv"
+SEVERAL: Final = "readings"
+"""A folder of files of readings, in place of one."""
+FILES: Final = (RULES, POINTS, READINGS, REGISTERS, PRICES, KEYS, ORDERS, AGREEMENTS)
+INPUT_FILES_MAX: Final = 10_000
+
+
+class _Energies(NamedTuple):
+    """What readings or registers say: the grid, sums over gaps, the files, and how many readings there are."""
+
+    grid: Grid
+    gaps: Sequence[Gap]
+    inputs: Sequence[InputFile]
+    readings: int
+
+
+def read_folder(folder: Path, preset: str | None = None) -> Dataset:
+    """Read all files of a folder. ``preset``: the layout of its readings. UsageError, one line, at the first fault."""
+    if not folder.is_dir():
+        raise fault(str(folder), "is no folder", "name the folder that holds rules.toml, points.csv and readings.csv")
+    layout = load_preset(preset) if preset else None
+    _must(folder, RULES)
+    _must(folder, POINTS)
+    rules = read_rules(folder / RULES)
+    points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract)
+    energies = _read_energies(folder, layout, points, rules)
+    starts = energies.grid.slot_start_s
+    inputs = [rules.input_file, points_file, *energies.inputs]
+    series: list[SeriesRows] = []
+    if (folder / PRICES).exists():
+        series, prices_file = read_prices(folder / PRICES, rules.price_keys(), points, rules.zone)
+        inputs.append(prices_file)
+    contract = rules.contract
+    keys: Sequence[KeyRow] = []
+    orders = OrdersRead(no_orders(), rules.input_file)
+    if uses_keys(contract) and (folder / KEYS).exists():
+        keys, keys_file = read_keys(folder / KEYS, points, rules.zone)
+        inputs.append(keys_file)
+    if contract.takes_orders and (folder / ORDERS).exists():
+        orders = read_orders(folder / ORDERS, points, starts)
+        inputs.append(orders.input_file)
+    own_prices = {**_first_prices(series, rules, starts), **rules.prices}
+    settled = file_rules(rules, own_prices, has_orders=len(orders.orders.slot) > 0)
+    if uses_keys(contract):
+        _check_keys(keys, rules, points, energies.grid)
+    zone = rules.zone or Zone(UTC)
+    estimated = fill(energies.grid, energies.gaps, points, zone, rules.estimate, energies.inputs[0].name)
+    grid = estimated.grid
+    return Dataset(
+        slot_start_s=grid.slot_start_s,
+        slot_s=rules.slot_s,
+        timezone=zone.name,
+        points=points,
+        import_wh=grid.import_wh,
+        export_wh=grid.export_wh,
+        quality=grid.quality,
+        series=series,
+        keys=keys,
+        orders=orders.orders,
+        rules=settled,
+        inputs=inputs,
+        counts=Counts(energies.readings, estimated.missing, estimated.estimated),
+        notes=_notes(folder, [file.name for file in inputs], contract),
+    )
+
+
+def uses_keys(contract: Contract) -> bool:
+    """Whether a contract shares by keys of points."""
+    return contract.contract_id.startswith("sharing_keys/")
+
+
+def _must(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise fault(
+            str(folder / name), "is not there", f"a folder holds {RULES}, {POINTS} and {READINGS} or {REGISTERS}"
+        )
+
+
+def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRow], rules: RulesRead) -> _Energies:
+    one, several, registers = folder / READINGS, folder / SEVERAL, folder / REGISTERS
+    there = [path.name for path in (one, several, registers) if path.exists()]
+    if len(there) > 1:
+        raise fault(str(folder), f"holds {' and '.join(there)}", "leave one of them: they say the same energies")
+    if not there:
+        found = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+        hint = nearest(READINGS, found) if found else ""
+        right = f"give the readings as {READINGS}" + (f" ({hint})" if hint.startswith("did") else "")
+        raise fault(str(folder), f"holds neither {READINGS} nor {REGISTERS}", right)
+    names = [point.point for point in points]
+    if registers.exists():
+        if layout is not None:
+            raise fault(REGISTERS, "cannot be read with --preset", "a preset is a layout of readings; leave it out")
+        how = Reading(OWN, names, rules.zone, rules.slot_s, rules.has_carry)
+        read = read_registers(registers, how, Place((), "time", points))
+        return _Energies(read.grid, read.gaps, [read.input_file], read.readings)
+    if layout is None:
+        layout = replace(OWN, time=replace(OWN.time, repeated_hour=rules.repeated_hour))
+    how = Reading(layout, names, rules.zone, rules.slot_s, rules.has_carry)
+    paths = sorted(path for path in several.iterdir() if path.is_file()) if several.is_dir() else [one]
+    if not 1 <= len(paths) <= INPUT_FILES_MAX:
+        raise fault(SEVERAL, f"holds {len(paths)} files", f"give 1 to {INPUT_FILES_MAX} files of readings")
+    files = read_readings(paths, how)
+    place = Place(files.inputs, layout.time.column, points)
+    grid = grid_of(files.rows, rules.slot_s, place, silent_is_zero=layout.energy.silent_is_zero)
+    return _Energies(grid, (), files.inputs, files.readings)
+
+
+def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64Column) -> dict[str, int]:
+    """Prices that only prices.csv has, as of the first slot; FilesError for one that has none there."""
+    first_s = int(starts[0])
+    prices = first_prices(series, first_s)
+    for rows in series:
+        if rows.key not in prices and rows.key not in rules.prices:
+            what = f"{rows.key} has no price for all from {to_iso(first_s)} on, the first slot"
+            raise fault(PRICES, what, f"give one that starts there or earlier, or [prices] {rows.key} in {RULES}")
+    return prices
+
+
+def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[PointRow], grid: Grid) -> None:
+    """Refuse a method whose keys are not there."""
+    method = rules.market.get("method")
+    if method == "priority":
+        having = {key.point for key in keys if key.priority is not None}
+        for point, energy_wh in zip(points, grid.import_wh.T, strict=True):
+            if (energy_wh > 0).any() and point.point not in having:
+                raise fault(
+                    KEYS, f"{point.point} has no priority", "method priority needs one of each point that imports"
+                )
+    elif method != "dynamic" and not any(key.share_ppm for key in keys):
+        raise fault(KEYS, f"holds no share, and [market] method is {method}", "give each point its share_ppm")
+
+
+def _notes(folder: Path, read: Sequence[str], contract: Contract) -> Sequence[str]:
+    """What a person should know of files that are there and were not read."""
+    there = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix.lower() == ".csv")
+    known = [name for name in there if name in FILES and name not in read]
+    others = [name for name in there if name not in FILES]
+    return [
+        *[f"{name} is not read: {contract.contract_id} does not use it" for name in known],
+        *[f"{name} is not read: it is none of {', '.join(FILES)}" for name in others],
+    ]

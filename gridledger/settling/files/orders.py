@@ -1,0 +1,132 @@
+"""``orders.csv``: what parties offered to buy and sell, as the demonstration writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.errors import excerpt
+from gridledger.settling.dataset import InputFile, Orders, PointRow
+from gridledger.settling.files.fault import FilesError, fault
+from gridledger.settling.files.fields import Names, integers
+from gridledger.settling.files.stamps import to_iso
+from gridledger.settling.files.table import Block, Fields, Header, Table
+from ledger.contract import BUY, SELL
+from ledger.kinds.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
+from ledger.state.clear import ORDER_COUNTER_MAX
+from settlement.contract_kit_1 import Int64Column
+
+TIME_S_MAX: Final = 2**33
+_HEADER: Final = Header(("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"))
+_SIDES: Final = {"buy": BUY, "sell": SELL}
+_COUNTER: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+
+
+class OrdersRead(NamedTuple):
+    """The orders, and the file."""
+
+    orders: Orders
+    input_file: InputFile
+
+
+class _Part(NamedTuple):
+    """Orders of a block, unsorted."""
+
+    slot: Int64Column
+    order: list[str]
+    party: Int64Column
+    side: Int64Column
+    quantity_wh: Int64Column
+    price: Int64Column
+    row: Int64Column
+
+
+def no_orders() -> Orders:
+    """The empty book."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return Orders(nothing, (), (), np.zeros(0, dtype=np.int8), nothing, nothing)
+
+
+def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Column) -> OrdersRead:
+    """Read the file; FilesError at the first fault."""
+    table = Table(path, _HEADER)
+    parties = sorted({point.party for point in points})
+    reader = _Reader(parties, slot_start_s)
+    parts = [reader.part_of(block) for block in table.blocks()]
+    if not parts:
+        return OrdersRead(no_orders(), table.input_file())
+    slot, party, side, quantity_wh, price, row = (
+        np.concatenate([part[place] for part in parts]) for place in (0, 2, 3, 4, 5, 6)
+    )
+    names = np.array([name.encode() for part in parts for name in part.order])
+    order = np.lexsort((names, slot))
+    again = np.flatnonzero((np.diff(slot[order]) == 0) & (names[order][1:] == names[order][:-1])) + 1
+    if len(again):
+        second = int(order[again].max())
+        what = f"the order {names[second].decode()} stands in row {row[int(np.argmax(names == names[second]))]} already"
+        raise fault(table.name, what, "give each order once", row=int(row[second]), column="order")
+    orders = Orders(
+        slot[order],
+        [name.decode() for name in names[order].tolist()],
+        [parties[code] for code in party[order].tolist()],
+        side[order].astype(np.int8),
+        quantity_wh[order],
+        price[order],
+    )
+    return OrdersRead(orders, table.input_file())
+
+
+class _Reader:
+    """Reads blocks of orders."""
+
+    def __init__(self, parties: Sequence[str], slot_start_s: Int64Column) -> None:
+        self._parties = parties
+        self._party_names = Names(parties)
+        self._side_names = Names(list(_SIDES))
+        self._slot_start_s = slot_start_s
+
+    def part_of(self, block: Block) -> _Part:
+        columns = block.columns
+        start_s = integers(columns["slot_start_s"], 0, TIME_S_MAX)
+        slot = self._slots(columns["slot_start_s"], start_s)
+        party = self._party_names.codes(columns["party"], "party of points.csv")
+        side = self._side_names.codes(columns["side"], "side")
+        self._check_ids(columns, start_s, party)
+        return _Part(
+            slot,
+            columns["order"].texts(),
+            party,
+            np.array(list(_SIDES.values()), dtype=np.int64)[side],
+            integers(columns["quantity_wh"], 1, QUANTITY_WH_MAX),
+            integers(columns["price_micro_per_kwh"], -LIMIT_MICRO_PER_KWH_MAX, LIMIT_MICRO_PER_KWH_MAX),
+            block.row,
+        )
+
+    def _slots(self, fields: Fields, start_s: Int64Column) -> Int64Column:
+        starts = self._slot_start_s
+        slot = np.minimum(np.searchsorted(starts, start_s), len(starts) - 1)
+        bad = starts[slot] != start_s
+        if bad.any():
+            at = int(np.argmax(bad))
+            right = (
+                f"slots start from {starts[0]} ({to_iso(int(starts[0]))}) to {starts[-1]} ({to_iso(int(starts[-1]))})"
+            )
+            raise fields.fault(at, f"{fields.text(at)} is the start of no slot of the readings", right)
+        return slot
+
+    def _check_ids(self, columns: Mapping[str, Fields], start_s: Int64Column, party: Int64Column) -> None:
+        """An order's id is its party, slot and counter: what the ledger calls it."""
+        fields = columns["order"]
+        for at, (text, start, code) in enumerate(zip(fields.texts(), start_s.tolist(), party.tolist(), strict=True)):
+            before, _, counter = text.rpartition("/")
+            is_counter = _COUNTER.fullmatch(counter) is not None and int(counter) <= ORDER_COUNTER_MAX
+            if before != f"{self._parties[code]}/{start}" or not is_counter:
+                raise _fault_of_id(fields, at, f"{self._parties[code]}/{start}/1")
+
+
+def _fault_of_id(fields: Fields, at: int, right: str) -> FilesError:
+    return fields.fault(at, f"{excerpt(fields.text(at))} is no id of this order", f"write PARTY/SLOT/COUNTER: {right}")

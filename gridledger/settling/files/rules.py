@@ -1,0 +1,152 @@
+"""``rules.toml`` of a folder: prices, market, time-line, invoices and estimates. A key that is not known is named with the nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from gridcore.config import ConfigError, decode_toml, parse_config, read_config
+from gridcore.errors import excerpt
+from gridcore.genesis import SLOT_S_CHOICES
+from gridcore.sm3 import sm3
+from gridledger.settling.dataset import EstimateTerms, FileRules, InputFile, InvoiceTerms
+from gridledger.settling.files.estimates import FALLBACKS, METHODS
+from gridledger.settling.files.fault import fault, nearest
+from gridledger.settling.files.layout import REPEATED_HOURS
+from gridledger.settling.files.stamps import Zone
+from ledger.contract import Contract
+from settlement.catalogue import CATALOGUE
+from settlement.invoice import HALF_EVEN, HALF_UP_AWAY
+
+NAME: Final = "rules.toml"
+UTC: Final = "UTC"
+REFERENCE_DAYS_MAX: Final = 14
+_SECONDS_MAX: Final = 40 * 86_400
+_PRICES: Final = "prices"
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    slot_s: int = field(default=900, metadata={"choices": SLOT_S_CHOICES})
+    timezone: str | None = field(default=None, metadata={"min": 1, "max": 64})
+    gate_before_start_s: int | None = field(default=None, metadata={"min": 0, "max": _SECONDS_MAX})
+    metering_deadline_s: int | None = field(default=None, metadata={"min": 0, "max": _SECONDS_MAX})
+    sub_wh: str = field(default="refuse", metadata={"choices": ("refuse", "carry")})
+    repeated_hour: str = field(default="refused", metadata={"choices": REPEATED_HOURS})
+
+
+@dataclass(frozen=True)
+class _Invoice:
+    currency: str = field(default="CNY", metadata={"min": 1, "max": 16})
+    tax_ppm: int = field(default=0, metadata={"min": 0, "max": 1_000_000})
+    quantum_nano: int = field(default=10_000_000, metadata={"min": 1, "max": 10**12})
+    rounding: str = field(default=HALF_UP_AWAY, metadata={"choices": (HALF_UP_AWAY, HALF_EVEN)})
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    method: str = field(default=METHODS[0], metadata={"choices": METHODS})
+    reference_days: int = field(default=4, metadata={"min": 0, "max": REFERENCE_DAYS_MAX})
+    fallback: str = field(default=FALLBACKS[0], metadata={"choices": FALLBACKS})
+
+
+@dataclass(frozen=True)
+class _File:
+    prices: dict[str, int]
+    timeline: _Timeline = _Timeline()
+    invoice: _Invoice = _Invoice()
+    estimate: _Estimate = _Estimate()
+
+
+class RulesRead(NamedTuple):
+    """rules.toml before the prices of prices.csv are known. zone: of local times, None where none is named; market: its terms."""
+
+    prices: Mapping[str, int]
+    contract: Contract
+    market: Mapping[str, Any]
+    slot_s: int
+    zone: Zone | None
+    repeated_hour: str
+    has_carry: bool
+    gate_before_start_s: int | None
+    metering_deadline_s: int | None
+    invoice: InvoiceTerms
+    estimate: EstimateTerms
+    input_file: InputFile
+
+    def price_keys(self) -> Sequence[str]:
+        """Names of the prices that the contract knows."""
+        return list(CATALOGUE[self.contract.contract_id].vocabulary.prices)
+
+
+def read_rules(path: Path) -> RulesRead:
+    """Read the file; UsageError at the first fault. The contract's own terms are judged later, by ``file_rules``."""
+    data = read_config(path)
+    source = Path(NAME)
+    table = decode_toml(data, source)
+    market = table.pop("market", None)
+    if not isinstance(market, dict) or not isinstance(market.get("contract"), str):
+        raise fault(NAME, "[market] contract is missing", f"name a contract, {_shown_contracts()}")
+    contract_id = market.pop("contract")
+    if contract_id not in CATALOGUE:
+        raise fault(NAME, f"[market] contract = {excerpt(contract_id)} is no contract", nearest(contract_id, CATALOGUE))
+    try:
+        file = parse_config({_PRICES: {}, **table}, _File, source)
+    except ConfigError as error:
+        raise fault(NAME, str(error).removeprefix(f"{NAME}: "), "see docs/settle-files.md") from None
+    timeline = file.timeline
+    zone = None
+    if timeline.timezone is not None:
+        try:
+            zone = Zone(timeline.timezone)
+        except ValueError:
+            what = f"[timeline] timezone = {excerpt(timeline.timezone)} is no time zone"
+            raise fault(NAME, what, "give a name of the IANA table, such as Asia/Shanghai") from None
+    return RulesRead(
+        prices=file.prices,
+        contract=CATALOGUE[contract_id].contract,
+        market=market,
+        slot_s=timeline.slot_s,
+        zone=zone,
+        repeated_hour=timeline.repeated_hour,
+        has_carry=timeline.sub_wh == "carry",
+        gate_before_start_s=timeline.gate_before_start_s,
+        metering_deadline_s=timeline.metering_deadline_s,
+        invoice=InvoiceTerms(**vars(file.invoice)),
+        estimate=EstimateTerms(**vars(file.estimate)),
+        input_file=InputFile(NAME, sm3(data), 0),
+    )
+
+
+def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) -> FileRules:
+    """The rules with all their prices; FilesError where they are none for the contract."""
+    contract_id = read.contract.contract_id
+    known = read.price_keys()
+    for key, price in prices.items():
+        if key not in known:
+            raise fault(NAME, f"[prices] {key} is no price of {contract_id}", nearest(key, known))
+        del price
+    words = read.contract.fault_of({**read.market, _PRICES: dict(prices)})
+    if words:
+        raise fault(NAME, f"[market] or [prices]: {words}", f"docs/settle-files.md has the terms of {contract_id}")
+    if has_orders:
+        for key in ("gate_before_start_s", "metering_deadline_s"):
+            if getattr(read, key) is None:
+                raise fault(
+                    NAME, f"[timeline] {key} is missing", "orders need a gate and a metering deadline, in seconds"
+                )
+    return FileRules(
+        prices=dict(prices),
+        contract=contract_id,
+        terms=dict(read.market),
+        gate_before_start_s=read.gate_before_start_s or 0,
+        metering_deadline_s=read.metering_deadline_s or 0,
+        invoice=read.invoice,
+        estimate=read.estimate,
+    )
+
+
+def _shown_contracts() -> str:
+    return ", ".join(f'"{name}"' for name in CATALOGUE)
