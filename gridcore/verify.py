@@ -1335,8 +1335,8 @@ def supplier_only_nano(of: Settled) -> int:
     return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
 
 
-# ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
-# The arithmetic of ``mid_market_rate/1``: a community shares its energy after the fact, at the mean of two prices.
+# ============================================================================ gridevidence/verifier/contracts/community
+# What contracts have in common by which a community shares its energy after the fact, between the grid's two prices.
 
 
 RETAIL_PRICE, FEED_IN_PRICE = "residual_price_micro_per_kwh", "feed_in_price_micro_per_kwh"
@@ -1359,26 +1359,38 @@ class Side(NamedTuple):
     """What the buyers owe together, or the sellers get."""
 
 
-def _sides(of: Settled) -> tuple[Side, Side, int]:
-    """Buyers, sellers, and the energy that is shared: the smaller of all surpluses and all deficits."""
-    surplus_wh, deficit_wh = of.area["surplus_wh"], of.area["deficit_wh"]
-    shared_wh, retail, feed_in = min(surplus_wh, deficit_wh), of.prices[RETAIL_PRICE], of.prices[FEED_IN_PRICE]
-    transfer_nano = shared_wh * (retail + feed_in) // 2
+class Sums(NamedTuple):
+    """One slot of a community, and the prices of the grid, b and s of docs/spec/contracts.md."""
+
+    surplus_wh: int
+    deficit_wh: int
+    retail: int
+    feed_in: int
+
+
+class Exchange(NamedTuple):
+    """What the buyers owe together, and what the sellers get."""
+
+    buyers_nano: int
+    sellers_nano: int
+
+
+def _sides(of: Settled, exchange: Exchange) -> tuple[Side, Side]:
+    """Buyers and sellers, with the point's part in each."""
     net_wh = of.import_wh - of.export_wh
-    buyers = Side(max(net_wh, 0), deficit_wh, transfer_nano + (deficit_wh - shared_wh) * retail)
-    sellers = Side(max(-net_wh, 0), surplus_wh, transfer_nano + (surplus_wh - shared_wh) * feed_in)
-    return buyers, sellers, shared_wh
+    buyers = Side(max(net_wh, 0), of.area["deficit_wh"], exchange.buyers_nano)
+    return buyers, Side(max(-net_wh, 0), of.area["surplus_wh"], exchange.sellers_nano)
 
 
 def lines_of_member(of: Settled) -> list[PointLine]:
     """A line of each of COMMUNITY_KINDS, in their order; the community's amount is the position's own."""
     buys, sells = COMMUNITY_KINDS[:2]
-    buyers, sellers, _ = _sides(of)
+    buys_wh, sells_wh = max(of.import_wh - of.export_wh, 0), max(of.export_wh - of.import_wh, 0)
     community_nano, bought_wh = of.columns["community_nano"], of.columns["bought_wh"]
     energies_wh = (bought_wh, of.import_wh - bought_wh, of.import_wh)
     return [
-        PointLine(buys, buyers.energy_wh, None, community_nano if buyers.energy_wh > 0 else 0),
-        PointLine(sells, sellers.energy_wh, None, community_nano if sellers.energy_wh > 0 else 0),
+        PointLine(buys, buys_wh, None, community_nano if buys_wh else 0),
+        PointLine(sells, sells_wh, None, community_nano if sells_wh else 0),
         *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)),
     ]
 
@@ -1389,14 +1401,14 @@ def _hold_share(what: str, share: int, total: int, side: Side) -> None:
     hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
 
 
-def _check_member(of: Settled) -> None:
-    hold(
-        0 <= of.prices[FEED_IN_PRICE] <= of.prices[RETAIL_PRICE], "the feed-in price is not from 0 to the retail price"
-    )
-    buyers, sellers, shared_wh = _sides(of)
+def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> None:
+    sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], of.prices[RETAIL_PRICE], of.prices[FEED_IN_PRICE])
+    hold(feed_in_min <= sums.feed_in <= sums.retail, f"the feed-in price is not from {feed_in_min} to the retail price")
     hold(min(of.area.values()) >= 0, "a sum of the area is negative")
+    buyers, sellers = _sides(of, rule(sums))
     within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
     hold(within, "the point has more surplus or deficit than its area")
+    shared_wh = min(sums.surplus_wh, sums.deficit_wh)
     _hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
     _hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
     community_nano = of.columns["community_nano"]
@@ -1408,20 +1420,38 @@ def _check_member(of: Settled) -> None:
         same("what a point without surplus and deficit pays the community", community_nano, 0)
 
 
-MID_MARKET_RATE_1: Final = Contract(
-    contract_id="mid_market_rate/1",
-    position_columns=("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano"),
-    area_columns=("surplus_wh", "deficit_wh"),
-    line_kinds=COMMUNITY_KINDS,
-    price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
-    terms={},
-    lines_of_point=lines_of_member,
-    check_point=_check_member,
-    clear=None,
-    not_checked=(
-        "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
-    ),
-)
+def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> Contract:
+    """A contract whose slots are shared by ``rule``; ``feed_in_min``: the lowest feed-in price that has a result."""
+    return Contract(
+        contract_id=contract_id,
+        position_columns=("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano"),
+        area_columns=("surplus_wh", "deficit_wh"),
+        line_kinds=COMMUNITY_KINDS,
+        price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
+        terms={},
+        lines_of_point=lines_of_member,
+        check_point=lambda of: _check_member(of, feed_in_min, rule),
+        clear=None,
+        not_checked=(
+            "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
+        ),
+    )
+
+
+# ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
+# The arithmetic of ``mid_market_rate/1``: what stays in a community is paid at the mean of the grid's two prices.
+
+
+def _mid_market_rate(of: Sums) -> Exchange:
+    shared_wh = min(of.surplus_wh, of.deficit_wh)
+    transfer_nano = shared_wh * (of.retail + of.feed_in) // 2
+    return Exchange(
+        transfer_nano + (of.deficit_wh - shared_wh) * of.retail,
+        transfer_nano + (of.surplus_wh - shared_wh) * of.feed_in,
+    )
+
+
+MID_MARKET_RATE_1: Final = community_contract("mid_market_rate/1", 0, _mid_market_rate)
 
 
 # =================================================================== gridevidence/verifier/contracts/p2p_call_auction_1
@@ -1521,11 +1551,30 @@ P2P_CALL_AUCTION_1: Final = Contract(
 )
 
 
+# ================================================================ gridevidence/verifier/contracts/supply_demand_ratio_1
+# The arithmetic of ``supply_demand_ratio/1``: the scarcer a community's supply, the nearer its price to the retail price.
+
+
+def _supply_demand_ratio(of: Sums) -> Exchange:
+    """Sellers get surplus x s b / ((b - s) surplus / deficit + s), rounded down; buyers pay that and the grid's part."""
+    missing_wh = of.deficit_wh - of.surplus_wh
+    if missing_wh <= 0:
+        return Exchange(of.deficit_wh * of.feed_in, of.surplus_wh * of.feed_in)
+    weight = (of.retail - of.feed_in) * of.surplus_wh + of.feed_in * of.deficit_wh
+    sellers_nano = of.surplus_wh * of.feed_in * of.retail * of.deficit_wh // weight
+    return Exchange(sellers_nano + missing_wh * of.retail, sellers_nano)
+
+
+SUPPLY_DEMAND_RATIO_1: Final = community_contract("supply_demand_ratio/1", 1, _supply_demand_ratio)
+
+
 # ====================================================================================== gridevidence/verifier/contracts
 # The contracts whose arithmetic the verifier knows, by id. A bundle of another one is never more than "cannot be decided".
 
 
-CONTRACTS: Final[dict[str, Contract]] = {known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1)}
+CONTRACTS: Final[dict[str, Contract]] = {
+    known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1, SUPPLY_DEMAND_RATIO_1)
+}
 
 
 # ========================================================================================== gridevidence/verifier/trust

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.contract import Contract, LineWords, Vocabulary
-from settlement.contracts import mid_market_rate_1, p2p_call_auction_1
+from settlement.contracts import mid_market_rate_1, p2p_call_auction_1, supply_demand_ratio_1
 from settlement.errors import SettlementError
 from settlement.pin import pin_of
 
@@ -46,6 +46,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     for entry in (
         Entry(p2p_call_auction_1.CONTRACT, "contract_kit_1"),
         Entry(mid_market_rate_1.CONTRACT, "contract_kit_1"),
+        Entry(supply_demand_ratio_1.CONTRACT, "contract_kit_1"),
     )
 }
 CONTRACTS: Final[Mapping[str, Contract]] = {contract_id: entry.contract for contract_id, entry in CATALOGUE.items()}

@@ -1,4 +1,4 @@
-"""A community's energy paid after the fact, between the grid's two prices (``supply_demand_ratio/1``, ``bill_sharing/1``).
+"""A community's energy paid after the fact, between the grid's two prices (``bill_sharing/1``).
 
 Rows are members in the order of their names; net energy in Wh, positive a surplus, negative a deficit; prices in micro-currency
 per kWh. Amounts in nano-currency, positive what a member owes: their sum is what the grid receives.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 from settlement.errors import SettlementError
@@ -23,16 +22,6 @@ class GridPrices(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SharedSlot:
-    """One slot shared: amounts per member, and the two prices, None where nobody sells (buys)."""
-
-    pays_nano: tuple[int, ...]
-    grid_receives_nano: int
-    price_sell: Fraction | None
-    price_buy: Fraction | None
-
-
-@dataclass(frozen=True, slots=True)
 class SharedBill:
     """One bill of several slots shared: amounts per member, and what the community took from and gave to the grid."""
 
@@ -40,32 +29,6 @@ class SharedBill:
     grid_receives_nano: int
     import_wh: int
     export_wh: int
-
-
-def supply_demand_ratio(net_wh: Sequence[int], prices: GridPrices) -> SharedSlot:
-    """One slot at prices that follow the ratio of supply to demand: the scarcer the supply, the nearer to retail.
-
-    Liu et al. 2017, "Energy-sharing model with price-based demand response for microgrids of peer-to-peer prosumers", IEEE
-    Trans. Power Syst. 32(5). The sellers' total is floored, the grid's part is exact, buyers pay the sum of both.
-    SettlementError unless retail >= feed-in > 0: without a feed-in price the model has no price.
-    """
-    _check_prices(prices)
-    if prices.feed_in == 0:
-        raise SettlementError("the supply-demand ratio needs a feed-in price above 0")
-    surplus_wh, deficit_wh = _surpluses(net_wh), _deficits(net_wh)
-    supply, demand = sum(surplus_wh), sum(deficit_wh)
-    price_sell = _price_sell(supply, demand, prices)
-    sellers_nano = int(supply * price_sell)  # not negative: this is the floor
-    missing_wh = demand - supply
-    grid_nano = missing_wh * (prices.retail if missing_wh > 0 else prices.feed_in)
-    received = split_by_weight(sellers_nano, surplus_wh)
-    paid = split_by_weight(sellers_nano + grid_nano, deficit_wh)
-    return SharedSlot(
-        tuple(pays - gets for pays, gets in zip(paid, received, strict=True)),
-        grid_nano,
-        price_sell if supply else None,
-        (supply * price_sell + grid_nano) / demand if demand else None,
-    )
 
 
 def bill_sharing(slots_wh: Sequence[Sequence[int]], prices: GridPrices) -> SharedBill:
@@ -87,14 +50,6 @@ def bill_sharing(slots_wh: Sequence[Sequence[int]], prices: GridPrices) -> Share
         import_wh,
         export_wh,
     )
-
-
-def _price_sell(supply_wh: int, demand_wh: int, prices: GridPrices) -> Fraction:
-    """What sellers get, micro-currency per kWh."""
-    retail, feed_in = prices
-    if supply_wh >= demand_wh:
-        return Fraction(feed_in)
-    return Fraction(feed_in * retail * demand_wh, (retail - feed_in) * supply_wh + feed_in * demand_wh)
 
 
 def _check_prices(prices: GridPrices) -> None:

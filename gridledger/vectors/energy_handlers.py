@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import floor
 
 import numpy as np
@@ -13,7 +12,6 @@ from gridledger.vectors.cases import (
     INT64_MIN,
     CaseInput,
     CaseRefusedError,
-    by_name,
     check_unique,
     csv_integers,
     rational,
@@ -21,8 +19,7 @@ from gridledger.vectors.cases import (
 from ledger.leaves.money import Money
 from ledger.one_group import one_group
 from ledger.state.postings import difference_posting
-from settlement.contract_kit_1 import BUY, SELL, Groups
-from settlement.contracts import mid_market_rate_1
+from settlement.contract_kit_1 import BUY, SELL
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS, TIME, clear
 from settlement.interval_energy import interval_energy
 
@@ -126,24 +123,3 @@ def difference_posting_case(case: CaseInput) -> dict[str, object]:
     runs = [{account: Money.of([amount]) for account, amount in run.items()} for run in case.integer_tables("runs")]
     postings = [difference_posting(*pair) for pair in zip([{}, *runs], runs, strict=False)]
     return {"postings": [{account: amount.total_nano for account, amount in posted.items()} for posted in postings]}
-
-
-def mid_market_rate(case: CaseInput) -> dict[str, object]:
-    """``mid_market_rate/1``: by the contract of that name, members brought into the order of their names."""
-    net_wh = case.integer_table("net_wh")
-    members = by_name(net_wh)
-    communities = mid_market_rate_1.share(
-        Groups(np.zeros(len(members), dtype=np.int64), 1),
-        np.array([net_wh[member] for member in members], dtype=np.int64),
-        [case.integer("retail_price_micro_per_kwh")],
-        [case.integer("feed_in_price_micro_per_kwh")],
-    )
-    (totals,) = communities.totals
-    output: dict[str, object] = {
-        "pays_nano": dict(zip(members, communities.community_nano.tolist(), strict=True)),
-        "grid_receives_nano": totals.buyers_nano - totals.sellers_nano,
-    }
-    for key, price in (("price_sell", totals.price_sell), ("price_buy", totals.price_buy)):
-        if price is not None:
-            output[key] = rational(Fraction(*price))
-    return output

@@ -50,10 +50,7 @@ HANDLERS: dict[str, Handler] = {
     "slot_settlement/1": Handler(
         energy_handlers.slot_settlement, ("rows", energy_handlers.TRADE_PRICE_KEY, *PRICE_KEYS)
     ),
-    "mid_market_rate/1": Handler(
-        energy_handlers.mid_market_rate,
-        ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh", "net_wh"),
-    ),
+    "mid_market_rate/1": Handler(sharing_handlers.mid_market_rate, (*sharing_handlers.PRICE_KEYS, "net_wh")),
     "bundle_verify/1": Handler(evidence_handlers.bundle_verify, ("bundle",), ("trust", "book")),
     "difference_posting/1": Handler(energy_handlers.difference_posting_case, ("runs",)),
     "estimate_open/1": Handler(estimate_handlers.open_gap, ("missing", "reference_wh", "limit_wh")),
@@ -65,7 +62,7 @@ HANDLERS: dict[str, Handler] = {
     "sharing_keys/1": Handler(
         sharing_handlers.sharing_keys, ("production_wh", "consumption_wh", "method"), ("key_ppm", "priority")
     ),
-    "supply_demand_ratio/1": Handler(sharing_handlers.ratio, (*sharing_handlers.PRICE_KEYS, "net_wh")),
+    "supply_demand_ratio/1": Handler(sharing_handlers.supply_demand_ratio, (*sharing_handlers.PRICE_KEYS, "net_wh")),
     "bill_sharing/1": Handler(sharing_handlers.bill, (*sharing_handlers.PRICE_KEYS, "slots")),
     "network_charge_by_voltage/1": Handler(
         tariff_handlers.charge_by_voltage, ("levels", "user_level", "highest_level", "energy_wh")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from fractions import Fraction
+
+import numpy as np
 
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, rational
+from settlement.contract_kit_1 import CommunityContract, Groups, share
+from settlement.contracts import mid_market_rate_1, supply_demand_ratio_1
 from settlement.invoice import invoice_total
-from settlement.sharing import GridPrices, bill_sharing, supply_demand_ratio
+from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,
     allocate_by_priority,
@@ -39,15 +44,32 @@ def sharing_keys(case: CaseInput) -> dict[str, object]:
     }
 
 
-def ratio(case: CaseInput) -> dict[str, object]:
+def mid_market_rate(case: CaseInput) -> dict[str, object]:
+    """``mid_market_rate/1``."""
+    return _share(case, mid_market_rate_1.CONTRACT)
+
+
+def supply_demand_ratio(case: CaseInput) -> dict[str, object]:
     """``supply_demand_ratio/1``."""
+    return _share(case, supply_demand_ratio_1.CONTRACT)
+
+
+def _share(case: CaseInput, contract: CommunityContract) -> dict[str, object]:
+    """One slot by the rule of a contract, members brought into the order of their names."""
     net_wh = case.integer_table("net_wh")
     members = by_name(net_wh)
-    shared = supply_demand_ratio([net_wh[member] for member in members], _prices(case))
-    output = _amounts(members, shared.pays_nano, shared.grid_receives_nano)
-    for key, price in (("price_sell", shared.price_sell), ("price_buy", shared.price_buy)):
+    communities = share(
+        contract.rule,
+        Groups(np.zeros(len(members), dtype=np.int64), 1),
+        np.array([net_wh[member] for member in members], dtype=np.int64),
+        *([case.integer(key)] for key in PRICE_KEYS),
+    )
+    (totals,) = communities.totals
+    grid_nano = totals.buyers_nano - totals.sellers_nano
+    output = _amounts(members, communities.community_nano.tolist(), grid_nano)
+    for key, price in (("price_sell", totals.price_sell), ("price_buy", totals.price_buy)):
         if price is not None:
-            output[key] = rational(price)
+            output[key] = rational(Fraction(*price))
     return output
 
 

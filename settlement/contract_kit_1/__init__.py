@@ -24,6 +24,7 @@ from settlement.contract_kit_1.columns import (
     price_magnitude,
     subtract,
 )
+from settlement.contract_kit_1.community import Communities, CommunityContract, NoClearing, share
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
 from settlement.contract_kit_1.groups import Groups
 from settlement.contract_kit_1.lines import TRADE_PRICE, Line, LineKind, priced_line, shared_line
@@ -47,6 +48,8 @@ __all__ = [
     "PRICES",
     "SELL",
     "TRADE_PRICE",
+    "Communities",
+    "CommunityContract",
     "ContractError",
     "ContractInvariantError",
     "Groups",
@@ -54,6 +57,7 @@ __all__ = [
     "Int64Column",
     "Line",
     "LineKind",
+    "NoClearing",
     "Price",
     "Product",
     "RowsLike",
@@ -81,6 +85,7 @@ __all__ = [
     "products_of",
     "promise",
     "receipts",
+    "share",
     "shared_line",
     "subtract",
     "sum_of_products",

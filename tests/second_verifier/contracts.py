@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 
 from tests.second_verifier.encoding import MalformedError, as_int, as_map, as_word
 from tests.second_verifier.registry import Rules
@@ -39,6 +41,14 @@ class Facts:
 
     def price(self, name: str) -> int:
         return self.rules.prices[name + UNIT]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the sellers of a community get together, and what the buyers pay."""
+
+    sellers_nano: int
+    buyers_nano: int
 
 
 class DoesNotFollowError(Exception):
@@ -100,11 +110,25 @@ def _auction_bill(facts: Facts) -> Bill:
     return Bill((bought, sold, pays, _supplier_only(facts)), lines)
 
 
-def _mid_market_rules(rules: Rules) -> None:
+def _community_rules(rules: Rules, feed_in_min: int) -> None:
     _require_prices(rules, "feed_in_price levy network_residual network_traded residual_price")
-    if not 0 <= rules.prices["feed_in_price" + UNIT] <= rules.prices["residual_price" + UNIT]:
-        raise MalformedError("the rules do not have 0 <= feed_in_price <= residual_price")
+    if not feed_in_min <= rules.prices["feed_in_price" + UNIT] <= rules.prices["residual_price" + UNIT]:
+        raise MalformedError(f"the rules do not have {feed_in_min} <= feed_in_price <= residual_price")
     as_map(rules.terms, "")
+
+
+def _mid_market_exchange(surplus: int, deficit: int, feed_in: int, residual: int) -> Exchange:
+    m = min(surplus, deficit)
+    transfer = m * (feed_in + residual) // 2
+    return Exchange(transfer + (surplus - m) * feed_in, transfer + (deficit - m) * residual)
+
+
+def _ratio_exchange(surplus: int, deficit: int, feed_in: int, residual: int) -> Exchange:
+    if surplus >= deficit:
+        return Exchange(surplus * feed_in, deficit * feed_in)
+    price = Fraction(feed_in * residual) / ((residual - feed_in) * Fraction(surplus, deficit) + feed_in)
+    sellers = floor(surplus * price)
+    return Exchange(sellers, sellers + (deficit - surplus) * residual)
 
 
 def _require_share(share: int, total: int, weight: int, weights: int) -> None:
@@ -118,7 +142,7 @@ def _require_share(share: int, total: int, weight: int, weights: int) -> None:
         raise DoesNotFollowError("a share is not that of a split by largest remainder")
 
 
-def _mid_market_bill(facts: Facts) -> Bill:
+def _community_bill(facts: Facts, rule: Callable[[int, int, int, int], Exchange]) -> Bill:
     bought, sold, community, _, _ = facts.columns
     surplus, deficit = facts.area_columns
     e, d = max(facts.export_wh - facts.import_wh, 0), max(facts.import_wh - facts.export_wh, 0)
@@ -126,13 +150,13 @@ def _mid_market_bill(facts: Facts) -> Bill:
         raise DoesNotFollowError("the point's surplus or deficit is more than the area's")
     feed_in, residual = facts.price("feed_in_price"), facts.price("residual_price")
     m = min(surplus, deficit)
-    transfer = m * (feed_in + residual) // 2
+    exchange = rule(surplus, deficit, feed_in, residual)
     _require_share(sold, m, e, surplus)
     _require_share(bought, m, d, deficit)
     if d:
-        _require_share(community, transfer + (deficit - m) * residual, d, deficit)
+        _require_share(community, exchange.buyers_nano, d, deficit)
     else:
-        _require_share(-community, transfer + (surplus - m) * feed_in, e, surplus)
+        _require_share(-community, exchange.sellers_nano, e, surplus)
     lines = (
         Line("community_buy", d, None, community if d else 0, "community"),
         Line("community_sell", e, None, community if e else 0, "community"),
@@ -146,5 +170,18 @@ def _mid_market_bill(facts: Facts) -> Bill:
 
 CONTRACTS = {
     "p2p_call_auction/1": Contract(4, 0, True, _auction_rules, _auction_bill),
-    "mid_market_rate/1": Contract(5, 2, False, _mid_market_rules, _mid_market_bill),
+    "mid_market_rate/1": Contract(
+        5,
+        2,
+        False,
+        lambda rules: _community_rules(rules, 0),
+        lambda facts: _community_bill(facts, _mid_market_exchange),
+    ),
+    "supply_demand_ratio/1": Contract(
+        5,
+        2,
+        False,
+        lambda rules: _community_rules(rules, 1),
+        lambda facts: _community_bill(facts, _ratio_exchange),
+    ),
 }

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from tests.second_verifier.encoding import Item, encode
-from tests.second_verifier.story import MID_MARKET, NEW_SIGNERS, OLD_SIGNERS, START_S
+from tests.second_verifier.story import AUCTION, NEW_SIGNERS, OLD_SIGNERS, START_S
 from tests.second_verifier.told import Recorded, Told
 from tests.second_verifier.trees import path as tree_path
 from tests.second_verifier.trees import salted_hashes
@@ -80,7 +80,7 @@ class _Assembler:
 
     def traded(self) -> Map:
         """The orders, and the clearing where there are any."""
-        if self.told.story.contract == MID_MARKET:
+        if self.told.story.contract != AUCTION:
             return {"orders": []}
         leaf = self.chain.state_proof(f"clearing/{START_S}/z1", HEADER)
         return {
@@ -104,7 +104,7 @@ class _Assembler:
             keys[story.approved.signer] = self.genesis_key(story.approved.signer)
         if story.is_placed:
             keys |= {story.placed.signer: self.genesis_key(story.placed.signer)}
-        elif story.contract != MID_MARKET:
+        elif story.contract == AUCTION:
             keys |= {"h1": self.enrolled_key(), story.enroller: self.genesis_key(story.enroller)}
         return [keys[name] for name in sorted(keys)]
 

@@ -16,7 +16,7 @@ One zone, one area, two households behind one gateway. h1 buys 600 Wh of h2, imp
 | 9 | 12,000 | nothing, certified by the new signers |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tests.second_verifier.chain_builder import RecordedRow
@@ -30,7 +30,7 @@ NEW_SIGNERS = tuple(key_pair(f"signer {n}") for n in (4, 5, 6))
 KEYS = {
     name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief", "util", "other-util")
 }
-AUCTION, MID_MARKET = "p2p_call_auction/1", "mid_market_rate/1"
+AUCTION, MID_MARKET, RATIO = "p2p_call_auction/1", "mid_market_rate/1", "supply_demand_ratio/1"
 PRICES = {
     "feed_in_price": 50_000,
     "levy": 10_000,
@@ -211,13 +211,11 @@ def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
 def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     gateway: dict[str, Item] = {"organisation": story.gateway_organisation}
     gateway |= {"retired": True} if story.gateway_retired else {"protection": "tpm2"}
-    names = [
-        name for name in PRICES if story.contract != MID_MARKET or name not in ("shortfall_price", "surplus_price")
-    ]
+    names = [name for name in PRICES if story.contract == AUCTION or name not in ("shortfall_price", "surplus_price")]
     auction: Item = {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
     rules: dict[str, Item] = {
         "prices": {f"{name}_micro_per_kwh": PRICES[name] for name in names},
-        "terms": {} if story.contract == MID_MARKET else auction,
+        "terms": auction if story.contract == AUCTION else {},
     }
     zone: Item = {
         "contract": story.contract,
@@ -318,5 +316,12 @@ SHARED = Story(
     position=POSITION._replace(columns=(800, 0, 200_000_000, 238_000_000, 370_000_000)),
     neighbour=NEIGHBOUR._replace(columns=(0, 800, -140_000_000, -140_000_000, -40_000_000)),
     area_columns=(800, 1_000),
+)
+# The same energy by the ratio 800 / 1,000: h2 gets 800 x 60,000, and h1 owes that and 200 x 300,000.
+SHARED_BY_RATIO = replace(
+    SHARED,
+    contract=RATIO,
+    position=POSITION._replace(columns=(800, 0, 108_000_000, 146_000_000, 370_000_000)),
+    neighbour=NEIGHBOUR._replace(columns=(0, 800, -48_000_000, -48_000_000, -40_000_000)),
 )
 PLACED_ORDER = Story(is_placed=True)

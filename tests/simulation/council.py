@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gridcore import cbor
 from gridcore.registry.organisation import ROLES
 from gridcore.sm3 import sm3
-from tests.simulation.generated_world import AUCTION, COMMUNITY
+from tests.simulation.generated_world import AUCTION, COMMUNITIES
 from tests.twin.forms import KINDS
 from tests.worlds.consortium import UTILITY
 from tests.worlds.keys import key
@@ -151,8 +151,8 @@ class Council:
     def contract(self, twin: Twin) -> Content:
         """A contract that this program has, soon; or another one, far ahead."""
         rng, soon = self.rng, self.maker.height + self.rng.choice([0, 1, 2, 3])
-        contract = rng.choice([AUCTION, COMMUNITY, COMMUNITY, "p2p/9", f"new/{rng.randrange(9)}"])
-        height = soon if contract in (AUCTION, COMMUNITY) or soon <= self.maker.height else FAR
+        contract = rng.choice([AUCTION, *COMMUNITIES, "p2p/9", f"new/{rng.randrange(9)}"])
+        height = soon if contract in (AUCTION, *COMMUNITIES) or soon <= self.maker.height else FAR
         return {"contract": contract, "height": max(1, height), "pin": bytes(32), "sort": "contract"}
 
     def protocol(self, twin: Twin) -> Content:

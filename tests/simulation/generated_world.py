@@ -24,7 +24,7 @@ from tests.worlds.keys import key
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
-AUCTION, COMMUNITY = "p2p_call_auction/1", "mid_market_rate/1"
+AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_demand_ratio/1")
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -160,10 +160,10 @@ def draw_consortium(rng: random.Random) -> Consortium:
 
 
 def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named[Zone]:
-    """A zone of either contract."""
+    """A zone of one of the contracts."""
     return zone(
         name,
-        contract=rng.choice([AUCTION, AUCTION, AUCTION, COMMUNITY]),
+        contract=rng.choice([AUCTION] * 6 + [*COMMUNITIES]),
         contract_pin=bytes(32),
         first_slot_start_s=first_s + rng.choice([0, 0, slot_s]),
         gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
@@ -205,9 +205,10 @@ def _gateways(rng: random.Random) -> list[Named[Gateway]]:
 def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
     """Rules of a contract."""
     spread = rng.choice([0, 10, 1_000, 1_000_000])
-    if contract == COMMUNITY:
+    if contract in COMMUNITIES:
         prices = {price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}
-        low, high = sorted(rng.randint(0, spread) for _ in range(2))
+        lowest = int(contract == COMMUNITIES[1])  # it has no price without a feed-in price
+        low, high = sorted(rng.randint(lowest, max(spread, lowest)) for _ in range(2))
         prices |= {"feed_in_price_micro_per_kwh": low, "residual_price_micro_per_kwh": high}
         return rules(name, prices=prices, terms={})
     terms = {"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"}

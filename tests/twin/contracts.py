@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import floor
 from typing import Any, NamedTuple
 
 # --------------------------------------------------------------------------------------------- the call auction
@@ -205,6 +206,7 @@ class MidMarketRate:
     accounts = ("community", "levy", "network")
     position_columns = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
     area_columns = ("surplus_wh", "deficit_wh")
+    feed_in_min = 0
 
     @staticmethod
     def exposure(side: int, price: int, prices: Mapping[str, int]) -> int:
@@ -221,7 +223,14 @@ class MidMarketRate:
         """Whether rules have its prices, the retail price at least the feed-in price, and no terms."""
         p = named(rules["prices"])
         has_keys = set(p) == COMMON_PRICES and not rules["terms"]
-        return has_keys and are_prices(p) and p["residual_price"] >= p["feed_in_price"] >= 0
+        return has_keys and are_prices(p) and p["residual_price"] >= p["feed_in_price"] >= cls.feed_in_min
+
+    @staticmethod
+    def exchange(surplus: int, deficit: int, p: Mapping[str, int]) -> tuple[int, int]:
+        """What the buyers pay together, and what the sellers get."""
+        shared = min(surplus, deficit)
+        transfer = shared * (p["feed_in_price"] + p["residual_price"]) // 2
+        return transfer + (deficit - shared) * p["residual_price"], transfer + (surplus - shared) * p["feed_in_price"]
 
     @classmethod
     def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
@@ -230,9 +239,8 @@ class MidMarketRate:
         surplus = [max(member.export_wh - member.import_wh, 0) for member in members]
         deficit = [max(member.import_wh - member.export_wh, 0) for member in members]
         shared = min(sum(surplus), sum(deficit))
-        transfer = shared * (p["feed_in_price"] + p["residual_price"]) // 2
-        paid = split(transfer + (sum(deficit) - shared) * p["residual_price"], deficit)
-        earned = split(transfer + (sum(surplus) - shared) * p["feed_in_price"], surplus)
+        buyers, sellers = cls.exchange(sum(surplus), sum(deficit), p)
+        paid, earned = split(buyers, deficit), split(sellers, surplus)
         bought, sold = split(shared, deficit), split(shared, surplus)
         positions, lines = [], []
         for i, member in enumerate(members):
@@ -249,6 +257,21 @@ class MidMarketRate:
         return Settled(positions, (sum(surplus), sum(deficit)), received_by(cls.accounts, lines))
 
 
+class SupplyDemandRatio(MidMarketRate):
+    """``supply_demand_ratio/1``: the same at prices that follow the ratio of supply to demand."""
+
+    feed_in_min = 1
+
+    @staticmethod
+    def exchange(surplus: int, deficit: int, p: Mapping[str, int]) -> tuple[int, int]:
+        """What the buyers pay together, and what the sellers get."""
+        low, high = p["feed_in_price"], p["residual_price"]
+        ratio = Fraction(surplus, deficit) if deficit else Fraction(1)
+        price = Fraction(low * high) / ((high - low) * ratio + low) if ratio < 1 else Fraction(low)
+        sellers = floor(surplus * price)
+        return sellers + (deficit - surplus) * (high if ratio < 1 else low), sellers
+
+
 def split(total: int, weights: Sequence[int]) -> list[int]:
     """By largest remainder; nothing among those who have no weight."""
     return split_by_largest_remainder(total, weights) if sum(weights) else [0 for _ in weights]
@@ -257,4 +280,5 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 MARKETS: Mapping[str, type[CallAuction | MidMarketRate]] = {
     "p2p_call_auction/1": CallAuction,
     "mid_market_rate/1": MidMarketRate,
+    "supply_demand_ratio/1": SupplyDemandRatio,
 }

@@ -7,21 +7,20 @@ of the deficit at b, and each side shares its total by energy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
-
-from settlement.contract_kit_1 import INT64_MIN, ContractError, Groups, Int64Column, check_column, check_int64
+from dataclasses import dataclass
+from typing import ClassVar
 
 
-class Totals(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Totals:
     """One slot of a community: its members' surpluses and deficits, and the two prices of the grid."""
 
     surplus_wh: int
     deficit_wh: int
     retail_micro_per_kwh: int
     feed_in_micro_per_kwh: int
+
+    feed_in_min: ClassVar[int] = 0
 
     @property
     def volume_wh(self) -> int:
@@ -58,33 +57,3 @@ class Totals(NamedTuple):
     @property
     def _twice_transfer(self) -> int:
         return self.volume_wh * (self.retail_micro_per_kwh + self.feed_in_micro_per_kwh)
-
-
-class Communities(NamedTuple):
-    """The totals of each area, and member by member int64[n]: surplus, deficit, and what it pays (negative: receives)."""
-
-    totals: Sequence[Totals]
-    surplus_wh: Int64Column
-    deficit_wh: Int64Column
-    community_nano: Int64Column
-
-
-def share(
-    groups: Groups, net_wh: Int64Column, retail_micro_per_kwh: Sequence[int], feed_in_micro_per_kwh: Sequence[int]
-) -> Communities:
-    """Share one slot of some areas (``mid_market_rate/1`` of the vectors, area by area).
-
-    ``net_wh`` int64[n]: export less import of each member; prices: one an area. Both sides are split by largest remainder,
-    ties to the lower row. ContractError unless retail >= feed-in >= 0, for a net of -2^63, and for a result outside int64.
-    """
-    check_column(net_wh, "net_wh", length=groups.of_row.size, minimum=INT64_MIN + 1)
-    for retail, feed_in in zip(retail_micro_per_kwh, feed_in_micro_per_kwh, strict=True):
-        check_int64(retail, "the retail price")
-        if not retail >= feed_in >= 0:
-            raise ContractError(f"retail {retail} >= feed-in {feed_in} >= 0 does not hold")
-    surplus_wh, deficit_wh = np.maximum(net_wh, 0), np.maximum(-net_wh, 0)
-    sums = (groups.sums(surplus_wh), groups.sums(deficit_wh))
-    totals = [Totals(*of_area) for of_area in zip(*sums, retail_micro_per_kwh, feed_in_micro_per_kwh, strict=True)]
-    paid_nano = groups.split([of_area.buyers_nano for of_area in totals], deficit_wh)
-    earned_nano = groups.split([of_area.sellers_nano for of_area in totals], surplus_wh)
-    return Communities(totals, surplus_wh, deficit_wh, paid_nano - earned_nano)

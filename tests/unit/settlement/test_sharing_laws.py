@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.invoice import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.sharing import GridPrices, bill_sharing, supply_demand_ratio
+from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,
     allocate_by_priority,
@@ -18,17 +18,6 @@ from settlement.sharing_keys import (
 NET = st.one_of(st.integers(-50, 50), st.integers(-(2**63), 2**63 - 1))
 PRICES = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: GridPrices(sum(pair), pair[0]))
 CONSUMERS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 100_000), st.integers(0, 3)), max_size=10)
-
-
-@given(st.lists(NET, max_size=8), PRICES)
-def test_at_the_ratio_pays_sum_to_the_grids_part_and_prices_stay_between_the_grids(
-    net: list[int], prices: GridPrices
-) -> None:
-    shared = supply_demand_ratio(net, prices)
-    assert sum(shared.pays_nano) == shared.grid_receives_nano
-    for price in (shared.price_sell, shared.price_buy):
-        assert price is None or prices.feed_in <= price <= prices.retail
-    assert all(pays * energy <= 0 for pays, energy in zip(shared.pays_nano, net, strict=True))
 
 
 @given(st.lists(st.tuples(NET, NET, NET), max_size=5), PRICES)

@@ -167,12 +167,13 @@ def test_what_the_verifier_knows_of_a_contract_is_what_it_declares(contract: Con
 MEMBERS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 2_000)), min_size=1, max_size=6)
 
 
-@given(MEMBERS, st.integers(0, 9), st.integers(0, 9))
+@pytest.mark.parametrize("contract_id", ["mid_market_rate/1", "supply_demand_ratio/1"])
+@given(members=MEMBERS, feed_in=st.integers(1, 9), more=st.integers(0, 9))
 @settings(max_examples=100)
 def test_shares_of_a_community_hold_and_one_that_is_two_units_off_does_not(
-    members: list[tuple[int, int]], feed_in: int, more: int
+    contract_id: str, members: list[tuple[int, int]], feed_in: int, more: int
 ) -> None:
-    contract = CONTRACTS["mid_market_rate/1"]
+    contract = CONTRACTS[contract_id]
     prices = {
         "residual_price_micro_per_kwh": feed_in + more,
         "feed_in_price_micro_per_kwh": feed_in,

@@ -1,4 +1,4 @@
-"""One slot at the mid-market rate against the text of mid_market_rate/1 in fractions; its charges; conservation."""
+"""One slot of a community, at the mid-market rate and at the ratio of supply to demand: shares by their texts, charges, conservation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ledger.contract import Billed, ClearingLike, Contract, LineLike, SettlementLike, Tariffs
+from ledger.contract import Billed, ClearingLike, Contract, LineLike, SettlementLike
 from ledger.one_group import one_group
 from settlement import statements
-from settlement.contract_kit_1 import ContractError, Groups, Settlement
-from settlement.contracts.mid_market_rate_1 import CONTRACT, LINE_KINDS, Communities, NoClearing, share
+from settlement.contract_kit_1 import (
+    Communities,
+    CommunityContract,
+    ContractError,
+    Groups,
+    NoClearing,
+    Settlement,
+    share,
+)
+from settlement.contracts import mid_market_rate_1, supply_demand_ratio_1
+from tests.slow.sharing import GridPrices, supply_demand_ratio
+
+MID_MARKET_RATE, SUPPLY_DEMAND_RATIO = mid_market_rate_1.CONTRACT, supply_demand_ratio_1.CONTRACT
+BOTH = pytest.mark.parametrize("contract", [MID_MARKET_RATE, SUPPLY_DEMAND_RATIO], ids=lambda known: known.contract_id)
 
 # the concrete classes fit the protocols that the ledger calls: mypy checks these three lines
-_contract: Contract = CONTRACT
+_contract: Contract = MID_MARKET_RATE
 _clearing: type[ClearingLike] = NoClearing
 _settlement: type[SettlementLike] = Settlement
 
@@ -39,7 +51,7 @@ Member = tuple[int, int]
 """Import and export, Wh."""
 
 
-def settle(*communities: Sequence[Member]) -> Settlement:
+def settle(contract: CommunityContract, *communities: Sequence[Member]) -> Settlement:
     """Several areas at once, their rows one after the other."""
     members = [member for community in communities for member in community]
     group = column([place for place, community in enumerate(communities) for _ in community])
@@ -48,7 +60,7 @@ def settle(*communities: Sequence[Member]) -> Settlement:
     tariffs = rows.tariffs._replace(of_group=column([0] * len(communities)))
     rows = rows._replace(group=group, tariffs=tariffs)
     none = [None] * len(communities)
-    return CONTRACT.settle(rows, trade_prices_micro_per_kwh=none, terms=[{}] * len(communities))
+    return contract.settle(rows, trade_prices_micro_per_kwh=none, terms=[{}] * len(communities))
 
 
 def energies(members: Sequence[Member]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -60,11 +72,11 @@ def lines_of(community: Sequence[Member], settled: Settlement, rows: slice = sli
     columns = {name: kept[rows] for name, kept in settled.columns.items()}
     import_wh, export_wh = (metered[rows] for metered in energies(community))
     slot = one_group(PRICES, import_wh, export_wh, columns["bought_wh"], columns["sold_wh"])
-    return CONTRACT.lines(slot, columns, trade_prices_micro_per_kwh=[None], terms=[{}])
+    return MID_MARKET_RATE.lines(slot, columns, trade_prices_micro_per_kwh=[None], terms=[{}])
 
 
 def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_import() -> None:
-    settled = settle([(0, 600), (400, 0), (600, 0)])  # 600 Wh inside, 400 Wh from the grid
+    settled = settle(MID_MARKET_RATE, [(0, 600), (400, 0), (600, 0)])  # 600 Wh inside, 400 Wh from the grid
     flat_share = Fraction(600 * 500_000 + 400 * 600_000, 1000) * 400
     flat_charges = 240 * 60_000 + 160 * 100_000 + 400 * 20_000
     kept = {name: values.tolist() for name, values in settled.columns.items()}
@@ -78,7 +90,9 @@ def test_members_pay_half_way_between_the_grids_prices_and_the_charges_of_their_
 
 def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_import() -> None:
     community = [(500, 300), (0, 100)]
-    lines = statements.lines(lines_of(community, settle(community)), [Billed("home", "P-1"), Billed("roof", "P-2")])
+    lines = statements.lines(
+        lines_of(community, settle(MID_MARKET_RATE, community)), [Billed("home", "P-1"), Billed("roof", "P-2")]
+    )
     assert [(line.party, line.line_kind, line.energy_wh, line.price_micro_per_kwh) for line in lines] == [
         ("home", "community_buy", 200, None),
         ("home", "network_traded", 100, 60_000),
@@ -91,18 +105,19 @@ def test_import_and_export_of_one_member_are_netted_but_its_charges_are_of_all_i
 COMMUNITY = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=6)
 
 
+@BOTH
 @settings(max_examples=100, deadline=None)
-@given(COMMUNITY, st.data())
+@given(community=COMMUNITY, data=st.data())
 def test_money_is_conserved_and_lines_of_any_rows_follow_from_what_is_kept(
-    community: list[Member], data: st.DataObject
+    contract: CommunityContract, community: list[Member], data: st.DataObject
 ) -> None:
-    settled = settle(community)
+    settled = settle(contract, community)
     kept = {name: values.tolist() for name, values in settled.columns.items()}
     assert sum(kept["pays_nano"]) == sum(received for (received,) in settled.received_nano.values())
     inside_wh = min(values[0] for values in settled.area_columns.values())
     assert sum(kept["bought_wh"]) == sum(kept["sold_wh"]) == inside_wh
     whole = lines_of(community, settled)
-    assert [line.kind for line in whole] == [kind.kind for kind in LINE_KINDS]
+    assert [line.kind for line in whole] == [kind.kind for kind in contract.line_kinds]
     assert [sum(row) for row in zip(*(line.amount_nano.tolist() for line in whole), strict=True)] == kept["pays_nano"]
     cut = slice(*sorted(data.draw(st.lists(st.integers(0, len(community)), min_size=2, max_size=2))))
     for line, of_all in zip(lines_of(community, settled, cut), whole, strict=True):
@@ -110,30 +125,36 @@ def test_money_is_conserved_and_lines_of_any_rows_follow_from_what_is_kept(
         assert line.amount_nano.tolist() == of_all.amount_nano[cut].tolist()
 
 
+@BOTH
 @settings(max_examples=100, deadline=None)
-@given(st.lists(COMMUNITY, min_size=2, max_size=4))
-def test_communities_together_are_settled_as_each_alone(communities: list[list[Member]]) -> None:
-    together, alone = settle(*communities), [settle(community) for community in communities]
+@given(communities=st.lists(COMMUNITY, min_size=2, max_size=4))
+def test_communities_together_are_settled_as_each_alone(
+    contract: CommunityContract, communities: list[list[Member]]
+) -> None:
+    together, alone = settle(contract, *communities), [settle(contract, community) for community in communities]
     columns = {
-        name: [value for one in alone for value in one.columns[name].tolist()] for name in CONTRACT.position_columns
+        name: [value for one in alone for value in one.columns[name].tolist()] for name in contract.position_columns
     }
     assert {name: values.tolist() for name, values in together.columns.items()} == columns
-    sums = {name: [one.area_columns[name][0] for one in alone] for name in CONTRACT.area_columns}
+    sums = {name: [one.area_columns[name][0] for one in alone] for name in contract.area_columns}
     assert together.area_columns == sums
-    received = {account: [one.received_nano[account][0] for one in alone] for account in CONTRACT.accounts}
+    received = {account: [one.received_nano[account][0] for one in alone] for account in contract.accounts}
     assert together.received_nano == received
 
 
-def share_one(net_wh: list[int], retail: int, feed_in: int) -> Communities:
+def share_one(contract: CommunityContract, net_wh: list[int], retail: int, feed_in: int) -> Communities:
     """One area alone."""
-    return share(Groups(column([0] * len(net_wh)), 1), column(net_wh), [retail], [feed_in])
+    return share(contract.rule, Groups(column([0] * len(net_wh)), 1), column(net_wh), [retail], [feed_in])
+
+
+NETS = st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=6)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=6), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_shares_follow_the_text(net_wh: list[int], low: int, more: int) -> None:
+@given(NETS, st.integers(0, 10**6), st.integers(0, 10**6))
+def test_at_the_mid_market_rate_shares_follow_the_text(net_wh: list[int], low: int, more: int) -> None:
     retail, feed_in = low + more, low
-    communities = share_one(net_wh, retail, feed_in)
+    communities = share_one(MID_MARKET_RATE, net_wh, retail, feed_in)
     (totals,) = communities.totals
     surplus = sum(value for value in net_wh if value > 0)
     deficit = -sum(value for value in net_wh if value < 0)
@@ -144,35 +165,35 @@ def test_shares_follow_the_text(net_wh: list[int], low: int, more: int) -> None:
     assert sum(communities.community_nano.tolist()) == totals.buyers_nano - totals.sellers_nano
 
 
+@settings(max_examples=200, deadline=None)
+@given(NETS, st.integers(1, 10**6), st.integers(0, 10**6))
+def test_at_the_ratio_shares_and_prices_are_those_of_the_slow_reference_and_stay_between_the_grids(
+    net_wh: list[int], low: int, more: int
+) -> None:
+    prices = GridPrices(low + more, low)
+    communities = share_one(SUPPLY_DEMAND_RATIO, net_wh, *prices)
+    (totals,) = communities.totals
+    expected = supply_demand_ratio(net_wh, prices)
+    assert communities.community_nano.tolist() == list(expected.pays_nano)
+    assert totals.buyers_nano - totals.sellers_nano == expected.grid_receives_nano == sum(expected.pays_nano)
+    for found, price in ((totals.price_sell, expected.price_sell), (totals.price_buy, expected.price_buy)):
+        assert (None if found is None else Fraction(*found)) == price
+        assert price is None or prices.feed_in <= price <= prices.retail
+    assert all(pays * energy <= 0 for pays, energy in zip(expected.pays_nano, net_wh, strict=True))
+
+
+@BOTH
 @pytest.mark.parametrize(("retail", "feed_in"), [(399_999, 400_000), (1, -1)])
-def test_prices_the_wrong_way_round_are_refused_and_named(retail: int, feed_in: int) -> None:
+def test_prices_the_wrong_way_round_are_refused_and_named(
+    contract: CommunityContract, retail: int, feed_in: int
+) -> None:
     with pytest.raises(ContractError, match="retail"):
-        share_one([1, -1], retail, feed_in)
-    prices = PRICES | {"residual_price_micro_per_kwh": retail, "feed_in_price_micro_per_kwh": feed_in}
-    assert "does not hold" in CONTRACT.fault_of({"prices": prices})
+        share_one(contract, [1, -1], retail, feed_in)
 
 
-def test_terms_without_a_price_or_with_one_too_many_are_named() -> None:
-    assert CONTRACT.fault_of({"prices": PRICES}) == ""
-    assert CONTRACT.fault_of({}) == "lacks the field prices"
-    assert "prices lacks the field residual_price" in CONTRACT.fault_of({"prices": {}})
-    assert "unknown field 'rationing'" in CONTRACT.fault_of({"prices": PRICES, "rationing": "pro_rata"})
-
-
-def test_energy_traded_by_orders_is_refused() -> None:
-    one = column([1])
-    with pytest.raises(ContractError, match="orders"):
-        CONTRACT.settle(one_group(PRICES, one, one, one, one), trade_prices_micro_per_kwh=[None], terms=[{}])
-
-
-def test_charges_are_of_the_members_own_prices_and_the_communitys_money_of_its_own() -> None:
-    own = {key: 2 * price for key, price in PRICES.items()}
-    nothing = column([0, 0])
-    rows = one_group(PRICES, *energies([(0, 600), (400, 0)]), nothing, nothing)
-    prices = {key: column([price, own[key]]) for key, price in PRICES.items()}
-    rows = rows._replace(tariffs=Tariffs(column([0]), column([0, 1]), prices))
-    settled = CONTRACT.settle(rows, trade_prices_micro_per_kwh=[None], terms=[{}])
-    kept = {name: values.tolist() for name, values in settled.columns.items()}
-    assert kept["community_nano"] == [-(400 * 500_000 + 200 * 400_000), 400 * 500_000]
-    assert kept["pays_nano"][1] == 400 * 500_000 + 400 * (120_000 + 40_000)
-    assert kept["supplier_only_nano"][1] == 400 * 1_440_000
+def test_at_the_ratio_a_feed_in_price_of_0_is_refused_by_terms_and_by_the_slot() -> None:
+    free = {"prices": {**PRICES, "feed_in_price_micro_per_kwh": 0}}
+    assert ">= 1 does not hold" in SUPPLY_DEMAND_RATIO.fault_of(free)
+    assert MID_MARKET_RATE.fault_of(free) == ""
+    with pytest.raises(ContractError, match="feed-in 0 >= 1"):
+        share_one(SUPPLY_DEMAND_RATIO, [1, -1], 5, 0)
