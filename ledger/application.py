@@ -33,6 +33,7 @@ from ledger.leaves.protocol import PROTOCOL
 from ledger.leaves.validators import VALIDATORS, ValidatorsLeaf
 from ledger.origin import Origin
 from ledger.protocol import VERSIONS, Installed, check_approved, rules_at
+from ledger.registry.bodies import newest
 from ledger.signatures import Candidate, SignatureChecker, decode_candidates
 from ledger.state.block import Block, Result
 from ledger.state.draft import Draft
@@ -342,6 +343,12 @@ class Application:
         missing = content.receipt if is_strange else None
         progress = self.gateway_progress(transaction.signer)
         return Examined(candidate, own, code, content, progress, missing, organisation)
+
+    def organisation_of(self, signer: str) -> str:
+        """Whose a signer is that was ever registered."""
+        with self.lock:
+            found = newest(self.state, SIGNER, signer)
+        return "" if found is None else found.record.organisation
 
     def _has_header(self, header: VerifiedHeader) -> bool:
         """Whether a header is of this history, up to the tip.

@@ -288,7 +288,7 @@ class EmbeddedEngine:
     def _publish(self, entries: Sequence[Entry], done: _Round) -> None:
         for entry, answer in zip(entries, done.answers, strict=True):
             if answer.code is Code.ACCEPTED:
-                self._quotas.count(entry.author, entry.size)
+                self._quotas.count(entry.author, entry.size, done.ledger_time_s)
             entry.answer(answer)
         self._pool.done(entries, done.progress)
 

@@ -1,6 +1,6 @@
 """How much the chain takes of one signer, and of one organisation, in an hour: who has a key cannot fill everybody's disk with it.
 
-Only accepted transactions count (what is refused has its own share, ``ledger.engines.refusals``). Beyond its quota a signer is told
+Every accepted transaction counts, at whichever node of a consortium it was submitted and whether or not anybody waited for its answer (what is refused has its own share, ``ledger.engines.refusals``). Beyond its quota a signer is told
 NODE_BUSY, and the same bytes are taken in the next hour. The hour is of the node's time or of ledger time, whichever passes first.
 """
 
@@ -44,15 +44,19 @@ class QuotaKeeper:
 
     def has_room(self, author: Author, size_bytes: int, ledger_time_s: int) -> bool:
         """Whether a transaction of ``size_bytes`` may be taken now, at ``ledger_time_s`` (UTC seconds)."""
-        now_s = self._monotonic()
-        if now_s >= self._ends_s or ledger_time_s >= self._ends_ledger_s:
-            self._ends_s, self._ends_ledger_s = now_s + WINDOW_S, ledger_time_s + WINDOW_S
-            self._shares.clear()
+        self._turn(ledger_time_s)
         has_room = self._shares.has_room(author, size_bytes)
         if not has_room:
             self._seldom.warn("quota_used_up", signer=author.signer, organisation=author.organisation)
         return has_room
 
-    def count(self, author: Author, size_bytes: int) -> None:
-        """A transaction was accepted."""
+    def count(self, author: Author, size_bytes: int, ledger_time_s: int) -> None:
+        """A transaction was accepted by a block of ``ledger_time_s``."""
+        self._turn(ledger_time_s)
         self._shares.take(author, size_bytes)
+
+    def _turn(self, ledger_time_s: int) -> None:
+        now_s = self._monotonic()
+        if now_s >= self._ends_s or ledger_time_s >= self._ends_ledger_s:
+            self._ends_s, self._ends_ledger_s = now_s + WINDOW_S, ledger_time_s + WINDOW_S
+            self._shares.clear()

@@ -28,6 +28,7 @@ from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
 from ledger.engines.quotas import QuotaKeeper, Quotas
 from ledger.engines.rising import Rising
+from ledger.engines.shares import Author
 from ledger.engines.witnesses import Witnesses
 from ledger.store.consortium import ConsortiumLedger
 
@@ -273,6 +274,9 @@ class CometEngine:
             if not self._watch.is_behind:
                 self._clocks.compare(event.header.time_s)
             entries = self._submissions.decide(event)
+            accepted = await asyncio.to_thread(self._accepted_of, event)
+            for author, size_bytes in accepted:
+                self._quotas.count(author, size_bytes, event.header.ledger_time_s)
             progress = await asyncio.to_thread(self._progress_of, self._pool.gateways())
             self._pool.done(entries, progress)
             self._wake.set()
@@ -301,8 +305,6 @@ class CometEngine:
     def _release(self) -> None:
         """Answer everybody whose block is certified."""
         for entry, outcome in self._submissions.certify(self._ledger.certified_height):
-            if outcome.code is Code.ACCEPTED:
-                self._quotas.count(entry.author, entry.size)
             entry.answer(outcome)
 
     async def _wish(self) -> None:
@@ -337,6 +339,17 @@ class CometEngine:
         for entry in entries:
             entry.answer(Outcome(Code.NODE_BUSY, entry.transaction.id))
         self._pool.done(entries, progress)
+
+    def _accepted_of(self, decided: Decided) -> list[tuple[Author, int]]:
+        """Of each transaction that a block accepted, whichever node it came to and whether or not anybody still waits: author and wire bytes."""
+        block, application = decided.block, self._ledger.application
+        accepted = [
+            (transaction.signer, len(wire))
+            for transaction, wire, result in zip(block.decoded, block.transactions, decided.results, strict=True)
+            if transaction is not None and result.code == Code.ACCEPTED
+        ]
+        owners = {signer: application.organisation_of(signer) for signer, _ in accepted}
+        return [(Author(signer, owners[signer]), size_bytes) for signer, size_bytes in accepted]
 
     def _progress_of(self, gateways: Sequence[str]) -> dict[str, Progress]:
         return {name: self._ledger.application.gateway_progress(name) for name in gateways}

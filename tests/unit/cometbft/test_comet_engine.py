@@ -253,6 +253,33 @@ async def test_a_signer_beyond_its_quota_is_told_to_come_later(tmp_path: Path) -
         assert [one.code for one in await engine.submit([GW1[1]])] == [Code.NODE_BUSY]
 
 
+@pytest.mark.parametrize("is_decided", [False, True])
+async def test_what_is_accepted_after_its_submitter_gave_up_counts_for_the_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_decided: bool
+) -> None:
+    monkeypatch.setattr(submissions, "ANSWER_S_MAX", 0.3)
+    async with alone(tmp_path, quotas=Quotas(signer_transactions=1)) as (engine, comet):
+        task = submit(engine, GW1[0])
+        await waiting(comet, 1)
+        if is_decided:
+            await comet.decide()
+        assert [one.code for one in await task] == [Code.NODE_BUSY]
+        await certify(comet)
+        assert await engine.wait_height(1, 5) >= 2
+        height = engine._ledger.height
+        assert [one.code for one in await engine.submit([GW1[1]])] == [Code.NODE_BUSY]
+        assert (comet.mempool, engine._ledger.height) == ([], height), "it was not sent on"
+
+
+async def test_what_was_submitted_to_another_node_counts_for_the_quota(tmp_path: Path) -> None:
+    async with alone(tmp_path, quotas=Quotas(signer_transactions=1)) as (engine, comet):
+        comet.mempool = [GW1[0]]
+        await certify(comet)
+        assert await engine.wait_height(1, 5) >= 2
+        assert [one.code for one in await engine.submit([GW1[1]])] == [Code.NODE_BUSY]
+        assert comet.mempool == []
+
+
 async def test_a_machine_that_stops_ends_every_wait(tmp_path: Path) -> None:
     async with alone(tmp_path) as (engine, comet):
         task = submit(engine, GW1[0])

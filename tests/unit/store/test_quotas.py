@@ -28,7 +28,7 @@ def test_a_signer_beyond_its_quota_waits_for_the_next_hour_and_others_do_not(
     keeper = QuotaKeeper(quotas)
     for _ in range(2):
         assert keeper.has_room(ONE, 100, LEDGER_S)
-        keeper.count(ONE, 100)
+        keeper.count(ONE, 100, LEDGER_S)
     assert not keeper.has_room(ONE, 100, LEDGER_S)
     assert keeper.has_room(OTHER, 100, LEDGER_S)
     assert capfd.readouterr().err.count("quota_used_up") == 1
@@ -38,8 +38,8 @@ def test_a_signer_beyond_its_quota_waits_for_the_next_hour_and_others_do_not(
 def test_all_signers_of_an_organisation_share_its_quota(quotas: Quotas) -> None:
     keeper = QuotaKeeper(quotas)
     assert keeper.has_room(ONE, 100, LEDGER_S)
-    keeper.count(ONE, 100)
-    keeper.count(OTHER, 100)
+    keeper.count(ONE, 100, LEDGER_S)
+    keeper.count(OTHER, 100, LEDGER_S)
     assert not keeper.has_room(ONE, 100, LEDGER_S)
     assert not keeper.has_room(OTHER, 100, LEDGER_S)
     assert keeper.has_room(FOREIGN, 100, LEDGER_S)
@@ -50,7 +50,7 @@ def test_quotas_are_whole_again_after_an_hour_of_either_clock(clock: str) -> Non
     now_s = [0.0]
     keeper = QuotaKeeper(Quotas(signer_transactions=1), lambda: now_s[0])
     assert keeper.has_room(ONE, 100, LEDGER_S)
-    keeper.count(ONE, 100)
+    keeper.count(ONE, 100, LEDGER_S)
     ledger_s = LEDGER_S
     for seconds, has_room in ((WINDOW_S - 1, False), (WINDOW_S, True)):
         if clock == "of the node":
