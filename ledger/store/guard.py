@@ -43,6 +43,8 @@ class Guard:
         self.path = path
         self._descriptor = descriptor
         self._files = files
+        self._is_chosen = True
+        """Whether ``_choice`` is what the file says: not known after a disk that did not take another one."""
         self._choice = _CHOICES.index(data[len(_MAGIC) : len(_MAGIC) + 1])
         place = _place(self._choice)
         height, digest, check = _PROMISE.unpack(data[place : place + _PROMISE.size].ljust(_PROMISE.size))
@@ -101,10 +103,13 @@ class Guard:
                 "directory is the newest and run that one alone"
             )
         other = 1 - self._choice
+        if (
+            not self._is_chosen
+        ):  # else the block that is written now may be the one that counts, and a torn one counts for nobody
+            self._choose(self._choice)
         self._write(_place(other), _encode(height, digest))
         self._files.sync(self._descriptor)
-        self._write(len(_MAGIC), _CHOICES[other])
-        self._files.sync(self._descriptor)
+        self._choose(other)
         self._choice, self.height, self.digest, self.signature = other, height, digest, b""
         return None
 
@@ -117,6 +122,13 @@ class Guard:
         place = _place(self._choice) + _PROMISE.size
         self._write(place, _encode(self.height, self.digest, signature)[_PROMISE.size :])
         self.signature = signature
+
+    def _choose(self, choice: int) -> None:
+        """Say durably which block counts."""
+        self._is_chosen = False
+        self._write(len(_MAGIC), _CHOICES[choice])
+        self._files.sync(self._descriptor)
+        self._is_chosen = True
 
     def _write(self, place: int, data: bytes) -> None:
         os.lseek(self._descriptor, place, os.SEEK_SET)

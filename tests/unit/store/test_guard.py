@@ -166,3 +166,27 @@ def test_a_promise_that_the_disk_refuses_is_not_made(path: Path, open_guard: Ope
     assert open_guard(path).height == 1
     files.heal()
     assert guard.allow(2, B) is None
+
+
+@pytest.mark.parametrize("healed_steps", range(6))
+def test_after_a_promise_whose_last_sync_failed_a_torn_one_leaves_a_promise_that_counts(
+    path: Path, open_guard: OpenGuard, healed_steps: int
+) -> None:
+    """Whether the disk took the choice of the block is not known then: the next promise must not go into the block that counts."""
+    files = FullDisk()
+    guard = open_guard(path, files)
+    guard.allow(1, A)
+    files.fail_from = len(files.steps) + 3
+    with pytest.raises(OSError, match="No space left"):
+        guard.allow(2, B)
+    assert files.steps[-1] == "sync"
+    files.fail_from = len(files.steps) + healed_steps
+    with pytest.raises(OSError, match="No space left"):
+        guard.allow(3, A)
+    found = open_guard(path)
+    assert (found.height, found.digest) in ((1, A), (2, B), (3, A))
+    files.heal()
+    assert guard.allow(3, B) is None
+    assert open_guard(path).allow(3, B) is None
+    with pytest.raises(GuardError):
+        open_guard(path).allow(3, A)
