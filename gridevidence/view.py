@@ -44,6 +44,8 @@ class TermView:
     amount_nano: int
     """Positive: the party owes."""
     account: str
+    price: str | None
+    """Which price it is: a name among the rules' prices, another for that of the gate, None for a line without one."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class RunView:
     """Of the entry of the rules that was in force."""
     prices: tuple[tuple[str, int], ...]
     """(name, micro/kWh) of the rules."""
+    terms: tuple[tuple[str, Any], ...]
+    """(name, value) of what else the rules say."""
     roots: tuple[tuple[str, bytes], ...]
     path: PathView
     """To the header's state root, as the two below."""
@@ -106,6 +110,8 @@ class PositionView:
     supplier_only_nano: int
     terms: tuple[TermView, ...]
     """Of each kind, in the contract's order."""
+    columns: tuple[tuple[str, int], ...]
+    """(name, value) of what the contract keeps of the point."""
     spans: tuple[SpanView, ...]
     """Import and export of each meter, one after the other."""
     path: PathView
@@ -303,6 +309,7 @@ class _Decoder:
             rules=bundle.rules.entity.name,
             rules_digest=bundle.rules.row.digest,
             prices=tuple(sorted(bundle.rules.row.value["prices"].items())),
+            terms=tuple(sorted(bundle.rules.row.value["terms"].items())),
             roots=tuple((name, run[name]) for name in ("rows_root", "areas_root")),
             path=_leaf_path(self.parts["run"]),
             rules_path=_leaf_path(self.parts["rules"]),
@@ -321,9 +328,10 @@ class _Decoder:
             pays_nano=settled.columns["pays_nano"],
             supplier_only_nano=settled.columns["supplier_only_nano"],
             terms=tuple(
-                TermView(kind.name, kind.sign, energy_wh, price, amount_nano, kind.account)
+                TermView(kind.name, kind.sign, energy_wh, price, amount_nano, kind.account, kind.price)
                 for kind, energy_wh, price, amount_nano in lines
             ),
+            columns=tuple(settled.columns.items()),
             spans=tuple(self._spans()),
             path=_row_path(self.parts["position"]),
         )

@@ -29,7 +29,7 @@ COMMANDS = {
     "certificate": "an organisation's certificate authority, and certificates of its signers' keys",
     "sealed": "seal a file for named recipients, and open one",
     "metering": "approve a register that the rules set aside",
-    "settle": "settle energies that exist already, from a folder of files",
+    "settle": "settle energies of files; explain bill lines, make settlement runs again",
     "simulate": "what a seed decides: nodes of a consortium under faults",
     "serve": "serve the pages, and keep their users",
     "people": "keep who stands behind the pseudonyms of the ledger, and erase them",

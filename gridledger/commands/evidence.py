@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,6 @@ from gridledger.commands import print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
-    from ledger.store.reader import LedgerReader
 
 EXAMPLE = "gridledger evidence export --data demo-7-1/ledger --party H001 --slot 1781971200 --line levy --out line.evd"
 _LAST_SLOT_S = 253_402_300_799
@@ -82,9 +79,10 @@ def _check_line_kind(line_kind: str) -> None:
 def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
     from gridcore.registry.party import PARTY
     from ledger.evidence import build_book, build_bundle
+    from ledger.store.offline import reading
     from settlement.catalogue import CONTRACTS
 
-    with _reader(args.data, args.guard) as reader:
+    with reading(args.data, CONTRACTS, args.guard) as reader:
         bundle = build_bundle(
             reader,
             CONTRACTS,
@@ -96,29 +94,6 @@ def _from_directory(args: argparse.Namespace) -> tuple[bytes, bytes]:
         )
         party = reader.in_force(PARTY, args.party, args.slot)
         return bundle, build_book(reader, party.area, args.slot) if args.book and party is not None else b""
-
-
-@contextmanager
-def _reader(data_dir: Path, guard: Path | None) -> Iterator[LedgerReader]:
-    """The reading side of a data directory that no node uses. UsageError or StoreError say what is in the way."""
-    from ledger.signatures import SignatureChecker
-    from ledger.store.directory import guard_path, load_genesis, locked
-    from ledger.store.files import Files
-    from ledger.store.opening import open_parts
-    from ledger.store.reader import LedgerReader
-    from settlement.catalogue import CONTRACTS
-
-    with ExitStack() as resources:
-        resources.enter_context(locked(data_dir))
-        own = None if load_genesis(data_dir).has_consensus else guard_path(data_dir, guard)
-        parts = open_parts(data_dir, Files(), resources, own)
-        if parts.guard is not None and parts.db.height() < parts.guard.height:
-            raise UsageError(
-                f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"
-            )
-        checker = SignatureChecker()
-        resources.callback(checker.close)
-        yield LedgerReader(parts.application(CONTRACTS, checker), parts.db, parts.log)
 
 
 def _from_node(args: argparse.Namespace) -> tuple[bytes, bytes]:

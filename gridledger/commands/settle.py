@@ -1,4 +1,4 @@
-"""``gridledger settle``: settle energies that exist already, from a folder of files."""
+"""``gridledger settle``: settle energies that exist already, from a folder of files; explain lines, make runs again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
 from gridledger.commands import print_result
+from gridledger.settling import explaining, replaying
 
 if TYPE_CHECKING:
     from gridledger.settling.dataset import Dataset
@@ -16,7 +17,7 @@ EXAMPLE = "gridledger settle files examples/settle-community --check"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``files``."""
+    """Declare ``files``, ``explain`` and ``replay``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     files = actions.add_parser("files", help="settle readings, points and rules of a folder (docs/settle-files.md)")
     files.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="rules.toml, points.csv, readings.csv, ...")
@@ -25,9 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("--preset", metavar="NAME", help="the layout of the readings, of a meter operator's export")
     files.add_argument("--presets", action="store_true", help="list the layouts")
+    explaining.declare(actions)
+    replaying.declare(actions)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Do one of the actions."""
+    status: int = {"files": _run_files, "explain": explaining.run, "replay": replaying.run}[args.action](args)
+    return status
+
+
+def _run_files(args: argparse.Namespace) -> int:
     """Read the folder, or list the layouts."""
     if args.presets:
         return _list_presets(args)

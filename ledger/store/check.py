@@ -6,41 +6,33 @@ A state database that is behind or missing is a note, not a problem: it is made 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gridcore.errors import GridError, UsageError
-from gridcore.genesis import Genesis
+from gridcore.errors import GridError
 from gridcore.header import Certificate, Header, Signers, check_certificate, decode_header
 from gridcore.validator import powers_of
-from ledger.application import Application, Decided, Tip
+from ledger.application import Decided
 from ledger.contract import Contract
-from ledger.origin import Origin
 from ledger.replay import Replay
 from ledger.signatures import SignatureChecker
-from ledger.state.genesis import genesis_change
-from ledger.state.state import State
 from ledger.store.archive import Archive
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.block_record import BlockRecord
+from ledger.store.derived import derive, records, replay_into, snapshot_to_begin_with
 from ledger.store.directory import guard_path, load_genesis, locked
-from ledger.store.errors import OlderDatabaseError, SnapshotError, StoreError, StoreWriteError
+from ledger.store.errors import OlderDatabaseError, SnapshotError, StoreError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
-from ledger.store.joining import build_joined
 from ledger.store.opening import check_contracts
 from ledger.store.rows import encode_results, result_entries
-from ledger.store.snapshots import Snapshot, SnapshotFolder
 from ledger.store.state_db import DB_NAME, StateDb
 from ledger.store.tile_tables import TileTable
 from ledger.store.witness_check import Testimony, WitnessCheck
-from ledger.tiles import TileTree, empty_tree
 
 _Leaf = tuple[int, str, bytes | None]
 """Number, key and body (None: pruned)."""
@@ -120,13 +112,18 @@ def check_ledger(
         genesis = load_genesis(data_dir)
         checker = SignatureChecker()
         resources.callback(checker.close)
-        begin = None if archive is not None else _snapshot_to_begin_with(data_dir, report)
+        begin = None if archive is not None else snapshot_to_begin_with(data_dir)
+        if begin is not None:
+            report.notes.append(
+                f"blocks before {begin.manifest.height + 1} are not here: replayed from the snapshot of height {begin.manifest.height}, which "
+                "certificates from genesis on prove"
+            )
         try:
-            derived = _derive(data_dir, genesis, begin, resources)
+            derived = derive(data_dir, genesis, begin, resources)
         except SnapshotError as error:
             report.problems.append(f"{data_dir}: snapshot of height {begin.manifest.height if begin else 0}: {error}")
             return report
-        replay = _replay_into(derived, contracts, pins, checker)
+        replay = replay_into(derived, contracts, pins, checker)
         check_contracts(replay.application.state, contracts, pins)
         tip = replay.application.tip
         report.height, report.digest, report.state_root = tip.height, tip.digest, replay.application.state.root()
@@ -140,63 +137,11 @@ def check_ledger(
         if (data_dir / LOG_NAME).exists():
             blocks = BlockLog.inspect(data_dir / LOG_NAME)
             resources.callback(blocks.close)
-            _replay_and_compare(report, replay, _records(blocks, archive, report.height), derived, db, known)
+            _replay_and_compare(report, replay, records(blocks, archive, report.height), derived, db, known)
             _judge_tail(report, blocks.damage, known)
         _judge_guard(report, known, is_of_consortium=genesis.has_consensus)
         _judge_end_of_db(report, db)
     return report
-
-
-def _snapshot_to_begin_with(data_dir: Path, report: CheckReport) -> Snapshot | None:
-    """The oldest snapshot of a ledger that began with one; None of a ledger that began with genesis, or has no snapshot."""
-    if not (data_dir / LOG_NAME).exists():
-        return None
-    with closing(BlockLog.inspect(data_dir / LOG_NAME)) as blocks:
-        first = blocks.first
-    kept = [one for one in SnapshotFolder(data_dir, Files()).all() if one.manifest.height >= first - 1 > 0]
-    if not kept:
-        return None
-    report.notes.append(
-        f"blocks 1 to {first - 1} are not here: replayed from the snapshot of height {kept[0].manifest.height}, which certificates from "
-        "genesis on prove"
-    )
-    return kept[0]
-
-
-def _derive(data_dir: Path, genesis: Genesis, begin: Snapshot | None, resources: ExitStack) -> StateDb:
-    """A database of the state of genesis, or of a snapshot, in a folder that goes with ``resources``. SnapshotError."""
-    try:
-        folder = resources.enter_context(TemporaryDirectory(prefix="check-", dir=data_dir))
-        if begin is not None:
-            build_joined(Path(folder) / DB_NAME, genesis, begin.chunks())
-            derived = StateDb.open(Path(folder) / DB_NAME, genesis.digest)
-            resources.callback(derived.close)
-            return derived
-        change = genesis_change(genesis)
-        derived = StateDb.create(Path(folder) / DB_NAME, Origin.of(genesis, change.tree.root), change)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreWriteError(f"{data_dir}: has no room for what is derived again: {error}") from error
-    resources.callback(derived.close)
-    return derived
-
-
-def _replay_into(
-    derived: StateDb, contracts: Mapping[str, Contract], pins: Mapping[str, bytes] | None, checker: SignatureChecker
-) -> Replay:
-    origin, height = derived.origin, derived.height()
-    header = decode_header(derived.load_header(height) or b"")
-    tree = TileTree(derived.leaves, derived.leaves.count(height), header.state_root)
-    history = TileTree(derived.history, height, header.history_root) if height else empty_tree(derived.history)
-    application = Application(
-        origin,
-        contracts,
-        checker,
-        state=State(derived.leaves, origin.chain, tree),
-        history=history,
-        tip=Tip.of(header),
-        pins=pins,
-    )
-    return Replay(application, lambda decided: derived.save_block(decided, certificate=[], log_offset=0))
 
 
 def _replay_and_compare(
@@ -256,18 +201,6 @@ def _check_brought_certificate(report: CheckReport, record: BlockRecord, waiting
     _check_one_certificate(report, *certified, record.certificate, LOG_NAME)
     for height in [height for height in waiting if height <= record.certified_height]:
         del waiting[height]
-
-
-def _records(blocks: BlockLog, archive: Archive | None, after_height: int) -> Iterator[BlockRecord]:
-    """Every block after a height: those that are not here out of the archive. UsageError where it is not given, or ends before."""
-    if blocks.first - 1 > max(after_height, 0 if archive is None else archive.height):
-        raise UsageError(f"blocks 1 to {blocks.first - 1} are not here; give --archive with an archive that has them")
-    if archive is not None:
-        for block in takewhile(lambda block: block.record.height < blocks.first, archive.blocks(0)):
-            yield block.record
-    for stored in blocks.scan():
-        if stored.record.height > after_height:
-            yield stored.record
 
 
 def _compare_block(report: CheckReport, decided: Decided, db: StateDb, signers: Signers) -> None:

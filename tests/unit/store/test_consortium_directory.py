@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gridcore.validator import Validator
-from gridledger.commands.evidence import _reader
 from ledger.store.check import check_ledger
 from ledger.store.files import Files
 from ledger.store.guard import Guard
+from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S, UTILITY
 from tests.worlds.keys import key
@@ -51,6 +51,6 @@ def test_a_validator_whose_blocks_are_behind_its_guard_gets_them_from_the_others
 
 
 def test_evidence_is_read_from_a_validators_directory(directory: Path) -> None:
-    with _reader(directory, None) as reader:
+    with reading(directory, CONTRACTS, None) as reader:
         assert (reader.height, reader.certified_height) == (8, 6)
         assert reader.ledger_time_s >= FIRST_S
