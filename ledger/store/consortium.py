@@ -91,12 +91,12 @@ class ConsortiumLedger(LedgerReader):
         files: Files | None = None,
         versions: Mapping[int, ProtocolRules] = VERSIONS,
         snapshot_blocks: int = 0,
+        snapshots_in_line: bool = False,
     ) -> Self:
         """Open the data directory that ``init_ledger`` made, and apply what its log has beyond its database.
 
         Arguments and errors are those of ``Ledger.open``. signer, more_keys: this validator's SM2 keys; a header is signed with the one
-        that the set knows, and not at all where it knows none. snapshot_blocks: see
-        ``SnapshotMaker``.
+        that the set knows, and not at all where it knows none. snapshot_blocks, snapshots_in_line: see ``SnapshotMaker``.
         """
         files = files or Files()
         with ExitStack() as resources:
@@ -114,7 +114,7 @@ class ConsortiumLedger(LedgerReader):
             self = cls(parts.application(contracts, checker, versions, pins), parts, own, [signer, *more_keys], files)
             self._catch_up()
             self._check_promise(self.height, self.application.tip.digest)
-            self._maker = SnapshotMaker(data_dir, self.snapshots, snapshot_blocks)
+            self._maker = SnapshotMaker(data_dir, self.snapshots, snapshot_blocks, in_line=snapshots_in_line)
             resources.callback(self._maker.close)
             self._of_parts, self._resources = of_parts, resources.pop_all()
         return self
@@ -229,8 +229,8 @@ class ConsortiumLedger(LedgerReader):
 
     def _tell_other_holder(self, brought: Certified | None) -> None:
         """Say so where a certificate has a signature by this node's key over a header that this node has not signed."""
-        if brought is None or not 0 < self._guard.height < brought.height:
-            return  # a guard at 0 is that of a node whose disk was lost: it has signed before, and knows nothing of it
+        if brought is None or not self.joined_height < self._guard.height < brought.height:
+            return  # a guard at 0, or at its snapshot, is that of a node whose disk was lost: it has signed before, and knows nothing of it
         if self._certifier.key_in([(public_key, 1) for public_key, _ in brought.certificate]) is not None:
             log.error(
                 "key_signs_elsewhere",

@@ -140,11 +140,12 @@ class _Frozen:
 class SnapshotMaker:
     """Makes a snapshot of each height that ``every_blocks`` divides (0: of none), if its header gets a certificate of its own.
 
-    ``block_saved`` is called by one thread at a time.
+    ``block_saved`` is called by one thread at a time. in_line: it makes them itself, and no thread does, so that all happens in one order.
     """
 
-    def __init__(self, data_dir: Path, folder: SnapshotFolder, every_blocks: int) -> None:
+    def __init__(self, data_dir: Path, folder: SnapshotFolder, every_blocks: int, *, in_line: bool = False) -> None:
         self._data_dir = data_dir
+        self._in_line = in_line
         self._folder = folder
         self._every_blocks = every_blocks
         self._frozen: _Frozen | None = None
@@ -153,9 +154,10 @@ class SnapshotMaker:
 
     def block_saved(self, height: int, certified_height: int, db: StateDb) -> None:
         """A block is in the database ``db``. certified_height: the newest of which a block up to it has brought the certificate."""
-        if self._frozen is not None and height == self._frozen.height + CERTIFICATE_LAG:
-            self._begin(self._frozen, db.load_certificate(self._frozen.height) or [])
+        frozen = self._frozen
+        if frozen is not None and height == frozen.height + CERTIFICATE_LAG:
             self._frozen = None
+            self._begin(frozen, db.load_certificate(frozen.height) or [])
         is_due = self._every_blocks > 0 and height % self._every_blocks == 0
         if is_due and self._frozen is None and not self.is_at_work:
             try:
@@ -184,6 +186,9 @@ class SnapshotMaker:
         if not certificate:
             frozen.db.close()
             log.info("snapshot_not_made", height=frozen.height, reason="its header has no certificate of its own")
+            return
+        if self._in_line:
+            self._make(frozen, certificate)
             return
         self._thread = threading.Thread(target=self._make, args=(frozen, certificate), name="snapshot", daemon=True)
         self._thread.start()

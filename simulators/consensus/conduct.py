@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from gridcore import cbor
 from gridcore.header import certificate_message, decode_header
+from gridcore.sm3 import sm3
 from ledger.engines.cometbft.payloads import (
     NOTHING_INJECTED,
     Injected,
@@ -15,8 +17,10 @@ from ledger.engines.cometbft.payloads import (
     decode_vote,
     encode_wish,
 )
+from ledger.store.snapshot_format import Head, Leaves, Manifest, decode_manifest, decode_part
+from simulators.consensus.conversation import Conversation
 from simulators.consensus.founding import Founding, key_of
-from simulators.consensus.messages import News, Proposal
+from simulators.consensus.messages import News, Offer, Proposal
 
 Wires = tuple[bytes, ...]
 
@@ -35,6 +39,14 @@ class Conduct:
     def told(self, receiver: int, news: News) -> News:
         """What it tells one of the others of what it tells all."""
         return news
+
+    def offers(self, machine: Conversation) -> Sequence[Offer]:
+        """The snapshots that it offers."""
+        return machine.snapshots()
+
+    def chunk(self, machine: Conversation, offer: Offer, index: int) -> bytes:
+        """A chunk of one of them; empty where it has none."""
+        return machine.chunk(offer, index)
 
 
 class Silent(Conduct):
@@ -158,3 +170,68 @@ class BadVoter(Conduct):
         """Votes that name the key of another validator, with a signature that is none of it."""
         keys = [found.public_key for found in self._founding.validators if found.name != self._name]
         return [vote._replace(public_key=key).encode() for key in keys]
+
+
+class LyingServer(Conduct):
+    """Offers snapshots that are false, or sends chunks that are. note: is told which of them it does."""
+
+    def __init__(self, rng: random.Random, note: Callable[[str], None]) -> None:
+        lies = {
+            "loses every chunk": self._lost,
+            "spoils every chunk": self._spoilt,
+            "offers snapshots with other leaves": self._other_leaves,
+            "offers snapshots with a signature less": self._less_signed,
+            "offers snapshots of a height too high": self._too_high,
+        }
+        trick = rng.choice(sorted(lies))
+        note(trick)
+        self._lie = lies[trick]
+        self._false: dict[Offer, Sequence[bytes]] = {}
+        """Chunks of what it offers."""
+
+    def offers(self, machine: Conversation) -> Sequence[Offer]:
+        """See ``Conduct``."""
+        self._false = {}
+        for offer in machine.snapshots():
+            told, chunks = self._lie(offer, [machine.chunk(offer, index) for index in range(offer.chunks)])
+            self._false[told] = chunks
+        return list(self._false)
+
+    def chunk(self, machine: Conversation, offer: Offer, index: int) -> bytes:
+        """See ``Conduct``."""
+        return self._false[offer][index] if index < offer.chunks else b""
+
+    def _lost(self, offer: Offer, chunks: list[bytes]) -> tuple[Offer, Sequence[bytes]]:
+        return offer, [b""] * len(chunks)
+
+    def _spoilt(self, offer: Offer, chunks: list[bytes]) -> tuple[Offer, Sequence[bytes]]:
+        return offer, [chunk[:-1] + bytes([chunk[-1] ^ 1]) for chunk in chunks]
+
+    def _other_leaves(self, offer: Offer, chunks: list[bytes]) -> tuple[Offer, Sequence[bytes]]:
+        for index, part in enumerate(map(decode_part, chunks)):
+            if isinstance(part, Leaves):
+                other = replace(part, leaves=list(map(_raised, part.leaves))).encode()
+                return _offered(offer, [*chunks[:index], other, *chunks[index + 1 :]])
+        return offer, chunks
+
+    def _less_signed(self, offer: Offer, chunks: list[bytes]) -> tuple[Offer, Sequence[bytes]]:
+        head = decode_part(chunks[0])
+        if not isinstance(head, Head):
+            return offer, chunks
+        return _offered(offer, [replace(head, certificate=head.certificate[:1]).encode(), *chunks[1:]])
+
+    def _too_high(self, offer: Offer, chunks: list[bytes]) -> tuple[Offer, Sequence[bytes]]:
+        return _offered(offer._replace(height=offer.height + 1), chunks)
+
+
+def _raised(leaf: bytes) -> bytes:
+    """The same leaf, in which every number of its record is more by one."""
+    key, record = cbor.decode(leaf, items_max=len(leaf))
+    return cbor.encode([key, {name: value + 1 if type(value) is int else value for name, value in record.items()}])
+
+
+def _offered(offer: Offer, chunks: Sequence[bytes]) -> tuple[Offer, Sequence[bytes]]:
+    """Chunks with a manifest that lists them."""
+    chain = decode_manifest(offer.metadata).chain
+    manifest = Manifest(chain, offer.height, tuple(map(sm3, chunks)))
+    return offer._replace(digest=manifest.digest, metadata=manifest.encode()), chunks

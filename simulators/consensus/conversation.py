@@ -13,7 +13,7 @@ from gridcore.errors import GridError
 from gridcore.validator import Validator
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import Machine
-from simulators.consensus.messages import EngineBlock, Evidence, Member, Members, Vote
+from simulators.consensus.messages import EngineBlock, Evidence, Member, Members, Offer, Vote
 
 BLOCK_BYTES_MAX = 4 << 20
 EXTENSION_BYTES_MAX = 512
@@ -38,6 +38,14 @@ class Finalized(NamedTuple):
     app_hash: bytes
     codes: tuple[int, ...]
     updates: tuple[tuple[bytes, int], ...]
+
+
+class Applied(NamedTuple):
+    """What became of a chunk. is_snapshot_refused: nothing of that snapshot is wanted any more."""
+
+    is_taken: bool
+    is_snapshot_refused: bool
+    refused_senders: frozenset[int]
 
 
 class Conversation:
@@ -139,6 +147,41 @@ class Conversation:
     def commit(self) -> None:
         """Commit."""
         self.machine.commit(abci.CommitRequest())
+
+    # ------------------------------------------------------------------------------------------------- snapshots
+
+    def snapshots(self) -> tuple[Offer, ...]:
+        """ListSnapshots."""
+        listed = self.machine.list_snapshots(abci.ListSnapshotsRequest()).snapshots
+        return tuple(Offer(one.height, one.format, one.chunks, one.hash, one.metadata) for one in listed)
+
+    def chunk(self, offer: Offer, index: int) -> bytes:
+        """LoadSnapshotChunk."""
+        request = abci.LoadSnapshotChunkRequest(height=offer.height, format=offer.format, chunk=index)
+        return self.machine.load_snapshot_chunk(request).chunk
+
+    def offer(self, offer: Offer, app_hash: bytes) -> bool:
+        """OfferSnapshot: whether it is to be fetched. app_hash: after its height, as the engine's light client has it."""
+        told = abci.Snapshot(
+            height=offer.height, format=offer.format, chunks=offer.chunks, hash=offer.digest, metadata=offer.metadata
+        )
+        result = self.machine.offer_snapshot(abci.OfferSnapshotRequest(snapshot=told, app_hash=app_hash)).result
+        if result == abci.OfferSnapshotResponse.ABORT:
+            raise BrokenRuleError(f"OfferSnapshot of height {offer.height}: no snapshot is wanted")
+        return result == abci.OfferSnapshotResponse.ACCEPT
+
+    def apply(self, index: int, data: bytes, sender: int) -> Applied:
+        """ApplySnapshotChunk."""
+        request = abci.ApplySnapshotChunkRequest(index=index, chunk=data, sender=str(sender))
+        answer = self.machine.apply_snapshot_chunk(request)
+        kinds = abci.ApplySnapshotChunkResponse
+        if answer.result not in (kinds.ACCEPT, kinds.RETRY, kinds.REJECT_SNAPSHOT):
+            raise BrokenRuleError(f"ApplySnapshotChunk {index}: result {answer.result}")
+        return Applied(
+            is_taken=answer.result == kinds.ACCEPT,
+            is_snapshot_refused=answer.result == kinds.REJECT_SNAPSHOT,
+            refused_senders=frozenset(map(int, answer.reject_senders)),
+        )
 
 
 def finalize_request(block: EngineBlock) -> abci.FinalizeBlockRequest:

@@ -69,6 +69,7 @@ class Disk(Files):
                 path.unlink()
         for path, content in self._durable.items():
             if not (stroke.keeps_db and path.name.startswith(DB_NAME)):
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
 
     def write(self, descriptor: int, data: bytes) -> None:
@@ -93,9 +94,12 @@ class Disk(Files):
     def replace(self, source: Path, target: Path) -> None:
         """See ``Files``."""
         self._step("replace")
+        if source.name == DB_NAME and self._stroke is not None and self._stroke.is_power_cut:
+            self._durable = {path: data for path, data in self._durable.items() if not path.name.startswith(DB_NAME)}
+            self._durable[source] = source.read_bytes()  # a closed database, which SQLite has synced
         super().replace(source, target)
-        if source in self._durable:
-            self._durable[target] = self._durable.pop(source)
+        for path in [path for path in self._durable if path.is_relative_to(source)]:
+            self._durable[target / path.relative_to(source)] = self._durable.pop(path)
 
     def sync_directory(self, directory: Path) -> None:
         """See ``Files``: nothing waits for the real disk."""
@@ -114,11 +118,13 @@ class Disk(Files):
         """A backup of everything but the guard, which belongs to no backup."""
         shutil.copytree(self._folder, target, ignore=shutil.ignore_patterns("guard*", "lock"))
 
-    def clear(self) -> None:
+    def clear(self, *, keeps_guard: bool = True) -> None:
         """Remove everything but the guard. Called when nothing has the files open."""
         for path in self._files():
-            if not path.name.startswith("guard"):
+            if not (keeps_guard and path.name.startswith("guard")):
                 path.unlink()
+        for folder in [path for path in self._folder.iterdir() if path.is_dir()]:
+            shutil.rmtree(folder)
 
     def _files(self) -> list[Path]:
         return [path for path in self._folder.rglob("*") if path.is_file()]

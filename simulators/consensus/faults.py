@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from simulators.consensus.conduct import BadProposer, BadVoter, Silent, TwoFaced
+from simulators.consensus.conduct import BadProposer, BadVoter, LyingServer, Silent, TwoFaced
 from simulators.consensus.disk import Stroke
 from simulators.consensus.messages import Evidence
 from simulators.consensus.network import Weather
@@ -181,9 +181,9 @@ def old_backup(simulation: Simulation) -> None:
     wants_engine_too = rng.random() < 0.5
 
     def restore() -> None:
-        powers = dict(node.disk.members[node.disk.height])  # of the one height for which it may have voted
-        rest = sum(powers.values()) - powers.get(node.home.address, 0)
-        is_engine_too = wants_engine_too and 3 * rest > 2 * sum(powers.values())
+        if height > node.disk.height:
+            return  # its disk was lost meanwhile: an engine without blocks takes none over from a ledger that has some
+        is_engine_too = wants_engine_too and _is_dispensable(node)
         if node.is_up:
             node.end(f"put back to height {height}{' with its engine' if is_engine_too else ''}")
         node.home.put_back(copy)
@@ -191,6 +191,42 @@ def old_backup(simulation: Simulation) -> None:
             node.disk.forget(height)
 
     simulation.during_faults(rng.randint(3_000, 12_000), restore)
+
+
+def _is_dispensable(node: Node) -> bool:
+    """Whether the others can go on without it: it must not vote again on the one height for which it may have voted."""
+    powers = dict(node.disk.members[node.disk.height])
+    rest = sum(powers.values()) - powers.get(node.home.address, 0)
+    return 3 * rest > 2 * sum(powers.values())
+
+
+def lost_disk(simulation: Simulation) -> None:
+    """A disk is lost, with the guard and the engine's blocks: its node begins with a snapshot of the others, of whom one may lie.
+
+    It may crash half way. Happens once there is a snapshot, and the others can go on without it.
+    """
+    rng = simulation.rng
+    node = rng.choice(simulation.nodes)
+    others = [other for other in simulation.nodes if other is not node]
+    is_crashing, stroke = rng.random() < 0.5, Stroke(rng.randrange(STEPS_MAX), is_torn=rng.random() < 0.5)
+    if others and rng.random() < 0.7:
+        liar = rng.choice(others)
+        liar.conduct = LyingServer(rng, lambda what: simulation.watch.note(f"node {liar.number} {what}"))
+
+    def lose() -> None:
+        offering = [other for other in others if other.conversation is not None and other.conversation.snapshots()]
+        if len(offering) < 2 or not _is_dispensable(node):
+            simulation.during_faults(1_000, lose)
+            return
+        if node.is_up:
+            node.end("its disk is lost")
+        node.home.lose()
+        node.disk.forget(0)
+        node.disk.is_joining = True
+        if is_crashing:
+            node.home.disk.arm(stroke)
+
+    lose()
 
 
 FAULTS: Final[Mapping[str, Callable[[Simulation], None]]] = {
@@ -208,4 +244,5 @@ FAULTS: Final[Mapping[str, Callable[[Simulation], None]]] = {
     "no extensions": no_extensions,
     "equivocation": equivocation,
     "old backup": old_backup,
+    "lost disk": lost_disk,
 }

@@ -37,7 +37,7 @@ class WatchedKey:
 
 
 class Home:
-    """See the module. ledger: of the open machine; snapshot_blocks: it makes a snapshot every so many blocks, 0: none."""
+    """See the module. ledger: of the open machine; snapshot_blocks: it makes a snapshot every so many blocks, 0: none; by no thread."""
 
     def __init__(self, founding: Founding, number: int, folder: Path, snapshot_blocks: int = 0) -> None:
         self.founding = founding
@@ -60,6 +60,7 @@ class Home:
             more_keys=[self._next_key],
             files=self.disk,
             snapshot_blocks=self.snapshot_blocks,
+            snapshots_in_line=True,
         )
         return Machine(self.ledger)
 
@@ -74,6 +75,11 @@ class Home:
         self.disk.clear()
         if copy.exists():
             shutil.copytree(copy, self.folder, dirs_exist_ok=True)
+        self._found()
+
+    def lose(self) -> None:
+        """Make the folder a new one: nothing is left, not even the guard."""
+        self.disk.clear(keeps_guard=False)
         self._found()
 
     def _found(self) -> None:

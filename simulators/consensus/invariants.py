@@ -44,6 +44,7 @@ def violations(nodes: Sequence[Node], acknowledged: Sequence[Acknowledged]) -> I
     if len(ledgers) < len(nodes):
         yield f"{len(nodes) - len(ledgers)} nodes do not run at the end"
         return
+    ledgers.sort(key=lambda ledger: ledger.joined_height)  # the first one has all blocks
     for ledger in ledgers:
         yield from _not_the_same(ledger, ledgers[0])
         yield from _not_followed(ledger)
@@ -58,9 +59,9 @@ def violations(nodes: Sequence[Node], acknowledged: Sequence[Acknowledged]) -> I
 
 
 def decided_blocks(nodes: Sequence[Node]) -> tuple[Decided, ...]:
-    """All blocks, from a node that runs."""
+    """All blocks, from a node that runs and has them all."""
     for node in nodes:
-        if (ledger := node.home.ledger) is not None:
+        if (ledger := node.home.ledger) is not None and not ledger.joined_height:
             return tuple(_decided(ledger, height) for height in range(1, ledger.height + 1))
     return ()
 
@@ -72,7 +73,7 @@ def _decided(ledger: ConsortiumLedger, height: int) -> Decided:
 
 def _not_the_same(ledger: ConsortiumLedger, other: ConsortiumLedger) -> Iterator[str]:
     """I1: the same header at every height that two nodes have."""
-    for height in range(1, min(ledger.height, other.height) + 1):
+    for height in range(max(1, ledger.joined_height), min(ledger.height, other.height) + 1):
         if ledger.header_bytes(height) != other.header_bytes(height):
             yield f"two nodes have other headers of height {height} (I1)"
 
@@ -88,7 +89,8 @@ def _not_readable(ledgers: Sequence[ConsortiumLedger], acknowledged: Sequence[Ac
         if decision is None or decision.height != known.height:
             continue  # what was refused may have been sent again, and be decided anew in a block that is not certified yet
         data = first.receipt(known.id)
-        if data is None or any(other.receipt(known.id) != data for other in others):
+        having = [other for other in others if other.joined_height < decision.height]
+        if data is None or any(other.receipt(known.id) != data for other in having):
             yield f"{what}, has another receipt at another node (I2)"
         else:
             yield from _not_proved(first, known, decode_receipt(data))

@@ -102,4 +102,43 @@ class Gossip:
     wire: bytes
 
 
-Message = News | Decision | Gossip
+class Offer(NamedTuple):
+    """A snapshot that a node offers. digest: which it is; metadata: what the application says of it."""
+
+    height: int
+    format: int
+    chunks: int
+    digest: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True)
+class OffersWanted:
+    """Who begins with a snapshot asks which there are."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What a node offers."""
+
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True)
+class ChunkWanted:
+    """A chunk of a snapshot is asked for."""
+
+    height: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk of a snapshot; data is empty where the node has none."""
+
+    height: int
+    index: int
+    data: bytes
+
+
+Message = News | Decision | Gossip | OffersWanted | Offers | ChunkWanted | Chunk

@@ -17,7 +17,10 @@ from simulators.consensus.conduct import Conduct
 from simulators.consensus.conversation import BrokenRuleError, Conversation, Finalized, changed
 from simulators.consensus.disk import Crash
 from simulators.consensus.home import Home
+from simulators.consensus.joining import LOOK_MS, Joining
 from simulators.consensus.messages import (
+    Chunk,
+    ChunkWanted,
     Decision,
     EngineBlock,
     Evidence,
@@ -26,6 +29,8 @@ from simulators.consensus.messages import (
     Members,
     Message,
     News,
+    Offers,
+    OffersWanted,
     Vote,
 )
 from simulators.consensus.network import Network
@@ -48,7 +53,8 @@ class EngineDisk:
     """What the engine of a node keeps. decisions: by height from 1; members: the sets of heights 1, 2, ..., two beyond the newest.
 
     app_hashes: before the first block, and after each; finalized: what each block did. voted_height: the newest one that this
-    validator may have voted for: kept apart, so that no older copy makes it vote twice.
+    validator may have voted for: kept apart, so that no older copy makes it vote twice. is_joining: it has no blocks yet, and
+    begins with a snapshot.
     """
 
     members: list[Members]
@@ -58,6 +64,7 @@ class EngineDisk:
     rounds: Rounds | None = None
     previous: Rounds | None = None
     voted_height: int = 0
+    is_joining: bool = False
 
     @property
     def height(self) -> int:
@@ -70,15 +77,32 @@ class EngineDisk:
         del self.decisions[height:], self.finalized[height:], self.app_hashes[height + 1 :], self.members[height + 2 :]
         self.rounds = self.previous = None
 
+    def begin_at(self, height: int, other: EngineDisk) -> None:
+        """Be as another one was after ``height``: what a light client has verified, and older blocks for whoever asks for them."""
+        self.decisions[:], self.finalized[:] = other.decisions[:height], other.finalized[:height]
+        self.app_hashes[:], self.members[:] = other.app_hashes[: height + 1], other.members[: height + 2]
+        self.is_joining = False
+
     def rounds_of(self, height: int, me: bytes) -> Rounds:
         """The rounds of a height that begins: ``me`` has a vote there unless it may have given one before."""
         return Rounds(height, self.members[height - 1], me if height > self.voted_height else b"")
 
 
 class Node:
-    """See the module. number: of the node; address: of its validator. ``skew_ms``: by how much its clock is wrong."""
+    """See the module. number: of the node; address: of its validator. ``skew_ms``: by how much its clock is wrong.
 
-    def __init__(self, number: int, home: Home, schedule: Schedule, network: Network, watch: Watch) -> None:
+    verified: what light clients have of the chain up to a height, None where that is too new.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        home: Home,
+        schedule: Schedule,
+        network: Network,
+        watch: Watch,
+        verified: Callable[[int], EngineDisk | None],
+    ) -> None:
         self.number = number
         self.home = home
         self.conduct = Conduct()
@@ -90,6 +114,8 @@ class Node:
         self._schedule = schedule
         self._network = network
         self._watch = watch
+        self._verified = verified
+        self._joining: Joining | None = None
         self._life = 0
         self._mempool: dict[bytes, int] = {}
         """Transactions that wait, with when they came."""
@@ -116,7 +142,7 @@ class Node:
 
     def end(self, why: str) -> None:
         """As by kill -9 between two steps."""
-        self.conversation = None
+        self.conversation = self._joining = None
         self._life += 1
         self._mempool, self._heights, self._is_waiting = {}, {}, False
         self.home.close()
@@ -138,6 +164,11 @@ class Node:
     def _start(self) -> None:
         self.conversation = conversation = Conversation(self.home.open())
         disk, standing = self.disk, conversation.info()
+        if disk.is_joining:
+            self._watch.started(self, standing.height)
+            self._joining = Joining(conversation, self, self._app_hash_of, self._joined)
+            self._look_for_snapshots()
+            return
         if standing.height > disk.height:
             raise BrokenRuleError(f"Info says height {standing.height}, decided are {disk.height}")
         if standing.height == 0:
@@ -147,13 +178,63 @@ class Node:
             raise BrokenRuleError(f"Info has another app hash of height {standing.height} than before")
         for decision in disk.decisions[standing.height :]:
             self._apply(decision.block)
+        self._watch.started(self, standing.height)
+        self._take_part()
+
+    def _take_part(self) -> None:
+        """Go on with the height that is not decided yet."""
+        disk = self.disk
         if disk.rounds is None or disk.rounds.height <= disk.height:
             self._next_height()
         else:
             disk.rounds.attach(self)
-        self._watch.started(self, standing.height)
         self.set_timer(COMMIT_MS, partial(self._begin, disk.height))
         self.set_timer(GOSSIP_MS, self._tell)
+
+    # ------------------------------------------------------------------------------------- begin with a snapshot
+
+    def tell(self, receiver: int, message: Message) -> None:
+        """See ``joining.Door``."""
+        self._network.send(self.number, receiver, message)
+
+    def tell_all(self, message: Message) -> None:
+        """See ``joining.Door``."""
+        self._network.broadcast(self.number, message)
+
+    def note(self, what: str) -> None:
+        """See ``joining.Door``."""
+        self._watch.note(f"node {self.number} {what}")
+
+    def _look_for_snapshots(self) -> None:
+        if self._joining is not None:
+            self._joining.look()
+            self.set_timer(LOOK_MS, self._look_for_snapshots)
+
+    def _app_hash_of(self, height: int) -> bytes | None:
+        verified = self._verified(height)
+        return None if verified is None else verified.app_hashes[height]
+
+    def _joined(self, height: int) -> None:
+        verified, standing = self._verified(height), self._machine.info()
+        if verified is None or standing != (height, verified.app_hashes[height]):
+            raise BrokenRuleError(
+                f"after the snapshot of height {height} Info says height {standing.height}, or another app hash"
+            )
+        self.note(f"has joined at height {height}")
+        self._joining = None
+        self.disk.begin_at(height, verified)
+        self._take_part()
+
+    def _serve(self, receiver: int, message: OffersWanted | ChunkWanted) -> None:
+        """Answer one that begins with a snapshot."""
+        offers = self.conduct.offers(self._machine)
+        if isinstance(message, OffersWanted):
+            self.tell(receiver, Offers(tuple(offers)))
+            return
+        for offer in offers:
+            if offer.height == message.height:
+                data = self.conduct.chunk(self._machine, offer, message.index)
+                self.tell(receiver, Chunk(message.height, message.index, data))
 
     # ------------------------------------------------------------------------------------------------------ messages
 
@@ -166,14 +247,20 @@ class Node:
     def submit(self, wire: bytes) -> int | None:
         """A client's transaction: the code of CheckTx, None where this node does not answer."""
         codes: list[int] = []
-        if self.is_up:
+        if self.is_up and self._joining is None:
             self._run(lambda: codes.append(self._check(wire)))
         return codes[0] if codes else None
 
     def _receive(self, life: int, sender: int, message: Message) -> None:
         if life != self._life:
             return
+        if self._joining is not None:
+            if isinstance(message, Offers | Chunk):
+                self._joining.take(sender, message)
+            return
         match message:
+            case OffersWanted() | ChunkWanted():
+                self._serve(sender, message)
             case Gossip(wire):
                 if wire not in self._mempool:
                     self._check(wire)

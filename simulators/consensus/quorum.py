@@ -46,7 +46,8 @@ class QuorumWatch:
         return any(self._is_quorum(self._reaching(node), powers) for node in self._nodes if node.is_up)
 
     def _is_quorum(self, nodes: Sequence[Node], powers: Mapping[bytes, int]) -> bool:
-        return 3 * sum(powers.get(node.home.address, 0) for node in nodes) > 2 * sum(powers.values())
+        voters = [node for node in nodes if not node.disk.is_joining]
+        return 3 * sum(powers.get(node.home.address, 0) for node in voters) > 2 * sum(powers.values())
 
     def _reaching(self, node: Node) -> Sequence[Node]:
         """The running nodes from which a way leads to ``node``, and itself."""

@@ -19,7 +19,7 @@ from simulators.consensus.founding import Founding
 from simulators.consensus.home import Home
 from simulators.consensus.invariants import Decided, decided_blocks, violations
 from simulators.consensus.network import Network
-from simulators.consensus.node import Node
+from simulators.consensus.node import EngineDisk, Node
 from simulators.consensus.quorum import QuorumWatch
 from simulators.consensus.schedule import Schedule
 from simulators.consensus.watch import Watch
@@ -34,6 +34,9 @@ PROGRESS_MS: Final = 30_000
 DRAIN_MS: Final = 120_000
 """Within which then everything that was sent is decided and certified everywhere."""
 LOOK_MS: Final = 500
+JOINING: Final = "lost disk"
+"""The fault after which a node begins with a snapshot; nodes make some where it comes."""
+SNAPSHOT_BLOCKS: Final = 3
 FAULTS_MAX: Final = 3
 
 
@@ -88,11 +91,14 @@ class Simulation:
         self.schedule = Schedule()
         self.watch = Watch(self.schedule)
         self.network = Network(self.schedule, random.Random(f"network {seed}"))
-        homes = [Home(self.founding, number, folder / f"node-{number}") for number in range(len(self.founding.powers))]
-        self.nodes = [Node(number, home, self.schedule, self.network, self.watch) for number, home in enumerate(homes)]
-        self.workload = Workload(self.founding, self.nodes, self.schedule, random.Random(f"workload {seed}"))
         drawn = self.rng.sample(sorted(FAULTS), self.rng.randint(0, FAULTS_MAX))
         self.faults = tuple(drawn if faults is None else faults)
+        blocks = SNAPSHOT_BLOCKS if JOINING in self.faults else 0
+        numbers = range(len(self.founding.powers))
+        homes = [Home(self.founding, number, folder / f"node-{number}", blocks) for number in numbers]
+        parts = self.schedule, self.network, self.watch, self._verified
+        self.nodes = [Node(number, home, *parts) for number, home in enumerate(homes)]
+        self.workload = Workload(self.founding, self.nodes, self.schedule, random.Random(f"workload {seed}"))
         self.blocks: tuple[Decided, ...] = ()
         """All blocks, once it has run."""
         self._quorum = QuorumWatch(self.nodes, self.network, self.watch)
@@ -138,6 +144,10 @@ class Simulation:
             node.conduct, node.skew_ms, node.slowness_ms = Conduct(), 0, 0
             node.home.disk.disarm()
             node.home.disk.refusal = None
+
+    def _verified(self, height: int) -> EngineDisk | None:
+        """What light clients have of the chain up to ``height``, once two blocks follow it."""
+        return next((node.disk for node in self.nodes if node.disk.height >= height + 2), None)
 
     def _begin(self, name: str) -> None:
         self.watch.note(f"fault: {name}")

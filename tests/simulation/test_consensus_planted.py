@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ledger.engines.cometbft.payloads import NOTHING_INJECTED
 from ledger.engines.cometbft.proposals import Proposals
 from ledger.leaves.balance import BalanceLeaf
 from ledger.light import steps
+from ledger.store import joining
 from ledger.store.block_log import BlockLog
 from ledger.store.reader import LedgerReader
 from simulators.consensus import invariants, run
@@ -24,6 +26,8 @@ from simulators.consensus.run import Simulation
 FOUR = Founding((1, 1, 1, 1), "simulated")
 SEEDS = range(11, 24)
 """What each draws changes with the simulation: about half of them bring garbage into a block, here the first one does."""
+SEED_OF_A_LIAR = 4
+"""A snapshot that is false is taken there before the true one."""
 
 
 def found(monkeypatch: pytest.MonkeyPatch, folder: Path, *faults: str, seed: int = 1) -> str:
@@ -93,6 +97,21 @@ def test_money_that_comes_from_nowhere_is_found(monkeypatch: pytest.MonkeyPatch,
     real = BalanceLeaf.owes_nano
     monkeypatch.setattr(BalanceLeaf, "owes_nano", lambda leaf: [*real(leaf), 1])
     assert "(I4)" in found(monkeypatch, tmp_path)
+
+
+def test_a_snapshot_that_is_believed_without_a_look_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(joining._Joining, "_check_end", lambda *_: None)
+    assert "has stopped" in found(monkeypatch, tmp_path, "lost disk", seed=SEED_OF_A_LIAR)
+
+
+def test_a_node_that_loses_its_disk_begins_with_a_snapshot_although_one_of_the_others_lies(tmp_path: Path) -> None:
+    simulation = Simulation(SEED_OF_A_LIAR, tmp_path, founding=FOUR, faults=["lost disk"])
+    simulation.run()
+    assert simulation.watch.violations == []
+    told = "\n".join(simulation.watch.journal)
+    assert "offers snapshots with other leaves" in told
+    assert re.search(r"node \d takes nothing more of a snapshot from node", told)
+    assert "has joined at height" in told
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
@@ -104,6 +105,15 @@ def test_joiner_has_the_roots_of_the_others_from_the_snapshot_on(made: Made, hom
     home.close()
     home.open()
     assert same_standing(ledger_of(home), made), "and after another start"
+
+
+def test_joiner_takes_what_it_signed_before_its_disk_was_lost_for_its_own(made: Made, home: Home) -> None:
+    machine = home.open()
+    with capture_logs() as lines:
+        join(machine, made)
+        go_on(machine, made)
+    assert ledger_of(home).certified_height > AT
+    assert "key_signs_elsewhere" not in [line["event"] for line in lines]
 
 
 def test_joiner_proves_the_state_once_a_header_is_certified_here(made: Made, home: Home) -> None:
