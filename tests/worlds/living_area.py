@@ -30,6 +30,8 @@ INSIDE_S: Final = 420
 """Electricians come inside a slot."""
 ORDERED_AHEAD_S: Final = 2 * SLOT_S
 """A home that leaves has no orders for what follows."""
+FINAL_AFTER_S: Final = 30 * DAY_S
+"""Rules change more than 64 times a year: a zone whose slots were never final would still need the first of 64 entries."""
 WRONG_CLOCK: Final = ClockState(900_000, "unsynced")
 WRONG_CLOCK_BOUNDARIES: Final = 4
 
@@ -68,7 +70,7 @@ class LivingArea:
         self._wrong_clock_left = 0
         self.consortium = Consortium(
             start_s=FIRST_S - SLOT_S,
-            zones=[zone(correction_after_s=3_600)],
+            zones=[zone(correction_after_s=3_600, final_after_s=FINAL_AFTER_S)],
             meters=[*(household(home.number, home.party) for home in self.homes), feeder(999)],
             roles={"admin": ["administrator"]},
         )
