@@ -125,7 +125,9 @@ class Judge:
             words = f"from_s {stated.from_s}: another row of it in this block begins then, or it follows 64 later ones"
             yield Fault(stated, Code.REGISTRY_NOT_AHEAD, words)
         elif leaf.first_after(stated.from_s) > self._needed_s(stated, kind):
-            words = "it has 64 entries, and what may still be settled rests on the first of them: go on under another name"
+            words = (
+                "it has 64 entries, and what may still be settled rests on the first of them: go on under another name"
+            )
             yield Fault(stated, Code.REGISTRY_CONFLICT, words)
 
     def _least_s(self, stated: Stated[Any], kind: str, *, is_first: bool) -> int:
