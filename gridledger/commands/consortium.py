@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="RPC address of another member's engine; at least two",
     )
+    _add_recover(
+        actions.add_parser("recover", help="a founding file for those who are left where too many validators are lost")
+    )
     status = actions.add_parser("status", help="heights, certified heights, who is behind or away")
     status.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the nodes of this folder, or")
     status.add_argument("--url", action="append", default=[], metavar="URL", help="a node; may be given again")
@@ -67,6 +70,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action, run_it in runs.items():
         action.set_defaults(run=run_it)
     voting.add_arguments(actions)
+
+
+def _add_recover(recover: argparse.ArgumentParser) -> None:
+    recover.description = (
+        "Compare what the nodes that are left have certified, and begin a new chain there (docs/operating/emergency-recovery.md). "
+        "Nothing is decided: the file is for people to read, and to found the new chain with."
+    )
+    recover.add_argument("--config", type=Path, required=True, metavar="FILE", help="the old chain's founding file")
+    recover.add_argument("--trust", type=Path, required=True, metavar="FILE", help="the old chain's trust file")
+    recover.add_argument("--lost", action="append", required=True, metavar="MEMBER", help="who does not come back")
+    recover.add_argument(
+        "--url", action="append", required=True, metavar="URL", help="a node that is left, yours first"
+    )
+    recover.add_argument("--signer", required=True, metavar="ID", help="who asks, an administrator")
+    recover.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
+    recover.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+    recover.add_argument("--out", type=Path, required=True, metavar="FILE", help="the founding file of the new chain")
+    recover.add_argument("--check", action="store_true", help="say what would be written, and write nothing")
+    recover.set_defaults(run=_recover)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,6 +148,55 @@ def _rejoin(args: argparse.Namespace) -> int:
     source = prepare_rejoin(load_config(args.config, NodeConfig), args.member)
     text = f"{args.config}: its next start begins with a snapshot; trusted block {source.height} {source.hash}"
     print_result(args, {"trusted_height": source.height, "trusted_hash": source.hash}, text)
+    return 0
+
+
+def _recover(args: argparse.Namespace) -> int:
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from gridcore.errors import UsageError
+    from gridcore.signers import open_signer
+    from gridledger.founding.consortium_config import to_text
+    from gridledger.founding.folder import write_new
+    from gridledger.recovering import Recovery, recover
+    from ledger.client import Client
+
+    signer = open_signer(args.key, args.password)
+
+    async def ask() -> Recovery:
+        async with AsyncExitStack() as stack:
+            nodes = [Client(url, signer_id=args.signer, signer=signer) for url in dict.fromkeys(args.url)]
+            for node in nodes:
+                await stack.enter_async_context(node)
+            return await recover(_load(args.config), args.lost, args.trust, nodes)
+
+    made = asyncio.run(ask())
+    if not args.check:
+        try:
+            write_new(args.out, to_text(made.config))
+        except OSError as error:
+            raise UsageError(f"--out {args.out}: cannot be written ({error.strerror}); name a new file") from None
+    ended, first_slot_s = made.ended, made.config.timeline.first_slot_start_s
+    members = [member.name for member in made.config.members]
+    lines = [
+        f"{args.out}: {'would be' if args.check else 'is'} the founding file of {', '.join(members)}; first slot {first_slot_s}",
+        f"  chain {ended.chain} ends with block {ended.height}, header {ended.digest.hex()}: every member must see the same",
+        *(
+            f"  BY HAND: {meter}: the old chain has no register where the new one begins; put them in"
+            for meter in made.by_hand
+        ),
+    ]
+    result = {
+        "chain": ended.chain,
+        "height": ended.height,
+        "header_digest": ended.digest.hex(),
+        "members": members,
+        "first_slot_start_s": first_slot_s,
+        "by_hand": list(made.by_hand),
+        "written": not args.check,
+    }
+    print_result(args, result, "\n".join(lines))
     return 0
 
 
