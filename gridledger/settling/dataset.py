@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import Int8Column, Int64Column
+from settlement.tariffs.components import Component
 
 LIMIT_WH_MAX: Final = 10**9
 """The most that a point can import or export in a slot (1 GWh), and its limit where ``points.csv`` has none."""
@@ -86,7 +87,7 @@ class EstimateTerms(NamedTuple):
 class FileRules(NamedTuple):
     """``rules.toml``. prices: by the contract's names; terms: ``[market]`` without ``contract``, and without the prices.
 
-    The gate and the metering deadline are seconds before a slot's start and after its end.
+    tariff: components that are charged beside the contract's lines, by month. The gate and the metering deadline are seconds before a slot's start and after its end.
     """
 
     prices: Mapping[str, int]
@@ -96,6 +97,7 @@ class FileRules(NamedTuple):
     metering_deadline_s: int
     invoice: InvoiceTerms
     estimate: EstimateTerms
+    tariff: Sequence[Component] = ()
 
 
 class InputFile(NamedTuple):

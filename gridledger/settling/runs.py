@@ -31,3 +31,12 @@ class RunColumns(NamedTuple):
     trade_price_micro_per_kwh: int | None
     terms: Mapping[str, Any]
     tariffs: Tariffs
+
+
+class BillLine(NamedTuple):
+    """A line of a bill. slot_start_s: UTC seconds; run: its name."""
+
+    party: str
+    slot_start_s: int
+    line_kind: str
+    run: str

@@ -119,3 +119,8 @@ def text_column(values: Sequence[str]) -> TextColumn:
     codes: dict[str, int] = {}
     of_row = [codes.setdefault(value, len(codes)) for value in values]
     return TextColumn(list(codes), np.array(of_row, dtype=np.int32))
+
+
+def same_text(text: str, rows: int) -> TextColumn:
+    """A column that holds one text in every row."""
+    return TextColumn([text], np.zeros(rows, dtype=np.int32))

@@ -113,6 +113,14 @@ class CaseInput:
             raise CaseRefusedError(f"input.{key} does not name exactly {', '.join(names)}")
         return [table[name] for name in names]
 
+    def tables(self, key: str) -> list[dict[str, object]]:
+        """A list of tables; what is in them is read by whoever knows."""
+        items = self._list(key)
+        for row, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise CaseError(f"input.{key}[{row}]", "a table", item)
+        return [item for item in items if isinstance(item, dict)]
+
     def integer_tables(self, key: str) -> list[dict[str, int]]:
         """A list of tables whose values are whole numbers of 64 bits."""
         return [_integer_table(item, f"input.{key}[{row}]") for row, item in enumerate(self._list(key))]

@@ -12,6 +12,7 @@ from gridledger.vectors import (
     evidence_handlers,
     frame_handlers,
     matching_handlers,
+    mechanism_handlers,
     sharing_handlers,
     tariff_handlers,
 )
@@ -81,6 +82,18 @@ HANDLERS: dict[str, Handler] = {
     ),
     "deviation_penalty/1": Handler(
         tariff_handlers.penalty, ("contract_wh", "actual_wh", "price", "tolerance_ppm", "penalty_ppm", "sides")
+    ),
+    "deviation/1": Handler(
+        tariff_handlers.deviation_of, ("metered_wh", "sold_wh", "bought_wh", "long_price", "short_price")
+    ),
+    "tariff_month/1": Handler(
+        tariff_handlers.tariff_month,
+        ("components", "party", "first_day", "slot_s", "import_wh", "export_wh", "traded_wh"),
+        ("line_kinds", "billed_nano"),
+    ),
+    "trade_reduction/1": Handler(mechanism_handlers.reduction, ("orders",)),
+    "conditional_bid/1": Handler(
+        mechanism_handlers.conditional_bid, ("conditions", "energy_wh", "limit", "seller", "energy_kind")
     ),
     "pay_as_bid/1": Handler(matching_handlers.pay_as_bid, ("orders",)),
     "continuous_double_auction/1": Handler(matching_handlers.continuous_double_auction, ("orders",)),

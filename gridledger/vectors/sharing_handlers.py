@@ -11,7 +11,7 @@ import numpy as np
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, rational
 from settlement.contract_kit_1 import CommunityContract, Groups, share
 from settlement.contracts import mid_market_rate_1, supply_demand_ratio_1
-from settlement.invoice import invoice_total
+from settlement.invoicing.total import invoice_total
 from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,

@@ -1,11 +1,18 @@
-"""Handlers about charges of the grid, schedules and certificates: they call ``settlement.network`` and ``.schedules``."""
+"""Handlers about charges of the grid, schedules and certificates: they call ``settlement.tariffs``."""
 
 from __future__ import annotations
 
+from calendar import monthrange
+from collections import defaultdict
 from dataclasses import asdict
+from datetime import date, timedelta
 
-from gridledger.vectors.cases import CaseInput, CaseRefusedError
-from settlement.network import (
+import numpy as np
+
+from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError
+from settlement.tariffs import components_of
+from settlement.tariffs.charges import Calendar, Tariff, Usage
+from settlement.tariffs.network import (
     FeePath,
     VoltageLevel,
     fees_of_offer,
@@ -14,7 +21,14 @@ from settlement.network import (
     pay_as_bid,
     pay_as_offer,
 )
-from settlement.schedules import PricedEnergy, Tolerance, deviation_penalty, green_certificates, two_settlement
+from settlement.tariffs.schedules import (
+    PricedEnergy,
+    Tolerance,
+    deviation,
+    deviation_penalty,
+    green_certificates,
+    two_settlement,
+)
 
 
 def charge_by_voltage(case: CaseInput) -> dict[str, object]:
@@ -57,6 +71,52 @@ def penalty(case: CaseInput) -> dict[str, object]:
     """``deviation_penalty/1``."""
     tolerance = Tolerance(case.integer("tolerance_ppm"), case.integer("penalty_ppm"), case.text("sides"))
     return deviation_penalty(_priced(case, "contract_wh", "price"), case.integer("actual_wh"), tolerance)._asdict()
+
+
+def deviation_of(case: CaseInput) -> dict[str, object]:
+    """``deviation/1``."""
+    metered_wh, sold_wh, bought_wh = map(case.integer, ("metered_wh", "sold_wh", "bought_wh"))
+    prices = case.integer("long_price"), case.integer("short_price")
+    return deviation(metered_wh, sold_wh, bought_wh, *prices)._asdict()
+
+
+def tariff_month(case: CaseInput) -> dict[str, object]:
+    """``tariff_month/1``: slots from midnight of the first day on, in a calendar whose days all have 24 hours."""
+    energies = [case.integers(key) for key in ("import_wh", "export_wh", "traded_wh")]
+    if len({len(column) for column in energies}) != 1 or not energies[0]:
+        raise CaseError("input", "energies of as many slots, one at least", [len(column) for column in energies])
+    if min(min(column) for column in energies) < 0:
+        raise CaseRefusedError("an energy is negative")
+    days, calendar = _calendar(case, len(energies[0]))
+    line_kinds = case.texts("line_kinds") if case.has("line_kinds") else []
+    tariff = Tariff(components_of(case.tables("components"), line_kinds), calendar)
+    months = sorted({f"{day:%Y-%m}" for day in days})
+    billed = dict(case.integer_table("billed_nano")) if case.has("billed_nano") else {}
+    usage = Usage(*(np.array(column, dtype=np.int64) for column in energies))
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for charge in tariff.charges(case.text("party"), usage, [billed for _ in months]):
+        found[months[charge.month]][charge.name] += charge.amount_nano
+    return {"amount_nano": {month: dict(found[month]) for month in months}}
+
+
+def _calendar(case: CaseInput, slots: int) -> tuple[list[date], Calendar]:
+    slot_s = case.integer("slot_s")
+    if not 1 <= slot_s <= 86_400 or 86_400 % slot_s:
+        raise CaseRefusedError(f"slot_s {slot_s} does not divide a day")
+    try:
+        first = date.fromisoformat(case.text("first_day"))
+    except ValueError as error:
+        raise CaseError("input.first_day", "a day as 2026-06-28", case.text("first_day")) from error
+    days = [first + timedelta(days=slot * slot_s // 86_400) for slot in range(slots)]
+    months = sorted({(day.year, day.month) for day in days})
+    return days, Calendar(
+        slot_s=slot_s,
+        month=np.array([months.index((day.year, day.month)) for day in days], dtype=np.int64),
+        month_of_year=np.array([day.month for day in days], dtype=np.int64),
+        day=np.array([day.toordinal() for day in days], dtype=np.int64),
+        second=np.arange(slots, dtype=np.int64) * slot_s % 86_400,
+        days_of_month=[monthrange(year, month)[1] for year, month in months],
+    )
 
 
 def _priced(case: CaseInput, energy: str, price: str) -> PricedEnergy:

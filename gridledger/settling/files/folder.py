@@ -68,6 +68,7 @@ def read_folder(folder: Path, preset: str | None = None) -> Dataset:
         inputs.append(orders.input_file)
     own_prices = {**_first_prices(series, rules, starts), **rules.prices}
     settled = file_rules(rules, own_prices, has_orders=len(orders.orders.slot) > 0)
+    _check_tariff(rules, points)
     if uses_keys(contract):
         _check_keys(keys, rules, points, energies.grid)
     zone = rules.zone or Zone(UTC)
@@ -141,6 +142,19 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
             what = f"{rows.key} has no price for all from {to_iso(first_s)} on, the first slot"
             raise fault(PRICES, what, f"give one that starts there or earlier, or [prices] {rows.key} in {RULES}")
     return prices
+
+
+def _check_tariff(rules: RulesRead, points: Sequence[PointRow]) -> None:
+    """A component is paid by parties that there are, to an account that is none."""
+    parties = {point.party for point in points}
+    for component in rules.tariff:
+        if component.account in parties:
+            what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {POINTS}"
+            raise fault(RULES, what, "give the account another name")
+        for party in (*component.parties, *component.contracted_w):
+            if party not in parties:
+                what = f"[[tariff.component]] {component.name}: {party} is no party of {POINTS}"
+                raise fault(RULES, what, nearest(party, sorted(parties)))
 
 
 def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[PointRow], grid: Grid) -> None:

@@ -18,7 +18,10 @@ from gridledger.settling.files.layout import REPEATED_HOURS
 from gridledger.settling.files.stamps import Zone
 from ledger.contract import Contract
 from settlement.catalogue import CATALOGUE
-from settlement.invoice import HALF_EVEN, HALF_UP_AWAY
+from settlement.errors import SettlementError
+from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
+from settlement.tariffs import components_of
+from settlement.tariffs.components import Component
 
 NAME: Final = "rules.toml"
 UTC: Final = "UTC"
@@ -74,6 +77,7 @@ class RulesRead(NamedTuple):
     metering_deadline_s: int | None
     invoice: InvoiceTerms
     estimate: EstimateTerms
+    tariff: Sequence[Component]
     input_file: InputFile
 
     def price_keys(self) -> Sequence[str]:
@@ -89,6 +93,7 @@ def read_rules(path: Path) -> RulesRead:
     market = table.pop("market", None)
     if not isinstance(market, dict) or not isinstance(market.get("contract"), str):
         raise fault(NAME, "[market] contract is missing", f"name a contract, {_shown_contracts()}")
+    tariff = table.pop("tariff", {})
     contract_id = market.pop("contract")
     if contract_id not in CATALOGUE:
         raise fault(NAME, f"[market] contract = {excerpt(contract_id)} is no contract", nearest(contract_id, CATALOGUE))
@@ -116,6 +121,7 @@ def read_rules(path: Path) -> RulesRead:
         metering_deadline_s=timeline.metering_deadline_s,
         invoice=InvoiceTerms(**vars(file.invoice)),
         estimate=EstimateTerms(**vars(file.estimate)),
+        tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
         input_file=InputFile(NAME, sm3(data), 0),
     )
 
@@ -145,7 +151,21 @@ def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) 
         metering_deadline_s=read.metering_deadline_s or 0,
         invoice=read.invoice,
         estimate=read.estimate,
+        tariff=read.tariff,
     )
+
+
+def _tariff(table: object, contract: Contract) -> Sequence[Component]:
+    """The components of ``[[tariff.component]]``."""
+    tables = table.get("component", []) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or table.keys() - {"component"} or not isinstance(tables, list):
+        raise fault(NAME, "[tariff] holds something else than components", "give each as a table [[tariff.component]]")
+    if not all(isinstance(item, dict) for item in tables):
+        raise fault(NAME, "[tariff] component is no list of tables", "give each as a table [[tariff.component]]")
+    try:
+        return components_of(tables, [kind.kind for kind in contract.line_kinds])
+    except SettlementError as error:
+        raise fault(NAME, str(error), "docs/tariffs.md has all keys") from None
 
 
 def _shown_contracts() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.invoice import HALF_EVEN, HALF_UP_AWAY, invoice_total
+from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
 from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,

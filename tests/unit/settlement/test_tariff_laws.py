@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.errors import SettlementError
-from settlement.network import grid_loss, pay_as_bid, pay_as_offer
-from settlement.schedules import PricedEnergy, green_certificates, two_settlement
+from settlement.tariffs.network import grid_loss, pay_as_bid, pay_as_offer
+from settlement.tariffs.schedules import PricedEnergy, green_certificates, two_settlement
 
 PRICES = st.integers(-(10**6), 10**6)
 ENERGIES = st.integers(0, 10**9)

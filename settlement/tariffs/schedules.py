@@ -1,6 +1,6 @@
 """Payments for a schedule and for leaving it, and certificates of what was generated.
 
-``two_settlement/1``, ``deviation_penalty/1`` and ``green_certificates/1`` (绿证) of the conformance vectors. Energy in Wh, prices
+``two_settlement/1``, ``deviation/1``, ``deviation_penalty/1`` and ``green_certificates/1`` (绿证) of the conformance vectors. Energy in Wh, prices
 in micro-currency per kWh, amounts in nano-currency; exact at any size.
 """
 
@@ -79,6 +79,23 @@ def deviation_penalty(contract: PricedEnergy, actual_wh: int, tolerance: Toleran
     free_wh = contract.energy_wh * tolerance.tolerance_ppm // _PPM
     charged_wh = max(0, abs(actual_wh - contract.energy_wh) - free_wh)
     return Penalty(charged_wh, charged_wh * contract.price * tolerance.penalty_ppm // _PPM)
+
+
+class Deviation(NamedTuple):
+    """How far a participant left its trades: positive, more was given or less taken; and what it receives for it."""
+
+    deviation_wh: int
+    amount_nano: int
+
+
+def deviation(metered_wh: int, sold_wh: int, bought_wh: int, long_price: int, short_price: int) -> Deviation:
+    """Metered (positive: given) less sold plus bought; a surplus is paid at one price, a lack charged at the other.
+
+    SettlementError for a negative trade.
+    """
+    _check_energies(sold_wh, bought_wh)
+    deviation_wh = metered_wh - sold_wh + bought_wh
+    return Deviation(deviation_wh, deviation_wh * (long_price if deviation_wh > 0 else short_price))
 
 
 def green_certificates(entries_wh: Sequence[int]) -> Certificates:

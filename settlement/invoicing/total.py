@@ -24,9 +24,12 @@ class InvoiceTotal:
     rounding_nano: int
 
 
-def invoice_total(lines_nano: Sequence[int], tax_ppm: int, quantum_nano: int, rounding: str) -> InvoiceTotal:
+def invoice_total(
+    lines_nano: Sequence[int], tax_ppm: int, quantum_nano: int, rounding: str, is_taxed: Sequence[bool] | None = None
+) -> InvoiceTotal:
     """Round each line once to ``quantum_nano``, and the tax on their sum once; gross is net + tax.
 
+    ``is_taxed``: on which lines tax is paid, by itself on all.
     ``rounding``: HALF_UP_AWAY (ties away from zero) or HALF_EVEN (ties to the even quantum). Negative lines are credits.
     SettlementError for a quantum below 1, a negative tax, or an unknown rounding.
     """
@@ -38,7 +41,8 @@ def invoice_total(lines_nano: Sequence[int], tax_ppm: int, quantum_nano: int, ro
         raise SettlementError(f"unknown rounding {rounding!r}: {HALF_UP_AWAY} or {HALF_EVEN}")
     lines = tuple(_rounded(line, quantum_nano, rounding) for line in lines_nano)
     net = sum(lines)
-    tax = _rounded(net * tax_ppm, _PPM, rounding)
+    taxed = net if is_taxed is None else sum(line for line, counts in zip(lines, is_taxed, strict=True) if counts)
+    tax = _rounded(taxed * tax_ppm, _PPM, rounding)
     return InvoiceTotal(lines, net, tax, net + tax, net * quantum_nano - sum(lines_nano))
 
 

@@ -1,0 +1,118 @@
+"""Pieces of a page in both languages: texts, tables, bars. Whatever comes from a file is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Final, NamedTuple
+
+_BAR_WIDTH: Final = 960
+_BAR_HEIGHT: Final = 220
+_BASE: Final = 190
+
+
+class Text(NamedTuple):
+    """A text in both languages."""
+
+    en: str
+    zh: str
+
+
+class Cell(NamedTuple):
+    """A field of a table; numbers stand right."""
+
+    content: str
+    is_number: bool = False
+
+
+class StackedBar(NamedTuple):
+    """A bar: its whole, the part of it that is set off, and a mark beside it; in one unit."""
+
+    name: str
+    whole: int
+    part: int
+    mark: int
+
+
+def say(text: Text) -> str:
+    """A text in both languages, of which the page shows one."""
+    return f'<span lang="en">{escape(text.en)}</span><span lang="zh">{escape(text.zh)}</span>'
+
+
+def word(value: object) -> Cell:
+    """A text out of a file."""
+    return Cell(escape(str(value)))
+
+
+def number(shown: str) -> Cell:
+    """A number as it is shown."""
+    return Cell(escape(shown), is_number=True)
+
+
+def table(heads: Sequence[tuple[Text, bool]], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table; heads: the title of each column, and whether it holds numbers."""
+    head = "".join(f"<th{_right(is_number)}>{say(title)}</th>" for title, is_number in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td{_right(cell.is_number)}>{cell.content}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def facts(pairs: Iterable[tuple[Text, str]]) -> str:
+    """Names and values; a value is markup."""
+    return "<dl>" + "".join(f"<div><dt>{say(name)}</dt><dd>{value}</dd></div>" for name, value in pairs) + "</dl>"
+
+
+def section(title: Text, *content: str) -> str:
+    """A part of the page."""
+    return f"<section><h2>{say(title)}</h2>{''.join(content)}</section>"
+
+
+def paragraph(text: Text) -> str:
+    """A paragraph."""
+    return f"<p>{say(text)}</p>"
+
+
+def bars(values: Sequence[StackedBar], unit: str) -> str:
+    """Stacked bars as a drawing, each with a title that says its numbers."""
+    top = max((max(bar.whole, bar.mark) for bar in values), default=0) or 1
+    step = _BAR_WIDTH / max(1, len(values))
+    drawn = "".join(_bar(bar, at * step, step, top, unit) for at, bar in enumerate(values))
+    every = max(1, len(values) // 12)
+    names = "".join(
+        f'<text x="{(at + 0.5) * step:.1f}" y="{_BASE + 16}">{escape(bar.name)}</text>'
+        for at, bar in enumerate(values)
+        if at % every == 0
+    )
+    line = f'<line x1="0" x2="{_BAR_WIDTH}" y1="{_BASE}" y2="{_BASE}"/>'
+    return f'<svg viewBox="-20 0 {_BAR_WIDTH + 40} {_BAR_HEIGHT}" role="img">{drawn}{line}{names}</svg>'
+
+
+def _bar(bar: StackedBar, left: float, step: float, top: int, unit: str) -> str:
+    whole, part, mark = (value * (_BASE - 10) / top for value in (bar.whole, bar.part, bar.mark))
+    width = step * 0.7
+    x = left + step * 0.15
+    title = f"{bar.name}: {bar.part} / {bar.whole} {unit}; {bar.mark} {unit}"
+    return (
+        f"<g><title>{escape(title)}</title>"
+        f'<rect class="whole" x="{x:.1f}" y="{_BASE - whole:.1f}" width="{width:.1f}" height="{whole:.1f}"/>'
+        f'<rect class="part" x="{x:.1f}" y="{_BASE - part:.1f}" width="{width:.1f}" height="{part:.1f}"/>'
+        f'<rect class="mark" x="{x - step * 0.06:.1f}" y="{_BASE - mark - 1:.1f}" width="{step * 0.82:.1f}" height="2"/></g>'
+    )
+
+
+def kilo(wh: int) -> str:
+    """Wh as kWh with three decimals, thousands apart."""
+    sign, wh = ("-", -wh) if wh < 0 else ("", wh)
+    return f"{sign}{wh // 1000:,}.{wh % 1000:03}"
+
+
+def money(amount: int, quantum_nano: int) -> str:
+    """Quanta as the currency, with as many decimals as a quantum needs, at least two."""
+    sign, nano = ("-", -amount * quantum_nano) if amount < 0 else ("", amount * quantum_nano)
+    decimals = f"{nano % 10**9:09}".rstrip("0").ljust(2, "0")
+    return f"{sign}{nano // 10**9:,}.{decimals}"
+
+
+def _right(is_number: bool) -> str:
+    return ' class="number"' if is_number else ""

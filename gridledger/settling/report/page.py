@@ -1,0 +1,232 @@
+"""The page out of its figures."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from typing import Final
+
+from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
+from gridledger.settling.report.markup import (
+    Cell,
+    StackedBar,
+    Text,
+    bars,
+    facts,
+    kilo,
+    money,
+    number,
+    paragraph,
+    say,
+    section,
+    table,
+    word,
+)
+
+ROWS_MAX: Final = 500
+"""Rows of a table of the page; the files have all of them."""
+_ZH_ZONES: Final = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Urumqi", "Asia/Hong_Kong", "Asia/Macau", "Asia/Taipei")
+_MARK: Final = (
+    '<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="5" fill="#00697a"/>'
+    '<path d="M5 7h6v4h8M5 17h6v-6" fill="none" stroke="#fff" stroke-width="2"/>'
+    '<circle cx="5" cy="7" r="1.8" fill="#fff"/><circle cx="5" cy="17" r="1.8" fill="#fff"/><circle cx="19" cy="11" r="1.8" fill="#fff"/></svg>'
+)
+_NANO_PER_MICRO: Final = 1_000
+
+
+def report_page(figures: Figures) -> str:
+    """The whole file ``report.html``."""
+    css = (resources.files("gridledger.settling.report") / "report.css").read_text("utf-8")
+    is_zh = figures.timezone in _ZH_ZONES
+    sections = (_figures(figures), _energy(figures), _documents(figures), _kinds(figures), _exceptions(figures))
+    more = (_method(figures), _inputs(figures), _checking(figures))
+    return (
+        f'<!doctype html>\n<html lang="{"zh-CN" if is_zh else "en"}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>结算报告 · Settlement report</title><style>{css}</style></head><body>"
+        f'<input type="radio" name="language" id="en"{"" if is_zh else " checked"} aria-label="English">'
+        f'<input type="radio" name="language" id="zh"{" checked" if is_zh else ""} aria-label="中文">'
+        f"<header>{_MARK}<h1>{say(Text('Settlement report', '结算报告'))}</h1>"
+        f'<span class="tag">{say(Text("IMPORTED", "导入数据"))}</span>'
+        '<nav><label for="zh">中文</label><label for="en">English</label></nav></header>'
+        f"<main>{''.join(sections)}{''.join(more)}</main></body></html>\n"
+    )
+
+
+def _figures(figures: Figures) -> str:
+    invoiced = sum(document.gross for document in figures.documents)
+    covered = 1000 * figures.shared_wh // figures.import_wh if figures.import_wh else 0
+    items = (
+        (kilo(figures.shared_wh) + " kWh", Text("shared inside the community", "社区内共享电量")),
+        (f"{covered // 10}.{covered % 10} %", Text("of all import came from members", "的用电量来自社区成员")),
+        (
+            f"{money(invoiced, figures.quantum_nano)} {figures.currency}",
+            Text("owed by members in all, credits taken off", "成员应付合计（已减应收）"),
+        ),
+        (str(figures.missing), Text("intervals without a full reading", "个时段缺少完整读数")),
+    )
+    shown = "".join(f"<div><b>{escape(value)}</b><small>{say(title)}</small></div>" for value, title in items)
+    times = f"{figures.first_slot} – {figures.last_slot_end} ({figures.timezone})"
+    counts = Text(
+        f"{times}: {figures.slots:,} slots, {figures.points:,} points, {figures.parties:,} parties, {figures.readings:,} readings",
+        f"{times}：{figures.slots:,} 个时段，{figures.points:,} 个计量点，{figures.parties:,} 户，{figures.readings:,} 条读数",
+    )
+    return f'<p class="soft">{say(counts)}</p><div class="figures">{shown}</div>'
+
+
+def _energy(figures: Figures) -> str:
+    keys = (
+        ("part", Text("taken from members", "来自社区成员")),
+        ("whole", Text("taken from the supplier", "来自售电方")),
+        ("mark", Text("given to the grid by members", "成员上网电量")),
+    )
+    legend = "".join(f'<span class="item"><i class="key {name}"></i>{say(title)}</span>' for name, title in keys)
+    drawn = [
+        StackedBar(bar.name, *(wh // 1000 for wh in (bar.import_wh, bar.shared_wh, bar.export_wh)))
+        for bar in figures.bars
+    ]
+    return section(Text("Energy, kWh", "电量（kWh）"), bars(drawn, "kWh"), f'<p class="soft keys">{legend}</p>')
+
+
+def _documents(figures: Figures) -> str:
+    heads = (
+        (Text("Party", "用户"), False),
+        (Text("Month", "月份"), False),
+        (Text("Document", "单据"), False),
+        (Text("Import, kWh", "用电量"), True),
+        (Text("Export, kWh", "上网电量"), True),
+        (Text("Shared, kWh", "共享电量"), True),
+        (Text("Net", "净额"), True),
+        (Text("Tax", "税额"), True),
+        (Text(f"Owed, {figures.currency}", f"应付（{figures.currency}）"), True),
+    )
+    shown = [_document(document, figures) for document in figures.documents[:ROWS_MAX]]
+    left = len(figures.documents) - len(shown)
+    more = Text(f"{left:,} more in invoices.csv.", f"其余 {left:,} 行见 invoices.csv。")
+    note = Text(
+        "A negative amount is paid to the party. A line is rounded once, and the tax once on their sum. What a correction changes is a "
+        "document of its own; with it, a month comes to what its last run says.",
+        "负数表示付给用户。每个账单行只舍入一次，税额按合计只计一次。更正的差额单独成单，与原账单合计即为最后一次结算的结果。",
+    )
+    return section(
+        Text("Each party's month", "各户月账"), table(heads, shown), paragraph(more) if left else "", paragraph(note)
+    )
+
+
+def _document(document: DocumentFigures, figures: Figures) -> list[Cell]:
+    is_invoice = document.run == "initial"
+    title = Text("invoice", "账单") if is_invoice else Text(f"of {document.run}", f"更正（{document.run}）")
+    energies = (document.import_wh, document.export_wh, document.shared_wh)
+    amounts = (document.net, document.tax, document.gross)
+    return [
+        word(document.party),
+        word(document.month),
+        Cell(say(title)),
+        *(number(kilo(wh) if is_invoice else "") for wh in energies),
+        *(number(money(amount, figures.quantum_nano)) for amount in amounts),
+    ]
+
+
+def _kinds(figures: Figures) -> str:
+    heads = (
+        (Text("Line", "账单行"), False),
+        (Text("Account", "对方账户"), False),
+        (Text("Energy, kWh", "电量"), True),
+        (Text(f"Owed by parties, {figures.currency}", f"用户应付（{figures.currency}）"), True),
+    )
+    return section(
+        Text("What it is made of", "费用构成"), table(heads, [_kind(kind, figures) for kind in figures.kinds])
+    )
+
+
+def _kind(kind: KindFigures, figures: Figures) -> list[Cell]:
+    words = figures.vocabulary.line_kinds.get(kind.line_kind)
+    title = word(kind.line_kind) if words is None else Cell(say(Text(words.title["en"], words.title["zh_CN"])))
+    account = figures.vocabulary.accounts.get(kind.account)
+    receiver = word(kind.account) if account is None else Cell(say(Text(account["en"], account["zh_CN"])))
+    return [title, receiver, number(kilo(kind.energy_wh)), number(money(kind.amount, figures.quantum_nano))]
+
+
+def _exceptions(figures: Figures) -> str:
+    if not figures.exceptions:
+        text = Text("Every interval of every point has a reading.", "所有计量点的每个时段都有读数。")
+        return section(Text("Exceptions", "异常"), paragraph(text))
+    heads = (
+        (Text("Point", "计量点"), False),
+        (Text("Party", "用户"), False),
+        (Text("Missing", "缺失"), True),
+        (Text("Estimated", "估计"), True),
+        (Text("Suspect", "可疑"), True),
+        (Text("Settled in them, kWh", "其中已结算电量"), True),
+    )
+    rows = [
+        [
+            word(point.point),
+            word(point.party),
+            *(number(f"{count:,}") for count in point[2:5]),
+            number(kilo(point.energy_wh)),
+        ]
+        for point in figures.exceptions[:ROWS_MAX]
+    ]
+    what = Text(
+        "Missing intervals are settled as they stand above. When newer readings come, put them into the folder and run "
+        "`gridledger settle files DIR --onto OUT`: it posts the differences and makes credit notes.",
+        "缺失时段按上表结算。取得新的读数后，放入文件夹并运行 gridledger settle files DIR --onto OUT：系统只记差额并生成更正单。",
+    )
+    return section(Text("Exceptions", "异常"), table(heads, rows), paragraph(what))
+
+
+def _method(figures: Figures) -> str:
+    prices = [
+        (_price_words(key, figures), f"{money(price * _NANO_PER_MICRO, 1)} {escape(figures.currency)}/kWh")
+        for key, price in figures.prices.items()
+    ]
+    tax = f"{figures.tax_ppm // 10_000}.{figures.tax_ppm % 10_000:04}".rstrip("0").rstrip(".") + " %"
+    pairs = [
+        (Text("Contract", "合约"), f"<code>{escape(figures.contract)}</code>"),
+        (Text("Its code (SM3)", "合约代码摘要（SM3）"), f"<code>{escape(figures.contract_pin)}</code>"),
+        *((Text(key, key), escape(str(value))) for key, value in figures.terms.items()),
+        *prices,
+        (Text("Missing intervals", "缺失时段"), f"<code>{escape(figures.estimate)}</code>"),
+        (Text("Tax", "税率"), tax),
+        (Text("Rounding", "舍入"), f"<code>{escape(figures.rounding)}</code>"),
+    ]
+    if figures.components:
+        pairs.append((Text("Tariff components", "电价项目"), escape(", ".join(figures.components))))
+    return section(Text("Method", "方法"), facts(pairs))
+
+
+def _price_words(key: str, figures: Figures) -> Text:
+    words = figures.vocabulary.prices.get(key)
+    return Text(key, key) if words is None else Text(words["en"], words["zh_CN"])
+
+
+def _inputs(figures: Figures) -> str:
+    heads = (
+        (Text("File", "文件"), False),
+        (Text("Rows", "行数"), True),
+        (Text("SM3 of its bytes", "文件摘要（SM3）"), False),
+    )
+    rows = [
+        [word(name), number(f"{count:,}"), Cell(f"<code>{escape(sm3)}</code>")] for name, count, sm3 in figures.inputs
+    ]
+    return section(Text("What was read", "输入文件"), table(heads, rows))
+
+
+def _checking(figures: Figures) -> str:
+    what = Text(
+        "Every line stands on the ledger in ledger/. A line's bundle is checked without it and without us, on any machine with Python:",
+        "每个账单行都记在 ledger/ 的账本上。任何装有 Python 的机器都可以脱离账本和我们独立核验账单行的证据包：",
+    )
+    not_checked = Text(
+        "The data were imported: no meter signed these values. What is proved is how they were settled, and that nobody changed them since.",
+        "数据为导入数据：没有电表为这些数值签名。能证明的是结算过程，以及此后无人改动。",
+    )
+    root = Text("results_root (the digest of all lines and postings)", "results_root（全部账单行与分录的摘要）")
+    return section(
+        Text("Check it", "如何核验"),
+        paragraph(what),
+        "<pre>python -I -S verify.py sample.evd --trust trust.json</pre>",
+        facts([(root, f"<code>{escape(figures.results_root)}</code>")]),
+        paragraph(not_checked),
+    )

@@ -1,0 +1,146 @@
+"""What the report shows, taken from the folder, its runs and its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gridcore.quality import ESTIMATED, MISSING, SUSPECT
+from gridledger.settling.dataset import Dataset
+from gridledger.settling.report.figures import Bar, DocumentFigures, Figures, KindFigures, PointFigures
+from gridledger.settling.results.invoices import Invoices, Issued
+from gridledger.settling.results.months import Months
+from gridledger.settling.results.sheets import Grid, Sheets
+from gridledger.tables.columns import Places
+from settlement.catalogue import CATALOGUE, contract_pin
+from settlement.contract_kit_1 import Int64Column
+
+_DAYS_MAX: Final = 62
+"""With more days than this the bars are months."""
+_ENERGIES: Final = ("import_wh", "export_wh", "bought_wh")
+
+
+def figures_of(
+    dataset: Dataset,
+    months: Months,
+    sheets: Sheets,
+    points_of_party: Mapping[str, Places],
+    invoices: Invoices,
+    issued: Sequence[Issued],
+    root: bytes,
+) -> Figures:
+    """The figures of a settled folder; ``root``: its results_root."""
+    rules = dataset.rules
+    import_wh, export_wh, shared_wh = (sheets.last(name) for name in _ENERGIES)
+    zone = ZoneInfo(dataset.timezone)
+    ends = (int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s)
+    first, last = (datetime.fromtimestamp(at_s, zone).strftime("%Y-%m-%d %H:%M") for at_s in ends)
+    counts = dataset.counts
+    return Figures(
+        first_slot=first,
+        last_slot_end=last,
+        timezone=dataset.timezone,
+        slots=dataset.slot_start_s.size,
+        points=len(dataset.points),
+        parties=len(points_of_party),
+        readings=counts.readings,
+        missing=counts.missing,
+        estimated=counts.estimated,
+        import_wh=int(import_wh.sum()),
+        export_wh=int(export_wh.sum()),
+        shared_wh=int(shared_wh.sum()),
+        bars=_bars(months, [import_wh, shared_wh, export_wh]),
+        documents=_documents(months, sheets, points_of_party, issued),
+        kinds=_kinds(invoices, issued),
+        exceptions=_exceptions(dataset, import_wh + export_wh),
+        currency=rules.invoice.currency,
+        quantum_nano=rules.invoice.quantum_nano,
+        tax_ppm=rules.invoice.tax_ppm,
+        rounding=rules.invoice.rounding,
+        contract=rules.contract,
+        contract_pin=contract_pin(rules.contract).hex(),
+        vocabulary=CATALOGUE[rules.contract].vocabulary,
+        prices=rules.prices,
+        terms=rules.terms,
+        estimate=rules.estimate.method,
+        components=list(dict.fromkeys(component.name for component in rules.tariff)),
+        inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
+        results_root=root.hex(),
+    )
+
+
+def _bars(months: Months, grids: Sequence[Grid]) -> list[Bar]:
+    """Sums by local day, of long times by month."""
+    day = months.calendar.day
+    by_day = int(day[-1] - day[0]) < _DAYS_MAX
+    starts = _starts(day if by_day else months.calendar.month)
+    names = [date.fromordinal(int(day[at])).strftime("%m-%d" if by_day else "%Y-%m") for at in starts]
+    sums = (np.add.reduceat(grid.sum(axis=1), starts).tolist() for grid in grids)
+    return [Bar(name, *of_bar) for name, *of_bar in zip(names, *sums, strict=True)]
+
+
+def _documents(
+    months: Months, sheets: Sheets, points_of_party: Mapping[str, Places], issued: Sequence[Issued]
+) -> list[DocumentFigures]:
+    """The documents, with the energies of the first runs, of which the invoices are."""
+    starts = _starts(months.calendar.month)
+    of_month = [
+        np.add.reduceat(sheets.last(name, until=sheets.names[0]), starts, axis=0)
+        for name in ("import_wh", "export_wh", "bought_wh")
+    ]
+    found: list[DocumentFigures] = []
+    for one in issued:
+        month, points = months.names.index(one.month), points_of_party[one.party]
+        import_wh, export_wh, shared_wh = (int(grid[month, points].sum()) for grid in of_month)
+        found.append(
+            DocumentFigures(
+                party=one.party,
+                month=one.month,
+                run=one.run,
+                import_wh=import_wh,
+                export_wh=export_wh,
+                shared_wh=shared_wh,
+                net=one.document.net,
+                tax=one.document.tax,
+                gross=one.document.gross,
+            )
+        )
+    return found
+
+
+def _kinds(invoices: Invoices, issued: Sequence[Issued]) -> list[KindFigures]:
+    """Each kind that there are lines of."""
+    rows = [
+        KindFigures(
+            kind.line_kind,
+            kind.account,
+            invoices.energy_wh(kind),
+            sum(one.document.lines.get(kind.line_kind, 0) for one in issued),
+        )
+        for kind in invoices.kinds
+    ]
+    return [row for row in rows if row.energy_wh or row.amount]
+
+
+def _exceptions(dataset: Dataset, energy_wh: Grid) -> list[PointFigures]:
+    """Points with intervals that were not measured, those with most of them first."""
+    codes = dataset.quality & 15
+    counts = [(codes == code).sum(axis=0).tolist() for code in (MISSING, ESTIMATED, SUSPECT)]
+    at_stake = np.where(np.isin(codes, (MISSING, ESTIMATED, SUSPECT)), energy_wh, 0).sum(axis=0).tolist()
+    rows = [
+        PointFigures(point.point, point.party, *of_point)
+        for point, *of_point in zip(dataset.points, *counts, at_stake, strict=True)
+    ]
+    return sorted(
+        (row for row in rows if row.missing or row.estimated or row.suspect),
+        key=lambda row: (-row.energy_wh, -row.missing, row.point),
+    )
+
+
+def _starts(column: Int64Column) -> Places:
+    """Where each run of equal values begins."""
+    return np.flatnonzero(np.diff(column, prepend=column[0] - 1))

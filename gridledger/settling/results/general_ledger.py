@@ -1,0 +1,77 @@
+"""An export for a bookkeeper: what parties owe accounts, netted by local day, and each document's tax and rounding (日清月结)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.errors import GridError
+from gridledger.settling.results.invoices import Issued
+from gridledger.settling.results.party_lines import Sides
+from gridledger.tables.columns import Places
+from gridledger.tables.files import write_rows
+from settlement.contract_kit_1 import INT64_MAX, Int64Column, magnitude
+
+TAX_ACCOUNT: Final = "tax"
+ROUNDING_ACCOUNT: Final = "rounding"
+
+
+class EntryRow(NamedTuple):
+    """An entry: amount_nano > 0 is owed by one account to the other. date: a local day, of tax and rounding the month's last one.
+
+    entry: its id, the same on every machine: run, date, party, counter-account. kind: day, tax or rounding.
+    """
+
+    entry: str
+    date: str
+    run: str
+    kind: str
+    debit_account: str
+    credit_account: str
+    amount_nano: int
+
+
+class GeneralLedger:
+    """The entries of every run and party."""
+
+    def __init__(self, day: Int64Column) -> None:
+        self._day = day
+        self._rows: list[EntryRow] = []
+
+    def add(self, run: str, party: str, slots: Places, sides: Sides, accounts: Sequence[str]) -> None:
+        """What a party owes its counter-accounts, by slot; one entry a day and account with what is left of it."""
+        if not slots.size:
+            return
+        day = self._day[slots]
+        starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+        net_nano = sides.debit_nano - sides.credit_nano
+        if magnitude(net_nano.ravel()) > INT64_MAX // slots.size:
+            raise GridError("a party's day comes to more than the signed 64-bit range holds")
+        of_day = np.add.reduceat(net_nano, starts, axis=1)
+        for account, amounts in zip(accounts, of_day.tolist(), strict=True):
+            for start, amount in zip(starts.tolist(), amounts, strict=True):
+                if amount:
+                    self._enter(run, "day", date.fromordinal(int(day[start])).isoformat(), party, account, amount)
+
+    def add_document(self, issued: Issued, last_day: int, quantum_nano: int) -> None:
+        """The tax and the rounding of a document."""
+        when = date.fromordinal(last_day).isoformat()
+        if issued.document.tax:
+            tax_nano = issued.document.tax * quantum_nano
+            self._enter(issued.run, "tax", when, issued.party, TAX_ACCOUNT, tax_nano)
+        if issued.document.rounding_nano:
+            nano = issued.document.rounding_nano
+            self._enter(issued.run, "rounding", when, issued.party, ROUNDING_ACCOUNT, nano)
+
+    def write(self, out: Path) -> None:
+        """Make ``general_ledger.csv``, by date, then by party."""
+        rows = sorted(self._rows, key=lambda row: (row.date, row.entry))
+        write_rows(out / "general_ledger.csv", EntryRow._fields, rows)
+
+    def _enter(self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int) -> None:
+        sides = (party, account) if owed_nano > 0 else (account, party)
+        self._rows.append(EntryRow(f"{run}/{when}/{party}/{account}", when, run, kind, *sides, abs(owed_nano)))

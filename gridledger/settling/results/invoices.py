@@ -1,0 +1,141 @@
+"""The documents of each party and month: ``invoices.csv`` and ``invoice_lines.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.errors import GridError
+from gridledger.settling.dataset import InvoiceTerms
+from gridledger.settling.results.party_lines import Kind, Rows
+from gridledger.tables.columns import utf8
+from gridledger.tables.files import write_rows
+from settlement.contract_kit_1 import INT64_MAX, Int64Column, magnitude
+from settlement.invoicing.documents import Document, InvoiceLine, documents
+
+
+class InvoiceRow(NamedTuple):
+    """A document. net, tax, gross: whole quanta; rounding: nano. The first of a party and month is its invoice."""
+
+    party: str
+    month: str
+    currency: str
+    net: int
+    tax: int
+    gross: int
+    rounding: int
+
+
+class InvoiceLineRow(NamedTuple):
+    """A line of a document. run: of the document; energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds."""
+
+    party: str
+    month: str
+    run: str
+    line_kind: str
+    energy_wh: int
+    amount_nano: int
+    amount: int
+
+
+class MonthSums(NamedTuple):
+    """What a party's lines of a run come to, int64[months, kinds]."""
+
+    energy_wh: NDArray[np.int64]
+    amount_nano: NDArray[np.int64]
+
+
+class Issued(NamedTuple):
+    """A document with its party, month and run."""
+
+    party: str
+    month: str
+    run: str
+    document: Document
+
+
+def month_sums(rows: Rows, month: Int64Column, months: int, kinds: int) -> MonthSums:
+    """Sums by month and kind; GridError where one could leave int64."""
+    place = month[rows.slot] * kinds + rows.kind
+    sums: list[NDArray[np.int64]] = []
+    for column in (rows.energy_wh, rows.amount_nano):
+        if magnitude(column) > INT64_MAX // max(1, column.size):
+            raise GridError("a party's month comes to more than the signed 64-bit range holds")
+        of_month = np.zeros(months * kinds, dtype=np.int64)
+        np.add.at(of_month, place, column)
+        sums.append(of_month.reshape(months, kinds))
+    return MonthSums(*sums)
+
+
+class Invoices:
+    """The sums of every run and party, and the documents that follow from them."""
+
+    def __init__(
+        self, months: Sequence[str], kinds: Sequence[Kind], is_taxed: Sequence[bool], terms: InvoiceTerms
+    ) -> None:
+        self.months, self.kinds, self.terms = months, kinds, terms
+        self._is_taxed = is_taxed
+        self._sums: dict[str, dict[str, MonthSums]] = {}
+
+    def add(self, run: str, party: str, sums: MonthSums) -> None:
+        """What a party's lines of a run come to."""
+        self._sums.setdefault(party, {})[run] = sums
+
+    def issued(self, runs: Sequence[str]) -> Iterator[Issued]:
+        """The documents by party and month, and of one month in the order of ``runs``."""
+        for party, sums in sorted(self._sums.items(), key=lambda item: utf8(item[0])):
+            for place, month in enumerate(self.months):
+                for run, document in zip(runs, self._documents(sums, runs, place), strict=True):
+                    if document is not None:
+                        yield Issued(party, month, run, document)
+
+    def energy_wh(self, kind: Kind) -> int:
+        """What a kind of line comes to over all parties, months and runs."""
+        place = self.kinds.index(kind)
+        every = (sums for of_party in self._sums.values() for sums in of_party.values())
+        return sum(sum(sums.energy_wh[:, place].tolist()) for sums in every)
+
+    def write(self, out: Path, runs: Sequence[str]) -> list[Issued]:
+        """Make both files; the documents in them."""
+        issued = list(self.issued(runs))
+        rows = [
+            InvoiceRow(
+                party=one.party,
+                month=one.month,
+                currency=self.terms.currency,
+                net=one.document.net,
+                tax=one.document.tax,
+                gross=one.document.gross,
+                rounding=one.document.rounding_nano,
+            )
+            for one in issued
+        ]
+        write_rows(out / "invoices.csv", InvoiceRow._fields, rows)
+        write_rows(
+            out / "invoice_lines.csv", InvoiceLineRow._fields, [row for one in issued for row in self._lines(one)]
+        )
+        return issued
+
+    def _documents(self, sums: Mapping[str, MonthSums], runs: Sequence[str], month: int) -> list[Document | None]:
+        states: list[list[InvoiceLine]] = []
+        total = [0] * len(self.kinds)
+        for run in runs:
+            if run in sums:
+                more = sums[run].amount_nano[month].tolist()
+                total = [amount + change for amount, change in zip(total, more, strict=True)]
+            lines = zip(self.kinds, total, self._is_taxed, strict=True)
+            states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
+        terms = self.terms
+        return documents(states, tax_ppm=terms.tax_ppm, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
+
+    def _lines(self, one: Issued) -> Iterator[InvoiceLineRow]:
+        sums, month = self._sums[one.party][one.run], self.months.index(one.month)
+        for place, kind in enumerate(self.kinds):
+            energy_wh, nano = int(sums.energy_wh[month, place]), int(sums.amount_nano[month, place])
+            amount = one.document.lines.get(kind.line_kind, 0)
+            if energy_wh or nano or amount:
+                yield InvoiceLineRow(one.party, one.month, one.run, kind.line_kind, energy_wh, nano, amount)

@@ -1,0 +1,50 @@
+"""Slots in the local calendar of a folder: which month, day and time of day each of them belongs to."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gridledger.settling.dataset import Dataset
+from gridledger.tables.columns import Places
+from settlement.contract_kit_1 import Int64Column
+from settlement.tariffs.charges import Calendar
+
+
+class Months(NamedTuple):
+    """The months that a folder reaches into, as ``2026-06``, and in each the place of its first slot; ``calendar`` places every slot."""
+
+    names: Sequence[str]
+    first_slot: Places
+    calendar: Calendar
+
+
+def months_of(dataset: Dataset) -> Months:
+    """The local months, days and times of day of the slots' starts."""
+    zone = ZoneInfo(dataset.timezone)
+    starts = [datetime.fromtimestamp(start_s, zone) for start_s in dataset.slot_start_s.tolist()]
+    number = np.array([12 * start.year + start.month - 1 for start in starts], dtype=np.int64)
+    month = number - number[0]
+    count = int(month[-1]) + 1
+    in_year = [divmod(int(number[0]) + place, 12) for place in range(count)]
+    return Months(
+        names=[f"{year:04}-{of_year + 1:02}" for year, of_year in in_year],
+        first_slot=np.searchsorted(month, np.arange(count)),
+        calendar=Calendar(
+            slot_s=dataset.slot_s,
+            month=month,
+            month_of_year=_column([start.month for start in starts]),
+            day=_column([start.toordinal() for start in starts]),
+            second=_column([start.hour * 3_600 + start.minute * 60 + start.second for start in starts]),
+            days_of_month=[calendar.monthrange(year, of_year + 1)[1] for year, of_year in in_year],
+        ),
+    )
+
+
+def _column(values: Sequence[int]) -> Int64Column:
+    return np.array(values, dtype=np.int64)

@@ -1,0 +1,82 @@
+"""The lines of a tariff's components: of each month what they come to after a run, less what they came to before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gridledger.settling.results.months import Months
+from gridledger.settling.results.party_lines import Kind, Rows, Sides
+from gridledger.settling.results.sheets import Sheets
+from gridledger.tables.columns import Places
+from settlement.contract_kit_1 import Int64Column, check_int64
+from settlement.tariffs.charges import Charge, Tariff, Usage
+from settlement.tariffs.components import Component
+
+MonthTotals = Sequence[Mapping[str, int]]
+"""Of each month the nano-currency of each kind of line."""
+
+
+class SignedCharge(NamedTuple):
+    """A charge that counts (sign 1) or is taken back (-1)."""
+
+    sign: int
+    charge: Charge
+
+
+def signed_charges(
+    components: Sequence[Component],
+    months: Months,
+    sheets: Sheets,
+    points_of_party: Mapping[str, Places],
+    billed_nano: Callable[[str, str], MonthTotals],
+) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
+    """What each run and party is charged, by the run's and the party's name.
+
+    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
+    """
+    tariff = Tariff(components, months.calendar)
+    found: dict[tuple[str, str], list[SignedCharge]] = {}
+    before: dict[str, list[Charge]] = {party: [] for party in points_of_party}
+    billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in points_of_party}
+    for run in sheets.names:
+        energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
+        for party, points in points_of_party.items():
+            for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
+                for kind, nano in more.items():
+                    of_month[kind] = of_month.get(kind, 0) + nano
+            usage = Usage(*(energy[:, points].sum(axis=1) for energy in energies))
+            now = tariff.charges(party, usage, billed[party])
+            changed = [SignedCharge(1, charge) for charge in now if charge not in before[party]]
+            changed += [SignedCharge(-1, charge) for charge in before[party] if charge not in now]
+            found[run, party] = changed
+            before[party] = now
+    return found
+
+
+def rows_of_charges(charges: Sequence[SignedCharge], kinds: Sequence[Kind], first_slot: Places) -> Rows:
+    """The charges as rows at their months' first slots."""
+    each = [charge for _, charge in charges]
+    return Rows(
+        slot=first_slot[[charge.month for charge in each]] if each else _column([]),
+        kind=_column([kinds.index(Kind(charge.name, charge.account)) for charge in each]),
+        is_priced=np.array([charge.price_micro_per_kwh is not None for charge in each], dtype=np.bool_),
+        price_micro_per_kwh=_column([charge.price_micro_per_kwh or 0 for charge in each]),
+        energy_wh=_column([sign * charge.energy_wh for sign, charge in charges]),
+        amount_nano=_column([sign * check_int64(charge.amount_nano, charge.name) for sign, charge in charges]),
+    )
+
+
+def sides_of_charges(charges: Sequence[SignedCharge], accounts: Sequence[str], months: int) -> Sides:
+    """Both sides of the book behind the charges, by account and month."""
+    sides = Sides(*(np.zeros((len(accounts), months), dtype=np.int64) for _ in Sides._fields))
+    for sign, charge in charges:
+        side = sides.debit_nano if charge.amount_nano > 0 else sides.credit_nano
+        side[accounts.index(charge.account), charge.month] += sign * abs(charge.amount_nano)
+    return sides
+
+
+def _column(values: Sequence[int]) -> Int64Column:
+    return np.array(values, dtype=np.int64)

@@ -1,0 +1,63 @@
+"""The invoice of a party and month, and the credit notes by which later runs change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from settlement.invoicing.total import InvoiceTotal, invoice_total
+
+
+class InvoiceLine(NamedTuple):
+    """What a kind of line came to in a month, exact; whether tax is paid on it."""
+
+    line_kind: str
+    amount_nano: int
+    is_taxed: bool = True
+
+
+class Document(NamedTuple):
+    """An invoice, or a credit note: what it adds, in quanta. lines: by kind; rounding_nano: what rounding its lines added."""
+
+    lines: Mapping[str, int]
+    net: int
+    tax: int
+    gross: int
+    rounding_nano: int
+
+
+def documents(
+    states: Sequence[Sequence[InvoiceLine]], *, tax_ppm: int, quantum_nano: int, rounding: str
+) -> list[Document | None]:
+    """The documents of a month, one a state: the first one's invoice, then what each changes; None where that is nothing.
+
+    states: all lines of the month as each run left them, the oldest first. The sum of the documents is the invoice of the last
+    state, whatever came between. The terms are those of ``invoice_total``, and so are the errors.
+    """
+    found: list[Document | None] = []
+    before = Document({}, 0, 0, 0, 0)
+    for state in states:
+        is_taxed = [line.is_taxed for line in state]
+        total = invoice_total([line.amount_nano for line in state], tax_ppm, quantum_nano, rounding, is_taxed)
+        now = _document_of(state, total)
+        change = _less(now, before)
+        is_change = change.rounding_nano or change.tax or any(change.lines.values())
+        found.append(change if is_change else None)
+        before = now
+    return found
+
+
+def _document_of(lines: Sequence[InvoiceLine], total: InvoiceTotal) -> Document:
+    of_kind = {line.line_kind: amount for line, amount in zip(lines, total.lines, strict=True)}
+    return Document(of_kind, total.net, total.tax, total.gross, total.rounding_nano)
+
+
+def _less(now: Document, before: Document) -> Document:
+    kinds = [*now.lines, *(kind for kind in before.lines if kind not in now.lines)]
+    return Document(
+        lines={kind: now.lines.get(kind, 0) - before.lines.get(kind, 0) for kind in kinds},
+        net=now.net - before.net,
+        tax=now.tax - before.tax,
+        gross=now.gross - before.gross,
+        rounding_nano=now.rounding_nano - before.rounding_nano,
+    )

@@ -1,0 +1,146 @@
+"""What the components of a tariff come to for one party, month by month. Exact integers; divisions are floored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from settlement.contract_kit_1 import Int64Column
+from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+
+_PPM: Final = 1_000_000
+_HOUR_S: Final = 3_600
+_NANO_PER_MICRO: Final = 1_000
+
+
+class Calendar(NamedTuple):
+    """Slots in the local calendar, int64[slots] each. slot_s: their length in seconds.
+
+    month: ascending places of months that follow each other; month_of_year: 1 to 12; day: ``date.toordinal``; second: of the wall clock
+    at the slot's start, after midnight. days_of_month: one a month, how many days the calendar gives it.
+    """
+
+    slot_s: int
+    month: Int64Column
+    month_of_year: Int64Column
+    day: Int64Column
+    second: Int64Column
+    days_of_month: Sequence[int]
+
+
+class Usage(NamedTuple):
+    """What a party took and gave, Wh int64[slots]: all its points together. traded_wh: the part of the import that was traded."""
+
+    import_wh: Int64Column
+    export_wh: Int64Column
+    traded_wh: Int64Column
+
+
+class Charge(NamedTuple):
+    """One entry's charge for a month: energy_wh 0 where the base is none; price None where there is no one price of a kWh."""
+
+    name: str
+    account: str
+    month: int
+    energy_wh: int
+    price_micro_per_kwh: int | None
+    amount_nano: int
+
+
+class Tariff:
+    """Components on a calendar: where each of them holds is found out once for all parties."""
+
+    def __init__(self, components: Sequence[Component], calendar: Calendar) -> None:
+        self.components, self.calendar = components, calendar
+        self._holds = [_holds(component, calendar) for component in components]
+        self._months = len(calendar.days_of_month)
+        self._starts = np.searchsorted(calendar.month, np.arange(self._months))
+
+    def charges(self, party: str, usage: Usage, billed_nano: Sequence[Mapping[str, int]]) -> list[Charge]:
+        """What the party is charged; ``billed_nano``: of each month what the contract's lines come to, by kind.
+
+        A percent component counts lines and the components that stand before it.
+        """
+        of_month = [dict(of_kind) for of_kind in billed_nano]
+        found: list[Charge] = []
+        for component, holds in zip(self.components, self._holds, strict=True):
+            if component.parties and party not in component.parties:
+                continue
+            for month in range(self._months):
+                charge = self._charge(component, party, usage, month, holds, of_month[month])
+                if charge.energy_wh or charge.amount_nano:
+                    of_month[month][component.name] = of_month[month].get(component.name, 0) + charge.amount_nano
+                    found.append(charge)
+        return found
+
+    def _charge(
+        self,
+        component: Component,
+        party: str,
+        usage: Usage,
+        month: int,
+        holds: NDArray[np.bool_],
+        billed_nano: Mapping[str, int],
+    ) -> Charge:
+        end = self._starts[month + 1] if month + 1 < self._months else self.calendar.month.size
+        slots = slice(int(self._starts[month]), int(end))
+        if component.base in ENERGY_BASES:
+            energy_wh = int(_energy(component.base, usage)[slots][holds[slots]].sum())
+            price = None if component.steps else component.price
+            amount = stepped(component, energy_wh) if component.steps else energy_wh * component.price
+            return Charge(component.name, component.account, month, energy_wh, price, amount)
+        days = int(np.unique(self.calendar.day[slots][holds[slots]]).size)
+        if component.base == PERCENT:
+            share = sum(billed_nano.get(kind, 0) for kind in component.of) * component.price // _PPM if days else 0
+            return Charge(component.name, component.account, month, 0, None, share)
+        if component.base == DAY:
+            return Charge(component.name, component.account, month, 0, None, days * component.price * _NANO_PER_MICRO)
+        if component.base == "kw_peak":
+            peak_wh = int(usage.import_wh[slots][holds[slots]].max(initial=0))
+            power_w = peak_wh * _HOUR_S // self.calendar.slot_s
+        else:
+            power_w = component.contracted_w.get(party, 0)
+        # W x micro per kW = nano; a part of a month costs its share of the month's days
+        amount = power_w * component.price * days // self.calendar.days_of_month[month]
+        return Charge(component.name, component.account, month, 0, None, amount)
+
+
+def stepped(component: Component, energy_wh: int) -> int:
+    """The nano-currency of a month's energy: each step's part of it at the step's price."""
+    amount, below_wh = 0, 0
+    for step in component.steps:
+        until_wh = energy_wh if step.until_wh is None else min(energy_wh, step.until_wh)
+        amount += max(0, until_wh - below_wh) * step.price_micro_per_kwh
+        below_wh = max(below_wh, until_wh)
+    return amount
+
+
+def _energy(base: str, usage: Usage) -> Int64Column:
+    match base:
+        case "import":
+            return usage.import_wh
+        case "export":
+            return usage.export_wh
+        case "traded":
+            return usage.traded_wh
+    return usage.import_wh - usage.traded_wh
+
+
+def _holds(component: Component, calendar: Calendar) -> NDArray[np.bool_]:
+    """In which slots an entry holds."""
+    holds = np.ones(calendar.day.size, dtype=np.bool_)
+    if component.from_day is not None:
+        holds &= calendar.day >= component.from_day
+    if component.until_day is not None:
+        holds &= calendar.day < component.until_day
+    if component.months:
+        holds &= np.isin(calendar.month_of_year, component.months)
+    if component.windows:
+        inside = [
+            (calendar.second >= window.start_s) & (calendar.second < window.end_s) for window in component.windows
+        ]
+        holds &= np.logical_or.reduce(inside)
+    return holds

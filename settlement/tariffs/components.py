@@ -1,0 +1,62 @@
+"""The components of a tariff as data: ``[[tariff.component]]`` of a ``rules.toml`` (docs/tariffs.md).
+
+A component is what a bill calls one line; its entries say what it costs in which days. One component's entries follow each other
+without a gap and without an overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+ENERGY_BASES: Final = ("import", "export", "traded", "residual")
+"""Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
+POWER_BASES: Final = ("kw_contracted", "kw_peak")
+"""Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
+DAY: Final = "day"
+PERCENT: Final = "percent"
+BASES: Final = (*ENERGY_BASES, *POWER_BASES, DAY, PERCENT)
+
+COMPONENTS_MAX: Final = 200
+"""Entries of a tariff."""
+PRICE_MAX: Final = 10**12
+"""A price is at most a million of the currency."""
+DAY_S: Final = 86_400
+
+
+class Window(NamedTuple):
+    """A part of the local day: from ``start_s`` on and before ``end_s``, seconds of the wall clock after midnight."""
+
+    start_s: int
+    end_s: int
+
+
+class Step(NamedTuple):
+    """A price for the energy of a month below ``until_wh`` (None: all the rest) and above the step before it."""
+
+    until_wh: int | None
+    price_micro_per_kwh: int
+
+
+class Component(NamedTuple):
+    """One entry of a component.
+
+    name: the kind of its lines; account: who receives it; base: one of BASES. price: micro per kWh, per kW and month, or per day; of
+    PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. from_day, until_day: days of the
+    local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
+    whole day; steps: empty for one price. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
+    """
+
+    name: str
+    account: str
+    base: str
+    price: int
+    is_taxed: bool = True
+    from_day: int | None = None
+    until_day: int | None = None
+    months: Sequence[int] = ()
+    windows: Sequence[Window] = ()
+    steps: Sequence[Step] = ()
+    parties: Sequence[str] = ()
+    contracted_w: Mapping[str, int] = {}
+    of: Sequence[str] = ()

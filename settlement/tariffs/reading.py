@@ -1,0 +1,223 @@
+"""A tariff out of the tables of a file: what is no tariff is one line that names the table, the key and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import pairwise
+from typing import Any, Final
+
+from settlement.errors import SettlementError
+from settlement.tariffs.components import (
+    BASES,
+    COMPONENTS_MAX,
+    DAY,
+    DAY_S,
+    ENERGY_BASES,
+    PERCENT,
+    POWER_BASES,
+    PRICE_MAX,
+    Component,
+    Step,
+    Window,
+)
+
+_PRICE_KEYS: Final = {
+    **dict.fromkeys(ENERGY_BASES, "price_micro_per_kwh"),
+    **dict.fromkeys(POWER_BASES, "price_micro_per_kw_month"),
+    DAY: "price_micro_per_day",
+    PERCENT: "share_ppm",
+}
+_KEYS: Final = (
+    "name account base taxed valid_from valid_until months windows steps parties contracted_kw of "
+    "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm"
+).split()
+
+
+def components_of(tables: Sequence[Mapping[str, Any]], line_kinds: Sequence[str]) -> tuple[Component, ...]:
+    """The components that the tables of a file name, in the file's order.
+
+    line_kinds: of the contract that they stand beside. SettlementError, one line, for what is no tariff.
+    """
+    if len(tables) > COMPONENTS_MAX:
+        raise SettlementError(f"[[tariff.component]]: {len(tables)} entries; at most {COMPONENTS_MAX}")
+    components = tuple(_component(number, table) for number, table in enumerate(tables, 1))
+    for name in dict.fromkeys(component.name for component in components):
+        _check_entries([component for component in components if component.name == name])
+    known = list(line_kinds)
+    for number, component in enumerate(components, 1):
+        if component.name in line_kinds:
+            raise SettlementError(
+                f"[[tariff.component]] {number}, name: {component.name} is a kind of line of the contract"
+            )
+        unknown = [kind for kind in component.of if kind not in known]
+        if unknown:
+            raise SettlementError(
+                f"[[tariff.component]] {number}, of: {unknown[0]} is neither a kind of line of the contract "
+                "nor a component that stands before this one"
+            )
+        known.append(component.name)
+    return components
+
+
+def _check_entries(entries: Sequence[Component]) -> None:
+    """One component's entries have one account, base and tax flag, and follow each other."""
+    name = entries[0].name
+    for entry in entries:
+        if (entry.account, entry.base, entry.is_taxed) != (entries[0].account, entries[0].base, entries[0].is_taxed):
+            raise SettlementError(f"tariff component {name}: its entries must have one account, base and tax flag")
+    ordered = sorted(entries, key=lambda entry: entry.from_day or 0)
+    for earlier, later in pairwise(ordered):
+        if earlier.until_day == later.from_day and later.from_day is not None:
+            continue
+        overlaps = earlier.until_day is None or later.from_day is None or later.from_day < earlier.until_day
+        word = "overlap" if overlaps else "leave a gap"
+        raise SettlementError(
+            f"tariff component {name}: entries {word} at {_day_words(later.from_day)}; "
+            "each must begin (valid_from) on the day on which the one before it ends (valid_until)"
+        )
+
+
+class _Table:
+    """One table of a component, read key by key; what is wrong is said with its number."""
+
+    def __init__(self, number: int, table: Mapping[str, Any]) -> None:
+        self._values = table
+        self._place = f"[[tariff.component]] {number}"
+        for key in table:
+            if key not in _KEYS:
+                near = difflib.get_close_matches(key, _KEYS, 1)
+                raise self.fault(key, f"unknown key{f'; did you mean {near[0]}?' if near else ''}")
+
+    def fault(self, key: str, reason: str) -> SettlementError:
+        return SettlementError(f"{self._place}, {key}: {reason}")
+
+    def text(self, key: str) -> str:
+        value = self._values.get(key)
+        if not isinstance(value, str) or not value:
+            raise self.fault(key, "a text is needed")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.fault(key, "a list of texts is needed")
+        return tuple(value)
+
+    def whole(self, key: str, value: object, least: int, most: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.fault(key, f"a whole number from {least} to {most} is needed, not {value!r}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._values.get(key, True)
+        if not isinstance(value, bool):
+            raise self.fault(key, "true or false is needed")
+        return value
+
+    def day(self, key: str) -> int | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if type(value) is not date:
+            raise self.fault(key, "a date is needed, as 2026-07-01 without quotes")
+        return value.toordinal()
+
+    def price(self, base: str, *, has_steps: bool) -> int:
+        wanted = _PRICE_KEYS[base]
+        for key in set(_PRICE_KEYS.values()) - {wanted}:
+            if key in self._values:
+                raise self.fault(key, f"a component of base {base} has {wanted}")
+        if has_steps:
+            if wanted in self._values:
+                raise self.fault(wanted, "the steps have the prices")
+            return 0
+        if wanted not in self._values:
+            raise self.fault(wanted, "missing")
+        return self.whole(wanted, self._values[wanted], -PRICE_MAX, PRICE_MAX)
+
+    def items(self, key: str) -> Sequence[Any]:
+        value = self._values.get(key, [])
+        if not isinstance(value, list):
+            raise self.fault(key, "a list is needed")
+        return value
+
+    def windows(self) -> tuple[Window, ...]:
+        found: list[Window] = []
+        for item in self.items("windows"):
+            if not isinstance(item, list) or len(item) != 2:
+                raise self.fault("windows", 'pairs of local times are needed, as [["08:00", "11:00"]]')
+            window = Window(*(self._clock(text) for text in item))
+            if window.start_s >= window.end_s:
+                raise self.fault("windows", f"{item[0]} is not before {item[1]}; a window over midnight is two windows")
+            if any(window.start_s < other.end_s and other.start_s < window.end_s for other in found):
+                raise self.fault("windows", f"{item[0]} to {item[1]} overlaps another window")
+            found.append(window)
+        return tuple(found)
+
+    def _clock(self, text: object) -> int:
+        parts = text.split(":") if isinstance(text, str) else []
+        if len(parts) == 2 and all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
+            seconds = int(parts[0]) * 3_600 + int(parts[1]) * 60
+            if seconds <= DAY_S and int(parts[1]) < 60:
+                return seconds
+        raise self.fault("windows", f"{text!r} is no local time from 00:00 to 24:00")
+
+    def steps(self) -> tuple[Step, ...]:
+        found: list[Step] = []
+        items = self.items("steps")
+        for place, item in enumerate(items, 1):
+            if not isinstance(item, dict) or item.keys() - {"until_kwh", "price_micro_per_kwh"}:
+                raise self.fault("steps", "each has until_kwh and price_micro_per_kwh, the last one the price alone")
+            price = self.whole("steps", item.get("price_micro_per_kwh"), -PRICE_MAX, PRICE_MAX)
+            is_last = place == len(items)
+            if is_last != ("until_kwh" not in item):
+                raise self.fault("steps", "every step but the last one ends at until_kwh")
+            least = (found[-1].until_wh or 0) // 1_000 + 1 if found else 1
+            until_wh = None if is_last else self.whole("steps", item["until_kwh"], least, 10**12) * 1_000
+            found.append(Step(until_wh, price))
+        return tuple(found)
+
+    def contracted(self) -> Mapping[str, int]:
+        value = self._values.get("contracted_kw", {})
+        if not isinstance(value, dict):
+            raise self.fault("contracted_kw", "a table of party = kW is needed")
+        return {party: self.whole("contracted_kw", kw, 0, 10**9) * 1_000 for party, kw in value.items()}
+
+
+def _component(number: int, values: Mapping[str, Any]) -> Component:
+    table = _Table(number, values)
+    base = table.text("base")
+    if base not in BASES:
+        raise table.fault("base", f"{base!r} is none of {', '.join(BASES)}")
+    windows, steps, of, contracted_w = table.windows(), table.steps(), table.texts("of"), table.contracted()
+    if (windows or steps) and base not in ENERGY_BASES:
+        raise table.fault("windows" if windows else "steps", f"only for {', '.join(ENERGY_BASES)}")
+    if bool(of) != (base == PERCENT):
+        raise table.fault("of", "the kinds of lines of which a percent component is a share, and only of one")
+    if bool(contracted_w) != (base == "kw_contracted"):
+        raise table.fault("contracted_kw", "what each party contracted, for base kw_contracted and only for it")
+    from_day, until_day = table.day("valid_from"), table.day("valid_until")
+    if from_day is not None and until_day is not None and from_day >= until_day:
+        raise table.fault("valid_until", "must be after valid_from")
+    months = tuple(table.whole("months", month, 1, 12) for month in table.items("months"))
+    return Component(
+        name=table.text("name"),
+        account=table.text("account"),
+        base=base,
+        price=table.price(base, has_steps=bool(steps)),
+        is_taxed=table.flag("taxed"),
+        from_day=from_day,
+        until_day=until_day,
+        months=months,
+        windows=windows,
+        steps=steps,
+        parties=table.texts("parties"),
+        contracted_w=contracted_w,
+        of=of,
+    )
+
+
+def _day_words(day: int | None) -> str:
+    return "an entry without valid_from" if day is None else date.fromordinal(day).isoformat()

@@ -1,0 +1,106 @@
+"""A folder's data and the runs that a ledger would keep of it: the contract itself settles slot by slot, as the ledger has it do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridledger.settling.dataset import (
+    Counts,
+    Dataset,
+    EstimateTerms,
+    FileRules,
+    InvoiceTerms,
+    Orders,
+    PointRow,
+)
+from gridledger.settling.runs import RunColumns
+from ledger.contract import SlotRows, Tariffs
+from settlement.catalogue import CONTRACTS
+from settlement.tariffs.components import Component
+
+SLOT_S = 900
+FIRST_S = 1_782_489_600  # 27 June 2026, 00:00 in Shanghai
+PRICES = {
+    "residual_price_micro_per_kwh": 460_000,
+    "feed_in_price_micro_per_kwh": 280_000,
+    "network_traded_micro_per_kwh": 120_000,
+    "network_residual_micro_per_kwh": 180_000,
+    "levy_micro_per_kwh": 40_000,
+}
+Grid = NDArray[np.int64]
+
+
+def dataset_of(
+    import_wh: Grid,
+    export_wh: Grid,
+    points: Sequence[PointRow],
+    *,
+    tariff: Sequence[Component] = (),
+    invoice: InvoiceTerms | None = None,
+) -> Dataset:
+    """A folder under ``mid_market_rate/1``; energies int64[slots, points]."""
+    slots = len(import_wh)
+    empty = np.zeros(0, dtype=np.int64)
+    rules = FileRules(
+        prices=PRICES,
+        contract="mid_market_rate/1",
+        terms={},
+        gate_before_start_s=0,
+        metering_deadline_s=0,
+        invoice=invoice or InvoiceTerms(),
+        estimate=EstimateTerms(),
+        tariff=tariff,
+    )
+    return Dataset(
+        slot_start_s=FIRST_S + SLOT_S * np.arange(slots),
+        slot_s=SLOT_S,
+        timezone="Asia/Shanghai",
+        points=points,
+        import_wh=import_wh,
+        export_wh=export_wh,
+        quality=np.zeros(import_wh.shape, dtype=np.uint8),
+        series=(),
+        keys=(),
+        orders=Orders(empty, (), (), empty.astype(np.int8), empty, empty),
+        rules=rules,
+        inputs=(),
+        counts=Counts(import_wh.size, 0, 0),
+    )
+
+
+def runs_of(
+    dataset: Dataset, run: str = "initial", slots: Sequence[int] | None = None, **changed: Grid
+) -> Iterator[RunColumns]:
+    """Every area's run of every slot, or of some; ``changed``: other energies than the folder's, for a correction."""
+    contract = CONTRACTS[dataset.rules.contract]
+    imports, exports = changed.get("import_wh", dataset.import_wh), changed.get("export_wh", dataset.export_wh)
+    for slot in range(len(imports)) if slots is None else slots:
+        for area in sorted({point.area for point in dataset.points}):
+            rows = np.array([at for at, point in enumerate(dataset.points) if point.area == area], dtype=np.int64)
+            none = np.zeros(rows.size, dtype=np.int64)
+            prices = {key: np.array([price]) for key, price in dataset.rules.prices.items()}
+            tariffs = Tariffs(np.zeros(1, dtype=np.int64), none, prices)
+            imported, exported = imports[slot, rows], exports[slot, rows]
+            terms: dict[str, Any] = {"prices": dataset.rules.prices}
+            settled = contract.settle(
+                SlotRows(none, imported, exported, none, none, tariffs, {}),
+                trade_prices_micro_per_kwh=[None],
+                terms=[terms],
+            )
+            yield RunColumns(
+                area=area,
+                slot_start_s=int(dataset.slot_start_s[slot]),
+                run=run,
+                height=slot + 1,
+                contract_id=contract.contract_id,
+                rows=rows,
+                columns={"import_wh": imported, "export_wh": exported, **settled.columns},
+                quality=np.zeros(rows.size, dtype=np.uint8),
+                trade_price_micro_per_kwh=None,
+                terms=terms,
+                tariffs=tariffs,
+            )

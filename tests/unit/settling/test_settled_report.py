@@ -1,0 +1,78 @@
+"""The report of a folder: one file in two languages that loads nothing, and whose sums are those of the files beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from gridledger.settling.dataset import InputFile, PointRow
+from gridledger.settling.report.markup import StackedBar, bars, kilo, money
+from gridledger.settling.results import write_results
+from tests.unit.settling.settled_folder import dataset_of, runs_of
+from tests.unit.settling.test_settled_results import TARIFF, read, settled
+
+
+def shown(page: str) -> str:
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_the_page_loads_nothing_and_has_no_script(tmp_path: Path) -> None:
+    settled(tmp_path, TARIFF)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert not re.search(r"<(script|link|img|iframe)|https?:|@import|url\(", page)
+    assert page.count("<h2>") == 7
+
+
+def test_every_text_is_there_in_both_languages(tmp_path: Path) -> None:
+    settled(tmp_path, TARIFF)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    pairs = re.findall(r'<span lang="en">([^<]*)</span><span lang="zh">([^<]*)</span>', page)
+    assert len(pairs) == page.count('<span lang="en">') == page.count('<span lang="zh">')
+    assert all(en and zh for en, zh in pairs)
+    assert any(re.search("[一-鿿]", zh) for _, zh in pairs)
+    assert 'id="zh" checked' in page  # a community in Shanghai
+
+
+def test_what_it_shows_are_sums_of_the_files(tmp_path: Path) -> None:
+    settled(tmp_path, TARIFF)
+    page = shown((tmp_path / "report.html").read_text("utf-8"))
+    rows = read(tmp_path / "invoices.csv")
+    owed = sum(int(row[5]) for row in rows)
+    assert f"{money(owed, 10_000_000)} CNY" in page
+    for row in rows:
+        assert money(int(row[5]), 10_000_000) in page
+    lines = read(tmp_path / "invoice_lines.csv")
+    for kind in {str(row[3]) for row in lines}:
+        amount = sum(int(row[6]) for row in lines if row[3] == kind)
+        assert money(amount, 10_000_000) in page
+
+
+def test_names_from_files_are_text_and_never_markup(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    points = [PointRow("Z1", evil, "A1"), PointRow("Z2", "P2", "A1")]
+    dataset = dataset_of(np.full((4, 2), 900), np.array([[0, 1_500]] * 4), points)
+    dataset.quality[1, 0] = 4
+    dataset = dataset._replace(inputs=[InputFile(evil, bytes(32), 4)])
+    write_results(tmp_path, dataset, runs_of(dataset))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert evil not in page
+    assert page.count("&lt;script&gt;") == 3  # its invoice, its point among the exceptions, the file
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    assert [kilo(wh) for wh in (0, -5, 1_234_567)] == ["0.000", "-0.005", "1,234.567"]
+    assert [
+        money(*amount) for amount in ((0, 10_000_000), (-5, 10_000_000), (123_456, 10_000_000), (5, 1_000_000))
+    ] == [
+        "0.00",
+        "-0.05",
+        "1,234.56",
+        "0.005",
+    ]
+
+
+def test_bars_of_nothing_are_a_drawing_too() -> None:
+    assert bars([], "kWh").startswith("<svg")
+    assert 'height="0.0"' in bars([StackedBar("06-01", 0, 0, 0)], "kWh")
