@@ -100,9 +100,11 @@ def open_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"{host}:{port}: in use by another program; stop it, or listen on another port") from None
+            raise UsageError(
+                f"{host}:{port}: in use by another program; stop it, or change port under [listen]"
+            ) from None
         raise UsageError(
-            f"{host}:{port}: cannot listen there ({error.strerror or error}); check host and port"
+            f"{host}:{port}: cannot listen there ({error.strerror or error}); check host and port under [listen]"
         ) from None
     return bound
 

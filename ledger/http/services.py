@@ -14,6 +14,7 @@ from gridcore.serving.door import network_of
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
+from ledger.attendance import MISSED_MAX, absent_validators
 from ledger.engines.base import STALLS, Outcome, Sender
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
@@ -116,11 +117,16 @@ def _certificates(view: LedgerView) -> dict[str, tuple[str, int]]:
     with view.reader.frozen():
         height, certified_height = view.reader.height, view.reader.certified_height
         power = view.reader.certificate_power(certified_height)
+        absent = absent_validators(view.reader)
     return {
         "certified_height": ("Height of the newest header that has a certificate.", certified_height),
         "certificate_lag_blocks": ("Blocks since that header.", height - certified_height),
         "certificate_power": ("Power of the signers of that certificate.", power.signed),
         "signers_power": ("Power of the whole set that certifies.", power.total),
+        "validators_absent": (
+            f"Validators without a signature in the newest {MISSED_MAX} certificates, which they could have signed.",
+            len(absent),
+        ),
     }
 
 

@@ -33,6 +33,7 @@ STOP_S_MAX: Final = 15.0
 LOOK_EVERY_S: Final = 0.5
 DOUBLE_SIGN_BLOCKS: Final = 10
 """A home that has not voted yet looks so many blocks back for votes by its own key: another node may be running with it."""
+_IN_USE: Final = "address already in use"
 _SAME_KEY: Final = "signature from the same key"
 """In the engine's words: somebody voted with its key, and it was not this home."""
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -92,6 +93,8 @@ class EngineProcess:
             reason = self.last_words()
             if _SAME_KEY in reason:
                 reason = f"{reason}. Another node votes with this validator's key, or did {DOUBLE_SIGN_BLOCKS} blocks ago: stop that one"
+            if _IN_USE in reason:
+                reason = f"{reason}. It is rpc_port under [engine] of the node's file, or laddr under [p2p] in {self._home}/config/config.toml"
             if time.monotonic() - started_s >= STEADY_S:
                 failures, pause_s = 0, self._restart_s_min
             failures += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -134,7 +135,12 @@ class AbciServer:
                 checked = self._machine.check_txs([request.check_tx for request in requests])
                 return [abci.Response(check_tx=answer) for answer in checked]
             return [abci.Response(**{method: self._call(method, getattr(request, method))}) for request in requests]
-        except (GridError, InvariantError) as error:
+        except (
+            GridError,
+            InvariantError,
+            OSError,
+            sqlite3.Error,
+        ) as error:  # of the disk: the socket is not touched here
             log.error("machine_stopped", method=method, reason=str(error), error=type(error).__name__)
             self._on_stop(error)
             return [abci.Response(exception=abci.Exception(error=str(error)))]
@@ -167,19 +173,28 @@ class AbciServer:
 
 def _listen(address: str) -> socket.socket:
     scheme, _, place = address.partition("://")
+    if scheme not in ("unix", "tcp"):
+        raise UsageError(f"address {address}: unix://PATH or tcp://HOST:PORT")
     try:
-        if scheme == "unix":
-            path = Path(place)
-            path.unlink(missing_ok=True)
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(place)
-            path.chmod(0o600)
-        elif scheme == "tcp":
-            host, _, port = place.rpartition(":")
-            listener = socket.create_server((host, int(port)))
-        else:
-            raise UsageError(f"address {address}: unix://PATH or tcp://HOST:PORT")
-        listener.listen()
+        return _listen_on_path(Path(place)) if scheme == "unix" else _listen_on_port(place)
     except (OSError, ValueError) as error:
-        raise UsageError(f"address {address}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"address {address}: {reason}; it is that of abci.sock in engine.home") from None
+
+
+def _listen_on_path(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
     return listener
+
+
+def _listen_on_port(place: str) -> socket.socket:
+    host, _, port = place.rpartition(":")
+    return socket.create_server((host, int(port)))

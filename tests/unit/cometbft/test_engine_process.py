@@ -29,6 +29,18 @@ def stand_in(folder: Path, script: str) -> Path:
     return program
 
 
+async def test_engine_whose_port_is_taken_is_told_of_with_the_keys_that_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAILURES_MAX", 1)
+    line = "ERROR: failed to start node: listen tcp 127.0.0.1:26657: bind: address already in use"
+    engine = EngineProcess(stand_in(tmp_path, f"echo '{line}'; exit 1"), tmp_path)
+    with pytest.raises(
+        EngineLostError, match=r"127.0.0.1:26657: bind: address already in use. It is rpc_port under \[engine\]"
+    ):
+        await engine.run()
+
+
 async def test_engine_that_dies_at_once_is_given_up_with_the_error_that_it_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

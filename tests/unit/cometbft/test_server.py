@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.errors import UsageError
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.framing import FrameReader, frame
 from ledger.engines.cometbft.server import AbciServer
@@ -37,6 +38,16 @@ class FullDisk:
 
     def load_snapshot_chunk(self, _: abci.LoadSnapshotChunkRequest) -> abci.LoadSnapshotChunkResponse:
         return abci.LoadSnapshotChunkResponse(chunk=b"chunk")
+
+    def check_txs(self, requests: object) -> list[abci.CheckTxResponse]:
+        raise AssertionError(requests)
+
+
+class BrokenDisk:
+    """A machine that cannot read what it has."""
+
+    def info(self, _: abci.InfoRequest) -> abci.InfoResponse:
+        raise OSError(5, "Input/output error")
 
     def check_txs(self, requests: object) -> list[abci.CheckTxResponse]:
         raise AssertionError(requests)
@@ -102,3 +113,22 @@ def test_a_peer_that_reads_a_snapshot_waits_for_no_commit_and_ends_no_stall(tmp_
     finally:
         machine.room.set()
         server.close()
+
+
+def test_disk_that_cannot_be_read_stops_the_machine_and_is_no_lost_connection(tmp_path: Path) -> None:
+    stopped: list[BaseException] = []
+    server = AbciServer(BrokenDisk(), f"unix://{tmp_path / 'abci.sock'}", stopped.append)
+    server.start()
+    with closing(connected(tmp_path / "abci.sock")) as end:
+        send(end, abci.Request(info=abci.InfoRequest()))
+        assert "Input/output error" in str(answer(end).exception)
+    server.close()
+    assert [type(error) for error in stopped] == [OSError]
+
+
+def test_address_that_cannot_be_had_is_named_with_the_key_that_says_where_it_is(tmp_path: Path) -> None:
+    server = AbciServer(FullDisk(), f"unix://{tmp_path / 'absent' / 'abci.sock'}", print)
+    with pytest.raises(
+        UsageError, match=r"abci.sock: No such file or directory; it is that of abci.sock in engine.home"
+    ):
+        server.start()
