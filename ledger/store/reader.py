@@ -429,11 +429,15 @@ class LedgerReader:
             return self._db.find_certified(height)
 
     def _covered_by_set_in_force(self, height: int) -> int | None:
-        """``covering_height``; the newest certified one where that is by a set which has been replaced since: its word counts no more."""
-        covering = self.covering_height(height)
-        if covering is None or self.header(covering - 1).signers == self.header(self.certified_height).signers:
-            return covering
-        return self.certified_height
+        """``covering_height``; where that is by a set which has been replaced since, whose word counts no more, the first that the set
+        in force has certified, or the header in which it took over: the same at every node that knows this set.
+        """
+        with self._lock:
+            newest, covering = self.certified_height, self._db.find_certified(height)
+            since = self._db.validators.since(newest)
+            if covering is None or covering > since:
+                return covering
+            return self._db.find_certified(since + 1) or newest
 
     def later_header(self, height: int, later: int) -> LaterHeader:
         """A later header, with the path that shows the header of ``height`` in its history."""

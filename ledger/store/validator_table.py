@@ -39,6 +39,11 @@ class ValidatorTable:
         query = "SELECT validators FROM validator_sets WHERE height < ? ORDER BY height DESC LIMIT 1"
         return decode_validators(cbor.decode(self._tables.row(query, height)[0]))
 
+    def since(self, height: int) -> int:
+        """The block up to ``height`` in which the set that is in force behind it took over; 0 for that of genesis."""
+        query = "SELECT height FROM validator_sets WHERE height <= ? ORDER BY height DESC LIMIT 1"
+        return int(self._tables.row(query, height)[0])
+
     def changes(self, before_height: int, named_after: int = 0, limit: int = -1) -> list[SetChange]:
         """The sets that took over in blocks before ``before_height``, ascending; not that of genesis.
 
