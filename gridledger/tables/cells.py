@@ -98,7 +98,7 @@ def _csv_cells(column: Column, end: bytes) -> list[Cells]:
 
 def _text_cells(column: TextColumn, encode: Callable[[str], bytes]) -> Cells:
     """Each text encoded once, then dealt out."""
-    used = np.unique(column.codes)
+    used = np.flatnonzero(np.bincount(column.codes, minlength=len(column.texts)))
     encoded = [encode(column.texts[code]) for code in used.tolist()]
     lengths = np.array([len(item) for item in encoded], dtype=np.intp)
     width = int(lengths.max(initial=0))

@@ -22,6 +22,7 @@ from settlement.tariffs.components import (
     Step,
     Window,
 )
+from settlement.tariffs.network import VoltageLevel, network_charge_by_voltage
 
 _PRICE_KEYS: Final = {
     **dict.fromkeys(ENERGY_BASES, "price_micro_per_kwh"),
@@ -30,7 +31,7 @@ _PRICE_KEYS: Final = {
     PERCENT: "share_ppm",
 }
 _KEYS: Final = (
-    "name account base taxed valid_from valid_until months windows steps parties contracted_kw of "
+    "name account base taxed valid_from valid_until months windows steps parties contracted_kw of levels user_level highest_level "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm"
 ).split()
 
@@ -126,6 +127,10 @@ class _Table:
 
     def price(self, base: str, *, has_steps: bool) -> int:
         wanted = _PRICE_KEYS[base]
+        if "levels" in self._values:
+            if has_steps or wanted in self._values or base not in ENERGY_BASES:
+                raise self.fault("levels", "they have the price, of a component per kWh")
+            return self._charge_by_voltage()
         for key in set(_PRICE_KEYS.values()) - {wanted}:
             if key in self._values:
                 raise self.fault(key, f"a component of base {base} has {wanted}")
@@ -136,6 +141,18 @@ class _Table:
         if wanted not in self._values:
             raise self.fault(wanted, "missing")
         return self.whole(wanted, self._values[wanted], -PRICE_MAX, PRICE_MAX)
+
+    def _charge_by_voltage(self) -> int:
+        """The price of the user's level less that of the highest one that is covered (``network_charge_by_voltage/1``)."""
+        levels: list[VoltageLevel] = []
+        for item in self.items("levels"):
+            if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
+                raise self.fault("levels", 'pairs of a level and its price are needed, as [["10kV", 200000]]')
+            levels.append(VoltageLevel(item[0], self.whole("levels", item[1], -PRICE_MAX, PRICE_MAX)))
+        try:
+            return network_charge_by_voltage(levels, self.text("user_level"), self.text("highest_level"))
+        except SettlementError as error:
+            raise self.fault("levels", str(error)) from None
 
     def items(self, key: str) -> Sequence[Any]:
         value = self._values.get(key, [])

@@ -9,12 +9,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridcore.errors import GridError
 from gridledger.settling.results.invoices import Issued
-from gridledger.settling.results.party_lines import Sides
+from gridledger.settling.results.party_lines import Sides, exact_sums
 from gridledger.tables.columns import Places
 from gridledger.tables.files import write_rows
-from settlement.contract_kit_1 import INT64_MAX, Int64Column, magnitude
+from settlement.contract_kit_1 import Int64Column
 
 TAX_ACCOUNT: Final = "tax"
 ROUNDING_ACCOUNT: Final = "rounding"
@@ -48,10 +47,7 @@ class GeneralLedger:
             return
         day = self._day[slots]
         starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
-        net_nano = sides.debit_nano - sides.credit_nano
-        if magnitude(net_nano.ravel()) > INT64_MAX // slots.size:
-            raise GridError("a party's day comes to more than the signed 64-bit range holds")
-        of_day = np.add.reduceat(net_nano, starts, axis=1)
+        of_day = exact_sums(sides.debit_nano, starts) - exact_sums(sides.credit_nano, starts)
         for account, amounts in zip(accounts, of_day.tolist(), strict=True):
             for start, amount in zip(starts.tolist(), amounts, strict=True):
                 if amount:

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gridcore.errors import GridError
 from gridledger.settling.dataset import InvoiceTerms
-from gridledger.settling.results.party_lines import Kind, Rows
+from gridledger.settling.results.party_lines import Kind, Rows, exact_sums
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
-from settlement.contract_kit_1 import INT64_MAX, Int64Column, magnitude
+from settlement.contract_kit_1 import Int64Column
 from settlement.invoicing.documents import Document, InvoiceLine, documents
 
 
@@ -43,10 +41,10 @@ class InvoiceLineRow(NamedTuple):
 
 
 class MonthSums(NamedTuple):
-    """What a party's lines of a run come to, int64[months, kinds]."""
+    """What a party's lines of a run come to: by month, and in it by kind; Python integers."""
 
-    energy_wh: NDArray[np.int64]
-    amount_nano: NDArray[np.int64]
+    energy_wh: Sequence[Sequence[int]]
+    amount_nano: Sequence[Sequence[int]]
 
 
 class Issued(NamedTuple):
@@ -59,15 +57,17 @@ class Issued(NamedTuple):
 
 
 def month_sums(rows: Rows, month: Int64Column, months: int, kinds: int) -> MonthSums:
-    """Sums by month and kind; GridError where one could leave int64."""
+    """Sums by month and kind, exact at any size. ``month``: of each slot."""
+    sums: list[list[list[int]]] = []
     place = month[rows.slot] * kinds + rows.kind
-    sums: list[NDArray[np.int64]] = []
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
     for column in (rows.energy_wh, rows.amount_nano):
-        if magnitude(column) > INT64_MAX // max(1, column.size):
-            raise GridError("a party's month comes to more than the signed 64-bit range holds")
-        of_month = np.zeros(months * kinds, dtype=np.int64)
-        np.add.at(of_month, place, column)
-        sums.append(of_month.reshape(months, kinds))
+        of_place = [0] * (months * kinds)
+        for at, value in zip(place[starts].tolist(), exact_sums(column[order], starts).tolist(), strict=True):
+            of_place[at] = value
+        sums.append([of_place[start : start + kinds] for start in range(0, len(of_place), kinds)])
     return MonthSums(*sums)
 
 
@@ -97,7 +97,7 @@ class Invoices:
         """What a kind of line comes to over all parties, months and runs."""
         place = self.kinds.index(kind)
         every = (sums for of_party in self._sums.values() for sums in of_party.values())
-        return sum(sum(sums.energy_wh[:, place].tolist()) for sums in every)
+        return sum(of_month[place] for sums in every for of_month in sums.energy_wh)
 
     def write(self, out: Path, runs: Sequence[str]) -> list[Issued]:
         """Make both files; the documents in them."""
@@ -125,7 +125,7 @@ class Invoices:
         total = [0] * len(self.kinds)
         for run in runs:
             if run in sums:
-                more = sums[run].amount_nano[month].tolist()
+                more = sums[run].amount_nano[month]
                 total = [amount + change for amount, change in zip(total, more, strict=True)]
             lines = zip(self.kinds, total, self._is_taxed, strict=True)
             states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
@@ -135,7 +135,7 @@ class Invoices:
     def _lines(self, one: Issued) -> Iterator[InvoiceLineRow]:
         sums, month = self._sums[one.party][one.run], self.months.index(one.month)
         for place, kind in enumerate(self.kinds):
-            energy_wh, nano = int(sums.energy_wh[month, place]), int(sums.amount_nano[month, place])
+            energy_wh, nano = sums.energy_wh[month][place], sums.amount_nano[month][place]
             amount = one.document.lines.get(kind.line_kind, 0)
             if energy_wh or nano or amount:
                 yield InvoiceLineRow(one.party, one.month, one.run, kind.line_kind, energy_wh, nano, amount)

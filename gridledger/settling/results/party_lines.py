@@ -6,7 +6,7 @@ Of a correction, everything is new less old. A price that changed is another lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from gridcore.errors import GridError
 from gridledger.tables.columns import Flags, Places
 from ledger.contract import LineLike
 from settlement.contract_kit_1 import INT64_MAX, Int64Column, magnitude
+
+_LOW_BITS: Final = 32
+_LOW_MASK: Final = (1 << _LOW_BITS) - 1
 
 
 class Kind(NamedTuple):
@@ -96,6 +99,13 @@ def sides_of(parts: Sequence[Signed], accounts: Sequence[str], slots: Places) ->
             sides.debit_nano[place] += part.sign * np.maximum(amount_nano, 0).sum(axis=1)
             sides.credit_nano[place] -= part.sign * np.minimum(amount_nano, 0).sum(axis=1)
     return sides
+
+
+def exact_sums(values: NDArray[np.int64], starts: Places) -> NDArray[np.object_]:
+    """Sums along the last axis from each start to the next, Python integers, exact at any size (fewer than 2^31 values)."""
+    high, low = (np.add.reduceat(limb, starts, axis=-1) for limb in (values >> _LOW_BITS, values & _LOW_MASK))
+    sums: NDArray[np.object_] = np.add(high.astype(np.object_) * (1 << _LOW_BITS), low, dtype=np.object_)
+    return sums
 
 
 def _rows_of(sign: int, line: LineLike, kinds: Sequence[Kind], slots: Places) -> Rows:

@@ -187,7 +187,7 @@ class _Writer:
         rows = merged(rows_of(self._parts(run, party), self.kinds, run.sheet.slots))
         sums: MonthSums = month_sums(rows, self.months.calendar.month, len(self.months.names), len(self.kinds))
         names = [kind.line_kind for kind in self.kinds]
-        return [dict(zip(names, of_month, strict=True)) for of_month in sums.amount_nano.tolist()]
+        return [dict(zip(names, of_month, strict=True)) for of_month in sums.amount_nano]
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

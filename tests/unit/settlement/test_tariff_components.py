@@ -160,3 +160,31 @@ def test_power_and_days_cost_their_share_of_a_month() -> None:
 
 def test_a_component_for_some_parties_is_nobody_elses() -> None:
     assert charges([table(parties=["P2"])], [10] * SLOTS) == []
+
+
+LEVELS = {
+    "name": "n",
+    "account": "grid",
+    "base": "traded",
+    "levels": [["10kV", 200_000], ["35kV", 170_000], ["110kV", 150_000]],
+}
+
+
+def test_a_charge_by_voltage_is_the_difference_of_two_levels() -> None:
+    (component,) = components_of([LEVELS | {"user_level": "10kV", "highest_level": "110kV"}], KINDS)
+    assert component.price == 50_000
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        ({"user_level": "35kV", "highest_level": "10kV"}, "10kV lies below the user's level 35kV"),
+        ({"user_level": "6kV", "highest_level": "10kV"}, "'6kV' is none of the voltage levels"),
+        ({"user_level": "10kV"}, "highest_level: a text is needed"),
+        ({"user_level": "10kV", "highest_level": "35kV", "price_micro_per_kwh": 3}, "levels: they have the price"),
+        ({"user_level": "10kV", "highest_level": "35kV", "levels": [["10kV"]]}, "pairs of a level and its price"),
+    ],
+)
+def test_levels_that_give_no_charge_are_named(keys: dict[str, Any], word: str) -> None:
+    with pytest.raises(SettlementError, match=re.escape(word)):
+        components_of([LEVELS | keys], KINDS)

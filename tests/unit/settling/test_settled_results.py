@@ -20,6 +20,7 @@ from gridcore.errors import GridError
 from gridledger.demo.run_sums import RunSums, read_run
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow
 from gridledger.settling.results import Results, write_results
+from gridledger.settling.results.party_lines import exact_sums
 from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import in_order
 from gridledger.tables.results import results_root
@@ -228,3 +229,12 @@ def test_runs_are_corrected_in_the_order_of_their_numbers(tmp_path: Path) -> Non
         dataset, sorted(runs, key=lambda run: (run.run != "initial", int(run.run.partition("-")[2] or 0)))
     )
     assert read(tmp_path / "statements.csv") == lines
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30), st.data())
+def test_sums_of_months_and_days_are_exact_where_int64_would_wrap(values: list[int], data: st.DataObject) -> None:
+    starts = sorted({0, *data.draw(st.lists(st.integers(0, len(values) - 1), max_size=4))})
+    sums = exact_sums(np.array([values, values], dtype=np.int64), np.array(starts))
+    ends = [*starts[1:], len(values)]
+    expected = [sum(values[start:end]) for start, end in zip(starts, ends, strict=True)]
+    assert sums.tolist() == [expected, expected]
