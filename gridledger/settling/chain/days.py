@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.quality import ABSENT_QUALITY
+from gridcore.quality import ABSENT_QUALITY, MISSING
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import Int64, UInt8, chunks
@@ -33,6 +33,15 @@ class Energies(NamedTuple):
     def of_points(self, points: Int64) -> Energies:
         """Those of some points."""
         return Energies(self.quality[:, points], self.import_wh[:, points], self.export_wh[:, points])
+
+    def completed(self, other: Energies) -> Energies:
+        """The same, and what another has where nothing is known here: what is missing supersedes nothing."""
+        is_kept = (self.quality == MISSING) & (other.quality != ABSENT_QUALITY)
+        return Energies(
+            np.where(is_kept, other.quality, self.quality),
+            np.where(is_kept, other.import_wh, self.import_wh),
+            np.where(is_kept, other.export_wh, self.export_wh),
+        )
 
     def differing(self, other: Energies) -> Int64:
         """The points, ascending, of which another says anything else."""

@@ -23,7 +23,7 @@ from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, ImportedFile, IntervalImport
 from gridledger.founding.folder import save_key_and_password
-from gridledger.settling.chain.days import Day, days_of, given_energies, known_energies
+from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
 from gridledger.settling.chain.fitting import check_fits, numbers_of, rows_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, VALID_S, ZONE_NAME, found_chain, timeline_of
 from gridledger.settling.chain.orders import order_batches
@@ -155,15 +155,16 @@ class _Importer:
     def _imports(self, day: Day, now_s: int) -> Iterator[bytes]:
         """Imports of a day: of each point of which the ledger has anything else, all of it."""
         known = known_energies(self._ledger, day, self._dataset.slot_s, self._rows)
-        points = given_energies(self._dataset, day).differing(known)
+        given = given_energies(self._dataset, day).completed(known)
+        points = given.differing(known)
         points = points[np.argsort(self._numbers[points], kind="stable")]
         most = ROWS_MAX // (day.slots.stop - day.slots.start)
         for first in range(0, len(points), most):
-            yield self._import(day, points[first : first + most], now_s)
+            yield self._import(day, points[first : first + most], given, now_s)
 
-    def _import(self, day: Day, points: Int64, now_s: int) -> bytes:
+    def _import(self, day: Day, points: Int64, given: Energies, now_s: int) -> bytes:
         slot_s = self._dataset.slot_s
-        energies = given_energies(self._dataset, day).of_points(points)
+        energies = given.of_points(points)
         columns = IntervalColumns(secrets.token_bytes(32), self._numbers[points], *energies)
         content = IntervalImport(
             client_id=secrets.token_bytes(16),

@@ -88,7 +88,7 @@ def read_folder(folder: Path, preset: str | None = None) -> Dataset:
         rules=settled,
         inputs=inputs,
         counts=Counts(energies.readings, estimated.missing, estimated.estimated),
-        notes=_notes(folder, [file.name for file in inputs], contract),
+        notes=_notes(folder, [file.name for file in inputs], rules),
     )
 
 
@@ -171,12 +171,14 @@ def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[Point
         raise fault(KEYS, f"holds no share, and [market] method is {method}", "give each point its share_ppm")
 
 
-def _notes(folder: Path, read: Sequence[str], contract: Contract) -> Sequence[str]:
-    """What a person should know of files that are there and were not read."""
+def _notes(folder: Path, read: Sequence[str], rules: RulesRead) -> Sequence[str]:
+    """What a person should know of what is there and was not used."""
+    contract_id = rules.contract.contract_id
     there = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix.lower() == ".csv")
     known = [name for name in there if name in FILES and name not in read]
     others = [name for name in there if name not in FILES]
     return [
-        *[f"{name} is not read: {contract.contract_id} does not use it" for name in known],
+        *[f"{name} is not read: {contract_id} does not use it" for name in known],
+        *[f"{RULES}: {key} is not used by {contract_id}" for key in rules.unused_prices()],
         *[f"{name} is not read: it is none of {', '.join(FILES)}" for name in others],
     ]

@@ -84,6 +84,10 @@ class RulesRead(NamedTuple):
         """Names of the prices that the contract knows."""
         return list(CATALOGUE[self.contract.contract_id].vocabulary.prices)
 
+    def unused_prices(self) -> Sequence[str]:
+        """Names of ``[prices]`` that only other contracts know."""
+        return [key for key in self.prices if key not in self.price_keys()]
+
 
 def read_rules(path: Path) -> RulesRead:
     """Read the file; UsageError at the first fault. The contract's own terms are judged later, by ``file_rules``."""
@@ -129,12 +133,12 @@ def read_rules(path: Path) -> RulesRead:
 def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) -> FileRules:
     """The rules with all their prices; FilesError where they are none for the contract."""
     contract_id = read.contract.contract_id
-    known = read.price_keys()
-    for key, price in prices.items():
-        if key not in known:
-            raise fault(NAME, f"[prices] {key} is no price of {contract_id}", nearest(key, known))
-        del price
-    words = read.contract.fault_of({**read.market, _PRICES: dict(prices)})
+    of_others = {key for entry in CATALOGUE.values() for key in entry.vocabulary.prices}
+    for key in read.unused_prices():
+        if key not in of_others:
+            raise fault(NAME, f"[prices] {key} is no price of {contract_id}", nearest(key, read.price_keys()))
+    prices = {key: price for key, price in prices.items() if key in read.price_keys()}
+    words = read.contract.fault_of({**read.market, _PRICES: prices})
     if words:
         raise fault(NAME, f"[market] or [prices]: {words}", f"docs/settle-files.md has the terms of {contract_id}")
     if has_orders:
@@ -144,7 +148,7 @@ def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) 
                     NAME, f"[timeline] {key} is missing", "orders need a gate and a metering deadline, in seconds"
                 )
     return FileRules(
-        prices=dict(prices),
+        prices=prices,
         contract=contract_id,
         terms=dict(read.market),
         gate_before_start_s=read.gate_before_start_s or 0,

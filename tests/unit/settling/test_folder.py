@@ -161,6 +161,10 @@ def test_estimates_take_the_mean_of_earlier_days_of_the_same_kind(tmp_path: Path
     assert tuple(dataset.counts) == (5 * 24, 24, 24)
 
 
-def test_files_that_the_contract_does_not_use_are_named(tmp_path: Path) -> None:
-    dataset = read_folder(make_folder(tmp_path, {"keys.csv": "point,share_ppm\n", "old.csv": "x"}))
-    assert [note.split(" is not read")[0] for note in dataset.notes] == ["keys.csv", "old.csv"]
+def test_files_and_prices_that_the_contract_does_not_use_are_named(tmp_path: Path) -> None:
+    rules = RULES.replace("[prices]\n", "[prices]\nsurplus_price_micro_per_kwh = 1\n")
+    changes = {"keys.csv": "point,share_ppm\n", "old.csv": "x", "rules.toml": rules}
+    dataset = read_folder(make_folder(tmp_path, changes))
+    named = [note.split(" is not ")[0] for note in dataset.notes]
+    assert named == ["keys.csv", "rules.toml: surplus_price_micro_per_kwh", "old.csv"]
+    assert "surplus_price_micro_per_kwh" not in dataset.rules.prices

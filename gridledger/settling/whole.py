@@ -1,0 +1,131 @@
+"""From a folder of files to a folder of results: read, imported into a ledger, settled, written.
+
+All of it is made in a work folder beside the results and takes their place at the end: a fault, or the power, leaves nothing half
+behind. Newer data of a folder that has been settled go onto its ledger; then only the files beside the ledger are replaced.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.errors import UsageError
+from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.dataset import Dataset
+from gridledger.settling.results import Results, write_results
+from gridledger.settling.runs import RunColumns
+from ledger.leaves.progress import PROGRESS
+from ledger.store.ledger import Ledger
+
+WORK: Final = ".unfinished"
+"""Ends the name of the folder in which results are made."""
+LEDGER: Final = "ledger"
+BYTES_PER_ENERGY: Final = 500
+"""Disk for a slot of a point, ledger and tables: measured, rounded up (docs/settle-files.md)."""
+_BYTES_AT_LEAST: Final = 64 * 1024 * 1024
+
+
+class Progress(NamedTuple):
+    """Told how much is settled, and how much is written, of how much."""
+
+    settled: Callable[[int, int], None]
+    written: Callable[[int, int], None]
+
+
+class Settled(NamedTuple):
+    """What was settled, all slots of the ledger, and what came out."""
+
+    dataset: Dataset
+    results: Results
+
+
+def disk_needed_bytes(dataset: Dataset) -> int:
+    """About how much disk the results of a dataset take."""
+    return _BYTES_AT_LEAST + BYTES_PER_ENERGY * dataset.import_wh.size
+
+
+def check_disk(dataset: Dataset, out: Path) -> None:
+    """UsageError where the disk of ``out`` has no room for the results."""
+    needed, free = disk_needed_bytes(dataset), shutil.disk_usage(_existing(out)).free
+    if needed > free:
+        raise UsageError(f"{out}: needs about {megabytes(needed)}, the disk has {megabytes(free)}; choose another disk")
+
+
+def settle(dataset: Dataset, out: Path, progress: Progress) -> Settled:
+    """Settle a dataset into ``out``, which is absent or an empty folder; there is none of it after a fault."""
+    with _work_folder(out) as work:
+        settled = _settle_in(dataset, work, work, progress)
+        if out.exists():
+            out.rmdir()
+        work.rename(out)
+    return settled
+
+
+def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
+    """Bring newer data onto what has been settled in ``out``: what differs becomes correction runs, and its files are made anew."""
+    if not (out / LEDGER).is_dir():
+        raise UsageError(f"{out}: holds no ledger; name a folder that settle files has made")
+    with _work_folder(out) as work:
+        settled = _settle_in(dataset, out, work, progress)
+        for made in sorted(work.iterdir()):
+            made.replace(out / made.name)
+    return settled
+
+
+def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> Settled:
+    """``home`` has the ledger and its keys, ``work`` gets the tables."""
+    with settled_ledger(dataset, home, progress.settled) as ledger:
+        frame = _all_slots(dataset, ledger)
+        results = write_results(work, frame, _noting_quality(read_runs(ledger, frame), frame), progress.written)
+    return Settled(frame, results)
+
+
+def _all_slots(dataset: Dataset, ledger: Ledger) -> Dataset:
+    """The dataset with every slot that the ledger has settled; energies are those of its runs, and are not here."""
+    zone = ledger.registry.zone(ZONE_NAME)
+    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
+    starts = np.arange(first_s, end_s, dataset.slot_s)
+    shape = len(starts), len(dataset.points)
+    energies = np.zeros(shape, dtype=np.int64)
+    quality = np.zeros(shape, dtype=np.uint8)
+    return dataset._replace(slot_start_s=starts, import_wh=energies, export_wh=energies, quality=quality)
+
+
+def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunColumns]:
+    """The runs as they come; the frame is told of each slot the quality that its last run settled with."""
+    first_s = int(frame.slot_start_s[0])
+    for run in runs:
+        frame.quality[(run.slot_start_s - first_s) // frame.slot_s, run.rows] = run.quality
+        yield run
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """A new folder beside ``out``, which is gone afterwards unless it has another name by then."""
+    work = out.with_name(f".{out.name}{WORK}")
+    if work.is_symlink():
+        raise UsageError(f"{work}: is a link; take it away")
+    if work.exists():  # of a run that was killed: its name is ours alone
+        shutil.rmtree(work)
+    work.mkdir(mode=0o755, parents=True)
+    try:
+        yield work
+    finally:
+        if work.exists():
+            shutil.rmtree(work)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(above for above in (path, *path.parents) if above.exists())
+
+
+def megabytes(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 10**9:.1f} GB" if count >= 10**9 else f"{max(count // 10**6, 1)} MB"
