@@ -141,6 +141,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+SERIES_VALUES_MAX: Final = 3_000
 
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -201,10 +202,12 @@ BUNDLE: Final[dict[str, Any]] = {
     "party": OPENED,
     "pieces": [PIECE, 0, 4],
     "point": OPENED,
+    "point_rules?": OPENED,
     "position": ROW_PROOF,
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
+    "series?": [OPENED, 1, 16],
     "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
@@ -312,11 +315,15 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "grid_operator?": NAME,
         "offtaker?": NAME,
         "party?": NAME,
+        "priority?": range(1_000_001),
         "role": re.compile("household|load|feeder"),
+        "rules?": NAME,
+        "share_ppm?": range(1_000_001),
         "standing_profile?": NAME,
         "supplier?": NAME,
     },
-    "rules": {"prices": dict, "terms": dict, "until_s?": TIME},
+    "price_series": {"prices": bytes, "slot_s": range(1, 86_401)},
+    "rules": {"prices": dict, "series?": dict, "terms": dict, "until_s?": TIME},
     "signer": {"certificate?": bytes, "organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {
         "contract": TEXT_64,
@@ -873,6 +880,12 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")
+        for key, name in value.get("series", {}).items():
+            conform(name, NAME, f"{what}.series.{plain(key)}")
+            hold(key in value["prices"], f"{what}: a series of a price that there is not")
+    elif kind == "price_series":
+        is_column = 0 < len(value["prices"]) <= 8 * SERIES_VALUES_MAX and len(value["prices"]) % 8 == 0
+        hold(is_column, f"{what}: prices are 1 to {SERIES_VALUES_MAX} whole numbers of 64 bits")
 
 
 def read_opened(part: Mapping[str, Any], what: str) -> Opened:
@@ -1082,10 +1095,12 @@ class Bundle(NamedTuple):
     party: Opened
     pieces: tuple[Piece, ...]
     point: Opened
+    point_rules: Opened | None
     position: Row
     rules: Opened
     run: Leaf
     runs: Leaf
+    series: tuple[Opened, ...]
     siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
@@ -1145,9 +1160,11 @@ def read_bundle(data: bytes) -> Bundle:
         keys=tuple(_read_key(part) for part in parts["keys"]),
         orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
         pieces=tuple(_read_piece(part) for part in parts["pieces"]),
+        point_rules=_optional(parts, "point_rules", lambda part: read_opened(part, "the point's own rules")),
         position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
         run=read_leaf(parts["run"], "the run", RUN),
         runs=read_leaf(parts["runs"], "the runs", RUNS),
+        series=tuple(read_opened(part, "a price series") for part in parts.get("series", ())),
         siblings=tuple(_read_sibling(part) for part in parts.get("siblings", ())),
     )
     _hold_pieces(bundle.pieces)
@@ -1282,7 +1299,10 @@ class PointLine(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area."""
+    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area.
+
+    prices: of the point in the slot; area_prices: of its area, the same unless the point has rules of its own; terms: of the area.
+    """
 
     import_wh: int
     export_wh: int
@@ -1291,6 +1311,8 @@ class Settled(NamedTuple):
     prices: Mapping[str, int]
     trade_price: int
     """0 where nothing was cleared."""
+    area_prices: Mapping[str, int]
+    terms: Mapping[str, Any]
 
 
 class Cleared(NamedTuple):
@@ -1304,7 +1326,7 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    terms: their shape in the rules. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    terms: their shape in the rules. takes_prices: whether prices that vary may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
     1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """
@@ -1315,6 +1337,7 @@ class Contract(NamedTuple):
     line_kinds: tuple[LineKind, ...]
     price_keys: tuple[str, ...]
     terms: Mapping[str, Any]
+    takes_prices: Callable[[Mapping[str, int]], bool]
     lines_of_point: Callable[[Settled], list[PointLine]]
     check_point: Callable[[Settled], None]
     clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared] | None
@@ -1402,7 +1425,8 @@ def _hold_share(what: str, share: int, total: int, side: Side) -> None:
 
 
 def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> None:
-    sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], of.prices[RETAIL_PRICE], of.prices[FEED_IN_PRICE])
+    prices = of.area_prices
+    sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], prices[RETAIL_PRICE], prices[FEED_IN_PRICE])
     hold(feed_in_min <= sums.feed_in <= sums.retail, f"the feed-in price is not from {feed_in_min} to the retail price")
     hold(min(of.area.values()) >= 0, "a sum of the area is negative")
     buyers, sellers = _sides(of, rule(sums))
@@ -1429,6 +1453,7 @@ def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums]
         line_kinds=COMMUNITY_KINDS,
         price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
         terms={},
+        takes_prices=lambda prices: feed_in_min <= prices[FEED_IN_PRICE] <= prices[RETAIL_PRICE],
         lines_of_point=lines_of_member,
         check_point=lambda of: _check_member(of, feed_in_min, rule),
         clear=None,
@@ -1489,6 +1514,14 @@ def lines_of_trader(of: Settled) -> list[PointLine]:
     return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
 
 
+def _takes_prices(prices: Mapping[str, int]) -> bool:
+    """Whether nobody earns by energy that only one of two parties has."""
+    p = {key.removesuffix("_micro_per_kwh"): price for key, price in prices.items()}
+    least = min(p["shortfall_price"], p["feed_in_price"])
+    supplied, missing = p["residual_price"] + p["network_residual"], p["shortfall_price"] + p["network_traded"]
+    return p["surplus_price"] <= least and supplied <= missing
+
+
 def _check_trader(_of: Settled) -> None:
     """Every column but the sums is a sum of fills: the claim about orders."""
 
@@ -1544,6 +1577,7 @@ P2P_CALL_AUCTION_1: Final = Contract(
     line_kinds=P2P_KINDS,
     price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
     terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": I64},
+    takes_prices=_takes_prices,
     lines_of_point=lines_of_trader,
     check_point=_check_trader,
     clear=_clear,
@@ -1682,16 +1716,28 @@ class Examination:
 
     def settled(self) -> Settled:
         """What the lines of the point rest on; halts unless rules and rows have exactly what the contract declares."""
-        contract, rules = self.known_contract(), self.bundle.rules.row.value
-        hold(rules["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        contract, rules = self.known_contract(), self.bundle.rules
         return Settled(
             import_wh=self.position.import_wh,
             export_wh=self.position.export_wh,
             columns=dict(zip(contract.position_columns, self.position.columns, strict=True)),
             area=dict(zip(contract.area_columns, self.area.columns, strict=True)),
-            prices=rules["prices"],
+            prices=self._prices(self.bundle.point_rules or rules),
+            area_prices=self._prices(rules),
+            terms=rules.row.value["terms"],
             trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
         )
+
+    def _prices(self, rules: Opened) -> dict[str, int]:
+        """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
+        contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
+        hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        series = {one.entity.name: one.row for one in self.bundle.series}
+        for key, name in stated.get("series", {}).items():
+            place = (self.start_s - series[name].from_s) // series[name].value["slot_s"] * 8
+            value = series[name].value["prices"][place : place + 8]
+            varied[key] = int.from_bytes(value, "little", signed=True) if value else varied[key]
+        return varied if contract.takes_prices(varied) else dict(stated["prices"])
 
 
 # ============================================================================= gridevidence/verifier/claims/certificate
@@ -1831,6 +1877,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
@@ -1848,6 +1895,20 @@ def check_registry(of: Examination) -> str:
 
 def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
+
+
+def _check_prices(of: Examination) -> None:
+    """The rules that the point names of its own, and just the series that these and the area's name, are those in force."""
+    bundle, own = of.bundle, of.bundle.point_rules
+    named = own.entity.name if own is not None else None
+    same("the rules of the point", bundle.point.row.value.get("rules"), named)
+    if own is not None:
+        _hold_in_force(of, own, "rules", of.start_s)
+    rules = [bundle.rules] if own is None else [bundle.rules, own]
+    names = {name for opened in rules for name in opened.row.value.get("series", {}).values()}
+    same("the price series", [one.entity.name for one in bundle.series], sorted(names))
+    for one in bundle.series:
+        _hold_in_force(of, one, "price_series", of.start_s)
 
 
 def _check_siblings(of: Examination) -> None:

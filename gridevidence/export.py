@@ -162,6 +162,10 @@ class _Assembly:
         }
         if point.cleared_area is not None:
             parts["clearing"] = {"area": _row_part(point.cleared_area), **self._state(f"clearing/{slot}")}
+        if point.point_rules is not None:
+            parts["point_rules"] = self._opened(f"rules/{point.point_rules}", start_s)
+        if point.series:
+            parts["series"] = [self._opened(f"price_series/{name}", start_s) for name in point.series]
         if point.siblings:
             parts["siblings"] = [
                 {"point": self._opened(f"point/{one.point}", start_s), "position": _row_part(one.position)}

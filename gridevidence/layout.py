@@ -22,6 +22,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+SERIES_VALUES_MAX: Final = 3_000
 
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -82,10 +83,12 @@ BUNDLE: Final[dict[str, Any]] = {
     "party": OPENED,
     "pieces": [PIECE, 0, 4],
     "point": OPENED,
+    "point_rules?": OPENED,
     "position": ROW_PROOF,
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
+    "series?": [OPENED, 1, 16],
     "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
@@ -193,11 +196,15 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "grid_operator?": NAME,
         "offtaker?": NAME,
         "party?": NAME,
+        "priority?": range(1_000_001),
         "role": re.compile("household|load|feeder"),
+        "rules?": NAME,
+        "share_ppm?": range(1_000_001),
         "standing_profile?": NAME,
         "supplier?": NAME,
     },
-    "rules": {"prices": dict, "terms": dict, "until_s?": TIME},
+    "price_series": {"prices": bytes, "slot_s": range(1, 86_401)},
+    "rules": {"prices": dict, "series?": dict, "terms": dict, "until_s?": TIME},
     "signer": {"certificate?": bytes, "organisation": NAME, "public_key": is_public_key, "roles": [ROLES, 1, 7]},
     "zone": {
         "contract": TEXT_64,

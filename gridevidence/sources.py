@@ -220,6 +220,10 @@ class SettledPoint:
     """Under the clearing's areas_root; None where ``orders`` is empty."""
     siblings: Sequence[Sibling] = ()
     """The other points of the party, ascending by the bytes of their names; none where ``orders`` is empty."""
+    point_rules: str | None = None
+    """The rules that the point has of its own, None where its area's hold."""
+    series: Sequence[str] = ()
+    """The price series that these rules and the area's name, each once, ascending."""
 
 
 class EvidenceLedger(Protocol):

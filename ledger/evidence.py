@@ -15,6 +15,8 @@ from gridcore.envelope import Transaction, decode_transaction
 from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
+from gridcore.registry.rules import RULES
 from gridcore.rows import PackedRows
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.order_batch import OrderBatch
@@ -152,12 +154,18 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
     zone, slot_start_s, slot_s = area.zone, leaf.slot_start_s, CHAIN.must(reader).slot_s
     party = area.party_of(row) or broken(f"row {row} of zone {leaf.zone} is billed to a party")
     registered = in_force(reader, AREA, area.id, slot_start_s, leaf.as_of_height)
+    area_rules = (
+        registered.record.rules if registered is not None else broken(f"area {area.id} was in force in the slot")
+    )
+    shown = in_force(reader, POINT, zone.points[row], slot_start_s, leaf.as_of_height)
+    point_rules = shown.record.rules if shown is not None else broken(f"point {zone.points[row]} was in force")
+    named = [area_rules] if point_rules is None else [area_rules, point_rules]
     is_estimated = bool(load_rows(reader, leaf, np.array([row])).is_estimated[0])
     orders = _orders(reader, area, slot_start_s, party)
     return SettledPoint(
         zone=zone.name,
         area=area.id,
-        rules=registered.record.rules if registered is not None else broken(f"area {area.id} was in force in the slot"),
+        rules=area_rules,
         party=party,
         point=zone.points[row],
         pieces=[] if is_estimated else _pieces(reader, area, leaf, row, slot_s),
@@ -171,7 +179,16 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         orders=orders,
         cleared_area=_cleared_area(reader, area, slot_start_s) if orders else None,
         siblings=_siblings(reader, contract, area, leaf, row) if orders else (),
+        point_rules=point_rules,
+        series=sorted({series for name in named for series in _series_of(reader, name, leaf)}),
     )
+
+
+def _series_of(reader: LedgerReader, rules: str, leaf: RunLeaf) -> Sequence[str]:
+    """The price series that rules name in a run's slot."""
+    found = in_force(reader, RULES, rules, leaf.slot_start_s, leaf.as_of_height)
+    series = found.record.series if found is not None else broken(f"rules {rules} were in force in the slot")
+    return list((series or {}).values())
 
 
 def _position(reader: LedgerReader, contract: Contract, leaf: RunLeaf, row: int) -> RowProof:

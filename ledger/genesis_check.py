@@ -20,6 +20,7 @@ from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.organisation import ORGANISATION, Organisation, RemovedOrganisation
 from gridcore.registry.party import PARTY
+from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER, RevokedSigner, Signer
 from gridcore.registry.zone import ZONE
 from gridcore.sm import is_valid_signature
@@ -30,8 +31,8 @@ from ledger.registry.consistency import JUDGED_KINDS, OWNED, conflicts, foreign_
 from ledger.registry.histories import Fault
 from ledger.state.accepted_rules import AcceptedRules
 
-_WITH_CONTRACT: Final = (ZONE, AREA, PARTY)
-"""What contracts are asked about: with areas their rules are."""
+_WITH_CONTRACT: Final = (ZONE, AREA, RULES, PARTY)
+"""What contracts are asked about: with areas and rules all rules are that areas and points have."""
 
 
 def check_genesis(

@@ -43,7 +43,7 @@ class GenesisRows(Histories):
         """By kind and name, where an entity has more than one row: the places of the others."""
         self._names: list[str] = []
         """Of each row's entity."""
-        self._areas = Related()
+        self._related = Related()
         self._rows_of = lru_cache(DECODED_MAX)(self._decode)
         billed, installed = _Naming(), _Naming()
         leaves: dict[str, EntityLeaf] = {}
@@ -53,12 +53,15 @@ class GenesisRows(Histories):
             if self._first[kind].setdefault(name, index) != index:
                 self._check_follows(leaves, kind, name, stated)
                 self._later.setdefault((kind, name), []).append(index)
-            if kind == POINT.kind and stated.record.party is not None:
-                billed.note(stated.record.party, index)
+            if kind == POINT.kind:
+                if stated.record.party is not None:
+                    billed.note(stated.record.party, index)
+                if stated.record.rules is not None:
+                    self._related.points_of_rules[stated.record.rules].add(name)
             elif kind == INSTALLATION.kind:
                 installed.note(stated.record.point, index)
             elif kind == AREA.kind:
-                self._areas.note(kind, name, stated.record)
+                self._related.note(kind, name, stated.record)
         self._billed = billed.rows_of(self._first[PARTY.kind])
         self._installed = installed.rows_of(self._first[POINT.kind])
 
@@ -101,11 +104,15 @@ class GenesisRows(Histories):
 
     def areas_of_rules(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._areas.areas_of_rules.get(name, ())
+        return self._related.areas_of_rules.get(name, ())
+
+    def points_of_rules(self, name: str) -> Collection[str]:
+        """See Histories."""
+        return self._related.points_of_rules.get(name, ())
 
     def areas_of_zone(self, name: str) -> Collection[str]:
         """See Histories."""
-        return self._areas.areas_of_zone.get(name, ())
+        return self._related.areas_of_zone.get(name, ())
 
     @cached_property
     def _numbers(self) -> Int64:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gridcore.errors import broken
 from gridcore.quality import ABSENT_QUALITY, ESTIMATED
-from gridcore.registry.rules import RULES
-from ledger.contract import Contract, LineLike, Positions
+from gridcore.registry.rules import RULES, Rules
+from ledger.contract import Contract, LineLike, Positions, Tariffs
 from ledger.leaves.cleared import CLEARED
 from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
 from ledger.leaves.money import join_amount
@@ -25,13 +25,15 @@ from ledger.leaves.runs import RUNS
 from ledger.one_group import one_group
 from ledger.registry.areas import Area
 from ledger.registry.bodies import row_of
+from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.store.reader import LedgerReader
 
 
 @dataclass(frozen=True)
 class SettledRows:
-    """Some rows of a run: the columns that the ledger keeps of them, by name, and their quality bytes."""
+    """Some rows of a run, by their numbers: the columns that the ledger keeps of them, by name, and their quality bytes."""
 
+    rows: Int64
     columns: Mapping[str, Int64]
     quality: UInt8
 
@@ -104,7 +106,7 @@ def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
         quality[own] = part.quality[at]
         for name, column in part.columns.items():
             columns.setdefault(name, np.zeros(len(rows), dtype=np.int64))[own] = column[at]
-    return SettledRows(columns, quality)
+    return SettledRows(rows, columns, quality)
 
 
 def area_result(reader: LedgerReader, leaf: RunLeaf, number: int) -> AreaResult:
@@ -130,11 +132,27 @@ def lines_of(
     """The lines of rows of an area: they follow from the positions that the ledger keeps, by the contract that the run names."""
     contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
     result = area_result(reader, leaf, area.number)
-    rules = RULES.record_of(row_of(reader, result.rules).value)
     energies = (rows.columns[name] for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))
+    slot_rows = one_group({}, *energies)
+    with reader.frozen():
+        zone = reader.registry.at(leaf.slot_start_s, leaf.as_of_height).zone(area.zone)
+    own = zone.own_rules[rows.rows]
+    distinct = np.unique(own[own >= 0])
+    stated = [result.rules, *(zone.rules_digests[place] for place in distinct.tolist())]
+    rules = [_rules_of_slot(reader, contract, leaf, digest) for digest in stated]
+    of_row = np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0)
     return contract.lines(
-        one_group(rules.prices, *energies),
+        slot_rows._replace(
+            tariffs=Tariffs(np.zeros(1, dtype=np.int64), of_row, prices_by_key(rules)),
+            point_terms={name: getattr(zone, name)[rows.rows] for name in contract.point_terms},
+        ),
         {name: rows.columns[name] for name in contract.position_columns},
         trade_prices_micro_per_kwh=[result.price_micro_per_kwh],
-        terms=[rules.terms],
+        terms=[rules[0].terms],
     )
+
+
+def _rules_of_slot(reader: LedgerReader, contract: Contract, leaf: RunLeaf, digest: bytes) -> Rules:
+    """Rules by the digest of their entry, with the prices of a run's slot."""
+    stated = RULES.record_of(row_of(reader, digest).value)
+    return rules_of_slot(reader, contract, stated, leaf.slot_start_s, leaf.as_of_height)

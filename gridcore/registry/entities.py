@@ -13,12 +13,15 @@ from gridcore.registry.installation import INSTALLATION
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
+from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 
-_ALL: Final = (ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION)
+_ALL: Final = (
+    ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
+)  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""
 

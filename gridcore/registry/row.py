@@ -12,7 +12,8 @@ from gridcore.registry.entity import Value
 from gridcore.sm3 import sm3
 from gridcore.sm3.rows import SALT_BYTES
 
-ROW_BYTES_MAX: Final = 4_096
+ROW_BYTES_MAX: Final = 32_768
+"""A month of prices by quarter hours fits."""
 ROW_ITEMS_MAX: Final = ROW_BYTES_MAX
 """CBOR items of a row: each has at least one byte."""
 NOT_FOLDED: Final = bytes(32)

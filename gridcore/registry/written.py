@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.forms import Form
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.entity import Entity
+from gridcore.registry.price_series import PRICES, pack_prices
 
 _OWN: Final = ("kind", "name", "from_s")
 """Columns of a file that are no fields of an entity."""
@@ -37,10 +39,20 @@ def _form_of(entity: Entity[Any], field: str) -> Form:
 
 
 def from_toml(form: Form, item: Any) -> Any:
-    """A TOML value as a row holds it: bytes are written as hex digits."""
+    """A TOML value as a row holds it: bytes are written as hex digits, prices of a series as an array of numbers."""
+    if isinstance(item, list) and form is PRICES:
+        return packed(item)
     if isinstance(item, str) and not form.holds(item):
         return next((found for found in candidates(item, bytes.fromhex) if form.holds(found)), item)
     return item
+
+
+def packed(prices: Any) -> Any:
+    """An array of prices as a row holds it; anything else as it is."""
+    try:
+        return pack_prices(prices)
+    except (TypeError, struct.error):
+        return prices
 
 
 def candidates(text: str, *readers: Callable[[str], Any]) -> Iterator[Any]:

@@ -196,10 +196,12 @@ class Bundle(NamedTuple):
     party: Opened
     pieces: tuple[Piece, ...]
     point: Opened
+    point_rules: Opened | None
     position: Row
     rules: Opened
     run: Leaf
     runs: Leaf
+    series: tuple[Opened, ...]
     siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
@@ -259,9 +261,11 @@ def read_bundle(data: bytes) -> Bundle:
         keys=tuple(_read_key(part) for part in parts["keys"]),
         orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
         pieces=tuple(_read_piece(part) for part in parts["pieces"]),
+        point_rules=_optional(parts, "point_rules", lambda part: read_opened(part, "the point's own rules")),
         position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
         run=read_leaf(parts["run"], "the run", RUN),
         runs=read_leaf(parts["runs"], "the runs", RUNS),
+        series=tuple(read_opened(part, "a price series") for part in parts.get("series", ())),
         siblings=tuple(_read_sibling(part) for part in parts.get("siblings", ())),
     )
     _hold_pieces(bundle.pieces)

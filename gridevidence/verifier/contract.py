@@ -30,7 +30,10 @@ class PointLine(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area."""
+    """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area.
+
+    prices: of the point in the slot; area_prices: of its area, the same unless the point has rules of its own; terms: of the area.
+    """
 
     import_wh: int
     export_wh: int
@@ -39,6 +42,8 @@ class Settled(NamedTuple):
     prices: Mapping[str, int]
     trade_price: int
     """0 where nothing was cleared."""
+    area_prices: Mapping[str, int]
+    terms: Mapping[str, Any]
 
 
 class Cleared(NamedTuple):
@@ -52,7 +57,7 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    terms: their shape in the rules. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    terms: their shape in the rules. takes_prices: whether prices that vary may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
     1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """
@@ -63,6 +68,7 @@ class Contract(NamedTuple):
     line_kinds: tuple[LineKind, ...]
     price_keys: tuple[str, ...]
     terms: Mapping[str, Any]
+    takes_prices: Callable[[Mapping[str, int]], bool]
     lines_of_point: Callable[[Settled], list[PointLine]]
     check_point: Callable[[Settled], None]
     clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared] | None

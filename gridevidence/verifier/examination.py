@@ -9,7 +9,7 @@ from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry
 from gridevidence.verifier.contract import Contract, Settled
 from gridevidence.verifier.contracts import CONTRACTS
-from gridevidence.verifier.records import AreaRow, PositionRow, Transaction, unpack_area, unpack_position
+from gridevidence.verifier.records import AreaRow, Opened, PositionRow, Transaction, unpack_area, unpack_position
 from gridevidence.verifier.trust import Trust
 
 
@@ -70,13 +70,25 @@ class Examination:
 
     def settled(self) -> Settled:
         """What the lines of the point rest on; halts unless rules and rows have exactly what the contract declares."""
-        contract, rules = self.known_contract(), self.bundle.rules.row.value
-        hold(rules["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        contract, rules = self.known_contract(), self.bundle.rules
         return Settled(
             import_wh=self.position.import_wh,
             export_wh=self.position.export_wh,
             columns=dict(zip(contract.position_columns, self.position.columns, strict=True)),
             area=dict(zip(contract.area_columns, self.area.columns, strict=True)),
-            prices=rules["prices"],
+            prices=self._prices(self.bundle.point_rules or rules),
+            area_prices=self._prices(rules),
+            terms=rules.row.value["terms"],
             trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
         )
+
+    def _prices(self, rules: Opened) -> dict[str, int]:
+        """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
+        contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
+        hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        series = {one.entity.name: one.row for one in self.bundle.series}
+        for key, name in stated.get("series", {}).items():
+            place = (self.start_s - series[name].from_s) // series[name].value["slot_s"] * 8
+            value = series[name].value["prices"][place : place + 8]
+            varied[key] = int.from_bytes(value, "little", signed=True) if value else varied[key]
+        return varied if contract.takes_prices(varied) else dict(stated["prices"])

@@ -20,6 +20,7 @@ from gridevidence.layout import (
     IDENTITIES,
     NAME,
     POSITION_HEAD,
+    SERIES_VALUES_MAX,
     SIGNED,
     TIME,
     U32,
@@ -259,6 +260,12 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")
+        for key, name in value.get("series", {}).items():
+            conform(name, NAME, f"{what}.series.{plain(key)}")
+            hold(key in value["prices"], f"{what}: a series of a price that there is not")
+    elif kind == "price_series":
+        is_column = 0 < len(value["prices"]) <= 8 * SERIES_VALUES_MAX and len(value["prices"]) % 8 == 0
+        hold(is_column, f"{what}: prices are 1 to {SERIES_VALUES_MAX} whole numbers of 64 bits")
 
 
 def read_opened(part: Mapping[str, Any], what: str) -> Opened:

@@ -19,7 +19,7 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.files import read_bounded
 from gridcore.forms import INSTANT, Form
 from gridcore.registry.row import Row
-from gridcore.registry.written import candidates, from_toml, read_entity
+from gridcore.registry.written import candidates, from_toml, packed, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 28
 
@@ -74,7 +74,8 @@ def _row(where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, 
 
 def _from_csv(form: Form, cell: str) -> Any:
     """A cell as a row holds it: a text, a number, true or false, hex digits, or an array or a table as JSON."""
-    return next((found for found in candidates(cell, str, int, bytes.fromhex, json.loads) if form.holds(found)), cell)
+    readers = (str, int, bytes.fromhex, json.loads, lambda text: packed(json.loads(text)))
+    return next((found for found in candidates(cell, *readers) if form.holds(found)), cell)
 
 
 def _instant(where: str, item: Any) -> int:

@@ -81,6 +81,11 @@ class RegistryColumns:
     """Of each entry of ``point_entries``: number of its party, -1 for none."""
     point_profile: Int64
     """Of each entry of ``point_entries``: place of its standing profile, -1 for none."""
+    point_rules: Int64
+    """Of each entry of ``point_entries``: place of rules of its own, -1 for none."""
+    point_share_ppm: Int64
+    """Of each entry of ``point_entries``, as is the next: -1 for none."""
+    point_priority: Int64
     parties: tuple[str, ...]
     party_entries: Dated
     party_area: Int64
@@ -137,16 +142,28 @@ _NO_REGISTERS: Final = (-1, -1)
 
 
 class SaidOfPoint(NamedTuple):
-    """Place of the area; number of the party and place of the standing profile, -1 for none."""
+    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys, -1 for none."""
 
     area: int
     party: int
     profile: int
+    rules: int
+    share_ppm: int
+    priority: int
 
     @classmethod
-    def by(cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf) -> Callable[[Point], SaidOfPoint]:
+    def by(
+        cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf, rules_of: PlaceOf
+    ) -> Callable[[Point], SaidOfPoint]:
         """What the columns take of a row, with the places of what it names."""
-        return lambda row: cls(area_of(row.area), _place(row.party, party_of), _place(row.standing_profile, profile_of))
+        return lambda row: cls(
+            area_of(row.area),
+            _place(row.party, party_of),
+            _place(row.standing_profile, profile_of),
+            _place(row.rules, rules_of),
+            -1 if row.share_ppm is None else row.share_ppm,
+            -1 if row.priority is None else row.priority,
+        )
 
 
 class SaidOfMeter(NamedTuple):
@@ -270,6 +287,9 @@ class PointColumns(NamedTuple):
     point_entries: Dated
     point_party: Int64
     point_profile: Int64
+    point_rules: Int64
+    point_share_ppm: Int64
+    point_priority: Int64
 
     @classmethod
     def of(cls, found: Sequence[Read[SaidOfPoint]]) -> PointColumns:
@@ -280,6 +300,9 @@ class PointColumns(NamedTuple):
             _dated(found),
             _column(said.party for said in _said(found)),
             _column(said.profile for said in _said(found)),
+            _column(said.rules for said in _said(found)),
+            _column(said.share_ppm for said in _said(found)),
+            _column(said.priority for said in _said(found)),
         )
 
 
@@ -330,7 +353,9 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     parties, aggregators = _read_parties(source, area_of)
     gateways = names(sorted(_unopened(source, GATEWAY), key=by_name))
     area_zone = areas.area_zone.tolist()
-    said_of_point = SaidOfPoint.by(area_of, place_of(parties.parties), place_of(profiles.profiles))
+    said_of_point = SaidOfPoint.by(
+        area_of, place_of(parties.parties), place_of(profiles.profiles), place_of(rules.rules)
+    )
     in_zones = sorted(_all(source, POINT, said_of_point), key=lambda point: (area_zone[point.first.area], point.number))
     points = PointColumns.of(in_zones)
     del in_zones

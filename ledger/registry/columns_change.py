@@ -162,7 +162,7 @@ class _Change:
         gateway = _at_names(self._old.gateways, gateways)
         areas, calendars, area = self._areas(zones, zone, rules, rule)
         parties, aggregators = self._parties(areas, area)
-        points, point = self._points(areas, area, parties, profiles, profile)
+        points, point = self._points(areas, area, profiles, profile, rules, rule)
         meters = self._meters(areas, points, point, gateways, gateway)
         groups = (zones, rules, profiles, areas, parties, points, meters)
         return joined(groups, calendars=calendars, aggregators=aggregators, gateways=gateways)
@@ -203,12 +203,22 @@ class _Change:
         return parties._replace(party_aggregator=aggregator), aggregators
 
     def _points(
-        self, areas: AreaColumns, area: _Splice, parties: PartyColumns, profiles: ProfileColumns, profile: _Splice
+        self,
+        areas: AreaColumns,
+        area: _Splice,
+        profiles: ProfileColumns,
+        profile: _Splice,
+        rules: RulesColumns,
+        rule: _Splice,
     ) -> tuple[PointColumns, _Splice]:
         old = _group(PointColumns, self._old)
-        old = old._replace(point_area=area.moved(old.point_area), point_profile=profile.moved(old.point_profile))
+        old = old._replace(
+            point_area=area.moved(old.point_area),
+            point_profile=profile.moved(old.point_profile),
+            point_rules=rule.moved(old.point_rules),
+        )
         area_of = place_of(areas.areas)
-        said = SaidOfPoint.by(area_of, self._number_of(PARTY), place_of(profiles.profiles))
+        said = SaidOfPoint.by(area_of, self._number_of(PARTY), place_of(profiles.profiles), place_of(rules.rules))
         found = self._changed(POINT, said)
         zones = areas.area_zone[[one.first.area for one in found]] if found else np.zeros(0, dtype=np.int64)
         old_zones = areas.area_zone[old.point_area] if len(old.point_area) else old.point_area

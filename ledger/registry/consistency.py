@@ -19,7 +19,8 @@ from gridcore.registry.installation import INSTALLATION, Installation, Installed
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
-from gridcore.registry.rules import RULES
+from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ROWS_MAX, ZONE
@@ -34,7 +35,7 @@ REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     GATEWAY.kind: _OF_ORGANISATION,
     AREA.kind: (("zone", ZONE), ("rules", RULES), ("calendar", CALENDAR)),
     PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER)),
-    POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE)),
+    POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE), ("rules", RULES)),
     INSTALLATION.kind: (("point", POINT), ("gateway", GATEWAY)),
 }
 """By kind: the fields that name an entity, and the kind of that entity."""
@@ -44,16 +45,23 @@ OWNED: Final[Sequence[Entity[Any]]] = (SIGNER, GATEWAY, PARTY)
 
 def missing_references(histories: Histories, stated: Stated[Any]) -> Iterator[Fault]:
     """Entities that a row names and that are not in force from the time on from which the row holds."""
-    for field, entity in REFERENCES.get(stated.key.partition("/")[0], ()):
-        name = getattr(stated.record, field, None)
-        if name is None:
-            continue
+    for field, entity, name in _named(stated):
         rows = histories.of(entity, name)
         if not rows:
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: there is no row {entity.key(name)}")
         elif rows[0].from_s > stated.from_s:
             begins = f"{entity.key(name)} begins at {rows[0].from_s}, after this row at {stated.from_s}"
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: {begins}")
+
+
+def _named(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]]:
+    """What a row names: the field, the kind of entity, its name."""
+    for field, entity in REFERENCES.get(stated.key.partition("/")[0], ()):
+        name = getattr(stated.record, field, None)
+        if name is not None:
+            yield field, entity, name
+    if isinstance(stated.record, Rules):
+        yield from (("series", PRICE_SERIES, name) for name in sorted(set((stated.record.series or {}).values())))
 
 
 def foreign_owners(histories: Histories, stated: Stated[Any], name: str) -> Iterator[Fault]:

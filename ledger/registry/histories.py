@@ -15,6 +15,7 @@ from gridcore.registry.area import AREA, Area
 from gridcore.registry.entity import Entity
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.registry.point import POINT, Point
+from gridcore.registry.rules import RULES, Rules
 
 R = TypeVar("R")
 RECORDED_BEFORE = -1
@@ -39,23 +40,31 @@ class Fault(NamedTuple):
 
 
 class Related:
-    """Which entities name which: parties' points, points' installations, areas by their rules and by their zone."""
+    """Which entities name which: parties' points, points' installations, areas by rules and by zone, points by rules, rules by series."""
 
     def __init__(self) -> None:
         self.points_of_party: defaultdict[str, set[str]] = defaultdict(set)
         self.installations_of_point: defaultdict[str, set[str]] = defaultdict(set)
         self.areas_of_rules: defaultdict[str, set[str]] = defaultdict(set)
         self.areas_of_zone: defaultdict[str, set[str]] = defaultdict(set)
+        self.points_of_rules: defaultdict[str, set[str]] = defaultdict(set)
+        self.rules_of_series: defaultdict[str, set[str]] = defaultdict(set)
 
     def note(self, kind: str, name: str, record: Any) -> None:
         """Take up what one row of an entity names."""
-        if kind == POINT.kind and isinstance(record, Point) and record.party is not None:
-            self.points_of_party[record.party].add(name)
+        if kind == POINT.kind and isinstance(record, Point):
+            if record.party is not None:
+                self.points_of_party[record.party].add(name)
+            if record.rules is not None:
+                self.points_of_rules[record.rules].add(name)
         elif kind == INSTALLATION.kind and isinstance(record, Installation | RemovedInstallation):
             self.installations_of_point[record.point].add(name)
         elif kind == AREA.kind and isinstance(record, Area):
             self.areas_of_rules[record.rules].add(name)
             self.areas_of_zone[record.zone].add(name)
+        elif kind == RULES.kind and isinstance(record, Rules):
+            for series in (record.series or {}).values():
+                self.rules_of_series[series].add(name)
 
     def update(self, other: Related) -> None:
         """Take up everything that ``other`` has."""
@@ -106,6 +115,10 @@ class Histories(ABC):
     @abstractmethod
     def areas_of_rules(self, name: str) -> Collection[str]:
         """The areas that ever had these rules."""
+
+    @abstractmethod
+    def points_of_rules(self, name: str) -> Collection[str]:
+        """The points that ever had these rules of their own."""
 
     @abstractmethod
     def areas_of_zone(self, name: str) -> Collection[str]:

@@ -192,10 +192,14 @@ class InForce:
         self._party = _taken(columns.point_party, entry)
         in_force = columns.profile_entries.in_force(len(columns.profiles), time_s, height)
         self._profile_entry = _taken(in_force, _taken(columns.point_profile, entry))
+        self._share_ppm = _taken(columns.point_share_ppm, entry)
+        self._priority = _taken(columns.point_priority, entry)
+        point_rules = _taken(columns.point_rules, entry)
         entry = columns.area_entries.in_force(len(columns.areas), time_s, height)
         self._calendar = _taken(columns.area_calendar, entry)
         in_force = columns.rules_entries.in_force(len(columns.rules), time_s, height)
         self._rules_entry = _taken(in_force, _taken(columns.area_rules, entry))
+        self._own_rules_entry = _taken(in_force, point_rules)
         self._moment = (time_s, height)
         self._zones: dict[int, ZoneInForce] = {}
 
@@ -226,7 +230,9 @@ class InForce:
         registry, columns = self._registry, self._registry.columns
         points, areas = registry.points_of(zone.place), registry.areas_of(zone.place)
         installation = self._installation_at[points]
-        entries, rules = np.unique(self._rules_entry[areas], return_inverse=True)
+        own_entries = self._own_rules_entry[points]
+        of_areas = self._rules_entry[areas]
+        entries = np.unique(np.concatenate((of_areas, own_entries[own_entries >= 0])))
         profiled = np.unique(self._profile_entry[points])
         profiled = profiled[profiled >= 0]
         return ZoneInForce(
@@ -240,8 +246,11 @@ class InForce:
             modulus_wh=_taken(columns.modulus_wh, installation, absent=0),
             limit_wh=_taken(self.limit_wh, installation, absent=0),
             ratio=_taken(self.ratio, installation, absent=0),
-            rules=rules.astype(np.int64),
+            rules=np.searchsorted(entries, of_areas),
             rules_digests=[columns.rules_digests[entry] if entry >= 0 else b"" for entry in entries.tolist()],
+            own_rules=np.where(own_entries >= 0, np.searchsorted(entries, own_entries), -1),
+            share_ppm=self._share_ppm[points],
+            priority=self._priority[points],
             profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],
             calendar=self._calendar[areas],
         )

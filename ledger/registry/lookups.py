@@ -34,6 +34,18 @@ class Lookups:
         had = columns.area_rules == columns.rules.index(name)
         return {columns.areas[place] for place in np.unique(columns.area_entries.entity[had]).tolist()}
 
+    def points_of_rules(self, name: str) -> set[str]:
+        """The points that ever had these rules of their own."""
+        columns = self.columns
+        if name not in columns.rules:
+            return set()
+        entries = self._ruled.of(columns.rules.index(name))
+        return {columns.points[place] for place in np.unique(columns.point_entries.entity[entries]).tolist()}
+
+    @cached_property
+    def _ruled(self) -> Index:
+        return Index.over(self.columns.point_rules)
+
     @cached_property
     def _billed(self) -> Index:
         return Index.over(self.columns.point_party)

@@ -66,7 +66,8 @@ class ZoneInForce:
 
     Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); profile (which
     of ``profile_digests``, entry digests of standing profiles, -1 for none); installation (place among all, -1 where there
-    is no meter), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
+    is no meter), own_rules (which of ``rules_digests`` its point has instead of its area's, -1 for none), share_ppm and priority (of
+    its point, -1 for none), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
     int64[areas]: rules (which of ``rules_digests``, entry digests, empty for an area that is newer) and calendar (place among the registry's calendars).
     """
 
@@ -80,8 +81,17 @@ class ZoneInForce:
     ratio: Int64
     rules: Int64
     rules_digests: Sequence[bytes]
+    own_rules: Int64
+    share_ppm: Int64
+    priority: Int64
     profile_digests: Sequence[bytes]
     calendar: Int64
+
+    @cached_property
+    def tariff(self) -> Int64:
+        """int64[rows]: whose prices hold for each row, a place in ``rules_digests``."""
+        of_area = self.rules[self.area]
+        return np.where(self.own_rules >= 0, self.own_rules, of_area) if (self.own_rules >= 0).any() else of_area
 
     @cached_property
     def settling(self) -> Int64:

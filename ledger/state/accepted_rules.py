@@ -10,6 +10,7 @@ from gridcore.codes import Code
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
+from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
@@ -36,6 +37,10 @@ class AcceptedRules:
         elif kind == RULES.kind:
             for area in sorted(self._histories.areas_of_rules(name)):
                 yield from self._of_area(area)
+            for point in sorted(self._histories.points_of_rules(name)):
+                yield from self._of_point(point)
+        elif kind == POINT.kind:
+            yield from self._of_point(name)
         elif kind == PARTY.kind:
             yield from self._of_party(name)
 
@@ -61,6 +66,15 @@ class AcceptedRules:
         for area, end_s in _spans(rows):
             span = (area.record.zone, area.record.rules, area.from_s, end_s)
             if span not in self._checked:
+                self._checked.add(span)
+                yield from self._of_span(*span)
+
+    def _of_point(self, name: str) -> Iterator[Fault]:
+        """The same of rules that a point has of its own."""
+        zone = self._histories.zone_of_point(name) or ""
+        for point, end_s in _spans(self._histories.of(POINT, name)):
+            span = (zone, point.record.rules, point.from_s, end_s)
+            if point.record.rules is not None and span not in self._checked:
                 self._checked.add(span)
                 yield from self._of_span(*span)
 

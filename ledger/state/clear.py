@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore import cbor, merkle
+from gridcore.registry.rules import Rules
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
@@ -18,7 +20,7 @@ from ledger.leaves.fills import FillsLeaf, save_fills
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.columns import Field, encode_rows
-from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, rules_of_areas
+from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, distinct_rules
 from ledger.state.draft import Draft
 from ledger.state.held import release_unfilled
 
@@ -44,7 +46,13 @@ def clear_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int:
     book = load_orders(draft, slot_start_s, zone.name)
     book = book.take(by_order_id(draft.registry, book.area, book.party, book.counter))
     area_starts = np.searchsorted(book.area, np.arange(len(zone.areas) + 1))
-    result = _clear_areas(draft, by_contract.contract, in_force, book, area_starts)
+    result = _clear_areas(
+        distinct_rules(draft, by_contract.contract, in_force, slot_start_s),
+        by_contract.contract,
+        in_force,
+        book,
+        area_starts,
+    )
     fills = FillsLeaf(
         area=book.area,
         counter=book.counter,
@@ -73,18 +81,19 @@ class _Cleared(NamedTuple):
     filled_wh: Int64
 
 
-def _clear_areas(draft: Draft, contract: Contract, zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> _Cleared:
-    """Call the contract for each area that has orders."""
+def _clear_areas(
+    rules: Sequence[Rules], contract: Contract, zone: ZoneInForce, book: BookLeaf, area_starts: Int64
+) -> _Cleared:
+    """Call the contract for each area that has orders. rules: those of the zone, by place."""
     areas = len(area_starts) - 1
     cleared = _Cleared(*(np.zeros(size, dtype=np.int64) for size in (areas, areas, len(book.area))))
-    rules = rules_of_areas(draft, zone)
     for area in np.flatnonzero(np.diff(area_starts)).tolist():
         rows = slice(int(area_starts[area]), int(area_starts[area + 1]))
         result = contract.clear(
             book.side[rows].astype(np.int8),
             book.quantity_wh[rows],
             book.price_micro_per_kwh[rows],
-            terms=contract_terms(rules[area]),
+            terms=contract_terms(rules[int(zone.rules[area])]),
         )
         cleared.volume_wh[area], cleared.price_micro_per_kwh[area] = result.volume_wh, result.price_micro_per_kwh or 0
         cleared.filled_wh[rows] = result.filled_wh

@@ -10,6 +10,7 @@ from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
 from ledger.registry.bodies import open_entity, row_of
+from ledger.registry.prices import rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
 
@@ -32,15 +33,10 @@ def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContrac
     return SlotContract(contract, named.contract_pin)
 
 
-def distinct_rules(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
-    """The rules that areas of a zone have, each once, by place in its ``rules_digests``."""
-    return [RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests]
-
-
-def rules_of_areas(draft: Draft, zone: ZoneInForce) -> Sequence[Rules]:
-    """The rules of each area of a zone, by area number."""
-    distinct = distinct_rules(draft, zone)
-    return [distinct[rules] for rules in zone.rules.tolist()]
+def distinct_rules(draft: Draft, contract: Contract, zone: ZoneInForce, slot_start_s: int) -> Sequence[Rules]:
+    """The rules that areas and points of a zone have, by place in its ``rules_digests``, with the prices of a slot."""
+    stated = (RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests)
+    return [rules_of_slot(draft, contract, rules, slot_start_s, draft.height - 1) for rules in stated]
 
 
 def contract_terms(rules: Rules) -> Mapping[str, Any]:

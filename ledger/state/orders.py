@@ -74,7 +74,7 @@ def _exposures(draft: Draft, zone: Zone, slot_start_s: int, orders: BookLeaf) ->
     """int64[n]: what a kWh of each order can cost its party, by the rules of its area."""
     contract, in_force = contract_of_slot(draft, zone, slot_start_s).contract, draft.at(slot_start_s).zone(zone)
     exposures = np.zeros_like(orders.party)
-    rules = distinct_rules(draft, in_force)
+    rules = distinct_rules(draft, contract, in_force, slot_start_s)
     for number, rows in groups(in_force.rules[orders.area]):
         exposures[rows] = contract.exposure_micro_per_kwh(
             orders.side[rows].astype(np.int8), orders.price_micro_per_kwh[rows], prices=rules[number].prices

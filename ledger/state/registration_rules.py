@@ -22,6 +22,7 @@ from gridcore.registry.installation import INSTALLATION
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
+from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -42,7 +43,9 @@ _NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind)
 """What counts from ledger time on at the earliest: keys, who reads meters, and by which contract."""
 BY_VOTES: Final = None
 """In place of the organisation that says something: organisations have voted on it."""
-_FREE_AT_FIRST: Final = (CALENDAR.kind, AREA.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind)
+_FREE_AT_FIRST: Final = (
+    CALENDAR.kind, AREA.kind, PRICE_SERIES.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind,
+)  # fmt: skip
 """Whose first rows change nothing that was settled: no point names them yet."""
 
 
@@ -151,7 +154,9 @@ class Judge:
         """The zones whose slots rest on an entity; None stands for one that is not known."""
         kind, name = _kind_and_name(stated.key)
         if kind == RULES.kind:
-            return {self.registrations.zone_of_area(area) for area in self.registrations.areas_of_rules(name)}
+            return self._zones_of_rules(name)
+        if kind == PRICE_SERIES.kind:
+            return {zone for rules in self.registrations.rules_of_series(name) for zone in self._zones_of_rules(rules)}
         if kind == ZONE.kind:
             return {name}
         if kind == AREA.kind:
@@ -160,6 +165,13 @@ class Judge:
             return {self.registrations.zone_of_area(stated.record.area)}
         point = getattr(stated.record, "point", None)
         return set() if point is None else {self.registrations.zone_of_point(point)}
+
+    def _zones_of_rules(self, name: str) -> set[str | None]:
+        """The zones of areas and of points that ever had these rules."""
+        of_areas = {self.registrations.zone_of_area(area) for area in self.registrations.areas_of_rules(name)}
+        return of_areas | {
+            self.registrations.zone_of_point(point) for point in self.registrations.points_of_rules(name)
+        }
 
     # ------------------------------------------------------------------------------------------- all together
 
@@ -223,7 +235,7 @@ def note_reopened(draft: Draft, judge: Judge) -> None:
     """Tell the block from when on new rows change what is in force in slots."""
     for stated in judge.registrations.new():
         kind, _ = _kind_and_name(stated.key)
-        changes_slots = kind in (AREA.kind, RULES.kind) and draft.get(stated.key) is not None
+        changes_slots = kind in (AREA.kind, PRICE_SERIES.kind, RULES.kind) and draft.get(stated.key) is not None
         for zone in judge.zones_of(stated) if changes_slots or kind in (POINT.kind, INSTALLATION.kind) else ():
             if zone is not None:
                 draft.reopened[zone] = min(draft.reopened.get(zone, stated.from_s), stated.from_s)

@@ -12,6 +12,7 @@ from gridcore.registry.entity import Entity
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.row import Row, decode_row, unsalted
+from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.zone import ZONE
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS, EntityLeaf, Entry
 from ledger.registry.histories import RECORDED_BEFORE, Histories, Stated
@@ -142,6 +143,17 @@ class Registrations(Histories):
             name, set()
         )
 
+    def points_of_rules(self, name: str) -> Collection[str]:
+        """See Histories."""
+        before = self._draft.registry.lookups.points_of_rules(name)
+        return before | self._recorded.related.points_of_rules.get(name, set())
+
+    def rules_of_series(self, name: str) -> Collection[str]:
+        """The rules that ever named a price series."""
+        known = self._draft.registry.columns.rules
+        before = {rules for rules in known if any(name in _series_of(row) for row in self.of(RULES, rules))}
+        return before | self._recorded.related.rules_of_series.get(name, set())
+
     def areas_of_zone(self, name: str) -> Collection[str]:
         """See Histories."""
         place = self._draft.registry.zone_place.get(name)
@@ -155,3 +167,8 @@ class Registrations(Histories):
         if final_after_s is None:
             return 0
         return max(0, (self._draft.ledger_time_s - final_after_s) // self.slot_s * self.slot_s)
+
+
+def _series_of(stated: Stated[Rules]) -> Collection[str]:
+    """The price series that a row of rules names."""
+    return (stated.record.series or {}).values()

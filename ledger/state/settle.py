@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from gridcore import cbor, merkle
-from gridcore.registry.rules import Rules
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from ledger.contract import SettlementLike, SlotRows, Tariffs
@@ -20,6 +19,7 @@ from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.results import RESULTS, ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
+from ledger.registry.prices import prices_by_key
 from ledger.registry.zones import Zone
 from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
@@ -180,27 +180,22 @@ def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: En
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
     fills = load_fills(draft, slot.start_s, zone.zone.name, int(cleared.orders.sum()) if cleared else 0)
     traded = deal_fills(zone, fills, energy.import_wh, energy.export_wh)
-    distinct = distinct_rules(draft, zone)
+    contract = by_contract.contract
+    distinct = distinct_rules(draft, contract, zone, slot.start_s)
     rules_of_area = zone.rules.tolist()
-    return by_contract.contract.settle(
+    return contract.settle(
         SlotRows(
             group=zone.area[order],
             import_wh=energy.import_wh[order],
             export_wh=energy.export_wh[order],
             bought_wh=traded.bought_wh[order],
             sold_wh=traded.sold_wh[order],
-            tariffs=Tariffs(zone.rules, zone.rules[zone.area[order]], _prices(distinct)),
-            point_terms={},
+            tariffs=Tariffs(zone.rules, zone.tariff[order], prices_by_key(distinct)),
+            point_terms={name: getattr(zone, name)[order] for name in contract.point_terms},
         ),
         trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(rules_of_area),
         terms=[distinct[rules].terms for rules in rules_of_area],
     )
-
-
-def _prices(rules: Sequence[Rules]) -> dict[str, Int64]:
-    """The prices of rules by key: the keys are the contract's, and so the same in all of them."""
-    keys = rules[0].prices if rules else ()
-    return {key: np.array([of_rules.prices[key] for of_rules in rules], dtype=np.int64) for key in keys}
 
 
 def result_seed(slot: Slot, run: str) -> bytes:

@@ -14,6 +14,7 @@ from gridcore.registry.installation import INSTALLATION, RemovedInstallation
 from gridcore.registry.organisation import ORGANISATION, ROLES, Organisation
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
+from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from tests.simulation.generated_world import AUCTION, World, draw_rules, draw_zone
@@ -46,6 +47,8 @@ class Registrar:
                 self.profile,
                 self.title,
                 self.calendar,
+                self.series,
+                self.own_prices,
             ]
         )
         rows = draw(now_s)
@@ -166,9 +169,33 @@ class Registrar:
         slots = 86_400 // self.world.slot_s if self.rng.random() < 0.9 else 3
         day = Named(STANDING_PROFILE, "home", StandingProfile([0] * slots, [7] * slots), self.rng.choice([0, now_s]))
         meter = self.rng.choice([*self.world.meters.values()])
-        partners = self.rng.choice([{}, {"supplier": "north", "grid_operator": "dso"}, {"offtaker": "x y"}])
-        point = Point(meter.area, meter.role, meter.party, "home", **partners)
+        partners: dict[str, Any] = self.rng.choice(
+            [{}, {"supplier": "north", "grid_operator": "dso"}, {"offtaker": "x y"}]
+        )
+        point = Point(meter.area, meter.role, meter.party, "home")._replace(**partners)
         return [*day.rows(), *Named(POINT, meter.point, point, self.inside(now_s)).rows()]
+
+    def series(self, now_s: int) -> list[Row]:
+        """Prices slot by slot, and rules that name them, mostly such as the contract takes."""
+        rng, slot_s = self.rng, self.world.slot_s
+        found = rng.choice(self.world.consortium.areas)
+        drawn = draw_rules(rng, found.record.rules, self.world.contract_of(found.name))
+        key = rng.choice(sorted(drawn.record.prices))
+        values = [drawn.record.prices[key] + rng.choice([0, 0, 1, -1, 10**8]) for _ in range(rng.choice([1, 4, 50]))]
+        from_s = self.inside(now_s)
+        prices = Named(PRICE_SERIES, "spot", PriceSeries.of(rng.choice([slot_s, 2 * slot_s, 60]), values), from_s)
+        named = drawn.record._replace(series={key: rng.choice(["spot", "spot", "spot", "none"])})
+        rows = list(prices.rows())
+        return rows if rng.random() < 0.3 else rows + list(drawn._replace(record=named, from_s=from_s).rows())
+
+    def own_prices(self, now_s: int) -> list[Row]:
+        """Rules that a point has of its own, and its keys."""
+        rng = self.rng
+        meter, at_s = rng.choice([*self.world.meters.values()]), self.inside(now_s)
+        rules = draw_rules(rng, "own", self.world.contract_of(meter.area))._replace(from_s=rng.choice([0, at_s]))
+        keys: dict[str, Any] = rng.choice([{}, {"share_ppm": rng.randrange(400_000)}, {"priority": rng.randrange(3)}])
+        point = Point(meter.area, meter.role, meter.party, rules="own")._replace(**keys)
+        return [*rules.rows(), *Named(POINT, meter.point, point, at_s).rows()]
 
     def title(self, now_s: int) -> list[Row]:
         """An organisation's other title, or roles that it may not give itself."""

@@ -94,12 +94,15 @@ def clear_auction(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[in
 
 
 class Member(NamedTuple):
-    """A point that settles: what it metered and traded, in Wh."""
+    """A point that settles: what it metered and traded, in Wh. prices: its own, None where its area's hold; its keys, -1 for none."""
 
     import_wh: int
     export_wh: int
     bought_wh: int
     sold_wh: int
+    prices: Mapping[str, int] | None = None
+    share_ppm: int = -1
+    priority: int = -1
 
 
 class Settled(NamedTuple):
@@ -190,11 +193,11 @@ class CallAuction:
     @classmethod
     def settle(cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int]) -> Settled:
         """Each member for itself."""
-        p = named(prices)
-        bills = [auction_lines(member, trade_price, p) for member in members]
+        own = [named(member.prices or prices) for member in members]
+        bills = [auction_lines(member, trade_price, p) for member, p in zip(members, own, strict=True)]
         positions = [
             (member.bought_wh, member.sold_wh, sum(line.amount_nano for line in bill), supplier_only(member, p))
-            for member, bill in zip(members, bills, strict=True)
+            for member, bill, p in zip(members, bills, own, strict=True)
         ]
         return Settled(positions, (), received_by(cls.accounts, [line for bill in bills for line in bill]))
 
@@ -244,7 +247,7 @@ class MidMarketRate:
         bought, sold = split(shared, deficit), split(shared, surplus)
         positions, lines = [], []
         for i, member in enumerate(members):
-            community = paid[i] - earned[i]
+            community, p = paid[i] - earned[i], named(member.prices or prices)
             bill = [
                 Line(community, "community"),
                 Line(bought[i] * p["network_traded"], "network"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.twin.registry import Registry
     from tests.twin.twin import Twin
 
-ROW_BYTES_MAX, ROWS_MAX = 4_096, 1 << 20
+ROW_BYTES_MAX, ROWS_MAX = 32_768, 1 << 20
 TRADING_POINTS_MAX = 16
 DAY_S = 86_400
 NAMED = [
@@ -171,16 +171,9 @@ def reopened_zones(twin: Twin, key: str, value: Leaf, before: dict[str, Leaf]) -
         return [twin.place(value["point"])[0]]
     if kind == "area" and key in before:
         return [value["zone"]]
-    if kind == "rules" and key in before:
-        areas = [area for own in registry.areas.values() for area in own]
-        return [registry.zone_of(area) for area in areas if name in rules_of(twin, area)]
+    if kind in ("rules", "price_series") and key in before:
+        return [str(zone) for zone in zones_of(registry, kind, name, value)]
     return []
-
-
-def rules_of(twin: Twin, area: str) -> list[str]:
-    """The rules that an area has had or will have."""
-    digests = [entry[2] for entry in twin.leaves[f"area/{area}"]["entries"]]
-    return [cbor.decode(twin.registry.rows[digest])[2]["rules"] for digest in digests]
 
 
 def start_leaves(twin: Twin, rows: Sequence[bytes]) -> None:
@@ -244,13 +237,25 @@ def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str 
         return [value["zone"]]
     if kind == "rules":
         areas = [key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))]
-        return [registry.first(key)["zone"] for key in areas]
+        points = points_of_rules(registry, name)
+        return [registry.first(key)["zone"] for key in areas] + [
+            registry.find_zone(registry.first(key)["area"]) for key in points
+        ]
+    if kind == "price_series":
+        rules = registry.keys("rules")
+        own = [key for key in rules if any(name in v.get("series", {}).values() for _, v in registry.history(key))]
+        return [zone for key in own for zone in zones_of(registry, "rules", key.split("/")[1], {})]
     if kind in ("party", "point"):
         return [registry.find_zone(value["area"])]
     if kind == "installation":
         point = registry.history("point/" + value["point"])
         return [registry.find_zone(point[0][1]["area"]) if point else None]
     return []
+
+
+def points_of_rules(registry: Registry, name: str) -> list[str]:
+    """The keys of the points that ever had these rules of their own."""
+    return [key for key in registry.keys("point") if any(v.get("rules") == name for _, v in registry.history(key))]
 
 
 def horizon_s(twin: Twin, zone: str | None) -> int:
@@ -266,7 +271,7 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
     """The earliest time from which a row may hold."""
     if kind in ("organisation", "signer", "gateway", "zone"):
         return twin.ledger_time_s
-    if is_first and kind in ("calendar", "area", "rules", "party", "standing_profile"):
+    if is_first and kind in ("calendar", "area", "price_series", "rules", "party", "standing_profile"):
         return 0
     if kind == "calendar":
         return twin.ledger_time_s
@@ -311,12 +316,10 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
 
 def is_known(twin: Twin, from_s: int, value: Leaf) -> bool:
     """Whether everything that a row names has begun when the row begins."""
-    for field, kind in NAMED:
-        if field in value:
-            named = twin.registry.history(f"{kind}/{value[field]}")
-            if not named or named[0][0] > from_s:
-                return False
-    return True
+    keys = [f"{kind}/{value[field]}" for field, kind in NAMED if field in value]
+    keys += [f"price_series/{name}" for name in value.get("series", {}).values()]
+    begun = [twin.registry.history(key) for key in keys]
+    return all(rows and rows[0][0] <= from_s for rows in begun)
 
 
 def does_conflict(twin: Twin, kind: str, name: str) -> bool:
@@ -425,22 +428,27 @@ def is_refused(twin: Twin, kind: str, name: str) -> bool:
             key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))
         ],
     }.get(kind, list)()
+    points = [f"point/{name}"] if kind == "point" else points_of_rules(registry, name) if kind == "rules" else []
     parties: Iterable[str] = [name] if kind == "party" else registry.keys_of("party") if kind == "zone" else []
-    return any(has_refused_rules(registry, area) for area in areas) or any(is_account(registry, p) for p in parties)
+    zone_of = {key: registry.first(key)["zone"] for key in areas}
+    zone_of |= {key: registry.find_zone(registry.first(key)["area"]) for key in points}
+    return any(has_refused_rules(registry, *of) for of in zone_of.items()) or any(
+        is_account(registry, party) for party in parties
+    )
 
 
-def has_refused_rules(registry: Registry, area: str) -> bool:
-    """Whether an area has rules at a time in which the contract of its zone does not take them."""
-    zone = registry.history("zone/" + registry.first(area)["zone"])
+def has_refused_rules(registry: Registry, key: str, zone_name: str) -> bool:
+    """Whether an area or a point has rules at a time in which the contract of its zone does not take them."""
+    zone = registry.history("zone/" + zone_name)
     opens_s = zone[0][1]["open_before_start_s"]
     contracts = [(zone[0][1]["first_slot_start_s"], zone[0][1])] + [
         (from_s + opens_s, value) for from_s, value in zone[1:]
     ]
-    for area_span, area_value in spans(registry.history(area)):
-        for rules_span, rules in spans(registry.history("rules/" + area_value["rules"])):
+    for own_span, value in spans(registry.history(key)):
+        for rules_span, rules in spans(registry.history("rules/" + value.get("rules", ""))) if "rules" in value else []:
             for contract_span, contract in spans(contracts):
-                begin = max(area_span[0], rules_span[0], contract_span[0])
-                is_met = begin < min(area_span[1], rules_span[1], contract_span[1])
+                begin = max(own_span[0], rules_span[0], contract_span[0])
+                is_met = begin < min(own_span[1], rules_span[1], contract_span[1])
                 if is_met and not MARKETS[contract["contract"]].takes(rules):
                     return True
     return False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gridcore import cbor, merkle
 from gridcore.sm3 import sm3
 from tests.twin.forms import ZEROS, Leaf
+from tests.twin.registry_forms import prices_in
 
 ENTRIES_MAX = 64
 
@@ -100,6 +101,17 @@ class Registry:
             return None
         _, _, value = cbor.decode(self.rows[known[-1][2]])
         return known[-1][2], value
+
+    def series_price(self, name: str, time_s: int, height: int) -> int | None:
+        """What a price series says at a time, or None."""
+        entries = self.leaves[f"price_series/{name}"]["entries"]
+        known = [entry for entry in entries if entry[0] <= time_s and entry[1] <= height]
+        if not known:
+            return None
+        series = self.read(known[-1][2])
+        prices = prices_in(series)
+        place = (time_s - known[-1][0]) // series["slot_s"]
+        return prices[place] if place < len(prices) else None
 
     def value(self, key: str, time_s: int, height: int) -> Leaf | None:
         """The value in force, or None."""

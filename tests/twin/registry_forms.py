@@ -44,7 +44,8 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
-    "rules": [{"prices": dict, "terms": dict, "until_s?": TIME}],
+    "rules": [{"prices": dict, "series?": dict, "terms": dict, "until_s?": TIME}],
+    "price_series": [{"prices": bytes, "slot_s": range(1, 86_401)}],
     "party": [
         {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
     ],
@@ -57,7 +58,10 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "grid_operator?": NAME,
             "offtaker?": NAME,
             "party?": NAME,
+            "priority?": range(1_000_001),
             "role": re.compile("household|load|feeder"),
+            "rules?": NAME,
+            "share_ppm?": range(1_000_001),
             "standing_profile?": NAME,
             "supplier?": NAME,
         },
@@ -123,7 +127,13 @@ def has_form(kind: str, value: Leaf) -> bool:
     if kind == "calendar":
         return are_instants(value["days"], 1, 400) and are_instants(value["months"], 0, 40)
     if kind == "rules":
-        return all(fits(price, range(-(2**63), 2**63)) for price in value["prices"].values())
+        series = value.get("series", {"": "x"} if "series" not in value else {})
+        are_series = 1 <= len(series) <= 8 and all(fits(name, NAME) for name in series.values())
+        are_theirs = "series" not in value or set(series) <= set(value["prices"])
+        return are_series and are_theirs and all(fits(p, range(-(2**63), 2**63)) for p in value["prices"].values())
+    if kind == "price_series":
+        count, rest = divmod(len(value["prices"]), 8)
+        return rest == 0 and 1 <= count <= 3_000 and all(abs(price) <= 10**9 for price in prices_in(value))
     if kind == "standing_profile":
         energies = value["import_wh"] + value["export_wh"]
         is_day = 1 <= len(value["import_wh"]) == len(value["export_wh"]) <= 288
@@ -135,6 +145,12 @@ def has_form(kind: str, value: Leaf) -> bool:
         is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
         return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
     return True
+
+
+def prices_in(series: Leaf) -> list[int]:
+    """The prices of an entry of a series."""
+    data = series["prices"]
+    return [int.from_bytes(data[at : at + 8], "little", signed=True) for at in range(0, len(data), 8)]
 
 
 def are_instants(value: list[Any], low: int, high: int) -> bool:

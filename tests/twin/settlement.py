@@ -197,15 +197,21 @@ def settle_areas(
     prices, areas = trade_prices(twin, zone, slot), []
     for number, area in enumerate(twin.registry.areas[zone]):
         rows = [row for row in settling if points[row].area == number]
-        members = [
-            Member(points[row].import_wh, points[row].export_wh, *(dealt.get((row, side), 0) for side in (0, 1)))
-            for row in rows
-        ]
+        members = [member_of(twin, zone, slot, row, points[row], dealt) for row in rows]
         settled = market.settle(members, prices[number], twin.rules(area, slot)[1]["prices"])
         for row, own in zip(rows, settled.positions, strict=True):
             columns[row] = list(own)
         areas.append(settled)
     return areas
+
+
+def member_of(twin: Twin, zone: str, slot: int, row: int, shown: Point, dealt: Mapping[tuple[int, int], int]) -> Member:
+    """What a row brings into the settlement of its area."""
+    point = twin.registry.must("point/" + twin.registry.points[zone][row], slot, twin.height - 1)
+    own = twin.rules_named(point["rules"], zone, slot)[1]["prices"] if "rules" in point else None
+    bought_wh, sold_wh = (dealt.get((row, side), 0) for side in (0, 1))
+    keys = point.get("share_ppm", -1), point.get("priority", -1)
+    return Member(shown.import_wh, shown.export_wh, bought_wh, sold_wh, own, *keys)
 
 
 def says_the_same(twin: Twin, last: str, positions: Sequence[Leaf], results: Sequence[Leaf]) -> bool:

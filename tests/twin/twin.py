@@ -18,6 +18,7 @@ from tests.twin import (
     settlement,
     validators,
 )
+from tests.twin.contracts import MARKETS
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
 from tests.twin.registry import Registry
 
@@ -110,11 +111,21 @@ class Twin:
         return self.registry.must(f"zone/{zone}", opens_s, self.height - 1)
 
     def rules(self, area: str, slot: int) -> tuple[bytes, Leaf]:
-        """Entry digest and value of the rules of an area in a slot."""
+        """Entry digest and value of the rules of an area in a slot, with the prices that hold in it."""
         name = self.registry.must(f"area/{area}", slot, self.height - 1)["rules"]
+        return self.rules_named(name, self.registry.zone_of(area), slot)
+
+    def rules_named(self, name: str, zone: str, slot: int) -> tuple[bytes, Leaf]:
+        """The same of rules by their name: where a series says a price it holds, unless the contract refuses them together."""
         found = self.registry.entry(f"rules/{name}", slot, self.height - 1)
         assert found is not None
-        return found
+        digest, rules = found
+        prices = dict(rules["prices"])
+        for key, series in rules.get("series", {}).items():
+            said = self.registry.series_price(series, slot, self.height - 1)
+            prices[key] = prices[key] if said is None else said
+        varied = rules | {"prices": prices}
+        return digest, varied if MARKETS[self.contract(zone, slot)["contract"]].takes(varied) else rules
 
     def place(self, point: str) -> tuple[str, int]:
         """Zone and row of a point."""

@@ -54,6 +54,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
     hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
@@ -71,6 +72,20 @@ def check_registry(of: Examination) -> str:
 
 def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
+
+
+def _check_prices(of: Examination) -> None:
+    """The rules that the point names of its own, and just the series that these and the area's name, are those in force."""
+    bundle, own = of.bundle, of.bundle.point_rules
+    named = own.entity.name if own is not None else None
+    same("the rules of the point", bundle.point.row.value.get("rules"), named)
+    if own is not None:
+        _hold_in_force(of, own, "rules", of.start_s)
+    rules = [bundle.rules] if own is None else [bundle.rules, own]
+    names = {name for opened in rules for name in opened.row.value.get("series", {}).values()}
+    same("the price series", [one.entity.name for one in bundle.series], sorted(names))
+    for one in bundle.series:
+        _hold_in_force(of, one, "price_series", of.start_s)
 
 
 def _check_siblings(of: Examination) -> None:

@@ -71,7 +71,8 @@ def _hold_share(what: str, share: int, total: int, side: Side) -> None:
 
 
 def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> None:
-    sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], of.prices[RETAIL_PRICE], of.prices[FEED_IN_PRICE])
+    prices = of.area_prices
+    sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], prices[RETAIL_PRICE], prices[FEED_IN_PRICE])
     hold(feed_in_min <= sums.feed_in <= sums.retail, f"the feed-in price is not from {feed_in_min} to the retail price")
     hold(min(of.area.values()) >= 0, "a sum of the area is negative")
     buyers, sellers = _sides(of, rule(sums))
@@ -98,6 +99,7 @@ def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums]
         line_kinds=COMMUNITY_KINDS,
         price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
         terms={},
+        takes_prices=lambda prices: feed_in_min <= prices[FEED_IN_PRICE] <= prices[RETAIL_PRICE],
         lines_of_point=lines_of_member,
         check_point=lambda of: _check_member(of, feed_in_min, rule),
         clear=None,

@@ -40,6 +40,14 @@ def lines_of_trader(of: Settled) -> list[PointLine]:
     return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
 
 
+def _takes_prices(prices: Mapping[str, int]) -> bool:
+    """Whether nobody earns by energy that only one of two parties has."""
+    p = {key.removesuffix("_micro_per_kwh"): price for key, price in prices.items()}
+    least = min(p["shortfall_price"], p["feed_in_price"])
+    supplied, missing = p["residual_price"] + p["network_residual"], p["shortfall_price"] + p["network_traded"]
+    return p["surplus_price"] <= least and supplied <= missing
+
+
 def _check_trader(_of: Settled) -> None:
     """Every column but the sums is a sum of fills: the claim about orders."""
 
@@ -95,6 +103,7 @@ P2P_CALL_AUCTION_1: Final = Contract(
     line_kinds=P2P_KINDS,
     price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
     terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": I64},
+    takes_prices=_takes_prices,
     lines_of_point=lines_of_trader,
     check_point=_check_trader,
     clear=_clear,

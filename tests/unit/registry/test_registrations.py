@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -332,8 +333,13 @@ def test_what_is_dated_back_into_settled_slots_reopens_them(chain: Chain) -> Non
 
 
 def test_a_point_names_its_market_partners_in_each_direction(chain: Chain) -> None:
-    partners = {"supplier": "north", "offtaker": "sun", "balance_responsible_import": "b-1", "grid_operator": "dso"}
-    named = Point("a-1", "feeder", **partners, balance_responsible_export="b-2")
+    partners: dict[str, Any] = {
+        "supplier": "north",
+        "offtaker": "sun",
+        "balance_responsible_import": "b-1",
+        "grid_operator": "dso",
+    }
+    named = Point("a-1", "feeder")._replace(**partners, balance_responsible_export="b-2")
     assert chain.register(Named(POINT, "P-2", named, JOINS_S)) == 0
     wrong = Named(POINT, "P-2", Point("a-1", "feeder", supplier="no name"), JOINS_S)
     assert chain.register(wrong) == Code.REGISTRY_FORM

@@ -58,11 +58,13 @@ def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder:
 def test_settled_amounts_and_accounts_are_those_of_the_vector(folder: Path) -> None:
     given, rows, expect = load(folder, "rows")
     prices = {key: value for key, value in given.items() if key not in ("rows", "trade_price_micro_per_kwh")}
-    members = [Member(*(int(row[name]) for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))) for row in rows]
+    members = [
+        Member(int(row["import_wh"]), int(row["export_wh"]), int(row["bought_wh"]), int(row["sold_wh"])) for row in rows
+    ]
     settled = CallAuction.settle(members, given["trade_price_micro_per_kwh"], prices)
-    names = [row["participant"] for row in rows]
-    assert dict(zip(names, (own[2] for own in settled.positions), strict=True)) == expect["pays_nano"]
-    assert dict(zip(names, (own[3] for own in settled.positions), strict=True)) == expect["supplier_only_nano"]
+    participants = [row["participant"] for row in rows]
+    assert dict(zip(participants, (own[2] for own in settled.positions), strict=True)) == expect["pays_nano"]
+    assert dict(zip(participants, (own[3] for own in settled.positions), strict=True)) == expect["supplier_only_nano"]
     received = dict(settled.received)
     assert received.pop("clearing") == 0
     assert received == expect["accounts_nano"]

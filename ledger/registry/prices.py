@@ -1,0 +1,35 @@
+"""The prices of rules in a slot: those that rules state, or what price series say instead (docs/spec/registry.md, "Prices")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.rules import Rules
+from ledger.contract import Contract
+from ledger.leaves.columns import Int64
+from ledger.registry.bodies import Registered, in_force
+
+
+def rules_of_slot(registered: Registered, contract: Contract, rules: Rules, slot_start_s: int, height: int) -> Rules:
+    """Rules with the prices that hold in a slot, by what was recorded up to ``height``, and without series.
+
+    Where a series says no price the rules' own holds, and all of them where the contract does not take the prices of the slot.
+    """
+    own = rules._replace(series=None)
+    if rules.series is None:
+        return own
+    prices = dict(rules.prices)
+    for key, name in rules.series.items():
+        found = in_force(registered, PRICE_SERIES, name, slot_start_s, height)
+        price = None if found is None else found.record.price_at(found.entry.from_s, slot_start_s)
+        prices[key] = prices[key] if price is None else price
+    return own if contract.fault_of({**rules.terms, "prices": prices}) else own._replace(prices=prices)
+
+
+def prices_by_key(rules: Sequence[Rules]) -> dict[str, Int64]:
+    """The prices of rules, int64[rules] by key: the keys are the contract's, and so the same in all of them."""
+    keys = rules[0].prices if rules else ()
+    return {key: np.array([of_rules.prices[key] for of_rules in rules], dtype=np.int64) for key in keys}
