@@ -24,6 +24,12 @@ FINAL: Final = frozenset(
 )
 """Answers that nothing can change any more."""
 
+INADMISSIBLE: Final = frozenset(range(Code.NOT_CANONICAL, Code.REVOKED))
+"""Answers to transactions without form, signature, or a signer who may send them, which enter no block.
+
+What was admissible may come to be so while it waits: its signer was given another key.
+"""
+
 
 def earlier_answer(ledger: LedgerReader, transaction: Transaction) -> Outcome | None:
     """What came of the very same transaction in an earlier block, if it had a place in one."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.header import Receipt, check_certificate, check_receipt, decode_receipt
 from gridcore.light.trusted import advance, begin
+from ledger.engines.earlier import INADMISSIBLE
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.family import Family
@@ -25,9 +26,6 @@ from simulators.consensus.node import Node
 from simulators.consensus.workload import Acknowledged
 
 R = TypeVar("R")
-
-INADMISSIBLE: Final = frozenset(range(Code.NOT_CANONICAL, Code.REVOKED))
-"""Codes of transactions without form, signature, or a signer who may send them."""
 
 
 class Decided(NamedTuple):

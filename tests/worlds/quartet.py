@@ -51,11 +51,15 @@ class Quartet:
         return self.sign(CLOCK_NAME, content).wire
 
     def vote_for(self, validators: Sequence[Validator]) -> list[bytes]:
-        """What organisations 0, 1 and 2 send so that another set waits: a proposal and two votes, for blocks one after the other."""
+        """What three organisations send so that another set waits."""
         ascending = sorted(validators, key=lambda found: found.public_key)
-        action = Action(VALIDATORS, ChangeValidators(encode_validators(ascending))).encode()
+        return self.vote(Action(VALIDATORS, ChangeValidators(encode_validators(ascending))))
+
+    def vote(self, action: Action) -> list[bytes]:
+        """What organisations 0, 1 and 2 send so that it is done: a proposal and two votes, for blocks one after the other."""
         named: dict[str, Any] = {"client_id": bytes(16), "valid_until_s": START_S + 3_600}
-        proposed = self.sign(administrator(0), GovernancePropose(**named, action=action, open_until_s=START_S + 7_200))
+        content = GovernancePropose(**named, action=action.encode(), open_until_s=START_S + 7_200)
+        proposed = self.sign(administrator(0), content)
         vote = GovernanceVote(**named, in_favour=True, proposal=proposed.id)
         return [proposed.wire, *(self.sign(administrator(number), vote).wire for number in (1, 2))]
 

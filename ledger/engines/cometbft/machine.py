@@ -41,7 +41,7 @@ from ledger.engines.cometbft.payloads import (
 from ledger.engines.cometbft.proposals import Proposals, framed_bytes
 from ledger.engines.cometbft.state_sync import StateSync
 from ledger.engines.cometbft.waiting import Waiting
-from ledger.engines.earlier import FINAL
+from ledger.engines.earlier import FINAL, INADMISSIBLE
 from ledger.engines.order import batch_place
 from ledger.engines.pool import HELD_BATCHES_MAX
 from ledger.engines.refusals import RefusalLimits, RefusalShares
@@ -318,11 +318,11 @@ class Machine:
         return code
 
     def _wait(self, entry: Examined) -> Code:
-        """ACCEPTED where an admissible transaction waits now, NODE_BUSY where it has no room, else the code that it would get for ever."""
+        """ACCEPTED where an admissible transaction waits now, NODE_BUSY where it has no room, else the code with which it enters no block."""
         place = batch_place(entry)
         if place is None:
             code = self._foreseen(entry)
-            return code if code in FINAL else self._place(entry, is_ready=code is Code.ACCEPTED)
+            return code if code in FINAL | INADMISSIBLE else self._place(entry, is_ready=code is Code.ACCEPTED)
         progress = self.ledger.application.gateway_progress(place.gateway)
         if place[1:] <= progress:
             return Code.COUNTER_PASSED
@@ -331,7 +331,8 @@ class Machine:
             return Code.COUNTER_GAP
         if ahead > 1:
             return self._place(entry, is_ready=self._waiting.has_before(entry))
-        return self._place(entry, is_ready=self._foreseen(entry) is Code.ACCEPTED)
+        code = self._foreseen(entry)
+        return code if code in INADMISSIBLE else self._place(entry, is_ready=code is Code.ACCEPTED)
 
     def _place(self, entry: Examined, *, is_ready: bool) -> Code:
         """ACCEPTED where there is room for it to wait, else NODE_BUSY."""

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.codes import Code
 from gridcore.errors import UsageError
+from gridcore.governance.membership import MEMBERSHIP, ChangeMembers
+from gridcore.governance.table import Action
+from gridcore.registry.signer import SIGNER, Signer
+from gridcore.transactions.market_order import MarketOrder
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import UNKNOWN_PEER, Machine
 from ledger.engines.cometbft.payloads import encode_wish
-from simulators.consensus.founding import START_S
+from simulators.consensus.founding import AREA_NAME, FIRST_S, START_S, next_key_of, organisation, party
 from tests.worlds.quartet import FOUR, Quartet, quartet
 
 
@@ -47,3 +52,27 @@ def test_a_peer_cannot_ask_for_blocks_of_a_chain_that_has_nothing_to_certify(fou
     four.decide()
     answers = {height: four.machines[1].check(encode_wish(height)) for height in (busy - 1, busy, busy + 1)}
     assert answers == {busy - 1: 1, busy: 0, busy + 1: 1}
+
+
+def test_transaction_whose_signer_was_given_another_key_while_it_waited_waits_no_longer_and_is_told_why(
+    four: Quartet,
+) -> None:
+    name, machine = party(0, 0), four.machines[0]
+    order = MarketOrder(
+        area=AREA_NAME,
+        counter=1,
+        nonce=bytes(16),
+        price_micro_per_kwh=300_000,
+        quantity_wh=1,
+        side="buy",
+        slot_start_s=FIRST_S,
+    )
+    wire = four.sign(name, order).wire
+    four.decide()
+    assert machine.check(wire) == Code.ACCEPTED
+    signer = Signer(organisation(0), next_key_of(name).public_key, ["prosumer"])
+    row = [SIGNER.key(name), SIGNER.encode(signer)]
+    for sent in four.vote(Action(MEMBERSHIP, ChangeMembers([row], bytes(32)))):
+        four.decide([sent])
+    assert machine.check(wire, again=True) == Code.WRONG_SIGNATURE
+    assert machine.check(wire) == Code.WRONG_SIGNATURE
