@@ -72,6 +72,11 @@ class Code(IntEnum):
     CROSSES_OWN = 71
     NO_CREDIT = 72
     NO_MANDATE = 73
+    NOTHING_TO_DISPUTE = 74
+    DISPUTED_ALREADY = 75
+    TOO_MANY_DISPUTES = 76
+    DISPUTE_CLOSED = 77
+    NOT_ANSWERED_YET = 78
     ROW_CORRECTION_CANDIDATE = 81
     ROW_UNKNOWN_METER = 82
     ROW_GOES_BACK = 83
@@ -98,5 +103,7 @@ RETRY = frozenset(
         Code.SET_PENDING,
         Code.NOT_OPEN_YET,
         Code.NO_CREDIT,
+        Code.TOO_MANY_DISPUTES,
+        Code.NOT_ANSWERED_YET,
     }
 )

@@ -30,6 +30,7 @@ COMMANDS = {
     "sealed": "seal a file for named recipients, and open one",
     "metering": "approve a register that the rules set aside",
     "settle": "settle energies of files; explain bill lines, make settlement runs again",
+    "dispute": "contest a bill line, answer for it, decide and withdraw",
     "simulate": "what a seed decides: nodes of a consortium under faults",
     "serve": "serve the pages, and keep their users",
     "people": "keep who stands behind the pseudonyms of the ledger, and erase them",

@@ -17,6 +17,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "boundary_s": "A slot boundary, UTC seconds.",
     "contains": "A text within a name; without it, all names.",
     "day": "A local day of the area: YYYY-MM-DD, or UTC seconds of any instant in it; without it, the newest.",
+    "dispute": "A dispute's id, 64 hex digits.",
     "end_s": "Before this instant, UTC seconds.",
     "gateway": "A gateway's id.",
     "height": "A block's height.",

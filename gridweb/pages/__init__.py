@@ -29,6 +29,7 @@ MODULES: Final = (
     "gridweb.pages.proposals",
     "gridweb.pages.decided",
     "gridweb.pages.registry",
+    "gridweb.pages.disputes",
     "gridweb.pages.household",
     "gridweb.pages.line",
 )

@@ -15,6 +15,7 @@ from ledger.http.queries import (
     block_list,
     blocks,
     credit,
+    disputes,
     governance,
     headers,
     market,
@@ -44,4 +45,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *market.ROUTES,
     *settlement.ROUTES,
     *credit.ROUTES,
+    *disputes.ROUTES,
 )

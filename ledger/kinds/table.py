@@ -8,6 +8,8 @@ from typing import Any, Final
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import IntervalImport
@@ -20,6 +22,8 @@ from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.approve_reading import approve_reading
 from ledger.kinds.clock_accept import accept_clock
 from ledger.kinds.clock_advance import advance_clock
+from ledger.kinds.dispute_open import open_dispute
+from ledger.kinds.dispute_step import answer_dispute, decide_dispute, withdraw_dispute
 from ledger.kinds.governance_propose import propose
 from ledger.kinds.governance_vote import vote
 from ledger.kinds.interval_import import decode_attached_intervals, take_import
@@ -44,4 +48,8 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     GovernanceVote.kind: Kind("administrator", GovernanceVote, vote),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
+    DisputeOpen.kind: Kind("prosumer", DisputeOpen, open_dispute),
+    DisputeAnswer.kind: Kind("utility", DisputeAnswer, answer_dispute),
+    DisputeDecision.kind: Kind("regulator", DisputeDecision, decide_dispute),
+    DisputeWithdrawal.kind: Kind("prosumer", DisputeWithdrawal, withdraw_dispute),
 }

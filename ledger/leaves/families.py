@@ -14,6 +14,7 @@ from ledger.leaves.clearing import CLEARING
 from ledger.leaves.clock import CLOCK
 from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.delivery import DELIVERY
+from ledger.leaves.dispute import DISPUTE, DISPUTES
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
 from ledger.leaves.fills import FILLS
@@ -42,7 +43,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CONTRACTS, VALIDATORS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
-    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE,
+    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE, DISPUTE, DISPUTES,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

@@ -20,6 +20,7 @@ from tests.simulation.council import Council
 from tests.simulation.drawn_orders import draw_order, draw_order_batch
 from tests.simulation.generated_world import SILENT, World
 from tests.simulation.issuers import Issuers
+from tests.simulation.quarrels import Quarrels
 from tests.simulation.registrar import Registrar
 from tests.twin.twin import Twin
 from tests.worlds.consortium import UTILITY
@@ -50,6 +51,7 @@ class BlockMaker:
         self.silent_epoch = 0
         self.registrar = Registrar(world, self.rng)
         self.council = Council(self)
+        self.quarrels = Quarrels(self)
         self.issuers = Issuers(self.rng)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
@@ -94,6 +96,7 @@ class BlockMaker:
         if rng.random() < (0.4 if twin.leaves["chain"]["thresholds"]["registry"] > 1 else 0.02):
             wires.append(self.registry_approval(twin))
         wires += self.council.wires(twin)
+        wires += self.quarrels.wires(twin)
         if rng.random() < 0.05:
             wires += self.id_storm()
         if self.history and rng.random() < 0.3:

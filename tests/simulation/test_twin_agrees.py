@@ -16,7 +16,7 @@ from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
 from ledger.governance import decision, undecided
-from ledger.kinds import reading_batch, registry_register
+from ledger.kinds import dispute_open, reading_batch, registry_register
 from ledger.leaves import columns
 from ledger.registry import entries
 from ledger.state import client_ids, corrections, due
@@ -24,6 +24,7 @@ from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
 from tests.twin import corrections as twin_corrections
+from tests.twin import disputes as twin_disputes
 from tests.twin import estimates as twin_estimates
 from tests.twin import governance as twin_governance
 from tests.twin import market as twin_market
@@ -54,7 +55,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
     monkeypatch.setattr(reading_batch, "LATE_BATCHES_MAX", 2)
     monkeypatch.setattr(twin_metering, "LATE_MAX", 2)
-    for module in (twin_market, twin_metering, twin_orders, twin_settlement, twin_estimates):
+    for module in (twin_market, twin_metering, twin_orders, twin_settlement, twin_estimates, twin_disputes):
         monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)
@@ -63,6 +64,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(undecided, name, 2)
         monkeypatch.setattr(twin_governance, name, 2)
     monkeypatch.setattr(decision, "PROPOSALS_MAX", 2)
+    monkeypatch.setattr(dispute_open, "OPEN_MAX", 1)
+    monkeypatch.setattr(twin_disputes, "OPEN_MAX", 1)
     monkeypatch.setattr(registry_register, "REGISTRATIONS_MAX", 2)
 
 

@@ -76,6 +76,7 @@ def fits(value: Any, form: Any) -> bool:
 
 ANY_NAME = re.compile(".{1,64}", re.DOTALL)
 ONCE = {"client_id": 16, "valid_until_s": I64}
+STEP = {"dispute": 32, "statement": 32}
 
 KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, attachment
     "clock/advance": ("clock", ONCE, {"to_s": TIME}, 0),
@@ -106,6 +107,22 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         },
         0,
     ),
+    "settlement/dispute": (
+        "prosumer",
+        ONCE,
+        {
+            "ground": re.compile("reading|energy|trade|price|tariff|other"),
+            "line_kind": re.compile(".{0,64}", re.DOTALL),
+            "point": NAME,
+            "run": re.compile(".{1,64}", re.DOTALL),
+            "slot_start_s": TIME,
+            "statement": 32,
+        },
+        0,
+    ),
+    "settlement/dispute_answer": ("utility", ONCE, {**STEP, "outcome": re.compile("agreed|rejected")}, 0),
+    "settlement/dispute_decision": ("regulator", ONCE, {**STEP, "outcome": re.compile("upheld|dismissed")}, 0),
+    "settlement/dispute_withdrawal": ("prosumer", ONCE, {**STEP, "outcome": "withdrawn"}, 0),
     "market/order": (
         "prosumer",
         {"counter": I64, "nonce": 16, "slot_start_s": I64},

@@ -9,6 +9,7 @@ from gridcore import cbor, merkle
 from gridcore.x509 import decode_certificate
 from tests.twin import (
     corrections,
+    disputes,
     governance,
     intervals,
     market,
@@ -272,6 +273,10 @@ class Twin:
             code = governance.vote(self, tx, organisation)
         elif kind == "metering/approve":
             code = metering.approve(self, tx)
+        elif kind == "settlement/dispute":
+            code = disputes.open_dispute(self, tx)
+        elif kind.startswith("settlement/dispute_"):
+            code = disputes.take_step(self, tx)
         elif kind == "metering/interval_import":
             code = intervals.take_import(self, tx)
         else:

@@ -18,6 +18,8 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeStep
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
@@ -101,6 +103,31 @@ class Sender:
             installation=installation,
             reason="read at the meter",
             registers=registers,
+        )
+        return self.signed(signer, content)
+
+    def dispute(self, party: str, point: str, slot_start_s: int, *, run: str = "initial", again: int = 0) -> bytes:
+        """settlement/dispute, under an id that follows from it and ``again``, valid for an hour."""
+        content = DisputeOpen(
+            client_id=sm3(f"{party}/{point}/{slot_start_s}/{run}/{again}".encode())[:16],
+            valid_until_s=self.now_s + 3_600,
+            ground="reading",
+            line_kind="",
+            point=point,
+            run=run,
+            slot_start_s=slot_start_s,
+            statement=sm3(b"the meter was exchanged"),
+        )
+        return self.signed(party, content)
+
+    def step(self, kind: type[DisputeStep], dispute: bytes, signer: str, outcome: str) -> bytes:
+        """A step of a dispute, under an id that follows from it, valid for an hour."""
+        content = kind(
+            client_id=sm3(b"%b/%b/%d" % (dispute, outcome.encode(), self.now_s))[:16],
+            valid_until_s=self.now_s + 3_600,
+            dispute=dispute,
+            outcome=outcome,
+            statement=sm3(b"reasons"),
         )
         return self.signed(signer, content)
 

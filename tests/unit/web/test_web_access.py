@@ -21,6 +21,7 @@ OWN, OTHER = "H001", "H002"
 EXAMPLES: dict[str, str] = {
     "area": "a-1",
     "day": "2027-01-15",
+    "dispute": "ab" * 32,
     "gateway": "gw-1",
     "group": "day",
     "height": "1",
