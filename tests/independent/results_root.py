@@ -28,6 +28,7 @@ FILES = {
         "ttntnnnt",
     ),
 }
+ABSENT_BESIDE_INVOICES = ("registers.csv", "fills.csv")
 SHORT, LONG = 0x79CC4519, 0x7A879D8A
 START = (0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E)
 MASK = 0xFFFFFFFF
@@ -143,8 +144,10 @@ def sort_key(row: Row) -> list[tuple[int, int, bytes]]:
 
 
 def load_rows(folder: Path, name: str) -> list[Row]:
-    """The rows of a file as they stand there."""
+    """The rows of a file as they stand there; none of one that a folder of ``settle files`` lacks."""
     columns, kinds = FILES[name]
+    if name in ABSENT_BESIDE_INVOICES and (folder / "invoices.csv").exists() and not (folder / name).exists():
+        return []
     try:
         with (folder / name).open(encoding="utf-8", newline="") as file:
             lines = list(csv.reader(file))

@@ -29,6 +29,7 @@ from settlement import statements
 from settlement.catalogue import CONTRACTS
 from settlement.invoicing.total import invoice_total
 from settlement.tariffs.reading import components_of
+from tests.independent import results_root as independent
 from tests.unit.settling.settled_folder import SLOT_S, Grid, dataset_of, runs_of
 
 POINTS = [
@@ -209,6 +210,15 @@ def test_the_sample_is_the_largest_line_of_a_slot_that_no_later_run_changed(tmp_
         row for row in fits if row[1:4] == (results.sample.party, results.sample.slot_start_s, results.sample.line_kind)
     ]
     assert [abs(int(row[6])) for row in found] == [abs(int(largest[6]))]
+
+
+def test_the_independent_script_finds_the_same_root_and_order(tmp_path: Path) -> None:
+    nothing = np.zeros((8, len(POINTS)), dtype=np.int64)
+    dataset = dataset_of(nothing + 40, nothing + 30, POINTS)
+    results = write_results(
+        tmp_path, dataset, [*runs_of(dataset), *runs_of(dataset, "correction-1", [2], import_wh=nothing)]
+    )
+    assert independent.main([str(tmp_path), results.results_root.hex()]) == 0
 
 
 def test_a_folder_without_energy_has_no_sample(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""A tariff's charges for one party, slot after slot, with fractions (docs/spec/mechanisms.md, tariff_month/1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import floor
+from typing import NamedTuple
+
+from settlement.tariffs.components import Component
+
+
+class Slot(NamedTuple):
+    """One slot: where it lies in the local calendar, and what the party took, gave and traded in it, Wh."""
+
+    month: int
+    month_of_year: int
+    day: int
+    second: int
+    import_wh: int
+    export_wh: int
+    traded_wh: int
+
+
+def charges(
+    components: Sequence[Component],
+    party: str,
+    slots: Sequence[Slot],
+    slot_s: int,
+    days_of_month: Sequence[int],
+    billed_nano: Mapping[str, int],
+) -> dict[tuple[int, str], int]:
+    """Nano by month and name; ``billed_nano``: what the contract's lines come to in every month."""
+    found: dict[tuple[int, str], int] = {}
+    for month, days in enumerate(days_of_month):
+        of_month = [slot for slot in slots if slot.month == month]
+        lines = defaultdict(int, billed_nano)
+        for component in components:
+            if component.parties and party not in component.parties:
+                continue
+            inside = [slot for slot in of_month if holds(component, slot)]
+            amount = charge(component, party, inside, slot_s, days, lines)
+            if amount:
+                lines[component.name] += amount
+                found[month, component.name] = found.get((month, component.name), 0) + amount
+    return {key: nano for key, nano in found.items() if nano}
+
+
+def holds(component: Component, slot: Slot) -> bool:
+    """Whether an entry holds in a slot."""
+    if component.from_day is not None and slot.day < component.from_day:
+        return False
+    if component.until_day is not None and slot.day >= component.until_day:
+        return False
+    if component.months and slot.month_of_year not in component.months:
+        return False
+    return not component.windows or any(start <= slot.second < end for start, end in component.windows)
+
+
+def charge(
+    component: Component, party: str, inside: Sequence[Slot], slot_s: int, days_of_month: int, lines: Mapping[str, int]
+) -> int:
+    """Nano of one entry in the slots in which it holds."""
+    days = len({slot.day for slot in inside})
+    if component.base in ("import", "export", "traded", "residual"):
+        energies = {
+            "import": [slot.import_wh for slot in inside],
+            "export": [slot.export_wh for slot in inside],
+            "traded": [slot.traded_wh for slot in inside],
+            "residual": [slot.import_wh - slot.traded_wh for slot in inside],
+        }
+        energy_wh = sum(energies[component.base])
+        return by_steps(component, energy_wh) if component.steps else energy_wh * component.price
+    if component.base == "day":
+        return days * component.price * 1_000
+    if component.base == "percent":
+        total = sum(lines.get(kind, 0) for kind in component.of)
+        return floor(Fraction(total * component.price, 1_000_000)) if days else 0
+    watts = component.contracted_w.get(party, 0)
+    if component.base == "kw_peak":
+        watts = max((slot.import_wh * 3_600 // slot_s for slot in inside), default=0)
+    return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, days_of_month))
+
+
+def by_steps(component: Component, energy_wh: int) -> int:
+    """Nano of a month's energy: what is left after each step is left for the next one."""
+    amount, left, below = 0, energy_wh, 0
+    for step in component.steps:
+        part = left if step.until_wh is None else min(left, step.until_wh - below)
+        amount += part * step.price_micro_per_kwh
+        left -= part
+        below = step.until_wh or 0
+    return amount
