@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 _BAR_WIDTH: Final = 960
 _BAR_HEIGHT: Final = 220
 _BASE: Final = 190
+_WIDEST_BAR: Final = 60
 
 
 class Text(NamedTuple):
@@ -90,14 +91,14 @@ def bars(values: Sequence[StackedBar], unit: str) -> str:
 
 def _bar(bar: StackedBar, left: float, step: float, top: int, unit: str) -> str:
     whole, part, mark = (value * (_BASE - 10) / top for value in (bar.whole, bar.part, bar.mark))
-    width = step * 0.7
-    x = left + step * 0.15
+    width = min(step * 0.7, _WIDEST_BAR)
+    x = left + (step - width) / 2
     title = f"{bar.name}: {bar.part} / {bar.whole} {unit}; {bar.mark} {unit}"
     return (
         f"<g><title>{escape(title)}</title>"
         f'<rect class="whole" x="{x:.1f}" y="{_BASE - whole:.1f}" width="{width:.1f}" height="{whole:.1f}"/>'
         f'<rect class="part" x="{x:.1f}" y="{_BASE - part:.1f}" width="{width:.1f}" height="{part:.1f}"/>'
-        f'<rect class="mark" x="{x - step * 0.06:.1f}" y="{_BASE - mark - 1:.1f}" width="{step * 0.82:.1f}" height="2"/></g>'
+        f'<rect class="mark" x="{x - width * 0.1:.1f}" y="{_BASE - mark - 1:.1f}" width="{width * 1.2:.1f}" height="2"/></g>'
     )
 
 

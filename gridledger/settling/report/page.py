@@ -78,7 +78,7 @@ def _energy(figures: Figures) -> str:
     keys = (
         ("part", Text("taken from members", "来自社区成员")),
         ("whole", Text("taken from the supplier", "来自售电方")),
-        ("mark", Text("given to the grid by members", "成员上网电量")),
+        ("mark", Text("fed in by members, shared energy included", "成员上网电量（含共享）")),
     )
     legend = "".join(f'<span class="item"><i class="key {name}"></i>{say(title)}</span>' for name, title in keys)
     drawn = [
@@ -170,7 +170,7 @@ def _exceptions(figures: Figures) -> str:
     ]
     what = Text(
         "Missing intervals are settled as they stand above. When newer readings come, put them into the folder and run "
-        "`gridledger settle files DIR --onto OUT`: it posts the differences and makes credit notes.",
+        "gridledger settle files DIR --onto OUT: it posts the differences and makes credit notes.",
         "缺失时段按上表结算。取得新的读数后，放入文件夹并运行 gridledger settle files DIR --onto OUT：系统只记差额并生成更正单。",
     )
     return section(Text("Exceptions", "异常"), table(heads, rows), paragraph(what))
@@ -208,7 +208,8 @@ def _inputs(figures: Figures) -> str:
         (Text("SM3 of its bytes", "文件摘要（SM3）"), False),
     )
     rows = [
-        [word(name), number(f"{count:,}"), Cell(f"<code>{escape(sm3)}</code>")] for name, count, sm3 in figures.inputs
+        [word(name), number(f"{count:,}" if count else ""), Cell(f"<code>{escape(sm3)}</code>")]
+        for name, count, sm3 in figures.inputs
     ]
     return section(Text("What was read", "输入文件"), table(heads, rows))
 
