@@ -15,11 +15,11 @@ from gridledger.settling.files.keys import read_keys
 from gridledger.settling.files.layout import OWN, Layout, load_preset
 from gridledger.settling.files.orders import OrdersRead, no_orders, read_orders
 from gridledger.settling.files.points import read_points
-from gridledger.settling.files.prices import first_prices, read_prices
+from gridledger.settling.files.prices import check_prices, first_prices, read_prices
 from gridledger.settling.files.readings import Reading, read_readings
 from gridledger.settling.files.registers import read_registers
 from gridledger.settling.files.rules import NAME as RULES
-from gridledger.settling.files.rules import UTC, RulesRead, file_rules, read_rules
+from gridledger.settling.files.rules import UTC, RulesRead, fault_of_terms, file_rules, read_rules
 from gridledger.settling.files.stamps import Zone, to_iso
 from ledger.contract import Contract
 from settlement.contract_kit_1 import Int64Column
@@ -55,7 +55,7 @@ def read_folder(folder: Path, preset: str | None = None) -> Dataset:
     inputs = [rules.input_file, points_file, *energies.inputs]
     series: list[SeriesRows] = []
     if (folder / PRICES).exists():
-        series, prices_file = read_prices(folder / PRICES, rules.price_keys(), points, rules.zone)
+        series, prices_file = read_prices(folder / PRICES, rules.price_keys(), points, rules.zone, rules.slot_s)
         inputs.append(prices_file)
     contract = rules.contract
     keys: Sequence[KeyRow] = []
@@ -69,6 +69,7 @@ def read_folder(folder: Path, preset: str | None = None) -> Dataset:
     own_prices = {**_first_prices(series, rules, starts), **rules.prices}
     settled = file_rules(rules, own_prices, has_orders=len(orders.orders.slot) > 0)
     _check_tariff(rules, points)
+    check_prices(series, settled.prices, points, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, points, energies.grid)
     zone = rules.zone or Zone(UTC)
@@ -94,7 +95,7 @@ def read_folder(folder: Path, preset: str | None = None) -> Dataset:
 
 def uses_keys(contract: Contract) -> bool:
     """Whether a contract shares by keys of points."""
-    return contract.contract_id.startswith("sharing_keys/")
+    return not {"share_ppm", "priority"}.isdisjoint(contract.point_terms)
 
 
 def _must(folder: Path, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.table import Block, Fields, Header, Table
 from ledger.contract import BUY, SELL
 from ledger.kinds.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
+from ledger.registry.consistency import TRADING_POINTS_MAX
 from ledger.state.clear import ORDER_COUNTER_MAX
 from settlement.contract_kit_1 import Int64Column
 
@@ -69,6 +71,7 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
         second = int(order[again].max())
         what = f"the order {names[second].decode()} stands in row {row[int(np.argmax(names == names[second]))]} already"
         raise fault(table.name, what, "give each order once", row=int(row[second]), column="order")
+    _check_points(parties, party, row, points, table.name)
     orders = Orders(
         slot[order],
         [name.decode() for name in names[order].tolist()],
@@ -78,6 +81,18 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
         price[order],
     )
     return OrdersRead(orders, table.input_file())
+
+
+def _check_points(
+    parties: Sequence[str], party: Int64Column, row: Int64Column, points: Sequence[PointRow], file: str
+) -> None:
+    """Refuse a party that trades with more points than its bundles can show."""
+    count = Counter(point.party for point in points)
+    for code, at in zip(*np.unique(party, return_index=True), strict=True):
+        if count[parties[code]] > TRADING_POINTS_MAX:
+            what = f"{parties[code]} has {count[parties[code]]} points"
+            right = f"who trades has at most {TRADING_POINTS_MAX}: give it several names"
+            raise fault(file, what, right, row=int(row[at]), column="party")
 
 
 class _Reader:

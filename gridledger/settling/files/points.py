@@ -34,6 +34,7 @@ def read_points(path: Path, slot_s: int, contract: Contract) -> PointsRead:
     accounts = Names(list(contract.accounts))
     rows: dict[str, PointRow] = {}
     row_of: dict[str, int] = {}
+    area_of: dict[str, str] = {}
     for block in table.blocks():
         _check_parties(block.columns["party"], accounts, contract.contract_id)
         for row, point in zip(block.row.tolist(), _points_of(block, slot_s), strict=True):
@@ -43,6 +44,10 @@ def read_points(path: Path, slot_s: int, contract: Contract) -> PointsRead:
                 if other.area != point.area:
                     what += f", in the area {other.area}"
                 raise fault(table.name, what, "give each point once, in one area", row=row, column="point")
+            area = area_of.setdefault(point.party, point.area)
+            if area != point.area:
+                what = f"the party {point.party} has points of the area {area} already"
+                raise fault(table.name, what, "give it one name for each area", row=row, column="party")
             rows[point.point], row_of[point.point] = point, row
         if len(rows) > POINTS_MAX:
             raise fault(table.name, f"holds more than {POINTS_MAX} points", "settle fewer at once")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from gridledger.settling.files.table import Fields, Header, Table
 from settlement.contract_kit_1 import Int64Column
 
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
+NAME: Final = "prices.csv"
 _HEADER: Final = Header(("start", "key", "price_micro_per_kwh"), ("area", "point"))
 
 
@@ -28,7 +29,9 @@ class PricesRead(NamedTuple):
     input_file: InputFile
 
 
-def read_prices(path: Path, keys: Sequence[str], points: Sequence[PointRow], zone: Zone | None) -> PricesRead:
+def read_prices(
+    path: Path, keys: Sequence[str], points: Sequence[PointRow], zone: Zone | None, slot_s: int
+) -> PricesRead:
     """Read the file. ``keys``: the prices that the contract knows. FilesError at the first fault."""
     table = Table(path, _HEADER)
     point_names = [point.point for point in points]
@@ -45,7 +48,13 @@ def read_prices(path: Path, keys: Sequence[str], points: Sequence[PointRow], zon
         )
         _check_scope(columns.get("point"), area, point)
         price = integers(columns["price_micro_per_kwh"], -PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-        parts.append((of_stamps(columns["start"], zone), key, area, point, price, block.row))
+        start_s = of_stamps(columns["start"], zone)
+        inside = start_s % slot_s != 0
+        if inside.any():
+            at = int(np.argmax(inside))
+            right = f"a price holds for whole slots of {slot_s} s, [timeline] slot_s in rules.toml"
+            raise columns["start"].fault(at, f"{to_iso(int(start_s[at]))} is inside a slot", right)
+        parts.append((start_s, key, area, point, price, block.row))
     if not parts:
         return PricesRead([], table.input_file())
     start_s, key, area, point, price, row = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -80,6 +89,43 @@ def first_prices(series: Sequence[SeriesRows], first_s: int) -> dict[str, int]:
             at = int(np.searchsorted(rows.start_s, first_s, side="right")) - 1
             found[rows.key] = int(rows.price_micro_per_kwh[at])
     return found
+
+
+def check_prices(
+    series: Sequence[SeriesRows],
+    prices: Mapping[str, int],
+    points: Sequence[PointRow],
+    slots: Int64Column,
+    fault_of: Callable[[Mapping[str, int]], str],
+) -> None:
+    """FilesError where the prices of some slot do not go together. ``prices``: of the rules; ``fault_of``: says what is wrong with some."""
+    changes = [slots[:1], *(rows.start_s for rows in series)]
+    at_s = np.unique(np.concatenate(changes))
+    at_s = at_s[(at_s >= slots[0]) & (at_s <= slots[-1])]
+    scopes = dict.fromkeys((rows.area, rows.point) for rows in series)
+    area_of = {point.point: point.area for point in points}
+    for area, point in scopes:
+        of_area = area_of.get(point or "", area)
+        columns = {key: np.full(len(at_s), price) for key, price in prices.items()}
+        # the widest first: what is nearer to the point takes its place
+        for scope in ((None, None), (of_area, None), (of_area, point)):
+            for rows in series:
+                if (area_of.get(rows.point or "", rows.area), rows.point) == scope:
+                    _lay_over(columns[rows.key], rows, at_s)
+        vectors, first = np.unique(np.stack(list(columns.values())), axis=1, return_index=True)
+        for place, vector in zip(first.tolist(), vectors.T.tolist(), strict=True):
+            words = fault_of(dict(zip(columns, vector, strict=True)))
+            if words:
+                whose = f" of {point or area}" if point or area else ""
+                raise fault(
+                    NAME, f"the prices{whose} from {to_iso(int(at_s[place]))} on: {words}", "change one of them"
+                )
+
+
+def _lay_over(column: Int64Column, rows: SeriesRows, at_s: Int64Column) -> None:
+    place = np.searchsorted(rows.start_s, at_s, side="right") - 1
+    holds = place >= 0
+    column[holds] = rows.price_micro_per_kwh[place[holds]]
 
 
 def _check_scope(fields: Fields | None, area: Int64Column, point: Int64Column) -> None:

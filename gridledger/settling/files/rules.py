@@ -130,6 +130,11 @@ def read_rules(path: Path) -> RulesRead:
     )
 
 
+def fault_of_terms(read: RulesRead, prices: Mapping[str, int]) -> str:
+    """What is wrong with the market's terms together with some prices, in words; "" where nothing is."""
+    return read.contract.fault_of({**read.market, _PRICES: prices})
+
+
 def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) -> FileRules:
     """The rules with all their prices; FilesError where they are none for the contract."""
     contract_id = read.contract.contract_id
@@ -138,7 +143,7 @@ def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) 
         if key not in of_others:
             raise fault(NAME, f"[prices] {key} is no price of {contract_id}", nearest(key, read.price_keys()))
     prices = {key: price for key, price in prices.items() if key in read.price_keys()}
-    words = read.contract.fault_of({**read.market, _PRICES: prices})
+    words = fault_of_terms(read, prices)
     if words:
         raise fault(NAME, f"[market] or [prices]: {words}", f"docs/settle-files.md has the terms of {contract_id}")
     if has_orders:

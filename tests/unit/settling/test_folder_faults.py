@@ -179,6 +179,10 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
         {"points.csv": "point,party,area\nP1,M1,A1\nP1,M1,A2\n"},
         "points.csv, row 3, point: the point P1 stands in row 2 already, in the area A1; give each point once, in one area",
     ),
+    "a party in two areas": (
+        {"points.csv": "point,party,area\nP1,M1,A1\nP2,M1,A2\n"},
+        "points.csv, row 3, party: the party M1 has points of the area A1 already; give it one name for each area",
+    ),
     "a person's name": (
         {"points.csv": "point,party,area\nP1,Jane Doe,A1\n"},
         (
@@ -232,6 +236,20 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     "a price for an area and a point": (
         {"prices.csv": f"{PRICES}2025-06-01,{LEVY},1,A1,P1\n"},
         "prices.csv, row 2, point: the price is for an area and for a point; leave one of the two empty",
+    ),
+    "a price that starts inside a slot": (
+        {"prices.csv": f"{PRICES}2025-06-01T00:07:30Z,{LEVY},1,,\n"},
+        (
+            "prices.csv, row 2, start: 2025-06-01T00:07:30Z is inside a slot; a price holds for whole slots of 900 s, [timeline] "
+            "slot_s in rules.toml"
+        ),
+    ),
+    "prices that do not go together": (
+        {"prices.csv": f"{PRICES}2025-06-01T00:15:00Z,feed_in_price_micro_per_kwh,500000,,P2\n"},
+        (
+            "prices.csv: the prices of P2 from 2025-06-01T00:15:00Z on: prices: residual_price_micro_per_kwh >= "
+            "feed_in_price_micro_per_kwh >= 0 does not hold; change one of them"
+        ),
     ),
     "a price past the width": (
         {"prices.csv": f"{PRICES}2025-06-01,{LEVY},1000000001,,\n"},
