@@ -38,7 +38,7 @@ ROLE_TITLES: Final[Mapping[str, str]] = {
 THRESHOLD_TITLES: Final[Mapping[str, str]] = {
     "contract": N_("to approve a contract"),
     "protocol": N_("to activate a version of the rules"),
-    "registry": N_("to register areas and points"),
+    "registry": N_("to register areas, points, meters and prices"),
     "signers": N_("to change members, keys, validators and permissions"),
 }
 FAULT_WORDS: Final[Mapping[str, str]] = {

@@ -162,7 +162,7 @@ FORMS: Final[Mapping[str, Form]] = {
         "[thresholds]",
         Field("contract", N_("to approve a contract"), WHOLE),
         Field("protocol", N_("to activate a version of the rules"), WHOLE),
-        Field("registry", N_("to register areas and points"), WHOLE),
+        Field("registry", N_("to register areas, points, meters and prices"), WHOLE),
         Field("signers", N_("to change members, keys, validators and permissions"), WHOLE),
     ),
 }
