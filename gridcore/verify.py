@@ -197,6 +197,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "genesis": PLACED,
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, HANDOVERS_MAX],
     "header": bytes,
+    "imported?": {**TRANSACTION, "installation": OPENED, "interval": ROW_PROOF},
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
     "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
@@ -413,6 +414,7 @@ SIGNED: Final[dict[str, Any]] = {
 
 # --------------------------------------------------------------------------------------------------------------- rows
 READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
+INTERVAL_ROW: Final = struct.Struct("<IqBqq")  # meter, start of the slot, quality, import, export
 POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
@@ -449,6 +451,8 @@ NEVER_CHECKED: Final = (
     "that the clock that the gateway stated was right",
     "that no two thirds of an earlier set of signers made another history",
 )
+IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimated, corrected, missing, interpolated
+IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"
@@ -1015,6 +1019,14 @@ class Piece(NamedTuple):
         return self.end_installation or self.installation
 
 
+class Imported(NamedTuple):
+    """An import, its row of the meter and the slot, and the meter's entry in force at the slot's start."""
+
+    transaction: Transaction
+    row: Row
+    installation: Opened
+
+
 class Sibling(NamedTuple):
     """Another point of the party, and its position."""
 
@@ -1090,6 +1102,7 @@ class Bundle(NamedTuple):
     genesis: Placed
     handovers: tuple[HandOver, ...]
     header: Header
+    imported: Imported | None
     keys: tuple[Key, ...]
     orders: tuple[Order, ...]
     party: Opened
@@ -1124,8 +1137,10 @@ class Bundle(NamedTuple):
 
     @property
     def transactions(self) -> Iterator[Transaction]:
-        """Batches and approvals, orders, enrolments."""
+        """Batches and approvals, or an import; orders, enrolments."""
         yield from (one.batch if isinstance(one, Reading) else one for one in self.ends)
+        if self.imported is not None:
+            yield self.imported.transaction
         yield from (order.order for order in self.orders)
         yield from (enrolled.transaction for enrolled in self.enrolments)
 
@@ -1157,6 +1172,7 @@ def read_bundle(data: bytes) -> Bundle:
         genesis=_placed(parts["genesis"], "the header of genesis"),
         handovers=tuple(_read_handover(part) for part in parts["handovers"]),
         header=header,
+        imported=_optional(parts, "imported", _read_imported),
         keys=tuple(_read_key(part) for part in parts["keys"]),
         orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
         pieces=tuple(_read_piece(part) for part in parts["pieces"]),
@@ -1215,6 +1231,14 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
     batch = read_transaction(part, f"the {when} batch", BATCH_KIND)
     return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
+
+
+def _read_imported(part: Mapping[str, Any]) -> Imported:
+    return Imported(
+        transaction=read_transaction(part, "the import", IMPORT_KIND),
+        row=read_row(part["interval"], "the imported energy", INTERVAL_ROW),
+        installation=read_opened(part["installation"], "the installation"),
+    )
 
 
 def _read_approval(part: Mapping[str, Any], when: str) -> Transaction:
@@ -1699,8 +1723,8 @@ class Examination:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the position says that no registers tell its energy."""
-        return self.position.quality in ESTIMATED
+        """Whether the position says that the ledger estimated its energy: neither registers nor an import tell it."""
+        return self.position.quality in ESTIMATED and self.bundle.imported is None
 
     @property
     def contract(self) -> Contract | None:
@@ -1880,11 +1904,15 @@ def check_registry(of: Examination) -> str:
     _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
-    hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
+    if bundle.imported is None:
+        hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
+    _check_imported(of)
     _check_pieces(of)
     _check_gateways(of)
     _check_mandates(of)
-    meters = [piece.installation.row.value["meter"] for piece in bundle.pieces]
+    installations = [piece.installation for piece in bundle.pieces]
+    installations += [bundle.imported.installation] if bundle.imported is not None else []
+    meters = [installation.row.value["meter"] for installation in installations]
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
     of.facts.update(gateway=" ".join(protections), protection=" ".join(protections.values()))
@@ -1947,6 +1975,18 @@ def _check_contract(of: Examination, opening_s: int) -> None:
     same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
 
 
+def _check_imported(of: Examination) -> None:
+    """An imported energy stands alone, on a chain of such, of the meter that was in force at the point."""
+    imported = of.bundle.imported
+    if imported is None:
+        return
+    hold(not of.bundle.pieces, "an imported energy is shown with registers")
+    same("the clock of a chain with imported energies", of.bundle.chain.value["clock"], "imported")
+    _hold_in_force(of, imported.installation, "installation", of.start_s)
+    same("the point of the installation", imported.installation.row.value["point"], of.bundle.point.entity.name)
+    of.facts["imported"] = True
+
+
 def _check_pieces(of: Examination) -> None:
     begin_s, before = of.start_s, None
     for piece in of.bundle.pieces:
@@ -1995,7 +2035,7 @@ def _check_gateways(of: Examination) -> None:
     """Exactly the gateways' entries that the readings rest on, each once, ascending; none of them has ended."""
     shown = [(opened.entity.key, *opened.entry[:2]) for opened in of.bundle.gateways]
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
-    needed = {_needed_gateway(of, batch, name) for batch, name in end_gateways(of.bundle)}
+    needed = {_needed_gateway(of, batch, name) for batch, name in answering_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
 
 
@@ -2031,6 +2071,14 @@ def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
     ]
 
 
+def answering_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
+    """The same, and the import with the gateway of its installation."""
+    imported = bundle.imported
+    if imported is None:
+        return end_gateways(bundle)
+    return [(imported.transaction, imported.installation.row.value["gateway"])]
+
+
 def check_position(of: Examination) -> str:
     """4: position and area row lie in the run, with the point's row, the area's number and the rules' digest."""
     bundle = of.bundle
@@ -2055,6 +2103,7 @@ def check_position(of: Examination) -> str:
 
 
 CORRECTED = 0x02  # the quality byte of an approved register
+ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, in the low nibble of their quality byte
 MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
 
 
@@ -2092,6 +2141,16 @@ def check_lines(of: Examination) -> str:
     return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
 
 
+class Interval(NamedTuple):
+    """A row of an import: what was imported of a meter in a slot, primary Wh."""
+
+    meter: int
+    slot_start_s: int
+    quality: int
+    import_wh: int
+    export_wh: int
+
+
 class Span(NamedTuple):
     """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
 
@@ -2114,6 +2173,8 @@ def _registers(end: Reading | Transaction) -> tuple[int, ...]:
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
+    if of.bundle.imported is not None:
+        return _check_imported_energy(of, of.bundle.imported)
     position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter, most_wh = piece.installation.row.value, _most_wh(piece)
@@ -2132,6 +2193,19 @@ def check_energy(of: Examination) -> str:
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
+def _check_imported_energy(of: Examination, imported: Imported) -> str:
+    """The imported energies lie within the meter's limit, and are the position's, which has no registers."""
+    position, meter = of.position, imported.installation.row.value
+    interval = Interval(*INTERVAL_ROW.unpack(imported.row.row))
+    energies = interval.import_wh, interval.export_wh
+    most_wh = meter["limit_wh"] * meter["ratio"]
+    hold(min(energies) >= 0 and max(energies) <= most_wh, "an imported energy is beyond the meter's limit")
+    same("import and export of the position", (position.import_wh, position.export_wh), energies)
+    registers = position.start_import, position.end_import, position.start_export, position.end_export
+    same("the registers of a position with imported energy", registers, (-1, -1, -1, -1))
+    return f"{energies[0]} Wh in and {energies[1]} Wh out are what was imported."
+
+
 def _most_wh(piece: Piece) -> int:
     """How far a register may advance in a piece: its meter's limit, which does not count where a register was approved."""
     meter: dict[str, int] = piece.installation.row.value
@@ -2145,6 +2219,8 @@ def check_readings(of: Examination) -> str:
     """7: what tells the registers at both ends was signed for this chain, meter and boundary: a reading that was measured
     there, or an approval.
     """
+    if of.bundle.imported is not None:
+        return _check_import(of, of.bundle.imported)
     pieces = of.bundle.pieces
     meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
     of.facts["clocks"], of.facts["approved"] = [], []
@@ -2156,6 +2232,25 @@ def check_readings(of: Examination) -> str:
             _check_approval(of, end, boundary_s, meter)
     what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
     return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+
+
+def _check_import(of: Examination, imported: Imported) -> str:
+    """The row is one of an import for this chain, meter and slot, signed by the meter's gateway."""
+    transaction, body, meter = imported.transaction, imported.transaction.body, imported.installation
+    signed_by = meter.row.value["gateway"]
+    same("chain and signer of the import", (transaction.chain, transaction.signer), (of.bundle.header.chain, signed_by))
+    hold(imported.row.root == body["rows_root"], "the imported energy is not a row of the import")
+    interval = Interval(*INTERVAL_ROW.unpack(imported.row.row))
+    same("the meter of the imported energy", str(interval.meter), meter.entity.name)
+    same("the slot of the imported energy", interval.slot_start_s, of.start_s)
+    same("the length of the slots of the import", body["slot_s"], of.end_s - of.start_s)
+    same("the quality of the imported energy", interval.quality, of.position.quality)
+    hold(interval.quality in IMPORTED_QUALITIES, "the imported energy has a quality that none has")
+    of.facts["files"] = [{"name": name, "sm3": sm3.hex()} for name, sm3 in body["files"]]
+    of.facts["estimates"] = body["estimates"] if interval.quality & 15 == ESTIMATED_CODE else ""
+    of.facts["missing"] = interval.quality == MISSING_CODE
+    files = "1 file" if len(body["files"]) == 1 else f"{len(body['files'])} files"
+    return f"The energy was imported from {files} by {transaction.signer}, for this meter and slot; no meter signed it."
 
 
 def _check_reading(of: Examination, reading: Reading, boundary_s: int, meter: str, gateway: str) -> None:
@@ -2387,7 +2482,7 @@ def _check_organisations(of: Examination) -> None:
         if used.transaction.kind == APPROVAL_KIND:
             gateway = approving[used.transaction.signed]
             hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
-        elif used.transaction.kind == BATCH_KIND:
+        elif used.transaction.kind in (BATCH_KIND, IMPORT_KIND):
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
         elif used.transaction.kind == ORDER_KIND:
             same(f"the organisation of the key of {signer}", organisation, party)
@@ -2560,8 +2655,9 @@ def _verdict(
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
     estimated = (ESTIMATE_UNCHECKED,) if facts.get("estimated") else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
+    by_importer = (IMPORT_ESTIMATE_UNCHECKED,) if facts.get("estimates") else ()
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    told = (*imported, *estimated, *approved)
+    told = (*imported, *estimated, *by_importer, *approved)
     return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)
 
 
@@ -2614,6 +2710,7 @@ def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
     where = "energy ESTIMATED" if "estimated" in facts else f"meter {plain(facts['meter'])}"
+    where += ", energy MISSING" if facts.get("missing") else ", energy ESTIMATED" if facts.get("estimates") else ""
     yield f"{facts['party']}, {where}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
@@ -2666,6 +2763,11 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"  {key['fingerprint']}"
     for placed in facts.get("aggregators", ()):
         yield f"Order {placed['counter']} was placed by aggregator {placed['aggregator']} under a mandate of the party's registry row."
+    for file in facts.get("files", ()):
+        yield f"Imported from {plain(file['name'])}, SM3:"
+        yield f"  {file['sm3']}"
+    if facts.get("estimates"):
+        yield f"The importer estimated the energy by {plain(facts['estimates'])}."
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

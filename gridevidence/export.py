@@ -6,7 +6,7 @@ signers' keys are followed to genesis, and the parts are put together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -166,6 +166,12 @@ class _Assembly:
             parts["point_rules"] = self._opened(f"rules/{point.point_rules}", start_s)
         if point.series:
             parts["series"] = [self._opened(f"price_series/{name}", start_s) for name in point.series]
+        if point.imported is not None:
+            parts["imported"] = {
+                **self._transaction(point.imported.transaction),
+                "installation": self._opened(f"installation/{point.imported.installation}", start_s),
+                "interval": _row_part(point.imported.row),
+            }
         if point.siblings:
             parts["siblings"] = [
                 {"point": self._opened(f"point/{one.point}", start_s), "position": _row_part(one.position)}
@@ -214,16 +220,20 @@ class _Assembly:
         return {when: {**self._transaction(end.batch), "reading": _row_part(end.row)}}
 
     def _gateways(self) -> list[Proof]:
-        """Those in force when the batches and approvals were recorded, each entry once."""
+        """Those in force when the batches, approvals or the import were recorded, each entry once."""
         opened: dict[tuple[str, int, int], Proof] = {}
-        for end in (end for piece in self.point.pieces for end in (piece.start, piece.end) if end is not None):
-            recorded, name = (
-                (end.transaction, end.gateway) if isinstance(end, Approval) else (end.batch, end.batch.signer)
-            )
+        for recorded, name in self._answering():
             key = f"gateway/{name}"
             entry = self._entry(key, recorded.ledger_time_s, recorded.height - 1)
             opened[key, entry.from_s, entry.recorded_height] = self._open(key, entry)
         return [opened[place] for place in sorted(opened)]
+
+    def _answering(self) -> Iterator[tuple[RecordedTransaction, str]]:
+        """Each transaction that tells the energy, and the gateway that answers for it."""
+        for end in (end for piece in self.point.pieces for end in (piece.start, piece.end) if end is not None):
+            yield (end.transaction, end.gateway) if isinstance(end, Approval) else (end.batch, end.batch.signer)
+        if self.point.imported is not None:
+            yield self.point.imported.transaction, self.point.imported.transaction.signer
 
     def _order(self, order: ProvenOrder) -> Proof:
         """A filled order; where an aggregator placed it, with the party's entry that named it then."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridevidence.digests import remade
-from gridevidence.layout import FILL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
+from gridevidence.layout import FILL_ROW, INTERVAL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
 from gridevidence.verifier.answers import Halt
 from gridevidence.verifier.bundle import decode_parts, read_bundle
 from gridevidence.verifier.contract import Contract, supplier_only_nano
@@ -23,8 +23,8 @@ from gridevidence.verifier.examination import Examination
 
 Parts = dict[str, Any]
 
-_IMPORT_REGISTER, _SIDE, _LIMIT, _FILLED = 3, 2, 4, 5
-"""Fields of a reading row, and of a fill row, which begins like the row of an order."""
+_IMPORT_REGISTER, _SIDE, _LIMIT, _FILLED, _IMPORTED_WH = 3, 2, 4, 5, 3
+"""Fields of a reading row, of a fill row, which begins like the row of an order, and of a row of an import."""
 _END_IMPORT, _IMPORT_WH = 3, 6
 """Fields of a position row's head."""
 _CHARGE: Final = "levy_micro_per_kwh"
@@ -57,6 +57,7 @@ def alterations(data: bytes) -> tuple[str, ...]:
         (OF_CERTIFICATES, parts["certificate"]),
         (OF_READINGS, is_read),
         (OF_METERS, pieces),
+        (OF_IMPORTS, "imported" in parts),
     )
     impossible = {name for names, needed in needs if not needed for name in names}
     return tuple(name for name in ALTERATIONS if name not in impossible)
@@ -185,6 +186,21 @@ def _forge_reading(parts: Parts) -> Change:
     return Change("wh", str(before), str(after))
 
 
+def _forge_import(parts: Parts) -> Change:
+    """A tenth less of what was imported (at least 1 Wh; more where there was nothing), and all that follows from it."""
+    interval, position = (list(layout.unpack_from(row)) for layout, row in _imported_rows(parts))
+    before = interval[_IMPORTED_WH]
+    interval[_IMPORTED_WH] = position[_IMPORT_WH] = after = before - max(1, before // 10) if before else 1
+    parts["imported"]["interval"]["row"] = INTERVAL_ROW.pack(*interval)
+    parts["position"]["row"] = POSITION_HEAD.pack(*position) + parts["position"]["row"][POSITION_HEAD.size :]
+    _settle(parts)
+    return Change("wh", str(before), str(after))
+
+
+def _imported_rows(parts: Parts) -> tuple[tuple[struct.Struct, bytes], ...]:
+    return (INTERVAL_ROW, parts["imported"]["interval"]["row"]), (POSITION_HEAD, parts["position"]["row"])
+
+
 def _forge_limit(parts: Parts) -> Change:
     """Another limit in the party's first order, in its fill too; still on the good side of the price."""
     part = parts["orders"][0]
@@ -232,9 +248,11 @@ ALTERATIONS: Final[dict[str, Callable[[Parts], Change]]] = {
     ),
     "end_register": lambda parts: _in_row(parts["pieces"][-1]["end"]["reading"], READING_ROW, _IMPORT_REGISTER, "wh"),
     "gateway_signature": lambda parts: _in_signature(parts["pieces"][-1]["end"], "signature"),
+    "imported_energy": lambda parts: _in_row(parts["imported"]["interval"], INTERVAL_ROW, _IMPORTED_WH, "wh"),
     "signer_signature": lambda parts: _in_signature(parts["certificate"][0], 1),
     "forged_amount": lambda parts: _in_position(parts, "pays_nano"),
     "forged_reading": _forge_reading,
+    "forged_import": _forge_import,
     "forged_limit": _forge_limit,
     "forged_rules": _forge_rules,
 }
@@ -247,6 +265,9 @@ OF_READINGS: Final = frozenset(("start_register", "end_register", "gateway_signa
 """Those that need a reading at both ends of the slot."""
 OF_METERS: Final = frozenset(("ratio",))
 """Those that need a meter: an estimated energy has none."""
+
+OF_IMPORTS: Final = frozenset(("imported_energy", "forged_import"))
+"""Those that need an imported energy."""
 
 OF_CERTIFICATES: Final = frozenset(("signer_signature",))
 """Those that need a certificate: a bundle may come without one, to be checked by whoever has it from elsewhere."""

@@ -78,6 +78,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "genesis": PLACED,
     "handovers": [{**PLACED, "certificate": CERTIFICATE, "signers": SIGNER_SET}, 0, HANDOVERS_MAX],
     "header": bytes,
+    "imported?": {**TRANSACTION, "installation": OPENED, "interval": ROW_PROOF},
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
     "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
     "party": OPENED,
@@ -294,6 +295,7 @@ SIGNED: Final[dict[str, Any]] = {
 
 # --------------------------------------------------------------------------------------------------------------- rows
 READING_ROW: Final = struct.Struct("<IiBQQ")  # meter, offset_ms, quality, import register, export register
+INTERVAL_ROW: Final = struct.Struct("<IqBqq")  # meter, start of the slot, quality, import, export
 POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
@@ -330,6 +332,8 @@ NEVER_CHECKED: Final = (
     "that the clock that the gateway stated was right",
     "that no two thirds of an earlier set of signers made another history",
 )
+IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimated, corrected, missing, interpolated
+IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"

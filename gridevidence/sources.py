@@ -120,6 +120,15 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class ProvenInterval:
+    """The energy of a meter in one slot: a row of a recorded import; installation: the meter's number."""
+
+    transaction: RecordedTransaction
+    row: RowProof
+    installation: int
+
+
+@dataclass(frozen=True)
 class MeterPiece:
     """A part of a slot in which one meter's registers go on, from ``begin_s`` on (UTC seconds; the slot's start, or within it)."""
 
@@ -218,6 +227,8 @@ class SettledPoint:
     """Every order of the party that was filled, ascending by counter as a number."""
     cleared_area: RowProof | None
     """Under the clearing's areas_root; None where ``orders`` is empty."""
+    imported: ProvenInterval | None = None
+    """What was imported, where ``pieces`` is empty and the energy is no estimate of the ledger."""
     siblings: Sequence[Sibling] = ()
     """The other points of the party, ascending by the bytes of their names; none where ``orders`` is empty."""
     point_rules: str | None = None

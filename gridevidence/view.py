@@ -16,11 +16,13 @@ from gridcore import merkle
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.sm3 import sm3
-from gridevidence.layout import FILL_ROW, READING_ROW, SIDES
+from gridevidence.flat import flat_fields
+from gridevidence.layout import FILL_ROW, INTERVAL_ROW, READING_ROW, SIDES
 from gridevidence.verifier.answers import Halt, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, Reading, decode_parts, read_bundle
 from gridevidence.verifier.cbor import decode
 from gridevidence.verifier.claims.bill import Span, spans_of
+from gridevidence.verifier.claims.state import answering_gateways
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import Transaction
 
@@ -171,6 +173,23 @@ class ReadingView:
 
 
 @dataclass(frozen=True)
+class ImportView:
+    """An energy that was imported, and the import that brought it."""
+
+    import_wh: int
+    export_wh: int
+    quality: str
+    flags: tuple[str, ...]
+    estimates: str
+    """By which method the importer estimated, "" where nothing was."""
+    files: tuple[tuple[str, str], ...]
+    """Name of each file, and the SM3 of its bytes, hex digits."""
+    path: PathView
+    """To the import's rows root."""
+    transaction: TransactionView
+
+
+@dataclass(frozen=True)
 class OrderView:
     """A filled order of the party."""
 
@@ -231,7 +250,8 @@ class BundleView:
     run: RunView
     position: PositionView
     readings: tuple[ReadingView, ...]
-    """Start, end; none where the energy is estimated."""
+    """Start, end; none where the energy is estimated or imported."""
+    imported: ImportView | None
     orders: tuple[OrderView, ...]
     keys: tuple[KeyView, ...]
     header: HeaderView
@@ -270,19 +290,22 @@ class _Decoder:
     def view(self) -> BundleView:
         """All of it."""
         bundle, chain = self.bundle, self.bundle.chain.value
-        meter = bundle.pieces[0].installation if bundle.pieces else None
+        installations = [piece.installation for piece in bundle.pieces]
+        installations += [bundle.imported.installation] if bundle.imported is not None else []
+        meter = installations[0] if installations else None
         return BundleView(
             party=bundle.party.entity.name,
             point=bundle.point.entity.name,
-            meter=" ".join(piece.installation.row.value["meter"] for piece in bundle.pieces),
+            meter=" ".join(installation.row.value["meter"] for installation in installations),
             number=None if meter is None else int(meter.entity.name),
             ratio=None if meter is None else meter.row.value["ratio"],
-            gateway=bundle.pieces[-1].last_installation.row.value["gateway"] if bundle.pieces else "",
+            gateway=answering_gateways(bundle)[-1][1] if installations else "",
             currency=chain["currency"],
             clock=chain["clock"],
             run=self._run(),
             position=self._position(),
             readings=tuple(self._readings()),
+            imported=self._imported(),
             orders=tuple(
                 self._order(order, part) for order, part in zip(bundle.orders, self.parts["orders"], strict=True)
             ),
@@ -368,6 +391,24 @@ class _Decoder:
             batch=self._transaction(batch, part),
         )
 
+    def _imported(self) -> ImportView | None:
+        imported = self.bundle.imported
+        if imported is None:
+            return None
+        part, body = self.parts["imported"], imported.transaction.body
+        _, _, quality, import_wh, export_wh = INTERVAL_ROW.unpack(imported.row.row)
+        word, flags = quality_words(quality)
+        return ImportView(
+            import_wh=import_wh,
+            export_wh=export_wh,
+            quality=word,
+            flags=flags,
+            estimates=body["estimates"],
+            files=tuple((name, digest.hex()) for name, digest in body["files"]),
+            path=_row_path(part["interval"]),
+            transaction=self._transaction(imported.transaction, part),
+        )
+
     def _order(self, order: Order, part: Mapping[str, Any]) -> OrderView:
         transaction, party = order.order, self.bundle.party.entity
         terms = order.terms(party.number)
@@ -389,7 +430,7 @@ class _Decoder:
             kind=transaction.kind,
             signer=transaction.signer,
             signed=transaction.signed,
-            fields=tuple(_flat(decode(transaction.signed, transaction.what), "")),
+            fields=tuple(flat_fields(decode(transaction.signed, transaction.what))),
             id=sm3(transaction.signed),
             signature=transaction.signature,
             public_key=self._public_key(transaction),
@@ -443,18 +484,6 @@ def _key(name: str, entry: KeyEntry) -> KeyView:
     elif entry.voted is not None:
         enrolled_by, height = ", ".join(entry.voted.in_favour), entry.voted.decided_height
     return KeyView(name, sm3(entry.row.value.get("public_key", b"")).hex(), enrolled_by, height)
-
-
-def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    """A decoded value as (dotted key, text), in the order of its bytes."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}" if key else name)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _flat(item, f"{key}[{index}]")
-    else:
-        yield key, value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _row_path(part: Mapping[str, Any]) -> PathView:

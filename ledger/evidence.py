@@ -35,6 +35,7 @@ from gridevidence.sources import (
     Sibling,
 )
 from ledger.contract import Contract
+from ledger.evidence_imports import find_imported
 from ledger.evidence_ledger import ReaderEvidence, recorded
 from ledger.gates import is_closed, load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
@@ -160,7 +161,8 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
     shown = in_force(reader, POINT, zone.points[row], slot_start_s, leaf.as_of_height)
     point_rules = shown.record.rules if shown is not None else broken(f"point {zone.points[row]} was in force")
     named = [area_rules] if point_rules is None else [area_rules, point_rules]
-    is_estimated = bool(load_rows(reader, leaf, np.array([row])).is_estimated[0])
+    imported = find_imported(reader, area, leaf, row, slot_s)
+    is_read = imported is None and not load_rows(reader, leaf, np.array([row])).is_estimated[0]
     orders = _orders(reader, area, slot_start_s, party)
     return SettledPoint(
         zone=zone.name,
@@ -168,7 +170,7 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         rules=area_rules,
         party=party,
         point=zone.points[row],
-        pieces=[] if is_estimated else _pieces(reader, area, leaf, row, slot_s),
+        pieces=_pieces(reader, area, leaf, row, slot_s) if is_read else [],
         run=leaf.run,
         slot_start_s=slot_start_s,
         slot_s=slot_s,
@@ -178,6 +180,7 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         area_result=_area_result(reader, contract, leaf, area.number),
         orders=orders,
         cleared_area=_cleared_area(reader, area, slot_start_s) if orders else None,
+        imported=imported,
         siblings=_siblings(reader, contract, area, leaf, row) if orders else (),
         point_rules=point_rules,
         series=sorted({series for name in named for series in _series_of(reader, name, leaf)}),

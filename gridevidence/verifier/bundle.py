@@ -17,6 +17,8 @@ from gridevidence.layout import (
     CLEARING,
     ENROLMENT_KIND,
     FILL_ROW,
+    IMPORT_KIND,
+    INTERVAL_ROW,
     MEMBERSHIP,
     ORDER_BATCH_KIND,
     ORDER_KIND,
@@ -116,6 +118,14 @@ class Piece(NamedTuple):
         return self.end_installation or self.installation
 
 
+class Imported(NamedTuple):
+    """An import, its row of the meter and the slot, and the meter's entry in force at the slot's start."""
+
+    transaction: Transaction
+    row: Row
+    installation: Opened
+
+
 class Sibling(NamedTuple):
     """Another point of the party, and its position."""
 
@@ -191,6 +201,7 @@ class Bundle(NamedTuple):
     genesis: Placed
     handovers: tuple[HandOver, ...]
     header: Header
+    imported: Imported | None
     keys: tuple[Key, ...]
     orders: tuple[Order, ...]
     party: Opened
@@ -225,8 +236,10 @@ class Bundle(NamedTuple):
 
     @property
     def transactions(self) -> Iterator[Transaction]:
-        """Batches and approvals, orders, enrolments."""
+        """Batches and approvals, or an import; orders, enrolments."""
         yield from (one.batch if isinstance(one, Reading) else one for one in self.ends)
+        if self.imported is not None:
+            yield self.imported.transaction
         yield from (order.order for order in self.orders)
         yield from (enrolled.transaction for enrolled in self.enrolments)
 
@@ -258,6 +271,7 @@ def read_bundle(data: bytes) -> Bundle:
         genesis=_placed(parts["genesis"], "the header of genesis"),
         handovers=tuple(_read_handover(part) for part in parts["handovers"]),
         header=header,
+        imported=_optional(parts, "imported", _read_imported),
         keys=tuple(_read_key(part) for part in parts["keys"]),
         orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
         pieces=tuple(_read_piece(part) for part in parts["pieces"]),
@@ -316,6 +330,14 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
     batch = read_transaction(part, f"the {when} batch", BATCH_KIND)
     return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
+
+
+def _read_imported(part: Mapping[str, Any]) -> Imported:
+    return Imported(
+        transaction=read_transaction(part, "the import", IMPORT_KIND),
+        row=read_row(part["interval"], "the imported energy", INTERVAL_ROW),
+        installation=read_opened(part["installation"], "the installation"),
+    )
 
 
 def _read_approval(part: Mapping[str, Any], when: str) -> Transaction:

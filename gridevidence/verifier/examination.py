@@ -53,8 +53,8 @@ class Examination:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the position says that no registers tell its energy."""
-        return self.position.quality in ESTIMATED
+        """Whether the position says that the ledger estimated its energy: neither registers nor an import tell it."""
+        return self.position.quality in ESTIMATED and self.bundle.imported is None
 
     @property
     def contract(self) -> Contract | None:

@@ -57,6 +57,7 @@ def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
     where = "energy ESTIMATED" if "estimated" in facts else f"meter {plain(facts['meter'])}"
+    where += ", energy MISSING" if facts.get("missing") else ", energy ESTIMATED" if facts.get("estimates") else ""
     yield f"{facts['party']}, {where}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
@@ -109,6 +110,11 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"  {key['fingerprint']}"
     for placed in facts.get("aggregators", ()):
         yield f"Order {placed['counter']} was placed by aggregator {placed['aggregator']} under a mandate of the party's registry row."
+    for file in facts.get("files", ()):
+        yield f"Imported from {plain(file['name'])}, SM3:"
+        yield f"  {file['sm3']}"
+    if facts.get("estimates"):
+        yield f"The importer estimated the energy by {plain(facts['estimates'])}."
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

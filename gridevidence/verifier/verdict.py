@@ -9,6 +9,7 @@ from gridevidence.layout import (
     APPROVED_UNREAD,
     CLAIMS,
     ESTIMATE_UNCHECKED,
+    IMPORT_ESTIMATE_UNCHECKED,
     IMPORTED_UNSIGNED,
     NEVER_CHECKED,
     OF_CONTRACT,
@@ -105,6 +106,7 @@ def _verdict(
     imported = (IMPORTED_UNSIGNED,) if facts.get("clock") == "imported" else ()
     estimated = (ESTIMATE_UNCHECKED,) if facts.get("estimated") else ()
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
+    by_importer = (IMPORT_ESTIMATE_UNCHECKED,) if facts.get("estimates") else ()
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    told = (*imported, *estimated, *approved)
+    told = (*imported, *estimated, *by_importer, *approved)
     return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)

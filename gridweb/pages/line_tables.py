@@ -75,6 +75,9 @@ NOT_CHECKED: Final[Mapping[str, str]] = {
         "that no two thirds of an earlier set of signers made another history"
     ),
     "no meter signed these values": N_("no meter signed these values"),
+    "that the importer estimated by the method that it names": N_(
+        "that the importer estimated by the method that it names"
+    ),
 }
 """What the verifier says it has not checked -> message id: its own words, all but a contract's."""
 ANSWERS: Final[Mapping[str, tuple[str, str]]] = {
@@ -93,9 +96,11 @@ ALTERATION_TITLES: Final[Mapping[str, str]] = {
     "start_register": N_("one digit of the register at the start"),
     "end_register": N_("one digit of the register at the end"),
     "gateway_signature": N_("one digit of the gateway's signature"),
+    "imported_energy": N_("one digit of the energy that the file said"),
     "signer_signature": N_("one digit of the signer's signature under the header"),
     "forged_amount": N_("what the point pays, and every digest made anew"),
     "forged_reading": N_("the register at the end, and every digest and sum made anew"),
+    "forged_import": N_("the energy that the file said, and every digest and sum made anew"),
     "forged_limit": N_("the order's limit price, and every digest made anew"),
     "forged_rules": N_("a price in the rules, and every digest and sum made anew"),
 }

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from tests.second_verifier.auction import BUY, SELL
+from tests.second_verifier.bundle import Imported
 from tests.second_verifier.case import Case, LieError, require, value_of
 from tests.second_verifier.contracts import DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
@@ -74,6 +75,9 @@ def check_energy(case: Case) -> None:
     """Claim 6."""
     if case.is_estimated:
         return
+    if case.bundle.imported is not None:
+        _check_imported_energy(case, case.bundle.imported)
+        return
     energies = [0, 0]
     for index, installation in enumerate(case.installations):
         starts, ends = _first_registers(case, index), _last_registers(case, index)
@@ -85,6 +89,27 @@ def check_energy(case: Case) -> None:
     require(tuple(energies) == case.position.energies, "the energies are not the registers' advances")
     require(case.position.start == _first_registers(case, 0), "the position starts with other registers")
     require(case.position.end == _last_registers(case, len(case.installations) - 1), "it ends with other registers")
+
+
+def _check_imported_energy(case: Case, imported: Imported) -> None:
+    installation, energies = value_of(imported.installation, Installation), imported.told.energies
+    most = installation.limit_wh * installation.ratio
+    require(all(0 <= energy <= most for energy in energies), "an imported energy that the meter cannot have")
+    require(energies == case.position.energies, "the energies are not those that were imported")
+    require((case.position.start, case.position.end) == ((-1, -1), (-1, -1)), "registers of an imported energy")
+
+
+def _check_import(case: Case, imported: Imported) -> None:
+    told = imported.told
+    require(told.transaction.chain == case.bundle.header.chain, "an import of another chain")
+    gateway = value_of(imported.installation, Installation).gateway
+    require(told.transaction.signer == gateway, "an import by another gateway")
+    require(told.proof.root == told.rows_root, "the energy does not lie under its import's rows")
+    require(str(told.meter) == imported.installation.entity.name, "an energy of another meter")
+    require(told.slot_start_s == case.slot_start_s, "an energy of another slot")
+    require(told.slot_s == case.bundle.chain.slot_s, "an import of other slots")
+    require(told.quality == case.position.quality, "an import of another quality")
+    require(told.quality in (0x00, 0x01, 0x02, 0x04, 0x21), "a quality that no import has")
 
 
 def _check_reading(case: Case, reading: Reading, opened: Opened, boundary_s: int) -> None:
@@ -111,6 +136,9 @@ def _check_approval(case: Case, approval: Approval, opened: Opened, boundary_s: 
 def check_readings(case: Case) -> None:
     """Claim 7. That the readings show the pieces' registers is how claim 6 took them."""
     if case.is_estimated:
+        return
+    if case.bundle.imported is not None:
+        _check_import(case, case.bundle.imported)
         return
     ends = ((case.bundle.pieces[0].installation, case.slot_start_s), (case.last_installation, case.slot_end_s))
     for told, (opened, boundary_s) in zip(case.bundle.readings, ends, strict=True):

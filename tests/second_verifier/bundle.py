@@ -17,9 +17,11 @@ from tests.second_verifier.encoding import (
 )
 from tests.second_verifier.leaves import Chain, Clearing, Run, Runs, as_chain, as_clearing, as_run, as_runs
 from tests.second_verifier.proofs import (
+    TRANSACTION_KEYS,
     Approval,
     Enrolment,
     Header,
+    Import,
     Leaf,
     Order,
     Reading,
@@ -28,6 +30,7 @@ from tests.second_verifier.proofs import (
     as_approval,
     as_enrolment,
     as_header,
+    as_import,
     as_leaf,
     as_order,
     as_reading,
@@ -83,6 +86,19 @@ def _pieces(item: Item) -> tuple[Piece, ...]:
         if (piece.ended_by is None) != last or (piece.end_installation is not None and not last):
             raise MalformedError("a piece with parts of another place")
     return pieces
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was imported, and the meter of it."""
+
+    told: Import
+    installation: Opened
+
+
+def _imported(item: Item) -> Imported:
+    fields = as_map(item, TRANSACTION_KEYS + "installation interval")
+    return Imported(as_import(fields), as_opened(fields["installation"]))
 
 
 @dataclass(frozen=True)
@@ -224,6 +240,7 @@ class Bundle:
     genesis: Placed
     handovers: tuple[HandOver, ...]
     header: Header
+    imported: Imported | None
     keys: tuple[Key, ...]
     orders: tuple[Order, ...]
     mandates: tuple[Opened | None, ...]  # beside each order: of those in a batch
@@ -249,6 +266,7 @@ class Bundle:
         enrolments = [entry.enrolment for key in self.keys for entry in key.entries if entry.enrolment is not None]
         return [
             *(reading.transaction for reading in self.readings),
+            *([self.imported.told.transaction] if self.imported else []),
             *(order.transaction for order in self.orders),
             *(enrolment.transaction for enrolment in enrolments),
         ]
@@ -273,7 +291,7 @@ def read_bundle(data: bytes) -> Bundle:
         raise MalformedError("no evidence bundle")
     if as_int(item.get("version", ""), -(2**64), 2**64) != 2:
         raise OtherVersionError
-    fields = as_map(item, _KEYS, "certified clearing siblings")
+    fields = as_map(item, _KEYS, "certified clearing imported siblings")
     orders = tuple(as_order(order) for order in as_array(fields["orders"], 0, 16))
     if ("clearing" in fields) != bool(orders):
         raise MalformedError("a clearing without orders, or orders without one")
@@ -293,6 +311,7 @@ def read_bundle(data: bytes) -> Bundle:
         genesis=_placed(fields["genesis"]),
         handovers=tuple(_hand_over(change) for change in as_array(fields["handovers"], 0, 64)),
         header=as_header(fields["header"]),
+        imported=_imported(fields["imported"]) if "imported" in fields else None,
         keys=tuple(_key(key) for key in as_array(fields["keys"], 0, 16)),
         orders=orders,
         mandates=tuple(as_opened(order.placed.mandate) if order.placed else None for order in orders),

@@ -72,8 +72,8 @@ class Case:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the position's energy is told by no registers."""
-        return self.position.quality in (0x01, 0x21)
+        """Whether the position's energy is told by no registers and no import."""
+        return self.position.quality in (0x01, 0x21) and self.bundle.imported is None
 
     @property
     def contract(self) -> Contract | None:

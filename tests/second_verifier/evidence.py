@@ -66,7 +66,7 @@ class _Assembler:
         return {**self.chain.state_proof(row.key, HEADER), "entries": [entry]}
 
     def pieces(self) -> list[Item]:
-        if self.told.story.is_estimated:
+        if self.told.story.is_estimated or self.told.story.imported is not None:
             return []
         first: Map = {"installation": self.opened("installation/1"), "start": self.reading(0)}
         if self.told.story.approved is not None:
@@ -95,10 +95,19 @@ class _Assembler:
             return {}
         return {"siblings": [{"point": self.opened("point/p3"), "position": self.told.positions.place(2).proof}]}
 
+    def imported(self) -> Map:
+        """What was imported, where it was."""
+        if self.told.story.imported is None:
+            return {}
+        shown = {"installation": self.opened("installation/1"), "interval": self.told.intervals.place(0).proof}
+        return {"imported": {**self.proof(self.told.batches[1]), **shown}}
+
     def keys(self) -> list[Item]:
         story = self.told.story
         keys: dict[str, Map] = {}
-        if not story.is_estimated:
+        if story.imported is not None:
+            keys |= {story.imported.signer: self.genesis_key(story.imported.signer)}
+        elif not story.is_estimated:
             keys |= {story.batch_signer: self.genesis_key(story.batch_signer)}
         if story.approved is not None:
             keys[story.approved.signer] = self.genesis_key(story.approved.signer)
@@ -133,6 +142,7 @@ class _Assembler:
             "zone": zone,
             "zone_contract": zone,
             **self.traded(),
+            **self.imported(),
         }
 
 

@@ -71,19 +71,20 @@ def as_runs(item: Item) -> Runs:
 class Chain:
     leaf: Leaf
     slot_s: int
+    clock: str
 
 
 def as_chain(item: Item) -> Chain:
     proof = as_map(item, "leaf path")
     leaf = as_leaf(proof["leaf"], proof["path"])
     fields = as_map(leaf.value, "clock currency name slot_s thresholds")
-    as_word(fields["clock"], "block simulated imported")
+    clock = as_word(fields["clock"], "block simulated imported")
     currency, name = as_text(fields["currency"], 3, 3), as_text(fields["name"], 1, 40)
     if not set(currency) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ") or any(ord(c) < 32 or c in "/\x7f" for c in name):
         raise MalformedError("not a currency, or not a chain's name")
     for threshold in as_map(fields["thresholds"], "contract protocol registry signers").values():
         as_int(threshold, 1)
-    return Chain(leaf, as_int(fields["slot_s"]))
+    return Chain(leaf, as_int(fields["slot_s"]), clock)
 
 
 @dataclass(frozen=True)

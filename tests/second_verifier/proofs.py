@@ -229,6 +229,57 @@ def as_approval(item: Item) -> Approval:
 
 
 @dataclass(frozen=True)
+class Import:
+    """A metering/interval_import, and its row of a meter in a slot."""
+
+    transaction: Transaction
+    slot_s: int
+    rows_root: bytes
+    proof: RowProof
+
+    @property
+    def meter(self) -> int:
+        return int.from_bytes(self.proof.row[:4], "little")
+
+    @property
+    def slot_start_s(self) -> int:
+        return int.from_bytes(self.proof.row[4:12], "little", signed=True)
+
+    @property
+    def quality(self) -> int:
+        return self.proof.row[12]
+
+    @property
+    def energies(self) -> tuple[int, int]:
+        parts = (self.proof.row[13:21], self.proof.row[21:29])
+        imported, exported = (int.from_bytes(part, "little", signed=True) for part in parts)
+        return imported, exported
+
+
+def as_import(fields: dict[str, Item]) -> Import:
+    transaction = as_transaction(fields, "metering/interval_import")
+    identity = as_map(transaction.identity, "client_id valid_until_s")
+    as_bytes(identity["client_id"], 16)
+    as_int(identity["valid_until_s"])
+    body = as_map(transaction.body, "agent estimates files first_slot_s meters rows_root slot_s slots")
+    as_text(body["agent"], 0)
+    as_text(body["estimates"], 0)
+    for file in as_array(body["files"], 1, 16):
+        name, digest = as_array(file, 2, 2)
+        as_text(name)
+        as_digest(digest)
+    as_time(body["first_slot_s"])
+    as_int(body["meters"], 1, 65_536)
+    as_int(body["slots"], 1, 288)
+    return Import(
+        transaction=transaction,
+        slot_s=as_int(body["slot_s"], 1, 86_400),
+        rows_root=as_digest(body["rows_root"]),
+        proof=as_row_proof(fields["interval"], 29),
+    )
+
+
+@dataclass(frozen=True)
 class Order:
     transaction: Transaction
     counter: int

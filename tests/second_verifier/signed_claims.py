@@ -25,6 +25,7 @@ def check_recorded(case: Case) -> None:
         in_history = fold(leaf_hash(header.digest), transaction.history_path) == case.bundle.header.history_root
         require(in_history, "a block is not in the history of the header")
     used = [reading.transaction for reading in case.bundle.readings]
+    used += [case.bundle.imported.told.transaction] if case.bundle.imported else []
     used += [order.transaction for order in case.bundle.orders]
     for transaction in used:
         require(transaction.header.height <= last, "a batch or order that was recorded after the run")
@@ -66,6 +67,8 @@ def _role_of(end: Reading | Approval) -> str:
 def _signed(case: Case) -> Iterator[Tied]:
     """Each batch and order with its key, then the enrolments that these keys rest on, each once."""
     waiting = [(_tie(case, end.transaction, _role_of(end)), 0) for end in case.bundle.readings]
+    if case.bundle.imported is not None:
+        waiting.append((_tie(case, case.bundle.imported.told.transaction, "gateway"), 0))
     for order in case.bundle.orders:
         waiting.append((_tie(case, order.transaction, "aggregator" if order.placed else "prosumer"), 0))
     known: set[int] = set()
@@ -120,6 +123,13 @@ def _check_organisations(case: Case, tied: Tied) -> None:
         require(organisations == {tied.signer.organisation}, "the gateway's key is of another organisation")
 
 
+def _check_importer(case: Case, tied: Tied) -> None:
+    imported = case.bundle.imported
+    if imported is not None and tied.transaction is imported.told.transaction:
+        organisations = {value_of(gateway, Gateway).organisation for gateway in case.bundle.gateways}
+        require(organisations == {tied.signer.organisation}, "the importer's key is of another organisation")
+
+
 def check_keys(case: Case) -> None:
     """Claim 11."""
     keys = case.bundle.keys
@@ -134,6 +144,7 @@ def check_keys(case: Case) -> None:
     for tied in _signed(case):
         _check_entry(case, tied)
         _check_organisations(case, tied)
+        _check_importer(case, tied)
         needed.add((tied.key.entity.leaf.key, tied.entry))
     require(len(needed) == sum(len(key.entries) for key in keys), "a key that nothing is signed by")
 

@@ -114,6 +114,18 @@ class ApprovalFacts(NamedTuple):
     signer: str = "util"
 
 
+class ImportFacts(NamedTuple):
+    """What was imported of h1 for the slot, instead of readings."""
+
+    import_wh: int = 1_000
+    quality: int = 0
+    meter: int = 1
+    slot_start_s: int = START_S
+    slot_s: int = SLOT_S
+    signer: str = "gw1"
+    clock: str = "imported"
+
+
 @dataclass(frozen=True)
 class Story:
     """The facts as they are; a lie is a story in which one of them is another than the rest says."""
@@ -129,6 +141,7 @@ class Story:
     start: ReadingFacts = START
     end: ReadingFacts = END
     approved: ApprovalFacts | None = None
+    imported: ImportFacts | None = None
     batch_registers: tuple[str, ...] = ("1-0:1.8.0", "1-0:2.8.0")
     batch_chain: str | None = None
     batch_signer: str = "gw1"
@@ -325,3 +338,8 @@ SHARED_BY_RATIO = replace(
     neighbour=NEIGHBOUR._replace(columns=(0, 800, -48_000_000, -48_000_000, -40_000_000)),
 )
 PLACED_ORDER = Story(is_placed=True)
+IMPORTED = Story(
+    imported=ImportFacts(),
+    position=POSITION._replace(quality=0, start_import=-1, end_import=-1, start_export=-1, end_export=-1),
+)
+"""The energy comes from a file."""

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from tests.second_verifier.bundle import Imported
 from tests.second_verifier.case import Case, LieError, UnsureError, require, value_of
 from tests.second_verifier.registry import Area, Ended, Gateway, Installation, Opened, Party, PointOfSupply, Rules, Zone
 from tests.second_verifier.trees import RIGHT, fold, leaf_hash
@@ -164,6 +165,20 @@ def _check_gateways(case: Case) -> None:
     require(places == sorted(places), "the gateways do not ascend")
 
 
+def _check_imported(case: Case, imported: Imported) -> None:
+    """On a chain of imports, the meter of the point, and its gateway in force when the import was recorded."""
+    require(not case.bundle.pieces, "meters beside an imported energy")
+    require(case.bundle.chain.clock == "imported", "an import on a chain of meters")
+    require_in_force(case, imported.installation, "installation", case.slot_start_s, case.bundle.run.as_of_height)
+    installation = value_of(imported.installation, Installation)
+    require(installation.point == case.bundle.point.entity.name, "the installation measures another point")
+    header, gateways = imported.told.transaction.header, case.bundle.gateways
+    require(len(gateways) == 1, "not the one gateway of an import")
+    require_in_force(case, gateways[0], "gateway", header.ledger_time_s, header.height - 1)
+    require(gateways[0].entity.name == installation.gateway, "the gateway is not the installation's")
+    value_of(gateways[0], Gateway)
+
+
 def _check_mandates(case: Case) -> None:
     """The party's entry in force in the slot as of the block before each batch of orders."""
     for order, mandate in zip(case.bundle.orders, case.bundle.mandates, strict=True):
@@ -186,6 +201,10 @@ def check_registry(case: Case) -> None:
     _check_zone(case)
     _check_owners(case)
     _check_siblings(case)
+    if case.bundle.imported is not None:
+        _check_imported(case, case.bundle.imported)
+        _check_mandates(case)
+        return
     if case.is_estimated:
         require(not case.bundle.pieces and not case.bundle.gateways, "meters of an estimated energy")
         return

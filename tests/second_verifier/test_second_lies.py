@@ -15,6 +15,7 @@ from tests.second_verifier.story import (
     END_S,
     ESTIMATED,
     EXCHANGE,
+    IMPORTED,
     PLACED,
     PLACED_ORDER,
     POSITION,
@@ -80,6 +81,7 @@ ROLLED = replace(
         pytest.param(SHARED_BY_RATIO, id="a community at the ratio of supply to demand"),
         pytest.param(SEVERAL, id="a party with two points"),
         pytest.param(PLACED_ORDER, id="an order placed by an aggregator"),
+        pytest.param(IMPORTED, id="an energy that was imported"),
     ],
 )
 def test_honest_evidence_is_verified(story: Story) -> None:
@@ -93,6 +95,11 @@ def _approved(**changes: Any) -> Story:
 
 def _estimated(**changes: Any) -> Story:
     return replace(ESTIMATED, position=ESTIMATED.position._replace(**changes))
+
+
+def _imported(**changes: Any) -> Story:
+    assert IMPORTED.imported is not None
+    return replace(IMPORTED, imported=IMPORTED.imported._replace(**changes))
 
 
 LIES: list[tuple[str, str, Story]] = [
@@ -116,6 +123,21 @@ LIES: list[tuple[str, str, Story]] = [
         "registry",
         replace(RESET, rewritten=("installation/1", "final_registers", None)),
     ),
+    ("an import on a chain of meters", "registry", _imported(clock="block")),
+    ("an imported energy that is not the position's", "energy", _imported(import_wh=999)),
+    ("an imported energy beyond the meter's limit", "energy", replace(IMPORTED, limit_wh=999)),
+    ("registers beside an imported energy", "energy", replace(IMPORTED, position=POSITION._replace(quality=0))),
+    ("an imported energy of another meter", "readings", _imported(meter=2)),
+    ("an imported energy of another slot", "readings", _imported(slot_start_s=END_S)),
+    ("an import of slots of another length", "readings", _imported(slot_s=300)),
+    ("an import by who is not the meter's gateway", "readings", _imported(signer="util")),
+    ("an imported energy of another quality", "readings", _imported(quality=2)),
+    (
+        "an imported energy of a quality that none has",
+        "readings",
+        replace(_imported(quality=3), position=IMPORTED.position._replace(quality=3)),
+    ),
+    ("an importer that was retired", "registry", replace(IMPORTED, gateway_retired=True)),
     ("the position is another point's", "position", replace(HONEST, position=POSITION._replace(row=1))),
     ("the area row is another area's", "position", replace(HONEST, settled_area=1)),
     ("settled by the rules of another area", "position", replace(HONEST, settled_rules="rules/r2")),

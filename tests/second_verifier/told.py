@@ -15,6 +15,7 @@ from tests.second_verifier.story import (
     OLD_SIGNERS,
     START_S,
     FillFacts,
+    ImportFacts,
     PositionFacts,
     ReadingFacts,
     Story,
@@ -74,12 +75,19 @@ class Told:
         self.fills, self.book, self.cleared = self._clear()
         self.readings = self._readings(story.start, 1), self._readings(story.end, 2)
         first = self._batch(story.start, 1, NO_DIGEST)
-        second = self._batch(story.end, 2, sm3(first.transaction.signed)) if story.approved is None else self._approve()
-        self.batches = first, second
+        self.batches = first, self._second(first)
         self.positions, self.area_results = self._settle()
         self.chain.block(11_800, waiting=NEW_SIGNERS)
         self.chain.block(11_900, next_signers=NEW_SIGNERS)
         self.chain.block(12_000)
+
+    def _second(self, first: Recorded) -> Recorded:
+        """Block 5: the batch of the slot's end, or what stands in its place."""
+        if self.story.imported is not None:
+            return self._import(self.story.imported)
+        if self.story.approved is not None:
+            return self._approve()
+        return self._batch(self.story.end, 2, sm3(first.transaction.signed))
 
     def row(self, key: str) -> RecordedRow:
         """The first row of genesis of an entity."""
@@ -89,7 +97,7 @@ class Told:
         keys = sorted(signer.public for signer in OLD_SIGNERS)
         thresholds: Item = {"contract": 1, "protocol": 1, "registry": 1, "signers": 1}
         genesis: dict[str, Item] = {
-            "clock": "block",
+            "clock": "block" if self.story.imported is None else self.story.imported.clock,
             "currency": "CNY",
             "ledger_time_s": 5_000,
             "name": "village",
@@ -260,6 +268,35 @@ class Told:
         )
         height = len(self.chain.blocks)
         self.chain.block((9_010, 9_910)[counter - 1], [transaction])
+        return Recorded(transaction, height)
+
+    def _import(self, facts: ImportFacts) -> Recorded:
+        """Block 5: the energy of the household and one of its neighbour, out of a file."""
+        heads = [(facts.meter, facts.quality, facts.import_wh, 0), (2, 0, 0, 800)]
+        rows = tuple(
+            u32(meter) + i64(facts.slot_start_s) + bytes([quality]) + i64(taken, given)
+            for meter, quality, taken, given in heads
+        )
+        self.intervals = Rows(sm3(b"an import"), rows)
+        transaction = self.chain.transaction(
+            "metering/interval_import",
+            facts.signer,
+            KEYS[facts.signer],
+            {"client_id": bytes(16), "valid_until_s": 10_000},
+            {
+                "agent": "builder",
+                "estimates": "open",
+                "files": [["readings.csv", sm3(b"readings")]],
+                "first_slot_s": START_S,
+                "meters": 2,
+                "rows_root": self.intervals.root,
+                "slot_s": facts.slot_s,
+                "slots": 1,
+            },
+            b"its columns",
+        )
+        height = len(self.chain.blocks)
+        self.chain.block(9_910, [transaction])
         return Recorded(transaction, height)
 
     def _approve(self) -> Recorded:

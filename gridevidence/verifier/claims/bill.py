@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gridevidence.layout import FILL_ROW, PRIMARY_WH_MAX, READING_ROW, REGISTER_CODES, REGISTER_WH_MAX, SIDES
+from gridevidence.layout import (
+    FILL_ROW,
+    IMPORTED_QUALITIES,
+    INTERVAL_ROW,
+    PRIMARY_WH_MAX,
+    READING_ROW,
+    REGISTER_CODES,
+    REGISTER_WH_MAX,
+    SIDES,
+)
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import Bundle, Order, Piece, Reading
+from gridevidence.verifier.bundle import Bundle, Imported, Order, Piece, Reading
 from gridevidence.verifier.claims.state import end_gateways
 from gridevidence.verifier.contract import supplier_only_nano
 from gridevidence.verifier.examination import Examination
@@ -15,6 +24,7 @@ from gridevidence.verifier.records import PositionRow, Transaction
 from gridevidence.verifier.shapes import conform
 
 CORRECTED = 0x02  # the quality byte of an approved register
+ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, in the low nibble of their quality byte
 MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
 
 
@@ -52,6 +62,16 @@ def check_lines(of: Examination) -> str:
     return f"Energies and prices give the {len(of.facts['lines'])} lines of the point, and these what it pays."
 
 
+class Interval(NamedTuple):
+    """A row of an import: what was imported of a meter in a slot, primary Wh."""
+
+    meter: int
+    slot_start_s: int
+    quality: int
+    import_wh: int
+    export_wh: int
+
+
 class Span(NamedTuple):
     """What one meter shows at the begin and the end of its part of the slot: (import, export)."""
 
@@ -74,6 +94,8 @@ def _registers(end: Reading | Transaction) -> tuple[int, ...]:
 
 def check_energy(of: Examination) -> str:
     """6: the registers of each meter lie in their range, advance within its limit, and give the position's energies."""
+    if of.bundle.imported is not None:
+        return _check_imported_energy(of, of.bundle.imported)
     position, spans, taken = of.position, list(spans_of(of.bundle)), [0, 0]
     for piece, span in zip(of.bundle.pieces, spans, strict=True):
         meter, most_wh = piece.installation.row.value, _most_wh(piece)
@@ -92,6 +114,19 @@ def check_energy(of: Examination) -> str:
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
+def _check_imported_energy(of: Examination, imported: Imported) -> str:
+    """The imported energies lie within the meter's limit, and are the position's, which has no registers."""
+    position, meter = of.position, imported.installation.row.value
+    interval = Interval(*INTERVAL_ROW.unpack(imported.row.row))
+    energies = interval.import_wh, interval.export_wh
+    most_wh = meter["limit_wh"] * meter["ratio"]
+    hold(min(energies) >= 0 and max(energies) <= most_wh, "an imported energy is beyond the meter's limit")
+    same("import and export of the position", (position.import_wh, position.export_wh), energies)
+    registers = position.start_import, position.end_import, position.start_export, position.end_export
+    same("the registers of a position with imported energy", registers, (-1, -1, -1, -1))
+    return f"{energies[0]} Wh in and {energies[1]} Wh out are what was imported."
+
+
 def _most_wh(piece: Piece) -> int:
     """How far a register may advance in a piece: its meter's limit, which does not count where a register was approved."""
     meter: dict[str, int] = piece.installation.row.value
@@ -105,6 +140,8 @@ def check_readings(of: Examination) -> str:
     """7: what tells the registers at both ends was signed for this chain, meter and boundary: a reading that was measured
     there, or an approval.
     """
+    if of.bundle.imported is not None:
+        return _check_import(of, of.bundle.imported)
     pieces = of.bundle.pieces
     meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
     of.facts["clocks"], of.facts["approved"] = [], []
@@ -116,6 +153,25 @@ def check_readings(of: Examination) -> str:
             _check_approval(of, end, boundary_s, meter)
     what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
     return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+
+
+def _check_import(of: Examination, imported: Imported) -> str:
+    """The row is one of an import for this chain, meter and slot, signed by the meter's gateway."""
+    transaction, body, meter = imported.transaction, imported.transaction.body, imported.installation
+    signed_by = meter.row.value["gateway"]
+    same("chain and signer of the import", (transaction.chain, transaction.signer), (of.bundle.header.chain, signed_by))
+    hold(imported.row.root == body["rows_root"], "the imported energy is not a row of the import")
+    interval = Interval(*INTERVAL_ROW.unpack(imported.row.row))
+    same("the meter of the imported energy", str(interval.meter), meter.entity.name)
+    same("the slot of the imported energy", interval.slot_start_s, of.start_s)
+    same("the length of the slots of the import", body["slot_s"], of.end_s - of.start_s)
+    same("the quality of the imported energy", interval.quality, of.position.quality)
+    hold(interval.quality in IMPORTED_QUALITIES, "the imported energy has a quality that none has")
+    of.facts["files"] = [{"name": name, "sm3": sm3.hex()} for name, sm3 in body["files"]]
+    of.facts["estimates"] = body["estimates"] if interval.quality & 15 == ESTIMATED_CODE else ""
+    of.facts["missing"] = interval.quality == MISSING_CODE
+    files = "1 file" if len(body["files"]) == 1 else f"{len(body['files'])} files"
+    return f"The energy was imported from {files} by {transaction.signer}, for this meter and slot; no meter signed it."
 
 
 def _check_reading(of: Examination, reading: Reading, boundary_s: int, meter: str, gateway: str) -> None:

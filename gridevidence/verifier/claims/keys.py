@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridevidence.layout import APPROVAL_KIND, BATCH_KIND, ENROLMENTS_MAX, ORDER_KIND, ROLE_OF_KIND
+from gridevidence.layout import APPROVAL_KIND, BATCH_KIND, ENROLMENTS_MAX, IMPORT_KIND, ORDER_KIND, ROLE_OF_KIND
 from gridevidence.verifier.answers import hold, plain, refuse, same
 from gridevidence.verifier.bundle import Enrolled, Key, Voted
 from gridevidence.verifier.claims.state import end_gateways, hold_entity
@@ -58,7 +58,7 @@ def _check_organisations(of: Examination) -> None:
         if used.transaction.kind == APPROVAL_KIND:
             gateway = approving[used.transaction.signed]
             hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
-        elif used.transaction.kind == BATCH_KIND:
+        elif used.transaction.kind in (BATCH_KIND, IMPORT_KIND):
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
         elif used.transaction.kind == ORDER_KIND:
             same(f"the organisation of the key of {signer}", organisation, party)

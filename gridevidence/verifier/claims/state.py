@@ -57,11 +57,15 @@ def check_registry(of: Examination) -> str:
     _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
-    hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
+    if bundle.imported is None:
+        hold(bool(bundle.pieces) != of.is_estimated, "an estimated energy is shown without meters, any other with them")
+    _check_imported(of)
     _check_pieces(of)
     _check_gateways(of)
     _check_mandates(of)
-    meters = [piece.installation.row.value["meter"] for piece in bundle.pieces]
+    installations = [piece.installation for piece in bundle.pieces]
+    installations += [bundle.imported.installation] if bundle.imported is not None else []
+    meters = [installation.row.value["meter"] for installation in installations]
     protections = {opened.entity.name: opened.row.value["protection"] for opened in bundle.gateways}
     of.facts.update(area=area.entity.name, point=point.entity.name, party=party.entity.name, meter=" ".join(meters))
     of.facts.update(gateway=" ".join(protections), protection=" ".join(protections.values()))
@@ -124,6 +128,18 @@ def _check_contract(of: Examination, opening_s: int) -> None:
     same("the contract's pin of the run", of.run["contract_pin"], opened.row.value["contract_pin"])
 
 
+def _check_imported(of: Examination) -> None:
+    """An imported energy stands alone, on a chain of such, of the meter that was in force at the point."""
+    imported = of.bundle.imported
+    if imported is None:
+        return
+    hold(not of.bundle.pieces, "an imported energy is shown with registers")
+    same("the clock of a chain with imported energies", of.bundle.chain.value["clock"], "imported")
+    _hold_in_force(of, imported.installation, "installation", of.start_s)
+    same("the point of the installation", imported.installation.row.value["point"], of.bundle.point.entity.name)
+    of.facts["imported"] = True
+
+
 def _check_pieces(of: Examination) -> None:
     begin_s, before = of.start_s, None
     for piece in of.bundle.pieces:
@@ -172,7 +188,7 @@ def _check_gateways(of: Examination) -> None:
     """Exactly the gateways' entries that the readings rest on, each once, ascending; none of them has ended."""
     shown = [(opened.entity.key, *opened.entry[:2]) for opened in of.bundle.gateways]
     hold(shown == sorted(set(shown)), "the gateways do not ascend")
-    needed = {_needed_gateway(of, batch, name) for batch, name in end_gateways(of.bundle)}
+    needed = {_needed_gateway(of, batch, name) for batch, name in answering_gateways(of.bundle)}
     hold(needed == set(shown), "a gateway is shown that no reading rests on")
 
 
@@ -206,6 +222,14 @@ def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
         (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
         for end, opened in zip(bundle.ends, installations, strict=True)
     ]
+
+
+def answering_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
+    """The same, and the import with the gateway of its installation."""
+    imported = bundle.imported
+    if imported is None:
+        return end_gateways(bundle)
+    return [(imported.transaction, imported.installation.row.value["gateway"])]
 
 
 def check_position(of: Examination) -> str:

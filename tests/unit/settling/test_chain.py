@@ -79,6 +79,18 @@ def test_newer_data_of_settled_slots_are_correction_runs_of_these_alone(tmp_path
     assert [slot for slot, count in enumerate(runs) if count > 1] == [7, 150]
 
 
+def test_what_is_missing_in_newer_data_does_not_supersede_what_is_known(tmp_path: Path) -> None:
+    before = community(100, 3)
+    with settled_ledger(before, tmp_path):
+        pass
+    none, missing = np.zeros_like(before.import_wh), np.full_like(before.quality, MISSING)
+    newer = before._replace(import_wh=none.copy(), export_wh=none, quality=missing)
+    newer.import_wh[5, 1], newer.quality[5, 1] = 17, CORRECTED
+    before.import_wh[5, 1], before.export_wh[5, 1], before.quality[5, 1] = 17, 0, CORRECTED
+    with settled_ledger(newer, tmp_path) as ledger:
+        check_says(ledger, before)
+
+
 def test_later_slots_go_behind_those_that_are_settled(tmp_path: Path) -> None:
     whole = community(300, 3)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from gridevidence.digests import remade
-from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
+from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, INTERVAL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
 from tests.second_verifier.evidence import HEADER, Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
@@ -26,6 +26,7 @@ from tests.second_verifier.story import (
     END,
     ESTIMATED,
     EXCHANGE,
+    IMPORTED,
     KEYS,
     NEW_SIGNERS,
     OLD_SIGNERS,
@@ -58,6 +59,7 @@ STORIES: Final = {
     "a party with two points": SEVERAL,
     "an order placed by an aggregator": PLACED_ORDER,
     "an energy that is estimated": ESTIMATED,
+    "an energy that was imported": IMPORTED,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),
@@ -144,6 +146,7 @@ def transactions(parts: Parts) -> Iterator[Parts]:
     """Every transaction proof of a bundle."""
     yield from (part for piece in parts["pieces"] for name, part in piece.items() if name in ("start", "end"))
     yield from parts["orders"]
+    yield from ([parts["imported"]] if "imported" in parts else [])
     yield from (entry["enrolment"] for key in parts["keys"] for entry in key["entries"] if "enrolment" in entry)
 
 
@@ -166,6 +169,7 @@ ROWS: Final = {
     "position": POSITION_HEAD,
     "area_result": AREA_HEAD,
     "reading": READING_ROW,
+    "interval": INTERVAL_ROW,
     "fill": FILL_ROW,
     "order": PLACED_ROW,
     "area": CLEARED_ROW,

@@ -45,6 +45,7 @@ LATER: Final = HONEST["certified behind a hand-over"]
 SHARED: Final = HONEST["a community without orders"]
 PLACED: Final = HONEST["an order placed by an aggregator"]
 ESTIMATED: Final = HONEST["an energy that is estimated"]
+IMPORTED: Final = HONEST["an energy that was imported"]
 
 FORGED: Final = {
     "amount": "position",
@@ -56,9 +57,11 @@ FORGED: Final = {
     "start_register": "energy",
     "end_register": "energy",
     "gateway_signature": "recorded",
+    "imported_energy": "energy",
     "signer_signature": "certificate",
     "forged_amount": "lines",
     "forged_reading": "signatures",
+    "forged_import": "signatures",
     "forged_limit": "signatures",
     "forged_rules": "certificate",
 }
@@ -124,8 +127,16 @@ def _other_parts() -> Iterator[Case]:
         parts = {**parts_of(ESTIMATED), **changes}
         yield Case(f"altered: {title}", "registry", cbor.encode(parts), ESTIMATED.trust_bytes)
     for what, claim in FORGED.items():
-        altered = forgery.alter(TRADE.bundle_bytes, what).data
-        yield Case(f"forged: {what.replace('_', ' ')}", claim, altered, TRADE.trust_bytes)
+        of = IMPORTED if what in forgery.OF_IMPORTS else TRADE
+        altered = forgery.alter(of.bundle_bytes, what).data
+        yield Case(f"forged: {what.replace('_', ' ')}", claim, altered, of.trust_bytes)
+    for title, claim, changed_parts in (
+        ("registers beside an imported energy", "registry", shown),
+        ("an imported energy as if it were measured", "registry", {"imported": None}),
+    ):
+        parts = {**parts_of(IMPORTED), **changed_parts}
+        parts = {name: part for name, part in parts.items() if part is not None}
+        yield Case(f"altered: {title}", claim, cbor.encode(parts), IMPORTED.trust_bytes)
 
 
 def _placed_orders() -> Iterator[Case]:

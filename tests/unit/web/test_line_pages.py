@@ -56,7 +56,8 @@ async def cheat(browser: Browser, what: str, **options: Any) -> str:
 
 def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
-    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED, verify.IMPORTED_UNSIGNED]
+    imported = (verify.IMPORTED_UNSIGNED, verify.IMPORT_ESTIMATE_UNCHECKED)
+    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED, *imported]
     assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
     for contract_id, known in verify.CONTRACTS.items():
@@ -163,7 +164,18 @@ async def test_verify_now_lists_what_was_checked_and_what_was_not_in_both_langua
         assert "exit status 0" in page or "退出状态 0" in page
 
 
-@pytest.mark.parametrize("what", list(forgery.ALTERATIONS))
+async def test_a_line_over_imported_energy_shows_the_file_and_that_no_meter_signed_it(tmp_path: Path) -> None:
+    world = evidence_world(tmp_path, HONEST["an energy that was imported"])
+    for language, words in (("en", "No meter signed it."), ("zh_CN", "没有电能表为其签名。")):
+        page = unescape(await household(world, language).text(LINE))
+        assert words in page
+        assert sm3(b"readings").hex() in page
+        assert "readings.csv" in page
+        response = await household(world, language).post(f"{LINE}/verify")
+        assert 'data-answer="verified"' in await response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("what", [name for name in forgery.ALTERATIONS if name not in forgery.OF_IMPORTS])
 async def test_trying_to_cheat_shows_both_verdicts_and_names_the_claim_that_failed(world: World, what: str) -> None:
     page = await cheat(household(world), what)
     altered = forgery.alter(BUNDLE, what)
