@@ -1433,16 +1433,21 @@ def lines_of_member(of: Settled) -> list[PointLine]:
     """A line of each of COMMUNITY_KINDS, in their order; the community's amount is the position's own."""
     buys, sells = COMMUNITY_KINDS[:2]
     buys_wh, sells_wh = max(of.import_wh - of.export_wh, 0), max(of.export_wh - of.import_wh, 0)
-    community_nano, bought_wh = of.columns["community_nano"], of.columns["bought_wh"]
-    energies_wh = (bought_wh, of.import_wh - bought_wh, of.import_wh)
+    community_nano = of.columns["community_nano"]
     return [
         PointLine(buys, buys_wh, None, community_nano if buys_wh else 0),
         PointLine(sells, sells_wh, None, community_nano if sells_wh else 0),
-        *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)),
+        *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, charged_wh(of), strict=True)),
     ]
 
 
-def _hold_share(what: str, share: int, total: int, side: Side) -> None:
+def charged_wh(of: Settled) -> tuple[int, ...]:
+    """The energy of each of CHARGES."""
+    bought_wh = of.columns["bought_wh"]
+    return bought_wh, of.import_wh - bought_wh, of.import_wh
+
+
+def hold_share(what: str, share: int, total: int, side: Side) -> None:
     """Hold that ``share`` is what largest remainder gives: the floor, or one more where the division leaves a rest."""
     floor, rest = divmod(total * side.energy_wh, side.all_wh) if side.all_wh else (0, 0)
     hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
@@ -1457,13 +1462,13 @@ def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange
     within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
     hold(within, "the point has more surplus or deficit than its area")
     shared_wh = min(sums.surplus_wh, sums.deficit_wh)
-    _hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
-    _hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
+    hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
+    hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
     community_nano = of.columns["community_nano"]
     if buyers.energy_wh > 0:
-        _hold_share("what the community gets", community_nano, buyers.all_nano, buyers)
+        hold_share("what the community gets", community_nano, buyers.all_nano, buyers)
     elif sellers.energy_wh > 0:
-        _hold_share("what the community pays", -community_nano, sellers.all_nano, sellers)
+        hold_share("what the community pays", -community_nano, sellers.all_nano, sellers)
     else:
         same("what a point without surplus and deficit pays the community", community_nano, 0)
 
@@ -1485,6 +1490,92 @@ def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums]
             "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
         ),
     )
+
+
+# ======================================================================= gridevidence/verifier/contracts/bill_sharing_1
+# The arithmetic of ``bill_sharing/1``: a community's import of a month is paid by deficits, its export earned by surpluses.
+
+
+MONEY: Final = ("cost", "income")
+
+
+def lines_of_bill(of: Settled) -> list[PointLine]:
+    """A line of each of COMMUNITY_KINDS, in their order; those of the month stand in its last slot alone."""
+    buys, sells = COMMUNITY_KINDS[:2]
+    own = of.columns
+    return [
+        PointLine(buys, own["period_deficit_wh"], None, own["paid_nano"]),
+        PointLine(sells, own["period_surplus_wh"], None, -own["earned_nano"]),
+        *(priced_line(kind, wh, of) for kind, wh in zip(CHARGES, charged_wh(of), strict=True)),
+    ]
+
+
+def _takes_grid_prices(prices: Mapping[str, int]) -> bool:
+    return 0 <= prices[FEED_IN_PRICE] <= prices[RETAIL_PRICE]
+
+
+def _nano(of: Settled, name: str) -> int:
+    """An amount of the area, which stands in whole units and nano."""
+    return of.area[f"{name}_units"] * 10**9 + of.area[f"{name}_nano"]
+
+
+def _check_bill(of: Settled) -> None:
+    retail, feed_in, area, own = of.area_prices[RETAIL_PRICE], of.area_prices[FEED_IN_PRICE], of.area, of.columns
+    hold(_takes_grid_prices(of.area_prices), "the feed-in price is not from 0 to the retail price")
+    hold(min(area.values()) >= 0, "a sum of the area is negative")
+    imported_wh = max(area["deficit_wh"] - area["surplus_wh"], 0)
+    exported_wh = max(area["surplus_wh"] - area["deficit_wh"], 0)
+    same("what the area's import costs", _nano(of, "cost"), imported_wh * retail)
+    same("what the area's export earns", _nano(of, "income"), exported_wh * feed_in)
+    shared_wh = min(area["surplus_wh"], area["deficit_wh"])
+    for energy_wh, column, traded in (
+        (max(of.import_wh - of.export_wh, 0), "deficit_wh", "bought_wh"),
+        (max(of.export_wh - of.import_wh, 0), "surplus_wh", "sold_wh"),
+    ):
+        same(f"the point's {column}", own[column], energy_wh)
+        hold(energy_wh <= area[column], "the point has more surplus or deficit than its area")
+        hold_share(f"the energy {traded}", own[traded], shared_wh, Side(energy_wh, area[column], 0))
+    for column, amount, money in (
+        ("period_deficit_wh", "paid_nano", "cost"),
+        ("period_surplus_wh", "earned_nano", "income"),
+    ):
+        side = Side(own[column], area[column], _nano(of, f"period_{money}"))
+        hold(0 <= side.energy_wh <= side.all_wh, "the point has more surplus or deficit in the month than its area")
+        hold_share(f"the point's {amount}", own[amount], side.all_nano, side)
+
+
+_ENERGIES: Final = ("deficit_wh", "surplus_wh")
+_AMOUNTS: Final = tuple(f"{money}_{limb}" for money in MONEY for limb in ("units", "nano"))
+
+BILL_SHARING_1: Final = Contract(
+    contract_id="bill_sharing/1",
+    position_columns=(
+        "bought_wh",
+        "sold_wh",
+        *_ENERGIES,
+        *(f"period_{name}" for name in _ENERGIES),
+        "paid_nano",
+        "earned_nano",
+        "pays_nano",
+        "supplier_only_nano",
+    ),
+    area_columns=(
+        "period_start_s",
+        *_ENERGIES,
+        *_AMOUNTS,
+        *(f"period_{name}" for name in (*_ENERGIES, *_AMOUNTS)),
+    ),
+    line_kinds=COMMUNITY_KINDS,
+    price_keys=(RETAIL_PRICE, FEED_IN_PRICE, *(charge.price for charge in CHARGES)),
+    terms={},
+    takes_prices=_takes_grid_prices,
+    lines_of_point=lines_of_bill,
+    check_point=_check_bill,
+    clear=None,
+    not_checked=(
+        "that the sums of area and month are those of all members and slots, and who got a unit that was left over",
+    ),
+)
 
 
 # ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
@@ -1631,7 +1722,7 @@ SUPPLY_DEMAND_RATIO_1: Final = community_contract("supply_demand_ratio/1", 1, _s
 
 
 CONTRACTS: Final[dict[str, Contract]] = {
-    known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1, SUPPLY_DEMAND_RATIO_1)
+    known.contract_id: known for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1, SUPPLY_DEMAND_RATIO_1, BILL_SHARING_1)
 }
 
 

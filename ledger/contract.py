@@ -37,12 +37,26 @@ class Tariffs(NamedTuple):
     prices: Mapping[str, Int64Column]
 
 
+class Period(NamedTuple):
+    """The period of each group of rows, a month of the calendar, for contracts that have ``period_columns``.
+
+    start_s: UTC seconds; closes: whether it ends with the group's slot. Where one does: what the other slots of the period have come to, columns: by
+    name int64[n], the contract's ``period_columns``; area_columns: by name one value a group, its ``period_area_columns``; nothing by
+    any name where none does.
+    """
+
+    start_s: Sequence[int]
+    closes: Sequence[bool]
+    columns: Mapping[str, Int64Column]
+    area_columns: Mapping[str, Sequence[int]]
+
+
 class SlotRows(NamedTuple):
     """Points that are settled together, columns int64[n]; those of one group share a slot and an area.
 
     group: of each row, a place in the lists that stand beside the rows, which have one item a group. import_wh, export_wh: metered, never
     netted. bought_wh, sold_wh: what each party's orders got; where lines are asked for, what the run keeps. point_terms: by the
-    contract's ``point_terms`` what the registry says of each point, -1 where it says nothing.
+    contract's ``point_terms`` what the registry says of each point, -1 where it says nothing. period: None for contracts without.
     """
 
     group: Int64Column
@@ -52,6 +66,7 @@ class SlotRows(NamedTuple):
     sold_wh: Int64Column
     tariffs: Tariffs
     point_terms: Mapping[str, Int64Column]
+    period: Period | None = None
 
 
 class ClearingLike(Protocol):
@@ -167,6 +182,17 @@ class Contract(Protocol):
     @property
     def point_terms(self) -> Sequence[str]:
         """What it asks the registry of each point: names of ``SlotRows.point_terms``; none for most contracts."""
+
+    @property
+    def period_columns(self) -> Sequence[str]:
+        """Position columns that are summed over a period for its last slot (``Period``); none for contracts that settle each slot for itself.
+
+        Such a contract has the area column ``period_start_s``.
+        """
+
+    @property
+    def period_area_columns(self) -> Sequence[str]:
+        """Area columns that are summed so."""
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with an area's terms, in words; "" where nothing is.

@@ -8,11 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, rational
-from settlement.contract_kit_1 import CommunityContract, Groups, share
-from settlement.contracts import mid_market_rate_1, supply_demand_ratio_1
+from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, check_int64, rational
+from settlement.contract_kit_1 import CommunityContract, Groups, Int64Column, Nets, share
+from settlement.contracts import bill_sharing_1, mid_market_rate_1, supply_demand_ratio_1
 from settlement.invoicing.total import invoice_total
-from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,
     allocate_by_priority,
@@ -74,15 +73,33 @@ def _share(case: CaseInput, contract: CommunityContract) -> dict[str, object]:
 
 
 def bill(case: CaseInput) -> dict[str, object]:
-    """``bill_sharing/1``."""
+    """``bill_sharing/1``: all slots at once, members brought into the order of their names."""
     slots = case.integer_tables("slots")
     members = by_name({member for slot in slots for member in slot})
-    shared = bill_sharing([[slot.get(member, 0) for member in members] for slot in slots], _prices(case))
+    net_wh = np.array([[slot.get(member, 0) for member in members] for slot in slots], dtype=np.int64)
+    of_slot = np.repeat(np.arange(len(slots), dtype=np.int64), len(members))
+    nets = Nets.of(Groups(of_slot, len(slots)), net_wh.reshape(-1))
+    prices = [[case.integer(key)] * len(slots) for key in PRICE_KEYS]
+    exchanged = bill_sharing_1.exchange(nets, *prices)
+    cost_nano, income_nano = sum(exchanged.cost_nano), sum(exchanged.income_nano)
+    shared = bill_sharing_1.share_bill(
+        Groups(np.zeros(len(members), dtype=np.int64), 1),
+        _member_sums(nets.deficit_wh, len(members)),
+        _member_sums(nets.surplus_wh, len(members)),
+        [cost_nano],
+        [income_nano],
+    )
     return {
-        **_amounts(members, shared.pays_nano, shared.grid_receives_nano),
-        "import_wh": shared.import_wh,
-        "export_wh": shared.export_wh,
+        **_amounts(members, (shared.paid_nano - shared.earned_nano).tolist(), cost_nano - income_nano),
+        "import_wh": sum(exchanged.import_wh),
+        "export_wh": sum(exchanged.export_wh),
     }
+
+
+def _member_sums(side_wh: Int64Column, members: int) -> Int64Column:
+    """int64[members]: the sums over all slots; CaseRefusedError where one does not fit."""
+    rows = zip(*side_wh.reshape(-1, members).tolist(), strict=True) if members else ()
+    return np.array([check_int64(sum(row), "the sum of a member") for row in rows], dtype=np.int64)
 
 
 def _allocate(case: CaseInput, consumers: list[str], consumption_wh: list[int]) -> Allocation:
@@ -98,10 +115,6 @@ def _allocate(case: CaseInput, consumers: list[str], consumption_wh: list[int]) 
             return allocate_by_priority(production_wh, consumption_wh, case.named_integers("priority", consumers))
         case method:
             raise CaseRefusedError(f"unknown method {method!r}")
-
-
-def _prices(case: CaseInput) -> GridPrices:
-    return GridPrices(*map(case.integer, PRICE_KEYS))
 
 
 def _amounts(members: Iterable[str], pays_nano: Iterable[int], grid_receives_nano: int) -> dict[str, object]:

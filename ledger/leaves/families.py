@@ -25,6 +25,7 @@ from ledger.leaves.latest import LATEST
 from ledger.leaves.offence import OFFENCE
 from ledger.leaves.orders import ORDERS
 from ledger.leaves.pending import PENDING
+from ledger.leaves.period import PERIOD, PERIOD_AREAS
 from ledger.leaves.permissions import PERMISSIONS
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
@@ -43,6 +44,7 @@ from ledger.registry.entries import ENTITY_FAMILIES
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CONTRACTS, VALIDATORS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
     REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
+    PERIOD, PERIOD_AREAS,
     EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE, DISPUTE, DISPUTES,
 )  # fmt: skip
 

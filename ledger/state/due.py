@@ -57,19 +57,23 @@ def _run_zone(draft: Draft, zone: Zone, budget: Budget) -> bool:
         run_s += slot_s
     while (place := next_due(corrections, now_s)) is not None and budget.rows > 0:
         slot_start_s = corrections[place].first_slot_s
+        period_end_s = None
         if not timeline.is_final(slot_start_s + slot_s, now_s):
-            _settle(draft, zone, slot_start_s, budget)
+            period_end_s = _settle(draft, zone, slot_start_s, budget)
         corrections = without_first(corrections, place, slot_s)
+        if period_end_s is not None and slot_start_s + slot_s < period_end_s <= run_s:
+            # what a slot adds to its period changes the bill that was settled with the last one
+            corrections = queued(corrections, [Correction(period_end_s - slot_s, period_end_s, now_s)])
     progress = ProgressLeaf(run_s, books, queued(corrections, _reopened(draft, zone, run_s)))
     if progress != before:
         PROGRESS.save(draft, progress, zone.name)
     return _is_left(progress, timeline, slot_s, now_s)
 
 
-def _settle(draft: Draft, zone: Zone, slot_start_s: int, budget: Budget) -> None:
-    """Settle a slot; it takes its settling rows from the budget, at least one."""
+def _settle(draft: Draft, zone: Zone, slot_start_s: int, budget: Budget) -> int | None:
+    """Settle a slot; it takes its settling rows from the budget, at least one. Returns as ``settle_slot``."""
     budget.rows -= max(len(draft.at(slot_start_s).zone(zone).settling), 1)
-    settle_slot(draft, zone, slot_start_s)
+    return settle_slot(draft, zone, slot_start_s)
 
 
 def _fed(draft: Draft, zone: Zone, run_slot_start_s: int) -> Iterator[Correction]:

@@ -10,7 +10,7 @@ import numpy as np
 from gridcore import cbor, merkle
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
-from ledger.contract import SettlementLike, SlotRows, Tariffs
+from ledger.contract import Period, SettlementLike, SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
@@ -28,6 +28,7 @@ from ledger.state.dealing import deal_fills
 from ledger.state.draft import Draft
 from ledger.state.held import release_settled
 from ledger.state.missing import estimate_rows
+from ledger.state.periods import count_run, counting_of, period_of
 from ledger.state.pieces import Energy, energy_of_slot
 from ledger.state.postings import post_run
 from ledger.state.slot import Slot, load_slot
@@ -52,26 +53,34 @@ class Outcome(NamedTuple):
     points: int
 
 
-def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> None:
+def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int | None:
     """Settle one slot with what is known now: as its initial run, later as a correction run, which posts the difference.
 
-    A zone without settling rows has no initial run; a correction that would say what the last run said is not written.
+    A zone without settling rows has no initial run; a correction that would say what the last run said is not written. Returns the end of the
+    period in whose sums a run was counted; None where none was, or nobody knows its end.
     """
     before = RUNS.load(draft, slot_start_s, zone.name) or RunsLeaf([])
     if not before.runs and not len(draft.at(slot_start_s).zone(zone).settling):
-        return
+        return None
     slot = load_slot(draft, zone, slot_start_s)
     by_contract = contract_of_slot(draft, zone, slot_start_s)
-    outcome = settle(draft, by_contract, slot)
-    if not before.runs:
-        write_run(draft, by_contract, slot, outcome, INITIAL, before)
+    last = before.last if before.runs else None
+    counting = counting_of(draft, by_contract.contract, slot, last)
+    outcome = settle(draft, by_contract, slot, None if counting is None else period_of(draft, counting, slot))
+    if last is not None and _is_said(draft, zone, slot_start_s, last, outcome):
+        return None
+    run = INITIAL if last is None else f"correction-{len(before.runs)}"
+    write_run(draft, by_contract, slot, outcome, run, before)
+    if last is None:
         release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
-    elif not _is_said(draft, zone, slot_start_s, before.last, outcome):
-        write_run(draft, by_contract, slot, outcome, f"correction-{len(before.runs)}", before)
+    if counting is None:
+        return None
+    count_run(draft, counting, outcome.columns, outcome.area_columns, result_seed(slot, run))
+    return counting.month.end_s
 
 
-def settle(draft: Draft, by_contract: SlotContract, slot: Slot) -> Outcome:
-    """What a slot comes to; rows whose energy is not known are estimated."""
+def settle(draft: Draft, by_contract: SlotContract, slot: Slot, period: Period | None) -> Outcome:
+    """What a slot comes to; rows whose energy is not known are estimated. period: for a contract that has some."""
     zone, contract = slot.zone, by_contract.contract
     energy, quality = _known_energy(draft, slot)
     unknown = zone.settling[~energy.is_known[zone.settling]]
@@ -79,7 +88,7 @@ def settle(draft: Draft, by_contract: SlotContract, slot: Slot) -> Outcome:
         estimated = estimate_rows(draft, slot, unknown)
         energy.import_wh[unknown], energy.export_wh[unknown] = estimated.energy_wh
         quality[unknown] = estimated.quality
-    settled = _settle_rows(draft, by_contract, slot, energy)
+    settled = _settle_rows(draft, by_contract, slot, energy, period)
     columns = dict(zip(HEAD, _head_columns(slot, energy), strict=True))
     for name in contract.position_columns:
         columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
@@ -174,7 +183,9 @@ def _head_columns(slot: Slot, energy: Energy) -> tuple[Int64, ...]:
     return (*registers, energy.import_wh, energy.export_wh)
 
 
-def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: Energy) -> SettlementLike:
+def _settle_rows(
+    draft: Draft, by_contract: SlotContract, slot: Slot, energy: Energy, period: Period | None
+) -> SettlementLike:
     """Call the contract once for all settling rows."""
     zone, order = slot.zone, slot.zone.settling
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
@@ -192,6 +203,7 @@ def _settle_rows(draft: Draft, by_contract: SlotContract, slot: Slot, energy: En
             sold_wh=traded.sold_wh[order],
             tariffs=Tariffs(zone.rules, zone.tariff[order], prices_by_key(distinct)),
             point_terms={name: getattr(zone, name)[order] for name in contract.point_terms},
+            period=period,
         ),
         trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(rules_of_area),
         terms=[distinct[rules].terms for rules in rules_of_area],

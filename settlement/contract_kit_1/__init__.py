@@ -24,7 +24,7 @@ from settlement.contract_kit_1.columns import (
     price_magnitude,
     subtract,
 )
-from settlement.contract_kit_1.community import Communities, CommunityContract, NoClearing, share
+from settlement.contract_kit_1.community import Communities, CommunityContract, Nets, share
 from settlement.contract_kit_1.errors import ContractError, ContractInvariantError, promise
 from settlement.contract_kit_1.groups import Groups
 from settlement.contract_kit_1.lines import TRADE_PRICE, Line, LineKind, priced_line, shared_line
@@ -37,9 +37,11 @@ from settlement.contract_kit_1.money import (
     sum_of_products,
 )
 from settlement.contract_kit_1.pairs import BUY, SELL, Trades, check_orders
+from settlement.contract_kit_1.period import PeriodLike
 from settlement.contract_kit_1.rows import RowsLike, check_rows, prices_of_groups, prices_of_rows
 from settlement.contract_kit_1.split import largest_remainder
 from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
+from settlement.contract_kit_1.without_orders import NoClearing, WithoutOrders, check_nothing_traded
 
 __all__ = [
     "BUY",
@@ -57,16 +59,20 @@ __all__ = [
     "Int64Column",
     "Line",
     "LineKind",
+    "Nets",
     "NoClearing",
+    "PeriodLike",
     "Price",
     "Product",
     "RowsLike",
     "Settlement",
     "Trades",
+    "WithoutOrders",
     "add",
     "check_column",
     "check_conserved",
     "check_int64",
+    "check_nothing_traded",
     "check_orders",
     "check_rows",
     "exact_products",

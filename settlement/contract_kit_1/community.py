@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from settlement.contract_kit_1.columns import INT64_MIN, Int8Column, Int64Column, check_column, check_int64
+from settlement.contract_kit_1.columns import INT64_MIN, Int64Column, check_column, check_int64
 from settlement.contract_kit_1.errors import ContractError
 from settlement.contract_kit_1.groups import Groups
 from settlement.contract_kit_1.lines import Line, LineKind, priced_line, shared_line
@@ -27,6 +27,7 @@ from settlement.contract_kit_1.money import (
 )
 from settlement.contract_kit_1.rows import RowsLike, check_rows, prices_of_groups, prices_of_rows
 from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
+from settlement.contract_kit_1.without_orders import WithoutOrders, check_nothing_traded
 
 RETAIL_PRICE = "residual_price_micro_per_kwh"
 FEED_IN_PRICE = "feed_in_price_micro_per_kwh"
@@ -144,50 +145,25 @@ def share(
     return Communities(nets, totals, paid_nano - earned_nano)
 
 
-@dataclass(frozen=True, slots=True)
-class NoClearing:
-    """A gate without a market: no volume, no price, nothing filled."""
-
-    filled_wh: Int64Column
-    volume_wh: int = 0
-    price_micro_per_kwh: int | None = None
-
-
 @dataclass(frozen=True)
-class CommunityContract:
+class CommunityContract(WithoutOrders):
     """A contract as the ledger sees it (``ledger.contract.Contract``) whose slots are shared by one rule, each for itself."""
 
     contract_id: str
     rule: type[Totals]
 
-    takes_orders = False
     line_kinds = LINE_KINDS
     accounts = ACCOUNTS
     supplier_keys = SUPPLIER_KEYS
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
     point_terms: tuple[str, ...] = ()
+    period_columns: tuple[str, ...] = ()
+    period_area_columns: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: five prices, of which the retail price is the highest of the two."""
         return fault_of_keys(terms, (PRICES,)) or fault_of_grid_prices(terms, self.rule.feed_in_min)
-
-    def exposure_micro_per_kwh(
-        self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
-    ) -> Int64Column:
-        """Nothing: there are no orders."""
-        return np.zeros_like(price_micro_per_kwh)
-
-    def clear(
-        self,
-        side: Int8Column,
-        quantity_wh: Int64Column,
-        price_micro_per_kwh: Int64Column,
-        *,
-        terms: Mapping[str, Any],
-    ) -> NoClearing:
-        """Clear one gate: nothing is traded."""
-        return NoClearing(np.zeros(side.size, dtype=np.int64))
 
     def settle(
         self, rows: RowsLike, *, trade_prices_micro_per_kwh: Sequence[int | None], terms: Sequence[Mapping[str, Any]]
@@ -245,12 +221,6 @@ def fault_of_grid_prices(terms: Mapping[str, Any], feed_in_min: int) -> str:
     if retail >= feed_in >= feed_in_min:
         return ""
     return f"{PRICES}: {RETAIL_PRICE} >= {FEED_IN_PRICE} >= {feed_in_min} does not hold"
-
-
-def check_nothing_traded(rows: RowsLike, trade_prices_micro_per_kwh: Sequence[int | None]) -> None:
-    """ContractError where orders traded anything: there are none."""
-    if any(price is not None for price in trade_prices_micro_per_kwh) or rows.bought_wh.any() or rows.sold_wh.any():
-        raise ContractError("nothing is traded by orders under this contract")
 
 
 class Charged(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Protocol
 from settlement.contract_kit_1.columns import Int64Column, Price, check_column
 from settlement.contract_kit_1.errors import ContractError
 from settlement.contract_kit_1.groups import Groups
+from settlement.contract_kit_1.period import PeriodLike
 
 
 class TariffsLike(Protocol):
@@ -56,6 +57,10 @@ class RowsLike(Protocol):
     @property
     def point_terms(self) -> Mapping[str, Int64Column]:
         """What the registry says of each point, -1 where it says nothing."""
+
+    @property
+    def period(self) -> PeriodLike | None:
+        """For contracts that sum over periods; None for the others."""
 
 
 def check_rows(rows: RowsLike, count: int) -> Groups:

@@ -9,6 +9,7 @@ from tests.second_verifier.encoding import MalformedError, as_int, as_map, as_wo
 from tests.second_verifier.registry import Rules
 
 UNIT = "_micro_per_kwh"
+NANO = 10**9
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,46 @@ def _community_bill(facts: Facts, rule: Callable[[int, int, int, int], Exchange]
     lines = (
         Line("community_buy", d, None, community if d else 0, "community"),
         Line("community_sell", e, None, community if e else 0, "community"),
+        *_charges(facts, bought),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, community, pays, _supplier_only(facts)), lines)
+
+
+def _bill_sharing_bill(facts: Facts) -> Bill:
+    bought, sold, deficit, surplus, lacked, over, paid, earned, _, _ = facts.columns
+    _, all_deficit, all_surplus, *money, all_lacked, all_over, cost, cost_nano, income, income_nano = facts.area_columns
+    feed_in, residual = facts.price("feed_in_price"), facts.price("residual_price")
+    e, d = max(facts.export_wh - facts.import_wh, 0), max(facts.import_wh - facts.export_wh, 0)
+    if (deficit, surplus) != (d, e):
+        raise DoesNotFollowError("the point's surplus or deficit is not that of its energies")
+    if e > all_surplus or d > all_deficit or not 0 <= lacked <= all_lacked or not 0 <= over <= all_over:
+        raise DoesNotFollowError("the point's surplus or deficit is more than the area's")
+    imported, exported = max(all_deficit - all_surplus, 0), max(all_surplus - all_deficit, 0)
+    if money[0] * NANO + money[1] != imported * residual or money[2] * NANO + money[3] != exported * feed_in:
+        raise DoesNotFollowError("what the area's import costs or its export earns does not follow")
+    m = min(all_surplus, all_deficit)
+    _require_share(sold, m, e, all_surplus)
+    _require_share(bought, m, d, all_deficit)
+    _require_share(paid, cost * NANO + cost_nano, lacked, all_lacked)
+    _require_share(earned, income * NANO + income_nano, over, all_over)
+    lines = (
+        Line("community_buy", lacked, None, paid, "community"),
+        Line("community_sell", over, None, -earned, "community"),
+        *_charges(facts, bought),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    kept = (bought, sold, deficit, surplus, lacked, over, paid, earned)
+    return Bill((*kept, pays, _supplier_only(facts)), lines)
+
+
+def _charges(facts: Facts, bought: int) -> tuple[Line, ...]:
+    """Network and levy of an import, of which `bought` Wh are the community's own."""
+    return (
         _owed("network_traded", bought, facts.price("network_traded"), "network"),
         _owed("network_residual", facts.import_wh - bought, facts.price("network_residual"), "network"),
         _owed("levy", facts.import_wh, facts.price("levy"), "levy"),
     )
-    pays = sum(line.amount_nano for line in lines)
-    return Bill((bought, sold, community, pays, _supplier_only(facts)), lines)
 
 
 CONTRACTS = {
@@ -184,4 +219,5 @@ CONTRACTS = {
         lambda rules: _community_rules(rules, 1),
         lambda facts: _community_bill(facts, _ratio_exchange),
     ),
+    "bill_sharing/1": Contract(10, 13, False, lambda rules: _community_rules(rules, 0), _bill_sharing_bill),
 }

@@ -31,6 +31,7 @@ KEYS = {
     name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief", "util", "other-util")
 }
 AUCTION, MID_MARKET, RATIO = "p2p_call_auction/1", "mid_market_rate/1", "supply_demand_ratio/1"
+BILL = "bill_sharing/1"
 PRICES = {
     "feed_in_price": 50_000,
     "levy": 10_000,
@@ -336,6 +337,14 @@ SHARED_BY_RATIO = replace(
     contract=RATIO,
     position=POSITION._replace(columns=(800, 0, 108_000_000, 146_000_000, 370_000_000)),
     neighbour=NEIGHBOUR._replace(columns=(0, 800, -48_000_000, -48_000_000, -40_000_000)),
+)
+# The last slot of a month in which others lacked and had over 3,000 and 1,200 Wh more: h1 owes 1,000 / 4,000 of what 900 kWh of import cost.
+SHARED_BILL = replace(
+    SHARED,
+    contract=BILL,
+    position=POSITION._replace(columns=(800, 0, 1_000, 0, 1_000, 0, 67_500_000_000, 0, 67_538_000_000, 370_000_000)),
+    neighbour=NEIGHBOUR._replace(columns=(0, 800, 0, 800, 0, 800, 0, 2_000_000_000, -2_000_000_000, -40_000_000)),
+    area_columns=(0, 1_000, 800, 0, 60_000_000, 0, 0, 4_000, 2_000, 269, 1_000_000_000, 5, 0),
 )
 PLACED_ORDER = Story(is_placed=True)
 IMPORTED = Story(

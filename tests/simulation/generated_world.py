@@ -24,7 +24,7 @@ from tests.worlds.keys import key
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
-AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_demand_ratio/1")
+AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_demand_ratio/1", "bill_sharing/1")
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -144,7 +144,12 @@ def draw_consortium(rng: random.Random) -> Consortium:
         clock=rng.choice(["simulated", "simulated", "imported", "block"]),
         start_s=first_s - rng.choice([0, 1, slot_s, 2 * slot_s, 7_200]),
         slot_s=slot_s,
-        calendar=Calendar(days=_days(rng, slot_s, first_s), months=[first_s], tz="Asia/Shanghai", tz_version="2025b"),
+        calendar=Calendar(
+            days=_days(rng, slot_s, first_s),
+            months=_months(rng, slot_s, first_s),
+            tz="Asia/Shanghai",
+            tz_version="2025b",
+        ),
         rules=[draw_rules(rng, found.record.rules, contracts[found.record.zone]) for found in areas],
         zones=zones,
         areas=areas,
@@ -180,6 +185,14 @@ def _days(rng: random.Random, slot_s: int, first_s: int) -> list[int]:
     for _ in range(rng.choice([0, 3, 20])):
         days.append(days[-1] + rng.choice([2, 2, 3, 4]) * slot_s)
     return days
+
+
+def _months(rng: random.Random, slot_s: int, first_s: int) -> list[int]:
+    """Where months begin: they are a few slots long, so that some end."""
+    months = [first_s + rng.choice([-slot_s, 0, slot_s])]
+    for _ in range(rng.choice([0, 3, 12])):
+        months.append(months[-1] + rng.choice([1, 2, 3, 4]) * slot_s)
+    return months
 
 
 def _profiles(rng: random.Random, slot_s: int, first_s: int) -> list[Named[StandingProfile]]:

@@ -30,6 +30,7 @@ from tests.twin import governance as twin_governance
 from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
 from tests.twin import orders as twin_orders
+from tests.twin import periods as twin_periods
 from tests.twin import registry as twin_registry
 from tests.twin import settlement as twin_settlement
 from tests.twin import twin as twin_module
@@ -55,7 +56,15 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
     monkeypatch.setattr(reading_batch, "LATE_BATCHES_MAX", 2)
     monkeypatch.setattr(twin_metering, "LATE_MAX", 2)
-    for module in (twin_market, twin_metering, twin_orders, twin_settlement, twin_estimates, twin_disputes):
+    for module in (
+        twin_market,
+        twin_metering,
+        twin_orders,
+        twin_settlement,
+        twin_estimates,
+        twin_periods,
+        twin_disputes,
+    ):
         monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):
         monkeypatch.setattr(twin_module, name, limit)

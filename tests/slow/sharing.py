@@ -1,4 +1,4 @@
-"""A community's energy paid after the fact at the ratio of supply to demand (``supply_demand_ratio/1``).
+"""A community's energy paid after the fact by the slow way (``supply_demand_ratio/1``, ``bill_sharing/1``).
 
 Rows are members in the order of their names; net energy in Wh, positive a surplus, negative a deficit; prices in micro-currency
 per kWh. Amounts in nano-currency, positive what a member owes: their sum is what the grid receives.
@@ -32,6 +32,16 @@ class SharedSlot:
     price_buy: Fraction | None
 
 
+@dataclass(frozen=True, slots=True)
+class SharedBill:
+    """One bill of several slots shared: amounts per member, and what the community took from and gave to the grid."""
+
+    pays_nano: tuple[int, ...]
+    grid_receives_nano: int
+    import_wh: int
+    export_wh: int
+
+
 def supply_demand_ratio(net_wh: Sequence[int], prices: GridPrices) -> SharedSlot:
     """One slot at prices that follow the ratio of supply to demand: the scarcer the supply, the nearer to retail.
 
@@ -55,6 +65,27 @@ def supply_demand_ratio(net_wh: Sequence[int], prices: GridPrices) -> SharedSlot
         grid_nano,
         price_sell if supply else None,
         (supply * price_sell + grid_nano) / demand if demand else None,
+    )
+
+
+def bill_sharing(slots_wh: Sequence[Sequence[int]], prices: GridPrices) -> SharedBill:
+    """One bill over all slots: what the community imports is paid by demand, what it exports is earned by supply.
+
+    ``slots_wh``: per slot each member's net energy, 0 where it has none. The community is metered as a whole in each slot,
+    its members' demand and supply are summed over all slots. SettlementError unless retail >= feed-in >= 0.
+    """
+    _check_prices(prices)
+    demand_wh = [sum(of_member) for of_member in zip(*map(_deficits, slots_wh), strict=True)]
+    supply_wh = [sum(of_member) for of_member in zip(*map(_surpluses, slots_wh), strict=True)]
+    totals_wh = [sum(net_wh) for net_wh in slots_wh]
+    import_wh, export_wh = sum(_deficits(totals_wh)), sum(_surpluses(totals_wh))
+    cost_nano, income_nano = prices.retail * import_wh, prices.feed_in * export_wh
+    paid, earned = split_by_weight(cost_nano, demand_wh), split_by_weight(income_nano, supply_wh)
+    return SharedBill(
+        tuple(pays - gets for pays, gets in zip(paid, earned, strict=True)),
+        cost_nano - income_nano,
+        import_wh,
+        export_wh,
     )
 
 

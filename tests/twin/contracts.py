@@ -105,6 +105,15 @@ class Member(NamedTuple):
     priority: int = -1
 
 
+class Month(NamedTuple):
+    """The month of a slot. Where it closes with the slot: what its other slots have come to, by row of the zone, by area number."""
+
+    start_s: int
+    closes: bool
+    points: Mapping[int, tuple[int, ...]]
+    areas: Mapping[int, tuple[int, ...]]
+
+
 class Settled(NamedTuple):
     """The contract's position columns of each member, its area columns, and what each account receives in nano."""
 
@@ -169,6 +178,8 @@ class CallAuction:
     accounts = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
     position_columns = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
     area_columns: tuple[str, ...] = ()
+    summed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """What is summed over a month, of points and of areas."""
     clear = staticmethod(clear_auction)
 
     @staticmethod
@@ -207,8 +218,9 @@ class MidMarketRate:
 
     takes_orders = False
     accounts = ("community", "levy", "network")
-    position_columns = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
-    area_columns = ("surplus_wh", "deficit_wh")
+    position_columns: tuple[str, ...] = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
+    area_columns: tuple[str, ...] = ("surplus_wh", "deficit_wh")
+    summed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     feed_in_min = 0
 
     @staticmethod
@@ -248,12 +260,7 @@ class MidMarketRate:
         positions, lines = [], []
         for i, member in enumerate(members):
             community, p = paid[i] - earned[i], named(member.prices or prices)
-            bill = [
-                Line(community, "community"),
-                Line(bought[i] * p["network_traded"], "network"),
-                Line((member.import_wh - bought[i]) * p["network_residual"], "network"),
-                Line(member.import_wh * p["levy"], "levy"),
-            ]
+            bill = [Line(community, "community"), *charges(member, bought[i], p)]
             pays = sum(line.amount_nano for line in bill)
             positions.append((bought[i], sold[i], community, pays, supplier_only(member, p)))
             lines += bill
@@ -275,6 +282,70 @@ class SupplyDemandRatio(MidMarketRate):
         return sellers + (deficit - surplus) * (high if ratio < 1 else low), sellers
 
 
+class BillSharing(MidMarketRate):
+    """``bill_sharing/1``: charges in every slot, and with a month's last slot what all of it imported and exported."""
+
+    position_columns = (
+        "bought_wh",
+        "sold_wh",
+        "deficit_wh",
+        "surplus_wh",
+        "period_deficit_wh",
+        "period_surplus_wh",
+        "paid_nano",
+        "earned_nano",
+        "pays_nano",
+        "supplier_only_nano",
+    )
+    summed = (("deficit_wh", "surplus_wh"), ("cost_units", "cost_nano", "income_units", "income_nano"))
+    area_columns = (
+        "period_start_s",
+        *summed[0],
+        *summed[1],
+        *("period_" + name for name in summed[0]),
+        *("period_" + name for name in summed[1]),
+    )
+
+    @classmethod
+    def settle_in_month(
+        cls, members: Sequence[Member], prices: Mapping[str, int], month: Month, rows: Sequence[int], area: int
+    ) -> Settled:
+        """The slot, and the month where it ends; ``rows``: of the members in the zone, ``area``: its number."""
+        p = named(prices)
+        surplus = [max(member.export_wh - member.import_wh, 0) for member in members]
+        deficit = [max(member.import_wh - member.export_wh, 0) for member in members]
+        shared = min(sum(surplus), sum(deficit))
+        bought, sold = split(shared, deficit), split(shared, surplus)
+        cost = max(sum(deficit) - sum(surplus), 0) * p["residual_price"]
+        income = max(sum(surplus) - sum(deficit), 0) * p["feed_in_price"]
+        money = (*divmod(cost, 10**9), *divmod(income, 10**9))
+        lacked, over, closed = [0] * len(rows), [0] * len(rows), [0] * 4
+        if month.closes:
+            lacked = [own + month.points[row][0] for own, row in zip(deficit, rows, strict=True)]
+            over = [own + month.points[row][1] for own, row in zip(surplus, rows, strict=True)]
+            closed = [own + other for own, other in zip(money, month.areas[area], strict=True)]
+        paid = split(closed[0] * 10**9 + closed[1], lacked)
+        earned = split(closed[2] * 10**9 + closed[3], over)
+        positions, lines = [], []
+        for i, member in enumerate(members):
+            p = named(member.prices or prices)
+            bill = [Line(paid[i], "community"), Line(-earned[i], "community"), *charges(member, bought[i], p)]
+            kept = (bought[i], sold[i], deficit[i], surplus[i], lacked[i], over[i], paid[i], earned[i])
+            positions.append((*kept, sum(line.amount_nano for line in bill), supplier_only(member, p)))
+            lines += bill
+        own = (month.start_s, sum(deficit), sum(surplus), *money, sum(lacked), sum(over), *closed)
+        return Settled(positions, own, received_by(cls.accounts, lines))
+
+
+def charges(member: Member, bought: int, p: Mapping[str, int]) -> list[Line]:
+    """Network and levy of an import, of which ``bought`` Wh are the community's own."""
+    return [
+        Line(bought * p["network_traded"], "network"),
+        Line((member.import_wh - bought) * p["network_residual"], "network"),
+        Line(member.import_wh * p["levy"], "levy"),
+    ]
+
+
 def split(total: int, weights: Sequence[int]) -> list[int]:
     """By largest remainder; nothing among those who have no weight."""
     return split_by_largest_remainder(total, weights) if sum(weights) else [0 for _ in weights]
@@ -284,4 +355,5 @@ MARKETS: Mapping[str, type[CallAuction | MidMarketRate]] = {
     "p2p_call_auction/1": CallAuction,
     "mid_market_rate/1": MidMarketRate,
     "supply_demand_ratio/1": SupplyDemandRatio,
+    "bill_sharing/1": BillSharing,
 }

@@ -113,17 +113,17 @@ def reference_days(twin: Twin, place: Place, slot: int) -> list[tuple[int, int] 
     return found[:4]
 
 
-def known_days(twin: Twin, calendar: str) -> list[int]:
-    """Where the local days of a calendar begin: of each row those up to where the next one begins."""
+def known_instants(twin: Twin, calendar: str, what: str) -> list[int]:
+    """Where the local days (or months) of a calendar begin: of each row those up to where the next one begins."""
     rows = twin.registry.known(f"calendar/{calendar}", twin.height - 1)
     ends = [from_s for from_s, _ in rows[1:]] + [253_402_300_800]
     spans = zip(rows, ends, strict=True)
-    return [day for (from_s, value), end in spans for day in value["days"] if from_s <= day < end]
+    return [instant for (from_s, value), end in spans for instant in value[what] if from_s <= instant < end]
 
 
 def local_day(twin: Twin, calendar: str, time_s: int) -> tuple[int, int] | None:
     """Begin and end of the local day at a time."""
-    days = known_days(twin, calendar)
+    days = known_instants(twin, calendar, "days")
     begun = [day for day in days if day <= time_s]
     if not begun:
         return None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore import cbor
 from gridcore.sm3 import sm3
-from tests.twin.contracts import MARKETS, Member, Settled
+from tests.twin.contracts import MARKETS, BillSharing, Member, Month, Settled
 from tests.twin.estimates import estimate
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
 from tests.twin.intervals import imported_at, seed_at
 from tests.twin.market import chunks
 from tests.twin.metering import ABSENT, Registers, advance, chunk_seeds, row_at
+from tests.twin.periods import count, month_of, month_to_close
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
@@ -133,18 +134,23 @@ def breaks_in(twin: Twin, point: str, slot: int) -> list[tuple[int, Leaf]]:
     return [(from_s, value) for from_s, _, value in sorted(found, key=lambda item: item[:2])]
 
 
-def settle_slot(twin: Twin, zone: str, slot: int) -> None:
-    """The next run of a slot: positions, and the difference of what each point owes and each account receives."""
+def settle_slot(twin: Twin, zone: str, slot: int) -> int | None:
+    """The next run of a slot: positions, and the difference of what each point owes and each account receives.
+
+    Returns the end of the month in which the run was counted, None where it was in none.
+    """
     settling = settling_rows(twin, zone, slot)
     runs = twin.leaves.get(f"runs/{slot}/{zone}", {"runs": []})["runs"]
     if not settling and not runs:
-        return
+        return None
+    last = f"{slot}/{zone}/{runs[-1][0]}" if runs else None
     run = f"correction-{len(runs)}" if runs else "initial"
     contract = twin.contract(zone, slot)
     market = MARKETS[contract["contract"]]
     points = [read_point(twin, zone, row, slot) for row in range(len(twin.registry.points[zone]))]
     columns = [[0] * len(market.position_columns) for _ in points]
-    areas = settle_areas(twin, zone, slot, settling, points, columns)
+    month = month_to_close(twin, zone, slot, last, market.summed) if market.summed[0] else None
+    areas = settle_areas(twin, zone, slot, settling, points, columns, month)
     area_columns, received = [settled.area for settled in areas], [settled.received for settled in areas]
     rules_digests = [twin.rules(area, slot)[0] for area in twin.registry.areas[zone]]
     seeds = [chunk_seeds(twin, zone, boundary) for boundary in (slot, slot + twin.slot_s)]
@@ -155,17 +161,13 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> None:
         + pack(f"{6 + len(own)}q", *point.registers, point.import_wh, point.export_wh, *own)
         for row, (point, own) in enumerate(zip(points, columns, strict=True))
     ]
-    area_rows = [
-        pack("I", number) + digest + pack(f"{len(own)}q", *own)
-        for number, (digest, own) in enumerate(zip(rules_digests, area_columns, strict=True))
-    ]
+    area_rows = rows_of_areas(rules_digests, area_columns)
     totals = total_rows(received, market.accounts)
     own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
     positions = positions_of(seed, points, columns, market.position_columns)
     results = results_of(seed, rules_digests, own_columns, received)
-    last = f"{slot}/{zone}/{runs[-1][0]}" if runs else None
     if last is not None and says_the_same(twin, last, positions, results):
-        return
+        return None
     pays = market.position_columns.index("pays_nano")
     post(twin, zone, [own[pays] for own in columns], received, seed, last)
     twin.leaves[f"run/{slot}/{zone}/{run}"] = {
@@ -186,10 +188,28 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> None:
     for family, leaves in (("positions", positions), ("results", results)):
         for chunk, leaf in enumerate(leaves):
             twin.leaves[f"{family}/{slot}/{zone}/{run}/{chunk}"] = leaf
+    if month is None:
+        return None
+    count(twin, zone, month.start_s, last, (positions, results), market.summed, seed)
+    return month_of(twin, zone, slot)[1]
+
+
+def rows_of_areas(rules_digests: Sequence[bytes], area_columns: Sequence[tuple[int, ...]]) -> list[bytes]:
+    """What a run says of each area, as salted rows."""
+    return [
+        pack("I", number) + digest + pack(f"{len(own)}q", *own)
+        for number, (digest, own) in enumerate(zip(rules_digests, area_columns, strict=True))
+    ]
 
 
 def settle_areas(
-    twin: Twin, zone: str, slot: int, settling: Sequence[int], points: Sequence[Point], columns: list[list[int]]
+    twin: Twin,
+    zone: str,
+    slot: int,
+    settling: Sequence[int],
+    points: Sequence[Point],
+    columns: list[list[int]],
+    month: Month | None,
 ) -> list[Settled]:
     """What each area comes to; the contract's columns of its settling rows are put into ``columns``."""
     market = MARKETS[twin.contract(zone, slot)["contract"]]
@@ -198,7 +218,11 @@ def settle_areas(
     for number, area in enumerate(twin.registry.areas[zone]):
         rows = [row for row in settling if points[row].area == number]
         members = [member_of(twin, zone, slot, row, points[row], dealt) for row in rows]
-        settled = market.settle(members, prices[number], twin.rules(area, slot)[1]["prices"])
+        own_prices = twin.rules(area, slot)[1]["prices"]
+        if month is not None and issubclass(market, BillSharing):
+            settled = market.settle_in_month(members, own_prices, month, rows, number)
+        else:
+            settled = market.settle(members, prices[number], own_prices)
         for row, own in zip(rows, settled.positions, strict=True):
             columns[row] = list(own)
         areas.append(settled)

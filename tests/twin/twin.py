@@ -334,12 +334,13 @@ class Twin:
 
         while self.budget > 0 and any(due_s <= now for _, _, due_s in queue):
             span = next(span for span in queue if span[2] <= now)
-            if not self.is_final(zone, span[0]):
-                self.settle(zone, span[0])
+            month_end_s = None if self.is_final(zone, span[0]) else self.settle(zone, span[0])
             queue = [
                 [first + self.slot_s, *rest] if [first, *rest] == span else [first, *rest] for first, *rest in queue
             ]
             queue = [span for span in queue if span[0] < span[1]]
+            if month_end_s is not None and span[0] + self.slot_s < month_end_s <= progress["run_slot_start_s"]:
+                queue = corrections.queued([*queue, [month_end_s - self.slot_s, month_end_s, now]])
         queue = corrections.queued([*queue, *corrections.reopened(self, zone, progress["run_slot_start_s"])])
         self.leaves[f"progress/{zone}"] = progress | {"books": books, "corrections": queue}
         self.work_left = self.work_left or self.has_work(zone)
@@ -352,11 +353,12 @@ class Twin:
         is_run_due = now >= progress["run_slot_start_s"] + ahead_s
         return is_gate_due or is_run_due or any(due_s <= now for _, _, due_s in progress["corrections"])
 
-    def settle(self, zone: str, slot: int) -> None:
-        """Settle a slot; the budget pays for it."""
+    def settle(self, zone: str, slot: int) -> int | None:
+        """Settle a slot; the budget pays for it. Returns the end of the month in which a run was counted."""
         self.budget -= max(1, len(settlement.settling_rows(self, zone, slot)))
         is_new = f"runs/{slot}/{zone}" not in self.leaves
-        settlement.settle_slot(self, zone, slot)
+        month_end_s = settlement.settle_slot(self, zone, slot)
         if is_new and f"runs/{slot}/{zone}" in self.leaves:
             seed = self.leaves[f"positions/{slot}/{zone}/initial/0"]["seed"]
             orders.release(self, zone, slot, seed, settled=True)
+        return month_end_s

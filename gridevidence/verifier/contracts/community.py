@@ -55,16 +55,21 @@ def lines_of_member(of: Settled) -> list[PointLine]:
     """A line of each of COMMUNITY_KINDS, in their order; the community's amount is the position's own."""
     buys, sells = COMMUNITY_KINDS[:2]
     buys_wh, sells_wh = max(of.import_wh - of.export_wh, 0), max(of.export_wh - of.import_wh, 0)
-    community_nano, bought_wh = of.columns["community_nano"], of.columns["bought_wh"]
-    energies_wh = (bought_wh, of.import_wh - bought_wh, of.import_wh)
+    community_nano = of.columns["community_nano"]
     return [
         PointLine(buys, buys_wh, None, community_nano if buys_wh else 0),
         PointLine(sells, sells_wh, None, community_nano if sells_wh else 0),
-        *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, energies_wh, strict=True)),
+        *(priced_line(kind, energy_wh, of) for kind, energy_wh in zip(CHARGES, charged_wh(of), strict=True)),
     ]
 
 
-def _hold_share(what: str, share: int, total: int, side: Side) -> None:
+def charged_wh(of: Settled) -> tuple[int, ...]:
+    """The energy of each of CHARGES."""
+    bought_wh = of.columns["bought_wh"]
+    return bought_wh, of.import_wh - bought_wh, of.import_wh
+
+
+def hold_share(what: str, share: int, total: int, side: Side) -> None:
     """Hold that ``share`` is what largest remainder gives: the floor, or one more where the division leaves a rest."""
     floor, rest = divmod(total * side.energy_wh, side.all_wh) if side.all_wh else (0, 0)
     hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
@@ -79,13 +84,13 @@ def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange
     within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
     hold(within, "the point has more surplus or deficit than its area")
     shared_wh = min(sums.surplus_wh, sums.deficit_wh)
-    _hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
-    _hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
+    hold_share("the energy bought", of.columns["bought_wh"], shared_wh, buyers)
+    hold_share("the energy sold", of.columns["sold_wh"], shared_wh, sellers)
     community_nano = of.columns["community_nano"]
     if buyers.energy_wh > 0:
-        _hold_share("what the community gets", community_nano, buyers.all_nano, buyers)
+        hold_share("what the community gets", community_nano, buyers.all_nano, buyers)
     elif sellers.energy_wh > 0:
-        _hold_share("what the community pays", -community_nano, sellers.all_nano, sellers)
+        hold_share("what the community pays", -community_nano, sellers.all_nano, sellers)
     else:
         same("what a point without surplus and deficit pays the community", community_nano, 0)
 

@@ -59,6 +59,8 @@ class P2pCallAuction:
     position_columns = POSITION_COLUMNS
     area_columns: tuple[str, ...] = ()
     point_terms: tuple[str, ...] = ()
+    period_columns: tuple[str, ...] = ()
+    period_area_columns: tuple[str, ...] = ()
 
     def fault_of(self, terms: Mapping[str, Any]) -> str:
         """What is wrong with the terms of an area: seven prices under which nobody earns by trading what he does not

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.sharing import GridPrices, bill_sharing
 from settlement.sharing_keys import (
     Allocation,
     allocate_by_priority,
@@ -15,18 +14,7 @@ from settlement.sharing_keys import (
     allocate_static,
 )
 
-NET = st.one_of(st.integers(-50, 50), st.integers(-(2**63), 2**63 - 1))
-PRICES = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: GridPrices(sum(pair), pair[0]))
 CONSUMERS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 100_000), st.integers(0, 3)), max_size=10)
-
-
-@given(st.lists(st.tuples(NET, NET, NET), max_size=5), PRICES)
-def test_a_shared_bill_sums_to_the_grids_part_and_imports_less_exports_are_the_nets(
-    slots: list[tuple[int, int, int]], prices: GridPrices
-) -> None:
-    shared = bill_sharing(slots, prices)
-    assert sum(shared.pays_nano) == shared.grid_receives_nano
-    assert shared.import_wh - shared.export_wh == -sum(map(sum, slots))
 
 
 @given(st.integers(0, 20_000), CONSUMERS)

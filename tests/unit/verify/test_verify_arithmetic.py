@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gridcore import cbor, sm, verify
 from gridcore.errors import EncodingError
 from gridcore.sm import SigningKey
-from ledger.contract import Contract
+from ledger.contract import Contract, Period
 from ledger.one_group import one_group
 from settlement.catalogue import CONTRACTS
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, clear
@@ -202,6 +202,33 @@ def test_shares_of_a_community_hold_and_one_that_is_two_units_off_does_not(
                 known.check_point(
                     point._replace(columns={**columns, "community_nano": columns["community_nano"] + wrong})
                 )
+
+
+@given(members=MEMBERS, others=st.integers(0, 10**7), is_last=st.booleans())
+@settings(max_examples=100)
+def test_parts_of_a_months_bill_hold_and_none_that_is_two_units_off_does(
+    members: list[tuple[int, int]], others: int, is_last: bool
+) -> None:
+    contract = CONTRACTS["bill_sharing/1"]
+    prices = {**dict.fromkeys(verify.CONTRACTS[contract.contract_id].price_keys, 3), verify.FEED_IN_PRICE: 2}
+    taken, given_ = (np.array(column, dtype=np.int64) for column in zip(*members, strict=True))
+    nothing = np.zeros_like(taken)
+    sums = dict.fromkeys(contract.period_columns, nothing + others)
+    of_areas = {name: [others] for name in contract.period_area_columns}
+    month = Period([0], [is_last], sums, of_areas) if is_last else Period([0], [False], {}, {})
+    slot = one_group(prices, taken, given_, nothing, nothing)._replace(period=month)
+    settled = contract.settle(slot, trade_prices_micro_per_kwh=[None], terms=[{}])
+    known = verify.CONTRACTS[contract.contract_id]
+    area = {name: values[0] for name, values in settled.area_columns.items()}
+    for row in range(len(members)):
+        columns = {name: int(column[row]) for name, column in settled.columns.items()}
+        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0, prices, {})
+        known.check_point(point)
+        assert sum(line.amount_nano for line in known.lines_of_point(point)) == columns["pays_nano"]
+        for name in ("deficit_wh", "surplus_wh", "paid_nano", "earned_nano", "bought_wh", "sold_wh"):
+            for wrong in (-2, 2):
+                with pytest.raises(verify.Halt):
+                    known.check_point(point._replace(columns={**columns, name: columns[name] + wrong}))
 
 
 @given(ENERGY, ENERGY, ENERGY, ENERGY, st.integers(-500_000, 500_000))
