@@ -20,6 +20,7 @@ MODULES: Final = (
     "gridweb.pages.users",
     "gridweb.pages.overview",
     "gridweb.pages.slot",
+    "gridweb.pages.runs",
     "gridweb.pages.quality",
     "gridweb.pages.households",
     "gridweb.pages.block",

@@ -60,6 +60,20 @@ def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Jso
     return {"area": area_id, "slot_start_s": slot_start_s, "runs": shown}
 
 
+def runs_of_day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int) -> Json:
+    """The runs of every settled slot of a local day, by slot, as ``runs`` says of each."""
+    day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
+    found = [runs(view, scope, area_id, slot_start_s) for slot_start_s in slots]
+    settled = [{"slot_start_s": one["slot_start_s"], "runs": one["runs"]} for one in found if one["runs"]]
+    return {
+        "area": area_id,
+        "day_start_s": day_start_s,
+        "day_end_s": day_end_s,
+        "slots_expected": len(slots),
+        "slots": settled,
+    }
+
+
 def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str) -> Json:
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
     own = area.settling if scope.party is None else area.settling_rows_of(scope.party)
@@ -281,6 +295,13 @@ ROUTES: Final = (
         query=day,
         parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY, parameters.START),
         schema=_DAY,
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/days/<day>/runs",
+        summary="The settlement runs of a local day.",
+        access=OWN_ROWS,
+        query=runs_of_day,
+        parameters=(parameters.AREA, parameters.DAY, parameters.PARTY),
     ),
     Query(
         rule=f"{API}/accounts",

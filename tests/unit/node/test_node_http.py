@@ -77,6 +77,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     (f"{SLOT}/clearing", {}, OF_AREA_1),
     (f"{SLOT}/run", {}, OF_AREA_1),
     (DAY, {}, OF_AREA_1),
+    (DAY.replace("statements", "runs"), {}, OF_AREA_1),
     ("exceptions", {}, READS_ALL),
     ("accounts", {"area": "a-1"}, OF_AREA_1),
     ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),

@@ -1,0 +1,116 @@
+"""``/runs``: the settlement runs of a day: which slots were corrected, when, and by how much the money changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from quart import Blueprint, request
+
+from gridcore.serving.problems import Problem
+from gridweb import format as shown
+from gridweb.access import READS_ALL, requires
+from gridweb.i18n import N_, _
+from gridweb.pages import Entry
+from gridweb.points import Day, neighbours, newest_day, parse_day
+from gridweb.site import source
+from gridweb.source import AreaInfo, Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("runs", __name__)
+NAVIGATION = (Entry("/runs", N_("Runs"), READS_ALL, 33),)
+
+COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("runs", N_("Runs"), "count"),
+    Column("last_run", N_("Last run")),
+    Column("height", N_("Block"), "count"),
+    Column("estimated_first", N_("Estimated at first"), "count"),
+    Column("estimated_last", N_("Estimated now"), "count"),
+    Column("first_nano", N_("Initial run"), "amount_nano"),
+    Column("last_nano", N_("Last run"), "amount_nano"),
+    Column("difference_nano", N_("Difference posted"), "amount_nano"),
+)
+
+
+@serves_table("/areas/<area>/runs", *READS_ALL)
+async def runs_table(source: Source, area: str, *, day: str | None = None) -> Table:
+    """The settled slots of an area's local day: their runs, and what the parties pay in the first and in the last one."""
+    info = await source.area(area)
+    chosen = await _choose(source, info, day)
+    return table_of_runs(info, chosen, (await _read(source, info, chosen))["slots"], (await source.as_of()).currency)
+
+
+def table_of_runs(area: AreaInfo, day: Day, slots: Sequence[Mapping[str, Any]], currency: str) -> Table:
+    """Slots as rows. The difference is what all later runs have posted: the last run less the first."""
+    rows = [_row(slot) for slot in slots]
+    sums = [sum(row[place] for row in rows) for place in (4, 5, 6, 7, 8)]
+    return Table(
+        f"{area.area}-runs-{day.date}",
+        COLUMNS,
+        rows,
+        title=_("Settlement runs of %(day)s, area %(area)s", day=day.date, area=area.area),
+        links=[f"/slots/{area.area}/{row[0]}" for row in rows],
+        totals=(None, sum(row[1] for row in rows), None, None, *sums) if rows else None,
+        tz=area.tz,
+        currency=currency,
+    )
+
+
+def _row(slot: Mapping[str, Any]) -> tuple[Any, ...]:
+    first, last = slot["runs"][0], slot["runs"][-1]
+    money = (first["pays_nano"], last["pays_nano"], last["pays_nano"] - first["pays_nano"])
+    return (
+        slot["slot_start_s"],
+        len(slot["runs"]),
+        shown.run(last["run"]),
+        last["height"],
+        first["estimated"],
+        last["estimated"],
+        *money,
+    )
+
+
+async def _choose(source: Source, area: AreaInfo, day: str | None) -> Day:
+    return parse_day(area, day) if day else newest_day(area, (await source.as_of()).ledger_time_s)
+
+
+async def _read(source: Source, area: AreaInfo, day: Day) -> Mapping[str, Any]:
+    answer: Mapping[str, Any] = await source.cached(f"areas/{area.area}/days/{day.start_s}/runs")
+    return answer
+
+
+@pages.get("/runs")
+@requires(*READS_ALL)
+async def show_runs() -> str:
+    """The runs of one area's day."""
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    wanted = request.args.get("area")
+    area = await source().area(wanted) if wanted else areas[0]
+    newest = newest_day(area, (await source().as_of()).ledger_time_s)
+    day = await _choose(source(), area, request.args.get("day"))
+    before, after = neighbours(area, day, newest)
+    answer = await part_of(_read(source(), area, day))
+    slots = answer.value["slots"] if answer.value else []
+    corrected = [slot for slot in slots if len(slot["runs"]) > 1]
+    currency = (await source().as_of()).currency
+    table = table_of_runs(area, day, slots, currency)
+    return await render_page(
+        "runs/runs.html",
+        area=area,
+        areas=areas,
+        day=day,
+        before=before,
+        after=after,
+        answer=answer,
+        settled=len(slots),
+        corrected=len(corrected),
+        estimated=sum(slot["runs"][-1]["estimated"] for slot in slots),
+        difference_nano=sum(row[-1] for row in table.rows if isinstance(row[-1], int)),
+        currency=currency,
+        table=table,
+        table_url=table_url(runs_table, area=area.area, day=day.date),
+    )
