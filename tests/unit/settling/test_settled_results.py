@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gridcore import cbor, merkle
 from gridcore.errors import GridError
 from gridledger.demo.run_sums import RunSums, read_run
+from gridledger.settling.chain import read_runs, settled_ledger
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.party_lines import exact_sums
@@ -31,6 +32,7 @@ from settlement.invoicing.total import invoice_total
 from settlement.tariffs.reading import components_of
 from tests.independent import results_root as independent
 from tests.unit.settling.settled_folder import SLOT_S, Grid, dataset_of, runs_of
+from tests.worlds.datasets import auction, community
 
 POINTS = [
     PointRow("Z1", "P-2", "A1"),
@@ -63,7 +65,7 @@ def as_the_node_says(dataset: Dataset, run: RunColumns) -> RunSums:
     lines = contract.lines(
         SlotRows(none, imported, exported, bought, sold, run.tariffs, {}),
         {name: run.columns[name] for name in contract.position_columns},
-        trade_prices_micro_per_kwh=[None],
+        trade_prices_micro_per_kwh=[run.trade_price_micro_per_kwh],
         terms=[run.terms],
     )
     billed = [Billed(dataset.points[at].party, dataset.points[at].point) for at in run.rows]
@@ -248,3 +250,18 @@ def test_sums_of_months_and_days_are_exact_where_int64_would_wrap(values: list[i
     ends = [*starts[1:], len(values)]
     expected = [sum(values[start:end]) for start, end in zip(starts, ends, strict=True)]
     assert sums.tolist() == [expected, expected]
+
+
+@pytest.mark.parametrize("dataset", [community(6, 7, areas=2), auction(6, 4)], ids=["mid-market", "auction"])
+def test_files_of_a_ledger_are_what_its_runs_say_row_by_row(tmp_path: Path, dataset: Dataset) -> None:
+    with settled_ledger(dataset, tmp_path) as ledger:
+        runs = list(read_runs(ledger, dataset))
+        results = write_results(tmp_path, dataset, read_runs(ledger, dataset))
+    lines, postings = slow_rows(dataset, runs)
+    assert len(lines) > 50
+    assert read(tmp_path / "statements.csv") == lines
+    assert read(tmp_path / "postings.csv") == postings
+    assert results.results_root == results_root({"statements.csv": root(lines), "postings.csv": root(postings)})
+    has_trades = dataset.rules.contract == "p2p_call_auction/1"
+    assert results.sample is not None
+    assert results.sample.line_kind.startswith("trade_") == has_trades
