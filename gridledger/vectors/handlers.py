@@ -68,6 +68,9 @@ HANDLERS: dict[str, Handler] = {
     "network_charge_by_voltage/1": Handler(
         tariff_handlers.charge_by_voltage, ("levels", "user_level", "highest_level", "energy_wh")
     ),
+    "network_charge_capacity/1": Handler(
+        tariff_handlers.charge_by_capacity, ("capacity_charge_nano", "capacity_w", "energy_price", "load_factor_ppm")
+    ),
     "grid_fee_path/1": Handler(
         tariff_handlers.fee_path, ("mode", "rule", "offer_price", "supply_fees", "demand_fees"), ("bid_price",)
     ),

@@ -18,6 +18,7 @@ from settlement.tariffs.network import (
     fees_of_offer,
     grid_loss,
     network_charge_by_voltage,
+    network_charge_capacity,
     pay_as_bid,
     pay_as_offer,
 )
@@ -39,6 +40,12 @@ def charge_by_voltage(case: CaseInput) -> dict[str, object]:
     if energy_wh < 0:
         raise CaseRefusedError(f"energy_wh is negative: {energy_wh}")
     return {"charge_micro_per_kwh": charge, "amount_nano": energy_wh * charge}
+
+
+def charge_by_capacity(case: CaseInput) -> dict[str, object]:
+    """``network_charge_capacity/1``."""
+    inputs = map(case.integer, ("capacity_charge_nano", "capacity_w", "energy_price", "load_factor_ppm"))
+    return {"amount_nano": network_charge_capacity(*inputs)}
 
 
 def fee_path(case: CaseInput) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""Charges and losses of the grid: by voltage level, along the markets between two parties, and what a grid loses.
+"""Charges and losses of the grid: by voltage level, by capacity, along the markets between two parties, and what a grid loses.
 
-``network_charge_by_voltage/1`` (过网费), ``grid_fee_path/1`` and ``grid_loss/1`` of the conformance vectors. Energy in Wh, prices
+``network_charge_by_voltage/1`` (过网费), ``network_charge_capacity/1`` (就近消纳, docs/spec/mechanisms.md), ``grid_fee_path/1`` and ``grid_loss/1`` of the conformance vectors. Energy in Wh, prices
 in micro-currency per kWh, amounts in nano-currency; exact at any size.
 """
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from settlement.errors import SettlementError
 
 _PPM = 1_000_000
+_HOURS_OF_MONTH = 730
 
 
 class VoltageLevel(NamedTuple):
@@ -55,6 +56,19 @@ def network_charge_by_voltage(levels: Sequence[VoltageLevel], user_level: str, h
     if places[highest_level] < places[user_level]:
         raise SettlementError(f"{highest_level} lies below the user's level {user_level}")
     return levels[places[user_level]].price - levels[places[highest_level]].price
+
+
+def network_charge_capacity(capacity_charge_nano: int, capacity_w: int, energy_price: int, load_factor_ppm: int) -> int:
+    """A month's charge of a project that consumes nearby: nothing by the energy it takes, all by what it is connected with.
+
+    The capacity or demand charge as it is, and the price per kWh of the voltage level x mean load factor x 730 hours x connected
+    capacity; nano-currency, floored. SettlementError for a negative charge, capacity or price, and a load factor above 1.
+    """
+    if min(capacity_charge_nano, capacity_w, energy_price) < 0:
+        raise SettlementError("neither a capacity nor its charge nor a price may be negative")
+    if not 0 <= load_factor_ppm <= _PPM:
+        raise SettlementError(f"a load factor is from 0 to {_PPM} ppm, not {load_factor_ppm}")
+    return capacity_charge_nano + energy_price * load_factor_ppm * _HOURS_OF_MONTH * capacity_w // _PPM
 
 
 def pay_as_offer(offer_price: int, fees: Sequence[int]) -> FeePath:
