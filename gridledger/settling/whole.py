@@ -1,4 +1,4 @@
-"""From a folder of files to a folder of results: read, imported into a ledger, settled, written.
+"""From a folder of files to a folder of results: read, imported into a ledger, settled, written, proved.
 
 All of it is made in a work folder beside the results and takes their place at the end: a fault, or the power, leaves nothing half
 behind. Newer data of a folder that has been settled go onto its ledger; then only the files beside the ledger are replaced.
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import UsageError
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import read_runs, settled_ledger, write_proof
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.results import Results, write_results
@@ -85,10 +85,11 @@ def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
 
 
 def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> Settled:
-    """``home`` has the ledger and its keys, ``work`` gets the tables."""
+    """``home`` has the ledger, its keys and what proves a line; ``work`` gets the tables."""
     with settled_ledger(dataset, home, progress.settled) as ledger:
         frame = _all_slots(dataset, ledger)
         results = write_results(work, frame, _noting_quality(read_runs(ledger, frame), frame), progress.written)
+        write_proof(ledger, home, results.sample)
     return Settled(frame, results)
 
 

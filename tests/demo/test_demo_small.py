@@ -32,6 +32,7 @@ from tests.demo.demo_run import (
     read_pid,
     run_demo,
 )
+from tests.demo.folder_of_demo import make_folder_of_demo
 from tests.independent import recompute, results_root
 from tests.waiting import wait_until
 
@@ -50,6 +51,13 @@ def abroad(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The same seed in other surroundings, printing for a person."""
     out = tmp_path_factory.mktemp("abroad") / "out"
     return run_demo(out, households=HOUSEHOLDS, slots=SLOTS, surroundings=ABROAD)
+
+
+def test_its_data_settled_as_files_give_the_same_statements_and_postings(demo: Finished, tmp_path: Path) -> None:
+    folder = make_folder_of_demo(demo.out, tmp_path / "folder")
+    assert main(["settle", "files", str(folder), "--out", str(tmp_path / "out"), "--json"]) == 0
+    for name in ("statements.csv", "postings.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (demo.out / name).read_bytes()
 
 
 def test_with_lost_readings_every_slot_settles_and_the_summary_says_what_was_estimated(tmp_path: Path) -> None:

@@ -41,14 +41,18 @@ class _Energies(NamedTuple):
     readings: int
 
 
-def read_folder(folder: Path, preset: str | None = None) -> Dataset:
-    """Read all files of a folder. ``preset``: the layout of its readings. UsageError, one line, at the first fault."""
+def read_folder(folder: Path, preset: str | None = None, other_rules: Path | None = None) -> Dataset:
+    """Read all files of a folder. UsageError, one line, at the first fault.
+
+    ``preset``: the layout of its readings; ``other_rules``: a file in place of its rules.toml.
+    """
     if not folder.is_dir():
         raise fault(str(folder), "is no folder", "name the folder that holds rules.toml, points.csv and readings.csv")
     layout = load_preset(preset) if preset else None
-    _must(folder, RULES)
+    if other_rules is None:
+        _must(folder, RULES)
     _must(folder, POINTS)
-    rules = read_rules(folder / RULES)
+    rules = read_rules(other_rules or folder / RULES)
     points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract)
     energies = _read_energies(folder, layout, points, rules)
     starts = energies.grid.slot_start_s

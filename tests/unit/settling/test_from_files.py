@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from gridledger.cli import main
 from tests.unit.settling.folders import READINGS, RULES, make_folder
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "settle-community"
-TABLES = {"statements.csv", "postings.csv", "invoices.csv", "report.html", "ledger"}
+FILES = {
+    "statements.csv", "postings.csv", "invoices.csv", "report.html", "ledger", "sample.evd", "trust.json", "verify.py",
+}  # fmt: skip
 
 
 def settle(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, object]:
@@ -46,9 +50,21 @@ def test_the_example_is_settled_with_all_its_files(tmp_path: Path, capsys: pytes
     assert (answer["slots"], answer["points"], answer["parties"]) == (388, 10, 9)
     assert (answer["readings"], answer["missing"], answer["estimated"]) == (3872, 8, 4)
     assert answer["postings_sum_nano"] == 0
-    assert set(names_in(out)) >= TABLES
+    assert set(names_in(out)) >= FILES
     assert len(rows_of(out / "postings.csv")) == answer["postings"]
     assert names_in(tmp_path) == ["out"]
+
+
+def test_a_stranger_verifies_the_sample_and_is_told_that_no_meter_signed_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    settle(capsys, make_folder(tmp_path / "in", {}), "--out", out)
+    command = [sys.executable, "-I", "-S", "verify.py", "sample.evd", "--trust", "trust.json"]
+    verified = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0
+    assert "IMPORTED" in verified.stdout
+    assert "no meter signed these values" in verified.stdout
 
 
 def test_the_same_folder_gives_the_same_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
