@@ -57,7 +57,6 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     from gridledger.settling import whole
 
     out: Path = (args.out or args.onto).absolute()
-    whole.check_series(dataset)
     whole.check_disk(dataset, out)
     print(
         f"{out}: needs about {whole.megabytes(whole.disk_needed_bytes(dataset))} of disk", file=sys.stderr, flush=True

@@ -50,12 +50,6 @@ def disk_needed_bytes(dataset: Dataset) -> int:
     return _BYTES_AT_LEAST + BYTES_PER_ENERGY * dataset.import_wh.size
 
 
-def check_series(dataset: Dataset) -> None:
-    """UsageError where prices vary: the chain does not take them yet."""
-    if dataset.series:
-        raise UsageError("prices.csv: prices that vary cannot be settled yet; give [prices] in rules.toml")
-
-
 def check_disk(dataset: Dataset, out: Path) -> None:
     """UsageError where the disk of ``out`` has no room for the results."""
     needed, free = disk_needed_bytes(dataset), shutil.disk_usage(_existing(out)).free

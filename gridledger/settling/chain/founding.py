@@ -8,15 +8,16 @@ from typing import Final, NamedTuple
 
 from gridcore.errors import GridError
 from gridcore.genesis import IMPORTED, Genesis
-from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
+from gridcore.master_data import Listed, MasterData, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.organisation import ORGANISATION, Organisation
-from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
 from gridledger.founding.local_days import calendar_of
+from gridledger.settling.chain.points import point_rows
+from gridledger.settling.chain.prices import WHOLE, rules_of_area, rules_rows
 from gridledger.settling.dataset import Dataset
 from ledger.contract import Contract
 from ledger.genesis_check import check_genesis
@@ -28,8 +29,8 @@ OPERATOR: Final = "operator"
 IMPORTER: Final = "importer"
 """The signer of all transactions, and the gateway of every point."""
 IMPORTER_ROLES: Final = ("administrator", "aggregator", "clock", "gateway", "utility")
-ZONE_NAME: Final = "files"
-"""The one zone, its rules and its calendar."""
+ZONE_NAME: Final = WHOLE
+"""The one zone, and its calendar."""
 VALID_S: Final = 3_600
 """How long a transaction is valid, in ledger time, which does not move until it stands in a block."""
 CALENDAR_DAYS: Final = 3_660
@@ -96,9 +97,9 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
 
 def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator[Listed]:
     """Everything but the calendar, in the order in which it is numbered: parties and points as the dataset has them."""
-    rules, contract = dataset.rules, dataset.rules.contract
+    contract = dataset.rules.contract
     yield Named(ORGANISATION, OPERATOR, Organisation(sorted({*IMPORTER_ROLES, "prosumer"}), "Who imported the files"))
-    yield Named(RULES, ZONE_NAME, Rules(rules.prices, rules.terms))
+    yield from rules_rows(dataset)
     yield Named(SIGNER, IMPORTER, Signer(OPERATOR, importer, sorted(IMPORTER_ROLES)))
     yield Named(GATEWAY, IMPORTER, Gateway(OPERATOR, "software"))
     yield Named(
@@ -114,21 +115,5 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
         ),
     )
     for area in dict.fromkeys(point.area for point in dataset.points):
-        yield Named(AREA, area, Area(ZONE_NAME, ZONE_NAME, ZONE_NAME))
-    trading = set(dataset.orders.party)
-    for number, point in enumerate(dataset.points, 1):
-        yield MeteredPoint(
-            number=number,
-            area=point.area,
-            gateway=IMPORTER,
-            meter=point.point,
-            point=point.point,
-            profile=IMPORTED,
-            role="household",
-            limit_wh=point.limit_wh,
-            organisation=OPERATOR,
-            first_registers=(0, 0),
-            party=point.party,
-            trades=point.party in trading,
-            aggregator=IMPORTER if point.party in trading else None,
-        )
+        yield Named(AREA, area, Area(ZONE_NAME, rules_of_area(dataset, area), ZONE_NAME))
+    yield from point_rows(dataset, IMPORTER, OPERATOR)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.registry.rules import RULES
+from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.runs import RunColumns
@@ -17,10 +17,12 @@ from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.results import RESULTS
-from ledger.leaves.run import RUN
+from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import row_of
+from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.store.reader import LedgerReader
+from settlement.catalogue import CONTRACTS
 
 _REGISTERS = frozenset(HEAD[:4])
 
@@ -52,33 +54,35 @@ def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
 
 
 class _RulesByDigest:
-    """Rules as contracts take them, by the digest of their entry, each opened once."""
+    """Rules with the prices of a slot, by the digest of their entry; each is opened once."""
 
     def __init__(self, reader: LedgerReader) -> None:
         self._reader = reader
-        self._known: dict[bytes, tuple[Mapping[str, Any], Mapping[str, Int64]]] = {}
+        self._stated: dict[bytes, Rules] = {}
 
-    def of(self, digest: bytes) -> tuple[Mapping[str, Any], Mapping[str, Int64]]:
-        """Terms, and prices as columns of one tariff."""
-        if digest not in self._known:
-            record = RULES.record_of(row_of(self._reader, digest).value)
-            prices = {key: np.array([price], dtype=np.int64) for key, price in record.prices.items()}
-            self._known[digest] = (record.terms, prices)
-        return self._known[digest]
+    def of(self, digest: bytes, leaf: RunLeaf) -> Rules:
+        """As they are in the slot of a run."""
+        if digest not in self._stated:
+            self._stated[digest] = RULES.record_of(row_of(self._reader, digest).value)
+        contract = CONTRACTS[leaf.contract]
+        return rules_of_slot(self._reader, contract, self._stated[digest], leaf.slot_start_s, leaf.as_of_height)
 
 
 def _areas_of_run(
     reader: LedgerReader, slot_start_s: int, run: str, height: int, areas: Sequence[_AreaRows], rules: _RulesByDigest
 ) -> Iterator[RunColumns]:
     leaf = RUN.must(reader, slot_start_s, ZONE_NAME, run)
-    parts = [POSITIONS.must(reader, slot_start_s, ZONE_NAME, run, chunk) for chunk, _, _ in chunks(leaf.rows)]
-    whole = _joined(parts)
+    whole = _joined([POSITIONS.must(reader, slot_start_s, ZONE_NAME, run, chunk) for chunk, _, _ in chunks(leaf.rows)])
+    zone = reader.zone_at(reader.registry.zone(ZONE_NAME), slot_start_s, leaf.as_of_height)
     for number, area in enumerate(areas):
         chunk, at = split_row(number)
         results = RESULTS.must(reader, slot_start_s, ZONE_NAME, run, chunk)
         cleared = CLEARED.load(reader, slot_start_s, ZONE_NAME, chunk)
         price = None if cleared is None else cleared.trade_prices_micro_per_kwh[at]
-        terms, prices = rules.of(results.rules[at].tobytes())
+        of_area = rules.of(results.rules[at].tobytes(), leaf)
+        own = zone.own_rules[area.of_zone]
+        distinct = np.unique(own[own >= 0])
+        tariffs = [of_area, *(rules.of(zone.rules_digests[place], leaf) for place in distinct.tolist())]
         yield RunColumns(
             area=area.name,
             slot_start_s=slot_start_s,
@@ -89,8 +93,12 @@ def _areas_of_run(
             columns={name: column[area.of_zone] for name, column in whole.columns.items() if name not in _REGISTERS},
             quality=whole.quality[area.of_zone],
             trade_price_micro_per_kwh=price,
-            terms=terms,
-            tariffs=Tariffs(np.zeros(1, dtype=np.int64), np.zeros(len(area.of_zone), dtype=np.int64), prices),
+            terms=of_area.terms,
+            tariffs=Tariffs(
+                of_group=np.zeros(1, dtype=np.int64),
+                of_row=np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0),
+                prices=prices_by_key(tariffs),
+            ),
         )
 
 

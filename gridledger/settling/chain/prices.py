@@ -1,0 +1,115 @@
+"""Prices that vary as the chain has them: price series, and rules that name them, for all, for an area, or for a point of its own supplier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.errors import GridError
+from gridcore.master_data import Listed, Named
+from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
+from gridcore.registry.rules import RULES, Rules
+from gridcore.sm3 import sm3
+from gridledger.settling.dataset import Dataset, SeriesRows
+from ledger.leaves.columns import Int64
+from ledger.leaves.intervals import DAY_S
+
+WHOLE: Final = "files"
+"""Name of the rules that hold where nothing else is said."""
+ENTRIES_MAX: Final = 60
+"""Entries of one series with prices: an entity keeps 64."""
+
+
+class Scope(NamedTuple):
+    """For what some prices are: an area, a point, or (both None) all."""
+
+    area: str | None = None
+    point: str | None = None
+
+    @property
+    def rules(self) -> str:
+        """The name of its rules: the same in every dataset."""
+        return WHOLE if self == Scope() else _named(WHOLE, *map(str, self))
+
+
+def scopes_of(dataset: Dataset) -> Mapping[Scope, Mapping[str, Int64]]:
+    """Of each scope that has rules: the prices that vary, by key int64[slots], a wider scope's where it says none itself."""
+    whole = _laid_over(dataset, {}, Scope())
+    scopes = {Scope(): whole}
+    areas = {area: _laid_over(dataset, whole, Scope(area=area)) for area in _named_areas(dataset)}
+    scopes |= {Scope(area=area): columns for area, columns in areas.items()}
+    area_of = {point.point: point.area for point in dataset.points}
+    for point in dict.fromkeys(rows.point for rows in dataset.series if rows.point is not None):
+        scopes[Scope(point=point)] = _laid_over(dataset, areas.get(area_of[point], whole), Scope(point=point))
+    return scopes
+
+
+def rules_of_area(dataset: Dataset, area: str) -> str:
+    """The name of an area's rules."""
+    return Scope(area=area).rules if area in _named_areas(dataset) else WHOLE
+
+
+def rules_of_point(dataset: Dataset, point: str) -> str | None:
+    """The name of a point's own rules, None where its area's hold."""
+    return Scope(point=point).rules if any(rows.point == point for rows in dataset.series) else None
+
+
+def rules_rows(dataset: Dataset) -> Iterator[Listed]:
+    """The rules of each scope, behind the series that they name."""
+    own = dataset.rules
+    for scope, columns in scopes_of(dataset).items():
+        series = {key: series_name(scope, key) for key in sorted(columns)}
+        for key, name in series.items():
+            yield from _series_rows(dataset, name, columns[key])
+        yield Named(RULES, scope.rules, Rules(own.prices, own.terms, series=series or None))
+
+
+def series_name(scope: Scope, key: str) -> str:
+    """The name of the series of a scope's price: the same in every dataset."""
+    return _named(key.removesuffix("_price_micro_per_kwh").removesuffix("_micro_per_kwh"), *map(str, scope))
+
+
+def _named(word: str, *parts: str) -> str:
+    return f"{word[:40]}-{sm3('/'.join(parts).encode()).hex()[:12]}"
+
+
+def _named_areas(dataset: Dataset) -> Sequence[str]:
+    return list(dict.fromkeys(rows.area for rows in dataset.series if rows.area is not None))
+
+
+def _laid_over(dataset: Dataset, wider: Mapping[str, Int64], scope: Scope) -> dict[str, Int64]:
+    """Columns of a wider scope with what a scope says itself."""
+    columns = dict(wider)
+    for rows in dataset.series:
+        if (rows.area, rows.point) == scope:
+            own = dataset.rules.prices.get(rows.key, 0)
+            before = columns.get(rows.key, np.full(len(dataset.slot_start_s), own, dtype=np.int64))
+            columns[rows.key] = _stepped(rows, dataset.slot_start_s, before)
+    return columns
+
+
+def _stepped(rows: SeriesRows, slot_start_s: Int64, before: Int64) -> Int64:
+    """The price of each slot: that of the newest start, ``before`` where there is none yet."""
+    place = np.searchsorted(rows.start_s, slot_start_s, side="right") - 1
+    stepped: Int64 = np.where(place >= 0, rows.price_micro_per_kwh[place], before)
+    return stepped
+
+
+def _series_rows(dataset: Dataset, name: str, column: Int64) -> Iterator[Listed]:
+    """The entries of a series, in the longest spans in which it is constant. GridError where it takes more entries than there may be."""
+    first_s, slot_s = int(dataset.slot_start_s[0]), dataset.slot_s
+    changes_s = (np.flatnonzero(np.diff(column)) + 1) * slot_s
+    span_s = math.gcd(DAY_S, *changes_s.tolist())
+    prices = column[:: span_s // slot_s]
+    if len(prices) > SPANS_MAX * ENTRIES_MAX:
+        raise GridError(
+            f"prices.csv: a price has {len(prices)} values; a ledger takes {SPANS_MAX * ENTRIES_MAX}: settle fewer slots"
+        )
+    # Rules may name only what has begun: an entry of 1970, which says nothing of any slot.
+    yield Named(PRICE_SERIES, name, PriceSeries.of(span_s, prices[:1].tolist()))
+    for first in range(0, len(prices), SPANS_MAX):
+        part = prices[first : first + SPANS_MAX].tolist()
+        yield Named(PRICE_SERIES, name, PriceSeries.of(span_s, part), first_s + first * span_s)
