@@ -30,6 +30,7 @@ MODULES: Final = (
     "gridweb.pages.proposals",
     "gridweb.pages.decided",
     "gridweb.pages.registry",
+    "gridweb.pages.tariffs",
     "gridweb.pages.disputes",
     "gridweb.pages.household",
     "gridweb.pages.line",

@@ -1,0 +1,115 @@
+"""``/tariffs``: what a kWh costs, and has cost, as people read it: each price of an area's rules with the time for which it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from quart import Blueprint
+
+from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridweb.i18n import N_, _
+from gridweb.pages import Entry
+from gridweb.pages.registry import STATES, read_entries, states_of
+from gridweb.points import find_point
+from gridweb.site import source, viewer
+from gridweb.source import AreaInfo, Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("tariffs", __name__)
+NAVIGATION = (Entry("/tariffs", N_("Tariffs"), READS_ALL, 45),)
+
+COLUMNS: Final = (
+    Column("price", N_("Price")),
+    Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
+    Column("from_s", N_("Holds from"), "instant"),
+    Column("until_s", N_("Until"), "instant"),
+    Column("state", N_("State"), words=STATES),
+    Column("series", N_("Varies by slot"), "name"),
+)
+
+
+@serves_table("/areas/<area>/tariff", *READS_ALL)
+async def tariff_table(source: Source, area: str) -> Table:
+    """The prices of an area's rules, each with every span in which it held, holds or will hold."""
+    return await _read(source, await source.area(area))
+
+
+@serves_table("/households/<party>/tariff", *EVERY_ROLE)
+async def household_tariff_table(source: Source, viewer: Viewer, party: str) -> Table:
+    """The prices of the rules of a party's area."""
+    check_party(viewer, party)
+    return await _read(source, (await find_point(source, party)).area)
+
+
+async def _read(source: Source, area: AreaInfo) -> Table:
+    entries = await read_entries(source, "rules", area.rules["id"])
+    as_of = await source.as_of()
+    return table_of_prices(area, entries, as_of.ledger_time_s, as_of.currency)
+
+
+def table_of_prices(area: AreaInfo, entries: Sequence[Mapping[str, Any]], ledger_time_s: int, currency: str) -> Table:
+    """Spans of equal price, by price in the contract's order; an entry that a later one corrected never held."""
+    held = [
+        (entry, state)
+        for entry, state in zip(entries, states_of(entries, ledger_time_s), strict=True)
+        if state != "corrected"
+    ]
+    known = list(area.contract.prices)
+    keys = sorted(
+        {key for entry, _ in held for key in entry["value"]["prices"]},
+        key=lambda key: (known.index(key) if key in known else len(known), key),
+    )
+    rows = [row for key in keys for row in _spans(key, held)]
+    titles = {key: area.contract.price_title(key) for key in keys}
+    return Table(
+        f"{area.area}-tariff",
+        (Column("price", N_("Price"), words=titles), *COLUMNS[1:]),
+        rows,
+        title=_("Prices of area %(area)s, rules %(rules)s", area=area.area, rules=area.rules["id"]),
+        note=_(
+            "Contract: %(contract)s. A price without an end holds until another one is registered.",
+            contract=area.contract.contract_id,
+        ),
+        tz=area.tz,
+        currency=currency,
+    )
+
+
+def _spans(key: str, held: Sequence[tuple[Mapping[str, Any], str]]) -> list[tuple[Any, ...]]:
+    """The spans of one price, oldest first: entries that change nothing about it are one span with the one before."""
+    spans: list[list[Any]] = []
+    for entry, state in held:
+        value = entry["value"]
+        price, series = value["prices"].get(key), (value.get("series") or {}).get(key)
+        if spans and spans[-1][2] is None and (spans[-1][0], spans[-1][4]) == (price, series):
+            spans[-1][3] = state if state == "in_force" else spans[-1][3]
+            continue
+        if spans and spans[-1][2] is None:
+            spans[-1][2] = entry["from_s"]
+        if price is not None:
+            spans.append([price, entry["from_s"], None, state, series])
+    return [(key, *span) for span in spans]
+
+
+@pages.get("/tariffs")
+@requires(*READS_ALL)
+async def show_tariffs() -> str:
+    """Every area's prices; areas with the same rules share a table."""
+    areas = {area.rules["id"]: area for area in reversed(await source().areas())}
+    tables = [
+        (await part_of(_read(source(), area)), table_url(tariff_table, area=area.area))
+        for area in reversed(areas.values())
+    ]
+    return await render_page("tariffs/tariffs.html", tables=tables, title=_("Tariffs"))
+
+
+@pages.get("/households/<party>/tariff")
+@requires(*EVERY_ROLE)
+async def show_tariff(party: str) -> str:
+    """The prices by which a party is billed."""
+    check_party(viewer(), party)
+    table = await part_of(household_tariff_table(source(), viewer(), party))
+    tables = [(table, table_url(household_tariff_table, party=party))]
+    return await render_page("tariffs/tariffs.html", tables=tables, title=_("My tariff"))
