@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement, best_seconds
 from settlement.contract_kit_1 import CommunityContract, Groups, share
-from settlement.contracts import mid_market_rate_1, supply_demand_ratio_1
+from settlement.contracts import mid_market_rate_1, sharing_keys_1, supply_demand_ratio_1
 
 MEMBERS = 1_000_000
 SEED = 20260101
@@ -79,7 +79,55 @@ def measured(work: Callable[[], Column], bare: Callable[[], Column]) -> Measurem
     return Measurement(MEMBERS, seconds, "bare numpy without checks", bound_seconds)
 
 
+def _by_keys(method: str, bare: Callable[[int, Column, Column], Column]) -> Benchmark:
+    def measure() -> Measurement:
+        random = np.random.default_rng(SEED)
+        consumption_wh = random.integers(0, 1000, MEMBERS)
+        keys = random.integers(0, 10, MEMBERS) if method == "priority" else random.integers(0, 2, MEMBERS)
+        groups, production_wh = Groups(np.zeros(MEMBERS, dtype=np.int64), 1), int(consumption_wh.sum()) * 6 // 10
+
+        def work() -> Column:
+            return sharing_keys_1.allocate(groups, [production_wh], consumption_wh, method=method, keys=keys)
+
+        return measured(work, lambda: bare(production_wh, consumption_wh, keys))
+
+    return measure
+
+
+def _static_bare(production_wh: int, consumption_wh: Column, keys: Column) -> Column:
+    return np.minimum(split_bare(production_wh * int(keys.sum()) // 10**6, keys), consumption_wh)
+
+
+def _reallocated_bare(production_wh: int, consumption_wh: Column, keys: Column) -> Column:
+    left, needs_wh = production_wh * int(keys.sum()) // 10**6, consumption_wh.copy()
+    short = np.flatnonzero((keys > 0) & (needs_wh > 0))
+    while left and short.size:
+        taken_wh = np.minimum(split_bare(left, keys[short]), needs_wh[short])
+        needs_wh[short] -= taken_wh
+        left -= int(taken_wh.sum())
+        short = short[needs_wh[short] > 0]
+    return consumption_wh - needs_wh
+
+
+def _dynamic_bare(production_wh: int, consumption_wh: Column, _keys: Column) -> Column:
+    return split_bare(min(production_wh, int(consumption_wh.sum())), consumption_wh)
+
+
+def _priority_bare(production_wh: int, consumption_wh: Column, keys: Column) -> Column:
+    allocated_wh, left = np.zeros_like(consumption_wh), production_wh
+    for number in range(int(keys.max()) + 1):
+        rows = np.flatnonzero(keys == number)
+        served_wh = min(left, int(consumption_wh[rows].sum()))
+        allocated_wh[rows] = split_bare(served_wh, consumption_wh[rows])
+        left -= served_wh
+    return allocated_wh
+
+
 BENCHMARKS: dict[str, Benchmark] = {
+    "sharing_1m/static": _by_keys("static", _static_bare),
+    "sharing_1m/static_reallocated": _by_keys("static_reallocated", _reallocated_bare),
+    "sharing_1m/dynamic": _by_keys("dynamic", _dynamic_bare),
+    "sharing_1m/priority": _by_keys("priority", _priority_bare),
     "sharing_1m/mid_market": _community(mid_market_rate_1.CONTRACT, _mid_market_bare),
     "sharing_1m/supply_demand": _community(supply_demand_ratio_1.CONTRACT, _ratio_bare),
 }

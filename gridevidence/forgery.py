@@ -18,7 +18,7 @@ from gridevidence.digests import remade
 from gridevidence.layout import FILL_ROW, INTERVAL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
 from gridevidence.verifier.answers import Halt
 from gridevidence.verifier.bundle import decode_parts, read_bundle
-from gridevidence.verifier.contract import Contract, supplier_only_nano
+from gridevidence.verifier.contract import Contract
 from gridevidence.verifier.examination import Examination
 
 Parts = dict[str, Any]
@@ -165,7 +165,7 @@ def _settle(parts: Parts) -> None:
     contract: Contract = of.known_contract()
     settled = of.settled()
     pays_nano = sum(line.amount_nano for line in contract.lines_of_point(settled))
-    _put_columns(parts, {"pays_nano": pays_nano, "supplier_only_nano": supplier_only_nano(settled)}, of)
+    _put_columns(parts, {"pays_nano": pays_nano, "supplier_only_nano": contract.supplier_only(settled)}, of)
 
 
 def _forge_reading(parts: Parts) -> Change:

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from ledger.contract import Contract, LineWords, Vocabulary
-from settlement.contracts import bill_sharing_1, mid_market_rate_1, p2p_call_auction_1, supply_demand_ratio_1
+from settlement.contracts import (
+    bill_sharing_1,
+    mid_market_rate_1,
+    p2p_call_auction_1,
+    sharing_keys_1,
+    supply_demand_ratio_1,
+)
 from settlement.errors import SettlementError
 from settlement.pin import pin_of
 
@@ -48,6 +54,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         Entry(mid_market_rate_1.CONTRACT, "contract_kit_1"),
         Entry(supply_demand_ratio_1.CONTRACT, "contract_kit_1"),
         Entry(bill_sharing_1.CONTRACT, "contract_kit_1"),
+        Entry(sharing_keys_1.CONTRACT, "contract_kit_1"),
     )
 }
 CONTRACTS: Final[Mapping[str, Contract]] = {contract_id: entry.contract for contract_id, entry in CATALOGUE.items()}

@@ -44,6 +44,15 @@ class Settled(NamedTuple):
     """0 where nothing was cleared."""
     area_prices: Mapping[str, int]
     terms: Mapping[str, Any]
+    point: Mapping[str, Any]
+    """What the registry says of the point."""
+
+
+def supplier_only_nano(of: Settled) -> int:
+    """What the point would owe with the supplier alone."""
+    import_keys = ("residual_price_micro_per_kwh", "network_residual_micro_per_kwh", "levy_micro_per_kwh")
+    import_price = sum(of.prices[key] for key in import_keys)
+    return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
 
 
 class Cleared(NamedTuple):
@@ -74,16 +83,11 @@ class Contract(NamedTuple):
     clear: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], Cleared] | None
     not_checked: tuple[str, ...]
     """What its lines rest on beyond the bundle."""
+    supplier_only: Callable[[Settled], int] = supplier_only_nano
+    """What the energy that is billed would have cost with the supplier alone."""
 
 
 def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:
     """A line of energy x price."""
     price = of.trade_price if kind.price == TRADE_PRICE else of.prices[kind.price]
     return PointLine(kind, energy_wh, price, kind.sign * energy_wh * price)
-
-
-def supplier_only_nano(of: Settled) -> int:
-    """What the point would owe with the supplier alone."""
-    import_keys = ("residual_price_micro_per_kwh", "network_residual_micro_per_kwh", "levy_micro_per_kwh")
-    import_price = sum(of.prices[key] for key in import_keys)
-    return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]

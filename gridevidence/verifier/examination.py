@@ -79,6 +79,7 @@ class Examination:
             prices=self._prices(self.bundle.point_rules or rules),
             area_prices=self._prices(rules),
             terms=rules.row.value["terms"],
+            point=self.bundle.point.row.value,
             trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
         )
 

@@ -10,16 +10,10 @@ import numpy as np
 
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, check_int64, rational
 from settlement.contract_kit_1 import CommunityContract, Groups, Int64Column, Nets, share
-from settlement.contracts import bill_sharing_1, mid_market_rate_1, supply_demand_ratio_1
+from settlement.contracts import bill_sharing_1, mid_market_rate_1, sharing_keys_1, supply_demand_ratio_1
 from settlement.invoicing.total import invoice_total
-from settlement.sharing_keys import (
-    Allocation,
-    allocate_by_priority,
-    allocate_dynamic,
-    allocate_reallocated,
-    allocate_static,
-)
 
+PPM = 1_000_000
 PRICE_KEYS = ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh")
 
 
@@ -32,15 +26,37 @@ def invoice(case: CaseInput) -> dict[str, object]:
 
 
 def sharing_keys(case: CaseInput) -> dict[str, object]:
-    """``sharing_keys/1``."""
-    consumption_wh = case.integer_table("consumption_wh")
-    consumers = by_name(consumption_wh)
-    allocation = _allocate(case, consumers, [consumption_wh[consumer] for consumer in consumers])
+    """``sharing_keys/1``: by the contract of that name, consumers brought into the order of their names."""
+    table, production_wh, method = (
+        case.integer_table("consumption_wh"),
+        case.integer("production_wh"),
+        case.text("method"),
+    )
+    consumers = by_name(table)
+    consumption_wh = np.array([table[consumer] for consumer in consumers], dtype=np.int64)
+    groups = Groups(np.zeros(len(consumers), dtype=np.int64), 1)
+    keys = _keys(case, method, consumers)
+    allocated_wh = sharing_keys_1.allocate(groups, [production_wh], consumption_wh, method=method, keys=keys)
+    residual_wh = consumption_wh - allocated_wh
     return {
-        "allocated_wh": dict(zip(consumers, allocation.allocated_wh, strict=True)),
-        "surplus_wh": allocation.surplus_wh,
-        "residual_wh": dict(zip(consumers, allocation.residual_wh, strict=True)),
+        "allocated_wh": dict(zip(consumers, allocated_wh.tolist(), strict=True)),
+        "surplus_wh": production_wh - sum(allocated_wh.tolist()),
+        "residual_wh": dict(zip(consumers, residual_wh.tolist(), strict=True)),
     }
+
+
+def _keys(case: CaseInput, method: str, consumers: list[str]) -> Int64Column:
+    """The key of each consumer that the method looks at; refused where the keys share more than there is."""
+    if method not in sharing_keys_1.METHODS:
+        raise CaseRefusedError(f"unknown method {method!r}")
+    if method == "dynamic":
+        return np.zeros(len(consumers), dtype=np.int64)
+    if method == "priority":
+        return np.array(case.named_integers("priority", consumers), dtype=np.int64)
+    keys = case.named_integers("key_ppm", consumers)
+    if sum(keys) > PPM:
+        raise CaseRefusedError(f"the keys sum to {sum(keys)} ppm, above {PPM}")
+    return np.array(keys, dtype=np.int64)
 
 
 def mid_market_rate(case: CaseInput) -> dict[str, object]:
@@ -100,21 +116,6 @@ def _member_sums(side_wh: Int64Column, members: int) -> Int64Column:
     """int64[members]: the sums over all slots; CaseRefusedError where one does not fit."""
     rows = zip(*side_wh.reshape(-1, members).tolist(), strict=True) if members else ()
     return np.array([check_int64(sum(row), "the sum of a member") for row in rows], dtype=np.int64)
-
-
-def _allocate(case: CaseInput, consumers: list[str], consumption_wh: list[int]) -> Allocation:
-    production_wh = case.integer("production_wh")
-    match case.text("method"):
-        case "static":
-            return allocate_static(production_wh, consumption_wh, case.named_integers("key_ppm", consumers))
-        case "static_reallocated":
-            return allocate_reallocated(production_wh, consumption_wh, case.named_integers("key_ppm", consumers))
-        case "dynamic":
-            return allocate_dynamic(production_wh, consumption_wh)
-        case "priority":
-            return allocate_by_priority(production_wh, consumption_wh, case.named_integers("priority", consumers))
-        case method:
-            raise CaseRefusedError(f"unknown method {method!r}")
 
 
 def _amounts(members: Iterable[str], pays_nano: Iterable[int], grid_receives_nano: int) -> dict[str, object]:

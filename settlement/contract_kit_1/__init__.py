@@ -40,7 +40,7 @@ from settlement.contract_kit_1.pairs import BUY, SELL, Trades, check_orders
 from settlement.contract_kit_1.period import PeriodLike
 from settlement.contract_kit_1.rows import RowsLike, check_rows, prices_of_groups, prices_of_rows
 from settlement.contract_kit_1.split import largest_remainder
-from settlement.contract_kit_1.terms import PRICES, fault_of_keys, fault_of_prices
+from settlement.contract_kit_1.terms import PRICE_MICRO_PER_KWH_MAX, PRICES, fault_of_keys, fault_of_prices
 from settlement.contract_kit_1.without_orders import NoClearing, WithoutOrders, check_nothing_traded
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "INT64_MAX",
     "INT64_MIN",
     "PRICES",
+    "PRICE_MICRO_PER_KWH_MAX",
     "SELL",
     "TRADE_PRICE",
     "Communities",

@@ -25,6 +25,7 @@ from tests.worlds.keys import key
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
 AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_demand_ratio/1", "bill_sharing/1")
+SHARING = "sharing_keys/1"
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -168,7 +169,7 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     """A zone of one of the contracts."""
     return zone(
         name,
-        contract=rng.choice([AUCTION] * 6 + [*COMMUNITIES]),
+        contract=rng.choice([AUCTION] * 6 + [*COMMUNITIES, SHARING]),
         contract_pin=bytes(32),
         first_slot_start_s=first_s + rng.choice([0, 0, slot_s]),
         gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
@@ -224,6 +225,11 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
         low, high = sorted(rng.randint(lowest, max(spread, lowest)) for _ in range(2))
         prices |= {"feed_in_price_micro_per_kwh": low, "residual_price_micro_per_kwh": high}
         return rules(name, prices=prices, terms={})
+    if contract == SHARING:
+        prices = {price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}
+        method = rng.choice(["static", "static_reallocated", "dynamic", "priority"])
+        own = {"method": method, "trade_price_micro_per_kwh": rng.randint(-spread // 3, spread)}
+        return rules(name, prices=prices, terms=own | rng.choice([{}, {"settle_residual": rng.random() < 0.5}]))
     terms = {"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"}
     prices = {price: rng.randint(-spread // 3, spread) for price in PRICES}
     most = min(prices[key] for key in ("shortfall_price_micro_per_kwh", "feed_in_price_micro_per_kwh"))
@@ -304,6 +310,7 @@ def _changes(
 ) -> list[Listed]:
     """What genesis knows of the hours to come: other prices, people who move out, meters under another gateway or removed."""
     changes: list[Listed] = []
+    leaving: set[tuple[str, int]] = set()  # no party has two rows of one time
     for found in areas:
         if rng.random() < 0.3:
             begins_s = first_s + rng.randrange(12 * slot_s)
@@ -321,7 +328,8 @@ def _changes(
                 final = rng.choice([None, [5, 6]])
                 removed = RemovedInstallation(meter.point, final)
                 changes.append(Named(INSTALLATION, str(meter.number), removed, inside_s))
-            case 2 if meter.party is not None:
+            case 2 if meter.party is not None and (meter.party, inside_s) not in leaving:
+                leaving.add((meter.party, inside_s))
                 gone = Party(meter.area, meter.organisation, trades=False)
                 changes.append(Named(PARTY, meter.party, gone, inside_s))
                 changes.append(Named(POINT, meter.point, Point(meter.area, meter.role), inside_s))

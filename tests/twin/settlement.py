@@ -218,11 +218,11 @@ def settle_areas(
     for number, area in enumerate(twin.registry.areas[zone]):
         rows = [row for row in settling if points[row].area == number]
         members = [member_of(twin, zone, slot, row, points[row], dealt) for row in rows]
-        own_prices = twin.rules(area, slot)[1]["prices"]
+        rules = twin.rules(area, slot)[1]
         if month is not None and issubclass(market, BillSharing):
-            settled = market.settle_in_month(members, own_prices, month, rows, number)
+            settled = market.settle_in_month(members, rules["prices"], month, rows, number)
         else:
-            settled = market.settle(members, prices[number], own_prices)
+            settled = market.settle(members, prices[number], rules["prices"], rules["terms"])
         for row, own in zip(rows, settled.positions, strict=True):
             columns[row] = list(own)
         areas.append(settled)

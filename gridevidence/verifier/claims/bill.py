@@ -18,7 +18,6 @@ from gridevidence.layout import (
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.bundle import Bundle, Imported, Order, Piece, Reading
 from gridevidence.verifier.claims.state import end_gateways
-from gridevidence.verifier.contract import supplier_only_nano
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import PositionRow, Transaction
 from gridevidence.verifier.shapes import conform
@@ -46,7 +45,7 @@ def check_lines(of: Examination) -> str:
     contract.check_point(settled)
     lines, columns = contract.lines_of_point(settled), settled.columns
     same("what the point pays", columns["pays_nano"], sum(line.amount_nano for line in lines))
-    same("the amount with the supplier alone", columns["supplier_only_nano"], supplier_only_nano(settled))
+    same("the amount with the supplier alone", columns["supplier_only_nano"], contract.supplier_only(settled))
     of.facts["lines"] = [
         {
             "line_kind": line.kind.name,

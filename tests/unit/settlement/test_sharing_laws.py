@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.sharing_keys import (
+from tests.slow.sharing_keys import (
     Allocation,
     allocate_by_priority,
     allocate_dynamic,

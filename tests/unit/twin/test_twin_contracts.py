@@ -61,7 +61,7 @@ def test_settled_amounts_and_accounts_are_those_of_the_vector(folder: Path) -> N
     members = [
         Member(int(row["import_wh"]), int(row["export_wh"]), int(row["bought_wh"]), int(row["sold_wh"])) for row in rows
     ]
-    settled = CallAuction.settle(members, given["trade_price_micro_per_kwh"], prices)
+    settled = CallAuction.settle(members, given["trade_price_micro_per_kwh"], prices, {})
     participants = [row["participant"] for row in rows]
     assert dict(zip(participants, (own[2] for own in settled.positions), strict=True)) == expect["pays_nano"]
     assert dict(zip(participants, (own[3] for own in settled.positions), strict=True)) == expect["supplier_only_nano"]

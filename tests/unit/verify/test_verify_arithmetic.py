@@ -191,7 +191,7 @@ def test_shares_of_a_community_hold_and_one_that_is_two_units_off_does_not(
     area = {name: values[0] for name, values in settled.area_columns.items()}
     for row in range(len(members)):
         columns = {name: int(column[row]) for name, column in settled.columns.items()}
-        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0, prices, {})
+        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0, prices, {}, {})
         known.check_point(point)
         amounts = [line.amount_nano for line in known.lines_of_point(point)]
         assert amounts == [int(line.amount_nano[row]) for line in lines]
@@ -222,7 +222,7 @@ def test_parts_of_a_months_bill_hold_and_none_that_is_two_units_off_does(
     area = {name: values[0] for name, values in settled.area_columns.items()}
     for row in range(len(members)):
         columns = {name: int(column[row]) for name, column in settled.columns.items()}
-        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0, prices, {})
+        point = verify.Settled(int(taken[row]), int(given_[row]), columns, area, prices, 0, prices, {}, {})
         known.check_point(point)
         assert sum(line.amount_nano for line in known.lines_of_point(point)) == columns["pays_nano"]
         for name in ("deficit_wh", "surplus_wh", "paid_nano", "earned_nano", "bought_wh", "sold_wh"):
@@ -243,7 +243,7 @@ def test_the_nine_lines_are_those_of_the_contract(
     settled_lines = CONTRACT.lines(slot, settled.columns, trade_prices_micro_per_kwh=[trade_price], terms=[{}])
     expected = [(int(line.energy_wh[0]), line.price_micro_per_kwh, int(line.amount_nano[0])) for line in settled_lines]
     of_first = {name: int(column[0]) for name, column in settled.columns.items()}
-    point = verify.Settled(import_wh, export_wh, of_first, {}, PRICES, trade_price, PRICES, {})
+    point = verify.Settled(import_wh, export_wh, of_first, {}, PRICES, trade_price, PRICES, {}, {})
     lines = verify.CONTRACTS[CONTRACT.contract_id].lines_of_point(point)
     assert [tuple(line)[1:] for line in lines] == expected
     assert sum(line.amount_nano for line in lines) == of_first["pays_nano"]
