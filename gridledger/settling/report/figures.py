@@ -52,7 +52,7 @@ class PointFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; quantum_nano: of amounts."""
+    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; series: keys of prices that vary; quantum_nano: of amounts."""
 
     first_slot: str
     last_slot_end: str
@@ -80,6 +80,7 @@ class Figures(NamedTuple):
     prices: Mapping[str, int]
     terms: Mapping[str, object]
     estimate: str
+    series: Sequence[str]
     components: Sequence[str]
     inputs: Sequence[tuple[str, int, str]]
     results_root: str

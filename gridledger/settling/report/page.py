@@ -191,6 +191,9 @@ def _method(figures: Figures) -> str:
         (Text("Tax", "税率"), tax),
         (Text("Rounding", "舍入"), f"<code>{escape(figures.rounding)}</code>"),
     ]
+    if figures.series:
+        varying = ", ".join(say(_price_words(key, figures)) for key in figures.series)
+        pairs.append((Text("Prices that vary (prices.csv)", "分时变动的价格（prices.csv）"), varying))
     if figures.components:
         pairs.append((Text("Tariff components", "电价项目"), escape(", ".join(figures.components))))
     return section(Text("Method", "方法"), facts(pairs))

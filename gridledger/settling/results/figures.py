@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.quality import ESTIMATED, MISSING, SUSPECT
 from gridledger.settling.dataset import Dataset
@@ -56,7 +57,7 @@ def figures_of(
         bars=_bars(months, [import_wh, shared_wh, export_wh]),
         documents=_documents(months, sheets, points_of_party, issued),
         kinds=_kinds(invoices, issued),
-        exceptions=_exceptions(dataset, import_wh + export_wh),
+        exceptions=_exceptions(dataset, sheets.last_quality(), import_wh + export_wh),
         currency=rules.invoice.currency,
         quantum_nano=rules.invoice.quantum_nano,
         tax_ppm=rules.invoice.tax_ppm,
@@ -67,6 +68,7 @@ def figures_of(
         prices=rules.prices,
         terms=rules.terms,
         estimate=rules.estimate.method,
+        series=sorted({series.key for series in dataset.series}),
         components=list(dict.fromkeys(component.name for component in rules.tariff)),
         inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
         results_root=root.hex(),
@@ -126,9 +128,9 @@ def _kinds(invoices: Invoices, issued: Sequence[Issued]) -> list[KindFigures]:
     return [row for row in rows if row.energy_wh or row.amount]
 
 
-def _exceptions(dataset: Dataset, energy_wh: Grid) -> list[PointFigures]:
-    """Points with intervals that were not measured, those with most of them first."""
-    codes = dataset.quality & 15
+def _exceptions(dataset: Dataset, quality: NDArray[np.uint8], energy_wh: Grid) -> list[PointFigures]:
+    """Points with intervals that were not measured, those with most energy in them first."""
+    codes = quality & 15
     counts = [(codes == code).sum(axis=0).tolist() for code in (MISSING, ESTIMATED, SUSPECT)]
     at_stake = np.where(np.isin(codes, (MISSING, ESTIMATED, SUSPECT)), energy_wh, 0).sum(axis=0).tolist()
     rows = [

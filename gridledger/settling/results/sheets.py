@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import require
+from gridcore.quality import MEASURED
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Flags, Places
@@ -68,6 +69,7 @@ class Sheets:
             sheet.has[slot, run.rows] = True
             for name, column in sheet.columns.items():
                 column[slot, run.rows] = run.columns[name]
+            sheet.quality[slot, run.rows] = run.quality
             sheet.tariff[slot, run.rows] = self._places(run.tariffs)[run.tariffs.of_row]
             sheet.groups[slot, run.area] = Group(run.trade_price_micro_per_kwh, run.terms)
 
@@ -105,6 +107,13 @@ class Sheets:
                 break
         return found
 
+    def last_quality(self) -> NDArray[np.uint8]:
+        """The quality bytes of the rows that hold now, uint8[slots, points]; of what no run has, measured."""
+        found = np.full(self.dataset.import_wh.shape, MEASURED, dtype=np.uint8)
+        for run in self.names:
+            np.copyto(found, self._sheets[run].quality, where=self._sheets[run].has)
+        return found
+
     def slots_with_later(self, name: str) -> Places:
         """The slots that a later run than this one has."""
         later = [self._sheets[run].has.any(axis=1) for run in self.names[self.names.index(name) + 1 :]]
@@ -139,6 +148,7 @@ class _Filling:
     def __init__(self, shape: tuple[int, ...], names: Sequence[str]) -> None:
         self.has: Flags = np.zeros(shape, dtype=np.bool_)
         self.columns: dict[str, Grid] = {name: np.zeros(shape, dtype=np.int64) for name in names}
+        self.quality: NDArray[np.uint8] = np.full(shape, MEASURED, dtype=np.uint8)
         self.tariff: Grid = np.zeros(shape, dtype=np.int64)
         self.groups: dict[tuple[int, str], Group] = {}
 

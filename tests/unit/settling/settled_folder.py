@@ -99,7 +99,7 @@ def runs_of(
                 contract_id=contract.contract_id,
                 rows=rows,
                 columns={"import_wh": imported, "export_wh": exported, **settled.columns},
-                quality=np.zeros(rows.size, dtype=np.uint8),
+                quality=dataset.quality[slot, rows],
                 trade_price_micro_per_kwh=None,
                 terms=terms,
                 tariffs=tariffs,

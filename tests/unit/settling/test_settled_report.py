@@ -76,3 +76,18 @@ def test_numbers_are_written_as_people_read_them() -> None:
 def test_bars_of_nothing_are_a_drawing_too() -> None:
     assert bars([], "kWh").startswith("<svg")
     assert 'height="0.0"' in bars([StackedBar("06-01", 0, 0, 0)], "kWh")
+
+
+def test_an_exception_that_a_later_run_has_measured_is_none_any_more(tmp_path: Path) -> None:
+    points = [PointRow("Z1", "P1", "A1"), PointRow("Z2", "P2", "A1")]
+    measured = dataset_of(np.full((4, 2), 900), np.array([[0, 1_500]] * 4), points)
+    missing = measured._replace(quality=np.array([[0, 0], [4, 0], [0, 0], [0, 0]], dtype=np.uint8))
+    for name, runs in (
+        ("before", runs_of(missing)),
+        ("after", [*runs_of(missing), *runs_of(measured, "correction-1", [1])]),
+    ):
+        (tmp_path / name).mkdir()
+        write_results(tmp_path / name, missing, runs)
+    clean = "Every interval of every point has a reading."
+    assert clean not in (tmp_path / "before" / "report.html").read_text("utf-8")
+    assert clean in (tmp_path / "after" / "report.html").read_text("utf-8")
