@@ -22,7 +22,8 @@ ROUNDING_ACCOUNT: Final = "rounding"
 class EntryRow(NamedTuple):
     """An entry: amount_nano > 0 is owed by one account to the other. date: a local day, of tax and rounding the month's last one.
 
-    entry: its id, the same on every machine: run, date, party, counter-account. kind: day, tax or rounding.
+    entry: its id, the same on every machine: run, date, party, counter-account, kind. kind: day (lines of the contract), charge (of
+    the tariff), tax or rounding.
     """
 
     entry: str
@@ -41,7 +42,7 @@ class GeneralLedger:
         self._day = day
         self._rows: list[EntryRow] = []
 
-    def add(self, run: str, party: str, slots: Places, sides: Sides, accounts: Sequence[str]) -> None:
+    def add(self, run: str, kind: str, party: str, slots: Places, sides: Sides, accounts: Sequence[str]) -> None:
         """What a party owes its counter-accounts, by slot; one entry a day and account with what is left of it."""
         if not slots.size:
             return
@@ -51,7 +52,7 @@ class GeneralLedger:
         for account, amounts in zip(accounts, of_day.tolist(), strict=True):
             for start, amount in zip(starts.tolist(), amounts, strict=True):
                 if amount:
-                    self._enter(run, "day", date.fromordinal(int(day[start])).isoformat(), party, account, amount)
+                    self._enter(run, kind, date.fromordinal(int(day[start])).isoformat(), party, account, amount)
 
     def add_document(self, issued: Issued, last_day: int, quantum_nano: int) -> None:
         """The tax and the rounding of a document."""
@@ -70,4 +71,4 @@ class GeneralLedger:
 
     def _enter(self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int) -> None:
         sides = (party, account) if owed_nano > 0 else (account, party)
-        self._rows.append(EntryRow(f"{run}/{when}/{party}/{account}", when, run, kind, *sides, abs(owed_nano)))
+        self._rows.append(EntryRow(f"{run}/{when}/{party}/{account}/{kind}", when, run, kind, *sides, abs(owed_nano)))

@@ -169,12 +169,13 @@ class _Writer:
         rows = merged(
             [*rows_of(parts, self.kinds, slots), rows_of_charges(charges, self.kinds, self.months.first_slot)]
         )
-        both = [(slots, sides_of(parts, self.accounts, slots))]
+        both = [("day", slots, sides_of(parts, self.accounts, slots))]
         if charges:
-            both.append((self.months.first_slot, sides_of_charges(charges, self.accounts, len(self.months.names))))
-        for at, sides in both:
+            sides = sides_of_charges(charges, self.accounts, len(self.months.names))
+            both.append(("charge", self.months.first_slot, sides))
+        for kind, at, sides in both:
             self.postings.add(run.name, party, at, sides)
-            self.book.add(run.name, party, at, sides, self.accounts)
+            self.book.add(run.name, kind, party, at, sides, self.accounts)
         if run.before is None:
             self.sample.show(run.name, party, rows, run.superseded)
         month = self.months.calendar.month
