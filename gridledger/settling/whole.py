@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import UsageError
+from gridcore.files import locked
 from gridledger.settling.chain import read_runs, settled_ledger, write_proof
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
@@ -108,18 +109,21 @@ def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunC
 
 @contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
-    """A new folder beside ``out``, which is gone afterwards unless it has another name by then."""
+    """An empty folder beside ``out``, which is gone afterwards unless it has another name by then; nobody else makes one meanwhile."""
     work = out.with_name(f".{out.name}{WORK}")
     if work.is_symlink():
         raise UsageError(f"{work}: is a link; take it away")
-    if work.exists():  # of a run that was killed: its name is ours alone
-        shutil.rmtree(work)
-    work.mkdir(mode=0o755, parents=True)
-    try:
-        yield work
-    finally:
-        if work.exists():
-            shutil.rmtree(work)
+    work.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = out.with_name(f".{out.name}{WORK}.lock")
+    with locked(lock, f"{out}: another settle files makes it just now; wait until it has ended"):
+        shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone
+        work.mkdir(mode=0o755)
+        try:
+            yield work
+        finally:
+            if work.exists():
+                shutil.rmtree(work)
+            lock.unlink()
 
 
 def _existing(path: Path) -> Path:

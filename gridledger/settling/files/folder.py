@@ -129,7 +129,11 @@ def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRo
     if layout is None:
         layout = replace(OWN, time=replace(OWN.time, repeated_hour=rules.repeated_hour))
     how = Reading(layout, names, rules.zone, rules.slot_s, rules.has_carry)
-    paths = sorted(path for path in several.iterdir() if path.is_file()) if several.is_dir() else [one]
+    paths = (
+        sorted(path for path in several.iterdir() if path.is_file() and not path.name.startswith("."))
+        if several.is_dir()
+        else [one]
+    )
     if not 1 <= len(paths) <= INPUT_FILES_MAX:
         raise fault(SEVERAL, f"holds {len(paths)} files", f"give 1 to {INPUT_FILES_MAX} files of readings")
     files = read_readings(paths, how)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.files import locked
 from gridledger.cli import main
 from tests.unit.settling.folders import READINGS, RULES, make_folder
 
@@ -130,6 +131,14 @@ def test_what_a_killed_run_left_is_taken_away(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / ".out.unfinished" / "ledger").mkdir(parents=True)
     settle(capsys, make_folder(tmp_path / "in", {}), "--out", tmp_path / "out")
     assert names_in(tmp_path) == ["in", "out"]
+
+
+def test_two_at_once_do_not_make_the_same_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path / "in", {})
+    with locked(tmp_path / ".out.unfinished.lock", "held"):
+        line = refused(capsys, folder, "--out", tmp_path / "out")
+    assert "another settle files makes it just now" in line
+    settle(capsys, folder, "--out", tmp_path / "out")
 
 
 def test_other_rules_do_not_go_onto_a_settled_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
