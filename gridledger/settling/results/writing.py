@@ -33,6 +33,7 @@ from gridledger.tables.files import write_tables
 from gridledger.tables.results import COLUMNS, results_root
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
+from settlement.contract_kit_1 import ContractError
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -58,7 +59,10 @@ def write_results(out: Path, dataset: Dataset, runs: Iterable[RunColumns], progr
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """
-    return _Writer(dataset, runs).write(out, progress or _quietly)
+    try:
+        return _Writer(dataset, runs).write(out, progress or _quietly)
+    except ContractError as error:
+        raise GridError(f"results cannot be written: {error}") from None
 
 
 class _OfRun(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sized
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -188,3 +189,22 @@ def test_a_charge_by_voltage_is_the_difference_of_two_levels() -> None:
 def test_levels_that_give_no_charge_are_named(keys: dict[str, Any], word: str) -> None:
     with pytest.raises(SettlementError, match=re.escape(word)):
         components_of([LEVELS | keys], KINDS)
+
+
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=6), st.dates()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=5,
+)
+KEYS = ["name", "account", "base", "windows", "steps", "contracted_kw", "of", "levels", "user_level", "months", "taxed"]
+VALID = {"name": "c", "account": "grid", "base": "import", "price_micro_per_kwh": 5}
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, *VALID, "valid_from", "share_ppm", "parties"]), ANYTHING, max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_a_table_is_a_component_or_one_line(keys: dict[str, Any]) -> None:
+    try:
+        found: Sized = components_of([VALID | keys], KINDS)
+    except SettlementError as error:
+        found = str(error).splitlines()
+    assert isinstance(found, tuple) or len(found) == 1

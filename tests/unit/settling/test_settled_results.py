@@ -224,6 +224,15 @@ def test_the_independent_script_finds_the_same_root_and_order(tmp_path: Path) ->
     assert independent.main([str(tmp_path), results.results_root.hex()]) == 0
 
 
+def test_a_charge_beyond_64_bits_is_one_line(tmp_path: Path) -> None:
+    tables = [{"name": "dear", "account": "grid", "base": "import", "price_micro_per_kwh": 10**12}]
+    energy_wh = np.full((4, len(POINTS)), 10**7)
+    tariff = components_of(tables, ["levy"])
+    dataset = dataset_of(energy_wh, energy_wh * 0, POINTS, tariff=tariff)
+    with pytest.raises(GridError, match=r"results cannot be written: dear is outside the signed 64-bit range"):
+        write_results(tmp_path, dataset, runs_of(dataset))
+
+
 def test_a_folder_without_energy_has_no_sample(tmp_path: Path) -> None:
     nothing = np.zeros((4, len(POINTS)), dtype=np.int64)
     dataset = dataset_of(nothing, nothing, POINTS)
