@@ -1,4 +1,4 @@
-"""Clearing against the text of the rule, in loops and over every limit price; and the faults of peers."""
+"""Clearing against the text of the rule, in loops and over every limit price."""
 
 from __future__ import annotations
 
@@ -149,36 +149,6 @@ def test_no_order_is_overfilled_and_no_limit_violated(orders: list[Order], ratio
             )
             bought, sold = bought + filled * (order.side == BUY), sold + filled * (order.side == SELL)
     assert bought == sold == cleared.volume_wh
-
-
-def test_lemlab_two_orders_of_one_user_at_one_price_are_not_merged_into_one() -> None:
-    """lemlab drops 5 Wh: bids of 5 and 7 at one price against an offer of 12 trade 7 there."""
-    cleared = clear([Order(BUY, 5, 300_000), Order(BUY, 7, 300_000), Order(SELL, 12, 250_000)])
-    assert (cleared.volume_wh, cleared.filled_wh.tolist()) == (12, [5, 7, 12])
-
-
-def test_gsy_pay_as_clear_stopped_below_the_largest_volume() -> None:
-    """The book of 100 orders: gsy clears 16,421 Wh at 4347, the largest volume is 16,476 at 4304."""
-    random = np.random.default_rng(20260101 + 100)
-    bids, bid_wh = random.integers(3000, 8001, 50), random.integers(1, 1001, 50)
-    offers, offer_wh = random.integers(2000, 7001, 50), random.integers(1, 1001, 50)
-    orders = [Order(BUY, int(q), int(p)) for p, q in zip(bids, bid_wh, strict=True)]
-    orders += [Order(SELL, int(q), int(p)) for p, q in zip(offers, offer_wh, strict=True)]
-    cleared = clear(orders)
-    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == (16_476, 4304)
-
-
-def test_pymarket_huang_returned_no_trade_for_a_large_book() -> None:
-    random = np.random.default_rng(3)
-    half = 50_000
-    cleared = call_auction.clear(
-        np.repeat(np.array([BUY, SELL], dtype=np.int8), half),
-        random.integers(1, 1001, 2 * half),
-        np.concatenate((random.integers(3000, 8001, half), random.integers(2000, 7001, half))),
-        reference_price_micro_per_kwh=None,
-        rationing="pro_rata",
-    )
-    assert cleared.volume_wh > 14_000_000
 
 
 def test_self_trade_is_allowed_because_the_contract_sees_orders_not_parties() -> None:
