@@ -70,7 +70,7 @@ class RunView:
     rules_digest: bytes
     """Of the entry of the rules that was in force."""
     prices: tuple[tuple[str, int], ...]
-    """(name, micro/kWh) of the rules."""
+    """(name, micro/kWh) of the point in the slot: of the rules, or what price series say instead."""
     terms: tuple[tuple[str, Any], ...]
     """(name, value) of what else the rules say."""
     roots: tuple[tuple[str, bytes], ...]
@@ -331,7 +331,7 @@ class _Decoder:
             price_micro_per_kwh=cleared.price if cleared is not None and cleared.has_price else None,
             rules=bundle.rules.entity.name,
             rules_digest=bundle.rules.row.digest,
-            prices=tuple(sorted(bundle.rules.row.value["prices"].items())),
+            prices=tuple(sorted(self.of.settled().prices.items())),
             terms=tuple(sorted(bundle.rules.row.value["terms"].items())),
             roots=tuple((name, run[name]) for name in ("rows_root", "areas_root")),
             path=_leaf_path(self.parts["run"]),

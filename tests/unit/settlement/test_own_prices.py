@@ -20,6 +20,8 @@ from gridcore.registry.price_series import (
     PriceSeries,
 )
 from gridcore.registry.rules import RULES, SERIES_MAX, Rules
+from gridevidence.view import decode_bundle
+from gridledger.registering.rows_file import read_rows
 from ledger.contract import Billed, StatementLine
 from ledger.evidence import build_bundle
 from ledger.genesis_check import check_genesis
@@ -96,6 +98,11 @@ def test_a_line_has_the_price_of_its_slot_and_point_and_is_verified(
     assert (proved["price_micro_per_kwh"], proved["amount_nano"]) == (price, line.amount_nano)
 
 
+def test_the_page_of_a_line_shows_the_prices_of_the_slot_and_point(settled: Ledger) -> None:
+    view = decode_bundle(build_bundle(settled, CONTRACTS, party="shop", slot_start_s=FIRST_S, line_kind="levy"))
+    assert dict(view.run.prices) == {**PRICES, LEVY: 1_000, "network_traded_micro_per_kwh": -5}
+
+
 @pytest.mark.parametrize("part", ["series", "point_rules"])
 def test_a_bundle_without_what_its_prices_rest_on_is_not_verified(settled: Ledger, part: str) -> None:
     parts = cbor.decode(build_bundle(settled, CONTRACTS, party="shop", slot_start_s=FIRST_S, line_kind="levy"))
@@ -164,3 +171,41 @@ def test_what_prices_rest_on_is_there_and_is_taken_by_the_contract(
     world: Consortium = replace(COMMUNITY, more=more)
     with pytest.raises(UsageError, match=words):
         check_genesis(world.genesis, CONTRACTS)
+
+
+TOML = """[[price_series]]
+name = "spot"
+from_s = 2027-01-31T00:00:00+08:00
+slot_s = 900
+prices = [460000, -5]
+
+[[point]]
+name = "P-1"
+from_s = 5
+area = "a-1"
+role = "household"
+rules = "own"
+share_ppm = 250000
+priority = 2
+"""
+CSV = """kind,name,from_s,slot_s,prices,area,role,rules,share_ppm,priority
+price_series,spot,2027-01-31T00:00:00+08:00,900,"[460000, -5]",,,,,
+point,P-1,5,,,a-1,household,own,250000,2
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("rows.toml", TOML), ("rows.csv", CSV)])
+def test_files_of_rows_write_prices_as_numbers(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    prices, point = (found.row for found in read_rows(tmp_path / name))
+    assert PRICE_SERIES.record_of(prices.value) == PriceSeries.of(900, [460_000, -5])
+    assert POINT.record_of(point.value) == Point("a-1", "household", rules="own", share_ppm=250_000, priority=2)
+
+
+@pytest.mark.parametrize("prices", ["[460000, 1.5]", '["spot"]', "[]", "[1000000001]", "460000"])
+def test_prices_in_a_file_that_are_none_are_named(tmp_path: Path, prices: str) -> None:
+    (tmp_path / "rows.toml").write_text(TOML.replace("[460000, -5]", prices))
+    with pytest.raises(
+        UsageError, match=r"rows\.toml: price_series 1, price_series/spot: prices is 1 to 3000 whole numbers"
+    ):
+        read_rows(tmp_path / "rows.toml")
