@@ -9,7 +9,6 @@ from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
-from gridweb.pages import Entry
 from gridweb.pages.registry import STATES, read_entries, states_of
 from gridweb.points import find_point
 from gridweb.site import source, viewer
@@ -18,7 +17,6 @@ from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("tariffs", __name__)
-NAVIGATION = (Entry("/tariffs", N_("Tariffs"), READS_ALL, 45),)
 
 COLUMNS: Final = (
     Column("price", N_("Price")),
@@ -78,7 +76,10 @@ def table_of_prices(area: AreaInfo, entries: Sequence[Mapping[str, Any]], ledger
 
 
 def _spans(key: str, held: Sequence[tuple[Mapping[str, Any], str]]) -> list[tuple[Any, ...]]:
-    """The spans of one price, oldest first: entries that change nothing about it are one span with the one before."""
+    """The spans of one price, oldest first: entries that change nothing about it are one span with the one before.
+
+    What held from instant 0 on has no begin that anybody could ask for.
+    """
     spans: list[list[Any]] = []
     for entry, state in held:
         value = entry["value"]
@@ -89,7 +90,7 @@ def _spans(key: str, held: Sequence[tuple[Mapping[str, Any], str]]) -> list[tupl
         if spans and spans[-1][2] is None:
             spans[-1][2] = entry["from_s"]
         if price is not None:
-            spans.append([price, entry["from_s"], None, state, series])
+            spans.append([price, entry["from_s"] or None, None, state, series])
     return [(key, *span) for span in spans]
 
 

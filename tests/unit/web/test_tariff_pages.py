@@ -34,10 +34,10 @@ def world(tmp_path: Path) -> World:
 async def test_a_price_is_one_span_until_it_changes_and_a_corrected_entry_never_held(world: World) -> None:
     table = await (await world.browser(Role.UTILITY).get("/api/v1/areas/A1/tariff")).get_json()
     spans = [row[1:4] for row in table["rows"] if row[0] == LEVY]
-    assert spans == [[40_000, 0, 1_000], [60_000, 1_000, None]]
+    assert spans == [[40_000, None, 1_000], [60_000, 1_000, None]]
     others = [row for row in table["rows"] if row[0] != LEVY]
     assert len(others) == len(PRICES) - 1
-    assert {(row[2], row[3]) for row in others} == {(0, None)}
+    assert {(row[2], row[3]) for row in others} == {(None, None)}
 
 
 async def test_a_household_reads_its_own_tariff_in_words_and_no_neighbours(world: World) -> None:
@@ -61,5 +61,5 @@ def test_spans_of_a_price_follow_one_another_and_tell_every_instant(changes: lis
     for time_s in range(at + 1):
         (told, *_) = [held_entry for held_entry, _ in held if held_entry["from_s"] <= time_s][-1:]
         expected = told["value"]["prices"].get("p")
-        found = [span[1] for span in spans if span[2] <= time_s and (span[3] is None or time_s < span[3])]
+        found = [span[1] for span in spans if (span[2] or 0) <= time_s and (span[3] is None or time_s < span[3])]
         assert found == ([] if expected is None else [expected])
