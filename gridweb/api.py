@@ -83,7 +83,7 @@ def _whole(name: str, text: str) -> int:
 async def _provenance() -> Provenance:
     """Where the rows of the request under way come from. SourceAway while the pages cannot say."""
     as_of = await source().as_of()
-    mark = _("SIMULATED") if as_of.simulated else ""
+    mark = _(as_of.mark) if as_of.mark else ""
     return Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, mark)
 
 

@@ -21,6 +21,7 @@ from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags
 from gridweb.answer_cache import AnswerCache, Fetched, held_bytes
 from gridweb.contract_words import ContractWords, contract_words
 from gridweb.health import Health, Outage
+from gridweb.i18n import N_
 from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
 
 STATUS_AGE_S_MAX: Final = 1.0
@@ -93,17 +94,26 @@ class Progress(Protocol):
         """The newest height that was seen at the node."""
 
 
+MARKS: Final[Mapping[str, str]] = {"simulated": N_("SIMULATED"), "imported": N_("IMPORTED")}
+"""By the clock of a chain."""
+
+
 @dataclass(frozen=True)
 class AsOf:
-    """What a page's figures rest on. ``height``: projected; ``newest``: of the node; times in UTC seconds."""
+    """What a page's figures rest on. ``height``: projected; ``newest``: of the node; times in UTC seconds; ``clock``: of the chain."""
 
     chain: str
     height: int
     newest: int
     ledger_time_s: int
-    simulated: bool
+    clock: str
     currency: str
     slot_s: int
+
+    @property
+    def mark(self) -> str:
+        """What every page of a chain says whose energies no meter signed: a message id, "" for one of meters."""
+        return MARKS.get(self.clock, "")
 
 
 @dataclass(frozen=True)
@@ -227,7 +237,7 @@ class Source:
             height=height,
             newest=max(status.height, self.progress.newest),
             ledger_time_s=status.ledger_time_s,
-            simulated=status.simulated,
+            clock=status.clock,
             currency=status.currency,
             slot_s=status.slot_s,
         )

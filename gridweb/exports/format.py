@@ -9,7 +9,7 @@ from gridweb.tables import Table
 
 
 class Provenance(NamedTuple):
-    """Of which chain and when. ledger_time_s: UTC seconds; mark: "SIMULATED" or "" (what every page of a simulated chain says)."""
+    """Of which chain and when. ledger_time_s: UTC seconds; mark: "SIMULATED", "IMPORTED" or "" (what every page of such a chain says)."""
 
     chain: str
     height: int

@@ -97,7 +97,7 @@ def test_a_slot_is_as_far_as_the_ledger_and_its_clock_say(
 
 def test_while_the_series_is_behind_nothing_of_the_newest_slot_is_called_missing() -> None:
     now_s = START_S + 2 * SLOT_S
-    as_of = AsOf("chain", height=7, newest=7, ledger_time_s=now_s, simulated=True, currency="CNY", slot_s=SLOT_S)
+    as_of = AsOf("chain", height=7, newest=7, ledger_time_s=now_s, clock="simulated", currency="CNY", slot_s=SLOT_S)
     assert told_time_s(as_of) == now_s
     assert told_time_s(replace(as_of, height=6)) == now_s - SLOT_S
 

@@ -34,7 +34,7 @@ async def test_the_demonstration_s_way_in_is_closed_elsewhere_and_on_a_real_chai
     assert (await browser.post("/sign-in/demo", form)).status_code == 404
     (tmp_path / "other").mkdir()
     real = make_world(tmp_path / "other", demo=True)
-    real.node.simulated = False
+    real.node.clock = "block"
     browser = real.browser()
     form = {"form_token": await open_form(browser), "role": "utility"}
     assert (await browser.post("/sign-in/demo", form)).status_code == 403

@@ -302,3 +302,11 @@ async def test_everybody_starts_on_a_page_of_its_own(world: World) -> None:
     assert (await world.browser(Role.REGULATOR).get("/")).headers["Location"] == "/overview"
     assert (await world.browser(Role.HOUSEHOLD, "H001").get("/")).headers["Location"] == "/households/H001"
     assert (await world.browser().get("/")).headers["Location"] == "/sign-in"
+
+
+async def test_pages_over_imported_data_say_so(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.node.clock = "imported"
+    page = await world.browser(Role.UTILITY).text("/condition")
+    assert "IMPORTED" in page
+    assert "SIMULATED" not in page

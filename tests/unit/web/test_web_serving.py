@@ -64,7 +64,7 @@ def use_node(monkeypatch: pytest.MonkeyPatch, node: OneNode) -> None:
 async def test_a_demonstration_does_not_start_on_a_chain_that_is_not_simulated(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_node(monkeypatch, OneNode(simulated=False))
+    use_node(monkeypatch, OneNode(clock="block"))
     with open_socket("127.0.0.1", 0) as bound, pytest.raises(UsageError, match="is not simulated; set it to false"):
         await serve_pages(parts, bound, asyncio.Event())
 

@@ -76,7 +76,7 @@ class FakeNode:
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     away: bool = False
     height: int = 7
-    simulated: bool = True
+    clock: str = "simulated"
     disputed_by: int = 0
     stall: str = ""
     shortages: tuple[Shortage, ...] = ()
@@ -93,8 +93,8 @@ class FakeNode:
             header_digest=bytes(32),
             state_root=bytes(32),
             ledger_time_s=NOW_S,
-            clock="simulated" if self.simulated else "block",
-            simulated=self.simulated,
+            clock=self.clock,
+            simulated=self.clock == "simulated",
             slot_s=900,
             currency="CNY",
             version="0.0-test",
