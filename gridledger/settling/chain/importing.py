@@ -7,7 +7,7 @@ onto one: then what differs is imported again, and settled again as a correction
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,7 @@ from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
 from ledger.leaves.progress import PROGRESS
 from ledger.state.interval_columns import IntervalColumns
+from ledger.state.intervals import IMPORTS_OF_DAY_MAX
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
@@ -39,6 +40,11 @@ from settlement.catalogue import CONTRACTS, pins
 AGENT: Final = "gridledger settle files"
 LEDGER: Final = "ledger"
 KEYS: Final = "keys"
+REFUSALS: Final[Mapping[Code, str]] = {
+    Code.BATCHES_AT_BOUNDARY: f"readings.csv: a day has been brought {IMPORTS_OF_DAY_MAX} times, and no ledger takes more of it",
+    Code.GATE_CLOSED: "orders.csv: the ledger has passed the gate of a slot: orders come with the readings of their slot, not later",
+}
+"""Why the ledger refuses what a reader of files could not know."""
 Progress = Callable[[int, int], None]
 """Called with slots that are settled, and slots in all."""
 
@@ -91,10 +97,11 @@ class _Importer:
     def run(self) -> None:
         """Import, order and settle until every slot of the dataset is settled."""
         days, now_s, height = days_of(self._dataset), self._ledger.ledger_time_s, self._ledger.height
+        # Orders first: where they come too late, nothing has been imported either.
+        self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
         for day in days:
             if day.end_s <= now_s:
                 self._block(now_s, imports=[day])
-        self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
         while self._next_run_s() <= int(self._dataset.slot_start_s[-1]):
             before_s, now_s = now_s, self._next_s(now_s)
             self._block(
@@ -135,13 +142,15 @@ class _Importer:
             self._progress(int(settled), len(self._dataset.slot_start_s))
 
     def _make_block(self, wires: Sequence[bytes]) -> Produced:
-        produced = self._ledger.make_block(self._ledger.examine(wires))
+        examined = self._ledger.examine(wires)
+        for code in self._ledger.foresee(examined):
+            if code is not Code.ACCEPTED:
+                raise GridError(REFUSALS.get(code, f"the ledger refuses what the files say: {code.name}"))
+        produced = self._ledger.make_block(examined)
         for result in produced.results:
-            if result.code != Code.ACCEPTED:
-                raise GridError(f"block {produced.height}: the ledger refuses a transaction: {Code(result.code).name}")
             for refused in result.rows:
-                party, code = self._ledger.registry.parties[refused.meter], Code(refused.code).name
-                raise GridError(f"orders.csv: an order of {party} is refused: {code} ({len(result.rows)} of its slot)")
+                party, word = self._ledger.registry.parties[refused.meter], Code(refused.code).name
+                raise GridError(f"orders.csv: an order of {party} is refused: {word} ({len(result.rows)} of its slot)")
         return produced
 
     def _step(self, to_s: int) -> bytes:

@@ -16,6 +16,7 @@ from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.runs import RUNS
+from ledger.state import intervals
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from tests.worlds.datasets import FIRST_S, SLOT_S, auction, community
@@ -208,3 +209,25 @@ def test_runs_are_read_by_slot_run_and_area_with_what_lines_need(tmp_path: Path)
     assert (corrected.trade_price_micro_per_kwh, corrected.terms) == (None, {})
     assert corrected.tariffs.prices["levy_micro_per_kwh"].tolist() == [40_000]
     assert len(runs) == 202
+
+
+def test_orders_of_slots_whose_gate_has_passed_are_refused_and_change_nothing(tmp_path: Path) -> None:
+    with settled_ledger(auction(100, 3), tmp_path) as ledger:
+        height = ledger.height
+    words, longer = r"orders\.csv: the ledger has passed the gate", auction(110, 3)
+    with pytest.raises(GridError, match=words), settled_ledger(longer, tmp_path):
+        pass
+    with settled_ledger(auction(100, 3), tmp_path) as ledger:
+        assert ledger.height == height
+
+
+def test_a_day_is_brought_so_often_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "IMPORTS_OF_DAY_MAX", 2)
+    dataset = community(10, 2)
+    for energy_wh in (1, 2):
+        dataset.import_wh[3, 1] = energy_wh
+        with settled_ledger(dataset, tmp_path):
+            pass
+    dataset.import_wh[3, 1] = 3
+    with pytest.raises(GridError, match=r"readings\.csv: a day has been brought"), settled_ledger(dataset, tmp_path):
+        pass
