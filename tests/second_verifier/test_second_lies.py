@@ -160,6 +160,23 @@ LIES: list[tuple[str, str, Story]] = [
         replace(SHARED, position=POSITION._replace(columns=(799, 0, 200_000_000, 237_960_000, 370_000_000))),
     ),
     ("a deficit above the area's", "lines", replace(SHARED, area_columns=(800, 999))),
+    *(
+        (
+            f"a month's bill with another {what}",
+            "lines",
+            replace(SHARED_BILL, position=POSITION._replace(columns=columns)),
+        )
+        for what, columns in (
+            ("part of the cost", (800, 0, 1_000, 0, 1_000, 0, 67_500_000_002, 0, 67_538_000_002, 370_000_000)),
+            ("deficit than the slot's", (800, 0, 999, 0, 1_000, 0, 67_500_000_000, 0, 67_538_000_000, 370_000_000)),
+            ("deficit than all had", (800, 0, 1_000, 0, 4_001, 0, 270_067_500_000, 0, 270_105_500_000, 370_000_000)),
+        )
+    ),
+    (
+        "a month's bill on a cost that is not the slot's",
+        "lines",
+        replace(SHARED_BILL, area_columns=(0, 1_000, 800, 0, 60_000_001, 0, 0, 4_000, 2_000, 269, 1_000_000_000, 5, 0)),
+    ),
     ("more energy than the registers advanced", "energy", replace(HONEST, end=END._replace(import_wh=50_999))),
     ("a register below the first one", "energy", replace(HONEST, start=START._replace(import_wh=52_000))),
     ("an advance above the limit", "energy", replace(HONEST, limit_wh=999)),
