@@ -25,12 +25,13 @@ DAY_S: Final = 86_400
 YEAR_MIN, YEAR_MAX = 1980, 2200
 ISO_FORMATS: Final = (
     "YYYY-MM-DDThh:mm:ss", "YYYY-MM-DD hh:mm:ss", "YYYY-MM-DDThh:mm", "YYYY-MM-DD hh:mm", "YYYY-MM-DD",
+    *(f"YYYY-MM-DD{between}hh:mm:ss.{zeros}" for between in "T " for zeros in ("0", "000", "000000")),
 )  # fmt: skip
-"""ISO 8601 in its usual shapes; behind each may stand Z, +hh:mm or +hhmm. A date alone is its first instant."""
+"""ISO 8601 in its usual shapes; behind each may stand Z, +hh:mm, +hhmm or +hh. A date alone is its first instant."""
 """``hh`` may be 24 with 00 minutes: the end of the day."""
 _PARTS: Final = {"Y": "year", "M": "month", "D": "day", "h": "hour", "m": "minute", "s": "second"}
 _DAYS_OF_MONTH: Final = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_OFFSETS: Final = ("", "Z", "+hh:mm", "+hhmm")
+_OFFSETS: Final = ("", "Z", "+hh:mm", "+hhmm", "+hh")
 _OFFSET_S_MAX: Final = 18 * 3600
 
 
@@ -82,9 +83,10 @@ def _read_shape(stamps: Stamps, rows: Int64Column, some: Bytes, format_: str, of
     elif offset:
         sign = some[:, size]
         hours, is_offset = _parts_of(some[:, size + 1 :], offset[1:])
-        offset_s = (hours["hour"] * 3600 + hours["minute"] * 60) * np.where(sign == b"-"[0], -1, 1)
+        minute = hours.get("minute", np.zeros(len(rows), dtype=np.int64))
+        offset_s = (hours["hour"] * 3600 + minute * 60) * np.where(sign == b"-"[0], -1, 1)
         is_shape &= is_offset & ((sign == b"+"[0]) | (sign == b"-"[0])) & (abs(offset_s) <= _OFFSET_S_MAX)
-        is_shape &= hours["minute"] < 60
+        is_shape &= minute < 60
     local_s, is_time = _seconds_of(parts, len(rows))
     good = is_shape & is_time & ~is_read[rows]
     taken = rows[good]

@@ -95,6 +95,17 @@ def test_times_with_an_offset_are_the_instants_that_the_standard_library_reads(
     assert of_stamps(column(stamps), None).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2025-06-01T00:00:00Z", "2025-06-01T00:00Z", "2025-06-01 00:00:00.000Z", "2025-06-01T02:00:00.000000+02:00",
+        "2025-06-01 02:00:00+0200", "2025-05-31T22:00-02", "2025-05-31T24:00:00Z", "2025-06-01T02:00", "2025-06-01 02:00:00.0",
+    ],
+)  # fmt: skip
+def test_usual_shapes_of_one_instant_are_read(stamp: str) -> None:
+    assert of_stamps(column([stamp]), Zone("Europe/Berlin")).tolist() == [1_748_736_000]
+
+
 @given(st.sampled_from(ZONES), st.integers(600_000_000, 4_000_000_000))
 def test_local_times_are_resolved_as_the_time_zone_says(zone: str, instant: int) -> None:
     local = datetime.fromtimestamp(instant, tz=ZoneInfo(zone))
