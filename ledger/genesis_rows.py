@@ -58,6 +58,7 @@ class GenesisRows(Histories):
                     billed.note(stated.record.party, index)
                 if stated.record.rules is not None:
                     self._related.points_of_rules[stated.record.rules].add(name)
+                    self._related.ruled_points_of_area[stated.record.area].add(name)
             elif kind == INSTALLATION.kind:
                 installed.note(stated.record.point, index)
             elif kind == AREA.kind:
@@ -109,6 +110,10 @@ class GenesisRows(Histories):
     def points_of_rules(self, name: str) -> Collection[str]:
         """See Histories."""
         return self._related.points_of_rules.get(name, ())
+
+    def ruled_points_of_area(self, name: str) -> Collection[str]:
+        """See Histories."""
+        return self._related.ruled_points_of_area.get(name, ())
 
     def areas_of_zone(self, name: str) -> Collection[str]:
         """See Histories."""

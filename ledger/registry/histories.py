@@ -40,7 +40,10 @@ class Fault(NamedTuple):
 
 
 class Related:
-    """Which entities name which: parties' points, points' installations, areas by rules and by zone, points by rules, rules by series."""
+    """Which entities name which: parties' points, points' installations, areas by rules and by zone, points by rules, rules by series.
+
+    ruled_points_of_area: the points of an area that name rules of their own.
+    """
 
     def __init__(self) -> None:
         self.points_of_party: defaultdict[str, set[str]] = defaultdict(set)
@@ -48,6 +51,7 @@ class Related:
         self.areas_of_rules: defaultdict[str, set[str]] = defaultdict(set)
         self.areas_of_zone: defaultdict[str, set[str]] = defaultdict(set)
         self.points_of_rules: defaultdict[str, set[str]] = defaultdict(set)
+        self.ruled_points_of_area: defaultdict[str, set[str]] = defaultdict(set)
         self.rules_of_series: defaultdict[str, set[str]] = defaultdict(set)
 
     def note(self, kind: str, name: str, record: Any) -> None:
@@ -57,6 +61,7 @@ class Related:
                 self.points_of_party[record.party].add(name)
             if record.rules is not None:
                 self.points_of_rules[record.rules].add(name)
+                self.ruled_points_of_area[record.area].add(name)
         elif kind == INSTALLATION.kind and isinstance(record, Installation | RemovedInstallation):
             self.installations_of_point[record.point].add(name)
         elif kind == AREA.kind and isinstance(record, Area):
@@ -119,6 +124,10 @@ class Histories(ABC):
     @abstractmethod
     def points_of_rules(self, name: str) -> Collection[str]:
         """The points that ever had these rules of their own."""
+
+    @abstractmethod
+    def ruled_points_of_area(self, name: str) -> Collection[str]:
+        """The points of an area that ever had rules of their own."""
 
     @abstractmethod
     def areas_of_zone(self, name: str) -> Collection[str]:

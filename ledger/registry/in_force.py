@@ -92,12 +92,13 @@ class Registry:
         return rank
 
     @cached_property
-    def _area_place(self) -> Mapping[str, int]:
+    def area_place(self) -> Mapping[str, int]:
+        """Place of each area in the columns."""
         return {name: place for place, name in enumerate(self.columns.areas)}
 
     def zone_of_area(self, area: str) -> tuple[Zone, int] | None:
         """The zone of an area and the area's number in it; None for a name that no area has."""
-        place = self._area_place.get(area)
+        place = self.area_place.get(area)
         if place is None:
             return None
         zone = self.zones[int(self.columns.area_zone[place])]

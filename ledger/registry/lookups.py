@@ -42,9 +42,29 @@ class Lookups:
         entries = self._ruled.of(columns.rules.index(name))
         return {columns.points[place] for place in np.unique(columns.point_entries.entity[entries]).tolist()}
 
+    def zones_of_ruled_points(self, name: str) -> set[str]:
+        """The zones of these points."""
+        columns = self.columns
+        if name not in columns.rules:
+            return set()
+        points = columns.point_entries.entity[self._ruled.of(columns.rules.index(name))]
+        return {columns.zones[place] for place in np.unique(columns.area_zone[columns.point_area[points]]).tolist()}
+
+    def ruled_points_of_area(self, area: int) -> set[str]:
+        """The points of the area of a place that ever had rules of their own."""
+        points, of_area = self._ruled_points
+        return {self.columns.points[place] for place in points[of_area.of(area)].tolist()}
+
     @cached_property
     def _ruled(self) -> Index:
         return Index.over(self.columns.point_rules)
+
+    @cached_property
+    def _ruled_points(self) -> tuple[Int64, Index]:
+        """Places of the points that ever had rules of their own, and these by area."""
+        columns = self.columns
+        points = np.unique(columns.point_entries.entity[columns.point_rules >= 0])
+        return points, Index.over(columns.point_area[points])
 
     @cached_property
     def _billed(self) -> Index:

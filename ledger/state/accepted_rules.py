@@ -56,6 +56,8 @@ class AcceptedRules:
         rows = self._histories.of(ZONE, name)
         for area in sorted(self._histories.areas_of_zone(name)):
             yield from self._of_area(area)
+            for point in sorted(self._histories.ruled_points_of_area(area)):
+                yield from self._of_point(point)
         for account in {account for zone in rows for account in self._contracts[zone.record.contract].accounts}:
             if self._histories.of(PARTY, account):
                 yield from self._of_party(account)

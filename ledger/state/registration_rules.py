@@ -169,9 +169,7 @@ class Judge:
     def _zones_of_rules(self, name: str) -> set[str | None]:
         """The zones of areas and of points that ever had these rules."""
         of_areas = {self.registrations.zone_of_area(area) for area in self.registrations.areas_of_rules(name)}
-        return of_areas | {
-            self.registrations.zone_of_point(point) for point in self.registrations.points_of_rules(name)
-        }
+        return of_areas | {*self.registrations.zones_of_ruled_points(name)}
 
     # ------------------------------------------------------------------------------------------- all together
 

@@ -148,6 +148,17 @@ class Registrations(Histories):
         before = self._draft.registry.lookups.points_of_rules(name)
         return before | self._recorded.related.points_of_rules.get(name, set())
 
+    def zones_of_ruled_points(self, name: str) -> Collection[str | None]:
+        """The zones of the points that ever had these rules of their own."""
+        new = self._recorded.related.points_of_rules.get(name, ())
+        return self._draft.registry.lookups.zones_of_ruled_points(name) | {self.zone_of_point(point) for point in new}
+
+    def ruled_points_of_area(self, name: str) -> Collection[str]:
+        """See Histories."""
+        place = self._draft.registry.area_place.get(name)
+        before = set() if place is None else self._draft.registry.lookups.ruled_points_of_area(place)
+        return before | self._recorded.related.ruled_points_of_area.get(name, set())
+
     def rules_of_series(self, name: str) -> Collection[str]:
         """The rules that ever named a price series."""
         known = self._draft.registry.columns.rules

@@ -428,7 +428,11 @@ def is_refused(twin: Twin, kind: str, name: str) -> bool:
             key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))
         ],
     }.get(kind, list)()
-    points = [f"point/{name}"] if kind == "point" else points_of_rules(registry, name) if kind == "rules" else []
+    points = {
+        "point": lambda: [f"point/{name}"],
+        "zone": lambda: [key for key in registry.keys("point") if registry.find_zone(registry.first(key)["area"]) == name],
+        "rules": lambda: points_of_rules(registry, name),
+    }.get(kind, list)()
     parties: Iterable[str] = [name] if kind == "party" else registry.keys_of("party") if kind == "zone" else []
     zone_of = {key: registry.first(key)["zone"] for key in areas}
     zone_of |= {key: registry.find_zone(registry.first(key)["area"]) for key in points}

@@ -284,6 +284,26 @@ def test_a_contract_changes_together_with_the_rules_that_it_takes(chain: Chain) 
     assert chain.register(switched, shared, area("a-1", rules="r-2")._replace(from_s=begins_s)) == 0
 
 
+def test_a_contract_does_not_change_while_a_point_has_own_rules_that_the_new_one_does_not_take(chain: Chain) -> None:
+    """Only the rules of areas were looked at: the first slot under the new contract stopped every node."""
+    community = {name: price for name, price in PRICES.items() if not name.startswith(("surplus", "shortfall"))}
+    begins_s = START_S + 2 * 86_400
+    shared = rules("r-2", prices=community, terms={})._replace(from_s=begins_s)
+    switched = [
+        zone("z-1", contract="mid_market_rate/1", from_s=begins_s - 86_400),
+        shared,
+        area("a-1", rules="r-2")._replace(from_s=begins_s),
+    ]
+    own = Named(POINT, "P-1", Point("a-1", "household", "p-1", rules="own"), FIRST_S)
+    assert chain.register(rules("own"), own) == 0
+    chain.approve_contract("mid_market_rate/1")
+    assert chain.register(*switched) == Code.RULES_REFUSED
+    without = own._replace(record=own.record._replace(rules=None), from_s=begins_s)
+    assert chain.register(*switched, without._replace(from_s=begins_s + 1)) == Code.RULES_REFUSED
+    assert chain.register(*switched, without) == 0
+    assert chain.settled(begins_s) == 1
+
+
 def test_a_party_with_a_standing_order_keeps_its_point_until_that_slot_is_over(chain: Chain) -> None:
     chain.step_to(FIRST_S - 3_600)
     order = chain.sender.order("p-1", "a-1", "buy", 5, 370_000, FIRST_S + SLOT_S)
