@@ -37,7 +37,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
     Code.NOT_PERMITTED: "a party contests and withdraws its own, a utility of its organisation answers, a regulator decides",
     Code.NOTHING_TO_DISPUTE: "no such dispute, or the point was not billed to the party, or the slot has no such last run, or is final",
     Code.DISPUTED_ALREADY: "an open dispute of the party is of this point and slot",
-    Code.TOO_MANY_DISPUTES: "16 disputes of the party are open: wait until one is over",
+    Code.TOO_MANY_DISPUTES: "16 disputes of the party are open, or it has opened 64 today: wait until one is over, or for tomorrow",
     Code.DISPUTE_CLOSED: "it is over, or was answered already",
     Code.NOT_ANSWERED_YET: "its organisation still has time to answer",
     Code.NOT_A_SLOT: "no slot begins then",

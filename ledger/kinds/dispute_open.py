@@ -13,6 +13,7 @@ from gridcore.registry.point import POINT
 from gridcore.transactions.dispute_open import DisputeOpen
 from ledger.leaves.columns import split_row
 from ledger.leaves.dispute import DISPUTE, DISPUTES, DisputeLeaf, DisputesLeaf
+from ledger.leaves.intervals import DAY_S
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import in_force, open_entity
@@ -21,6 +22,8 @@ from ledger.state.draft import Draft
 
 OPEN_MAX: Final = 16
 """Disputes of a party that are open at the same time."""
+OF_DAY_MAX: Final = 64
+"""Disputes that a party opens in a UTC day, of ledger time: each stays in the state for ever, however fast it is over."""
 ANSWER_S: Final = 864_000
 """How long the party's organisation has to answer: ten days."""
 
@@ -37,12 +40,14 @@ def open_dispute(draft: Draft, transaction: Transaction, content: DisputeOpen) -
     zone, amount_nano = _contested(draft, party, content)
     if amount_nano is None:
         return Code.NOTHING_TO_DISPUTE
-    opened = (DISPUTES.load(draft, party) or DisputesLeaf([])).open
-    for dispute in opened:
+    day = draft.ledger_time_s // DAY_S
+    before = DISPUTES.load(draft, party) or DisputesLeaf([], day, 0)
+    of_day = before.of_day if before.day == day else 0
+    for dispute in before.open:
         other = DISPUTE.must(draft, dispute.hex())
         if (other.point, other.slot_start_s) == (content.point, content.slot_start_s):
             return Code.DISPUTED_ALREADY
-    if len(opened) >= OPEN_MAX:
+    if len(before.open) >= OPEN_MAX or of_day >= OF_DAY_MAX:
         return Code.TOO_MANY_DISPUTES
     leaf = DisputeLeaf(
         amount_nano=amount_nano,
@@ -60,7 +65,7 @@ def open_dispute(draft: Draft, transaction: Transaction, content: DisputeOpen) -
         zone=zone,
     )
     DISPUTE.save(draft, leaf, transaction.id.hex())
-    DISPUTES.save(draft, DisputesLeaf([*opened, transaction.id]), party)
+    DISPUTES.save(draft, DisputesLeaf([*before.open, transaction.id], day, of_day + 1), party)
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED
 

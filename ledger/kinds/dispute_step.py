@@ -7,7 +7,7 @@ from gridcore.envelope import Transaction
 from gridcore.registry.party import PARTY
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from ledger.leaves.dispute import DISPUTE, DISPUTES, DisputeLeaf, DisputesLeaf, Step
+from ledger.leaves.dispute import DISPUTE, DISPUTES, DisputeLeaf, Step
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 
@@ -39,8 +39,9 @@ def _step(draft: Draft, transaction: Transaction, content: DisputeStep) -> Code:
     dispute = dispute._replace(steps=[*dispute.steps, step])
     DISPUTE.save(draft, dispute, content.dispute.hex())
     if dispute.is_closed:
-        opened = DISPUTES.must(draft, dispute.party).open
-        DISPUTES.save(draft, DisputesLeaf([one for one in opened if one != content.dispute]), dispute.party)
+        leaf = DISPUTES.must(draft, dispute.party)
+        left = [one for one in leaf.open if one != content.dispute]
+        DISPUTES.save(draft, leaf._replace(open=left), dispute.party)
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED
 

@@ -54,9 +54,13 @@ class DisputeLeaf(NamedTuple):
 
 
 class DisputesLeaf(NamedTuple):
-    """open: ids of the disputes of a party that are not over (32 bytes each), oldest first."""
+    """Of a party. open: ids of those that are not over (32 bytes each), oldest first; of_day: how many it opened in the UTC day ``day``,
+    that of the newest, counted from 1970-01-01.
+    """
 
     open: Sequence[bytes]
+    day: int
+    of_day: int
 
 
 def _key(dispute: str) -> str:

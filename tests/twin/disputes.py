@@ -9,7 +9,7 @@ from tests.twin.forms import Leaf, Transaction, first
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
-CHUNK, OPEN_MAX, ANSWER_S = 1_024, 16, 864_000
+CHUNK, OPEN_MAX, OF_DAY_MAX, ANSWER_S = 1_024, 16, 64, 864_000
 CLOSING = ("agreed", "upheld", "dismissed", "withdrawn")
 
 
@@ -31,13 +31,15 @@ def open_dispute(twin: Twin, tx: Transaction) -> int:
     positions = twin.leaves.get(f"positions/{slot}/{zone}/{body['run']}/{row // CHUNK}")
     if positions is None or row % CHUNK >= len(positions["columns"]["pays_nano"]):
         return 74
-    opened = twin.leaves.get(f"disputes/{party}", {"open": []})["open"]
+    day = twin.ledger_time_s // 86_400
+    known = twin.leaves.get(f"disputes/{party}", {"open": [], "day": day, "of_day": 0})
+    opened, of_day = known["open"], known["of_day"] if known["day"] == day else 0
     others = [twin.leaves[f"dispute/{dispute.hex()}"] for dispute in opened]
     is_again = any((other["point"], other["slot_start_s"]) == (point, slot) for other in others)
-    code = first((is_again, 75), (len(opened) >= OPEN_MAX, 76))
+    code = first((is_again, 75), (len(opened) >= OPEN_MAX or of_day >= OF_DAY_MAX, 76))
     if code:
         return code
-    twin.leaves[f"disputes/{party}"] = {"open": [*opened, tx.id]}
+    twin.leaves[f"disputes/{party}"] = {"open": [*opened, tx.id], "day": day, "of_day": of_day + 1}
     twin.leaves[f"dispute/{tx.id.hex()}"] = {
         **body,
         "amount_nano": positions["columns"]["pays_nano"][row % CHUNK],
@@ -70,9 +72,9 @@ def take_step(twin: Twin, tx: Transaction) -> int:
     said = [body["outcome"], tx.signer, twin.ledger_time_s, twin.height, body["statement"]]
     twin.leaves[key] = dispute | {"steps": [*dispute["steps"], said]}
     if body["outcome"] in CLOSING:
-        opened = twin.leaves[f"disputes/{dispute['party']}"]["open"]
-        left = [one for one in opened if one != body["dispute"]]
-        twin.leaves[f"disputes/{dispute['party']}"] = {"open": left}
+        known = twin.leaves[f"disputes/{dispute['party']}"]
+        left = [one for one in known["open"] if one != body["dispute"]]
+        twin.leaves[f"disputes/{dispute['party']}"] = known | {"open": left}
     return 0
 
 

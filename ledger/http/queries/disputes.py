@@ -42,7 +42,7 @@ def dispute(view: LedgerView, scope: Scope, transaction_id: bytes) -> Json:
 def _shown(view: LedgerView, name: str, leaf: DisputeLeaf) -> dict[str, Any]:
     is_overdue = not leaf.steps and view.reader.ledger_time_s > leaf.answer_by_s
     runs = RUNS.load(view.reader, leaf.slot_start_s, leaf.zone)
-    later = [] if runs is None else [run for run, height in runs.runs if height > leaf.opened_height]
+    names = [] if runs is None else [run for run, _ in runs.runs]
     return {
         "dispute": name,
         "party": leaf.party,
@@ -60,7 +60,7 @@ def _shown(view: LedgerView, name: str, leaf: DisputeLeaf) -> dict[str, Any]:
         "status": leaf.outcome or (OVERDUE if is_overdue else OPEN),
         "is_closed": leaf.is_closed,
         "steps": [{**step._asdict(), "statement": step.statement.hex()} for step in leaf.steps],
-        "later_runs": later,
+        "later_runs": names[names.index(leaf.run) + 1 :] if leaf.run in names else [],
     }
 
 

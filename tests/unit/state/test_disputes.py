@@ -11,7 +11,7 @@ import pytest
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from ledger.kinds.dispute_open import ANSWER_S, OPEN_MAX
+from ledger.kinds.dispute_open import ANSWER_S, OF_DAY_MAX, OPEN_MAX
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.dispute import DISPUTE, DISPUTES
 from ledger.leaves.runs import RUNS
@@ -148,3 +148,23 @@ def test_a_party_has_at_most_so_many_open_disputes(tmp_path: Path, monkeypatch: 
         assert decide(ledger, [sender.batch("gw-1", second_s + SLOT_S, rows)]) == [0]
         assert decide(ledger, [sender.clock(second_s + 3 * SLOT_S)]) == [0]
         assert decide(ledger, [sender.dispute("p-1", "P-1", second_s)]) == [Code.TOO_MANY_DISPUTES]
+
+
+def test_a_party_that_opens_and_withdraws_all_day_leaves_at_most_so_many_disputes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stays in the state for ever: without a bound a household's key filled every node's disk."""
+    assert OF_DAY_MAX == 64
+    monkeypatch.setattr("ledger.kinds.dispute_open.OF_DAY_MAX", 2)
+    with settled(tmp_path) as (ledger, sender):
+        for again in range(2):
+            wire = sender.dispute("p-1", "P-1", FIRST_S, again=again)
+            withdrawal = sender.step(DisputeWithdrawal, decode_transaction(wire).id, "p-1", "withdrawn")
+            assert decide(ledger, [wire, withdrawal]) == [Code.ACCEPTED, Code.ACCEPTED]
+        assert decide(ledger, [sender.dispute("p-1", "P-1", FIRST_S, again=2)]) == [Code.TOO_MANY_DISPUTES]
+        next_day_s = (sender.now_s // 86_400 + 1) * 86_400
+        assert decide(ledger, [sender.clock(next_day_s - 1)]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.dispute("p-1", "P-1", FIRST_S, again=3)]) == [Code.TOO_MANY_DISPUTES]
+        assert decide(ledger, [sender.clock(next_day_s)]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.dispute("p-1", "P-1", FIRST_S, again=4)]) == [Code.ACCEPTED]
+        assert (DISPUTES.must(ledger, "p-1").day, DISPUTES.must(ledger, "p-1").of_day) == (next_day_s // 86_400, 1)
