@@ -7,10 +7,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED
+from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from ledger.leaves.columns import Int64, UInt8, chunks_of
 from ledger.registry.bodies import row_of
 from ledger.state.draft import Draft
+from ledger.state.energy import Bools
 from ledger.state.estimates import MISSING, estimate_open, estimate_profile
 from ledger.state.gaps import ClosedGaps, closed_gaps
 from ledger.state.local_days import REFERENCE_DAYS
@@ -78,7 +80,7 @@ def _standing_energy(draft: Draft, slot: Slot, references: References, rows: Int
 
 
 def _estimate_closed_gaps(draft: Draft, slot: Slot, references: References, gaps: ClosedGaps) -> Int64:
-    """int64[2, n]: each gap's energy in the shape of earlier days, of which a slot gets its part."""
+    """int64[2, n]: each gap's energy in the shape of earlier days, of which a slot gets its part; evenly where one would get too much."""
     if not len(gaps.rows):
         return np.zeros((2, 0), dtype=np.int64)
     times_s = np.arange(gaps.start_s.min(), gaps.end_s.max(), draft.slot_s)
@@ -91,7 +93,20 @@ def _estimate_closed_gaps(draft: Draft, slot: Slot, references: References, gaps
     advances = (gaps.import_wh, gaps.export_wh)
     return np.stack(
         [
-            estimate_profile(advance_wh, of_days, is_missing)[:, here]
+            _split_gaps(advance_wh, of_days, is_missing)[:, here]
             for advance_wh, of_days in zip(advances, reference_wh, strict=True)
         ]
     )
+
+
+def _split_gaps(advance_wh: Int64, reference_wh: Int64, is_missing: Bools) -> Int64:
+    """``estimate_profile``, but no slot gets more than any meter makes: contracts' amounts then stay within int64.
+
+    Evenly split, it never does: a gap's energy is at most that of its slots.
+    """
+    energy_wh = estimate_profile(advance_wh, reference_wh, is_missing)
+    steep = np.flatnonzero((energy_wh > PRIMARY_LIMIT_WH_MAX).any(axis=1))
+    if len(steep):
+        no_shape = np.full_like(reference_wh[:, steep], MISSING)
+        energy_wh[steep] = estimate_profile(advance_wh[steep], no_shape, is_missing[steep])
+    return energy_wh

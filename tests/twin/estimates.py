@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,18 +84,25 @@ def values(twin: Twin, place: Place, boundary: int, step_s: int) -> Iterator[tup
 
 
 def share(twin: Twin, place: Place, slot: int, gap: Gap, direction: int) -> int:
-    """A slot's part of a gap: by largest remainder, weighted by what the row used in these slots of earlier days."""
+    """A slot's part of a gap, weighted by what the row used in these slots of earlier days; evenly where one would get too much."""
     weights = [
         sum(day[direction] for day in reference_days(twin, place, time_s) if day is not None) for time_s in gap.slots
     ]
-    if sum(weights) == 0:
-        weights = [1] * len(weights)
-    exact = [Fraction(gap.advances[direction] * weight, sum(weights)) for weight in weights]
+    evenly = [1] * len(weights)
+    shares = split(gap.advances[direction], weights if sum(weights) else evenly)
+    if max(shares) > PRIMARY_LIMIT:
+        shares = split(gap.advances[direction], evenly)
+    return shares[gap.slots.index(slot)]
+
+
+def split(total_wh: int, weights: Sequence[int]) -> list[int]:
+    """By largest remainder, ties to the earlier slot."""
+    exact = [Fraction(total_wh * weight, sum(weights)) for weight in weights]
     shares = [floor(part) for part in exact]
     by_remainder = sorted(range(len(shares)), key=lambda place: shares[place] - exact[place])
-    for at in by_remainder[: gap.advances[direction] - sum(shares)]:
+    for at in by_remainder[: total_wh - sum(shares)]:
         shares[at] += 1
-    return shares[gap.slots.index(slot)]
+    return shares
 
 
 def reference_days(twin: Twin, place: Place, slot: int) -> list[tuple[int, int] | None]:

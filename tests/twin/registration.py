@@ -430,7 +430,9 @@ def is_refused(twin: Twin, kind: str, name: str) -> bool:
     }.get(kind, list)()
     points = {
         "point": lambda: [f"point/{name}"],
-        "zone": lambda: [key for key in registry.keys("point") if registry.find_zone(registry.first(key)["area"]) == name],
+        "zone": lambda: [
+            key for key in registry.keys("point") if registry.find_zone(registry.first(key)["area"]) == name
+        ],
         "rules": lambda: points_of_rules(registry, name),
     }.get(kind, list)()
     parties: Iterable[str] = [name] if kind == "party" else registry.keys_of("party") if kind == "zone" else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from random import Random
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gridcore.codes import Code
 from gridcore.master_data import Listed, Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
+from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from ledger.leaves.accounts import ACCOUNTS
@@ -25,7 +26,8 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.runs import RUNS
 from ledger.state import corrections
 from ledger.state.corrections import queued
-from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, household, zone
+from settlement.contract_kit_1.terms import PRICE_MICRO_PER_KWH_MAX
+from tests.worlds.consortium import DAY_S, FIRST_S, PRICES, SLOT_S, Consortium, household, rules, zone
 from tests.worlds.keys import sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
@@ -37,14 +39,22 @@ CLOSED = ESTIMATED | FLAG_INTERPOLATED << 4
 class Homes:
     """A chain with three homes, whose slots settle when they end; meter n takes n x 100 Wh a slot."""
 
-    def __init__(self, *, correction_after_s: int | None = None, final_after_s: int | None = None) -> None:
-        meters = [household(number, f"p-{number}") for number in HOMES]
+    def __init__(
+        self,
+        *,
+        correction_after_s: int | None = None,
+        final_after_s: int | None = None,
+        limit_wh: int = 10_000,
+        prices: Mapping[str, int] = PRICES,
+    ) -> None:
+        meters = [household(number, f"p-{number}", limit_wh=limit_wh) for number in HOMES]
         more: list[Listed] = [
             Named(STANDING_PROFILE, "homes", StandingProfile([0] * 96, [250] * 96)),
             Named(POINT, "P-3", Point("a-1", "household", "p-3", "homes"), 1),
         ]
         self.world = Consortium(
             meters=meters,
+            rules=[rules(prices=prices)],
             zones=[zone(metering_deadline_s=0, correction_after_s=correction_after_s, final_after_s=final_after_s)],
             more=more,
         )
@@ -139,6 +149,18 @@ def test_a_slot_without_its_register_takes_the_shape_of_earlier_days() -> None:
     said = homes.positions(monday)
     assert said.columns["import_wh"].tolist() == [100, 200, 300], "on Friday it took as much"
     assert said.quality.tolist() == [MEASURED, MEASURED, ESTIMATED]
+
+
+def test_a_gap_whose_shape_would_give_a_slot_more_than_any_meter_makes_is_split_evenly() -> None:
+    """A slot of 10^10 Wh at the highest prices left 64 bits: the settlement run stopped every node, and again at each start."""
+    limit_wh, monday, gap = PRIMARY_LIMIT_WH_MAX, 3 * DAY_S // SLOT_S, 10
+    homes = Homes(limit_wh=limit_wh, prices=dict.fromkeys(PRICES, PRICE_MICRO_PER_KWH_MAX))
+    for slot, shown_wh in ((0, 0), (1, limit_wh), (gap, limit_wh), (monday, limit_wh), (monday + gap, 11 * limit_wh)):
+        homes.step_to(FIRST_S + slot * SLOT_S)
+        homes.apply(homes.sender.batch("gw-1", FIRST_S + slot * SLOT_S, [(1, shown_wh, 0)]))
+    said = [homes.positions(monday + slot) for slot in range(gap)]
+    assert [int(position.columns["import_wh"][0]) for position in said] == [limit_wh] * gap
+    assert {int(position.quality[0]) for position in said} == {CLOSED}
 
 
 def test_a_correction_waits_for_its_time_and_collects_what_comes_until_then() -> None:

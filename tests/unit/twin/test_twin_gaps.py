@@ -1,0 +1,34 @@
+"""The split of a closed gap, beside the slow twin's: in the shape of earlier days, evenly where a slot would get too much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
+from ledger.state.missing import _split_gaps
+from tests.twin import estimates
+from tests.twin.estimates import Gap, Place, share
+
+PLACE = Place("z", 0, "P", "c")
+ENERGIES = st.sampled_from([0, 1, 7, 250, PRIMARY_LIMIT_WH_MAX])
+
+
+@given(weights=st.lists(ENERGIES, min_size=2, max_size=6), part=st.integers(0, 10**6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_gap_is_split_as_the_twin_splits_it_and_no_slot_gets_more_than_a_meter_makes(
+    weights: Sequence[int], part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance_wh = len(weights) * PRIMARY_LIMIT_WH_MAX * part // 10**6
+    monkeypatch.setattr(estimates, "reference_days", lambda twin, place, slot: [(weights[slot], 0)])
+    gap = Gap(list(range(len(weights))), (advance_wh, 0))
+    expected = [share(None, PLACE, slot, gap, 0) for slot in gap.slots]  # type: ignore[arg-type]  # the twin is not asked
+    reference_wh = np.array(weights, dtype=np.int64)[None, None, :]
+    found = _split_gaps(np.array([advance_wh]), reference_wh, np.ones((1, len(weights)), dtype=bool))
+    assert found[0].tolist() == expected
+    assert max(expected) <= PRIMARY_LIMIT_WH_MAX
+    assert sum(expected) == advance_wh
