@@ -289,7 +289,7 @@ def test_a_contract_does_not_change_while_a_point_has_own_rules_that_the_new_one
     community = {name: price for name, price in PRICES.items() if not name.startswith(("surplus", "shortfall"))}
     begins_s = START_S + 2 * 86_400
     shared = rules("r-2", prices=community, terms={})._replace(from_s=begins_s)
-    switched = [
+    switched: list[Listed] = [
         zone("z-1", contract="mid_market_rate/1", from_s=begins_s - 86_400),
         shared,
         area("a-1", rules="r-2")._replace(from_s=begins_s),
