@@ -31,6 +31,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "zone": N_("Zones"),
     "area": N_("Areas"),
     "rules": N_("Rules"),
+    "price_series": N_("Price series"),
     "party": N_("Parties"),
     "standing_profile": N_("Standing profiles"),
     "point": N_("Points"),
