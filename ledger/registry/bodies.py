@@ -48,6 +48,7 @@ class OpenedEntities:
 
     def __init__(self) -> None:
         self._opened: dict[str, OpenedEntity[Any]] = {}
+        self._records: dict[bytes, Any] = {}
 
     def find(self, leaves: Leaves, entity: Entity[R], name: str) -> OpenedEntity[R] | None:
         """An entity of these leaves, or None."""
@@ -61,6 +62,16 @@ class OpenedEntities:
             if len(self._opened) >= OPENED_MAX:
                 self._opened.clear()
             self._opened[key] = found
+        return found
+
+    def record(self, registered: Registered, entity: Entity[R], digest: bytes) -> R:
+        """What the row of a digest says, which an entity of this kind holds: decoded once, whatever leaf holds it."""
+        found: R | None = self._records.get(digest)
+        if found is None:
+            found = entity.record_of(row_of(registered, digest).value)
+            if len(self._records) >= OPENED_MAX:
+                self._records.clear()
+            self._records[digest] = found
         return found
 
 

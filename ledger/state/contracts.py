@@ -9,7 +9,7 @@ from gridcore.errors import broken
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
-from ledger.registry.bodies import open_entity, row_of
+from ledger.registry.bodies import open_entity
 from ledger.registry.prices import rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.state.draft import Draft
@@ -35,7 +35,7 @@ def contract_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> SlotContrac
 
 def distinct_rules(draft: Draft, contract: Contract, zone: ZoneInForce, slot_start_s: int) -> Sequence[Rules]:
     """The rules that areas and points of a zone have, by place in its ``rules_digests``, with the prices of a slot."""
-    stated = (RULES.record_of(row_of(draft, digest).value) for digest in zone.rules_digests)
+    stated = (draft.opened.record(draft, RULES, digest) for digest in zone.rules_digests)
     return [rules_of_slot(draft, contract, rules, slot_start_s, draft.height - 1) for rules in stated]
 
 
