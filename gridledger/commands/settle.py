@@ -1,33 +1,32 @@
-"""``gridledger settle``: settle energies that exist already, from a folder of files; explain lines, make runs again."""
+"""``gridledger settle``: settle energies that exist already, from a folder of files; explain lines, make runs again, try other rules."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from gridledger.settling import comparing, explaining, from_files, replaying
+from gridledger.settling import comparing, explaining, from_files, replaying, what_if
 
 EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
-ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
-    "files": from_files.run,
-    "explain": explaining.run,
-    "replay": replaying.run,
-    "compare": comparing.run_compare,
-    "what-if": comparing.run_what_if,
+
+_ACTIONS: Final = {
+    "files": from_files,
+    "explain": explaining,
+    "replay": replaying,
+    "compare": comparing,
+    "what-if": what_if,
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``files``, ``explain``, ``replay``, ``compare`` and ``what-if``."""
+    """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
-    from_files.declare(actions)
-    explaining.declare(actions)
-    replaying.declare(actions)
-    comparing.declare(actions)
+    for action in _ACTIONS.values():
+        action.declare(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do one of the actions."""
-    return ACTIONS[args.action](args)
+    status: int = _ACTIONS[args.action].run(args)
+    return status

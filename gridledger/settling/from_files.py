@@ -40,10 +40,11 @@ def run(args: argparse.Namespace) -> int:
     if not (args.check or args.out or args.onto):
         raise UsageError(f"{_COMMAND}: --out is missing; name a folder for the results, or give --check")
     from gridledger.settling.files.folder import read_folder
+    from gridledger.settling.whole import check_out
 
     begun = time.monotonic()
     if args.out is not None:
-        _check_out(args.out)
+        check_out(args.out)
     print_progress("reading ...")
     dataset = read_folder(args.folder, args.preset)
     print_progress("")
@@ -57,10 +58,8 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     from gridledger.settling import whole
 
     out: Path = (args.out or args.onto).absolute()
-    whole.check_disk(dataset, out)
-    print(
-        f"{out}: needs about {whole.megabytes(whole.disk_needed_bytes(dataset))} of disk", file=sys.stderr, flush=True
-    )
+    needed = whole.check_disk([dataset], out)
+    print(f"{out}: needs about {whole.megabytes(needed)} of disk", file=sys.stderr, flush=True)
     for note in dataset.notes:
         print(note, file=sys.stderr, flush=True)
     progress = whole.Progress(
@@ -91,14 +90,6 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     )
     print_result(args, summary, text)
     return 0 if results.postings_sum_nano == 0 else 1
-
-
-def _check_out(out: Path) -> None:
-    """UsageError unless it is absent or an empty folder; nothing is made."""
-    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise UsageError(
-            f"{_COMMAND}: --out {out}: is not empty; name an absent or an empty folder (newer data: --onto)"
-        )
 
 
 def _list_presets(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ behind. Newer data of a folder that has been settled go onto its ledger; then on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -46,26 +46,29 @@ class Settled(NamedTuple):
     results: Results
 
 
+def check_out(out: Path) -> None:
+    """UsageError unless ``out`` is absent or an empty folder; nothing is made."""
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise UsageError(f"--out {out}: is not empty; name an absent or an empty folder")
+
+
 def disk_needed_bytes(dataset: Dataset) -> int:
     """About how much disk the results of a dataset take."""
     return _BYTES_AT_LEAST + BYTES_PER_ENERGY * dataset.import_wh.size
 
 
-def check_disk(dataset: Dataset, out: Path) -> None:
-    """UsageError where the disk of ``out`` has no room for the results."""
-    needed, free = disk_needed_bytes(dataset), shutil.disk_usage(_existing(out)).free
+def check_disk(datasets: Sequence[Dataset], out: Path) -> int:
+    """About how many bytes the results take; UsageError where the disk of ``out`` has no room for them."""
+    needed, free = sum(map(disk_needed_bytes, datasets)), shutil.disk_usage(_existing(out)).free
     if needed > free:
         raise UsageError(f"{out}: needs about {megabytes(needed)}, the disk has {megabytes(free)}; choose another disk")
+    return needed
 
 
 def settle(dataset: Dataset, out: Path, progress: Progress) -> Settled:
     """Settle a dataset into ``out``, which is absent or an empty folder; there is none of it after a fault."""
-    with _work_folder(out) as work:
-        settled = _settle_in(dataset, work, work, progress)
-        if out.exists():
-            out.rmdir()
-        work.rename(out)
-    return settled
+    with made_whole(out) as work:
+        return _settle_in(dataset, work, work, progress)
 
 
 def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
@@ -105,6 +108,16 @@ def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunC
     for run in runs:
         frame.quality[(run.slot_start_s - first_s) // frame.slot_s, run.rows] = run.quality
         yield run
+
+
+@contextmanager
+def made_whole(out: Path) -> Iterator[Path]:
+    """A folder to work in that becomes ``out``, absent or an empty folder; after a fault there is none of it."""
+    with _work_folder(out) as work:
+        yield work
+        if out.exists():
+            out.rmdir()
+        work.rename(out)
 
 
 @contextmanager

@@ -10,11 +10,14 @@ import numpy as np
 
 from gridcore.errors import GridError, require
 from gridledger.settling.dataset import Dataset
+from gridledger.settling.participants import NAME as PARTICIPANTS
+from gridledger.settling.participants import Participant
 from gridledger.settling.report.page import report_page
 from gridledger.settling.results.figures import figures_of
 from gridledger.settling.results.general_ledger import GeneralLedger
 from gridledger.settling.results.invoices import Invoices, MonthSums, month_sums
 from gridledger.settling.results.months import months_of
+from gridledger.settling.results.participants import participants_of
 from gridledger.settling.results.party_lines import Kind, Signed, merged, rows_of, sides_of
 from gridledger.settling.results.postings import Postings
 from gridledger.settling.results.sample import Sample
@@ -29,7 +32,7 @@ from gridledger.settling.results.tariff_lines import (
 )
 from gridledger.settling.runs import BillLine, RunColumns
 from gridledger.tables.columns import Places, Table, utf8
-from gridledger.tables.files import write_tables
+from gridledger.tables.files import write_rows, write_tables
 from gridledger.tables.results import COLUMNS, results_root
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
@@ -125,6 +128,8 @@ class _Writer:
         for one in issued:
             self.book.add_document(one, last_day[one.month], self.dataset.rules.invoice.quantum_nano)
         self.book.write(out)
+        participants = participants_of(self.dataset, self.sheets, self.points_of_party, issued)
+        write_rows(out / PARTICIPANTS, Participant._fields, participants)
         root = results_root(roots)
         figures = figures_of(self.dataset, self.months, self.sheets, self.points_of_party, self.invoices, issued, root)
         (out / "report.html").write_text(report_page(figures), "utf-8")

@@ -1,0 +1,167 @@
+"""The same readings settled under several rules, each on a ledger of its own by the one code that settles, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridcore.errors import UsageError, excerpt
+from gridcore.forms import NAME
+from gridledger.settling.chain.settled import dataset_of_ledger
+from gridledger.settling.comparison import COLUMNS, Comparison, Side, compare, csv_rows
+from gridledger.settling.dataset import Dataset
+from gridledger.settling.files.folder import read_folder, uses_keys
+from gridledger.settling.files.rules import NAME as RULES
+from gridledger.settling.files.rules import UTC, file_rules, read_rules
+from gridledger.settling.participants import read_participants
+from gridledger.settling.whole import LEDGER, Progress, made_whole
+from gridledger.settling.whole import settle as settle_whole
+from gridledger.tables.files import write_rows
+
+VARIANTS_MAX: Final = 16
+BASE: Final = "base"
+"""Where the folder as it is is settled; no variant has that name."""
+VARIANTS: Final = "variants"
+COMPARISON: Final = "comparison.csv"
+
+
+class Cases(NamedTuple):
+    """What is to be settled. base: of the folder as it is, None where ``settled`` is that already; variants: by name."""
+
+    base: Dataset | None
+    settled: Path | None
+    variants: Mapping[str, Dataset]
+
+    def datasets(self) -> list[Dataset]:
+        """All that will be settled."""
+        return [*([] if self.base is None else [self.base]), *self.variants.values()]
+
+
+class Variant(NamedTuple):
+    """Other rules by their name, the contract in them, and what they change against the base."""
+
+    name: str
+    contract: str
+    results_root: bytes
+    comparison: Comparison
+
+
+class Compared(NamedTuple):
+    """Every variant against the base, by its name for people."""
+
+    base: str
+    variants: Sequence[Variant]
+
+
+def named(paths: Sequence[Path]) -> Mapping[str, Path]:
+    """Files of rules by the names of their variants: without the ending. UsageError for one that is no name, or stands twice."""
+    if len(paths) > VARIANTS_MAX:
+        raise UsageError(f"--rules: {len(paths)} files; give {VARIANTS_MAX} at most")
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = path.stem
+        if not NAME.holds(name) or name == BASE:
+            right = f"name the file otherwise, in {NAME.words}, not {BASE}"
+            raise UsageError(f"--rules {path}: {excerpt(name)} cannot name a variant; {right}")
+        if name in found:
+            raise UsageError(f"--rules {path}: {name} names {found[name]} already; name one of the files otherwise")
+        found[name] = path
+    return found
+
+
+def of_folder(folder: Path, rules: Mapping[str, Path], preset: str | None) -> Cases:
+    """A folder under its own rules and under others; UsageError at the first fault, and where others change the energies."""
+    base = read_folder(folder, preset)
+    variants: dict[str, Dataset] = {}
+    for name, path in rules.items():
+        with _said_of(path):
+            variant = variants[name] = read_folder(folder, preset, path)
+        fault = _fault_of(base, variant)
+        if fault:
+            raise UsageError(f"--rules {path}: {fault}")
+    return Cases(base, None, variants)
+
+
+def of_settled(settled: Path, rules: Mapping[str, Path]) -> Cases:
+    """A settled folder under other rules: points and energies are those that its ledger has settled with last."""
+    if not (settled / LEDGER).is_dir():
+        raise UsageError(f"--from {settled}: holds no ledger; name a folder that settle files has made")
+    read_participants(settled)
+    ledger = dataset_of_ledger(settled / LEDGER)
+    variants: dict[str, Dataset] = {}
+    for name, path in rules.items():
+        with _said_of(path):
+            variants[name] = _of_ledger(ledger, path)
+    return Cases(None, settled, variants)
+
+
+def settle(cases: Cases, out: Path, progress: Callable[[str, int, int], None]) -> Compared:
+    """Settle all cases into ``out``, absent or an empty folder, of which there is none after a fault.
+
+    ``progress`` is told a case's name, its slots that are settled, and its slots.
+    """
+
+    def told(name: str) -> Progress:
+        return Progress(lambda done, of: progress(name, done, of), lambda *_: None)
+
+    with made_whole(out) as work:
+        base = cases.settled or work / BASE
+        if cases.base is not None:
+            settle_whole(cases.base, base, told(BASE))
+        before = Side(str(cases.settled or "the folder's own rules"), read_participants(base))
+        found: list[Variant] = []
+        for name, dataset in cases.variants.items():
+            place = work / VARIANTS / name
+            settled = settle_whole(dataset, place, told(name))
+            comparison = compare(before, Side(name, read_participants(place)))
+            found.append(Variant(name, dataset.rules.contract, settled.results.results_root, comparison))
+        rows = [(one.name, *row) for one in found for row in csv_rows(one.comparison)]
+        write_rows(work / COMPARISON, ("variant", *COLUMNS), rows)
+    return Compared(before.name, found)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Whatever is wrong within is said of the file that was named."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"--rules {path}: {str(error).removeprefix(f'{RULES}: ')}") from None
+
+
+def _fault_of(base: Dataset, variant: Dataset) -> str:
+    """Why two datasets of one folder cannot be compared; "" where they can."""
+    if base.slot_s != variant.slot_s:
+        return f"[timeline] slot_s is {variant.slot_s}, and {base.slot_s} in the folder; compare the same slots"
+    if base.timezone != variant.timezone:
+        return f"[timeline] timezone is {variant.timezone}, and {base.timezone} in the folder; compare the same months"
+    ours, theirs = base.rules.invoice.currency, variant.rules.invoice.currency
+    if ours != theirs:
+        return f"[invoice] currency is {theirs}, and {ours} in the folder; compare one currency"
+    for name in ("slot_start_s", "import_wh", "export_wh", "quality"):
+        if not np.array_equal(getattr(base, name), getattr(variant, name)):
+            return "[timeline] or [estimate] makes other energies of the readings; leave them as they are in the folder"
+    return ""
+
+
+def _of_ledger(ledger: Dataset, path: Path) -> Dataset:
+    """The ledger's energies under rules that need nothing beside them."""
+    read = read_rules(path)
+    contract_id = read.contract.contract_id
+    if read.slot_s != ledger.slot_s:
+        raise UsageError(
+            f"[timeline] slot_s is {read.slot_s}, and {ledger.slot_s} in the ledger; compare the same slots"
+        )
+    if read.contract.takes_orders or uses_keys(read.contract):
+        needs = "orders" if read.contract.takes_orders else "keys"
+        raise UsageError(f"{contract_id} needs {needs}, which --from does not have; name the folder of files")
+    ours, theirs = ledger.rules.invoice.currency, read.invoice.currency
+    if ours != theirs:
+        raise UsageError(f"[invoice] currency is {theirs}, and {ours} in the ledger; compare one currency")
+    rules = file_rules(read, read.prices, has_orders=False)
+    zone = UTC if read.zone is None else read.zone.name
+    return ledger._replace(rules=rules, timezone=zone, inputs=[read.input_file, *ledger.inputs])
