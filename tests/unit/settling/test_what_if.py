@@ -126,6 +126,7 @@ def test_what_a_party_saves_is_what_the_supplier_alone_would_have_cost_less_what
 ) -> None:
     called(capsys, "files", EXAMPLE, "--out", tmp_path / "out")
     parties = read_participants(tmp_path / "out")
+    assert len(parties) == 9
     paid = dict.fromkeys(parties, 0)
     for row in rows_of(tmp_path / "out" / "statements.csv"):
         paid[row["party"]] += int(row["amount_nano"])

@@ -1,0 +1,189 @@
+"""A week (in make soak a year) of a grid of 113 households, settled from files whose data come late and are corrected three times.
+
+In the middle the levy changes, and some households go to another supplier. What the files of results say over all runs is what the last data alone would have given, and what the slow reference makes of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gridcore.quality import CORRECTED, MISSING
+from gridledger.settling.dataset import Dataset, InvoiceTerms, SeriesRows
+from gridledger.settling.participants import read_participants
+from gridledger.settling.whole import Progress, Settled, settle, settle_onto
+from tests.slow.invoices import invoice
+from tests.twin.contracts import MARKETS, Member
+from tests.worlds.datasets import SLOT_S, community
+
+HOUSEHOLDS = 113
+AREAS = 3
+SLOTS_OF_DAY = 86_400 // SLOT_S
+MISSING_SHARE = 0.03
+CORRECTED_SHARE = 0.002
+LATE_RUNS = 3
+TAX_PPM = 130_000
+QUANTUM_NANO = 10_000_000
+LEVY, RETAIL = "levy_micro_per_kwh", "residual_price_micro_per_kwh"
+NEW_LEVY, NEW_RETAIL = 37_000, 433_000
+"""From the middle on: the one for all, the other of those who change their supplier."""
+LEAVE_EVERY = 10
+"""Each tenth household changes it."""
+SILENT = Progress(lambda done, of: None, lambda done, of: None)
+Energies = NDArray[np.int64]
+
+
+class Books(NamedTuple):
+    """What the files come to over all runs. paid_nano int64[parties, slots]; lines: by party, month and kind; runs: their names.
+
+    accounts: what each is debited less what it is credited; unbalanced_nano int64[slots]: debits less credits.
+    """
+
+    paid_nano: Energies
+    lines: dict[tuple[str, str], dict[str, int]]
+    runs: set[str]
+    accounts: dict[str, int]
+    unbalanced_nano: Energies
+
+
+def editions(days: int) -> list[Dataset]:
+    """The same days as they are known at first and after each later delivery; of the last nothing is missing."""
+    truth = community(days * SLOTS_OF_DAY, HOUSEHOLDS, areas=AREAS, seed=days)
+    rules = truth.rules._replace(invoice=InvoiceTerms("CNY", TAX_PPM, QUANTUM_NANO))
+    middle_s = truth.slot_start_s[[len(truth.slot_start_s) // 2]]
+    series = [SeriesRows(LEVY, None, None, middle_s, np.array([NEW_LEVY]))]
+    leaving = [point.point for point in truth.points[::LEAVE_EVERY]]
+    series += [SeriesRows(RETAIL, None, name, middle_s, np.array([NEW_RETAIL])) for name in leaving]
+    random = np.random.default_rng(days)
+    shape = truth.quality.shape
+    comes_with = np.where(random.random(shape) < MISSING_SHARE, random.integers(1, LATE_RUNS + 1, shape), 0)
+    corrected_with = np.where(random.random(shape) < CORRECTED_SHARE, random.integers(1, LATE_RUNS + 1, shape), 0)
+    found = []
+    for edition in range(LATE_RUNS + 1):
+        is_missing, is_wrong = comes_with > edition, corrected_with > edition
+        is_corrected = (corrected_with > 0) & ~is_wrong
+        quality = np.where(is_missing, MISSING, np.where(is_corrected, CORRECTED, truth.quality)).astype(np.uint8)
+        import_wh = np.where(is_missing, 0, truth.import_wh + 250 * is_wrong)
+        export_wh = np.where(is_missing, 0, truth.export_wh)
+        found.append(
+            truth._replace(rules=rules, series=series, quality=quality, import_wh=import_wh, export_wh=export_wh)
+        )
+    return found
+
+
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def books_of(out: Path, dataset: Dataset) -> Books:
+    """Read the files of a settled folder, row by row."""
+    zone, first_s = ZoneInfo(dataset.timezone), int(dataset.slot_start_s[0])
+    months = [datetime.fromtimestamp(start_s, zone).strftime("%Y-%m") for start_s in dataset.slot_start_s.tolist()]
+    place = {point.party: at for at, point in enumerate(dataset.points)}
+    paid = np.zeros((len(place), len(months)), dtype=np.int64)
+    lines: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    runs = set()
+    for row in rows_of(out / "statements.csv"):
+        slot, nano = (int(row["slot_start_s"]) - first_s) // SLOT_S, int(row["amount_nano"])
+        paid[place[row["party"]], slot] += nano
+        lines[row["party"], months[slot]][row["line_kind"]] += nano
+        runs.add(row["run"])
+    accounts: dict[str, int] = defaultdict(int)
+    unbalanced = np.zeros(len(months), dtype=np.int64)
+    for row in rows_of(out / "postings.csv"):
+        nano = int(row["debit_nano"]) - int(row["credit_nano"])
+        accounts[row["account"]] += nano
+        unbalanced[(int(row["slot_start_s"]) - first_s) // SLOT_S] += nano
+    return Books(paid, {key: dict(of_kind) for key, of_kind in lines.items()}, runs, dict(accounts), unbalanced)
+
+
+class Slowly(NamedTuple):
+    """What the slow reference says of each household in a slot: what it pays, and what the supplier alone would have cost."""
+
+    pays_nano: list[int]
+    supplier_only_nano: list[int]
+
+
+def slowly_settled(dataset: Dataset) -> Iterator[Slowly]:
+    """Slot after slot, by the twin of the contract."""
+    market: Any = MARKETS[dataset.rules.contract]
+    columns = [market.position_columns.index(name) for name in Slowly._fields]
+    places = defaultdict(list)
+    for at, point in enumerate(dataset.points):
+        places[point.area].append(at)
+    slots = len(dataset.slot_start_s)
+    for slot in range(slots):
+        prices: dict[str, int] = dict(dataset.rules.prices)
+        own: dict[str, int] | None = None
+        if slot >= slots // 2:
+            prices[LEVY] = NEW_LEVY
+            own = {**prices, RETAIL: NEW_RETAIL}
+        import_wh, export_wh = dataset.import_wh[slot].tolist(), dataset.export_wh[slot].tolist()
+        found = Slowly([0] * HOUSEHOLDS, [0] * HOUSEHOLDS)
+        for of_area in places.values():
+            members = [Member(import_wh[at], export_wh[at], 0, 0, None if at % LEAVE_EVERY else own) for at in of_area]
+            positions = market.settle(members, 0, prices, {}).positions
+            for at, position in zip(of_area, positions, strict=True):
+                for column, place in zip(found, columns, strict=True):
+                    column[at] = position[place]
+        yield found
+
+
+@pytest.mark.parametrize("days", [7, pytest.param(365, marks=pytest.mark.soak)])
+def test_runs_with_late_and_corrected_data_come_to_what_the_last_data_alone_give(tmp_path: Path, days: int) -> None:
+    first, *later = editions(days)
+    last = later[-1]
+    missing_share = (first.quality == MISSING).mean()
+    assert abs(missing_share - MISSING_SHARE) < MISSING_SHARE / 5
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    settle(first, out, SILENT)
+    for newer in later:
+        settled = settle_onto(newer, out, SILENT)
+    at_once = settle(last, alone, SILENT)
+    runs, once = books_of(out, last), books_of(alone, last)
+    assert runs.runs == {"initial", *(f"correction-{number}" for number in range(1, LATE_RUNS + 1))}
+    assert once.runs == {"initial"}
+    check_the_same(runs, once)
+    check_documents(out, runs, settled)
+    assert (out / "participants.csv").read_bytes() == (alone / "participants.csv").read_bytes()
+    assert settled.results.energy_shared_wh == at_once.results.energy_shared_wh
+    saved_nano = [0] * HOUSEHOLDS
+    for slot, slowly in enumerate(slowly_settled(last)):
+        assert runs.paid_nano[:, slot].tolist() == slowly.pays_nano, slot
+        for at, (alone_nano, pays_nano) in enumerate(zip(slowly.supplier_only_nano, slowly.pays_nano, strict=True)):
+            saved_nano[at] += alone_nano - pays_nano
+    assert [party.saving_nano for party in read_participants(out).values()] == saved_nano
+
+
+def check_the_same(runs: Books, once: Books) -> None:
+    """All runs together are the one run, line by line and account by account, and every slot's book balances."""
+    assert np.array_equal(runs.paid_nano, once.paid_nano)
+    assert runs.lines == once.lines
+    assert runs.accounts == once.accounts
+    assert not runs.unbalanced_nano.any()
+    assert not once.unbalanced_nano.any()
+
+
+def check_documents(out: Path, books: Books, settled: Settled) -> None:
+    """Each month's invoice and credit notes together are the invoice of what its lines came to in the end."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    count = 0
+    for row in rows_of(out / "invoices.csv"):
+        of_month = found[row["party"], row["month"]]
+        for at, name in enumerate(("net", "tax", "gross", "rounding")):
+            of_month[at] += int(row[name])
+        count += 1
+    assert count == settled.results.documents
+    assert found.keys() == books.lines.keys()
+    for key, lines in books.lines.items():
+        assert found[key] == list(invoice(lines, [], TAX_PPM, QUANTUM_NANO, "half_up_away").values()), key
