@@ -92,6 +92,17 @@ def test_newer_readings_become_a_correction_and_what_they_do_not_say_stays(
     }
 
 
+def test_days_that_come_later_give_the_same_as_all_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (EXAMPLE / "readings.csv").read_text().splitlines(keepends=True)
+    first_days = [line for line in lines if line.startswith(("start", "2025-10-24", "2025-10-25"))]
+    half = {name: (EXAMPLE / name).read_text() for name in ("rules.toml", "points.csv")}
+    folder = make_folder(tmp_path / "half", {**half, "readings.csv": "".join(first_days)})
+    assert settle(capsys, folder, "--out", tmp_path / "out")["slots"] == 192
+    later = settle(capsys, EXAMPLE, "--onto", tmp_path / "out")
+    at_once = settle(capsys, EXAMPLE, "--out", tmp_path / "other")
+    assert later["results_root"] == at_once["results_root"]
+
+
 def test_newer_data_that_say_nothing_else_correct_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     first = settle(capsys, make_folder(tmp_path / "in", {}), "--out", out)
