@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridcore import cbor
 from gridcore.codes import Code
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING
 from gridcore.sm3 import sm3
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, SLOTS_MAX, ImportedFile
 from ledger.leaves.intervals import DAY_S, INTERVALS, day_of_slot
 from ledger.state import intervals
-from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk
+from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
+from tests.twin.twin import Twin
+from tests.worlds.consortium import load
+from tests.worlds.keys import is_cheaply_signed, sign_cheaply
+from tests.worlds.ledgers import MemoryLedger
+from tests.worlds.transactions import Sender
 
 ABSENT = (0xFF, 0, 0)
 LIMIT_WH = 5_000
@@ -161,3 +168,23 @@ def test_ledger_and_twin_agree_on_imports_in_any_order(imports: list[tuple[int, 
         desk.wait_until(desk.sender.now_s + waits * SLOT)
         files = [ImportedFile(f"{number}.csv", sm3(b""))]
         desk.apply(desk.sender.intervals("gw", START + first * SLOT, [ANNA, BERT], slots, files=files))
+
+
+def test_an_import_over_two_chunks_goes_into_a_leaf_of_each() -> None:
+    meters = [load(number, f"l-{number}", area="A", gateway="gw") for number in range(1, 1_031)]
+    consortium = replace(two_meters(0), clock="imported", meters=meters)
+    sender, twin = (
+        Sender(consortium.chain, consortium.start_s, sign_cheaply),
+        Twin(cbor.decode(consortium.genesis_file)),
+    )
+    ledger = MemoryLedger(consortium.genesis)
+    numbers = list(range(1_020, 1_030))
+    imported_wh = [(MEASURED, number, 0) for number in numbers]
+    for wires in ([sender.clock(START + SLOT)], [sender.intervals("gw", START, numbers, [imported_wh])]):
+        assert [result.code for result in ledger.apply(wires).results] == [0]
+        assert twin.apply_block(ledger.height, 0, wires, is_cheaply_signed) == [0]
+    assert ledger.state.root() == twin.state_root()
+    first, second = (INTERVALS.must(ledger.state, day_of_slot(START), "Z", chunk) for chunk in (0, 1))
+    slot = (START - day_of_slot(START)) // SLOT
+    assert first.import_wh[slot, 1_019:].tolist() == [1_020, 1_021, 1_022, 1_023, 1_024]
+    assert second.import_wh[slot, :6].tolist() == [1_025, 1_026, 1_027, 1_028, 1_029, 0]
