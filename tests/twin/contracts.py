@@ -301,6 +301,7 @@ class BillSharing(MidMarketRate):
         "pays_nano",
         "supplier_only_nano",
     )
+    share_nano_max = 4 * 10**18
     summed = (("deficit_wh", "surplus_wh"), ("cost_units", "cost_nano", "income_units", "income_nano"))
     area_columns = (
         "period_start_s",
@@ -328,6 +329,10 @@ class BillSharing(MidMarketRate):
             lacked = [own + month.points[row][0] for own, row in zip(deficit, rows, strict=True)]
             over = [own + month.points[row][1] for own, row in zip(surplus, rows, strict=True)]
             closed = [own + other for own, other in zip(money, month.areas[area], strict=True)]
+            for side, weights in ((0, lacked), (2, over)):
+                total = closed[side] * 10**9 + closed[side + 1]
+                if total * max(weights, default=0) > cls.share_nano_max * sum(weights):
+                    closed[side : side + 2] = [0, 0]
         paid = split(closed[0] * 10**9 + closed[1], lacked)
         earned = split(closed[2] * 10**9 + closed[3], over)
         positions, lines = [], []

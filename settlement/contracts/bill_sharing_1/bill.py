@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from settlement.contract_kit_1 import ContractError, Groups, Int64Column, Nets
+
+SHARE_NANO_MAX = 4 * 10**18
+"""Of a bill, what one member may have to pay or earn: with the charges of a slot it stays within int64."""
 
 
 class Exchange(NamedTuple):
@@ -42,6 +47,20 @@ def exchange(nets: Nets, retail_micro_per_kwh: Sequence[int], feed_in_micro_per_
         [energy_wh * price for energy_wh, price in zip(import_wh, retail_micro_per_kwh, strict=True)],
         [energy_wh * price for energy_wh, price in zip(export_wh, feed_in_micro_per_kwh, strict=True)],
     )
+
+
+def are_payable(groups: Groups, totals_nano: Sequence[int], weights_wh: Int64Column) -> list[bool]:
+    """Whether each group's total can be shared by its rows' weights: nobody's share is above SHARE_NANO_MAX.
+
+    Limits of meters and prices allow months that no column can hold: such a bill is nothing, and stops nobody.
+    """
+    highest_wh = np.zeros(groups.count, dtype=np.int64)
+    np.maximum.at(highest_wh, groups.of_row, weights_wh)
+    sums_wh = groups.sums(weights_wh)
+    return [
+        total * highest <= SHARE_NANO_MAX * weight
+        for total, highest, weight in zip(totals_nano, highest_wh.tolist(), sums_wh, strict=True)
+    ]
 
 
 def share_bill(

@@ -40,7 +40,7 @@ from settlement.contract_kit_1.community import (
     charge_lines,
     fault_of_grid_prices,
 )
-from settlement.contracts.bill_sharing_1.bill import Bill, Exchange, exchange, share_bill
+from settlement.contracts.bill_sharing_1.bill import Bill, Exchange, are_payable, exchange, share_bill
 
 NANO = 10**9
 
@@ -145,11 +145,18 @@ def _close(period: PeriodLike, groups: Groups, nets: Nets, of_slot: Exchange) ->
         [(of_others + own) * is_last for of_others, own, is_last in zip(*sums, period.closes, strict=True)]
         for sums in zip(others, _money_of(of_slot), strict=True)
     ]
-    cost_nano, income_nano = (
-        [units * NANO + nano for units, nano in zip(*limbs, strict=True)] for limbs in (money[:2], money[2:])
-    )
+    for side, weights_wh in ((0, deficit_wh), (2, surplus_wh)):
+        payable = are_payable(groups, _nano(*money[side : side + 2]), weights_wh)
+        for place in (side, side + 1):
+            money[place] = [limb * is_payable for limb, is_payable in zip(money[place], payable, strict=True)]
+    cost_nano, income_nano = _nano(*money[:2]), _nano(*money[2:])
     bill = share_bill(groups, deficit_wh, surplus_wh, cost_nano, income_nano)
     return _Closed(deficit_wh, surplus_wh, bill, [groups.sums(deficit_wh), groups.sums(surplus_wh), *money])
+
+
+def _nano(units: Sequence[int], nano: Sequence[int]) -> list[int]:
+    """Amounts that stand in two limbs."""
+    return [whole * NANO + rest for whole, rest in zip(units, nano, strict=True)]
 
 
 def _money_of(of_slot: Exchange) -> tuple[list[int], ...]:

@@ -14,6 +14,7 @@ from ledger.contract import Contract, Period, SettlementLike
 from ledger.one_group import one_group
 from settlement.contract_kit_1 import ContractError, Settlement
 from settlement.contracts.bill_sharing_1 import CONTRACT
+from settlement.contracts.bill_sharing_1.bill import SHARE_NANO_MAX
 from tests.slow.sharing import GridPrices, bill_sharing
 
 # the concrete classes fit the protocols that the ledger calls: mypy checks these two lines
@@ -72,6 +73,18 @@ def test_the_published_month_is_billed_with_its_last_slot_and_not_before() -> No
     assert last.columns["earned_nano"].tolist() == [800_000_000, 0, 0]
     assert last.columns["period_deficit_wh"].tolist() == [0, 11_000, 5_000]
     assert last.received_nano["community"] == [8_000 * 600_000 - 2_000 * 400_000]
+
+
+@pytest.mark.parametrize(("slots", "paid_nano"), [(4, SHARE_NANO_MAX), (5, 0)])
+def test_a_month_that_nobody_could_owe_is_billed_to_nobody_and_refused_by_nothing(slots: int, paid_nano: int) -> None:
+    """A member at the highest limit and the highest price left 64 bits: the last slot of its month stopped every node."""
+    month = Month(2, dict.fromkeys(PRICES, 10**9))
+    for slot in range(1, slots + 1):
+        settled = month.settle([(10**9, 0), (0, 0)], is_last=slot == slots)
+    assert settled.columns["paid_nano"].tolist() == [paid_nano, 0]
+    assert settled.columns["period_deficit_wh"].tolist() == [slots * 10**9, 0]
+    assert settled.area_columns["period_cost_units"] == [paid_nano // 10**9]
+    assert settled.received_nano["community"] == [paid_nano]
 
 
 SLOTS = st.integers(1, 4).flatmap(
