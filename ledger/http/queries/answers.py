@@ -41,10 +41,14 @@ def page(rows: Sequence[T], start: int) -> tuple[Sequence[T], int | None]:
     return rows[first:end], following
 
 
-def leaf_page(view: LedgerView, prefix: str, start: int) -> tuple[list[str], int | None]:
-    """The keys of leaves that begin with ``prefix``, in number order, of the page at ``start``; the start of the page after."""
-    keys = view.reader.leaf_keys(prefix, start, PAGE_ROWS_MAX + 1)
-    return keys[:PAGE_ROWS_MAX], start + PAGE_ROWS_MAX if len(keys) > PAGE_ROWS_MAX else None
+def leaf_page(view: LedgerView, prefix: str, start: int, rows_max: int | None = None) -> tuple[list[str], int | None]:
+    """The keys of leaves that begin with ``prefix``, in number order, of the page at ``start``; the start of the page after.
+
+    rows_max: of a page, by itself PAGE_ROWS_MAX.
+    """
+    size = PAGE_ROWS_MAX if rows_max is None else rows_max
+    keys = view.reader.leaf_keys(prefix, start, size + 1)
+    return keys[:size], start + size if len(keys) > size else None
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,8 @@ from ledger.http.view import LedgerView
 from ledger.leaves.dispute import DISPUTE, DisputeLeaf
 from ledger.leaves.runs import RUNS
 
+PAGE_DISPUTES_MAX: Final = 1_000
+"""Each is read with the runs of its slot, while blocks wait."""
 OPEN: Final = "open"
 OVERDUE: Final = "overdue"
 """Nobody has answered in time: a regulator may decide."""
@@ -23,7 +25,7 @@ OVERDUE: Final = "overdue"
 def disputes(view: LedgerView, scope: Scope, start: int) -> Json:
     """Disputes in the order in which they were opened: everybody's, or a prosumer's own."""
     with view.reader.frozen():
-        keys, following = leaf_page(view, DISPUTE.prefix, start)
+        keys, following = leaf_page(view, DISPUTE.prefix, start, PAGE_DISPUTES_MAX)
         found = [(DISPUTE.names(key)[0], DISPUTE.must(view.reader, DISPUTE.names(key)[0])) for key in keys]
         shown = [_shown(view, name, leaf) for name, leaf in found if scope.party in (None, leaf.party)]
     return {"disputes": shown, "next": following}

@@ -11,11 +11,16 @@ import pytest
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
+from ledger.http.queries import disputes as queries
+from ledger.http.roles import Scope
+from ledger.http.view import LedgerView
 from ledger.kinds.dispute_open import ANSWER_S, OF_DAY_MAX, OPEN_MAX
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.dispute import DISPUTE, DISPUTES
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
+from settlement import statements
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.ledgers import decide, ledger_with
 from tests.worlds.transactions import Sender
@@ -168,3 +173,21 @@ def test_a_party_that_opens_and_withdraws_all_day_leaves_at_most_so_many_dispute
         assert decide(ledger, [sender.clock(next_day_s)]) == [Code.ACCEPTED]
         assert decide(ledger, [sender.dispute("p-1", "P-1", FIRST_S, again=4)]) == [Code.ACCEPTED]
         assert (DISPUTES.must(ledger, "p-1").day, DISPUTES.must(ledger, "p-1").of_day) == (next_day_s // 86_400, 1)
+
+
+def test_disputes_are_listed_page_by_page_with_the_runs_behind_the_contested_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction of the very block in which a dispute was opened was not among its later runs; a page is read while blocks wait."""
+    assert queries.PAGE_DISPUTES_MAX == 1_000
+    monkeypatch.setattr(queries, "PAGE_DISPUTES_MAX", 1)
+    with settled(tmp_path) as (ledger, sender):
+        first, second = sender.dispute("p-1", "P-1", FIRST_S), sender.dispute("p-2", "P-2", FIRST_S)
+        correcting = sender.approve(1, FIRST_S + SLOT_S, (1_800, 0))
+        assert decide(ledger, [correcting, first, second]) == [Code.ACCEPTED] * 3
+        view, everybody = LedgerView(ledger, CONTRACTS, statements), Scope(None, reads_all=True)
+        pages = [queries.disputes(view, everybody, start) for start in (0, 1)]
+        assert [page["next"] for page in pages] == [1, None]
+        assert {one["party"] for page in pages for one in page["disputes"]} == {"p-1", "p-2"}
+        shown = queries.dispute(view, everybody, decode_transaction(first).id)
+        assert (shown["run"], shown["later_runs"]) == ("initial", ["correction-1"])
