@@ -1,14 +1,18 @@
-"""A year of one area, slot by slot, on a ledger with its files: nothing waits, the books balance, and nothing grows but the log."""
+"""A year of one area, slot by slot, on a ledger with its files, a dispute a day: nothing waits, the books balance, and nothing grows but the log."""
 
 from __future__ import annotations
 
 import gc
 import resource
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from gridcore.envelope import decode_transaction
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from ledger import tiles
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
@@ -22,7 +26,7 @@ from ledger.state import state
 from ledger.store.ledger import Ledger
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S
 from tests.worlds.ledgers import decide, open_ledger
-from tests.worlds.living_area import LivingArea
+from tests.worlds.living_area import Home, LivingArea
 
 ZONE = "z-1"
 SLOTS_OF_DAY = DAY_S // SLOT_S
@@ -30,7 +34,7 @@ FULL_AFTER_DAYS = 4
 """Until the caches hold what they may."""
 GROWTH_KIB_MAX = 6 * 1024
 """The interpreter's own unrest, and the registry that grows with each home; the leaves of a month are many times that."""
-EVENTS = 9
+EVENTS = 10
 """Each sort of change of ``LivingArea`` has happened."""
 PAGE_KIB = resource.getpagesize() // 1024
 
@@ -46,7 +50,7 @@ def settle_what_is_due(ledger: Ledger) -> None:
         ledger.make_block([])
 
 
-def live(ledger: Ledger, area: LivingArea, days: int) -> list[int]:
+def live(ledger: Ledger, area: LivingArea, quarrels: Quarrels, days: int) -> list[int]:
     """So many days, and memory after each of them, KiB."""
     sizes = []
     for slot in range(days * SLOTS_OF_DAY):
@@ -55,8 +59,69 @@ def live(ledger: Ledger, area: LivingArea, days: int) -> list[int]:
         assert codes == [0] * len(wires), (slot, codes)
         settle_what_is_due(ledger)
         if slot % SLOTS_OF_DAY == SLOTS_OF_DAY - 1:
+            quarrels.go_on(ledger)
             sizes.append(resident_kib())
     return sizes
+
+
+class Contested(NamedTuple):
+    """A dispute, and whose it is."""
+
+    party: str
+    dispute: bytes
+
+
+class Quarrels:
+    """A dispute a day: a slot of the day before is contested, answered a day later, and what was rejected ends a day after that."""
+
+    def __init__(self, area: LivingArea) -> None:
+        self.area = area
+        self.outcomes = Counter[str]()
+        self._new: Contested | None = None
+        self._rejected: Contested | None = None
+
+    def go_on(self, ledger: Ledger) -> None:
+        """One day further."""
+        sender, new, rejected = self.area.sender, self._new, self._rejected
+        wires = [sender.clock(sender.now_s + 60)]  # keys of this boundary are in force
+        self._new = self._rejected = None
+        if rejected is not None:
+            wires.append(self._end(rejected))
+        if new is not None:
+            is_agreed = self.outcomes.total() % 3 == 0
+            wires.append(
+                sender.step(DisputeAnswer, new.dispute, "util", self._outcome("agreed" if is_agreed else "rejected"))
+            )
+            self._rejected = None if is_agreed else new
+        home, slot_start_s = self._home(), self._slot_start_s
+        if home is not None:
+            run = RUNS.must(ledger, slot_start_s, ZONE).last
+            wires.append(sender.dispute(home.party, home.point, slot_start_s, run=run))
+            self._new = Contested(home.party, decode_transaction(wires[-1]).id)
+        assert decide(ledger, wires) == [0] * len(wires)
+
+    @property
+    def _slot_start_s(self) -> int:
+        """A day ago."""
+        return self.area.sender.now_s // SLOT_S * SLOT_S - DAY_S
+
+    def _home(self) -> Home | None:
+        """One of those who lived there in that slot and stay, another one each day."""
+        homes = [home for home in self.area.homes if home.leaves_s is None and home.joined_s < self._slot_start_s]
+        return homes[self._slot_start_s // DAY_S % len(homes)] if self._slot_start_s >= FIRST_S else None
+
+    def _end(self, rejected: Contested) -> bytes:
+        """The home gives up, or a regulator decides: who has moved out signs nothing any more."""
+        stays = any(home.party == rejected.party for home in self.area.homes)
+        if stays and self.outcomes.total() % 2:
+            return self.area.sender.step(
+                DisputeWithdrawal, rejected.dispute, rejected.party, self._outcome("withdrawn")
+            )
+        return self.area.sender.step(DisputeDecision, rejected.dispute, "reg", self._outcome("upheld"))
+
+    def _outcome(self, word: str) -> str:
+        self.outcomes[word] += 1
+        return word
 
 
 def close_the_books(ledger: Ledger, area: LivingArea) -> None:
@@ -72,15 +137,17 @@ def test_every_slot_of_an_area_that_changes_is_settled_and_the_last_runs_are_the
 ) -> None:
     monkeypatch.setattr(state, "CACHED_BYTES_MAX", 1024 * 1024)
     monkeypatch.setattr(tiles, "CACHED_TILES_MAX", 64)
-    area = LivingArea(seed=3)
+    area = LivingArea(seed=4)
+    quarrels = Quarrels(area)
     with closing(open_ledger(tmp_path, area.consortium)) as ledger:
-        sizes = live(ledger, area, days)
+        sizes = live(ledger, area, quarrels, days)
         close_the_books(ledger, area)
         check_nothing_waits(ledger)
         check_last_runs_are_the_books(ledger)
         runs = ledger.leaf_keys(RUN.prefix)
     assert sum("/correction-" in key for key in runs) > days
     assert len(area.events) == EVENTS, area.events
+    assert quarrels.outcomes.keys() == {"agreed", "rejected", "upheld", "withdrawn"}, quarrels.outcomes
     assert max(sizes[FULL_AFTER_DAYS:]) - sizes[FULL_AFTER_DAYS] < GROWTH_KIB_MAX, f"KiB by day: {sizes}"
     disk = sum(path.stat().st_size for path in tmp_path.iterdir())
     print(

@@ -72,7 +72,7 @@ class LivingArea:
             start_s=FIRST_S - SLOT_S,
             zones=[zone(correction_after_s=3_600, final_after_s=FINAL_AFTER_S)],
             meters=[*(household(home.number, home.party) for home in self.homes), feeder(999)],
-            roles={"admin": ["administrator"]},
+            roles={"admin": ["administrator"], "reg": ["regulator"]},
         )
         self.sender = Sender(self.consortium.chain, self.consortium.start_s, sign=self._sign)
 
@@ -143,7 +143,7 @@ class LivingArea:
         """How often something changes, in days, and what."""
         return (
             (5, self.exchange), (6, self.join), (6, self.leave), (8, self.gateway_key), (8, self.home_key),
-            (9, self.tariff), (10, self.wrong_tariff), (9, self.reset), (9, self.wrong_clock),
+            (9, self.tariff), (10, self.wrong_tariff), (9, self.reset), (9, self.wrong_clock), (7, self.supplier),
         )  # fmt: skip
 
     def _settled_home(self, boundary_s: int) -> Home | None:
@@ -219,19 +219,33 @@ class LivingArea:
         """The prices of the last hours were wrong: slots that were settled are settled again."""
         return self._prices(boundary_s - 6 * SLOT_S) if boundary_s > FIRST_S + DAY_S else []
 
+    def supplier(self, boundary_s: int) -> list[Row]:
+        """A home buys from another supplier from the middle of the slot that begins, at prices of its own."""
+        home = self._settled_home(boundary_s)
+        if home is None:
+            return []
+        inside_s = boundary_s + INSIDE_S
+        name, prices = f"of-{home.party}", self._varied_prices()
+        return _rows(
+            Named(RULES, name, Rules(prices, TERMS), inside_s),
+            Named(POINT, home.point, Point("a-1", "household", home.party, rules=name), inside_s),
+        )
+
     def wrong_clock(self, _boundary_s: int) -> list[Row]:
         """The gateway's clock is off for some boundaries, and it says so."""
         self._wrong_clock_left = WRONG_CLOCK_BOUNDARIES
         return []
 
     def _prices(self, from_s: int) -> list[Row]:
+        return _rows(Named(RULES, "r", Rules(self._varied_prices(), TERMS), from_s))
+
+    def _varied_prices(self) -> dict[str, int]:
         residual = 460_000 + 1_000 * self.rng.randrange(60)
-        prices = {
+        return {
             **PRICES,
             "residual_price_micro_per_kwh": residual,
             "shortfall_price_micro_per_kwh": residual,
         }
-        return _rows(Named(RULES, "r", Rules(prices, TERMS), from_s))
 
     def _other_key(self, name: str, boundary_s: int, roles: Sequence[str]) -> list[Row]:
         other = f"{name} from {boundary_s}"
