@@ -12,7 +12,8 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.transactions.dispute_open import DisputeOpen
 from ledger.leaves.columns import split_row
-from ledger.leaves.dispute import DISPUTE, DISPUTES, DisputeLeaf, DisputesLeaf
+from ledger.leaves.dispute import DISPUTE, DisputeLeaf
+from ledger.leaves.disputes import DISPUTES, DisputesLeaf
 from ledger.leaves.intervals import DAY_S
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS

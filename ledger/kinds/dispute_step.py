@@ -7,7 +7,8 @@ from gridcore.envelope import Transaction
 from gridcore.registry.party import PARTY
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from ledger.leaves.dispute import DISPUTE, DISPUTES, DisputeLeaf, Step
+from ledger.leaves.dispute import DISPUTE, DisputeLeaf, Step
+from ledger.leaves.disputes import DISPUTES
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 

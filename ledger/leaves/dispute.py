@@ -1,4 +1,4 @@
-"""``dispute/<id of a settlement/dispute>`` and ``disputes/<party>``: what a party contests, what became of it, and which are open."""
+"""``dispute/<id of a settlement/dispute>``: what a party contests, and what became of it."""
 
 from __future__ import annotations
 
@@ -53,16 +53,6 @@ class DisputeLeaf(NamedTuple):
         return self.outcome in CLOSING
 
 
-class DisputesLeaf(NamedTuple):
-    """Of a party. open: ids of those that are not over (32 bytes each), oldest first; of_day: how many it opened in the UTC day ``day``,
-    that of the newest, counted from 1970-01-01.
-    """
-
-    open: Sequence[bytes]
-    day: int
-    of_day: int
-
-
 def _key(dispute: str) -> str:
     return f"dispute/{dispute}"
 
@@ -75,9 +65,4 @@ def _encode(record: DisputeLeaf) -> Value:
     return {**record._asdict(), "steps": [list(step) for step in record.steps]}
 
 
-def _key_of_party(party: str) -> str:
-    return f"disputes/{party}"
-
-
 DISPUTE: Final = Family("dispute", _key, _decode, _encode, is_provable=True)
-DISPUTES: Final = Family("disputes", _key_of_party, DisputesLeaf)

@@ -14,7 +14,8 @@ from ledger.leaves.clearing import CLEARING
 from ledger.leaves.clock import CLOCK
 from ledger.leaves.contracts import CONTRACTS
 from ledger.leaves.delivery import DELIVERY
-from ledger.leaves.dispute import DISPUTE, DISPUTES
+from ledger.leaves.dispute import DISPUTE
+from ledger.leaves.disputes import DISPUTES
 from ledger.leaves.exception import EXCEPTION
 from ledger.leaves.family import Family
 from ledger.leaves.fills import FILLS
@@ -25,7 +26,8 @@ from ledger.leaves.latest import LATEST
 from ledger.leaves.offence import OFFENCE
 from ledger.leaves.orders import ORDERS
 from ledger.leaves.pending import PENDING
-from ledger.leaves.period import PERIOD, PERIOD_AREAS
+from ledger.leaves.period import PERIOD
+from ledger.leaves.period_areas import PERIOD_AREAS
 from ledger.leaves.permissions import PERMISSIONS
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS

@@ -1,4 +1,4 @@
-"""``period/<start_s>/<zone>/<chunk>`` and ``period_areas/…``: what the slots of a period have come to, of each point and of each area."""
+"""``period/<start_s>/<zone>/<chunk>``: what the slots of a period have come to, of each point."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ class PeriodLeaf(NamedTuple):
     seed: bytes
 
 
-def _key_of_points(start_s: int, zone: str, chunk: int) -> str:
+def _key(start_s: int, zone: str, chunk: int) -> str:
     return f"period/{start_s}/{zone}/{chunk}"
 
 
-def _key_of_areas(start_s: int, zone: str, chunk: int) -> str:
-    return f"period_areas/{start_s}/{zone}/{chunk}"
-
-
-def _decode(columns: Mapping[str, bytes], seed: bytes) -> PeriodLeaf:
+def decode_period(columns: Mapping[str, bytes], seed: bytes) -> PeriodLeaf:
+    """The record of a stored map."""
     return PeriodLeaf(unpack_each(columns), seed)
 
 
-def _encode(record: PeriodLeaf) -> Value:
+def encode_period(record: PeriodLeaf) -> Value:
+    """The inverse."""
     return {"columns": pack_each(record.columns), "seed": record.seed}
 
 
-PERIOD: Final = Family("period", _key_of_points, _decode, _encode)
-PERIOD_AREAS: Final = Family("period_areas", _key_of_areas, _decode, _encode)
+PERIOD: Final = Family("period", _key, decode_period, encode_period)

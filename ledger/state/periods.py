@@ -12,7 +12,8 @@ from gridcore.sm3 import sm3
 from ledger.contract import Contract, Period
 from ledger.leaves.columns import NO_SEED, Int64, chunks, grown, join_columns
 from ledger.leaves.family import Family
-from ledger.leaves.period import PERIOD, PERIOD_AREAS, PeriodLeaf
+from ledger.leaves.period import PERIOD, PeriodLeaf
+from ledger.leaves.period_areas import PERIOD_AREAS
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.registry.calendars import must_calendar

@@ -92,7 +92,8 @@ def test_the_table_of_a_chart_shows_the_figures_of_its_csv(visit: Visit, line: B
         address = chart.get_attribute("data-src") or ""
         kinds = [column["kind"] for column in browser.fetch_json(address)["columns"]]
         link = chart.find_element(By.CSS_SELECTOR, "figcaption a[href*='format=csv']").get_attribute("href")
-        rows = list(csv.reader(io.StringIO(browser.fetch_text(link or ""))))[1:]
+        keys = [column["key"] for column in browser.fetch_json(address)["columns"]]
+        rows = [[row[key] for key in keys] for row in csv.DictReader(io.StringIO(browser.fetch_text(link or "")))]
         toggle = chart.find_element(By.CSS_SELECTOR, ".chart-toggle")
         assert toggle.get_attribute("aria-expanded") == "false"
         toggle.send_keys(Keys.ENTER)

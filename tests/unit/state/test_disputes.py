@@ -16,7 +16,8 @@ from ledger.http.roles import Scope
 from ledger.http.view import LedgerView
 from ledger.kinds.dispute_open import ANSWER_S, OF_DAY_MAX, OPEN_MAX
 from ledger.leaves.balance import BALANCE
-from ledger.leaves.dispute import DISPUTE, DISPUTES
+from ledger.leaves.dispute import DISPUTE
+from ledger.leaves.disputes import DISPUTES
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
 from settlement import statements

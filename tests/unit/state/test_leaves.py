@@ -25,6 +25,8 @@ from ledger.leaves.clock import ClockLeaf
 from ledger.leaves.columns import CHUNK_ROWS, digests
 from ledger.leaves.contracts import ContractsLeaf
 from ledger.leaves.delivery import DeliveryLeaf
+from ledger.leaves.dispute import DisputeLeaf, Step
+from ledger.leaves.disputes import DisputesLeaf
 from ledger.leaves.exception import ExceptionLeaf
 from ledger.leaves.families import FAMILIES
 from ledger.leaves.family import Value
@@ -37,6 +39,7 @@ from ledger.leaves.money import Money
 from ledger.leaves.offence import OffenceLeaf
 from ledger.leaves.orders import ORDERS, OrdersLeaf
 from ledger.leaves.pending import PendingLeaf
+from ledger.leaves.period import PeriodLeaf
 from ledger.leaves.permissions import PermissionsLeaf
 from ledger.leaves.positions import PositionsLeaf
 from ledger.leaves.progress import Correction, ProgressLeaf
@@ -109,6 +112,27 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "balance": (("Z", 0), BalanceLeaf(COLUMN, np.array([0, 1, 999_999_999]), SEED)),
     "exception": (("gw-1", 1, 2), ExceptionLeaf(900, [(83, 2), (90, 1)], DIGEST)),
     "late": ((900, "gw-1"), LateLeaf(8)),
+    "period": ((900, "Z", 0), PeriodLeaf({"b_wh": COLUMN, "a_wh": COLUMN[::-1]}, SEED)),
+    "period_areas": ((900, "Z", 0), PeriodLeaf({"b_wh": COLUMN}, SEED)),
+    "dispute": (
+        (DIGEST.hex(),),
+        DisputeLeaf(
+            amount_nano=-5,
+            answer_by_s=1_800,
+            ground="reading",
+            line_kind="",
+            opened_height=3,
+            opened_s=900,
+            party="p",
+            point="P",
+            run="initial",
+            slot_start_s=0,
+            statement=DIGEST,
+            steps=[Step("rejected", "util", 1_000, 4, SEED)],
+            zone="Z",
+        ),
+    ),
+    "disputes": (("p",), DisputesLeaf([DIGEST, SEED], 20_000, 2)),
     "turn": ((), TurnLeaf("Z")),
     "validators": (
         (),

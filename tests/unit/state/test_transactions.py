@@ -16,6 +16,8 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
@@ -71,7 +73,23 @@ IMPORT = IntervalImport(
     client_id=bytes(16), valid_until_s=0, agent="a", estimates="", files=[ImportedFile("f.csv", bytes(32))], first_slot_s=0,
     meters=2, rows_root=bytes(32), slot_s=900, slots=96,
 )  # fmt: skip
+DISPUTE = DisputeOpen(
+    client_id=bytes(16),
+    valid_until_s=0,
+    ground="tariff",
+    line_kind="",
+    point="P-1",
+    run="correction-1",
+    slot_start_s=TIME_S_MAX,
+    statement=bytes(32),
+)
+STEPS = [
+    kind(client_id=bytes(16), valid_until_s=0, dispute=bytes(32), outcome=kind.outcomes[0], statement=bytes(32))
+    for kind in (DisputeAnswer, DisputeDecision, DisputeWithdrawal)
+]
 CONTENTS = [
+    DISPUTE,
+    *STEPS,
     IMPORT,
     ADVANCE,
     ACCEPT,
