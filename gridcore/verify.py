@@ -142,6 +142,7 @@ HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
 SERIES_VALUES_MAX: Final = 3_000
+PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
 
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -890,6 +891,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     elif kind == "price_series":
         is_column = 0 < len(value["prices"]) <= 8 * SERIES_VALUES_MAX and len(value["prices"]) % 8 == 0
         hold(is_column, f"{what}: prices are 1 to {SERIES_VALUES_MAX} whole numbers of 64 bits")
+        prices = struct.unpack(f"<{len(value['prices']) // 8}q", value["prices"])
+        hold(min(prices) in PRICES and max(prices) in PRICES, f"{what}: a price that no series may have")
 
 
 def read_opened(part: Mapping[str, Any], what: str) -> Opened:
@@ -1359,7 +1362,7 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    terms: their shape in the rules. takes_prices: whether prices that vary may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    terms: their shape in the rules. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
     1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """
@@ -1457,10 +1460,9 @@ def hold_share(what: str, share: int, total: int, side: Side) -> None:
     hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
 
 
-def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> None:
+def _check_member(of: Settled, rule: Callable[[Sums], Exchange]) -> None:
     prices = of.area_prices
     sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], prices[RETAIL_PRICE], prices[FEED_IN_PRICE])
-    hold(feed_in_min <= sums.feed_in <= sums.retail, f"the feed-in price is not from {feed_in_min} to the retail price")
     hold(min(of.area.values()) >= 0, "a sum of the area is negative")
     buyers, sellers = _sides(of, rule(sums))
     within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
@@ -1488,7 +1490,7 @@ def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums]
         terms={},
         takes_prices=lambda prices: feed_in_min <= prices[FEED_IN_PRICE] <= prices[RETAIL_PRICE],
         lines_of_point=lines_of_member,
-        check_point=lambda of: _check_member(of, feed_in_min, rule),
+        check_point=lambda of: _check_member(of, rule),
         clear=None,
         not_checked=(
             "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",
@@ -1525,7 +1527,6 @@ def _nano(of: Settled, name: str) -> int:
 
 def _check_bill(of: Settled) -> None:
     retail, feed_in, area, own = of.area_prices[RETAIL_PRICE], of.area_prices[FEED_IN_PRICE], of.area, of.columns
-    hold(_takes_grid_prices(of.area_prices), "the feed-in price is not from 0 to the retail price")
     hold(min(area.values()) >= 0, "a sum of the area is negative")
     imported_wh = max(area["deficit_wh"] - area["surplus_wh"], 0)
     exported_wh = max(area["surplus_wh"] - area["deficit_wh"], 0)
@@ -1695,7 +1696,7 @@ P2P_CALL_AUCTION_1: Final = Contract(
     area_columns=(),
     line_kinds=P2P_KINDS,
     price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
-    terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": I64},
+    terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": PRICES},
     takes_prices=_takes_prices,
     lines_of_point=lines_of_trader,
     check_point=_check_trader,
@@ -1780,7 +1781,7 @@ SHARING_KEYS_1: Final = Contract(
     terms={
         "method": re.compile("static|static_reallocated|dynamic|priority"),
         "settle_residual?": bool,
-        TRADE_PRICE: I64,
+        TRADE_PRICE: PRICES,
     },
     takes_prices=lambda _: True,
     lines_of_point=lines_of_sharer,
@@ -1941,7 +1942,10 @@ class Examination:
     def _prices(self, rules: Opened) -> dict[str, int]:
         """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
         contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
+        conform(stated["terms"], contract.terms, "the terms of the rules")
         hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        is_taken = all(price in PRICES for price in varied.values()) and contract.takes_prices(varied)
+        hold(is_taken, f"the prices of {plain(rules.row.key)} are none that the contract takes")
         series = {one.entity.name: one.row for one in self.bundle.series}
         for key, name in stated.get("series", {}).items():
             place = (self.start_s - series[name].from_s) // series[name].value["slot_s"] * 8
@@ -2307,7 +2311,6 @@ class Fill(NamedTuple):
 def check_lines(of: Examination) -> str:
     """5: every column of the position follows from energies, fills, prices and the area's row."""
     contract, settled = of.known_contract(), of.settled()
-    conform(of.bundle.rules.row.value["terms"], contract.terms, "the terms of the rules")
     contract.check_point(settled)
     lines, columns = contract.lines_of_point(settled), settled.columns
     same("what the point pays", columns["pays_nano"], sum(line.amount_nano for line in lines))

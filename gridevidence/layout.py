@@ -23,6 +23,7 @@ HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
 SERIES_VALUES_MAX: Final = 3_000
+PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
 
 # -------------------------------------------------------------------------------------------------------------- values
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -66,7 +66,7 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    terms: their shape in the rules. takes_prices: whether prices that vary may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    terms: their shape in the rules. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
     1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
     """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gridevidence.layout import CLEARED_ROW, ESTIMATED
+from gridevidence.layout import CLEARED_ROW, ESTIMATED, PRICES
 from gridevidence.verifier.answers import CANNOT_BE_DECIDED, Halt, hold, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry
 from gridevidence.verifier.contract import Contract, Settled
 from gridevidence.verifier.contracts import CONTRACTS
 from gridevidence.verifier.records import AreaRow, Opened, PositionRow, Transaction, unpack_area, unpack_position
+from gridevidence.verifier.shapes import conform
 from gridevidence.verifier.trust import Trust
 
 
@@ -86,7 +87,10 @@ class Examination:
     def _prices(self, rules: Opened) -> dict[str, int]:
         """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
         contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
+        conform(stated["terms"], contract.terms, "the terms of the rules")
         hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
+        is_taken = all(price in PRICES for price in varied.values()) and contract.takes_prices(varied)
+        hold(is_taken, f"the prices of {plain(rules.row.key)} are none that the contract takes")
         series = {one.entity.name: one.row for one in self.bundle.series}
         for key, name in stated.get("series", {}).items():
             place = (self.start_s - series[name].from_s) // series[name].value["slot_s"] * 8

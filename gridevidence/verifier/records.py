@@ -20,6 +20,7 @@ from gridevidence.layout import (
     IDENTITIES,
     NAME,
     POSITION_HEAD,
+    PRICES,
     SERIES_VALUES_MAX,
     SIGNED,
     TIME,
@@ -266,6 +267,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     elif kind == "price_series":
         is_column = 0 < len(value["prices"]) <= 8 * SERIES_VALUES_MAX and len(value["prices"]) % 8 == 0
         hold(is_column, f"{what}: prices are 1 to {SERIES_VALUES_MAX} whole numbers of 64 bits")
+        prices = struct.unpack(f"<{len(value['prices']) // 8}q", value["prices"])
+        hold(min(prices) in PRICES and max(prices) in PRICES, f"{what}: a price that no series may have")
 
 
 def read_opened(part: Mapping[str, Any], what: str) -> Opened:

@@ -5,8 +5,9 @@ from fractions import Fraction
 from tests.second_verifier.auction import BUY, SELL
 from tests.second_verifier.bundle import Imported
 from tests.second_verifier.case import Case, LieError, require, value_of
-from tests.second_verifier.contracts import DoesNotFollowError, Facts
+from tests.second_verifier.contracts import Contract, DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
+from tests.second_verifier.prices import rules_of_slot
 from tests.second_verifier.proofs import Approval, Order, PlacedOrder, Reading
 from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Party, Registers
 from tests.second_verifier.rows import Cleared, Fill, Position
@@ -22,21 +23,35 @@ def check_lines(case: Case) -> None:
     if case.contract is None:
         return
     position = case.position
-    facts = Facts(
-        import_wh=position.import_wh,
-        export_wh=position.export_wh,
-        trade_price=case.cleared.price_micro_per_kwh if case.cleared and case.cleared.has_price else 0,
-        rules=case.rules,
-        area_columns=case.area_result.columns,
-        columns=position.columns,
-    )
     try:
-        case.contract.check_rules(case.rules)
+        facts = _facts(case, case.contract)
         bill = case.contract.bill(facts)
     except (MalformedError, DoesNotFollowError) as wrong:
         raise LieError(str(wrong)) from None
     require(bill.columns == position.columns, "a column of the position does not follow from the contract")
     require(all(I64_MIN <= column <= I64_MAX for column in bill.columns), "a column is no i64")
+
+
+def _facts(case: Case, contract: Contract) -> Facts:
+    """With the prices of the slot; MalformedError where the contract does not take the rules that are shown."""
+    position, own = case.position, case.point_rules
+    for rules in (case.rules, own):
+        contract.check_rules(rules)
+    series = {one.entity.name: one for one in case.bundle.series}
+    prices, area_prices = (
+        rules_of_slot(contract, rules, series, case.slot_start_s).prices for rules in (own, case.rules)
+    )
+    return Facts(
+        import_wh=position.import_wh,
+        export_wh=position.export_wh,
+        trade_price=case.cleared.price_micro_per_kwh if case.cleared and case.cleared.has_price else 0,
+        prices=prices,
+        area_prices=area_prices,
+        terms=case.rules.terms,
+        share_ppm=case.point.share_ppm,
+        area_columns=case.area_result.columns,
+        columns=position.columns,
+    )
 
 
 def _first_registers(case: Case, index: int) -> Registers:

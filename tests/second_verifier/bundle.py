@@ -247,10 +247,12 @@ class Bundle:
     party: Opened
     pieces: tuple[Piece, ...]
     point: Opened
+    point_rules: Opened | None
     position: RowProof
     rules: Opened
     run: Run
     runs: Runs
+    series: tuple[Opened, ...]
     siblings: tuple[Sibling, ...]
     zone: Opened
     zone_contract: Opened
@@ -291,7 +293,7 @@ def read_bundle(data: bytes) -> Bundle:
         raise MalformedError("no evidence bundle")
     if as_int(item.get("version", ""), -(2**64), 2**64) != 2:
         raise OtherVersionError
-    fields = as_map(item, _KEYS, "certified clearing imported siblings")
+    fields = as_map(item, _KEYS, "certified clearing imported point_rules series siblings")
     orders = tuple(as_order(order) for order in as_array(fields["orders"], 0, 16))
     if ("clearing" in fields) != bool(orders):
         raise MalformedError("a clearing without orders, or orders without one")
@@ -318,10 +320,12 @@ def read_bundle(data: bytes) -> Bundle:
         party=as_opened(fields["party"]),
         pieces=_pieces(fields["pieces"]),
         point=as_opened(fields["point"]),
+        point_rules=as_opened(fields["point_rules"]) if "point_rules" in fields else None,
         position=position,
         rules=as_opened(fields["rules"]),
         run=as_run(fields["run"]),
         runs=as_runs(fields["runs"]),
+        series=tuple(as_opened(one) for one in as_array(fields["series"], 1, 16)) if "series" in fields else (),
         siblings=tuple(_sibling(one) for one in as_array(fields["siblings"], 1, 15)) if "siblings" in fields else (),
         zone=as_opened(fields["zone"]),
         zone_contract=as_opened(fields["zone_contract"]),

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from tests.second_verifier.bundle import Bundle
 from tests.second_verifier.contracts import CONTRACTS, Contract
-from tests.second_verifier.registry import Area, Installation, Opened, Party, Rules, Value, Zone
+from tests.second_verifier.registry import Area, Installation, Opened, Party, PointOfSupply, Rules, Value, Zone
 from tests.second_verifier.rows import (
     AreaResult,
     Cleared,
@@ -98,6 +98,15 @@ class Case:
     @property
     def rules(self) -> Rules:
         return value_of(self.bundle.rules, Rules)
+
+    @property
+    def point(self) -> PointOfSupply:
+        return value_of(self.bundle.point, PointOfSupply)
+
+    @property
+    def point_rules(self) -> Rules:
+        """Whose prices hold for the point: those that it names, else the area's."""
+        return value_of(self.bundle.point_rules, Rules) if self.bundle.point_rules else self.rules
 
     @property
     def zone(self) -> Zone:

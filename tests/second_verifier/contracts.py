@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from tests.second_verifier.encoding import MalformedError, as_int, as_map, as_word
-from tests.second_verifier.registry import Rules
+from tests.second_verifier.encoding import Item, MalformedError, as_bool, as_map, as_word
+from tests.second_verifier.registry import Rules, as_price
 
 UNIT = "_micro_per_kwh"
 NANO = 10**9
+PPM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,18 @@ class Facts:
     import_wh: int
     export_wh: int
     trade_price: int
-    rules: Rules
+    prices: dict[str, int]  # of the point in the slot
+    area_prices: dict[str, int]
+    terms: dict[str, Item]
+    share_ppm: int
     area_columns: tuple[int, ...]
     columns: tuple[int, ...]
 
     def price(self, name: str) -> int:
-        return self.rules.prices[name + UNIT]
+        return self.prices[name + UNIT]
+
+    def area_price(self, name: str) -> int:
+        return self.area_prices[name + UNIT]
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,13 @@ class Contract:
 def _require_prices(rules: Rules, names: str) -> None:
     if set(rules.prices) != {name + UNIT for name in names.split()}:
         raise MalformedError("the rules do not have the contract's prices")
+    for price in rules.prices.values():
+        as_price(price)
 
 
-def _supplier_only(facts: Facts) -> int:
+def _supplier_only(facts: Facts, import_wh: int, export_wh: int) -> int:
     per_import = facts.price("residual_price") + facts.price("network_residual") + facts.price("levy")
-    return facts.import_wh * per_import - facts.export_wh * facts.price("feed_in_price")
+    return import_wh * per_import - export_wh * facts.price("feed_in_price")
 
 
 def _owed(kind: str, energy_wh: int, price: int, account: str) -> Line:
@@ -90,7 +99,13 @@ def _auction_rules(rules: Rules) -> None:
     )
     terms = as_map(rules.terms, f"rationing reference_price{UNIT}")
     as_word(terms["rationing"], "pro_rata")
-    as_int(terms["reference_price" + UNIT])
+    as_price(terms["reference_price" + UNIT])
+    feed_in, network_residual, network_traded, residual, shortfall, surplus = (
+        rules.prices[name + UNIT]
+        for name in "feed_in_price network_residual network_traded residual_price shortfall_price surplus_price".split()
+    )
+    if surplus > min(shortfall, feed_in) or residual + network_residual > shortfall + network_traded:
+        raise MalformedError("prices by which two who trade with one another earn")
 
 
 def _auction_bill(facts: Facts) -> Bill:
@@ -108,7 +123,7 @@ def _auction_bill(facts: Facts) -> Bill:
         _owed("levy", facts.import_wh, facts.price("levy"), "levy"),
     )
     pays = sum(line.amount_nano for line in lines)
-    return Bill((bought, sold, pays, _supplier_only(facts)), lines)
+    return Bill((bought, sold, pays, _supplier_only(facts, facts.import_wh, facts.export_wh)), lines)
 
 
 def _community_rules(rules: Rules, feed_in_min: int) -> None:
@@ -149,7 +164,7 @@ def _community_bill(facts: Facts, rule: Callable[[int, int, int, int], Exchange]
     e, d = max(facts.export_wh - facts.import_wh, 0), max(facts.import_wh - facts.export_wh, 0)
     if e > surplus or d > deficit:
         raise DoesNotFollowError("the point's surplus or deficit is more than the area's")
-    feed_in, residual = facts.price("feed_in_price"), facts.price("residual_price")
+    feed_in, residual = facts.area_price("feed_in_price"), facts.area_price("residual_price")
     m = min(surplus, deficit)
     exchange = rule(surplus, deficit, feed_in, residual)
     _require_share(sold, m, e, surplus)
@@ -164,13 +179,13 @@ def _community_bill(facts: Facts, rule: Callable[[int, int, int, int], Exchange]
         *_charges(facts, bought),
     )
     pays = sum(line.amount_nano for line in lines)
-    return Bill((bought, sold, community, pays, _supplier_only(facts)), lines)
+    return Bill((bought, sold, community, pays, _supplier_only(facts, facts.import_wh, facts.export_wh)), lines)
 
 
 def _bill_sharing_bill(facts: Facts) -> Bill:
     bought, sold, deficit, surplus, lacked, over, paid, earned, _, _ = facts.columns
     _, all_deficit, all_surplus, *money, all_lacked, all_over, cost, cost_nano, income, income_nano = facts.area_columns
-    feed_in, residual = facts.price("feed_in_price"), facts.price("residual_price")
+    feed_in, residual = facts.area_price("feed_in_price"), facts.area_price("residual_price")
     e, d = max(facts.export_wh - facts.import_wh, 0), max(facts.import_wh - facts.export_wh, 0)
     if (deficit, surplus) != (d, e):
         raise DoesNotFollowError("the point's surplus or deficit is not that of its energies")
@@ -191,7 +206,7 @@ def _bill_sharing_bill(facts: Facts) -> Bill:
     )
     pays = sum(line.amount_nano for line in lines)
     kept = (bought, sold, deficit, surplus, lacked, over, paid, earned)
-    return Bill((*kept, pays, _supplier_only(facts)), lines)
+    return Bill((*kept, pays, _supplier_only(facts, facts.import_wh, facts.export_wh)), lines)
 
 
 def _charges(facts: Facts, bought: int) -> tuple[Line, ...]:
@@ -201,6 +216,60 @@ def _charges(facts: Facts, bought: int) -> tuple[Line, ...]:
         _owed("network_residual", facts.import_wh - bought, facts.price("network_residual"), "network"),
         _owed("levy", facts.import_wh, facts.price("levy"), "levy"),
     )
+
+
+def _sharing_rules(rules: Rules) -> None:
+    _require_prices(rules, "feed_in_price levy network_residual network_traded residual_price")
+    terms = as_map(rules.terms, f"method trade_price{UNIT}", "settle_residual")
+    as_word(terms["method"], "static static_reallocated dynamic priority")
+    as_price(terms["trade_price" + UNIT])
+    as_bool(terms.get("settle_residual", True))
+
+
+def _check_given(facts: Facts) -> None:
+    """What is given to the point, by the method of the area's terms."""
+    given, method = facts.columns[0], facts.terms["method"]
+    production, consumption, shared, keys = facts.area_columns
+    if not 0 <= given <= min(facts.import_wh, shared):
+        raise DoesNotFollowError("more is given to the point than it takes, or than is shared")
+    if method in ("static", "static_reallocated"):
+        pool = production * min(keys, PPM) // PPM
+        if shared > pool:
+            raise DoesNotFollowError("more is shared than the keys give")
+        least, rest = divmod(pool * facts.share_ppm, keys) if keys else (0, 0)
+        most = facts.import_wh if method == "static_reallocated" and facts.share_ppm else least + (rest > 0)
+        if not min(facts.import_wh, least) <= given <= most:
+            raise DoesNotFollowError("the point is given more or less than its share")
+        return
+    if shared != min(production, consumption):
+        raise DoesNotFollowError("not all is shared that can be")
+    if method == "dynamic" or shared == consumption:
+        _require_share(given, shared, facts.import_wh, consumption)
+
+
+def _sharing_bill(facts: Facts) -> Bill:
+    bought, sold, _, _ = facts.columns
+    production, consumption, shared, keys = facts.area_columns
+    if facts.import_wh > consumption or facts.export_wh > production or facts.share_ppm > keys:
+        raise DoesNotFollowError("the point's energies or key are more than the area's")
+    if not 0 <= shared <= min(production, consumption):
+        raise DoesNotFollowError("more is shared than there is")
+    _check_given(facts)
+    _require_share(sold, shared, facts.export_wh, production)
+    settles_rest = facts.terms.get("settle_residual", True)
+    import_wh, export_wh = (facts.import_wh, facts.export_wh) if settles_rest else (bought, sold)
+    trade_price = as_price(facts.terms["trade_price" + UNIT])
+    lines = (
+        _owed("trade_buy", bought, trade_price, "clearing"),
+        _due("trade_sell", sold, trade_price, "clearing"),
+        _owed("residual_import", import_wh - bought, facts.price("residual_price"), "supplier"),
+        _due("residual_export", export_wh - sold, facts.price("feed_in_price"), "offtaker"),
+        _owed("network_traded", bought, facts.price("network_traded"), "network"),
+        _owed("network_residual", import_wh - bought, facts.price("network_residual"), "network"),
+        _owed("levy", import_wh, facts.price("levy"), "levy"),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, pays, _supplier_only(facts, import_wh, export_wh)), lines)
 
 
 CONTRACTS = {
@@ -220,4 +289,5 @@ CONTRACTS = {
         lambda facts: _community_bill(facts, _ratio_exchange),
     ),
     "bill_sharing/1": Contract(10, 13, False, lambda rules: _community_rules(rules, 0), _bill_sharing_bill),
+    "sharing_keys/1": Contract(4, 4, False, _sharing_rules, _sharing_bill),
 }

@@ -102,6 +102,14 @@ class _Assembler:
         shown = {"installation": self.opened("installation/1"), "interval": self.told.intervals.place(0).proof}
         return {"imported": {**self.proof(self.told.batches[1]), **shown}}
 
+    def prices(self) -> Map:
+        """The rules of the point's own and the price series, where there are any: of each its first entry."""
+        story = self.told.story
+        named = {name for rules in (story.rules, story.own_rules) if rules for _, name in rules.series}
+        shown: Map = {"point_rules": self.opened("rules/own")} if story.own_rules else {}
+        series = [self.opened(f"price_series/{name}") for name in sorted(named)]
+        return shown | ({"series": list[Item](series)} if series else {})
+
     def keys(self) -> list[Item]:
         story = self.told.story
         keys: dict[str, Map] = {}
@@ -142,6 +150,7 @@ class _Assembler:
             "zone": zone,
             "zone_contract": zone,
             **self.traded(),
+            **self.prices(),
             **self.imported(),
         }
 

@@ -27,6 +27,10 @@ from tests.second_verifier.sm import is_public_key
 from tests.second_verifier.trees import salted_hash
 
 REGISTER_MAX = 10**13
+PRICE_MAX = 10**9
+KEY_MAX = 1_000_000
+_SERIES_MAX = 3_000
+_ROW_BYTES_MAX = 32_768
 _LONGEST_ZONE_TIME_S = 31_622_400
 Registers: TypeAlias = tuple[int, int]
 
@@ -65,12 +69,21 @@ class Party:
 class PointOfSupply:
     area: str
     party: str | None
+    rules: str | None
+    share_ppm: int
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    slot_s: int
+    prices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Rules:
     prices: dict[str, int]
     terms: dict[str, Item]
+    series: dict[str, str]  # price key -> name of the series
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,7 @@ class Ended:
     point: str | None = None
 
 
-Value: TypeAlias = Area | Gateway | Installation | Party | PointOfSupply | Rules | Signer | Zone | Ended
+Value: TypeAlias = Area | Gateway | Installation | Party | PointOfSupply | PriceSeries | Rules | Signer | Zone | Ended
 
 
 def _ended(item: Item, word: str) -> Ended | None:
@@ -183,25 +196,48 @@ def _party(item: Item) -> Party:
 
 
 def _point(item: Item) -> PointOfSupply:
-    named = (
-        "party standing_profile supplier offtaker balance_responsible_import balance_responsible_export grid_operator"
-    )
-    fields = as_map(item, "area role", named)
-    for key in named.split():
-        if key in fields:
-            as_name(fields[key])
+    named = "party standing_profile supplier offtaker balance_responsible_import balance_responsible_export grid_operator rules"
+    fields = as_map(item, "area role", named + " share_ppm priority")
+    names = {key: as_name(fields[key]) for key in named.split() if key in fields}
     as_word(fields["role"], "household load feeder")
-    return PointOfSupply(as_name(fields["area"]), as_name(fields["party"]) if "party" in fields else None)
+    as_int(fields.get("priority", 0), 0, KEY_MAX)
+    share_ppm = as_int(fields.get("share_ppm", 0), 0, KEY_MAX)
+    return PointOfSupply(as_name(fields["area"]), names.get("party"), names.get("rules"), share_ppm)
+
+
+def _price_series(item: Item) -> PriceSeries:
+    fields = as_map(item, "prices slot_s")
+    packed = as_bytes(fields["prices"])
+    if len(packed) % 8 or not 8 <= len(packed) <= 8 * _SERIES_MAX:
+        raise MalformedError("a price series of no price, of too many, or of a part of one")
+    prices = (int.from_bytes(packed[at : at + 8], "little", signed=True) for at in range(0, len(packed), 8))
+    return PriceSeries(as_int(fields["slot_s"], 1, 86_400), tuple(as_price(price) for price in prices))
+
+
+def as_price(item: Item) -> int:
+    return as_int(item, -PRICE_MAX, PRICE_MAX)
 
 
 def _rules(item: Item) -> Rules:
-    fields = as_map(item, "prices terms", "until_s")
+    fields = as_map(item, "prices terms", "series until_s")
     if "until_s" in fields:
         as_time(fields["until_s"])
     prices, terms = fields["prices"], fields["terms"]
     if not isinstance(prices, dict) or not isinstance(terms, dict):
         raise MalformedError("prices or terms are no map")
-    return Rules({key: as_int(price) for key, price in prices.items()}, terms)
+    series = _series_of(fields)
+    if not set(series) <= set(prices):
+        raise MalformedError("a series of a price that the rules have not")
+    return Rules({key: as_int(price) for key, price in prices.items()}, terms, series)
+
+
+def _series_of(fields: Mapping[str, Item]) -> dict[str, str]:
+    if "series" not in fields:
+        return {}
+    series = fields["series"]
+    if not isinstance(series, dict) or not 1 <= len(series) <= 8:
+        raise MalformedError("not the series of 1 to 8 prices")
+    return {key: as_name(name) for key, name in series.items()}
 
 
 def _signer(item: Item) -> Signer | Ended:
@@ -238,6 +274,7 @@ _FORMS: dict[str, Callable[[Item], Value]] = {
     "installation": _installation,
     "party": _party,
     "point": _point,
+    "price_series": _price_series,
     "rules": _rules,
     "signer": _signer,
     "zone": _zone,
@@ -312,6 +349,8 @@ class RegistryRow:
 
 def as_registry_row(row: Item, salt: Item) -> RegistryRow:
     data = as_bytes(row)
+    if len(data) > _ROW_BYTES_MAX:
+        raise MalformedError("a registry row of too many bytes")
     key, from_s, value = as_array(decode(data, booleans=True), 3, 3)
     kind, _ = _split(as_text(key, 1, 128))
     return RegistryRow(

@@ -31,7 +31,7 @@ KEYS = {
     name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief", "util", "other-util")
 }
 AUCTION, MID_MARKET, RATIO = "p2p_call_auction/1", "mid_market_rate/1", "supply_demand_ratio/1"
-BILL = "bill_sharing/1"
+BILL, KEYED = "bill_sharing/1", "sharing_keys/1"
 PRICES = {
     "feed_in_price": 50_000,
     "levy": 10_000,
@@ -127,6 +127,33 @@ class ImportFacts(NamedTuple):
     clock: str = "imported"
 
 
+class SeriesFacts(NamedTuple):
+    """An entry of a price series."""
+
+    name: str = "retail"
+    from_s: int = 8_100
+    prices: tuple[int, ...] = (280_000, 310_000, 290_000)
+    slot_s: int = SLOT_S
+
+
+class TariffFacts(NamedTuple):
+    """What is special about rules: prices that are other than `PRICES`, and the series of prices."""
+
+    prices: tuple[tuple[str, int], ...] = ()
+    series: tuple[tuple[str, str], ...] = ()
+
+
+class TermsFacts(NamedTuple):
+    """The terms of a community that shares by keys."""
+
+    method: str = "static"
+    trade_price: int = 100_000
+    settle_residual: bool | None = None
+
+
+AS_STATED, TERMS = TariffFacts(), TermsFacts()
+
+
 @dataclass(frozen=True)
 class Story:
     """The facts as they are; a lie is a story in which one of them is another than the rest says."""
@@ -152,6 +179,13 @@ class Story:
     sibling_party: str = "h1"
     area_columns: tuple[int, ...] = ()
     contract: str = AUCTION
+    series: tuple[SeriesFacts, ...] = ()
+    corrected: SeriesFacts | None = None  # an entry of a series that is recorded after the run
+    rules: TariffFacts = AS_STATED
+    own_rules: TariffFacts | None = None  # of p1
+    terms: TermsFacts = TERMS
+    share_ppm: int | None = None  # of p1
+    priority: int | None = None
     settled_area: int = 0
     settled_rules: str = "rules/r1"
     as_of_height: int = 5
@@ -209,6 +243,38 @@ def _installation(story: Story, meter: str, point: str) -> dict[str, Item]:
     }
 
 
+def _terms(story: Story) -> dict[str, Item]:
+    if story.contract == AUCTION:
+        return {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
+    if story.contract != KEYED:
+        return {}
+    method, trade_price, settles_rest = story.terms
+    terms: dict[str, Item] = {"method": method, "trade_price_micro_per_kwh": trade_price}
+    return terms if settles_rest is None else {**terms, "settle_residual": settles_rest}
+
+
+def _rules(story: Story, facts: TariffFacts) -> dict[str, Item]:
+    names = [name for name in PRICES if story.contract == AUCTION or name not in ("shortfall_price", "surplus_price")]
+    prices = {name: PRICES[name] for name in names} | dict(facts.prices)
+    rules: dict[str, Item] = {
+        "prices": {f"{name}_micro_per_kwh": price for name, price in prices.items()},
+        "terms": _terms(story),
+    }
+    series: Item = {f"{key}_micro_per_kwh": name for key, name in facts.series}
+    return rules | ({"series": series} if series else {})
+
+
+def series_value(facts: SeriesFacts) -> Item:
+    packed = b"".join(price.to_bytes(8, "little", signed=True) for price in facts.prices)
+    return {"prices": packed, "slot_s": facts.slot_s}
+
+
+def _point(story: Story) -> Item:
+    point: dict[str, Item] = {"area": "a1", "party": "h1", "role": "household"}
+    stated = {"priority": story.priority, "share_ppm": story.share_ppm, "rules": story.own_rules and "own"}
+    return point | {key: value for key, value in stated.items() if value is not None}
+
+
 def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
     rows = _true_rows(story)
     if story.rewritten is None:
@@ -225,12 +291,7 @@ def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
 def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     gateway: dict[str, Item] = {"organisation": story.gateway_organisation}
     gateway |= {"retired": True} if story.gateway_retired else {"protection": "tpm2"}
-    names = [name for name in PRICES if story.contract == AUCTION or name not in ("shortfall_price", "surplus_price")]
-    auction: Item = {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
-    rules: dict[str, Item] = {
-        "prices": {f"{name}_micro_per_kwh": PRICES[name] for name in names},
-        "terms": auction if story.contract == AUCTION else {},
-    }
+    rules = _rules(story, story.rules)
     zone: Item = {
         "contract": story.contract,
         "contract_pin": story.zone_pin,
@@ -252,10 +313,12 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("zone/z1", 5_000, zone),
         ("rules/r1", 0, rules),
         ("rules/r2", 0, dict(rules)),
+        *([("rules/own", 0, _rules(story, story.own_rules))] if story.own_rules else []),
+        *((f"price_series/{one.name}", one.from_s, series_value(one)) for one in story.series),
         ("area/a1", 0, {"calendar": "local", "rules": "r1", "zone": "z1"}),
         ("party/h1", 0, party | ({"aggregator": story.aggregator} if story.is_placed and story.aggregator else {})),
         ("party/h2", 0, dict(party)),
-        ("point/p1", 0, {"area": "a1", "party": "h1", "role": "household"}),
+        ("point/p1", 0, _point(story)),
         ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
         ("installation/1", 0, _installation(story, "M-1", "p1")),
         ("installation/2", 0, _installation(story, "M-2", "p2")),

@@ -4,7 +4,18 @@ from itertools import pairwise
 
 from tests.second_verifier.bundle import Imported
 from tests.second_verifier.case import Case, LieError, UnsureError, require, value_of
-from tests.second_verifier.registry import Area, Ended, Gateway, Installation, Opened, Party, PointOfSupply, Rules, Zone
+from tests.second_verifier.registry import (
+    Area,
+    Ended,
+    Gateway,
+    Installation,
+    Opened,
+    Party,
+    PointOfSupply,
+    PriceSeries,
+    Rules,
+    Zone,
+)
 from tests.second_verifier.trees import RIGHT, fold, leaf_hash
 
 _SLOT_LENGTHS_S = (300, 900, 1800, 3600)
@@ -86,6 +97,24 @@ def _check_owners(case: Case) -> None:
     require(point.area == bundle.area.entity.name, "the point is of another area")
     require(point.party == bundle.party.entity.name, "the point is another party's")
     require(value_of(bundle.party, Party).area == bundle.area.entity.name, "the party is of another area")
+
+
+def _check_prices(case: Case) -> None:
+    """The rules of the point's own, and the price series that the rules name: these and no others."""
+    bundle, run = case.bundle, case.bundle.run
+    own = bundle.point_rules
+    named = value_of(bundle.point, PointOfSupply).rules
+    require((own.entity.name if own else None) == named, "not the rules that the point names")
+    if own:
+        require_in_force(case, own, "rules", run.slot_start_s, run.as_of_height)
+        value_of(own, Rules)
+    rules = [case.rules, *([value_of(own, Rules)] if own else [])]
+    wanted = {name for one in rules for name in one.series.values()}
+    shown = [one.entity.name for one in bundle.series]
+    require(shown == sorted(wanted, key=str.encode), "not the price series that the rules name")
+    for one in bundle.series:
+        require_in_force(case, one, "price_series", run.slot_start_s, run.as_of_height)
+        value_of(one, PriceSeries)
 
 
 def _check_siblings(case: Case) -> None:
@@ -200,6 +229,7 @@ def check_registry(case: Case) -> None:
     """Claim 3."""
     _check_zone(case)
     _check_owners(case)
+    _check_prices(case)
     _check_siblings(case)
     if case.bundle.imported is not None:
         _check_imported(case, case.bundle.imported)

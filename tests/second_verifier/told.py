@@ -21,6 +21,7 @@ from tests.second_verifier.story import (
     Story,
     entity_leaves,
     genesis_rows,
+    series_value,
 )
 from tests.second_verifier.trees import NO_LEAVES, salted_hash
 
@@ -77,7 +78,7 @@ class Told:
         first = self._batch(story.start, 1, NO_DIGEST)
         self.batches = first, self._second(first)
         self.positions, self.area_results = self._settle()
-        self.chain.block(11_800, waiting=NEW_SIGNERS)
+        self.corrected = self._correct()
         self.chain.block(11_900, next_signers=NEW_SIGNERS)
         self.chain.block(12_000)
 
@@ -88,6 +89,18 @@ class Told:
         if self.story.approved is not None:
             return self._approve()
         return self._batch(self.story.end, 2, sm3(first.transaction.signed))
+
+    def _correct(self) -> RecordedRow | None:
+        """Block 7: the header of the bundle, with an entry of a price series where one comes late."""
+        facts = self.story.corrected
+        if facts is None:
+            self.chain.block(11_800, waiting=NEW_SIGNERS)
+            return None
+        key = f"price_series/{facts.name}"
+        (late,) = record(sm3(b"salts of a correction"), [(key, facts.from_s, series_value(facts))], 7)
+        rows = [*(row for row in self.genesis_rows if row.key == key), late]
+        self.chain.block(11_800, (), entity_leaves(rows), waiting=NEW_SIGNERS)
+        return late
 
     def row(self, key: str) -> RecordedRow:
         """The first row of genesis of an entity."""

@@ -20,7 +20,6 @@ from gridevidence.verifier.bundle import Bundle, Imported, Order, Piece, Reading
 from gridevidence.verifier.claims.state import end_gateways
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import PositionRow, Transaction
-from gridevidence.verifier.shapes import conform
 
 CORRECTED = 0x02  # the quality byte of an approved register
 ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, in the low nibble of their quality byte
@@ -41,7 +40,6 @@ class Fill(NamedTuple):
 def check_lines(of: Examination) -> str:
     """5: every column of the position follows from energies, fills, prices and the area's row."""
     contract, settled = of.known_contract(), of.settled()
-    conform(of.bundle.rules.row.value["terms"], contract.terms, "the terms of the rules")
     contract.check_point(settled)
     lines, columns = contract.lines_of_point(settled), settled.columns
     same("what the point pays", columns["pays_nano"], sum(line.amount_nano for line in lines))

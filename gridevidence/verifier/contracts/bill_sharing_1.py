@@ -42,7 +42,6 @@ def _nano(of: Settled, name: str) -> int:
 
 def _check_bill(of: Settled) -> None:
     retail, feed_in, area, own = of.area_prices[RETAIL_PRICE], of.area_prices[FEED_IN_PRICE], of.area, of.columns
-    hold(_takes_grid_prices(of.area_prices), "the feed-in price is not from 0 to the retail price")
     hold(min(area.values()) >= 0, "a sum of the area is negative")
     imported_wh = max(area["deficit_wh"] - area["surplus_wh"], 0)
     exported_wh = max(area["surplus_wh"] - area["deficit_wh"], 0)

@@ -75,10 +75,9 @@ def hold_share(what: str, share: int, total: int, side: Side) -> None:
     hold(floor <= share <= floor + (rest > 0), f"{what} is not the share that is due")
 
 
-def _check_member(of: Settled, feed_in_min: int, rule: Callable[[Sums], Exchange]) -> None:
+def _check_member(of: Settled, rule: Callable[[Sums], Exchange]) -> None:
     prices = of.area_prices
     sums = Sums(of.area["surplus_wh"], of.area["deficit_wh"], prices[RETAIL_PRICE], prices[FEED_IN_PRICE])
-    hold(feed_in_min <= sums.feed_in <= sums.retail, f"the feed-in price is not from {feed_in_min} to the retail price")
     hold(min(of.area.values()) >= 0, "a sum of the area is negative")
     buyers, sellers = _sides(of, rule(sums))
     within = buyers.energy_wh <= buyers.all_wh and sellers.energy_wh <= sellers.all_wh
@@ -106,7 +105,7 @@ def community_contract(contract_id: str, feed_in_min: int, rule: Callable[[Sums]
         terms={},
         takes_prices=lambda prices: feed_in_min <= prices[FEED_IN_PRICE] <= prices[RETAIL_PRICE],
         lines_of_point=lines_of_member,
-        check_point=lambda of: _check_member(of, feed_in_min, rule),
+        check_point=lambda of: _check_member(of, rule),
         clear=None,
         not_checked=(
             "that the community's surplus and deficit are the sums of its members' energies, and who got a unit that was left over",

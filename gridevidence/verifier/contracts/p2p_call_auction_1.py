@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gridevidence.layout import I64
+from gridevidence.layout import PRICES
 from gridevidence.verifier.contract import TRADE_PRICE, Cleared, Contract, LineKind, PointLine, Settled, priced_line
 
 P2P_KINDS: Final = (
@@ -102,7 +102,7 @@ P2P_CALL_AUCTION_1: Final = Contract(
     area_columns=(),
     line_kinds=P2P_KINDS,
     price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
-    terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": I64},
+    terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": PRICES},
     takes_prices=_takes_prices,
     lines_of_point=lines_of_trader,
     check_point=_check_trader,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gridevidence.layout import I64
+from gridevidence.layout import PRICES
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.contract import (
     TRADE_PRICE,
@@ -89,7 +89,7 @@ SHARING_KEYS_1: Final = Contract(
     terms={
         "method": re.compile("static|static_reallocated|dynamic|priority"),
         "settle_residual?": bool,
-        TRADE_PRICE: I64,
+        TRADE_PRICE: PRICES,
     },
     takes_prices=lambda _: True,
     lines_of_point=lines_of_sharer,

@@ -38,6 +38,8 @@ from tests.second_verifier.story import (
     START,
     Story,
 )
+from tests.second_verifier.test_second_prices import BOTH_SERIES
+from tests.second_verifier.test_second_sharing import BY_KEYS, FIRST_SERVED
 from tests.second_verifier.told import Told
 
 Parts = dict[str, Any]
@@ -60,6 +62,9 @@ STORIES: Final = {
     "an order placed by an aggregator": PLACED_ORDER,
     "an energy that is estimated": ESTIMATED,
     "an energy that was imported": IMPORTED,
+    "prices by series and rules of a point's own": BOTH_SERIES,
+    "a community that shares by static keys": BY_KEYS,
+    "a community that shares by priority": FIRST_SERVED,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),

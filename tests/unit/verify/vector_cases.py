@@ -22,6 +22,8 @@ from tests.second_verifier.evidence import HEADER, Evidence
 from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, PLACED_ORDER, Story
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
+from tests.second_verifier.test_second_prices import HONEST_PRICES, PRICE_CHANGES, PRICE_LIES
+from tests.second_verifier.test_second_sharing import HONEST_SHARING, SHARING_LIES
 from tests.second_verifier.test_second_trust import BOOK_CHANGES
 from tests.unit.verify.honest import (
     BOOK_LIES,
@@ -100,6 +102,9 @@ def _of(title: str, says: str, of: Evidence) -> Case:
 def _honest() -> Iterator[Case]:
     for name, of in HONEST.items():
         yield _of(f"honest: {name}", "verified", of)
+    for sort, stories in (("prices", HONEST_PRICES), ("sharing", HONEST_SHARING)):
+        for name, story in stories.items():
+            yield _of(f"{sort}: {name}", "verified", evidence(story))
     yield Case("honest: with the book", "verified", TRADE.bundle_bytes, TRADE.trust_bytes, TRADE.book_bytes)
     yield Case("no trust root", UNDECIDED, TRADE.bundle_bytes, None)
     yield _of("an unknown contract", UNDECIDED, evidence(Story(contract="barter/1")))
@@ -110,11 +115,16 @@ def _lies() -> Iterator[Case]:
     """Everybody signed them, and the signers certified them."""
     for name, claim, story in LIES:
         yield _of(f"certified: {name}", claim, evidence(story))
+    for sort, lies in (("prices", PRICE_LIES), ("sharing", SHARING_LIES)):
+        for name, claim, story in lies:
+            yield _of(f"certified {sort}: {name}", claim, evidence(story))
 
 
 def _other_parts() -> Iterator[Case]:
     for name, claim, change in CHANGES:
         yield Case(f"altered: {name}", claim, changed(TRADE, change), TRADE.trust_bytes)
+    for name, claim, story, change in PRICE_CHANGES:
+        yield Case(f"altered prices: {name}", claim, changed(evidence(story), change), evidence(story).trust_bytes)
     for name, answer, change in LATER_CHANGES:
         says = "certificate" if answer == "not_verified" else answer
         yield Case(f"hand-over: {name}", says, changed(LATER, change), LATER.trust_bytes)
