@@ -191,8 +191,10 @@ def _bill_sharing_bill(facts: Facts) -> Bill:
         raise DoesNotFollowError("the point's surplus or deficit is not that of its energies")
     if e > all_surplus or d > all_deficit or not 0 <= lacked <= all_lacked or not 0 <= over <= all_over:
         raise DoesNotFollowError("the point's surplus or deficit is more than the area's")
+    if min(facts.area_columns) < 0:
+        raise DoesNotFollowError("a sum of the area is negative")
     imported, exported = max(all_deficit - all_surplus, 0), max(all_surplus - all_deficit, 0)
-    if money[0] * NANO + money[1] != imported * residual or money[2] * NANO + money[3] != exported * feed_in:
+    if tuple(money) != (*divmod(imported * residual, NANO), *divmod(exported * feed_in, NANO)):
         raise DoesNotFollowError("what the area's import costs or its export earns does not follow")
     m = min(all_surplus, all_deficit)
     _require_share(sold, m, e, all_surplus)

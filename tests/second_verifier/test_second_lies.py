@@ -177,6 +177,22 @@ LIES: list[tuple[str, str, Story]] = [
         "lines",
         replace(SHARED_BILL, area_columns=(0, 1_000, 800, 0, 60_000_001, 0, 0, 4_000, 2_000, 269, 1_000_000_000, 5, 0)),
     ),
+    (
+        "a cost of the slot in other limbs",
+        "lines",
+        replace(
+            SHARED_BILL,
+            area_columns=(0, 1_000, 800, -1, 1_060_000_000, 0, 0, 4_000, 2_000, 269, 1_000_000_000, 5, 0),
+        ),
+    ),
+    (
+        "a cost of a month with a limb below 0",
+        "lines",
+        replace(
+            SHARED_BILL,
+            area_columns=(0, 1_000, 800, 0, 60_000_000, 0, 0, 4_000, 2_000, 271, -1_000_000_000, 5, 0),
+        ),
+    ),
     ("more energy than the registers advanced", "energy", replace(HONEST, end=END._replace(import_wh=50_999))),
     ("a register below the first one", "energy", replace(HONEST, start=START._replace(import_wh=52_000))),
     ("an advance above the limit", "energy", replace(HONEST, limit_wh=999)),

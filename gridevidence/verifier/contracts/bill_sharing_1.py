@@ -18,6 +18,7 @@ from gridevidence.verifier.contracts.community import (
 )
 
 MONEY: Final = ("cost", "income")
+NANO: Final = 10**9  # of a unit of the currency
 
 
 def lines_of_bill(of: Settled) -> list[PointLine]:
@@ -37,7 +38,7 @@ def _takes_grid_prices(prices: Mapping[str, int]) -> bool:
 
 def _nano(of: Settled, name: str) -> int:
     """An amount of the area, which stands in whole units and nano."""
-    return of.area[f"{name}_units"] * 10**9 + of.area[f"{name}_nano"]
+    return of.area[f"{name}_units"] * NANO + of.area[f"{name}_nano"]
 
 
 def _check_bill(of: Settled) -> None:
@@ -45,8 +46,9 @@ def _check_bill(of: Settled) -> None:
     hold(min(area.values()) >= 0, "a sum of the area is negative")
     imported_wh = max(area["deficit_wh"] - area["surplus_wh"], 0)
     exported_wh = max(area["surplus_wh"] - area["deficit_wh"], 0)
-    same("what the area's import costs", _nano(of, "cost"), imported_wh * retail)
-    same("what the area's export earns", _nano(of, "income"), exported_wh * feed_in)
+    costs, earns = divmod(imported_wh * retail, NANO), divmod(exported_wh * feed_in, NANO)
+    same("what the area's import costs", (area["cost_units"], area["cost_nano"]), costs)
+    same("what the area's export earns", (area["income_units"], area["income_nano"]), earns)
     shared_wh = min(area["surplus_wh"], area["deficit_wh"])
     for energy_wh, column, traded in (
         (max(of.import_wh - of.export_wh, 0), "deficit_wh", "bought_wh"),
