@@ -141,6 +141,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+REGISTRY_ROW_BYTES_MAX: Final = 32_768
 SERIES_VALUES_MAX: Final = 3_000
 PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
 
@@ -853,6 +854,7 @@ def _kind_and_name(key: str, what: str) -> tuple[str, str]:
 
 def read_registry_row(row: bytes, salt: bytes, what: str) -> RegistryRow:
     """A registry row: canonical [key, from_s, value]."""
+    hold(len(row) <= REGISTRY_ROW_BYTES_MAX, f"the row of {what} has more than {REGISTRY_ROW_BYTES_MAX} bytes")
     items = decode(row, f"the row of {what}", has_booleans=True)
     conform(items, (str, TIME, dict), f"the row of {what}")
     key, from_s, value = items

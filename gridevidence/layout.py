@@ -22,6 +22,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+REGISTRY_ROW_BYTES_MAX: Final = 32_768
 SERIES_VALUES_MAX: Final = 3_000
 PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
 

@@ -21,6 +21,7 @@ from gridevidence.layout import (
     NAME,
     POSITION_HEAD,
     PRICES,
+    REGISTRY_ROW_BYTES_MAX,
     SERIES_VALUES_MAX,
     SIGNED,
     TIME,
@@ -229,6 +230,7 @@ def _kind_and_name(key: str, what: str) -> tuple[str, str]:
 
 def read_registry_row(row: bytes, salt: bytes, what: str) -> RegistryRow:
     """A registry row: canonical [key, from_s, value]."""
+    hold(len(row) <= REGISTRY_ROW_BYTES_MAX, f"the row of {what} has more than {REGISTRY_ROW_BYTES_MAX} bytes")
     items = decode(row, f"the row of {what}", has_booleans=True)
     conform(items, (str, TIME, dict), f"the row of {what}")
     key, from_s, value = items

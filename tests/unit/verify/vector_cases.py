@@ -221,6 +221,7 @@ INSIDES: Final[list[tuple[str, str, tuple[Any, ...], tuple[Any, ...], Any]]] = [
     ),
     ("an entity without entries", "registry", ("rules", "leaf"), (1, "entries"), []),
     ("folded entries without their time", "registry", ("party", "leaf"), (1, "folded"), bytes(32)),
+    ("a row of more than 32,768 bytes", "shape", ("rules", "row"), (2, "terms", "x"), "x" * 32_768),
     ("a row of another entity", "registry", ("rules", "row"), (0,), "rules/r2"),
     ("a row from another time on", "registry", ("party", "row"), (1,), 1),
     ("a price that is no 64-bit integer", "shape", ("rules", "row"), (2, "prices", "levy_micro_per_kwh"), 2**63),
