@@ -142,7 +142,7 @@ class Killer(threading.Thread):
         self._out = out
         self._process = process
         self._chance = random.Random(plan.seed)
-        self._marks = sorted(self._chance.randrange(plan.log_bytes * 49 // 50) for _ in range(plan.kills))
+        self._marks = sorted(self._chance.randrange(plan.log_bytes * 9 // 10) for _ in range(plan.kills))
         self._victims = [plan.victims[number % len(plan.victims)] for number in range(plan.kills)]
         self._chance.shuffle(self._victims)
         print(f"killing {self._victims} with -9; the same again: GRIDLEDGER_KILL_SEED={plan.seed}")

@@ -144,7 +144,7 @@ async def test_every_file_of_the_page_is_a_proposal_that_a_node_would_take(
         ("contract = 1\n", "file.toml: contract: write one table, [contract]"),
         (
             '[contract]\ncontract = "p2p/9"\nheight = 9\n',
-            "file.toml: contract: contract is one that this program has, mid_",
+            "file.toml: contract: contract is one that this program has, bill_sharing/1",
         ),
         (
             f'[contract]\ncontract = "mid_market_rate/1"\nheight = 9\npin = "{"ab" * 32}"\n',
