@@ -48,8 +48,9 @@ def test_nodes_come_up_ready_and_end_with_one_signal(
     folder = tmp_path / "c"
     ready = ready_line(up, PATIENCE_S)
     assert set(ready["nodes"]) == set(MEMBERS)
-    answer, nodes = status(folder, capsys)
-    assert answer == 0
+    # Each node was ready once; the first blocks can hold one up again for a moment.
+    wait_until(lambda: status(folder, capsys)[0] == 0, "all ready", PATIENCE_S)
+    _, nodes = status(folder, capsys)
     assert {node["signers_power"] for node in nodes.values()} == {4}
     pid = int((folder / "regulator" / "node.pid").read_text())
     os.kill(pid, signal.SIGKILL)
